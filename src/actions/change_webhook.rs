@@ -1,0 +1,203 @@
+//! Changing a webhook: its settings, pausing it, bringing it back.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+
+use super::create_webhook::{HeaderMap, find_profile, parse_headers};
+use super::{ActionError, Actions, Caller, find};
+use crate::domain::Invalid;
+use crate::domain::header::{CustomHeaders, MASK};
+use crate::domain::retry::{Schedule, ScheduleSpec};
+use crate::domain::target::TargetUrl;
+use crate::domain::webhook::{
+    Sweep, Waiting, Webhook, WebhookState, parse_description, parse_events,
+};
+use crate::store::{WriteTx, sweep, webhook};
+
+/// The fields to change; what is absent stays. Where `null` means something, it is `Some(None)`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookChange {
+    #[serde(default)]
+    pub url: Option<String>,
+    #[serde(default)]
+    pub events: Option<Vec<String>>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub active: Option<bool>,
+    /// With `active: true`: what happens to what waited, `resume` or `discard`.
+    #[serde(default)]
+    pub waiting: Option<String>,
+    #[serde(default)]
+    pub profile: Option<String>,
+    #[serde(default)]
+    pub secret: Option<String>,
+    #[serde(default)]
+    pub headers: Option<HeaderMap>,
+    #[serde(default)]
+    pub timeout_s: Option<u32>,
+    #[serde(default)]
+    pub max_in_flight: Option<u32>,
+    #[serde(default, deserialize_with = "present")]
+    pub rate_limit_per_s: Option<Option<u32>>,
+    #[serde(default)]
+    pub ordered: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    pub retry: Option<Option<ScheduleSpec>>,
+    #[serde(default)]
+    pub standard_headers: Option<bool>,
+}
+
+/// Tells `null` from absence.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl Actions {
+    /// Changes a webhook. May wait two seconds for a name server; call it from a thread that may block.
+    pub fn change_webhook(
+        &self,
+        caller: &Caller,
+        id: &str,
+        change: WebhookChange,
+    ) -> Result<Arc<Webhook>, ActionError> {
+        let url = change
+            .url
+            .as_deref()
+            .map(|text| self.check_url(text))
+            .transpose()?;
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.store
+            .write(move |tx| {
+                let webhook = find::webhook(tx.connection(), &caller, &id)?;
+                let activation = activation(&webhook, &change)?;
+                let mut webhook = apply(webhook, change, url)?;
+                webhook.updated_ms = tx.now_ms();
+                match activation {
+                    Some(activation) => activate(tx, webhook, activation),
+                    None => Ok(webhook::update(tx, webhook)?),
+                }
+            })
+            .wait()
+    }
+}
+
+/// What `active` asks for, where it changes anything.
+enum Activation {
+    Pause,
+    Resume(Waiting),
+}
+
+fn activation(webhook: &Webhook, change: &WebhookChange) -> Result<Option<Activation>, Invalid> {
+    let waiting = change
+        .waiting
+        .as_deref()
+        .map(|text| text.parse().map_err(|e: Invalid| e.in_field("waiting")))
+        .transpose()?;
+    if waiting.is_some() && change.active != Some(true) {
+        return Err(Invalid::new(
+            "waiting_without_active",
+            "waiting says what happens to waiting deliveries when active becomes true; send it with \"active\": true.",
+        )
+        .in_field("waiting"));
+    }
+    Ok(match change.active {
+        Some(true) if webhook.state != WebhookState::Active => {
+            Some(Activation::Resume(waiting.unwrap_or(Waiting::Resume)))
+        }
+        Some(false) if webhook.state != WebhookState::Paused => Some(Activation::Pause),
+        _ => None,
+    })
+}
+
+fn activate(
+    tx: &mut WriteTx<'_>,
+    mut webhook: Webhook,
+    activation: Activation,
+) -> Result<Arc<Webhook>, ActionError> {
+    webhook.disabled_ms = None;
+    webhook.disabled_reason = None;
+    match activation {
+        Activation::Pause => {
+            webhook.state = WebhookState::Paused;
+            Ok(webhook::update(tx, webhook)?)
+        }
+        Activation::Resume(waiting) => {
+            webhook.state = WebhookState::Active;
+            webhook.sweep = Some(Sweep {
+                waiting,
+                up_to_seq: sweep::newest(tx.connection())?,
+            });
+            let webhook = webhook::update(tx, webhook)?;
+            // Mostly one step is all; else it goes on in the background, and the lane opens at its end.
+            sweep::step(tx, webhook.seq)?;
+            Ok(webhook)
+        }
+    }
+}
+
+fn apply(
+    mut webhook: Webhook,
+    change: WebhookChange,
+    url: Option<TargetUrl>,
+) -> Result<Webhook, Invalid> {
+    if let Some(url) = url {
+        webhook.url = url;
+    }
+    if let Some(events) = &change.events {
+        webhook.events = parse_events(events)?;
+    }
+    if let Some(description) = change.description {
+        webhook.description = parse_description(description)?;
+    }
+    if let Some(text) = &change.secret {
+        webhook.secret = text.parse().map_err(|e: Invalid| e.in_field("secret"))?;
+        webhook.old_secret = None;
+    }
+    if let Some(timeout_s) = change.timeout_s {
+        webhook.limits.timeout_s = timeout_s;
+    }
+    if let Some(max_in_flight) = change.max_in_flight {
+        webhook.limits.max_in_flight = max_in_flight;
+    }
+    if let Some(rate) = change.rate_limit_per_s {
+        webhook.limits.rate_limit_per_s = rate;
+    }
+    webhook.limits = webhook.limits.check()?;
+    if let Some(ordered) = change.ordered {
+        webhook.ordered = ordered;
+    }
+    if let Some(retry) = change.retry {
+        webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
+    }
+    if let Some(standard_headers) = change.standard_headers {
+        webhook.standard_headers = standard_headers;
+    }
+    if change.profile.is_some() || change.headers.is_some() {
+        let name = change.profile.as_deref().unwrap_or(&webhook.profile);
+        let profile = find_profile(name)?;
+        webhook.headers = match change.headers {
+            Some(map) => parse_headers(map, &profile)?.unmasked(&webhook.headers),
+            None => checked_again(&webhook.headers, &profile)?,
+        };
+        webhook.profile = profile.name().to_owned();
+    }
+    Ok(webhook)
+}
+
+/// A changed profile may set a header that the webhook sets too.
+fn checked_again(
+    headers: &CustomHeaders,
+    profile: &crate::profile::Profile,
+) -> Result<CustomHeaders, Invalid> {
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .filter(|(_, value)| value != MASK)
+        .collect();
+    CustomHeaders::parse(pairs, &profile.header_names())
+}

@@ -1,0 +1,156 @@
+//! Creating a webhook.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::{ActionError, Actions, Caller};
+use crate::domain::Invalid;
+use crate::domain::header::CustomHeaders;
+use crate::domain::id::WebhookId;
+use crate::domain::retry::{Schedule, ScheduleSpec};
+use crate::domain::secret::Secret;
+use crate::domain::target::TargetUrl;
+use crate::domain::webhook::{Limits, Webhook, WebhookState, parse_description, parse_events};
+use crate::profile::{self, Profile};
+use crate::random;
+use crate::store::webhook;
+
+/// How long creation waits for a name server. One that does not answer stops nobody: every attempt judges again.
+const LOOKUP: Duration = Duration::from_secs(2);
+
+/// What a new webhook is made from: `url` and `events` are needed, the rest has defaults.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewWebhook {
+    pub url: String,
+    pub events: Vec<String>,
+    #[serde(default)]
+    pub tenant: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub active: Option<bool>,
+    #[serde(default)]
+    pub profile: Option<String>,
+    #[serde(default)]
+    pub secret: Option<String>,
+    #[serde(default)]
+    pub headers: Option<HeaderMap>,
+    #[serde(default)]
+    pub timeout_s: Option<u32>,
+    #[serde(default)]
+    pub max_in_flight: Option<u32>,
+    #[serde(default)]
+    pub rate_limit_per_s: Option<u32>,
+    #[serde(default)]
+    pub ordered: Option<bool>,
+    #[serde(default)]
+    pub retry: Option<ScheduleSpec>,
+    #[serde(default)]
+    pub standard_headers: Option<bool>,
+}
+
+/// Custom headers as JSON gives them: an object of texts, in its order.
+pub type HeaderMap = serde_json::Map<String, serde_json::Value>;
+
+impl Actions {
+    /// Creates a webhook. May wait two seconds for a name server; call it from a thread that may block.
+    pub fn create_webhook(
+        &self,
+        caller: &Caller,
+        new: NewWebhook,
+    ) -> Result<Arc<Webhook>, ActionError> {
+        let now = self.clock.now_ms();
+        let tenant = caller.tenant_for(new.tenant.as_deref())?;
+        let url = self.check_url(&new.url)?;
+        let name = new
+            .profile
+            .as_deref()
+            .or(caller.default_profile.as_deref())
+            .unwrap_or(&self.default_profile);
+        let profile = find_profile(name)?;
+        let secret = match new.secret {
+            Some(text) => text.parse().map_err(|e: Invalid| e.in_field("secret"))?,
+            None => Secret::generate(random::bytes()),
+        };
+        let defaults = Limits::DEFAULT;
+        let state = match new.active {
+            Some(false) => WebhookState::Paused,
+            Some(true) | None => WebhookState::Active,
+        };
+        let webhook = Webhook {
+            seq: 0,
+            id: WebhookId::generate(now, random::bits()),
+            tenant,
+            url,
+            description: parse_description(new.description.unwrap_or_default())?,
+            events: parse_events(&new.events)?,
+            profile: profile.name().to_owned(),
+            secret,
+            old_secret: None,
+            state,
+            disabled_ms: None,
+            disabled_reason: None,
+            headers: parse_headers(new.headers.unwrap_or_default(), &profile)?,
+            limits: Limits {
+                timeout_s: new.timeout_s.unwrap_or(defaults.timeout_s),
+                max_in_flight: new.max_in_flight.unwrap_or(defaults.max_in_flight),
+                rate_limit_per_s: new.rate_limit_per_s,
+            }
+            .check()?,
+            ordered: new.ordered.unwrap_or(false),
+            retry: new.retry.as_ref().map(Schedule::parse).transpose()?,
+            standard_headers: new.standard_headers.unwrap_or(true),
+            created_ms: now,
+            updated_ms: now,
+            verified_url: None,
+            sweep: None,
+        };
+        self.store
+            .write(move |tx| -> Result<_, ActionError> { Ok(webhook::insert(tx, webhook)?) })
+            .wait()
+    }
+
+    /// Parses a URL and judges where it leads, as far as that can be told now.
+    pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl, ActionError> {
+        let url: TargetUrl =
+            text.parse()
+                .map_err(|error: crate::domain::target::TargetError| {
+                    Invalid::new(error.code, error.message).in_field("url")
+                })?;
+        self.guard
+            .check_new(&url, Instant::now() + LOOKUP)
+            .map_err(|refusal| Invalid::new("target_blocked", refusal.message()).in_field("url"))?;
+        Ok(url)
+    }
+}
+
+/// The profile of that name; a 422 that lists the names there are.
+pub(super) fn find_profile(name: &str) -> Result<Arc<Profile>, Invalid> {
+    profile::find(name).ok_or_else(|| {
+        let known: Vec<&str> = profile::builtin().keys().map(String::as_str).collect();
+        Invalid::new(
+            "unknown_profile",
+            format!(
+                "There is no profile {name:?}. There are {}.",
+                known.join(", ")
+            ),
+        )
+        .in_field("profile")
+    })
+}
+
+/// Checks custom headers against the rules and against what the profile sets itself.
+pub(super) fn parse_headers(map: HeaderMap, profile: &Profile) -> Result<CustomHeaders, Invalid> {
+    let pairs = map
+        .into_iter()
+        .map(|(name, value)| match value {
+            serde_json::Value::String(value) => Ok((name, value)),
+            _ => Err(Invalid::new("invalid_header", "A header's value is text.")
+                .in_field(format!("headers.{name}"))),
+        })
+        .collect::<Result<_, _>>()?;
+    CustomHeaders::parse(pairs, &profile.header_names())
+}

@@ -1,0 +1,16 @@
+//! Deleting a webhook: what waits is discarded, the log stays until retention takes it.
+
+use super::{ActionError, Actions, Caller, find};
+use crate::store::{Pending, sweep, webhook};
+
+impl Actions {
+    pub fn delete_webhook(&self, caller: &Caller, id: &str) -> Pending<(), ActionError> {
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.store.write(move |tx| {
+            let webhook = find::webhook(tx.connection(), &caller, &id)?;
+            webhook::delete(tx, webhook.seq)?;
+            sweep::step(tx, webhook.seq)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! Giving up a delivery that waits.
+
+use super::{ActionError, Actions, Caller, find};
+use crate::store::delivery::{self, Delivery};
+use crate::store::{Notice, Pending};
+
+impl Actions {
+    /// Discards a delivery that is not finished. An attempt under way is not called back; where it gets through,
+    /// the delivery is delivered after all.
+    pub fn discard(&self, caller: &Caller, id: &str) -> Pending<Delivery, ActionError> {
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.store.write(move |tx| {
+            let delivery = find::delivery(tx.connection(), &caller, &id)?;
+            if delivery.status.is_finished() {
+                return Err(ActionError::conflict(
+                    "delivery_finished",
+                    format!(
+                        "This delivery is {} already; only one that waits can be discarded.",
+                        delivery.status
+                    ),
+                ));
+            }
+            delivery::discard(tx, delivery.seq)?;
+            tx.notify(Notice::Withdrawn {
+                webhook_seq: delivery.webhook_seq,
+                delivery_seq: delivery.seq,
+            });
+            find::delivery(tx.connection(), &caller, &id)
+        })
+    }
+}

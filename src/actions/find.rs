@@ -1,0 +1,66 @@
+//! Looking things up by their public id. What belongs to another tenant does not exist for the caller.
+
+use super::{ActionError, Actions, Caller};
+use crate::domain::event::EventId;
+use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::webhook::Webhook;
+use crate::store::attempt::{self, Attempt};
+use crate::store::delivery::{self, Delivery};
+use crate::store::event::{self, StoredEvent};
+use crate::store::{Connection, webhook};
+
+/// A delivery with all its attempts.
+#[derive(Debug, Clone)]
+pub struct DeliveryInFull {
+    pub delivery: Delivery,
+    pub attempts: Vec<Attempt>,
+}
+
+/// The webhook with this id.
+pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook, ActionError> {
+    let id: WebhookId = id.parse().map_err(|_| ActionError::NotFound("webhook"))?;
+    webhook::get(connection, id)?
+        .filter(|webhook| caller.sees(&webhook.tenant))
+        .ok_or(ActionError::NotFound("webhook"))
+}
+
+/// The delivery with this id.
+pub fn delivery(
+    connection: &Connection,
+    caller: &Caller,
+    id: &str,
+) -> Result<Delivery, ActionError> {
+    let id: DeliveryId = id.parse().map_err(|_| ActionError::NotFound("delivery"))?;
+    delivery::get(connection, id)?
+        .filter(|delivery| caller.sees(&delivery.tenant))
+        .ok_or(ActionError::NotFound("delivery"))
+}
+
+/// The event with this id.
+pub fn event(
+    connection: &Connection,
+    caller: &Caller,
+    id: &str,
+) -> Result<StoredEvent, ActionError> {
+    let id: EventId = id.parse().map_err(|_| ActionError::NotFound("event"))?;
+    event::get(connection, &id)?
+        .filter(|stored| caller.sees(&stored.event.tenant))
+        .ok_or(ActionError::NotFound("event"))
+}
+
+impl Actions {
+    /// A delivery and what each of its attempts sent and got.
+    pub fn delivery_in_full(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<DeliveryInFull, ActionError> {
+        self.store.read(|connection| {
+            let delivery = delivery(connection, caller, id)?;
+            let event = event::by_seq(connection, delivery.event_seq)?
+                .ok_or(ActionError::NotFound("delivery"))?;
+            let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
+            Ok(DeliveryInFull { delivery, attempts })
+        })
+    }
+}

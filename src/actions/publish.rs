@@ -1,0 +1,141 @@
+//! Publishing an event: stored with its deliveries in one commit, answered once that is on disk.
+
+use std::sync::Arc;
+
+use super::{ActionError, Actions};
+use crate::domain::delivery::Cause;
+use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::time::Millis;
+use crate::random;
+use crate::store::idempotency::{self, Remembered};
+use crate::store::{Connection, Pending, WriteTx, delivery, event};
+
+/// An event to be published.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub event_type: EventType,
+    pub tenant: Tenant,
+    /// The application's own id; it deduplicates over all tenants for as long as the event is stored.
+    pub id: Option<EventId>,
+    /// When it happened; now, where nobody says.
+    pub created_ms: Option<Millis>,
+    /// JSON as the application spelled it.
+    pub data: Box<str>,
+    pub previous_data: Option<Box<str>>,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An `Idempotency-Key`, and the SHA-256 of the request that came under it.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    pub key: String,
+    pub fingerprint: [u8; 32],
+}
+
+/// What became of a published event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub id: EventId,
+    /// The same was published before; nothing new was stored.
+    pub duplicate: bool,
+    pub deliveries: Vec<(DeliveryId, WebhookId)>,
+}
+
+impl Actions {
+    /// Publishes an event to every webhook of its tenant that subscribed. The receipt comes once it is on disk.
+    pub fn publish(&self, new: NewEvent) -> Pending<Receipt, ActionError> {
+        self.store.write(move |tx| publish(tx, new))
+    }
+}
+
+/// Publishes within a transaction.
+pub fn publish(tx: &mut WriteTx<'_>, new: NewEvent) -> Result<Receipt, ActionError> {
+    if let Some(receipt) = first_receipt(tx, &new)? {
+        return Ok(receipt);
+    }
+    let now = tx.now_ms();
+    let event = Arc::new(Event {
+        id: new
+            .id
+            .unwrap_or_else(|| EventId::generate(now, random::bits())),
+        tenant: new.tenant,
+        event_type: new.event_type,
+        created_ms: new.created_ms.unwrap_or(now),
+        received_ms: now,
+        data: new.data,
+        previous_data: new.previous_data,
+        test: false,
+    });
+    let event_seq = event::insert(tx, &event)?;
+    if let Some(Idempotency { key, fingerprint }) = new.idempotency {
+        let remembered = Remembered {
+            fingerprint,
+            event_seq,
+        };
+        idempotency::put(tx, &event.tenant, &key, &remembered)?;
+    }
+    let mut deliveries = Vec::new();
+    for webhook in tx.directory().subscribed(&event.tenant, &event.event_type) {
+        let id = DeliveryId::generate(now, random::bits());
+        delivery::insert(tx, event_seq, &event, webhook.seq, id, Cause::Event)?;
+        deliveries.push((id, webhook.id));
+    }
+    Ok(Receipt {
+        id: event.id.clone(),
+        duplicate: false,
+        deliveries,
+    })
+}
+
+/// The receipt of the same event, published before. An error where it was not quite the same.
+fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, ActionError> {
+    let connection = tx.connection();
+    if let Some(Idempotency { key, fingerprint }) = &new.idempotency {
+        let before = idempotency::get(connection, &new.tenant, key, tx.now_ms())?;
+        if let Some(before) = before
+            && let Some(stored) = event::by_seq(connection, before.event_seq)?
+        {
+            if before.fingerprint != *fingerprint {
+                return Err(ActionError::conflict(
+                    "idempotency_key_reused",
+                    "This Idempotency-Key was used for another request in the last 24 hours. Use a new key for a new event.",
+                ));
+            }
+            return receipt(connection, stored.seq, stored.event.id).map(Some);
+        }
+    }
+    let Some(id) = &new.id else {
+        return Ok(None);
+    };
+    let Some(stored) = event::get(connection, id)? else {
+        return Ok(None);
+    };
+    let before = &stored.event;
+    let is_same = before.tenant == new.tenant
+        && before.event_type == new.event_type
+        && before.data == new.data
+        && before.previous_data == new.previous_data
+        && new
+            .created_ms
+            .is_none_or(|created| created == before.created_ms)
+        && !before.test;
+    if !is_same {
+        return Err(ActionError::Conflict {
+            code: "event_id_reused",
+            message: format!(
+                "An event with the id {id} is stored already, with another payload or tenant. An id names one event for good."
+            ),
+            field: Some("id"),
+        });
+    }
+    receipt(connection, stored.seq, stored.event.id).map(Some)
+}
+
+fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt, ActionError> {
+    Ok(Receipt {
+        id,
+        duplicate: true,
+        deliveries: delivery::receipt_of(connection, seq)?,
+    })
+}

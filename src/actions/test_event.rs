@@ -1,0 +1,163 @@
+//! Test events: real in everything (signer, connection, log), but asked for by a person and answered at once.
+
+use std::sync::Arc;
+
+use super::create_webhook::find_profile;
+use super::find::DeliveryInFull;
+use super::{ActionError, Actions, Caller, find};
+use crate::delivery::{Endpoint, record};
+use crate::domain::Invalid;
+use crate::domain::delivery::Cause;
+use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::domain::id::DeliveryId;
+use crate::domain::pattern::EventPattern;
+use crate::domain::webhook::Webhook;
+use crate::random;
+use crate::store::{NewDelivery, StoreError, WriteTx, delivery, event};
+
+/// Tests under way at a time at most, for one request to every webhook that subscribed.
+const AT_ONCE: usize = 8;
+
+/// What to send as a test.
+#[derive(Debug, Clone, Default)]
+pub struct TestEvent {
+    pub event_type: Option<String>,
+    /// JSON; `{}` where there is none.
+    pub data: Option<Box<str>>,
+}
+
+/// A stored test that still has to be sent.
+struct Prepared {
+    endpoint: Endpoint,
+    delivery: NewDelivery,
+}
+
+impl Actions {
+    /// Sends a test to one webhook, whatever its state, and waits for the answer: as long as its timeout at most.
+    pub fn test_webhook(
+        &self,
+        caller: &Caller,
+        webhook_id: &str,
+        test: TestEvent,
+    ) -> Result<DeliveryInFull, ActionError> {
+        let (of, id) = (caller.clone(), webhook_id.to_owned());
+        let prepared = self
+            .store
+            .write(move |tx| {
+                let webhook = find::webhook(tx.connection(), &of, &id)?;
+                let event_type = match &test.event_type {
+                    Some(text) => parse_type(text, "event_type")?,
+                    None => usual_type(&webhook),
+                };
+                let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
+                prepare(tx, Arc::new(webhook), &stored)
+            })
+            .wait()?;
+        self.send_test(caller, &prepared)
+    }
+
+    /// Sends a test to every webhook of the tenant that subscribed to its type, whatever their states.
+    pub fn test_subscribers(
+        &self,
+        caller: &Caller,
+        event_type: &str,
+        data: Option<Box<str>>,
+    ) -> Result<Vec<DeliveryInFull>, ActionError> {
+        let event_type = parse_type(event_type, "event")?;
+        let tenant = caller.tenant_for(None)?;
+        let prepared = self
+            .store
+            .write(move |tx| {
+                let webhooks = tx.directory().subscribed(&tenant, &event_type);
+                if webhooks.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let stored = store_event(tx, tenant, event_type, data)?;
+                webhooks
+                    .into_iter()
+                    .map(|webhook| prepare(tx, webhook, &stored))
+                    .collect::<Result<Vec<_>, ActionError>>()
+            })
+            .wait()?;
+        let mut sent = Vec::with_capacity(prepared.len());
+        for some in prepared.chunks(AT_ONCE) {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = some
+                    .iter()
+                    .map(|prepared| scope.spawn(|| self.send_test(caller, prepared)))
+                    .collect();
+                for thread in threads {
+                    let result = thread.join().unwrap_or_else(|_| {
+                        Err(StoreError::Unavailable("a test's thread failed".to_owned()).into())
+                    });
+                    sent.push(result);
+                }
+            });
+        }
+        sent.into_iter().collect()
+    }
+
+    fn send_test(
+        &self,
+        caller: &Caller,
+        prepared: &Prepared,
+    ) -> Result<DeliveryInFull, ActionError> {
+        let Prepared { endpoint, delivery } = prepared;
+        let made = self.engine.sender().attempt(endpoint, delivery);
+        let job = delivery.clone();
+        self.store
+            .write(move |tx| -> Result<(), ActionError> {
+                Ok(record::record_test(tx, &job, &made)?)
+            })
+            .wait()?;
+        self.delivery_in_full(caller, &delivery.id.to_string())
+    }
+}
+
+fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {
+    text.parse()
+        .map_err(|invalid: Invalid| invalid.in_field(field))
+}
+
+/// The first type that the webhook names, so that the receiver sees something it knows.
+fn usual_type(webhook: &Webhook) -> EventType {
+    let named = webhook.events.iter().find_map(|pattern| match pattern {
+        EventPattern::Exact(name) => Some(name.clone()),
+        EventPattern::Below(_) | EventPattern::All => None,
+    });
+    named.unwrap_or_else(|| "webhook.test".parse().expect("a valid event type"))
+}
+
+fn store_event(
+    tx: &mut WriteTx<'_>,
+    tenant: Tenant,
+    event_type: EventType,
+    data: Option<Box<str>>,
+) -> Result<(i64, Arc<Event>), StoreError> {
+    let now = tx.now_ms();
+    let event = Arc::new(Event {
+        id: EventId::generate(now, random::bits()),
+        tenant,
+        event_type,
+        created_ms: now,
+        received_ms: now,
+        data: data.unwrap_or_else(|| "{}".into()),
+        previous_data: None,
+        test: true,
+    });
+    Ok((event::insert(tx, &event)?, event))
+}
+
+fn prepare(
+    tx: &mut WriteTx<'_>,
+    webhook: Arc<Webhook>,
+    (event_seq, event): &(i64, Arc<Event>),
+) -> Result<Prepared, ActionError> {
+    let id = DeliveryId::generate(tx.now_ms(), random::bits());
+    let delivery = delivery::insert(tx, *event_seq, event, webhook.seq, id, Cause::Test)?;
+    let profile = find_profile(&webhook.profile)?;
+    Ok(Prepared {
+        endpoint: Endpoint::new(webhook, &profile),
+        delivery,
+    })
+}

@@ -1,0 +1,88 @@
+//! API keys: made once, shown once, known by their hash.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::actions::Caller;
+use crate::domain::Invalid;
+use crate::domain::event::Tenant;
+use crate::domain::id::ApiKeyId;
+use crate::domain::time::Millis;
+use crate::profile;
+use crate::random;
+use crate::store::api_key::{self, ApiKey, NewApiKey, Scope};
+use crate::store::{Connection, StoreError};
+
+/// How every key begins, so that people and scanners know one when they see it.
+const PREFIX: &str = "hp_";
+/// Characters of a key that people see later.
+const SHOWN: usize = 9;
+
+/// What a new key is for.
+#[derive(Debug, Clone)]
+pub struct KeyRequest {
+    /// 1 to 128 bytes, for people.
+    pub name: String,
+    pub scope: Scope,
+    pub tenant: Option<Tenant>,
+    pub profile: Option<String>,
+}
+
+/// Makes a key of 24 random bytes. Returns its text, which is stored nowhere, and what is stored.
+pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), Invalid> {
+    if request.name.trim().is_empty()
+        || request.name.len() > 128
+        || request.name.contains(char::is_control)
+    {
+        return Err(Invalid::new(
+            "invalid_name",
+            "A key's name is 1 to 128 bytes, without control characters.",
+        )
+        .in_field("name"));
+    }
+    if let Some(name) = &request.profile
+        && profile::find(name).is_none()
+    {
+        return Err(
+            Invalid::new("unknown_profile", format!("There is no profile {name:?}."))
+                .in_field("profile"),
+        );
+    }
+    let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<24>()));
+    let key = NewApiKey {
+        id: ApiKeyId::generate(now, random::bits()),
+        name: request.name,
+        scope: request.scope,
+        tenant: request.tenant,
+        profile: request.profile,
+        prefix: text[..SHOWN].to_owned(),
+        hash: hash(&text),
+        created_ms: now,
+    };
+    Ok((text, key))
+}
+
+/// The stored key of this text, unless it was revoked. Looked up in the table each time, so that a key made or
+/// revoked by a command beside the server counts at once. The hash is of 192 random bits: it needs no salt, and
+/// looking it up by index tells a guesser nothing.
+pub fn authenticate(connection: &Connection, text: &str) -> Result<Option<ApiKey>, StoreError> {
+    api_key::by_hash(connection, &hash(text))
+}
+
+/// On whose behalf a key acts.
+pub fn caller(key: &ApiKey) -> Caller {
+    Caller {
+        tenant: key.tenant.clone(),
+        default_profile: key.profile.clone(),
+    }
+}
+
+/// Whether a key's scope covers what is needed.
+pub fn covers(scope: Scope, needed: Scope) -> bool {
+    scope == Scope::Admin || scope == needed
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}

@@ -1,0 +1,135 @@
+//! `hookpost keys`: API keys, beside a running server too.
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::CliError;
+use crate::auth::api_key::{KeyRequest, issue};
+use crate::clock::Clock;
+use crate::config::{SETTINGS, Values, flag};
+use crate::domain::Invalid;
+use crate::domain::id::ApiKeyId;
+use crate::domain::time::rfc3339;
+use crate::store::{Connection, Store, api_key};
+
+pub(super) fn command() -> Command {
+    let database = || {
+        SETTINGS
+            .iter()
+            .find(|setting| setting.name == "db")
+            .map(flag)
+    };
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    Command::new("keys")
+        .about("Makes, lists and revokes API keys")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("create")
+                .about(
+                    "Makes a key and prints it, alone, on standard output: it is shown this once",
+                )
+                .args(database())
+                .arg(option("name", "NAME", "What it is for").required(true))
+                .arg(option("scope", "SCOPE", "publish, read or admin").required(true))
+                .arg(option(
+                    "tenant",
+                    "TENANT",
+                    "The one tenant it is for; all where left out",
+                ))
+                .arg(option(
+                    "profile",
+                    "PROFILE",
+                    "The profile of webhooks made with it that name none",
+                )),
+        )
+        .subcommand(
+            Command::new("list")
+                .about("Lists the keys")
+                .args(database()),
+        )
+        .subcommand(
+            Command::new("revoke")
+                .about("Takes a key out of use at once")
+                .args(database())
+                .arg(
+                    Arg::new("id")
+                        .required(true)
+                        .help("Its id, as \"keys list\" shows it"),
+                ),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
+    let clock = Clock::machine();
+    match matches.subcommand() {
+        Some(("create", matches)) => create(matches, &clock),
+        Some(("list", matches)) => {
+            let connection = Store::open_for_command(&Values::collect(matches)?.database())?;
+            list(&connection)
+        }
+        Some(("revoke", matches)) => {
+            let connection = Store::open_for_command(&Values::collect(matches)?.database())?;
+            revoke(&connection, text(matches, "id").unwrap_or_default(), &clock)
+        }
+        _ => Err(CliError::Other("there is no such command".to_owned())),
+    }
+}
+
+fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
+    let in_flag = |name: &'static str| move |invalid: Invalid| invalid.in_field(name);
+    let request = KeyRequest {
+        name: text(matches, "name").unwrap_or_default().to_owned(),
+        scope: text(matches, "scope")
+            .unwrap_or_default()
+            .parse()
+            .map_err(in_flag("scope"))?,
+        tenant: text(matches, "tenant").map(str::parse).transpose()?,
+        profile: text(matches, "profile").map(str::to_owned),
+    };
+    let (key, stored) = issue(request, clock.now_ms())?;
+    let path = Values::collect(matches)?.database();
+    if !path.exists() {
+        // Nobody serves it yet: make it, as the server would.
+        let (store, _lock) = Store::open(&path, clock)?;
+        store.close();
+    }
+    let connection = Store::open_for_command(&path)?;
+    api_key::insert(&connection, &stored)?;
+    println!("{key}");
+    Ok(())
+}
+
+fn list(connection: &Connection) -> Result<(), CliError> {
+    for key in api_key::list(connection)? {
+        let tenant = key.tenant.map(|tenant| tenant.to_string());
+        println!(
+            "{}  {}…  {:7}  {:16}  {}  {}",
+            key.id,
+            key.prefix,
+            key.scope.as_str(),
+            tenant.as_deref().unwrap_or("all tenants"),
+            rfc3339(key.created_ms),
+            key.name,
+        );
+    }
+    Ok(())
+}
+
+fn revoke(connection: &Connection, id: &str, clock: &Clock) -> Result<(), CliError> {
+    let unknown = || {
+        CliError::Other(format!(
+            "there is no key {id}; \"hookpost keys list\" lists them"
+        ))
+    };
+    let id: ApiKeyId = id.parse().map_err(|_| unknown())?;
+    match api_key::revoke(connection, id, clock.now_ms())? {
+        true => Ok(()),
+        false => Err(unknown()),
+    }
+}
+
+fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    matches.get_one::<String>(name).map(String::as_str)
+}

@@ -1,0 +1,55 @@
+//! The command line, one command a file.
+
+mod keys;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Command;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::domain::Invalid;
+use crate::server::StartError;
+use crate::store::{OpenError, StoreError};
+
+/// Why a command failed; its text is all that people see.
+#[derive(Debug, Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Runs the command that the arguments name. 0: done; 1: it failed, with one line on standard error; 2: wrong usage.
+pub fn run() -> ExitCode {
+    let command = Command::new("hookpost")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Webhooks for a team that has an application and no ops staff")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve::command())
+        .subcommand(keys::command());
+    let matches = command.get_matches();
+    let result = match matches.subcommand() {
+        Some(("serve", matches)) => serve::run(matches),
+        Some(("keys", matches)) => keys::run(matches),
+        _ => Err(CliError::Other("there is no such command".to_owned())),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hookpost: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The client against real sockets: each fault of a receiver has its own server on a port of its own.
+//!
+//! This file holds what the tests share; `answers` is about answers and connections that behave, `faults` about
+//! those that do not, `tls` about certificates and handshakes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Client, ClientOptions, Outgoing, Resolve, Sent};
+use crate::domain::attempt::{ErrorCode, Failure};
+
+mod answers;
+mod faults;
+mod tls;
+
+const LONG: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(400);
+/// How late an attempt may end.
+const SLACK: Duration = Duration::from_millis(500);
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// A server that hands each connection, and its number from 0, to a function.
+struct Receiver {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Receiver {
+    fn start(serve: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Receiver {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (counter, serve) = (connections.clone(), Arc::new(serve));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let number = counter.fetch_add(1, Ordering::SeqCst);
+                let serve = serve.clone();
+                stream.set_nodelay(true).unwrap();
+                thread::spawn(move || serve(stream, number));
+            }
+        });
+        Receiver {
+            address,
+            connections,
+        }
+    }
+
+    /// Reads a request, writes `answer`, closes.
+    fn answering(answer: impl Into<Vec<u8>>) -> Receiver {
+        let answer = answer.into();
+        Receiver::start(move |mut stream, _| {
+            read_request(&mut stream);
+            stream.write_all(&answer).ok();
+        })
+    }
+
+    /// Answers every request on a connection with `answer`.
+    fn keeping_alive(answer: impl Into<Vec<u8>>) -> Receiver {
+        let answer = answer.into();
+        Receiver::start(move |mut stream, _| {
+            while read_request(&mut stream).is_some() && stream.write_all(&answer).is_ok() {}
+        })
+    }
+
+    /// Reads a request, writes `first`, then `drop` again and again until the client has enough.
+    fn flooding(first: &'static [u8], drop: &'static [u8], pause: Duration) -> Receiver {
+        Receiver::start(move |mut stream, _| {
+            read_request(&mut stream);
+            stream.write_all(first).ok();
+            while stream.write_all(drop).is_ok() {
+                if !pause.is_zero() {
+                    thread::sleep(pause);
+                }
+            }
+        })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// One request as it came, head and body; `None` at the end of the stream.
+fn read_request(stream: &mut impl Read) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
+        request.extend_from_slice(&buffer[..count]);
+        let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
+        let length = text
+            .split("content-length: ")
+            .nth(1)
+            .unwrap()
+            .split("\r\n")
+            .next()
+            .unwrap();
+        if request.len() >= head + 4 + length.parse::<usize>().unwrap() {
+            return Some(request);
+        }
+    }
+}
+
+/// Closes so that the other side sees a reset: there is unread input, or linger would be needed otherwise.
+fn reset(stream: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+}
+
+/// Believes every `host:port` that is an address, and every other host to be `127.0.0.1`.
+struct Trusting;
+
+impl Resolve for Trusting {
+    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+        let authority = url.split('/').nth(2).unwrap();
+        let port = authority.rsplit(':').next().unwrap();
+        let address = authority
+            .parse()
+            .unwrap_or_else(|_| format!("127.0.0.1:{port}").parse().unwrap());
+        Ok(Arc::from([address]))
+    }
+}
+
+/// Resolves everything to the same.
+struct Always(Result<Vec<SocketAddr>, Failure>);
+
+impl Resolve for Always {
+    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+        self.0.clone().map(Arc::from)
+    }
+}
+
+fn client() -> Client {
+    client_with(Trusting, Vec::new())
+}
+
+fn client_with(resolve: impl Resolve, extra_root_certificates: Vec<Vec<u8>>) -> Client {
+    let options = ClientOptions {
+        user_agent: "Hookpost".into(),
+        extra_root_certificates,
+        idle_connections: 8,
+    };
+    Client::new(Arc::new(resolve), options).unwrap()
+}
+
+fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> Sent {
+    let headers = [("content-type".to_owned(), "application/json".to_owned())];
+    client.post(
+        &Outgoing {
+            url,
+            headers: &headers,
+            body,
+        },
+        timeout,
+    )
+}
+
+/// Posts with a short limit and checks that it held.
+fn post_within_limit(url: &str, body: &[u8]) -> Sent {
+    let sent = post(&client(), url, body, SHORT);
+    assert!(sent.duration < SHORT + SLACK, "{sent:?}");
+    sent
+}
+
+#[track_caller]
+fn assert_fails(sent: &Sent, code: ErrorCode, words: &str) {
+    let failure = sent
+        .failure
+        .as_ref()
+        .unwrap_or_else(|| panic!("no failure in {sent:?}"));
+    assert_eq!(failure.code, code, "{failure:?}");
+    assert!(
+        failure.message.contains(words),
+        "{words:?} is not in {:?}",
+        failure.message
+    );
+    assert!(
+        failure.message.ends_with('.'),
+        "no sentence: {:?}",
+        failure.message
+    );
+}

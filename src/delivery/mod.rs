@@ -1,0 +1,28 @@
+//! Sending: the engine that knows what is due, the workers that send it, the client, the guard.
+//!
+//! Owns: lanes, limits, workers, connections, which addresses may be dialled. Never does: hold the engine's lock
+//! over a request, a query or a write. Locking: one mutex over all lanes (`state`), taken for moments only;
+//! the writer's thread takes it to hand over what it committed.
+//!
+//! Reading order: `endpoint` and `sender` (one attempt), `record` (what it changes), `lane` (one webhook's queue),
+//! `state` (all lanes), `engine` (threads around it), `worker`, `pacer`; below them `client` (HTTP) and `guard` (DNS, policy).
+
+pub mod client;
+pub mod endpoint;
+pub mod engine;
+mod exchange;
+pub mod guard;
+mod idle;
+mod lane;
+mod link;
+mod pacer;
+pub mod record;
+pub mod sender;
+mod state;
+mod transport;
+mod worker;
+
+pub use endpoint::Endpoint;
+pub use engine::{Engine, EngineOptions};
+pub use guard::Guard;
+pub use sender::{Sender, Transport};

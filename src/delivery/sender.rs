@@ -1,0 +1,136 @@
+//! One attempt, from the stored event to what came back. Nothing here writes to the database.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::{Client, Outgoing, Sent};
+use super::endpoint::Endpoint;
+use crate::clock::Clock;
+use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::time::Millis;
+use crate::store::NewDelivery;
+use crate::store::attempt::Attempt;
+
+/// What carries a request: the HTTP client, or a stand-in for tests.
+pub trait Transport: Send + Sync {
+    /// One POST within `timeout` over all phases.
+    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent;
+}
+
+/// Makes attempts.
+#[derive(Clone)]
+pub struct Sender {
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+}
+
+/// An attempt that was made, ready to be recorded.
+pub struct Made {
+    pub attempt: Attempt,
+    /// How the body was composed; `None` where none was.
+    pub form_definition: Option<Arc<str>>,
+    pub ended_ms: Millis,
+}
+
+impl Made {
+    /// Whether the receiver took it.
+    pub fn is_success(&self) -> bool {
+        self.attempt.failure.is_none()
+    }
+
+    pub fn error_code(&self) -> Option<ErrorCode> {
+        self.attempt.failure.as_ref().map(|failure| failure.code)
+    }
+}
+
+impl Transport for Client {
+    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
+        Client::post(self, request, timeout)
+    }
+}
+
+impl Sender {
+    pub fn new(transport: Arc<dyn Transport>, clock: Clock) -> Sender {
+        Sender { transport, clock }
+    }
+
+    /// Composes, signs and sends. Takes as long as the webhook's timeout at most, and half a second. A panic on
+    /// the way is an attempt that failed by our own fault.
+    pub fn attempt(&self, endpoint: &Endpoint, delivery: &NewDelivery) -> Made {
+        let started_ms = self.clock.now_ms();
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            self.send(endpoint, delivery, started_ms)
+        }));
+        let mut made = sent.unwrap_or_else(|panic| {
+            let what = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "no words".to_owned());
+            log::error!("a worker panicked on {}: {what}", delivery.id);
+            unsent(endpoint, delivery, started_ms, Failure::new(
+                ErrorCode::WorkerPanic,
+                "A fault in Hookpost interrupted the attempt; the receiver may have got it. Please report it with the log.",
+            ))
+        });
+        made.ended_ms = self.clock.now_ms();
+        made
+    }
+
+    fn send(&self, endpoint: &Endpoint, delivery: &NewDelivery, started_ms: Millis) -> Made {
+        let request = match endpoint.request(delivery, started_ms) {
+            Ok(request) => request,
+            Err(why) => {
+                let failure = Failure::new(
+                    ErrorCode::WorkerPanic,
+                    format!("The stored event cannot be put in the profile's form: {why}"),
+                );
+                return unsent(endpoint, delivery, started_ms, failure);
+            }
+        };
+        let webhook = &endpoint.webhook;
+        let outgoing = Outgoing {
+            url: webhook.url.as_str(),
+            headers: &request.headers,
+            body: &request.body,
+        };
+        let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
+        let sent = self.transport.post(&outgoing, timeout);
+        let mut made = unsent(
+            endpoint,
+            delivery,
+            started_ms,
+            Failure::new(ErrorCode::Status, ""),
+        );
+        made.form_definition = Some(Arc::clone(endpoint.form_definition()));
+        made.attempt.duration_ms = sent.duration.as_millis() as i64;
+        made.attempt.timings = sent.timings;
+        made.attempt.remote_address = sent.remote_address.map(|address| address.to_string());
+        made.attempt.connections = sent.connections;
+        made.attempt.request_headers = endpoint.shown_headers(&request.headers);
+        made.attempt.answer = sent.answer;
+        made.attempt.failure = sent.failure;
+        made
+    }
+}
+
+/// An attempt that failed before anything was sent.
+fn unsent(
+    endpoint: &Endpoint,
+    delivery: &NewDelivery,
+    started_ms: Millis,
+    failure: Failure,
+) -> Made {
+    Made {
+        attempt: Attempt::unsent(
+            started_ms,
+            delivery.attempt_count + 1,
+            delivery.trigger,
+            endpoint.webhook.url.as_str(),
+            failure,
+        ),
+        form_definition: None,
+        ended_ms: started_ms,
+    }
+}

@@ -1,0 +1,235 @@
+//! Headers that a person adds to every delivery of a webhook.
+
+use super::Invalid;
+
+/// Custom headers of a webhook at most.
+pub const MAX_HEADERS: usize = 32;
+/// Bytes of a value at most.
+pub const MAX_VALUE_BYTES: usize = 4096;
+/// What stands in place of a value that is a secret.
+pub const MASK: &str = "••••••";
+
+/// Headers that frame or steer the request itself: a wrong one breaks the connection, or hides a second request in it.
+const FRAMING: [&str; 11] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "expect",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "content-encoding",
+    "content-type",
+];
+
+/// Custom headers, checked, in the order given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomHeaders(Vec<(String, String)>);
+
+impl CustomHeaders {
+    /// Checks each pair. `reserved` are the names that the webhook's profile sets itself, in lower case.
+    pub fn parse(
+        pairs: Vec<(String, String)>,
+        reserved: &[String],
+    ) -> Result<CustomHeaders, Invalid> {
+        if pairs.len() > MAX_HEADERS {
+            return Err(Invalid::new(
+                "too_many_headers",
+                format!("A webhook takes {MAX_HEADERS} custom headers at most."),
+            )
+            .in_field("headers"));
+        }
+        let mut seen = Vec::with_capacity(pairs.len());
+        for (name, value) in &pairs {
+            let lower = name.to_ascii_lowercase();
+            check_name(name, &lower, reserved)
+                .and_then(|()| check_value(value))
+                .and_then(|()| {
+                    if seen.contains(&lower) {
+                        Err("It is given twice; header names are the same in upper and lower case.")
+                    } else {
+                        Ok(())
+                    }
+                })
+                .map_err(|why| {
+                    Invalid::new(
+                        "invalid_header",
+                        format!("The custom header {name:?} is refused. {why}"),
+                    )
+                    .in_field(format!("headers.{name}"))
+                })?;
+            seen.push(lower);
+        }
+        Ok(CustomHeaders(pairs))
+    }
+
+    /// Takes what was checked before, from the store.
+    pub fn trusted(pairs: Vec<(String, String)>) -> CustomHeaders {
+        CustomHeaders(pairs)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts back the value of each header that was sent as the mask, from what was there before: who reads
+    /// a webhook and writes it back changes nothing.
+    #[must_use]
+    pub fn unmasked(self, before: &CustomHeaders) -> CustomHeaders {
+        CustomHeaders(
+            self.0
+                .into_iter()
+                .map(|(name, value)| {
+                    let old = before
+                        .iter()
+                        .find(|(other, _)| value == MASK && other.eq_ignore_ascii_case(&name))
+                        .map(|(_, value)| value.to_owned());
+                    (name, old.unwrap_or(value))
+                })
+                .collect(),
+        )
+    }
+}
+
+/// The value as answers, logs and stored attempts show it.
+pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    if is_sensitive(name) { MASK } else { value }
+}
+
+/// Whether a header's value is a secret, going by its name.
+fn is_sensitive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "token", "key", "secret", "cookie"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'static str> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
+        return Err(
+            "A header name is 1 to 128 letters, digits and the characters !#$%&'*+-.^_`|~.",
+        );
+    }
+    if FRAMING.contains(&lower) || lower.starts_with("proxy-") {
+        return Err("It belongs to the connection or the body, which Hookpost frames itself.");
+    }
+    if lower.starts_with("webhook-") || lower == "user-agent" {
+        return Err("Hookpost sets it itself.");
+    }
+    if reserved.iter().any(|name| name == lower) {
+        return Err("The webhook's profile sets it.");
+    }
+    Ok(())
+}
+
+fn check_value(value: &str) -> Result<(), &'static str> {
+    let printable = value
+        .bytes()
+        .all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
+    if value == MASK {
+        // Taken for what stands in place of the stored value; see `unmasked`.
+        return Ok(());
+    }
+    if !printable {
+        return Err("Its value holds a control character or something that is not ASCII.");
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err("Its value is longer than 4096 bytes.");
+    }
+    if value.trim() != value {
+        return Err("Its value begins or ends with white space, which would be lost on the way.");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<CustomHeaders, Invalid> {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        CustomHeaders::parse(pairs, &["x-webhook-signature".to_owned()])
+    }
+
+    #[test]
+    fn framing_reserved_and_malformed_headers_are_refused_by_name() {
+        let long = "v".repeat(4097);
+        for (name, value) in [
+            ("Host", "a"),
+            ("content-length", "99"),
+            ("Transfer-Encoding", "chunked"),
+            ("Connection", "close"),
+            ("Expect", "100-continue"),
+            ("TE", "trailers"),
+            ("Trailer", "a"),
+            ("Upgrade", "h2c"),
+            ("Keep-Alive", "a"),
+            ("Proxy-Authorization", "a"),
+            ("Content-Encoding", "gzip"),
+            ("webhook-id", "a"),
+            ("Webhook-Anything", "a"),
+            ("X-Webhook-Signature", "a"),
+            ("", "a"),
+            ("a b", "c"),
+            ("a:", "c"),
+            ("é", "c"),
+            ("X-A", "a\r\nX-B: c"),
+            ("X-A", "a\0"),
+            ("X-A", "é"),
+            ("X-A", " a"),
+            ("X-A", &long),
+        ] {
+            let refused = parse(&[(name, value)]).unwrap_err();
+            assert_eq!(refused.code, "invalid_header", "{name}: {value}");
+            assert_eq!(refused.field, Some(format!("headers.{name}")));
+        }
+        assert!(parse(&[("X-A", "1"), ("x-a", "2")]).is_err());
+        assert!(parse(&[("X-A", "1"), ("Authorization", "Bearer x"), ("X-E", "")]).is_ok());
+    }
+
+    #[test]
+    fn more_than_32_headers_are_refused() {
+        let pairs = |count: usize| {
+            (0..count)
+                .map(|n| (format!("X-{n}"), "v".to_owned()))
+                .collect()
+        };
+        assert!(CustomHeaders::parse(pairs(32), &[]).is_ok());
+        assert!(CustomHeaders::parse(pairs(33), &[]).is_err());
+    }
+
+    #[test]
+    fn values_of_headers_that_name_a_secret_are_masked() {
+        for name in [
+            "Authorization",
+            "X-Api-Key",
+            "x-token",
+            "Cookie",
+            "My-Secret",
+        ] {
+            assert_eq!(shown(name, "v"), MASK, "{name}");
+        }
+        assert_eq!(shown("X-Team", "v"), "v");
+    }
+
+    #[test]
+    fn writing_back_the_mask_keeps_the_value() {
+        let before = parse(&[("Authorization", "Bearer x")]).unwrap();
+        let after = parse(&[("authorization", MASK), ("X-B", "c")])
+            .unwrap()
+            .unmasked(&before);
+        assert_eq!(after.iter().next(), Some(("authorization", "Bearer x")));
+    }
+}

@@ -1,0 +1,94 @@
+//! Public ids: a prefix that says what it is, and a ULID (<https://github.com/ulid/spec>).
+//!
+//! An id says nothing about order: order goes by the sequence number that the store assigns.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ulid::Ulid;
+
+use super::time::Millis;
+
+/// Text that is no id of the kind expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAnId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Ulid);
+
+        impl $name {
+            /// A new id from a time and 80 random bits.
+            pub fn generate(now: Millis, random: u128) -> $name {
+                $name(Ulid::from_parts(now.max(0) as u64, random))
+            }
+
+            /// The 16 bytes that the database keeps.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0.to_bytes()
+            }
+
+            pub fn from_bytes(bytes: [u8; 16]) -> $name {
+                $name(Ulid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut text = [0u8; ulid::ULID_LEN];
+                f.write_str($prefix)?;
+                f.write_str(self.0.array_to_str(&mut text))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<$name, NotAnId> {
+                let ulid = text.strip_prefix($prefix).ok_or(NotAnId)?;
+                Ulid::from_string(ulid).map($name).map_err(|_| NotAnId)
+            }
+        }
+    };
+}
+
+id!(
+    /// A URL that subscribed to event types. Text form: `wh_` and a 26-character ULID.
+    WebhookId, "wh_"
+);
+id!(
+    /// One event bound for one webhook. Text form: `dlv_` and a 26-character ULID.
+    DeliveryId, "dlv_"
+);
+id!(
+    /// One try of a delivery. Text form: `att_` and a 26-character ULID.
+    AttemptId, "att_"
+);
+id!(
+    /// An API key. Text form: `key_` and a 26-character ULID; not the key itself.
+    ApiKeyId, "key_"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_what_it_prints() {
+        let id = DeliveryId::generate(1_768_471_200_000, 7);
+        assert_eq!(id.to_string().len(), 30);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(DeliveryId::from_bytes(id.to_bytes()), id);
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let id = DeliveryId::generate(1, 7).to_string();
+        assert_eq!(id.parse::<WebhookId>(), Err(NotAnId));
+        for bad in ["", "dlv_", "dlv_short", "dlv_!!!!!!!!!!!!!!!!!!!!!!!!!!"] {
+            assert_eq!(bad.parse::<DeliveryId>(), Err(NotAnId), "{bad}");
+        }
+    }
+}

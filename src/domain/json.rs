@@ -1,0 +1,124 @@
+//! What the JSON that passes through must hold to, beyond being JSON.
+//!
+//! `serde_json`'s `RawValue` keeps the bytes as they were spelled, but takes any depth of nesting and escapes
+//! that stand for no character. Receivers' parsers do not, so both are refused at the door.
+
+use super::Invalid;
+
+/// Levels of nesting at most; a receiver's parser may stop at 128 as well.
+pub const MAX_DEPTH: usize = 128;
+
+/// Checks nesting and surrogate escapes of a text that is otherwise checked by a JSON parser.
+/// One pass over the bytes; no recursion.
+pub fn check(text: &[u8]) -> Result<(), Invalid> {
+    let mut depth = 0usize;
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(Invalid::new(
+                        "too_deep",
+                        format!(
+                            "The JSON is nested deeper than {MAX_DEPTH} levels (at byte {at})."
+                        ),
+                    ));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => at = end_of_string(text, at + 1)?,
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The position of the closing quote of a string whose first byte is at `at`; the end of the text where there is none.
+fn end_of_string(text: &[u8], mut at: usize) -> Result<usize, Invalid> {
+    while at < text.len() {
+        match text[at] {
+            b'"' => return Ok(at),
+            b'\\' => match escaped_unit(text, at) {
+                Some(unit) if (0xD800..0xDC00).contains(&unit) => {
+                    let low = escaped_unit(text, at + 6);
+                    if !low.is_some_and(|unit| (0xDC00..0xE000).contains(&unit)) {
+                        return Err(lone_surrogate(at));
+                    }
+                    at += 12;
+                }
+                Some(unit) if (0xDC00..0xE000).contains(&unit) => return Err(lone_surrogate(at)),
+                _ => at += 2,
+            },
+            _ => at += 1,
+        }
+    }
+    Ok(at)
+}
+
+/// The UTF-16 unit of a `\uXXXX` at `at`, where there is one.
+fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
+    let escape = text.get(at..at + 6)?;
+    if escape[0] != b'\\' || escape[1] != b'u' {
+        return None;
+    }
+    let digits = std::str::from_utf8(&escape[2..]).ok()?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+fn lone_surrogate(at: usize) -> Invalid {
+    Invalid::new(
+        "lone_surrogate",
+        format!(
+            "The escape at byte {at} is one half of a surrogate pair and stands for no character."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_is_counted_outside_strings_only() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(check(nested(128).as_bytes()).is_ok());
+        assert_eq!(check(nested(129).as_bytes()).unwrap_err().code, "too_deep");
+        let text = format!("{{\"a\\\"{}\": 1}}", "[".repeat(500));
+        assert!(check(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_surrogate_escape_without_its_other_half_is_refused() {
+        for good in [
+            r#""\ud83d\ude00""#,
+            r#""\\ud83d""#,
+            r#""\u0041""#,
+            r#""\\\ud83d\ude00""#,
+        ] {
+            assert!(check(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in [
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83dx""#,
+            r#""\ud83d\u0041""#,
+            r#""\ud83d\ud83d\ude00""#,
+            r#"{"\uDFFF":1}"#,
+        ] {
+            assert_eq!(
+                check(bad.as_bytes()).unwrap_err().code,
+                "lone_surrogate",
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cut_text_is_left_to_the_parser() {
+        for cut in ["\"", "\"\\", "\"\\u", "\"\\ud83", "{\"a", ""] {
+            let _ = check(cut.as_bytes());
+        }
+    }
+}

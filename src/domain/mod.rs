@@ -1,0 +1,20 @@
+//! The words of the product as types, and its decisions as pure functions.
+//!
+//! Nothing here reads a clock, draws a random number, opens a file or a socket: time and chance are
+//! arguments. Text is parsed here once (`FromStr`), and trusted everywhere above.
+
+pub mod attempt;
+pub mod delivery;
+pub mod event;
+pub mod header;
+pub mod id;
+pub mod invalid;
+pub mod json;
+pub mod pattern;
+pub mod retry;
+pub mod secret;
+pub mod target;
+pub mod time;
+pub mod webhook;
+
+pub use invalid::Invalid;

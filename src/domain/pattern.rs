@@ -1,0 +1,93 @@
+//! Which event types a webhook wants.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Invalid;
+use super::event::EventType;
+
+/// An exact event type, everything below a name (`content.*`, at any depth), or everything (`*`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EventPattern {
+    Exact(EventType),
+    /// The name without the `.*`.
+    Below(EventType),
+    All,
+}
+
+impl EventPattern {
+    pub fn matches(&self, event_type: &EventType) -> bool {
+        match self {
+            EventPattern::Exact(name) => name == event_type,
+            EventPattern::Below(name) => event_type
+                .as_str()
+                .strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.starts_with('.')),
+            EventPattern::All => true,
+        }
+    }
+}
+
+impl FromStr for EventPattern {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<EventPattern, Invalid> {
+        let pattern = match text.strip_suffix(".*") {
+            _ if text == "*" => return Ok(EventPattern::All),
+            Some(name) => name.parse().map(EventPattern::Below),
+            None => text.parse().map(EventPattern::Exact),
+        };
+        pattern.map_err(|_| {
+            Invalid::new(
+                "invalid_event_pattern",
+                format!(
+                    "{text:?} is neither an event type such as content.published, nor a pattern: content.* for everything below content, or * for everything."
+                ),
+            )
+        })
+    }
+}
+
+impl fmt::Display for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EventPattern::Exact(name) => name.fmt(f),
+            EventPattern::Below(name) => write!(f, "{name}.*"),
+            EventPattern::All => f.write_str("*"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_what_its_text_says() {
+        for (pattern, event_type, wanted) in [
+            ("content.published", "content.published", true),
+            ("content.published", "content.published.late", false),
+            ("content.*", "content.published", true),
+            ("content.*", "content.published.late", true),
+            ("content.*", "content", false),
+            ("content.*", "contents.published", false),
+            ("a.b.*", "a.b.c", true),
+            ("*", "anything.at.all", true),
+        ] {
+            let parsed: EventPattern = pattern.parse().unwrap();
+            assert_eq!(
+                parsed.matches(&event_type.parse().unwrap()),
+                wanted,
+                "{pattern} {event_type}"
+            );
+            assert_eq!(parsed.to_string(), pattern);
+        }
+    }
+
+    #[test]
+    fn a_star_anywhere_else_is_refused() {
+        for bad in ["", "*.a", "a*", "a.*.b", "**", ".*", "a..*", "a b"] {
+            assert!(bad.parse::<EventPattern>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! What follows an attempt: one pure function of the failure, the history, the schedule and a random number.
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+use super::attempt::{ErrorCode, Failure};
+use super::time::{DAY, Millis, SECOND, parse_retry_after};
+use super::webhook::DisabledReason;
+
+/// Delays of a schedule at most.
+pub const MAX_DELAYS: usize = 100;
+/// A single delay at most, in seconds.
+pub const MAX_DELAY_S: f64 = 604_800.0;
+/// `Retry-After` moves an attempt by this much at most.
+const MAX_RETRY_AFTER: Millis = DAY;
+/// Jitter, as a share of the wait.
+const JITTER_SHARE: f64 = 0.1;
+/// Panics of a worker on one delivery before it is given up.
+pub const MAX_PANICS: u32 = 10;
+
+/// Where each delay is counted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredFrom {
+    /// The end of the attempt before.
+    PreviousAttempt,
+    /// The end of the first failed attempt of the series.
+    FirstFailure,
+}
+
+/// What happens once the attempts are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exhausted {
+    /// The delivery is a dead letter and the webhook is disabled.
+    Disable,
+    /// Only the delivery is given up.
+    DeadLetter,
+}
+
+/// What an answer of 410 Gone means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gone {
+    /// The receiver is gone for good (Standard Webhooks 1.0.0).
+    Disable,
+    /// A failure as any other.
+    Retry,
+}
+
+/// Waits before each further attempt after the first, as `retry` in profiles and webhooks spells them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpec {
+    /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed.
+    pub delays_s: Vec<f64>,
+    #[serde(default = "previous_attempt")]
+    pub measured_from: MeasuredFrom,
+    #[serde(default = "disable")]
+    pub exhausted: Exhausted,
+}
+
+fn previous_attempt() -> MeasuredFrom {
+    MeasuredFrom::PreviousAttempt
+}
+
+fn disable() -> Exhausted {
+    Exhausted::Disable
+}
+
+/// A checked schedule. `[1 s, 2 s]` is three attempts: the first at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Schedule {
+    delays: Vec<Millis>,
+    pub measured_from: MeasuredFrom,
+    pub exhausted: Exhausted,
+}
+
+impl Schedule {
+    /// Checks number and range of the delays, and that they grow where they are counted from the first failure.
+    pub fn parse(spec: &ScheduleSpec) -> Result<Schedule, Invalid> {
+        let invalid = |message: String| Err(Invalid::new("invalid_retry", message));
+        if spec.delays_s.len() > MAX_DELAYS {
+            return invalid(format!("A schedule has {MAX_DELAYS} delays at most."))
+                .map_err(|invalid| invalid.in_field("retry.delays_s"));
+        }
+        let mut delays = Vec::with_capacity(spec.delays_s.len());
+        for (index, delay) in spec.delays_s.iter().enumerate() {
+            let field = format!("retry.delays_s[{index}]");
+            if !(0.0..=MAX_DELAY_S).contains(delay) {
+                return invalid(format!("A delay is 0 to 604800 seconds; {delay} is not."))
+                    .map_err(|invalid| invalid.in_field(field));
+            }
+            let delay = (delay * SECOND as f64).round() as Millis;
+            if spec.measured_from == MeasuredFrom::FirstFailure
+                && delays.last().is_some_and(|before| *before > delay)
+            {
+                return invalid(
+                    "Delays counted from the first failure cannot become shorter.".to_owned(),
+                )
+                .map_err(|invalid| invalid.in_field(field));
+            }
+            delays.push(delay);
+        }
+        Ok(Schedule {
+            delays,
+            measured_from: spec.measured_from,
+            exhausted: spec.exhausted,
+        })
+    }
+
+    /// The schedule as it is written.
+    pub fn spec(&self) -> ScheduleSpec {
+        ScheduleSpec {
+            delays_s: self
+                .delays
+                .iter()
+                .map(|delay| *delay as f64 / SECOND as f64)
+                .collect(),
+            measured_from: self.measured_from,
+            exhausted: self.exhausted,
+        }
+    }
+
+    /// Attempts in all, the first one included.
+    pub fn attempts(&self) -> usize {
+        self.delays.len() + 1
+    }
+}
+
+/// What is known of a delivery's series of attempts when one of them has just failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// Failed attempts of the series, the one at hand included: 1 or more.
+    pub failures: u32,
+    /// When the attempt at hand was due.
+    pub due_ms: Millis,
+    pub started_ms: Millis,
+    pub ended_ms: Millis,
+    /// What delays of `first_failure` are counted from; `None` before the first failure.
+    pub origin_ms: Option<Millis>,
+    /// Whether another delivery of the webhook got through since this one first failed.
+    pub endpoint_is_alive: bool,
+    /// Whether the webhook sends at all at the moment; one that does not is not disabled again.
+    pub webhook_is_active: bool,
+    /// Panics of a worker on this delivery, the one at hand included.
+    pub panics: u32,
+}
+
+/// What follows a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    RetryAt {
+        due_ms: Millis,
+        /// What later delays of `first_failure` are counted from.
+        origin_ms: Millis,
+    },
+    /// The delivery is given up.
+    DeadLetter,
+    /// The delivery is given up and the webhook is disabled.
+    Disable(DisabledReason),
+}
+
+/// The rules of the webhook and its profile that a decision goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    pub schedule: &'a Schedule,
+    pub gone: Gone,
+}
+
+/// What the answer says beyond its failure: the status and a `Retry-After`, where there is exactly one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnswerHints<'a> {
+    pub status: Option<u16>,
+    pub retry_after: Option<&'a str>,
+}
+
+/// What follows a failed attempt. `jitter` is in 0.0..=1.0 and only ever delays, by up to 10 % of the wait.
+pub fn after_failure(
+    failure: &Failure,
+    answer: AnswerHints<'_>,
+    history: &History,
+    rules: Rules<'_>,
+    jitter: f64,
+) -> Next {
+    if failure.code == ErrorCode::WorkerPanic {
+        return after_panic(history);
+    }
+    if answer.status == Some(410) && rules.gone == Gone::Disable {
+        return match history.webhook_is_active {
+            true => Next::Disable(DisabledReason::Gone),
+            false => Next::DeadLetter,
+        };
+    }
+    match next_due(answer, history, rules.schedule, jitter) {
+        Some(next) => next,
+        None if history.endpoint_is_alive || !history.webhook_is_active => Next::DeadLetter,
+        None => match rules.schedule.exhausted {
+            Exhausted::Disable => Next::Disable(DisabledReason::Exhausted),
+            Exhausted::DeadLetter => Next::DeadLetter,
+        },
+    }
+}
+
+/// A panic is our own fault: it uses up no attempt of the schedule, but it does not go on for ever either.
+fn after_panic(history: &History) -> Next {
+    if history.panics >= MAX_PANICS {
+        return Next::DeadLetter;
+    }
+    Next::RetryAt {
+        due_ms: history.ended_ms + Millis::from(history.panics) * SECOND,
+        origin_ms: history.origin_ms.unwrap_or(history.ended_ms),
+    }
+}
+
+/// The next attempt, or `None` where the schedule is used up.
+fn next_due(
+    answer: AnswerHints<'_>,
+    history: &History,
+    schedule: &Schedule,
+    jitter: f64,
+) -> Option<Next> {
+    let delay = *schedule.delays.get(history.failures.max(1) as usize - 1)?;
+    // Time in which the delivery could not be attempted moves the origin, so that what is overdue
+    // after an outage goes on with its waits instead of firing in a burst.
+    let late = (history.started_ms - history.due_ms).max(0);
+    let origin = match history.origin_ms {
+        Some(origin) => origin + late,
+        None => history.ended_ms,
+    };
+    let from = match schedule.measured_from {
+        MeasuredFrom::PreviousAttempt => history.ended_ms,
+        MeasuredFrom::FirstFailure => origin,
+    };
+    let scheduled = (from + delay).max(history.ended_ms);
+    let wait = scheduled - history.ended_ms;
+    let jittered = scheduled + (wait as f64 * JITTER_SHARE * jitter.clamp(0.0, 1.0)) as Millis;
+    let due_ms = match retry_after(answer, history.ended_ms) {
+        Some(wait) => jittered.max(history.ended_ms + wait),
+        None => jittered,
+    };
+    Some(Next::RetryAt {
+        due_ms,
+        origin_ms: origin + (due_ms - jittered),
+    })
+}
+
+/// The wait that the receiver asked for, where its answer is one that may ask (RFC 9110 10.2.3, RFC 6585 4).
+fn retry_after(answer: AnswerHints<'_>, now: Millis) -> Option<Millis> {
+    if !matches!(answer.status, Some(429 | 503)) {
+        return None;
+    }
+    let wait = parse_retry_after(answer.retry_after?, now)?;
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::{HOUR, MINUTE};
+
+    fn schedule(delays_s: &[f64], measured_from: MeasuredFrom, exhausted: Exhausted) -> Schedule {
+        Schedule::parse(&ScheduleSpec {
+            delays_s: delays_s.to_vec(),
+            measured_from,
+            exhausted,
+        })
+        .unwrap()
+    }
+
+    fn history(failures: u32, at: Millis, origin_ms: Option<Millis>) -> History {
+        History {
+            failures,
+            due_ms: at,
+            started_ms: at,
+            ended_ms: at,
+            origin_ms,
+            endpoint_is_alive: false,
+            webhook_is_active: true,
+            panics: 0,
+        }
+    }
+
+    fn status(code: u16) -> (Failure, AnswerHints<'static>) {
+        (
+            Failure::new(ErrorCode::Status, "an answer"),
+            AnswerHints {
+                status: Some(code),
+                retry_after: None,
+            },
+        )
+    }
+
+    fn decide(code: u16, history: &History, schedule: &Schedule, jitter: f64) -> Next {
+        let (failure, answer) = status(code);
+        let gone = Gone::Disable;
+        after_failure(&failure, answer, history, Rules { schedule, gone }, jitter)
+    }
+
+    #[test]
+    fn delays_count_from_the_previous_attempt_or_from_the_first_failure() {
+        let previous = schedule(
+            &[60.0, 300.0],
+            MeasuredFrom::PreviousAttempt,
+            Exhausted::Disable,
+        );
+        let first = schedule(
+            &[300.0, 1800.0],
+            MeasuredFrom::FirstFailure,
+            Exhausted::Disable,
+        );
+        let due = |next| match next {
+            Next::RetryAt { due_ms, .. } => due_ms,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            due(decide(500, &history(1, 0, None), &previous, 0.0)),
+            MINUTE
+        );
+        assert_eq!(
+            due(decide(500, &history(2, MINUTE, Some(0)), &previous, 0.0)),
+            6 * MINUTE
+        );
+        assert_eq!(
+            due(decide(500, &history(1, 0, None), &first, 0.0)),
+            5 * MINUTE
+        );
+        assert_eq!(
+            due(decide(500, &history(2, 5 * MINUTE, Some(0)), &first, 0.0)),
+            30 * MINUTE
+        );
+    }
+
+    #[test]
+    fn jitter_only_delays_and_by_a_tenth_of_the_wait_at_most() {
+        let schedule = schedule(&[60.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
+        for jitter in [0.0, 0.5, 1.0, 7.0] {
+            let Next::RetryAt { due_ms, .. } = decide(500, &history(1, 0, None), &schedule, jitter)
+            else {
+                panic!("a retry was expected");
+            };
+            assert!((MINUTE..=MINUTE + 6 * SECOND).contains(&due_ms), "{due_ms}");
+        }
+    }
+
+    #[test]
+    fn lateness_moves_the_origin_so_that_overdue_retries_do_not_burst() {
+        let schedule = schedule(
+            &[300.0, 1800.0],
+            MeasuredFrom::FirstFailure,
+            Exhausted::Disable,
+        );
+        let mut second = history(2, 5 * MINUTE, Some(0));
+        second.started_ms += 10 * HOUR;
+        second.ended_ms += 10 * HOUR;
+        assert_eq!(
+            decide(500, &second, &schedule, 0.0),
+            Next::RetryAt {
+                due_ms: 10 * HOUR + 30 * MINUTE,
+                origin_ms: 10 * HOUR
+            }
+        );
+    }
+
+    #[test]
+    fn retry_after_moves_later_never_earlier_and_a_day_at_most() {
+        let schedule = schedule(
+            &[60.0, 120.0],
+            MeasuredFrom::FirstFailure,
+            Exhausted::Disable,
+        );
+        for (code, value, due, origin) in [
+            (429, "5", MINUTE, 0),
+            (503, "600", 10 * MINUTE, 9 * MINUTE),
+            (503, "99999999999", DAY, DAY - MINUTE),
+            (429, "soon", MINUTE, 0),
+            (500, "600", MINUTE, 0),
+        ] {
+            let (failure, _) = status(code);
+            let answer = AnswerHints {
+                status: Some(code),
+                retry_after: Some(value),
+            };
+            let rules = Rules {
+                schedule: &schedule,
+                gone: Gone::Disable,
+            };
+            assert_eq!(
+                after_failure(&failure, answer, &history(1, 0, None), rules, 0.0),
+                Next::RetryAt {
+                    due_ms: due,
+                    origin_ms: origin
+                },
+                "{code} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn exhaustion_disables_unless_the_endpoint_is_alive_or_the_profile_says_otherwise() {
+        let disable = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
+        let dead_letter = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::DeadLetter);
+        let last = history(2, 0, Some(0));
+        let alive = History {
+            endpoint_is_alive: true,
+            ..last
+        };
+        let inactive = History {
+            webhook_is_active: false,
+            ..last
+        };
+        assert_eq!(
+            decide(500, &last, &disable, 0.0),
+            Next::Disable(DisabledReason::Exhausted)
+        );
+        assert_eq!(decide(500, &last, &dead_letter, 0.0), Next::DeadLetter);
+        assert_eq!(decide(500, &alive, &disable, 0.0), Next::DeadLetter);
+        assert_eq!(decide(500, &inactive, &disable, 0.0), Next::DeadLetter);
+    }
+
+    #[test]
+    fn a_410_disables_at_once_where_the_profile_says_so() {
+        let schedule = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
+        let first = history(1, 0, None);
+        assert_eq!(
+            decide(410, &first, &schedule, 0.0),
+            Next::Disable(DisabledReason::Gone)
+        );
+        let (failure, answer) = status(410);
+        let rules = Rules {
+            schedule: &schedule,
+            gone: Gone::Retry,
+        };
+        assert!(matches!(
+            after_failure(&failure, answer, &first, rules, 0.0),
+            Next::RetryAt { .. }
+        ));
+    }
+
+    #[test]
+    fn ten_panics_end_a_delivery_and_fewer_use_up_nothing() {
+        let schedule = schedule(&[], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
+        let failure = Failure::new(ErrorCode::WorkerPanic, "a panic");
+        let rules = Rules {
+            schedule: &schedule,
+            gone: Gone::Disable,
+        };
+        for (panics, ends) in [(1, false), (9, false), (10, true)] {
+            let history = History {
+                panics,
+                ..history(1, 0, None)
+            };
+            let next = after_failure(&failure, AnswerHints::default(), &history, rules, 0.0);
+            assert_eq!(next == Next::DeadLetter, ends, "{panics}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_out_of_bounds_is_refused_with_its_field() {
+        for (delays_s, from, field) in [
+            (
+                vec![-1.0],
+                MeasuredFrom::PreviousAttempt,
+                "retry.delays_s[0]",
+            ),
+            (
+                vec![1.0, 604_801.0],
+                MeasuredFrom::PreviousAttempt,
+                "retry.delays_s[1]",
+            ),
+            (
+                vec![f64::NAN],
+                MeasuredFrom::PreviousAttempt,
+                "retry.delays_s[0]",
+            ),
+            (
+                vec![2.0, 1.0],
+                MeasuredFrom::FirstFailure,
+                "retry.delays_s[1]",
+            ),
+            (
+                vec![1.0; 101],
+                MeasuredFrom::PreviousAttempt,
+                "retry.delays_s",
+            ),
+        ] {
+            let spec = ScheduleSpec {
+                delays_s,
+                measured_from: from,
+                exhausted: Exhausted::Disable,
+            };
+            assert_eq!(
+                Schedule::parse(&spec).unwrap_err().field.as_deref(),
+                Some(field)
+            );
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Where a webhook may point: the URL as text, the operator's allow list, and the verdict on addresses.
+//!
+//! Owns the rules and nothing else: it never resolves a name, opens a socket or reads a clock.
+//! `delivery::guard` asks the resolver and brings the addresses here before every connection.
+
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+mod allow;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use allow::{AllowEntry, AllowEntryError};
+pub use policy::{Refusal, TargetPolicy};
+
+/// The longest URL that is stored, in bytes, as given and as printed after parsing.
+pub const MAX_URL_BYTES: usize = 2048;
+
+/// The URL of a webhook: `http` or `https`, a host, a port from 1 to 65535, no user, no fragment.
+///
+/// The text is what the `url` crate prints (WHATWG URL Standard), so numeric spellings such as
+/// `http://2130706433` are already `http://127.0.0.1/` here, and the text that is stored, judged and
+/// dialled is one and the same. Parsing that text again gives an equal value. That a URL parses
+/// does not mean that it may be called: see [`TargetPolicy`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetUrl {
+    text: String,
+    /// `scheme://host:port`, always with the port.
+    origin: String,
+    /// Where the host ends in `origin`.
+    host_end: usize,
+    address: Option<IpAddr>,
+    port: u16,
+    https: bool,
+}
+
+impl TargetUrl {
+    /// The whole URL, as the parser prints it; ASCII, at most 2,048 bytes.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host in lower case, an IPv6 address in its brackets. Never ends with a dot.
+    pub fn host(&self) -> &str {
+        &self.origin[self.host_start()..self.host_end]
+    }
+
+    /// The port that is dialled, 1 to 65535: the one written, or else 443 or 80.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the scheme is `https`; the only other one is `http`.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// `host:port`, always with the port: what limits per host count by.
+    pub fn host_key(&self) -> &str {
+        &self.origin[self.host_start()..]
+    }
+
+    /// `scheme://host:port`, always with the port: two URLs with one origin get the same verdict.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The address, if the host is one; `None` for a name.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Whether the host is `localhost` or ends in `.localhost`: always loopback (RFC 6761, section 6.3).
+    pub fn is_localhost(&self) -> bool {
+        let host = self.host();
+        host == "localhost" || host.ends_with(".localhost")
+    }
+
+    fn host_start(&self) -> usize {
+        if self.https {
+            "https://".len()
+        } else {
+            "http://".len()
+        }
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for TargetUrl {
+    type Err = TargetError;
+
+    /// Refuses, before the parser can repair it, whatever would be read as another URL than the one
+    /// that is written: `url` drops tabs and line ends, reads `\` as `/`, decodes `%` in hosts and
+    /// turns full-width digits into plain ones.
+    fn from_str(text: &str) -> Result<TargetUrl, TargetError> {
+        refuse_oversize(text)?;
+        refuse_repairable_characters(text)?;
+        refuse_ambiguous_authority(authority(text)?)?;
+        let url = Url::parse(text).map_err(|error| {
+            invalid(format!("The URL cannot be read: {error}. Check the host."))
+        })?;
+        refuse_oversize(url.as_str())?;
+        TargetUrl::from_parsed(url)
+    }
+}
+
+impl TargetUrl {
+    fn from_parsed(url: Url) -> Result<TargetUrl, TargetError> {
+        let https = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(wrong_scheme()),
+        };
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user || url.fragment().is_some() {
+            return Err(invalid("The URL has a user or a fragment. Leave it out."));
+        }
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            Some(Host::Domain(name)) => {
+                name_fault(name).map_or(Ok(()), |fault| Err(invalid(fault)))?;
+                None
+            }
+            None => return Err(no_host()),
+        };
+        let host = url.host_str().ok_or_else(no_host)?;
+        let port = url.port_or_known_default().ok_or_else(bad_port)?;
+        let origin = format!("{}://{host}:{port}", url.scheme());
+        let host_end = url.scheme().len() + "://".len() + host.len();
+        Ok(TargetUrl {
+            origin,
+            host_end,
+            address,
+            port,
+            https,
+            text: url.into(),
+        })
+    }
+}
+
+/// Why a text is no URL for a webhook: a stable code, and a sentence that says what to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetError {
+    /// Always `invalid_url`.
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for TargetError {}
+
+fn invalid(message: impl Into<String>) -> TargetError {
+    TargetError {
+        code: "invalid_url",
+        message: message.into(),
+    }
+}
+
+fn no_host() -> TargetError {
+    invalid("The URL names no host. Write it as https://host/path.")
+}
+
+fn wrong_scheme() -> TargetError {
+    invalid("The URL must begin with https:// (or http://, where the operator allows it).")
+}
+
+fn bad_port() -> TargetError {
+    invalid("The port must be a number from 1 to 65535. Correct it, or leave it and its colon out.")
+}
+
+fn refuse_oversize(text: &str) -> Result<(), TargetError> {
+    if text.is_empty() {
+        return Err(invalid("The URL is empty. Write it as https://host/path."));
+    }
+    if text.len() > MAX_URL_BYTES {
+        return Err(invalid(format!(
+            "The URL has {} bytes, percent-encoding included, and {MAX_URL_BYTES} are the limit. Shorten it.",
+            text.len()
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_repairable_characters(text: &str) -> Result<(), TargetError> {
+    for character in text.chars() {
+        if character.is_control() {
+            return Err(invalid(format!(
+                "The URL contains the control character U+{:04X}. Remove it.",
+                u32::from(character)
+            )));
+        }
+        if character.is_whitespace() {
+            return Err(invalid(
+                "The URL contains a space. Remove it, or write %20 in the path or the query.",
+            ));
+        }
+        if character == '\\' {
+            return Err(invalid(
+                "The URL contains a backslash. Write / instead, or %5C in the path or the query.",
+            ));
+        }
+        if character == '#' {
+            return Err(invalid(
+                "The URL has a fragment (#), which is never sent. Remove it, or write %23.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What stands between `://` and the path: the same cut that the parser makes, now that there are no backslashes.
+fn authority(text: &str) -> Result<&str, TargetError> {
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong_scheme)?;
+    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+        return Err(wrong_scheme());
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    Ok(&rest[..end])
+}
+
+fn refuse_ambiguous_authority(authority: &str) -> Result<(), TargetError> {
+    if authority.contains('@') {
+        return Err(invalid(
+            "The URL has a user or password before an @. Remove it; secrets go into a header of the webhook.",
+        ));
+    }
+    let (host, port) = if authority.starts_with('[') {
+        let end = authority.find(']').ok_or_else(|| {
+            invalid("The IPv6 address has no closing bracket. Write it as [2001:db8::1].")
+        })?;
+        authority.split_at(end + 1)
+    } else {
+        authority.split_at(authority.find(':').unwrap_or(authority.len()))
+    };
+    refuse_ambiguous_host(host)?;
+    match port.strip_prefix(':') {
+        None if port.is_empty() => Ok(()),
+        None => Err(bad_port()),
+        Some(digits) if is_port(digits) => Ok(()),
+        Some(rest) if rest.contains(':') => Err(invalid(
+            "The host has several colons. Write an IPv6 address in brackets, as in https://[2001:db8::1]/.",
+        )),
+        Some(_) => Err(bad_port()),
+    }
+}
+
+/// Whether the text is a port from 1 to 65535, in ASCII digits only.
+fn is_port(digits: &str) -> bool {
+    // `parse` alone would take a leading plus sign.
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && digits.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn refuse_ambiguous_host(host: &str) -> Result<(), TargetError> {
+    if host.is_empty() {
+        return Err(no_host());
+    }
+    if !host.is_ascii() {
+        return Err(invalid(
+            "The host contains characters beyond ASCII. Write an international name in punycode (xn--…).",
+        ));
+    }
+    if host.starts_with('[') {
+        if host.contains('%') {
+            return Err(invalid(
+                "The IPv6 address has a zone id (%). Zones belong to one machine's links; leave it out.",
+            ));
+        }
+        return Ok(());
+    }
+    if host.contains('%') {
+        return Err(invalid(
+            "The host is percent-encoded. Write the characters themselves.",
+        ));
+    }
+    // A name with the final dot would be another key for limits and allow entries, and no certificate has it.
+    if host.ends_with('.') {
+        return Err(invalid("The host ends with a dot. Leave the dot out."));
+    }
+    name_fault(host).map_or(Ok(()), |fault| Err(invalid(fault)))
+}
+
+/// What is wrong with a host name, as a sentence. Letters, digits, `-`, `_` and dots are taken;
+/// lengths as in RFC 1035, section 2.3.4.
+fn name_fault(name: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some(odd) = name.chars().find(|&c| !plain(c)) {
+        return Some(format!(
+            "The host contains {odd:?}. Only letters, digits, hyphens, underscores and dots make a host name."
+        ));
+    }
+    if name.len() > 253 {
+        return Some("The host name is longer than 253 characters. Shorten it.".to_owned());
+    }
+    if name.split('.').any(|label| label.is_empty()) {
+        return Some("The host name has an empty part between two dots. Correct it.".to_owned());
+    }
+    if name.split('.').any(|label| label.len() > 63) {
+        return Some(
+            "A part of the host name is longer than 63 characters. Shorten it.".to_owned(),
+        );
+    }
+    None
+}

@@ -1,0 +1,100 @@
+//! Times as the API and the envelopes spell them. Inside, a time is a number of milliseconds since 1970, UTC.
+
+use jiff::Timestamp;
+
+use super::Invalid;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+pub const SECOND: Millis = 1_000;
+pub const MINUTE: Millis = 60 * SECOND;
+pub const HOUR: Millis = 60 * MINUTE;
+pub const DAY: Millis = 24 * HOUR;
+
+/// RFC 3339 in UTC, with milliseconds: `2026-01-15T10:00:00.123Z`.
+pub fn rfc3339(ms: Millis) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => String::from("9999-12-31T23:59:59.999Z"),
+    }
+}
+
+/// RFC 3339 in UTC, whole seconds, as the reference documents show envelope times: `2026-01-15T10:00:00Z`.
+pub fn rfc3339_seconds(ms: Millis) -> String {
+    match Timestamp::from_millisecond(ms - ms.rem_euclid(SECOND)) {
+        Ok(time) => format!("{time:.0}"),
+        Err(_) => String::from("9999-12-31T23:59:59Z"),
+    }
+}
+
+/// Reads RFC 3339 with any offset. Years 1970 to 9999.
+pub fn parse_rfc3339(text: &str) -> Result<Millis, Invalid> {
+    text.parse::<Timestamp>()
+        .ok()
+        .map(|time| time.as_millisecond())
+        .filter(|ms| (0..=253_402_300_799_999).contains(ms))
+        .ok_or_else(|| {
+            Invalid::new(
+                "invalid_time",
+                "This is no time in RFC 3339 such as 2026-01-15T10:00:00Z (years 1970 to 9999).",
+            )
+        })
+}
+
+/// Reads the value of a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). Milliseconds to wait
+/// from `now`; `None` for anything else. A date that is past means no wait.
+pub fn parse_retry_after(value: &str, now: Millis) -> Option<Millis> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = value.parse::<i64>().unwrap_or(i64::MAX / SECOND);
+        return Some(seconds.saturating_mul(SECOND));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(value)
+        .ok()?;
+    Some((date.as_millisecond() - now).max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelope_times_are_whole_seconds_rounded_down() {
+        assert_eq!(rfc3339_seconds(1_768_471_200_999), "2026-01-15T10:00:00Z");
+        assert_eq!(rfc3339(1_768_471_200_009), "2026-01-15T10:00:00.009Z");
+        assert_eq!(rfc3339(1_768_471_200_000), "2026-01-15T10:00:00.000Z");
+    }
+
+    #[test]
+    fn times_with_an_offset_are_read_as_utc() {
+        assert_eq!(
+            parse_rfc3339("2026-01-15T11:00:00+01:00"),
+            Ok(1_768_471_200_000)
+        );
+        for bad in ["", "yesterday", "2026-01-15", "1969-12-31T23:59:59Z"] {
+            assert!(parse_rfc3339(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_garbage_is_ignored() {
+        let now = 1_445_412_480_000;
+        for (value, wait) in [
+            ("0", Some(0)),
+            ("5", Some(5_000)),
+            (" 5 ", Some(5_000)),
+            ("Wed, 21 Oct 2015 07:28:10 GMT", Some(10_000)),
+            ("Wed, 21 Oct 2015 07:27:00 GMT", Some(0)),
+            ("-1", None),
+            ("1e9", None),
+            ("soon", None),
+            ("", None),
+            ("5, 5", None),
+        ] {
+            assert_eq!(parse_retry_after(value, now), wait, "{value:?}");
+        }
+        assert!(parse_retry_after("99999999999999999999999", now).is_some());
+    }
+}

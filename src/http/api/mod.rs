@@ -1,0 +1,60 @@
+//! The JSON API, one file a resource.
+
+mod deliveries;
+mod events;
+mod health;
+mod list;
+mod tests;
+mod view;
+mod webhooks;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+
+use super::error::ApiError;
+
+/// Every route of the API.
+pub fn routes(config: &mut ServiceConfig) {
+    health::routes(config);
+    events::routes(config);
+    deliveries::routes(config);
+    // Under both: the reference documents address webhooks in both ways.
+    for base in ["/v1", "/api"] {
+        tests::routes(config, base);
+        webhooks::routes(config, base);
+    }
+    config.default_service(web::to(unknown_path));
+}
+
+async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found(format!(
+        "There is nothing at {}. The API is under /v1.",
+        request.path()
+    )))
+}
+
+/// For a path that exists with a method that it does not take.
+async fn wrong_method(request: HttpRequest) -> impl Responder {
+    Err::<HttpResponse, _>(ApiError::new(
+        actix_web::http::StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{} takes no {}.", request.path(), request.method()),
+    ))
+}
+
+/// A resource whose further methods are a 405 in the API's form.
+fn resource(path: &str) -> actix_web::Resource {
+    web::resource(path.to_owned()).default_service(web::to(wrong_method))
+}
+
+/// Runs what may wait (a read, a name server, a receiver) off the threads that serve requests.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    E: Into<ApiError> + Send + 'static,
+{
+    match web::block(work).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
+    }
+}

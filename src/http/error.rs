@@ -1,0 +1,187 @@
+//! Errors as clients see them: one form, under every path.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::actions::ActionError;
+use crate::domain::Invalid;
+use crate::store::StoreError;
+
+/// An error of the API: `{"error": {"code", "message", "field"?}}`.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+    /// Name and value of a header that goes with it.
+    header: Option<(&'static str, &'static str)>,
+}
+
+#[derive(Serialize)]
+struct Form<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            field: None,
+            header: None,
+        }
+    }
+
+    /// 400: what came is not even JSON.
+    pub fn malformed(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 422: understood, and wrong.
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub fn unauthorized(message: &str) -> ApiError {
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+            .with_header("WWW-Authenticate", "Bearer")
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 503: it may work in a moment.
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+            .with_header("Retry-After", "1")
+    }
+
+    /// 500. The cause goes to the log, under an id that the answer names.
+    pub fn internal(cause: &dyn fmt::Display) -> ApiError {
+        let id = hex::encode(crate::random::bytes::<6>());
+        log::error!("internal error {id}: {cause}");
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            format!("An internal error. The log of the server tells more under {id}."),
+        )
+    }
+
+    #[must_use]
+    pub fn in_field(mut self, field: impl Into<String>) -> ApiError {
+        self.field = Some(field.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &'static str) -> ApiError {
+        self.header = Some((name, value));
+        self
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(header) = self.header {
+            response.insert_header(header);
+        }
+        response.json(Form {
+            error: Inner {
+                code: self.code,
+                message: &self.message,
+                field: self.field.as_deref(),
+            },
+        })
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> ApiError {
+        let error = ApiError::invalid(invalid.code, invalid.message);
+        match invalid.field {
+            Some(field) => error.in_field(field),
+            None => error,
+        }
+    }
+}
+
+impl From<ActionError> for ApiError {
+    fn from(error: ActionError) -> ApiError {
+        match error {
+            ActionError::Invalid(invalid) => invalid.into(),
+            ActionError::NotFound(what) => ApiError::not_found(format!("There is no such {what}.")),
+            ActionError::Conflict {
+                code,
+                message,
+                field,
+            } => {
+                let error = ApiError::new(StatusCode::CONFLICT, code, message);
+                match field {
+                    Some(field) => error.in_field(field),
+                    None => error,
+                }
+            }
+            ActionError::Forbidden(message) => ApiError::forbidden(message),
+            ActionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        let (code, message) = match &error {
+            StoreError::Full => (
+                "disk_full",
+                "The disk that holds the database is full. Nothing was stored; send it again once there is room.",
+            ),
+            StoreError::Busy => (
+                "database_busy",
+                "Another program holds the database. Nothing was stored; send it again in a moment.",
+            ),
+            StoreError::Overloaded => (
+                "overloaded",
+                "More events wait for the disk than can be taken. Nothing was stored; send it again in a moment.",
+            ),
+            StoreError::Stopping => (
+                "stopping",
+                "Hookpost is stopping. Nothing was stored; send it again in a moment.",
+            ),
+            StoreError::Unavailable(_) => (
+                "store_unavailable",
+                "The database cannot be reached. Whether this was stored is not known; send it again with the same id.",
+            ),
+            StoreError::Corrupt(_) | StoreError::Sqlite(_) => return ApiError::internal(&error),
+        };
+        log::warn!("refused for now: {error}");
+        ApiError::unavailable(code, message)
+    }
+}

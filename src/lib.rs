@@ -1,0 +1,22 @@
+//! Hookpost stores events, signs them, delivers them to every webhook that subscribed, retries what fails,
+//! and shows a person what happened. One binary, one SQLite file.
+//!
+//! Modules in reading order: [`domain`] (words and decisions, pure), [`profile`] (how deliveries look),
+//! [`store`] (the file), [`delivery`] (the engine that sends), [`actions`] (what a person or program can do),
+//! [`auth`] (who may), [`http`] (the API), [`server`] (everything put together), [`cli`] (the commands).
+//! Imports point towards the beginning of that list only; [`clock`] and [`random`] stand beside the first.
+
+#![forbid(unsafe_code)]
+
+pub mod actions;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod domain;
+pub mod http;
+pub mod profile;
+pub mod random;
+pub mod server;
+pub mod store;

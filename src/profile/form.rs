@@ -1,0 +1,221 @@
+//! How a body is composed from an event: the envelope and the spelling.
+//!
+//! A body is made once per event and form, and is the same bytes on every attempt, so the database keeps
+//! the event and the form, never the body.
+
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::Invalid;
+use crate::domain::event::Event;
+use crate::domain::time::{SECOND, rfc3339_seconds};
+
+/// Everything that decides the bytes of a body, given the event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Form {
+    pub envelope: Envelope,
+    pub body: Body,
+}
+
+/// How the bytes are spelled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// `data` passes through as the application spelled it.
+    #[default]
+    Exact,
+    /// The form that survives parsing and printing in JavaScript.
+    Ecmascript,
+}
+
+/// The fields around the data, in order; or the data alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Envelope {
+    Fields(Vec<Field>),
+    /// Written as `"data"`.
+    DataAlone,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    #[serde(rename = "field")]
+    pub name: String,
+    pub value: Value,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    Id,
+    Type,
+    /// The event's time in whole seconds: `2026-01-15T10:00:00Z`.
+    CreatedRfc3339,
+    /// The event's time as a number of seconds since 1970.
+    CreatedUnix,
+    Data,
+    /// `null` where the event has none.
+    PreviousData,
+    /// `true` on test events; the field is absent from all others.
+    Test,
+    /// The same text always.
+    Text(String),
+}
+
+impl Form {
+    /// The body of an event. `Err` only for data that is no JSON, which the API does not let in.
+    pub fn compose(&self, event: &Event) -> Result<Vec<u8>, Invalid> {
+        let exact = self.envelope.compose(event);
+        match self.body {
+            Body::Exact => Ok(exact.into_bytes()),
+            Body::Ecmascript => super::ecmascript::stringify(&exact)
+                .map(String::into_bytes)
+                .map_err(|error| Invalid::new("invalid_json", error.to_string())),
+        }
+    }
+
+    /// The form as JSON, the same text for the same form: what the database knows it by.
+    pub fn definition(&self) -> String {
+        serde_json::to_string(self).expect("a form is plain data")
+    }
+
+    /// Reads what `definition` wrote.
+    pub fn from_definition(text: &str) -> Result<Form, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+impl Envelope {
+    /// Checks the fields: at least one, 32 at most, each name once.
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        let Envelope::Fields(fields) = self else {
+            return Ok(());
+        };
+        let invalid =
+            |why: String, field: String| Err(Invalid::new("invalid_profile", why).in_field(field));
+        if fields.is_empty() || fields.len() > 32 {
+            return invalid("An envelope has 1 to 32 fields.".into(), "envelope".into());
+        }
+        for (index, field) in fields.iter().enumerate() {
+            let at = format!("envelope[{index}].field");
+            if field.name.is_empty() || field.name.len() > 128 {
+                return invalid("A field's name is 1 to 128 bytes.".into(), at);
+            }
+            if fields[..index].iter().any(|other| other.name == field.name) {
+                return invalid(format!("The field {:?} stands twice.", field.name), at);
+            }
+        }
+        Ok(())
+    }
+
+    fn compose(&self, event: &Event) -> String {
+        let Envelope::Fields(fields) = self else {
+            return event.data.clone().into();
+        };
+        let mut body = String::with_capacity(event.size_bytes() + 128);
+        body.push('{');
+        for field in fields {
+            if field.value == Value::Test && !event.test {
+                continue;
+            }
+            if body.len() > 1 {
+                body.push(',');
+            }
+            push_text(&mut body, &field.name);
+            body.push(':');
+            field.value.push(&mut body, event);
+        }
+        body.push('}');
+        body
+    }
+}
+
+impl Value {
+    fn push(&self, body: &mut String, event: &Event) {
+        match self {
+            Value::Id => push_text(body, event.id.as_str()),
+            Value::Type => push_text(body, event.event_type.as_str()),
+            Value::CreatedRfc3339 => push_text(body, &rfc3339_seconds(event.created_ms)),
+            Value::CreatedUnix => body.push_str(&event.created_ms.div_euclid(SECOND).to_string()),
+            Value::Data => body.push_str(&event.data),
+            Value::PreviousData => body.push_str(event.previous_data.as_deref().unwrap_or("null")),
+            Value::Test => body.push_str("true"),
+            Value::Text(text) => push_text(body, text),
+        }
+    }
+}
+
+fn push_text(body: &mut String, text: &str) {
+    body.push_str(&serde_json::to_string(text).expect("text is always JSON"));
+}
+
+impl Serialize for Envelope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Envelope::Fields(fields) => fields.serialize(serializer),
+            Envelope::DataAlone => "data".serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Envelope, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Envelope;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of fields, or \"data\" for the data alone")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Envelope, E> {
+                if text == "data" {
+                    return Ok(Envelope::DataAlone);
+                }
+                Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Envelope, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = seq.next_element()? {
+                    fields.push(field);
+                }
+                Ok(Envelope::Fields(fields))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Puts the fields of a challenge request together: the envelope without its data, and the random text beside it.
+pub fn compose_challenge(form: &Form, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
+    let Envelope::Fields(fields) = &form.envelope else {
+        let mut body = Vec::new();
+        let mut serializer = serde_json::Serializer::new(&mut body);
+        let written = serializer.serialize_map(Some(1)).and_then(|mut map| {
+            map.serialize_entry(field, challenge)?;
+            map.end()
+        });
+        written.expect("text is always JSON");
+        return body;
+    };
+    let mut body = String::from("{");
+    for field in fields {
+        if matches!(field.value, Value::Data | Value::PreviousData | Value::Test) {
+            continue;
+        }
+        push_text(&mut body, &field.name);
+        body.push(':');
+        field.value.push(&mut body, event);
+        body.push(',');
+    }
+    push_text(&mut body, field);
+    body.push(':');
+    push_text(&mut body, challenge);
+    body.push('}');
+    body.into_bytes()
+}

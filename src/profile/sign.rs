@@ -1,0 +1,190 @@
+//! The headers of one attempt: what the profile sets, and the signatures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::spec::{Encoding, Key, Profile, SignatureSpec};
+use crate::domain::event::{EventId, EventType};
+use crate::domain::id::DeliveryId;
+use crate::domain::secret::Secret;
+use crate::domain::time::{Millis, SECOND};
+use crate::domain::webhook::OldSecret;
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// What a signature and the headers are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    pub event_id: &'a EventId,
+    pub event_type: &'a EventType,
+    pub delivery_id: DeliveryId,
+    /// When the attempt is made; headers carry it in whole seconds.
+    pub at_ms: Millis,
+    pub body: &'a [u8],
+}
+
+/// Sets and signs the headers of one webhook's deliveries; its keys are prepared once.
+pub struct Signer {
+    headers: Vec<(String, String)>,
+    signatures: Vec<Signature>,
+}
+
+struct Signature {
+    spec: SignatureSpec,
+    new: HmacSha256,
+    /// The key before a rotation, and when it ends.
+    old: Option<(HmacSha256, Millis)>,
+}
+
+/// Which secret a header is signed with during an overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signs {
+    New,
+    Old,
+    Both,
+}
+
+impl Signs {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Signs::New => "new",
+            Signs::Old => "old",
+            Signs::Both => "both",
+        }
+    }
+}
+
+impl Signer {
+    /// `also` is a profile whose headers are set too, where `profile` does not set them itself.
+    pub fn new(
+        profile: &Profile,
+        also: Option<&Profile>,
+        secret: &Secret,
+        old: Option<&OldSecret>,
+    ) -> Signer {
+        let own = profile.header_names();
+        let is_new = |name: &str| !own.contains(&name.to_ascii_lowercase());
+        let mut headers = profile.headers().to_vec();
+        let mut specs = profile.spec().signatures.clone();
+        if let Some(also) = also {
+            let further = also.headers().iter().filter(|(name, _)| is_new(name));
+            headers.extend(further.cloned());
+            let further = also
+                .spec()
+                .signatures
+                .iter()
+                .filter(|spec| is_new(&spec.header));
+            specs.extend(further.cloned());
+        }
+        let signatures = specs
+            .into_iter()
+            .map(|spec| Signature {
+                new: prepare(spec.key, secret),
+                old: old.map(|old| (prepare(spec.key, &old.secret), old.overlap_ends_ms)),
+                spec,
+            })
+            .collect();
+        Signer {
+            headers,
+            signatures,
+        }
+    }
+
+    /// Every header that the profile sets for this attempt, in order.
+    pub fn headers(&self, signed: &Signed<'_>) -> Vec<(String, String)> {
+        let timestamp = signed.at_ms.div_euclid(SECOND).to_string();
+        let mut headers = Vec::with_capacity(self.headers.len() + self.signatures.len() + 2);
+        for (name, template) in &self.headers {
+            headers.push((name.clone(), fill(template, signed, &timestamp)));
+        }
+        for signature in &self.signatures {
+            let value = signature.value(signed, &timestamp);
+            headers.push((signature.spec.header.clone(), value));
+        }
+        headers
+    }
+
+    /// For each signature header, which secret signs it at `now`.
+    pub fn signs(&self, now: Millis) -> Vec<(&str, Signs)> {
+        self.signatures
+            .iter()
+            .map(|signature| {
+                let signs = match (&signature.old, &signature.spec.join) {
+                    (Some((_, ends)), Some(_)) if now < *ends => Signs::Both,
+                    (Some((_, ends)), None) if now < *ends => Signs::Old,
+                    _ => Signs::New,
+                };
+                (signature.spec.header.as_str(), signs)
+            })
+            .collect()
+    }
+}
+
+impl Signature {
+    fn value(&self, signed: &Signed<'_>, timestamp: &str) -> String {
+        let old = self
+            .old
+            .as_ref()
+            .filter(|(_, ends)| signed.at_ms < *ends)
+            .map(|(key, _)| key);
+        let signature = match (old, &self.spec.join) {
+            (None, _) => self.sign(&self.new, signed, timestamp),
+            (Some(old), None) => self.sign(old, signed, timestamp),
+            (Some(old), Some(join)) => {
+                let mut both = self.sign(&self.new, signed, timestamp);
+                both.push_str(join);
+                both.push_str(&self.sign(old, signed, timestamp));
+                both
+            }
+        };
+        self.spec
+            .template
+            .replace("{timestamp}", timestamp)
+            .replace("{signature}", &signature)
+    }
+
+    fn sign(&self, key: &HmacSha256, signed: &Signed<'_>, timestamp: &str) -> String {
+        let mut mac = key.clone();
+        let mut rest = self.spec.content.as_str();
+        while let Some(at) = rest.find('{') {
+            mac.update(&rest.as_bytes()[..at]);
+            rest = &rest[at..];
+            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+            match &rest[..end] {
+                "{body}" => mac.update(signed.body),
+                "{timestamp}" => mac.update(timestamp.as_bytes()),
+                "{id}" => mac.update(signed.event_id.as_str().as_bytes()),
+                literal => mac.update(literal.as_bytes()),
+            }
+            rest = &rest[end..];
+        }
+        mac.update(rest.as_bytes());
+        let bytes = mac.finalize().into_bytes();
+        match self.spec.encoding {
+            Encoding::Hex => hex::encode(bytes),
+            Encoding::Base64 => STANDARD.encode(bytes),
+        }
+    }
+}
+
+fn prepare(key: Key, secret: &Secret) -> HmacSha256 {
+    let bytes = match key {
+        Key::Secret => secret.as_str().as_bytes().to_vec(),
+        Key::Standard => secret.standard_key(),
+    };
+    HmacSha256::new_from_slice(&bytes).expect("HMAC takes a key of any length")
+}
+
+fn fill(template: &str, signed: &Signed<'_>, timestamp: &str) -> String {
+    match template {
+        "{id}" => signed.event_id.as_str().to_owned(),
+        "{timestamp}" => timestamp.to_owned(),
+        _ => template
+            .replace("{id}", signed.event_id.as_str())
+            .replace("{type}", signed.event_type.as_str())
+            .replace("{delivery_id}", &signed.delivery_id.to_string())
+            .replace("{timestamp}", timestamp),
+    }
+}

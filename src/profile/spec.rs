@@ -1,0 +1,305 @@
+//! What a profile can say, and the check that it says it well.
+
+use serde::{Deserialize, Serialize};
+
+use super::form::{Body, Envelope, Form};
+use crate::domain::Invalid;
+use crate::domain::header::CustomHeaders;
+use crate::domain::retry::{Exhausted, Gone, MeasuredFrom, Schedule, ScheduleSpec};
+
+/// A profile as it is written: in a file of `builtin/`, or by the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileSpec {
+    /// 1 to 64 of `a-z 0-9 _ -`.
+    pub name: String,
+    /// A few words for people.
+    #[serde(default)]
+    pub title: String,
+    pub envelope: Envelope,
+    #[serde(default)]
+    pub body: Body,
+    #[serde(default)]
+    pub signatures: Vec<SignatureSpec>,
+    /// Further headers in order. Values may hold `{id}`, `{type}`, `{delivery_id}` and `{timestamp}`.
+    #[serde(default)]
+    pub headers: serde_json::Map<String, serde_json::Value>,
+    pub retry: ScheduleSpec,
+    #[serde(default = "retry_gone")]
+    pub gone: Gone,
+    #[serde(default)]
+    pub challenge: Option<ChallengeSpec>,
+}
+
+fn retry_gone() -> Gone {
+    Gone::Retry
+}
+
+/// One signature header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureSpec {
+    pub header: String,
+    /// What is signed: `{body}`, alone or after `{id}`, `{timestamp}` and literal text.
+    pub content: String,
+    pub encoding: Encoding,
+    /// The header's value; `{signature}` stands for the signature, `{timestamp}` may stand beside it.
+    #[serde(default = "bare_signature")]
+    pub template: String,
+    /// What stands between the new secret's signature and the old one's while both sign. Without it the
+    /// header can carry one signature only, and the old secret signs it until the overlap ends.
+    #[serde(default)]
+    pub join: Option<String>,
+    #[serde(default)]
+    pub key: Key,
+}
+
+fn bare_signature() -> String {
+    "{signature}".to_owned()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Lower-case hexadecimal digits.
+    Hex,
+    /// Padded, standard alphabet.
+    Base64,
+}
+
+/// What a signature keys on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Key {
+    /// The bytes of the whole secret string.
+    #[default]
+    Secret,
+    /// The decoded tail of a `whsec_` secret (Standard Webhooks 1.0.0).
+    Standard,
+}
+
+/// A request that the endpoint must answer before a webhook becomes active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeSpec {
+    /// The event type of the request.
+    pub event: String,
+    /// The field that holds the random text, in the request and in the JSON of the answer.
+    pub field: String,
+}
+
+/// A checked profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    spec: ProfileSpec,
+    form: Form,
+    schedule: Schedule,
+    headers: Vec<(String, String)>,
+}
+
+impl Profile {
+    /// Checks every field; the error names the one that is wrong.
+    pub fn parse(spec: ProfileSpec) -> Result<Profile, Invalid> {
+        check_name(&spec.name)?;
+        if spec.title.len() > 256 {
+            return Err(invalid("A title is at most 256 bytes.", "title"));
+        }
+        spec.envelope.check()?;
+        let headers = parse_headers(&spec)?;
+        for (index, signature) in spec.signatures.iter().enumerate() {
+            signature
+                .check()
+                .map_err(|(field, why)| invalid(why, &format!("signatures[{index}].{field}")))?;
+        }
+        check_no_header_twice(&spec, &headers)?;
+        if let Some(challenge) = &spec.challenge {
+            check_challenge(challenge)?;
+        }
+        Ok(Profile {
+            form: Form {
+                envelope: spec.envelope.clone(),
+                body: spec.body,
+            },
+            schedule: Schedule::parse(&spec.retry)?,
+            headers,
+            spec,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub fn spec(&self) -> &ProfileSpec {
+        &self.spec
+    }
+
+    /// How its bodies are composed.
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    pub fn gone(&self) -> Gone {
+        self.spec.gone
+    }
+
+    /// Name and template of each further header, in order.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The names of all headers that it sets, in lower case.
+    pub fn header_names(&self) -> Vec<String> {
+        let signatures = self
+            .spec
+            .signatures
+            .iter()
+            .map(|signature| &signature.header);
+        let headers = self.headers.iter().map(|(name, _)| name);
+        signatures
+            .chain(headers)
+            .map(|name| name.to_ascii_lowercase())
+            .collect()
+    }
+
+    /// Where an exhausted delivery and each wait leave a person who asks: `disable` or `dead_letter`.
+    pub fn exhausted(&self) -> Exhausted {
+        self.schedule.exhausted
+    }
+
+    pub fn measured_from(&self) -> MeasuredFrom {
+        self.schedule.measured_from
+    }
+}
+
+impl SignatureSpec {
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        if !is_header_name(&self.header) {
+            return Err(("header", "This is no header name that Hookpost may set."));
+        }
+        if self.content.matches("{body}").count() != 1
+            || has_unknown_placeholder(&self.content, &["{body}", "{timestamp}", "{id}"])
+        {
+            return Err((
+                "content",
+                "The signed content holds {body} once, and {id} and {timestamp} at will, such as {timestamp}.{body}.",
+            ));
+        }
+        if self.template.matches("{signature}").count() != 1
+            || has_unknown_placeholder(&self.template, &["{signature}", "{timestamp}"])
+            || !is_header_text(&self.template)
+        {
+            return Err((
+                "template",
+                "The template is printable ASCII and holds {signature} once, and {timestamp} at will.",
+            ));
+        }
+        if self
+            .join
+            .as_deref()
+            .is_some_and(|join| join.len() > 64 || !is_header_text(join))
+        {
+            return Err((
+                "join",
+                "What joins two signatures is at most 64 printable ASCII characters.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(why: &str, field: &str) -> Invalid {
+    Invalid::new("invalid_profile", why).in_field(field)
+}
+
+fn check_name(name: &str) -> Result<(), Invalid> {
+    let is_plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
+    };
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(invalid(
+        "A profile's name is 1 to 64 of the characters a-z 0-9 _ -.",
+        "name",
+    ))
+}
+
+fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
+    spec.headers
+        .iter()
+        .map(|(name, value)| {
+            let field = format!("headers.{name}");
+            let value = value
+                .as_str()
+                .ok_or_else(|| invalid("A header's value is text.", &field))?;
+            if !is_header_name(name) {
+                return Err(invalid("This is no header name that Hookpost may set.", &field));
+            }
+            let known = ["{id}", "{type}", "{delivery_id}", "{timestamp}"];
+            if !is_header_text(value) || has_unknown_placeholder(value, &known) {
+                return Err(invalid(
+                    "A header's value is printable ASCII and holds no placeholder but {id}, {type}, {delivery_id} and {timestamp}.",
+                    &field,
+                ));
+            }
+            Ok((name.clone(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Result<(), Invalid> {
+    let mut seen: Vec<String> = Vec::new();
+    let signatures = spec.signatures.iter().map(|signature| &signature.header);
+    for name in headers.iter().map(|(name, _)| name).chain(signatures) {
+        let lower = name.to_ascii_lowercase();
+        if seen.contains(&lower) {
+            return Err(invalid(
+                &format!("The header {name} is set twice."),
+                "headers",
+            ));
+        }
+        seen.push(lower);
+    }
+    if seen.len() > 32 {
+        return Err(invalid("A profile sets 32 headers at most.", "headers"));
+    }
+    Ok(())
+}
+
+fn check_challenge(challenge: &ChallengeSpec) -> Result<(), Invalid> {
+    challenge
+        .event
+        .parse::<crate::domain::event::EventType>()
+        .map_err(|error| invalid(&error.message, "challenge.event"))?;
+    if challenge.field.is_empty() || challenge.field.len() > 64 {
+        return Err(invalid(
+            "The field that holds the challenge is named with 1 to 64 bytes.",
+            "challenge.field",
+        ));
+    }
+    Ok(())
+}
+
+/// A name that a custom header may have too, or one of the three of Standard Webhooks.
+fn is_header_name(name: &str) -> bool {
+    let standard = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    standard.contains(&name.to_ascii_lowercase().as_str())
+        || CustomHeaders::parse(vec![(name.to_owned(), String::new())], &[]).is_ok()
+}
+
+fn is_header_text(text: &str) -> bool {
+    text.len() <= 1024 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+fn has_unknown_placeholder(text: &str, known: &[&str]) -> bool {
+    let mut rest = text.to_owned();
+    for placeholder in known {
+        rest = rest.replace(placeholder, "");
+    }
+    rest.contains('{') || rest.contains('}')
+}

@@ -1,0 +1,243 @@
+//! Everything put together: the store, the engine, the API. One place starts them and one place stops them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server as ActixServer, ServerHandle};
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::Data;
+use actix_web::{App as ActixApp, HttpServer};
+use thiserror::Error;
+
+use crate::actions::Actions;
+use crate::clock::Clock;
+use crate::delivery::client::{Client, ClientError, ClientOptions};
+use crate::delivery::endpoint::USER_AGENT;
+use crate::delivery::guard::{Lookup, system_lookup};
+use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
+use crate::domain::target::{AllowEntry, TargetPolicy};
+use crate::http::{App, BodyLimits, api};
+use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
+
+/// The longest timeout of a webhook: no request in flight takes longer.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
+/// What a stop grants beyond that.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How a server is set up.
+#[derive(Clone)]
+pub struct ServerOptions {
+    pub database: PathBuf,
+    /// Port 0 takes any that is free.
+    pub listen: SocketAddr,
+    pub allow_targets: Vec<AllowEntry>,
+    pub default_profile: String,
+    /// Threads that send at most.
+    pub workers: usize,
+    /// Threads that serve HTTP.
+    pub http_threads: usize,
+    /// Bytes of a request's body at most.
+    pub max_body: usize,
+    /// Certificates trusted beside the public ones: PEM.
+    pub extra_certificates: Vec<Vec<u8>>,
+    pub clock: Clock,
+    /// Name resolution; the system's unless a test brings its own.
+    pub lookup: Arc<Lookup>,
+    /// What carries requests; the HTTP client unless a test brings its own.
+    pub transport: Option<Arc<dyn Transport>>,
+}
+
+impl ServerOptions {
+    /// A server over this database with every default.
+    pub fn new(database: PathBuf) -> ServerOptions {
+        ServerOptions {
+            database,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_targets: Vec::new(),
+            default_profile: crate::profile::DEFAULT.to_owned(),
+            workers: EngineOptions::default().workers,
+            http_threads: 2,
+            max_body: 1 << 20,
+            extra_certificates: Vec::new(),
+            clock: Clock::machine(),
+            lookup: system_lookup(),
+            transport: None,
+        }
+    }
+}
+
+/// Why a server could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{address} cannot be listened on: {source}. Choose another address with --listen.")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("--ca-file: {0}")]
+    Client(#[from] ClientError),
+}
+
+/// A server whose database is open and whose engine runs, before it listens.
+pub struct Prepared {
+    options: ServerOptions,
+    app: App,
+    lock: FileLock,
+}
+
+/// A server that listens.
+pub struct Server {
+    http: ActixServer,
+    running: Running,
+}
+
+/// What stops a running server, and tells how it is.
+#[derive(Clone)]
+pub struct Running {
+    pub address: SocketAddr,
+    pub app: App,
+    handle: ServerHandle,
+    // Given back when the last clone is dropped, after the store was closed.
+    _lock: Arc<FileLock>,
+}
+
+impl Prepared {
+    /// Opens the database and starts the engine. Waits for the disk: call it outside of an async runtime.
+    pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
+        let (store, lock) = Store::open(&options.database, &options.clock)?;
+        let policy = TargetPolicy::new(options.allow_targets.clone());
+        let guard = Guard::new(policy, Arc::clone(&options.lookup));
+        let transport = match &options.transport {
+            Some(transport) => Arc::clone(transport),
+            None => Arc::new(client(&options, &guard)?),
+        };
+        let interrupted = store
+            .write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) })
+            .wait()?;
+        if interrupted > 0 {
+            log::info!("{interrupted} tests were interrupted when the server last ended");
+        }
+        let engine = Engine::start(
+            store.clone(),
+            Sender::new(transport, options.clock.clone()),
+            options.clock.clone(),
+            EngineOptions {
+                workers: options.workers,
+            },
+        )?;
+        let actions = Actions {
+            store,
+            engine,
+            guard,
+            clock: options.clock.clone(),
+            default_profile: options.default_profile.as_str().into(),
+        };
+        let limits = BodyLimits {
+            single: options.max_body,
+        };
+        Ok(Prepared {
+            app: App::new(actions, limits),
+            options,
+            lock,
+        })
+    }
+
+    /// Binds the address. Needs an actix runtime around it.
+    pub fn listen(self) -> Result<Server, StartError> {
+        serve(&self.options, self.app, self.lock)
+    }
+}
+
+impl Server {
+    pub fn running(&self) -> Running {
+        self.running.clone()
+    }
+
+    /// Serves until `Running::stop` is called.
+    pub async fn run(self) -> io::Result<()> {
+        self.http.await
+    }
+}
+
+fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {
+    let resolve = Arc::clone(guard);
+    Client::new(
+        resolve,
+        ClientOptions {
+            user_agent: USER_AGENT.to_owned(),
+            extra_root_certificates: options.extra_certificates.clone(),
+            idle_connections: options.workers.max(64),
+        },
+    )
+}
+
+fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, StartError> {
+    let listen = |source| StartError::Listen {
+        address: options.listen,
+        source,
+    };
+    let state = app.clone();
+    let http = HttpServer::new(move || {
+        ActixApp::new()
+            .wrap(
+                DefaultHeaders::new()
+                    .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                    .add((header::CACHE_CONTROL, "no-store")),
+            )
+            .app_data(Data::new(state.clone()))
+            .configure(api::routes)
+    })
+    .workers(options.http_threads)
+    .worker_max_blocking_threads(16)
+    .client_request_timeout(Duration::from_secs(10))
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(5)
+    .disable_signals()
+    .bind(options.listen)
+    .map_err(listen)?;
+    let address = http.addrs().first().copied().unwrap_or(options.listen);
+    let http = http.run();
+    let running = Running {
+        address,
+        app,
+        handle: http.handle(),
+        _lock: Arc::new(lock),
+    };
+    Ok(Server { http, running })
+}
+
+impl Running {
+    /// Stops: no new events, requests in flight finish within their timeout and five seconds, the rest stays
+    /// queued. Returns once everything is on disk.
+    pub async fn stop(&self) {
+        self.stop_within(LONGEST_ATTEMPT + GRACE).await;
+    }
+
+    /// The same, with another patience for requests in flight.
+    pub async fn stop_within(&self, patience: Duration) {
+        self.app.stop();
+        let engine = self.app.actions.engine.clone();
+        let at_rest = tokio::task::spawn_blocking(move || engine.stop(patience));
+        if !at_rest.await.unwrap_or(false) {
+            log::warn!(
+                "some requests did not come back in time; they are sent again at the next start"
+            );
+        }
+        self.handle.stop(true).await;
+        let store = self.app.actions.store.clone();
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
+            log::error!("the database was not closed cleanly; nothing that was answered is lost");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Every webhook in memory, as the writer knows them: who wants an event is found without a query.
+//!
+//! Only the writer's thread has it, and only commits change it, so it is never stale: no other program
+//! writes webhooks while a server runs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::error::StoreError;
+use super::webhook;
+use super::writer::Notice;
+use crate::domain::event::{EventType, Tenant};
+use crate::domain::pattern::EventPattern;
+use crate::domain::webhook::Webhook;
+
+/// The webhooks that are not deleted.
+#[derive(Default)]
+pub struct Directory {
+    by_seq: HashMap<i64, Arc<Webhook>>,
+    tenants: HashMap<Tenant, Subscriptions>,
+    successes: HashMap<i64, u64>,
+    /// Successes of the group's jobs that are not written yet.
+    new_successes: BTreeMap<i64, u64>,
+    /// Successes of the job at hand, which may still be rolled back.
+    job_successes: Vec<i64>,
+}
+
+/// Who wants what in one tenant: by exact name, by the name above, and who wants all.
+#[derive(Default)]
+struct Subscriptions {
+    exact: HashMap<EventType, BTreeSet<i64>>,
+    below: HashMap<EventType, BTreeSet<i64>>,
+    all: BTreeSet<i64>,
+}
+
+impl Directory {
+    pub(super) fn load(connection: &Connection) -> Result<Directory, StoreError> {
+        let mut directory = Directory::default();
+        for (webhook, success_count) in webhook::all(connection)? {
+            directory.successes.insert(webhook.seq, success_count);
+            directory.put(Arc::new(webhook));
+        }
+        Ok(directory)
+    }
+
+    pub fn get(&self, webhook_seq: i64) -> Option<&Arc<Webhook>> {
+        self.by_seq.get(&webhook_seq)
+    }
+
+    /// Every webhook, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Webhook>> {
+        self.by_seq.values()
+    }
+
+    /// The webhooks of a tenant that subscribed to an event type, oldest first.
+    pub fn subscribed(&self, tenant: &Tenant, event_type: &EventType) -> Vec<Arc<Webhook>> {
+        let Some(subscriptions) = self.tenants.get(tenant) else {
+            return Vec::new();
+        };
+        let mut found: Vec<i64> = subscriptions.all.iter().copied().collect();
+        found.extend(subscriptions.exact.get(event_type).into_iter().flatten());
+        if !subscriptions.below.is_empty() {
+            let text = event_type.as_str();
+            for (dot, _) in text.match_indices('.') {
+                let above: Option<EventType> = text[..dot].parse().ok();
+                let wanted = above.and_then(|above| subscriptions.below.get(&above));
+                found.extend(wanted.into_iter().flatten());
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+            .iter()
+            .filter_map(|seq| self.by_seq.get(seq).cloned())
+            .collect()
+    }
+
+    /// How many deliveries of a webhook got through so far, tests left out.
+    pub fn successes(&self, webhook_seq: i64) -> u64 {
+        self.successes.get(&webhook_seq).copied().unwrap_or(0)
+    }
+
+    /// Counts a delivery that got through, as part of the job at hand.
+    pub(super) fn count_success(&mut self, webhook_seq: i64) {
+        *self.successes.entry(webhook_seq).or_default() += 1;
+        self.job_successes.push(webhook_seq);
+    }
+
+    pub(super) fn undo_job(&mut self) {
+        for webhook_seq in self.job_successes.drain(..) {
+            if let Some(count) = self.successes.get_mut(&webhook_seq) {
+                *count -= 1;
+            }
+        }
+    }
+
+    pub(super) fn end_job(&mut self) {
+        for webhook_seq in self.job_successes.drain(..) {
+            *self.new_successes.entry(webhook_seq).or_default() += 1;
+        }
+    }
+
+    /// Writes the group's successes: a row a webhook, however many deliveries the group holds.
+    pub(super) fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        for (webhook_seq, count) in std::mem::take(&mut self.new_successes) {
+            connection
+                .prepare_cached(
+                    "UPDATE webhook SET success_count = success_count + :count WHERE seq = :seq",
+                )?
+                .execute(rusqlite::named_params! {
+                    ":count": count as i64,
+                    ":seq": webhook_seq,
+                })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Webhook(webhook) => self.put(Arc::clone(webhook)),
+            Notice::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
+            Notice::Due(_)
+            | Notice::Recorded { .. }
+            | Notice::Withdrawn { .. }
+            | Notice::Reread { .. } => {}
+        }
+    }
+
+    fn put(&mut self, webhook: Arc<Webhook>) {
+        self.remove(webhook.seq);
+        let subscriptions = self.tenants.entry(webhook.tenant.clone()).or_default();
+        for pattern in &webhook.events {
+            match pattern {
+                EventPattern::Exact(name) => subscriptions.exact.entry(name.clone()).or_default(),
+                EventPattern::Below(name) => subscriptions.below.entry(name.clone()).or_default(),
+                EventPattern::All => &mut subscriptions.all,
+            }
+            .insert(webhook.seq);
+        }
+        self.by_seq.insert(webhook.seq, webhook);
+    }
+
+    fn remove(&mut self, webhook_seq: i64) {
+        let Some(webhook) = self.by_seq.remove(&webhook_seq) else {
+            return;
+        };
+        let Some(subscriptions) = self.tenants.get_mut(&webhook.tenant) else {
+            return;
+        };
+        for pattern in &webhook.events {
+            let (names, name) = match pattern {
+                EventPattern::Exact(name) => (&mut subscriptions.exact, name),
+                EventPattern::Below(name) => (&mut subscriptions.below, name),
+                EventPattern::All => {
+                    subscriptions.all.remove(&webhook_seq);
+                    continue;
+                }
+            };
+            if let Some(seqs) = names.get_mut(name) {
+                seqs.remove(&webhook_seq);
+                if seqs.is_empty() {
+                    names.remove(name);
+                }
+            }
+        }
+    }
+}

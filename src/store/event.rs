@@ -1,0 +1,120 @@
+//! The table of events.
+
+use rusqlite::{Connection, Row, named_params};
+
+use super::error::StoreError;
+use super::page::{Filter, Page, PageRequest};
+use super::row::{self, parsed};
+use super::writer::WriteTx;
+use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::domain::time::Millis;
+
+/// An event and the number that the store knows it by.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    pub seq: i64,
+    pub event: Event,
+}
+
+/// Which events a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub tenant: Option<Tenant>,
+    pub event_type: Option<EventType>,
+    /// Received at or after.
+    pub since: Option<Millis>,
+    /// Received before.
+    pub until: Option<Millis>,
+}
+
+/// Stores an event; its sequence number.
+pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64, StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data)
+             VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data)",
+        )?
+        .execute(named_params! {
+            ":id": event.id.as_str(),
+            ":tenant": event.tenant.as_str(),
+            ":type": event.event_type.as_str(),
+            ":created_ms": event.created_ms,
+            ":received_ms": event.received_ms,
+            ":test": event.test,
+            ":checksum": event.checksum(),
+            ":data": &*event.data,
+            ":previous_data": event.previous_data.as_deref(),
+        })?;
+    Ok(tx.connection().last_insert_rowid())
+}
+
+/// The event with this id.
+pub fn get(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT * FROM event WHERE id = :id")?;
+    row::first(&mut statement, named_params! {":id": id.as_str()}, stored)
+}
+
+/// The event with this sequence number.
+pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT * FROM event WHERE seq = :seq")?;
+    row::first(&mut statement, named_params! {":seq": seq}, stored)
+}
+
+/// A page of events, newest first. Test events are left out: they are no news of the application.
+pub fn list(
+    connection: &Connection,
+    filter: &EventFilter,
+    request: &PageRequest,
+) -> Result<Page<StoredEvent>, StoreError> {
+    let mut conditions = Filter::default();
+    conditions.and_fixed("test = 0");
+    if let Some(tenant) = &filter.tenant {
+        conditions.and("tenant = ?", tenant.as_str().to_owned());
+    }
+    if let Some(event_type) = &filter.event_type {
+        conditions.and("type = ?", event_type.as_str().to_owned());
+    }
+    if let Some(since) = filter.since {
+        conditions.and("received_ms >= ?", since);
+    }
+    if let Some(until) = filter.until {
+        conditions.and("received_ms < ?", until);
+    }
+    conditions.below("seq", request);
+    let sql = format!(
+        "SELECT * FROM event {} ORDER BY seq DESC LIMIT {}",
+        conditions.sql(),
+        request.limit + 1
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = row::collect(&mut statement, conditions.params(), stored)?;
+    Ok(Page::cut(rows, request, |row| row.seq))
+}
+
+fn stored(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        seq: row.get("seq")?,
+        event: from_row(row)?,
+    })
+}
+
+/// Reads an event from a row that holds its columns (the id as `id`, its times as in the table).
+fn from_row(row: &Row<'_>) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: parsed(row, "id")?,
+        tenant: parsed(row, "tenant")?,
+        event_type: parsed(row, "type")?,
+        created_ms: row.get("created_ms")?,
+        received_ms: row.get("received_ms")?,
+        data: row.get::<_, String>("data")?.into(),
+        previous_data: row
+            .get::<_, Option<String>>("previous_data")?
+            .map(Into::into),
+        test: row.get("test")?,
+    })
+}
+
+/// Whether what the row holds is still what was stored.
+pub(super) fn is_intact(event: &Event, checksum: u32) -> bool {
+    event.checksum() == checksum
+}

@@ -1,0 +1,95 @@
+//! The schema, as append-only steps. `user_version` counts the steps that a file has taken.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::open::{APPLICATION_ID, OpenError, beside};
+use crate::clock::Clock;
+use crate::domain::time::SECOND;
+
+/// Each step in order; a released one is never changed.
+const STEPS: &[&str] = &[include_str!("migrations/0001_main.sql")];
+
+const CURRENT: i64 = STEPS.len() as i64;
+
+/// Takes the steps that are missing, in one transaction. Before the first of them a file that holds data is
+/// copied to a file beside it.
+pub(super) fn run(
+    connection: &Connection,
+    path: &Path,
+    is_new: bool,
+    clock: &Clock,
+) -> Result<(), OpenError> {
+    let sqlite = OpenError::sqlite(path);
+    let found = version(connection).map_err(&sqlite)?;
+    if found == CURRENT {
+        return Ok(());
+    }
+    if !is_new && found > 0 {
+        let copy = beside(
+            path,
+            &format!(".before-{CURRENT}-{}", clock.now_ms() / SECOND),
+        );
+        connection
+            .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
+            .map_err(&sqlite)?;
+        log::info!(
+            "copied the database to {} before migrating it",
+            copy.display()
+        );
+    }
+    let steps = STEPS[found as usize..].join("\n");
+    connection
+        .execute_batch(&format!(
+            "BEGIN IMMEDIATE;
+             {steps}
+             PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {CURRENT};
+             COMMIT;"
+        ))
+        .map_err(|error| {
+            // The error is what matters; where there is no transaction left, there is nothing to roll back.
+            let _ = connection.execute_batch("ROLLBACK");
+            sqlite(error)
+        })
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Refuses a file of another program, and one of a newer version of ours.
+pub(super) fn require_ours(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let sqlite = OpenError::sqlite(path);
+    let id: i32 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(&sqlite)?;
+    let found = version(connection).map_err(&sqlite)?;
+    if id != APPLICATION_ID {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    if found > CURRENT {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known: CURRENT,
+        });
+    }
+    Ok(found)
+}
+
+/// Refuses a file whose schema is not exactly this program's.
+pub(super) fn require_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = require_ours(connection, path)?;
+    if found < CURRENT {
+        return Err(OpenError::Older {
+            path: path.to_owned(),
+            found,
+            known: CURRENT,
+        });
+    }
+    Ok(())
+}

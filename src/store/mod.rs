@@ -1,0 +1,132 @@
+//! One SQLite file, and the only SQL.
+//!
+//! Owns: the file, its lock, its schema, every statement. Never does: decide what follows an attempt, send
+//! anything, or hold a transaction over anything but its own statements.
+//!
+//! Locking and durability: **one writer thread** owns the only connection that writes (`writer`); it commits
+//! jobs in groups and answers them after the commit is on disk (`synchronous=FULL`). Reads go through a pool
+//! of read-only connections and never wait for the writer (write-ahead log). What a commit changed is handed
+//! to an `Observer` in the order of the commits.
+//!
+//! Reading order: `open`, `migrate`, `writer`, `directory`, then one file per table.
+
+pub mod api_key;
+pub mod attempt;
+pub mod delivery;
+pub mod directory;
+mod error;
+pub mod event;
+pub mod form;
+pub mod idempotency;
+mod lock;
+mod migrate;
+mod open;
+pub mod page;
+mod row;
+pub mod sweep;
+pub mod webhook;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use error::StoreError;
+pub use lock::FileLock;
+pub use open::{OpenError, beside};
+pub use rusqlite::Connection;
+pub use writer::{NewDelivery, Notice, Observer, Pending, WriteTx};
+
+use crate::clock::Clock;
+use writer::Writer;
+
+/// The open database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
+    writer: Writer,
+    path: Arc<PathBuf>,
+    identity: open::Identity,
+}
+
+impl Store {
+    /// Opens the database for the one process that serves it: takes the lock, makes or migrates the file,
+    /// checks it, and starts the writer. Never starts anew over a damaged file.
+    pub fn open(path: &Path, clock: &Clock) -> Result<(Store, FileLock), OpenError> {
+        let lock = FileLock::take(path)?;
+        let connection = open::for_writing(path, clock)?;
+        let identity = open::Identity::of(path)?;
+        let readers = open::readers(path)?;
+        let writer = Writer::start(connection, clock.clone())?;
+        let path = Arc::new(path.to_owned());
+        let store = Store {
+            readers,
+            writer,
+            path,
+            identity,
+        };
+        Ok((store, lock))
+    }
+
+    /// Opens the database beside a running server, for one short statement. It must exist and be current.
+    pub fn open_for_command(path: &Path) -> Result<Connection, OpenError> {
+        open::for_command(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who is told what each commit changed. Set once, before the first write that matters to it.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.writer.observe(observer);
+    }
+
+    /// Runs a read on a connection of the pool. Short ones only: a long read keeps the log from shrinking.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self
+            .readers
+            .get()
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        read(&connection)
+    }
+
+    /// Hands a job to the writer without waiting for room: `Overloaded` where too many wait. The job runs in a
+    /// savepoint of a group's transaction; its answer comes once the commit is on disk.
+    pub fn write<T, E>(
+        &self,
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Pending<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.submit(job)
+    }
+
+    /// Hands over a job, waiting for room, and calls back from the writer's thread once it is committed or failed.
+    pub fn write_then<T, E>(
+        &self,
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        then: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.submit_then(job, then);
+    }
+
+    /// Why the store can take nothing more, if so: the process has to end.
+    pub fn broken(&self) -> Option<String> {
+        self.writer
+            .broken()
+            .or_else(|| self.identity.changed(&self.path))
+    }
+
+    /// Finishes what was handed over and closes the writer's connection.
+    pub fn close(&self) {
+        self.writer.close();
+    }
+}

@@ -1,0 +1,265 @@
+//! Opening the file: pragmas, checks, the pool of readers, and whether the file is still the same one.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+
+use super::migrate;
+use crate::clock::Clock;
+
+/// `Hook` in ASCII: what SQLite's `application_id` says of our files.
+pub(super) const APPLICATION_ID: i32 = 0x486f_6f6b;
+
+/// Connections that read at the same time at most.
+const READERS: u32 = 4;
+
+/// Why a database could not be opened. The text says what to do.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error(
+        "{path}: another Hookpost (process {pid}) serves this database. Stop it first, or choose another file with --db."
+    )]
+    Locked { path: PathBuf, pid: String },
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path} is not a Hookpost database. Choose another file with --db.")]
+    Foreign { path: PathBuf },
+    #[error(
+        "{path} does not exist. Start the server once (hookpost serve), or name the file with --db."
+    )]
+    Missing { path: PathBuf },
+    #[error(
+        "{path} was written by a newer Hookpost (schema {found}; this program knows {known}). Use that version, or a backup."
+    )]
+    Newer {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{path} has schema {found}, and this program needs {known}. Start the server once (hookpost serve): it migrates the file."
+    )]
+    Older {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{path} is damaged: {detail}. Nothing was changed. Restore a backup, or copy the file away and try to recover it with the sqlite3 program."
+    )]
+    Damaged { path: PathBuf, detail: String },
+    #[error("{path} cannot be written. Check who owns it and its folder, and their permissions.")]
+    ReadOnly { path: PathBuf },
+    #[error("{path}: {source}")]
+    Sqlite {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
+        let path = path.to_owned();
+        move |source| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                OpenError::Damaged {
+                    path: path.clone(),
+                    detail: source.to_string(),
+                }
+            }
+            Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
+                OpenError::ReadOnly { path: path.clone() }
+            }
+            _ => OpenError::Sqlite {
+                path: path.clone(),
+                source,
+            },
+        }
+    }
+}
+
+/// The path with something after its name: `webhooks.db` and `.lock` make `webhooks.db.lock`.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Opens the file for the process that holds its lock: makes it where there is none, checks it, migrates it.
+pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, OpenError> {
+    let sqlite = OpenError::sqlite(path);
+    let is_new = create_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&sqlite)?;
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .map_err(&sqlite)?;
+    if is_new {
+        // Before anything else: after the first page is written, and after WAL, it stays what it was.
+        connection
+            .execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")
+            .map_err(&sqlite)?;
+    } else {
+        check(&connection, path)?;
+    }
+    // In this order: the mode is stored in the file, the rest belongs to the connection.
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(&sqlite)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            detail: format!(
+                "the file system does not allow a write-ahead log (journal mode {mode})"
+            ),
+        });
+    }
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA mmap_size = 0;
+             PRAGMA wal_autocheckpoint = 1000;
+             PRAGMA journal_size_limit = 67108864;
+             PRAGMA cache_size = -16384;
+             PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(&sqlite)?;
+    migrate::run(&connection, path, is_new, clock)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Opens the file for a command that works beside a running server: it never migrates.
+pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
+    let sqlite = OpenError::sqlite(path);
+    if !path.exists() {
+        return Err(OpenError::Missing {
+            path: path.to_owned(),
+        });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&sqlite)?;
+    connection
+        .execute_batch(
+            "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
+        )
+        .map_err(&sqlite)?;
+    migrate::require_current(&connection, path)?;
+    Ok(connection)
+}
+
+/// Creates an empty file, mode 0600, where there is none. Whether the file holds no database yet.
+fn create_file(path: &Path) -> Result<bool, OpenError> {
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::metadata(path) {
+        Ok(found) => Ok(found.len() == 0 && !beside(path, "-wal").exists()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(io)?;
+            Ok(true)
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+/// Refuses a file that is not ours, newer than this program, or damaged.
+fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = OpenError::sqlite(path);
+    migrate::require_ours(connection, path)?;
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(&sqlite)?;
+    if verdict != "ok" {
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            detail: verdict,
+        });
+    }
+    Ok(())
+}
+
+/// The pool of read-only connections; they are opened as they are needed.
+pub(super) fn readers(path: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let manager = SqliteConnectionManager::file(path)
+        .with_flags(flags)
+        .with_init(|connection| {
+            connection.set_prepared_statement_cache_capacity(32);
+            connection.execute_batch(
+                "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
+                 PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;",
+            )
+        });
+    r2d2::Pool::builder()
+        .max_size(READERS)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .max_lifetime(None)
+        .idle_timeout(Some(Duration::from_secs(60)))
+        .connection_timeout(Duration::from_secs(5))
+        .thread_pool(Arc::new(scheduled_thread_pool()))
+        .build(manager)
+        .map_err(|error| OpenError::Io {
+            path: path.to_owned(),
+            source: io::Error::other(error),
+        })
+}
+
+fn scheduled_thread_pool() -> scheduled_thread_pool::ScheduledThreadPool {
+    scheduled_thread_pool::ScheduledThreadPool::builder()
+        .num_threads(1)
+        .thread_name_pattern("readers")
+        .build()
+}
+
+/// Which file it was that we opened. Commits go on succeeding after it was unlinked or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(super) fn of(path: &Path) -> Result<Identity, OpenError> {
+        // `metadata`, never `open`: closing a second handle would drop SQLite's locks.
+        let found = fs::metadata(path).map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Identity {
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// What is wrong where the path no longer leads to the file that we opened.
+    pub(super) fn changed(self, path: &Path) -> Option<String> {
+        match Identity::of(path) {
+            Ok(now) if now == self => None,
+            Ok(_) => Some(format!(
+                "{} was replaced by another file while Hookpost ran. Start it again to use that file.",
+                path.display()
+            )),
+            Err(_) => Some(format!(
+                "{} was removed while Hookpost ran. Put it back, or start again with a new file.",
+                path.display()
+            )),
+        }
+    }
+}

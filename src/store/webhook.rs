@@ -1,0 +1,255 @@
+//! The table of webhooks.
+
+use rusqlite::{Connection, Row, named_params};
+use std::sync::Arc;
+
+use super::error::StoreError;
+use super::page::{Filter, Page, PageRequest};
+use super::row::{self, parsed, parsed_option};
+use super::writer::{Notice, WriteTx};
+use crate::domain::event::{EventType, Tenant};
+use crate::domain::header::CustomHeaders;
+use crate::domain::id::WebhookId;
+use crate::domain::retry::{Schedule, ScheduleSpec};
+use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook, WebhookState, parse_events};
+
+/// Which webhooks a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookFilter {
+    pub tenant: Option<Tenant>,
+    pub state: Option<WebhookState>,
+    /// Those that subscribed to this event type.
+    pub event: Option<EventType>,
+}
+
+/// The webhook with this id, unless it was deleted.
+pub fn get(connection: &Connection, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM webhook WHERE id = :id AND deleted_ms IS NULL")?;
+    row::first(
+        &mut statement,
+        named_params! {":id": id.to_bytes()},
+        from_row,
+    )
+}
+
+/// The webhook with this number, unless it was deleted; as of the transaction at hand.
+pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM webhook WHERE seq = :seq AND deleted_ms IS NULL")?;
+    row::first(&mut statement, named_params! {":seq": seq}, from_row)
+}
+
+/// Every webhook that is not deleted, with the number of its deliveries that got through.
+pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>, StoreError> {
+    let mut statement = connection.prepare("SELECT * FROM webhook WHERE deleted_ms IS NULL")?;
+    row::collect(&mut statement, [], |row| {
+        Ok((from_row(row)?, row.get::<_, i64>("success_count")? as u64))
+    })
+}
+
+/// A page of webhooks, newest first.
+pub fn list(
+    connection: &Connection,
+    filter: &WebhookFilter,
+    request: &PageRequest,
+) -> Result<Page<Webhook>, StoreError> {
+    let mut conditions = Filter::default();
+    conditions.and_fixed("deleted_ms IS NULL");
+    if let Some(tenant) = &filter.tenant {
+        conditions.and("tenant = ?", tenant.as_str().to_owned());
+    }
+    if let Some(state) = filter.state {
+        conditions.and("state = ?", state.as_str().to_owned());
+    }
+    conditions.below("seq", request);
+    let sql = format!(
+        "SELECT * FROM webhook {} ORDER BY seq DESC",
+        conditions.sql()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(conditions.params())?;
+    let mut found = Vec::new();
+    // Patterns cannot be matched in SQL, so the page is filled while reading.
+    while found.len() <= request.limit as usize
+        && let Some(row) = rows.next()?
+    {
+        let webhook = from_row(row)?;
+        if filter
+            .event
+            .as_ref()
+            .is_none_or(|event| webhook.wants(event))
+        {
+            found.push(webhook);
+        }
+    }
+    Ok(Page::cut(found, request, |webhook| webhook.seq))
+}
+
+/// Stores a new webhook; its `seq` is assigned here.
+pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>, StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "INSERT INTO webhook (id, tenant, url, description, events, profile, secret, old_secret,
+                 overlap_ends_ms, state, disabled_ms, disabled_reason, headers, timeout_s, max_in_flight,
+                 rate_limit_per_s, ordered, retry, standard_headers, created_ms, updated_ms, verified_url, sweep, sweep_up_to_seq)
+             VALUES (:id, :tenant, :url, :description, :events, :profile, :secret, :old_secret,
+                 :overlap_ends_ms, :state, :disabled_ms, :disabled_reason, :headers, :timeout_s, :max_in_flight,
+                 :rate_limit_per_s, :ordered, :retry, :standard_headers, :created_ms, :updated_ms, :verified_url, :sweep, :sweep_up_to_seq)",
+        )
+        .and_then(|mut statement| execute(&mut statement, &webhook, Key::Id))?;
+    webhook.seq = tx.connection().last_insert_rowid();
+    let webhook = Arc::new(webhook);
+    tx.notify(Notice::Webhook(Arc::clone(&webhook)));
+    Ok(webhook)
+}
+
+/// Stores a changed webhook.
+pub fn update(tx: &mut WriteTx<'_>, webhook: Webhook) -> Result<Arc<Webhook>, StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "UPDATE webhook SET tenant = :tenant, url = :url, description = :description, events = :events,
+                 profile = :profile, secret = :secret, old_secret = :old_secret, overlap_ends_ms = :overlap_ends_ms,
+                 state = :state, disabled_ms = :disabled_ms, disabled_reason = :disabled_reason, headers = :headers,
+                 timeout_s = :timeout_s, max_in_flight = :max_in_flight, rate_limit_per_s = :rate_limit_per_s,
+                 ordered = :ordered, retry = :retry, standard_headers = :standard_headers, created_ms = :created_ms,
+                 updated_ms = :updated_ms, verified_url = :verified_url, sweep = :sweep, sweep_up_to_seq = :sweep_up_to_seq
+             WHERE seq = :seq",
+        )
+        .and_then(|mut statement| execute(&mut statement, &webhook, Key::Seq))?;
+    let webhook = Arc::new(webhook);
+    tx.notify(Notice::Webhook(Arc::clone(&webhook)));
+    Ok(webhook)
+}
+
+/// Takes a webhook away. Its row stays for the log, without its secrets; what waits is discarded by a sweep.
+pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<(), StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, headers = '[]',
+                 sweep = 'discard', sweep_up_to_seq = (SELECT coalesce(max(seq), 0) FROM delivery)
+             WHERE seq = :seq",
+        )?
+        .execute(named_params! {":now": tx.now_ms(), ":seq": webhook_seq})?;
+    tx.notify(Notice::WebhookGone { webhook_seq });
+    Ok(())
+}
+
+/// The public id of a webhook, deleted ones included.
+pub fn id_of(connection: &Connection, webhook_seq: i64) -> Result<WebhookId, StoreError> {
+    let bytes: [u8; 16] = connection
+        .prepare_cached("SELECT id FROM webhook WHERE seq = :seq")?
+        .query_row(named_params! {":seq": webhook_seq}, |row| row.get(0))?;
+    Ok(WebhookId::from_bytes(bytes))
+}
+
+enum Key {
+    Id,
+    Seq,
+}
+
+fn execute(
+    statement: &mut rusqlite::Statement<'_>,
+    webhook: &Webhook,
+    key: Key,
+) -> rusqlite::Result<usize> {
+    let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
+    let headers: Vec<(&str, &str)> = webhook.headers.iter().collect();
+    let retry = webhook.retry.as_ref().map(|retry| json(&retry.spec()));
+    let old = webhook.old_secret.as_ref();
+    let bind: &[(&str, &dyn rusqlite::ToSql)] = named_params! {
+        ":tenant": webhook.tenant.as_str(),
+        ":url": webhook.url.as_str(),
+        ":description": webhook.description,
+        ":events": json(&events),
+        ":profile": webhook.profile,
+        ":secret": webhook.secret.as_str(),
+        ":old_secret": old.map(|old| old.secret.as_str()),
+        ":overlap_ends_ms": old.map(|old| old.overlap_ends_ms),
+        ":state": webhook.state.as_str(),
+        ":disabled_ms": webhook.disabled_ms,
+        ":disabled_reason": webhook.disabled_reason,
+        ":headers": json(&headers),
+        ":timeout_s": webhook.limits.timeout_s,
+        ":max_in_flight": webhook.limits.max_in_flight,
+        ":rate_limit_per_s": webhook.limits.rate_limit_per_s,
+        ":ordered": webhook.ordered,
+        ":retry": retry,
+        ":standard_headers": webhook.standard_headers,
+        ":created_ms": webhook.created_ms,
+        ":updated_ms": webhook.updated_ms,
+        ":verified_url": webhook.verified_url,
+        ":sweep": webhook.sweep.map(|sweep| sweep.waiting.as_str()),
+        ":sweep_up_to_seq": webhook.sweep.map(|sweep| sweep.up_to_seq),
+    };
+    let id = webhook.id.to_bytes();
+    let key: (&str, &dyn rusqlite::ToSql) = match key {
+        Key::Id => (":id", &id),
+        Key::Seq => (":seq", &webhook.seq),
+    };
+    let mut all = bind.to_vec();
+    all.push(key);
+    statement.execute(&all[..])
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain lists are always JSON")
+}
+
+fn from_row(row: &Row<'_>) -> Result<Webhook, StoreError> {
+    let events: Vec<String> = row::json(
+        row.get_ref("events")?
+            .as_str()
+            .map_err(|_| row::corrupt("events"))?,
+        "events",
+    )?;
+    let headers: String = row.get("headers")?;
+    let retry: Option<String> = row.get("retry")?;
+    let retry = retry
+        .map(|text| {
+            let spec: ScheduleSpec = row::json(&text, "retry")?;
+            Schedule::parse(&spec).map_err(|_| row::corrupt("retry"))
+        })
+        .transpose()?;
+    let old_secret = match (
+        parsed_option(row, "old_secret")?,
+        row.get("overlap_ends_ms")?,
+    ) {
+        (Some(secret), Some(overlap_ends_ms)) => Some(OldSecret {
+            secret,
+            overlap_ends_ms,
+        }),
+        _ => None,
+    };
+    let sweep = match (parsed_option(row, "sweep")?, row.get("sweep_up_to_seq")?) {
+        (Some(waiting), Some(up_to_seq)) => Some(Sweep { waiting, up_to_seq }),
+        _ => None,
+    };
+    Ok(Webhook {
+        seq: row.get("seq")?,
+        id: WebhookId::from_bytes(row.get("id")?),
+        tenant: parsed(row, "tenant")?,
+        url: parsed(row, "url")?,
+        description: row.get("description")?,
+        events: parse_events(&events).map_err(|_| row::corrupt("events"))?,
+        profile: row.get("profile")?,
+        secret: parsed(row, "secret")?,
+        old_secret,
+        state: parsed(row, "state")?,
+        disabled_ms: row.get("disabled_ms")?,
+        disabled_reason: row.get("disabled_reason")?,
+        headers: CustomHeaders::trusted(row::json(&headers, "headers")?),
+        limits: Limits {
+            timeout_s: row.get("timeout_s")?,
+            max_in_flight: row.get("max_in_flight")?,
+            rate_limit_per_s: row.get("rate_limit_per_s")?,
+        },
+        ordered: row.get("ordered")?,
+        retry,
+        standard_headers: row.get("standard_headers")?,
+        created_ms: row.get("created_ms")?,
+        updated_ms: row.get("updated_ms")?,
+        verified_url: row.get("verified_url")?,
+        sweep,
+    })
+}

@@ -1,0 +1,434 @@
+//! The one thread that writes, and its group commit.
+//!
+//! Jobs come over a bounded channel. The writer takes all that wait, runs each in a savepoint, commits once,
+//! then tells the observer what changed and answers every job. A job that fails is rolled back alone. Where
+//! the transaction itself fails (disk full, held by another program) every job of the group failed, and each
+//! waiter is told so. An error of the disk at COMMIT leaves the outcome unknown: the store is then `broken`,
+//! everything is refused, and the process has to end; what it finds at the next start is the truth.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::directory::Directory;
+use super::error::StoreError;
+use super::open::OpenError;
+use crate::clock::Clock;
+use crate::domain::delivery::Trigger;
+use crate::domain::event::Event;
+use crate::domain::id::DeliveryId;
+use crate::domain::time::Millis;
+use crate::domain::webhook::Webhook;
+
+/// Jobs that wait at most.
+const QUEUE: usize = 4096;
+/// Jobs of one commit at most.
+const GROUP: usize = 1024;
+
+/// What a commit changed, for who sends deliveries.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// A delivery is due now.
+    Due(NewDelivery),
+    /// An attempt was recorded; the next one is due at the time, or there is none.
+    Recorded {
+        webhook_seq: i64,
+        delivery_seq: i64,
+        next_due_ms: Option<Millis>,
+    },
+    /// A delivery is no longer to be sent.
+    Withdrawn { webhook_seq: i64, delivery_seq: i64 },
+    /// What is due for the webhook has to be read from the table again, deliveries from this number on.
+    Reread { webhook_seq: i64, from_seq: i64 },
+    /// A webhook was made or changed.
+    Webhook(Arc<Webhook>),
+    /// A webhook was deleted.
+    WebhookGone { webhook_seq: i64 },
+}
+
+/// A delivery whose first attempt is due.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    pub seq: i64,
+    pub id: DeliveryId,
+    pub webhook_seq: i64,
+    pub event: Arc<Event>,
+    pub due_ms: Millis,
+    pub attempt_count: u32,
+    pub trigger: Trigger,
+}
+
+/// Who is told what each commit changed, in order, from the writer's thread: it must not wait for the writer.
+pub trait Observer: Send + Sync {
+    fn committed(&self, notices: Vec<Notice>);
+}
+
+/// The transaction that a job runs in.
+pub struct WriteTx<'a> {
+    connection: &'a Connection,
+    directory: &'a mut Directory,
+    notices: Vec<Notice>,
+    now_ms: Millis,
+}
+
+impl WriteTx<'_> {
+    pub fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// Every webhook as of this transaction, without a query.
+    pub fn directory(&self) -> &Directory {
+        self.directory
+    }
+
+    pub(super) fn directory_mut(&mut self) -> &mut Directory {
+        self.directory
+    }
+
+    /// Says what changed, for after the commit.
+    pub fn notify(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    /// The time at which the group began.
+    pub fn now_ms(&self) -> Millis {
+        self.now_ms
+    }
+}
+
+/// An answer that comes once the job is committed.
+pub struct Pending<T, E>(oneshot::Receiver<Result<T, E>>);
+
+impl<T, E: From<StoreError>> Pending<T, E> {
+    /// Waits for the commit; from a thread that may block.
+    pub fn wait(self) -> Result<T, E> {
+        self.0
+            .blocking_recv()
+            .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
+    }
+
+    /// Waits for the commit.
+    pub async fn committed(self) -> Result<T, E> {
+        self.0
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
+    }
+}
+
+/// A job in the queue: first run, then told how the commit went.
+trait Job: Send {
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran;
+    fn done(self: Box<Self>, group: Result<(), StoreError>);
+}
+
+/// How a job went before the commit.
+enum Ran {
+    /// It wants to be kept.
+    Kept,
+    /// It failed; what it wrote is rolled back.
+    RolledBack,
+}
+
+struct Task<F, T, E, D> {
+    job: Option<F>,
+    result: Option<Result<T, E>>,
+    then: D,
+}
+
+impl<F, T, E, D> Job for Task<F, T, E, D>
+where
+    F: FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send,
+    D: FnOnce(Result<T, E>) + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran {
+        let result = match self.job.take() {
+            Some(job) => job(tx),
+            None => Err(StoreError::Stopping.into()),
+        };
+        let ran = if result.is_ok() {
+            Ran::Kept
+        } else {
+            Ran::RolledBack
+        };
+        self.result = Some(result);
+        ran
+    }
+
+    fn done(self: Box<Self>, group: Result<(), StoreError>) {
+        let Task { result, then, .. } = *self;
+        then(match (group, result) {
+            (Ok(()), Some(result)) => result,
+            // A job that failed by itself keeps its own reason.
+            (Err(_), Some(Err(error))) => Err(error),
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), None) => Err(StoreError::Stopping.into()),
+        });
+    }
+}
+
+/// The way to the writer's thread. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    jobs: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    observer: OnceLock<Arc<dyn Observer>>,
+    broken: OnceLock<String>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, clock: Clock) -> Result<Writer, OpenError> {
+        let path = connection.path().unwrap_or_default().into();
+        let directory = Directory::load(&connection).map_err(|error| OpenError::Damaged {
+            path,
+            detail: error.to_string(),
+        })?;
+        let (sender, receiver) = sync_channel(QUEUE);
+        let shared = Arc::new(Shared {
+            jobs: Mutex::new(Some(sender)),
+            observer: OnceLock::new(),
+            broken: OnceLock::new(),
+            thread: Mutex::new(None),
+        });
+        let group = Group {
+            connection,
+            directory,
+            clock,
+            shared: Arc::clone(&shared),
+        };
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || group.run(&receiver))
+            .map_err(|source| OpenError::Io {
+                path: "the writer's thread".into(),
+                source,
+            })?;
+        *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(Writer { shared })
+    }
+
+    pub(super) fn observe(&self, observer: Arc<dyn Observer>) {
+        // A second observer is a fault of the program that no caller makes; the first one stays.
+        let _ = self.shared.observer.set(observer);
+    }
+
+    pub(super) fn submit<T, E>(
+        &self,
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Pending<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, pending) = oneshot::channel();
+        let task = task(job, move |result| {
+            // Who asked may have gone away; the commit stands all the same.
+            let _ = answer.send(result);
+        });
+        let refused = match self.sender() {
+            None => Some((task, StoreError::Stopping)),
+            Some(sender) => match sender.try_send(task) {
+                Ok(()) => None,
+                Err(TrySendError::Full(task)) => Some((task, StoreError::Overloaded)),
+                Err(TrySendError::Disconnected(task)) => Some((task, StoreError::Stopping)),
+            },
+        };
+        if let Some((task, why)) = refused {
+            task.done(Err(why));
+        }
+        Pending(pending)
+    }
+
+    pub(super) fn submit_then<T, E>(
+        &self,
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        then: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let task = task(job, then);
+        let refused = match self.sender() {
+            None => Some(task),
+            Some(sender) => sender.send(task).err().map(|unsent| unsent.0),
+        };
+        if let Some(task) = refused {
+            task.done(Err(StoreError::Stopping));
+        }
+    }
+
+    fn sender(&self) -> Option<SyncSender<Box<dyn Job>>> {
+        self.shared
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn broken(&self) -> Option<String> {
+        self.shared.broken.get().cloned()
+    }
+
+    /// Takes no more jobs, finishes those that wait, and ends the thread.
+    pub(super) fn close(&self) {
+        let jobs = self
+            .shared
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(jobs);
+        let thread = self
+            .shared
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // A panic of the writer was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn task<T, E>(
+    job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    then: impl FnOnce(Result<T, E>) + Send + 'static,
+) -> Box<dyn Job>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    Box::new(Task {
+        job: Some(job),
+        result: None,
+        then,
+    })
+}
+
+/// The writer's thread.
+struct Group {
+    connection: Connection,
+    directory: Directory,
+    clock: Clock,
+    shared: Arc<Shared>,
+}
+
+impl Group {
+    fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while let Ok(first) = jobs.recv() {
+            group.push(first);
+            while group.len() < GROUP
+                && let Ok(job) = jobs.try_recv()
+            {
+                group.push(job);
+            }
+            let outcome = match self.shared.broken.get() {
+                Some(why) => Err(StoreError::Unavailable(why.clone())),
+                None => self.commit(&mut group),
+            };
+            let told = match outcome {
+                Ok(notices) => {
+                    if let Some(observer) = self.shared.observer.get()
+                        && !notices.is_empty()
+                    {
+                        observer.committed(notices);
+                    }
+                    Ok(())
+                }
+                Err(error) => {
+                    log::error!("a group of {} changes failed: {error}", group.len());
+                    Err(error)
+                }
+            };
+            for job in group.drain(..) {
+                job.done(told.clone());
+            }
+        }
+        // Leaves a short log behind for the next start; a failure costs time then, nothing else.
+        let _ = self
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// Runs every job in one transaction. `Err` means that nothing of the group is kept.
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Notice>, StoreError> {
+        let outcome = self.transaction(group);
+        if outcome.is_err() {
+            if !self.connection.is_autocommit() {
+                // An error here leaves the transaction to the next BEGIN, which then fails and says so.
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+            // What jobs of the failed group put into the directory is not in the table.
+            match Directory::load(&self.connection) {
+                Ok(directory) => self.directory = directory,
+                Err(error) => self.break_down(&error.to_string()),
+            }
+        }
+        outcome
+    }
+
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Notice>, StoreError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut tx = WriteTx {
+            connection: &self.connection,
+            directory: &mut self.directory,
+            notices: Vec::with_capacity(group.len()),
+            now_ms: self.clock.now_ms(),
+        };
+        for job in group.iter_mut() {
+            execute(tx.connection, "SAVEPOINT job")?;
+            let said_before = tx.notices.len();
+            match job.run(&mut tx) {
+                Ran::Kept => {
+                    let said = tx.notices[said_before..].iter();
+                    said.for_each(|notice| tx.directory.apply(notice));
+                }
+                Ran::RolledBack => {
+                    tx.notices.truncate(said_before);
+                    tx.directory.undo_job();
+                    if tx.connection.is_autocommit() {
+                        // The error took the whole transaction with it, as a full disk does.
+                        return Err(StoreError::Full);
+                    }
+                    execute(tx.connection, "ROLLBACK TO job")?;
+                }
+            }
+            tx.directory.end_job();
+            execute(tx.connection, "RELEASE job")?;
+        }
+        tx.directory.flush(tx.connection)?;
+        let notices = tx.notices;
+        if let Err(error) = execute(&self.connection, "COMMIT") {
+            if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+                self.break_down(&error.to_string());
+            }
+            return Err(error);
+        }
+        Ok(notices)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        execute(&self.connection, sql)
+    }
+
+    fn break_down(&self, why: &str) {
+        log::error!("the database cannot be written any more: {why}");
+        // The first reason is the one that counts.
+        let _ = self.shared.broken.set(why.to_owned());
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! A running Hookpost: the real server on port 0, over a temporary database, with a clock that stands still.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hookpost::auth::api_key::{KeyRequest, issue};
+use hookpost::clock::Clock;
+use hookpost::domain::time::Millis;
+use hookpost::server::{Prepared, Running, ServerOptions};
+use hookpost::store::Store;
+use hookpost::store::api_key::{self, Scope};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// 2026-01-15T10:00:00Z, when every test begins.
+pub const NOON: Millis = 1_768_471_200_000;
+
+/// How long real work may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server, its folder, its clock, and a key that may do everything.
+pub struct Hub {
+    pub clock: Clock,
+    pub key: String,
+    pub running: Running,
+    options: ServerOptions,
+    thread: Option<JoinHandle<()>>,
+    agent: ureq::Agent,
+    // Last, so that it is removed after everything that uses it ended.
+    folder: TempDir,
+}
+
+/// What the API answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; `null` where there is none.
+    pub fn json(&self) -> Value {
+        if self.text.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The code of an error in the API's one form.
+    pub fn error_code(&self) -> String {
+        let error = &self.json()["error"];
+        assert!(error["message"].is_string(), "no error form: {}", self.text);
+        error["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Says that the answer has this status, or shows what it is.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Answer {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+}
+
+impl Hub {
+    /// A server that may deliver to 127.0.0.1 and `localhost`.
+    pub fn start() -> Hub {
+        Hub::with(|_| {})
+    }
+
+    /// The same, set up further.
+    pub fn with(set_up: impl FnOnce(&mut ServerOptions)) -> Hub {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(NOON);
+        let mut options = ServerOptions::new(folder.path().join("webhooks.db"));
+        options.listen = "127.0.0.1:0".parse().unwrap();
+        options.http_threads = 1;
+        options.clock = clock.clone();
+        options.allow_targets = ["127.0.0.1", "localhost"]
+            .map(|entry| entry.parse().unwrap())
+            .to_vec();
+        set_up(&mut options);
+        let (running, thread) = run(&options);
+        let key = make_key(&options.database, Scope::Admin, None, None);
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Hub {
+            clock,
+            key,
+            running,
+            options,
+            thread: Some(thread),
+            agent: config.into(),
+            folder,
+        }
+    }
+
+    /// Stops the server and starts it again over the same database.
+    pub fn restart(&mut self) {
+        self.stop();
+        let (running, thread) = run(&self.options);
+        self.running = running;
+        self.thread = Some(thread);
+    }
+
+    /// Stops the server as SIGTERM does.
+    pub fn stop(&mut self) {
+        block_on(self.running.stop());
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.options.database.clone()
+    }
+
+    /// The address of a path of the server.
+    pub fn at(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.address)
+    }
+
+    /// A further key.
+    pub fn make_key(&self, scope: Scope, tenant: Option<&str>, profile: Option<&str>) -> String {
+        make_key(&self.options.database, scope, tenant, profile)
+    }
+
+    /// One request, exactly as given.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.at(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = self.agent.run(request.body(body).unwrap()).unwrap();
+        let headers = response.headers().iter();
+        Answer {
+            status: response.status().as_u16(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+                .collect(),
+            text: response.body_mut().read_to_string().unwrap(),
+        }
+    }
+
+    /// A request with a key and perhaps a JSON body.
+    pub fn call_with(&self, key: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
+        let bearer = format!("Bearer {key}");
+        let mut headers = vec![("authorization", bearer.as_str())];
+        if body.is_some() {
+            headers.push(("content-type", "application/json"));
+        }
+        self.send(method, path, &headers, body.unwrap_or_default().as_bytes())
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.call_with(&self.key, "GET", path, None)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call_with(&self.key, "POST", path, Some(&body.to_string()))
+    }
+
+    /// The body as it is spelled.
+    pub fn post_text(&self, path: &str, body: &str) -> Answer {
+        self.call_with(&self.key, "POST", path, Some(body))
+    }
+
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.call_with(&self.key, "PATCH", path, Some(&body.to_string()))
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        self.call_with(&self.key, "DELETE", path, None)
+    }
+
+    /// Makes a webhook for every event; its id.
+    pub fn add_webhook(&self, url: impl AsRef<str>) -> String {
+        self.add_webhook_with(url, &json!({}))
+    }
+
+    /// Makes a webhook for every event with further fields; its id.
+    pub fn add_webhook_with(&self, url: impl AsRef<str>, fields: &Value) -> String {
+        let webhook = self.create(url, fields);
+        webhook["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a webhook for every event with further fields; the answer, with its secret.
+    pub fn create(&self, url: impl AsRef<str>, fields: &Value) -> Value {
+        let mut body = json!({"url": url.as_ref(), "events": ["*"]});
+        for (name, value) in fields.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        self.post("/v1/webhooks", &body).expect(201).json()
+    }
+
+    /// Publishes an event; its receipt.
+    pub fn publish(&self, event_type: &str, data: Value) -> Value {
+        let body = json!({"type": event_type, "data": data});
+        self.post("/v1/events", &body).expect(202).json()
+    }
+
+    /// Publishes an event to one webhook; the id of its delivery.
+    pub fn publish_one(&self, event_type: &str, data: Value) -> String {
+        let receipt = self.publish(event_type, data);
+        let deliveries = receipt["deliveries"].as_array().unwrap();
+        assert_eq!(deliveries.len(), 1, "{receipt}");
+        deliveries[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A delivery with its attempts.
+    pub fn delivery(&self, id: &str) -> Value {
+        self.get(&format!("/v1/deliveries/{id}")).expect(200).json()
+    }
+
+    /// The status of a delivery.
+    pub fn status_of(&self, delivery: &str) -> String {
+        self.delivery(delivery)["status"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    pub fn webhook(&self, id: &str) -> Value {
+        self.get(&format!("/v1/webhooks/{id}")).expect(200).json()
+    }
+
+    /// The state of a webhook.
+    pub fn state_of(&self, webhook: &str) -> String {
+        self.webhook(webhook)["state"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends everything that is due now, and waits until its outcome is stored.
+    #[track_caller]
+    pub fn deliver_until_idle(&self) {
+        let engine = &self.running.app.actions.engine;
+        assert!(
+            engine.wait_until_idle(PATIENCE),
+            "the engine did not come to rest"
+        );
+    }
+
+    /// Moves the clock; what becomes due is sent.
+    pub fn advance(&self, by: Millis) {
+        self.clock.advance(by);
+        self.running.app.actions.engine.nudge();
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            // A test may leave requests hanging: nobody waits for them.
+            block_on(self.running.stop_within(Duration::ZERO));
+            self.join();
+        }
+    }
+}
+
+fn run(options: &ServerOptions) -> (Running, JoinHandle<()>) {
+    let prepared = Prepared::new(options.clone()).unwrap();
+    let (started, running) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let server = prepared.listen().unwrap();
+            started.send(server.running()).unwrap();
+            server.run().await.unwrap();
+        });
+    });
+    (running.recv().unwrap(), thread)
+}
+
+fn block_on<F: Future>(work: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(work)
+}
+
+fn make_key(database: &Path, scope: Scope, tenant: Option<&str>, profile: Option<&str>) -> String {
+    let request = KeyRequest {
+        name: "test".to_owned(),
+        scope,
+        tenant: tenant.map(|text| text.parse().unwrap()),
+        profile: profile.map(str::to_owned),
+    };
+    let (text, key) = issue(request, NOON).unwrap();
+    let connection = Store::open_for_command(database).unwrap();
+    api_key::insert(&connection, &key).unwrap();
+    text
+}

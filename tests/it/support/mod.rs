@@ -1,0 +1,6 @@
+//! What the tests stand on: a real server with a clock that they move, and a real receiver.
+
+pub mod hub;
+pub mod receiver;
+
+pub use hub::Hub;

@@ -1,0 +1,192 @@
+//! TLS for the receiver: one certificate authority per process, and the ways in which a certificate or a
+//! handshake can be bad.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    date_time_ymd,
+};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::behaviour::Pace;
+use super::shared::Shared;
+
+/// What a receiver at `https://localhost` has to show.
+#[derive(Debug, Clone, Copy)]
+pub enum TlsKind {
+    /// A certificate of the test authority for `localhost` and 127.0.0.1.
+    Good,
+    /// As good, but it ended with the year 2020.
+    Expired,
+    /// As good, but it begins with the year 2090.
+    NotYetValid,
+    /// A certificate for `localhost` that no authority signed.
+    SelfSigned,
+    /// A certificate of the test authority for `elsewhere.example`.
+    WrongHost,
+    /// A good certificate and a handshake that arrives byte by byte, several hundred of them.
+    HandshakeDrip(Pace),
+    /// No TLS at all: the greeting is answered with a plain 400.
+    PlainHttp,
+}
+
+/// The authority that a client must trust to reach a [`TlsKind::Good`] receiver, as a PEM certificate.
+/// Every process has its own.
+pub fn test_ca_pem() -> &'static str {
+    static PEM: OnceLock<String> = OnceLock::new();
+    PEM.get_or_init(|| authority().pem())
+}
+
+impl TlsKind {
+    pub(super) fn transport(self) -> Transport {
+        if let Self::PlainHttp = self {
+            return Transport::Plain;
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = self.certificate(&key);
+        Transport::Tls {
+            config: server_config(&certificate, &key),
+            pace: match self {
+                Self::HandshakeDrip(pace) => Some(pace),
+                _ => None,
+            },
+        }
+    }
+
+    fn certificate(self, key: &KeyPair) -> Certificate {
+        let names = match self {
+            Self::WrongHost => vec!["elsewhere.example".to_owned()],
+            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+        };
+        let (from, to) = match self {
+            Self::Expired => (2019, 2021),
+            Self::NotYetValid => (2090, 2099),
+            _ => (2020, 2099),
+        };
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
+        match self {
+            Self::SelfSigned => params.self_signed(key).unwrap(),
+            _ => params.signed_by(key, authority()).unwrap(),
+        }
+    }
+}
+
+fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
+    static AUTHORITY: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Test authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    })
+}
+
+fn server_config(certificate: &Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = vec![certificate.der().clone()];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config)
+}
+
+/// What the bytes of HTTP travel over.
+pub(super) trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// How an accepted connection becomes a [`Stream`].
+#[derive(Clone)]
+pub(super) enum Transport {
+    Plain,
+    Tls {
+        config: Arc<ServerConfig>,
+        /// How slowly the handshake is sent, if not at once.
+        pace: Option<Pace>,
+    },
+}
+
+impl Transport {
+    /// Completes the handshake, if there is one.
+    pub fn open(&self, socket: &Arc<TcpStream>, shared: &Shared) -> io::Result<Box<dyn Stream>> {
+        let mut socket = Socket(Arc::clone(socket));
+        let Self::Tls { config, pace } = self else {
+            return Ok(Box::new(socket));
+        };
+        let mut session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+        match *pace {
+            Some(pace) => session.complete_io(&mut Dripping::new(&socket, shared, pace))?,
+            None => session.complete_io(&mut socket)?,
+        };
+        Ok(Box::new(StreamOwned::new(session, socket)))
+    }
+}
+
+/// A handle to the socket, which is shared with the list of open connections. It must not be a duplicate
+/// of the file descriptor: the kernel would send a reset only after the last duplicate was closed.
+struct Socket(Arc<TcpStream>);
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
+    }
+}
+
+/// A socket that sends one byte at a time, at a pace.
+struct Dripping<'a> {
+    socket: &'a TcpStream,
+    shared: &'a Shared,
+    pace: Pace,
+    began: Instant,
+}
+
+impl<'a> Dripping<'a> {
+    fn new(socket: &'a Socket, shared: &'a Shared, pace: Pace) -> Self {
+        Self {
+            socket: &socket.0,
+            shared,
+            pace,
+            began: Instant::now(),
+        }
+    }
+}
+
+impl Read for Dripping<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Dripping<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.shared.pause(self.pace.gap_at(self.began.elapsed()))?;
+        self.socket.write(&bytes[..bytes.len().min(1)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
