@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server as ActixServer, ServerHandle};
+use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _};
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::Data;
@@ -192,6 +192,18 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
                     .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                     .add((header::CACHE_CONTROL, "no-store")),
             )
+            .wrap_fn({
+                let state = state.clone();
+                move |request, service| {
+                    let in_progress = state.begin_request();
+                    let answer = service.call(request);
+                    async move {
+                        let answer = answer.await;
+                        drop(in_progress);
+                        answer
+                    }
+                }
+            })
             .app_data(Data::new(state.clone()))
             .configure(api::routes)
     })
@@ -231,7 +243,15 @@ impl Running {
                 "some requests did not come back in time; they are sent again at the next start"
             );
         }
-        self.handle.stop(true).await;
+        let answered = async {
+            while self.app.requests() > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        // Not for ever: a client may never read its answer.
+        let _ = tokio::time::timeout(GRACE.min(patience), answered).await;
+        // Not the graceful way: that waits for connections which clients keep open between requests.
+        self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
         if tokio::task::spawn_blocking(move || store.close())
             .await

@@ -200,7 +200,9 @@ impl Client {
         self.shared.idle.sweep();
     }
 
-    fn exchange(&self, request: &Outgoing<'_>, exchange: Exchange) -> (Outcome, Exchange) {
+    fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (Outcome, Exchange) {
+        let names = request.headers.iter().map(|(name, _)| name.clone());
+        exchange.spelling = names.collect();
         let running = exchange::begin(exchange);
         let outcome = match self.head(request) {
             Ok(response) => {

@@ -59,6 +59,8 @@ pub struct Exchange {
     pub addresses: Arc<[SocketAddr]>,
     /// Whether kept connections are passed over.
     pub fresh: bool,
+    /// The names of the request's headers, spelled as they are to be sent.
+    pub spelling: Vec<String>,
     pub phase: Phase,
     /// Whether the connection had been used before.
     pub reused: bool,
@@ -82,6 +84,7 @@ impl Exchange {
             deadline,
             addresses,
             fresh,
+            spelling: Vec::new(),
             phase: Phase::Connect,
             reused: false,
             received: 0,

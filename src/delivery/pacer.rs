@@ -8,10 +8,12 @@ use super::engine::Shared;
 use super::lane::{Lane, QUEUE};
 use super::record;
 use super::state::State;
-use crate::store::{StoreError, delivery, sweep};
+use crate::store::{StoreError, delivery, idempotency, sweep, webhook};
 
 /// How long the pacer sleeps at most: it looks after rare things then.
 const CHORES: Duration = Duration::from_secs(1);
+/// How often what is out of date is cleared away.
+const CLEARING: Duration = Duration::from_secs(60);
 /// How long work may stand while all workers seem busy.
 const IMPATIENCE: Duration = Duration::from_millis(2);
 /// Bytes of events that one read brings at most, about.
@@ -26,6 +28,7 @@ pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
 
 fn run(shared: &Arc<Shared>) {
     let mut chores_at = Instant::now();
+    let mut clearing_at = chores_at + CLEARING;
     loop {
         let mut state = shared.lock();
         if state.stopping && state.sending == 0 && state.unrecorded == 0 {
@@ -42,6 +45,10 @@ fn run(shared: &Arc<Shared>) {
             drop(state);
             chores(shared);
             chores_at = Instant::now() + CHORES;
+            if chores_at > clearing_at {
+                clear(shared);
+                clearing_at = chores_at + CLEARING;
+            }
             continue;
         }
         let until_due = next_ms.map(|next| Duration::from_millis((next - now).max(1) as u64));
@@ -86,6 +93,7 @@ fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64) {
 }
 
 fn chores(shared: &Arc<Shared>) {
+    shared.sender.tidy();
     let unrecorded = std::mem::take(
         &mut *shared
             .unrecorded
@@ -100,6 +108,17 @@ fn chores(shared: &Arc<Shared>) {
             .into_iter()
             .for_each(|webhook| go_on(shared, webhook)),
         Err(error) => log::error!("sweeps could not be looked up: {error}"),
+    }
+}
+
+/// Clears away what is out of date: idempotency keys past their day, secrets past their overlap.
+fn clear(shared: &Arc<Shared>) {
+    let cleared = shared.store.write(|tx| -> Result<(), StoreError> {
+        idempotency::forget_old(tx)?;
+        webhook::forget_old_secrets(tx)
+    });
+    if let Err(error) = cleared.wait() {
+        log::error!("what is out of date could not be cleared away: {error}");
     }
 }
 

@@ -16,6 +16,9 @@ use crate::store::attempt::Attempt;
 pub trait Transport: Send + Sync {
     /// One POST within `timeout` over all phases.
     fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent;
+
+    /// Gives back what is not needed in quiet times.
+    fn tidy(&self) {}
 }
 
 /// Makes attempts.
@@ -48,11 +51,20 @@ impl Transport for Client {
     fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
         Client::post(self, request, timeout)
     }
+
+    fn tidy(&self) {
+        self.close_idle();
+    }
 }
 
 impl Sender {
     pub fn new(transport: Arc<dyn Transport>, clock: Clock) -> Sender {
         Sender { transport, clock }
+    }
+
+    /// Gives back what is not needed in quiet times: call it now and then.
+    pub fn tidy(&self) {
+        self.transport.tidy();
     }
 
     /// Composes, signs and sends. Takes as long as the webhook's timeout at most, and half a second. A panic on

@@ -115,6 +115,7 @@ impl Connector<()> for Dial {
             endpoint,
             idle,
             buffer: Buffer::take(),
+            head_ended: false,
             unsent: false,
         }))
     }
@@ -188,6 +189,8 @@ struct Wire {
     endpoint: Endpoint,
     idle: Arc<Idle>,
     buffer: Buffer,
+    /// Whether the request's head was handed over.
+    head_ended: bool,
     /// Whether a part of the request was given up, because the other side had answered or broken off.
     unsent: bool,
 }
@@ -256,12 +259,40 @@ fn note(fault: Fault) {
     });
 }
 
+/// Spells header names as they were given. The HTTP library knows them in lower case only, which every receiver
+/// must take (RFC 9110, 5.1), and not every home-made one does. Whether the head ends in these lines.
+fn spell(lines: &mut [u8], names: &[String]) -> bool {
+    let mut start = 0;
+    while let Some(length) = lines[start..].windows(2).position(|pair| pair == b"\r\n") {
+        if length == 0 {
+            return true;
+        }
+        let line = &mut lines[start..start + length];
+        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+            let name = &mut line[..colon];
+            let given = names.iter().map(String::as_bytes);
+            if let Some(given) = given
+                .into_iter()
+                .find(|given| given.eq_ignore_ascii_case(name))
+            {
+                name.copy_from_slice(given);
+            }
+        }
+        start += length + 2;
+    }
+    false
+}
+
 impl Transport for Wire {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffer
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        if !self.head_ended {
+            let lines = &mut self.buffer.output()[..amount];
+            self.head_ended = exchange::with(|exchange| spell(lines, &exchange.spelling));
+        }
         self.buffer.held += amount;
         if self.buffer.output.len() - self.buffer.held < ROOM_BYTES {
             self.flush()

@@ -5,7 +5,7 @@ pub mod error;
 pub mod extract;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -19,6 +19,16 @@ pub struct App {
     /// Test calls under way: each holds a thread while its receiver thinks.
     pub tests: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
+    requests: Arc<AtomicUsize>,
+}
+
+/// A request that is being served, for as long as this lives.
+pub struct InProgress(Arc<AtomicUsize>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Bytes of a request's body at most.
@@ -34,7 +44,19 @@ impl App {
             limits,
             tests: Arc::new(Semaphore::new(16)),
             stopping: Arc::new(AtomicBool::new(false)),
+            requests: Arc::new(AtomicUsize::new(0)),
         }
+    }
+
+    /// Counts a request for as long as the answer to this lives.
+    pub fn begin_request(&self) -> InProgress {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        InProgress(Arc::clone(&self.requests))
+    }
+
+    /// Requests that are being served.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 
     /// From here on no event is taken in.

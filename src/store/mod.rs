@@ -64,7 +64,35 @@ impl Store {
             path,
             identity,
         };
+        if open::is_checked_later(store.path()) {
+            store.check_meanwhile()?;
+        }
         Ok((store, lock))
+    }
+
+    /// Checks the file on a thread of its own; a damaged one is `broken` then.
+    fn check_meanwhile(&self) -> Result<(), OpenError> {
+        let store = self.clone();
+        let check = move || {
+            let found =
+                store.read(|connection| Ok::<_, StoreError>(open::quick_check(connection)?));
+            match found {
+                Ok(None) => log::info!("{} was checked and is sound", store.path().display()),
+                Ok(Some(detail)) => store.writer.break_down(&format!(
+                    "{} is damaged: {detail}. Restore a backup, or copy the file away and try to recover it with the sqlite3 program.",
+                    store.path().display()
+                )),
+                Err(error) => log::error!("the database could not be checked: {error}"),
+            }
+        };
+        std::thread::Builder::new()
+            .name("check".to_owned())
+            .spawn(check)
+            .map(drop)
+            .map_err(|source| OpenError::Io {
+                path: self.path().to_owned(),
+                source,
+            })
     }
 
     /// Opens the database beside a running server, for one short statement. It must exist and be current.

@@ -135,6 +135,22 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Forgets secrets whose overlap has ended.
+pub fn forget_old_secrets(tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
+    let now = tx.now_ms();
+    let is_over = |webhook: &Webhook| {
+        let old = webhook.old_secret.as_ref();
+        old.is_some_and(|old| old.overlap_ends_ms <= now)
+    };
+    let over = tx.directory().iter().filter(|webhook| is_over(webhook));
+    for webhook in over.cloned().collect::<Vec<_>>() {
+        let mut webhook = (*webhook).clone();
+        webhook.old_secret = None;
+        update(tx, webhook)?;
+    }
+    Ok(())
+}
+
 /// The public id of a webhook, deleted ones included.
 pub fn id_of(connection: &Connection, webhook_seq: i64) -> Result<WebhookId, StoreError> {
     let bytes: [u8; 16] = connection

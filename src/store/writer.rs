@@ -277,6 +277,13 @@ impl Writer {
         self.shared.broken.get().cloned()
     }
 
+    /// Refuses everything from here on, for this reason.
+    pub(super) fn break_down(&self, why: &str) {
+        log::error!("the database cannot be written any more: {why}");
+        // The first reason is the one that counts.
+        let _ = self.shared.broken.set(why.to_owned());
+    }
+
     /// Takes no more jobs, finishes those that wait, and ends the thread.
     pub(super) fn close(&self) {
         let jobs = self
@@ -422,9 +429,8 @@ impl Group {
     }
 
     fn break_down(&self, why: &str) {
-        log::error!("the database cannot be written any more: {why}");
-        // The first reason is the one that counts.
-        let _ = self.shared.broken.set(why.to_owned());
+        let shared = Arc::clone(&self.shared);
+        Writer { shared }.break_down(why);
     }
 }
 
