@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
-use super::create_webhook::{HeaderMap, find_profile, parse_headers};
+use super::create_webhook::{HeaderMap, find_profile, parse_headers, require_profile};
 use super::{ActionError, Actions, Caller, find};
 use crate::domain::Invalid;
 use crate::domain::header::{CustomHeaders, MASK};
@@ -13,6 +13,7 @@ use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{
     Sweep, Waiting, Webhook, WebhookState, parse_description, parse_events,
 };
+use crate::store::profile::Profiles;
 use crate::store::{WriteTx, sweep, webhook};
 
 /// The fields to change; what is absent stays. Where `null` means something, it is `Some(None)`.
@@ -70,19 +71,62 @@ impl Actions {
             .as_deref()
             .map(|text| self.check_url(text))
             .transpose()?;
+        let profiles = self.store.profiles();
+        let before = self
+            .store
+            .read(|connection| find::webhook(connection, caller, id))?;
+        let activation = activation(&before, &change)?;
+        let after = apply(profiles, before.clone(), change.clone(), url.clone())?;
+        let verified_url = self.challenged(&before, &after, activation.as_ref())?;
         let (caller, id) = (caller.clone(), id.to_owned());
+        let profiles = profiles.clone();
         self.store
             .write(move |tx| {
+                // Read again: the webhook may have changed while its endpoint was asked.
                 let webhook = find::webhook(tx.connection(), &caller, &id)?;
-                let activation = activation(&webhook, &change)?;
-                let mut webhook = apply(webhook, change, url)?;
+                let mut activation = self::activation(&webhook, &change)?;
+                let mut webhook = apply(&profiles, webhook, change, url)?;
+                require_profile(tx, &webhook.profile)?;
                 webhook.updated_ms = tx.now_ms();
+                if verified_url.is_some() {
+                    webhook.verified_url = verified_url;
+                    if webhook.state == WebhookState::Unverified && activation.is_none() {
+                        activation = Some(Activation::Resume(Waiting::Resume));
+                    }
+                }
                 match activation {
                     Some(activation) => activate(tx, webhook, activation),
                     None => Ok(webhook::update(tx, webhook)?),
                 }
             })
             .wait()
+    }
+
+    /// Asks the endpoint, where the change would make a webhook send to one that has not answered its profile's
+    /// challenge. The URL that is verified by that, if any; a conflict where the endpoint does not pass.
+    fn challenged(
+        &self,
+        before: &Webhook,
+        after: &Webhook,
+        activation: Option<&Activation>,
+    ) -> Result<Option<String>, ActionError> {
+        let is_changed = before.url != after.url || before.profile != after.profile;
+        let asks = match activation {
+            Some(Activation::Resume(_)) => true,
+            Some(Activation::Pause) => false,
+            None => {
+                is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified)
+            }
+        };
+        let is_verified = after.verified_url.as_deref() == Some(after.url.as_str());
+        let profile = find_profile(self.store.profiles(), &after.profile)?;
+        if profile.spec().challenge.is_none() || !asks || is_verified {
+            return Ok(None);
+        }
+        match self.challenge(after)?.refusal {
+            None => Ok(Some(after.url.as_str().to_owned())),
+            Some(why) => Err(ActionError::conflict("challenge_failed", why)),
+        }
     }
 }
 
@@ -141,6 +185,7 @@ fn activate(
 }
 
 fn apply(
+    profiles: &Profiles,
     mut webhook: Webhook,
     change: WebhookChange,
     url: Option<TargetUrl>,
@@ -179,7 +224,7 @@ fn apply(
     }
     if change.profile.is_some() || change.headers.is_some() {
         let name = change.profile.as_deref().unwrap_or(&webhook.profile);
-        let profile = find_profile(name)?;
+        let profile = find_profile(profiles, name)?;
         webhook.headers = match change.headers {
             Some(map) => parse_headers(map, &profile)?.unmasked(&webhook.headers),
             None => checked_again(&webhook.headers, &profile)?,

@@ -13,9 +13,10 @@ use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Limits, Webhook, WebhookState, parse_description, parse_events};
-use crate::profile::{self, Profile};
+use crate::profile::Profile;
 use crate::random;
-use crate::store::webhook;
+use crate::store::profile::{self, Profiles};
+use crate::store::{WriteTx, webhook};
 
 /// How long creation waits for a name server. One that does not answer stops nobody: every attempt judges again.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -56,7 +57,8 @@ pub struct NewWebhook {
 pub type HeaderMap = serde_json::Map<String, serde_json::Value>;
 
 impl Actions {
-    /// Creates a webhook. May wait two seconds for a name server; call it from a thread that may block.
+    /// Creates a webhook. May wait two seconds for a name server, and as long as the webhook's timeout for the answer
+    /// to a challenge; call it from a thread that may block.
     pub fn create_webhook(
         &self,
         caller: &Caller,
@@ -70,15 +72,16 @@ impl Actions {
             .as_deref()
             .or(caller.default_profile.as_deref())
             .unwrap_or(&self.default_profile);
-        let profile = find_profile(name)?;
+        let profile = find_profile(self.store.profiles(), name)?;
         let secret = match new.secret {
             Some(text) => text.parse().map_err(|e: Invalid| e.in_field("secret"))?,
             None => Secret::generate(random::bytes()),
         };
         let defaults = Limits::DEFAULT;
-        let state = match new.active {
-            Some(false) => WebhookState::Paused,
-            Some(true) | None => WebhookState::Active,
+        let state = match (new.active, &profile.spec().challenge) {
+            (Some(false), _) => WebhookState::Paused,
+            (_, Some(_)) => WebhookState::Unverified,
+            (_, None) => WebhookState::Active,
         };
         let webhook = Webhook {
             seq: 0,
@@ -108,9 +111,18 @@ impl Actions {
             verified_url: None,
             sweep: None,
         };
-        self.store
-            .write(move |tx| -> Result<_, ActionError> { Ok(webhook::insert(tx, webhook)?) })
-            .wait()
+        let webhook = self
+            .store
+            .write(move |tx| -> Result<_, ActionError> {
+                require_profile(tx, &webhook.profile)?;
+                Ok(webhook::insert(tx, webhook)?)
+            })
+            .wait()?;
+        match webhook.state {
+            // Its first events wait already, so that none is missed while the endpoint is asked.
+            WebhookState::Unverified => Ok(self.verify_stored(&webhook)?.webhook),
+            _ => Ok(webhook),
+        }
     }
 
     /// Parses a URL and judges where it leads, as far as that can be told now.
@@ -128,9 +140,10 @@ impl Actions {
 }
 
 /// The profile of that name; a 422 that lists the names there are.
-pub(super) fn find_profile(name: &str) -> Result<Arc<Profile>, Invalid> {
-    profile::find(name).ok_or_else(|| {
-        let known: Vec<&str> = profile::builtin().keys().map(String::as_str).collect();
+pub(super) fn find_profile(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, Invalid> {
+    profiles.find(name).ok_or_else(|| {
+        let all = profiles.all();
+        let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
         Invalid::new(
             "unknown_profile",
             format!(
@@ -140,6 +153,17 @@ pub(super) fn find_profile(name: &str) -> Result<Arc<Profile>, Invalid> {
         )
         .in_field("profile")
     })
+}
+
+/// Refuses a profile that was deleted since it was looked up.
+pub(super) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<(), ActionError> {
+    if profile::exists(tx.connection(), name)? {
+        return Ok(());
+    }
+    Err(ActionError::conflict(
+        "profile_deleted",
+        format!("The profile {name} was deleted just now."),
+    ))
 }
 
 /// Checks custom headers against the rules and against what the profile sets itself.

@@ -8,10 +8,12 @@ pub mod create_webhook;
 pub mod delete_webhook;
 pub mod discard;
 pub mod find;
+pub mod profiles;
 pub mod publish;
 pub mod retry;
 pub mod rotate_secret;
 pub mod test_event;
+pub mod verify_webhook;
 
 use std::sync::Arc;
 

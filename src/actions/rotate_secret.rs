@@ -12,6 +12,7 @@ use crate::domain::time::{Millis, SECOND};
 use crate::domain::webhook::{DEFAULT_OVERLAP, MAX_OVERLAP, OldSecret, Webhook};
 use crate::profile::sign::Signs;
 use crate::random;
+use crate::store::profile::Profiles;
 use crate::store::{Pending, webhook};
 
 /// What to rotate to: a given secret or a generated one, and how long both are in use.
@@ -37,8 +38,8 @@ pub struct Rotated {
 
 impl Rotated {
     /// The secrets in use at `now`.
-    pub fn of(webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
-        let profile = find_profile(&webhook.profile)?;
+    fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
+        let profile = find_profile(profiles, &webhook.profile)?;
         let endpoint = Endpoint::new(std::sync::Arc::new(webhook.clone()), &profile);
         let headers = endpoint.signs(now).into_iter();
         Ok(Rotated {
@@ -75,6 +76,7 @@ impl Actions {
         rotation: Rotation,
     ) -> Pending<Rotated, ActionError> {
         let (caller, id) = (caller.clone(), id.to_owned());
+        let profiles = self.store.profiles().clone();
         self.store.write(move |tx| {
             let now = tx.now_ms();
             let overlap = overlap(&rotation)?;
@@ -103,7 +105,7 @@ impl Actions {
             };
             webhook.updated_ms = now;
             let webhook = webhook::update(tx, webhook)?;
-            Rotated::of(&webhook, now)
+            Rotated::of(&profiles, &webhook, now)
         })
     }
 
@@ -112,7 +114,7 @@ impl Actions {
         let webhook = self
             .store
             .read(|connection| find::webhook(connection, caller, id))?;
-        Rotated::of(&webhook, self.clock.now_ms())
+        Rotated::of(self.store.profiles(), &webhook, self.clock.now_ms())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::random;
+use crate::store::profile::Profiles;
 use crate::store::{NewDelivery, StoreError, WriteTx, delivery, event};
 
 /// Tests under way at a time at most, for one request to every webhook that subscribed.
@@ -41,6 +42,7 @@ impl Actions {
         test: TestEvent,
     ) -> Result<DeliveryInFull, ActionError> {
         let (of, id) = (caller.clone(), webhook_id.to_owned());
+        let profiles = self.store.profiles().clone();
         let prepared = self
             .store
             .write(move |tx| {
@@ -50,7 +52,7 @@ impl Actions {
                     None => usual_type(&webhook),
                 };
                 let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
-                prepare(tx, Arc::new(webhook), &stored)
+                prepare(tx, &profiles, Arc::new(webhook), &stored)
             })
             .wait()?;
         self.send_test(caller, &prepared)
@@ -65,6 +67,7 @@ impl Actions {
     ) -> Result<Vec<DeliveryInFull>, ActionError> {
         let event_type = parse_type(event_type, "event")?;
         let tenant = caller.tenant_for(None)?;
+        let profiles = self.store.profiles().clone();
         let prepared = self
             .store
             .write(move |tx| {
@@ -75,7 +78,7 @@ impl Actions {
                 let stored = store_event(tx, tenant, event_type, data)?;
                 webhooks
                     .into_iter()
-                    .map(|webhook| prepare(tx, webhook, &stored))
+                    .map(|webhook| prepare(tx, &profiles, webhook, &stored))
                     .collect::<Result<Vec<_>, ActionError>>()
             })
             .wait()?;
@@ -150,12 +153,13 @@ fn store_event(
 
 fn prepare(
     tx: &mut WriteTx<'_>,
+    profiles: &Profiles,
     webhook: Arc<Webhook>,
     (event_seq, event): &(i64, Arc<Event>),
 ) -> Result<Prepared, ActionError> {
     let id = DeliveryId::generate(tx.now_ms(), random::bits());
     let delivery = delivery::insert(tx, *event_seq, event, webhook.seq, id, Cause::Test)?;
-    let profile = find_profile(&webhook.profile)?;
+    let profile = find_profile(profiles, &webhook.profile)?;
     Ok(Prepared {
         endpoint: Endpoint::new(webhook, &profile),
         delivery,

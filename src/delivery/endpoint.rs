@@ -62,6 +62,11 @@ impl Endpoint {
         }
     }
 
+    /// How its bodies are composed.
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
     /// By which the log composes the body again.
     pub fn form_definition(&self) -> &Arc<str> {
         &self.form_definition
@@ -75,11 +80,14 @@ impl Endpoint {
     /// Composes and signs an attempt made at `at_ms`. The headers stand in this order: content type, agent, the
     /// profile's, the Standard Webhooks ones, the webhook's own. `Err` says why no body can be composed.
     pub fn request(&self, delivery: &NewDelivery, at_ms: Millis) -> Result<Request, String> {
+        let body = self.form.compose(&delivery.event);
+        let body = body.map_err(|invalid| invalid.message)?;
+        Ok(self.request_with(delivery, at_ms, body))
+    }
+
+    /// Signs an attempt with this body.
+    pub fn request_with(&self, delivery: &NewDelivery, at_ms: Millis, body: Vec<u8>) -> Request {
         let event = &*delivery.event;
-        let body = self
-            .form
-            .compose(event)
-            .map_err(|invalid| invalid.message)?;
         let signed = Signed {
             event_id: &event.id,
             event_type: &event.event_type,
@@ -94,7 +102,7 @@ impl Endpoint {
         headers.extend(self.signer.headers(&signed));
         let own = self.webhook.headers.iter();
         headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        Ok(Request { headers, body })
+        Request { headers, body }
     }
 
     /// The headers as the log keeps them: the webhook's own masked where they hold a secret.

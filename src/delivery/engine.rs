@@ -13,7 +13,6 @@ use super::sender::{Made, Sender};
 use super::state::{Claim, State};
 use super::{pacer, worker};
 use crate::clock::Clock;
-use crate::profile;
 use crate::random;
 use crate::store::{Notice, Observer, Store, StoreError};
 
@@ -143,7 +142,7 @@ impl Engine {
     }
 
     fn put(&self, webhook: &Arc<crate::domain::webhook::Webhook>) {
-        match profile::find(&webhook.profile) {
+        match self.0.store.profiles().find(&webhook.profile) {
             Some(profile) => {
                 let endpoint = Arc::new(Endpoint::new(Arc::clone(webhook), &profile));
                 self.0.lock().put(endpoint, self.0.clock.now_ms());

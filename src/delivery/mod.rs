@@ -4,9 +4,10 @@
 //! over a request, a query or a write. Locking: one mutex over all lanes (`state`), taken for moments only;
 //! the writer's thread takes it to hand over what it committed.
 //!
-//! Reading order: `endpoint` and `sender` (one attempt), `record` (what it changes), `lane` (one webhook's queue),
+//! Reading order: `endpoint` and `sender` (one attempt), `challenge`, `record` (what an attempt changes), `lane` (one webhook's queue),
 //! `state` (all lanes), `engine` (threads around it), `worker`, `pacer`; below them `client` (HTTP) and `guard` (DNS, policy).
 
+pub mod challenge;
 pub mod client;
 pub mod endpoint;
 pub mod engine;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::{Client, Outgoing, Sent};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Request};
 use crate::clock::Clock;
 use crate::domain::attempt::{ErrorCode, Failure};
 use crate::domain::time::Millis;
@@ -70,10 +70,40 @@ impl Sender {
     /// Composes, signs and sends. Takes as long as the webhook's timeout at most, and half a second. A panic on
     /// the way is an attempt that failed by our own fault.
     pub fn attempt(&self, endpoint: &Endpoint, delivery: &NewDelivery) -> Made {
+        self.guarded(endpoint, delivery, |started_ms| {
+            match endpoint.request(delivery, started_ms) {
+                Ok(request) => {
+                    let mut made = self.send(endpoint, delivery, started_ms, &request);
+                    made.form_definition = Some(Arc::clone(endpoint.form_definition()));
+                    made
+                }
+                Err(why) => {
+                    let failure = Failure::new(
+                        ErrorCode::WorkerPanic,
+                        format!("The stored event cannot be put in the profile's form: {why}"),
+                    );
+                    unsent(endpoint, delivery, started_ms, failure)
+                }
+            }
+        })
+    }
+
+    /// The same with a body that is not composed from the event.
+    pub fn attempt_with(&self, endpoint: &Endpoint, delivery: &NewDelivery, body: Vec<u8>) -> Made {
+        self.guarded(endpoint, delivery, |started_ms| {
+            let request = endpoint.request_with(delivery, started_ms, body);
+            self.send(endpoint, delivery, started_ms, &request)
+        })
+    }
+
+    fn guarded(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &NewDelivery,
+        send: impl FnOnce(Millis) -> Made,
+    ) -> Made {
         let started_ms = self.clock.now_ms();
-        let sent = catch_unwind(AssertUnwindSafe(|| {
-            self.send(endpoint, delivery, started_ms)
-        }));
+        let sent = catch_unwind(AssertUnwindSafe(|| send(started_ms)));
         let mut made = sent.unwrap_or_else(|panic| {
             let what = panic
                 .downcast_ref::<&str>()
@@ -90,17 +120,13 @@ impl Sender {
         made
     }
 
-    fn send(&self, endpoint: &Endpoint, delivery: &NewDelivery, started_ms: Millis) -> Made {
-        let request = match endpoint.request(delivery, started_ms) {
-            Ok(request) => request,
-            Err(why) => {
-                let failure = Failure::new(
-                    ErrorCode::WorkerPanic,
-                    format!("The stored event cannot be put in the profile's form: {why}"),
-                );
-                return unsent(endpoint, delivery, started_ms, failure);
-            }
-        };
+    fn send(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &NewDelivery,
+        started_ms: Millis,
+        request: &Request,
+    ) -> Made {
         let webhook = &endpoint.webhook;
         let outgoing = Outgoing {
             url: webhook.url.as_str(),
@@ -109,13 +135,8 @@ impl Sender {
         };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);
-        let mut made = unsent(
-            endpoint,
-            delivery,
-            started_ms,
-            Failure::new(ErrorCode::Status, ""),
-        );
-        made.form_definition = Some(Arc::clone(endpoint.form_definition()));
+        let nothing = Failure::new(ErrorCode::Status, "");
+        let mut made = unsent(endpoint, delivery, started_ms, nothing);
         made.attempt.duration_ms = sent.duration.as_millis() as i64;
         made.attempt.timings = sent.timings;
         made.attempt.remote_address = sent.remote_address.map(|address| address.to_string());

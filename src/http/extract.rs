@@ -91,6 +91,16 @@ fn app(request: &HttpRequest) -> Result<&App, ApiError> {
         .ok_or_else(|| ApiError::internal(&"the server was put together without its state"))
 }
 
+/// Refuses the key of one tenant, for what all tenants share.
+pub fn require_all_tenants(caller: &Caller) -> Result<(), ApiError> {
+    match &caller.tenant {
+        None => Ok(()),
+        Some(tenant) => Err(ApiError::forbidden(format!(
+            "This key is for the tenant {tenant} alone; this is shared by all of them."
+        ))),
+    }
+}
+
 /// A JSON body: arrived whole, within its limit, UTF-8, not too deep, without lone surrogates.
 pub struct JsonBody(Bytes);
 

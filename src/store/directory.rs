@@ -124,7 +124,9 @@ impl Directory {
             Notice::Due(_)
             | Notice::Recorded { .. }
             | Notice::Withdrawn { .. }
-            | Notice::Reread { .. } => {}
+            | Notice::Reread { .. }
+            | Notice::Profile(_)
+            | Notice::ProfileGone { .. } => {}
         }
     }
 

@@ -9,7 +9,10 @@ use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
 /// Each step in order; a released one is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_main.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_main.sql"),
+    include_str!("migrations/0002_profile.sql"),
+];
 
 const CURRENT: i64 = STEPS.len() as i64;
 

@@ -22,6 +22,7 @@ mod lock;
 mod migrate;
 mod open;
 pub mod page;
+pub mod profile;
 mod row;
 pub mod sweep;
 pub mod webhook;
@@ -44,6 +45,7 @@ use writer::Writer;
 pub struct Store {
     readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
     writer: Writer,
+    profiles: profile::Profiles,
     path: Arc<PathBuf>,
     identity: open::Identity,
 }
@@ -56,11 +58,17 @@ impl Store {
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
         let readers = open::readers(path)?;
-        let writer = Writer::start(connection, clock.clone())?;
+        let profiles =
+            profile::Profiles::load(&connection).map_err(|error| OpenError::Damaged {
+                path: path.to_owned(),
+                detail: error.to_string(),
+            })?;
+        let writer = Writer::start(connection, profiles.clone(), clock.clone())?;
         let path = Arc::new(path.to_owned());
         let store = Store {
             readers,
             writer,
+            profiles,
             path,
             identity,
         };
@@ -102,6 +110,11 @@ impl Store {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Every profile by name.
+    pub fn profiles(&self) -> &profile::Profiles {
+        &self.profiles
     }
 
     /// Who is told what each commit changed. Set once, before the first write that matters to it.

@@ -16,12 +16,14 @@ use tokio::sync::oneshot;
 use super::directory::Directory;
 use super::error::StoreError;
 use super::open::OpenError;
+use super::profile::Profiles;
 use crate::clock::Clock;
 use crate::domain::delivery::Trigger;
 use crate::domain::event::Event;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::profile::Profile;
 
 /// Jobs that wait at most.
 const QUEUE: usize = 4096;
@@ -47,6 +49,10 @@ pub enum Notice {
     Webhook(Arc<Webhook>),
     /// A webhook was deleted.
     WebhookGone { webhook_seq: i64 },
+    /// A custom profile was made or changed; webhooks that use it follow as `Webhook`.
+    Profile(Arc<Profile>),
+    /// A custom profile was deleted.
+    ProfileGone { name: String },
 }
 
 /// A delivery whose first attempt is due.
@@ -185,7 +191,11 @@ struct Shared {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, clock: Clock) -> Result<Writer, OpenError> {
+    pub(super) fn start(
+        connection: Connection,
+        profiles: Profiles,
+        clock: Clock,
+    ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
         let directory = Directory::load(&connection).map_err(|error| OpenError::Damaged {
             path,
@@ -201,6 +211,7 @@ impl Writer {
         let group = Group {
             connection,
             directory,
+            profiles,
             clock,
             shared: Arc::clone(&shared),
         };
@@ -325,6 +336,7 @@ where
 struct Group {
     connection: Connection,
     directory: Directory,
+    profiles: Profiles,
     clock: Clock,
     shared: Arc<Shared>,
 }
@@ -345,6 +357,9 @@ impl Group {
             };
             let told = match outcome {
                 Ok(notices) => {
+                    for notice in &notices {
+                        self.profiles.apply(notice);
+                    }
                     if let Some(observer) = self.shared.observer.get()
                         && !notices.is_empty()
                     {

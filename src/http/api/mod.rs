@@ -4,6 +4,7 @@ mod deliveries;
 mod events;
 mod health;
 mod list;
+mod profiles;
 mod tests;
 mod view;
 mod webhooks;
@@ -18,6 +19,7 @@ pub fn routes(config: &mut ServiceConfig) {
     health::routes(config);
     events::routes(config);
     deliveries::routes(config);
+    profiles::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);

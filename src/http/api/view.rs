@@ -201,7 +201,7 @@ pub(super) fn attempt(attempt: &Attempt) -> Value {
 }
 
 /// Headers as an object; of a name that came more than once the values are joined as RFC 9110 5.3 joins them.
-fn headers(pairs: &[(String, String)]) -> Value {
+pub(super) fn headers(pairs: &[(String, String)]) -> Value {
     let mut map = Map::new();
     for (name, value) in pairs {
         match map.get_mut(name) {

@@ -35,6 +35,8 @@ pub(super) fn routes(config: &mut ServiceConfig, base: &str) {
     config.service(
         resource(&format!("{base}/webhooks/{{id}}/secret/rotate")).route(web::post().to(rotate)),
     );
+    config
+        .service(resource(&format!("{base}/webhooks/{{id}}/verify")).route(web::post().to(verify)));
 }
 
 /// `POST /v1/webhooks`.
@@ -110,6 +112,21 @@ async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     app.actions.delete_webhook(&caller, &id).committed().await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /v1/webhooks/{id}/verify`: the attempt, whatever came back, and what the webhook is after it.
+async fn verify(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let actions = app.actions.clone();
+    let verified = blocking(move || actions.verify_webhook(&caller, &id)).await?;
+    let mut answer = view::attempt(&verified.attempt);
+    answer["verified"] = verified.refusal.is_none().into();
+    answer["reason"] = verified.refusal.into();
+    answer["state"] = verified.webhook.state.as_str().into();
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// `GET /v1/webhooks/{id}/secret`: needs `admin`, unlike every other GET.

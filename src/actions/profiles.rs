@@ -1,0 +1,121 @@
+//! Custom profiles: made, changed, previewed, deleted.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{ActionError, Actions};
+use crate::domain::Invalid;
+use crate::domain::event::Event;
+use crate::domain::id::DeliveryId;
+use crate::domain::secret::Secret;
+use crate::domain::time::Millis;
+use crate::profile::sign::Signed;
+use crate::profile::{self, Profile, ProfileSpec, Signer};
+use crate::random;
+use crate::store::{Pending, profile as table};
+
+/// The request that a profile makes of an event.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Actions {
+    /// Stores a profile under its name. `existed` in the answer says whether there was one.
+    pub fn put_profile(
+        &self,
+        spec: ProfileSpec,
+    ) -> Result<Pending<Arc<Profile>, ActionError>, ActionError> {
+        let profile = Profile::parse(spec)?;
+        if profile::find(profile.name()).is_some() {
+            return Err(built_in(profile.name()));
+        }
+        Ok(self.store.write(move |tx| Ok(table::put(tx, profile)?)))
+    }
+
+    /// Deletes a profile that no webhook uses.
+    pub fn delete_profile(&self, name: &str) -> Result<Pending<(), ActionError>, ActionError> {
+        if profile::find(name).is_some() {
+            return Err(built_in(name));
+        }
+        let name = name.to_owned();
+        Ok(self.store.write(move |tx| {
+            let uses = table::uses(tx.connection(), &name)?;
+            if uses > 0 {
+                return Err(ActionError::conflict(
+                    "profile_in_use",
+                    format!("{uses} webhooks use the profile {name}. Give them another one first."),
+                ));
+            }
+            match table::delete(tx, &name)? {
+                true => Ok(()),
+                false => Err(ActionError::NotFound("profile")),
+            }
+        }))
+    }
+
+    /// The profile of that name.
+    pub fn profile(&self, name: &str) -> Result<Arc<Profile>, ActionError> {
+        self.store
+            .profiles()
+            .find(name)
+            .ok_or(ActionError::NotFound("profile"))
+    }
+
+    /// A profile as JSON where some fields are given and the rest comes from another one (`based_on`).
+    pub fn complete_spec(
+        &self,
+        mut given: serde_json::Map<String, Value>,
+    ) -> Result<Value, ActionError> {
+        let Some(base) = given.remove("based_on") else {
+            return Ok(Value::Object(given));
+        };
+        let unknown = |text: &str| {
+            Invalid::new("unknown_profile", format!("There is no profile {text:?}."))
+                .in_field("based_on")
+        };
+        let name = base.as_str().ok_or_else(|| unknown(&base.to_string()))?;
+        let base = self
+            .store
+            .profiles()
+            .find(name)
+            .ok_or_else(|| unknown(name))?;
+        let mut spec = serde_json::to_value(base.spec()).unwrap_or_default();
+        if let Value::Object(fields) = &mut spec {
+            fields.remove("name");
+            fields.extend(given);
+        }
+        Ok(spec)
+    }
+}
+
+/// The headers and the body that a profile makes of an event, signed with a secret at a time.
+pub fn preview(
+    profile: &Profile,
+    event: &Event,
+    secret: &Secret,
+    at_ms: Millis,
+) -> Result<Preview, ActionError> {
+    let body = profile.form().compose(event)?;
+    let standard = profile::standard();
+    let signer = Signer::new(profile, Some(&standard), secret, None);
+    let headers = signer.headers(&Signed {
+        event_id: &event.id,
+        event_type: &event.event_type,
+        delivery_id: DeliveryId::generate(at_ms, random::bits()),
+        at_ms,
+        body: &body,
+    });
+    Ok(Preview { headers, body })
+}
+
+fn built_in(name: &str) -> ActionError {
+    ActionError::conflict(
+        "profile_built_in",
+        format!(
+            "{name} is built in and cannot be changed. Make one of your own with \"based_on\": \"{name}\"."
+        ),
+    )
+}
