@@ -151,6 +151,26 @@ pub fn environment_name(setting: &Setting) -> String {
     )
 }
 
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A secret from a variable, or from the file that the same name with `_FILE` names; line ends at its end left out.
+pub fn secret_from_environment(name: &str) -> Result<Option<String>, ConfigError> {
+    if let Some(value) = environment(name) {
+        return Ok(Some(value));
+    }
+    let Some(path) = environment(&format!("{name}_FILE")) else {
+        return Ok(None);
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) => Err(ConfigError::Unreadable(path.into(), error)),
+    }
+}
+
 /// The flags of every setting, `--config` included.
 pub fn flags() -> Vec<Arg> {
     let config = Arg::new("config")
@@ -182,9 +202,8 @@ pub fn flag(setting: &Setting) -> Arg {
 
 impl Values {
     /// Collects every setting for a command with these flags.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn collect(matches: &ArgMatches) -> Result<Values, ConfigError> {
-        Values::from_sources(matches, &|name| std::env::var(name).ok())
+        Values::from_sources(matches, &environment)
     }
 
     fn from_sources(

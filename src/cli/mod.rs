@@ -1,7 +1,12 @@
 //! The command line, one command a file.
 
+mod input;
 mod keys;
+mod listen;
+mod send;
 mod serve;
+mod sign;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -38,11 +43,19 @@ pub fn run() -> ExitCode {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve::command())
-        .subcommand(keys::command());
+        .subcommand(keys::command())
+        .subcommand(send::command())
+        .subcommand(listen::command())
+        .subcommand(sign::command())
+        .subcommand(verify::command());
     let matches = command.get_matches();
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
         Some(("keys", matches)) => keys::run(matches),
+        Some(("send", matches)) => send::run(matches),
+        Some(("listen", matches)) => listen::run(matches),
+        Some(("sign", matches)) => sign::run(matches),
+        Some(("verify", matches)) => verify::run(matches),
         _ => Err(CliError::Other("there is no such command".to_owned())),
     };
     match result {

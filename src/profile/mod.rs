@@ -4,12 +4,13 @@
 //! code knows one by name but the two defaults below. A custom one is the same JSON, from the API.
 //!
 //! Reading order: `spec` (what a profile can say), `form` (how a body is composed), `sign` (headers and
-//! signatures of one attempt).
+//! signatures of one attempt), `verify` (the other side).
 
 pub mod ecmascript;
 pub mod form;
 pub mod sign;
 pub mod spec;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

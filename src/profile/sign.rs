@@ -146,26 +146,42 @@ impl Signature {
     }
 
     fn sign(&self, key: &HmacSha256, signed: &Signed<'_>, timestamp: &str) -> String {
-        let mut mac = key.clone();
-        let mut rest = self.spec.content.as_str();
-        while let Some(at) = rest.find('{') {
-            mac.update(&rest.as_bytes()[..at]);
-            rest = &rest[at..];
-            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-            match &rest[..end] {
-                "{body}" => mac.update(signed.body),
-                "{timestamp}" => mac.update(timestamp.as_bytes()),
-                "{id}" => mac.update(signed.event_id.as_str().as_bytes()),
-                literal => mac.update(literal.as_bytes()),
-            }
-            rest = &rest[end..];
+        let id = signed.event_id.as_str();
+        mac(&self.spec, key, id, timestamp, signed.body)
+    }
+}
+
+/// One signature, without what stands around it in the header.
+pub fn sign_content(
+    spec: &SignatureSpec,
+    secret: &Secret,
+    id: &str,
+    timestamp: &str,
+    body: &[u8],
+) -> String {
+    mac(spec, &prepare(spec.key, secret), id, timestamp, body)
+}
+
+fn mac(spec: &SignatureSpec, key: &HmacSha256, id: &str, timestamp: &str, body: &[u8]) -> String {
+    let mut mac = key.clone();
+    let mut rest = spec.content.as_str();
+    while let Some(at) = rest.find('{') {
+        mac.update(&rest.as_bytes()[..at]);
+        rest = &rest[at..];
+        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+        match &rest[..end] {
+            "{body}" => mac.update(body),
+            "{timestamp}" => mac.update(timestamp.as_bytes()),
+            "{id}" => mac.update(id.as_bytes()),
+            literal => mac.update(literal.as_bytes()),
         }
-        mac.update(rest.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        match self.spec.encoding {
-            Encoding::Hex => hex::encode(bytes),
-            Encoding::Base64 => STANDARD.encode(bytes),
-        }
+        rest = &rest[end..];
+    }
+    mac.update(rest.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    match spec.encoding {
+        Encoding::Hex => hex::encode(bytes),
+        Encoding::Base64 => STANDARD.encode(bytes),
     }
 }
 

@@ -1,0 +1,218 @@
+//! Verifying a request as its receiver does: for the command line, and for the built-in receivers.
+
+use super::Profile;
+use super::sign::sign_content;
+use super::spec::SignatureSpec;
+use crate::domain::secret::Secret;
+
+/// Why a request is not what its headers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A header that the profile sends is not there.
+    Missing(String),
+    /// A header is there, and is not the signature of this body under this secret.
+    Differs(String),
+    /// The profile signs nothing.
+    NoSignature,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Missing(name) => write!(f, "the header {name} is missing"),
+            Fault::Differs(name) => write!(
+                f,
+                "{name} does not fit: another secret, or the body was changed on the way"
+            ),
+            Fault::NoSignature => f.write_str("this profile signs nothing"),
+        }
+    }
+}
+
+/// Checks every signature of a profile. `Ok` names the headers that were checked. How old a timestamp may be is
+/// for the caller to decide.
+pub fn verify(
+    profile: &Profile,
+    secret: &Secret,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Result<Vec<String>, Fault> {
+    let specs = &profile.spec().signatures;
+    if specs.is_empty() {
+        return Err(Fault::NoSignature);
+    }
+    specs
+        .iter()
+        .map(|spec| check(profile, spec, secret, headers, body))
+        .collect()
+}
+
+/// The time that a request says it was signed at, in seconds since 1970, where its profile sends one.
+pub fn timestamp(profile: &Profile, headers: &[(String, String)]) -> Option<i64> {
+    let spec = profile.spec().signatures.first()?;
+    let value = find(headers, &spec.header)?;
+    moment(profile, spec, headers, value)?.parse().ok()
+}
+
+fn check(
+    profile: &Profile,
+    spec: &SignatureSpec,
+    secret: &Secret,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Result<String, Fault> {
+    let value = find(headers, &spec.header).ok_or_else(|| Fault::Missing(spec.header.clone()))?;
+    let timestamp = if spec.content.contains("{timestamp}") {
+        moment(profile, spec, headers, value)
+            .ok_or_else(|| Fault::Missing("with the timestamp".to_owned()))?
+    } else {
+        ""
+    };
+    let id = if spec.content.contains("{id}") {
+        let name = header_with(profile, "{id}").unwrap_or("webhook-id");
+        find(headers, name).ok_or_else(|| Fault::Missing(name.to_owned()))?
+    } else {
+        ""
+    };
+    let expected = sign_content(spec, secret, id, timestamp, body);
+    let template = spec.template.replace("{timestamp}", timestamp);
+    let (before, after) = template
+        .split_once("{signature}")
+        .unwrap_or((&template, ""));
+    let given = value
+        .strip_prefix(before)
+        .and_then(|rest| rest.strip_suffix(after))
+        .ok_or_else(|| Fault::Differs(spec.header.clone()))?;
+    let fits = match &spec.join {
+        Some(join) => given.split(join.as_str()).any(|one| one == expected),
+        None => given == expected,
+    };
+    match fits {
+        true => Ok(spec.header.clone()),
+        false => Err(Fault::Differs(spec.header.clone())),
+    }
+}
+
+/// The timestamp of a request: in the signature's own header, or in one of its own.
+fn moment<'a>(
+    profile: &Profile,
+    spec: &SignatureSpec,
+    headers: &'a [(String, String)],
+    value: &'a str,
+) -> Option<&'a str> {
+    if let Some((before, after)) = spec.template.split_once("{timestamp}") {
+        let rest = value.strip_prefix(before)?;
+        let end = match after.split('{').next() {
+            Some(literal) if !literal.is_empty() => rest.find(literal)?,
+            _ => rest.len(),
+        };
+        return Some(&rest[..end]);
+    }
+    let name = header_with(profile, "{timestamp}").unwrap_or("webhook-timestamp");
+    find(headers, name)
+}
+
+/// The name of the header that holds nothing but this placeholder.
+fn header_with<'a>(profile: &'a Profile, placeholder: &str) -> Option<&'a str> {
+    let found = profile
+        .headers()
+        .iter()
+        .find(|(_, value)| value == placeholder);
+    found.map(|(name, _)| name.as_str())
+}
+
+fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::Event;
+    use crate::domain::id::DeliveryId;
+    use crate::domain::webhook::OldSecret;
+    use crate::profile::sign::Signed;
+    use crate::profile::{Signer, builtin};
+
+    const AT_MS: i64 = 1_768_471_200_000;
+
+    fn signed(
+        profile: &Profile,
+        secret: &Secret,
+        old: Option<&OldSecret>,
+    ) -> Vec<(String, String)> {
+        let event = Event {
+            id: "evt_1".parse().unwrap(),
+            tenant: "default".parse().unwrap(),
+            event_type: "a.b".parse().unwrap(),
+            created_ms: AT_MS,
+            received_ms: AT_MS,
+            data: "{}".into(),
+            previous_data: None,
+            test: false,
+        };
+        Signer::new(profile, None, secret, old).headers(&Signed {
+            event_id: &event.id,
+            event_type: &event.event_type,
+            delivery_id: DeliveryId::generate(AT_MS, 1),
+            at_ms: AT_MS,
+            body: b"{}",
+        })
+    }
+
+    #[test]
+    fn what_every_profile_signs_verifies_and_nothing_else_does() {
+        let secret: Secret = "your_webhook_secret".parse().unwrap();
+        let other: Secret = "another".parse().unwrap();
+        for profile in builtin().values() {
+            let headers = signed(profile, &secret, None);
+            assert!(
+                verify(profile, &secret, &headers, b"{}").is_ok(),
+                "{}",
+                profile.name()
+            );
+            for (secret, body) in [(&other, &b"{}"[..]), (&secret, b"{ }")] {
+                let fault = verify(profile, secret, &headers, body).unwrap_err();
+                assert!(
+                    matches!(fault, Fault::Differs(_)),
+                    "{}: {fault}",
+                    profile.name()
+                );
+            }
+            let fault = verify(profile, &secret, &[], b"{}").unwrap_err();
+            assert!(matches!(fault, Fault::Missing(_)), "{}", profile.name());
+        }
+    }
+
+    #[test]
+    fn during_a_rotation_both_secrets_verify_where_the_header_can_carry_two() {
+        let new: Secret = "new".parse().unwrap();
+        let old: Secret = "old".parse().unwrap();
+        let overlap = OldSecret {
+            secret: old.clone(),
+            overlap_ends_ms: AT_MS + 1,
+        };
+        for profile in builtin().values() {
+            let headers = signed(profile, &new, Some(&overlap));
+            assert!(
+                verify(profile, &old, &headers, b"{}").is_ok(),
+                "{}",
+                profile.name()
+            );
+            let carries_two = profile
+                .spec()
+                .signatures
+                .iter()
+                .all(|spec| spec.join.is_some());
+            assert_eq!(
+                verify(profile, &new, &headers, b"{}").is_ok(),
+                carries_two,
+                "{}",
+                profile.name()
+            );
+        }
+    }
+}
