@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _};
@@ -105,8 +105,8 @@ pub struct Running {
     pub address: SocketAddr,
     pub app: App,
     handle: ServerHandle,
-    // Given back when the last clone is dropped, after the store was closed.
-    _lock: Arc<FileLock>,
+    // Given back by a stop, after the store was closed.
+    lock: Arc<Mutex<Option<FileLock>>>,
 }
 
 impl Prepared {
@@ -221,7 +221,7 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
         address,
         app,
         handle: http.handle(),
-        _lock: Arc::new(lock),
+        lock: Arc::new(Mutex::new(Some(lock))),
     };
     Ok(Server { http, running })
 }
@@ -258,6 +258,14 @@ impl Running {
             .is_err()
         {
             log::error!("the database was not closed cleanly; nothing that was answered is lost");
+            return;
         }
+        // Now another process may serve it, or this one again.
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }

@@ -108,7 +108,15 @@ impl Hub {
 
     /// Stops the server and starts it again over the same database.
     pub fn restart(&mut self) {
-        self.stop();
+        self.restart_with(|_| {});
+    }
+
+    /// The same, set up otherwise.
+    pub fn restart_with(&mut self, set_up: impl FnOnce(&mut ServerOptions)) {
+        if self.thread.is_some() {
+            self.stop();
+        }
+        set_up(&mut self.options);
         let (running, thread) = run(&self.options);
         self.running = running;
         self.thread = Some(thread);
@@ -117,6 +125,24 @@ impl Hub {
     /// Stops the server as SIGTERM does.
     pub fn stop(&mut self) {
         block_on(self.running.stop());
+        self.join();
+    }
+
+    /// Stops the server, and does this once it takes no more events.
+    pub fn stop_while(&mut self, meanwhile: impl FnOnce()) {
+        let running = self.running.clone();
+        let stopping = std::thread::spawn(move || block_on(running.stop()));
+        while !self.running.app.is_stopping() {
+            std::thread::yield_now();
+        }
+        meanwhile();
+        stopping.join().unwrap();
+        self.join();
+    }
+
+    /// Stops the server without a wait for requests in flight; what comes of them is never recorded.
+    pub fn abandon(&mut self) {
+        block_on(self.running.stop_within(Duration::ZERO));
         self.join();
     }
 
