@@ -77,7 +77,7 @@ fn failed(
         Next::RetryAt { due_ms, origin_ms } => {
             series.status = DeliveryStatus::Retrying;
             series.due_ms = Some(due_ms);
-            series.origin_ms = Some(origin_ms);
+            series.origin_ms = origin_ms;
             delivery::count_failure(tx, job.seq, &series, &outcome(made))?;
             Ok(Some(due_ms))
         }

@@ -152,8 +152,8 @@ pub struct History {
 pub enum Next {
     RetryAt {
         due_ms: Millis,
-        /// What later delays of `first_failure` are counted from.
-        origin_ms: Millis,
+        /// What later delays of `first_failure` are counted from; `None` where only panics came before.
+        origin_ms: Option<Millis>,
     },
     /// The delivery is given up.
     DeadLetter,
@@ -207,9 +207,12 @@ fn after_panic(history: &History) -> Next {
     if history.panics >= MAX_PANICS {
         return Next::DeadLetter;
     }
+    let due_ms = history.ended_ms + Millis::from(history.panics) * SECOND;
+    // All of this time the delivery could not be attempted.
+    let lost = (due_ms - history.due_ms).max(0);
     Next::RetryAt {
-        due_ms: history.ended_ms + Millis::from(history.panics) * SECOND,
-        origin_ms: history.origin_ms.unwrap_or(history.ended_ms),
+        due_ms,
+        origin_ms: history.origin_ms.map(|origin| origin + lost),
     }
 }
 
@@ -241,7 +244,7 @@ fn next_due(
     };
     Some(Next::RetryAt {
         due_ms,
-        origin_ms: origin + (due_ms - jittered),
+        origin_ms: Some(origin + (due_ms - jittered)),
     })
 }
 
@@ -357,7 +360,7 @@ mod tests {
             decide(500, &second, &schedule, 0.0),
             Next::RetryAt {
                 due_ms: 10 * HOUR + 30 * MINUTE,
-                origin_ms: 10 * HOUR
+                origin_ms: Some(10 * HOUR)
             }
         );
     }
@@ -389,7 +392,7 @@ mod tests {
                 after_failure(&failure, answer, &history(1, 0, None), rules, 0.0),
                 Next::RetryAt {
                     due_ms: due,
-                    origin_ms: origin
+                    origin_ms: Some(origin)
                 },
                 "{code} {value}"
             );
