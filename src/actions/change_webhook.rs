@@ -171,6 +171,14 @@ fn activate(
             Ok(webhook::update(tx, webhook)?)
         }
         Activation::Resume(waiting) => {
+            if let Some(Sweep {
+                waiting: Waiting::Discard,
+                ..
+            }) = webhook.sweep
+            {
+                // What is to be discarded is discarded, however fast the webhook was paused again.
+                while sweep::step(tx, webhook.seq)? {}
+            }
             webhook.state = WebhookState::Active;
             webhook.sweep = Some(Sweep {
                 waiting,
