@@ -162,8 +162,12 @@ impl Lane {
         if !self.open || self.queue.is_empty() || full || blocked {
             return Readiness::No;
         }
-        if self.endpoint.webhook.limits.rate_limit_per_s.is_some() && self.rate_ms > now as f64 {
-            return Readiness::At(self.rate_ms.ceil() as Millis);
+        if let Some(spacing_ms) = self.spacing_ms() {
+            let wait_ms = self.rate_ms - now as f64;
+            // A longer wait means that the clock was set back since.
+            if wait_ms > 0.0 && wait_ms <= spacing_ms {
+                return Readiness::At(self.rate_ms.ceil() as Millis);
+            }
         }
         Readiness::Now
     }
@@ -174,9 +178,16 @@ impl Lane {
         self.queue_bytes -= delivery.event.size_bytes();
         self.claimed.insert(delivery.seq);
         self.sending += 1;
-        if let Some(rate) = self.endpoint.webhook.limits.rate_limit_per_s {
-            // Evenly spaced, so that no second ever sees more than the limit.
-            self.rate_ms = self.rate_ms.max(now as f64) + 1000.0 / f64::from(rate);
+        if let Some(spacing_ms) = self.spacing_ms() {
+            // Readiness let it through: the limit's time has come, give or take a fraction of a millisecond that
+            // is kept, or the clock was set back.
+            let now = now as f64;
+            let from = if now - self.rate_ms < 1.0 && self.rate_ms <= now {
+                self.rate_ms
+            } else {
+                now
+            };
+            self.rate_ms = from + spacing_ms;
         }
         Some(delivery)
     }
@@ -297,6 +308,13 @@ impl Lane {
 
     fn is_ordered(&self) -> bool {
         self.endpoint.webhook.ordered
+    }
+
+    /// Milliseconds from one request to the next under the rate limit: evenly spaced, so that no second ever sees
+    /// more than the limit.
+    fn spacing_ms(&self) -> Option<f64> {
+        let rate = self.endpoint.webhook.limits.rate_limit_per_s?;
+        Some(1000.0 / f64::from(rate))
     }
 
     fn limit(&self) -> u32 {
