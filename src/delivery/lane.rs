@@ -219,7 +219,8 @@ impl Lane {
         if self.is_ordered() {
             // The head holds back the rest: forget it until then.
             self.reread(seq);
-            self.more = false;
+            // But a person may have asked for an earlier one meanwhile, which goes before it.
+            self.more = self.floor < seq;
             self.next_due_ms = Some(due);
         } else {
             self.next_due_ms = Some(self.next_due_ms.map_or(due, |known| known.min(due)));
@@ -274,7 +275,8 @@ impl Lane {
         if self.stale || !self.open {
             self.stale = false;
             // An ordered lane whose head failed meanwhile waits for its time instead.
-            self.more = self.open && !(self.is_ordered() && self.next_due_ms.is_some());
+            let waits = self.is_ordered() && self.next_due_ms.is_some();
+            self.more = self.open && (self.more || !waits);
             return;
         }
         if let Some(first) = found.rows.first() {
