@@ -1,1 +1,85 @@
+//! What becomes of an event once it is accepted: the rules of deliveries, one theme a file.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod bodies;
+mod faults;
+mod limits;
+mod ordering;
+mod panics;
+mod restart;
 mod retries;
+mod series;
+mod signatures;
+mod test_events;
+mod waiting;
+
+use hookpost::domain::time::{Millis, parse_rfc3339};
+use serde_json::{Value, json};
+
+use crate::support::Hub;
+use crate::support::hub::Answer;
+use crate::support::receiver::{Receiver, Reply};
+
+/// Fields of a webhook whose schedule is this, counted from the attempt before.
+fn retry(delays_s: &[u64]) -> Value {
+    json!({"retry": {"delays_s": delays_s, "exhausted": "disable"}})
+}
+
+/// Moves the clock and waits for what became due.
+#[track_caller]
+fn pass(hub: &Hub, time: Millis) {
+    hub.advance(time);
+    hub.deliver_until_idle();
+}
+
+/// When a delivery is due next.
+#[track_caller]
+fn next_attempt(hub: &Hub, delivery: &str) -> Millis {
+    let shown = hub.delivery(delivery);
+    let text = shown["next_attempt_at"].as_str();
+    parse_rfc3339(text.unwrap_or_else(|| panic!("no attempt follows: {shown}"))).unwrap()
+}
+
+/// A receiver that fails events whose data says `"fail": true`, and takes the others.
+fn choosy() -> Receiver {
+    Receiver::with(|request| {
+        let fail = request.text().contains(r#""fail":true"#);
+        Reply::status(if fail { 500 } else { 200 })
+    })
+}
+
+/// The numbers that arrived, as [`publish_number`] sends them, in order.
+fn numbers(receiver: &Receiver) -> Vec<u64> {
+    let requests = receiver.requests();
+    let number = |body: &str| -> u64 {
+        let body: Value = serde_json::from_str(body).unwrap();
+        body["data"]["number"].as_u64().unwrap()
+    };
+    requests
+        .iter()
+        .map(|request| number(request.text()))
+        .collect()
+}
+
+/// Publishes an event that carries a number to one webhook; the id of its delivery.
+fn publish_number(hub: &Hub, number: u64) -> String {
+    hub.publish_one("order.paid", json!({"number": number}))
+}
+
+fn act(hub: &Hub, delivery: &str, action: &str) -> Answer {
+    hub.post(&format!("/v1/deliveries/{delivery}/{action}"), &json!({}))
+}
+
+fn pause(hub: &Hub, webhook: &str) {
+    change(hub, webhook, json!({"active": false}));
+}
+
+fn resume(hub: &Hub, webhook: &str) {
+    change(hub, webhook, json!({"active": true}));
+}
+
+fn change(hub: &Hub, webhook: &str, fields: Value) {
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &fields)
+        .expect(200);
+}
