@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::create_webhook::{HeaderMap, find_profile, parse_headers, require_profile};
 use super::{ActionError, Actions, Caller, find};
 use crate::domain::Invalid;
-use crate::domain::header::{CustomHeaders, MASK};
+use crate::domain::header::CustomHeaders;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{
@@ -234,7 +234,7 @@ fn apply(
         let name = change.profile.as_deref().unwrap_or(&webhook.profile);
         let profile = find_profile(profiles, name)?;
         webhook.headers = match change.headers {
-            Some(map) => parse_headers(map, &profile)?.unmasked(&webhook.headers),
+            Some(map) => parse_headers(map, &profile)?.unmasked(&webhook.headers)?,
             None => checked_again(&webhook.headers, &profile)?,
         };
         webhook.profile = profile.name().to_owned();
@@ -250,7 +250,6 @@ fn checked_again(
     let pairs = headers
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .filter(|(_, value)| value != MASK)
         .collect();
     CustomHeaders::parse(pairs, &profile.header_names())
 }

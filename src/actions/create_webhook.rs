@@ -96,7 +96,8 @@ impl Actions {
             state,
             disabled_ms: None,
             disabled_reason: None,
-            headers: parse_headers(new.headers.unwrap_or_default(), &profile)?,
+            headers: parse_headers(new.headers.unwrap_or_default(), &profile)?
+                .unmasked(&CustomHeaders::default())?,
             limits: Limits {
                 timeout_s: new.timeout_s.unwrap_or(defaults.timeout_s),
                 max_in_flight: new.max_in_flight.unwrap_or(defaults.max_in_flight),

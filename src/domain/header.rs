@@ -81,21 +81,31 @@ impl CustomHeaders {
     }
 
     /// Puts back the value of each header that was sent as the mask, from what was there before: who reads
-    /// a webhook and writes it back changes nothing.
-    #[must_use]
-    pub fn unmasked(self, before: &CustomHeaders) -> CustomHeaders {
-        CustomHeaders(
-            self.0
-                .into_iter()
-                .map(|(name, value)| {
-                    let old = before
-                        .iter()
-                        .find(|(other, _)| value == MASK && other.eq_ignore_ascii_case(&name))
-                        .map(|(_, value)| value.to_owned());
-                    (name, old.unwrap_or(value))
-                })
-                .collect(),
-        )
+    /// a webhook and writes it back changes nothing. A mask that stands for no value is refused.
+    pub fn unmasked(self, before: &CustomHeaders) -> Result<CustomHeaders, Invalid> {
+        let unmask = |(name, value): (String, String)| {
+            if value != MASK {
+                return Ok((name, value));
+            }
+            let old = before
+                .iter()
+                .find(|(other, _)| other.eq_ignore_ascii_case(&name));
+            match old {
+                Some((_, value)) => Ok((name, value.to_owned())),
+                None => Err(Invalid::new(
+                    "invalid_header",
+                    format!(
+                        "The custom header {name:?} is refused. Its value is a mask, and there is no value before that it stands for."
+                    ),
+                )
+                .in_field(format!("headers.{name}"))),
+            }
+        };
+        self.0
+            .into_iter()
+            .map(unmask)
+            .collect::<Result<_, _>>()
+            .map(CustomHeaders)
     }
 }
 
@@ -225,11 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_without_a_value_before_is_refused() {
+        let before = parse(&[("Authorization", "Bearer x")]).unwrap();
+        let refused = parse(&[("X-Token", MASK)]).unwrap().unmasked(&before);
+        assert_eq!(
+            refused.unwrap_err().field.as_deref(),
+            Some("headers.X-Token")
+        );
+    }
+
+    #[test]
     fn writing_back_the_mask_keeps_the_value() {
         let before = parse(&[("Authorization", "Bearer x")]).unwrap();
         let after = parse(&[("authorization", MASK), ("X-B", "c")])
             .unwrap()
-            .unmasked(&before);
+            .unmasked(&before)
+            .unwrap();
         assert_eq!(after.iter().next(), Some(("authorization", "Bearer x")));
     }
 }
