@@ -3,7 +3,38 @@
 //! `serde_json`'s `RawValue` keeps the bytes as they were spelled, but takes any depth of nesting and escapes
 //! that stand for no character. Receivers' parsers do not, so both are refused at the door.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
 use super::Invalid;
+
+/// What is read from an object only. A derived `Deserialize` takes an array too, as its fields in their order,
+/// which the API promises nowhere.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer
+            .deserialize_map(Fields(PhantomData))
+            .map(Object)
+    }
+}
 
 /// Levels of nesting at most; a receiver's parser may stop at 128 as well.
 pub const MAX_DEPTH: usize = 128;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 use super::attempt::{ErrorCode, Failure};
+use super::json::Object;
 use super::time::{DAY, Millis, SECOND, parse_retry_after};
 use super::webhook::DisabledReason;
 
@@ -50,14 +51,33 @@ pub enum Gone {
 
 /// Waits before each further attempt after the first, as `retry` in profiles and webhooks spells them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Object<ScheduleFields>")]
 pub struct ScheduleSpec {
     /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed.
     pub delays_s: Vec<f64>,
-    #[serde(default = "previous_attempt")]
     pub measured_from: MeasuredFrom,
-    #[serde(default = "disable")]
     pub exhausted: Exhausted,
+}
+
+/// A [`ScheduleSpec`] as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduleFields {
+    delays_s: Vec<f64>,
+    #[serde(default = "previous_attempt")]
+    measured_from: MeasuredFrom,
+    #[serde(default = "disable")]
+    exhausted: Exhausted,
+}
+
+impl From<Object<ScheduleFields>> for ScheduleSpec {
+    fn from(Object(fields): Object<ScheduleFields>) -> ScheduleSpec {
+        ScheduleSpec {
+            delays_s: fields.delays_s,
+            measured_from: fields.measured_from,
+            exhausted: fields.exhausted,
+        }
+    }
 }
 
 fn previous_attempt() -> MeasuredFrom {

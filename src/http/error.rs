@@ -39,7 +39,7 @@ impl ApiError {
         ApiError {
             status,
             code,
-            message: message.into(),
+            message: shortened(message.into()),
             field: None,
             header: None,
         }
@@ -87,8 +87,21 @@ impl ApiError {
 
     #[must_use]
     pub fn in_field(mut self, field: impl Into<String>) -> ApiError {
-        self.field = Some(field.into());
+        self.field = Some(shortened(field.into()));
         self
+    }
+
+    /// The same, where it is at or below this path: a field that is missing or unknown in it is named already.
+    #[must_use]
+    pub fn below(self, path: &str) -> ApiError {
+        match &self.field {
+            _ if path.is_empty() => self,
+            Some(name) if path != name && !path.ends_with(&format!(".{name}")) => {
+                let field = format!("{path}.{name}");
+                self.in_field(field)
+            }
+            _ => self.in_field(path),
+        }
     }
 
     #[must_use]
@@ -96,6 +109,19 @@ impl ApiError {
         self.header = Some((name, value));
         self
     }
+}
+
+/// Bytes of a message or of a field's path at most: both may quote what was sent.
+const MAX_TEXT_BYTES: usize = 800;
+
+/// Cuts a text that quotes too much in the middle: its beginning says what it is about, its end what to do.
+fn shortened(text: String) -> String {
+    if text.len() <= MAX_TEXT_BYTES {
+        return text;
+    }
+    let head = text.floor_char_boundary(MAX_TEXT_BYTES / 2);
+    let tail = text.ceil_char_boundary(text.len() - MAX_TEXT_BYTES / 2);
+    format!("{}…{}", &text[..head], &text[tail..])
 }
 
 impl fmt::Display for ApiError {

@@ -14,7 +14,7 @@ use super::App;
 use super::error::ApiError;
 use crate::actions::Caller;
 use crate::auth::api_key;
-use crate::domain::json;
+use crate::domain::json::{self, Object};
 use crate::store::api_key::Scope;
 
 /// How long a body may take to arrive.
@@ -142,17 +142,13 @@ impl JsonBody {
     }
 }
 
-/// JSON as a type: 400 where it is no JSON, 422 with the field where it is another thing.
+/// A JSON object as a type: 400 where it is no JSON, 422 with the field where it is another thing.
 pub fn parse<'de, T: serde::Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let error = explain(error.into_inner());
-        match path.as_str() {
-            "." | "" | "?" => error,
-            path => error.in_field(path),
-        }
+        explain(error.into_inner()).below(path.trim_matches(['.', '?']))
     })?;
     deserializer.end().map_err(explain)?;
     Ok(value)
