@@ -5,5 +5,6 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod api;
 mod delivery;
 mod support;

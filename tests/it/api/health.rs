@@ -1,0 +1,28 @@
+//! `/healthz` and `/readyz`.
+
+use serde_json::json;
+
+use super::error;
+use crate::support::Hub;
+
+#[test]
+fn health_and_readiness_need_no_key() {
+    let hub = Hub::start();
+    for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
+        let answer = hub.send("GET", path, &[], b"").expect(200);
+        assert_eq!(answer.json(), json!({"status": status}));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+#[test]
+fn a_server_that_stops_is_alive_but_not_ready_and_takes_no_event() {
+    let hub = Hub::start();
+    hub.running.app.stop();
+    hub.get("/healthz").expect(200);
+    error(&hub.get("/readyz"), 503, "stopping");
+    let answer = hub.post("/v1/events", &json!({"type": "a", "data": 1}));
+    error(&answer, 503, "stopping");
+    assert!(answer.header("retry-after").is_some());
+}

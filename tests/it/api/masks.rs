@@ -1,0 +1,92 @@
+//! Custom headers whose names speak of secrets: masked wherever they show, sent as they are.
+
+use hookpost::domain::header::MASK;
+use serde_json::{Value, json};
+
+use super::error_in;
+use crate::support::Hub;
+use crate::support::receiver::Receiver;
+
+/// Names that hold `auth`, `token`, `key`, `secret` or `cookie`, each with a value of its own.
+const SENSITIVE: [(&str, &str); 6] = [
+    ("Authorization", "Bearer one"),
+    ("X-API-Key", "value two"),
+    ("x-token", "value three"),
+    ("Cookie", "value=four"),
+    ("My-Secret", "value five"),
+    ("X-AUTHOR", "value six"),
+];
+
+fn headers() -> Value {
+    let mut headers: Value = SENSITIVE.iter().map(|(n, v)| (*n, json!(v))).collect();
+    headers["X-Team"] = json!("orders");
+    headers
+}
+
+fn assert_masked(text: &str) {
+    for (_, value) in SENSITIVE {
+        assert!(!text.contains(value), "{value} shows in {text}");
+    }
+    assert!(text.contains(MASK), "{text}");
+    assert!(text.contains("orders"), "{text}");
+}
+
+#[test]
+fn sensitive_headers_are_masked_in_every_answer_and_sent_in_full() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    let made = hub.create(receiver.url(), &json!({"headers": headers()}));
+    assert_masked(&made.to_string());
+    let id = made["id"].as_str().unwrap();
+    let delivery = hub.publish_one("order.paid", json!({}));
+    hub.deliver_until_idle();
+    for (name, value) in SENSITIVE {
+        assert_eq!(receiver.last().header(name), Some(value));
+    }
+    for path in [
+        format!("/v1/webhooks/{id}"),
+        "/v1/webhooks".to_owned(),
+        format!("/v1/deliveries/{delivery}"),
+    ] {
+        assert_masked(&hub.get(&path).expect(200).text);
+    }
+    assert_masked(
+        &hub.post(&format!("/v1/webhooks/{id}/test"), &json!({}))
+            .text,
+    );
+}
+
+#[test]
+fn writing_back_what_was_read_changes_no_header() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    let id = hub.add_webhook_with(receiver.url(), &json!({"headers": headers()}));
+    let read = hub.webhook(&id)["headers"].clone();
+    let path = format!("/v1/webhooks/{id}");
+    let answer = hub.patch(&path, &json!({"headers": read})).expect(200);
+    assert_masked(&answer.text);
+    hub.publish_one("order.paid", json!({}));
+    hub.deliver_until_idle();
+    for (name, value) in SENSITIVE {
+        assert_eq!(receiver.last().header(name), Some(value));
+    }
+    // And taken away, they are gone.
+    hub.patch(&path, &json!({"headers": {"Authorization": MASK}}))
+        .expect(200);
+    hub.publish_one("order.paid", json!({}));
+    hub.deliver_until_idle();
+    assert_eq!(receiver.last().header("authorization"), Some("Bearer one"));
+    assert_eq!(receiver.last().header("x-token"), None);
+}
+
+#[test]
+fn a_mask_that_stands_for_nothing_is_refused() {
+    let hub = Hub::start();
+    let body = json!({"url": "http://127.0.0.1:9/", "events": ["*"], "headers": {"X-Token": MASK}});
+    let answer = hub.post("/v1/webhooks", &body);
+    error_in(&answer, 422, "invalid_header", "headers.X-Token");
+    let id = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"headers": {"X-Key": "a"}}));
+    let change = json!({"headers": {"X-Key": MASK, "X-Token": MASK}});
+    let answer = hub.patch(&format!("/v1/webhooks/{id}"), &change);
+    error_in(&answer, 422, "invalid_header", "headers.X-Token");
+}

@@ -1,0 +1,138 @@
+//! The API as its clients see it: one file a resource, or a theme that all of them share.
+
+mod bad_json;
+mod bad_strings;
+mod deliveries;
+mod errors;
+mod events;
+mod health;
+mod idempotency;
+mod keys;
+mod lists;
+mod masks;
+mod secrets;
+mod targets;
+mod tenants;
+mod test_calls;
+mod webhooks;
+
+use hookpost::store::api_key::Scope;
+use serde_json::{Value, json};
+
+use crate::support::Hub;
+use crate::support::hub::Answer;
+
+/// Every call that needs a key: method, path (`{w}`, `{e}` and `{d}` stand for ids), and what it needs.
+const CALLS: [(&str, &str, Scope); 22] = [
+    ("POST", "/v1/events", Scope::Publish),
+    ("GET", "/v1/events", Scope::Read),
+    ("GET", "/v1/events/{e}", Scope::Read),
+    ("POST", "/v1/webhooks", Scope::Admin),
+    ("POST", "/api/webhooks", Scope::Admin),
+    ("POST", "/v1/webhooks/settings", Scope::Admin),
+    ("GET", "/v1/webhooks", Scope::Read),
+    ("GET", "/api/webhooks", Scope::Read),
+    ("GET", "/v1/webhooks/{w}", Scope::Read),
+    ("GET", "/api/webhooks/{w}", Scope::Read),
+    ("PATCH", "/v1/webhooks/{w}", Scope::Admin),
+    ("GET", "/v1/webhooks/{w}/secret", Scope::Admin),
+    ("POST", "/v1/webhooks/{w}/secret/rotate", Scope::Admin),
+    ("POST", "/v1/webhooks/{w}/test", Scope::Admin),
+    ("POST", "/v1/webhooks/test", Scope::Admin),
+    ("POST", "/api/webhooks/test", Scope::Admin),
+    ("GET", "/v1/deliveries", Scope::Read),
+    ("GET", "/v1/deliveries/{d}", Scope::Read),
+    ("POST", "/v1/deliveries/{d}/retry", Scope::Admin),
+    ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
+    ("GET", "/v1/dead-letters", Scope::Read),
+    // Last: afterwards the webhook is gone.
+    ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
+];
+
+/// The ids of one webhook, one event and the delivery between them.
+struct Ids {
+    webhook: String,
+    event: String,
+    delivery: String,
+}
+
+impl Ids {
+    /// Made in a tenant.
+    fn in_tenant(hub: &Hub, tenant: &str, url: &str) -> Ids {
+        let webhook = hub.add_webhook_with(url, &json!({"tenant": tenant}));
+        let event = json!({"type": "order.paid", "data": {}, "tenant": tenant});
+        let receipt = hub.post("/v1/events", &event).expect(202).json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Ids {
+            webhook,
+            event: text(&receipt["id"]),
+            delivery: text(&receipt["deliveries"][0]["id"]),
+        }
+    }
+
+    /// The path with ids in it.
+    fn fill(&self, path: &str) -> String {
+        path.replace("{w}", &self.webhook)
+            .replace("{e}", &self.event)
+            .replace("{d}", &self.delivery)
+    }
+}
+
+/// A body that the call at this path takes, if it takes one.
+fn body_for(path: &str, url: &str) -> Value {
+    match path {
+        "/v1/events" => json!({"type": "order.paid", "data": {}}),
+        "/v1/webhooks" | "/api/webhooks" | "/v1/webhooks/settings" => {
+            json!({"url": url, "events": ["order.*"]})
+        }
+        "/v1/webhooks/test" | "/api/webhooks/test" => json!({"event": "order.paid"}),
+        _ => json!({}),
+    }
+}
+
+/// Holds an answer to the one form of errors; the error inside it.
+#[track_caller]
+fn error(answer: &Answer, status: u16, code: &str) -> Value {
+    assert_eq!(answer.status, status, "{}", answer.text);
+    let form = answer.json();
+    assert_eq!(form.as_object().unwrap().len(), 1, "{form}");
+    let error = &form["error"];
+    assert_eq!(error["code"], code, "{form}");
+    let message = error["message"].as_str().unwrap();
+    let ends_well = message.ends_with('.')
+        || message.contains("--allow-target")
+        || message.ends_with("No setting opens it");
+    assert!(message.len() > 10 && ends_well, "no sentence: {message}");
+    assert!(matches!(error["field"], Value::Null | Value::String(_)));
+    assert!(answer.text.len() < 4_000, "an error should be short");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    error.clone()
+}
+
+/// The same, and the field that it names.
+#[track_caller]
+fn error_in(answer: &Answer, status: u16, code: &str, field: &str) {
+    let error = error(answer, status, code);
+    assert_eq!(error["field"], field, "{error}");
+}
+
+/// The ids in a list.
+#[track_caller]
+fn ids(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let rows = answer.json()["data"].as_array().unwrap().clone();
+    let id = |row: &Value| row["id"].as_str().unwrap().to_owned();
+    rows.iter().map(id).collect()
+}
+
+/// How many webhooks, events and deliveries there are.
+fn rows(hub: &Hub) -> [usize; 3] {
+    ["webhooks", "events", "deliveries"]
+        .map(|of| ids(&hub.get(&format!("/v1/{of}?limit=250"))).len())
+}
+
+/// Names of an object, in order.
+fn names(of: &Value) -> Vec<&str> {
+    let object = of.as_object().unwrap_or_else(|| panic!("no object: {of}"));
+    object.keys().map(String::as_str).collect()
+}
