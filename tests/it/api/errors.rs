@@ -124,10 +124,22 @@ fn a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_taken() {
     hub.post_text("/v1/events", &sized(limit - 1)).expect(202);
     hub.post_text("/v1/events", &sized(limit)).expect(202);
     let too_large = sized(limit + 1);
-    for path in ["/v1/events", "/v1/webhooks", "/v1/webhooks/test"] {
-        error(&hub.post_text(path, &too_large), 413, "too_large");
+    let webhook = hub.add_webhook("http://127.0.0.1:9/");
+    for (method, path) in [
+        ("POST", "/v1/events"),
+        ("POST", "/v1/webhooks"),
+        ("POST", "/api/webhooks"),
+        ("POST", "/v1/webhooks/settings"),
+        ("PATCH", "/v1/webhooks/{w}"),
+        ("POST", "/v1/webhooks/{w}/secret/rotate"),
+        ("POST", "/v1/webhooks/{w}/test"),
+        ("POST", "/v1/webhooks/test"),
+    ] {
+        let path = path.replace("{w}", &webhook);
+        let answer = hub.call_with(&hub.key, method, &path, Some(&too_large));
+        error(&answer, 413, "too_large");
     }
-    assert_eq!(rows(&hub), [0, 2, 0]);
+    assert_eq!(rows(&hub), [1, 2, 0]);
 }
 
 #[test]

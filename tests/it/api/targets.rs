@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hookpost::store::Store;
 use serde_json::json;
 
 use super::{error_in, ids};
@@ -171,13 +172,9 @@ fn forbidden_targets_are_refused_on_create_and_on_change_with_what_would_open_th
         let changed = hub.patch(&format!("/v1/webhooks/{known}"), &json!({"url": url}));
         for answer in [created, changed] {
             error_in(&answer, 422, "target_blocked", "url");
-            let way_out = match entry {
-                "" => "No setting opens it".to_owned(),
-                entry => format!("--allow-target {entry}"),
-            };
             let message = answer.json()["error"]["message"].clone();
             assert!(
-                message.as_str().unwrap().ends_with(&way_out),
+                message.as_str().unwrap().ends_with(&way_out(entry)),
                 "{url}: {message}"
             );
         }
@@ -189,56 +186,72 @@ fn forbidden_targets_are_refused_on_create_and_on_change_with_what_would_open_th
 
 #[test]
 fn what_was_allowed_once_is_refused_at_every_connection_after_it_was_closed() {
-    let opened: Vec<&str> = FORBIDDEN
-        .iter()
-        .map(|case| case.1)
-        .filter(|entry| !entry.is_empty())
-        .collect();
+    let entries = FORBIDDEN.iter().map(|case| case.1);
+    let opened: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
     let mut hub = hub(&opened);
     let canary = Canary::start();
     let mut webhooks = Vec::new();
+    let mut unopened = Vec::new();
     for (spelling, entry) in FORBIDDEN {
-        if !entry.is_empty() {
-            let url = spelling.replace('P', &canary.port().to_string());
-            webhooks.push((
-                hub.add_webhook_with(&url, &json!({"max_in_flight": 1})),
-                entry,
-            ));
+        let url = spelling.replace('P', &canary.port().to_string());
+        if entry.is_empty() {
+            // No setting opens it, so it gets into the database behind the server's back.
+            unopened.push((format!("https://public.example/{}", unopened.len()), url));
+            webhooks.push((hub.add_webhook(&unopened[unopened.len() - 1].0), entry));
+        } else {
+            webhooks.push((hub.add_webhook(url), entry));
         }
     }
+    hub.stop();
+    let connection = Store::open_for_command(&hub.database()).unwrap();
+    for (accepted, url) in &unopened {
+        let changed = connection.execute(
+            "UPDATE webhook SET url = ?2 WHERE url = ?1",
+            [accepted, url],
+        );
+        assert_eq!(changed.unwrap(), 1);
+    }
+    drop(connection);
     hub.restart_with(|options| options.allow_targets.clear());
     for (webhook, entry) in &webhooks {
-        let test = hub
-            .post(&format!("/v1/webhooks/{webhook}/test"), &json!({}))
-            .expect(200)
-            .json();
+        let path = format!("/v1/webhooks/{webhook}/test");
+        let test = hub.post(&path, &json!({})).expect(200).json();
         assert_blocked(&test, entry);
     }
-    let sent = hub
-        .post("/v1/webhooks/test", &json!({"event": "a.b"}))
-        .expect(200)
-        .json();
+    let body = json!({"event": "a.b"});
+    let sent = hub.post("/v1/webhooks/test", &body).expect(200).json();
+    for delivery in sent["data"].as_array().unwrap() {
+        let of = |(webhook, _): &&(String, &str)| delivery["webhook_id"] == webhook.as_str();
+        assert_blocked(delivery, webhooks.iter().find(of).unwrap().1);
+    }
     assert_eq!(sent["data"].as_array().unwrap().len(), webhooks.len());
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
     for (webhook, entry) in &webhooks {
-        let found = ids(&hub.get(&format!("/v1/deliveries?webhook_id={webhook}&test=false")));
+        let path = format!("/v1/deliveries?webhook_id={webhook}&test=false");
+        let found = ids(&hub.get(&path));
         assert_blocked(&hub.delivery(&found[0]), entry);
     }
     assert_eq!(canary.connections(), 0);
 }
 
+/// Holds a delivery's first attempt to a refusal that names the entry; none where it is empty.
 #[track_caller]
 fn assert_blocked(delivery: &serde_json::Value, entry: &str) {
     let attempt = &delivery["attempts"][0];
     assert_eq!(attempt["error"]["code"], "target_blocked", "{delivery}");
     let message = attempt["error"]["message"].as_str().unwrap();
-    assert!(
-        message.ends_with(&format!("--allow-target {entry}")),
-        "{message}"
-    );
+    assert!(message.ends_with(&way_out(entry)), "{message}");
     assert_eq!(attempt["response"], serde_json::Value::Null);
     assert_eq!(delivery["last_attempt"]["error_code"], "target_blocked");
+}
+
+/// How a refusal ends.
+fn way_out(entry: &str) -> String {
+    match entry {
+        "" => "No setting opens it".to_owned(),
+        entry => format!("--allow-target {entry}"),
+    }
 }
 
 /// A server whose resolver gives its answers one after another, and repeats the last one.
