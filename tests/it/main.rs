@@ -7,4 +7,6 @@
 
 mod api;
 mod delivery;
+mod layers;
+mod store;
 mod support;

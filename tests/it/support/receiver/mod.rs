@@ -170,8 +170,9 @@ impl Receiver {
     }
 
     /// Returns once everything that connected before this call has been accepted: the queue of a listener
-    /// is first in, first out, so a connection of our own comes after them. Ours counts as well.
-    fn settle(&self) {
+    /// is first in, first out, so a connection of our own comes after them. Ours counts as well: the number of
+    /// connections so far.
+    pub fn settle(&self) -> usize {
         let before = self.connections();
         let probe = TcpStream::connect(self.address).unwrap();
         let ours = probe.local_addr().unwrap();
@@ -179,6 +180,7 @@ impl Receiver {
             .shared
             .wait_until(PATIENCE, |state| state.peers[before..].contains(&ours));
         assert!(accepted, "{} does not accept connections", self.origin);
+        self.connections()
     }
 
     fn give_up(&self, awaited: &str) -> ! {

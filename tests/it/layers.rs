@@ -1,0 +1,334 @@
+//! Imports point down only, and what belongs to one place stays there. Read from the source, so that it holds for
+//! whoever adds a file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules from the top down; what stands on one line does not know each other.
+const LAYERS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["config"],
+    &["server"],
+    &["http"],
+    &["auth"],
+    &["actions"],
+    &["delivery"],
+    &["store"],
+    &["profile"],
+    &["clock", "metrics", "random"],
+    &["domain"],
+];
+
+/// Words that belong to some files only, as beginnings of paths below `src`.
+const PLACES: &[(&[&str], &[&str])] = &[
+    (&["rusqlite", "r2d2", "r2d2_sqlite"], &["store/"]),
+    (&["ureq"], &["delivery/"]),
+    (
+        &["actix_web", "actix_rt", "actix_server"],
+        &["http/", "server.rs", "cli/serve.rs"],
+    ),
+    (&["askama"], &["http/web/"]),
+    (&["std::env", "env::var", "env::vars"], &["config.rs"]),
+    (&["SystemTime::now"], &["clock.rs"]),
+    // None at all: `expect` states why it cannot fail.
+    (&[".unwrap()"], &[]),
+];
+
+#[test]
+fn imports_point_down_only() {
+    let wrong: Vec<String> = sources()
+        .iter()
+        .flat_map(|(path, text)| upward_imports(path, text))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_belongs_to_one_place_stays_there() {
+    let sources = sources();
+    let test_files = test_files(&sources);
+    let wrong: Vec<String> = sources
+        .iter()
+        .filter(|(path, _)| !is_below(path, &test_files))
+        .flat_map(|(path, text)| misplaced(path, without_tests(text)))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_module_has_a_layer() {
+    for (path, _) in sources() {
+        let module = module_of(&path);
+        assert!(
+            module == "lib" || layer(module).is_some(),
+            "{path} is in no layer: give it one here and in ARCHITECTURE.md"
+        );
+    }
+}
+
+#[test]
+fn an_upward_import_is_found_however_it_is_written() {
+    for (path, text) in [
+        ("store/event.rs", "use crate::delivery::Engine;"),
+        ("store/event.rs", "use crate::{clock, delivery::Engine};"),
+        (
+            "store/event.rs",
+            "use crate::{\n    clock::Clock,\n    http,\n};",
+        ),
+        ("store/event.rs", "fn f() -> crate::actions::Actions {}"),
+        ("store/event.rs", "use super::super::http::App;"),
+        ("store/mod.rs", "use super::actions;"),
+        ("domain/id.rs", "use crate::clock::Clock;"),
+        ("clock.rs", "use crate::random;"),
+        ("server.rs", "use crate::config::Values;"),
+        ("http/api/list.rs", "use crate::http::web::Page;"),
+        ("http/web/list.rs", "use super::super::api::view;"),
+    ] {
+        assert_eq!(upward_imports(path, text).len(), 1, "{path}: {text}");
+    }
+    for (path, text) in [
+        ("store/event.rs", "use crate::domain::{event::Event, time};"),
+        ("store/event.rs", "use crate::store::row;\nuse super::page;"),
+        ("store/event.rs", "// not crate::delivery::Engine"),
+        ("store/event.rs", "use super::delivery;"),
+        (
+            "store/event.rs",
+            "use crate::{clock::{Clock, http}, random};",
+        ),
+        ("http/api/list.rs", "use super::super::error::ApiError;"),
+        (
+            "http/api/list.rs",
+            "use super::view; use crate::http::api::view;",
+        ),
+        ("config.rs", "use crate::server::ServerOptions;"),
+    ] {
+        assert_eq!(upward_imports(path, text), [""; 0], "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_word_in_the_wrong_place_is_found() {
+    for (path, text) in [
+        ("actions/find.rs", "use rusqlite::Connection;"),
+        ("http/mod.rs", "let agent = ureq::agent();"),
+        ("store/mod.rs", "use actix_web::web;"),
+        ("cli/keys.rs", "std::env::var(\"HOME\")"),
+        ("domain/time.rs", "let now = SystemTime::now();"),
+        ("store/mod.rs", "let a = b.unwrap();"),
+    ] {
+        assert_eq!(misplaced(path, text).len(), 1, "{path}: {text}");
+    }
+    for (path, text) in [
+        ("store/mod.rs", "use rusqlite::Connection;"),
+        ("http/mod.rs", "/// Unlike `ureq`."),
+        ("http/mod.rs", "let my_rusqlite_like = 1;"),
+        ("clock.rs", "SystemTime::now()"),
+        ("cli/mod.rs", "env!(\"CARGO_PKG_VERSION\")"),
+    ] {
+        assert_eq!(misplaced(path, text), [""; 0], "{path}: {text}");
+    }
+}
+
+/// Every file below `src`: its path from there, and its text.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap();
+                found.push((
+                    name.to_str().unwrap().to_owned(),
+                    fs::read_to_string(&path).unwrap(),
+                ));
+            }
+        }
+    }
+    assert!(found.len() > 20, "the source is not where it was");
+    found.sort();
+    found
+}
+
+/// What a file imports from its own layer's side or from above.
+fn upward_imports(path: &str, text: &str) -> Vec<String> {
+    let own = module_of(path);
+    // The root names its parts and nothing more; `main` calls them through the library.
+    if own == "lib" {
+        return Vec::new();
+    }
+    let text = without_comments(text);
+    let own_layer = layer(own);
+    let mut wrong = Vec::new();
+    for import in imports(path, &text) {
+        let target = import.split("::").next().unwrap_or_default();
+        let is_wrong = match layer(target) {
+            None => false,
+            Some(_) if target == own => crosses_faces(path, &import),
+            Some(target) => own_layer.is_none_or(|own| target <= own),
+        };
+        if is_wrong {
+            wrong.push(format!("src/{path} uses crate::{import}"));
+        }
+    }
+    wrong
+}
+
+/// Whether the API uses the pages or the other way round.
+fn crosses_faces(path: &str, import: &str) -> bool {
+    let faces = [("http/api/", "http::web"), ("http/web/", "http::api")];
+    faces
+        .iter()
+        .any(|(from, to)| path.starts_with(from) && import.starts_with(to))
+}
+
+/// The paths below the crate's root that a file names, the first two parts of each, by `crate::` or by `super::`.
+fn imports(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        if text[..at].ends_with(is_word) {
+            continue;
+        }
+        found.extend(paths(&text[at + "crate::".len()..]));
+    }
+    let parents = parents(path);
+    for (at, _) in text.match_indices("super::") {
+        if text[..at].ends_with("super::") || text[..at].ends_with(is_word) {
+            continue;
+        }
+        let mut rest = &text[at..];
+        let mut climbed = 0;
+        while let Some(further) = rest.strip_prefix("super::") {
+            rest = further;
+            climbed += 1;
+        }
+        if climbed > parents.len() {
+            continue;
+        }
+        let base = &parents[..parents.len() - climbed];
+        let names = paths(rest).into_iter().map(|name| {
+            let parts = base.iter().copied().chain([name.as_str()]);
+            parts.collect::<Vec<_>>().join("::")
+        });
+        found.extend(names);
+    }
+    found
+}
+
+/// The module path of a file, its own name included.
+fn parents(path: &str) -> Vec<&str> {
+    let stem = path.strip_suffix(".rs").unwrap_or(path);
+    stem.strip_suffix("/mod")
+        .unwrap_or(stem)
+        .split('/')
+        .collect()
+}
+
+/// What stands after `crate::`: one path, or those of a list in braces (the outermost alone).
+fn paths(text: &str) -> Vec<String> {
+    let Some(list) = text.strip_prefix('{') else {
+        let end = text.find(|c: char| !is_word(c) && c != ':');
+        let path = &text[..end.unwrap_or(text.len())];
+        return vec![path.trim_end_matches(':').to_owned()];
+    };
+    let mut depth = 1;
+    let mut parts = vec![String::new()];
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => parts.push(String::new()),
+            _ if depth == 1 && !c.is_whitespace() => {
+                parts.last_mut().unwrap().push(c);
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    parts.iter().flat_map(|part| paths(part)).collect()
+}
+
+/// Words of [`PLACES`] that a file must not hold.
+fn misplaced(path: &str, text: &str) -> Vec<String> {
+    let text = without_comments(text);
+    let mut wrong = Vec::new();
+    for (words, places) in PLACES {
+        if is_below(path, places) {
+            continue;
+        }
+        let found = words.iter().find(|word| holds(&text, word));
+        if let Some(word) = found {
+            wrong.push(format!("src/{path} holds {word}"));
+        }
+    }
+    wrong
+}
+
+fn holds(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let begins = !word.starts_with(is_word) || !text[..at].ends_with(is_word);
+        begins && !text[at + word.len()..].starts_with(is_word)
+    })
+}
+
+/// Files that are compiled for tests alone, as beginnings of paths.
+fn test_files(sources: &[(String, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources {
+        let folder = match path.strip_suffix("mod.rs") {
+            Some(folder) => folder.to_owned(),
+            None => format!("{}/", path.trim_end_matches(".rs")),
+        };
+        for (at, mark) in text.match_indices("#[cfg(test)]\nmod ") {
+            let rest = &text[at + mark.len()..];
+            let name: String = rest.chars().take_while(|c| is_word(*c)).collect();
+            if rest[name.len()..].starts_with(';') {
+                found.push(format!("{folder}{name}.rs"));
+                found.push(format!("{folder}{name}/"));
+            }
+        }
+    }
+    found
+}
+
+/// A file up to its tests, which stand last.
+fn without_tests(text: &str) -> &str {
+    match text.find("#[cfg(test)]\nmod tests {") {
+        Some(end) => &text[..end],
+        None => text,
+    }
+}
+
+fn without_comments(text: &str) -> String {
+    text.lines()
+        .map(|line| match line.trim_start().starts_with("//") {
+            true => "\n".to_owned(),
+            false => format!("{line}\n"),
+        })
+        .collect()
+}
+
+fn is_below(path: &str, places: &[impl AsRef<str>]) -> bool {
+    places.iter().any(|place| path.starts_with(place.as_ref()))
+}
+
+/// The top module that a file belongs to.
+fn module_of(path: &str) -> &str {
+    let first = path.split('/').next().unwrap_or_default();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// 0 for the top.
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
