@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
@@ -99,12 +100,15 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Opens the file for the process that holds its lock: makes it where there is none, checks it, migrates it.
 pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, OpenError> {
     let sqlite = OpenError::sqlite(path);
-    let is_new = create_file(path)?;
+    let mut is_new = create_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&sqlite)?;
     connection
         .busy_timeout(Duration::from_secs(5))
         .map_err(&sqlite)?;
+    // Until it is known to be ours and whole, closing it must not move the log into it.
+    keep_log_on_close(&connection, true).map_err(&sqlite)?;
+    is_new = is_new || is_blank(&connection).map_err(&sqlite)?;
     if is_new {
         // Before anything else: after the first page is written, and after WAL, it stays what it was.
         connection
@@ -113,6 +117,7 @@ pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, Open
     } else {
         check(&connection, path)?;
     }
+    keep_log_on_close(&connection, false).map_err(&sqlite)?;
     // In this order: the mode is stored in the file, the rest belongs to the connection.
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
@@ -157,7 +162,9 @@ pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
             "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
         )
         .map_err(&sqlite)?;
+    keep_log_on_close(&connection, true).map_err(&sqlite)?;
     migrate::require_current(&connection, path)?;
+    keep_log_on_close(&connection, false).map_err(&sqlite)?;
     Ok(connection)
 }
 
@@ -168,7 +175,17 @@ fn create_file(path: &Path) -> Result<bool, OpenError> {
         source,
     };
     match fs::metadata(path) {
-        Ok(found) => Ok(found.len() == 0 && !beside(path, "-wal").exists()),
+        // SQLite would throw the log of an empty file away.
+        Ok(found) if found.len() == 0 => {
+            match fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+                true => Err(OpenError::Damaged {
+                    path: path.to_owned(),
+                    detail: "it is empty, but its log (-wal) is not".to_owned(),
+                }),
+                false => Ok(true),
+            }
+        }
+        Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::OpenOptions::new()
                 .write(true)
@@ -180,6 +197,23 @@ fn create_file(path: &Path) -> Result<bool, OpenError> {
         }
         Err(error) => Err(io(error)),
     }
+}
+
+/// Whether the file holds nothing at all: a first start that was cut short leaves one with a header only.
+fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT (SELECT count(*) FROM sqlite_schema) = 0
+             AND (SELECT application_id FROM pragma_application_id) = 0
+             AND (SELECT user_version FROM pragma_user_version) = 0",
+        [],
+        |row| row.get(0),
+    )
+}
+
+fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
+        .map(|_| ())
 }
 
 /// Refuses a file that is not ours, newer than this program, or damaged.
@@ -208,7 +242,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 /// What SQLite's quick check finds wrong, if anything. Reads the whole file.
 pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok((verdict != "ok").then_some(verdict))
+    Ok((verdict != "ok").then(|| verdict.replace('\n', " ")))
 }
 
 /// Whether the file is too large to be checked before the start: it is then checked while it is served.
