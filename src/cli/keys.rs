@@ -85,7 +85,10 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
             .unwrap_or_default()
             .parse()
             .map_err(in_flag("scope"))?,
-        tenant: text(matches, "tenant").map(str::parse).transpose()?,
+        tenant: text(matches, "tenant")
+            .map(str::parse)
+            .transpose()
+            .map_err(in_flag("tenant"))?,
         profile: text(matches, "profile").map(str::to_owned),
     };
     let (key, stored) = issue(request, clock.now_ms())?;

@@ -29,10 +29,18 @@ pub enum CliError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
+    #[error("{}", with_flag(.0))]
     Invalid(#[from] Invalid),
     #[error("{0}")]
     Other(String),
+}
+
+/// What is wrong, with the flag that it was given by.
+fn with_flag(invalid: &Invalid) -> String {
+    match &invalid.field {
+        Some(field) => format!("--{field}: {invalid}"),
+        None => invalid.to_string(),
+    }
 }
 
 /// Runs the command that the arguments name. 0: done; 1: it failed, with one line on standard error; 2: wrong usage.
