@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod cli;
 mod delivery;
 mod layers;
 mod store;

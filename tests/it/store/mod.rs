@@ -1,2 +1,10 @@
-//! x
+//! What the store promises, shown from outside: crashes, damaged files, full disks, clocks that jump.
+
+mod clock;
+mod copy;
 mod crash;
+mod files;
+mod full;
+mod held;
+mod payload;
+mod signals;

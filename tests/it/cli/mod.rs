@@ -1,0 +1,4 @@
+//! The command line, as people and scripts meet it.
+
+mod keys;
+mod serve;

@@ -1,0 +1,244 @@
+//! What the program makes of the files that it finds, and of files that change under it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use hookpost::store::{Connection, beside};
+
+use crate::support::process::{Site, as_nobody, refused};
+
+/// A database that was served and closed.
+fn served() -> Site {
+    let (site, key) = Site::with_key();
+    let process = site.serve();
+    for number in 0..50 {
+        let id = format!("kept-{number}");
+        process.client(&key).publish(&id).unwrap().expect(202);
+    }
+    process.signal("TERM");
+    let (status, said) = process.ended(Duration::from_secs(10));
+    assert!(status.success(), "{said}");
+    site
+}
+
+/// Refuses this database, says `why`, and changes neither it nor what lies beside it.
+#[track_caller]
+fn is_refused(site: &Site, why: &str) {
+    let before = site.bytes();
+    // An empty log may be left behind where there was none.
+    let log = || fs::read(beside(&site.database(), "-wal")).unwrap_or_default();
+    let log_before = log();
+    for _ in 0..2 {
+        let said = site.serve_refused();
+        assert!(said.contains(why), "{said}");
+        assert!(said.contains("webhooks.db"), "{said}");
+        assert!(site.bytes() == before, "the file was changed");
+        assert!(log() == log_before, "the log was changed");
+    }
+}
+
+#[test]
+fn a_second_process_exits_at_once_and_names_the_first() {
+    let (site, key) = Site::with_key();
+    let first = site.serve();
+    let said = site.serve_refused();
+    assert!(said.contains(&format!("process {}", first.id())), "{said}");
+    first
+        .client(&key)
+        .publish("still-here")
+        .unwrap()
+        .expect(202);
+    first.kill();
+    // A lock that a killed process held is free.
+    site.serve();
+}
+
+#[test]
+fn a_new_database_is_for_its_owner_alone_and_has_the_schema_and_the_settings_it_needs() {
+    let (site, _) = Site::with_key();
+    let mode = fs::metadata(site.database()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let connection = Connection::open(site.database()).unwrap();
+    let number = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(number("PRAGMA auto_vacuum"), 2);
+    assert_eq!(number("PRAGMA application_id"), 0x486f_6f6b);
+    assert!(number("PRAGMA user_version") >= 1);
+    let journal: String = connection
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(journal, "wal");
+    let own = "FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'";
+    assert!(number(&format!("SELECT count(*) {own}")) >= 7);
+    assert_eq!(number(&format!("SELECT count(*) {own} AND NOT strict")), 0);
+}
+
+#[test]
+fn an_empty_file_is_a_new_database() {
+    let site = Site::new();
+    fs::write(site.database(), b"").unwrap();
+    site.serve();
+}
+
+#[test]
+fn a_database_whose_first_start_was_cut_short_is_a_new_one() {
+    let site = Site::new();
+    // The journal's mode is on disk, and the first migration is not.
+    let connection = Connection::open(site.database()).unwrap();
+    connection
+        .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")
+        .unwrap();
+    drop(connection);
+    assert!(!site.bytes().is_empty());
+    site.serve();
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let site = served();
+    let connection = Connection::open(site.database()).unwrap();
+    connection
+        .execute_batch("PRAGMA user_version = 999")
+        .unwrap();
+    drop(connection);
+    is_refused(&site, "newer Hookpost (schema 999");
+    let listed = site.run(&["keys", "list"]);
+    assert_eq!(listed.status.code(), Some(1));
+}
+
+#[test]
+fn the_log_of_a_refused_database_is_left_as_it_is() {
+    let (site, key) = Site::with_key();
+    let process = site.serve();
+    process
+        .client(&key)
+        .publish("in-the-log")
+        .unwrap()
+        .expect(202);
+    process.kill();
+    let wal = beside(&site.database(), "-wal");
+    assert!(fs::metadata(&wal).unwrap().len() > 0);
+    // Kept with its log: a connection of our own would empty it.
+    let (database, log) = (site.bytes(), fs::read(&wal).unwrap());
+    let connection = Connection::open(site.database()).unwrap();
+    connection
+        .execute_batch("PRAGMA user_version = 999")
+        .unwrap();
+    let (newer, newer_log) = (site.bytes(), fs::read(&wal).unwrap());
+    drop(connection);
+    assert!(newer == database && newer_log != log);
+    fs::write(site.database(), newer).unwrap();
+    fs::write(&wal, newer_log).unwrap();
+    is_refused(&site, "newer Hookpost (schema 999");
+}
+
+#[test]
+fn a_file_of_another_program_is_refused() {
+    let site = Site::new();
+    let connection = Connection::open(site.database()).unwrap();
+    connection
+        .execute_batch("CREATE TABLE bookmark (url TEXT); INSERT INTO bookmark VALUES ('x');")
+        .unwrap();
+    drop(connection);
+    is_refused(&site, "is not a Hookpost database");
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_never_replaced_by_an_empty_one() {
+    let whole = served().bytes();
+    let zeroed_header = [vec![0; 100], whole[100..].to_vec()].concat();
+    let zeroed_page = [
+        whole[..4096].to_vec(),
+        vec![0; 4096 * 8],
+        whole[4096 * 9..].to_vec(),
+    ]
+    .concat();
+    for (damage, bytes) in [
+        ("a zeroed header", zeroed_header),
+        ("zeroed pages", zeroed_page),
+        ("half of it gone", whole[..whole.len() / 2].to_vec()),
+        ("cut within a page", whole[..5000].to_vec()),
+        ("cut within the header", whole[..50].to_vec()),
+        ("garbage", b"no database at all\n".repeat(1000)),
+    ] {
+        println!("{damage}");
+        let site = Site::new();
+        fs::write(site.database(), bytes).unwrap();
+        is_refused(&site, "is damaged");
+        // A command for one row looks at the header only, not at every page.
+        if damage != "zeroed pages" {
+            let made = site.run(&["keys", "create", "--name", "n", "--scope", "read"]);
+            assert_eq!(made.status.code(), Some(1), "{damage}");
+        }
+    }
+}
+
+#[test]
+fn an_emptied_file_beside_its_log_is_refused() {
+    let (site, key) = Site::with_key();
+    let process = site.serve();
+    process
+        .client(&key)
+        .publish("in-the-log")
+        .unwrap()
+        .expect(202);
+    process.kill();
+    fs::write(site.database(), b"").unwrap();
+    is_refused(&site, "is damaged");
+}
+
+#[test]
+fn a_file_or_a_folder_that_cannot_be_written_is_refused() {
+    for what in ["file", "folder"] {
+        let site = served();
+        let set = |mode: u32, folder_mode: u32| {
+            fs::set_permissions(site.database(), fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(site.folder(), fs::Permissions::from_mode(folder_mode)).unwrap();
+        };
+        let lock = beside(&site.database(), ".lock");
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
+        match what {
+            "file" => set(0o444, 0o777),
+            _ => set(0o666, 0o555),
+        }
+        let said = refused(as_nobody(site.serve_command()));
+        assert!(
+            said.contains("webhooks.db cannot be written"),
+            "{what}: {said}"
+        );
+        set(0o600, 0o700);
+        site.serve();
+    }
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_named() {
+    let site = Site::new();
+    let mut command = crate::support::process::hookpost(&["serve", "--listen", "127.0.0.1:0"]);
+    command
+        .arg("--db")
+        .arg(site.folder().join("none/webhooks.db"));
+    let said = refused(command);
+    assert!(said.contains("none/webhooks.db"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_removed_or_replaced_ends_the_program() {
+    let gone: Vec<_> = ["removed", "replaced"]
+        .map(|how| {
+            let site = served();
+            let process = site.serve();
+            fs::remove_file(site.database()).unwrap();
+            if how == "replaced" {
+                fs::write(site.database(), b"").unwrap();
+            }
+            (how, site, process)
+        })
+        .into();
+    for (how, _site, process) in gone {
+        let (status, said) = process.ended(Duration::from_secs(7));
+        assert_eq!(status.code(), Some(1), "{said}");
+        let last = said.lines().last().unwrap();
+        assert!(last.contains(&format!("was {how}")), "{said}");
+    }
+}
