@@ -194,9 +194,7 @@ impl Shared {
 
     /// Gets a worker to work where there is something to send, and the pacer where there is something to read.
     pub(super) fn rouse(self: &Arc<Self>, state: &mut State) {
-        if state.has_reads() {
-            self.pace.notify_one();
-        }
+        self.rouse_pacer(state);
         if !state.has_ready() || state.stopping {
             return;
         }
@@ -207,6 +205,13 @@ impl Shared {
             self.work.notify_one();
         } else if state.workers.count < self.options.workers {
             worker::start(self, state);
+        }
+    }
+
+    /// Gets the pacer to work where there is something to read, or a time comes before the one that it sleeps for.
+    pub(super) fn rouse_pacer(&self, state: &mut State) {
+        if state.has_reads() || std::mem::take(&mut state.sooner) {
+            self.pace.notify_one();
         }
     }
 

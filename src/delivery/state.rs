@@ -38,6 +38,8 @@ pub(super) struct State {
     /// Lanes whose queue runs dry.
     reads: VecDeque<i64>,
     timers: BTreeSet<(Millis, i64)>,
+    /// Whether a time comes earlier than the one that the pacer sleeps for.
+    pub sooner: bool,
     hosts: HashMap<Arc<str>, Host>,
     host_limit: usize,
     hint_bytes: usize,
@@ -94,6 +96,7 @@ impl State {
             ready: VecDeque::new(),
             reads: VecDeque::new(),
             timers: BTreeSet::new(),
+            sooner: false,
             hosts: HashMap::new(),
             host_limit,
             hint_bytes: 0,
@@ -236,6 +239,12 @@ impl State {
 
     /// Wakes the lanes whose time has come. When the next one's comes.
     pub(super) fn wake_due(&mut self, now: Millis) -> Option<Millis> {
+        let next = self.wake_all_due(now);
+        self.sooner = false;
+        next
+    }
+
+    fn wake_all_due(&mut self, now: Millis) -> Option<Millis> {
         while let Some((time, seq)) = self.timers.first().copied() {
             if time > now {
                 return Some(time);
@@ -277,6 +286,7 @@ impl State {
             }
             if let Some(time) = wake_at {
                 self.timers.insert((time, seq));
+                self.sooner |= self.timers.first() == Some(&(time, seq));
             }
             lane.timer = wake_at;
         }
@@ -292,7 +302,7 @@ impl State {
 
     /// Whether nothing is under way, and nothing could be sent at this time.
     pub(super) fn is_idle(&mut self, now: Millis) -> bool {
-        let next = self.wake_due(now);
+        let next = self.wake_all_due(now);
         self.sending == 0
             && self.unrecorded == 0
             && next.is_none_or(|time| time > now)

@@ -42,6 +42,8 @@ fn run(shared: &Arc<Shared>, number: usize) {
             state = shared.lock();
             continue;
         }
+        // A lane that a rate limit holds has a time now.
+        shared.rouse_pacer(&mut state);
         let since = *idle_since.get_or_insert_with(Instant::now);
         if state.stopping || since.elapsed() >= IDLE {
             state.workers.leave();
