@@ -116,7 +116,10 @@ impl Lane {
 
     /// A delivery that is due now; kept only where it is the next one and there is room.
     pub(super) fn push(&mut self, delivery: NewDelivery, has_room: bool) {
-        if !self.open || self.claimed.contains(&delivery.seq) {
+        // A read may have found it between its commit and this notice.
+        let is_known = self.claimed.contains(&delivery.seq)
+            || self.queue.iter().any(|queued| queued.seq == delivery.seq);
+        if !self.open || is_known {
             return;
         }
         if self.is_ordered() && self.next_due_ms.is_some() {
