@@ -242,3 +242,32 @@ fn a_file_that_is_removed_or_replaced_ends_the_program() {
         assert!(last.contains(&format!("was {how}")), "{said}");
     }
 }
+
+#[test]
+fn what_is_due_is_found_by_an_index_and_never_sorted() {
+    let (site, _) = Site::with_key();
+    let connection = Connection::open(site.database()).unwrap();
+    // The statements of `store::delivery::due`.
+    for (index, rest) in [
+        (
+            "delivery_due",
+            "d.due_ms IS NOT NULL ORDER BY d.due_ms, d.seq",
+        ),
+        (
+            "delivery_webhook",
+            "d.seq >= 5 AND d.due_ms IS NOT NULL ORDER BY d.seq",
+        ),
+    ] {
+        let sql = format!(
+            "EXPLAIN QUERY PLAN SELECT d.seq FROM delivery d INDEXED BY {index} WHERE d.webhook_seq = 1 AND {rest}"
+        );
+        let mut statement = connection.prepare(&sql).unwrap();
+        let plan: Vec<String> = statement
+            .query_map([], |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(plan.len(), 1, "one step, and no sort: {plan:?}");
+        assert!(plan[0].contains(index), "{plan:?}");
+    }
+}
