@@ -6,7 +6,6 @@
 )]
 
 mod api;
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 mod cli;
 mod delivery;
 mod layers;
