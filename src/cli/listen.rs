@@ -61,7 +61,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
         delay: Duration::from_millis(input::number(matches, "delay-ms", 0, 0..=600_000)?),
         in_colour: std::io::stdout().is_terminal(),
     };
-    actix_web::rt::System::new()
-        .block_on(listener.run(address))
+    listener
+        .run(address)
         .map_err(|error| CliError::Other(format!("{address} cannot be listened on: {error}")))
 }

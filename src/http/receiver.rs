@@ -33,8 +33,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens until a signal ends the program. Bodies up to 16 MiB.
-    pub async fn run(self, address: SocketAddr) -> io::Result<()> {
+    /// Listens until a signal ends the program, with a runtime of its own. Bodies up to 16 MiB.
+    pub fn run(self, address: SocketAddr) -> io::Result<()> {
+        actix_web::rt::System::new().block_on(self.listen(address))
+    }
+
+    async fn listen(self, address: SocketAddr) -> io::Result<()> {
         let state = Data::new(self);
         let server = HttpServer::new(move || {
             App::new()

@@ -28,7 +28,7 @@ pub struct Hub {
     thread: Option<JoinHandle<()>>,
     agent: ureq::Agent,
     // Last, so that it is removed after everything that uses it ended.
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 /// What the API answered.
@@ -102,7 +102,7 @@ impl Hub {
             options,
             thread: Some(thread),
             agent: config.into(),
-            folder,
+            _folder: folder,
         }
     }
 
@@ -150,10 +150,6 @@ impl Hub {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     pub fn database(&self) -> PathBuf {
