@@ -332,3 +332,21 @@ fn layer(module: &str) -> Option<usize> {
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
+
+#[test]
+fn the_readme_lists_every_setting_with_its_default() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for setting in hookpost::config::SETTINGS {
+        let default = setting.default.map(|text| format!("`{text}`"));
+        let row = format!(
+            "| `--{}` | `{}` | {}",
+            setting.name,
+            hookpost::config::environment_name(setting),
+            default.unwrap_or_default(),
+        );
+        assert!(
+            readme.contains(row.trim_end()),
+            "README.md has no row {row:?}"
+        );
+    }
+}
