@@ -1,6 +1,7 @@
 //! The thread that wakes lanes when a time comes, fills them from the table, and looks after what is rare:
 //! outcomes that the disk would not take, sweeps that are not done.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,15 @@ const READ_BYTES: usize = 1 << 20;
 pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
     std::thread::Builder::new()
         .name("pacer".to_owned())
-        .spawn(move || run(&shared))?;
+        .spawn(move || {
+            // All that it knows is in the shared state, so it can begin again where a fault of ours ended it.
+            while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
+                log::error!(
+                    "a fault in Hookpost interrupted the pacer; please report it with the log"
+                );
+                std::thread::sleep(CHORES);
+            }
+        })?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! waiter is told so. An error of the disk at COMMIT leaves the outcome unknown: the store is then `broken`,
 //! everything is refused, and the process has to end; what it finds at the next start is the truth.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -217,7 +218,16 @@ impl Writer {
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || group.run(&receiver))
+            .spawn(move || {
+                let shared = Arc::clone(&group.shared);
+                let run = AssertUnwindSafe(move || group.run(&receiver));
+                if catch_unwind(run).is_err() {
+                    // What the panicking group wrote is rolled back as its connection closes.
+                    Writer { shared }.break_down(
+                        "a fault in Hookpost ended the writer; please report it with the log",
+                    );
+                }
+            })
             .map_err(|source| OpenError::Io {
                 path: "the writer's thread".into(),
                 source,

@@ -3,6 +3,7 @@
 mod clock;
 mod copy;
 mod crash;
+mod fault;
 mod files;
 mod full;
 mod held;
