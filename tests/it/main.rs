@@ -9,5 +9,6 @@ mod api;
 mod cli;
 mod delivery;
 mod layers;
+mod profiles;
 mod store;
 mod support;

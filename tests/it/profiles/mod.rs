@@ -1,0 +1,84 @@
+//! Profiles: each built-in one against its document, on both sides, and people's own.
+
+mod challenge;
+mod ecmascript;
+mod requests;
+mod rotation;
+mod schedules;
+mod vectors;
+
+use std::io::{ErrorKind, Write as _};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::receiver::{Received, Receiver, Reply};
+
+/// Every built-in profile.
+pub const ALL: [&str; 8] = [
+    "generic",
+    "irisync",
+    "iverton",
+    "socialsyncer",
+    "influship",
+    "standard",
+    "github",
+    "stripe",
+];
+
+/// Set to any value, it turns a missing `node` or `python3` into a failure.
+const REQUIRE_NODE: &str = "HOOKPOST_TEST_REQUIRE_NODE";
+/// Set to any value, it turns missing published packages (`stripe`, `standardwebhooks`) into a failure.
+const REQUIRE_PACKAGES: &str = "HOOKPOST_TEST_REQUIRE_PACKAGES";
+
+/// Answers the challenge of `influship` as its document shows, and everything else with this status.
+fn answering(status: u16) -> Receiver {
+    Receiver::with(move |request| match is_challenge(request) {
+        true => echo(request),
+        false => Reply::status(status),
+    })
+}
+
+fn is_challenge(request: &Received) -> bool {
+    request.header("x-influship-event") == Some("webhook.verify")
+}
+
+fn echo(request: &Received) -> Reply {
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let answer = serde_json::json!({"challenge": body["challenge"]});
+    Reply::status(200).body(answer.to_string())
+}
+
+/// What arrived but for challenges.
+fn deliveries(receiver: &Receiver) -> Vec<Received> {
+    let mut requests = receiver.requests();
+    requests.retain(|request| !is_challenge(request));
+    requests
+}
+
+/// What a program prints when it reads `input`; `None` where the machine does not have it.
+fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        child => child.unwrap(),
+    };
+    let mut stdin = child.stdin.take().unwrap();
+    // The programs of these tests read everything before they print, so neither side waits for the other.
+    stdin.write_all(input).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program}: {}", output.status);
+    Some(output.stdout)
+}
+
+/// Says that a test was not made, past the harness, which swallows what a passing test prints; a failure where
+/// `required` is set.
+fn skipped(required: &str, why: &str) {
+    assert!(std::env::var_os(required).is_none(), "{required}: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}

@@ -1,0 +1,106 @@
+//! Each profile against the vectors of `tests/vectors`, which another implementation wrote.
+
+use std::collections::BTreeMap;
+
+use hookpost::actions::profiles::preview;
+use hookpost::domain::event::{Event, Tenant};
+use hookpost::domain::secret::Secret;
+use hookpost::domain::time::{SECOND, parse_rfc3339};
+use hookpost::domain::webhook::OldSecret;
+use hookpost::profile::sign::Signed;
+use hookpost::profile::{self, Signer};
+use serde_json::Value;
+
+use super::ALL;
+
+type Headers = BTreeMap<String, String>;
+
+fn cases(name: &str) -> Vec<Value> {
+    let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn event(case: &Value) -> Event {
+    let event = &case["event"];
+    let created_ms = parse_rfc3339(text(&event["created_at"])).unwrap();
+    Event {
+        id: text(&event["id"]).parse().unwrap(),
+        tenant: Tenant::default_tenant(),
+        event_type: text(&event["type"]).parse().unwrap(),
+        created_ms,
+        received_ms: created_ms,
+        data: text(&event["data"]).into(),
+        previous_data: event["previous_data"].as_str().map(Into::into),
+        test: event["test"] == true,
+    }
+}
+
+#[test]
+fn every_profile_composes_and_signs_exactly_what_its_vectors_say() {
+    for name in ALL {
+        let profile = profile::find(name).unwrap();
+        let standard = profile::standard();
+        for case in cases(name) {
+            let what = format!("{name}: {}", case["title"]);
+            let event = event(&case);
+            let body = profile.form().compose(&event).unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&body),
+                text(&case["expected"]["body"]),
+                "{what}"
+            );
+            let secret: Secret = text(&case["secret"]).parse().unwrap();
+            // The last fraction of the second before the headers' one, and of the overlap.
+            let at_ms = case["at"].as_i64().unwrap() * SECOND + 999;
+            let old = case["old_secret"].as_str().map(|old| OldSecret {
+                secret: old.parse().unwrap(),
+                overlap_ends_ms: at_ms + 1,
+            });
+            let signer = Signer::new(&profile, Some(&standard), &secret, old.as_ref());
+            let headers = signer.headers(&Signed {
+                event_id: &event.id,
+                event_type: &event.event_type,
+                delivery_id: text(&case["delivery_id"]).parse().unwrap(),
+                at_ms,
+                body: &body,
+            });
+            let count = headers.len();
+            let headers: Headers = headers.into_iter().collect();
+            assert_eq!(count, headers.len(), "{what}: a header came twice");
+            let expected: Headers =
+                serde_json::from_value(case["expected"]["headers"].clone()).unwrap();
+            assert_eq!(headers, expected, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_preview_is_what_the_vectors_say() {
+    for name in ALL {
+        let profile = profile::find(name).unwrap();
+        for case in cases(name) {
+            if case["old_secret"].is_string() {
+                continue;
+            }
+            let at_ms = case["at"].as_i64().unwrap() * SECOND;
+            let secret = text(&case["secret"]).parse().unwrap();
+            let preview = preview(&profile, &event(&case), &secret, at_ms).unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&preview.body),
+                text(&case["expected"]["body"])
+            );
+            let expected = case["expected"]["headers"].as_object().unwrap();
+            assert_eq!(preview.headers.len(), expected.len(), "{name}");
+            for (header, value) in preview.headers {
+                // An id is made for the delivery.
+                if header != "X-GitHub-Delivery" {
+                    assert_eq!(Some(value.as_str()), expected[&header].as_str(), "{name}");
+                }
+            }
+        }
+    }
+}
