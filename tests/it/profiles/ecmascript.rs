@@ -23,7 +23,8 @@ process.stdout.write(JSON.stringify(texts.map(print)));
 
 #[test]
 fn prints_what_node_prints_and_refuses_what_node_refuses() {
-    let seed = std::env::var(SEED).map_or(0x5eed, |seed| seed.parse().unwrap());
+    let seed =
+        std::env::var_os(SEED).map_or(0x5eed, |seed| seed.to_str().unwrap().parse().unwrap());
     let mut generator = Generator(seed);
     let mut texts = handpicked();
     texts.extend((0..8_000).map(|_| generator.text()));

@@ -2,6 +2,7 @@
 
 mod challenge;
 mod ecmascript;
+mod receivers;
 mod requests;
 mod rotation;
 mod schedules;
