@@ -101,6 +101,11 @@ fn moment<'a>(
     value: &'a str,
 ) -> Option<&'a str> {
     if let Some((before, after)) = spec.template.split_once("{timestamp}") {
+        if let Some((_, between)) = before.split_once("{signature}") {
+            // Read from the end: a timestamp is digits, so what stands before it is the last of its kind.
+            let value = value.strip_suffix(after).unwrap_or(value);
+            return Some(&value[value.rfind(between)? + between.len()..]);
+        }
         let rest = value.strip_prefix(before)?;
         let end = match after.split('{').next() {
             Some(literal) if !literal.is_empty() => rest.find(literal)?,
