@@ -21,6 +21,8 @@ pub struct Endpoint {
     form: Form,
     form_definition: Arc<str>,
     signer: Signer,
+    /// The webhook's own headers. One that the profile came to set after they were checked is the profile's.
+    own_headers: Vec<(String, String)>,
     schedule: Schedule,
     gone: Gone,
 }
@@ -40,7 +42,14 @@ impl Endpoint {
             &webhook.secret,
             webhook.old_secret.as_ref(),
         );
+        let set_by_profile = profile.header_names();
+        let own_headers = webhook.headers.iter();
+        let own_headers = own_headers
+            .filter(|(name, _)| !set_by_profile.contains(&name.to_ascii_lowercase()))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         Endpoint {
+            own_headers,
             host: webhook.url.host_key().into(),
             form: profile.form().clone(),
             form_definition: profile.form().definition().into(),
@@ -100,14 +109,13 @@ impl Endpoint {
             ("User-Agent".to_owned(), USER_AGENT.to_owned()),
         ];
         headers.extend(self.signer.headers(&signed));
-        let own = self.webhook.headers.iter();
-        headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        headers.extend(self.own_headers.iter().cloned());
         Request { headers, body }
     }
 
     /// The headers as the log keeps them: the webhook's own masked where they hold a secret.
     pub fn shown_headers(&self, headers: &[(String, String)]) -> Vec<(String, String)> {
-        let own = headers.len() - self.webhook.headers.iter().count();
+        let own = headers.len() - self.own_headers.len();
         headers
             .iter()
             .enumerate()
