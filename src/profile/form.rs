@@ -3,7 +3,6 @@
 //! A body is made once per event and form, and is the same bytes on every attempt, so the database keeps
 //! the event and the form, never the body.
 
-use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::Invalid;
@@ -109,6 +108,18 @@ impl Envelope {
         Ok(())
     }
 
+    /// The fields that a challenge request has too: all but those that hold what belongs to an event.
+    pub(super) fn challenge_fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let fields = match self {
+            Envelope::Fields(fields) => fields.as_slice(),
+            Envelope::DataAlone => &[],
+        };
+        fields
+            .iter()
+            .filter(|field| !matches!(field.value, Value::Data | Value::PreviousData | Value::Test))
+            .map(|field| (field.name.as_str(), &field.value))
+    }
+
     fn compose(&self, event: &Event) -> String {
         let Envelope::Fields(fields) = self else {
             return event.data.clone().into();
@@ -193,29 +204,22 @@ impl<'de> Deserialize<'de> for Envelope {
 
 /// Puts the fields of a challenge request together: the envelope without its data, and the random text beside it.
 pub fn compose_challenge(form: &Form, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
-    let Envelope::Fields(fields) = &form.envelope else {
-        let mut body = Vec::new();
-        let mut serializer = serde_json::Serializer::new(&mut body);
-        let written = serializer.serialize_map(Some(1)).and_then(|mut map| {
-            map.serialize_entry(field, challenge)?;
-            map.end()
-        });
-        written.expect("text is always JSON");
-        return body;
-    };
     let mut body = String::from("{");
-    for field in fields {
-        if matches!(field.value, Value::Data | Value::PreviousData | Value::Test) {
-            continue;
-        }
-        push_text(&mut body, &field.name);
+    for (name, value) in form.envelope.challenge_fields() {
+        push_text(&mut body, name);
         body.push(':');
-        field.value.push(&mut body, event);
+        value.push(&mut body, event);
         body.push(',');
     }
     push_text(&mut body, field);
     body.push(':');
     push_text(&mut body, challenge);
     body.push('}');
+    let body = match form.body {
+        Body::Exact => body,
+        Body::Ecmascript => {
+            super::ecmascript::stringify(&body).expect("what was put together here is JSON")
+        }
+    };
     body.into_bytes()
 }

@@ -113,7 +113,7 @@ impl Profile {
         }
         check_no_header_twice(&spec, &headers)?;
         if let Some(challenge) = &spec.challenge {
-            check_challenge(challenge)?;
+            check_challenge(challenge, &spec.envelope)?;
         }
         Ok(Profile {
             form: Form {
@@ -191,21 +191,21 @@ impl SignatureSpec {
         }
         if self.template.matches("{signature}").count() != 1
             || has_unknown_placeholder(&self.template, &["{signature}", "{timestamp}"])
-            || !is_header_text(&self.template)
+            || !is_header_value(&self.template)
         {
             return Err((
                 "template",
-                "The template is printable ASCII and holds {signature} once, and {timestamp} at will.",
+                "The template is printable ASCII without white space around it, and holds {signature} once, and {timestamp} at will.",
             ));
         }
         if self
             .join
             .as_deref()
-            .is_some_and(|join| join.len() > 64 || !is_header_text(join))
+            .is_some_and(|join| join.is_empty() || join.len() > 64 || !is_printable(join))
         {
             return Err((
                 "join",
-                "What joins two signatures is at most 64 printable ASCII characters.",
+                "What joins two signatures is 1 to 64 printable ASCII characters, or null where the header carries one.",
             ));
         }
         Ok(())
@@ -241,9 +241,9 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
                 return Err(invalid("This is no header name that Hookpost may set.", &field));
             }
             let known = ["{id}", "{type}", "{delivery_id}", "{timestamp}"];
-            if !is_header_text(value) || has_unknown_placeholder(value, &known) {
+            if !is_header_value(value) || has_unknown_placeholder(value, &known) {
                 return Err(invalid(
-                    "A header's value is printable ASCII and holds no placeholder but {id}, {type}, {delivery_id} and {timestamp}.",
+                    "A header's value is printable ASCII without white space around it, and holds no placeholder but {id}, {type}, {delivery_id} and {timestamp}.",
                     &field,
                 ));
             }
@@ -271,7 +271,7 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
     Ok(())
 }
 
-fn check_challenge(challenge: &ChallengeSpec) -> Result<(), Invalid> {
+fn check_challenge(challenge: &ChallengeSpec, envelope: &Envelope) -> Result<(), Invalid> {
     challenge
         .event
         .parse::<crate::domain::event::EventType>()
@@ -279,6 +279,15 @@ fn check_challenge(challenge: &ChallengeSpec) -> Result<(), Invalid> {
     if challenge.field.is_empty() || challenge.field.len() > 64 {
         return Err(invalid(
             "The field that holds the challenge is named with 1 to 64 bytes.",
+            "challenge.field",
+        ));
+    }
+    if envelope
+        .challenge_fields()
+        .any(|(name, _)| name == challenge.field)
+    {
+        return Err(invalid(
+            "The envelope has a field of this name, which stands in the same request.",
             "challenge.field",
         ));
     }
@@ -292,8 +301,13 @@ fn is_header_name(name: &str) -> bool {
         || CustomHeaders::parse(vec![(name.to_owned(), String::new())], &[]).is_ok()
 }
 
-fn is_header_text(text: &str) -> bool {
-    text.len() <= 1024 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+/// White space at either end would be lost on the way.
+fn is_header_value(text: &str) -> bool {
+    text.len() <= 1024 && is_printable(text) && text.trim() == text
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
 fn has_unknown_placeholder(text: &str, known: &[&str]) -> bool {
