@@ -1,7 +1,9 @@
 //! Profiles: each built-in one against its document, on both sides, and people's own.
 
 mod challenge;
+mod custom;
 mod ecmascript;
+mod exact;
 mod receivers;
 mod requests;
 mod rotation;
