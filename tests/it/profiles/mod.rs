@@ -1,6 +1,7 @@
 //! Profiles: each built-in one against its document, on both sides, and people's own.
 
 mod challenge;
+mod commands;
 mod custom;
 mod ecmascript;
 mod exact;
