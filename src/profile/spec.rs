@@ -178,7 +178,7 @@ impl Profile {
 
 impl SignatureSpec {
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        if !is_header_name(&self.header) {
+        if !is_header_name(&self.header) || standard_header(&self.header).is_some() {
             return Err(("header", "This is no header name that Hookpost may set."));
         }
         if self.content.matches("{body}").count() != 1
@@ -247,9 +247,25 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
                     &field,
                 ));
             }
+            if let Some((_, holds)) = standard_header(name)
+                && value != holds
+            {
+                return Err(invalid(
+                    &format!("{name} is a header of Standard Webhooks; it holds {holds} and nothing else."),
+                    &field,
+                ));
+            }
             Ok((name.clone(), value.to_owned()))
         })
         .collect()
+}
+
+/// Libraries read the id and the time of a request in these two headers, so they hold nothing else
+/// (Standard Webhooks 1.0.0).
+fn standard_header(name: &str) -> Option<(&'static str, &'static str)> {
+    [("webhook-id", "{id}"), ("webhook-timestamp", "{timestamp}")]
+        .into_iter()
+        .find(|(known, _)| name.eq_ignore_ascii_case(known))
 }
 
 fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Result<(), Invalid> {
