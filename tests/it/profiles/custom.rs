@@ -335,6 +335,18 @@ fn every_field_is_checked_and_the_error_says_which_and_why() {
         (header("X-Home-Sig", json!("x")), "headers"),
         (header("Connection", json!("close")), "headers.Connection"),
         (header("User-Agent", json!("me")), "headers.User-Agent"),
+        (
+            header("webhook-id", json!("{delivery_id}")),
+            "headers.webhook-id",
+        ),
+        (
+            header("Webhook-Timestamp", json!("{id}")),
+            "headers.Webhook-Timestamp",
+        ),
+        (
+            signature("header", json!("webhook-id")),
+            "signatures[0].header",
+        ),
         (header("X-A", json!(1)), "headers.X-A"),
         (header("X-A", json!("{secret}")), "headers.X-A"),
         (header("X-A", json!("a\r\nb")), "headers.X-A"),
