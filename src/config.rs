@@ -13,7 +13,6 @@ use clap::{Arg, ArgAction, ArgMatches};
 use thiserror::Error;
 
 use crate::domain::target::AllowEntry;
-use crate::profile;
 use crate::server::ServerOptions;
 
 /// A setting of the server.
@@ -263,12 +262,8 @@ impl Values {
             |_| true,
         )?;
         options.allow_targets = self.allow_targets()?;
-        let names: Vec<&str> = profile::builtin().keys().map(String::as_str).collect();
-        options.default_profile = self.parsed::<String>(
-            "default-profile",
-            &format!("a profile: {}", names.join(", ")),
-            |name| profile::find(name).is_some(),
-        )?;
+        // Whether there is such a profile is known once the database is open: it may be a custom one.
+        options.default_profile = self.parsed("default-profile", "a profile's name", |_| true)?;
         options.workers = self.parsed("workers", "a number from 1 to 1024", |n| {
             (1..=1024).contains(n)
         })?;
@@ -475,7 +470,6 @@ mod tests {
             ("--workers", "0"),
             ("--listen", "localhost"),
             ("--allow-target", "10.1.2.3/8"),
-            ("--default-profile", "nobody"),
             ("--max-body", "12"),
         ] {
             let error = collect(&[flag, value], &[])

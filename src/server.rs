@@ -82,6 +82,8 @@ pub enum StartError {
         address: SocketAddr,
         source: io::Error,
     },
+    #[error("--default-profile: there is no profile {name:?}; there are {known}.")]
+    UnknownProfile { name: String, known: String },
     #[error("--ca-file: {0}")]
     Client(#[from] ClientError),
 }
@@ -113,6 +115,7 @@ impl Prepared {
     /// Opens the database and starts the engine. Waits for the disk: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let (store, lock) = Store::open(&options.database, &options.clock)?;
+        require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
         let guard = Guard::new(policy, Arc::clone(&options.lookup));
         let transport = match &options.transport {
@@ -165,6 +168,18 @@ impl Server {
     pub async fn run(self) -> io::Result<()> {
         self.http.await
     }
+}
+
+fn require_profile(store: &Store, name: &str) -> Result<(), StartError> {
+    if store.profiles().find(name).is_some() {
+        return Ok(());
+    }
+    let all = store.profiles().all();
+    let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
+    Err(StartError::UnknownProfile {
+        name: name.to_owned(),
+        known: known.join(", "),
+    })
 }
 
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {

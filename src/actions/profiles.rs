@@ -41,12 +41,17 @@ impl Actions {
             return Err(built_in(name));
         }
         let name = name.to_owned();
+        let is_default = *name == *self.default_profile;
         Ok(self.store.write(move |tx| {
-            let uses = table::uses(tx.connection(), &name)?;
-            if uses > 0 {
+            let webhooks = table::uses(tx.connection(), &name)?;
+            let keys = table::keys(tx.connection(), &name)?;
+            if webhooks > 0 || keys > 0 || is_default {
+                let server = if is_default { ", and so does the server" } else { "" };
                 return Err(ActionError::conflict(
                     "profile_in_use",
-                    format!("{uses} webhooks use the profile {name}. Give them another one first."),
+                    format!(
+                        "{webhooks} webhooks and {keys} API keys use the profile {name}{server}. Give them another one first."
+                    ),
                 ));
             }
             match table::delete(tx, &name)? {

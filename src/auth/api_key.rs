@@ -3,16 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::actions::Caller;
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
-use crate::profile;
 use crate::random;
 use crate::store::api_key::{self, ApiKey, NewApiKey, Scope};
-use crate::store::{Connection, StoreError};
+use crate::store::{Connection, StoreError, profile};
 
 /// How every key begins, so that people and scanners know one when they see it.
 const PREFIX: &str = "hp_";
@@ -41,14 +41,6 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
         )
         .in_field("name"));
     }
-    if let Some(name) = &request.profile
-        && profile::find(name).is_none()
-    {
-        return Err(
-            Invalid::new("unknown_profile", format!("There is no profile {name:?}."))
-                .in_field("profile"),
-        );
-    }
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<24>()));
     let key = NewApiKey {
         id: ApiKeyId::generate(now, random::bits()),
@@ -61,6 +53,28 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
         created_ms: now,
     };
     Ok((text, key))
+}
+
+/// Refuses a default profile that does not exist, as of the transaction at hand.
+pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<(), KeyError> {
+    match name {
+        Some(name) if !profile::exists(connection, name)? => Err(Invalid::new(
+            "unknown_profile",
+            format!("There is no profile {name:?}."),
+        )
+        .in_field("profile")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// Why a key was not made.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The stored key of this text, unless it was revoked. Looked up in the table each time, so that a key made or

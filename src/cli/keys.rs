@@ -3,7 +3,7 @@
 use clap::{Arg, ArgMatches, Command};
 
 use super::CliError;
-use crate::auth::api_key::{KeyRequest, issue};
+use crate::auth::api_key::{KeyRequest, issue, require_profile};
 use crate::clock::Clock;
 use crate::config::{SETTINGS, Values, flag};
 use crate::domain::Invalid;
@@ -91,6 +91,7 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
             .map_err(in_flag("tenant"))?,
         profile: text(matches, "profile").map(str::to_owned),
     };
+    let profile = request.profile.clone();
     let (key, stored) = issue(request, clock.now_ms())?;
     let path = Values::collect(matches)?.database();
     if !path.exists() {
@@ -99,6 +100,7 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
         store.close();
     }
     let connection = Store::open_for_command(&path)?;
+    require_profile(&connection, profile.as_deref())?;
     api_key::insert(&connection, &stored)?;
     println!("{key}");
     Ok(())

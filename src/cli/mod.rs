@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::Command;
 use thiserror::Error;
 
+use crate::auth::api_key::KeyError;
 use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;
@@ -33,6 +34,15 @@ pub enum CliError {
     Invalid(#[from] Invalid),
     #[error("{0}")]
     Other(String),
+}
+
+impl From<KeyError> for CliError {
+    fn from(error: KeyError) -> CliError {
+        match error {
+            KeyError::Invalid(invalid) => invalid.into(),
+            KeyError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// What is wrong, with the flag that it was given by.

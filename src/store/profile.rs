@@ -94,6 +94,16 @@ pub fn uses(connection: &Connection, name: &str) -> Result<u64, StoreError> {
     Ok(count as u64)
 }
 
+/// How many API keys have a profile as their default.
+pub fn keys(connection: &Connection, name: &str) -> Result<u64, StoreError> {
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM api_key WHERE profile = :name AND revoked_ms IS NULL",
+        )?
+        .query_row(named_params! {":name": name}, |row| row.get(0))?;
+    Ok(count as u64)
+}
+
 /// Stores a profile, new or changed. Webhooks that use it go by it from the commit on.
 pub fn put(tx: &mut WriteTx<'_>, profile: Profile) -> Result<Arc<Profile>, StoreError> {
     let spec = serde_json::to_string(profile.spec()).expect("a profile is plain data");

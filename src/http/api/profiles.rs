@@ -66,6 +66,8 @@ async fn put(
 ) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
     let mut given: Map<String, Value> = body.parse()?;
+    // In the answers, so that what was read can be written back.
+    given.remove("built_in");
     match given.get("name") {
         Some(Value::String(inner)) if *inner != *name => {
             return Err(ApiError::invalid(

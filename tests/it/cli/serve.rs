@@ -48,7 +48,6 @@ fn a_bad_value_is_refused_in_a_line_that_names_it() {
         ("--max-body", "12"),
         ("--listen", "localhost"),
         ("--allow-target", "10.1.2.3/8"),
-        ("--default-profile", "nobody"),
         ("--log", "loud"),
         ("--ca-file", "/none/ca.pem"),
         ("--config", "/none/hookpost.toml"),
@@ -57,6 +56,16 @@ fn a_bad_value_is_refused_in_a_line_that_names_it() {
         assert!(said.contains(value), "{flag} {value}: {said}");
     }
     assert_eq!(fs::read_dir(site.folder()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_unknown_default_profile_is_refused_with_the_names_there_are() {
+    let site = Site::new();
+    let said = refused(site.command(&["serve", "--default-profile", "nobody"]));
+    assert!(
+        said.contains("nobody") && said.contains("generic"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -612,3 +612,24 @@ fn a_challenge_in_the_ecmascript_form_verifies_as_javascript_prints_it() {
     // A name like an index comes first in JavaScript.
     assert!(text.starts_with(r#"{"0":""#), "{text}");
 }
+
+#[test]
+fn a_custom_profile_can_be_a_default_and_is_kept_while_it_is_one() {
+    let mut hub = Hub::start();
+    put(&hub, "ours", &json!({"based_on": "iverton"})).expect(201);
+    let read = hub.get("/v1/profiles/ours").expect(200).json();
+    put(&hub, "ours", &read).expect(200);
+    let key = hub.make_key(Scope::Admin, None, Some("ours"));
+    let body = json!({"url": "http://127.0.0.1:9/", "events": ["*"]}).to_string();
+    let made = hub
+        .call_with(&key, "POST", "/v1/webhooks", Some(&body))
+        .expect(201);
+    assert_eq!(made.json()["profile"], "ours");
+    let webhook = format!("/v1/webhooks/{}", made.json()["id"].as_str().unwrap());
+    hub.delete(&webhook).expect(204);
+    let refused = hub.delete("/v1/profiles/ours").expect(409);
+    assert_eq!(refused.error_code(), "profile_in_use");
+    hub.restart_with(|options| options.default_profile = "ours".to_owned());
+    let made = hub.post_text("/v1/webhooks", &body).expect(201);
+    assert_eq!(made.json()["profile"], "ours");
+}
