@@ -152,3 +152,23 @@ fn assert_elsewhere_goes_on(hub: &Hub) {
     }
     other.wait_for(3);
 }
+
+#[test]
+fn one_host_gets_half_of_the_workers_at_most() {
+    let hub = Hub::with(|options| options.workers = 4);
+    let crowded = Receiver::start();
+    let elsewhere = Receiver::start();
+    crowded.hold();
+    for path in ["/p/1", "/p/2", "/p/3"] {
+        hub.add_webhook_with(crowded.url_at(path), &json!({"events": ["crowded"]}));
+    }
+    hub.add_webhook_with(elsewhere.url(), &json!({"events": ["elsewhere"]}));
+    hub.publish("crowded", json!({}));
+    crowded.wait_held(2);
+    hub.publish("elsewhere", json!({}));
+    elsewhere.wait_for(1);
+    assert_eq!(crowded.hits(), 2);
+    crowded.release();
+    hub.deliver_until_idle();
+    assert_eq!(crowded.hits(), 3);
+}
