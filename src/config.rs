@@ -42,7 +42,7 @@ const fn setting(
     }
 }
 
-/// Every setting of the server, in the order in which people meet them.
+/// Every setting of the server, in the order in which people meet them; the database first.
 pub const SETTINGS: &[Setting] = &[
     setting(
         "db",
@@ -179,8 +179,13 @@ pub fn flags() -> Vec<Arg> {
     SETTINGS.iter().map(flag).chain([config]).collect()
 }
 
+/// The flag `--db` alone, for commands that only look at the database.
+pub fn database_flag() -> Arg {
+    flag(&SETTINGS[0])
+}
+
 /// The flag of one setting.
-pub fn flag(setting: &Setting) -> Arg {
+fn flag(setting: &Setting) -> Arg {
     let default = setting.default.map(|value| format!(" [default: {value}]"));
     let help = format!(
         "{}{} [env: {}]",

@@ -5,19 +5,13 @@ use clap::{Arg, ArgMatches, Command};
 use super::CliError;
 use crate::auth::api_key::{KeyRequest, issue, require_profile};
 use crate::clock::Clock;
-use crate::config::{SETTINGS, Values, flag};
+use crate::config::{Values, database_flag};
 use crate::domain::Invalid;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::rfc3339;
 use crate::store::{Connection, Store, api_key};
 
 pub(super) fn command() -> Command {
-    let database = || {
-        SETTINGS
-            .iter()
-            .find(|setting| setting.name == "db")
-            .map(flag)
-    };
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
@@ -30,7 +24,7 @@ pub(super) fn command() -> Command {
                 .about(
                     "Makes a key and prints it, alone, on standard output: it is shown this once",
                 )
-                .args(database())
+                .arg(database_flag())
                 .arg(option("name", "NAME", "What it is for").required(true))
                 .arg(option("scope", "SCOPE", "publish, read or admin").required(true))
                 .arg(option(
@@ -47,12 +41,12 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("list")
                 .about("Lists the keys")
-                .args(database()),
+                .arg(database_flag()),
         )
         .subcommand(
             Command::new("revoke")
                 .about("Takes a key out of use at once")
-                .args(database())
+                .arg(database_flag())
                 .arg(
                     Arg::new("id")
                         .required(true)

@@ -1,5 +1,7 @@
 //! The command line, one command a file.
 
+mod backup;
+mod check;
 mod input;
 mod keys;
 mod listen;
@@ -17,6 +19,7 @@ use crate::auth::api_key::KeyError;
 use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;
+use crate::store::backup::BackupError;
 use crate::store::{OpenError, StoreError};
 
 /// Why a command failed; its text is all that people see.
@@ -30,6 +33,8 @@ pub enum CliError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("{}", with_flag(.0))]
     Invalid(#[from] Invalid),
     #[error("{0}")]
@@ -62,6 +67,8 @@ pub fn run() -> ExitCode {
         .arg_required_else_help(true)
         .subcommand(serve::command())
         .subcommand(keys::command())
+        .subcommand(backup::command())
+        .subcommand(check::command())
         .subcommand(send::command())
         .subcommand(listen::command())
         .subcommand(sign::command())
@@ -70,6 +77,8 @@ pub fn run() -> ExitCode {
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
         Some(("keys", matches)) => keys::run(matches),
+        Some(("backup", matches)) => backup::run(matches),
+        Some(("check", matches)) => check::run(matches),
         Some(("send", matches)) => send::run(matches),
         Some(("listen", matches)) => listen::run(matches),
         Some(("sign", matches)) => sign::run(matches),

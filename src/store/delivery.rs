@@ -200,7 +200,7 @@ pub fn due(
             found.more = true;
             break;
         }
-        let Some(event) = intact_event(connection, row.get("event_seq")?)? else {
+        let Some(event) = event::intact(connection, row.get("event_seq")?)? else {
             found.damaged.push(seq);
             continue;
         };
@@ -216,18 +216,6 @@ pub fn due(
         });
     }
     Ok(found)
-}
-
-/// The event with this number, or `None` where its bytes are not those that were stored.
-fn intact_event(connection: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
-    let checksum: u32 = connection
-        .prepare_cached("SELECT checksum FROM event WHERE seq = :seq")?
-        .query_row(named_params! {":seq": seq}, |row| row.get(0))?;
-    match event::by_seq(connection, seq) {
-        Ok(Some(stored)) if event::is_intact(&stored.event, checksum) => Ok(Some(stored.event)),
-        Ok(_) | Err(StoreError::Corrupt(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// What is known of the series of attempts at hand.

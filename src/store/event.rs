@@ -114,7 +114,14 @@ fn from_row(row: &Row<'_>) -> Result<Event, StoreError> {
     })
 }
 
-/// Whether what the row holds is still what was stored.
-pub(super) fn is_intact(event: &Event, checksum: u32) -> bool {
-    event.checksum() == checksum
+/// The event with this number, or `None` where its bytes are not those that were stored.
+pub(super) fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
+    let checksum: u32 = connection
+        .prepare_cached("SELECT checksum FROM event WHERE seq = :seq")?
+        .query_row(named_params! {":seq": seq}, |row| row.get(0))?;
+    match by_seq(connection, seq) {
+        Ok(Some(stored)) if stored.event.checksum() == checksum => Ok(Some(stored.event)),
+        Ok(_) | Err(StoreError::Corrupt(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -12,6 +12,7 @@
 
 pub mod api_key;
 pub mod attempt;
+pub mod backup;
 pub mod delivery;
 pub mod directory;
 mod error;

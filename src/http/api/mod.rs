@@ -1,5 +1,6 @@
 //! The JSON API, one file a resource.
 
+mod backup;
 mod deliveries;
 mod events;
 mod health;
@@ -20,6 +21,7 @@ pub fn routes(config: &mut ServiceConfig) {
     events::routes(config);
     deliveries::routes(config);
     profiles::routes(config);
+    backup::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);

@@ -1,5 +1,6 @@
 //! The API as its clients see it: one file a resource, or a theme that all of them share.
 
+mod backup;
 mod bad_json;
 mod bad_strings;
 mod deliveries;

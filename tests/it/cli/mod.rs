@@ -1,4 +1,5 @@
 //! The command line, as people and scripts meet it.
 
+mod backup;
 mod keys;
 mod serve;

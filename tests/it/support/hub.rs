@@ -185,6 +185,22 @@ impl Hub {
         }
     }
 
+    /// What a GET answers, as bytes.
+    pub fn download(&self, path: &str) -> (u16, Vec<u8>) {
+        let bearer = format!("Bearer {}", self.key);
+        let request = self
+            .agent
+            .get(self.at(path))
+            .header("authorization", bearer);
+        let mut response = request.call().unwrap();
+        let bytes = response
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_vec();
+        (response.status().as_u16(), bytes.unwrap())
+    }
+
     /// A request with a key and perhaps a JSON body.
     pub fn call_with(&self, key: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
         let bearer = format!("Bearer {key}");

@@ -1,0 +1,129 @@
+//! Copies of the database, and whether one is sound; both beside a running server.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+
+use super::error::StoreError;
+use super::event;
+use super::migrate;
+use super::open::{OpenError, beside};
+use super::row;
+
+/// Why there is no copy.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    #[error("{0} exists already. A backup never writes over a file; choose another name.")]
+    Exists(PathBuf),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("the copy failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Writes a consistent, compact copy of the database to a new file, mode 0600. It appears under its name only once it
+/// is whole and on disk. Events go on being taken meanwhile.
+pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BackupError::Io { path, source }
+    };
+    if to.exists() {
+        return Err(BackupError::Exists(to.to_owned()));
+    }
+    let part = beside(to, ".part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&part)(error)),
+        _ => {}
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part)
+        .map_err(io(&part))?;
+    let copied = vacuum(database, &part).and_then(|()| {
+        let written = File::open(&part).and_then(|file| file.sync_all());
+        written.map_err(io(&part))?;
+        fs::rename(&part, to).map_err(io(to))
+    });
+    if copied.is_err() {
+        // Half a copy is of no use; where it cannot be removed, its name says what it is.
+        let _ = fs::remove_file(&part);
+        return copied;
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io(folder))
+}
+
+fn vacuum(database: &Path, to: &Path) -> Result<(), BackupError> {
+    let connection = read_only(database)?;
+    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
+/// What is wrong with a database, a line each; nothing where it is sound. Reads all of it: pages, references, and
+/// every event against its checksum.
+pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
+    let connection = read_only(database)?;
+    let mut faults: Vec<String> = Vec::new();
+    let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
+    for line in statement.query_map([], |row| row.get::<_, String>(0))? {
+        faults.push(line?);
+    }
+    faults.retain(|line| line != "ok");
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    for table in statement
+        .query_map([], |row| row.get::<_, String>(0))?
+        .take(20)
+    {
+        faults.push(format!("a row of {} refers to nothing", table?));
+    }
+    match damaged_events(&connection) {
+        Ok(damaged) => faults.extend(damaged),
+        Err(error) => faults.push(error.to_string()),
+    }
+    Ok(faults)
+}
+
+/// The first events whose bytes are not those that were stored.
+fn damaged_events(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare("SELECT seq, id FROM event ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while damaged.len() < 20
+        && let Some(found) = rows.next()?
+    {
+        if event::intact(connection, found.get("seq")?)?.is_none() {
+            let id: String = row::parsed::<String>(found, "id")?;
+            damaged.push(format!("the event {id} does not match its checksum"));
+        }
+    }
+    Ok(damaged)
+}
+
+fn read_only(database: &Path) -> Result<Connection, BackupError> {
+    if !database.exists() {
+        return Err(OpenError::Missing {
+            path: database.to_owned(),
+        }
+        .into());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = OpenError::sqlite(database);
+    let connection = Connection::open_with_flags(database, flags).map_err(&sqlite)?;
+    connection
+        .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;")
+        .map_err(&sqlite)?;
+    migrate::require_ours(&connection, database)?;
+    Ok(connection)
+}
