@@ -145,6 +145,7 @@ impl Prepared {
         };
         let limits = BodyLimits {
             single: options.max_body,
+            batch: 16 << 20,
         };
         Ok(Prepared {
             app: App::new(actions, limits),

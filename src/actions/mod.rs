@@ -10,6 +10,7 @@ pub mod discard;
 pub mod find;
 pub mod profiles;
 pub mod publish;
+pub mod publish_batch;
 pub mod retry;
 pub mod rotate_secret;
 pub mod test_event;

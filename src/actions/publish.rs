@@ -72,6 +72,7 @@ pub fn publish(tx: &mut WriteTx<'_>, new: NewEvent) -> Result<Receipt, ActionErr
         let remembered = Remembered {
             fingerprint,
             event_seq,
+            batch: None,
         };
         idempotency::put(tx, &event.tenant, &key, &remembered)?;
     }
@@ -97,10 +98,7 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, Ac
             && let Some(stored) = event::by_seq(connection, before.event_seq)?
         {
             if before.fingerprint != *fingerprint {
-                return Err(ActionError::conflict(
-                    "idempotency_key_reused",
-                    "This Idempotency-Key was used for another request in the last 24 hours. Use a new key for a new event.",
-                ));
+                return Err(key_reused());
             }
             return receipt(connection, stored.seq, stored.event.id).map(Some);
         }
@@ -132,7 +130,19 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, Ac
     receipt(connection, stored.seq, stored.event.id).map(Some)
 }
 
-fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt, ActionError> {
+pub(super) fn key_reused() -> ActionError {
+    ActionError::conflict(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request in the last 24 hours. Use a new key for a new event.",
+    )
+}
+
+/// The receipt of an event that was published before.
+pub(super) fn receipt(
+    connection: &Connection,
+    seq: i64,
+    id: EventId,
+) -> Result<Receipt, ActionError> {
     Ok(Receipt {
         id,
         duplicate: true,

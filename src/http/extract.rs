@@ -1,14 +1,19 @@
 //! What handlers ask of a request: who calls, and what the body says.
 
+use std::fmt;
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
-use serde::de::DeserializeOwned;
+use serde::Deserializer as _;
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::error::ApiError;
@@ -116,14 +121,7 @@ impl FromRequest for JsonBody {
         };
         let payload = payload.take();
         Box::pin(async move {
-            let body = tokio::time::timeout(SLOWEST_BODY, read(payload, limit))
-                .await
-                .map_err(|_| {
-                    ApiError::malformed(
-                        "body_too_slow",
-                        "The body did not arrive within 30 seconds.",
-                    )
-                })??;
+            let body = read_in_time(payload, limit).await?;
             json::check(&body)?;
             Ok(JsonBody(body))
         })
@@ -189,6 +187,19 @@ fn explain(error: serde_json::Error) -> ApiError {
 }
 
 fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
+    check_encoding(request)?;
+    match media_type(request) {
+        None => Ok(()),
+        Some(essence) if is_json(&essence) => Ok(()),
+        Some(_) => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send JSON, with Content-Type: application/json.",
+        )),
+    }
+}
+
+fn check_encoding(request: &HttpRequest) -> Result<(), ApiError> {
     let headers = request.headers();
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
         && encoding.as_bytes() != b"identity"
@@ -199,19 +210,130 @@ fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
             "Send the body without Content-Encoding.",
         ));
     }
-    let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
+    Ok(())
+}
+
+/// What a request says that its body is, in lower case and without parameters; `None` where it says nothing.
+fn media_type(request: &HttpRequest) -> Option<String> {
+    let content_type = request.headers().get(header::CONTENT_TYPE)?;
     let essence = content_type.to_str().unwrap_or_default().split(';').next();
-    let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || essence.ends_with("+json") {
-        return Ok(());
+    Some(essence.unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+fn is_json(essence: &str) -> bool {
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+/// The body of a batch, arrived whole and within its limit, and room for it in memory until it is dropped.
+pub struct BatchBody {
+    pub bytes: Bytes,
+    /// Whether it is newline-delimited JSON; else it is an array.
+    pub is_lines: bool,
+    _room: OwnedSemaphorePermit,
+}
+
+impl FromRequest for BatchBody {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<BatchBody, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = check_batch_headers(request).and_then(|is_lines| {
+            let app = app(request)?;
+            Ok((is_lines, app.limits.batch, Arc::clone(&app.batches)))
+        });
+        let (is_lines, limit, room) = match checked {
+            Ok(checked) => checked,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = length.unwrap_or(limit);
+            if bytes > limit {
+                return Err(too_large(limit));
+            }
+            let mib = bytes.div_ceil(1 << 20).max(1) as u32;
+            let room = tokio::time::timeout(SLOWEST_BODY, room.acquire_many_owned(mib)).await;
+            let Ok(Ok(room)) = room else {
+                return Err(ApiError::unavailable(
+                    "overloaded",
+                    "More batches are under way than can be taken. Nothing was stored; send it again in a moment.",
+                ));
+            };
+            Ok(BatchBody {
+                bytes: read_in_time(payload, limit).await?,
+                is_lines,
+                _room: room,
+            })
+        })
     }
-    Err(ApiError::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "Send JSON, with Content-Type: application/json.",
-    ))
+}
+
+/// Whether a batch comes as lines; a 415 where it is neither that nor JSON.
+fn check_batch_headers(request: &HttpRequest) -> Result<bool, ApiError> {
+    check_encoding(request)?;
+    match media_type(request).as_deref() {
+        None => Ok(false),
+        Some("application/x-ndjson" | "application/ndjson") => Ok(true),
+        Some(essence) if is_json(essence) => Ok(false),
+        Some(_) => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send a JSON array, with Content-Type: application/json, or an event a line, with Content-Type: application/x-ndjson.",
+        )),
+    }
+}
+
+/// The elements of a JSON array as they are spelled, the first `most` of them, and how many there are.
+pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), ApiError> {
+    struct Elements(usize);
+    impl<'de> Visitor<'de> for Elements {
+        type Value = (Vec<&'de RawValue>, usize);
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut kept = Vec::new();
+            while kept.len() < self.0
+                && let Some(element) = seq.next_element()?
+            {
+                kept.push(element);
+            }
+            let mut count = kept.len();
+            while count >= self.0 && seq.next_element::<IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+            Ok((kept, count))
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let found = deserializer
+        .deserialize_seq(Elements(most))
+        .map_err(explain)?;
+    deserializer.end().map_err(explain)?;
+    Ok(found)
+}
+
+async fn read_in_time(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    tokio::time::timeout(SLOWEST_BODY, read(payload, limit))
+        .await
+        .map_err(|_| {
+            ApiError::malformed(
+                "body_too_slow",
+                "The body did not arrive within 30 seconds.",
+            )
+        })?
+}
+
+pub fn too_large(limit: usize) -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_large",
+        format!("A body has at most {limit} bytes here."),
+    )
 }
 
 async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
@@ -224,11 +346,7 @@ async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
             )
         })?;
         if body.len() + chunk.len() > limit {
-            return Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                format!("A body has at most {limit} bytes here."),
-            ));
+            return Err(too_large(limit));
         }
         body.extend_from_slice(&chunk);
     }

@@ -19,6 +19,8 @@ pub struct App {
     pub limits: BodyLimits,
     /// Test calls under way: each holds a thread while its receiver thinks.
     pub tests: Arc<Semaphore>,
+    /// Room for the bodies of batches, a permit a MiB: however many come at once, memory stays bounded.
+    pub batches: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -32,10 +34,15 @@ impl Drop for InProgress {
     }
 }
 
+/// MiB of batches that are worked on at a time; one of the largest size fits.
+pub const BATCHES_MIB: u32 = 32;
+
 /// Bytes of a request's body at most.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub single: usize,
+    /// Of a whole batch; each event in it is held to `single`.
+    pub batch: usize,
 }
 
 impl App {
@@ -44,6 +51,7 @@ impl App {
             actions,
             limits,
             tests: Arc::new(Semaphore::new(16)),
+            batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

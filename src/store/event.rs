@@ -60,6 +60,22 @@ pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>, 
     row::first(&mut statement, named_params! {":seq": seq}, stored)
 }
 
+/// The sequence number of the event with this id.
+pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT seq FROM event WHERE id = :id")?;
+    row::first(&mut statement, named_params! {":id": id.as_str()}, |row| {
+        Ok(row.get("seq")?)
+    })
+}
+
+/// The id of the event with this sequence number.
+pub fn id_of(connection: &Connection, seq: i64) -> Result<Option<EventId>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM event WHERE seq = :seq")?;
+    row::first(&mut statement, named_params! {":seq": seq}, |row| {
+        parsed(row, "id")
+    })
+}
+
 /// A page of events, newest first. Test events are left out: they are no news of the application.
 pub fn list(
     connection: &Connection,

@@ -16,7 +16,10 @@ pub const KEPT: Millis = DAY;
 pub struct Remembered {
     /// SHA-256 of the request's body.
     pub fingerprint: [u8; 32],
+    /// The event, or the first of a batch.
     pub event_seq: i64,
+    /// Every event of a batch, in its order; `None` where a single event was published.
+    pub batch: Option<Vec<i64>>,
 }
 
 /// The request that used this key in the last 24 hours.
@@ -27,14 +30,16 @@ pub fn get(
     now: Millis,
 ) -> Result<Option<Remembered>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT fingerprint, event_seq FROM idempotency
+        "SELECT fingerprint, event_seq, batch FROM idempotency
          WHERE tenant = :tenant AND key = :key AND created_ms > :oldest",
     )?;
     let params = named_params! {":tenant": tenant.as_str(), ":key": key, ":oldest": now - KEPT};
     row::first(&mut statement, params, |row| {
+        let batch: Option<String> = row.get("batch")?;
         Ok(Remembered {
             fingerprint: row.get("fingerprint")?,
             event_seq: row.get("event_seq")?,
+            batch: batch.map(|text| row::json(&text, "batch")).transpose()?,
         })
     })
 }
@@ -46,16 +51,19 @@ pub fn put(
     key: &str,
     remembered: &Remembered,
 ) -> Result<(), StoreError> {
+    let batch = remembered.batch.as_ref();
+    let batch = batch.map(|seqs| serde_json::json!(seqs).to_string());
     tx.connection()
         .prepare_cached(
-            "INSERT OR REPLACE INTO idempotency (tenant, key, fingerprint, event_seq, created_ms)
-             VALUES (:tenant, :key, :fingerprint, :event_seq, :now)",
+            "INSERT OR REPLACE INTO idempotency (tenant, key, fingerprint, event_seq, batch, created_ms)
+             VALUES (:tenant, :key, :fingerprint, :event_seq, :batch, :now)",
         )?
         .execute(named_params! {
             ":tenant": tenant.as_str(),
             ":key": key,
             ":fingerprint": remembered.fingerprint,
             ":event_seq": remembered.event_seq,
+            ":batch": batch,
             ":now": tx.now_ms(),
         })?;
     Ok(())

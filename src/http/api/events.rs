@@ -29,7 +29,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// An event as it is sent. `data` stays text: it passes through as it is spelled.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EventBody<'a> {
+pub(super) struct EventBody<'a> {
     #[serde(rename = "type")]
     event_type: String,
     #[serde(borrow)]
@@ -45,7 +45,7 @@ struct EventBody<'a> {
 }
 
 impl EventBody<'_> {
-    fn parse(self, caller: &Caller) -> Result<NewEvent, ApiError> {
+    pub(super) fn parse(self, caller: &Caller) -> Result<NewEvent, ApiError> {
         let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
         Ok(NewEvent {
             event_type: self.event_type.parse().map_err(in_field("type"))?,
@@ -72,20 +72,25 @@ async fn create(
     Publisher(caller): Publisher,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    if app.is_stopping() {
-        return Err(ApiError::unavailable(
-            "stopping",
-            "Hookpost is stopping. Send the event again in a moment.",
-        ));
-    }
+    refuse_when_stopping(&app)?;
     let mut event = extract::parse::<EventBody<'_>>(body.bytes())?.parse(&caller)?;
-    event.idempotency = idempotency(&request, body.bytes())?;
+    event.idempotency = idempotency_key(&request)?.map(|key| idempotency(key, body.bytes()));
     let receipt = app.actions.publish(event).committed().await?;
     Ok(HttpResponse::Accepted().json(view::receipt(&receipt)))
 }
 
+pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
+    match app.is_stopping() {
+        false => Ok(()),
+        true => Err(ApiError::unavailable(
+            "stopping",
+            "Hookpost is stopping. Send the event again in a moment.",
+        )),
+    }
+}
+
 /// The `Idempotency-Key` of a request: 1 to 255 printable ASCII characters.
-fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<Idempotency>, ApiError> {
+pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(None);
     };
@@ -100,10 +105,15 @@ fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<Idempotency>
         )
         .in_field("Idempotency-Key")
     })?;
-    Ok(Some(Idempotency {
-        key: key.to_owned(),
+    Ok(Some(key.to_owned()))
+}
+
+/// A key with the fingerprint of what came under it.
+pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
+    Idempotency {
+        key,
         fingerprint: Sha256::digest(body).into(),
-    }))
+    }
 }
 
 #[derive(Deserialize)]

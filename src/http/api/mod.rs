@@ -1,6 +1,7 @@
 //! The JSON API, one file a resource.
 
 mod backup;
+mod batch;
 mod deliveries;
 mod events;
 mod health;
@@ -18,6 +19,8 @@ use super::error::ApiError;
 /// Every route of the API.
 pub fn routes(config: &mut ServiceConfig) {
     health::routes(config);
+    // Before `/v1/events/{id}`, which would take it for an id.
+    batch::routes(config);
     events::routes(config);
     deliveries::routes(config);
     profiles::routes(config);

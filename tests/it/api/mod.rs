@@ -3,6 +3,7 @@
 mod backup;
 mod bad_json;
 mod bad_strings;
+mod batch;
 mod deliveries;
 mod errors;
 mod events;
@@ -24,8 +25,9 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that needs a key: method, path (`{w}`, `{e}` and `{d}` stand for ids), and what it needs.
-const CALLS: [(&str, &str, Scope); 22] = [
+const CALLS: [(&str, &str, Scope); 23] = [
     ("POST", "/v1/events", Scope::Publish),
+    ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
     ("GET", "/v1/events/{e}", Scope::Read),
     ("POST", "/v1/webhooks", Scope::Admin),
@@ -83,6 +85,7 @@ impl Ids {
 fn body_for(path: &str, url: &str) -> Value {
     match path {
         "/v1/events" => json!({"type": "order.paid", "data": {}}),
+        "/v1/events/batch" => json!([{"type": "order.paid", "data": {}}]),
         "/v1/webhooks" | "/api/webhooks" | "/v1/webhooks/settings" => {
             json!({"url": url, "events": ["order.*"]})
         }

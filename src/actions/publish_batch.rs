@@ -1,0 +1,105 @@
+//! Publishing many events in one commit: all of them, or none.
+
+use super::publish::{self, Idempotency, NewEvent, Receipt};
+use super::{ActionError, Actions};
+use crate::store::idempotency::{self, Remembered};
+use crate::store::{Pending, StoreError, WriteTx, event};
+
+/// Events of a batch at most.
+pub const MOST_EVENTS: usize = 1_000;
+
+/// Events to be published together: 1 to 1,000, without an idempotency of their own.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub events: Vec<NewEvent>,
+    /// For the whole batch. It belongs to the tenant of the batch's first event.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Why a batch was refused. Nothing of it was stored.
+#[derive(Debug, Clone)]
+pub struct BatchError {
+    /// Which event is at fault, counted from 0; `None` where it is none of them.
+    pub index: Option<usize>,
+    pub error: ActionError,
+}
+
+impl From<StoreError> for BatchError {
+    fn from(error: StoreError) -> BatchError {
+        ActionError::Store(error).into()
+    }
+}
+
+impl From<ActionError> for BatchError {
+    fn from(error: ActionError) -> BatchError {
+        BatchError { index: None, error }
+    }
+}
+
+impl Actions {
+    /// Publishes a batch in one commit. The receipts, in the order of the events, come once it is on disk.
+    pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
+        self.store.write(move |tx| publish_batch(tx, batch))
+    }
+}
+
+fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, BatchError> {
+    let Batch {
+        events,
+        idempotency,
+    } = batch;
+    let Some(tenant) = events.first().map(|event| event.tenant.clone()) else {
+        return Ok(Vec::new());
+    };
+    if let Some(Idempotency { key, fingerprint }) = &idempotency {
+        let before = idempotency::get(tx.connection(), &tenant, key, tx.now_ms())?;
+        if let Some(before) = before
+            && let Some(receipts) = first_receipts(tx, &before)?
+        {
+            return match before.fingerprint == *fingerprint {
+                true => Ok(receipts),
+                false => Err(publish::key_reused().into()),
+            };
+        }
+    }
+    let mut receipts = Vec::with_capacity(events.len());
+    for (index, event) in events.into_iter().enumerate() {
+        let receipt = publish::publish(tx, event).map_err(|error| BatchError {
+            index: Some(index),
+            error,
+        })?;
+        receipts.push(receipt);
+    }
+    if let Some(Idempotency { key, fingerprint }) = idempotency {
+        let mut seqs = Vec::with_capacity(receipts.len());
+        for receipt in &receipts {
+            seqs.extend(event::seq_of(tx.connection(), &receipt.id)?);
+        }
+        let remembered = Remembered {
+            fingerprint,
+            event_seq: seqs.first().copied().unwrap_or_default(),
+            batch: Some(seqs),
+        };
+        idempotency::put(tx, &tenant, &key, &remembered)?;
+    }
+    Ok(receipts)
+}
+
+/// The receipts of a request that is remembered; `None` where one of its events is no longer stored.
+fn first_receipts(
+    tx: &WriteTx<'_>,
+    before: &Remembered,
+) -> Result<Option<Vec<Receipt>>, ActionError> {
+    let seqs = match &before.batch {
+        Some(seqs) => seqs.as_slice(),
+        None => &[before.event_seq],
+    };
+    let mut receipts = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let Some(id) = event::id_of(tx.connection(), *seq)? else {
+            return Ok(None);
+        };
+        receipts.push(publish::receipt(tx.connection(), *seq, id)?);
+    }
+    Ok(Some(receipts))
+}

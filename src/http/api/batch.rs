@@ -1,0 +1,104 @@
+//! `/v1/events/batch`.
+
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::App;
+use super::super::error::ApiError;
+use super::super::extract::{self, BatchBody, Publisher};
+use super::events::{EventBody, idempotency, idempotency_key, refuse_when_stopping};
+use super::{blocking, resource, view};
+use crate::actions::Caller;
+use crate::actions::publish::NewEvent;
+use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
+use crate::domain::json;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(resource("/v1/events/batch").route(web::post().to(create)));
+}
+
+/// A receipt for each event, in their order.
+#[derive(Serialize)]
+struct BatchView {
+    data: Vec<Value>,
+}
+
+/// `POST /v1/events/batch`: 1 to 1,000 events, as a JSON array or a line each, 16 MiB at most and each within the
+/// limit of a single one. Stored in one commit, all or nothing; an error names the event at fault by its index,
+/// counted from 0: `[3].type`. An `Idempotency-Key` holds for the whole batch, within the tenant of its first event.
+async fn create(
+    app: Data<App>,
+    request: HttpRequest,
+    Publisher(caller): Publisher,
+    body: BatchBody,
+) -> Result<HttpResponse, ApiError> {
+    refuse_when_stopping(&app)?;
+    let key = idempotency_key(&request)?;
+    let (bytes, is_lines, largest) = (body.bytes.clone(), body.is_lines, app.limits.single);
+    let batch = blocking(move || {
+        Ok::<_, ApiError>(Batch {
+            events: parse(&bytes, is_lines, largest, &caller)?,
+            idempotency: key.map(|key| idempotency(key, &bytes)),
+        })
+    });
+    let receipts = app.actions.publish_batch(batch.await?).committed().await?;
+    Ok(HttpResponse::Accepted().json(BatchView {
+        data: receipts.iter().map(view::receipt).collect(),
+    }))
+}
+
+fn parse(
+    body: &[u8],
+    is_lines: bool,
+    largest: usize,
+    caller: &Caller,
+) -> Result<Vec<NewEvent>, ApiError> {
+    let (spelled, count) = match is_lines {
+        true => lines(body),
+        false => {
+            let (elements, count) = extract::elements(body, MOST_EVENTS)?;
+            let bytes = elements.iter().map(|element| element.get().as_bytes());
+            (bytes.collect(), count)
+        }
+    };
+    if !(1..=MOST_EVENTS).contains(&count) {
+        return Err(ApiError::invalid(
+            "invalid_batch",
+            format!("A batch holds 1 to {MOST_EVENTS} events; this one holds {count}."),
+        ));
+    }
+    let one = |text: &[u8]| {
+        if text.len() > largest {
+            return Err(extract::too_large(largest));
+        }
+        json::check(text)?;
+        extract::parse::<EventBody<'_>>(text)?.parse(caller)
+    };
+    spelled
+        .into_iter()
+        .enumerate()
+        .map(|(index, text)| one(text).map_err(|error| error.below(&format!("[{index}]"))))
+        .collect()
+}
+
+/// The lines that hold anything, the first 1,000 of them, and how many there are.
+fn lines(body: &[u8]) -> (Vec<&[u8]>, usize) {
+    let filled = || {
+        body.split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+    };
+    (filled().take(MOST_EVENTS).collect(), filled().count())
+}
+
+impl From<BatchError> for ApiError {
+    fn from(BatchError { index, error }: BatchError) -> ApiError {
+        let error = ApiError::from(error);
+        match index {
+            Some(index) => error.below(&format!("[{index}]")),
+            None => error,
+        }
+    }
+}
