@@ -3,6 +3,7 @@
 //! Owns: the rules of who sees what (tenants), the order of checks, what one change means for another. Never
 //! does: parse HTTP, or write SQL.
 
+pub mod bulk;
 pub mod change_webhook;
 pub mod create_webhook;
 pub mod delete_webhook;
@@ -11,8 +12,10 @@ pub mod find;
 pub mod profiles;
 pub mod publish;
 pub mod publish_batch;
+pub mod replay;
 pub mod retry;
 pub mod rotate_secret;
+pub mod steps;
 pub mod test_event;
 pub mod verify_webhook;
 
@@ -46,7 +49,7 @@ pub struct Caller {
     pub default_profile: Option<String>,
 }
 
-/// Why an action was not carried out. Nothing was changed.
+/// Why an action was not carried out. Nothing was changed, but where `Partly` says so.
 #[derive(Debug, Clone, Error)]
 pub enum ActionError {
     #[error(transparent)]
@@ -66,6 +69,9 @@ pub enum ActionError {
     Forbidden(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An action in steps ended between two of them; what the first ones changed stays.
+    #[error("{done} were done, then: {cause}")]
+    Partly { done: u64, cause: StoreError },
 }
 
 impl ActionError {

@@ -178,6 +178,12 @@ impl From<ActionError> for ApiError {
             }
             ActionError::Forbidden(message) => ApiError::forbidden(message),
             ActionError::Store(error) => error.into(),
+            ActionError::Partly { done, cause } => ApiError::unavailable(
+                "interrupted",
+                format!(
+                    "{done} were done and stay so. Then it ended early: {cause}. Count what is left with \"dry_run\": true before you call it again."
+                ),
+            ),
         }
     }
 }

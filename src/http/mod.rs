@@ -21,6 +21,8 @@ pub struct App {
     pub tests: Arc<Semaphore>,
     /// Room for the bodies of batches, a permit a MiB: however many come at once, memory stays bounded.
     pub batches: Arc<Semaphore>,
+    /// Actions in steps under way: each holds a thread until it is done.
+    pub bulk: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -52,6 +54,7 @@ impl App {
             limits,
             tests: Arc::new(Semaphore::new(16)),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
+            bulk: Arc::new(Semaphore::new(2)),
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

@@ -390,12 +390,8 @@ pub fn receipt_of(
     )
 }
 
-/// A page of deliveries, newest first.
-pub fn list(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-    request: &PageRequest,
-) -> Result<Page<Delivery>, StoreError> {
+/// What a filter asks of a delivery `d`, its event `e` and its webhook `w`.
+pub(super) fn conditions_of(filter: &DeliveryFilter) -> Filter {
     let mut conditions = Filter::default();
     if let Some(webhook) = filter.webhook {
         let id = webhook.to_bytes().to_vec();
@@ -432,6 +428,16 @@ pub fn list(
     if let Some(until) = filter.until {
         conditions.and("d.created_ms < ?", until);
     }
+    conditions
+}
+
+/// A page of deliveries, newest first.
+pub fn list(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    request: &PageRequest,
+) -> Result<Page<Delivery>, StoreError> {
+    let mut conditions = conditions_of(filter);
     conditions.below("d.seq", request);
     let sql = format!(
         "{SELECT} {} ORDER BY d.seq DESC LIMIT {}",

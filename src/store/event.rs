@@ -131,7 +131,7 @@ fn from_row(row: &Row<'_>) -> Result<Event, StoreError> {
 }
 
 /// The event with this number, or `None` where its bytes are not those that were stored.
-pub(super) fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
+pub fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
     let checksum: u32 = connection
         .prepare_cached("SELECT checksum FROM event WHERE seq = :seq")?
         .query_row(named_params! {":seq": seq}, |row| row.get(0))?;

@@ -13,6 +13,7 @@
 pub mod api_key;
 pub mod attempt;
 pub mod backup;
+pub mod bulk;
 pub mod delivery;
 pub mod directory;
 mod error;

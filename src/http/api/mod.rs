@@ -2,11 +2,13 @@
 
 mod backup;
 mod batch;
+mod bulk;
 mod deliveries;
 mod events;
 mod health;
 mod list;
 mod profiles;
+mod replay;
 mod tests;
 mod view;
 mod webhooks;
@@ -22,12 +24,16 @@ pub fn routes(config: &mut ServiceConfig) {
     // Before `/v1/events/{id}`, which would take it for an id.
     batch::routes(config);
     events::routes(config);
+    replay::routes(config);
+    // Before `/v1/deliveries/{id}`, for the same reason.
+    bulk::routes(config);
     deliveries::routes(config);
     profiles::routes(config);
     backup::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);
+        replay::webhook_routes(config, base);
         webhooks::routes(config, base);
     }
     config.default_service(web::to(unknown_path));

@@ -53,7 +53,7 @@ fn a_batch_is_answered_with_a_receipt_for_each_event_in_their_order() {
     let sent: Vec<Value> = receiver
         .requests()
         .iter()
-        .map(|request| serde_json::from_str::<Value>(&request.text()).unwrap()["data"].clone())
+        .map(|request| serde_json::from_str::<Value>(request.text()).unwrap()["data"].clone())
         .collect();
     assert_eq!(sent, [json!(1), json!({"b": 1.5})]);
 }

@@ -4,6 +4,7 @@ mod backup;
 mod bad_json;
 mod bad_strings;
 mod batch;
+mod bulk;
 mod deliveries;
 mod errors;
 mod events;
@@ -12,6 +13,7 @@ mod idempotency;
 mod keys;
 mod lists;
 mod masks;
+mod replay;
 mod secrets;
 mod targets;
 mod tenants;
@@ -25,11 +27,12 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that needs a key: method, path (`{w}`, `{e}` and `{d}` stand for ids), and what it needs.
-const CALLS: [(&str, &str, Scope); 23] = [
+const CALLS: [(&str, &str, Scope); 28] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
     ("GET", "/v1/events/{e}", Scope::Read),
+    ("POST", "/v1/events/{e}/replay", Scope::Admin),
     ("POST", "/v1/webhooks", Scope::Admin),
     ("POST", "/api/webhooks", Scope::Admin),
     ("POST", "/v1/webhooks/settings", Scope::Admin),
@@ -41,12 +44,16 @@ const CALLS: [(&str, &str, Scope); 23] = [
     ("GET", "/v1/webhooks/{w}/secret", Scope::Admin),
     ("POST", "/v1/webhooks/{w}/secret/rotate", Scope::Admin),
     ("POST", "/v1/webhooks/{w}/test", Scope::Admin),
+    ("POST", "/v1/webhooks/{w}/replay", Scope::Admin),
+    ("POST", "/api/webhooks/{w}/replay", Scope::Admin),
     ("POST", "/v1/webhooks/test", Scope::Admin),
     ("POST", "/api/webhooks/test", Scope::Admin),
     ("GET", "/v1/deliveries", Scope::Read),
     ("GET", "/v1/deliveries/{d}", Scope::Read),
     ("POST", "/v1/deliveries/{d}/retry", Scope::Admin),
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
+    ("POST", "/v1/deliveries/retry", Scope::Admin),
+    ("POST", "/v1/deliveries/discard", Scope::Admin),
     ("GET", "/v1/dead-letters", Scope::Read),
     // Last: afterwards the webhook is gone.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
@@ -86,6 +93,10 @@ fn body_for(path: &str, url: &str) -> Value {
     match path {
         "/v1/events" => json!({"type": "order.paid", "data": {}}),
         "/v1/events/batch" => json!([{"type": "order.paid", "data": {}}]),
+        "/v1/webhooks/{w}/replay" | "/api/webhooks/{w}/replay" => {
+            json!({"since": "2026-01-15T10:00:00Z"})
+        }
+        "/v1/deliveries/retry" | "/v1/deliveries/discard" => json!({"all": true}),
         "/v1/webhooks" | "/api/webhooks" | "/v1/webhooks/settings" => {
             json!({"url": url, "events": ["order.*"]})
         }

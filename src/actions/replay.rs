@@ -1,0 +1,176 @@
+//! Delivering stored events again.
+
+use std::sync::Arc;
+
+use super::steps::{self, GoOn};
+use super::{ActionError, Actions, Caller, find};
+use crate::domain::Invalid;
+use crate::domain::delivery::Cause;
+use crate::domain::id::DeliveryId;
+use crate::domain::pattern::EventPattern;
+use crate::domain::webhook::Webhook;
+use crate::random;
+use crate::store::bulk::{self, EventHead, Found, Span};
+use crate::store::delivery::{self, Delivery};
+use crate::store::{Connection, Notice, Pending, StoreError, WriteTx, sweep};
+
+/// Which of a webhook's events are replayed.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// When they were received.
+    pub span: Span,
+    /// Those of these types or patterns; empty for all that the webhook subscribes to.
+    pub event_types: Vec<EventPattern>,
+    /// Only those whose newest delivery to the webhook failed.
+    pub only_failed: bool,
+}
+
+impl Actions {
+    /// Delivers an event again: to every webhook that subscribes to it now, or to the one named, whether or not that
+    /// subscribes.
+    pub fn replay_event(
+        &self,
+        caller: &Caller,
+        id: &str,
+        webhook_id: Option<String>,
+    ) -> Pending<Vec<Delivery>, ActionError> {
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.store.write(move |tx| {
+            let stored = find::event(tx.connection(), &caller, &id)?;
+            if stored.event.test {
+                return Err(ActionError::conflict(
+                    "test_event",
+                    "This event is a test, which is sent once. Send a new one.",
+                ));
+            }
+            let webhooks = match webhook_id {
+                Some(webhook_id) => {
+                    let webhook = find::webhook(tx.connection(), &caller, &webhook_id)?;
+                    require_same_tenant(&webhook, &stored.event.tenant)?;
+                    vec![Arc::new(webhook)]
+                }
+                None => tx
+                    .directory()
+                    .subscribed(&stored.event.tenant, &stored.event.event_type),
+            };
+            let Some(event) = event::intact(tx.connection(), stored.seq)? else {
+                return Err(ActionError::conflict(
+                    "event_damaged",
+                    "The stored event is damaged: it does not match its checksum, and is not sent. Check the disk, and publish the event again.",
+                ));
+            };
+            let event = Arc::new(event);
+            let mut deliveries = Vec::with_capacity(webhooks.len());
+            for webhook in webhooks {
+                let id = DeliveryId::generate(tx.now_ms(), random::bits());
+                delivery::insert(tx, stored.seq, &event, webhook.seq, id, Cause::Replay)?;
+                deliveries.extend(delivery::get(tx.connection(), id)?);
+            }
+            Ok(deliveries)
+        })
+    }
+
+    /// Delivers to a webhook again what it subscribes to and was received in a span, oldest first, as far as it was
+    /// published before the call. How many events there were; with `dry_run` how many there would be. A call made
+    /// twice sends everything twice. Call it from a thread that may block.
+    pub fn replay_webhook(
+        &self,
+        caller: &Caller,
+        id: &str,
+        replay: &Replay,
+        dry_run: bool,
+        go_on: GoOn<'_>,
+    ) -> Result<u64, ActionError> {
+        let (webhook, up_to) = self.store.read(|connection| -> Result<_, ActionError> {
+            let webhook = find::webhook(connection, caller, id)?;
+            let up_to = match replay.only_failed {
+                true => sweep::newest(connection)?,
+                false => bulk::newest_event(connection)?,
+            };
+            Ok((webhook, up_to))
+        })?;
+        let mut done = 0;
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let found = self
+                .store
+                .read(|connection| candidates(connection, &webhook, replay, from, up_to))?;
+            after = found.next;
+            let is_meant = |event: &EventHead| {
+                let types = &replay.event_types;
+                let is_asked_for = |pattern: &EventPattern| pattern.matches(&event.event_type);
+                webhook.wants(&event.event_type)
+                    && (types.is_empty() || types.iter().any(is_asked_for))
+            };
+            let events: Vec<i64> = found
+                .rows
+                .iter()
+                .filter(|event| is_meant(event))
+                .map(|event| event.seq)
+                .collect();
+            if events.is_empty() {
+                continue;
+            }
+            if dry_run {
+                done += events.len() as u64;
+                continue;
+            }
+            let webhook_seq = webhook.seq;
+            let made = self.step(go_on, move |tx| insert(tx, webhook_seq, &events));
+            done += made.map_err(|error| steps::after(done, error))?;
+        }
+        Ok(done)
+    }
+}
+
+fn require_same_tenant(
+    webhook: &Webhook,
+    tenant: &crate::domain::event::Tenant,
+) -> Result<(), Invalid> {
+    match webhook.tenant == *tenant {
+        true => Ok(()),
+        false => Err(Invalid::new(
+            "other_tenant",
+            format!(
+                "The webhook is of the tenant {}, the event of {tenant}.",
+                webhook.tenant
+            ),
+        )
+        .in_field("webhook_id")),
+    }
+}
+
+fn candidates(
+    connection: &Connection,
+    webhook: &Webhook,
+    replay: &Replay,
+    after: i64,
+    up_to: i64,
+) -> Result<Found<EventHead>, StoreError> {
+    match replay.only_failed {
+        true => bulk::failed_events(connection, webhook.seq, replay.span, after, up_to),
+        false => bulk::events(connection, &webhook.tenant, replay.span, after, up_to),
+    }
+}
+
+fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64, ActionError> {
+    if tx.directory().get(webhook_seq).is_none() {
+        return Err(ActionError::NotFound("webhook"));
+    }
+    let mut made = 0;
+    let mut first = None;
+    for event_seq in events {
+        let id = DeliveryId::generate(tx.now_ms(), random::bits());
+        if let Some(seq) = bulk::insert_replay(tx, *event_seq, webhook_seq, id)? {
+            first.get_or_insert(seq);
+            made += 1;
+        }
+    }
+    if let Some(from_seq) = first {
+        tx.notify(Notice::Reread {
+            webhook_seq,
+            from_seq,
+        });
+    }
+    Ok(made)
+}
