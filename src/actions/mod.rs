@@ -15,6 +15,7 @@ pub mod publish_batch;
 pub mod replay;
 pub mod retry;
 pub mod rotate_secret;
+pub mod show_event;
 pub mod steps;
 pub mod test_event;
 pub mod verify_webhook;

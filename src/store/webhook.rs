@@ -10,7 +10,9 @@ use super::writer::{Notice, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::CustomHeaders;
 use crate::domain::id::WebhookId;
+use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
+use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook, WebhookState, parse_events};
 
 /// Which webhooks a list shows.
@@ -84,6 +86,60 @@ pub fn list(
         }
     }
     Ok(Page::cut(found, request, |webhook| webhook.seq))
+}
+
+/// A webhook that has no delivery of an event.
+#[derive(Debug, Clone)]
+pub struct Bystander {
+    pub id: WebhookId,
+    pub url: String,
+    pub events: Vec<EventPattern>,
+    pub created_ms: Millis,
+}
+
+/// The webhooks of a tenant without a delivery of an event, oldest first, `limit` at most.
+pub fn bystanders(
+    connection: &Connection,
+    tenant: &Tenant,
+    event_seq: i64,
+    limit: u32,
+) -> Result<Vec<Bystander>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, url, events, created_ms FROM webhook
+         WHERE tenant = :tenant AND deleted_ms IS NULL
+           AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
+         ORDER BY seq LIMIT :limit",
+    )?;
+    let params =
+        named_params! {":tenant": tenant.as_str(), ":event_seq": event_seq, ":limit": limit};
+    row::collect(&mut statement, params, |row| {
+        let events: Vec<String> = row::json(&row.get::<_, String>("events")?, "events")?;
+        Ok(Bystander {
+            id: WebhookId::from_bytes(row.get("id")?),
+            url: row.get("url")?,
+            events: parse_events(&events).map_err(|_| row::corrupt("events"))?,
+            created_ms: row.get("created_ms")?,
+        })
+    })
+}
+
+/// How many webhooks of a tenant have no delivery of an event.
+pub fn count_bystanders(
+    connection: &Connection,
+    tenant: &Tenant,
+    event_seq: i64,
+) -> Result<u64, StoreError> {
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM webhook
+             WHERE tenant = :tenant AND deleted_ms IS NULL
+               AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)",
+        )?
+        .query_row(
+            named_params! {":tenant": tenant.as_str(), ":event_seq": event_seq},
+            |row| row.get(0),
+        )?;
+    Ok(count as u64)
 }
 
 /// Stores a new webhook; its `seq` is assigned here.

@@ -10,11 +10,10 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, JsonBody, Publisher, Reader};
 use super::{blocking, list, resource, view};
+use crate::actions::Caller;
 use crate::actions::publish::{Idempotency, NewEvent};
-use crate::actions::{ActionError, Caller, find};
 use crate::domain::Invalid;
 use crate::domain::time::parse_rfc3339;
-use crate::store::delivery;
 use crate::store::event::{self, EventFilter};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -147,20 +146,14 @@ async fn index(
     Ok(list::show(found.await?, |stored| view::event(stored, None)))
 }
 
-/// `GET /v1/events/{id}`: with its deliveries.
+/// `GET /v1/events/{id}`: with its deliveries, and why each other webhook of its tenant got none: the first 250 of
+/// those, oldest first, and how many there are.
 async fn show(
     app: Data<App>,
     Reader(caller): Reader,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = app.actions.store.clone();
-    let (stored, deliveries) = blocking(move || {
-        store.read(|connection| -> Result<_, ActionError> {
-            let stored = find::event(connection, &caller, &id)?;
-            let deliveries = delivery::of_event(connection, stored.seq)?;
-            Ok((stored, deliveries))
-        })
-    })
-    .await?;
-    Ok(HttpResponse::Ok().json(view::event(stored, Some(deliveries))))
+    let actions = app.actions.clone();
+    let full = blocking(move || actions.event_in_full(&caller, &id)).await?;
+    Ok(HttpResponse::Ok().json(view::event_in_full(full)))
 }

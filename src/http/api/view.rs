@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::actions::find::DeliveryInFull;
 use crate::actions::publish::Receipt;
+use crate::actions::show_event::EventInFull;
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::time::{Millis, rfc3339};
@@ -107,6 +108,34 @@ pub(super) struct EventView {
     previous_data: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_delivered: Option<Vec<MissedView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_delivered_count: Option<u64>,
+}
+
+/// A webhook of the tenant that an event was not delivered to, and why.
+#[derive(Serialize)]
+pub(super) struct MissedView {
+    webhook_id: String,
+    url: String,
+    reason: &'static str,
+    message: String,
+}
+
+/// An event that stands alone: with its deliveries, and who got none.
+pub(super) fn event_in_full(full: EventInFull) -> EventView {
+    let missed = full.missed.into_iter().map(|missed| MissedView {
+        webhook_id: missed.webhook_id.to_string(),
+        url: missed.url,
+        reason: missed.reason.as_str(),
+        message: missed.message,
+    });
+    EventView {
+        not_delivered: Some(missed.collect()),
+        not_delivered_count: Some(full.missed_count),
+        ..event(full.stored, Some(full.deliveries))
+    }
 }
 
 /// An event; with its deliveries where it stands alone.
@@ -123,6 +152,8 @@ pub(super) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> E
         data: raw(event.data),
         previous_data: event.previous_data.and_then(raw),
         deliveries: deliveries.map(|all| all.iter().map(delivery).collect()),
+        not_delivered: None,
+        not_delivered_count: None,
     }
 }
 

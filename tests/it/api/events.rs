@@ -51,6 +51,71 @@ fn an_event_is_shown_as_it_was_sent_with_its_deliveries() {
 }
 
 #[test]
+fn an_event_says_why_each_other_webhook_of_its_tenant_got_none() {
+    let hub = Hub::start();
+    let url = "http://127.0.0.1:9/";
+    let got = hub.add_webhook(url);
+    let other = hub.add_webhook_with(url, &json!({"events": ["user.*", "order.lost"]}));
+    let widened = hub.add_webhook_with(url, &json!({"events": ["user.*"]}));
+    let many: Vec<String> = (0..30).map(|n| format!("x.y{n}")).collect();
+    let busy = hub.add_webhook_with(url, &json!({"events": many}));
+    let gone = hub.add_webhook_with(url, &json!({"events": ["user.*"]}));
+    hub.add_webhook_with(url, &json!({"tenant": "acme"}));
+    hub.advance(MINUTE);
+    let receipt = hub.publish("order.paid", json!({}));
+    hub.advance(MINUTE);
+    let later = hub.add_webhook(url);
+    let wider = json!({"events": ["order.*"]});
+    hub.patch(&format!("/v1/webhooks/{widened}"), &wider)
+        .expect(200);
+    hub.delete(&format!("/v1/webhooks/{gone}")).expect(204);
+    let path = format!("/v1/events/{}", receipt["id"].as_str().unwrap());
+    let event = hub.get(&path).expect(200).json();
+    assert_eq!(event["deliveries"][0]["webhook_id"], json!(got));
+    assert_eq!(event["not_delivered_count"], 4);
+    let missed = event["not_delivered"].as_array().unwrap();
+    for (row, webhook, reason, says) in [
+        (
+            &missed[0],
+            &other,
+            "not_subscribed",
+            "user.*, order.lost, and not to order.paid",
+        ),
+        (&missed[1], &widened, "subscribed_later", "order.paid now"),
+        (&missed[2], &busy, "not_subscribed", "x.y9 and 20 more"),
+        (&missed[3], &later, "created_later", "10:02:00"),
+    ] {
+        assert_eq!(names(row), ["webhook_id", "url", "reason", "message"]);
+        assert_eq!(row["webhook_id"], json!(webhook));
+        assert_eq!(row["url"], json!(url));
+        assert_eq!(row["reason"], reason);
+        assert!(row["message"].as_str().unwrap().contains(says), "{row}");
+    }
+    assert_eq!(missed.len(), 4, "{event}");
+    assert_eq!(
+        hub.get("/v1/events").json()["data"][0].get("not_delivered"),
+        None
+    );
+    // What a replay brought to it was not missed.
+    hub.post(&format!("{path}/replay"), &json!({"webhook_id": later}))
+        .expect(202);
+    assert_eq!(hub.get(&path).json()["not_delivered_count"], 3);
+}
+
+#[test]
+fn an_event_tells_of_250_webhooks_that_got_none_and_counts_them_all() {
+    let hub = Hub::start();
+    for _ in 0..253 {
+        hub.add_webhook_with("http://127.0.0.1:9/", &json!({"events": ["user.made"]}));
+    }
+    let receipt = hub.publish("order.paid", json!({}));
+    let path = format!("/v1/events/{}", receipt["id"].as_str().unwrap());
+    let event = hub.get(&path).expect(200).json();
+    assert_eq!(event["not_delivered"].as_array().unwrap().len(), 250);
+    assert_eq!(event["not_delivered_count"], 253);
+}
+
+#[test]
 fn data_is_kept_as_it_was_spelled() {
     let hub = Hub::start();
     let receiver = Receiver::start();

@@ -1,0 +1,131 @@
+//! An event with its deliveries, and why each other webhook of its tenant got none.
+
+use super::{ActionError, Actions, Caller, find};
+use crate::domain::delivery::text_enum;
+use crate::domain::event::Event;
+use crate::domain::id::WebhookId;
+use crate::domain::pattern::EventPattern;
+use crate::domain::time::rfc3339;
+use crate::store::delivery::{self, Delivery};
+use crate::store::event::StoredEvent;
+use crate::store::webhook::{self, Bystander};
+
+/// Webhooks without a delivery that are told about at most.
+const MOST: u32 = 250;
+/// Patterns that a message names at most.
+const NAMED: usize = 10;
+
+/// An event and what became of it.
+#[derive(Debug, Clone)]
+pub struct EventInFull {
+    pub stored: StoredEvent,
+    pub deliveries: Vec<Delivery>,
+    /// The first 250, oldest first.
+    pub missed: Vec<Missed>,
+    /// How many webhooks there are in all that got no delivery.
+    pub missed_count: u64,
+}
+
+/// A webhook that an event was not delivered to.
+#[derive(Debug, Clone)]
+pub struct Missed {
+    pub webhook_id: WebhookId,
+    pub url: String,
+    pub reason: MissedReason,
+    /// The reason as a sentence.
+    pub message: String,
+}
+
+text_enum!(
+    /// Why an event was not delivered to a webhook.
+    MissedReason {
+        /// The event is a test, which goes to who was asked for.
+        Test = "test",
+        /// The webhook is younger than the event.
+        CreatedLater = "created_later",
+        /// None of its patterns matches.
+        NotSubscribed = "not_subscribed",
+        /// A pattern matches now, and none did when the event came.
+        SubscribedLater = "subscribed_later",
+    }
+);
+
+impl Actions {
+    /// An event, its deliveries, and who got none.
+    pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
+        self.store.read(|connection| {
+            let stored = find::event(connection, caller, id)?;
+            let tenant = &stored.event.tenant;
+            let deliveries = delivery::of_event(connection, stored.seq)?;
+            let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;
+            let missed_count = match bystanders.len() < MOST as usize {
+                true => bystanders.len() as u64,
+                false => webhook::count_bystanders(connection, tenant, stored.seq)?,
+            };
+            let missed = bystanders
+                .into_iter()
+                .map(|webhook| missed(webhook, &stored.event))
+                .collect();
+            Ok(EventInFull {
+                stored,
+                deliveries,
+                missed,
+                missed_count,
+            })
+        })
+    }
+}
+
+fn missed(webhook: Bystander, event: &Event) -> Missed {
+    let wanted = &event.event_type;
+    let wants = webhook.events.iter().any(|pattern| pattern.matches(wanted));
+    let created = rfc3339(webhook.created_ms);
+    let received = rfc3339(event.received_ms);
+    // Within one millisecond it cannot be told which came first; a webhook that was there would have got it.
+    let is_younger = webhook.created_ms > event.received_ms
+        || (wants && webhook.created_ms == event.received_ms);
+    let (reason, message) = if event.test {
+        (
+            MissedReason::Test,
+            "The event is a test, which is sent only to the webhook it was asked for.".to_owned(),
+        )
+    } else if is_younger {
+        (
+            MissedReason::CreatedLater,
+            format!("It was created at {created}, after the event was received at {received}."),
+        )
+    } else if wants {
+        (
+            MissedReason::SubscribedLater,
+            format!(
+                "It subscribes to {wanted} now, and did not when the event was received at {received}."
+            ),
+        )
+    } else {
+        (
+            MissedReason::NotSubscribed,
+            format!(
+                "It subscribes to {}, and not to {wanted}.",
+                named(&webhook.events)
+            ),
+        )
+    };
+    Missed {
+        webhook_id: webhook.id,
+        url: webhook.url,
+        reason,
+        message,
+    }
+}
+
+fn named(patterns: &[EventPattern]) -> String {
+    let first: Vec<String> = patterns
+        .iter()
+        .take(NAMED)
+        .map(ToString::to_string)
+        .collect();
+    match patterns.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
