@@ -49,6 +49,20 @@ pub fn event(
 }
 
 impl Actions {
+    /// The event of a delivery and its last attempt, where there was one; `None` where the event is gone.
+    pub fn last_attempt(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
+        self.store.read(|connection| {
+            let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
+                return Ok(None);
+            };
+            let attempt = attempt::last(connection, delivery.seq, &stored.event)?;
+            Ok(Some((stored, attempt)))
+        })
+    }
+
     /// A delivery and what each of its attempts sent and got.
     pub fn delivery_in_full(
         &self,

@@ -128,6 +128,22 @@ pub fn of_delivery(
     )
 }
 
+/// The last attempt of a delivery, where there was one. `event` is the delivery's.
+pub fn last(
+    connection: &Connection,
+    delivery_seq: i64,
+    event: &Event,
+) -> Result<Option<Attempt>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number DESC LIMIT 1",
+    )?;
+    row::first(
+        &mut statement,
+        named_params! {":delivery_seq": delivery_seq},
+        |row| from_row(connection, row, event),
+    )
+}
+
 fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Attempt, StoreError> {
     let form_seq: Option<i64> = row.get("form_seq")?;
     let request_body = match form_seq {

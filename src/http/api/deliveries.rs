@@ -23,7 +23,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DeliveryQuery {
+pub(super) struct DeliveryQuery {
     webhook_id: Option<String>,
     event_id: Option<String>,
     status: Option<String>,
@@ -67,6 +67,40 @@ impl DeliveryQuery {
         let page = list::page(self.limit.as_deref(), self.cursor.as_deref())?;
         Ok((filter, page))
     }
+
+    /// The same for dead letters: deliveries that failed, tests left out.
+    fn dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
+        let (mut filter, page) = self.parse(caller)?;
+        for (name, given) in [
+            ("status", filter.status.is_some()),
+            ("test", filter.test.is_some()),
+        ] {
+            if given {
+                return Err(ApiError::invalid(
+                    "unknown_parameter",
+                    format!("Dead letters have one status and are no tests; leave {name} out."),
+                )
+                .in_field(name));
+            }
+        }
+        filter.status = Some(DeliveryStatus::Failed);
+        filter.test = Some(false);
+        Ok((filter, page))
+    }
+
+    /// All dead letters, not a page of them.
+    pub(super) fn all_dead_letters(&self, caller: &Caller) -> Result<DeliveryFilter, ApiError> {
+        for (name, given) in [("limit", &self.limit), ("cursor", &self.cursor)] {
+            if given.is_some() {
+                return Err(ApiError::invalid(
+                    "unknown_parameter",
+                    format!("An export holds all that match; leave {name} out."),
+                )
+                .in_field(name));
+            }
+        }
+        Ok(self.dead_letters(caller)?.0)
+    }
 }
 
 /// `GET /v1/deliveries`.
@@ -87,21 +121,7 @@ async fn dead_letters(
     Reader(caller): Reader,
 ) -> Result<HttpResponse, ApiError> {
     let query: DeliveryQuery = extract::query(&request)?;
-    let (mut filter, page) = query.parse(&caller)?;
-    for (name, given) in [
-        ("status", filter.status.is_some()),
-        ("test", filter.test.is_some()),
-    ] {
-        if given {
-            return Err(ApiError::invalid(
-                "unknown_parameter",
-                format!("Dead letters have one status and are no tests; leave {name} out."),
-            )
-            .in_field(name));
-        }
-    }
-    filter.status = Some(DeliveryStatus::Failed);
-    filter.test = Some(false);
+    let (filter, page) = query.dead_letters(&caller)?;
     show_list(&app, filter, page).await
 }
 

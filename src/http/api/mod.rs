@@ -5,6 +5,7 @@ mod batch;
 mod bulk;
 mod deliveries;
 mod events;
+mod export;
 mod health;
 mod list;
 mod profiles;
@@ -28,6 +29,7 @@ pub fn routes(config: &mut ServiceConfig) {
     // Before `/v1/deliveries/{id}`, for the same reason.
     bulk::routes(config);
     deliveries::routes(config);
+    export::routes(config);
     profiles::routes(config);
     backup::routes(config);
     // Under both: the reference documents address webhooks in both ways.

@@ -8,6 +8,7 @@ mod bulk;
 mod deliveries;
 mod errors;
 mod events;
+mod export;
 mod health;
 mod idempotency;
 mod keys;
@@ -27,7 +28,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that needs a key: method, path (`{w}`, `{e}` and `{d}` stand for ids), and what it needs.
-const CALLS: [(&str, &str, Scope); 28] = [
+const CALLS: [(&str, &str, Scope); 29] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -55,6 +56,7 @@ const CALLS: [(&str, &str, Scope); 28] = [
     ("POST", "/v1/deliveries/retry", Scope::Admin),
     ("POST", "/v1/deliveries/discard", Scope::Admin),
     ("GET", "/v1/dead-letters", Scope::Read),
+    ("GET", "/v1/dead-letters/export", Scope::Read),
     // Last: afterwards the webhook is gone.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
 ];
