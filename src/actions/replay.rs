@@ -12,7 +12,7 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Connection, Notice, Pending, StoreError, WriteTx, sweep};
+use crate::store::{Connection, Notice, Pending, StoreError, WriteTx, event, sweep};
 
 /// Which of a webhook's events are replayed.
 #[derive(Debug, Clone)]

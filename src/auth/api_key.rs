@@ -3,16 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-use crate::actions::Caller;
+use crate::actions::{ActionError, Caller};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
 use crate::random;
 use crate::store::api_key::{self, ApiKey, NewApiKey, Scope};
-use crate::store::{Connection, StoreError, profile};
+use crate::store::{Connection, Pending, Store, StoreError, profile};
 
 /// How every key begins, so that people and scanners know one when they see it.
 const PREFIX: &str = "hp_";
@@ -56,7 +55,7 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
 }
 
 /// Refuses a default profile that does not exist, as of the transaction at hand.
-pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<(), KeyError> {
+pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<(), ActionError> {
     match name {
         Some(name) if !profile::exists(connection, name)? => Err(Invalid::new(
             "unknown_profile",
@@ -68,13 +67,25 @@ pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<()
     }
 }
 
-/// Why a key was not made.
-#[derive(Debug, Error)]
-pub enum KeyError {
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// Stores a new key; the key as it is stored.
+pub fn store(store: &Store, new: NewApiKey) -> Pending<ApiKey, ActionError> {
+    store.write(move |tx| {
+        require_profile(tx.connection(), new.profile.as_deref())?;
+        api_key::insert(tx.connection(), &new)?;
+        api_key::by_hash(tx.connection(), &new.hash)?.ok_or(ActionError::NotFound("API key"))
+    })
+}
+
+/// Takes the key with this id out of use.
+pub fn revoke(store: &Store, id: &str) -> Pending<(), ActionError> {
+    let id: Option<ApiKeyId> = id.parse().ok();
+    store.write(move |tx| {
+        let id = id.ok_or(ActionError::NotFound("API key"))?;
+        match api_key::revoke(tx.connection(), id, tx.now_ms())? {
+            true => Ok(()),
+            false => Err(ActionError::NotFound("API key")),
+        }
+    })
 }
 
 /// The stored key of this text, unless it was revoked. Looked up in the table each time, so that a key made or

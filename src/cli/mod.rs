@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Command;
 use thiserror::Error;
 
-use crate::auth::api_key::KeyError;
+use crate::actions::ActionError;
 use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;
@@ -41,11 +41,12 @@ pub enum CliError {
     Other(String),
 }
 
-impl From<KeyError> for CliError {
-    fn from(error: KeyError) -> CliError {
+impl From<ActionError> for CliError {
+    fn from(error: ActionError) -> CliError {
         match error {
-            KeyError::Invalid(invalid) => invalid.into(),
-            KeyError::Store(error) => error.into(),
+            ActionError::Invalid(invalid) => invalid.into(),
+            ActionError::Store(error) => error.into(),
+            other => CliError::Other(other.to_string()),
         }
     }
 }

@@ -76,6 +76,8 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
             key.scope
         )));
     }
+    let now = app.actions.clock.now_ms();
+    app.key_use.note(&app.actions.store, &key, now);
     Ok(api_key::caller(&key))
 }
 

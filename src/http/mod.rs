@@ -3,6 +3,7 @@
 pub mod api;
 pub mod error;
 pub mod extract;
+pub mod key_use;
 pub mod receiver;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::actions::Actions;
+use key_use::KeyUse;
 
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub struct App {
     pub batches: Arc<Semaphore>,
     /// Actions in steps under way: each holds a thread until it is done.
     pub bulk: Arc<Semaphore>,
+    pub key_use: KeyUse,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -55,6 +58,7 @@ impl App {
             tests: Arc::new(Semaphore::new(16)),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
+            key_use: KeyUse::default(),
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

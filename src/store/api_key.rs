@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
+use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
 use crate::domain::delivery::text_enum;
 use crate::domain::event::Tenant;
@@ -63,6 +64,21 @@ pub fn list(connection: &Connection) -> Result<Vec<ApiKey>, StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT * FROM api_key WHERE revoked_ms IS NULL ORDER BY seq DESC")?;
     row::collect(&mut statement, [], from_row)
+}
+
+/// A page of the keys that were not revoked, newest first.
+pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<ApiKey>, StoreError> {
+    let mut conditions = Filter::default();
+    conditions.and_fixed("revoked_ms IS NULL");
+    conditions.below("seq", request);
+    let sql = format!(
+        "SELECT * FROM api_key {} ORDER BY seq DESC LIMIT {}",
+        conditions.sql(),
+        request.limit + 1
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = row::collect(&mut statement, conditions.params(), from_row)?;
+    Ok(Page::cut(rows, request, |key| key.seq))
 }
 
 /// Stores a key: one short transaction, beside a running server too.

@@ -1,5 +1,6 @@
 //! The JSON API, one file a resource.
 
+mod api_keys;
 mod backup;
 mod batch;
 mod bulk;
@@ -32,6 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
     export::routes(config);
     profiles::routes(config);
     backup::routes(config);
+    api_keys::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);

@@ -137,6 +137,7 @@ fn a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_taken() {
         ("POST", "/v1/webhooks/{w}/replay"),
         ("POST", "/v1/deliveries/retry"),
         ("POST", "/v1/deliveries/discard"),
+        ("POST", "/v1/api-keys"),
     ] {
         let path = path.replace("{w}", &webhook);
         let answer = hub.call_with(&hub.key, method, &path, Some(&too_large));

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use super::{error_in, ids};
 use crate::support::Hub;
 
-const LISTS: [&str; 5] = [
+const LISTS: [&str; 6] = [
     "/v1/events",
     "/v1/webhooks",
     "/api/webhooks",
     "/v1/deliveries",
     "/v1/dead-letters",
+    "/v1/api-keys",
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! The API as its clients see it: one file a resource, or a theme that all of them share.
 
+mod api_keys;
 mod backup;
 mod bad_json;
 mod bad_strings;
@@ -27,8 +28,8 @@ use serde_json::{Value, json};
 use crate::support::Hub;
 use crate::support::hub::Answer;
 
-/// Every call that needs a key: method, path (`{w}`, `{e}` and `{d}` stand for ids), and what it needs.
-const CALLS: [(&str, &str, Scope); 29] = [
+/// Every call that needs a key: method, path (`{w}`, `{e}`, `{d}` and `{k}` stand for ids), and what it needs.
+const CALLS: [(&str, &str, Scope); 32] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -57,15 +58,19 @@ const CALLS: [(&str, &str, Scope); 29] = [
     ("POST", "/v1/deliveries/discard", Scope::Admin),
     ("GET", "/v1/dead-letters", Scope::Read),
     ("GET", "/v1/dead-letters/export", Scope::Read),
+    ("GET", "/v1/api-keys", Scope::Admin),
+    ("POST", "/v1/api-keys", Scope::Admin),
+    ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
     // Last: afterwards the webhook is gone.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
 ];
 
-/// The ids of one webhook, one event and the delivery between them.
+/// The ids of one webhook, one event and the delivery between them, and of an API key.
 struct Ids {
     webhook: String,
     event: String,
     delivery: String,
+    api_key: String,
 }
 
 impl Ids {
@@ -74,11 +79,14 @@ impl Ids {
         let webhook = hub.add_webhook_with(url, &json!({"tenant": tenant}));
         let event = json!({"type": "order.paid", "data": {}, "tenant": tenant});
         let receipt = hub.post("/v1/events", &event).expect(202).json();
+        let key = json!({"name": "listed", "scope": "read"});
+        let api_key = hub.post("/v1/api-keys", &key).expect(201).json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Ids {
             webhook,
             event: text(&receipt["id"]),
             delivery: text(&receipt["deliveries"][0]["id"]),
+            api_key: text(&api_key["id"]),
         }
     }
 
@@ -87,6 +95,7 @@ impl Ids {
         path.replace("{w}", &self.webhook)
             .replace("{e}", &self.event)
             .replace("{d}", &self.delivery)
+            .replace("{k}", &self.api_key)
     }
 }
 
@@ -98,6 +107,7 @@ fn body_for(path: &str, url: &str) -> Value {
         "/v1/webhooks/{w}/replay" | "/api/webhooks/{w}/replay" => {
             json!({"since": "2026-01-15T10:00:00Z"})
         }
+        "/v1/api-keys" => json!({"name": "made", "scope": "read"}),
         "/v1/deliveries/retry" | "/v1/deliveries/discard" => json!({"all": true}),
         "/v1/webhooks" | "/api/webhooks" | "/v1/webhooks/settings" => {
             json!({"url": url, "events": ["order.*"]})

@@ -15,7 +15,11 @@ fn anothers_objects_do_not_exist_in_any_call() {
     hub.deliver_until_idle();
     let before = (rows(&hub), hub.webhook(&theirs.webhook));
     let key = hub.make_key(Scope::Admin, Some("ours"), None);
-    for (method, path, _) in CALLS.iter().filter(|call| call.1.contains('{')) {
+    for (method, path, _) in CALLS
+        .iter()
+        // API keys are of no tenant.
+        .filter(|call| call.1.contains('{') && !call.1.contains("{k}"))
+    {
         let body = body_for(path, &receiver.url()).to_string();
         let body = (*method != "GET").then_some(body.as_str());
         let answer = hub.call_with(&key, method, &theirs.fill(path), body);
