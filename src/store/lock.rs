@@ -11,7 +11,7 @@ use super::open::{OpenError, beside};
 
 /// Held while a process serves, migrates or prunes a database; given back when it ends, however it ends.
 pub struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -45,6 +45,14 @@ impl FileLock {
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(FileLock { _file: file })
+        Ok(FileLock { file })
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough where a program that is being started still has a copy of it. An error
+        // leaves the lock to the end of the process.
+        let _ = self.file.unlock();
     }
 }
