@@ -50,10 +50,8 @@ fn dead_letters_are_exported_as_lines_with_event_delivery_and_last_attempt() {
     assert_eq!(line["event"]["id"], "one");
     assert_eq!(line["delivery"]["webhook_id"], json!(webhook));
     assert_eq!(line["last_attempt"]["response"]["code"], 500);
-    assert_eq!(
-        line["last_attempt"]["request"]["body"],
-        receiver.requests()[0].text()
-    );
+    let body = line["last_attempt"]["request"]["body"].as_str().unwrap();
+    assert!(body.contains(r#""data":{"b" :1.50}"#), "{body}");
 }
 
 #[test]
