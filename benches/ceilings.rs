@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hookpost::actions::publish::{NewEvent, publish};
+use hookpost::actions::publish::{Checked, NewEvent, publish};
 use hookpost::clock::Clock;
 use hookpost::delivery::client::{Client, ClientOptions, Outgoing, Resolve};
 use hookpost::domain::attempt::Failure;
@@ -134,6 +134,7 @@ fn store(waiting: usize, span: Duration) -> u64 {
                     previous_data: None,
                     idempotency: None,
                 };
+                let event = Checked::without_schema(event);
                 store.write(move |tx| publish(tx, event))
             })
             .collect();

@@ -251,8 +251,9 @@ impl Running {
 
     /// The same, with another patience for requests in flight.
     pub async fn stop_within(&self, patience: Duration) {
-        self.app.stop();
         let engine = self.app.actions.engine.clone();
+        engine.begin_stop();
+        self.app.stop();
         let at_rest = tokio::task::spawn_blocking(move || engine.stop(patience));
         if !at_rest.await.unwrap_or(false) {
             log::warn!(

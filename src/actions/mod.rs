@@ -8,6 +8,7 @@ pub mod change_webhook;
 pub mod create_webhook;
 pub mod delete_webhook;
 pub mod discard;
+pub mod event_types;
 pub mod find;
 pub mod profiles;
 pub mod publish;

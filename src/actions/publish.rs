@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{ActionError, Actions};
+use crate::domain::Invalid;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
@@ -33,6 +34,25 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
+/// An event held to the schema of its type, before it takes the writer's time.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    new: NewEvent,
+    violation: Option<Invalid>,
+}
+
+impl Checked {
+    pub fn tenant(&self) -> &Tenant {
+        &self.new.tenant
+    }
+
+    /// An event whose type is known to have no schema.
+    pub fn without_schema(new: NewEvent) -> Checked {
+        let violation = None;
+        Checked { new, violation }
+    }
+}
+
 /// What became of a published event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -45,14 +65,27 @@ pub struct Receipt {
 impl Actions {
     /// Publishes an event to every webhook of its tenant that subscribed. The receipt comes once it is on disk.
     pub fn publish(&self, new: NewEvent) -> Pending<Receipt, ActionError> {
-        self.store.write(move |tx| publish(tx, new))
+        let checked = self.check(new);
+        self.store.write(move |tx| publish(tx, checked))
+    }
+
+    /// Holds an event to the schema of its type; one that has none costs a look at a map. What is wrong comes out
+    /// when it is published, as a `schema_violation` in `data`.
+    pub fn check(&self, new: NewEvent) -> Checked {
+        let violation = self.violation(&new);
+        Checked { new, violation }
     }
 }
 
 /// Publishes within a transaction.
-pub fn publish(tx: &mut WriteTx<'_>, new: NewEvent) -> Result<Receipt, ActionError> {
+pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, ActionError> {
+    let Checked { new, violation } = checked;
     if let Some(receipt) = first_receipt(tx, &new)? {
         return Ok(receipt);
+    }
+    // Only now: what was taken before its type had this schema is answered as before.
+    if let Some(violation) = violation {
+        return Err(violation.into());
     }
     let now = tx.now_ms();
     let event = Arc::new(Event {

@@ -1,6 +1,6 @@
 //! Publishing many events in one commit: all of them, or none.
 
-use super::publish::{self, Idempotency, NewEvent, Receipt};
+use super::publish::{self, Checked, Idempotency, Receipt};
 use super::{ActionError, Actions};
 use crate::store::idempotency::{self, Remembered};
 use crate::store::{Pending, StoreError, WriteTx, event};
@@ -11,7 +11,7 @@ pub const MOST_EVENTS: usize = 1_000;
 /// Events to be published together: 1 to 1,000, without an idempotency of their own.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    pub events: Vec<NewEvent>,
+    pub events: Vec<Checked>,
     /// For the whole batch. It belongs to the tenant of the batch's first event.
     pub idempotency: Option<Idempotency>,
 }
@@ -48,7 +48,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
         events,
         idempotency,
     } = batch;
-    let Some(tenant) = events.first().map(|event| event.tenant.clone()) else {
+    let Some(tenant) = events.first().map(|event| event.tenant().clone()) else {
         return Ok(Vec::new());
     };
     if let Some(Idempotency { key, fingerprint }) = &idempotency {

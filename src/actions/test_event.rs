@@ -14,7 +14,7 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::profile::Profiles;
-use crate::store::{NewDelivery, StoreError, WriteTx, delivery, event};
+use crate::store::{NewDelivery, StoreError, WriteTx, delivery, event, event_type};
 
 /// Tests under way at a time at most, for one request to every webhook that subscribed.
 const AT_ONCE: usize = 8;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
     pub event_type: Option<String>,
-    /// JSON; `{}` where there is none.
+    /// JSON; where there is none, the type's example, or else `{}`.
     pub data: Option<Box<str>>,
 }
 
@@ -138,13 +138,17 @@ fn store_event(
     data: Option<Box<str>>,
 ) -> Result<(i64, Arc<Event>), StoreError> {
     let now = tx.now_ms();
+    let data = match data {
+        Some(data) => data,
+        None => event_type::example(tx.connection(), &event_type)?.unwrap_or_else(|| "{}".into()),
+    };
     let event = Arc::new(Event {
         id: EventId::generate(now, random::bits()),
         tenant,
         event_type,
         created_ms: now,
         received_ms: now,
-        data: data.unwrap_or_else(|| "{}".into()),
+        data,
         previous_data: None,
         test: true,
     });

@@ -124,13 +124,18 @@ impl Engine {
         }
     }
 
+    /// From here on nothing more is sent.
+    pub fn begin_stop(&self) {
+        self.0.lock().stopping = true;
+        self.0.work.notify_all();
+        self.0.pace.notify_all();
+    }
+
     /// Sends nothing more, and waits for requests in flight to come back and to be recorded. `false` after `patience`.
     pub fn stop(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
+        self.begin_stop();
         let mut state = self.0.lock();
-        state.stopping = true;
-        self.0.work.notify_all();
-        self.0.pace.notify_all();
         while state.sending > 0 || state.unrecorded > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -147,7 +147,10 @@ impl State {
             } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
             Notice::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // The engine makes an endpoint of it first, outside the lock.
-            Notice::Webhook(_) | Notice::Profile(_) | Notice::ProfileGone { .. } => {}
+            Notice::Webhook(_)
+            | Notice::Profile(_)
+            | Notice::ProfileGone { .. }
+            | Notice::EventType { .. } => {}
         }
     }
 

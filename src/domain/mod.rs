@@ -12,6 +12,7 @@ pub mod invalid;
 pub mod json;
 pub mod pattern;
 pub mod retry;
+pub mod schema;
 pub mod secret;
 pub mod target;
 pub mod time;

@@ -126,7 +126,8 @@ impl Directory {
             | Notice::Withdrawn { .. }
             | Notice::Reread { .. }
             | Notice::Profile(_)
-            | Notice::ProfileGone { .. } => {}
+            | Notice::ProfileGone { .. }
+            | Notice::EventType { .. } => {}
         }
     }
 

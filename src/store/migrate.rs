@@ -12,7 +12,8 @@ use crate::domain::time::SECOND;
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_main.sql"),
     include_str!("migrations/0002_profile.sql"),
-    include_str!("migrations/0006_batches.sql"),
+    include_str!("migrations/0003_batches.sql"),
+    include_str!("migrations/0004_event_type.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod directory;
 mod error;
 pub mod event;
+pub mod event_type;
 pub mod form;
 pub mod idempotency;
 mod lock;
@@ -48,6 +49,7 @@ pub struct Store {
     readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
     writer: Writer,
     profiles: profile::Profiles,
+    schemas: event_type::Schemas,
     path: Arc<PathBuf>,
     identity: open::Identity,
 }
@@ -60,17 +62,19 @@ impl Store {
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
         let readers = open::readers(path)?;
-        let profiles =
-            profile::Profiles::load(&connection).map_err(|error| OpenError::Damaged {
-                path: path.to_owned(),
-                detail: error.to_string(),
-            })?;
-        let writer = Writer::start(connection, profiles.clone(), clock.clone())?;
+        let damaged = |error: StoreError| OpenError::Damaged {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        };
+        let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
+        let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
+        let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone())?;
         let path = Arc::new(path.to_owned());
         let store = Store {
             readers,
             writer,
             profiles,
+            schemas,
             path,
             identity,
         };
@@ -117,6 +121,11 @@ impl Store {
     /// Every profile by name.
     pub fn profiles(&self) -> &profile::Profiles {
         &self.profiles
+    }
+
+    /// The schemas of event types.
+    pub fn schemas(&self) -> &event_type::Schemas {
+        &self.schemas
     }
 
     /// Who is told what each commit changed. Set once, before the first write that matters to it.

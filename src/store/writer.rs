@@ -16,12 +16,14 @@ use tokio::sync::oneshot;
 
 use super::directory::Directory;
 use super::error::StoreError;
+use super::event_type::Schemas;
 use super::open::OpenError;
 use super::profile::Profiles;
 use crate::clock::Clock;
 use crate::domain::delivery::Trigger;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventType};
 use crate::domain::id::DeliveryId;
+use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::profile::Profile;
@@ -54,6 +56,11 @@ pub enum Notice {
     Profile(Arc<Profile>),
     /// A custom profile was deleted.
     ProfileGone { name: String },
+    /// An event type was described, changed or forgotten; the schema that it has from here on.
+    EventType {
+        name: EventType,
+        schema: Option<Arc<Schema>>,
+    },
 }
 
 /// A delivery whose first attempt is due.
@@ -195,6 +202,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         profiles: Profiles,
+        schemas: Schemas,
         clock: Clock,
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
@@ -213,6 +221,7 @@ impl Writer {
             connection,
             directory,
             profiles,
+            schemas,
             clock,
             shared: Arc::clone(&shared),
         };
@@ -347,6 +356,7 @@ struct Group {
     connection: Connection,
     directory: Directory,
     profiles: Profiles,
+    schemas: Schemas,
     clock: Clock,
     shared: Arc<Shared>,
 }
@@ -369,6 +379,7 @@ impl Group {
                 Ok(notices) => {
                     for notice in &notices {
                         self.profiles.apply(notice);
+                        self.schemas.apply(notice);
                     }
                     if let Some(observer) = self.shared.observer.get()
                         && !notices.is_empty()

@@ -37,9 +37,14 @@ async fn create(
     refuse_when_stopping(&app)?;
     let key = idempotency_key(&request)?;
     let (bytes, is_lines, largest) = (body.bytes.clone(), body.is_lines, app.limits.single);
+    let actions = app.actions.clone();
     let batch = blocking(move || {
+        let events = parse(&bytes, is_lines, largest, &caller)?;
         Ok::<_, ApiError>(Batch {
-            events: parse(&bytes, is_lines, largest, &caller)?,
+            events: events
+                .into_iter()
+                .map(|event| actions.check(event))
+                .collect(),
             idempotency: key.map(|key| idempotency(key, &bytes)),
         })
     });

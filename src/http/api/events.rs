@@ -10,10 +10,11 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, JsonBody, Publisher, Reader};
 use super::{blocking, list, resource, view};
-use crate::actions::Caller;
-use crate::actions::publish::{Idempotency, NewEvent};
+use crate::actions::publish::{Idempotency, NewEvent, Receipt};
+use crate::actions::{ActionError, Caller};
 use crate::domain::Invalid;
 use crate::domain::time::parse_rfc3339;
+use crate::store::Pending;
 use crate::store::event::{self, EventFilter};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -74,8 +75,19 @@ async fn create(
     refuse_when_stopping(&app)?;
     let mut event = extract::parse::<EventBody<'_>>(body.bytes())?.parse(&caller)?;
     event.idempotency = idempotency_key(&request)?.map(|key| idempotency(key, body.bytes()));
-    let receipt = app.actions.publish(event).committed().await?;
+    let receipt = publish(&app, event).await?.committed().await?;
     Ok(HttpResponse::Accepted().json(view::receipt(&receipt)))
+}
+
+/// Bytes of data from which on a schema's check, which grows with the data, may hold up other requests.
+const LARGE_BYTES: usize = 16 << 10;
+
+async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionError>, ApiError> {
+    let actions = app.actions.clone();
+    if event.data.len() < LARGE_BYTES || actions.store.schemas().find(&event.event_type).is_none() {
+        return Ok(actions.publish(event));
+    }
+    blocking(move || Ok::<_, ApiError>(actions.publish(event))).await
 }
 
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {

@@ -5,6 +5,7 @@ mod backup;
 mod batch;
 mod bulk;
 mod deliveries;
+mod event_types;
 mod events;
 mod export;
 mod health;
@@ -34,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
     profiles::routes(config);
     backup::routes(config);
     api_keys::routes(config);
+    event_types::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);

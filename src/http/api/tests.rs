@@ -65,9 +65,7 @@ async fn by_body(
     let actions = app.actions.clone();
     let _permit = permit(&app).await?;
     let sent = match event {
-        Some(event) => {
-            blocking(move || actions.test_subscribers(&caller, &event, Some(data.into()))).await?
-        }
+        Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await?,
         None => {
             let OneWebhook {
                 webhook_id,
@@ -96,11 +94,11 @@ async fn permit(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError>
         .map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))
 }
 
-/// `{"event": …, anything else}`: the other fields become the data, spelled as they came. Without `event` it is
-/// the other form.
+/// `{"event": …, anything else}`: the other fields, where there are any, become the data, spelled as they came.
+/// Without `event` it is the other form.
 struct EventForm {
     event: Option<String>,
-    data: String,
+    data: Option<Box<str>>,
 }
 
 impl<'de> Deserialize<'de> for EventForm {
@@ -116,8 +114,9 @@ impl<'de> Deserialize<'de> for EventForm {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EventForm, A::Error> {
                 let mut form = EventForm {
                     event: None,
-                    data: String::from("{"),
+                    data: None,
                 };
+                let mut data = String::from("{");
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "event" && form.event.is_some() {
                         map.next_value::<IgnoredAny>()?;
@@ -128,15 +127,16 @@ impl<'de> Deserialize<'de> for EventForm {
                         continue;
                     }
                     let value: Box<RawValue> = map.next_value()?;
-                    if form.data.len() > 1 {
-                        form.data.push(',');
+                    if data.len() > 1 {
+                        data.push(',');
                     }
                     let name = serde_json::to_string(&name).map_err(serde::de::Error::custom)?;
-                    form.data.push_str(&name);
-                    form.data.push(':');
-                    form.data.push_str(value.get());
+                    data.push_str(&name);
+                    data.push(':');
+                    data.push_str(value.get());
                 }
-                form.data.push('}');
+                data.push('}');
+                form.data = (data.len() > 2).then(|| data.into());
                 Ok(form)
             }
         }
