@@ -1,0 +1,429 @@
+// Hookpost's one script. Every page works without it; this makes pages fresh, and quick to use with a keyboard.
+// Markup it acts on: [data-live] [data-live-note] .copy[data-copy] [data-pretty] [data-reveal] [data-dialog] [data-confirm]
+// [data-tick-all] [data-count] [data-needs-ticks] [data-submit] [data-no-script] [data-key] [data-search] [data-row]
+// [data-keys-off] time[datetime] (data-relative, data-countdown)
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const LANGUAGE = document.documentElement.lang || "en";
+
+// --- What a screen reader is told -------------------------------------------------------------------------------------
+
+const voice = document.createElement("p");
+voice.className = "sr";
+voice.setAttribute("role", "status");
+document.body.append(voice);
+
+function say(text) {
+  voice.textContent = "";
+  setTimeout(() => (voice.textContent = text), 50);
+}
+
+// --- Times ------------------------------------------------------------------------------------------------------------
+
+const UNITS = [["second", 1], ["minute", 60], ["hour", 3600], ["day", 86400]];
+const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "always", style: "short" });
+const zoned = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
+const two = (n) => String(n).padStart(2, "0");
+
+function absolute(at) {
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+/** "3 min. ago", "in 2 hr."; the bare date beyond thirty days. */
+function distance(at) {
+  const seconds = (at - Date.now()) / 1000;
+  const size = Math.abs(seconds);
+  if (size < 5) return "now";
+  if (size > 30 * 86400) return absolute(at).slice(0, 10);
+  const [unit, length] = UNITS.findLast(([, s]) => size >= s) ?? UNITS[0];
+  return relative.format(Math.trunc(seconds / length), unit).replace(/(min|hr|sec)\./, (_, u) => (u === "hr" ? "h" : u === "sec" ? "s" : u));
+}
+
+/** "0:09", "59:12", "3:04:05", "6 d 3 h". */
+function countdown(at) {
+  const left = Math.max(0, Math.round((at - Date.now()) / 1000));
+  if (!left) return "now";
+  const [d, h, m, s] = [Math.floor(left / 86400), Math.floor(left / 3600) % 24, Math.floor(left / 60) % 60, left % 60];
+  if (d) return `${d} d ${h} h`;
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+function showTime(time) {
+  const at = new Date(time.dateTime);
+  if (isNaN(at)) return;
+  const { relative, countdown: counting } = time.dataset;
+  const text = counting !== undefined ? countdown(at) : relative !== undefined ? distance(at) : absolute(at);
+  if (time.textContent !== text) time.textContent = text;
+  time.title ||= `${zoned.format(at)}\n${at.toISOString()}`;
+}
+
+setInterval(() => $$("time[data-relative]").forEach(showTime), 30_000);
+setInterval(() => $$("time[data-countdown]").forEach(showTime), 1000);
+
+// --- Copy, reveal, pretty ---------------------------------------------------------------------------------------------
+
+const raw = new WeakMap(); // what a block said before it was made pretty
+let preferRaw = false; // the last choice, kept when a region is swapped
+
+const textOf = (element) => element.value ?? raw.get(element) ?? element.textContent;
+
+async function copy(text, near) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Plain HTTP on a LAN has no clipboard API. The area stands beside the button: a modal dialog lets nothing else have focus.
+    const area = document.createElement("textarea");
+    area.className = "sr";
+    area.value = text;
+    near.after(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    near.focus();
+    return done;
+  }
+}
+
+async function onCopy(button) {
+  const source = $(button.dataset.copy);
+  if (!source) return;
+  const done = await copy(textOf(source), button);
+  say(done ? "Copied" : "Could not copy. Select the text and copy it by hand.");
+  const label = $("span", button);
+  if (label && !button.dataset.label) {
+    button.dataset.label = label.textContent;
+    label.textContent = done ? "Copied" : "Not copied";
+    setTimeout(() => {
+      label.textContent = button.dataset.label;
+      delete button.dataset.label;
+    }, 1600);
+  }
+}
+
+/** Indents JSON token by token, so that numbers, key order and duplicate keys stay as they were sent. */
+function pretty(text) {
+  JSON.parse(text); // throws where it is none
+  let out = "";
+  let depth = 0;
+  const line = () => "\n" + "  ".repeat(depth);
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g);
+  tokens.forEach((token, i) => {
+    const opens = token === "{" || token === "[";
+    const closes = token === "}" || token === "]";
+    const empty = closes && /^[{[]$/.test(tokens[i - 1]);
+    if (closes) depth -= 1;
+    if (closes && !empty) out += line();
+    out += token;
+    if (opens) depth += 1;
+    const next = tokens[i + 1];
+    if (token === "," || (opens && next !== "}" && next !== "]")) out += line();
+    if (token === ":") out += " ";
+  });
+  return out;
+}
+
+function setPretty(button, on) {
+  const block = $(button.dataset.pretty);
+  if (!raw.has(block)) raw.set(block, block.textContent);
+  block.textContent = on ? pretty(raw.get(block)) : raw.get(block);
+  button.setAttribute("aria-pressed", on);
+}
+
+function offerPretty(button) {
+  try {
+    setPretty(button, !preferRaw);
+    button.hidden = false;
+  } catch {
+    // Not JSON, or cut off: it stays as it is.
+  }
+}
+
+function onReveal(button) {
+  const target = $(button.dataset.reveal);
+  const shown = target.type ? target.type === "password" : target.hidden;
+  if (target.type) target.type = shown ? "text" : "password";
+  else target.hidden = !shown;
+  button.setAttribute("aria-pressed", shown);
+}
+
+// --- Tick boxes -------------------------------------------------------------------------------------------------------
+
+const boxes = (root) => $$(".tick input[type=checkbox]:not([data-tick-all])", root);
+const scopeOf = (element) => element.closest("form, [data-live]") ?? document;
+let lastBox = null;
+
+function count(scope) {
+  const all = boxes(scope);
+  const ticked = all.filter((box) => box.checked).length;
+  $$("[data-count]", scope).forEach((place) => (place.textContent = ticked));
+  $$("[data-needs-ticks]", scope).forEach((part) => (part.hidden = !ticked));
+  $$("[data-tick-all]", scope).forEach((box) => {
+    box.checked = ticked > 0 && ticked === all.length;
+    box.indeterminate = ticked > 0 && ticked < all.length;
+  });
+}
+
+function onTick(box, shift) {
+  const scope = scopeOf(box);
+  const all = boxes(scope);
+  if (box.matches("[data-tick-all]")) {
+    all.forEach((other) => (other.checked = box.checked));
+  } else if (all.includes(box)) {
+    const [from, to] = [all.indexOf(lastBox), all.indexOf(box)].sort((a, b) => a - b);
+    if (shift && from >= 0) all.slice(from, to + 1).forEach((other) => (other.checked = box.checked));
+    lastBox = box;
+  } else return;
+  count(scope);
+}
+
+// --- Dialogs ----------------------------------------------------------------------------------------------------------
+
+/** Asks first. What the dialog's form holds goes along with the real one, so that the server need not ask again. */
+function confirmFirst(form, submitter, dialog) {
+  $$("[data-count]", dialog).forEach((place) => (place.textContent = boxes(form).filter((box) => box.checked).length));
+  dialog.returnValue = "";
+  dialog.showModal();
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "yes") return;
+    const fields = new FormData($("form", dialog) ?? undefined);
+    fields.set("confirmed", "yes");
+    for (const [name, value] of fields) {
+      const input = document.createElement("input");
+      Object.assign(input, { type: "hidden", name, value });
+      input.dataset.fromDialog = "";
+      form.append(input);
+    }
+    form.dataset.confirmed = "yes";
+    form.requestSubmit(submitter);
+  };
+}
+
+document.addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  const dialog = $(submitter?.dataset.confirm ?? form.dataset.confirm ?? "dialog[data-never]");
+  if (dialog && !form.dataset.confirmed) {
+    event.preventDefault();
+    confirmFirst(form, submitter, dialog);
+  } else if (form.method === "post") {
+    if (form.dataset.sent) return event.preventDefault(); // a second click on the same button
+    form.dataset.sent = "yes";
+    setTimeout(() => release(form), 5000); // a download leaves the page where it is
+  }
+});
+
+// Back to a page from the history: its forms may be sent again.
+addEventListener("pageshow", () => $$("form[data-sent]").forEach(release));
+
+function release(form) {
+  delete form.dataset.sent;
+  delete form.dataset.confirmed;
+  $$("[data-from-dialog]", form).forEach((input) => input.remove());
+}
+
+// Short addresses: a filter that is empty is left out.
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (target.method !== "get") return;
+  for (const name of new Set(formData.keys())) {
+    const values = formData.getAll(name).filter((value) => value !== "");
+    formData.delete(name);
+    values.forEach((value) => formData.append(name, value));
+  }
+});
+
+// --- Clicks and changes -----------------------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const { target } = event;
+  for (const menu of $$("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
+  if (target.matches?.(".tick input")) return onTick(target, event.shiftKey);
+  const act = target.closest?.("[data-copy], [data-pretty], [data-reveal], [data-dialog], [data-close]");
+  if (!act) return;
+  const { pretty: block, reveal, dialog } = act.dataset;
+  if (act.dataset.copy) onCopy(act);
+  else if (block) setPretty(act, preferRaw), (preferRaw = !preferRaw);
+  else if (reveal) onReveal(act);
+  else if (dialog && $(dialog)) {
+    event.preventDefault();
+    $(dialog).showModal();
+  } else if (act.dataset.close !== undefined) act.closest("dialog")?.close();
+});
+
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-submit]")) target.form.requestSubmit();
+  if (target.matches("[data-keys-off]")) setKeysOff(target.checked);
+});
+
+// --- Keys -------------------------------------------------------------------------------------------------------------
+
+/** Whether the person turned the keys off (WCAG 2.1.4); without storage the choice lasts as long as the page. */
+let keysOff = false;
+try {
+  keysOff = localStorage.getItem("keys") === "off";
+} catch {
+  // Storage is blocked, in a frame for instance.
+}
+
+function setKeysOff(off) {
+  keysOff = off;
+  try {
+    localStorage.setItem("keys", off ? "off" : "on");
+  } catch {
+    // As above.
+  }
+}
+
+let waitingForG = 0;
+
+function onKey(event) {
+  if (event.key === "Escape") {
+    const menu = $("details.menu[open]");
+    if (menu) {
+      menu.open = false;
+      $("summary", menu).focus();
+    }
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || keysOff) return;
+  if (event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") || $("dialog[open]")) return;
+  const { key } = event;
+  if (Date.now() < waitingForG) {
+    waitingForG = 0;
+    const link = $(`[data-key="${CSS.escape(key)}"]`);
+    if (link) event.preventDefault(), link.click();
+  } else if (key === "g") {
+    waitingForG = Date.now() + 1500;
+  } else if (key === "/" && $("[data-search]")) {
+    event.preventDefault();
+    $("[data-search]").focus();
+    $("[data-search]").select?.();
+  } else if (key === "?") {
+    $("dialog#keys")?.showModal();
+  } else if (key === "j" || key === "k") {
+    const rows = $$("[data-row]");
+    const here = rows.findIndex((row) => row === document.activeElement || row.closest("tr, li")?.contains(document.activeElement));
+    rows[here < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, here + (key === "j" ? 1 : -1)))]?.focus();
+  }
+}
+
+document.addEventListener("keydown", onKey);
+
+// --- Live refresh -----------------------------------------------------------------------------------------------------
+
+const NORMAL_MS = 3000;
+const FAST_MS = 1000;
+const LONGEST_MS = 30_000;
+const seen = new Map(); // region id: what the server last said
+const opened = new WeakSet(); // details that the person opened or closed
+let failures = 0;
+let stopped = false;
+let timer = 0;
+
+const regions = () => $$("[data-live][id]");
+
+/** A region is left alone while somebody is at work in it. Details that have an id do not count: their state is kept. */
+function busy(region) {
+  const selection = getSelection();
+  return (
+    region.contains(document.activeElement) ||
+    (!selection.isCollapsed && selection.containsNode(region, true)) ||
+    $$(".tick input:checked", region).length > 0 ||
+    $$("input:not([type=hidden], [type=checkbox], [type=radio]), textarea", region).some((field) => field.value !== field.defaultValue) ||
+    $$("details[open]:not([id])", region).some((details) => opened.has(details))
+  );
+}
+
+function swap(region, fresh) {
+  const states = $$("details[id]", region).filter((d) => opened.has(d)).map((d) => [d.id, d.open]);
+  const scrolls = $$("pre[id]", region).map((pre) => [pre.id, pre.scrollTop, pre.scrollLeft]);
+  region.replaceChildren(...document.importNode(fresh, true).childNodes);
+  enhance(region);
+  for (const [id, open] of states) {
+    const details = $(`#${CSS.escape(id)}`, region);
+    if (details) (details.open = open), opened.add(details);
+  }
+  for (const [id, top, left] of scrolls) $(`#${CSS.escape(id)}`, region)?.scrollTo(left, top);
+}
+
+function note(...content) {
+  $$("[data-live-note]").forEach((place) => {
+    place.replaceChildren(...content);
+    place.hidden = content.length === 0;
+  });
+}
+
+function apply(page) {
+  for (const region of regions()) {
+    const fresh = page.getElementById(region.id);
+    if (!fresh || busy(region)) continue;
+    const html = fresh.innerHTML;
+    if (seen.get(region.id) !== html) swap(region, fresh);
+    seen.set(region.id, html);
+    // The server ends a watch, or speeds it up, by what it writes here.
+    if (fresh.dataset.live === undefined) delete region.dataset.live;
+    else region.dataset.live = fresh.dataset.live;
+  }
+}
+
+function signedOut() {
+  stopped = true;
+  const link = document.createElement("a");
+  link.href = location.href;
+  link.textContent = "Log in again";
+  note("Not updating: you are signed out. ", link);
+}
+
+async function refresh() {
+  if (stopped || document.hidden) return;
+  if ($("dialog[open]") || regions().every(busy)) return again();
+  try {
+    const answer = await fetch(location.href.split("#")[0], {
+      headers: { "X-Live": "1" }, redirect: "manual", cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(10_000),
+    });
+    if (answer.status === 401 || answer.type === "opaqueredirect") return signedOut();
+    if (!answer.ok) throw new Error(String(answer.status));
+    apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    failures = 0;
+    note();
+  } catch {
+    failures += 1;
+    note(`Not updating. Retrying every ${Math.round(pause() / 1000)} s.`);
+  }
+  again();
+}
+
+function pause() {
+  const usual = $('[data-live="fast"]') ? FAST_MS : NORMAL_MS;
+  return Math.min(LONGEST_MS, usual * 2 ** Math.min(failures, 6));
+}
+
+function again() {
+  clearTimeout(timer);
+  if (regions().length) timer = setTimeout(refresh, pause());
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && regions().length) clearTimeout(timer), refresh();
+});
+document.addEventListener("click", ({ target }) => {
+  const summary = target.closest?.("summary");
+  if (summary) opened.add(summary.parentElement);
+});
+
+// --- Start ------------------------------------------------------------------------------------------------------------
+
+/** Brings what the server wrote to life: a whole page, or a region of it that was just swapped. */
+function enhance(root) {
+  $$("time[datetime]", root).forEach(showTime);
+  $$(".copy, [data-reveal], button[data-dialog]", root).forEach((button) => (button.hidden = false));
+  $$("[data-no-script]", root).forEach((part) => (part.hidden = true));
+  $$("[data-pretty]", root).forEach(offerPretty);
+  new Set($$(".tick input", root).map(scopeOf)).forEach(count);
+}
+
+regions().forEach((region) => seen.set(region.id, region.innerHTML));
+enhance(document);
+$$("[data-keys-off]").forEach((box) => (box.checked = keysOff));
+again();
