@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches};
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::domain::target::AllowEntry;
+use crate::http::site::{BaseUrl, PortalLook};
 use crate::server::ServerOptions;
 
 /// A setting of the server.
@@ -87,6 +89,44 @@ pub const SETTINGS: &[Setting] = &[
         Some("1048576"),
         "Bytes of a request's body at most, 1024 to 16777216",
     ),
+    setting(
+        "base-url",
+        "URL",
+        None,
+        "Where browsers reach the server, such as https://hooks.example.com or https://example.com/hookpost; where it listens unless given",
+    ),
+    Setting {
+        name: "trusted-proxy",
+        value_name: "CIDR",
+        default: None,
+        is_list: true,
+        help: "A proxy whose X-Forwarded-For is believed",
+    },
+    setting(
+        "portal-name",
+        "NAME",
+        None,
+        "The application's name on the tenant portal",
+    ),
+    setting(
+        "portal-logo",
+        "FILE",
+        None,
+        "The application's logo on the tenant portal: PNG, JPEG or SVG, up to 64 KiB",
+    ),
+    setting(
+        "portal-accent",
+        "COLOUR",
+        None,
+        "The colour of the tenant portal, such as #0a6cff",
+    ),
+    Setting {
+        name: "portal-origin",
+        value_name: "ORIGIN",
+        default: None,
+        is_list: true,
+        help: "A site whose pages may hold the tenant portal in a frame, such as https://app.example.com",
+    },
     setting(
         "ca-file",
         "FILE",
@@ -278,6 +318,16 @@ impl Values {
         options.max_body = self.parsed("max-body", "a number from 1024 to 16777216", |n| {
             (1024..=16 << 20).contains(n)
         })?;
+        options.base_url = self.optional("base-url", "a URL such as https://hooks.example.com")?;
+        options.trusted_proxies = self.all_parsed(
+            "trusted-proxy",
+            "an address or a range such as 10.0.0.0/8",
+            |text| {
+                let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+                text.parse::<IpNet>().or_else(|_| address()).ok()
+            },
+        )?;
+        options.portal = self.portal_look()?;
         if let Some((path, _)) = self.one("ca-file") {
             let text =
                 fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
@@ -303,6 +353,82 @@ impl Values {
                     })
             })
             .collect()
+    }
+
+    fn portal_look(&self) -> Result<PortalLook, ConfigError> {
+        let is_colour = |text: &str| {
+            let digits = text.strip_prefix('#').unwrap_or_default();
+            digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let accent = "a colour such as #0a6cff";
+        let accent: Option<String> = self.checked("portal-accent", accent, is_colour)?;
+        let name = "1 to 64 characters";
+        let is_name = |text: &str| (1..=64).contains(&text.chars().count());
+        let logo = match self.one("portal-logo") {
+            None => None,
+            Some((path, _)) => Some(read_logo(Path::new(path))?),
+        };
+        Ok(PortalLook {
+            name: self.checked("portal-name", name, is_name)?,
+            logo,
+            accent,
+            origins: self.all_parsed(
+                "portal-origin",
+                "an origin such as https://app.example.com",
+                |text| {
+                    let origin: BaseUrl = text.parse().ok()?;
+                    origin.prefix().is_empty().then(|| origin.to_string())
+                },
+            )?,
+        })
+    }
+
+    /// A text that need not be given, where it is as it should be.
+    fn checked(
+        &self,
+        name: &'static str,
+        wanted: &str,
+        is_allowed: impl Fn(&str) -> bool,
+    ) -> Result<Option<String>, ConfigError> {
+        match self.one(name) {
+            None => Ok(None),
+            Some(_) => self
+                .parsed(name, wanted, |text: &String| is_allowed(text))
+                .map(Some),
+        }
+    }
+
+    /// A value that need not be given.
+    fn optional<T: FromStr>(
+        &self,
+        name: &'static str,
+        wanted: &str,
+    ) -> Result<Option<T>, ConfigError> {
+        match self.one(name) {
+            None => Ok(None),
+            Some(_) => self.parsed(name, wanted, |_| true).map(Some),
+        }
+    }
+
+    /// Each value of a list, as what it should be.
+    fn all_parsed<T>(
+        &self,
+        name: &'static str,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let Some((_, values, origin)) = self.find(name) else {
+            return Ok(Vec::new());
+        };
+        let parsed = values.iter().map(|value| {
+            parse(value).ok_or_else(|| ConfigError::Bad {
+                name,
+                origin: origin.clone(),
+                value: value.clone(),
+                wanted: wanted.to_owned(),
+            })
+        });
+        parsed.collect()
     }
 
     fn find(&self, name: &str) -> Option<(&'static Setting, &[String], &Source)> {
@@ -334,6 +460,27 @@ impl Values {
                 wanted: wanted.to_owned(),
             })
     }
+}
+
+/// An image and its media type.
+fn read_logo(path: &Path) -> Result<(Vec<u8>, &'static str), ConfigError> {
+    let unreadable = |error| ConfigError::Unreadable(path.to_owned(), error);
+    let extension = path.extension().and_then(|text| text.to_str());
+    let media_type = match extension.unwrap_or_default() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "svg" => "image/svg+xml",
+        _ => {
+            return Err(unreadable(std::io::Error::other(
+                "a logo is a .png, .jpg or .svg file",
+            )));
+        }
+    };
+    let bytes = fs::read(path).map_err(unreadable)?;
+    if bytes.len() > 64 << 10 {
+        return Err(unreadable(std::io::Error::other("a logo has up to 64 KiB")));
+    }
+    Ok((bytes, media_type))
 }
 
 /// What a command line gives for a flag, where the command has it.

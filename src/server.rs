@@ -1,4 +1,4 @@
-//! Everything put together: the store, the engine, the API. One place starts them and one place stops them.
+//! Everything put together: the store, the engine, the API and the pages. One place starts them and one place stops them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,21 +6,27 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actix_web::dev::ServiceRequest;
 use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _};
+use actix_web::http::Uri;
 use actix_web::http::header;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::actions::Actions;
+use crate::auth::people;
 use crate::clock::Clock;
 use crate::delivery::client::{Client, ClientError, ClientOptions};
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::target::{AllowEntry, TargetPolicy};
-use crate::http::{App, BodyLimits, api};
+use crate::http::site::{BaseUrl, PortalLook, Site};
+use crate::http::{App, BodyLimits, api, unknown_path, web};
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 
 /// The longest timeout of a webhook: no request in flight takes longer.
@@ -42,6 +48,11 @@ pub struct ServerOptions {
     pub http_threads: usize,
     /// Bytes of a request's body at most.
     pub max_body: usize,
+    /// Where the server is reached; where it listens, unless somebody says.
+    pub base_url: Option<BaseUrl>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    pub portal: PortalLook,
     /// Certificates trusted beside the public ones: PEM.
     pub extra_certificates: Vec<Vec<u8>>,
     pub clock: Clock,
@@ -62,6 +73,9 @@ impl ServerOptions {
             workers: EngineOptions::default().workers,
             http_threads: 2,
             max_body: 1 << 20,
+            base_url: None,
+            trusted_proxies: Vec::new(),
+            portal: PortalLook::default(),
             extra_certificates: Vec::new(),
             clock: Clock::machine(),
             lookup: system_lookup(),
@@ -147,8 +161,13 @@ impl Prepared {
             single: options.max_body,
             batch: 16 << 20,
         };
+        let site = Site::new(
+            options.base_url.clone(),
+            options.trusted_proxies.clone(),
+            options.portal.clone(),
+        );
         Ok(Prepared {
-            app: App::new(actions, limits),
+            app: App::new(actions, limits, site),
             options,
             lock,
         })
@@ -220,8 +239,17 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
                     }
                 }
             })
+            .wrap_fn({
+                let state = state.clone();
+                move |mut request, service| {
+                    leave_out(&mut request, state.site.base().prefix());
+                    service.call(request)
+                }
+            })
             .app_data(Data::new(state.clone()))
+            .configure(web::routes)
             .configure(api::routes)
+            .default_service(actix_web::web::to(unknown_path))
     })
     .workers(options.http_threads)
     .worker_max_blocking_threads(16)
@@ -232,6 +260,7 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
     .bind(options.listen)
     .map_err(listen)?;
     let address = http.addrs().first().copied().unwrap_or(options.listen);
+    app.site.listens_on(address);
     let http = http.run();
     let running = Running {
         address,
@@ -242,7 +271,39 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
     Ok(Server { http, running })
 }
 
+/// Takes the path that a proxy gives the server away, where the proxy does not: both ways work.
+fn leave_out(request: &mut ServiceRequest, prefix: &str) {
+    let uri = request.uri();
+    let rest = match uri.path().strip_prefix(prefix) {
+        Some(rest) if !prefix.is_empty() && (rest.is_empty() || rest.starts_with('/')) => rest,
+        _ => return,
+    };
+    let path = if rest.is_empty() { "/" } else { rest };
+    let path = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(path).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
 impl Running {
+    /// The link of the first run, good for half an hour and one use; `None` where there is a user already.
+    pub fn setup_link(&self) -> Result<Option<String>, StoreError> {
+        let made = self
+            .app
+            .actions
+            .store
+            .write(|tx| people::setup_link(tx.connection(), tx.now_ms()))
+            .wait()?;
+        let site = &self.app.site;
+        Ok(made.map(|token| site.url(&format!("/setup?token={token}"))))
+    }
+
     /// Stops: no new events, requests in flight finish within their timeout and five seconds, the rest stays
     /// queued. Returns once everything is on disk.
     pub async fn stop(&self) {

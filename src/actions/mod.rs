@@ -49,6 +49,29 @@ pub struct Caller {
     pub tenant: Option<Tenant>,
     /// The profile of webhooks that the caller makes, where none is named.
     pub default_profile: Option<String>,
+    pub actor: Actor,
+}
+
+/// Who acts, for the audit list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody with a shell on the server's machine.
+    #[default]
+    Command,
+    /// A program; the name of its API key.
+    Key(String),
+    /// Somebody at the pages, in words.
+    Person(String),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Actor::Command => f.write_str("command line"),
+            Actor::Key(name) => write!(f, "API key {name}"),
+            Actor::Person(name) => f.write_str(name),
+        }
+    }
 }
 
 /// Why an action was not carried out. Nothing was changed, but where `Partly` says so.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::actions::{ActionError, Caller};
+use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
@@ -100,6 +100,7 @@ pub fn caller(key: &ApiKey) -> Caller {
     Caller {
         tenant: key.tenant.clone(),
         default_profile: key.profile.clone(),
+        actor: Actor::Key(key.name.clone()),
     }
 }
 

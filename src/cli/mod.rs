@@ -8,6 +8,7 @@ mod listen;
 mod send;
 mod serve;
 mod sign;
+mod users;
 mod verify;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use clap::Command;
 use thiserror::Error;
 
 use crate::actions::ActionError;
+use crate::auth::people::PeopleError;
 use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;
@@ -37,8 +39,20 @@ pub enum CliError {
     Backup(#[from] BackupError),
     #[error("{}", with_flag(.0))]
     Invalid(#[from] Invalid),
+    #[error(transparent)]
+    People(PeopleError),
     #[error("{0}")]
     Other(String),
+}
+
+impl From<PeopleError> for CliError {
+    fn from(error: PeopleError) -> CliError {
+        match error {
+            PeopleError::Invalid(invalid) => invalid.into(),
+            PeopleError::Store(error) => error.into(),
+            other => CliError::People(other),
+        }
+    }
 }
 
 impl From<ActionError> for CliError {
@@ -68,6 +82,7 @@ pub fn run() -> ExitCode {
         .arg_required_else_help(true)
         .subcommand(serve::command())
         .subcommand(keys::command())
+        .subcommand(users::command())
         .subcommand(backup::command())
         .subcommand(check::command())
         .subcommand(send::command())
@@ -78,6 +93,7 @@ pub fn run() -> ExitCode {
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
         Some(("keys", matches)) => keys::run(matches),
+        Some(("users", matches)) => users::run(matches),
         Some(("backup", matches)) => backup::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("send", matches)) => send::run(matches),

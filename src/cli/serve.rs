@@ -41,7 +41,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let server = prepared.listen()?;
         let running = server.running();
-        announce(&running, &database);
+        let (announced, database) = (running.clone(), database.clone());
+        // The link is written by the writer: not on the thread that serves.
+        let said = tokio::task::spawn_blocking(move || announce(&announced, &database));
+        drop(said.await);
         let broken = actix_web::rt::spawn(end(running));
         server
             .run()
@@ -54,7 +57,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     })
 }
 
-/// Says where it listens, in a line on standard output.
+/// Says where it listens, in a line on standard output, and how to get in.
 fn announce(running: &Running, database: &str) {
     let mut out = std::io::stdout();
     // Nobody may be reading; the server runs all the same.
@@ -64,6 +67,20 @@ fn announce(running: &Running, database: &str) {
         env!("CARGO_PKG_VERSION"),
         running.address
     );
+    match running.setup_link() {
+        Ok(Some(link)) => {
+            let _ = writeln!(
+                out,
+                "\n  Set it up in your browser (this link works once, for 30 minutes):\n\n      {link}\n"
+            );
+        }
+        Ok(None) => {
+            let _ = writeln!(out, "Sign in at {}", running.app.site.base());
+        }
+        Err(error) => log::error!(
+            "there is no setup link: {error}. \"hookpost users add NAME\" makes a user."
+        ),
+    }
     let _ = out.flush();
 }
 

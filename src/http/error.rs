@@ -85,6 +85,14 @@ impl ApiError {
         )
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     #[must_use]
     pub fn in_field(mut self, field: impl Into<String>) -> ApiError {
         self.field = Some(shortened(field.into()));

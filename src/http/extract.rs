@@ -91,7 +91,7 @@ fn key_text(request: &HttpRequest) -> Option<&str> {
     headers.get("x-api-key")?.to_str().ok().map(str::trim)
 }
 
-fn app(request: &HttpRequest) -> Result<&App, ApiError> {
+pub fn app(request: &HttpRequest) -> Result<&App, ApiError> {
     request
         .app_data::<Data<App>>()
         .map(|data| &***data)
@@ -319,7 +319,7 @@ pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), Api
     Ok(found)
 }
 
-async fn read_in_time(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+pub async fn read_in_time(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     tokio::time::timeout(SLOWEST_BODY, read(payload, limit))
         .await
         .map_err(|_| {

@@ -1,18 +1,26 @@
-//! HTTP: requests in, answers out. Handlers read as a sentence: parse, act, show.
+//! HTTP: requests in, answers out. Handlers read as a sentence: parse, act, show. `api` and `web` are two faces of
+//! the same actions and do not know each other.
 
 pub mod api;
 pub mod error;
 pub mod extract;
 pub mod key_use;
 pub mod receiver;
+pub mod site;
+pub mod web;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use actix_web::http::header::ACCEPT;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tokio::sync::Semaphore;
 
 use crate::actions::Actions;
+use crate::auth::throttle::Throttle;
+use error::ApiError;
 use key_use::KeyUse;
+use site::Site;
 
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
@@ -26,8 +34,29 @@ pub struct App {
     /// Actions in steps under way: each holds a thread until it is done.
     pub bulk: Arc<Semaphore>,
     pub key_use: KeyUse,
+    /// Failed sign-ins.
+    pub throttle: Throttle,
+    pub site: Arc<Site>,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
+}
+
+/// For a path at which there is nothing: a page for who asks for one, else the API's error.
+pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    let accepts = request.headers().get(ACCEPT);
+    let wants_page = accepts
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|text| text.contains("text/html"));
+    let is_api = ["/v1", "/api"].iter().any(|base| {
+        path.strip_prefix(base)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    if wants_page && !is_api {
+        return web::unknown_page(&request);
+    }
+    ApiError::not_found(format!("There is nothing at {path}. The API is under /v1."))
+        .error_response()
 }
 
 /// A request that is being served, for as long as this lives.
@@ -51,7 +80,7 @@ pub struct BodyLimits {
 }
 
 impl App {
-    pub fn new(actions: Actions, limits: BodyLimits) -> App {
+    pub fn new(actions: Actions, limits: BodyLimits, site: Site) -> App {
         App {
             actions,
             limits,
@@ -59,6 +88,8 @@ impl App {
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
             key_use: KeyUse::default(),
+            throttle: Throttle::default(),
+            site: Arc::new(site),
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

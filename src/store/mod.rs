@@ -12,6 +12,7 @@
 
 pub mod api_key;
 pub mod attempt;
+pub mod audit;
 pub mod backup;
 pub mod bulk;
 pub mod delivery;
@@ -21,13 +22,16 @@ pub mod event;
 pub mod event_type;
 pub mod form;
 pub mod idempotency;
+pub mod link;
 mod lock;
 mod migrate;
 mod open;
 pub mod page;
 pub mod profile;
 mod row;
+pub mod session;
 pub mod sweep;
+pub mod user;
 pub mod webhook;
 mod writer;
 

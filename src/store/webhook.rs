@@ -142,6 +142,34 @@ pub fn count_bystanders(
     Ok(count as u64)
 }
 
+/// How many webhooks somebody has to look at, by state. Served by the index `webhook_attention`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attention {
+    pub disabled: u64,
+    pub unverified: u64,
+}
+
+/// Counts what [`Attention`] says, of one tenant or of all.
+pub fn attention(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+) -> Result<Attention, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(state = 'disabled'), 0), coalesce(sum(state = 'unverified'), 0) FROM webhook
+         WHERE state IN ('disabled', 'unverified') AND deleted_ms IS NULL
+           AND tenant = coalesce(:tenant, tenant)",
+    )?;
+    let tenant = tenant.map(Tenant::as_str);
+    Ok(
+        statement.query_row(named_params! {":tenant": tenant}, |row| {
+            Ok(Attention {
+                disabled: row.get::<_, i64>(0)? as u64,
+                unverified: row.get::<_, i64>(1)? as u64,
+            })
+        })?,
+    )
+}
+
 /// Stores a new webhook; its `seq` is assigned here.
 pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>, StoreError> {
     tx.connection()

@@ -12,3 +12,4 @@ mod layers;
 mod profiles;
 mod store;
 mod support;
+mod web;

@@ -42,14 +42,6 @@ pub fn routes(config: &mut ServiceConfig) {
         replay::webhook_routes(config, base);
         webhooks::routes(config, base);
     }
-    config.default_service(web::to(unknown_path));
-}
-
-async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::not_found(format!(
-        "There is nothing at {}. The API is under /v1.",
-        request.path()
-    )))
 }
 
 /// For a path that exists with a method that it does not take.

@@ -92,6 +92,8 @@ impl Hub {
         let key = make_key(&options.database, Scope::Admin, None, None);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(60)))
             .build();

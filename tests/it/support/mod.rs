@@ -3,5 +3,6 @@
 pub mod hub;
 pub mod process;
 pub mod receiver;
+pub mod visitor;
 
 pub use hub::Hub;

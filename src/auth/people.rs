@@ -1,0 +1,154 @@
+//! Users: made at the first run or by a command, signed in by their password.
+
+use thiserror::Error;
+
+use super::{password, session, token};
+use crate::domain::Invalid;
+use crate::domain::time::{MINUTE, Millis};
+use crate::store::link::{self, Link, LinkKind};
+use crate::store::user::{self, Role, User};
+use crate::store::{Connection, StoreError};
+
+/// How long the link of the first run is good for, in milliseconds.
+pub const SETUP_LASTS: Millis = 30 * MINUTE;
+
+/// Why something about users was not done.
+#[derive(Debug, Clone, Error)]
+pub enum PeopleError {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a user of that name.
+    #[error("there is a user {0} already")]
+    Taken(String),
+    #[error("there is no user {0}; \"hookpost users list\" lists them")]
+    Unknown(String),
+    /// Somebody has to be left who can administer.
+    #[error("{0} is the only administrator; make another one first")]
+    LastAdministrator(String),
+    /// The link was used, has ended, or never was.
+    #[error("this link was used, or has ended")]
+    LinkEnded,
+}
+
+/// Checks a user's name: 1 to 64 bytes, no control characters, no white space around it.
+pub fn check_name(name: &str) -> Result<(), Invalid> {
+    let is_odd = name.trim() != name || name.contains(char::is_control);
+    if name.is_empty() || name.len() > 64 || is_odd {
+        return Err(Invalid::new(
+            "invalid_name",
+            "A name is 1 to 64 bytes, without control characters or spaces around it.",
+        )
+        .in_field("name"));
+    }
+    Ok(())
+}
+
+/// Makes a user from a password's hash; their number.
+pub fn add(
+    connection: &Connection,
+    name: &str,
+    role: Role,
+    password_hash: &str,
+    now: Millis,
+) -> Result<i64, PeopleError> {
+    check_name(name)?;
+    user::insert(connection, name, role, password_hash, now)?
+        .ok_or_else(|| PeopleError::Taken(name.to_owned()))
+}
+
+/// The user of this name.
+pub fn find(connection: &Connection, name: &str) -> Result<User, PeopleError> {
+    user::by_name(connection, name)?.ok_or_else(|| PeopleError::Unknown(name.to_owned()))
+}
+
+/// Sets a new password, from its hash, and ends every session of the user.
+pub fn reset_password(
+    connection: &Connection,
+    name: &str,
+    password_hash: &str,
+) -> Result<(), PeopleError> {
+    let user = find(connection, name)?;
+    Ok(user::set_password(connection, user.seq, password_hash)?)
+}
+
+/// Takes a user away, unless nobody who administers would be left.
+pub fn remove(connection: &Connection, name: &str) -> Result<(), PeopleError> {
+    let user = find(connection, name)?;
+    require_another(connection, &user)?;
+    Ok(user::delete(connection, user.seq)?)
+}
+
+/// Changes what a user may do, unless nobody who administers would be left.
+pub fn set_role(connection: &Connection, name: &str, role: Role) -> Result<(), PeopleError> {
+    let user = find(connection, name)?;
+    if role != Role::Administrator {
+        require_another(connection, &user)?;
+    }
+    Ok(user::set_role(connection, user.seq, role)?)
+}
+
+fn require_another(connection: &Connection, user: &User) -> Result<(), PeopleError> {
+    if user.role == Role::Administrator && user::count_administrators(connection)? == 1 {
+        return Err(PeopleError::LastAdministrator(user.name.clone()));
+    }
+    Ok(())
+}
+
+/// Whether these are a user's name and password. Takes the same time for a name that is nobody's; not from a thread
+/// that serves requests.
+pub fn verify(user: Option<User>, password: &str) -> Option<User> {
+    let is_right = password::verify(password, user.as_ref().map(|user| user.password.as_str()));
+    user.filter(|_| is_right)
+}
+
+/// The token of a new link for the first run, in place of any earlier one; `None` where there is a user already.
+pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>, StoreError> {
+    if user::any(connection)? {
+        return Ok(None);
+    }
+    link::delete_kind(connection, LinkKind::Setup)?;
+    let link = Link {
+        kind: LinkKind::Setup,
+        tenant: None,
+        ends_ms: now + SETUP_LASTS,
+        session_ms: session::LONGEST,
+    };
+    one_time_link(connection, &link).map(Some)
+}
+
+/// Stores a link; the token that opens it.
+pub fn one_time_link(connection: &Connection, link: &Link) -> Result<String, StoreError> {
+    let token = token::generate();
+    link::insert(connection, &token::hash(&token), link)?;
+    Ok(token)
+}
+
+/// Whether a token opens the first run's page now.
+pub fn is_setup_token(
+    connection: &Connection,
+    token: &str,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let found = link::by_hash(connection, &token::hash(token), now)?;
+    Ok(found.is_some_and(|link| link.kind == LinkKind::Setup) && !user::any(connection)?)
+}
+
+/// Makes the first administrator with the link of the first run, which is used up; their session's cookie.
+pub fn set_up(
+    connection: &Connection,
+    setup_token: &str,
+    name: &str,
+    password_hash: &str,
+    now: Millis,
+) -> Result<String, PeopleError> {
+    if !is_setup_token(connection, setup_token, now)? {
+        return Err(PeopleError::LinkEnded);
+    }
+    let seq = add(connection, name, Role::Administrator, password_hash, now)?;
+    link::delete_kind(connection, LinkKind::Setup)?;
+    user::signed_in(connection, seq, now)?;
+    let owner = session::NewOwner::User(seq);
+    Ok(session::begin(connection, &owner, now, session::LONGEST)?)
+}

@@ -1,0 +1,138 @@
+//! Delays that grow with each failed sign-in, for an account and for an address. Kept in memory: a restart forgives.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::time::{HOUR, MINUTE, Millis, SECOND};
+
+/// Failures that nobody has to wait for.
+const FREE: u32 = 4;
+/// The longest wait for an account: its owner may be who waits.
+const LONGEST_ACCOUNT: Millis = MINUTE;
+/// The longest wait for an address.
+const LONGEST_ADDRESS: Millis = 15 * MINUTE;
+/// Failures older than this are forgotten.
+const MEMORY: Millis = HOUR;
+/// Accounts and addresses remembered at most; beyond it the oldest go.
+const ENTRIES: usize = 10_000;
+
+/// Failed sign-ins. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Throttle(Arc<Mutex<HashMap<Who, Failures>>>);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Who {
+    Account(String),
+    Address(IpAddr),
+}
+
+struct Failures {
+    count: u32,
+    last_ms: Millis,
+}
+
+impl Throttle {
+    /// How long, in milliseconds, a sign-in to this account from this address has to wait; 0 where it need not.
+    pub fn wait(&self, name: &str, address: Option<IpAddr>, now: Millis) -> Millis {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = keys(name, address).into_iter().map(|(who, longest)| {
+            failures
+                .get(&who)
+                .map_or(0, |failures| failures.wait(longest, now))
+        });
+        waits.max().unwrap_or(0)
+    }
+
+    /// Notes a sign-in that failed.
+    pub fn failed(&self, name: &str, address: Option<IpAddr>, now: Millis) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (who, _) in keys(name, address) {
+            let entry = failures.entry(who).or_insert(Failures {
+                count: 0,
+                last_ms: now,
+            });
+            if now - entry.last_ms > MEMORY {
+                entry.count = 0;
+            }
+            entry.count = entry.count.saturating_add(1);
+            entry.last_ms = now;
+        }
+        if failures.len() > ENTRIES {
+            failures.retain(|_, failures| now - failures.last_ms <= MEMORY);
+        }
+        while failures.len() > ENTRIES {
+            let oldest = failures.iter().min_by_key(|(_, failures)| failures.last_ms);
+            let Some(oldest) = oldest.map(|(who, _)| who.clone()) else {
+                break;
+            };
+            failures.remove(&oldest);
+        }
+    }
+
+    /// Forgives an account and an address that got in.
+    pub fn succeeded(&self, name: &str, address: Option<IpAddr>) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (who, _) in keys(name, address) {
+            failures.remove(&who);
+        }
+    }
+}
+
+impl Failures {
+    /// One second after the free ones, doubled with each further one.
+    fn wait(&self, longest: Millis, now: Millis) -> Millis {
+        let Some(beyond) = self.count.checked_sub(FREE) else {
+            return 0;
+        };
+        let delay = (SECOND << beyond.min(20)).min(longest);
+        // A clock that was set back must not lock anybody out for longer than the delay.
+        (self.last_ms + delay - now).clamp(0, delay)
+    }
+}
+
+fn keys(name: &str, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
+    // Long names are all one: none of them is a user's, and memory is not for who sends them.
+    let name = match name.len() {
+        0..=64 => name.to_lowercase(),
+        _ => String::new(),
+    };
+    let address = address.map(|address| (Who::Address(address), LONGEST_ADDRESS));
+    [(Who::Account(name), LONGEST_ACCOUNT)]
+        .into_iter()
+        .chain(address)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_with_each_failure_and_has_a_limit() {
+        let throttle = Throttle::default();
+        let address = Some(IpAddr::from([192, 0, 2, 1]));
+        let mut waits = Vec::new();
+        for _ in 0..16 {
+            waits.push(throttle.wait("anna", None, 0));
+            throttle.failed("anna", address, 0);
+        }
+        assert_eq!(waits[..4], [0; 4]);
+        assert_eq!(waits[4..8], [1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(throttle.wait("ANNA", None, 0), LONGEST_ACCOUNT);
+        assert_eq!(throttle.wait("ben", address, 0), LONGEST_ADDRESS);
+        assert_eq!(throttle.wait("ben", None, 0), 0);
+        assert_eq!(throttle.wait("anna", None, LONGEST_ACCOUNT), 0);
+        throttle.succeeded("anna", address);
+        assert_eq!(throttle.wait("anna", address, 0), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_names_are_tried() {
+        let throttle = Throttle::default();
+        for n in 0..ENTRIES as i64 + 50 {
+            throttle.failed(&format!("user-{n}"), None, n);
+        }
+        assert_eq!(throttle.0.lock().unwrap().len(), ENTRIES);
+    }
+}

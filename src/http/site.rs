@@ -1,0 +1,257 @@
+//! Where Hookpost is reached from outside, and what its pages may do there.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use actix_web::HttpRequest;
+use ipnet::IpNet;
+use url::Url;
+
+use crate::domain::Invalid;
+
+/// The address under which browsers reach the server: scheme, host, port, and perhaps a path that a proxy gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// `https://hooks.example.com`
+    origin: String,
+    /// `/hookpost`, or nothing.
+    prefix: String,
+    port: u16,
+}
+
+impl FromStr for BaseUrl {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<BaseUrl, Invalid> {
+        let bad = || {
+            Invalid::new(
+                "invalid_base_url",
+                "A base URL is http or https with a host and perhaps a path, such as https://hooks.example.com or https://example.com/hookpost.",
+            )
+        };
+        let url = Url::parse(text).map_err(|_| bad())?;
+        let is_plain = url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_plain {
+            return Err(bad());
+        }
+        let prefix = url.path().trim_end_matches('/');
+        let is_odd = |c: char| !(c.is_ascii_alphanumeric() || "/-_.~".contains(c));
+        if prefix.contains(is_odd) || prefix.contains("//") {
+            return Err(bad());
+        }
+        Ok(BaseUrl {
+            origin: url.origin().ascii_serialization(),
+            prefix: prefix.to_owned(),
+            port: url.port_or_known_default().ok_or_else(bad)?,
+        })
+    }
+}
+
+impl BaseUrl {
+    /// The address of a server that nobody gave another name: this machine, where it listens on all of them.
+    pub fn of(address: SocketAddr) -> BaseUrl {
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        BaseUrl {
+            origin: format!("http://{host}:{}", address.port()),
+            prefix: String::new(),
+            port: address.port(),
+        }
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.origin, self.prefix)
+    }
+}
+
+/// How the tenant portal looks, and where it may be embedded.
+#[derive(Debug, Clone, Default)]
+pub struct PortalLook {
+    /// The application's name in place of Hookpost's.
+    pub name: Option<String>,
+    /// An image, as bytes with its media type.
+    pub logo: Option<(Vec<u8>, &'static str)>,
+    /// `#rrggbb`
+    pub accent: Option<String>,
+    /// Origins whose pages may hold the portal in a frame.
+    pub origins: Vec<String>,
+}
+
+/// How the server is reached.
+#[derive(Debug, Default)]
+pub struct Site {
+    base: OnceLock<BaseUrl>,
+    /// Proxies whose word about the address of a client is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    pub portal: PortalLook,
+}
+
+impl Site {
+    pub fn new(base: Option<BaseUrl>, trusted_proxies: Vec<IpNet>, portal: PortalLook) -> Site {
+        Site {
+            base: base.map(OnceLock::from).unwrap_or_default(),
+            trusted_proxies,
+            portal,
+        }
+    }
+
+    /// Says where the server listens, for where nobody said how it is reached.
+    pub fn listens_on(&self, address: SocketAddr) {
+        let _ = self.base.set(BaseUrl::of(address));
+    }
+
+    /// Where the server is reached.
+    pub fn base(&self) -> &BaseUrl {
+        self.base
+            .get_or_init(|| BaseUrl::of(SocketAddr::from(([127, 0, 0, 1], 8080))))
+    }
+
+    /// A URL of the server, from a path that begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base())
+    }
+
+    /// The name of the session's cookie. Under HTTPS no other host or plain connection can set it; else the port is
+    /// part of it, since browsers send a cookie to every port of a host.
+    pub fn cookie(&self) -> String {
+        match self.base() {
+            base if base.is_https() => "__Host-hookpost".to_owned(),
+            base => format!("hookpost_{}", base.port),
+        }
+    }
+
+    /// Whether a portal's session has to work inside of another site's page.
+    pub fn is_embedded(&self) -> bool {
+        !self.portal.origins.is_empty() && self.base().is_https()
+    }
+
+    /// Whether a request comes from a page of this server, as far as the browser says.
+    pub fn is_same_site(&self, request: &HttpRequest) -> bool {
+        let header = |name: &str| request.headers().get(name)?.to_str().ok();
+        if let Some(site) = header("sec-fetch-site")
+            && site != "same-origin"
+        {
+            return false;
+        }
+        let Some(origin) = header("origin") else {
+            return true;
+        };
+        let host = header("host").unwrap_or_default();
+        origin == self.base().origin
+            || origin.strip_prefix("http://") == Some(host)
+            || origin.strip_prefix("https://") == Some(host)
+    }
+
+    /// The address that a request comes from: the peer's, or what a trusted proxy says. Each trusted proxy adds one
+    /// to the end of `X-Forwarded-For`; what stands before those that are trusted is a client's own word.
+    pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let is_trusted = |address: &IpAddr| {
+            let proxies = &self.trusted_proxies;
+            proxies.iter().any(|range| range.contains(address))
+        };
+        let peer = request.peer_addr()?.ip();
+        if !is_trusted(&peer) {
+            return Some(peer);
+        }
+        let forwarded = request.headers().get_all("x-forwarded-for");
+        let texts: Vec<&str> = forwarded.filter_map(|value| value.to_str().ok()).collect();
+        let joined = texts.join(",");
+        let mut last = peer;
+        for text in joined.rsplit(',') {
+            let Ok(address) = text.trim().parse::<IpAddr>() else {
+                break;
+            };
+            last = address;
+            if !is_trusted(&address) {
+                break;
+            }
+        }
+        Some(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_an_origin_and_perhaps_a_path() {
+        for (text, printed, prefix) in [
+            ("https://hooks.example.com", "https://hooks.example.com", ""),
+            (
+                "https://hooks.example.com/",
+                "https://hooks.example.com",
+                "",
+            ),
+            ("http://10.0.0.1:8080/", "http://10.0.0.1:8080", ""),
+            (
+                "https://example.com/a/b/",
+                "https://example.com/a/b",
+                "/a/b",
+            ),
+        ] {
+            let base: BaseUrl = text.parse().unwrap();
+            assert_eq!(base.to_string(), printed);
+            assert_eq!(base.prefix(), prefix);
+        }
+        for bad in [
+            "",
+            "hooks.example.com",
+            "ftp://example.com",
+            "https://me@example.com",
+            "https://example.com/?a",
+            "https://example.com/#a",
+            "https://example.com/a//b",
+            "https://example.com/a\"b",
+        ] {
+            assert!(bad.parse::<BaseUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_about_the_client() {
+        let address = |peer: &str, forwarded: &str, trusted: &[&str]| {
+            let site = Site {
+                trusted_proxies: trusted.iter().map(|range| range.parse().unwrap()).collect(),
+                ..Site::default()
+            };
+            let request = TestRequest::default()
+                .peer_addr(SocketAddr::new(peer.parse().unwrap(), 1))
+                .insert_header(("x-forwarded-for", forwarded))
+                .to_http_request();
+            site.client_address(&request).unwrap().to_string()
+        };
+        let proxy = ["10.0.0.0/8"];
+        assert_eq!(address("192.0.2.9", "1.2.3.4", &proxy), "192.0.2.9");
+        assert_eq!(address("10.0.0.1", "1.2.3.4", &proxy), "1.2.3.4");
+        assert_eq!(
+            address("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", &proxy),
+            "1.2.3.4"
+        );
+        assert_eq!(address("10.0.0.1", "garbage", &proxy), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", "1.2.3.4", &[]), "10.0.0.1");
+    }
+}

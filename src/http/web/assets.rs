@@ -1,0 +1,63 @@
+//! The sheet, the script and the icons: embedded in the program, under URLs that change when they do, so that
+//! browsers may keep them for ever.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::{self, Path, ServiceConfig};
+use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+#[include = "*.css"]
+#[include = "*.js"]
+#[include = "*.svg"]
+struct Files;
+
+/// The first bytes of each file's hash, by its name.
+fn hashes() -> &'static HashMap<String, String> {
+    static HASHES: OnceLock<HashMap<String, String>> = OnceLock::new();
+    HASHES.get_or_init(|| {
+        let hash = |name: &str| {
+            let file = Files::get(name)?;
+            let digest = Sha256::digest(&file.data);
+            Some((name.to_owned(), hex::encode(&digest[..6])))
+        };
+        Files::iter().filter_map(|name| hash(&name)).collect()
+    })
+}
+
+/// The path of an asset below the pages' own: `/static/0123456789ab/app.css`.
+pub(super) fn path(name: &str) -> String {
+    let hash = hashes().get(name).map_or("missing", String::as_str);
+    format!("/static/{hash}/{name}")
+}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.route("/static/{hash}/{name}", web::get().to(asset));
+}
+
+/// `GET /static/{hash}/{name}`. A page of an earlier version may ask by an earlier hash: it gets what there is, and
+/// does not keep it.
+async fn asset(path: Path<(String, String)>) -> HttpResponse {
+    let (hash, name) = path.into_inner();
+    let Some(file) = Files::get(&name) else {
+        return HttpResponse::NotFound().body("There is no such file.");
+    };
+    let media_type = match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        _ => "image/svg+xml",
+    };
+    let keep = match hashes().get(&name) == Some(&hash) {
+        true => "public, max-age=31536000, immutable",
+        false => "no-store",
+    };
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, media_type))
+        .insert_header((CACHE_CONTROL, keep))
+        .body(file.data.into_owned())
+}

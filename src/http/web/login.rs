@@ -1,0 +1,142 @@
+//! `/login`, `/logout`: in and out.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::error::{PageError, see};
+use super::frame::Bare;
+use super::page;
+use super::visit::{Answer, Done, FormBody, Stranger, Submission, cookie, local, session_cookie};
+use crate::auth::{people, session};
+use crate::domain::time::SECOND;
+use crate::store::{StoreError, user};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(
+        page("/login")
+            .route(web::get().to(show))
+            .route(web::post().to(sign_in)),
+    );
+    config.service(page("/logout").route(web::post().to(sign_out)));
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    bare: Bare,
+    /// Where to go on afterwards.
+    next: String,
+    name: String,
+    problem: Option<String>,
+    /// Whether there is anybody who could sign in.
+    has_users: bool,
+}
+
+/// `GET /login`.
+async fn show(request: HttpRequest, stranger: Stranger) -> Answer {
+    let app = &stranger.app;
+    let now = app.actions.clock.now_ms();
+    let next = local(stranger.query.text("next")).unwrap_or("/").to_owned();
+    let base = app.site.base().prefix();
+    let store = &app.actions.store;
+    if let Some(cookie) = cookie(&request, &app.site.cookie())
+        && store
+            .read(|connection| session::authenticate(connection, &cookie, now))?
+            .is_some()
+    {
+        return Err(PageError::Redirect {
+            location: format!("{base}{next}"),
+        });
+    }
+    let has_users = store.read(|connection| user::any(connection))?;
+    let page = login_page(&stranger, next, String::new(), None, has_users);
+    stranger.show(StatusCode::OK, &page)
+}
+
+fn login_page(
+    stranger: &Stranger,
+    next: String,
+    name: String,
+    problem: Option<String>,
+    has_users: bool,
+) -> LoginPage {
+    let mut bare = Bare::new(stranger.app.site.base().prefix(), "Sign in");
+    bare.form_token = stranger.form_token();
+    LoginPage {
+        bare,
+        next,
+        name,
+        problem,
+        has_users,
+    }
+}
+
+/// `POST /login`. Takes the same time and says the same for a wrong password and for nobody's name.
+async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> Answer {
+    let base = stranger.app.site.base().prefix().to_owned();
+    form.require_token(&stranger.cookie)
+        .map_err(|error| error.below(&base))?;
+    let app = stranger.app.clone();
+    let now = app.actions.clock.now_ms();
+    let name = form.fields.text("name").trim().to_owned();
+    let next = local(form.fields.text("next")).unwrap_or("/").to_owned();
+    let address = app.site.client_address(&request);
+    let wait = app.throttle.wait(&name, address, now);
+    if wait > 0 {
+        let seconds = (wait + SECOND - 1) / SECOND;
+        let problem = format!("Too many tries. Try again in {seconds} s.");
+        let page = login_page(&stranger, next, name, Some(problem), true);
+        let mut answer = stranger.show(StatusCode::TOO_MANY_REQUESTS, &page)?;
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+        return Ok(answer);
+    }
+    // Counted before it is looked at: tries at the same moment do not slip through together.
+    app.throttle.failed(&name, address, now);
+    let password = form.fields.text("password").to_owned();
+    let (store, wanted) = (app.actions.store.clone(), name.clone());
+    let cookie = web::block(move || -> Result<Option<String>, StoreError> {
+        let user = store.read(|connection| user::by_name(connection, &wanted))?;
+        let Some(user) = people::verify(user, &password) else {
+            return Ok(None);
+        };
+        let begun = store.write(move |tx| -> Result<String, StoreError> {
+            let connection = tx.connection();
+            user::signed_in(connection, user.seq, tx.now_ms())?;
+            let owner = session::NewOwner::User(user.seq);
+            session::begin(connection, &owner, tx.now_ms(), session::LONGEST)
+        });
+        begun.wait().map(Some)
+    });
+    let Some(cookie) = cookie.await.map_err(|_| StoreError::Stopping)?? else {
+        log::warn!("a sign-in failed, from {address:?}");
+        let problem = "There is no user of this name with this password.".to_owned();
+        let page = login_page(&stranger, next, name, Some(problem), true);
+        return stranger.show(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    };
+    app.throttle.succeeded(&name, address);
+    let cookie = session_cookie(&app, cookie, session::LONGEST, false);
+    Ok(see(&format!("{base}{next}"), Some(cookie)))
+}
+
+/// `POST /logout`: ends the session, here and in the database.
+async fn sign_out(request: HttpRequest, form: Submission) -> Result<HttpResponse, PageError> {
+    let app = super::visit::data(&request)?;
+    let cookie = cookie(&request, &app.site.cookie()).unwrap_or_default();
+    let location = format!("{}/login", app.site.base().prefix());
+    let ended = form.run_as_anybody(move |visit, _| {
+        let end = visit
+            .app
+            .actions
+            .store
+            .write(move |tx| session::end(tx.connection(), &cookie));
+        end.wait()?;
+        Ok(Done::To(location, None))
+    });
+    let mut answer = ended.await?;
+    session_cookie(&app, String::new(), 0, false).on(&mut answer);
+    Ok(answer)
+}

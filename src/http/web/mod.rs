@@ -1,0 +1,40 @@
+//! The pages: what a person does, in a browser. Each works without a script: links, GET forms for filters, a
+//! redirect after each change. One file a page, its template under `templates/` by the same name.
+//!
+//! Owns: HTML, cookies, the forms' tokens. Never does: decide anything that the API would decide otherwise; every
+//! change is one of `actions`, or of `auth` where it is about people.
+
+mod assets;
+mod error;
+mod fields;
+mod frame;
+mod login;
+mod setup;
+mod visit;
+mod webhooks;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+
+use error::PageError;
+
+/// Every route of the pages.
+pub fn routes(config: &mut ServiceConfig) {
+    assets::routes(config);
+    login::routes(config);
+    setup::routes(config);
+    webhooks::routes(config);
+}
+
+/// A page's route: `web::get` and `web::post` of it are what the page takes.
+fn page(path: &str) -> actix_web::Resource {
+    web::resource(path.to_owned())
+}
+
+/// Where there is no page.
+pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
+    let base = visit::data(request).map(|app| app.site.base().prefix().to_owned());
+    PageError::not_found("page")
+        .below(&base.unwrap_or_default())
+        .error_response()
+}

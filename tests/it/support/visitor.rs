@@ -1,0 +1,158 @@
+//! Somebody with a browser without a script: cookies, links, forms with their tokens.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use hookpost::auth::{password, people};
+use hookpost::store::Store;
+use hookpost::store::user::Role;
+
+use super::hub::{Answer, Hub, NOON};
+
+/// The password of every user of the tests. Hashing takes a while, so it is hashed once.
+pub const PASSWORD: &str = "a password for tests";
+
+/// A visitor of a hub's pages.
+pub struct Visitor<'a> {
+    hub: &'a Hub,
+    cookies: RefCell<BTreeMap<String, String>>,
+    /// Where it was last, for forms.
+    page: RefCell<String>,
+}
+
+impl Hub {
+    /// Somebody who was never here.
+    pub fn visitor(&self) -> Visitor<'_> {
+        Visitor {
+            hub: self,
+            cookies: RefCell::default(),
+            page: RefCell::default(),
+        }
+    }
+
+    /// Makes a user with [`PASSWORD`].
+    pub fn add_user(&self, name: &str, role: Role) {
+        static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        let hash = HASH.get_or_init(|| password::hash(PASSWORD));
+        let connection = Store::open_for_command(&self.database()).unwrap();
+        people::add(&connection, name, role, hash, NOON).unwrap();
+    }
+
+    /// An administrator who is signed in.
+    pub fn administrator(&self) -> Visitor<'_> {
+        self.signed_in("anna", Role::Administrator)
+    }
+
+    /// A user who may look and no more, signed in.
+    pub fn viewer(&self) -> Visitor<'_> {
+        self.signed_in("vera", Role::Viewer)
+    }
+
+    fn signed_in(&self, name: &str, role: Role) -> Visitor<'_> {
+        self.add_user(name, role);
+        let visitor = self.visitor();
+        visitor.sign_in(name, PASSWORD).expect(303);
+        visitor
+    }
+}
+
+impl Visitor<'_> {
+    /// Fills in the sign-in page.
+    pub fn sign_in(&self, name: &str, password: &str) -> Answer {
+        self.get("/login");
+        self.submit("/login", &[("name", name), ("password", password)])
+    }
+
+    /// Opens a page; redirects are not followed.
+    pub fn get(&self, path: &str) -> Answer {
+        let answer = self.request("GET", path, &[], b"");
+        if answer.status == 200 {
+            self.page.replace(answer.text.clone());
+        }
+        answer
+    }
+
+    /// Opens a page that is there; its text.
+    #[track_caller]
+    pub fn page(&self, path: &str) -> String {
+        self.get(path).expect(200).text
+    }
+
+    /// Sends a form with the token of the page that was opened last.
+    pub fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.form_token();
+        let all = [&[("form_token", token.as_str())], fields].concat();
+        self.submit_as_given(path, &all, &[])
+    }
+
+    /// Sends a form and follows its redirect; the page it leads to.
+    #[track_caller]
+    pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        let answer = self.submit(path, fields).expect(303);
+        self.page(answer.header("location").unwrap())
+    }
+
+    /// Sends a form exactly as given.
+    pub fn submit_as_given(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let headers = [&form[..], headers].concat();
+        self.request("POST", path, &headers, body.finish().as_bytes())
+    }
+
+    /// The token of the forms on the page that was opened last.
+    pub fn form_token(&self) -> String {
+        let page = self.page.borrow();
+        let mark = "name=\"form_token\" value=\"";
+        let Some(at) = page.find(mark) else {
+            return String::new();
+        };
+        let rest = &page[at + mark.len()..];
+        rest[..rest.find('"').unwrap()].to_owned()
+    }
+
+    /// What a cookie holds.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.borrow().get(name).cloned()
+    }
+
+    /// Puts a cookie in place.
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        let mut cookies = self.cookies.borrow_mut();
+        cookies.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The name of the session's cookie.
+    pub fn session_cookie(&self) -> String {
+        self.hub.running.app.site.cookie()
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let cookies: Vec<String> = self
+            .cookies
+            .borrow()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let cookies = cookies.join("; ");
+        let mut all = vec![("accept", "text/html"), ("cookie", cookies.as_str())];
+        all.extend_from_slice(headers);
+        let answer = self.hub.send(method, path, &all, body);
+        let set = answer.headers.iter();
+        for (_, value) in set.filter(|(name, _)| name == "set-cookie") {
+            let (name, rest) = value.split_once('=').unwrap();
+            let text = rest.split(';').next().unwrap_or_default();
+            match rest.contains("Max-Age=0") {
+                true => drop(self.cookies.borrow_mut().remove(name)),
+                false => self.set_cookie(name, text),
+            }
+        }
+        answer
+    }
+}
