@@ -10,6 +10,7 @@ pub mod delete_webhook;
 pub mod discard;
 pub mod event_types;
 pub mod find;
+pub mod inbox;
 pub mod profiles;
 pub mod publish;
 pub mod publish_batch;

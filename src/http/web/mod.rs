@@ -8,6 +8,7 @@ mod assets;
 mod error;
 mod fields;
 mod frame;
+mod inbox;
 mod login;
 mod setup;
 mod visit;
@@ -21,6 +22,7 @@ use error::PageError;
 /// Every route of the pages.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
+    inbox::routes(config);
     login::routes(config);
     setup::routes(config);
     webhooks::routes(config);
