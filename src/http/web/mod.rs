@@ -7,6 +7,7 @@
 mod assets;
 mod error;
 mod fields;
+mod first;
 mod frame;
 mod inbox;
 mod login;
@@ -22,6 +23,7 @@ use error::PageError;
 /// Every route of the pages.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
+    first::routes(config);
     inbox::routes(config);
     login::routes(config);
     setup::routes(config);

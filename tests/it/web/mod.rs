@@ -1,4 +1,5 @@
 //! The pages.
 
+mod first_run;
 mod inbox;
 mod people;
