@@ -10,6 +10,7 @@ mod events;
 mod export;
 mod health;
 mod list;
+mod portal_links;
 mod profiles;
 mod replay;
 mod tests;
@@ -32,6 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
     bulk::routes(config);
     deliveries::routes(config);
     export::routes(config);
+    portal_links::routes(config);
     profiles::routes(config);
     backup::routes(config);
     api_keys::routes(config);

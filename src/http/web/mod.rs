@@ -11,6 +11,7 @@ mod first;
 mod frame;
 mod inbox;
 mod login;
+mod portal;
 mod setup;
 mod visit;
 mod webhooks;
@@ -26,6 +27,7 @@ pub fn routes(config: &mut ServiceConfig) {
     first::routes(config);
     inbox::routes(config);
     login::routes(config);
+    portal::routes(config);
     setup::routes(config);
     webhooks::routes(config);
 }

@@ -3,3 +3,4 @@
 mod first_run;
 mod inbox;
 mod people;
+mod portal;
