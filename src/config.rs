@@ -196,6 +196,18 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Makes a folder of its own, which nobody else can read, where temporary files go. Whoever asks removes it.
+pub fn temporary_folder(prefix: &str) -> Result<PathBuf, ConfigError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let name = format!("{prefix}-{}", hex::encode(crate::random::bytes::<6>()));
+    let path = std::env::temp_dir().join(name);
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
+    Ok(path)
+}
+
 /// A secret from a variable, or from the file that the same name with `_FILE` names; line ends at its end left out.
 pub fn secret_from_environment(name: &str) -> Result<Option<String>, ConfigError> {
     if let Some(value) = environment(name) {

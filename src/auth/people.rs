@@ -146,6 +146,42 @@ pub fn portal_link(
     one_time_link(connection, &link)
 }
 
+/// The administrator of a demo, whose password nobody knows.
+pub const DEMO_USER: &str = "demo";
+
+/// The token of a new link that signs in to a demo, once.
+pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreError> {
+    let link = Link {
+        kind: LinkKind::Demo,
+        tenant: None,
+        ends_ms: now + session::LONGEST,
+        session_ms: session::LONGEST,
+    };
+    one_time_link(connection, &link)
+}
+
+/// Begins a session of a demo's administrator with the demo's link, which is used up.
+pub fn enter_demo(
+    connection: &Connection,
+    token: &str,
+    now: Millis,
+) -> Result<Opened, PeopleError> {
+    let hash = token::hash(token);
+    let link = link::by_hash(connection, &hash, now)?;
+    let Some(link) = link.filter(|link| link.kind == LinkKind::Demo) else {
+        return Err(PeopleError::LinkEnded);
+    };
+    let user = find(connection, DEMO_USER)?;
+    link::delete(connection, &hash)?;
+    user::signed_in(connection, user.seq, now)?;
+    let owner = session::NewOwner::User(user.seq);
+    let cookie = session::begin(connection, &owner, now, link.session_ms)?;
+    Ok(Opened {
+        cookie,
+        lasts_ms: link.session_ms,
+    })
+}
+
 /// Whether a token opens something of this kind now.
 pub fn is_link(
     connection: &Connection,

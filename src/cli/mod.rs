@@ -2,12 +2,15 @@
 
 mod backup;
 mod check;
+mod demo;
+mod example_db;
 mod input;
 mod keys;
 mod listen;
 mod send;
 mod serve;
 mod sign;
+mod story;
 mod users;
 mod verify;
 
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve::command())
+        .subcommand(demo::command())
         .subcommand(keys::command())
         .subcommand(users::command())
         .subcommand(backup::command())
@@ -88,10 +92,12 @@ pub fn run() -> ExitCode {
         .subcommand(send::command())
         .subcommand(listen::command())
         .subcommand(sign::command())
-        .subcommand(verify::command());
+        .subcommand(verify::command())
+        .subcommand(example_db::command());
     let matches = command.get_matches();
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
+        Some(("demo", matches)) => demo::run(matches),
         Some(("keys", matches)) => keys::run(matches),
         Some(("users", matches)) => users::run(matches),
         Some(("backup", matches)) => backup::run(matches),
@@ -100,6 +106,7 @@ pub fn run() -> ExitCode {
         Some(("listen", matches)) => listen::run(matches),
         Some(("sign", matches)) => sign::run(matches),
         Some(("verify", matches)) => verify::run(matches),
+        Some(("example-db", matches)) => example_db::run(matches),
         _ => Err(CliError::Other("there is no such command".to_owned())),
     };
     match result {

@@ -37,13 +37,22 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
         .filter_module("actix_server", level.min(log::LevelFilter::Warn))
         .init();
     let database = options.database.display().to_string();
-    let prepared = Prepared::new(options)?;
+    serve(Prepared::new(options)?, move |running| {
+        announce(running, &database);
+    })
+}
+
+/// Serves until a signal comes or the database is lost. `announce` says so once it listens; it may wait for the writer.
+pub(super) fn serve(
+    prepared: Prepared,
+    announce: impl FnOnce(&Running) + Send + 'static,
+) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let server = prepared.listen()?;
         let running = server.running();
-        let (announced, database) = (running.clone(), database.clone());
-        // The link is written by the writer: not on the thread that serves.
-        let said = tokio::task::spawn_blocking(move || announce(&announced, &database));
+        let announced = running.clone();
+        // A link is written by the writer: not on the thread that serves.
+        let said = tokio::task::spawn_blocking(move || announce(&announced));
         drop(said.await);
         let broken = actix_web::rt::spawn(end(running));
         server

@@ -226,6 +226,11 @@ impl Client {
     }
 }
 
+/// The failure that a whole answer amounts to; `None` for a 2xx. For what stands in for the client.
+pub fn judged(answer: &Answer, url: &str) -> Option<Failure> {
+    verdict::of_status(answer, verdict::host_of(url))
+}
+
 /// Reads the body as far as it is kept. What is not read is never read: the connection is closed.
 fn read_answer(response: http::Response<Body>) -> Outcome {
     let (head, body) = response.into_parts();

@@ -46,7 +46,7 @@ fn broke_in_body(exchange: &Exchange) -> bool {
     exchange.phase == Phase::Body && matches!(exchange.fault, Some(Fault::Broken))
 }
 
-fn of_status(answer: &Answer, host: &str) -> Option<Failure> {
+pub fn of_status(answer: &Answer, host: &str) -> Option<Failure> {
     let status = StatusCode::from_u16(answer.code).ok()?;
     if status.is_success() {
         return None;
@@ -268,7 +268,7 @@ fn no_http(error: Option<&ureq::Error>, exchange: &Exchange, host: &str) -> Fail
 }
 
 /// The host, with its port if the URL names one.
-fn host_of(url: &str) -> &str {
+pub fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }

@@ -5,6 +5,7 @@
 //! change is one of `actions`, or of `auth` where it is about people.
 
 mod assets;
+mod demo;
 mod error;
 mod fields;
 mod first;
@@ -24,6 +25,7 @@ use error::PageError;
 /// Every route of the pages.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
+    demo::routes(config);
     first::routes(config);
     inbox::routes(config);
     login::routes(config);

@@ -74,7 +74,7 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     let store = &visit.app.actions.store;
     let mut tenants = Vec::new();
     if visit.tenant().is_none() {
-        tenants = store.read(|connection| inbox::tenants(connection))?;
+        tenants = store.read(inbox::tenants)?;
         if !tenants.contains(&tenant) {
             tenants.push(tenant.clone());
         }
