@@ -25,9 +25,13 @@ mod lock;
 mod migrate;
 mod open;
 pub mod page;
+#[cfg(test)]
+mod plans;
 pub mod profile;
 mod row;
 pub mod sweep;
+mod topic;
+mod walk;
 pub mod webhook;
 mod writer;
 
