@@ -12,6 +12,7 @@ use std::str::FromStr;
 use clap::{Arg, ArgAction, ArgMatches};
 use thiserror::Error;
 
+use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::server::ServerOptions;
 
@@ -86,6 +87,18 @@ pub const SETTINGS: &[Setting] = &[
         "BYTES",
         Some("1048576"),
         "Bytes of a request's body at most, 1024 to 16777216",
+    ),
+    setting(
+        "retention-days",
+        "DAYS",
+        Some("30"),
+        "Days after which what was delivered or discarded goes, with its attempts and events, 0 to 36500; 0 keeps it",
+    ),
+    setting(
+        "failed-retention-days",
+        "DAYS",
+        Some("90"),
+        "Days after which dead letters go, no fewer than retention-days, 0 to 36500; 0 keeps them",
     ),
     setting(
         "ca-file",
@@ -278,12 +291,26 @@ impl Values {
         options.max_body = self.parsed("max-body", "a number from 1024 to 16777216", |n| {
             (1024..=16 << 20).contains(n)
         })?;
+        options.retention = self.retention()?;
         if let Some((path, _)) = self.one("ca-file") {
             let text =
                 fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
             options.extra_certificates.push(text);
         }
         Ok(options)
+    }
+
+    /// How long what is finished is kept.
+    pub fn retention(&self) -> Result<Retention, ConfigError> {
+        let days = |name| {
+            self.parsed(name, "a number of days from 0 to 36500", |n| {
+                (0..=MOST_DAYS).contains(n)
+            })
+        };
+        Ok(Retention::new(
+            days("retention-days")?,
+            days("failed-retention-days")?,
+        ))
     }
 
     fn allow_targets(&self) -> Result<Vec<AllowEntry>, ConfigError> {
@@ -476,6 +503,8 @@ mod tests {
             ("--listen", "localhost"),
             ("--allow-target", "10.1.2.3/8"),
             ("--max-body", "12"),
+            ("--retention-days", "1.5"),
+            ("--failed-retention-days", "36501"),
         ] {
             let error = collect(&[flag, value], &[])
                 .unwrap()

@@ -28,6 +28,7 @@ pub mod page;
 #[cfg(test)]
 mod plans;
 pub mod profile;
+pub mod retention;
 mod row;
 pub mod sweep;
 mod topic;
