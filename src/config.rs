@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use ipnet::IpNet;
 use thiserror::Error;
 
+use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::http::site::{BaseUrl, PortalLook};
 use crate::server::ServerOptions;
@@ -127,6 +128,18 @@ pub const SETTINGS: &[Setting] = &[
         is_list: true,
         help: "A site whose pages may hold the tenant portal in a frame, such as https://app.example.com",
     },
+    setting(
+        "retention-days",
+        "DAYS",
+        Some("30"),
+        "Days after which what was delivered or discarded goes, with its attempts and events, 0 to 36500; 0 keeps it",
+    ),
+    setting(
+        "failed-retention-days",
+        "DAYS",
+        Some("90"),
+        "Days after which dead letters go, no fewer than retention-days, 0 to 36500; 0 keeps them",
+    ),
     setting(
         "ca-file",
         "FILE",
@@ -328,12 +341,26 @@ impl Values {
             },
         )?;
         options.portal = self.portal_look()?;
+        options.retention = self.retention()?;
         if let Some((path, _)) = self.one("ca-file") {
             let text =
                 fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
             options.extra_certificates.push(text);
         }
         Ok(options)
+    }
+
+    /// How long what is finished is kept.
+    pub fn retention(&self) -> Result<Retention, ConfigError> {
+        let days = |name| {
+            self.parsed(name, "a number of days from 0 to 36500", |n| {
+                (0..=MOST_DAYS).contains(n)
+            })
+        };
+        Ok(Retention::new(
+            days("retention-days")?,
+            days("failed-retention-days")?,
+        ))
     }
 
     fn allow_targets(&self) -> Result<Vec<AllowEntry>, ConfigError> {
@@ -623,6 +650,8 @@ mod tests {
             ("--listen", "localhost"),
             ("--allow-target", "10.1.2.3/8"),
             ("--max-body", "12"),
+            ("--retention-days", "1.5"),
+            ("--failed-retention-days", "36501"),
         ] {
             let error = collect(&[flag, value], &[])
                 .unwrap()

@@ -1,5 +1,7 @@
 //! Everything put together: the store, the engine, the API and the pages. One place starts them and one place stops them.
 
+mod upkeep;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,10 +26,12 @@ use crate::delivery::client::{Client, ClientError, ClientOptions};
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
+use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, TargetPolicy};
 use crate::http::site::{BaseUrl, PortalLook, Site};
 use crate::http::{App, BodyLimits, api, unknown_path, web};
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
+pub use upkeep::Upkeep;
 
 /// The longest timeout of a webhook: no request in flight takes longer.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -55,6 +59,8 @@ pub struct ServerOptions {
     pub portal: PortalLook,
     /// Certificates trusted beside the public ones: PEM.
     pub extra_certificates: Vec<Vec<u8>>,
+    /// How long what is finished is kept.
+    pub retention: Retention,
     pub clock: Clock,
     /// Name resolution; the system's unless a test brings its own.
     pub lookup: Arc<Lookup>,
@@ -77,6 +83,7 @@ impl ServerOptions {
             trusted_proxies: Vec::new(),
             portal: PortalLook::default(),
             extra_certificates: Vec::new(),
+            retention: Retention::default(),
             clock: Clock::machine(),
             lookup: system_lookup(),
             transport: None,
@@ -106,6 +113,7 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
+    upkeep: Upkeep,
     lock: FileLock,
 }
 
@@ -120,6 +128,7 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
+    pub upkeep: Upkeep,
     handle: ServerHandle,
     // Given back by a stop, after the store was closed.
     lock: Arc<Mutex<Option<FileLock>>>,
@@ -156,7 +165,10 @@ impl Prepared {
             guard,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
+            retention: options.retention,
         };
+        let upkeep = Upkeep::start(actions.clone())
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let limits = BodyLimits {
             single: options.max_body,
             batch: 16 << 20,
@@ -168,6 +180,7 @@ impl Prepared {
         );
         Ok(Prepared {
             app: App::new(actions, limits, site),
+            upkeep,
             options,
             lock,
         })
@@ -175,7 +188,7 @@ impl Prepared {
 
     /// Binds the address. Needs an actix runtime around it.
     pub fn listen(self) -> Result<Server, StartError> {
-        serve(&self.options, self.app, self.lock)
+        serve(&self.options, self.app, self.upkeep, self.lock)
     }
 }
 
@@ -214,7 +227,12 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
     )
 }
 
-fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, StartError> {
+fn serve(
+    options: &ServerOptions,
+    app: App,
+    upkeep: Upkeep,
+    lock: FileLock,
+) -> Result<Server, StartError> {
     let listen = |source| StartError::Listen {
         address: options.listen,
         source,
@@ -265,6 +283,7 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
     let running = Running {
         address,
         app,
+        upkeep,
         handle: http.handle(),
         lock: Arc::new(Mutex::new(Some(lock))),
     };
@@ -331,10 +350,12 @@ impl Running {
         // Not the graceful way: that waits for connections which clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        if tokio::task::spawn_blocking(move || store.close())
-            .await
-            .is_err()
-        {
+        let upkeep = self.upkeep.clone();
+        let close = move || {
+            upkeep.stop();
+            store.close();
+        };
+        if tokio::task::spawn_blocking(close).await.is_err() {
             log::error!("the database was not closed cleanly; nothing that was answered is lost");
             return;
         }

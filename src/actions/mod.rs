@@ -11,6 +11,7 @@ pub mod discard;
 pub mod event_types;
 pub mod find;
 pub mod profiles;
+pub mod prune;
 pub mod publish;
 pub mod publish_batch;
 pub mod replay;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
+use crate::domain::retention::Retention;
 use crate::store::{Store, StoreError};
 
 /// Everything that actions work with. Cheap to clone.
@@ -40,6 +42,8 @@ pub struct Actions {
     pub clock: Clock,
     /// The profile of a webhook where neither the request nor the key names one.
     pub default_profile: Arc<str>,
+    /// How long the server keeps what is finished.
+    pub retention: Retention,
 }
 
 /// On whose behalf something is done.

@@ -11,6 +11,7 @@ pub mod id;
 pub mod invalid;
 pub mod json;
 pub mod pattern;
+pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod secret;

@@ -25,7 +25,15 @@ pub struct Directory {
     new_successes: BTreeMap<i64, u64>,
     /// Successes of the job at hand, which may still be rolled back.
     job_successes: Vec<i64>,
+    /// The numbers of pairs of a tenant and a type that were seen lately.
+    topics: HashMap<Tenant, HashMap<EventType, i64>>,
+    topic_count: usize,
+    /// Pairs that the job at hand learnt, which may still be rolled back.
+    job_topics: Vec<(Tenant, EventType)>,
 }
+
+/// Pairs of a tenant and a type that are remembered at most.
+const TOPICS: usize = 10_000;
 
 /// Who wants what in one tenant: by exact name, by the name above, and who wants all.
 #[derive(Default)]
@@ -88,7 +96,32 @@ impl Directory {
         self.job_successes.push(webhook_seq);
     }
 
+    /// The number of a pair of a tenant and a type, if it is remembered.
+    pub(super) fn topic(&self, tenant: &Tenant, event_type: &EventType) -> Option<i64> {
+        self.topics.get(tenant)?.get(event_type).copied()
+    }
+
+    /// Remembers the number of a pair, as part of the job at hand.
+    pub(super) fn learn_topic(&mut self, tenant: &Tenant, event_type: &EventType, seq: i64) {
+        if self.topic_count >= TOPICS {
+            self.topics.clear();
+            self.topic_count = 0;
+        }
+        let types = self.topics.entry(tenant.clone()).or_default();
+        if types.insert(event_type.clone(), seq).is_none() {
+            self.topic_count += 1;
+        }
+        self.job_topics.push((tenant.clone(), event_type.clone()));
+    }
+
     pub(super) fn undo_job(&mut self) {
+        for (tenant, event_type) in self.job_topics.drain(..) {
+            if let Some(types) = self.topics.get_mut(&tenant)
+                && types.remove(&event_type).is_some()
+            {
+                self.topic_count -= 1;
+            }
+        }
         for webhook_seq in self.job_successes.drain(..) {
             if let Some(count) = self.successes.get_mut(&webhook_seq) {
                 *count -= 1;
@@ -97,6 +130,7 @@ impl Directory {
     }
 
     pub(super) fn end_job(&mut self) {
+        self.job_topics.clear();
         for webhook_seq in self.job_successes.drain(..) {
             *self.new_successes.entry(webhook_seq).or_default() += 1;
         }

@@ -27,11 +27,16 @@ mod lock;
 mod migrate;
 mod open;
 pub mod page;
+#[cfg(test)]
+mod plans;
 pub mod profile;
+pub mod retention;
 mod row;
 pub mod session;
 pub mod sweep;
+mod topic;
 pub mod user;
+mod walk;
 pub mod webhook;
 mod writer;
 

@@ -19,6 +19,7 @@ use super::error::StoreError;
 use super::event_type::Schemas;
 use super::open::OpenError;
 use super::profile::Profiles;
+use super::walk;
 use crate::clock::Clock;
 use crate::domain::delivery::Trigger;
 use crate::domain::event::{Event, EventType};
@@ -206,10 +207,18 @@ impl Writer {
         clock: Clock,
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
-        let directory = Directory::load(&connection).map_err(|error| OpenError::Damaged {
-            path,
-            detail: error.to_string(),
-        })?;
+        let loaded = || -> Result<_, StoreError> {
+            Ok((
+                Directory::load(&connection)?,
+                walk::furthest(&connection)?,
+                walk::set_back(&connection)?,
+            ))
+        };
+        let (directory, furthest_ms, set_back_ms) =
+            loaded().map_err(|error| OpenError::Damaged {
+                path,
+                detail: error.to_string(),
+            })?;
         let (sender, receiver) = sync_channel(QUEUE);
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(sender)),
@@ -223,6 +232,8 @@ impl Writer {
             profiles,
             schemas,
             clock,
+            furthest_ms,
+            set_back_ms,
             shared: Arc::clone(&shared),
         };
         let thread = std::thread::Builder::new()
@@ -358,6 +369,9 @@ struct Group {
     profiles: Profiles,
     schemas: Schemas,
     clock: Clock,
+    /// The latest time that a row was stored at, and how far the clock was set back at most.
+    furthest_ms: Millis,
+    set_back_ms: Millis,
     shared: Arc<Shared>,
 }
 
@@ -422,11 +436,16 @@ impl Group {
 
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Notice>, StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
+        let now_ms = self.clock.now_ms();
+        let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
+        if set_back_ms > self.set_back_ms {
+            walk::note_set_back(&self.connection, set_back_ms)?;
+        }
         let mut tx = WriteTx {
             connection: &self.connection,
             directory: &mut self.directory,
             notices: Vec::with_capacity(group.len()),
-            now_ms: self.clock.now_ms(),
+            now_ms,
         };
         for job in group.iter_mut() {
             execute(tx.connection, "SAVEPOINT job")?;
@@ -457,6 +476,8 @@ impl Group {
             }
             return Err(error);
         }
+        self.furthest_ms = self.furthest_ms.max(now_ms);
+        self.set_back_ms = self.set_back_ms.max(set_back_ms);
         Ok(notices)
     }
 

@@ -11,6 +11,7 @@ mod errors;
 mod event_types;
 mod events;
 mod export;
+mod filters;
 mod health;
 mod idempotency;
 mod keys;

@@ -114,7 +114,9 @@ impl Browser {
     /// Clicks the link or button with this text.
     #[track_caller]
     pub fn click_text(&self, text: &str) {
-        let xpath = format!("//*[self::a or self::button or self::summary][contains(normalize-space(.), \"{text}\")]");
+        let xpath = format!(
+            "//*[self::a or self::button or self::summary][contains(normalize-space(.), \"{text}\")]"
+        );
         let clicked = self.runtime.block_on(async {
             let found = self.client.find(Locator::XPath(&xpath)).await?;
             found.click().await
@@ -161,7 +163,11 @@ impl Browser {
             .runtime
             .block_on(self.client.wait().for_element(Locator::XPath(&xpath)));
         found.unwrap_or_else(|error| {
-            panic!("{text:?} at {}: {error}\n{}", self.path(), self.text("body"))
+            panic!(
+                "{text:?} at {}: {error}\n{}",
+                self.path(),
+                self.text("body")
+            )
         });
     }
 

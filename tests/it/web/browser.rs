@@ -24,10 +24,17 @@ fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
             let place = format!("{path} ({scheme:?}, {width} px)");
             let wide = browser.script(WIDER_THAN_THE_WINDOW);
             let wide = wide.as_array().unwrap();
-            wrong.extend(wide.iter().map(|element| format!("{place}: too wide: {element}")));
+            wrong.extend(
+                wide.iter()
+                    .map(|element| format!("{place}: too wide: {element}")),
+            );
             if let Some(axe) = axe.filter(|_| width != 768) {
                 let found = violations(browser, axe);
-                wrong.extend(found.iter().map(|violation| format!("{place}: {violation}")));
+                wrong.extend(
+                    found
+                        .iter()
+                        .map(|violation| format!("{place}: {violation}")),
+                );
             }
             let complaints = browser.complaints();
             wrong.extend(complaints.iter().map(|text| format!("{place}: {text}")));
