@@ -4,6 +4,8 @@
 //! arguments. Text is parsed here once (`FromStr`), and trusted everywhere above.
 
 pub mod attempt;
+pub mod curl;
+pub mod dated;
 pub mod delivery;
 pub mod event;
 pub mod header;
@@ -17,5 +19,6 @@ pub mod secret;
 pub mod target;
 pub mod time;
 pub mod webhook;
+pub mod words;
 
 pub use invalid::Invalid;
