@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod delivery;
 pub mod event;
 pub mod header;
+pub mod histogram;
 pub mod id;
 pub mod invalid;
 pub mod json;

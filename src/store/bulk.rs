@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::delivery::{DeliveryFilter, conditions_of};
+use super::delivery::{DeliveryFilter, Place, conditions_of};
 use super::error::StoreError;
 use super::row::{self, parsed};
 use super::writer::WriteTx;
@@ -91,6 +91,16 @@ pub struct Standing {
     pub tenant: Tenant,
     /// Whether its webhook was deleted.
     pub is_orphan: bool,
+}
+
+impl Standing {
+    pub fn place(&self) -> Place {
+        Place {
+            seq: self.seq,
+            webhook_seq: self.webhook_seq,
+            status: self.status,
+        }
+    }
 }
 
 /// How the delivery with this sequence number stands.
@@ -232,5 +242,9 @@ pub fn insert_replay(
             ":webhook_seq": webhook_seq,
             ":now": tx.now_ms(),
         })?;
-    Ok((inserted == 1).then(|| tx.connection().last_insert_rowid()))
+    if inserted == 0 {
+        return Ok(None);
+    }
+    tx.directory_mut().tally().made(webhook_seq);
+    Ok(Some(tx.connection().last_insert_rowid()))
 }

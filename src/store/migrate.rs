@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_profile.sql"),
     include_str!("migrations/0003_batches.sql"),
     include_str!("migrations/0004_event_type.sql"),
+    include_str!("migrations/0006_stats.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

@@ -27,7 +27,9 @@ mod open;
 pub mod page;
 pub mod profile;
 mod row;
+pub mod stats;
 pub mod sweep;
+mod tally;
 pub mod webhook;
 mod writer;
 

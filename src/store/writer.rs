@@ -449,7 +449,7 @@ impl Group {
             tx.directory.end_job();
             execute(tx.connection, "RELEASE job")?;
         }
-        tx.directory.flush(tx.connection)?;
+        tx.directory.flush(tx.connection, tx.now_ms)?;
         let notices = tx.notices;
         if let Err(error) = execute(&self.connection, "COMMIT") {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {

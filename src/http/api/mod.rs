@@ -12,6 +12,7 @@ mod health;
 mod list;
 mod profiles;
 mod replay;
+mod stats;
 mod tests;
 mod view;
 mod webhooks;
@@ -36,10 +37,12 @@ pub fn routes(config: &mut ServiceConfig) {
     backup::routes(config);
     api_keys::routes(config);
     event_types::routes(config);
+    stats::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);
         replay::webhook_routes(config, base);
+        stats::webhook_routes(config, base);
         webhooks::routes(config, base);
     }
     config.default_service(web::to(unknown_path));
