@@ -12,6 +12,7 @@ use std::str::FromStr;
 use clap::{Arg, ArgAction, ArgMatches};
 use thiserror::Error;
 
+use crate::auth::api_key::RATE_LIMITS;
 use crate::domain::target::AllowEntry;
 use crate::server::ServerOptions;
 
@@ -86,6 +87,12 @@ pub const SETTINGS: &[Setting] = &[
         "BYTES",
         Some("1048576"),
         "Bytes of a request's body at most, 1024 to 16777216",
+    ),
+    setting(
+        "key-rate-limit",
+        "N",
+        None,
+        "Requests a second of each API key at most, 1 to 100000; any number where left out",
     ),
     setting(
         "ca-file",
@@ -278,6 +285,11 @@ impl Values {
         options.max_body = self.parsed("max-body", "a number from 1024 to 16777216", |n| {
             (1024..=16 << 20).contains(n)
         })?;
+        if self.one("key-rate-limit").is_some() {
+            let is_allowed = |n: &u32| RATE_LIMITS.contains(n);
+            let wanted = "a number from 1 to 100000";
+            options.key_rate_limit = Some(self.parsed("key-rate-limit", wanted, is_allowed)?);
+        }
         if let Some((path, _)) = self.one("ca-file") {
             let text =
                 fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _};
+use actix_web::dev::{Server as ActixServer, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::Data;
@@ -20,7 +20,8 @@ use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::target::{AllowEntry, TargetPolicy};
-use crate::http::{App, BodyLimits, api};
+use crate::http::rate_limit::RateLimits;
+use crate::http::{App, BodyLimits, api, request_id};
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 
 /// The longest timeout of a webhook: no request in flight takes longer.
@@ -42,6 +43,8 @@ pub struct ServerOptions {
     pub http_threads: usize,
     /// Bytes of a request's body at most.
     pub max_body: usize,
+    /// Requests a second of each API key that has no limit of its own; `None`: any number.
+    pub key_rate_limit: Option<u32>,
     /// Certificates trusted beside the public ones: PEM.
     pub extra_certificates: Vec<Vec<u8>>,
     pub clock: Clock,
@@ -62,6 +65,7 @@ impl ServerOptions {
             workers: EngineOptions::default().workers,
             http_threads: 2,
             max_body: 1 << 20,
+            key_rate_limit: None,
             extra_certificates: Vec::new(),
             clock: Clock::machine(),
             lookup: system_lookup(),
@@ -147,11 +151,9 @@ impl Prepared {
             single: options.max_body,
             batch: 16 << 20,
         };
-        Ok(Prepared {
-            app: App::new(actions, limits),
-            options,
-            lock,
-        })
+        let mut app = App::new(actions, limits);
+        app.rate_limits = RateLimits::new(options.key_rate_limit);
+        Ok(Prepared { app, options, lock })
     }
 
     /// Binds the address. Needs an actix runtime around it.
@@ -210,15 +212,7 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
             )
             .wrap_fn({
                 let state = state.clone();
-                move |request, service| {
-                    let in_progress = state.begin_request();
-                    let answer = service.call(request);
-                    async move {
-                        let answer = answer.await;
-                        drop(in_progress);
-                        answer
-                    }
-                }
+                move |request, service| request_id::accompany(&state, request, service)
             })
             .app_data(Data::new(state.clone()))
             .configure(api::routes)

@@ -36,6 +36,11 @@ pub(super) fn command() -> Command {
                     "profile",
                     "PROFILE",
                     "The profile of webhooks made with it that name none",
+                ))
+                .arg(option(
+                    "rate-limit",
+                    "N",
+                    "Requests a second at most, 1 to 100000, in place of the server's --key-rate-limit",
                 )),
         )
         .subcommand(
@@ -84,6 +89,13 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
             .transpose()
             .map_err(in_flag("tenant"))?,
         profile: text(matches, "profile").map(str::to_owned),
+        rate_limit_per_s: text(matches, "rate-limit")
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    CliError::Other(format!("--rate-limit is 1 to 100000, and not {text:?}"))
+                })
+            })
+            .transpose()?,
     };
     let profile = request.profile.clone();
     let (key, stored) = issue(request, clock.now_ms())?;

@@ -4,7 +4,9 @@ pub mod api;
 pub mod error;
 pub mod extract;
 pub mod key_use;
+pub mod rate_limit;
 pub mod receiver;
+pub mod request_id;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::actions::Actions;
 use key_use::KeyUse;
+use rate_limit::RateLimits;
 
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +29,7 @@ pub struct App {
     /// Actions in steps under way: each holds a thread until it is done.
     pub bulk: Arc<Semaphore>,
     pub key_use: KeyUse,
+    pub rate_limits: RateLimits,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -59,6 +63,7 @@ impl App {
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
             key_use: KeyUse::default(),
+            rate_limits: RateLimits::default(),
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

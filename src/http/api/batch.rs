@@ -1,7 +1,7 @@
 //! `/v1/events/batch`.
 
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, guard};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +16,12 @@ use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::json;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/events/batch").route(web::post().to(create)));
+    // An event may have the id `batch`: the method decides which is meant.
+    config.service(
+        resource("/v1/events/batch")
+            .guard(guard::Post())
+            .route(web::post().to(create)),
+    );
 }
 
 /// A receipt for each event, in their order.

@@ -21,6 +21,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
 use super::error::ApiError;
+use super::request_id::RequestId;
 
 /// Every route of the API.
 pub fn routes(config: &mut ServiceConfig) {
@@ -75,7 +76,8 @@ where
     T: Send + 'static,
     E: Into<ApiError> + Send + 'static,
 {
-    match web::block(work).await {
+    let id = RequestId::current();
+    match web::block(move || id.during(work)).await {
         Ok(result) => result.map_err(Into::into),
         Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
     }

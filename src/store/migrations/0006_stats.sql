@@ -29,3 +29,6 @@ CREATE TABLE stats (
 
 -- What is old enough to be merged.
 CREATE INDEX stats_span ON stats (span_ms, start_ms);
+
+-- Requests a second; NULL: as the server is set up.
+ALTER TABLE api_key ADD COLUMN rate_limit_per_s INTEGER;
