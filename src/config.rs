@@ -43,6 +43,9 @@ const fn setting(
     }
 }
 
+/// The value of a setting that is on or off.
+const SWITCH: &str = "true|false";
+
 /// Every setting of the server, in the order in which people meet them; the database first.
 pub const SETTINGS: &[Setting] = &[
     setting(
@@ -93,6 +96,12 @@ pub const SETTINGS: &[Setting] = &[
         "N",
         None,
         "Requests a second of each API key at most, 1 to 100000; any number where left out",
+    ),
+    setting(
+        "metrics-open",
+        SWITCH,
+        Some("false"),
+        "Whether /metrics needs no API key",
     ),
     setting(
         "ca-file",
@@ -200,9 +209,15 @@ fn flag(setting: &Setting) -> Arg {
         default.unwrap_or_default(),
         environment_name(setting)
     );
-    Arg::new(setting.name)
-        .long(setting.name)
-        .value_name(setting.value_name)
+    let mut arg = Arg::new(setting.name).long(setting.name);
+    if setting.value_name == SWITCH {
+        // The flag alone says yes.
+        arg = arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true");
+    }
+    arg.value_name(setting.value_name)
         .help(help)
         .action(if setting.is_list {
             ArgAction::Append
@@ -285,6 +300,7 @@ impl Values {
         options.max_body = self.parsed("max-body", "a number from 1024 to 16777216", |n| {
             (1024..=16 << 20).contains(n)
         })?;
+        options.metrics_open = self.parsed("metrics-open", "true or false", |_| true)?;
         if self.one("key-rate-limit").is_some() {
             let is_allowed = |n: &u32| RATE_LIMITS.contains(n);
             let wanted = "a number from 1 to 100000";
@@ -433,6 +449,20 @@ mod tests {
         ] {
             assert!(printed.contains(line), "{line} in {printed}");
         }
+    }
+
+    #[test]
+    fn a_switch_is_on_by_its_flag_alone_and_said_in_full_elsewhere() {
+        let is_open = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let values = collect(arguments, environment).unwrap();
+            values.server_options().map(|options| options.metrics_open)
+        };
+        assert!(!is_open(&[], &[]).unwrap());
+        assert!(is_open(&["--metrics-open"], &[]).unwrap());
+        assert!(is_open(&[], &[("HOOKPOST_METRICS_OPEN", "true")]).unwrap());
+        let environment = [("HOOKPOST_METRICS_OPEN", "true")];
+        assert!(!is_open(&["--metrics-open=false"], &environment).unwrap());
+        is_open(&[], &[("HOOKPOST_METRICS_OPEN", "yes")]).unwrap_err();
     }
 
     #[test]

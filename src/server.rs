@@ -22,6 +22,7 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::target::{AllowEntry, TargetPolicy};
 use crate::http::rate_limit::RateLimits;
 use crate::http::{App, BodyLimits, api, request_id};
+use crate::metrics::Metrics;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 
 /// The longest timeout of a webhook: no request in flight takes longer.
@@ -45,6 +46,8 @@ pub struct ServerOptions {
     pub max_body: usize,
     /// Requests a second of each API key that has no limit of its own; `None`: any number.
     pub key_rate_limit: Option<u32>,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     /// Certificates trusted beside the public ones: PEM.
     pub extra_certificates: Vec<Vec<u8>>,
     pub clock: Clock,
@@ -66,6 +69,7 @@ impl ServerOptions {
             http_threads: 2,
             max_body: 1 << 20,
             key_rate_limit: None,
+            metrics_open: false,
             extra_certificates: Vec::new(),
             clock: Clock::machine(),
             lookup: system_lookup(),
@@ -118,7 +122,8 @@ pub struct Running {
 impl Prepared {
     /// Opens the database and starts the engine. Waits for the disk: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
-        let (store, lock) = Store::open(&options.database, &options.clock)?;
+        let metrics = Metrics::new();
+        let (store, lock) = Store::open(&options.database, &options.clock, &metrics)?;
         require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
         let guard = Guard::new(policy, Arc::clone(&options.lookup));
@@ -136,6 +141,7 @@ impl Prepared {
             store.clone(),
             Sender::new(transport, options.clock.clone()),
             options.clock.clone(),
+            metrics.clone(),
             EngineOptions {
                 workers: options.workers,
             },
@@ -151,7 +157,8 @@ impl Prepared {
             single: options.max_body,
             batch: 16 << 20,
         };
-        let mut app = App::new(actions, limits);
+        let mut app = App::new(actions, limits, metrics);
+        app.metrics_open = options.metrics_open;
         app.rate_limits = RateLimits::new(options.key_rate_limit);
         Ok(Prepared { app, options, lock })
     }

@@ -9,6 +9,7 @@ use crate::config::{Values, database_flag};
 use crate::domain::Invalid;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::rfc3339;
+use crate::metrics::Metrics;
 use crate::store::{Connection, Store, api_key};
 
 pub(super) fn command() -> Command {
@@ -102,7 +103,7 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let path = Values::collect(matches)?.database();
     if !path.exists() {
         // Nobody serves it yet: make it, as the server would.
-        let (store, _lock) = Store::open(&path, clock)?;
+        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
         store.close();
     }
     let connection = Store::open_for_command(&path)?;

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::actions::Actions;
+use crate::metrics::Metrics;
 use key_use::KeyUse;
 use rate_limit::RateLimits;
 
@@ -30,6 +31,9 @@ pub struct App {
     pub bulk: Arc<Semaphore>,
     pub key_use: KeyUse,
     pub rate_limits: RateLimits,
+    pub metrics: Metrics,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -55,7 +59,7 @@ pub struct BodyLimits {
 }
 
 impl App {
-    pub fn new(actions: Actions, limits: BodyLimits) -> App {
+    pub fn new(actions: Actions, limits: BodyLimits, metrics: Metrics) -> App {
         App {
             actions,
             limits,
@@ -64,6 +68,8 @@ impl App {
             bulk: Arc::new(Semaphore::new(2)),
             key_use: KeyUse::default(),
             rate_limits: RateLimits::default(),
+            metrics,
+            metrics_open: false,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

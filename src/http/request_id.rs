@@ -78,9 +78,11 @@ where
     let what = log::log_enabled!(log::Level::Debug)
         .then(|| format!("{} {}", request.method(), request.path()));
     let answer = id.clone().during(|| service.call(request));
+    let metrics = app.metrics.clone();
     CURRENT.scope(id.clone(), async move {
         let mut answer = answer.await;
         if let Ok(answer) = &mut answer {
+            metrics.answered(answer.status().as_u16());
             if let Some(value) = id.header() {
                 answer.headers_mut().insert(X_REQUEST_ID, value);
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::error::StoreError;
-use super::tally::Tally;
+use super::tally::{Finished, Tally};
 use super::webhook;
 use super::writer::Notice;
 use crate::domain::event::{EventType, Tenant};
@@ -109,8 +109,12 @@ impl Directory {
         self.job_successes.clear();
     }
 
-    /// Writes what the group counted.
-    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<(), StoreError> {
+    /// Writes what the group counted; what it finished.
+    pub(super) fn flush(
+        &mut self,
+        connection: &Connection,
+        now: Millis,
+    ) -> Result<Finished, StoreError> {
         self.tally.flush(connection, now)
     }
 

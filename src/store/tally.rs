@@ -39,7 +39,16 @@ enum Change {
 struct Counts {
     pending: i64,
     retrying: i64,
+    discarded: u64,
     sums: Sums,
+}
+
+/// Deliveries that a group finished.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Finished {
+    pub delivered: u64,
+    pub failed: u64,
+    pub discarded: u64,
 }
 
 impl Tally {
@@ -88,12 +97,20 @@ impl Tally {
         }
     }
 
-    /// Writes the group's counts.
-    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<(), StoreError> {
+    /// Writes the group's counts; what it finished.
+    pub(super) fn flush(
+        &mut self,
+        connection: &Connection,
+        now: Millis,
+    ) -> Result<Finished, StoreError> {
         let group = std::mem::take(&mut self.group);
         let mut all = Sums::default();
+        let mut finished = Finished::default();
         for (webhook_seq, counts) in &group {
             counts.store(connection, *webhook_seq, now)?;
+            finished.delivered += counts.sums.delivered;
+            finished.failed += counts.sums.failed;
+            finished.discarded += counts.discarded;
             if !counts.sums.is_empty() {
                 stats::add(connection, *webhook_seq, now, &counts.sums)?;
                 all.merge(&counts.sums);
@@ -102,7 +119,7 @@ impl Tally {
         if !all.is_empty() {
             stats::add(connection, ALL, now, &all)?;
         }
-        Ok(())
+        Ok(finished)
     }
 }
 
@@ -119,7 +136,8 @@ impl Counts {
                 match to {
                     DeliveryStatus::Delivered => self.sums.delivered += count as u64,
                     DeliveryStatus::Failed => self.sums.failed += count as u64,
-                    _ => {}
+                    DeliveryStatus::Discarded => self.discarded += count as u64,
+                    DeliveryStatus::Pending | DeliveryStatus::Retrying => {}
                 }
             }
             Change::Attempted {

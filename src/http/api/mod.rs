@@ -10,6 +10,7 @@ mod events;
 mod export;
 mod health;
 mod list;
+mod metrics;
 mod profiles;
 mod replay;
 mod stats;
@@ -26,6 +27,7 @@ use super::request_id::RequestId;
 /// Every route of the API.
 pub fn routes(config: &mut ServiceConfig) {
     health::routes(config);
+    metrics::routes(config);
     // Before `/v1/events/{id}`, which would take it for an id.
     batch::routes(config);
     events::routes(config);

@@ -16,6 +16,7 @@ mod idempotency;
 mod keys;
 mod lists;
 mod masks;
+mod metrics;
 mod rate_limits;
 mod replay;
 mod request_ids;
