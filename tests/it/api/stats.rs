@@ -416,3 +416,17 @@ fn the_oldest_waiting_is_told_whether_it_is_pending_or_retries() {
         .expect(202);
     assert_eq!(oldest(&Of::All), Some(NOON + 2 * HOUR));
 }
+
+#[test]
+fn a_batch_that_is_rolled_back_counts_nothing() {
+    let hub = Hub::start();
+    let webhook = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"active": false}));
+    let first = json!({"type": "order.paid", "data": 1, "id": "taken"});
+    hub.post("/v1/events", &first).expect(202);
+    let batch = json!([
+        {"type": "order.paid", "data": 2},
+        {"type": "order.paid", "data": 3, "id": "taken"},
+    ]);
+    hub.post("/v1/events/batch", &batch).expect(409);
+    assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 0, 1, 0, 0]);
+}
