@@ -19,6 +19,7 @@ pub mod replay;
 pub mod retry;
 pub mod rotate_secret;
 pub mod show_event;
+pub mod statistics;
 pub mod steps;
 pub mod test_event;
 pub mod verify_webhook;
