@@ -3,7 +3,6 @@
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -21,8 +20,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 /// A receipt for each event, in their order.
 #[derive(Serialize)]
-struct BatchView {
-    data: Vec<Value>,
+struct BatchView<'a> {
+    data: Vec<view::ReceiptView<'a>>,
 }
 
 /// `POST /v1/events/batch`: 1 to 1,000 events, as a JSON array or a line each, 16 MiB at most and each within the

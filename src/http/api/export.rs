@@ -9,7 +9,6 @@ use actix_web::http::header;
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::App;
@@ -32,8 +31,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Serialize)]
 struct Line {
     event: view::EventView,
-    delivery: Value,
-    last_attempt: Option<Value>,
+    delivery: view::DeliveryView,
+    last_attempt: Option<view::AttemptView>,
 }
 
 /// `GET /v1/dead-letters/export`: every dead letter that the filters of the list meet, newest first, one JSON object

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -13,9 +13,14 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(resource("/readyz").route(web::get().to(ready)));
 }
 
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
 /// `GET /healthz`: the process answers.
 async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "ok"}))
+    HttpResponse::Ok().json(Health { status: "ok" })
 }
 
 /// `GET /readyz`: events are taken and sent.
@@ -26,5 +31,5 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
     if let Some(why) = app.actions.store.broken() {
         return Err(ApiError::unavailable("store_unavailable", why));
     }
-    Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+    Ok(HttpResponse::Ok().json(Health { status: "ready" }))
 }

@@ -2,14 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
-use super::{resource, view};
+use super::resource;
+use super::view::headers;
 use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, Tenant};
@@ -30,21 +31,34 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// A profile as it is written, and whether it is built in.
-fn profile_view(profile: &Profile) -> Result<Value, ApiError> {
-    let mut view =
-        serde_json::to_value(profile.spec()).map_err(|error| ApiError::internal(&error))?;
-    view["built_in"] = profile::find(profile.name()).is_some().into();
-    Ok(view)
+#[derive(Serialize)]
+struct ProfileView<'a> {
+    #[serde(flatten)]
+    spec: &'a ProfileSpec,
+    built_in: bool,
+}
+
+/// All of them; there are few, so that no page follows.
+#[derive(Serialize)]
+struct ProfileList<'a> {
+    data: Vec<ProfileView<'a>>,
+    next_cursor: Option<String>,
+}
+
+fn view(profile: &Profile) -> ProfileView<'_> {
+    ProfileView {
+        spec: profile.spec(),
+        built_in: profile::find(profile.name()).is_some(),
+    }
 }
 
 /// `GET /v1/profiles`: all of them.
 async fn index(app: Data<App>, Reader(_): Reader) -> Result<HttpResponse, ApiError> {
     let all = app.actions.store.profiles().all();
-    let views: Vec<Value> = all
-        .iter()
-        .map(|profile| profile_view(profile))
-        .collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(json!({"data": views, "next_cursor": null})))
+    Ok(HttpResponse::Ok().json(ProfileList {
+        data: all.iter().map(|profile| view(profile)).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// `GET /v1/profiles/{name}`.
@@ -54,7 +68,7 @@ async fn show(
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let profile = app.actions.profile(&name)?;
-    Ok(HttpResponse::Ok().json(profile_view(&profile)?))
+    Ok(HttpResponse::Ok().json(view(&profile)))
 }
 
 /// `PUT /v1/profiles/{name}`: a whole profile, or the differences to the one that `based_on` names.
@@ -87,10 +101,9 @@ async fn put(
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
     let profile = app.actions.put_profile(spec)?.committed().await?;
-    let view = profile_view(&profile)?;
     Ok(match existed {
-        true => HttpResponse::Ok().json(view),
-        false => HttpResponse::Created().json(view),
+        true => HttpResponse::Ok().json(view(&profile)),
+        false => HttpResponse::Created().json(view(&profile)),
     })
 }
 
@@ -136,6 +149,15 @@ struct PreviewEvent {
     test: bool,
 }
 
+/// The request that a profile makes, and what it was signed with.
+#[derive(Serialize)]
+struct PreviewView {
+    headers: Map<String, Value>,
+    body: String,
+    secret: String,
+    standard_secret: String,
+}
+
 /// `POST /v1/profiles/preview`: the request that a profile makes of an example event, signed now.
 async fn show_preview(
     app: Data<App>,
@@ -169,12 +191,12 @@ async fn show_preview(
     let now = app.actions.clock.now_ms();
     let event = parse_event(event, now)?;
     let preview = preview(&profile, &event, &secret, now)?;
-    Ok(HttpResponse::Ok().json(json!({
-        "headers": view::headers(&preview.headers),
-        "body": String::from_utf8_lossy(&preview.body),
-        "secret": secret.as_str(),
-        "standard_secret": secret.standard_form(),
-    })))
+    Ok(HttpResponse::Ok().json(PreviewView {
+        headers: headers(&preview.headers),
+        body: String::from_utf8_lossy(&preview.body).into_owned(),
+        secret: secret.as_str().to_owned(),
+        standard_secret: secret.standard_form(),
+    }))
 }
 
 fn parse_event(event: PreviewEvent, now: i64) -> Result<Event, ApiError> {

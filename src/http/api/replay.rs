@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -35,7 +34,7 @@ struct EventReplayBody {
 /// The deliveries that a replay made.
 #[derive(Serialize)]
 struct Replayed {
-    data: Vec<Value>,
+    data: Vec<view::DeliveryView>,
 }
 
 /// `POST /v1/events/{id}/replay`: to every webhook that subscribes to it now, or to `webhook_id`, which need not.

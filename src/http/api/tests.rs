@@ -3,8 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::App;
@@ -55,6 +54,15 @@ struct OneWebhook {
     data: Option<Box<RawValue>>,
 }
 
+/// The tests that were sent, each with its attempt.
+#[derive(Serialize)]
+struct Tested {
+    data: Vec<view::DeliveryView>,
+    /// Where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+}
+
 /// `POST /v1/webhooks/test`: to one webhook by its id, or an event to every webhook that subscribed to it.
 async fn by_body(
     app: Data<App>,
@@ -79,11 +87,12 @@ async fn by_body(
             vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await?]
         }
     };
-    let mut answer = json!({"data": sent.iter().map(view::delivery_in_full).collect::<Vec<_>>()});
-    if sent.is_empty() {
-        answer["message"] = "No webhook subscribed to this event type, so nothing was sent.".into();
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(Tested {
+        data: sent.iter().map(view::delivery_in_full).collect(),
+        message: sent
+            .is_empty()
+            .then_some("No webhook subscribed to this event type, so nothing was sent."),
+    }))
 }
 
 /// Waits for its turn among the tests under way.

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::actions::find::DeliveryInFull;
 use crate::actions::publish::Receipt;
 use crate::actions::show_event::EventInFull;
+use crate::domain::delivery::Cause;
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::time::{Millis, rfc3339};
@@ -82,17 +83,32 @@ pub(super) fn webhook_with_secret(of: &Webhook) -> WebhookView {
     }
 }
 
-pub(super) fn receipt(receipt: &Receipt) -> Value {
-    let deliveries: Vec<Value> = receipt
-        .deliveries
-        .iter()
-        .map(|(id, webhook_id)| json!({"id": id.to_string(), "webhook_id": webhook_id.to_string()}))
-        .collect();
-    json!({
-        "id": receipt.id.as_str(),
-        "duplicate": receipt.duplicate,
-        "deliveries": deliveries,
-    })
+/// What became of a published event.
+#[derive(Serialize)]
+pub(super) struct ReceiptView<'a> {
+    id: &'a str,
+    duplicate: bool,
+    deliveries: Vec<ReceiptDelivery>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ReceiptDelivery {
+    id: String,
+    webhook_id: String,
+}
+
+pub(super) fn receipt(receipt: &Receipt) -> ReceiptView<'_> {
+    let deliveries = receipt.deliveries.iter();
+    ReceiptView {
+        id: receipt.id.as_str(),
+        duplicate: receipt.duplicate,
+        deliveries: deliveries
+            .map(|(id, webhook_id)| ReceiptDelivery {
+                id: id.to_string(),
+                webhook_id: webhook_id.to_string(),
+            })
+            .collect(),
+    }
 }
 
 #[derive(Serialize)]
@@ -107,7 +123,7 @@ pub(super) struct EventView {
     data: Option<Box<RawValue>>,
     previous_data: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deliveries: Option<Vec<Value>>,
+    deliveries: Option<Vec<DeliveryView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_delivered: Option<Vec<MissedView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,82 +173,159 @@ pub(super) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> E
     }
 }
 
+/// A delivery; with its attempts where it stands alone.
+#[derive(Serialize)]
+pub(super) struct DeliveryView {
+    id: String,
+    event_id: String,
+    event_type: String,
+    webhook_id: String,
+    tenant: String,
+    status: &'static str,
+    waiting_for: Option<&'static str>,
+    test: bool,
+    attempt_count: u32,
+    next_attempt_at: Option<String>,
+    created_at: String,
+    finished_at: Option<String>,
+    last_attempt: Option<LastAttemptView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<Vec<AttemptView>>,
+}
+
+/// The outcome of a delivery's last attempt.
+#[derive(Serialize)]
+pub(super) struct LastAttemptView {
+    code: Option<u16>,
+    error_code: Option<&'static str>,
+    duration_ms: i64,
+    at: String,
+}
+
 /// A delivery, without its attempts.
-pub(super) fn delivery(delivery: &Delivery) -> Value {
+pub(super) fn delivery(delivery: &Delivery) -> DeliveryView {
     let waits = !delivery.status.is_finished();
     let waiting_for = delivery.webhook_state.waiting_for().filter(|_| waits);
     let next: Option<Millis> = delivery.due_ms.filter(|_| waiting_for.is_none());
-    let last = delivery.last.as_ref().map(|last| {
-        json!({
-            "code": last.code,
-            "error_code": last.error_code.map(|code| code.as_str()),
-            "duration_ms": last.duration_ms,
-            "at": rfc3339(last.at_ms),
-        })
+    let last = delivery.last.as_ref().map(|last| LastAttemptView {
+        code: last.code,
+        error_code: last.error_code.map(|code| code.as_str()),
+        duration_ms: last.duration_ms,
+        at: rfc3339(last.at_ms),
     });
-    json!({
-        "id": delivery.id.to_string(),
-        "event_id": delivery.event_id.as_str(),
-        "event_type": delivery.event_type.as_str(),
-        "webhook_id": delivery.webhook_id.to_string(),
-        "tenant": delivery.tenant.as_str(),
-        "status": delivery.status.as_str(),
-        "waiting_for": waiting_for,
-        "test": delivery.cause == crate::domain::delivery::Cause::Test,
-        "attempt_count": delivery.attempt_count,
-        "next_attempt_at": next.map(rfc3339),
-        "created_at": rfc3339(delivery.created_ms),
-        "finished_at": delivery.finished_ms.map(rfc3339),
-        "last_attempt": last,
-    })
+    DeliveryView {
+        id: delivery.id.to_string(),
+        event_id: delivery.event_id.as_str().to_owned(),
+        event_type: delivery.event_type.as_str().to_owned(),
+        webhook_id: delivery.webhook_id.to_string(),
+        tenant: delivery.tenant.as_str().to_owned(),
+        status: delivery.status.as_str(),
+        waiting_for,
+        test: delivery.cause == Cause::Test,
+        attempt_count: delivery.attempt_count,
+        next_attempt_at: next.map(rfc3339),
+        created_at: rfc3339(delivery.created_ms),
+        finished_at: delivery.finished_ms.map(rfc3339),
+        last_attempt: last,
+        attempts: None,
+    }
 }
 
 /// A delivery with its attempts.
-pub(super) fn delivery_in_full(full: &DeliveryInFull) -> Value {
-    let mut view = delivery(&full.delivery);
-    view["attempts"] = full.attempts.iter().map(attempt).collect();
-    view
+pub(super) fn delivery_in_full(full: &DeliveryInFull) -> DeliveryView {
+    DeliveryView {
+        attempts: Some(full.attempts.iter().map(attempt).collect()),
+        ..delivery(&full.delivery)
+    }
 }
 
 /// One attempt: what was sent, what came back.
-pub(super) fn attempt(attempt: &Attempt) -> Value {
+#[derive(Serialize)]
+pub(super) struct AttemptView {
+    id: String,
+    number: u32,
+    trigger: &'static str,
+    started_at: String,
+    duration_ms: i64,
+    timings: TimingsView,
+    remote_address: Option<String>,
+    connections: u8,
+    request: RequestView,
+    response: Option<ResponseView>,
+    error: Option<AttemptError>,
+}
+
+/// How long each phase took, in milliseconds.
+#[derive(Serialize)]
+pub(super) struct TimingsView {
+    resolve_ms: Option<f64>,
+    connect_ms: Option<f64>,
+    tls_ms: Option<f64>,
+    first_byte_ms: Option<f64>,
+}
+
+/// What was sent.
+#[derive(Serialize)]
+pub(super) struct RequestView {
+    url: String,
+    headers: Map<String, Value>,
+    body: Option<String>,
+}
+
+/// What came back.
+#[derive(Serialize)]
+pub(super) struct ResponseView {
+    code: u16,
+    headers: Map<String, Value>,
+    body: String,
+    body_truncated: bool,
+}
+
+/// Why an attempt failed.
+#[derive(Serialize)]
+pub(super) struct AttemptError {
+    code: &'static str,
+    message: String,
+}
+
+pub(super) fn attempt(attempt: &Attempt) -> AttemptView {
     let ms = |us: Option<u32>| us.map(|us| f64::from(us) / 1000.0);
     let timings = &attempt.timings;
-    let body = attempt.request_body.as_deref().map(String::from_utf8_lossy);
-    json!({
-        "id": attempt.id.to_string(),
-        "number": attempt.number,
-        "trigger": attempt.trigger.as_str(),
-        "started_at": rfc3339(attempt.started_ms),
-        "duration_ms": attempt.duration_ms,
-        "timings": {
-            "resolve_ms": ms(timings.resolve_us),
-            "connect_ms": ms(timings.connect_us),
-            "tls_ms": ms(timings.tls_us),
-            "first_byte_ms": ms(timings.first_byte_us),
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    AttemptView {
+        id: attempt.id.to_string(),
+        number: attempt.number,
+        trigger: attempt.trigger.as_str(),
+        started_at: rfc3339(attempt.started_ms),
+        duration_ms: attempt.duration_ms,
+        timings: TimingsView {
+            resolve_ms: ms(timings.resolve_us),
+            connect_ms: ms(timings.connect_us),
+            tls_ms: ms(timings.tls_us),
+            first_byte_ms: ms(timings.first_byte_us),
         },
-        "remote_address": attempt.remote_address,
-        "connections": attempt.connections,
-        "request": {
-            "url": attempt.url,
-            "headers": headers(&attempt.request_headers),
-            "body": body,
+        remote_address: attempt.remote_address.clone(),
+        connections: attempt.connections,
+        request: RequestView {
+            url: attempt.url.clone(),
+            headers: headers(&attempt.request_headers),
+            body: attempt.request_body.as_deref().map(text),
         },
-        "response": attempt.answer.as_ref().map(|answer| json!({
-            "code": answer.code,
-            "headers": headers(&answer.headers),
-            "body": String::from_utf8_lossy(&answer.body),
-            "body_truncated": answer.body_truncated,
-        })),
-        "error": attempt.failure.as_ref().map(|failure| json!({
-            "code": failure.code.as_str(),
-            "message": failure.message,
-        })),
-    })
+        response: attempt.answer.as_ref().map(|answer| ResponseView {
+            code: answer.code,
+            headers: headers(&answer.headers),
+            body: text(&answer.body),
+            body_truncated: answer.body_truncated,
+        }),
+        error: attempt.failure.as_ref().map(|failure| AttemptError {
+            code: failure.code.as_str(),
+            message: failure.message.clone(),
+        }),
+    }
 }
 
 /// Headers as an object; of a name that came more than once the values are joined as RFC 9110 5.3 joins them.
-pub(super) fn headers(pairs: &[(String, String)]) -> Value {
+pub(super) fn headers(pairs: &[(String, String)]) -> Map<String, Value> {
     let mut map = Map::new();
     for (name, value) in pairs {
         match map.get_mut(name) {
@@ -245,5 +338,5 @@ pub(super) fn headers(pairs: &[(String, String)]) -> Value {
             }
         }
     }
-    Value::Object(map)
+    map
 }

@@ -2,8 +2,7 @@
 
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -114,6 +113,17 @@ async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// The attempt of a challenge, and what the webhook is after it.
+#[derive(Serialize)]
+struct VerifiedView {
+    #[serde(flatten)]
+    attempt: view::AttemptView,
+    verified: bool,
+    /// Why it did not pass.
+    reason: Option<String>,
+    state: &'static str,
+}
+
 /// `POST /v1/webhooks/{id}/verify`: the attempt, whatever came back, and what the webhook is after it.
 async fn verify(
     app: Data<App>,
@@ -122,11 +132,27 @@ async fn verify(
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
     let verified = blocking(move || actions.verify_webhook(&caller, &id)).await?;
-    let mut answer = view::attempt(&verified.attempt);
-    answer["verified"] = verified.refusal.is_none().into();
-    answer["reason"] = verified.refusal.into();
-    answer["state"] = verified.webhook.state.as_str().into();
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(VerifiedView {
+        attempt: view::attempt(&verified.attempt),
+        verified: verified.refusal.is_none(),
+        reason: verified.refusal,
+        state: verified.webhook.state.as_str(),
+    }))
+}
+
+/// The secret of a webhook.
+#[derive(Serialize)]
+struct SecretView {
+    secret: String,
+    standard_secret: String,
+    rotation: Option<RotationView>,
+}
+
+/// A rotation whose overlap still runs.
+#[derive(Serialize)]
+struct RotationView {
+    old_fingerprint: String,
+    overlap_ends_at: String,
 }
 
 /// `GET /v1/webhooks/{id}/secret`: needs `admin`, unlike every other GET.
@@ -137,17 +163,15 @@ async fn secret(
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
     let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await?;
-    let rotation = rotated.old.as_ref().map(|old| {
-        json!({
-            "old_fingerprint": fingerprint(&old.secret),
-            "overlap_ends_at": rfc3339(old.overlap_ends_ms),
-        })
-    });
-    Ok(HttpResponse::Ok().json(json!({
-        "secret": rotated.secret.as_str(),
-        "standard_secret": rotated.secret.standard_form(),
-        "rotation": rotation,
-    })))
+    let old = rotated.old.as_ref();
+    Ok(HttpResponse::Ok().json(SecretView {
+        secret: rotated.secret.as_str().to_owned(),
+        standard_secret: rotated.secret.standard_form(),
+        rotation: old.map(|old| RotationView {
+            old_fingerprint: fingerprint(&old.secret),
+            overlap_ends_at: rfc3339(old.overlap_ends_ms),
+        }),
+    }))
 }
 
 /// `POST /v1/webhooks/{id}/secret/rotate`.
@@ -163,19 +187,36 @@ async fn rotate(
         .rotate_secret(&caller, &id, rotation)
         .committed()
         .await?;
-    Ok(HttpResponse::Ok().json(rotation_view(&rotated)))
+    Ok(HttpResponse::Ok().json(rotated_view(&rotated)))
 }
 
-fn rotation_view(rotated: &Rotated) -> Value {
-    let headers: Vec<Value> = rotated
-        .headers
-        .iter()
-        .map(|(name, signs)| json!({"name": name, "signs": signs.as_str()}))
-        .collect();
-    json!({
-        "secret": rotated.secret.as_str(),
-        "standard_secret": rotated.secret.standard_form(),
-        "overlap_ends_at": rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
-        "headers": headers,
-    })
+/// What a rotation led to.
+#[derive(Serialize)]
+struct RotatedView {
+    secret: String,
+    standard_secret: String,
+    overlap_ends_at: Option<String>,
+    headers: Vec<SignedHeader>,
+}
+
+/// Which secret signs a header until the overlap ends.
+#[derive(Serialize)]
+struct SignedHeader {
+    name: String,
+    signs: &'static str,
+}
+
+fn rotated_view(rotated: &Rotated) -> RotatedView {
+    let headers = rotated.headers.iter();
+    RotatedView {
+        secret: rotated.secret.as_str().to_owned(),
+        standard_secret: rotated.secret.standard_form(),
+        overlap_ends_at: rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
+        headers: headers
+            .map(|(name, signs)| SignedHeader {
+                name: name.clone(),
+                signs: signs.as_str(),
+            })
+            .collect(),
+    }
 }
