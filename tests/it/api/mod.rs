@@ -16,6 +16,7 @@ mod idempotency;
 mod keys;
 mod lists;
 mod masks;
+mod openapi;
 mod replay;
 mod secrets;
 mod targets;
