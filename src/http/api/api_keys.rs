@@ -13,6 +13,7 @@ use super::table::Table;
 use super::{blocking, list};
 use crate::auth::api_key::{KeyRequest, issue, revoke, store};
 use crate::domain::Invalid;
+use crate::domain::json::whole;
 use crate::domain::time::rfc3339;
 use crate::store::api_key::{self, ApiKey, Scope};
 
@@ -163,6 +164,7 @@ struct KeyBody {
     #[schemars(with = "Option<schema::ProfileName>")]
     profile: Option<String>,
     /// Requests a second in place of the server's `--key-rate-limit`.
+    #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 100_000))]
     rate_limit_per_s: Option<u32>,
 }
