@@ -11,11 +11,13 @@ use std::str::FromStr;
 use url::{Host, Url};
 
 mod allow;
+mod inbox;
 mod policy;
 #[cfg(test)]
 mod tests;
 
 pub use allow::{AllowEntry, AllowEntryError};
+pub use inbox::OwnInbox;
 pub use policy::{Refusal, TargetPolicy};
 
 /// The longest URL that is stored, in bytes, as given and as printed after parsing.
@@ -82,6 +84,13 @@ impl TargetUrl {
     pub fn is_localhost(&self) -> bool {
         let host = self.host();
         host == "localhost" || host.ends_with(".localhost")
+    }
+
+    /// The path, from its first slash up to the query.
+    pub fn path(&self) -> &str {
+        let authority = &self.text[self.host_start()..];
+        let path = authority.find('/').map_or("/", |at| &authority[at..]);
+        path.split('?').next().unwrap_or(path)
     }
 
     fn host_start(&self) -> usize {

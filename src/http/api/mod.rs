@@ -13,6 +13,7 @@ mod health;
 mod list;
 mod metrics;
 mod openapi;
+mod portal_links;
 mod profiles;
 mod replay;
 mod spec;
@@ -54,6 +55,7 @@ fn table() -> Table {
     event_types::routes(all);
     profiles::routes(all);
     api_keys::routes(all);
+    portal_links::routes(all);
     backup::routes(all);
     stats::routes(all);
     health::routes(all);

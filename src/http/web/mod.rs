@@ -7,8 +7,11 @@
 mod assets;
 mod error;
 mod fields;
+mod first;
 mod frame;
+mod inbox;
 mod login;
+mod portal;
 mod setup;
 mod visit;
 mod webhooks;
@@ -21,7 +24,10 @@ use error::PageError;
 /// Every route of the pages.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
+    first::routes(config);
+    inbox::routes(config);
     login::routes(config);
+    portal::routes(config);
     setup::routes(config);
     webhooks::routes(config);
 }

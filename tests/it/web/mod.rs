@@ -1,4 +1,7 @@
 //! The pages.
 
 mod browser;
+mod first_run;
+mod inbox;
 mod people;
+mod portal;
