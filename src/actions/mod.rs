@@ -9,6 +9,7 @@ pub mod create_webhook;
 pub mod delete_webhook;
 pub mod discard;
 pub mod event_types;
+pub mod explain;
 pub mod find;
 pub mod profiles;
 pub mod publish;

@@ -15,7 +15,7 @@ pub const MAX_DELAY_S: f64 = 604_800.0;
 /// `Retry-After` moves an attempt by this much at most.
 const MAX_RETRY_AFTER: Millis = DAY;
 /// Jitter, as a share of the wait.
-const JITTER_SHARE: f64 = 0.1;
+pub const JITTER_SHARE: f64 = 0.1;
 /// Panics of a worker on one delivery before it is given up.
 pub const MAX_PANICS: u32 = 10;
 
@@ -140,6 +140,11 @@ impl Schedule {
             measured_from: self.measured_from,
             exhausted: self.exhausted,
         }
+    }
+
+    /// The delays before each further attempt after the first, in milliseconds.
+    pub fn delays(&self) -> &[Millis] {
+        &self.delays
     }
 
     /// Attempts in all, the first one included.

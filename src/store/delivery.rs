@@ -32,6 +32,8 @@ pub struct Delivery {
     pub cause: Cause,
     pub due_ms: Option<Millis>,
     pub attempt_count: u32,
+    /// Failed attempts of the series at hand, without one that ended it.
+    pub series_failures: u32,
     pub created_ms: Millis,
     pub finished_ms: Option<Millis>,
     pub last: Option<LastAttempt>,
@@ -345,7 +347,7 @@ pub fn end_interrupted_tests(tx: &mut WriteTx<'_>) -> Result<usize, StoreError> 
 
 const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type AS event_type, e.tenant, d.webhook_seq,
         w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms, d.attempt_count,
-        d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
+        d.series_failures, d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
     FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq";
 
 /// The delivery with this id.
@@ -474,6 +476,7 @@ fn from_row(row: &Row<'_>) -> Result<Delivery, StoreError> {
         cause: parsed(row, "cause")?,
         due_ms: row.get("due_ms")?,
         attempt_count: row.get("attempt_count")?,
+        series_failures: row.get("series_failures")?,
         created_ms: row.get("created_ms")?,
         finished_ms: row.get("finished_ms")?,
         last,
