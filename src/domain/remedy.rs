@@ -211,7 +211,6 @@ impl Failed<'_> {
             304 => {
                 "Nothing was asked that could be unmodified: a cache or proxy may answer in place of the receiver."
             }
-            300..=399 => "Redirects are not followed. Set the URL of the webhook to the final one.",
             400 => {
                 "The receiver did not understand the body: compare it with what the handler expects, and look in its log."
             }
@@ -253,7 +252,6 @@ impl Failed<'_> {
             425 => "The receiver is not ready for the request yet; the schedule tries again.",
             429 => return self.too_many(),
             451 => "The receiver may not answer for legal reasons; only its operator can say why.",
-            400..=499 => "The receiver refused the request: look in its log for the reason.",
             500 => {
                 "The receiver's own code failed: look for the exception in its log at that time."
             }
@@ -269,11 +267,15 @@ impl Failed<'_> {
             520..=527 | 530 => {
                 "Cloudflare could not get an answer from the receiver behind it: check that machine, its certificate and its firewall."
             }
-            500..=599 => "The receiver failed: look in its log at that time.",
-            100..=199 => {
-                "An interim answer came where the final one was due: check the server and the proxies before it."
-            }
-            _ => "This is no status of HTTP: check what answers at this URL.",
+            _ => match code / 100 {
+                1 => {
+                    "An interim answer came where the final one was due: check the server and the proxies before it."
+                }
+                3 => "Redirects are not followed. Set the URL of the webhook to the final one.",
+                4 => "The receiver refused the request: look in its log for the reason.",
+                5 => "The receiver failed: look in its log at that time.",
+                _ => "This is no status of HTTP: check what answers at this URL.",
+            },
         })
     }
 

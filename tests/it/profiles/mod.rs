@@ -9,6 +9,7 @@ mod receivers;
 mod requests;
 mod rotation;
 mod schedules;
+mod snippets;
 mod vectors;
 
 use std::io::{ErrorKind, Write as _};
