@@ -333,6 +333,11 @@ impl FromRequest for Submission {
 }
 
 impl Submission {
+    /// The server's state, for who has to wait for a turn before the work begins.
+    pub fn app(&self) -> Data<App> {
+        self.visit.app.clone()
+    }
+
     /// Does what was asked for, off the threads that serve requests; by somebody who may change things.
     pub async fn run(
         self,
