@@ -5,7 +5,9 @@ pub mod api;
 pub mod error;
 pub mod extract;
 pub mod key_use;
+pub mod rate_limit;
 pub mod receiver;
+pub mod request_id;
 pub mod site;
 pub mod web;
 
@@ -18,8 +20,10 @@ use tokio::sync::Semaphore;
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
+use crate::metrics::Metrics;
 use error::ApiError;
 use key_use::KeyUse;
+use rate_limit::RateLimits;
 use site::Site;
 
 /// What every handler works with. Cheap to clone.
@@ -37,6 +41,10 @@ pub struct App {
     /// Failed sign-ins.
     pub throttle: Throttle,
     pub site: Arc<Site>,
+    pub rate_limits: RateLimits,
+    pub metrics: Metrics,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -80,7 +88,7 @@ pub struct BodyLimits {
 }
 
 impl App {
-    pub fn new(actions: Actions, limits: BodyLimits, site: Site) -> App {
+    pub fn new(actions: Actions, limits: BodyLimits, site: Site, metrics: Metrics) -> App {
         App {
             actions,
             limits,
@@ -90,6 +98,9 @@ impl App {
             key_use: KeyUse::default(),
             throttle: Throttle::default(),
             site: Arc::new(site),
+            rate_limits: RateLimits::default(),
+            metrics,
+            metrics_open: false,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

@@ -32,6 +32,8 @@ struct KeyView {
     tenant: Option<String>,
     profile: Option<String>,
     prefix: String,
+    /// Requests a second; `null`: as the server's `--key-rate-limit` says.
+    rate_limit_per_s: Option<u32>,
     created_at: String,
     /// To the minute.
     last_used_at: Option<String>,
@@ -48,6 +50,7 @@ fn view(of: ApiKey) -> KeyView {
         tenant: of.tenant.map(|tenant| tenant.to_string()),
         profile: of.profile,
         prefix: of.prefix,
+        rate_limit_per_s: of.rate_limit_per_s,
         created_at: rfc3339(of.created_ms),
         last_used_at: of.last_used_ms.map(rfc3339),
         key: None,
@@ -85,6 +88,8 @@ struct KeyBody {
     tenant: Option<String>,
     /// The profile of webhooks made with it that name none.
     profile: Option<String>,
+    /// Requests a second, 1 to 100,000, in place of the server's `--key-rate-limit`.
+    rate_limit_per_s: Option<u32>,
 }
 
 /// `POST /v1/api-keys`: 201 with the key, which is never shown again.
@@ -102,6 +107,7 @@ async fn create(
         scope: body.scope.parse().map_err(in_field("scope"))?,
         tenant: tenant.map_err(in_field("tenant"))?,
         profile: body.profile,
+        rate_limit_per_s: body.rate_limit_per_s,
     };
     let (text, new) = issue(request, app.actions.clock.now_ms())?;
     let stored = store(&app.actions.store, new).committed().await?;

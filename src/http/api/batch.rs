@@ -1,7 +1,9 @@
 //! `/v1/events/batch`.
 
+use std::time::Instant;
+
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, guard};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +18,12 @@ use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::json;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/events/batch").route(web::post().to(create)));
+    // An event may have the id `batch`: the method decides which is meant.
+    config.service(
+        resource("/v1/events/batch")
+            .guard(guard::Post())
+            .route(web::post().to(create)),
+    );
 }
 
 /// A receipt for each event, in their order.
@@ -36,6 +43,7 @@ async fn create(
 ) -> Result<HttpResponse, ApiError> {
     refuse_when_stopping(&app)?;
     let key = idempotency_key(&request)?;
+    let began = Instant::now();
     let (bytes, is_lines, largest) = (body.bytes.clone(), body.is_lines, app.limits.single);
     let actions = app.actions.clone();
     let batch = blocking(move || {
@@ -49,6 +57,10 @@ async fn create(
         })
     });
     let receipts = app.actions.publish_batch(batch.await?).committed().await?;
+    let new = receipts.iter().filter(|receipt| !receipt.duplicate).count();
+    if new > 0 {
+        app.metrics.accepted(new as u64, began.elapsed());
+    }
     Ok(HttpResponse::Accepted().json(BatchView {
         data: receipts.iter().map(view::receipt).collect(),
     }))

@@ -1,5 +1,7 @@
 //! `/v1/events`.
 
+use std::time::Instant;
+
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -75,7 +77,11 @@ async fn create(
     refuse_when_stopping(&app)?;
     let mut event = extract::parse::<EventBody<'_>>(body.bytes())?.parse(&caller)?;
     event.idempotency = idempotency_key(&request)?.map(|key| idempotency(key, body.bytes()));
+    let began = Instant::now();
     let receipt = publish(&app, event).await?.committed().await?;
+    if !receipt.duplicate {
+        app.metrics.accepted(1, began.elapsed());
+    }
     Ok(HttpResponse::Accepted().json(view::receipt(&receipt)))
 }
 

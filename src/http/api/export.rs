@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
+use super::super::request_id::RequestId;
 use super::deliveries::DeliveryQuery;
 use super::{blocking, resource, view};
 use crate::actions::Actions;
@@ -50,6 +51,7 @@ async fn export(
     let mut piece = piece_of(&mut letters).await?;
     // One piece waits while the next is read. No thread does while the client is slow.
     let (sender, pieces) = mpsc::channel(1);
+    let id = RequestId::current();
     actix_web::rt::spawn(async move {
         while let Some(bytes) = piece {
             if sender.send(Ok(bytes)).await.is_err() {
@@ -58,7 +60,7 @@ async fn export(
             piece = match piece_of(&mut letters).await {
                 Ok(next) => next,
                 Err(error) => {
-                    log::warn!("an export of dead letters was cut off: {error}");
+                    log::warn!("request {id}: an export of dead letters was cut off: {error}");
                     // Where nobody reads any more, nobody has to be told.
                     let _ = sender.send(Err(io::Error::other(error.to_string()))).await;
                     return;

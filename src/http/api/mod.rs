@@ -10,8 +10,10 @@ mod events;
 mod export;
 mod health;
 mod list;
+mod metrics;
 mod profiles;
 mod replay;
+mod stats;
 mod tests;
 mod view;
 mod webhooks;
@@ -20,10 +22,12 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
 use super::error::ApiError;
+use super::request_id::RequestId;
 
 /// Every route of the API.
 pub fn routes(config: &mut ServiceConfig) {
     health::routes(config);
+    metrics::routes(config);
     // Before `/v1/events/{id}`, which would take it for an id.
     batch::routes(config);
     events::routes(config);
@@ -36,10 +40,12 @@ pub fn routes(config: &mut ServiceConfig) {
     backup::routes(config);
     api_keys::routes(config);
     event_types::routes(config);
+    stats::routes(config);
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         tests::routes(config, base);
         replay::webhook_routes(config, base);
+        stats::webhook_routes(config, base);
         webhooks::routes(config, base);
     }
 }
@@ -64,7 +70,8 @@ where
     T: Send + 'static,
     E: Into<ApiError> + Send + 'static,
 {
-    match web::block(work).await {
+    let id = RequestId::current();
+    match web::block(move || id.during(work)).await {
         Ok(result) => result.map_err(Into::into),
         Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
     }

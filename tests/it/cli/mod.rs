@@ -2,4 +2,5 @@
 
 mod backup;
 mod keys;
+mod prune;
 mod serve;
