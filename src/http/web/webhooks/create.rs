@@ -50,8 +50,16 @@ impl FormPage {
         let frame = visit.frame(title, Section::Webhooks)?;
         let mut page = FormPage {
             frame: match changed {
-                Some(webhook) => frame.with_api("PATCH", &format!("/v1/webhooks/{}", webhook.id)),
-                None => frame.with_api("POST", "/v1/webhooks"),
+                Some(webhook) => frame.with_api_body(
+                    "PATCH",
+                    &format!("/v1/webhooks/{}", webhook.id),
+                    r#"{"description": "…", "events": ["content.*"]}"#,
+                ),
+                None => frame.with_api_body(
+                    "POST",
+                    "/v1/webhooks",
+                    r#"{"url": "https://example.com/webhooks", "events": ["content.*"]}"#,
+                ),
             },
             head: changed.map(|webhook| Head::of(visit, webhook, Tab::None)),
             types: known_types(visit)?,

@@ -1,7 +1,6 @@
 //! A request and its answer, as a page shows them.
 
 use crate::domain::curl;
-use crate::domain::time::SECOND;
 use crate::domain::words;
 use crate::store::attempt::Attempt;
 
@@ -92,10 +91,12 @@ fn timings(attempt: &Attempt) -> Vec<(&'static str, String)> {
     all
 }
 
+/// Of a millisecond.
+const MICROS: i64 = 1_000;
+
 fn micros(us: u32) -> String {
-    let ms = i64::from(us) / 1_000;
-    match ms {
-        0..10 => format!("{:.1} ms", f64::from(us) / SECOND as f64),
-        _ => words::duration(ms),
+    match i64::from(us) / MICROS {
+        0 => format!("{:.1} ms", f64::from(us) / MICROS as f64),
+        ms => words::duration(ms),
     }
 }

@@ -1,5 +1,7 @@
 //! The form of a webhook: what stands in it, and what it asks for.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::super::error::Problem;
@@ -16,8 +18,8 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, Webhook};
 use crate::domain::words;
 use crate::store::StoreError;
-use crate::store::event_type;
 use crate::store::page::{MAX_LIMIT, PageRequest};
+use crate::store::{event_type, topic};
 
 /// The fields as they are typed.
 #[derive(Debug, Clone)]
@@ -341,21 +343,30 @@ pub struct KnownType {
     pub description: String,
 }
 
-/// The event types that were described, by name; the newest 250 where there are more.
+/// The event types that were described, or published where the visitor sees it, by name; 250 of each at most.
 pub fn known_types(visit: &Visit) -> Result<Vec<KnownType>, StoreError> {
     let request = PageRequest {
         limit: MAX_LIMIT,
         cursor: None,
     };
     let store = &visit.app.actions.store;
-    let found = store.read(|connection| event_type::list(connection, &request))?;
-    let rows = found.rows.into_iter().map(|described| KnownType {
-        name: described.name.to_string(),
-        description: described.description,
-    });
-    let mut known: Vec<KnownType> = rows.collect();
-    known.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(known)
+    let (described, seen) = store.read(|connection| -> Result<_, StoreError> {
+        let seen = topic::types(connection, visit.tenant(), MAX_LIMIT)?;
+        Ok((event_type::list(connection, &request)?.rows, seen))
+    })?;
+    let seen = seen
+        .into_iter()
+        .map(|name| (name.to_string(), String::new()));
+    let mut known: BTreeMap<String, String> = seen.collect();
+    known.extend(
+        described
+            .into_iter()
+            .map(|described| (described.name.to_string(), described.description)),
+    );
+    let known = known.into_iter();
+    Ok(known
+        .map(|(name, description)| KnownType { name, description })
+        .collect())
 }
 
 /// A profile that can be chosen.

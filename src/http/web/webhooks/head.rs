@@ -4,7 +4,6 @@ use super::super::visit::Visit;
 use crate::actions::{ActionError, find};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
-use crate::domain::words;
 
 /// Letters of a name at most.
 const NAME_LETTERS: usize = 80;
@@ -15,6 +14,7 @@ pub enum Tab {
     Deliveries,
     Settings,
     Secret,
+    Metrics,
     /// A page beside the tabs.
     None,
 }
@@ -64,13 +64,14 @@ impl Head {
     }
 
     /// Each tab's path, label, and whether it is the one that is shown.
-    pub fn tabs(&self) -> [(String, &'static str, bool); 3] {
+    pub fn tabs(&self) -> [(String, &'static str, bool); 4] {
         let tab =
             |tail: &str, label, tab| (format!("{}{tail}", self.path()), label, tab == self.tab);
         [
             tab("", "Deliveries", Tab::Deliveries),
             tab("/settings", "Settings", Tab::Settings),
             tab("/secret", "Secret", Tab::Secret),
+            tab("/metrics", "Metrics", Tab::Metrics),
         ]
     }
 
@@ -134,13 +135,4 @@ fn trouble(webhook: &Webhook) -> Option<Trouble> {
         advice: advice.to_owned(),
         since_ms: webhook.disabled_ms,
     })
-}
-
-/// A number of things that wait, for a sentence.
-pub fn waiting(count: u64) -> String {
-    match count {
-        0 => "Nothing waits.".to_owned(),
-        1 => "1 delivery waits.".to_owned(),
-        _ => format!("{} deliveries wait.", words::number(count)),
-    }
 }

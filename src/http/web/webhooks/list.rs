@@ -5,12 +5,17 @@ use askama::Template;
 use super::super::error::{PageError, Problem};
 use super::super::frame::{Frame, Section};
 use super::super::visit::{Answer, Visit};
+use super::bars::Bars;
 use super::head;
 use crate::actions::ActionError;
+use crate::actions::statistics::Window;
 use crate::domain::Invalid;
+use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::domain::words;
+use crate::store::StoreError;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
+use crate::store::stats;
 use crate::store::webhook::{self, WebhookFilter};
 
 #[derive(Template)]
@@ -38,13 +43,17 @@ struct ListPage {
 struct Row {
     id: String,
     url: String,
+    /// The first line of its description, or its URL.
     name: String,
+    is_described: bool,
     tenant: String,
     events: Events,
     profile: String,
     state: &'static str,
     reason: Option<String>,
-    created_ms: i64,
+    bars: Bars,
+    /// When a delivery to it last got through or failed for good.
+    last_ms: Option<Millis>,
 }
 
 /// The patterns of a webhook, as far as a row has room.
@@ -70,17 +79,27 @@ impl Events {
 }
 
 impl Row {
-    fn of(webhook: &Webhook) -> Row {
+    /// The tenant as far as a column has room.
+    fn shown_tenant(&self) -> String {
+        match self.tenant.char_indices().nth(16) {
+            Some((end, _)) => format!("{}…", &self.tenant[..end]),
+            None => self.tenant.clone(),
+        }
+    }
+
+    fn of(webhook: &Webhook, bars: Bars, last_ms: Option<Millis>) -> Row {
         Row {
             id: webhook.id.to_string(),
             url: webhook.url.as_str().to_owned(),
             name: head::name(webhook),
+            is_described: !webhook.description.trim().is_empty(),
             tenant: webhook.tenant.to_string(),
             events: Events::of(webhook),
             profile: webhook.profile.clone(),
             state: webhook.state.as_str(),
             reason: webhook.disabled_reason.clone(),
-            created_ms: webhook.created_ms,
+            bars,
+            last_ms,
         }
     }
 }
@@ -106,7 +125,7 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
         next: page
             .next
             .map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
-        rows: page.rows.iter().map(Row::of).collect(),
+        rows: rows(visit, &page.rows)?,
         states: WebhookState::ALL,
         text: query.text("q").to_owned(),
         state: query.text("state").to_owned(),
@@ -157,6 +176,26 @@ fn load(visit: &Visit) -> Result<Page<Webhook>, ActionError> {
     };
     let store = &visit.app.actions.store;
     Ok(store.read(|connection| webhook::list(connection, &filter, &request))?)
+}
+
+/// Rows with how each fares, from two queries for all of them.
+fn rows(visit: &Visit, webhooks: &[Webhook]) -> Result<Vec<Row>, StoreError> {
+    let numbers: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
+    let now = visit.now();
+    let from = Window::Day.begins(now);
+    let store = &visit.app.actions.store;
+    let (hours, last) = store.read(|connection| -> Result<_, StoreError> {
+        Ok((
+            stats::by_hour_of_each(connection, &numbers, from)?,
+            stats::last_finished(connection, &numbers)?,
+        ))
+    })?;
+    let row = |webhook: &Webhook| {
+        let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
+        let last = last.get(&webhook.seq).copied();
+        Row::of(webhook, Bars::of(hours, from, now), last)
+    };
+    Ok(webhooks.iter().map(row).collect())
 }
 
 fn empty() -> Page<Webhook> {

@@ -1,5 +1,6 @@
 //! The pages about webhooks, one file each. `head` and `exchange` are what several of them show.
 
+mod bars;
 mod change;
 mod confirm;
 mod create;
@@ -8,6 +9,7 @@ mod exchange;
 mod form;
 mod head;
 mod list;
+mod metrics;
 mod replay;
 mod secret;
 mod show;
@@ -33,6 +35,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
             .route(post().to(create::create)),
     );
     config.service(page("/webhooks/{id}").route(get().to(show::deliveries)));
+    config.service(page("/webhooks/{id}/metrics").route(get().to(metrics::show)));
     config.service(page("/webhooks/{id}/settings").route(get().to(show::settings)));
     config.service(
         page("/webhooks/{id}/edit")

@@ -46,7 +46,14 @@ impl ReplayPage {
         let webhook = head::find(visit, id)?;
         let frame = visit.frame("Replay events", Section::Webhooks)?;
         Ok(ReplayPage {
-            frame: frame.with_api("POST", &format!("/v1/webhooks/{}/replay", webhook.id)),
+            frame: frame.with_api_body(
+                "POST",
+                &format!("/v1/webhooks/{}/replay", webhook.id),
+                &format!(
+                    r#"{{"since": "{}", "dry_run": true}}"#,
+                    rfc3339_seconds(visit.now() - DAY)
+                ),
+            ),
             head: Head::of(visit, &webhook, Tab::None),
             form,
             problem,

@@ -31,6 +31,8 @@ struct SecretPage {
     languages: &'static [Language],
     code: Option<Code>,
     profile: String,
+    /// The language of the code, for forms that come back here.
+    query: String,
 }
 
 /// Secrets in clear.
@@ -75,6 +77,7 @@ impl SecretPage {
             languages: Language::ALL,
             code: code(visit, webhook),
             profile: webhook.profile.clone(),
+            query: visit.query.query_without(&[]),
         })
     }
 
@@ -155,6 +158,7 @@ pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
         .run(move |visit, fields| {
             let webhook = head::find(visit, &id)?;
             let path = format!("/webhooks/{}/secret", webhook.id);
+            let page_path = format!("{path}?{}", visit.query.query_without(&[]));
             let overlap = fields.given("overlap_s").unwrap_or("86400").to_owned();
             let own = fields.text("own").to_owned();
             let is_at_once = overlap == "0";
@@ -169,10 +173,10 @@ pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
             let actions = &visit.app.actions;
             match actions.rotate_secret(&visit.caller(), &id, rotation).wait() {
                 Ok(_) if is_at_once => {
-                    Ok(visit.done(&path, "Only the new secret signs from now on. Reveal it to copy it."))
+                    Ok(visit.done(&page_path, "Only the new secret signs from now on. Reveal it to copy it."))
                 }
                 Ok(_) => Ok(visit.done(
-                    &path,
+                    &page_path,
                     "Rotated. Reveal the new secret, copy it into the receiver, and test before the overlap ends.",
                 )),
                 Err(error) => {

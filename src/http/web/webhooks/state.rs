@@ -11,6 +11,8 @@ use super::head::{self, Head, Tab};
 use super::turn;
 use crate::actions::change_webhook::WebhookChange;
 use crate::domain::webhook::WebhookState;
+use crate::domain::words;
+use crate::store::stats::{self, Of};
 
 /// `POST /webhooks/{id}/pause`.
 pub async fn pause(submission: Submission, id: Path<String>) -> Answer {
@@ -35,6 +37,8 @@ pub async fn pause(submission: Submission, id: Path<String>) -> Answer {
 struct ResumePage {
     frame: Frame,
     head: Head,
+    /// How many deliveries wait, in words; `None` where none does.
+    waiting: Option<String>,
     /// Why it was refused.
     problem: Option<String>,
 }
@@ -42,10 +46,22 @@ struct ResumePage {
 impl ResumePage {
     fn of(visit: &Visit, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
         let webhook = head::find(visit, id)?;
+        let of = Of::Webhook(webhook.seq);
+        let store = &visit.app.actions.store;
+        let waiting = store.read(|connection| stats::waiting(connection, &of))?;
+        let waiting = waiting.pending + waiting.retrying;
         let frame = visit.frame("Resume", Section::Webhooks)?;
         Ok(ResumePage {
-            frame: frame.with_api("PATCH", &format!("/v1/webhooks/{}", webhook.id)),
+            frame: frame.with_api_body(
+                "PATCH",
+                &format!("/v1/webhooks/{}", webhook.id),
+                r#"{"active": true, "waiting": "resume"}"#,
+            ),
             head: Head::of(visit, &webhook, Tab::None),
+            waiting: (waiting > 0).then(|| match waiting {
+                1 => "1 delivery waits".to_owned(),
+                _ => format!("{} deliveries wait", words::number(waiting)),
+            }),
             problem,
         })
     }

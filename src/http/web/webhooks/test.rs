@@ -60,7 +60,11 @@ impl TestPage {
         let head = Head::of(visit, webhook, Tab::None);
         let frame = visit.frame("Send test event", Section::Webhooks)?;
         Ok(TestPage {
-            frame: frame.with_api("POST", &format!("/v1/webhooks/{}/test", webhook.id)),
+            frame: frame.with_api_body(
+                "POST",
+                &format!("/v1/webhooks/{}/test", webhook.id),
+                r#"{"event_type": "content.published", "data": {}}"#,
+            ),
             head,
             types: offered(visit, webhook)?,
             event_type,
