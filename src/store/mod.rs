@@ -37,7 +37,7 @@ pub mod session;
 pub mod stats;
 pub mod sweep;
 mod tally;
-mod topic;
+pub mod topic;
 pub mod user;
 mod walk;
 pub mod webhook;

@@ -24,6 +24,8 @@ pub struct WebhookFilter {
     pub state: Option<WebhookState>,
     /// Those that subscribed to this event type.
     pub event: Option<EventType>,
+    /// Those with this text in their URL or description, whatever its case (of ASCII letters), or with this id.
+    pub text: Option<String>,
 }
 
 /// The webhook with this id, unless it was deleted.
@@ -62,6 +64,15 @@ pub fn list(
     conditions.and_fixed("deleted_ms IS NULL");
     if let Some(tenant) = &filter.tenant {
         conditions.and("tenant = ?", tenant.as_str().to_owned());
+    }
+    if let Some(text) = &filter.text {
+        match text.parse::<WebhookId>() {
+            Ok(id) => conditions.and("id = ?", id.to_bytes().to_vec()),
+            Err(_) => conditions.and(
+                "instr(lower(url || char(10) || description), lower(?)) > 0",
+                text.clone(),
+            ),
+        }
     }
     if let Some(state) = filter.state {
         conditions.and("state = ?", state.as_str().to_owned());
