@@ -1,5 +1,7 @@
 //! Everything put together: the store, the engine, the API and the pages. One place starts them and one place stops them.
 
+mod upkeep;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,10 +26,14 @@ use crate::delivery::client::{Client, ClientError, ClientOptions};
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
+use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
+use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, PortalLook, Site};
-use crate::http::{App, BodyLimits, api, inbox, unknown_path, web};
+use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
+use crate::metrics::Metrics;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
+pub use upkeep::Upkeep;
 
 /// The longest timeout of a webhook: no request in flight takes longer.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -53,8 +59,14 @@ pub struct ServerOptions {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub portal: PortalLook,
+    /// Requests a second of each API key that has no limit of its own; `None`: any number.
+    pub key_rate_limit: Option<u32>,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     /// Certificates trusted beside the public ones: PEM.
     pub extra_certificates: Vec<Vec<u8>>,
+    /// How long what is finished is kept.
+    pub retention: Retention,
     pub clock: Clock,
     /// Name resolution; the system's unless a test brings its own.
     pub lookup: Arc<Lookup>,
@@ -76,7 +88,10 @@ impl ServerOptions {
             base_url: None,
             trusted_proxies: Vec::new(),
             portal: PortalLook::default(),
+            key_rate_limit: None,
+            metrics_open: false,
             extra_certificates: Vec::new(),
+            retention: Retention::default(),
             clock: Clock::machine(),
             lookup: system_lookup(),
             transport: None,
@@ -106,6 +121,7 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
+    upkeep: Upkeep,
     lock: FileLock,
 }
 
@@ -120,6 +136,7 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
+    pub upkeep: Upkeep,
     handle: ServerHandle,
     // Given back by a stop, after the store was closed.
     lock: Arc<Mutex<Option<FileLock>>>,
@@ -128,7 +145,8 @@ pub struct Running {
 impl Prepared {
     /// Opens the database and starts the engine. Waits for the disk: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
-        let (store, lock) = Store::open(&options.database, &options.clock)?;
+        let metrics = Metrics::new();
+        let (store, lock) = Store::open(&options.database, &options.clock, &metrics)?;
         require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
         let guard = Guard::new(policy, Arc::clone(&options.lookup));
@@ -146,6 +164,7 @@ impl Prepared {
             store.clone(),
             Sender::new(transport, options.clock.clone()),
             options.clock.clone(),
+            metrics.clone(),
             EngineOptions {
                 workers: options.workers,
             },
@@ -156,7 +175,10 @@ impl Prepared {
             guard,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
+            retention: options.retention,
         };
+        let upkeep = Upkeep::start(actions.clone())
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let limits = BodyLimits {
             single: options.max_body,
             batch: 16 << 20,
@@ -166,8 +188,12 @@ impl Prepared {
             options.trusted_proxies.clone(),
             options.portal.clone(),
         );
+        let mut app = App::new(actions, limits, site, metrics);
+        app.metrics_open = options.metrics_open;
+        app.rate_limits = RateLimits::new(options.key_rate_limit);
         Ok(Prepared {
-            app: App::new(actions, limits, site),
+            app,
+            upkeep,
             options,
             lock,
         })
@@ -175,7 +201,7 @@ impl Prepared {
 
     /// Binds the address. Needs an actix runtime around it.
     pub fn listen(self) -> Result<Server, StartError> {
-        serve(&self.options, self.app, self.lock)
+        serve(&self.options, self.app, self.upkeep, self.lock)
     }
 }
 
@@ -214,7 +240,12 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
     )
 }
 
-fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, StartError> {
+fn serve(
+    options: &ServerOptions,
+    app: App,
+    upkeep: Upkeep,
+    lock: FileLock,
+) -> Result<Server, StartError> {
     let listen = |source| StartError::Listen {
         address: options.listen,
         source,
@@ -229,15 +260,7 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
             )
             .wrap_fn({
                 let state = state.clone();
-                move |request, service| {
-                    let in_progress = state.begin_request();
-                    let answer = service.call(request);
-                    async move {
-                        let answer = answer.await;
-                        drop(in_progress);
-                        answer
-                    }
-                }
+                move |request, service| request_id::accompany(&state, request, service)
             })
             .wrap_fn({
                 let state = state.clone();
@@ -271,6 +294,7 @@ fn serve(options: &ServerOptions, app: App, lock: FileLock) -> Result<Server, St
     let running = Running {
         address,
         app,
+        upkeep,
         handle: http.handle(),
         lock: Arc::new(Mutex::new(Some(lock))),
     };
@@ -337,10 +361,12 @@ impl Running {
         // Not the graceful way: that waits for connections which clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        if tokio::task::spawn_blocking(move || store.close())
-            .await
-            .is_err()
-        {
+        let upkeep = self.upkeep.clone();
+        let close = move || {
+            upkeep.stop();
+            store.close();
+        };
+        if tokio::task::spawn_blocking(close).await.is_err() {
             log::error!("the database was not closed cleanly; nothing that was answered is lost");
             return;
         }

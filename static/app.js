@@ -37,8 +37,8 @@ function distance(at) {
   const size = Math.abs(seconds);
   if (size < 5) return "now";
   if (size > 30 * 86400) return absolute(at).slice(0, 10);
-  const [unit, length] = UNITS.findLast(([, s]) => size >= s) ?? UNITS[0];
-  return relative.format(Math.trunc(seconds / length), unit).replace(/(min|hr|sec)\./, (_, u) => (u === "hr" ? "h" : u === "sec" ? "s" : u));
+  const [unit, length] = UNITS.findLast(([, s]) => size >= s * 0.98) ?? UNITS[0];
+  return relative.format(Math.round(seconds / length), unit).replace(/(min|hr|sec)\./, (_, u) => (u === "hr" ? "h" : u === "sec" ? "s" : u));
 }
 
 /** "0:09", "59:12", "3:04:05", "6 d 3 h". */

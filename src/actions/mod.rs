@@ -9,15 +9,18 @@ pub mod create_webhook;
 pub mod delete_webhook;
 pub mod discard;
 pub mod event_types;
+pub mod explain;
 pub mod find;
 pub mod inbox;
 pub mod profiles;
+pub mod prune;
 pub mod publish;
 pub mod publish_batch;
 pub mod replay;
 pub mod retry;
 pub mod rotate_secret;
 pub mod show_event;
+pub mod statistics;
 pub mod steps;
 pub mod test_event;
 pub mod verify_webhook;
@@ -30,6 +33,7 @@ use crate::clock::Clock;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
+use crate::domain::retention::Retention;
 use crate::store::{Store, StoreError};
 
 /// Everything that actions work with. Cheap to clone.
@@ -41,6 +45,8 @@ pub struct Actions {
     pub clock: Clock,
     /// The profile of a webhook where neither the request nor the key names one.
     pub default_profile: Arc<str>,
+    /// How long the server keeps what is finished.
+    pub retention: Retention,
 }
 
 /// On whose behalf something is done.

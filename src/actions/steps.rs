@@ -6,7 +6,7 @@
 use std::sync::mpsc;
 
 use super::{ActionError, Actions};
-use crate::store::{StoreError, WriteTx};
+use crate::store::{Store, StoreError, WriteTx};
 
 /// Whether an action may begin another step; asked before each.
 pub type GoOn<'a> = &'a dyn Fn() -> bool;
@@ -18,17 +18,25 @@ impl Actions {
         go_on: GoOn<'_>,
         job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, ActionError> + Send + 'static,
     ) -> Result<T, ActionError> {
-        if !go_on() {
-            return Err(StoreError::Stopping.into());
-        }
-        let (answer, committed) = mpsc::sync_channel(1);
-        // Who waits for the answer is here until it comes.
-        self.store
-            .write_then(job, move |result| drop(answer.send(result)));
-        committed
-            .recv()
-            .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
+        run(&self.store, go_on, job)
     }
+}
+
+/// The same without the rest of what actions work with.
+pub(super) fn run<T: Send + 'static>(
+    store: &Store,
+    go_on: GoOn<'_>,
+    job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, ActionError> + Send + 'static,
+) -> Result<T, ActionError> {
+    if !go_on() {
+        return Err(StoreError::Stopping.into());
+    }
+    let (answer, committed) = mpsc::sync_channel(1);
+    // Who waits for the answer is here until it comes.
+    store.write_then(job, move |result| drop(answer.send(result)));
+    committed
+        .recv()
+        .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
 }
 
 /// An error after some steps: it says how many rows they changed.

@@ -7,6 +7,7 @@ mod example_db;
 mod input;
 mod keys;
 mod listen;
+mod prune;
 mod send;
 mod serve;
 mod sign;
@@ -89,6 +90,7 @@ pub fn run() -> ExitCode {
         .subcommand(users::command())
         .subcommand(backup::command())
         .subcommand(check::command())
+        .subcommand(prune::command())
         .subcommand(send::command())
         .subcommand(listen::command())
         .subcommand(sign::command())
@@ -102,6 +104,7 @@ pub fn run() -> ExitCode {
         Some(("users", matches)) => users::run(matches),
         Some(("backup", matches)) => backup::run(matches),
         Some(("check", matches)) => check::run(matches),
+        Some(("prune", matches)) => prune::run(matches),
         Some(("send", matches)) => send::run(matches),
         Some(("listen", matches)) => listen::run(matches),
         Some(("sign", matches)) => sign::run(matches),

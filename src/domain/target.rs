@@ -42,6 +42,9 @@ pub struct TargetUrl {
 }
 
 impl TargetUrl {
+    /// What its text matches at least: there is more to a URL than a pattern can say.
+    pub const PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#/?\u0000-\u001f\u007f-\u009f]+([/?][^\s\\#\u0000-\u001f\u007f-\u009f]*)?$";
+
     /// The whole URL, as the parser prints it; ASCII, at most 2,048 bytes.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -7,7 +7,9 @@ pub mod error;
 pub mod extract;
 pub mod inbox;
 pub mod key_use;
+pub mod rate_limit;
 pub mod receiver;
+pub mod request_id;
 pub mod site;
 pub mod web;
 
@@ -20,8 +22,10 @@ use tokio::sync::Semaphore;
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
+use crate::metrics::Metrics;
 use error::ApiError;
 use key_use::KeyUse;
+use rate_limit::RateLimits;
 use site::Site;
 
 /// What every handler works with. Cheap to clone.
@@ -41,6 +45,10 @@ pub struct App {
     /// Failed sign-ins.
     pub throttle: Throttle,
     pub site: Arc<Site>,
+    pub rate_limits: RateLimits,
+    pub metrics: Metrics,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -84,7 +92,7 @@ pub struct BodyLimits {
 }
 
 impl App {
-    pub fn new(actions: Actions, limits: BodyLimits, site: Site) -> App {
+    pub fn new(actions: Actions, limits: BodyLimits, site: Site, metrics: Metrics) -> App {
         App {
             actions,
             limits,
@@ -95,6 +103,9 @@ impl App {
             inbox_pace: inbox::Pace::default(),
             throttle: Throttle::default(),
             site: Arc::new(site),
+            rate_limits: RateLimits::default(),
+            metrics,
+            metrics_open: false,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }

@@ -9,6 +9,7 @@
 pub mod ecmascript;
 pub mod form;
 pub mod sign;
+pub mod snippet;
 pub mod spec;
 pub mod verify;
 

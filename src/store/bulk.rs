@@ -1,11 +1,15 @@
 //! Many rows at a time, for actions that meet a whole list: found in steps by readers, changed in steps by the
-//! writer. A step looks at a bounded number of rows, so no read transaction lasts long, however rare the matches.
+//! writer. A read walks along an index, oldest first, and looks at a bounded number of rows, so that none lasts long
+//! however rare the matches are: it may find nothing though there is more, and says where to go on.
 
 use rusqlite::{Connection, named_params};
 
-use super::delivery::{DeliveryFilter, conditions_of};
+use super::delivery::{self, DeliveryFilter, Place};
 use super::error::StoreError;
+use super::event::{self, EventFilter};
+use super::page::Filter;
 use super::row::{self, parsed};
+use super::walk::{self, Bounds, List, Source};
 use super::writer::WriteTx;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventType, Tenant};
@@ -14,8 +18,8 @@ use crate::domain::time::Millis;
 
 /// Rows that one step of the writer changes at most.
 pub const STEP: usize = 500;
-/// Sequence numbers that one read looks at, at most.
-const WINDOW: i64 = 20_000;
+/// Rows that one read looks at, at most.
+const BUDGET: usize = 20_000;
 
 /// What one read of a scan found, oldest first.
 #[derive(Debug, Clone)]
@@ -23,36 +27,6 @@ pub struct Found<T> {
     pub rows: Vec<T>,
     /// Where the next read begins: after this sequence number. `None` once everything was looked at.
     pub next: Option<i64>,
-}
-
-impl<T> Found<T> {
-    /// Of rows of a window, cut at a limit; `last` is where a cut one ended.
-    fn in_window(rows: Vec<T>, window: Window, last: impl Fn(&T) -> i64) -> Found<T> {
-        let next = match rows.last() {
-            Some(row) if rows.len() >= STEP => Some(last(row)),
-            _ => Some(window.end),
-        };
-        Found {
-            rows,
-            next: next.filter(|next| *next < window.up_to),
-        }
-    }
-}
-
-/// Sequence numbers to be looked at: above `after`, and up to `up_to` in all.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    end: i64,
-    up_to: i64,
-}
-
-impl Window {
-    fn after(after: i64, up_to: i64) -> Window {
-        Window {
-            end: after.saturating_add(WINDOW).min(up_to),
-            up_to,
-        }
-    }
 }
 
 /// Deliveries above `after` and up to `up_to` that a filter meets and that stand in one of these states: their
@@ -64,21 +38,52 @@ pub fn deliveries(
     after: i64,
     up_to: i64,
 ) -> Result<Found<i64>, StoreError> {
-    let window = Window::after(after, up_to);
-    let states: Vec<String> = states.iter().map(|state| format!("'{state}'")).collect();
-    let mut conditions = conditions_of(filter);
-    conditions.and_fixed(&format!("d.status IN ({})", states.join(", ")));
+    let names: Vec<String> = states.iter().map(|state| format!("'{state}'")).collect();
+    let mut conditions = delivery::conditions(filter);
+    conditions.and_fixed(&format!("d.status IN ({})", names.join(", ")));
     conditions.and_fixed("d.cause <> 'test' AND w.deleted_ms IS NULL");
-    conditions.and("d.seq > ?", after);
-    conditions.and("d.seq <= ?", window.end);
-    let sql = format!(
-        "SELECT d.seq FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq
-         {} ORDER BY d.seq LIMIT {STEP}",
-        conditions.sql()
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = row::collect(&mut statement, conditions.params(), |row| Ok(row.get(0)?))?;
-    Ok(Found::in_window(rows, window, |seq| *seq))
+    let list = List {
+        select: DELIVERIES,
+        conditions: &conditions,
+        bounds: Bounds::between(after, up_to).within(
+            connection,
+            ("delivery", "created_ms"),
+            filter.since,
+            filter.until,
+        )?,
+        budget: BUDGET,
+    };
+    let source = source(connection, filter, states)?;
+    let (rows, next) = walk::scan(connection, &source, &list, STEP, |row| Ok(row.get("seq")?))?;
+    Ok(Found { rows, next })
+}
+
+pub(super) const DELIVERIES: &str =
+    "SELECT d.seq FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value
+     CROSS JOIN webhook w ON w.seq = d.webhook_seq";
+
+/// The way to the deliveries of a filter that stand in these states. Where the filter itself leads to what may be
+/// most of the table, the states lead to less: few deliveries are not delivered.
+pub(super) fn source(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    states: &[DeliveryStatus],
+) -> Result<Source, StoreError> {
+    let found = delivery::sources(connection, filter)?.into_iter().next();
+    let found = found.filter(|source| !matches!(source.index, None | Some("delivery_topic")));
+    if let Some(source) = found {
+        return Ok(source);
+    }
+    if states.contains(&DeliveryStatus::Delivered) {
+        return Ok(Source::table("delivery"));
+    }
+    let states = states.iter().map(|state| state.as_str().to_owned().into());
+    Ok(Source::index(
+        "delivery",
+        "delivery_status",
+        "status = ?1 AND status <> 'delivered'",
+        states.collect(),
+    ))
 }
 
 /// How a delivery stands, for who changes it.
@@ -91,6 +96,16 @@ pub struct Standing {
     pub tenant: Tenant,
     /// Whether its webhook was deleted.
     pub is_orphan: bool,
+}
+
+impl Standing {
+    pub fn place(&self) -> Place {
+        Place {
+            seq: self.seq,
+            webhook_seq: self.webhook_seq,
+            status: self.status,
+        }
+    }
 }
 
 /// How the delivery with this sequence number stands.
@@ -127,8 +142,6 @@ pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>, St
 pub struct EventHead {
     pub seq: i64,
     pub event_type: EventType,
-    /// Where the scan found it: its own number, or that of a delivery of it.
-    at: i64,
 }
 
 /// The newest event there is: what a replay begun now goes up to.
@@ -154,26 +167,39 @@ pub fn events(
     after: i64,
     up_to: i64,
 ) -> Result<Found<EventHead>, StoreError> {
-    let window = Window::after(after, up_to);
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT seq, type, seq AS at FROM event
-         WHERE seq > :after AND seq <= :end AND tenant = :tenant AND test = 0
-           AND received_ms >= :since AND received_ms < :until
-         ORDER BY seq LIMIT {STEP}"
-    ))?;
-    let params = named_params! {
-        ":after": after,
-        ":end": window.end,
-        ":tenant": tenant.as_str(),
-        ":since": span.since,
-        ":until": span.until,
+    let filter = EventFilter {
+        tenant: Some(tenant.clone()),
+        event_type: None,
+        since: Some(span.since),
+        until: Some(span.until),
     };
-    let rows = row::collect(&mut statement, params, head)?;
-    Ok(Found::in_window(rows, window, |head| head.at))
+    let list = List {
+        select: EVENTS,
+        conditions: &event::conditions(&filter),
+        bounds: Bounds::between(after, up_to).within(
+            connection,
+            ("event", "received_ms"),
+            filter.since,
+            filter.until,
+        )?,
+        budget: BUDGET,
+    };
+    let Some(source) = event::sources(connection, &filter)?.into_iter().next() else {
+        return Ok(Found {
+            rows: Vec::new(),
+            next: None,
+        });
+    };
+    let (rows, next) = walk::scan(connection, &source, &list, STEP, head)?;
+    Ok(Found { rows, next })
 }
 
+pub(super) const EVENTS: &str =
+    "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers} AS wanted
+     CROSS JOIN event ON event.seq = wanted.value";
+
 /// Events received in a span whose newest delivery to a webhook failed. Scans deliveries: `after` and `up_to` are
-/// sequence numbers of those. Served by the index `delivery_webhook`.
+/// sequence numbers of those.
 pub fn failed_events(
     connection: &Connection,
     webhook_seq: i64,
@@ -181,38 +207,49 @@ pub fn failed_events(
     after: i64,
     up_to: i64,
 ) -> Result<Found<EventHead>, StoreError> {
-    let window = Window::after(after, up_to);
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT e.seq, e.type, d.seq AS at FROM delivery d JOIN event e ON e.seq = d.event_seq
-         WHERE d.webhook_seq = :webhook AND d.seq > :after AND d.seq <= :end
-           AND d.status = 'failed' AND d.cause <> 'test'
-           AND e.received_ms >= :since AND e.received_ms < :until
-           AND NOT EXISTS (SELECT 1 FROM delivery later
-                           WHERE later.event_seq = d.event_seq AND later.webhook_seq = d.webhook_seq
-                             AND later.seq > d.seq AND later.cause <> 'test')
-         ORDER BY d.seq LIMIT {STEP}"
-    ))?;
-    let params = named_params! {
-        ":webhook": webhook_seq,
-        ":after": after,
-        ":end": window.end,
-        ":since": span.since,
-        ":until": span.until,
+    let list = List {
+        select: FAILED,
+        conditions: &failed_conditions(span),
+        // A delivery is no older than its event; it may be younger than the span.
+        bounds: Bounds::between(after, up_to).within(
+            connection,
+            ("delivery", "created_ms"),
+            Some(span.since),
+            None,
+        )?,
+        budget: BUDGET,
     };
-    let rows = row::collect(&mut statement, params, head)?;
-    Ok(Found::in_window(rows, window, |head| head.at))
+    let source = delivery::out_of_line(DeliveryStatus::Failed, vec![webhook_seq.into()]);
+    let (rows, next) = walk::scan(connection, &source, &list, STEP, head)?;
+    Ok(Found { rows, next })
 }
+
+pub(super) fn failed_conditions(span: Span) -> Filter {
+    let mut conditions = Filter::default();
+    conditions.and_fixed("d.status = 'failed' AND d.cause <> 'test'");
+    conditions.and("e.received_ms >= ?", span.since);
+    conditions.and("e.received_ms < ?", span.until);
+    conditions.and_fixed(
+        "NOT EXISTS (SELECT 1 FROM delivery later INDEXED BY delivery_event
+                     WHERE later.event_seq = d.event_seq AND later.webhook_seq = d.webhook_seq
+                       AND later.seq > d.seq AND later.cause <> 'test')",
+    );
+    conditions
+}
+
+pub(super) const FAILED: &str =
+    "SELECT d.seq, e.seq AS event_seq, e.type FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value
+     CROSS JOIN event e ON e.seq = d.event_seq";
 
 fn head(row: &rusqlite::Row<'_>) -> Result<EventHead, StoreError> {
     Ok(EventHead {
-        seq: row.get("seq")?,
+        seq: row.get("event_seq")?,
         event_type: parsed(row, "type")?,
-        at: row.get("at")?,
     })
 }
 
 /// Stores a further delivery of a stored event, due now, without reading the event. Its sequence number; `None`
-/// where the event is no longer stored. Whoever calls it sees to it that the lane reads the table.
+/// where the event is no longer stored. It must be no test, which has no topic. Whoever calls it sees to it that the lane reads the table.
 pub fn insert_replay(
     tx: &mut WriteTx<'_>,
     event_seq: i64,
@@ -222,8 +259,8 @@ pub fn insert_replay(
     let inserted = tx
         .connection()
         .prepare_cached(
-            "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms)
-             SELECT :id, seq, :webhook_seq, 'pending', 'replay', :now, 'initial', :now
+            "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
+             SELECT :id, seq, :webhook_seq, 'pending', 'replay', :now, 'initial', :now, topic_seq
              FROM event WHERE seq = :event_seq",
         )?
         .execute(named_params! {
@@ -232,5 +269,9 @@ pub fn insert_replay(
             ":webhook_seq": webhook_seq,
             ":now": tx.now_ms(),
         })?;
-    Ok((inserted == 1).then(|| tx.connection().last_insert_rowid()))
+    if inserted == 0 {
+        return Ok(None);
+    }
+    tx.directory_mut().tally().made(webhook_seq);
+    Ok(Some(tx.connection().last_insert_rowid()))
 }

@@ -3,16 +3,18 @@
 //! Only the writer's thread has it, and only commits change it, so it is never stale: no other program
 //! writes webhooks while a server runs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::error::StoreError;
+use super::tally::{Finished, Tally};
 use super::webhook;
 use super::writer::Notice;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
+use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 
 /// The webhooks that are not deleted.
@@ -21,11 +23,19 @@ pub struct Directory {
     by_seq: HashMap<i64, Arc<Webhook>>,
     tenants: HashMap<Tenant, Subscriptions>,
     successes: HashMap<i64, u64>,
-    /// Successes of the group's jobs that are not written yet.
-    new_successes: BTreeMap<i64, u64>,
+    /// What the group's jobs change in the statistics, and in the count of successes.
+    tally: Tally,
     /// Successes of the job at hand, which may still be rolled back.
     job_successes: Vec<i64>,
+    /// The numbers of pairs of a tenant and a type that were seen lately.
+    topics: HashMap<Tenant, HashMap<EventType, i64>>,
+    topic_count: usize,
+    /// Pairs that the job at hand learnt, which may still be rolled back.
+    job_topics: Vec<(Tenant, EventType)>,
 }
+
+/// Pairs of a tenant and a type that are remembered at most.
+const TOPICS: usize = 10_000;
 
 /// Who wants what in one tenant: by exact name, by the name above, and who wants all.
 #[derive(Default)]
@@ -88,7 +98,38 @@ impl Directory {
         self.job_successes.push(webhook_seq);
     }
 
+    /// The number of a pair of a tenant and a type, if it is remembered.
+    pub(super) fn topic(&self, tenant: &Tenant, event_type: &EventType) -> Option<i64> {
+        self.topics.get(tenant)?.get(event_type).copied()
+    }
+
+    /// Remembers the number of a pair, as part of the job at hand.
+    pub(super) fn learn_topic(&mut self, tenant: &Tenant, event_type: &EventType, seq: i64) {
+        if self.topic_count >= TOPICS {
+            self.topics.clear();
+            self.topic_count = 0;
+        }
+        let types = self.topics.entry(tenant.clone()).or_default();
+        if types.insert(event_type.clone(), seq).is_none() {
+            self.topic_count += 1;
+        }
+        self.job_topics.push((tenant.clone(), event_type.clone()));
+    }
+
+    /// Where what happens is counted, as part of the job at hand.
+    pub(super) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
     pub(super) fn undo_job(&mut self) {
+        self.tally.undo_job();
+        for (tenant, event_type) in self.job_topics.drain(..) {
+            if let Some(types) = self.topics.get_mut(&tenant)
+                && types.remove(&event_type).is_some()
+            {
+                self.topic_count -= 1;
+            }
+        }
         for webhook_seq in self.job_successes.drain(..) {
             if let Some(count) = self.successes.get_mut(&webhook_seq) {
                 *count -= 1;
@@ -97,24 +138,18 @@ impl Directory {
     }
 
     pub(super) fn end_job(&mut self) {
-        for webhook_seq in self.job_successes.drain(..) {
-            *self.new_successes.entry(webhook_seq).or_default() += 1;
-        }
+        self.job_topics.clear();
+        self.tally.end_job();
+        self.job_successes.clear();
     }
 
-    /// Writes the group's successes: a row a webhook, however many deliveries the group holds.
-    pub(super) fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        for (webhook_seq, count) in std::mem::take(&mut self.new_successes) {
-            connection
-                .prepare_cached(
-                    "UPDATE webhook SET success_count = success_count + :count WHERE seq = :seq",
-                )?
-                .execute(rusqlite::named_params! {
-                    ":count": count as i64,
-                    ":seq": webhook_seq,
-                })?;
-        }
-        Ok(())
+    /// Writes what the group counted; what it finished.
+    pub(super) fn flush(
+        &mut self,
+        connection: &Connection,
+        now: Millis,
+    ) -> Result<Finished, StoreError> {
+        self.tally.flush(connection, now)
     }
 
     pub(super) fn apply(&mut self, notice: &Notice) {

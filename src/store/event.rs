@@ -5,6 +5,8 @@ use rusqlite::{Connection, Row, named_params};
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed};
+use super::topic;
+use super::walk::{self, Bounds, List, Source};
 use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
@@ -29,10 +31,15 @@ pub struct EventFilter {
 
 /// Stores an event; its sequence number.
 pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64, StoreError> {
+    let topic_seq = match event.test {
+        // Lists of events leave tests out.
+        true => None,
+        false => Some(topic::seq_of(tx, &event.tenant, &event.event_type)?),
+    };
     tx.connection()
         .prepare_cached(
-            "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data)
-             VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data)",
+            "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)
+             VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data, :topic_seq)",
         )?
         .execute(named_params! {
             ":id": event.id.as_str(),
@@ -44,6 +51,7 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64, StoreError> {
             ":checksum": event.checksum(),
             ":data": &*event.data,
             ":previous_data": event.previous_data.as_deref(),
+            ":topic_seq": topic_seq,
         })?;
     Ok(tx.connection().last_insert_rowid())
 }
@@ -82,29 +90,63 @@ pub fn list(
     filter: &EventFilter,
     request: &PageRequest,
 ) -> Result<Page<StoredEvent>, StoreError> {
+    let list = List {
+        select: LIST,
+        conditions: &conditions(filter),
+        bounds: Bounds::of_page(request).within(
+            connection,
+            ("event", "received_ms"),
+            filter.since,
+            filter.until,
+        )?,
+        budget: BUDGET,
+    };
+    let sources = sources(connection, filter)?;
+    walk::page(connection, &sources, &list, request, |row| {
+        stored(row).map(Some)
+    })
+}
+
+/// What a filter asks of an event that is no test.
+pub(super) fn conditions(filter: &EventFilter) -> Filter {
     let mut conditions = Filter::default();
-    conditions.and_fixed("test = 0");
+    conditions.and_fixed("event.test = 0");
     if let Some(tenant) = &filter.tenant {
-        conditions.and("tenant = ?", tenant.as_str().to_owned());
+        conditions.and("event.tenant = ?", tenant.as_str().to_owned());
     }
     if let Some(event_type) = &filter.event_type {
-        conditions.and("type = ?", event_type.as_str().to_owned());
+        conditions.and("event.type = ?", event_type.as_str().to_owned());
     }
     if let Some(since) = filter.since {
-        conditions.and("received_ms >= ?", since);
+        conditions.and("event.received_ms >= ?", since);
     }
     if let Some(until) = filter.until {
-        conditions.and("received_ms < ?", until);
+        conditions.and("event.received_ms < ?", until);
     }
-    conditions.below("seq", request);
-    let sql = format!(
-        "SELECT * FROM event {} ORDER BY seq DESC LIMIT {}",
-        conditions.sql(),
-        request.limit + 1
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = row::collect(&mut statement, conditions.params(), stored)?;
-    Ok(Page::cut(rows, request, |row| row.seq))
+    conditions
+}
+
+pub(super) const LIST: &str =
+    "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
+
+/// Rows looked at for a page at most: an event's row is long.
+const BUDGET: usize = 1_000;
+
+/// The ways to the events that a filter shows, the shortest first.
+pub(super) fn sources(
+    connection: &Connection,
+    filter: &EventFilter,
+) -> Result<Vec<Source>, StoreError> {
+    let (tenant, event_type) = (filter.tenant.as_ref(), filter.event_type.as_ref());
+    if tenant.is_none() && event_type.is_none() {
+        return Ok(vec![Source::table("event")]);
+    }
+    Ok(Source::by_number(
+        "event",
+        "event_topic",
+        "topic_seq = ?1",
+        topic::matching(connection, tenant, event_type)?,
+    ))
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredEvent, StoreError> {

@@ -28,11 +28,18 @@ mod lock;
 mod migrate;
 mod open;
 pub mod page;
+#[cfg(test)]
+mod plans;
 pub mod profile;
+pub mod retention;
 mod row;
 pub mod session;
+pub mod stats;
 pub mod sweep;
+mod tally;
+pub mod topic;
 pub mod user;
+mod walk;
 pub mod webhook;
 mod writer;
 
@@ -46,6 +53,7 @@ pub use rusqlite::Connection;
 pub use writer::{NewDelivery, Notice, Observer, Pending, WriteTx};
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use writer::Writer;
 
 /// The open database. Cheap to clone.
@@ -62,7 +70,11 @@ pub struct Store {
 impl Store {
     /// Opens the database for the one process that serves it: takes the lock, makes or migrates the file,
     /// checks it, and starts the writer. Never starts anew over a damaged file.
-    pub fn open(path: &Path, clock: &Clock) -> Result<(Store, FileLock), OpenError> {
+    pub fn open(
+        path: &Path,
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
@@ -73,7 +85,13 @@ impl Store {
         };
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
-        let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone())?;
+        let writer = Writer::start(
+            connection,
+            profiles.clone(),
+            schemas.clone(),
+            clock.clone(),
+            metrics.clone(),
+        )?;
         let path = Arc::new(path.to_owned());
         let store = Store {
             readers,
@@ -180,6 +198,12 @@ impl Store {
         self.writer
             .broken()
             .or_else(|| self.identity.changed(&self.path))
+    }
+
+    /// Bytes of the database's file and of its write-ahead log.
+    pub fn sizes(&self) -> (u64, u64) {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+        (bytes(&self.path), bytes(&beside(&self.path, "-wal")))
     }
 
     /// Finishes what was handed over and closes the writer's connection.

@@ -14,8 +14,19 @@ pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 250;
 
 /// Where a page begins: below this sequence number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(i64);
+
+impl Cursor {
+    /// Where the rows below this number begin.
+    pub fn below(seq: i64) -> Cursor {
+        Cursor(seq)
+    }
+
+    pub(super) fn seq(self) -> i64 {
+        self.0
+    }
+}
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,7 +63,7 @@ pub struct PageRequest {
     pub cursor: Option<Cursor>,
 }
 
-/// Part of a list, and where the next part begins.
+/// Part of a list, and where the next part begins. It may hold fewer rows than asked for though more follow.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     pub rows: Vec<T>,
@@ -103,6 +114,11 @@ impl Filter {
 
     pub(super) fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// The parameters of the conditions, in order.
+    pub(super) fn values(&self) -> &[rusqlite::types::Value] {
+        &self.params
     }
 
     pub(super) fn params(&self) -> impl rusqlite::Params + '_ {

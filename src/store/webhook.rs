@@ -1,11 +1,13 @@
 //! The table of webhooks.
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row, named_params};
 use std::sync::Arc;
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
+use super::walk::{self, Bounds, List, Source};
 use super::writer::{Notice, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::CustomHeaders;
@@ -22,6 +24,8 @@ pub struct WebhookFilter {
     pub state: Option<WebhookState>,
     /// Those that subscribed to this event type.
     pub event: Option<EventType>,
+    /// Those with this text in their URL or description, whatever its case (of ASCII letters), or with this id.
+    pub text: Option<String>,
 }
 
 /// The webhook with this id, unless it was deleted.
@@ -61,31 +65,52 @@ pub fn list(
     if let Some(tenant) = &filter.tenant {
         conditions.and("tenant = ?", tenant.as_str().to_owned());
     }
+    if let Some(text) = &filter.text {
+        match text.parse::<WebhookId>() {
+            Ok(id) => conditions.and("id = ?", id.to_bytes().to_vec()),
+            Err(_) => conditions.and(
+                "instr(lower(url || char(10) || description), lower(?)) > 0",
+                text.clone(),
+            ),
+        }
+    }
     if let Some(state) = filter.state {
         conditions.and("state = ?", state.as_str().to_owned());
     }
-    conditions.below("seq", request);
-    let sql = format!(
-        "SELECT * FROM webhook {} ORDER BY seq DESC",
-        conditions.sql()
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(conditions.params())?;
-    let mut found = Vec::new();
-    // Patterns cannot be matched in SQL, so the page is filled while reading.
-    while found.len() <= request.limit as usize
-        && let Some(row) = rows.next()?
-    {
-        let webhook = from_row(row)?;
-        if filter
-            .event
-            .as_ref()
-            .is_none_or(|event| webhook.wants(event))
-        {
-            found.push(webhook);
-        }
+    let list = List {
+        select: LIST,
+        conditions: &conditions,
+        bounds: Bounds::of_page(request),
+        budget: BUDGET,
+    };
+    // Patterns cannot be matched in SQL.
+    let read = |row: &Row<'_>| {
+        let wants = match &filter.event {
+            Some(event) => patterns(row)?.iter().any(|pattern| pattern.matches(event)),
+            None => true,
+        };
+        wants.then(|| from_row(row)).transpose()
+    };
+    walk::page(connection, &[source(filter)], &list, request, read)
+}
+
+pub(super) const LIST: &str =
+    "SELECT webhook.* FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
+
+/// Rows looked at for a page at most.
+const BUDGET: usize = 2_000;
+
+/// The shortest way to the webhooks that a filter shows.
+pub(super) fn source(filter: &WebhookFilter) -> Source {
+    if let Some(tenant) = &filter.tenant {
+        let key = Value::Text(tenant.as_str().to_owned());
+        return Source::index("webhook", "webhook_tenant", "tenant = ?1", vec![key]);
     }
-    Ok(Page::cut(found, request, |webhook| webhook.seq))
+    if let Some(state) = filter.state {
+        let key = Value::Text(state.as_str().to_owned());
+        return Source::index("webhook", "webhook_state", "state = ?1", vec![key]);
+    }
+    Source::table("webhook")
 }
 
 /// The webhooks of a tenant whose URL's path ends like this, newest first, `limit` at most.
@@ -321,13 +346,14 @@ fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain lists are always JSON")
 }
 
+fn patterns(row: &Row<'_>) -> Result<Vec<EventPattern>, StoreError> {
+    let text = row.get_ref("events")?.as_str();
+    let text = text.map_err(|_| row::corrupt("events"))?;
+    let events: Vec<String> = row::json(text, "events")?;
+    parse_events(&events).map_err(|_| row::corrupt("events"))
+}
+
 fn from_row(row: &Row<'_>) -> Result<Webhook, StoreError> {
-    let events: Vec<String> = row::json(
-        row.get_ref("events")?
-            .as_str()
-            .map_err(|_| row::corrupt("events"))?,
-        "events",
-    )?;
     let headers: String = row.get("headers")?;
     let retry: Option<String> = row.get("retry")?;
     let retry = retry
@@ -356,7 +382,7 @@ fn from_row(row: &Row<'_>) -> Result<Webhook, StoreError> {
         tenant: parsed(row, "tenant")?,
         url: parsed(row, "url")?,
         description: row.get("description")?,
-        events: parse_events(&events).map_err(|_| row::corrupt("events"))?,
+        events: patterns(row)?,
         profile: row.get("profile")?,
         secret: parsed(row, "secret")?,
         old_secret,

@@ -12,6 +12,7 @@ use ureq::http::StatusCode;
 use super::Outcome;
 use crate::delivery::exchange::{Exchange, Fault, Phase};
 use crate::domain::attempt::{Answer, ErrorCode, Failure};
+use crate::domain::time::{SECOND, rfc3339_seconds};
 
 /// The first byte of a TLS record that carries an alert, and its protocol's first version byte.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
@@ -177,7 +178,15 @@ fn insecure(error: &rustls::Error, host: &str) -> Failure {
 fn of_certificate(error: &CertificateError, host: &str) -> (ErrorCode, String) {
     use CertificateError as Certificate;
     match error {
-        Certificate::Expired | Certificate::ExpiredContext { .. } => (
+        Certificate::ExpiredContext { not_after, .. } => {
+            let end = i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX);
+            let end = rfc3339_seconds(end.saturating_mul(SECOND));
+            (
+                ErrorCode::TlsExpired,
+                format!("The certificate of {host} expired at {end}: it must be renewed there."),
+            )
+        }
+        Certificate::Expired => (
             ErrorCode::TlsExpired,
             format!("The certificate of {host} has expired: it must be renewed there."),
         ),

@@ -1,36 +1,58 @@
 //! `/v1/portal-links`: a link by which the people of one tenant come to the pages that are theirs.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
-use super::resource;
+use super::spec::{Call, schema};
+use super::table::Table;
 use crate::auth::people;
 use crate::domain::Invalid;
+use crate::domain::json::whole;
 use crate::domain::time::{SECOND, rfc3339};
 use crate::store::StoreError;
+use crate::store::api_key::Scope;
 
 /// How long a link is good for where nobody says, in seconds.
 const DEFAULT_S: i64 = 600;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/portal-links").route(web::post().to(create)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/portal-links").post(create, describe_create);
 }
 
-#[derive(Deserialize)]
+fn describe_create(call: &mut Call<'_>) {
+    call.named("create_portal_link", "Make a link to the portal of a tenant")
+        .of("Keys and backups")
+        .says("It works once and opens the pages limited to that tenant, for a session of up to 24 hours. Looking at it uses nothing up: the page has one button that does.")
+        .needs(Scope::Admin)
+        .takes::<LinkBody>(r#"{"tenant": "acme", "expires_s": 600}"#)
+        .answers::<LinkView>(201, "The link, shown this once.", r#"{
+            "url": "https://hooks.example.com/portal?token=Lyi5CFrkcKC0lVxkO9YY5FTu06nP5qDlQxK9V7zW1c8",
+            "expires_at": "2026-01-15T10:10:00.000Z"}"#)
+        .fails(422, &["invalid_tenant", "out_of_range"]);
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewPortalLink")]
 struct LinkBody {
+    #[schemars(with = "schema::TenantName")]
     tenant: String,
-    /// 60 to 86400; until then the link opens a session, once.
+    /// Seconds for which the link opens a session, once; 600 where left out.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 60, max = 86_400))]
     expires_s: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PortalLink")]
 struct LinkView {
     url: String,
+    #[schemars(with = "schema::Time")]
     expires_at: String,
 }
 

@@ -53,22 +53,22 @@ const fn item(
 
 /// What everybody sees.
 const NAV: [NavItem; 7] = [
-    item(Section::Overview, "/", "Overview", "gauge", "o"),
-    item(Section::Webhooks, "/webhooks", "Webhooks", "webhook", "w"),
+    item(Section::Overview, "/", "Overview", "overview", "o"),
+    item(Section::Webhooks, "/webhooks", "Webhooks", "webhooks", "w"),
     item(
         Section::Deliveries,
         "/deliveries",
         "Deliveries",
-        "send",
+        "deliveries",
         "d",
     ),
-    item(Section::Failed, "/failed", "Failed", "triangle-alert", "f"),
-    item(Section::Events, "/events", "Events", "zap", "e"),
+    item(Section::Failed, "/failed", "Failed", "failed", "f"),
+    item(Section::Events, "/events", "Events", "events", "e"),
     item(
         Section::EventTypes,
         "/event-types",
         "Event types",
-        "tags",
+        "types",
         "t",
     ),
     item(Section::Inbox, "/inbox", "Inbox", "inbox", "i"),
@@ -76,7 +76,7 @@ const NAV: [NavItem; 7] = [
 
 /// What the people of a tenant do not see.
 const OPERATOR_NAV: [NavItem; 2] = [
-    item(Section::Profiles, "/profiles", "Profiles", "file-json", "p"),
+    item(Section::Profiles, "/profiles", "Profiles", "profiles", "p"),
     item(Section::Settings, "/settings", "Settings", "settings", "s"),
 ];
 
@@ -148,7 +148,19 @@ impl Frame {
 
     /// The same page with the call of the API that answers the same: a method, and a path below the server's.
     #[must_use]
-    pub fn with_api(mut self, method: &str, path: &str) -> Frame {
+    pub fn with_api(self, method: &str, path: &str) -> Frame {
+        self.with_call(method, path, "")
+    }
+
+    /// The same for a call with a body of JSON.
+    #[must_use]
+    pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
+        let body = body.replace('\'', r"'\''");
+        let further = format!(" -H 'Content-Type: application/json' -d '{body}'");
+        self.with_call(method, path, &further)
+    }
+
+    fn with_call(mut self, method: &str, path: &str, further: &str) -> Frame {
         // Portal people have no key.
         if self.portal.is_none() {
             let method = match method {
@@ -157,7 +169,9 @@ impl Frame {
             };
             let url = format!("{}{path}", self.url).replace('\'', "%27");
             self.api = Some(ApiCall {
-                curl: format!("curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\""),
+                curl: format!(
+                    "curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\"{further}"
+                ),
             });
         }
         self
@@ -259,18 +273,27 @@ fn icon(base: &str, name: &str) -> String {
     format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{base}{sprite}#{name}\"/></svg>")
 }
 
-fn status_icon(status: &str) -> &'static str {
-    match status {
-        "delivered" | "active" | "verified" | "ok" => "circle-check",
-        "failed" | "error" => "circle-x",
-        "retrying" => "rotate-cw",
-        "pending" => "clock",
-        "discarded" => "trash-2",
-        "paused" => "circle-pause",
-        "disabled" => "ban",
-        "unverified" | "warn" => "triangle-alert",
-        "test" => "flask-conical",
-        _ => "info",
+/// The sprite names these icons after the statuses.
+fn status_icon(status: &str) -> &str {
+    const KNOWN: [&str; 14] = [
+        "delivered",
+        "failed",
+        "retrying",
+        "pending",
+        "discarded",
+        "active",
+        "paused",
+        "disabled",
+        "unverified",
+        "verified",
+        "test",
+        "ok",
+        "error",
+        "warn",
+    ];
+    match KNOWN.contains(&status) {
+        true => status,
+        false => "info",
     }
 }
 

@@ -39,8 +39,11 @@ fn page(path: &str) -> actix_web::Resource {
     web::resource(path.to_owned())
 }
 
-/// Where there is no page.
+/// Where there is no page; within the frame for who is signed in.
 pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
+    if let Ok(visit) = visit::Visit::of(request) {
+        return visit.unknown();
+    }
     let base = visit::data(request).map(|app| app.site.base().prefix().to_owned());
     PageError::not_found("page")
         .below(&base.unwrap_or_default())

@@ -58,7 +58,8 @@ impl FromRequest for Visit {
 }
 
 impl Visit {
-    fn of(request: &HttpRequest) -> Result<Visit, PageError> {
+    /// Who looks, of a request.
+    pub fn of(request: &HttpRequest) -> Result<Visit, PageError> {
         let app = data(request)?;
         let prefix = app.site.base().prefix().to_owned();
         let here = request
@@ -257,6 +258,15 @@ impl Visit {
             small_cookie(&app, "flash", String::new(), 0, is_portal).on(&mut answer);
         }
         Ok(answer)
+    }
+
+    /// The page for where there is none.
+    pub fn unknown(&self) -> HttpResponse {
+        let error = ApiError::not_found("There is no such page.");
+        match self.problem(&error) {
+            Ok(Done::Page(status, text)) => html(status, text),
+            _ => html(error.status(), error.message().to_owned()),
+        }
     }
 
     fn problem(&self, error: &ApiError) -> Result<Done, PageError> {

@@ -4,4 +4,5 @@ mod backup;
 mod demo;
 mod example_db;
 mod keys;
+mod prune;
 mod serve;

@@ -46,6 +46,8 @@ fn a_bad_value_is_refused_in_a_line_that_names_it() {
         ("--workers", "many"),
         ("--http-threads", "65"),
         ("--max-body", "12"),
+        ("--retention-days", "1.5"),
+        ("--failed-retention-days", "36501"),
         ("--listen", "localhost"),
         ("--allow-target", "10.1.2.3/8"),
         ("--log", "loud"),

@@ -12,6 +12,7 @@ mod retries;
 mod series;
 mod signatures;
 mod test_events;
+mod verdicts;
 mod waiting;
 
 use hookpost::domain::time::{Millis, parse_rfc3339};

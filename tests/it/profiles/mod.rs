@@ -9,8 +9,10 @@ mod receivers;
 mod requests;
 mod rotation;
 mod schedules;
+mod snippets;
 mod vectors;
 
+use crate::support::skipped;
 use std::io::{ErrorKind, Write as _};
 use std::process::{Command, Stdio};
 
@@ -78,11 +80,4 @@ fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{program}: {}", output.status);
     Some(output.stdout)
-}
-
-/// Says that a test was not made, past the harness, which swallows what a passing test prints; a failure where
-/// `required` is set.
-fn skipped(required: &str, why: &str) {
-    assert!(std::env::var_os(required).is_none(), "{required}: {why}");
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

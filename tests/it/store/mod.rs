@@ -8,4 +8,5 @@ mod files;
 mod full;
 mod held;
 mod payload;
+mod retention;
 mod signals;

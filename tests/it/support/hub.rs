@@ -300,6 +300,13 @@ impl Hub {
         );
     }
 
+    /// Deletes what is old by now, as the server does once an hour.
+    #[track_caller]
+    pub fn prune_until_idle(&self) {
+        let upkeep = &self.running.upkeep;
+        assert!(upkeep.wait_until_idle(PATIENCE), "the prune did not end");
+    }
+
     /// Moves the clock; what becomes due is sent.
     pub fn advance(&self, by: Millis) {
         self.clock.advance(by);
@@ -343,6 +350,7 @@ fn make_key(database: &Path, scope: Scope, tenant: Option<&str>, profile: Option
         scope,
         tenant: tenant.map(|text| text.parse().unwrap()),
         profile: profile.map(str::to_owned),
+        rate_limit_per_s: None,
     };
     let (text, key) = issue(request, NOON).unwrap();
     let connection = Store::open_for_command(database).unwrap();

@@ -1,5 +1,6 @@
 //! The pages.
 
+mod browser;
 mod first_run;
 mod inbox;
 mod people;

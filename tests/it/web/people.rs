@@ -241,7 +241,7 @@ fn pages_carry_a_policy_that_lets_nothing_in_from_elsewhere() {
         assert!(policy.contains("frame-ancestors 'none'"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
         for inline in ["<script>", "<style", " style=", " onclick="] {
             assert!(!answer.text.contains(inline), "{inline} in {path}");
         }

@@ -144,7 +144,7 @@ fn each_fault_of_a_certificate_has_its_code() {
     check(
         authority.issue(expired),
         ErrorCode::TlsExpired,
-        "has expired",
+        "expired at 2021-01-01T00:00:00Z",
     );
 
     let mut future = for_host("localhost");

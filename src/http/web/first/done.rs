@@ -112,6 +112,7 @@ pub async fn make_key(submission: Submission) -> Answer {
                 scope: Scope::Publish,
                 tenant: None,
                 profile: None,
+                rate_limit_per_s: None,
             };
             let (text, new) = issue(request, visit.now())?;
             store(&visit.app.actions.store, new).wait()?;

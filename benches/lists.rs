@@ -1,0 +1,298 @@
+//! Pages of every list and filter over a million deliveries. `cargo bench --bench lists -- [deliveries]`
+//!
+//! Ends with an error where a page takes 10 ms or more.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hookpost::clock::Clock;
+use hookpost::domain::delivery::DeliveryStatus;
+use hookpost::domain::id::WebhookId;
+use hookpost::store::delivery::{self, DeliveryFilter};
+use hookpost::store::event::{self, EventFilter};
+use hookpost::store::page::{Cursor, MAX_LIMIT, PageRequest};
+use hookpost::store::webhook::{self, WebhookFilter};
+use hookpost::store::{Connection, Store, StoreError};
+
+/// What a page may take.
+const BOUND: Duration = Duration::from_millis(10);
+const RUNS: usize = 15;
+/// 2026-01-15T10:00:00Z, when the first row was stored; one follows each second.
+const NOON: i64 = 1_768_471_200_000;
+
+/// Of 1,000 tenants the first has two thirds of the events, the last one in 100,000; of 40 types and 2,000 webhooks
+/// likewise. A tenth failed at one webhook, the newest tenth waits for another; there are few of everything else.
+const FILL: &str = "
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+    INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
+        max_in_flight, ordered, standard_headers, created_ms, updated_ms)
+    SELECT i, CAST(printf('%016d', i) AS BLOB), 't' || (i % 1000), 'https://example.com/', '', '[\"type.39.*\"]',
+        'generic', 'secret', iif(i % 500 = 0, 'disabled', 'active'), '[]', 5, 8, 0, 1, 0, 0
+    FROM n;
+    CREATE TEMP TABLE row (i INTEGER PRIMARY KEY, tenant INTEGER, type INTEGER, webhook INTEGER);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
+    INSERT INTO row SELECT i,
+        CASE WHEN i % 100000 = 7 THEN 999 WHEN i % 3 THEN 1 ELSE i / 3 % 998 END,
+        CASE WHEN i % 100000 = 7 THEN 39 WHEN i % 4 THEN 1 ELSE i / 4 % 38 END, 0
+    FROM n;
+    UPDATE row SET webhook = CASE WHEN i > :rows - :rows / 10 THEN 1001 WHEN i % 10 = 0 THEN 1 ELSE tenant + 1000 END;
+    INSERT INTO topic (tenant, type) SELECT DISTINCT 't' || tenant, 'type.' || type FROM row;
+    INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data, topic_seq)
+    SELECT i, printf('evt_%026d', i), 't' || tenant, 'type.' || type, :noon + i * 1000, :noon + i * 1000, 0, 0,
+        :data, (SELECT seq FROM topic WHERE tenant = 't' || row.tenant AND type = 'type.' || row.type)
+    FROM row;
+    INSERT INTO delivery (seq, id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, attempt_count,
+        created_ms, finished_ms, last_code, last_error, last_duration_ms, last_at_ms, topic_seq)
+    SELECT i, CAST(printf('%016d', i) AS BLOB), i, webhook, status, iif(i % 50000 = 1, 'test', 'event'),
+        iif(status IN ('pending', 'retrying'), 0, NULL), 'initial', 1, :noon + i * 1000, :noon + i * 1000,
+        CASE WHEN status IN ('pending') OR i % 90000 = 10 THEN NULL WHEN status IN ('failed', 'retrying') THEN 500
+             WHEN i % 60000 = 1 THEN 202 ELSE 200 END,
+        CASE WHEN status NOT IN ('failed', 'retrying') THEN NULL WHEN i % 90000 = 10 THEN 'timeout' ELSE 'status' END,
+        3, :noon + i * 1000, (SELECT topic_seq FROM event WHERE seq = i)
+    FROM (SELECT *, CASE WHEN webhook = 1001 AND i > :rows - :rows / 10 THEN 'pending' WHEN webhook = 1 THEN 'failed'
+             WHEN i % 30000 = 1 THEN 'retrying' WHEN i % 30000 = 2 THEN 'discarded' ELSE 'delivered' END AS status
+          FROM row);
+    DROP TABLE row;";
+
+fn main() {
+    let count = std::env::args().filter_map(|text| text.parse().ok()).next();
+    let rows: i64 = count.unwrap_or(1_000_000);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("webhooks.db");
+    let (store, _lock) = Store::open(&path, &Clock::machine()).expect("a new database");
+    fill(&path, rows);
+    let mut slow = 0;
+    for limit in [50, MAX_LIMIT] {
+        slow += deliveries(&store, rows, limit) + others(&store, rows, limit);
+    }
+    store.close();
+    if slow > 0 {
+        eprintln!("{slow} pages took {BOUND:?} or more");
+        std::process::exit(1);
+    }
+}
+
+fn fill(path: &Path, rows: i64) {
+    let begin = Instant::now();
+    let connection = Store::open_for_command(path).expect("the database");
+    let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(260));
+    let sql = FILL
+        .replace(":rows", &rows.to_string())
+        .replace(":noon", &NOON.to_string())
+        .replace(":data", &format!("'{data}'"));
+    connection
+        .execute_batch(&format!("PRAGMA synchronous = OFF; BEGIN; {sql} COMMIT;"))
+        .expect("the rows go in");
+    println!("{rows} deliveries in {:?}", begin.elapsed());
+}
+
+fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
+    let none = DeliveryFilter::default;
+    let tenant = |name: &str| DeliveryFilter {
+        tenant: Some(name.parse().expect("a tenant")),
+        ..none()
+    };
+    let of_type = |name: &str| DeliveryFilter {
+        event_type: Some(name.parse().expect("a type")),
+        ..none()
+    };
+    let webhook = |seq: i64| DeliveryFilter {
+        webhook: Some(WebhookId::from_bytes(
+            format!("{seq:016}")
+                .into_bytes()
+                .try_into()
+                .expect("16 bytes"),
+        )),
+        ..none()
+    };
+    let status = |text: &str| DeliveryFilter {
+        status: Some(text.parse().expect("a status")),
+        ..none()
+    };
+    let code = |code| DeliveryFilter {
+        response_code: Some(code),
+        ..none()
+    };
+    let error = |text: &str| DeliveryFilter {
+        error_code: Some(text.parse().expect("an error code")),
+        ..none()
+    };
+    let test = |test| DeliveryFilter {
+        test: Some(test),
+        ..none()
+    };
+    let failed = |filter| DeliveryFilter {
+        status: Some(DeliveryStatus::Failed),
+        ..filter
+    };
+    let middle = NOON + rows / 2 * 1000;
+    let cases: Vec<(&str, DeliveryFilter)> = vec![
+        ("all", none()),
+        ("webhook, common", webhook(1001)),
+        ("webhook, rare", webhook(1999)),
+        (
+            "event",
+            DeliveryFilter {
+                event: Some(format!("evt_{:026}", rows / 2).parse().expect("an id")),
+                ..none()
+            },
+        ),
+        ("status pending", status("pending")),
+        ("status retrying", status("retrying")),
+        ("status delivered", status("delivered")),
+        ("status failed", status("failed")),
+        ("status discarded", status("discarded")),
+        ("type, common", of_type("type.1")),
+        ("type, middling", of_type("type.20")),
+        ("type, rare", of_type("type.39")),
+        ("type, unknown", of_type("type.unknown")),
+        ("tenant, common", tenant("t1")),
+        ("tenant, middling", tenant("t500")),
+        ("tenant, rare", tenant("t999")),
+        ("code 200", code(200)),
+        ("code 202", code(202)),
+        ("code 500", code(500)),
+        ("code 418", code(418)),
+        ("error status", error("status")),
+        ("error timeout", error("timeout")),
+        ("test", test(true)),
+        ("no test", test(false)),
+        (
+            "since the middle",
+            DeliveryFilter {
+                since: Some(middle),
+                ..none()
+            },
+        ),
+        (
+            "until the middle",
+            DeliveryFilter {
+                until: Some(middle),
+                ..none()
+            },
+        ),
+        ("failed, webhook with none", failed(webhook(1999))),
+        ("failed, webhook with many", failed(webhook(1))),
+        ("failed, tenant", failed(tenant("t500"))),
+        ("failed, type", failed(of_type("type.20"))),
+        (
+            "failed, since, rare tenant",
+            failed(DeliveryFilter {
+                since: Some(middle),
+                ..tenant("t999")
+            }),
+        ),
+        (
+            "code 200, rare type",
+            DeliveryFilter {
+                response_code: Some(200),
+                ..of_type("type.39")
+            },
+        ),
+        (
+            "delivered, webhook that waits",
+            DeliveryFilter {
+                status: Some(DeliveryStatus::Delivered),
+                ..webhook(1001)
+            },
+        ),
+    ];
+    let measured = cases.iter().map(|(name, filter)| {
+        measure(
+            store,
+            "deliveries",
+            name,
+            rows,
+            limit,
+            |connection, page| {
+                let page = delivery::list(connection, filter, page)?;
+                Ok((page.rows.len(), page.next))
+            },
+        )
+    });
+    measured.filter(|is_fast| !is_fast).count()
+}
+
+fn others(store: &Store, rows: i64, limit: u32) -> usize {
+    let middle = NOON + rows / 2 * 1000;
+    let mut slow = 0;
+    for (name, tenant, event_type, since) in [
+        ("all", None, None, None),
+        ("tenant, common", Some("t1"), None, None),
+        ("tenant, rare", Some("t999"), None, None),
+        ("type, common", None, Some("type.1"), None),
+        ("type, middling", None, Some("type.20"), None),
+        ("type, rare", None, Some("type.39"), None),
+        ("tenant and type", Some("t500"), Some("type.20"), None),
+        ("since the middle", None, None, Some(middle)),
+    ] {
+        for until in [None, Some(middle)] {
+            let filter = EventFilter {
+                tenant: tenant.map(|text: &str| text.parse().expect("a tenant")),
+                event_type: event_type.map(|text: &str| text.parse().expect("a type")),
+                since,
+                until,
+            };
+            let name = format!("{name}{}", until.map_or("", |_| ", until the middle"));
+            let is_fast = measure(store, "events", &name, rows, limit, |connection, page| {
+                let page = event::list(connection, &filter, page)?;
+                Ok((page.rows.len(), page.next))
+            });
+            slow += usize::from(!is_fast);
+        }
+    }
+    for (name, tenant, state, event) in [
+        ("all", None, None, None),
+        ("tenant", Some("t999"), None, None),
+        ("state", None, Some("disabled"), None),
+        ("subscribed", None, None, Some("type.39.x")),
+        ("subscribed, none", None, None, Some("type.1")),
+    ] {
+        let filter = WebhookFilter {
+            tenant: tenant.map(|text: &str| text.parse().expect("a tenant")),
+            state: state.map(|text: &str| text.parse().expect("a state")),
+            event: event.map(|text: &str| text.parse().expect("a type")),
+        };
+        let is_fast = measure(store, "webhooks", name, 2_000, limit, |connection, page| {
+            let page = webhook::list(connection, &filter, page)?;
+            Ok((page.rows.len(), page.next))
+        });
+        slow += usize::from(!is_fast);
+    }
+    slow
+}
+
+/// The first page, the next one, and one halfway down. Whether all are fast enough.
+fn measure(
+    store: &Store,
+    list: &str,
+    name: &str,
+    rows: i64,
+    limit: u32,
+    show: impl Fn(&Connection, &PageRequest) -> Result<(usize, Option<Cursor>), StoreError>,
+) -> bool {
+    let run = |cursor| {
+        let request = PageRequest { limit, cursor };
+        let begin = Instant::now();
+        let shown = store.read(|connection| show(connection, &request));
+        (begin.elapsed(), shown.expect("a page"))
+    };
+    let (_, (_, second)) = run(None);
+    let mut is_fast = true;
+    let mut line = format!("{list:10} {name:40} {limit:3}:");
+    for cursor in [None, second, Some(Cursor::below(rows / 2))] {
+        let mut times: Vec<Duration> = (0..RUNS).map(|_| run(cursor).0).collect();
+        times.sort();
+        let (count, next) = run(cursor).1;
+        let more = next.map_or("", |_| "+");
+        let median = times[RUNS / 2];
+        line += &format!(
+            "  {:6.2} ms (max {:6.2}, {count}{more} rows)",
+            median.as_secs_f64() * 1e3,
+            times[RUNS - 1].as_secs_f64() * 1e3
+        );
+        is_fast &= median < BOUND;
+    }
+    println!("{line}{}", if is_fast { "" } else { "  SLOW" });
+    is_fast
+}

@@ -1,0 +1,183 @@
+//! The groups that failed attempts fall into, for a table of what went wrong: each failure is in one group, and each
+//! group says which filter of the lists shows it.
+
+use super::attempt::ErrorCode;
+use super::delivery::text_enum;
+
+text_enum!(
+    /// What failed attempts have in common, in the order in which a person looks for the fault.
+    FailureGroup {
+        Dns = "dns",
+        Connection = "connection",
+        Tls = "tls",
+        /// Connecting included.
+        Timeout = "timeout",
+        Redirect = "3xx",
+        /// Without 429.
+        Client = "4xx",
+        TooMany = "429",
+        Server = "5xx",
+        /// The operator's policy forbids the target.
+        Blocked = "blocked",
+        /// Answers that are no HTTP or no known status, and faults of our own.
+        Other = "other",
+    }
+);
+
+/// What a filter has to ask for: the error code of the last attempt, and the code of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    pub error_code: ErrorCode,
+    /// The lowest and the highest code that belong to it; `None` where the code does not matter.
+    pub codes: Option<(u16, u16)>,
+}
+
+impl Slice {
+    const fn of(error_code: ErrorCode) -> Slice {
+        Slice {
+            error_code,
+            codes: None,
+        }
+    }
+
+    const fn answers(low: u16, high: u16) -> Slice {
+        Slice {
+            error_code: ErrorCode::Status,
+            codes: Some((low, high)),
+        }
+    }
+
+    fn holds(self, error_code: ErrorCode, code: Option<u16>) -> bool {
+        self.error_code == error_code
+            && self
+                .codes
+                .is_none_or(|(low, high)| code.is_some_and(|code| (low..=high).contains(&code)))
+    }
+}
+
+impl FailureGroup {
+    /// The group of a failed attempt. A broken connection counts as such, whatever code had arrived before it broke.
+    pub fn of(error_code: Option<ErrorCode>, code: Option<u16>) -> FailureGroup {
+        let Some(error_code) = error_code else {
+            return FailureGroup::Other;
+        };
+        FailureGroup::ALL
+            .iter()
+            .copied()
+            .find(|group| {
+                let mut slices = group.slices().iter();
+                slices.any(|slice| slice.holds(error_code, code))
+            })
+            .unwrap_or(FailureGroup::Other)
+    }
+
+    /// The filters whose results together are the group.
+    pub fn slices(self) -> &'static [Slice] {
+        use ErrorCode as Code;
+        match self {
+            FailureGroup::Dns => const { &[Slice::of(Code::DnsFailed)] },
+            FailureGroup::Connection => {
+                const {
+                    &[
+                        Slice::of(Code::ConnectRefused),
+                        Slice::of(Code::ConnectFailed),
+                        Slice::of(Code::ConnectionReset),
+                    ]
+                }
+            }
+            FailureGroup::Tls => {
+                const {
+                    &[
+                        Slice::of(Code::TlsExpired),
+                        Slice::of(Code::TlsUntrusted),
+                        Slice::of(Code::TlsWrongHost),
+                        Slice::of(Code::TlsFailed),
+                    ]
+                }
+            }
+            FailureGroup::Timeout => {
+                const { &[Slice::of(Code::Timeout), Slice::of(Code::ConnectTimeout)] }
+            }
+            FailureGroup::Redirect => const { &[Slice::answers(300, 399)] },
+            FailureGroup::Client => const { &[Slice::answers(400, 428), Slice::answers(430, 499)] },
+            FailureGroup::TooMany => const { &[Slice::answers(429, 429)] },
+            FailureGroup::Server => const { &[Slice::answers(500, 599)] },
+            FailureGroup::Blocked => const { &[Slice::of(Code::TargetBlocked)] },
+            FailureGroup::Other => {
+                const {
+                    &[
+                        Slice::of(Code::ProtocolError),
+                        Slice::of(Code::WorkerPanic),
+                        Slice::answers(0, 299),
+                        Slice::answers(600, 999),
+                    ]
+                }
+            }
+        }
+    }
+
+    /// What stands above its column or before its row.
+    pub fn label(self) -> &'static str {
+        match self {
+            FailureGroup::Dns => "DNS",
+            FailureGroup::Connection => "Connection",
+            FailureGroup::Tls => "TLS",
+            FailureGroup::Timeout => "Timeout",
+            FailureGroup::Redirect => "3xx redirects",
+            FailureGroup::Client => "4xx refused",
+            FailureGroup::TooMany => "429 too many",
+            FailureGroup::Server => "5xx server errors",
+            FailureGroup::Blocked => "Blocked",
+            FailureGroup::Other => "Other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_in_one_group_and_its_filter_finds_it_there_alone() {
+        for error_code in ErrorCode::ALL {
+            for code in 100..1000 {
+                let group = FailureGroup::of(Some(error_code), Some(code));
+                let holding: Vec<_> = FailureGroup::ALL
+                    .iter()
+                    .filter(|group| {
+                        let holds = |slice: &&Slice| slice.holds(error_code, Some(code));
+                        group.slices().iter().filter(holds).count() == 1
+                    })
+                    .collect();
+                assert_eq!(holding, [&group], "{error_code} {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn failures_are_grouped_by_what_a_person_would_look_at() {
+        use ErrorCode as Code;
+        for (error_code, code, group) in [
+            (Code::DnsFailed, None, "dns"),
+            (Code::ConnectRefused, None, "connection"),
+            (Code::ConnectFailed, None, "connection"),
+            (Code::ConnectionReset, Some(200), "connection"),
+            (Code::TlsExpired, None, "tls"),
+            (Code::TlsFailed, None, "tls"),
+            (Code::ConnectTimeout, None, "timeout"),
+            (Code::Timeout, Some(500), "timeout"),
+            (Code::Status, Some(302), "3xx"),
+            (Code::Status, Some(410), "4xx"),
+            (Code::Status, Some(429), "429"),
+            (Code::Status, Some(503), "5xx"),
+            (Code::TargetBlocked, None, "blocked"),
+            (Code::ProtocolError, Some(101), "other"),
+            (Code::Status, Some(999), "other"),
+            (Code::WorkerPanic, None, "other"),
+        ] {
+            assert_eq!(FailureGroup::of(Some(error_code), code).as_str(), group);
+            assert_eq!(group.parse::<FailureGroup>().unwrap().as_str(), group);
+        }
+        assert_eq!(FailureGroup::of(None, None), FailureGroup::Other);
+    }
+}

@@ -1,0 +1,105 @@
+//! How long deliveries and events are kept.
+
+use super::Invalid;
+use super::time::{DAY, Millis};
+
+/// Days that a limit names at most.
+pub const MOST_DAYS: u32 = 36_500;
+
+/// How long what is finished stays. What waits for an attempt stays whatever its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    finished_days: Option<u32>,
+    failed_days: Option<u32>,
+}
+
+/// Times before which something must have ended to go; `None` where it stays for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// For deliveries that were delivered or discarded, tests, and events.
+    pub finished_ms: Option<Millis>,
+    /// For dead letters. Never later than the other.
+    pub failed_ms: Option<Millis>,
+}
+
+impl Retention {
+    /// Days after which delivered and discarded deliveries go, and days after which failed ones do, which are no
+    /// fewer: a smaller number counts as the first one. 0 keeps for good.
+    pub fn new(finished_days: u32, failed_days: u32) -> Retention {
+        let limit = |days: u32| (days > 0).then_some(days);
+        let (finished_days, failed_days) = (limit(finished_days), limit(failed_days));
+        Retention {
+            finished_days,
+            failed_days: finished_days.zip(failed_days).map(|(a, b)| a.max(b)),
+        }
+    }
+
+    /// Days after which a delivery that was delivered or discarded goes; `None` for never.
+    pub fn finished_days(&self) -> Option<u32> {
+        self.finished_days
+    }
+
+    /// Days after which a dead letter goes that nobody did anything about; `None` for never.
+    pub fn failed_days(&self) -> Option<u32> {
+        self.failed_days
+    }
+
+    /// What has to be over by when to go now.
+    pub fn cutoffs(&self, now: Millis) -> Cutoffs {
+        let before = |days: u32| now - Millis::from(days) * DAY;
+        Cutoffs {
+            finished_ms: self.finished_days.map(before),
+            failed_ms: self.failed_days.map(before),
+        }
+    }
+}
+
+impl Default for Retention {
+    /// 30 days, and 90 for dead letters.
+    fn default() -> Retention {
+        Retention::new(30, 90)
+    }
+}
+
+/// Reads a number of days as the command line spells it: `30d`.
+pub fn parse_days(text: &str) -> Result<u32, Invalid> {
+    text.strip_suffix('d')
+        .and_then(|days| days.parse().ok())
+        .filter(|days| (1..=MOST_DAYS).contains(days))
+        .ok_or_else(|| {
+            Invalid::new(
+                "invalid_age",
+                format!("An age is a number of days from 1d to {MOST_DAYS}d, such as 30d."),
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_stay_as_long_as_everything_else_or_longer() {
+        for (finished, failed, wanted) in [
+            (30, 90, (Some(30), Some(90))),
+            (90, 30, (Some(90), Some(90))),
+            (30, 0, (Some(30), None)),
+            (0, 90, (None, None)),
+            (0, 0, (None, None)),
+        ] {
+            let retention = Retention::new(finished, failed);
+            assert_eq!((retention.finished_days(), retention.failed_days()), wanted);
+        }
+        let cutoffs = Retention::new(1, 2).cutoffs(3 * DAY);
+        assert_eq!(cutoffs.finished_ms, Some(2 * DAY));
+        assert_eq!(cutoffs.failed_ms, Some(DAY));
+    }
+
+    #[test]
+    fn an_age_is_a_number_of_days() {
+        assert_eq!(parse_days("30d"), Ok(30));
+        for bad in ["", "d", "30", "0d", "-1d", "1.5d", "30 d", "36501d", "30h"] {
+            assert!(parse_days(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Texts, patterns and expressions as each language spells them.
+
+use super::Language;
+use super::choice::{Check, Place};
+
+/// A text between quotes.
+pub fn text(language: Language, text: &str) -> String {
+    let json = || serde_json::to_string(text).expect("text is always JSON");
+    match language {
+        Language::Php => format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'")),
+        Language::Ruby if text.is_ascii() => json().replace('#', r"\#"),
+        // Bytes beside the bytes of a body.
+        Language::Ruby => format!("{}.b", json().replace('#', r"\#")),
+        Language::Rust => format!("{text:?}"),
+        Language::Node | Language::Python | Language::Go => json(),
+    }
+}
+
+/// A header's name, as the requests of the language have it.
+pub fn header(language: Language, name: &str) -> String {
+    match language {
+        Language::Node | Language::Rust => text(language, &name.to_ascii_lowercase()),
+        Language::Php | Language::Ruby => {
+            let name = name.to_ascii_uppercase().replace('-', "_");
+            text(language, &format!("HTTP_{name}"))
+        }
+        Language::Python | Language::Go => text(language, name),
+    }
+}
+
+/// A regular expression that takes the header's value apart.
+pub fn pattern(language: Language, place: &Place) -> String {
+    let (signature, timestamp) = ("(.+)", "([0-9]{1,12})");
+    let inner = match place {
+        Place::Whole => signature.to_owned(),
+        Place::Cut { before, after } => {
+            format!("{}{signature}{}", escaped(before), escaped(after))
+        }
+        Place::TimestampFirst {
+            before,
+            between,
+            after,
+        } => format!(
+            "{}{timestamp}{}{signature}{}",
+            escaped(before),
+            escaped(between),
+            escaped(after)
+        ),
+        Place::SignatureFirst {
+            before,
+            between,
+            after,
+        } => format!(
+            "{}{signature}{}{timestamp}{}",
+            escaped(before),
+            escaped(between),
+            escaped(after)
+        ),
+    };
+    match language {
+        Language::Node => format!("/^{inner}$/"),
+        Language::Python => format!("r\"^{inner}$\""),
+        Language::Php => text(language, &format!("/^{inner}$/")),
+        Language::Ruby => format!(r"/\A{inner}\z/"),
+        Language::Go | Language::Rust => text(language, &format!("^{inner}$")),
+    }
+}
+
+/// Every sign that could mean something, in any of the languages, with a backslash before it.
+fn escaped(literal: &str) -> String {
+    let mut text = String::with_capacity(literal.len());
+    for c in literal.chars() {
+        if !c.is_ascii_alphanumeric() && !" ,=:;_-".contains(c) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// The names that the parts of the value get.
+pub fn groups(language: Language, place: &Place) -> &'static str {
+    let (only, timestamp_first, signature_first) = match language {
+        Language::Node | Language::Ruby => ("given", "timestamp, given", "given, timestamp"),
+        Language::Python => ("(given,)", "timestamp, given", "given, timestamp"),
+        Language::Php => ("$given", "$timestamp, $given", "$given, $timestamp"),
+        Language::Rust => ("given", "(timestamp, given)", "(given, timestamp)"),
+        Language::Go => (
+            "given = parts[1]",
+            "timestamp, given := parts[1], parts[2]",
+            "given, timestamp := parts[1], parts[2]",
+        ),
+    };
+    match place {
+        Place::Whole | Place::Cut { .. } => only,
+        Place::TimestampFirst { .. } => timestamp_first,
+        Place::SignatureFirst { .. } => signature_first,
+    }
+}
+
+/// How Rust takes the value apart, without a regular expression.
+pub fn rust_parts(place: &Place) -> String {
+    let strip = |before: &str, after: &str| {
+        let mut code = String::new();
+        for (call, text) in [("strip_prefix", before), ("strip_suffix", after)] {
+            if !text.is_empty() {
+                code.push_str(&format!(".{call}({text:?})?"));
+            }
+        }
+        code
+    };
+    match place {
+        Place::Whole => ".as_str()".to_owned(),
+        Place::Cut { before, after } => strip(before, after),
+        Place::TimestampFirst {
+            before,
+            between,
+            after,
+        } => {
+            format!("{}.split_once({between:?})?", strip(before, after))
+        }
+        Place::SignatureFirst {
+            before,
+            between,
+            after,
+        } => {
+            format!("{}.rsplit_once({between:?})?", strip(before, after))
+        }
+    }
+}
+
+/// The signed content, as the language puts it together or feeds it to the MAC.
+pub fn signed(language: Language, check: &Check) -> String {
+    let (before, after) = check
+        .spec
+        .content
+        .split_once("{body}")
+        .unwrap_or((&check.spec.content, ""));
+    let (before, after) = (
+        terms(language, before, check),
+        terms(language, after, check),
+    );
+    match language {
+        Language::Node => {
+            let update = |terms: &[String]| match terms.is_empty() {
+                true => String::new(),
+                false => format!(".update({})", terms.join(" + ")),
+            };
+            format!("{}.update(body){}", update(&before), update(&after))
+        }
+        Language::Python => {
+            let encoded = |terms: &[String]| match terms {
+                [] => None,
+                [one] => Some(format!("{one}.encode()")),
+                several => Some(format!("({}).encode()", several.join(" + "))),
+            };
+            let parts = [encoded(&before), Some("body".to_owned()), encoded(&after)];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" + ")
+        }
+        Language::Go => {
+            let write = |terms: &[String]| match terms.is_empty() {
+                true => None,
+                false => Some(format!("io.WriteString(mac, {})", terms.join("+"))),
+            };
+            let writes = [
+                write(&before),
+                Some("mac.Write(body)".to_owned()),
+                write(&after),
+            ];
+            writes
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("\n\t\t")
+        }
+        Language::Php | Language::Ruby => {
+            let (body, plus) = match language {
+                Language::Php => ("$body", " . "),
+                _ => ("body", " + "),
+            };
+            let all = before.into_iter().chain([body.to_owned()]).chain(after);
+            all.collect::<Vec<_>>().join(plus)
+        }
+        Language::Rust => {
+            let bytes = |term: String| format!("mac.update({term}.as_bytes());");
+            let all = before.into_iter().map(bytes);
+            let all = all.chain(["mac.update(body);".to_owned()]);
+            let all = all.chain(after.into_iter().map(bytes));
+            all.collect::<Vec<_>>().join("\n    ")
+        }
+    }
+}
+
+/// Variables and texts of one side of the body, in order.
+fn terms(language: Language, content: &str, check: &Check) -> Vec<String> {
+    let id_header = check.id_header.as_deref().unwrap_or_default();
+    let (id, timestamp) = match language {
+        Language::Php => ("$id".to_owned(), "$timestamp"),
+        Language::Python => ("event_id".to_owned(), "timestamp"),
+        Language::Go => (
+            format!("header.Get({})", header(language, id_header)),
+            "timestamp",
+        ),
+        _ => ("id".to_owned(), "timestamp"),
+    };
+    let mut terms = Vec::new();
+    let mut rest = content;
+    while let Some(at) = rest.find('{') {
+        if at > 0 {
+            terms.push(text(language, &rest[..at]));
+        }
+        let end = rest[at..].find('}').map_or(rest.len(), |end| at + end + 1);
+        terms.push(match &rest[at..end] {
+            "{id}" => id.clone(),
+            "{timestamp}" => timestamp.to_owned(),
+            literal => text(language, literal),
+        });
+        rest = &rest[end..];
+    }
+    if !rest.is_empty() {
+        terms.push(text(language, rest));
+    }
+    terms
+}

@@ -1,0 +1,213 @@
+//! The filters of the lists, alone and together, page by page.
+
+use serde_json::{Value, json};
+
+use super::{error_in, ids};
+use crate::support::Hub;
+use crate::support::hub::NOON;
+use crate::support::receiver::Receiver;
+
+/// Every id of a list, by pages of `limit`. A page may be short, though more follow.
+fn all(hub: &Hub, list: &str, query: &str, limit: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let answer = hub.get(&format!("{list}?limit={limit}&{query}{cursor}"));
+        let page = ids(&answer);
+        assert!(page.len() <= limit);
+        found.extend(page);
+        match &answer.json()["next_cursor"] {
+            Value::Null => return found,
+            next => cursor = format!("&cursor={}", next.as_str().unwrap()),
+        }
+    }
+}
+
+/// Two tenants with two webhooks each, of which one fails, and events of three types over three minutes.
+fn mixed() -> (Hub, Vec<Receiver>) {
+    let hub = Hub::start();
+    let receivers = vec![
+        Receiver::start(),
+        Receiver::answering(500),
+        Receiver::answering(204),
+    ];
+    for tenant in ["default", "acme"] {
+        for (receiver, delays) in receivers.iter().zip([json!([]), json!([]), json!([60])]) {
+            let retry = json!({"delays_s": delays, "exhausted": "dead_letter"});
+            let fields = json!({"tenant": tenant, "retry": retry});
+            hub.add_webhook_with(receiver.url(), &fields);
+        }
+    }
+    hub.add_webhook("http://127.0.0.1:9/");
+    for minute in 0..3 {
+        for event_type in ["order.paid", "order.sent", "user.made"] {
+            for tenant in ["default", "acme"] {
+                let event = json!({"type": event_type, "tenant": tenant, "data": minute});
+                hub.post("/v1/events", &event).expect(202);
+            }
+        }
+        hub.deliver_until_idle();
+        hub.advance(60_000);
+    }
+    let paused = hub.add_webhook_with(receivers[0].url(), &json!({"active": false}));
+    hub.publish("user.gone", json!({}));
+    hub.deliver_until_idle();
+    let waiting = ids(&hub.get(&format!("/v1/deliveries?webhook_id={paused}")));
+    hub.post(
+        &format!("/v1/deliveries/{}/discard", waiting[0]),
+        &json!({}),
+    )
+    .expect(202);
+    hub.publish("user.gone", json!({}));
+    hub.deliver_until_idle();
+    hub.post(&format!("/v1/webhooks/{paused}/test"), &json!({}))
+        .expect(200);
+    // What a replay made is found like everything else.
+    let webhooks = ids(&hub.get("/v1/webhooks?tenant=acme"));
+    let span = json!({"since": "2026-01-15T10:01:00Z", "until": "2026-01-15T10:02:00Z"});
+    hub.post(&format!("/v1/webhooks/{}/replay", webhooks[0]), &span)
+        .expect(202);
+    hub.deliver_until_idle();
+    (hub, receivers)
+}
+
+fn matches(row: &Value, name: &str, value: &str) -> bool {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match name {
+        "response_code" => text(&row["last_attempt"]["code"]) == value,
+        "error_code" => text(&row["last_attempt"]["error_code"]) == value,
+        "since" => row["created_at"].as_str().unwrap() >= value,
+        "until" => row["created_at"].as_str().unwrap() < value,
+        _ => text(&row[name]) == value,
+    }
+}
+
+#[test]
+fn every_pair_of_filters_shows_the_deliveries_that_both_mean_in_order() {
+    let (hub, _receivers) = mixed();
+    let whole = hub.get("/v1/deliveries?limit=250").expect(200).json();
+    let whole = whole["data"].as_array().unwrap();
+    let webhooks = ids(&hub.get("/v1/webhooks"));
+    let events = ids(&hub.get("/v1/events"));
+    let mut filters: Vec<(&str, &str)> = vec![
+        ("tenant", "acme"),
+        ("tenant", "nobody"),
+        ("event_type", "order.paid"),
+        ("event_type", "user.gone"),
+        ("event_type", "webhook.test"),
+        ("test", "true"),
+        ("test", "false"),
+        ("since", "2026-01-15T10:01:00.000Z"),
+        ("until", "2026-01-15T10:02:00.000Z"),
+        ("until", "2026-01-15T10:00:00.000Z"),
+        ("response_code", "200"),
+        ("response_code", "204"),
+        ("response_code", "500"),
+        ("error_code", "status"),
+        ("error_code", "connect_refused"),
+        ("webhook_id", &webhooks[0]),
+        ("webhook_id", &webhooks[3]),
+        ("event_id", &events[0]),
+        ("event_id", "nothing"),
+    ];
+    for status in ["pending", "retrying", "delivered", "failed", "discarded"] {
+        filters.push(("status", status));
+        assert!(whole.iter().any(|row| row["status"] == status), "{status}");
+    }
+    for first in &filters {
+        for second in &filters {
+            if first.0 == second.0 && first != second {
+                continue;
+            }
+            let mut query = format!("{}={}", first.0, first.1);
+            if first != second {
+                query = format!("{query}&{}={}", second.0, second.1);
+            }
+            let wanted = whole
+                .iter()
+                .filter(|row| matches(row, first.0, first.1) && matches(row, second.0, second.1))
+                .map(|row| row["id"].as_str().unwrap().to_owned());
+            let wanted: Vec<_> = wanted.collect();
+            assert_eq!(all(&hub, "/v1/deliveries", &query, 7), wanted, "{query}");
+        }
+    }
+}
+
+#[test]
+fn the_filters_of_events_and_of_webhooks_show_what_they_mean() {
+    let (hub, _receivers) = mixed();
+    let events = hub.get("/v1/events?limit=250").expect(200).json();
+    let events = events["data"].as_array().unwrap();
+    for (query, tests) in [
+        ("type=order.paid", vec![("type", "order.paid")]),
+        ("tenant=acme", vec![("tenant", "acme")]),
+        ("tenant=nobody", vec![("tenant", "nobody")]),
+        ("type=webhook.test", vec![("type", "webhook.test")]),
+        (
+            "tenant=acme&type=order.sent",
+            vec![("tenant", "acme"), ("type", "order.sent")],
+        ),
+        (
+            "since=2026-01-15T10:01:00Z&until=2026-01-15T10:02:00Z&type=user.made",
+            vec![
+                ("since", "2026-01-15T10:01:00.000Z"),
+                ("until", "2026-01-15T10:02:00.000Z"),
+                ("type", "user.made"),
+            ],
+        ),
+    ] {
+        let wanted = events
+            .iter()
+            .filter(|row| tests.iter().all(|(name, value)| matches(row, name, value)))
+            .map(|row| row["id"].as_str().unwrap().to_owned());
+        let wanted: Vec<_> = wanted.collect();
+        assert_eq!(all(&hub, "/v1/events", query, 2), wanted, "{query}");
+    }
+    assert_eq!(all(&hub, "/v1/webhooks", "tenant=acme", 2).len(), 3);
+    assert_eq!(all(&hub, "/v1/webhooks", "state=paused", 2).len(), 1);
+    assert_eq!(
+        all(&hub, "/v1/webhooks", "state=active&event=a.b", 2).len(),
+        7
+    );
+}
+
+#[test]
+fn nothing_is_missed_where_the_clock_was_set_back() {
+    let mut hub = Hub::start();
+    hub.add_webhook_with("http://127.0.0.1:9/", &json!({"active": false}));
+    for step in [3_600_000, -3_000_000, 60_000, 3_600_000, 60_000] {
+        hub.publish("order.paid", json!({}));
+        hub.clock.advance(step);
+        hub.publish("order.paid", json!({}));
+        hub.restart();
+    }
+    for list in ["/v1/deliveries", "/v1/events"] {
+        let time = match list {
+            "/v1/events" => "received_at",
+            _ => "created_at",
+        };
+        let whole = hub.get(list).json();
+        let whole = whole["data"].as_array().unwrap();
+        for minutes in 0..150 {
+            let at = NOON + minutes * 60_000;
+            let at = hookpost::domain::time::rfc3339(at);
+            for (name, is_since) in [("since", true), ("until", false)] {
+                let wanted = whole
+                    .iter()
+                    .filter(|row| (row[time].as_str().unwrap() >= at.as_str()) == is_since)
+                    .map(|row| row["id"].as_str().unwrap().to_owned());
+                let wanted: Vec<_> = wanted.collect();
+                assert_eq!(
+                    all(&hub, list, &format!("{name}={at}"), 3),
+                    wanted,
+                    "{list} {name} {at}"
+                );
+            }
+        }
+    }
+    let bad = hub.get("/v1/deliveries?since=noon");
+    error_in(&bad, 422, "invalid_time", "since");
+}

@@ -1,0 +1,477 @@
+//! The verification code that people paste into their receivers, run as they run it: it accepts what Hookpost signs,
+//! before, during and after a change of the secret, and nothing else.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, Mac as _};
+use hookpost::clock::Clock;
+use hookpost::domain::id::DeliveryId;
+use hookpost::domain::secret::Secret;
+use hookpost::domain::time::{HOUR, MINUTE, SECOND};
+use hookpost::domain::webhook::OldSecret;
+use hookpost::profile::form::compose_challenge;
+use hookpost::profile::sign::Signed;
+use hookpost::profile::snippet::{Language, Snippet, snippet};
+use hookpost::profile::spec::Key;
+use hookpost::profile::{self, Profile, Signer};
+use serde_json::{Value, json};
+
+use super::{ALL, REQUIRE_NODE, skipped};
+
+const BODY: &str =
+    r#"{"id":"evt_1","type":"order.paid","data":{"text":"h\u00e9llo 日本 😀","n":1.0}}"#;
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OLD: &str = "~ p4ss \"phrase\" \\ with, spaces=$HOME";
+/// Turns the Rust code on, which takes a build with crates from cargo's store.
+const WITH_CARGO: &str = "HOOKPOST_TEST_SNIPPETS_WITH_CARGO";
+
+/// The built-in profiles, and custom ones with everything that could be quoted wrongly.
+fn profiles() -> Vec<Arc<Profile>> {
+    let mut profiles: Vec<Arc<Profile>> = ALL
+        .iter()
+        .map(|name| profile::find(name).unwrap())
+        .collect();
+    let signatures = [
+        json!([{
+            "header": "X-Odd_Signature",
+            "content": "v0:{timestamp}:{id}:{body}:it's \"é\" \\ #$x #@y %s /* `\n",
+            "encoding": "base64",
+            "template": "s=({signature});'t'=/{timestamp}\"`#$",
+            "join": "|s2=",
+        }]),
+        json!([{
+            "header": "x-wrapped",
+            "content": "{body}",
+            "encoding": "hex",
+            "template": "<[{signature}]>.*",
+            "key": "standard",
+        }]),
+        json!([]),
+    ];
+    for (number, signatures) in signatures.into_iter().enumerate() {
+        let spec = json!({
+            "name": format!("custom-{number}"),
+            "envelope": "data",
+            "signatures": signatures,
+            "retry": {"delays_s": []},
+            "challenge": {"event": "webhook.verify", "field": "the \"challenge\""},
+        });
+        let spec = serde_json::from_value(spec).unwrap();
+        profiles.push(Arc::new(Profile::parse(spec).unwrap()));
+    }
+    profiles
+}
+
+fn secret(text: &str) -> Secret {
+    text.parse().unwrap()
+}
+
+/// What belongs into the environment: the secret, or its form for the libraries of Standard Webhooks.
+fn shown(text: &str, key: Key) -> String {
+    match key {
+        Key::Secret => text.to_owned(),
+        Key::Standard => secret(text).standard_form(),
+    }
+}
+
+/// The headers of a delivery that is made `age` milliseconds ago.
+fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(String, String)> {
+    let at_ms = Clock::machine().now_ms() - age;
+    let old = old.map(|old| OldSecret {
+        secret: secret(old),
+        overlap_ends_ms: at_ms + HOUR,
+    });
+    let standard = profile::standard();
+    Signer::new(profile, Some(&standard), &secret(new), old.as_ref()).headers(&Signed {
+        event_id: &"evt_1".parse().unwrap(),
+        event_type: &"order.paid".parse().unwrap(),
+        delivery_id: DeliveryId::generate(at_ms, 1),
+        at_ms,
+        body: BODY.as_bytes(),
+    })
+}
+
+/// A receiver that was pasted together; ends with the value.
+struct Pasted {
+    child: Child,
+    port: u16,
+    name: String,
+}
+
+impl Drop for Pasted {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Pasted {
+    /// Runs a program with the secrets in its environment, until it listens. `None` where the machine does not have it.
+    fn start(command: &[String], secrets: [&str; 2], name: &str) -> Option<Pasted> {
+        // A port that was free a moment ago; who took it meanwhile would answer something else than expected.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let address = format!("127.0.0.1:{port}");
+        let arguments = command[1..]
+            .iter()
+            .map(|argument| argument.replace("ADDRESS", &address));
+        let child = Command::new(&command[0])
+            .args(arguments)
+            .env("PORT", port.to_string())
+            .env("WEBHOOK_SECRET", secrets[0])
+            .env("WEBHOOK_SECRET_OLD", secrets[1])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut child = match child {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            child => child.unwrap(),
+        };
+        let patience = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&address).is_err() {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "{name} ended: {ended:?}");
+            assert!(Instant::now() < patience, "{name} does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let name = name.to_owned();
+        Some(Pasted { child, port, name })
+    }
+
+    /// The status and the body that it answers.
+    fn post(&self, headers: &[(String, String)], body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let mut request = format!(
+            "POST /hook HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        stream
+            .write_all(&[request.as_bytes(), body].concat())
+            .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("{} answered {answer:?}", self.name));
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        (status, body.to_owned())
+    }
+
+    fn accepts(&self, headers: &[(String, String)], body: &[u8]) -> bool {
+        match self.post(headers, body).0 {
+            200 | 204 => true,
+            401 => false,
+            other => panic!("{} answered {other}", self.name),
+        }
+    }
+}
+
+/// Everything that a receiver must take and must not. `None` where the machine cannot run it.
+fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()> {
+    let name = format!("{} {}", profile.name(), snippet.language);
+    let (new, old) = (shown(SECRET, snippet.secret), shown(OLD, snippet.secret));
+    let body = BODY.as_bytes();
+    let plain = signed(profile, SECRET, None, 0);
+    let rotating = signed(profile, SECRET, Some(OLD), 0);
+    let now = Pasted::start(command, [&new, ""], &name)?;
+    let both = Pasted::start(command, [&new, &old], &name)?;
+    let before = Pasted::start(command, [&old, ""], &name)?;
+
+    assert!(now.accepts(&plain, body), "{name} refuses the right one");
+    assert!(
+        both.accepts(&plain, body),
+        "{name} refuses with two secrets"
+    );
+    assert!(!before.accepts(&plain, body), "{name}: a wrong secret");
+    let first = signed(profile, OLD, None, 0);
+    assert!(
+        before.accepts(&first, body) && both.accepts(&first, body),
+        "{name}: old"
+    );
+    assert!(!now.accepts(&first, body), "{name}: the old secret alone");
+
+    // While both sign, old and new receivers go on; where the header carries one signature, one with both secrets does.
+    assert!(both.accepts(&rotating, body), "{name} while rotating");
+    assert!(before.accepts(&rotating, body), "{name} before it was told");
+    let spec = profile.spec().signatures.iter();
+    let standard = profile::standard();
+    let joins = spec
+        .chain(&standard.spec().signatures)
+        .any(|spec| spec.header == snippet.header && spec.join.is_some());
+    assert_eq!(
+        now.accepts(&rotating, body),
+        joins,
+        "{name} with the new alone"
+    );
+
+    let changed = BODY.replace("paid", "Paid");
+    for receiver in [&now, &both] {
+        assert!(
+            !receiver.accepts(&plain, changed.as_bytes()),
+            "{name}: changed"
+        );
+        assert!(!receiver.accepts(&plain, b""), "{name}: no body");
+        assert!(!receiver.accepts(&[], body), "{name}: no headers");
+        // As many characters as a signature has, and more bytes: a comparison that minds would end the receiver.
+        let mut odd = plain.clone();
+        for (name, value) in &mut odd {
+            if *name == snippet.header {
+                *value = "é".repeat(value.len() / 2);
+            }
+        }
+        assert!(!receiver.accepts(&odd, body), "{name}: odd characters");
+        let forged = forge(&plain, &snippet.header, body);
+        assert!(!receiver.accepts(&forged, body), "{name}: an empty key");
+    }
+    let timed = snippet.code.contains("imestamp");
+    assert!(
+        now.accepts(&signed(profile, SECRET, None, 4 * MINUTE), body),
+        "{name}: 4 min"
+    );
+    for age in [6 * MINUTE, -6 * MINUTE] {
+        let stale = signed(profile, SECRET, None, age);
+        assert_eq!(now.accepts(&stale, body), !timed, "{name}: {age} ms old");
+    }
+    if snippet.language != Language::Rust {
+        answers_the_challenge(profile, &now);
+    }
+    Some(())
+}
+
+/// A signature whose key is what an unset variable would be.
+fn forge(headers: &[(String, String)], name: &str, body: &[u8]) -> Vec<(String, String)> {
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(b"").unwrap();
+    let mac = mac.chain_update(body).finalize().into_bytes();
+    let forge = |(header, value): &(String, String)| {
+        let value = match header == name {
+            true => hex::encode(mac),
+            false => value.clone(),
+        };
+        (header.clone(), value)
+    };
+    headers.iter().map(forge).collect()
+}
+
+fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
+    let Some(challenge) = &profile.spec().challenge else {
+        return;
+    };
+    let at_ms = Clock::machine().now_ms();
+    let event = hookpost::domain::event::Event {
+        id: "evt_c".parse().unwrap(),
+        tenant: "default".parse().unwrap(),
+        event_type: challenge.event.parse().unwrap(),
+        created_ms: at_ms,
+        received_ms: at_ms,
+        data: "{}".into(),
+        previous_data: None,
+        test: false,
+    };
+    let body = compose_challenge(profile.form(), &event, &challenge.field, "random 1");
+    let standard = profile::standard();
+    let headers = Signer::new(profile, Some(&standard), &secret(SECRET), None).headers(&Signed {
+        event_id: &event.id,
+        event_type: &event.event_type,
+        delivery_id: DeliveryId::generate(at_ms, 1),
+        at_ms: at_ms.div_euclid(SECOND) * SECOND,
+        body: &body,
+    });
+    let (status, answer) = receiver.post(&headers, &body);
+    assert_eq!(status, 200, "{}", receiver.name);
+    let start = answer.find('{').unwrap_or_default();
+    let end = answer.rfind('}').map_or(answer.len(), |end| end + 1);
+    let answer: Value = serde_json::from_str(&answer[start..end]).unwrap();
+    assert_eq!(answer[&challenge.field], "random 1", "{}", receiver.name);
+}
+
+/// Judges the code of every profile in one language. `command` makes what runs a file of code.
+fn judge_all(
+    language: Language,
+    command: impl Fn(&Path, &Path) -> Option<Vec<String>>,
+) -> Option<()> {
+    let folder = tempfile::tempdir().unwrap();
+    for profile in profiles() {
+        let snippet = snippet(&profile, true, language).unwrap();
+        let file = folder
+            .path()
+            .join(format!("{}.{}", profile.name(), extension(language)));
+        std::fs::write(&file, &snippet.code).unwrap();
+        judge(&profile, &snippet, &command(folder.path(), &file)?)?;
+    }
+    Some(())
+}
+
+fn extension(language: Language) -> &'static str {
+    match language {
+        Language::Node => "js",
+        Language::Python => "py",
+        Language::Go => "go",
+        Language::Php => "php",
+        Language::Ruby => "rb",
+        Language::Rust => "rs",
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Runs a build; `false` where the machine does not have the program.
+fn build(program: &str, arguments: &[&str], folder: &Path) -> bool {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output();
+    match output {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        output => {
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{program} {arguments:?}: {said}");
+            true
+        }
+    }
+}
+
+#[test]
+fn the_node_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
+    if judge_all(Language::Node, |_, file| Some(words(&["node", text(file)]))).is_none() {
+        skipped(REQUIRE_NODE, "no node to run the verification code with");
+    }
+}
+
+#[test]
+fn the_python_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
+    if judge_all(Language::Python, |_, file| {
+        Some(words(&["python3", text(file)]))
+    })
+    .is_none()
+    {
+        skipped(REQUIRE_NODE, "no python3 to run the verification code with");
+    }
+}
+
+#[test]
+fn the_php_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
+    let serve = |_: &Path, file: &Path| Some(words(&["php", "-S", "ADDRESS", text(file)]));
+    if judge_all(Language::Php, serve).is_none() {
+        skipped(REQUIRE_ALL, "no php to run the verification code with");
+    }
+}
+
+#[test]
+fn the_go_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
+    let built = judge_all(Language::Go, |folder, file| {
+        let program = file.with_extension("bin");
+        let arguments = ["build", "-o", text(&program), text(file)];
+        build("go", &arguments, folder).then(|| words(&[text(&program)]))
+    });
+    if built.is_none() {
+        skipped(REQUIRE_ALL, "no go to build the verification code with");
+    }
+}
+
+/// What a Rack server does, as far as the code needs it.
+const RACK: &str = r#"
+require "socket"
+require "stringio"
+def run(app) = $app = app
+load ARGV[0]
+server = TCPServer.new("127.0.0.1", ENV["PORT"].to_i)
+while (client = server.accept)
+  next client.close unless client.gets
+  env = {}
+  while (line = client.gets) && line != "\r\n"
+    name, value = line.b.chomp.split(": ", 2)
+    env["HTTP_" + name.upcase.tr("-", "_")] = value.b
+  end
+  env["rack.input"] = StringIO.new(client.read(env["HTTP_CONTENT_LENGTH"].to_i).b)
+  status, _, body = $app.call(env)
+  client.write("HTTP/1.1 #{status} Said\r\n\r\n", *body)
+  client.close
+end
+"#;
+
+#[test]
+fn the_ruby_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
+    let serve = |_: &Path, file: &Path| Some(words(&["ruby", "-e", RACK, text(file)]));
+    if judge_all(Language::Ruby, serve).is_none() {
+        skipped(REQUIRE_ALL, "no ruby to run the verification code with");
+    }
+}
+
+/// Set to any value, it turns a missing `php`, `go` or `ruby` into a failure.
+const REQUIRE_ALL: &str = "HOOKPOST_TEST_REQUIRE_SNIPPETS";
+
+/// A server around the code, which is for a framework of its reader's choice.
+const SERVER: &str = r#"
+use std::io::{BufRead, BufReader, Read, Write};
+mod pasted;
+fn main() {
+    let port: u16 = std::env::var("PORT").unwrap().parse().unwrap();
+    for stream in std::net::TcpListener::bind(("127.0.0.1", port)).unwrap().incoming() {
+        let mut stream = BufReader::new(stream.unwrap());
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).unwrap() == 0 || line == "\r\n" { break }
+            if let Some((name, value)) = line.trim_end().split_once(": ") {
+                headers.push((name.to_ascii_lowercase(), value.to_owned()));
+            }
+        }
+        let find = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let Some(length) = find("content-length") else { continue };
+        let mut body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut body).unwrap();
+        let status = if pasted::is_signed(find, &body) { 204 } else { 401 };
+        let _ = write!(stream.get_mut(), "HTTP/1.1 {status} Said\r\n\r\n");
+    }
+}
+"#;
+
+const MANIFEST: &str = "[package]\nname = \"pasted\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\n\
+    hmac = \"0.12\"\nsha2 = \"0.10\"\nhex = \"0.4\"\nbase64 = \"0.22\"\n\n[workspace]\n";
+
+#[test]
+fn the_rust_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
+    if std::env::var_os(WITH_CARGO).is_none() {
+        return skipped(
+            REQUIRE_ALL,
+            "the verification code in Rust is built only where HOOKPOST_TEST_SNIPPETS_WITH_CARGO is set",
+        );
+    }
+    let built = judge_all(Language::Rust, |folder, file| {
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        std::fs::write(folder.join("Cargo.toml"), MANIFEST).unwrap();
+        std::fs::write(folder.join("src/main.rs"), SERVER).unwrap();
+        std::fs::copy(file, folder.join("src/pasted.rs")).unwrap();
+        let target = folder.join("target");
+        let arguments = ["build", "--offline", "--target-dir", text(&target)];
+        let program: PathBuf = target.join("debug/pasted");
+        build("cargo", &arguments, folder).then(|| words(&[text(&program)]))
+    });
+    assert!(
+        built.is_some(),
+        "no cargo to build the verification code with"
+    );
+}

@@ -1,0 +1,321 @@
+//! A real Chromium, driven through chromedriver.
+
+use std::fmt::Debug;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use ureq::http::Method;
+use url::{ParseError, Url};
+
+use super::hub::Hub;
+use super::skipped;
+use super::visitor::PASSWORD;
+
+/// Set where a missing browser is a failure.
+pub const REQUIRE_BROWSER: &str = "HOOKPOST_TEST_REQUIRE_BROWSER";
+
+/// A browser with one window, and the address of the server that it looks at.
+pub struct Browser {
+    site: String,
+    client: Client,
+    runtime: Runtime,
+    driver: Child,
+    // Last, so that it is removed after the browser ended.
+    _profile: TempDir,
+}
+
+/// How a page is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Light,
+    Dark,
+}
+
+impl Browser {
+    /// A browser that looks at a hub; `None`, said plainly, where there is none on this machine.
+    pub fn open(hub: &Hub) -> Option<Browser> {
+        Browser::open_at(&hub.at(""))
+    }
+
+    /// A browser that looks at a server.
+    pub fn open_at(site: &str) -> Option<Browser> {
+        let found = find("chromedriver").zip(find("chromium"));
+        let Some((chromedriver, chromium)) = found else {
+            skipped(
+                REQUIRE_BROWSER,
+                "no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)",
+            );
+            return None;
+        };
+        let profile = tempfile::tempdir().unwrap();
+        let (driver, address) = start(&chromedriver);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let capabilities = capabilities(&chromium, profile.path());
+        let client = runtime.block_on(async {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities.as_object().unwrap().clone());
+            builder.connect(&address).await.unwrap()
+        });
+        Some(Browser {
+            site: site.to_owned(),
+            client,
+            runtime,
+            driver,
+            _profile: profile,
+        })
+    }
+
+    /// Signs a user of the hub in.
+    pub fn sign_in(&self, name: &str) {
+        self.go("/login");
+        self.fill("#name", name);
+        self.fill("#password", PASSWORD);
+        self.click("main form button");
+        assert!(!self.path().starts_with("/login"), "{}", self.text("body"));
+    }
+
+    /// Opens a path of the server.
+    pub fn go(&self, path: &str) {
+        let url = format!("{}{path}", self.site);
+        self.runtime.block_on(self.client.goto(&url)).unwrap();
+    }
+
+    /// Opens any address.
+    pub fn go_to(&self, url: &str) {
+        self.runtime.block_on(self.client.goto(url)).unwrap();
+    }
+
+    /// The path and query of the page that is open.
+    pub fn path(&self) -> String {
+        let url = self.runtime.block_on(self.client.current_url()).unwrap();
+        let query = url.query().map(|query| format!("?{query}"));
+        format!("{}{}", url.path(), query.unwrap_or_default())
+    }
+
+    #[track_caller]
+    pub fn click(&self, css: &str) {
+        let clicked = self.runtime.block_on(async {
+            let found = self.client.find(Locator::Css(css)).await?;
+            found.click().await
+        });
+        clicked.unwrap_or_else(|error| panic!("{css} at {}: {error}", self.path()));
+    }
+
+    /// Clicks the link or button with this text.
+    #[track_caller]
+    pub fn click_text(&self, text: &str) {
+        let xpath = format!(
+            "//*[self::a or self::button or self::summary][contains(normalize-space(.), \"{text}\")]"
+        );
+        let clicked = self.runtime.block_on(async {
+            let found = self.client.find(Locator::XPath(&xpath)).await?;
+            found.click().await
+        });
+        clicked.unwrap_or_else(|error| panic!("{text:?} at {}: {error}", self.path()));
+    }
+
+    /// Types into a field, in place of what is there.
+    #[track_caller]
+    pub fn fill(&self, css: &str, text: &str) {
+        let filled = self.runtime.block_on(async {
+            let found = self.client.find(Locator::Css(css)).await?;
+            found.clear().await?;
+            found.send_keys(text).await
+        });
+        filled.unwrap_or_else(|error| panic!("{css} at {}: {error}", self.path()));
+    }
+
+    /// Presses keys, wherever the focus is.
+    pub fn press(&self, keys: &str) {
+        let pressed = self.runtime.block_on(async {
+            let focused = self.client.active_element().await?;
+            focused.send_keys(keys).await
+        });
+        pressed.unwrap();
+    }
+
+    /// Waits until an element is there.
+    #[track_caller]
+    pub fn wait_for(&self, css: &str) {
+        let found = self
+            .runtime
+            .block_on(self.client.wait().for_element(Locator::Css(css)));
+        found.unwrap_or_else(|error| {
+            panic!("{css} at {}: {error}\n{}", self.path(), self.text("body"))
+        });
+    }
+
+    /// Waits until the page says something.
+    #[track_caller]
+    pub fn wait_for_text(&self, text: &str) {
+        let xpath = format!("//*[contains(normalize-space(.), \"{text}\")]");
+        let found = self
+            .runtime
+            .block_on(self.client.wait().for_element(Locator::XPath(&xpath)));
+        found.unwrap_or_else(|error| {
+            panic!(
+                "{text:?} at {}: {error}\n{}",
+                self.path(),
+                self.text("body")
+            )
+        });
+    }
+
+    /// The text of an element as people see it.
+    #[track_caller]
+    pub fn text(&self, css: &str) -> String {
+        let text = self.runtime.block_on(async {
+            let found = self.client.find(Locator::Css(css)).await?;
+            found.text().await
+        });
+        text.unwrap_or_else(|error| panic!("{css} at {}: {error}", self.path()))
+    }
+
+    /// Whether there is such an element.
+    pub fn has(&self, css: &str) -> bool {
+        let found = self.client.find_all(Locator::Css(css));
+        !self.runtime.block_on(found).unwrap().is_empty()
+    }
+
+    /// What a script returns.
+    pub fn script(&self, script: &str) -> Value {
+        let run = self.client.execute(script, Vec::new());
+        self.runtime.block_on(run).unwrap()
+    }
+
+    /// What a script hands to its last argument, a function.
+    pub fn script_async(&self, script: &str) -> Value {
+        let run = self.client.execute_async(script, Vec::new());
+        self.runtime.block_on(run).unwrap()
+    }
+
+    /// A window of this width, of a phone or of a screen.
+    pub fn resize(&self, width: u32, height: u32) {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// What the visitor likes.
+    pub fn prefer(&self, scheme: Scheme) {
+        let value = match scheme {
+            Scheme::Light => "light",
+            Scheme::Dark => "dark",
+        };
+        let features = json!([{"name": "prefers-color-scheme", "value": value}]);
+        self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
+    /// Whether pages may run their script.
+    pub fn allow_script(&self, is_allowed: bool) {
+        let value = json!({"value": !is_allowed});
+        self.devtools("Emulation.setScriptExecutionDisabled", value);
+    }
+
+    /// What the console holds since it was last asked: errors of scripts, refusals of the policy, failed loads.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.issue("se/log", json!({"type": "browser"}));
+        let entries = log.as_array().cloned().unwrap_or_default();
+        let severe = entries
+            .iter()
+            .filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
+        severe
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// A picture of the window, as PNG.
+    pub fn screenshot(&self) -> Vec<u8> {
+        self.runtime.block_on(self.client.screenshot()).unwrap()
+    }
+
+    fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({"cmd": command, "params": parameters});
+        self.issue("goog/cdp/execute", body)
+    }
+
+    fn issue(&self, path: &'static str, body: Value) -> Value {
+        let extension = Extension { path, body };
+        self.runtime
+            .block_on(self.client.issue_cmd(extension))
+            .unwrap()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let closed = self.client.clone().close();
+        // A browser that is gone already is closed.
+        let _ = self.runtime.block_on(closed);
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// A command that chromedriver knows beside the standard's.
+#[derive(Debug)]
+struct Extension {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/{}", self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
+
+fn capabilities(chromium: &Path, profile: &Path) -> Value {
+    let profile = format!("--user-data-dir={}", profile.display());
+    json!({
+        "browserName": "chrome",
+        "goog:loggingPrefs": {"browser": "ALL"},
+        "goog:chromeOptions": {
+            "binary": chromium,
+            // In the order of the list: no window, as root too, nothing but what it is told to load.
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--disable-quic", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", "--lang=en", profile,
+            ],
+        },
+    })
+}
+
+fn start(chromedriver: &Path) -> (Child, String) {
+    let mut driver = Command::new(chromedriver)
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        if let Some((_, port)) = line.split_once("successfully on port ") {
+            let port = port.trim_end_matches('.');
+            return (driver, format!("http://127.0.0.1:{port}"));
+        }
+    }
+    panic!("chromedriver did not start");
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let places = ["/usr/bin", "/usr/local/bin", "/usr/lib/chromium"];
+    let mut found = places.iter().map(|place| Path::new(place).join(program));
+    found.find(|path| path.exists())
+}
