@@ -13,12 +13,13 @@ mod list;
 mod profiles;
 mod replay;
 mod tests;
-mod view;
+pub(super) mod view;
 mod webhooks;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
+use super::blocking;
 use super::error::ApiError;
 
 /// Every route of the API.
@@ -56,16 +57,4 @@ async fn wrong_method(request: HttpRequest) -> impl Responder {
 /// A resource whose further methods are a 405 in the API's form.
 fn resource(path: &str) -> actix_web::Resource {
     web::resource(path.to_owned()).default_service(web::to(wrong_method))
-}
-
-/// Runs what may wait (a read, a name server, a receiver) off the threads that serve requests.
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
-where
-    T: Send + 'static,
-    E: Into<ApiError> + Send + 'static,
-{
-    match web::block(work).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
-    }
 }

@@ -96,7 +96,7 @@ pub(super) fn receipt(receipt: &Receipt) -> Value {
 }
 
 #[derive(Serialize)]
-pub(super) struct EventView {
+pub(in crate::http) struct EventView {
     id: String,
     #[serde(rename = "type")]
     event_type: String,
@@ -139,7 +139,7 @@ pub(super) fn event_in_full(full: EventInFull) -> EventView {
 }
 
 /// An event; with its deliveries where it stands alone.
-pub(super) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> EventView {
+pub(in crate::http) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> EventView {
     let event = stored.event;
     let raw = |text: Box<str>| RawValue::from_string(text.into()).ok();
     EventView {
@@ -158,7 +158,7 @@ pub(super) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> E
 }
 
 /// A delivery, without its attempts.
-pub(super) fn delivery(delivery: &Delivery) -> Value {
+pub(in crate::http) fn delivery(delivery: &Delivery) -> Value {
     let waits = !delivery.status.is_finished();
     let waiting_for = delivery.webhook_state.waiting_for().filter(|_| waits);
     let next: Option<Millis> = delivery.due_ms.filter(|_| waiting_for.is_none());
@@ -195,7 +195,7 @@ pub(super) fn delivery_in_full(full: &DeliveryInFull) -> Value {
 }
 
 /// One attempt: what was sent, what came back.
-pub(super) fn attempt(attempt: &Attempt) -> Value {
+pub(in crate::http) fn attempt(attempt: &Attempt) -> Value {
     let ms = |us: Option<u32>| us.map(|us| f64::from(us) / 1000.0);
     let timings = &attempt.timings;
     let body = attempt.request_body.as_deref().map(String::from_utf8_lossy);

@@ -251,8 +251,10 @@ fn icon(base: &str, name: &str) -> String {
 /// The symbol of a state in the sheet of icons: those are named alike.
 fn status_icon(status: &str) -> &str {
     match status {
-        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying" | "pending"
-        | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => status,
+        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying"
+        | "pending" | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => {
+            status
+        }
         _ => "info",
     }
 }
@@ -264,6 +266,14 @@ pub fn capitalized(word: &str) -> String {
         Some(first) => first.to_uppercase().collect::<String>() + letters.as_str(),
         None => String::new(),
     }
+}
+
+/// A code of the API as words: `TLS expired` of `tls_expired`.
+pub fn spoken(code: &str) -> String {
+    let words = capitalized(&code.replace('_', " "));
+    words
+        .replacen("Tls ", "TLS ", 1)
+        .replacen("Dns ", "DNS ", 1)
 }
 
 /// A text as HTML shows it, in an attribute too.

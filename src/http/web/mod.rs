@@ -5,10 +5,15 @@
 //! change is one of `actions`, or of `auth` where it is about people.
 
 mod assets;
+mod confirm;
+mod deliveries;
 mod error;
+mod events;
+mod failed;
 mod fields;
 mod frame;
 mod login;
+mod pager;
 mod setup;
 mod visit;
 mod webhooks;
@@ -23,6 +28,9 @@ pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
     login::routes(config);
     setup::routes(config);
+    deliveries::routes(config);
+    failed::routes(config);
+    events::routes(config);
     webhooks::routes(config);
 }
 

@@ -217,7 +217,7 @@ impl Visit {
 
     /// Does something and answers with what came of it, off the threads that serve requests. What goes wrong is shown
     /// within the frame.
-    async fn answer(
+    pub async fn answer(
         self,
         work: impl FnOnce(&Visit) -> Result<Done, PageError> + Send + 'static,
     ) -> Answer {
@@ -333,6 +333,10 @@ impl FromRequest for Submission {
 }
 
 impl Submission {
+    pub fn app(&self) -> &Data<App> {
+        &self.visit.app
+    }
+
     /// Does what was asked for, off the threads that serve requests; by somebody who may change things.
     pub async fn run(
         self,
