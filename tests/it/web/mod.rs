@@ -1,4 +1,6 @@
 //! The pages.
 
 mod browser;
+mod deliveries;
+mod events;
 mod people;

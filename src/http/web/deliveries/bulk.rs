@@ -6,8 +6,9 @@ use super::super::fields::Fields;
 use super::super::frame::Section;
 use super::super::visit::{Answer, Done, Submission, Visit};
 use super::criteria::Criteria;
-use crate::actions::ActionError;
+use super::rows::Name;
 use crate::actions::bulk::{MOST_IDS, Selection};
+use crate::actions::{ActionError, find};
 use crate::domain::Invalid;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
@@ -17,6 +18,16 @@ use crate::domain::words::counted;
 enum Verb {
     Retry,
     Discard,
+}
+
+impl Verb {
+    /// The call of the API that does the same.
+    fn api(self) -> &'static str {
+        match self {
+            Verb::Retry => "/v1/deliveries/retry",
+            Verb::Discard => "/v1/deliveries/discard",
+        }
+    }
 }
 
 /// `GET /deliveries/retry?…`: how many the filter meets, and what would come of it.
@@ -52,6 +63,7 @@ async fn ask(visit: Visit, verb: Verb) -> Answer {
                 true => vec![("Filter", "none: every delivery there is".to_owned())],
                 false => criteria.words(),
             };
+            let facts = with_names(visit, facts)?;
             let mut page = confirm_page(
                 visit,
                 verb,
@@ -61,9 +73,31 @@ async fn ask(visit: Visit, verb: Verb) -> Answer {
             page.facts = facts;
             page.fields = criteria.fields();
             page.fields.push(("all".to_owned(), "yes".to_owned()));
+            page.frame = page
+                .frame
+                .with_api_body("POST", verb.api(), &criteria.api_body());
             Ok(page)
         })
         .await
+}
+
+/// A webhook is told by its name beside its id.
+fn with_names(
+    visit: &Visit,
+    mut facts: Vec<(&'static str, String)>,
+) -> Result<Vec<(&'static str, String)>, PageError> {
+    for (label, value) in &mut facts {
+        if *label == "Webhook" {
+            let store = &visit.app.actions.store;
+            let caller = visit.caller();
+            let found = store.read(|connection| find::webhook(connection, &caller, value));
+            if let Ok(webhook) = found {
+                let name = Name::of(&webhook.description, webhook.url.as_str()).name;
+                *value = format!("{name} ({value})");
+            }
+        }
+    }
+    Ok(facts)
 }
 
 async fn act(submission: Submission, verb: Verb) -> Answer {

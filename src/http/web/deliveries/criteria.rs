@@ -125,8 +125,30 @@ impl Criteria {
         below("/deliveries", &self.query())
     }
 
-    /// The same for the API.
+    /// The same as a query of the API.
     pub fn api_query(&self) -> String {
+        let named = self.api_pairs();
+        query_of(named.iter().map(|(name, text)| (*name, text.as_str())))
+    }
+
+    /// The same as the body of a bulk call of the API.
+    pub fn api_body(&self) -> String {
+        let value = |(name, text): &(&'static str, String)| {
+            let quoted = match *name {
+                "response_code" | "test" => text.clone(),
+                _ => format!("\"{text}\""),
+            };
+            format!("\"{name}\": {quoted}")
+        };
+        let named: Vec<String> = self.api_pairs().iter().map(value).collect();
+        match named.is_empty() {
+            true => "{\"all\": true}".to_owned(),
+            false => format!("{{{}}}", named.join(", ")),
+        }
+    }
+
+    /// Names and values as the API has them; the values hold no quotes, for they were parsed.
+    fn api_pairs(&self) -> Vec<(&'static str, String)> {
         let times = [("from", self.filter.since), ("to", self.filter.until)];
         let named = NAMES.iter().filter_map(|(name, api)| {
             let time = times.iter().find(|(known, _)| known == name);
@@ -136,8 +158,7 @@ impl Criteria {
             };
             (!text.is_empty()).then_some((*api, text))
         });
-        let named: Vec<(&str, String)> = named.collect();
-        query_of(named.iter().map(|(name, text)| (*name, text.as_str())))
+        named.collect()
     }
 
     /// What is meant, for a person who is about to change all of it.

@@ -165,7 +165,11 @@ fn page(visit: &Visit, form: Form, problem: Option<Problem>) -> Result<NewPage, 
     Ok(NewPage {
         frame: visit
             .frame("Publish an event", Section::Events)?
-            .with_api("POST", "/v1/events"),
+            .with_api_body(
+                "POST",
+                "/v1/events",
+                r#"{"type": "order.paid", "data": {"id": 1}}"#,
+            ),
         types: types
             .map(|one| (one.name.to_string(), one.example.is_some()))
             .collect(),
