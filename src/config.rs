@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use ipnet::IpNet;
 use thiserror::Error;
 
+use crate::auth::api_key::RATE_LIMITS;
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::http::site::{BaseUrl, PortalLook};
@@ -44,6 +45,9 @@ const fn setting(
         help,
     }
 }
+
+/// The value of a setting that is on or off.
+const SWITCH: &str = "true|false";
 
 /// Every setting of the server, in the order in which people meet them; the database first.
 pub const SETTINGS: &[Setting] = &[
@@ -139,6 +143,18 @@ pub const SETTINGS: &[Setting] = &[
         "DAYS",
         Some("90"),
         "Days after which dead letters go, no fewer than retention-days, 0 to 36500; 0 keeps them",
+    ),
+    setting(
+        "key-rate-limit",
+        "N",
+        None,
+        "Requests a second of each API key at most, 1 to 100000; any number where left out",
+    ),
+    setting(
+        "metrics-open",
+        SWITCH,
+        Some("false"),
+        "Whether /metrics needs no API key",
     ),
     setting(
         "ca-file",
@@ -246,9 +262,15 @@ fn flag(setting: &Setting) -> Arg {
         default.unwrap_or_default(),
         environment_name(setting)
     );
-    Arg::new(setting.name)
-        .long(setting.name)
-        .value_name(setting.value_name)
+    let mut arg = Arg::new(setting.name).long(setting.name);
+    if setting.value_name == SWITCH {
+        // The flag alone says yes.
+        arg = arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true");
+    }
+    arg.value_name(setting.value_name)
         .help(help)
         .action(if setting.is_list {
             ArgAction::Append
@@ -342,6 +364,12 @@ impl Values {
         )?;
         options.portal = self.portal_look()?;
         options.retention = self.retention()?;
+        options.metrics_open = self.parsed("metrics-open", "true or false", |_| true)?;
+        if self.one("key-rate-limit").is_some() {
+            let is_allowed = |n: &u32| RATE_LIMITS.contains(n);
+            let wanted = "a number from 1 to 100000";
+            options.key_rate_limit = Some(self.parsed("key-rate-limit", wanted, is_allowed)?);
+        }
         if let Some((path, _)) = self.one("ca-file") {
             let text =
                 fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
@@ -595,6 +623,20 @@ mod tests {
         ] {
             assert!(printed.contains(line), "{line} in {printed}");
         }
+    }
+
+    #[test]
+    fn a_switch_is_on_by_its_flag_alone_and_said_in_full_elsewhere() {
+        let is_open = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let values = collect(arguments, environment).unwrap();
+            values.server_options().map(|options| options.metrics_open)
+        };
+        assert!(!is_open(&[], &[]).unwrap());
+        assert!(is_open(&["--metrics-open"], &[]).unwrap());
+        assert!(is_open(&[], &[("HOOKPOST_METRICS_OPEN", "true")]).unwrap());
+        let environment = [("HOOKPOST_METRICS_OPEN", "true")];
+        assert!(!is_open(&["--metrics-open=false"], &environment).unwrap());
+        is_open(&[], &[("HOOKPOST_METRICS_OPEN", "yes")]).unwrap_err();
     }
 
     #[test]

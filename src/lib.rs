@@ -4,7 +4,7 @@
 //! Modules in reading order: [`domain`] (words and decisions, pure), [`profile`] (how deliveries look),
 //! [`store`] (the file), [`delivery`] (the engine that sends), [`actions`] (what a person or program can do),
 //! [`auth`] (who may), [`http`] (the API), [`server`] (everything put together), [`cli`] (the commands).
-//! Imports point towards the beginning of that list only; [`clock`] and [`random`] stand beside the first.
+//! Imports point towards the beginning of that list only; [`clock`], [`metrics`] and [`random`] stand beside the first.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod config;
 pub mod delivery;
 pub mod domain;
 pub mod http;
+pub mod metrics;
 pub mod profile;
 pub mod random;
 pub mod server;

@@ -27,9 +27,11 @@ use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
-use crate::domain::target::{AllowEntry, TargetPolicy};
+use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
+use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, PortalLook, Site};
-use crate::http::{App, BodyLimits, api, unknown_path, web};
+use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
+use crate::metrics::Metrics;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 pub use upkeep::Upkeep;
 
@@ -57,6 +59,10 @@ pub struct ServerOptions {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub portal: PortalLook,
+    /// Requests a second of each API key that has no limit of its own; `None`: any number.
+    pub key_rate_limit: Option<u32>,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     /// Certificates trusted beside the public ones: PEM.
     pub extra_certificates: Vec<Vec<u8>>,
     /// How long what is finished is kept.
@@ -82,6 +88,8 @@ impl ServerOptions {
             base_url: None,
             trusted_proxies: Vec::new(),
             portal: PortalLook::default(),
+            key_rate_limit: None,
+            metrics_open: false,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -137,7 +145,8 @@ pub struct Running {
 impl Prepared {
     /// Opens the database and starts the engine. Waits for the disk: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
-        let (store, lock) = Store::open(&options.database, &options.clock)?;
+        let metrics = Metrics::new();
+        let (store, lock) = Store::open(&options.database, &options.clock, &metrics)?;
         require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
         let guard = Guard::new(policy, Arc::clone(&options.lookup));
@@ -155,6 +164,7 @@ impl Prepared {
             store.clone(),
             Sender::new(transport, options.clock.clone()),
             options.clock.clone(),
+            metrics.clone(),
             EngineOptions {
                 workers: options.workers,
             },
@@ -178,8 +188,11 @@ impl Prepared {
             options.trusted_proxies.clone(),
             options.portal.clone(),
         );
+        let mut app = App::new(actions, limits, site, metrics);
+        app.metrics_open = options.metrics_open;
+        app.rate_limits = RateLimits::new(options.key_rate_limit);
         Ok(Prepared {
-            app: App::new(actions, limits, site),
+            app,
             upkeep,
             options,
             lock,
@@ -247,15 +260,7 @@ fn serve(
             )
             .wrap_fn({
                 let state = state.clone();
-                move |request, service| {
-                    let in_progress = state.begin_request();
-                    let answer = service.call(request);
-                    async move {
-                        let answer = answer.await;
-                        drop(in_progress);
-                        answer
-                    }
-                }
+                move |request, service| request_id::accompany(&state, request, service)
             })
             .wrap_fn({
                 let state = state.clone();
@@ -266,11 +271,13 @@ fn serve(
             })
             .app_data(Data::new(state.clone()))
             .configure(web::routes)
+            .configure(inbox::routes)
             .configure(api::routes)
             .default_service(actix_web::web::to(unknown_path))
     })
     .workers(options.http_threads)
-    .worker_max_blocking_threads(16)
+    // More than tests and actions in steps can hold: a test that goes to the built-in inbox needs one of them to arrive.
+    .worker_max_blocking_threads(32)
     .client_request_timeout(Duration::from_secs(10))
     .keep_alive(Duration::from_secs(75))
     .shutdown_timeout(5)
@@ -279,6 +286,10 @@ fn serve(
     .map_err(listen)?;
     let address = http.addrs().first().copied().unwrap_or(options.listen);
     app.site.listens_on(address);
+    match OwnInbox::below(&app.site.base().to_string()) {
+        Ok(inbox) => app.actions.guard.open_inbox(inbox),
+        Err(error) => log::warn!("the built-in inbox cannot be delivered to: {error}"),
+    }
     let http = http.run();
     let running = Running {
         address,

@@ -159,11 +159,11 @@ fn change(
             continue;
         };
         match (verb, found.status) {
-            (Verb::Discard, _) => delivery::discard(tx, *seq)?,
+            (Verb::Discard, _) => delivery::discard(tx, found.place())?,
             (Verb::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
                 delivery::make_due(tx, *seq)?;
             }
-            (Verb::Retry, _) => delivery::restart(tx, *seq)?,
+            (Verb::Retry, _) => delivery::restart(tx, found.place())?,
         }
         first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
         done += 1;

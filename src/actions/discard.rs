@@ -1,6 +1,7 @@
 //! Giving up a delivery that waits.
 
 use super::{ActionError, Actions, Caller, find};
+use crate::domain::delivery::Cause;
 use crate::store::delivery::{self, Delivery};
 use crate::store::{Notice, Pending};
 
@@ -20,7 +21,10 @@ impl Actions {
                     ),
                 ));
             }
-            delivery::discard(tx, delivery.seq)?;
+            match delivery.cause {
+                Cause::Test => delivery::discard_test(tx, delivery.seq)?,
+                Cause::Event | Cause::Replay => delivery::discard(tx, delivery.place())?,
+            }
             tx.notify(Notice::Withdrawn {
                 webhook_seq: delivery.webhook_seq,
                 delivery_seq: delivery.seq,

@@ -33,7 +33,9 @@ fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<(), ActionError> {
     }
     match delivery.status {
         DeliveryStatus::Pending | DeliveryStatus::Retrying => delivery::make_due(tx, delivery.seq)?,
-        DeliveryStatus::Delivered | DeliveryStatus::Failed => delivery::restart(tx, delivery.seq)?,
+        DeliveryStatus::Delivered | DeliveryStatus::Failed => {
+            delivery::restart(tx, delivery.place())?
+        }
         DeliveryStatus::Discarded => {
             return Err(ActionError::conflict(
                 "delivery_discarded",

@@ -1,5 +1,7 @@
 //! API keys: made once, shown once, known by their hash.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -18,27 +20,41 @@ const PREFIX: &str = "hp_";
 /// Characters of a key that people see later.
 const SHOWN: usize = 9;
 
+/// Requests a second that a key can be limited to.
+pub const RATE_LIMITS: RangeInclusive<u32> = 1..=100_000;
+
 /// What a new key is for.
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
-    /// 1 to 128 bytes, for people.
+    /// 1 to 128 characters, for people.
     pub name: String,
     pub scope: Scope,
     pub tenant: Option<Tenant>,
     pub profile: Option<String>,
+    /// Requests a second, 1 to 100,000, in place of the server's usual limit.
+    pub rate_limit_per_s: Option<u32>,
 }
 
 /// Makes a key of 24 random bytes. Returns its text, which is stored nowhere, and what is stored.
 pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), Invalid> {
     if request.name.trim().is_empty()
-        || request.name.len() > 128
+        || request.name.chars().count() > 128
         || request.name.contains(char::is_control)
     {
         return Err(Invalid::new(
             "invalid_name",
-            "A key's name is 1 to 128 bytes, without control characters.",
+            "A key's name is 1 to 128 characters, without control characters.",
         )
         .in_field("name"));
+    }
+    if let Some(limit) = request.rate_limit_per_s
+        && !RATE_LIMITS.contains(&limit)
+    {
+        return Err(Invalid::new(
+            "invalid_rate_limit",
+            "A key's limit is 1 to 100000 requests a second.",
+        )
+        .in_field("rate_limit_per_s"));
     }
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<24>()));
     let key = NewApiKey {
@@ -48,6 +64,7 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
         tenant: request.tenant,
         profile: request.profile,
         prefix: text[..SHOWN].to_owned(),
+        rate_limit_per_s: request.rate_limit_per_s,
         hash: hash(&text),
         created_ms: now,
     };

@@ -9,6 +9,7 @@ use crate::config::{Values, database_flag};
 use crate::domain::Invalid;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::rfc3339;
+use crate::metrics::Metrics;
 use crate::store::{Connection, Store, api_key};
 
 pub(super) fn command() -> Command {
@@ -36,6 +37,11 @@ pub(super) fn command() -> Command {
                     "profile",
                     "PROFILE",
                     "The profile of webhooks made with it that name none",
+                ))
+                .arg(option(
+                    "rate-limit",
+                    "N",
+                    "Requests a second at most, 1 to 100000, in place of the server's --key-rate-limit",
                 )),
         )
         .subcommand(
@@ -84,13 +90,20 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
             .transpose()
             .map_err(in_flag("tenant"))?,
         profile: text(matches, "profile").map(str::to_owned),
+        rate_limit_per_s: text(matches, "rate-limit")
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    CliError::Other(format!("--rate-limit is 1 to 100000, and not {text:?}"))
+                })
+            })
+            .transpose()?,
     };
     let profile = request.profile.clone();
     let (key, stored) = issue(request, clock.now_ms())?;
     let path = Values::collect(matches)?.database();
     if !path.exists() {
         // Nobody serves it yet: make it, as the server would.
-        let (store, _lock) = Store::open(&path, clock)?;
+        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
         store.close();
     }
     let connection = Store::open_for_command(&path)?;

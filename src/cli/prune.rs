@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Values, database_flag};
 use crate::domain::Invalid;
 use crate::domain::retention::{Retention, parse_days};
+use crate::metrics::Metrics;
 use crate::store::{OpenError, Store};
 
 pub(super) fn command() -> Command {
@@ -59,7 +60,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     }
     let clock = Clock::machine();
     let dry_run = matches.get_flag("dry-run");
-    let (store, _lock) = Store::open(&path, &clock)?;
+    let (store, _lock) = Store::open(&path, &clock, &Metrics::new())?;
     let pace = Pace {
         go_on: &|| true,
         rest: &|_| {},

@@ -7,6 +7,7 @@ use crate::auth::{password, people};
 use crate::clock::Clock;
 use crate::config::{Values, database_flag, secret_from_environment};
 use crate::domain::time::rfc3339;
+use crate::metrics::Metrics;
 use crate::random;
 use crate::store::user::Role;
 use crate::store::{Connection, Store, user};
@@ -77,7 +78,7 @@ fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let path = Values::collect(matches)?.database();
     if !path.exists() {
         // Nobody serves it yet: make it, as the server would.
-        let (store, _lock) = Store::open(&path, clock)?;
+        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
         store.close();
     }
     let connection = Store::open_for_command(&path)?;

@@ -13,6 +13,7 @@ use super::sender::{Made, Sender};
 use super::state::{Claim, State};
 use super::{pacer, worker};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::random;
 use crate::store::{Notice, Observer, Store, StoreError};
 
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub store: Store,
     pub sender: Sender,
     pub clock: Clock,
+    pub metrics: Metrics,
     pub options: EngineOptions,
     /// Workers that may use a core at the same time: more only take turns.
     pub on_core: usize,
@@ -64,6 +66,7 @@ impl Engine {
         store: Store,
         sender: Sender,
         clock: Clock,
+        metrics: Metrics,
         options: EngineOptions,
     ) -> Result<Engine, StoreError> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -71,6 +74,7 @@ impl Engine {
             store: store.clone(),
             sender,
             clock,
+            metrics,
             on_core: (cores * 2).min(options.workers),
             state: Mutex::new(State::new((options.workers / 2).max(1))),
             options,
@@ -102,6 +106,12 @@ impl Engine {
     /// Looks at the clock again; for a clock that was moved.
     pub fn nudge(&self) {
         self.0.pace.notify_all();
+    }
+
+    /// How many threads send, and how many of them are at a request.
+    pub fn workers(&self) -> (usize, usize) {
+        let state = self.0.lock();
+        (state.workers.count, state.sending)
     }
 
     /// Waits until nothing is under way and nothing is due. `false` after `patience`.

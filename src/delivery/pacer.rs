@@ -9,7 +9,7 @@ use super::engine::Shared;
 use super::lane::{Lane, QUEUE};
 use super::record;
 use super::state::State;
-use crate::store::{StoreError, delivery, idempotency, sweep, webhook};
+use crate::store::{StoreError, delivery, idempotency, stats, sweep, webhook};
 
 /// How long the pacer sleeps at most: it looks after rare things then.
 const CHORES: Duration = Duration::from_secs(1);
@@ -126,8 +126,19 @@ fn clear(shared: &Arc<Shared>) {
         idempotency::forget_old(tx)?;
         webhook::forget_old_secrets(tx)
     });
-    if let Err(error) = cleared.wait() {
+    let merged = cleared.wait().and_then(|()| merge_statistics(shared));
+    if let Err(error) = merged {
         log::error!("what is out of date could not be cleared away: {error}");
+    }
+}
+
+/// Merges old statistics, step by step.
+fn merge_statistics(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    loop {
+        let step = shared.store.write(stats::merge_old);
+        if !step.wait()? || shared.lock().stopping {
+            return Ok(());
+        }
     }
 }
 

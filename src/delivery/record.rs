@@ -8,7 +8,7 @@ use crate::domain::delivery::{DeliveryStatus, Trigger};
 use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
-use crate::store::delivery::{self, Outcome, Series};
+use crate::store::delivery::{self, Outcome, Place, Series};
 use crate::store::{NewDelivery, Notice, StoreError, WriteTx, attempt, webhook};
 
 /// Logs an attempt and carries out what follows it. `jitter` is in 0.0..1.0.
@@ -38,8 +38,8 @@ pub fn record_test(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Resu
         true => DeliveryStatus::Delivered,
         false => DeliveryStatus::Failed,
     };
-    if delivery::finish(tx, job.seq, status, &outcome(made))? {
-        log(tx, job, made)?;
+    if delivery::finish_test(tx, job.seq, status, &outcome(made))? {
+        attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())?;
     }
     Ok(())
 }
@@ -49,7 +49,12 @@ fn succeeded(
     job: &NewDelivery,
     made: &Made,
 ) -> Result<Option<i64>, StoreError> {
-    if delivery::finish(tx, job.seq, DeliveryStatus::Delivered, &outcome(made))? {
+    let usual = match job.attempt_count {
+        0 => DeliveryStatus::Pending,
+        _ => DeliveryStatus::Retrying,
+    };
+    let to = DeliveryStatus::Delivered;
+    if delivery::finish(tx, place(job, usual), to, &outcome(made))? {
         log(tx, job, made)?;
         delivery::count_success(tx, job.webhook_seq);
     }
@@ -67,9 +72,10 @@ fn failed(
         return Ok(None);
     };
     log(tx, job, made)?;
+    let before = place(job, series.status);
     if series.status.is_finished() {
         // Discarded by a person while the attempt was under way: it stays so.
-        delivery::count_failure(tx, job.seq, &series, &outcome(made))?;
+        delivery::count_failure(tx, before, &series, &outcome(made))?;
         return Ok(None);
     }
     count(tx, job, made, &mut series);
@@ -78,15 +84,15 @@ fn failed(
             series.status = DeliveryStatus::Retrying;
             series.due_ms = Some(due_ms);
             series.origin_ms = origin_ms;
-            delivery::count_failure(tx, job.seq, &series, &outcome(made))?;
+            delivery::count_failure(tx, before, &series, &outcome(made))?;
             Ok(Some(due_ms))
         }
         Next::DeadLetter => {
-            delivery::finish(tx, job.seq, DeliveryStatus::Failed, &outcome(made))?;
+            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
             Ok(None)
         }
         Next::Disable(reason) => {
-            delivery::finish(tx, job.seq, DeliveryStatus::Failed, &outcome(made))?;
+            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
             disable(tx, job.webhook_seq, reason, series.failures)?;
             Ok(None)
         }
@@ -171,7 +177,18 @@ fn disable(
     Ok(())
 }
 
+fn place(job: &NewDelivery, status: DeliveryStatus) -> Place {
+    Place {
+        seq: job.seq,
+        webhook_seq: job.webhook_seq,
+        status,
+    }
+}
+
 fn log(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
+    let answer = made.attempt.answer.as_ref();
+    let answer_ms = answer.map(|_| made.attempt.duration_ms.max(0) as u64);
+    delivery::count_attempt(tx, job.webhook_seq, made.attempt.number > 1, answer_ms);
     attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())
 }
 
@@ -216,6 +233,11 @@ pub fn give_up_damaged(
         duration_ms: 0,
         at_ms: now,
     };
-    delivery::finish(tx, delivery_seq, DeliveryStatus::Failed, &outcome)?;
+    let place = Place {
+        seq: delivery_seq,
+        webhook_seq,
+        status: series.status,
+    };
+    delivery::finish(tx, place, DeliveryStatus::Failed, &outcome)?;
     attempt::insert(tx, delivery_seq, &attempt, None)
 }

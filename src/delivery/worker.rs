@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Outcome, Shared};
-use super::state::State;
+use super::sender::Made;
+use super::state::{Claim, State};
+use crate::domain::delivery::Trigger;
+use crate::store::NewDelivery;
 
 /// A worker that has had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -23,6 +26,21 @@ pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
     }
 }
 
+fn measure(shared: &Shared, claim: &Claim, made: &Made) {
+    let millis = |ms: i64| Duration::from_millis(ms.max(0) as u64);
+    let NewDelivery {
+        due_ms,
+        attempt_count,
+        trigger,
+        ..
+    } = claim.delivery;
+    // A new delivery is due since it was accepted.
+    let is_first = attempt_count == 0 && trigger == Trigger::Initial;
+    let waited = is_first.then(|| millis(made.attempt.started_ms - due_ms));
+    let took = millis(made.attempt.duration_ms);
+    shared.metrics.attempted(made.error_code(), took, waited);
+}
+
 fn run(shared: &Arc<Shared>, number: usize) {
     let mut state = shared.lock();
     let mut idle_since = None;
@@ -33,6 +51,7 @@ fn run(shared: &Arc<Shared>, number: usize) {
             shared.rouse(&mut state);
             drop(state);
             let made = shared.sender.attempt(&claim.endpoint, &claim.delivery);
+            measure(shared, &claim, &made);
             state = shared.lock();
             state.workers.end(number);
             state.came_back(&claim, made.error_code(), shared.clock.now_ms());

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod event;
 pub mod failure_group;
 pub mod header;
+pub mod histogram;
 pub mod id;
 pub mod invalid;
 pub mod json;

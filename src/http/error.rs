@@ -1,11 +1,14 @@
 //! Errors as clients see them: one form, under every path.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::request_id::RequestId;
 use crate::actions::ActionError;
 use crate::domain::Invalid;
 use crate::store::StoreError;
@@ -18,19 +21,26 @@ pub struct ApiError {
     message: String,
     field: Option<String>,
     /// Name and value of a header that goes with it.
-    header: Option<(&'static str, &'static str)>,
+    header: Option<(&'static str, Cow<'static, str>)>,
 }
 
-#[derive(Serialize)]
-struct Form<'a> {
+/// The one form of errors.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct Form<'a> {
     error: Inner<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Inner<'a> {
+    /// A stable word, for programs.
     code: &'a str,
+    /// What happened and what to do, for people.
     message: &'a str,
+    /// The field or parameter that is wrong, as a path such as `headers.X-Api-Key` or `[3].type`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     field: Option<&'a str>,
 }
 
@@ -74,10 +84,20 @@ impl ApiError {
             .with_header("Retry-After", "1")
     }
 
-    /// 500. The cause goes to the log, under an id that the answer names.
+    /// 429: more requests than the key may make.
+    pub fn rate_limited(retry_after_s: i64) -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            format!("This key makes more requests a second than it may. Wait {retry_after_s} s and send it again."),
+        )
+        .with_header("Retry-After", retry_after_s.to_string())
+    }
+
+    /// 500. The cause goes to the log, under the request's id, which the answer names.
     pub fn internal(cause: &dyn fmt::Display) -> ApiError {
-        let id = hex::encode(crate::random::bytes::<6>());
-        log::error!("internal error {id}: {cause}");
+        let id = RequestId::current();
+        log::error!("request {id}: internal error: {cause}");
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",
@@ -113,8 +133,12 @@ impl ApiError {
     }
 
     #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: &'static str) -> ApiError {
-        self.header = Some((name, value));
+    pub fn with_header(
+        mut self,
+        name: &'static str,
+        value: impl Into<Cow<'static, str>>,
+    ) -> ApiError {
+        self.header = Some((name, value.into()));
         self
     }
 }
@@ -145,8 +169,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if let Some(header) = self.header {
-            response.insert_header(header);
+        if let Some((name, value)) = &self.header {
+            response.insert_header((*name, &**value));
         }
         response.json(Form {
             error: Inner {
@@ -221,7 +245,7 @@ impl From<StoreError> for ApiError {
             ),
             StoreError::Corrupt(_) | StoreError::Sqlite(_) => return ApiError::internal(&error),
         };
-        log::warn!("refused for now: {error}");
+        log::warn!("request {}: refused for now: {error}", RequestId::current());
         ApiError::unavailable(code, message)
     }
 }

@@ -9,12 +9,13 @@ use std::vec::IntoIter;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::api::view;
 use super::error::ApiError;
+use super::request_id::RequestId;
 use super::{App, blocking};
 use crate::actions::Actions;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -24,21 +25,26 @@ use crate::store::page::{MAX_LIMIT, PageRequest};
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A dead letter: the event that did not get through, the delivery, and its last attempt whole, where there was one.
-#[derive(Serialize)]
-struct Line {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+pub(super) struct Line {
     event: view::EventView,
-    delivery: Value,
-    last_attempt: Option<Value>,
+    delivery: view::DeliveryView,
+    last_attempt: Option<view::AttemptView>,
 }
 
 /// Every dead letter that a filter meets, newest first, one JSON object a line. An error in the middle cuts the
 /// answer off without its proper end, so that no client takes it for whole.
-pub async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
+pub(super) async fn dead_letters(
+    app: &App,
+    filter: DeliveryFilter,
+) -> Result<HttpResponse, ApiError> {
     let mut letters = Letters::new(app.actions.clone(), filter);
     // Before the answer begins, so that what is wrong from the start is an error in the usual form.
     let mut piece = piece_of(&mut letters).await?;
     // One piece waits while the next is read. No thread does while the client is slow.
     let (sender, pieces) = mpsc::channel(1);
+    let id = RequestId::current();
     actix_web::rt::spawn(async move {
         while let Some(bytes) = piece {
             if sender.send(Ok(bytes)).await.is_err() {
@@ -47,7 +53,7 @@ pub async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpRespo
             piece = match piece_of(&mut letters).await {
                 Ok(next) => next,
                 Err(error) => {
-                    log::warn!("an export of dead letters was cut off: {error}");
+                    log::warn!("request {id}: an export of dead letters was cut off: {error}");
                     // Where nobody reads any more, nobody has to be told.
                     let _ = sender.send(Err(io::Error::other(error.to_string()))).await;
                     return;

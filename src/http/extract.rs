@@ -70,13 +70,16 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
         .read(|connection| api_key::authenticate(connection, text))?;
     let key = found
         .ok_or_else(|| ApiError::unauthorized("This API key does not exist, or was revoked."))?;
+    let now = app.actions.clock.now_ms();
+    app.rate_limits
+        .take(&key, now)
+        .map_err(ApiError::rate_limited)?;
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!(
             "This key has the scope {}; the call needs {needed}.",
             key.scope
         )));
     }
-    let now = app.actions.clock.now_ms();
     app.key_use.note(&app.actions.store, &key, now);
     Ok(api_key::caller(&key))
 }

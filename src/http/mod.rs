@@ -5,8 +5,11 @@ pub mod api;
 pub mod error;
 pub mod export;
 pub mod extract;
+pub mod inbox;
 pub mod key_use;
+pub mod rate_limit;
 pub mod receiver;
+pub mod request_id;
 pub mod site;
 pub mod web;
 
@@ -19,8 +22,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
+use crate::metrics::Metrics;
 use error::ApiError;
 use key_use::KeyUse;
+use rate_limit::RateLimits;
+use request_id::RequestId;
 use site::Site;
 
 /// What every handler works with. Cheap to clone.
@@ -35,9 +41,15 @@ pub struct App {
     /// Actions in steps under way: each holds a thread until it is done.
     pub bulk: Arc<Semaphore>,
     pub key_use: KeyUse,
+    /// How fast each inbox is filled.
+    pub inbox_pace: inbox::Pace,
     /// Failed sign-ins.
     pub throttle: Throttle,
     pub site: Arc<Site>,
+    pub rate_limits: RateLimits,
+    pub metrics: Metrics,
+    /// Whether `/metrics` needs no key.
+    pub metrics_open: bool,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -81,7 +93,7 @@ pub struct BodyLimits {
 }
 
 impl App {
-    pub fn new(actions: Actions, limits: BodyLimits, site: Site) -> App {
+    pub fn new(actions: Actions, limits: BodyLimits, site: Site, metrics: Metrics) -> App {
         App {
             actions,
             limits,
@@ -89,8 +101,12 @@ impl App {
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
             key_use: KeyUse::default(),
+            inbox_pace: inbox::Pace::default(),
             throttle: Throttle::default(),
             site: Arc::new(site),
+            rate_limits: RateLimits::default(),
+            metrics,
+            metrics_open: false,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
@@ -129,7 +145,8 @@ where
     T: Send + 'static,
     E: Into<ApiError> + Send + 'static,
 {
-    match actix_web::web::block(work).await {
+    let id = RequestId::current();
+    match actix_web::web::block(move || id.during(work)).await {
         Ok(result) => result.map_err(Into::into),
         Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
     }

@@ -35,6 +35,8 @@ pub struct ApiKey {
     pub profile: Option<String>,
     /// The first characters, by which people know it.
     pub prefix: String,
+    /// Requests a second, in place of the server's usual limit.
+    pub rate_limit_per_s: Option<u32>,
     pub created_ms: Millis,
     pub last_used_ms: Option<Millis>,
 }
@@ -48,6 +50,7 @@ pub struct NewApiKey {
     pub tenant: Option<Tenant>,
     pub profile: Option<String>,
     pub prefix: String,
+    pub rate_limit_per_s: Option<u32>,
     pub hash: [u8; 32],
     pub created_ms: Millis,
 }
@@ -85,8 +88,8 @@ pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<ApiKe
 pub fn insert(connection: &Connection, key: &NewApiKey) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO api_key (id, name, scope, tenant, profile, prefix, hash, created_ms)
-             VALUES (:id, :name, :scope, :tenant, :profile, :prefix, :hash, :created_ms)",
+            "INSERT INTO api_key (id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms)
+             VALUES (:id, :name, :scope, :tenant, :profile, :prefix, :rate_limit_per_s, :hash, :created_ms)",
         )?
         .execute(named_params! {
             ":id": key.id.to_bytes(),
@@ -95,6 +98,7 @@ pub fn insert(connection: &Connection, key: &NewApiKey) -> Result<(), StoreError
             ":tenant": key.tenant.as_ref().map(Tenant::as_str),
             ":profile": key.profile,
             ":prefix": key.prefix,
+            ":rate_limit_per_s": key.rate_limit_per_s,
             ":hash": key.hash,
             ":created_ms": key.created_ms,
         })?;
@@ -128,6 +132,7 @@ fn from_row(row: &Row<'_>) -> Result<ApiKey, StoreError> {
         tenant: parsed_option(row, "tenant")?,
         profile: row.get("profile")?,
         prefix: row.get("prefix")?,
+        rate_limit_per_s: row.get("rate_limit_per_s")?,
         created_ms: row.get("created_ms")?,
         last_used_ms: row.get("last_used_ms")?,
     })

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::delivery::{self, DeliveryFilter};
+use super::delivery::{self, DeliveryFilter, Place};
 use super::error::StoreError;
 use super::event::{self, EventFilter};
 use super::page::Filter;
@@ -96,6 +96,16 @@ pub struct Standing {
     pub tenant: Tenant,
     /// Whether its webhook was deleted.
     pub is_orphan: bool,
+}
+
+impl Standing {
+    pub fn place(&self) -> Place {
+        Place {
+            seq: self.seq,
+            webhook_seq: self.webhook_seq,
+            status: self.status,
+        }
+    }
 }
 
 /// How the delivery with this sequence number stands.
@@ -259,5 +269,9 @@ pub fn insert_replay(
             ":webhook_seq": webhook_seq,
             ":now": tx.now_ms(),
         })?;
-    Ok((inserted == 1).then(|| tx.connection().last_insert_rowid()))
+    if inserted == 0 {
+        return Ok(None);
+    }
+    tx.directory_mut().tally().made(webhook_seq);
+    Ok(Some(tx.connection().last_insert_rowid()))
 }

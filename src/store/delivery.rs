@@ -42,6 +42,16 @@ pub struct Delivery {
     pub last: Option<LastAttempt>,
 }
 
+impl Delivery {
+    pub fn place(&self) -> Place {
+        Place {
+            seq: self.seq,
+            webhook_seq: self.webhook_seq,
+            status: self.status,
+        }
+    }
+}
+
 /// The outcome of a delivery's last attempt.
 #[derive(Debug, Clone)]
 pub struct LastAttempt {
@@ -133,6 +143,7 @@ pub fn insert(
         trigger,
     };
     if cause != Cause::Test {
+        tx.directory_mut().tally().made(webhook_seq);
         tx.notify(Notice::Due(delivery.clone()));
     }
     Ok(delivery)
@@ -250,10 +261,54 @@ pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>, Store
     })
 }
 
-/// Ends a delivery after an attempt: delivered or failed. Whether there was such a delivery.
+/// Where a delivery stands, and whose it is, as far as whoever changes it knows: what counts deliveries by status
+/// has to hear from where to where each goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub seq: i64,
+    pub webhook_seq: i64,
+    pub status: DeliveryStatus,
+}
+
+/// Ends a delivery after an attempt: delivered or failed. Its status as the caller knows it is read only where it is
+/// another one. Whether there was such a delivery.
 pub fn finish(
     tx: &mut WriteTx<'_>,
+    delivery: Place,
+    status: DeliveryStatus,
+    outcome: &Outcome,
+) -> Result<bool, StoreError> {
+    let Place {
+        seq,
+        webhook_seq,
+        status: mut before,
+    } = delivery;
+    if !end(tx, seq, before, status, outcome)? {
+        match series(tx.connection(), seq)? {
+            None => return Ok(false),
+            Some(series) => before = series.status,
+        }
+        end(tx, seq, before, status, outcome)?;
+    }
+    let tally = tx.directory_mut().tally();
+    tally.moved(webhook_seq, before, status, 1);
+    Ok(true)
+}
+
+/// Ends a test, which is counted nowhere. Whether it was still awaited.
+pub fn finish_test(
+    tx: &mut WriteTx<'_>,
     seq: i64,
+    status: DeliveryStatus,
+    outcome: &Outcome,
+) -> Result<bool, StoreError> {
+    end(tx, seq, DeliveryStatus::Pending, status, outcome)
+}
+
+fn end(
+    tx: &mut WriteTx<'_>,
+    seq: i64,
+    before: DeliveryStatus,
     status: DeliveryStatus,
     outcome: &Outcome,
 ) -> Result<bool, StoreError> {
@@ -262,10 +317,11 @@ pub fn finish(
         .prepare_cached(
             "UPDATE delivery SET status = :status, due_ms = NULL, finished_ms = :now, attempt_count = :attempt_count,
                  last_code = :code, last_error = :error, last_duration_ms = :duration_ms, last_at_ms = :at
-             WHERE seq = :seq",
+             WHERE seq = :seq AND status = :before",
         )?
         .execute(named_params! {
             ":status": status.as_str(),
+            ":before": before.as_str(),
             ":now": tx.now_ms(),
             ":attempt_count": outcome.attempt_count,
             ":code": outcome.code,
@@ -277,14 +333,23 @@ pub fn finish(
     Ok(changed == 1)
 }
 
-/// Counts a failed attempt of a delivery that stays where it is, in the state named: it will be tried again
-/// at `due_ms`, or was finished by somebody else meanwhile (`None`).
+/// Counts a failed attempt of a delivery that is not finished by it: the series says where it stands from here on. It
+/// will be tried again at `due_ms`, or was finished by somebody else meanwhile (`None`).
 pub fn count_failure(
     tx: &mut WriteTx<'_>,
-    seq: i64,
+    before: Place,
     series: &Series,
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
+    let Place {
+        seq,
+        webhook_seq,
+        status,
+    } = before;
+    if status != series.status {
+        let tally = tx.directory_mut().tally();
+        tally.moved(webhook_seq, status, series.status, 1);
+    }
     tx.connection()
         .prepare_cached(
             "UPDATE delivery SET status = :status, due_ms = :due_ms, next_trigger = 'automatic',
@@ -320,8 +385,15 @@ pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Starts a fresh series of attempts, due now; the old attempts stay in the log.
-pub fn restart(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
+/// Starts a fresh series of attempts of a finished delivery, due now; the old attempts stay in the log.
+pub fn restart(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> {
+    let Place {
+        seq,
+        webhook_seq,
+        status,
+    } = delivery;
+    let tally = tx.directory_mut().tally();
+    tally.moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     tx.connection()
         .prepare_cached(
             "UPDATE delivery SET status = 'pending', due_ms = :now, next_trigger = 'manual', finished_ms = NULL,
@@ -333,7 +405,23 @@ pub fn restart(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
 }
 
 /// Gives up a waiting delivery.
-pub fn discard(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
+pub fn discard(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> {
+    let Place {
+        seq,
+        webhook_seq,
+        status,
+    } = delivery;
+    let tally = tx.directory_mut().tally();
+    tally.moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
+    discard_uncounted(tx, seq)
+}
+
+/// Gives up a waiting test.
+pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
+    discard_uncounted(tx, seq)
+}
+
+fn discard_uncounted(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
     tx.connection()
         .prepare_cached(
             "UPDATE delivery SET status = 'discarded', due_ms = NULL, finished_ms = :now WHERE seq = :seq",
@@ -660,6 +748,17 @@ fn from_row(row: &Row<'_>) -> Result<Delivery, StoreError> {
         finished_ms: row.get("finished_ms")?,
         last,
     })
+}
+
+/// Counts an attempt in the statistics: no test, no challenge. `answer_ms` is how long its answer took.
+pub fn count_attempt(
+    tx: &mut WriteTx<'_>,
+    webhook_seq: i64,
+    is_retry: bool,
+    answer_ms: Option<u64>,
+) {
+    let tally = tx.directory_mut().tally();
+    tally.attempted(webhook_seq, is_retry, answer_ms);
 }
 
 /// Counts a delivery that got through, for the rule that a webhook whose endpoint is alive is not disabled.

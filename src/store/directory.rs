@@ -3,16 +3,18 @@
 //! Only the writer's thread has it, and only commits change it, so it is never stale: no other program
 //! writes webhooks while a server runs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::error::StoreError;
+use super::tally::{Finished, Tally};
 use super::webhook;
 use super::writer::Notice;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
+use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 
 /// The webhooks that are not deleted.
@@ -21,8 +23,8 @@ pub struct Directory {
     by_seq: HashMap<i64, Arc<Webhook>>,
     tenants: HashMap<Tenant, Subscriptions>,
     successes: HashMap<i64, u64>,
-    /// Successes of the group's jobs that are not written yet.
-    new_successes: BTreeMap<i64, u64>,
+    /// What the group's jobs change in the statistics, and in the count of successes.
+    tally: Tally,
     /// Successes of the job at hand, which may still be rolled back.
     job_successes: Vec<i64>,
     /// The numbers of pairs of a tenant and a type that were seen lately.
@@ -114,7 +116,13 @@ impl Directory {
         self.job_topics.push((tenant.clone(), event_type.clone()));
     }
 
+    /// Where what happens is counted, as part of the job at hand.
+    pub(super) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
     pub(super) fn undo_job(&mut self) {
+        self.tally.undo_job();
         for (tenant, event_type) in self.job_topics.drain(..) {
             if let Some(types) = self.topics.get_mut(&tenant)
                 && types.remove(&event_type).is_some()
@@ -131,24 +139,17 @@ impl Directory {
 
     pub(super) fn end_job(&mut self) {
         self.job_topics.clear();
-        for webhook_seq in self.job_successes.drain(..) {
-            *self.new_successes.entry(webhook_seq).or_default() += 1;
-        }
+        self.tally.end_job();
+        self.job_successes.clear();
     }
 
-    /// Writes the group's successes: a row a webhook, however many deliveries the group holds.
-    pub(super) fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        for (webhook_seq, count) in std::mem::take(&mut self.new_successes) {
-            connection
-                .prepare_cached(
-                    "UPDATE webhook SET success_count = success_count + :count WHERE seq = :seq",
-                )?
-                .execute(rusqlite::named_params! {
-                    ":count": count as i64,
-                    ":seq": webhook_seq,
-                })?;
-        }
-        Ok(())
+    /// Writes what the group counted; what it finished.
+    pub(super) fn flush(
+        &mut self,
+        connection: &Connection,
+        now: Millis,
+    ) -> Result<Finished, StoreError> {
+        self.tally.flush(connection, now)
     }
 
     pub(super) fn apply(&mut self, notice: &Notice) {

@@ -23,6 +23,7 @@ pub mod event_type;
 pub mod failed;
 pub mod form;
 pub mod idempotency;
+pub mod inbox;
 pub mod link;
 mod lock;
 mod migrate;
@@ -34,7 +35,9 @@ pub mod profile;
 pub mod retention;
 mod row;
 pub mod session;
+pub mod stats;
 pub mod sweep;
+mod tally;
 mod topic;
 pub mod user;
 mod walk;
@@ -51,6 +54,7 @@ pub use rusqlite::Connection;
 pub use writer::{NewDelivery, Notice, Observer, Pending, WriteTx};
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use writer::Writer;
 
 /// The open database. Cheap to clone.
@@ -67,7 +71,11 @@ pub struct Store {
 impl Store {
     /// Opens the database for the one process that serves it: takes the lock, makes or migrates the file,
     /// checks it, and starts the writer. Never starts anew over a damaged file.
-    pub fn open(path: &Path, clock: &Clock) -> Result<(Store, FileLock), OpenError> {
+    pub fn open(
+        path: &Path,
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
@@ -78,7 +86,13 @@ impl Store {
         };
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
-        let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone())?;
+        let writer = Writer::start(
+            connection,
+            profiles.clone(),
+            schemas.clone(),
+            clock.clone(),
+            metrics.clone(),
+        )?;
         let path = Arc::new(path.to_owned());
         let store = Store {
             readers,
@@ -185,6 +199,12 @@ impl Store {
         self.writer
             .broken()
             .or_else(|| self.identity.changed(&self.path))
+    }
+
+    /// Bytes of the database's file and of its write-ahead log.
+    pub fn sizes(&self) -> (u64, u64) {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+        (bytes(&self.path), bytes(&beside(&self.path, "-wal")))
     }
 
     /// Finishes what was handed over and closes the writer's connection.

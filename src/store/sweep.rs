@@ -3,10 +3,12 @@
 
 use rusqlite::{Connection, named_params};
 
+use super::delivery::{self, Place};
 use super::error::StoreError;
 use super::row;
 use super::webhook;
 use super::writer::{Notice, WriteTx};
+use crate::domain::delivery::DeliveryStatus;
 use crate::domain::webhook::{Sweep, Waiting};
 
 /// Rows of one step.
@@ -66,15 +68,23 @@ fn pending(connection: &Connection, webhook_seq: i64) -> Result<Option<Sweep>, S
 }
 
 fn discard(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, StoreError> {
-    let swept = tx
-        .connection()
-        .prepare_cached(&format!(
-            "UPDATE delivery SET status = 'discarded', due_ms = NULL, finished_ms = :now
-             WHERE seq IN (SELECT seq FROM delivery
-                           WHERE webhook_seq = :webhook AND due_ms IS NOT NULL AND seq <= :up_to LIMIT {STEP})"
-        ))?
-        .execute(named_params! {":now": tx.now_ms(), ":webhook": webhook_seq, ":up_to": up_to})?;
-    Ok(swept)
+    let params = named_params! {":webhook": webhook_seq, ":up_to": up_to};
+    let mut statement = tx.connection().prepare_cached(&format!(
+        "SELECT seq, status FROM delivery
+         WHERE webhook_seq = :webhook AND due_ms IS NOT NULL AND seq <= :up_to LIMIT {STEP}"
+    ))?;
+    let found = row::collect(&mut statement, params, |row| {
+        Ok(Place {
+            seq: row.get("seq")?,
+            webhook_seq,
+            status: row::parsed(row, "status")?,
+        })
+    })?;
+    drop(statement);
+    for place in &found {
+        delivery::discard(tx, *place)?;
+    }
+    Ok(found.len())
 }
 
 /// Gives those that had failed attempts a fresh series. What never was attempted is fresh already, and is due.
@@ -89,5 +99,9 @@ fn resume(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, S
                              AND status = 'retrying' LIMIT {STEP})"
         ))?
         .execute(named_params! {":now": tx.now_ms(), ":webhook": webhook_seq, ":up_to": up_to})?;
+    let (from, to) = (DeliveryStatus::Retrying, DeliveryStatus::Pending);
+    tx.directory_mut()
+        .tally()
+        .moved(webhook_seq, from, to, swept);
     Ok(swept)
 }

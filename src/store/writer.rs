@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -27,6 +28,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::metrics::Metrics;
 use crate::profile::Profile;
 
 /// Jobs that wait at most.
@@ -139,6 +141,21 @@ trait Job: Send {
     fn done(self: Box<Self>, group: Result<(), StoreError>);
 }
 
+/// A job in the queue, and since when it is there.
+struct Waiting {
+    job: Box<dyn Job>,
+    since: Instant,
+}
+
+impl Waiting {
+    fn now(job: Box<dyn Job>) -> Waiting {
+        Waiting {
+            job,
+            since: Instant::now(),
+        }
+    }
+}
+
 /// How a job went before the commit.
 enum Ran {
     /// It wants to be kept.
@@ -193,7 +210,7 @@ pub(super) struct Writer {
 }
 
 struct Shared {
-    jobs: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    jobs: Mutex<Option<SyncSender<Waiting>>>,
     observer: OnceLock<Arc<dyn Observer>>,
     broken: OnceLock<String>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -205,6 +222,7 @@ impl Writer {
         profiles: Profiles,
         schemas: Schemas,
         clock: Clock,
+        metrics: Metrics,
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
         let loaded = || -> Result<_, StoreError> {
@@ -234,6 +252,7 @@ impl Writer {
             clock,
             furthest_ms,
             set_back_ms,
+            metrics,
             shared: Arc::clone(&shared),
         };
         let thread = std::thread::Builder::new()
@@ -276,10 +295,10 @@ impl Writer {
         });
         let refused = match self.sender() {
             None => Some((task, StoreError::Stopping)),
-            Some(sender) => match sender.try_send(task) {
+            Some(sender) => match sender.try_send(Waiting::now(task)) {
                 Ok(()) => None,
-                Err(TrySendError::Full(task)) => Some((task, StoreError::Overloaded)),
-                Err(TrySendError::Disconnected(task)) => Some((task, StoreError::Stopping)),
+                Err(TrySendError::Full(task)) => Some((task.job, StoreError::Overloaded)),
+                Err(TrySendError::Disconnected(task)) => Some((task.job, StoreError::Stopping)),
             },
         };
         if let Some((task, why)) = refused {
@@ -299,14 +318,17 @@ impl Writer {
         let task = task(job, then);
         let refused = match self.sender() {
             None => Some(task),
-            Some(sender) => sender.send(task).err().map(|unsent| unsent.0),
+            Some(sender) => {
+                let sent = sender.send(Waiting::now(task));
+                sent.err().map(|unsent| unsent.0.job)
+            }
         };
         if let Some(task) = refused {
             task.done(Err(StoreError::Stopping));
         }
     }
 
-    fn sender(&self) -> Option<SyncSender<Box<dyn Job>>> {
+    fn sender(&self) -> Option<SyncSender<Waiting>> {
         self.shared
             .jobs
             .lock()
@@ -372,18 +394,24 @@ struct Group {
     /// The latest time that a row was stored at, and how far the clock was set back at most.
     furthest_ms: Millis,
     set_back_ms: Millis,
+    metrics: Metrics,
     shared: Arc<Shared>,
 }
 
 impl Group {
-    fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
+    fn run(mut self, jobs: &Receiver<Waiting>) {
         let mut group = Vec::with_capacity(GROUP);
         while let Ok(first) = jobs.recv() {
-            group.push(first);
-            while group.len() < GROUP
-                && let Ok(job) = jobs.try_recv()
-            {
+            let begins = Instant::now();
+            let mut next = Some(first);
+            while let Some(Waiting { job, since }) = next {
+                self.metrics
+                    .writer_waited(begins.saturating_duration_since(since));
                 group.push(job);
+                next = match group.len() < GROUP {
+                    true => jobs.try_recv().ok(),
+                    false => None,
+                };
             }
             let outcome = match self.shared.broken.get() {
                 Some(why) => Err(StoreError::Unavailable(why.clone())),
@@ -468,7 +496,7 @@ impl Group {
             tx.directory.end_job();
             execute(tx.connection, "RELEASE job")?;
         }
-        tx.directory.flush(tx.connection)?;
+        let finished = tx.directory.flush(tx.connection, tx.now_ms)?;
         let notices = tx.notices;
         if let Err(error) = execute(&self.connection, "COMMIT") {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
@@ -478,6 +506,9 @@ impl Group {
         }
         self.furthest_ms = self.furthest_ms.max(now_ms);
         self.set_back_ms = self.set_back_ms.max(set_back_ms);
+        self.metrics.committed(group.len());
+        self.metrics
+            .finished(finished.delivered, finished.failed, finished.discarded);
         Ok(notices)
     }
 

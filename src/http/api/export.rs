@@ -1,16 +1,31 @@
 //! `/v1/dead-letters/export`.
 
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
 use super::super::{App, export};
-use super::deliveries::DeliveryQuery;
-use super::resource;
+use super::deliveries::{DeliveryQuery, FILTER};
+use super::spec::Call;
+use super::table::Table;
+use crate::store::api_key::Scope;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/dead-letters/export").route(web::get().to(dead_letters)));
+pub(super) fn routes(table: &mut Table) {
+    table
+        .at("/v1/dead-letters/export")
+        .get(dead_letters, describe_export);
+}
+
+fn describe_export(call: &mut Call<'_>) {
+    call.named("export_dead_letters", "Download dead letters")
+        .of("Deliveries")
+        .says("All that the filters meet, newest first, as a stream of lines. An error in the middle cuts it off without its proper end.")
+        .needs(Scope::Read)
+        .query::<DeliveryQuery>()
+        .without(&["status", "test", "limit", "cursor"])
+        .answers_lines::<export::Line>("A line each.")
+        .fails(422, FILTER);
 }
 
 /// `GET /v1/dead-letters/export`: every dead letter that the filters of the list meet.

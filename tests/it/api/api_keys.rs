@@ -33,6 +33,7 @@ fn a_key_is_shown_once_and_works_until_it_is_revoked() {
         "tenant",
         "profile",
         "prefix",
+        "rate_limit_per_s",
         "created_at",
         "last_used_at",
     ];

@@ -44,7 +44,9 @@ fn a_method_that_a_path_does_not_take_is_a_405_in_the_form() {
                 .any(|call| call.0 == method && call.1 == addressed)
         };
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
-            if !known(method) {
+            // An event may have the id `batch`.
+            let shows = method == "GET" && addressed == "/v1/events/batch";
+            if !known(method) && !shows {
                 let body = if method == "GET" { "" } else { "{}" };
                 let key = [("x-api-key", hub.key.as_str())];
                 let answer = hub.send(method, &ids.fill(path), &key, body.as_bytes());

@@ -224,3 +224,16 @@ fn events_are_listed_by_type_tenant_and_time() {
     }
     hub.advance(MINUTE);
 }
+
+#[test]
+fn an_event_with_the_id_batch_is_shown_like_any_other() {
+    let hub = Hub::start();
+    hub.get("/v1/events/batch").expect(404);
+    let event = json!({"type": "order.paid", "data": 7, "id": "batch"});
+    hub.post("/v1/events", &event).expect(202);
+    let shown = hub.get("/v1/events/batch").expect(200).json();
+    assert_eq!(shown["id"], "batch");
+    assert_eq!(shown["data"], 7);
+    let more = json!([{"type": "order.paid", "data": {}}]);
+    hub.post("/v1/events/batch", &more).expect(202);
+}

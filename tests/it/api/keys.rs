@@ -84,6 +84,7 @@ fn a_key_made_or_revoked_beside_the_running_server_counts_at_once() {
         scope: Scope::Read,
         tenant: None,
         profile: None,
+        rate_limit_per_s: None,
     };
     let (text, key) = issue(request, NOON).unwrap();
     error(

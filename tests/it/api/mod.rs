@@ -17,8 +17,13 @@ mod idempotency;
 mod keys;
 mod lists;
 mod masks;
+mod metrics;
+mod openapi;
+mod rate_limits;
 mod replay;
+mod request_ids;
 mod secrets;
+mod stats;
 mod targets;
 mod tenants;
 mod test_calls;
@@ -31,7 +36,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that needs a key: method, path (`{w}`, `{e}`, `{d}` and `{k}` stand for ids), and what it needs.
-const CALLS: [(&str, &str, Scope); 32] = [
+const CALLS: [(&str, &str, Scope); 35] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -58,6 +63,9 @@ const CALLS: [(&str, &str, Scope); 32] = [
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
     ("POST", "/v1/deliveries/retry", Scope::Admin),
     ("POST", "/v1/deliveries/discard", Scope::Admin),
+    ("GET", "/v1/stats", Scope::Read),
+    ("GET", "/v1/webhooks/{w}/stats", Scope::Read),
+    ("GET", "/api/webhooks/{w}/stats", Scope::Read),
     ("GET", "/v1/dead-letters", Scope::Read),
     ("GET", "/v1/dead-letters/export", Scope::Read),
     ("GET", "/v1/api-keys", Scope::Admin),

@@ -124,6 +124,7 @@ fn what_was_answered_202_survives_any_number_of_kills() {
     let successes = successes.lock().unwrap();
     check_nothing_is_lost(&accepted, &found, &successes);
     check_what_came_twice(&successes, &ends);
+    check_statistics(&site);
 }
 
 /// A number from the environment.
@@ -265,6 +266,54 @@ fn check_nothing_is_lost(
             "{event} is said to be delivered to {}, which never got it",
             target.path
         );
+    }
+}
+
+/// What is counted as it happens is what there is.
+fn check_statistics(site: &Site) {
+    let connection = Connection::open(site.database()).unwrap();
+    for (what, counted, found) in [
+        (
+            "what waits",
+            "SELECT sum(pending_count + retrying_count) FROM webhook",
+            "SELECT count(*) FROM delivery WHERE status IN ('pending', 'retrying')",
+        ),
+        (
+            "successes",
+            "SELECT sum(success_count) FROM webhook",
+            "SELECT count(*) FROM delivery WHERE status = 'delivered'",
+        ),
+        (
+            "delivered",
+            "SELECT group_concat(n) FROM (SELECT sum(delivered) AS n FROM stats WHERE series > 0 GROUP BY series ORDER BY series)",
+            "SELECT group_concat(n) FROM (SELECT count(*) AS n FROM delivery WHERE status = 'delivered' GROUP BY webhook_seq ORDER BY webhook_seq)",
+        ),
+        (
+            "delivered to all",
+            "SELECT sum(delivered) FROM stats WHERE series = 0",
+            "SELECT count(*) FROM delivery WHERE status = 'delivered'",
+        ),
+        (
+            "failed",
+            "SELECT sum(failed) FROM stats WHERE series = 0",
+            "SELECT count(*) FROM delivery WHERE status = 'failed'",
+        ),
+        (
+            "retry attempts",
+            "SELECT sum(retry_attempts) FROM stats WHERE series = 0",
+            "SELECT count(*) FROM attempt WHERE number > 1",
+        ),
+        (
+            "answers",
+            "SELECT sum(answers) || ' in ' || sum(answer_ms) FROM stats WHERE series = 0",
+            "SELECT count(*) || ' in ' || sum(duration_ms) FROM attempt WHERE code IS NOT NULL",
+        ),
+    ] {
+        let value = |sql: &str| -> String {
+            let sql = format!("SELECT CAST(({sql}) AS TEXT)");
+            connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(value(counted), value(found), "{what}");
     }
 }
 

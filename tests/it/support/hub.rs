@@ -350,6 +350,7 @@ fn make_key(database: &Path, scope: Scope, tenant: Option<&str>, profile: Option
         scope,
         tenant: tenant.map(|text| text.parse().unwrap()),
         profile: profile.map(str::to_owned),
+        rate_limit_per_s: None,
     };
     let (text, key) = issue(request, NOON).unwrap();
     let connection = Store::open_for_command(database).unwrap();

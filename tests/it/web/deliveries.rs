@@ -655,3 +655,84 @@ fn a_delivery_that_waits_is_watched() {
     assert!(retried.contains("Queued: it is sent once its webhook is active."));
     assert!(visitor.page("/deliveries").contains("Webhook paused"));
 }
+
+#[test]
+fn the_people_of_a_tenant_see_and_change_their_own_alone() {
+    let hub = Hub::start();
+    let bad = Receiver::answering(500);
+    let mut fields = once();
+    let mut made = Vec::new();
+    for tenant in ["acme", "globex"] {
+        fields["tenant"] = json!(tenant);
+        fields["description"] = json!(format!("Hook of {tenant}"));
+        let webhook = hub.add_webhook_with(bad.url(), &fields);
+        let body = json!({"type": "a.b", "data": {"of": tenant}, "tenant": tenant});
+        let receipt = hub.post("/v1/events", &body).expect(202).json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        made.push((
+            webhook,
+            text(&receipt["deliveries"][0]["id"]),
+            text(&receipt["id"]),
+        ));
+    }
+    hub.deliver_until_idle();
+    let (own, other) = (&made[0], &made[1]);
+    let visitor = hub.portal("acme");
+    for path in [
+        "/deliveries".to_owned(),
+        "/deliveries?tenant=globex".to_owned(),
+        "/failed".to_owned(),
+        "/events".to_owned(),
+        "/events?tenant=globex".to_owned(),
+        format!("/deliveries/{}", own.1),
+        format!("/events/{}", own.2),
+        format!("/deliveries?webhook={}", other.0),
+        format!("/deliveries?event={}", other.2),
+        "/deliveries/retry?tenant=globex".to_owned(),
+    ] {
+        let page = visitor.page(&path);
+        let seen = page
+            .replace(other.0.as_str(), "")
+            .replace(other.2.as_str(), "");
+        assert!(
+            !seen.contains("globex") && !seen.contains(&other.1),
+            "{path}"
+        );
+        assert!(!seen.contains("Authorization: Bearer"), "{path}");
+    }
+    assert!(
+        visitor
+            .page("/deliveries/retry?tenant=globex")
+            .contains("Retry 1 delivery?")
+    );
+    for path in [
+        format!("/deliveries/{}", other.1),
+        format!("/events/{}", other.2),
+    ] {
+        visitor.get(&path).expect(404);
+        visitor.submit(&format!("{path}/retry"), &[]).expect(404);
+        visitor
+            .submit(&format!("{path}/replay"), &[("confirmed", "yes")])
+            .expect(404);
+    }
+    visitor.get("/events/new").expect(404);
+    for id in [&other.0, &other.1, &other.2] {
+        let page = visitor.page(&format!("/deliveries?q={id}"));
+        assert!(page.contains("There is no delivery, event or webhook"));
+    }
+    let export = visitor.get("/failed/export?tenant=globex").expect(200).text;
+    assert!(export.contains(&own.1) && !export.contains("globex"));
+    visitor.page("/deliveries");
+    let both = [("id", own.1.as_str()), ("id", other.1.as_str())];
+    let page = visitor.submit_and_follow("/deliveries/retry", &both);
+    assert!(page.contains("Queued: 1 delivery."));
+    let page =
+        visitor.submit_and_follow("/deliveries/retry", &[("all", "yes"), ("confirmed", "yes")]);
+    assert!(page.contains("Queued: 1 delivery."), "{page}");
+    hub.deliver_until_idle();
+    assert_eq!(hub.delivery(&other.1)["attempt_count"], 1);
+    let path = format!("/events/{}/replay", own.2);
+    visitor
+        .submit(&path, &[("webhook", other.0.as_str())])
+        .expect(404);
+}

@@ -3,4 +3,7 @@
 mod browser;
 mod deliveries;
 mod events;
+mod first_run;
+mod inbox;
 mod people;
+mod portal;

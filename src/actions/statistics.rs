@@ -1,0 +1,76 @@
+//! What became of deliveries lately: per webhook, per tenant, over all.
+
+use super::{ActionError, Actions, Caller, find};
+use crate::domain::delivery::text_enum;
+use crate::domain::event::Tenant;
+use crate::domain::time::{DAY, HOUR, Millis};
+use crate::store::stats::{self, FINE, Of, Sums, Waiting};
+
+text_enum!(
+    /// How far back statistics look.
+    Window {
+        Hour = "1h",
+        Day = "24h",
+        Week = "7d",
+        Month = "30d",
+    }
+);
+
+impl Window {
+    /// Where it begins: at a whole 5 minutes, hour or day (UTC), so it is up to that much longer than its name.
+    pub fn begins(self, now: Millis) -> Millis {
+        let (length, unit) = match self {
+            Window::Hour => (HOUR, FINE),
+            Window::Day => (DAY, HOUR),
+            Window::Week => (7 * DAY, HOUR),
+            Window::Month => (30 * DAY, DAY),
+        };
+        let from = now - length;
+        from - from.rem_euclid(unit)
+    }
+}
+
+/// What became of deliveries in a window, and what waits now.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    pub window: Window,
+    pub since_ms: Millis,
+    pub sums: Sums,
+    pub waiting: Waiting,
+}
+
+impl Actions {
+    /// Statistics of one webhook.
+    pub fn webhook_statistics(
+        &self,
+        caller: &Caller,
+        webhook_id: &str,
+        window: Window,
+    ) -> Result<Statistics, ActionError> {
+        let found = self
+            .store
+            .read(|connection| find::webhook(connection, caller, webhook_id))?;
+        self.statistics(&Of::Webhook(found.seq), window)
+    }
+
+    /// Statistics of all webhooks of a tenant, or of all there are.
+    pub fn overall_statistics(
+        &self,
+        tenant: Option<Tenant>,
+        window: Window,
+    ) -> Result<Statistics, ActionError> {
+        self.statistics(&tenant.map_or(Of::All, Of::Tenant), window)
+    }
+
+    fn statistics(&self, of: &Of, window: Window) -> Result<Statistics, ActionError> {
+        let since_ms = window.begins(self.clock.now_ms());
+        self.store.read(|connection| {
+            Ok(Statistics {
+                window,
+                since_ms,
+                sums: stats::since(connection, of, since_ms)?,
+                waiting: stats::waiting(connection, of)?,
+            })
+        })
+    }
+}

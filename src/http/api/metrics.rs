@@ -1,0 +1,70 @@
+//! `/metrics`: what is measured while the program runs.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
+
+use super::super::App;
+use super::super::error::ApiError;
+use super::super::extract::{Reader, require_all_tenants};
+use super::blocking;
+use super::spec::Call;
+use super::table::Table;
+use crate::metrics::Snapshot;
+use crate::store::StoreError;
+use crate::store::api_key::Scope;
+use crate::store::stats::{self, Of};
+
+/// OpenMetrics, which Prometheus asks for and reads.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) fn routes(table: &mut Table) {
+    table.at("/metrics").get(show, describe_show);
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.named("metrics", "What is measured, for Prometheus")
+        .of("Health and documentation")
+        .says("Needs a key for all tenants, unless the server was started with `--metrics-open`.")
+        .needs(Scope::Read)
+        .answers_other(
+            "application/openmetrics-text",
+            "Counters, gauges and histograms.",
+        );
+}
+
+/// `GET /metrics`: needs a key with `read` for all tenants, unless `--metrics-open` is set.
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    if !app.metrics_open {
+        let Reader(caller) = Reader::extract(&request).await?;
+        require_all_tenants(&caller)?;
+    }
+    let (state, metrics) = (app.clone(), app.metrics.clone());
+    let now = blocking(move || snapshot(&state)).await?;
+    let text = metrics
+        .text(&now)
+        .map_err(|error| ApiError::internal(&error))?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}
+
+fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
+    let actions = &app.actions;
+    let (waiting, oldest) = actions.store.read(|connection| {
+        let waiting = stats::waiting(connection, &Of::All)?;
+        let oldest = stats::oldest_waiting(connection, &Of::All)?;
+        Ok::<_, StoreError>((waiting, oldest))
+    })?;
+    let waited = oldest.map_or(0, |since| actions.clock.now_ms() - since);
+    let (workers, busy_workers) = actions.engine.workers();
+    let (database_bytes, log_bytes) = actions.store.sizes();
+    Ok(Snapshot {
+        pending: waiting.pending,
+        retrying: waiting.retrying,
+        oldest_waiting: Duration::from_millis(waited.max(0) as u64),
+        workers,
+        busy_workers,
+        database_bytes,
+        log_bytes,
+    })
+}
