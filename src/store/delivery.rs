@@ -512,6 +512,30 @@ pub fn list(
     })
 }
 
+/// The next newer delivery than this one that a filter shows, as far as it is found among the next few thousand rows.
+pub fn newer(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    seq: i64,
+) -> Result<Option<DeliveryId>, StoreError> {
+    let list = List {
+        select: &list_select(),
+        conditions: &conditions(filter),
+        bounds: Bounds::between(seq, i64::MAX - 1).within(
+            connection,
+            ("delivery", "created_ms"),
+            filter.since,
+            filter.until,
+        )?,
+        budget: BUDGET,
+    };
+    let Some(source) = sources(connection, filter)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let (rows, _) = walk::scan(connection, &source, &list, 1, from_row)?;
+    Ok(rows.first().map(|delivery| delivery.id))
+}
+
 /// Rows looked at for a page at most, along each of two ways.
 const BUDGET: usize = 5_000;
 

@@ -20,6 +20,7 @@ pub mod directory;
 mod error;
 pub mod event;
 pub mod event_type;
+pub mod failed;
 pub mod form;
 pub mod idempotency;
 pub mod inbox;

@@ -177,6 +177,19 @@ impl Frame {
         self
     }
 
+    /// The same for a call with a JSON body.
+    #[must_use]
+    pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
+        let mut frame = self.with_api(method, path);
+        if let Some(api) = &mut frame.api {
+            let body = body.replace('\'', r"'\''");
+            api.curl.push_str(&format!(
+                " \\\n  -H 'Content-Type: application/json' -d '{body}'"
+            ));
+        }
+        frame
+    }
+
     /// An icon, for the eye alone.
     pub fn icon(&self, name: &str) -> Html {
         Html(icon(&self.base, name))
@@ -273,27 +286,14 @@ fn icon(base: &str, name: &str) -> String {
     format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{base}{sprite}#{name}\"/></svg>")
 }
 
-/// The sprite names these icons after the statuses.
+/// The symbol of a state in the sheet of icons: those are named alike.
 fn status_icon(status: &str) -> &str {
-    const KNOWN: [&str; 14] = [
-        "delivered",
-        "failed",
-        "retrying",
-        "pending",
-        "discarded",
-        "active",
-        "paused",
-        "disabled",
-        "unverified",
-        "verified",
-        "test",
-        "ok",
-        "error",
-        "warn",
-    ];
-    match KNOWN.contains(&status) {
-        true => status,
-        false => "info",
+    match status {
+        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying"
+        | "pending" | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => {
+            status
+        }
+        _ => "info",
     }
 }
 
@@ -304,6 +304,14 @@ pub fn capitalized(word: &str) -> String {
         Some(first) => first.to_uppercase().collect::<String>() + letters.as_str(),
         None => String::new(),
     }
+}
+
+/// A code of the API as words: `TLS expired` of `tls_expired`.
+pub fn spoken(code: &str) -> String {
+    let words = capitalized(&code.replace('_', " "));
+    words
+        .replacen("Tls ", "TLS ", 1)
+        .replacen("Dns ", "DNS ", 1)
 }
 
 /// A text as HTML shows it, in an attribute too.

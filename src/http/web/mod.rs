@@ -5,12 +5,17 @@
 //! change is one of `actions`, or of `auth` where it is about people.
 
 mod assets;
+mod confirm;
+mod deliveries;
 mod error;
+mod events;
+mod failed;
 mod fields;
 mod first;
 mod frame;
 mod inbox;
 mod login;
+mod pager;
 mod portal;
 mod setup;
 mod visit;
@@ -29,6 +34,9 @@ pub fn routes(config: &mut ServiceConfig) {
     login::routes(config);
     portal::routes(config);
     setup::routes(config);
+    deliveries::routes(config);
+    failed::routes(config);
+    events::routes(config);
     webhooks::routes(config);
 }
 

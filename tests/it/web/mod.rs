@@ -1,6 +1,8 @@
 //! The pages.
 
 mod browser;
+mod deliveries;
+mod events;
 mod first_run;
 mod inbox;
 mod people;
