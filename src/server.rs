@@ -27,10 +27,10 @@ use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
-use crate::domain::target::{AllowEntry, TargetPolicy};
+use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, PortalLook, Site};
-use crate::http::{App, BodyLimits, api, request_id, unknown_path, web};
+use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
 use crate::metrics::Metrics;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 pub use upkeep::Upkeep;
@@ -271,11 +271,13 @@ fn serve(
             })
             .app_data(Data::new(state.clone()))
             .configure(web::routes)
+            .configure(inbox::routes)
             .configure(api::routes)
             .default_service(actix_web::web::to(unknown_path))
     })
     .workers(options.http_threads)
-    .worker_max_blocking_threads(16)
+    // More than tests and actions in steps can hold: a test that goes to the built-in inbox needs one of them to arrive.
+    .worker_max_blocking_threads(32)
     .client_request_timeout(Duration::from_secs(10))
     .keep_alive(Duration::from_secs(75))
     .shutdown_timeout(5)
@@ -284,6 +286,10 @@ fn serve(
     .map_err(listen)?;
     let address = http.addrs().first().copied().unwrap_or(options.listen);
     app.site.listens_on(address);
+    match OwnInbox::below(&app.site.base().to_string()) {
+        Ok(inbox) => app.actions.guard.open_inbox(inbox),
+        Err(error) => log::warn!("the built-in inbox cannot be delivered to: {error}"),
+    }
     let http = http.run();
     let running = Running {
         address,

@@ -2,51 +2,89 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::create_webhook::{HeaderMap, find_profile, parse_headers, require_profile};
+use super::create_webhook::{
+    HeaderMap, find_profile, headers_schema, parse_headers, require_profile,
+};
 use super::{ActionError, Actions, Caller, find};
 use crate::domain::Invalid;
+use crate::domain::event::EventType;
 use crate::domain::header::CustomHeaders;
+use crate::domain::json::whole;
+use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
-use crate::domain::target::TargetUrl;
+use crate::domain::secret::Secret;
+use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 use crate::domain::webhook::{
-    Sweep, Waiting, Webhook, WebhookState, parse_description, parse_events,
+    DESCRIPTION_PATTERN, MAX_DESCRIPTION, Sweep, Waiting, Webhook, WebhookState, parse_description,
+    parse_events,
 };
+use crate::profile::spec::NAME_PATTERN;
 use crate::store::profile::Profiles;
 use crate::store::{WriteTx, sweep, webhook};
 
 /// The fields to change; what is absent stays. Where `null` means something, it is `Some(None)`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("dependentSchemas" = serde_json::json!({
+    "waiting": {"anyOf": [
+        {"properties": {"waiting": {"const": null}}},
+        {"properties": {"active": {"const": true}}, "required": ["active"]},
+    ]},
+})))]
 pub struct WebhookChange {
+    /// Where deliveries go.
     #[serde(default)]
+    #[schemars(length(max = MAX_URL_BYTES), regex(pattern = TargetUrl::PATTERN))]
     pub url: Option<String>,
+    /// The event types that it subscribes to.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
     pub events: Option<Vec<String>>,
+    /// For people.
     #[serde(default)]
+    #[schemars(length(max = MAX_DESCRIPTION), regex(pattern = DESCRIPTION_PATTERN))]
     pub description: Option<String>,
+    /// `false` pauses it, `true` brings it back.
     #[serde(default)]
     pub active: Option<bool>,
-    /// With `active: true`: what happens to what waited, `resume` or `discard`.
+    /// With `active: true`: what happens to what waited, `resume` (the default) or `discard`.
     #[serde(default)]
+    #[schemars(extend("enum" = ["resume", "discard", null]))]
     pub waiting: Option<String>,
+    /// How deliveries look.
     #[serde(default)]
+    #[schemars(regex(pattern = NAME_PATTERN))]
     pub profile: Option<String>,
+    /// The secret from here on; rotating it has an overlap instead.
     #[serde(default)]
+    #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
+    /// Headers that every delivery carries, in place of those before. A value shown as a mask stays when it is sent back.
     #[serde(default)]
+    #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
-    #[serde(default)]
+    /// Seconds that an attempt may take, over all its phases.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 1, max = 30))]
     pub timeout_s: Option<u32>,
-    #[serde(default)]
+    /// Requests at a time at most.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: Option<u32>,
-    #[serde(default, deserialize_with = "present")]
+    /// Requests a second at most; `null` for as fast as the endpoint takes them.
+    #[serde(default, deserialize_with = "present_whole")]
+    #[schemars(range(min = 1, max = 1_000))]
     pub rate_limit_per_s: Option<Option<u32>>,
+    /// Whether deliveries are made strictly one after the other, in the order of their events.
     #[serde(default)]
     pub ordered: Option<bool>,
+    /// In place of the profile's schedule; `null` for the profile's.
     #[serde(default, deserialize_with = "present")]
     pub retry: Option<Option<ScheduleSpec>>,
+    /// Whether deliveries carry the headers of Standard Webhooks beside the profile's own.
     #[serde(default)]
     pub standard_headers: Option<bool>,
 }
@@ -56,6 +94,12 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+fn present_whole<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<u32>>, D::Error> {
+    whole(deserializer).map(Some)
 }
 
 impl Actions {

@@ -3,17 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::header::CustomHeaders;
+use crate::domain::event::{EventType, Tenant};
+use crate::domain::header::{self, CustomHeaders};
 use crate::domain::id::WebhookId;
+use crate::domain::json::whole;
+use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
-use crate::domain::target::TargetUrl;
-use crate::domain::webhook::{Limits, Webhook, WebhookState, parse_description, parse_events};
+use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
+use crate::domain::webhook::{
+    DESCRIPTION_PATTERN, Limits, MAX_DESCRIPTION, Webhook, WebhookState, parse_description,
+    parse_events,
+};
 use crate::profile::Profile;
+use crate::profile::spec::NAME_PATTERN;
 use crate::random;
 use crate::store::profile::{self, Profiles};
 use crate::store::{WriteTx, webhook};
@@ -22,39 +30,74 @@ use crate::store::{WriteTx, webhook};
 const LOOKUP: Duration = Duration::from_secs(2);
 
 /// What a new webhook is made from: `url` and `events` are needed, the rest has defaults.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
+    /// Where deliveries go: HTTPS, no user, no fragment. Plain HTTP and private addresses only where the server's
+    /// `--allow-target` names them.
+    #[schemars(length(max = MAX_URL_BYTES), regex(pattern = TargetUrl::PATTERN))]
     pub url: String,
+    /// The event types that it subscribes to: names, `content.*` for everything below `content`, `*` for everything.
+    #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
     pub events: Vec<String>,
+    /// The tenant whose events it gets; `default`, or the key's own, where left out.
     #[serde(default)]
+    #[schemars(regex(pattern = Tenant::PATTERN))]
     pub tenant: Option<String>,
+    /// For people.
     #[serde(default)]
+    #[schemars(length(max = MAX_DESCRIPTION), regex(pattern = DESCRIPTION_PATTERN))]
     pub description: Option<String>,
+    /// `false` makes it paused.
     #[serde(default)]
     pub active: Option<bool>,
+    /// How deliveries look; the key's default profile, or else the server's, where left out.
     #[serde(default)]
+    #[schemars(regex(pattern = NAME_PATTERN))]
     pub profile: Option<String>,
+    /// What deliveries are signed with; generated where left out.
     #[serde(default)]
+    #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
+    /// Headers that every delivery carries beside those of the profile.
     #[serde(default)]
+    #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
-    #[serde(default)]
+    /// Seconds that an attempt may take, over all its phases; 5 where left out.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 1, max = 30))]
     pub timeout_s: Option<u32>,
-    #[serde(default)]
+    /// Requests at a time at most; 8 where left out.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: Option<u32>,
-    #[serde(default)]
+    /// Requests a second at most; as fast as the endpoint takes them where left out.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 1, max = 1_000))]
     pub rate_limit_per_s: Option<u32>,
+    /// Whether deliveries are made strictly one after the other, in the order of their events.
     #[serde(default)]
     pub ordered: Option<bool>,
+    /// In place of the profile's schedule.
     #[serde(default)]
     pub retry: Option<ScheduleSpec>,
+    /// Whether deliveries carry the headers of Standard Webhooks beside the profile's own; they do where left out.
     #[serde(default)]
     pub standard_headers: Option<bool>,
 }
 
 /// Custom headers as JSON gives them: an object of texts, in its order.
 pub type HeaderMap = serde_json::Map<String, serde_json::Value>;
+
+/// What [`parse_headers`] takes, as far as a schema can say it: the names that the profile sets are refused too.
+pub(super) fn headers_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["object", "null"],
+        "maxProperties": header::MAX_HEADERS,
+        "propertyNames": {"pattern": header::NAME_PATTERN, "not": {"pattern": header::reserved_pattern()}},
+        "additionalProperties": {"type": "string", "maxLength": header::MAX_VALUE_BYTES, "pattern": header::VALUE_PATTERN},
+    })
+}
 
 impl Actions {
     /// Creates a webhook. May wait two seconds for a name server, and as long as the webhook's timeout for the answer

@@ -10,8 +10,8 @@ use crate::domain::schema::Schema;
 use crate::store::event_type::{self, DescribedType};
 use crate::store::{Connection, Pending};
 
-/// Bytes of a description at most.
-const MAX_DESCRIPTION_BYTES: usize = 4 << 10;
+/// Characters of a description at most.
+pub const MAX_DESCRIPTION: usize = 4 << 10;
 /// Bytes of an example at most.
 const MAX_EXAMPLE_BYTES: usize = 64 << 10;
 /// Event types that are described at most.
@@ -79,10 +79,10 @@ fn described(connection: &Connection, name: &EventType) -> Result<DescribedType,
 }
 
 fn check(new: &TypeDescription) -> Result<Option<Schema>, Invalid> {
-    if new.description.len() > MAX_DESCRIPTION_BYTES {
+    if new.description.chars().count() > MAX_DESCRIPTION {
         return Err(Invalid::new(
             "invalid_description",
-            format!("A description has at most {MAX_DESCRIPTION_BYTES} bytes."),
+            format!("A description has at most {MAX_DESCRIPTION} characters."),
         )
         .in_field("description"));
     }

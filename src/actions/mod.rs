@@ -11,6 +11,7 @@ pub mod discard;
 pub mod event_types;
 pub mod explain;
 pub mod find;
+pub mod inbox;
 pub mod profiles;
 pub mod prune;
 pub mod publish;

@@ -1,5 +1,6 @@
 //! Rotating a webhook's secret, so that its receiver can change over without missing a delivery.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -7,6 +8,7 @@ use super::create_webhook::find_profile;
 use super::{ActionError, Actions, Caller, find};
 use crate::delivery::Endpoint;
 use crate::domain::Invalid;
+use crate::domain::json::whole;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Millis, SECOND};
 use crate::domain::webhook::{DEFAULT_OVERLAP, MAX_OVERLAP, OldSecret, Webhook};
@@ -16,13 +18,16 @@ use crate::store::profile::Profiles;
 use crate::store::{Pending, webhook};
 
 /// What to rotate to: a given secret or a generated one, and how long both are in use.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
+    /// The new secret; generated where left out.
     #[serde(default)]
+    #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
-    /// 0 to 604,800 seconds; 24 hours where nobody says.
-    #[serde(default)]
+    /// Seconds for which the old secret signs too, 0 to 604,800; 24 hours where nobody says.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 0, max = MAX_OVERLAP / SECOND))]
     pub overlap_s: Option<i64>,
 }
 

@@ -26,7 +26,7 @@ pub const RATE_LIMITS: RangeInclusive<u32> = 1..=100_000;
 /// What a new key is for.
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
-    /// 1 to 128 bytes, for people.
+    /// 1 to 128 characters, for people.
     pub name: String,
     pub scope: Scope,
     pub tenant: Option<Tenant>,
@@ -38,12 +38,12 @@ pub struct KeyRequest {
 /// Makes a key of 24 random bytes. Returns its text, which is stored nowhere, and what is stored.
 pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), Invalid> {
     if request.name.trim().is_empty()
-        || request.name.len() > 128
+        || request.name.chars().count() > 128
         || request.name.contains(char::is_control)
     {
         return Err(Invalid::new(
             "invalid_name",
-            "A key's name is 1 to 128 bytes, without control characters.",
+            "A key's name is 1 to 128 characters, without control characters.",
         )
         .in_field("name"));
     }

@@ -4,13 +4,17 @@ use thiserror::Error;
 
 use super::{password, session, token};
 use crate::domain::Invalid;
-use crate::domain::time::{MINUTE, Millis};
+use crate::domain::event::Tenant;
+use crate::domain::time::{DAY, MINUTE, Millis};
 use crate::store::link::{self, Link, LinkKind};
 use crate::store::user::{self, Role, User};
 use crate::store::{Connection, StoreError};
 
 /// How long the link of the first run is good for, in milliseconds.
 pub const SETUP_LASTS: Millis = 30 * MINUTE;
+
+/// How long a session lasts that a portal link opens, in milliseconds.
+pub const PORTAL_LASTS: Millis = DAY;
 
 /// Why something about users was not done.
 #[derive(Debug, Clone, Error)]
@@ -123,6 +127,66 @@ pub fn one_time_link(connection: &Connection, link: &Link) -> Result<String, Sto
     let token = token::generate();
     link::insert(connection, &token::hash(&token), link)?;
     Ok(token)
+}
+
+/// The token of a new link that opens the pages of one tenant, until a time and once.
+pub fn portal_link(
+    connection: &Connection,
+    tenant: &Tenant,
+    now: Millis,
+    ends_ms: Millis,
+) -> Result<String, StoreError> {
+    link::forget_ended(connection, now)?;
+    let link = Link {
+        kind: LinkKind::Portal,
+        tenant: Some(tenant.clone()),
+        ends_ms,
+        session_ms: PORTAL_LASTS,
+    };
+    one_time_link(connection, &link)
+}
+
+/// Whether a token opens something of this kind now.
+pub fn is_link(
+    connection: &Connection,
+    kind: LinkKind,
+    token: &str,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let found = link::by_hash(connection, &token::hash(token), now)?;
+    Ok(found.is_some_and(|link| link.kind == kind))
+}
+
+/// A session that a link opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What its cookie holds.
+    pub cookie: String,
+    /// In milliseconds.
+    pub lasts_ms: Millis,
+}
+
+/// Begins a session of a tenant's people with their link, which is used up.
+pub fn enter_portal(
+    connection: &Connection,
+    token: &str,
+    now: Millis,
+) -> Result<Opened, PeopleError> {
+    let hash = token::hash(token);
+    let link = link::by_hash(connection, &hash, now)?;
+    let Some(Link {
+        kind: LinkKind::Portal,
+        tenant: Some(tenant),
+        session_ms: lasts_ms,
+        ..
+    }) = link
+    else {
+        return Err(PeopleError::LinkEnded);
+    };
+    link::delete(connection, &hash)?;
+    let owner = session::NewOwner::Portal(tenant);
+    let cookie = session::begin(connection, &owner, now, lasts_ms)?;
+    Ok(Opened { cookie, lasts_ms })
 }
 
 /// Whether a token opens the first run's page now.

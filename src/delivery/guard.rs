@@ -10,11 +10,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::attempt::{ErrorCode, Failure};
-use crate::domain::target::{Refusal, TargetPolicy, TargetUrl};
+use crate::domain::target::{OwnInbox, Refusal, TargetPolicy, TargetUrl};
 
 use self::lookups::Lookups;
 
@@ -56,6 +56,8 @@ pub fn system_interfaces() -> Arc<Interfaces> {
 /// Resolves and judges targets; one for the whole program, shared by all workers.
 pub struct Guard {
     policy: TargetPolicy,
+    /// The built-in inbox, and the rules for its URLs alone.
+    inbox: OnceLock<(OwnInbox, TargetPolicy)>,
     own: OwnAddresses,
     verdicts: Mutex<Verdicts>,
     lookups: Lookups,
@@ -75,10 +77,27 @@ impl Guard {
     ) -> Arc<Guard> {
         Arc::new(Guard {
             policy,
+            inbox: OnceLock::new(),
             own: OwnAddresses::new(interfaces),
             verdicts: Mutex::new(Verdicts::new(MAX_CACHED)),
             lookups: Lookups::new(lookup),
         })
+    }
+
+    /// Lets the URLs of the built-in inbox through, and nothing else at their origin: once it is known where the
+    /// server is reached. A second call changes nothing.
+    pub fn open_inbox(&self, inbox: OwnInbox) {
+        let policy = inbox.opened(&self.policy);
+        let _ = self.inbox.set((inbox, policy));
+    }
+
+    /// The rules that a URL is judged by, and under which name its verdict is remembered: what the inbox may is
+    /// never believed of another path of its origin.
+    fn rules_for<'a>(&'a self, url: &'a TargetUrl) -> (&'a TargetPolicy, &'a str) {
+        match self.inbox.get() {
+            Some((inbox, policy)) if inbox.covers(url) => (policy, inbox.name()),
+            _ => (&self.policy, url.origin()),
+        }
     }
 
     /// The addresses that a connection to this URL may use, in the resolver's order, 1 to 16 of them.
@@ -119,20 +138,21 @@ impl Guard {
         now: Instant,
         deadline: Instant,
     ) -> Result<Arc<[SocketAddr]>, Unresolved> {
-        let cached = lock(&self.verdicts).get(url.origin(), now);
+        let (policy, name) = self.rules_for(url);
+        let cached = lock(&self.verdicts).get(name, now);
         if let Some(addresses) = cached {
             return Ok(addresses);
         }
         let own = self.own.list(now)?;
-        self.policy.judge_literal(url, &own)?;
+        policy.judge_literal(url, &own)?;
         let found: Arc<[IpAddr]> = match url.address() {
             Some(address) => Arc::new([address]),
             None => self.lookups.addresses_of(url.host(), deadline)?,
         };
-        self.policy.judge(url, &found, &own)?;
+        policy.judge(url, &found, &own)?;
         let addresses = dialled(&found, url.port());
         // Stamped with the time before the lookup, so that a slow answer is believed no longer than a quick one.
-        lock(&self.verdicts).keep(url.origin(), Arc::clone(&addresses), now);
+        lock(&self.verdicts).keep(name, Arc::clone(&addresses), now);
         Ok(addresses)
     }
 }

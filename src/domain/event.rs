@@ -41,6 +41,9 @@ text_type!(
 );
 
 impl Tenant {
+    /// What its text matches, for who describes it. The same rule as `from_str`.
+    pub const PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
+
     /// The tenant of everything that names none.
     pub fn default_tenant() -> Tenant {
         Tenant("default".into())
@@ -67,11 +70,18 @@ text_type!(
     EventType
 );
 
+impl EventType {
+    /// What its text matches, up to its length; the same rule as `from_str`.
+    pub const PATTERN: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
+    /// Bytes, and characters, at most.
+    pub const MAX_BYTES: usize = 128;
+}
+
 impl FromStr for EventType {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<EventType, Invalid> {
-        if text.len() <= 128 && text.split('.').all(is_segment) {
+        if text.len() <= EventType::MAX_BYTES && text.split('.').all(is_segment) {
             Ok(EventType(text.into()))
         } else {
             Err(Invalid::new(
@@ -89,6 +99,9 @@ text_type!(
 );
 
 impl EventId {
+    /// What its text matches; the same rule as `from_str`.
+    pub const PATTERN: &str = "^[A-Za-z0-9_-]{1,128}$";
+
     /// A new id from a time and 80 random bits.
     pub fn generate(now: Millis, random: u128) -> EventId {
         let ulid = ulid::Ulid::from_parts(now.max(0) as u64, random);

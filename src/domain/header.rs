@@ -6,6 +6,10 @@ use super::Invalid;
 pub const MAX_HEADERS: usize = 32;
 /// Bytes of a value at most.
 pub const MAX_VALUE_BYTES: usize = 4096;
+/// What a header's name matches, whichever header it is.
+pub const NAME_PATTERN: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
+/// What a header's value matches, up to its length: no white space at either end, which would be lost on the way.
+pub const VALUE_PATTERN: &str = r"^([!-~]([\t -~]*[!-~])?)?$";
 /// What stands in place of a value that is a secret.
 pub const MASK: &str = "••••••";
 
@@ -23,6 +27,21 @@ const FRAMING: [&str; 11] = [
     "content-encoding",
     "content-type",
 ];
+
+/// What the names match that no custom header may have, in upper and lower case.
+pub fn reserved_pattern() -> String {
+    let either = |name: &str| -> String {
+        let letter = |c: char| match c.is_ascii_alphabetic() {
+            true => format!("[{}{c}]", c.to_ascii_uppercase()),
+            false => c.to_string(),
+        };
+        name.chars().map(letter).collect()
+    };
+    let whole = FRAMING.iter().chain(&["user-agent"]);
+    let whole: Vec<String> = whole.map(|name| format!("{}$", either(name))).collect();
+    let begun = [either("proxy-"), either("webhook-")].join("|");
+    format!("^({}|{begun})", whole.join("|"))
+}
 
 /// Custom headers, checked, in the order given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

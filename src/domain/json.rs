@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Invalid;
@@ -34,6 +34,52 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             .deserialize_map(Fields(PhantomData))
             .map(Object)
     }
+}
+
+/// A whole number as JSON has it, where `5.0` is one as well as `5`: some libraries know no other numbers.
+pub struct Whole<T>(pub T);
+
+impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole<T>, D::Error> {
+        struct Number<T>(PhantomData<T>);
+        impl<T: TryFrom<i64>> Visitor<'_> for Number<T> {
+            type Value = Whole<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number within its range")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole<T>, E> {
+                let wrong = |_| E::invalid_value(Unexpected::Signed(number), &self);
+                T::try_from(number).map(Whole).map_err(wrong)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Whole<T>, E> {
+                match i64::try_from(number) {
+                    Ok(number) => self.visit_i64(number),
+                    Err(_) => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+                }
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Whole<T>, E> {
+                // Up to there every whole number has a form of its own.
+                let exact = (2_i64.pow(53)) as f64;
+                match number.fract() == 0.0 && number.abs() <= exact {
+                    true => self.visit_i64(number as i64),
+                    false => Err(E::invalid_type(Unexpected::Float(number), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_i64(Number(PhantomData))
+    }
+}
+
+/// For a field that is a whole number, null or absent.
+pub fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let number = Option::<Whole<T>>::deserialize(deserializer)?;
+    Ok(number.map(|Whole(number)| number))
 }
 
 /// Levels of nesting at most; a receiver's parser may stop at 128 as well.
@@ -143,6 +189,31 @@ mod tests {
                 "lone_surrogate",
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_point_and_zeros_after_it() {
+        for (text, number) in [
+            ("5", 5),
+            ("5.0", 5),
+            ("50e-1", 5),
+            ("0", 0),
+            ("4294967295.0", u32::MAX),
+        ] {
+            let read: Whole<u32> = serde_json::from_str(text).unwrap();
+            assert_eq!(read.0, number, "{text}");
+        }
+        for text in [
+            "5.5",
+            "-1",
+            "4294967296",
+            "1e300",
+            "\"5\"",
+            "true",
+            "18446744073709551615",
+        ] {
+            assert!(serde_json::from_str::<Whole<u32>>(text).is_err(), "{text}");
         }
     }
 

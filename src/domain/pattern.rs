@@ -16,6 +16,9 @@ pub enum EventPattern {
 }
 
 impl EventPattern {
+    /// What its text matches, up to its length; the same rule as `from_str`.
+    pub const PATTERN: &str = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$";
+
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             EventPattern::Exact(name) => name == event_type,
@@ -37,7 +40,9 @@ impl FromStr for EventPattern {
             Some(name) => name.parse().map(EventPattern::Below),
             None => text.parse().map(EventPattern::Exact),
         };
-        pattern.map_err(|_| {
+        // Below a longer name there is no event type that a pattern could match.
+        let fits = text.len() <= EventType::MAX_BYTES;
+        pattern.ok().filter(|_| fits).ok_or_else(|| {
             Invalid::new(
                 "invalid_event_pattern",
                 format!(
@@ -86,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_star_anywhere_else_is_refused() {
-        for bad in ["", "*.a", "a*", "a.*.b", "**", ".*", "a..*", "a b"] {
+        let long = format!("{}.*", "a".repeat(127));
+        for bad in ["", "*.a", "a*", "a.*.b", "**", ".*", "a..*", "a b", &long] {
             assert!(bad.parse::<EventPattern>().is_err(), "{bad}");
         }
     }

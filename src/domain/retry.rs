@@ -1,5 +1,6 @@
 //! What follows an attempt: one pure function of the failure, the history, the schedule and a random number.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
@@ -20,7 +21,7 @@ pub const JITTER_SHARE: f64 = 0.1;
 pub const MAX_PANICS: u32 = 10;
 
 /// Where each delay is counted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeasuredFrom {
     /// The end of the attempt before.
@@ -30,7 +31,7 @@ pub enum MeasuredFrom {
 }
 
 /// What happens once the attempts are used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Exhausted {
     /// The delivery is a dead letter and the webhook is disabled.
@@ -40,7 +41,7 @@ pub enum Exhausted {
 }
 
 /// What an answer of 410 Gone means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gone {
     /// The receiver is gone for good (Standard Webhooks 1.0.0).
@@ -50,12 +51,17 @@ pub enum Gone {
 }
 
 /// Waits before each further attempt after the first, as `retry` in profiles and webhooks spells them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Object<ScheduleFields>")]
+#[schemars(!from, deny_unknown_fields, rename = "Retry")]
 pub struct ScheduleSpec {
-    /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed.
+    /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed. Counted from the first failure they never become
+    /// shorter.
+    #[schemars(length(max = MAX_DELAYS), inner(range(min = 0, max = MAX_DELAY_S)))]
     pub delays_s: Vec<f64>,
+    #[schemars(default = "previous_attempt")]
     pub measured_from: MeasuredFrom,
+    #[schemars(default = "disable")]
     pub exhausted: Exhausted,
 }
 

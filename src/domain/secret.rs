@@ -15,6 +15,9 @@ const PREFIX: &str = "whsec_";
 pub struct Secret(Box<str>);
 
 impl Secret {
+    /// What its text matches; the same rule as `from_str`.
+    pub const PATTERN: &str = "^[ -~]{1,256}$";
+
     /// `whsec_` and the base64 of 32 random bytes, the form of Standard Webhooks 1.0.0.
     pub fn generate(random: [u8; 32]) -> Secret {
         Secret(format!("{PREFIX}{}", STANDARD.encode(random)).into())

@@ -11,11 +11,13 @@ use std::str::FromStr;
 use url::{Host, Url};
 
 mod allow;
+mod inbox;
 mod policy;
 #[cfg(test)]
 mod tests;
 
 pub use allow::{AllowEntry, AllowEntryError};
+pub use inbox::OwnInbox;
 pub use policy::{Refusal, TargetPolicy};
 
 /// The longest URL that is stored, in bytes, as given and as printed after parsing.
@@ -40,6 +42,9 @@ pub struct TargetUrl {
 }
 
 impl TargetUrl {
+    /// What its text matches at least: there is more to a URL than a pattern can say.
+    pub const PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#/?\u0000-\u001f\u007f-\u009f]+([/?][^\s\\#\u0000-\u001f\u007f-\u009f]*)?$";
+
     /// The whole URL, as the parser prints it; ASCII, at most 2,048 bytes.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -79,6 +84,13 @@ impl TargetUrl {
     pub fn is_localhost(&self) -> bool {
         let host = self.host();
         host == "localhost" || host.ends_with(".localhost")
+    }
+
+    /// The path, from its first slash up to the query.
+    pub fn path(&self) -> &str {
+        let authority = &self.text[self.host_start()..];
+        let path = authority.find('/').map_or("/", |at| &authority[at..]);
+        path.split('?').next().unwrap_or(path)
     }
 
     fn host_start(&self) -> usize {

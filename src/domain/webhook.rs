@@ -196,13 +196,18 @@ pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     Ok(patterns)
 }
 
-/// Checks a description: 1,024 bytes at most, no control characters but line breaks and tabs.
+/// What a description matches, up to its length.
+pub const DESCRIPTION_PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+/// Characters of a description at most.
+pub const MAX_DESCRIPTION: usize = 1024;
+
+/// Checks a description: 1,024 characters at most, no control characters but line breaks and tabs.
 pub fn parse_description(text: String) -> Result<String, Invalid> {
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
-    if text.len() > 1024 || text.contains(odd) {
+    if text.chars().count() > MAX_DESCRIPTION || text.contains(odd) {
         return Err(Invalid::new(
             "invalid_description",
-            "A description is at most 1024 bytes, without control characters.",
+            "A description is at most 1024 characters, without control characters.",
         )
         .in_field("description"));
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::request_id::RequestId;
@@ -23,16 +24,23 @@ pub struct ApiError {
     header: Option<(&'static str, Cow<'static, str>)>,
 }
 
-#[derive(Serialize)]
-struct Form<'a> {
+/// The one form of errors.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct Form<'a> {
     error: Inner<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Inner<'a> {
+    /// A stable word, for programs.
     code: &'a str,
+    /// What happened and what to do, for people.
     message: &'a str,
+    /// The field or parameter that is wrong, as a path such as `headers.X-Api-Key` or `[3].type`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     field: Option<&'a str>,
 }
 

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod error;
 pub mod extract;
+pub mod inbox;
 pub mod key_use;
 pub mod rate_limit;
 pub mod receiver;
@@ -38,6 +39,8 @@ pub struct App {
     /// Actions in steps under way: each holds a thread until it is done.
     pub bulk: Arc<Semaphore>,
     pub key_use: KeyUse,
+    /// How fast each inbox is filled.
+    pub inbox_pace: inbox::Pace,
     /// Failed sign-ins.
     pub throttle: Throttle,
     pub site: Arc<Site>,
@@ -96,6 +99,7 @@ impl App {
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
             key_use: KeyUse::default(),
+            inbox_pace: inbox::Pace::default(),
             throttle: Throttle::default(),
             site: Arc::new(site),
             rate_limits: RateLimits::default(),

@@ -3,6 +3,9 @@
 //! A body is made once per event and form, and is the same bytes on every attempt, so the database keeps
 //! the event and the form, never the body.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::Invalid;
@@ -17,8 +20,9 @@ pub struct Form {
 }
 
 /// How the bytes are spelled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BodySpelling")]
 pub enum Body {
     /// `data` passes through as the application spelled it.
     #[default]
@@ -35,17 +39,22 @@ pub enum Envelope {
     DataAlone,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A field of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "EnvelopeField")]
 pub struct Field {
+    /// Its name.
     #[serde(rename = "field")]
+    #[schemars(length(min = 1, max = 128))]
     pub name: String,
     pub value: Value,
 }
 
 /// What a field holds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EnvelopeValue")]
 pub enum Value {
     Id,
     Type,
@@ -98,8 +107,8 @@ impl Envelope {
         }
         for (index, field) in fields.iter().enumerate() {
             let at = format!("envelope[{index}].field");
-            if field.name.is_empty() || field.name.len() > 128 {
-                return invalid("A field's name is 1 to 128 bytes.".into(), at);
+            if field.name.is_empty() || field.name.chars().count() > 128 {
+                return invalid("A field's name is 1 to 128 characters.".into(), at);
             }
             if fields[..index].iter().any(|other| other.name == field.name) {
                 return invalid(format!("The field {:?} stands twice.", field.name), at);
@@ -159,6 +168,22 @@ impl Value {
 
 fn push_text(body: &mut String, text: &str) {
     body.push_str(&serde_json::to_string(text).expect("text is always JSON"));
+}
+
+impl JsonSchema for Envelope {
+    fn schema_name() -> Cow<'static, str> {
+        "Envelope".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The fields around the data, in order, each name once; or \"data\" for the data alone.",
+            "anyOf": [
+                {"type": "array", "items": schemas.subschema_for::<Field>(), "minItems": 1, "maxItems": 32},
+                {"type": "string", "const": "data"},
+            ],
+        })
+    }
 }
 
 impl Serialize for Envelope {

@@ -47,6 +47,9 @@ pub enum Signs {
 }
 
 impl Signs {
+    /// Every value, in the order of the documentation.
+    pub const ALL: &[Signs] = &[Signs::New, Signs::Old, Signs::Both];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Signs::New => "new",

@@ -1,20 +1,27 @@
 //! What a profile can say, and the check that it says it well.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Body, Envelope, Form};
 use crate::domain::Invalid;
-use crate::domain::header::CustomHeaders;
+use crate::domain::event::EventType;
+use crate::domain::header::{self, CustomHeaders};
 use crate::domain::retry::{Exhausted, Gone, MeasuredFrom, Schedule, ScheduleSpec};
 
 /// A profile as it is written: in a file of `builtin/`, or by the API.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProfileFields")]
 pub struct ProfileSpec {
     /// 1 to 64 of `a-z 0-9 _ -`.
+    #[schemars(regex(pattern = NAME_PATTERN))]
     pub name: String,
     /// A few words for people.
     #[serde(default)]
+    #[schemars(length(max = 256))]
     pub title: String,
     pub envelope: Envelope,
     #[serde(default)]
@@ -23,6 +30,7 @@ pub struct ProfileSpec {
     pub signatures: Vec<SignatureSpec>,
     /// Further headers in order. Values may hold `{id}`, `{type}`, `{delivery_id}` and `{timestamp}`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = 32))]
     pub headers: serde_json::Map<String, serde_json::Value>,
     pub retry: ScheduleSpec,
     #[serde(default = "retry_gone")]
@@ -35,20 +43,34 @@ fn retry_gone() -> Gone {
     Gone::Retry
 }
 
+/// What a profile's name matches.
+pub const NAME_PATTERN: &str = "^[a-z0-9_-]{1,64}$";
+
 /// One signature header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Signature")]
 pub struct SignatureSpec {
+    /// The header's name.
+    #[schemars(regex(pattern = header::NAME_PATTERN))]
     pub header: String,
     /// What is signed: `{body}`, alone or after `{id}`, `{timestamp}` and literal text.
+    #[schemars(regex(
+        pattern = r"^([^{}]|\{timestamp\}|\{id\})*\{body\}([^{}]|\{timestamp\}|\{id\})*$"
+    ))]
     pub content: String,
     pub encoding: Encoding,
     /// The header's value; `{signature}` stands for the signature, `{timestamp}` may stand beside it.
     #[serde(default = "bare_signature")]
+    #[schemars(
+        length(max = 1024),
+        regex(pattern = r"^([ -z|~]|\{timestamp\})*\{signature\}([ -z|~]|\{timestamp\})*$")
+    )]
     pub template: String,
     /// What stands between the new secret's signature and the old one's while both sign. Without it the
     /// header can carry one signature only, and the old secret signs it until the overlap ends.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[ -~]{1,64}$"))]
     pub join: Option<String>,
     #[serde(default)]
     pub key: Key,
@@ -58,7 +80,8 @@ fn bare_signature() -> String {
     "{signature}".to_owned()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a signature is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// Lower-case hexadecimal digits.
@@ -68,8 +91,9 @@ pub enum Encoding {
 }
 
 /// What a signature keys on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SignatureKey")]
 pub enum Key {
     /// The bytes of the whole secret string.
     #[default]
@@ -79,12 +103,15 @@ pub enum Key {
 }
 
 /// A request that the endpoint must answer before a webhook becomes active.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Challenge")]
 pub struct ChallengeSpec {
     /// The event type of the request.
+    #[schemars(regex(pattern = EventType::PATTERN), length(max = EventType::MAX_BYTES))]
     pub event: String,
     /// The field that holds the random text, in the request and in the JSON of the answer.
+    #[schemars(length(min = 1, max = 64))]
     pub field: String,
 }
 
@@ -101,8 +128,8 @@ impl Profile {
     /// Checks every field; the error names the one that is wrong.
     pub fn parse(spec: ProfileSpec) -> Result<Profile, Invalid> {
         check_name(&spec.name)?;
-        if spec.title.len() > 256 {
-            return Err(invalid("A title is at most 256 bytes.", "title"));
+        if spec.title.chars().count() > 256 {
+            return Err(invalid("A title is at most 256 characters.", "title"));
         }
         spec.envelope.check()?;
         let headers = parse_headers(&spec)?;
@@ -290,11 +317,11 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
 fn check_challenge(challenge: &ChallengeSpec, envelope: &Envelope) -> Result<(), Invalid> {
     challenge
         .event
-        .parse::<crate::domain::event::EventType>()
+        .parse::<EventType>()
         .map_err(|error| invalid(&error.message, "challenge.event"))?;
-    if challenge.field.is_empty() || challenge.field.len() > 64 {
+    if challenge.field.is_empty() || challenge.field.chars().count() > 64 {
         return Err(invalid(
-            "The field that holds the challenge is named with 1 to 64 bytes.",
+            "The field that holds the challenge is named with 1 to 64 characters.",
             "challenge.field",
         ));
     }

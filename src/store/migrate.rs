@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_indexes.sql"),
     include_str!("migrations/0006_stats.sql"),
     include_str!("migrations/0008_people.sql"),
+    include_str!("migrations/0009_inbox.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

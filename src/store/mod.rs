@@ -22,6 +22,7 @@ pub mod event;
 pub mod event_type;
 pub mod form;
 pub mod idempotency;
+pub mod inbox;
 pub mod link;
 mod lock;
 mod migrate;

@@ -113,6 +113,31 @@ pub(super) fn source(filter: &WebhookFilter) -> Source {
     Source::table("webhook")
 }
 
+/// The webhooks of a tenant whose URL's path ends like this, newest first, `limit` at most.
+pub fn pointing_at(
+    connection: &Connection,
+    tenant: &Tenant,
+    path_end: &str,
+    limit: usize,
+) -> Result<Vec<Webhook>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT * FROM webhook
+         WHERE tenant = :tenant AND deleted_ms IS NULL AND instr(url, :path_end) > 0 ORDER BY seq DESC",
+    )?;
+    let params = named_params! {":tenant": tenant.as_str(), ":path_end": path_end};
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let webhook = from_row(row)?;
+        if webhook.url.path().ends_with(path_end) {
+            found.push(webhook);
+        }
+    }
+    Ok(found)
+}
+
 /// A webhook that has no delivery of an event.
 #[derive(Debug, Clone)]
 pub struct Bystander {

@@ -28,7 +28,12 @@ const PLACES: &[(&[&str], &[&str])] = &[
         &["actix_web", "actix_rt", "actix_server"],
         &["http/", "server.rs", "cli/serve.rs"],
     ),
-    (&["askama"], &["http/web/"]),
+    (&["askama"], &["http/web/", "http/api/docs/"]),
+    // What serves a route describes it too: see `http/api/table.rs`.
+    (
+        &["ServiceConfig"],
+        &["http/api/table.rs", "http/api/mod.rs", "http/web/"],
+    ),
     (&["std::env", "env::var", "env::vars"], &["config.rs"]),
     (&["SystemTime::now"], &["clock.rs"]),
     // None at all: `expect` states why it cannot fail.

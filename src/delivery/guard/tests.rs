@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::lookups::MAX_THREADS;
 use super::{BELIEVED_FOR, Guard, Interfaces, Lookup, MAX_ADDRESSES, Verdicts};
 use crate::domain::attempt::{ErrorCode, Failure};
-use crate::domain::target::{TargetPolicy, TargetUrl};
+use crate::domain::target::{OwnInbox, TargetPolicy, TargetUrl};
 
 type Reply = io::Result<Vec<IpAddr>>;
 
@@ -416,4 +416,47 @@ fn the_systems_own_resolver_and_interfaces_answer() {
             .iter()
             .any(IpAddr::is_loopback)
     );
+}
+
+#[test]
+fn the_inbox_is_open_and_opens_nothing_else_at_its_origin() {
+    for (base, addresses) in [
+        ("http://127.0.0.1:8080", &["127.0.0.1"][..]),
+        ("http://hooks.internal/hookpost", &["10.0.0.7"]),
+        ("https://hooks.internal", &["192.168.1.4"]),
+        ("http://localhost:8080", &["127.0.0.1", "::1"]),
+    ] {
+        let guard = guard_with(&[], always(addresses));
+        let inbox = url(&format!("{base}/in/abc?status=500"));
+        let before = guard.resolve(&inbox, far());
+        failure(before, ErrorCode::TargetBlocked);
+        guard.open_inbox(OwnInbox::below(base).unwrap());
+        // In both orders, and again once verdicts are remembered.
+        for _ in 0..2 {
+            for path in [
+                "/v1/events",
+                "/in/",
+                "/in/abc/d",
+                "/",
+                "/in/%2e%2e/v1/events",
+            ] {
+                let other = url(&format!("{base}{path}"));
+                failure(guard.resolve(&other, far()), ErrorCode::TargetBlocked);
+                assert!(guard.check_new(&other, far()).is_err(), "{other}");
+            }
+            let found = guard.resolve(&inbox, far()).unwrap();
+            assert_eq!(found[0].ip(), ips(addresses)[0], "{inbox}");
+            guard.check_new(&inbox, far()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_inbox_opens_no_address_that_no_setting_opens() {
+    for address in ["169.254.169.254", "224.0.0.1", "fe80::1"] {
+        let guard = guard_with(&[], always(&[address]));
+        guard.open_inbox(OwnInbox::below("https://hooks.example.com").unwrap());
+        let inbox = url("https://hooks.example.com/in/abc");
+        failure(guard.resolve(&inbox, far()), ErrorCode::TargetBlocked);
+    }
 }

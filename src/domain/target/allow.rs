@@ -48,6 +48,14 @@ impl AllowEntry {
         }
     }
 
+    /// The entry for the URL's host and its port alone.
+    pub(super) fn for_origin(url: &TargetUrl) -> AllowEntry {
+        AllowEntry {
+            port: Some(url.port()),
+            ..AllowEntry::for_host(url)
+        }
+    }
+
     /// Whether the entry is for addresses and covers this one, given in its judged form.
     pub(super) fn covers_address(&self, address: IpAddr, port: u16) -> bool {
         self.covers_port(port) && matches!(&self.place, Place::Net(net) if net.contains(&address))

@@ -20,6 +20,13 @@ impl TargetPolicy {
         TargetPolicy { entries }
     }
 
+    /// The same rules with one more entry.
+    pub(super) fn with(&self, entry: AllowEntry) -> TargetPolicy {
+        let mut entries = self.entries.clone();
+        entries.push(entry);
+        TargetPolicy { entries }
+    }
+
     /// Judges every address that the URL's host resolved to; one that is forbidden rejects the target.
     ///
     /// `own` are the addresses of this machine's interfaces, which are forbidden like private ones.

@@ -1,44 +1,104 @@
 //! `/v1/api-keys`: for keys with the scope `admin` over all tenants only.
 
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, require_all_tenants};
-use super::{blocking, list, resource};
+use super::spec::{Call, schema};
+use super::table::Table;
+use super::{blocking, list};
 use crate::auth::api_key::{KeyRequest, issue, revoke, store};
 use crate::domain::Invalid;
+use crate::domain::json::whole;
 use crate::domain::time::rfc3339;
-use crate::store::api_key::{self, ApiKey};
+use crate::store::api_key::{self, ApiKey, Scope};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        resource("/v1/api-keys")
-            .route(web::get().to(index))
-            .route(web::post().to(create)),
-    );
-    config.service(resource("/v1/api-keys/{id}").route(web::delete().to(delete)));
+pub(super) fn routes(table: &mut Table) {
+    table
+        .at("/v1/api-keys")
+        .get(index, describe_index)
+        .post(create, describe_create);
+    table
+        .at("/v1/api-keys/{id}")
+        .delete(delete, describe_delete);
+}
+
+const EXAMPLE: &str = r#"{"id": "key_01KF0AVD80W0PPFFQY8AY3BFJE", "name": "shop", "scope": "publish", "tenant": null,
+    "profile": null, "prefix": "hp_4fJ8Qw", "rate_limit_per_s": null, "created_at": "2026-01-15T10:00:00.000Z", "last_used_at": null,
+    "key": "hp_4fJ8QwG1nC0bY3uV7kXz2mRtPqLsEaDh"}"#;
+
+fn describe_index(call: &mut Call<'_>) {
+    call.named("list_api_keys", "List API keys")
+        .of("Keys and backups")
+        .says("Those that were not revoked. Their texts are stored nowhere.")
+        .needs(Scope::Admin)
+        .pages::<KeyQuery>()
+        .answers::<list::Form<KeyView>>(
+            200,
+            "A page of them.",
+            r#"{"data": [], "next_cursor": null}"#,
+        );
+}
+
+fn describe_create(call: &mut Call<'_>) {
+    call.named("create_api_key", "Make an API key")
+        .of("Keys and backups")
+        .says("The answer holds the key, which is never shown again.")
+        .needs(Scope::Admin)
+        .takes::<KeyBody>(r#"{"name": "shop", "scope": "publish"}"#)
+        .answers::<KeyView>(201, "The key.", EXAMPLE)
+        .leads_to(201, "/id", &["revoke_api_key"])
+        .fails(
+            422,
+            &[
+                "invalid_name",
+                "invalid_value",
+                "invalid_tenant",
+                "unknown_profile",
+            ],
+        );
+}
+
+fn describe_delete(call: &mut Call<'_>) {
+    call.named("revoke_api_key", "Revoke an API key")
+        .of("Keys and backups")
+        .says("No request with it is taken from here on.")
+        .needs(Scope::Admin)
+        .path::<schema::ApiKeyId>("id", "The id of the key.")
+        .answers_nothing("It was revoked.");
 }
 
 /// A key, without its text, which is stored nowhere.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 struct KeyView {
+    #[schemars(with = "schema::ApiKeyId")]
     id: String,
     name: String,
+    #[schemars(with = "schema::Scope")]
     scope: &'static str,
-    /// `null`: for all tenants.
+    /// The one tenant that it is for; `null`: for all.
+    #[schemars(with = "Option<schema::TenantName>")]
     tenant: Option<String>,
+    /// The profile of webhooks made with it that name none.
+    #[schemars(with = "Option<schema::ProfileName>")]
     profile: Option<String>,
+    /// How it begins, by which people know it.
     prefix: String,
     /// Requests a second; `null`: as the server's `--key-rate-limit` says.
     rate_limit_per_s: Option<u32>,
+    #[schemars(with = "schema::Time")]
     created_at: String,
     /// To the minute.
+    #[schemars(with = "Option<schema::Time>")]
     last_used_at: Option<String>,
     /// In the answer to its creation only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     key: Option<String>,
 }
 
@@ -57,10 +117,14 @@ fn view(of: ApiKey) -> KeyView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyQuery {
+    /// Rows of a page at most.
+    #[schemars(with = "schema::Limit")]
     limit: Option<String>,
+    /// Where the page begins.
+    #[schemars(with = "schema::Cursor")]
     cursor: Option<String>,
 }
 
@@ -78,17 +142,30 @@ async fn index(
     Ok(list::show(found.await?, view))
 }
 
-/// A key to be made: `name` (1 to 128 bytes) and `scope` are needed.
-#[derive(Deserialize)]
+/// A key to be made: `name` (1 to 128 characters) and `scope` are needed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewApiKey")]
 struct KeyBody {
+    /// For people; not white space alone.
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(
+            pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+        )
+    )]
     name: String,
+    #[schemars(with = "schema::Scope")]
     scope: String,
     /// The one tenant it is for; all where left out.
+    #[schemars(with = "Option<schema::TenantName>")]
     tenant: Option<String>,
     /// The profile of webhooks made with it that name none.
+    #[schemars(with = "Option<schema::ProfileName>")]
     profile: Option<String>,
-    /// Requests a second, 1 to 100,000, in place of the server's `--key-rate-limit`.
+    /// Requests a second in place of the server's `--key-rate-limit`.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 1, max = 100_000))]
     rate_limit_per_s: Option<u32>,
 }
 

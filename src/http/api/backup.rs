@@ -7,22 +7,33 @@ use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, Data, ServiceConfig};
+use actix_web::web::{Bytes, Data};
 use tokio::sync::mpsc;
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, require_all_tenants};
-use super::{blocking, resource};
+use super::blocking;
+use super::spec::Call;
+use super::table::Table;
 use crate::random;
+use crate::store::api_key::Scope;
 use crate::store::backup;
 use crate::store::beside;
 
 /// Bytes of one piece of the answer; two wait at most, so that a slow client costs no memory.
 const PIECE: usize = 64 << 10;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/backup").route(web::get().to(download)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/backup").get(download, describe_download);
+}
+
+fn describe_download(call: &mut Call<'_>) {
+    call.named("backup", "Download a copy of the database")
+        .of("Keys and backups")
+        .says("A consistent copy, made while the server runs, streamed. It holds every secret.")
+        .needs(Scope::Admin)
+        .answers_other("application/vnd.sqlite3", "The copy: an SQLite database.");
 }
 
 /// `GET /v1/backup`: a consistent copy of the database, streamed. Needs `admin` for all tenants: it holds every secret.

@@ -1,35 +1,70 @@
 //! `/v1/events/batch`.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, BatchBody, Publisher};
-use super::events::{EventBody, idempotency, idempotency_key, refuse_when_stopping};
-use super::{blocking, resource, view};
+use super::events::{
+    EXAMPLE, EventBody, REFUSED, REUSED, describe_named_batch, idempotency, idempotency_key,
+    refuse_when_stopping, show_named_batch,
+};
+use super::spec::{Call, schema};
+use super::table::Table;
+use super::{blocking, view};
 use crate::actions::Caller;
 use crate::actions::publish::NewEvent;
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::json;
+use crate::store::api_key::Scope;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
+pub(super) fn routes(table: &mut Table) {
     // An event may have the id `batch`: the method decides which is meant.
-    config.service(
-        resource("/v1/events/batch")
-            .guard(guard::Post())
-            .route(web::post().to(create)),
-    );
+    table
+        .at("/v1/events/batch")
+        .post(create, describe_create)
+        .get(show_named_batch, describe_named_batch);
+}
+
+/// The events of a batch, as its schema names them.
+enum BatchOfEvents {}
+
+impl JsonSchema for BatchOfEvents {
+    fn schema_name() -> Cow<'static, str> {
+        "Batch".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let event = schemas.subschema_for::<EventBody<'_>>();
+        json_schema!({"type": "array", "items": event, "minItems": 1, "maxItems": MOST_EVENTS})
+    }
+}
+
+fn describe_create(call: &mut Call<'_>) {
+    call.named("publish_batch", "Publish many events")
+        .of("Events")
+        .says("1 to 1,000 of them, as a JSON array, or as a line each with `Content-Type: application/x-ndjson`. Stored in one commit, all or nothing; an error names the event at fault by its index, counted from 0: `[3].type`. An `Idempotency-Key` holds for the whole batch.")
+        .needs(Scope::Publish)
+        .header::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to repeat for 24 hours.")
+        .takes::<BatchOfEvents>(&format!("[{EXAMPLE}]"))
+        .takes_lines_too()
+        .answers::<BatchView<'_>>(202, "All of them are on disk.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false, "deliveries": []}]}"#)
+        .fails(409, REUSED)
+        .fails(422, REFUSED)
+        .fails(422, &["invalid_batch"]);
 }
 
 /// A receipt for each event, in their order.
-#[derive(Serialize)]
-struct BatchView {
-    data: Vec<Value>,
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Receipts")]
+struct BatchView<'a> {
+    data: Vec<view::ReceiptView<'a>>,
 }
 
 /// `POST /v1/events/batch`: 1 to 1,000 events, as a JSON array or a line each, 16 MiB at most and each within the

@@ -1,46 +1,134 @@
 //! `/v1/deliveries/retry` and `/v1/deliveries/discard`: many deliveries in one call.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
-use super::{blocking, list, resource};
+use super::deliveries::FILTER;
+use super::spec::{Call, schema};
+use super::table::Table;
+use super::{blocking, list};
 use crate::actions::bulk::{MOST_IDS, Selection};
 use crate::actions::{ActionError, Caller};
+use crate::domain::json::whole;
+use crate::store::api_key::Scope;
 use crate::store::delivery::DeliveryFilter;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/deliveries/retry").route(web::post().to(retry)));
-    config.service(resource("/v1/deliveries/discard").route(web::post().to(discard)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/deliveries/retry").post(retry, describe_retry);
+    table
+        .at("/v1/deliveries/discard")
+        .post(discard, describe_discard);
+}
+
+fn describe_retry(call: &mut Call<'_>) {
+    call.named("retry_deliveries", "Retry many deliveries")
+        .of("Deliveries")
+        .says("Failed deliveries start a fresh series of attempts, waiting ones are due now, and with `\"status\": \"delivered\"` those that got through are sent again. Tests, discarded deliveries and those of deleted webhooks are passed over.");
+    describe(call);
+}
+
+fn describe_discard(call: &mut Call<'_>) {
+    call.named("discard_deliveries", "Discard many deliveries")
+        .of("Deliveries")
+        .says("Those that wait are given up for good; others are passed over.");
+    describe(call);
+}
+
+fn describe(call: &mut Call<'_>) {
+    call.needs(Scope::Admin)
+        .takes::<BulkBody>(r#"{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "status": "failed", "dry_run": true}"#)
+        .answers::<Count>(200, "How many it would be, with `dry_run`.", r#"{"count": 12}"#)
+        .answers::<Count>(202, "How many it were.", r#"{"count": 12}"#)
+        .fails(422, FILTER)
+        .fails(422, &["missing_filter", "ids_with_filter", "invalid_ids"]);
 }
 
 /// Which deliveries are meant: `ids` (1 to 1,000), or the filter of `GET /v1/deliveries`, of which one field at least
 /// is named, or `all`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DeliverySelection", extend("anyOf" = selections()))]
 struct BulkBody {
+    #[schemars(with = "Option<Vec<schema::DeliveryId>>", length(min = 1, max = MOST_IDS))]
     ids: Option<Vec<String>>,
+    /// All of them, where nothing else is named.
     #[serde(default)]
     all: bool,
+    /// Count alone.
     #[serde(default)]
     dry_run: bool,
+    /// Those to this webhook.
+    #[schemars(with = "Option<schema::WebhookId>")]
     webhook_id: Option<String>,
+    /// Those of this event.
+    #[schemars(with = "Option<schema::EventId>")]
     event_id: Option<String>,
+    /// Those that stand so.
+    #[schemars(with = "Option<schema::DeliveryStatus>")]
     status: Option<String>,
+    /// Those of events of this type.
+    #[schemars(with = "Option<schema::EventTypeName>")]
     event_type: Option<String>,
+    /// Those of this tenant.
+    #[schemars(with = "Option<schema::TenantName>")]
     tenant: Option<String>,
+    /// Those whose last attempt was answered with this status.
+    #[serde(default, deserialize_with = "whole")]
     response_code: Option<u16>,
+    /// Those whose last attempt failed so.
+    #[schemars(with = "Option<schema::ErrorCode>")]
     error_code: Option<String>,
+    /// Tests are passed over anyhow, so this is no more than `false`.
+    #[schemars(extend("enum" = [false, null]))]
     test: Option<bool>,
+    /// Created at or after.
+    #[schemars(with = "Option<schema::Time>")]
     since: Option<String>,
+    /// Created before.
+    #[schemars(with = "Option<schema::Time>")]
     until: Option<String>,
 }
 
+/// The fields that say which deliveries are meant.
+const FILTERS: [&str; 10] = [
+    "webhook_id",
+    "event_id",
+    "status",
+    "event_type",
+    "tenant",
+    "response_code",
+    "error_code",
+    "test",
+    "since",
+    "until",
+];
+
+/// Either ids alone, or `all`, or a field of the filter that is not null.
+fn selections() -> serde_json::Value {
+    let absent = |names: &[&str]| -> serde_json::Map<String, serde_json::Value> {
+        let null = |name: &&str| ((*name).to_owned(), json!({"type": "null"}));
+        names.iter().map(null).collect()
+    };
+    let mut alone = absent(&FILTERS);
+    alone.insert("ids".to_owned(), json!({"type": "array"}));
+    alone.insert("all".to_owned(), json!({"const": false}));
+    let some = |name: &&str| json!({"properties": {"ids": {"type": "null"}, *name: {"not": {"type": "null"}}}, "required": [*name]});
+    let by_ids = json!({"properties": alone, "required": ["ids"]});
+    let all = json!({"properties": {"ids": {"type": "null"}, "all": {"const": true}}, "required": ["all"]});
+    [by_ids, all]
+        .into_iter()
+        .chain(FILTERS.iter().map(some))
+        .collect()
+}
+
 /// How many rows an action in steps changed, or with `dry_run` would change.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Count {
     count: u64,
 }

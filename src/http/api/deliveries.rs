@@ -1,40 +1,164 @@
 //! `/v1/deliveries` and `/v1/dead-letters`.
 
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, Reader};
-use super::{blocking, list, resource, view};
+use super::spec::{Call, Codes, schema};
+use super::table::Table;
+use super::{blocking, list, view};
 use crate::actions::Caller;
 use crate::domain::delivery::DeliveryStatus;
+use crate::store::api_key::Scope;
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/deliveries").route(web::get().to(index)));
-    config.service(resource("/v1/deliveries/{id}").route(web::get().to(show)));
-    config.service(resource("/v1/deliveries/{id}/retry").route(web::post().to(retry)));
-    config.service(resource("/v1/deliveries/{id}/discard").route(web::post().to(discard)));
-    config.service(resource("/v1/dead-letters").route(web::get().to(dead_letters)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/deliveries").get(index, describe_index);
+    table.at("/v1/deliveries/{id}").get(show, describe_show);
+    table
+        .at("/v1/deliveries/{id}/retry")
+        .post(retry, describe_retry);
+    table
+        .at("/v1/deliveries/{id}/discard")
+        .post(discard, describe_discard);
+    table
+        .at("/v1/dead-letters")
+        .get(dead_letters, describe_dead_letters);
 }
 
-#[derive(Deserialize)]
+const EXAMPLE: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H",
+    "event_type": "content.published", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "status": "failed",
+    "waiting_for": null, "test": false, "attempt_count": 1, "next_attempt_at": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "finished_at": "2026-01-15T10:00:00.105Z", "last_attempt": {"code": 410, "error_code": "status", "duration_ms": 105,
+        "at": "2026-01-15T10:00:00.105Z"}}"#;
+
+pub(super) const IN_FULL: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H",
+    "event_type": "content.published", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "status": "failed",
+    "waiting_for": null, "test": false, "attempt_count": 1, "next_attempt_at": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "finished_at": "2026-01-15T10:00:00.105Z", "last_attempt": {"code": 410, "error_code": "status", "duration_ms": 105,
+        "at": "2026-01-15T10:00:00.105Z"},
+    "attempts": [{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "number": 1,
+    "trigger": "initial", "started_at": "2026-01-15T10:00:00.000Z", "duration_ms": 105, "timings": {"resolve_ms": 1.25,
+        "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1,
+    "request": {"url": "https://hooks.example/orders", "headers": {"Content-Type": "application/json",
+        "User-Agent": "Hookpost/0.1.0"}, "body": "{\"id\":\"evt_01KF0AVD80A4NYB3X1YPR2TZ8H\"}"},
+    "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false},
+    "error": {"code": "status", "message": "The endpoint answered 410 Gone."}}]}"#;
+
+/// An attempt, up to its closing brace.
+pub(super) const ATTEMPT: &str = r#"{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "number": 1,
+    "trigger": "initial", "started_at": "2026-01-15T10:00:00.000Z", "duration_ms": 105, "timings": {"resolve_ms": 1.25,
+        "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1,
+    "request": {"url": "https://hooks.example/orders", "headers": {"Content-Type": "application/json",
+        "User-Agent": "Hookpost/0.1.0"}, "body": "{\"id\":\"evt_01KF0AVD80A4NYB3X1YPR2TZ8H\"}"},
+    "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false},
+    "error": {"code": "status", "message": "The endpoint answered 410 Gone."}"#;
+
+const PAGE: &str = r#"{"data": [], "next_cursor": null}"#;
+
+/// What a filter may get wrong.
+pub(super) const FILTER: Codes = &[
+    "invalid_parameter",
+    "invalid_value",
+    "invalid_event_id",
+    "invalid_event_type",
+    "invalid_tenant",
+    "invalid_time",
+];
+
+fn describe_index(call: &mut Call<'_>) {
+    call.named("list_deliveries", "List deliveries")
+        .of("Deliveries")
+        .says("Without their attempts.")
+        .needs(Scope::Read)
+        .pages::<DeliveryQuery>()
+        .answers::<list::Form<view::DeliveryView>>(200, "A page of them.", PAGE)
+        .fails(422, FILTER);
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.named("show_delivery", "Show a delivery")
+        .of("Deliveries")
+        .says("With every attempt: what was sent, and what came back.")
+        .needs(Scope::Read)
+        .path::<schema::DeliveryId>("id", "The id of the delivery.")
+        .answers::<view::DeliveryView>(200, "The delivery.", IN_FULL);
+}
+
+fn describe_retry(call: &mut Call<'_>) {
+    call.named("retry_delivery", "Retry a delivery")
+        .of("Deliveries")
+        .says("One that is finished starts a fresh series of attempts; one that waits is due now. One of an inactive webhook waits for it.")
+        .needs(Scope::Admin)
+        .path::<schema::DeliveryId>("id", "The id of the delivery.")
+        .answers::<view::DeliveryView>(202, "The delivery, as it is now.", EXAMPLE)
+        .fails(409, &["test_delivery", "webhook_deleted", "delivery_discarded"]);
+}
+
+fn describe_discard(call: &mut Call<'_>) {
+    call.named("discard_delivery", "Discard a delivery")
+        .of("Deliveries")
+        .says("One that waits is given up for good.")
+        .needs(Scope::Admin)
+        .path::<schema::DeliveryId>("id", "The id of the delivery.")
+        .answers::<view::DeliveryView>(202, "The delivery, as it is now.", EXAMPLE)
+        .fails(409, &["delivery_finished"]);
+}
+
+fn describe_dead_letters(call: &mut Call<'_>) {
+    call.named("list_dead_letters", "List dead letters")
+        .of("Deliveries")
+        .says("Deliveries that failed, tests left out.")
+        .needs(Scope::Read)
+        .pages::<DeliveryQuery>()
+        .without(&["status", "test"])
+        .answers::<list::Form<view::DeliveryView>>(200, "A page of them.", PAGE)
+        .fails(422, FILTER);
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliveryQuery {
+    /// Those to this webhook.
+    #[schemars(with = "schema::WebhookId")]
     webhook_id: Option<String>,
+    /// Those of this event.
+    #[schemars(with = "schema::EventId")]
     event_id: Option<String>,
+    /// Those that stand so.
+    #[schemars(with = "schema::DeliveryStatus")]
     status: Option<String>,
+    /// Those of events of this type.
+    #[schemars(with = "schema::EventTypeName")]
     event_type: Option<String>,
+    /// Those of this tenant.
+    #[schemars(with = "schema::TenantName")]
     tenant: Option<String>,
+    /// Those whose last attempt was answered with this status.
+    #[schemars(with = "u16")]
     response_code: Option<String>,
+    /// Those whose last attempt failed so.
+    #[schemars(with = "schema::ErrorCode")]
     error_code: Option<String>,
+    /// Tests alone, or no tests.
+    #[schemars(with = "bool")]
     test: Option<String>,
+    /// Created at or after.
+    #[schemars(with = "schema::Time")]
     since: Option<String>,
+    /// Created before.
+    #[schemars(with = "schema::Time")]
     until: Option<String>,
+    /// Rows of a page at most.
+    #[schemars(with = "schema::Limit")]
     limit: Option<String>,
+    /// Where the page begins.
+    #[schemars(with = "schema::Cursor")]
     cursor: Option<String>,
 }
 

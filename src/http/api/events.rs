@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -11,38 +12,108 @@ use sha2::{Digest, Sha256};
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, JsonBody, Publisher, Reader};
-use super::{blocking, list, resource, view};
+use super::spec::{Call, Codes, schema};
+use super::table::Table;
+use super::{blocking, list, view};
 use crate::actions::publish::{Idempotency, NewEvent, Receipt};
 use crate::actions::{ActionError, Caller};
 use crate::domain::Invalid;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
+use crate::store::api_key::Scope;
 use crate::store::event::{self, EventFilter};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        resource("/v1/events")
-            .route(web::post().to(create))
-            .route(web::get().to(index)),
-    );
-    config.service(resource("/v1/events/{id}").route(web::get().to(show)));
+pub(super) fn routes(table: &mut Table) {
+    table
+        .at("/v1/events")
+        .post(create, describe_create)
+        .get(index, describe_index);
+    table.at("/v1/events/{id}").get(show, describe_show);
+}
+
+pub(super) const EXAMPLE: &str =
+    r#"{"type": "content.published", "data": {"id": 7, "title": "Hello"}}"#;
+
+/// Why an event may be refused.
+pub(super) const REFUSED: Codes = &[
+    "invalid_event_type",
+    "invalid_tenant",
+    "invalid_event_id",
+    "invalid_time",
+    "invalid_idempotency_key",
+    "schema_violation",
+];
+
+/// Why an event may contradict one before it.
+pub(super) const REUSED: Codes = &["event_id_reused", "idempotency_key_reused"];
+
+const SHOWN: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
+            "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
+            "data": {"id": 7, "title": "Hello"}, "previous_data": null, "deliveries": [],
+            "not_delivered": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.example/orders",
+                "reason": "not_subscribed", "message": "It subscribes to order.*, and not to content.published."}],
+            "not_delivered_count": 1}"#;
+
+fn describe_create(call: &mut Call<'_>) {
+    call.named("publish_event", "Publish an event")
+        .of("Events")
+        .says("To every webhook of its tenant that subscribes to its type. Answered once the event is on disk: from then on it is delivered, at least once, or visible as a dead letter. The same again answers the first receipt with `duplicate`.")
+        .needs(Scope::Publish)
+        .header::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to repeat for 24 hours.")
+        .takes::<EventBody<'_>>(EXAMPLE)
+        .answers::<view::ReceiptView<'_>>(202, "It is on disk.", r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false,
+            "deliveries": [{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB"}]}"#)
+        .leads_to(202, "/id", &["show_event", "replay_event"])
+        .leads_to(202, "/deliveries/0/id", &["show_delivery", "retry_delivery", "discard_delivery"])
+        .fails(409, REUSED)
+        .fails(422, REFUSED);
+}
+
+fn describe_index(call: &mut Call<'_>) {
+    call.named("list_events", "List events")
+        .of("Events")
+        .needs(Scope::Read)
+        .pages::<EventQuery>()
+        .answers::<list::Form<view::EventView>>(200, "A page of them.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
+            "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
+            "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
+        .fails(422, &["invalid_event_type", "invalid_tenant", "invalid_time"]);
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.named("show_event", "Show an event")
+        .of("Events")
+        .says("With its deliveries, and why each other webhook of its tenant got none.")
+        .needs(Scope::Read)
+        .path::<schema::EventId>("id", "The id of the event.")
+        .answers::<view::EventView>(200, "The event.", SHOWN);
 }
 
 /// An event as it is sent. `data` stays text: it passes through as it is spelled.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewEvent")]
 pub(super) struct EventBody<'a> {
     #[serde(rename = "type")]
+    #[schemars(with = "schema::EventTypeName")]
     event_type: String,
+    /// Any JSON; it reaches receivers as it is spelled here.
     #[serde(borrow)]
     data: &'a RawValue,
+    /// What `data` was before, where something changed.
     #[serde(borrow, default)]
     previous_data: Option<&'a RawValue>,
+    /// Whose event it is; `default`, or the key's own tenant, where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::TenantName>")]
     tenant: Option<String>,
+    /// The application's own id, by which the event is known for good; generated where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::EventId>")]
     id: Option<String>,
+    /// When it happened; now where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::Time>")]
     created_at: Option<String>,
 }
 
@@ -114,7 +185,7 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, A
     let key = value
         .to_str()
         .ok()
-        .filter(|key| (1..=255).contains(&key.len()));
+        .filter(|key| (1..=255).contains(&key.len()) && !key.contains('\t'));
     let key = key.ok_or_else(|| {
         ApiError::invalid(
             "invalid_idempotency_key",
@@ -133,15 +204,27 @@ pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EventQuery {
+    /// Those of this type.
     #[serde(rename = "type")]
+    #[schemars(with = "schema::EventTypeName")]
     event_type: Option<String>,
+    /// Those of this tenant.
+    #[schemars(with = "schema::TenantName")]
     tenant: Option<String>,
+    /// Received at or after.
+    #[schemars(with = "schema::Time")]
     since: Option<String>,
+    /// Received before.
+    #[schemars(with = "schema::Time")]
     until: Option<String>,
+    /// Rows of a page at most.
+    #[schemars(with = "schema::Limit")]
     limit: Option<String>,
+    /// Where the page begins.
+    #[schemars(with = "schema::Cursor")]
     cursor: Option<String>,
 }
 
@@ -162,6 +245,25 @@ async fn index(
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| event::list(connection, &filter, &page)));
     Ok(list::show(found.await?, |stored| view::event(stored, None)))
+}
+
+pub(super) fn describe_named_batch(call: &mut Call<'_>) {
+    call.named(
+        "show_event_named_batch",
+        "Show the event whose own id is `batch`",
+    )
+    .of("Events")
+    .needs(Scope::Read)
+    .answers::<view::EventView>(200, "The event.", SHOWN)
+    .fails(404, &["not_found"]);
+}
+
+/// `GET /v1/events/batch`: that is an id too.
+pub(super) async fn show_named_batch(
+    app: Data<App>,
+    caller: Reader,
+) -> Result<HttpResponse, ApiError> {
+    show(app, caller, Path::from("batch".to_owned())).await
 }
 
 /// `GET /v1/events/{id}`: with its deliveries, and why each other webhook of its tenant got none: the first 250 of

@@ -6,35 +6,52 @@ use std::task::{Context, Poll};
 use std::vec::IntoIter;
 
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, Data, ServiceConfig};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
 use super::super::request_id::RequestId;
-use super::deliveries::DeliveryQuery;
-use super::{blocking, resource, view};
+use super::deliveries::{DeliveryQuery, FILTER};
+use super::spec::Call;
+use super::table::Table;
+use super::{blocking, view};
 use crate::actions::Actions;
+use crate::store::api_key::Scope;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::{MAX_LIMIT, PageRequest};
 
 /// Bytes of a piece, about: a line more at most.
 const PIECE_BYTES: usize = 64 << 10;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/dead-letters/export").route(web::get().to(export)));
+pub(super) fn routes(table: &mut Table) {
+    table
+        .at("/v1/dead-letters/export")
+        .get(export, describe_export);
+}
+
+fn describe_export(call: &mut Call<'_>) {
+    call.named("export_dead_letters", "Download dead letters")
+        .of("Deliveries")
+        .says("All that the filters meet, newest first, as a stream of lines. An error in the middle cuts it off without its proper end.")
+        .needs(Scope::Read)
+        .query::<DeliveryQuery>()
+        .without(&["status", "test", "limit", "cursor"])
+        .answers_lines::<Line>("A line each.")
+        .fails(422, FILTER);
 }
 
 /// A dead letter: the event that did not get through, the delivery, and its last attempt whole, where there was one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
 struct Line {
     event: view::EventView,
-    delivery: Value,
-    last_attempt: Option<Value>,
+    delivery: view::DeliveryView,
+    last_attempt: Option<view::AttemptView>,
 }
 
 /// `GET /v1/dead-letters/export`: every dead letter that the filters of the list meet, newest first, one JSON object

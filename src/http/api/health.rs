@@ -1,21 +1,42 @@
 //! `/healthz` and `/readyz`: for whatever watches the process. Neither needs a key.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, ServiceConfig};
-use serde_json::json;
+use actix_web::web::Data;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::resource;
+use super::spec::Call;
+use super::table::Table;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/healthz").route(web::get().to(alive)));
-    config.service(resource("/readyz").route(web::get().to(ready)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/healthz").get(alive, describe_alive);
+    table.at("/readyz").get(ready, describe_ready);
+}
+
+fn describe_alive(call: &mut Call<'_>) {
+    call.named("healthz", "Whether the process answers")
+        .of("Health and documentation")
+        .answers::<Health>(200, "It does.", r#"{"status": "ok"}"#);
+}
+
+fn describe_ready(call: &mut Call<'_>) {
+    call.named("readyz", "Whether events are taken and sent")
+        .of("Health and documentation")
+        .answers::<Health>(200, "They are.", r#"{"status": "ready"}"#)
+        .fails(503, &["stopping", "store_unavailable"]);
+}
+
+/// How the server is.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    status: &'static str,
 }
 
 /// `GET /healthz`: the process answers.
 async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "ok"}))
+    HttpResponse::Ok().json(Health { status: "ok" })
 }
 
 /// `GET /readyz`: events are taken and sent.
@@ -26,5 +47,5 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
     if let Some(why) = app.actions.store.broken() {
         return Err(ApiError::unavailable("store_unavailable", why));
     }
-    Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+    Ok(HttpResponse::Ok().json(Health { status: "ready" }))
 }

@@ -1,16 +1,22 @@
 //! What all lists share.
 
 use actix_web::HttpResponse;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::error::ApiError;
+use super::spec::schema;
 use crate::domain::Invalid;
 use crate::domain::time::{Millis, parse_rfc3339};
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 
-#[derive(Serialize)]
-struct Form<T> {
+/// A page of a list, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
+pub(super) struct Form<T> {
     data: Vec<T>,
+    /// The `cursor` of the next page; null on the last.
+    #[schemars(with = "Option<schema::Cursor>")]
     next_cursor: Option<String>,
 }
 

@@ -2,22 +2,36 @@
 
 use std::time::Duration;
 
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Reader, require_all_tenants};
-use super::{blocking, resource};
+use super::blocking;
+use super::spec::Call;
+use super::table::Table;
 use crate::metrics::Snapshot;
 use crate::store::StoreError;
+use crate::store::api_key::Scope;
 use crate::store::stats::{self, Of};
 
 /// OpenMetrics, which Prometheus asks for and reads.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/metrics").route(web::get().to(show)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/metrics").get(show, describe_show);
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.named("metrics", "What is measured, for Prometheus")
+        .of("Health and documentation")
+        .says("Needs a key for all tenants, unless the server was started with `--metrics-open`.")
+        .needs(Scope::Read)
+        .answers_other(
+            "application/openmetrics-text",
+            "Counters, gauges and histograms.",
+        );
 }
 
 /// `GET /metrics`: needs a key with `read` for all tenants, unless `--metrics-open` is set.

@@ -1,15 +1,21 @@
 //! `/v1/profiles`.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Path, ServiceConfig};
-use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use actix_web::web::{Data, Path};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
-use super::{resource, view};
+use super::spec::{Call, Codes, schema};
+use super::table::Table;
+use super::view::headers;
 use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, Tenant};
@@ -17,34 +23,170 @@ use crate::domain::secret::Secret;
 use crate::domain::time::parse_rfc3339;
 use crate::profile::{self, Profile, ProfileSpec};
 use crate::random;
+use crate::store::api_key::Scope;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/profiles").route(web::get().to(index)));
-    config.service(resource("/v1/profiles/preview").route(web::post().to(show_preview)));
-    config.service(
-        resource("/v1/profiles/{name}")
-            .route(web::get().to(show))
-            .route(web::put().to(put))
-            .route(web::delete().to(delete)),
-    );
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/profiles").get(index, describe_index);
+    table
+        .at("/v1/profiles/preview")
+        .post(show_preview, describe_preview);
+    table
+        .at("/v1/profiles/{name}")
+        .get(show, describe_show)
+        .put(put, describe_put)
+        .delete(delete, describe_delete);
+}
+
+const EXAMPLE: &str = r#"{"name": "shop", "title": "Our shop", "envelope": [{"field": "type", "value": "type"},
+    {"field": "data", "value": "data"}], "body": "exact", "signatures": [{"header": "X-Shop-Signature", "content": "{body}",
+        "encoding": "hex", "template": "sha256={signature}", "join": null, "key": "secret"}],
+    "headers": {"X-Shop-Event": "{type}"}, "retry": {"delays_s": [60.0, 300.0], "measured_from": "previous_attempt",
+        "exhausted": "disable"}, "gone": "retry", "challenge": null, "built_in": false}"#;
+
+/// Why a profile may be refused.
+const REFUSED: Codes = &["invalid_profile", "invalid_retry", "unknown_profile"];
+
+fn describe_index(call: &mut Call<'_>) {
+    call.named("list_profiles", "List profiles")
+        .of("Profiles")
+        .needs(Scope::Read)
+        .answers::<ProfileList<'_>>(
+            200,
+            "All of them, in one page.",
+            r#"{"data": [], "next_cursor": null}"#,
+        );
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.named("show_profile", "Show a profile")
+        .of("Profiles")
+        .needs(Scope::Read)
+        .path::<schema::ProfileName>("name", "The name of the profile.")
+        .answers::<ProfileView<'_>>(200, "The profile.", EXAMPLE);
+}
+
+fn describe_put(call: &mut Call<'_>) {
+    call.named("put_profile", "Make or change a profile")
+        .of("Profiles")
+        .says("A whole profile, or the differences to the one that `based_on` names. Deliveries of its webhooks look so from here on. For keys of all tenants.")
+        .needs(Scope::Admin)
+        .path::<schema::ProfileName>("name", "The name of the profile; no built-in one.")
+        .takes::<NewProfile>(r#"{"based_on": "generic", "title": "Our shop"}"#)
+        .answers::<ProfileView<'_>>(200, "It was there before.", EXAMPLE)
+        .answers::<ProfileView<'_>>(201, "It was not.", EXAMPLE)
+        .fails(409, &["profile_built_in"])
+        .fails(422, &["name_differs"])
+        .fails(422, REFUSED);
+}
+
+fn describe_delete(call: &mut Call<'_>) {
+    call.named("delete_profile", "Delete a profile")
+        .of("Profiles")
+        .says("One that nothing uses. For keys of all tenants.")
+        .needs(Scope::Admin)
+        .path::<schema::ProfileName>("name", "The name of the profile; no built-in one.")
+        .answers_nothing("It was deleted.")
+        .fails(409, &["profile_built_in", "profile_in_use"]);
+}
+
+fn describe_preview(call: &mut Call<'_>) {
+    call.named("preview_profile", "Preview a profile")
+        .of("Profiles")
+        .says(
+            "The request that it makes of an example event, signed now. Nothing is sent or stored.",
+        )
+        .needs(Scope::Admin)
+        .takes::<PreviewBody>(
+            r#"{"profile": "github", "event": {"type": "content.published", "data": {"id": 7}}}"#,
+        )
+        .answers::<PreviewView>(
+            200,
+            "The request, and what it was signed with.",
+            r#"{"headers": {"X-GitHub-Event": "content.published"},
+            "body": "{\"id\": 7}", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
+        )
+        .fails(422, REFUSED)
+        .fails(
+            422,
+            &[
+                "invalid_secret",
+                "invalid_event_type",
+                "invalid_event_id",
+                "invalid_time",
+                "invalid_json",
+            ],
+        );
+}
+
+/// A profile as it is sent, as its schema names it: what `based_on` stands for may be left out.
+enum NewProfile {}
+
+impl JsonSchema for NewProfile {
+    fn schema_name() -> Cow<'static, str> {
+        "NewProfile".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let mut schema = ProfileSpec::json_schema(schemas);
+        let base = schemas.subschema_for::<schema::ProfileName>();
+        let mut all_needed = Value::Null;
+        if let Some(fields) = schema.as_object_mut() {
+            all_needed = fields.shift_remove("required").unwrap_or_default();
+            if let Some(needed) = all_needed.as_array_mut() {
+                needed.retain(|name| name != "name");
+            }
+            fields.insert(
+                "description".to_owned(),
+                "A profile, whole or as differences to another one.".into(),
+            );
+        }
+        if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            fields.insert("based_on".to_owned(), base.to_value());
+            let ignored = json_schema!({"description": "As answers hold it; nothing goes by it."});
+            fields.insert("built_in".to_owned(), ignored.to_value());
+        }
+        let needs: [Value; 2] = [all_needed, Value::from(vec!["based_on"])];
+        let either: Vec<Value> = needs
+            .into_iter()
+            .map(|names| Value::Object(Map::from_iter([("required".to_owned(), names)])))
+            .collect();
+        schema.insert("anyOf".to_owned(), either.into());
+        schema
+    }
 }
 
 /// A profile as it is written, and whether it is built in.
-fn profile_view(profile: &Profile) -> Result<Value, ApiError> {
-    let mut view =
-        serde_json::to_value(profile.spec()).map_err(|error| ApiError::internal(&error))?;
-    view["built_in"] = profile::find(profile.name()).is_some().into();
-    Ok(view)
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Profile")]
+struct ProfileView<'a> {
+    #[serde(flatten)]
+    spec: &'a ProfileSpec,
+    /// Whether it is one of those that cannot be changed.
+    built_in: bool,
+}
+
+/// All of them; there are few, so that no page follows.
+#[derive(Serialize, JsonSchema)]
+struct ProfileList<'a> {
+    data: Vec<ProfileView<'a>>,
+    next_cursor: Option<String>,
+}
+
+fn view(profile: &Profile) -> ProfileView<'_> {
+    ProfileView {
+        spec: profile.spec(),
+        built_in: profile::find(profile.name()).is_some(),
+    }
 }
 
 /// `GET /v1/profiles`: all of them.
 async fn index(app: Data<App>, Reader(_): Reader) -> Result<HttpResponse, ApiError> {
     let all = app.actions.store.profiles().all();
-    let views: Vec<Value> = all
-        .iter()
-        .map(|profile| profile_view(profile))
-        .collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(json!({"data": views, "next_cursor": null})))
+    Ok(HttpResponse::Ok().json(ProfileList {
+        data: all.iter().map(|profile| view(profile)).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// `GET /v1/profiles/{name}`.
@@ -54,7 +196,7 @@ async fn show(
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let profile = app.actions.profile(&name)?;
-    Ok(HttpResponse::Ok().json(profile_view(&profile)?))
+    Ok(HttpResponse::Ok().json(view(&profile)))
 }
 
 /// `PUT /v1/profiles/{name}`: a whole profile, or the differences to the one that `based_on` names.
@@ -87,10 +229,9 @@ async fn put(
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
     let profile = app.actions.put_profile(spec)?.committed().await?;
-    let view = profile_view(&profile)?;
     Ok(match existed {
-        true => HttpResponse::Ok().json(view),
-        false => HttpResponse::Created().json(view),
+        true => HttpResponse::Ok().json(view(&profile)),
+        false => HttpResponse::Created().json(view(&profile)),
     })
 }
 
@@ -109,31 +250,61 @@ async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PreviewRequest")]
 struct PreviewBody {
     /// A name, or a whole profile.
+    #[schemars(with = "NameOrProfile")]
     profile: Value,
     event: PreviewEvent,
+    /// What it is signed with; generated where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::SecretText>")]
     secret: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// What a profile is previewed with, as its schema names it.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum NameOrProfile {
+    Name(#[schemars(with = "schema::ProfileName")] String),
+    Profile(#[schemars(with = "NewProfile")] Value),
+}
+
+/// An example event.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PreviewEvent {
     #[serde(rename = "type")]
+    #[schemars(with = "schema::EventTypeName")]
     event_type: String,
+    /// `{}` where left out.
     #[serde(default)]
     data: Option<Box<RawValue>>,
     #[serde(default)]
     previous_data: Option<Box<RawValue>>,
     #[serde(default)]
+    #[schemars(with = "Option<schema::EventId>")]
     id: Option<String>,
+    /// Now where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::Time>")]
     created_at: Option<String>,
     #[serde(default)]
     test: bool,
+}
+
+/// The request that a profile makes, and what it was signed with.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Preview")]
+struct PreviewView {
+    #[schemars(with = "BTreeMap<String, String>")]
+    headers: Map<String, Value>,
+    body: String,
+    secret: String,
+    standard_secret: String,
 }
 
 /// `POST /v1/profiles/preview`: the request that a profile makes of an example event, signed now.
@@ -156,6 +327,7 @@ async fn show_preview(
             .find(&name)
             .ok_or_else(|| unknown_profile(&name))?,
         Value::Object(mut given) => {
+            given.remove("built_in");
             given.entry("name").or_insert_with(|| "preview".into());
             let spec = parse_spec(app.actions.complete_spec(given)?)?;
             Profile::parse(spec)?.into()
@@ -169,12 +341,12 @@ async fn show_preview(
     let now = app.actions.clock.now_ms();
     let event = parse_event(event, now)?;
     let preview = preview(&profile, &event, &secret, now)?;
-    Ok(HttpResponse::Ok().json(json!({
-        "headers": view::headers(&preview.headers),
-        "body": String::from_utf8_lossy(&preview.body),
-        "secret": secret.as_str(),
-        "standard_secret": secret.standard_form(),
-    })))
+    Ok(HttpResponse::Ok().json(PreviewView {
+        headers: headers(&preview.headers),
+        body: String::from_utf8_lossy(&preview.body).into_owned(),
+        secret: secret.as_str().to_owned(),
+        standard_secret: secret.standard_form(),
+    }))
 }
 
 fn parse_event(event: PreviewEvent, now: i64) -> Result<Event, ApiError> {

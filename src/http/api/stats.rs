@@ -1,32 +1,64 @@
 //! `/v1/stats` and `/v1/webhooks/{id}/stats`.
 
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
-use super::{blocking, list, resource};
+use super::spec::{Call, schema};
+use super::table::Table;
+use super::{blocking, list};
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::rfc3339;
+use crate::store::api_key::Scope;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/v1/stats").route(web::get().to(overall)));
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/stats").get(overall, describe_overall);
 }
 
-/// Before `{base}/webhooks/{id}`.
-pub(super) fn webhook_routes(config: &mut ServiceConfig, base: &str) {
-    let path = format!("{base}/webhooks/{{id}}/stats");
-    config.service(resource(&path).route(web::get().to(of_webhook)));
+pub(super) fn webhook_routes(table: &mut Table, base: &str) {
+    table
+        .at(format!("{base}/webhooks/{{id}}/stats"))
+        .get(of_webhook, describe_of_webhook);
+}
+
+const EXAMPLE: &str = r#"{"window": "24h", "since": "2026-01-14T11:00:00.000Z", "delivered": 1200, "failed": 3,
+    "pending": 2, "retrying": 1, "retry_attempts": 14, "success_rate": 0.998, "average_response_ms": 41.5,
+    "p95_response_ms": 96.0}"#;
+
+fn describe_overall(call: &mut Call<'_>) {
+    call.named("stats", "Statistics over all webhooks")
+        .of("Deliveries")
+        .says("Of a window that ends now. Tests and challenges are left out.")
+        .needs(Scope::Read)
+        .query::<OverallQuery>()
+        .answers::<StatsView>(200, "The numbers.", EXAMPLE)
+        .fails(422, &["invalid_value", "invalid_tenant"]);
+}
+
+fn describe_of_webhook(call: &mut Call<'_>) {
+    call.named("webhook_stats", "Statistics of a webhook")
+        .of("Webhooks")
+        .says("Of a window that ends now. Tests and challenges are left out.")
+        .needs(Scope::Read)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .query::<WebhookQuery>()
+        .answers::<StatsView>(200, "The numbers.", EXAMPLE)
+        .fails(422, &["invalid_value"]);
 }
 
 /// Statistics of a window. Tests and challenges are left out. A delivery counts when it finishes, and again when it
 /// finishes again after a retry by hand.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Statistics")]
 struct StatsView {
+    #[schemars(with = "schema::Window")]
     window: &'static str,
     /// Where the window begins: at whole 5 minutes (`1h`), hours (`24h`, `7d`) or days (`30d`), in UTC.
+    #[schemars(with = "schema::Time")]
     since: String,
     /// Deliveries that got through in the window.
     delivered: u64,
@@ -63,10 +95,14 @@ fn view(of: &Statistics) -> StatsView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OverallQuery {
+    /// How far back; `24h` where left out.
+    #[schemars(with = "Option<schema::Window>")]
     window: Option<String>,
+    /// One tenant's webhooks alone.
+    #[schemars(with = "Option<schema::TenantName>")]
     tenant: Option<String>,
 }
 
@@ -84,9 +120,11 @@ async fn overall(
     Ok(HttpResponse::Ok().json(view(&found)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WebhookQuery {
+    /// How far back; `24h` where left out.
+    #[schemars(with = "Option<schema::Window>")]
     window: Option<String>,
 }
 

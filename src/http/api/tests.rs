@@ -1,28 +1,88 @@
 //! The test calls: `/v1/webhooks/{id}/test`, and the forms of `/v1/webhooks/test` that the reference documents show.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use std::borrow::Cow;
+
+use actix_web::web::{Data, Path};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody};
-use super::{blocking, resource, view};
+use super::deliveries::IN_FULL;
+use super::spec::{Call, Codes, schema};
+use super::table::Table;
+use super::{blocking, view};
 use crate::actions::test_event::TestEvent;
+use crate::store::api_key::Scope;
 
-pub(super) fn routes(config: &mut ServiceConfig, base: &str) {
-    config.service(resource(&format!("{base}/webhooks/test")).route(web::post().to(by_body)));
-    config.service(resource(&format!("{base}/webhooks/{{id}}/test")).route(web::post().to(by_id)));
+pub(super) fn routes(table: &mut Table, base: &str) {
+    table
+        .at(format!("{base}/webhooks/test"))
+        .post(by_body, describe_by_body);
+    table
+        .at(format!("{base}/webhooks/{{id}}/test"))
+        .post(by_id, describe_by_id);
 }
 
-#[derive(Deserialize)]
+const REFUSED: Codes = &["invalid_event_type"];
+
+fn describe_by_id(call: &mut Call<'_>) {
+    call.named("test_webhook", "Send a test")
+        .of("Tests")
+        .says("A real delivery, marked as a test: sent at once, whatever the state of the webhook, and attempted once. Answered when its receiver answered, or did not in time.")
+        .needs(Scope::Admin)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .takes::<TestBody>(r#"{"event_type": "content.published", "data": {"id": 7}}"#)
+        .answers::<view::DeliveryView>(200, "The delivery with its attempt, whatever the receiver said.", IN_FULL)
+        .fails(422, REFUSED);
+}
+
+fn describe_by_body(call: &mut Call<'_>) {
+    call.named("test_by_body", "Send a test to one webhook, or to all that subscribed")
+        .of("Tests")
+        .says("Either to the webhook that `webhook_id` names; or an event to every webhook of the tenant that subscribed to its type, where the other fields become its data.")
+        .needs(Scope::Admin)
+        .takes::<TestForms>(r#"{"event": "content.published", "id": 7}"#)
+        .answers::<Tested>(200, "The deliveries, each with its attempt, whatever the receivers said.", r#"{"data": [],
+            "message": "No webhook subscribed to this event type, so nothing was sent."}"#)
+        .fails(404, &["not_found"])
+        .fails(422, REFUSED);
+}
+
+/// The two forms, as their schema names them.
+enum TestForms {}
+
+impl JsonSchema for TestForms {
+    fn schema_name() -> Cow<'static, str> {
+        "TestForms".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let one = schemas.subschema_for::<OneWebhook>();
+        let event = schemas.subschema_for::<schema::EventTypeName>();
+        json_schema!({"anyOf": [one, {
+            "type": "object",
+            "description": "To every webhook that subscribed. Fields beside `event` become the data.",
+            "properties": {"event": event},
+            "required": ["event"],
+            "additionalProperties": true,
+        }]})
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Test")]
 struct TestBody {
+    /// The type of the event; the first that the webhook names where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::EventTypeName>")]
     event_type: Option<String>,
+    /// The data; the type's example, or else `{}`, where left out.
     #[serde(default)]
     data: Option<Box<RawValue>>,
 }
@@ -45,14 +105,30 @@ async fn by_id(
     Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TestOfOneWebhook")]
 struct OneWebhook {
+    #[schemars(with = "schema::WebhookId")]
     webhook_id: String,
+    /// The type of the event; the first that the webhook names where left out.
     #[serde(default)]
+    #[schemars(with = "Option<schema::EventTypeName>")]
     event_type: Option<String>,
+    /// The data; the type's example, or else `{}`, where left out.
     #[serde(default)]
     data: Option<Box<RawValue>>,
+}
+
+/// The tests that were sent, each with its attempt.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tests")]
+struct Tested {
+    data: Vec<view::DeliveryView>,
+    /// Says so where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    message: Option<&'static str>,
 }
 
 /// `POST /v1/webhooks/test`: to one webhook by its id, or an event to every webhook that subscribed to it.
@@ -79,11 +155,12 @@ async fn by_body(
             vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await?]
         }
     };
-    let mut answer = json!({"data": sent.iter().map(view::delivery_in_full).collect::<Vec<_>>()});
-    if sent.is_empty() {
-        answer["message"] = "No webhook subscribed to this event type, so nothing was sent.".into();
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(Tested {
+        data: sent.iter().map(view::delivery_in_full).collect(),
+        message: sent
+            .is_empty()
+            .then_some("No webhook subscribed to this event type, so nothing was sent."),
+    }))
 }
 
 /// Waits for its turn among the tests under way.

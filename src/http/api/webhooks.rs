@@ -1,42 +1,186 @@
 //! `/v1/webhooks`, which answers under `/api/webhooks` too.
 
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader};
-use super::{blocking, list, resource, view};
+use super::deliveries::ATTEMPT;
+use super::spec::{Call, Codes, schema};
+use super::table::Table;
+use super::{blocking, list, view};
 use crate::actions::change_webhook::WebhookChange;
 use crate::actions::create_webhook::NewWebhook;
 use crate::actions::find;
 use crate::actions::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::rfc3339;
+use crate::store::api_key::Scope;
 use crate::store::webhook::{self, WebhookFilter};
 
-pub(super) fn routes(config: &mut ServiceConfig, base: &str) {
-    config.service(
-        resource(&format!("{base}/webhooks"))
-            .route(web::post().to(create))
-            .route(web::get().to(index)),
-    );
+pub(super) fn routes(table: &mut Table, base: &str) {
+    table
+        .at(format!("{base}/webhooks"))
+        .post(create, describe_create)
+        .get(index, describe_index);
     // One of the reference documents creates webhooks here.
-    config.service(resource(&format!("{base}/webhooks/settings")).route(web::post().to(create)));
-    config.service(
-        resource(&format!("{base}/webhooks/{{id}}"))
-            .route(web::get().to(show))
-            .route(web::patch().to(change))
-            .route(web::delete().to(delete)),
+    table
+        .at(format!("{base}/webhooks/settings"))
+        .post(create, describe_settings);
+    table
+        .at(format!("{base}/webhooks/{{id}}"))
+        .get(show, describe_show)
+        .patch(change, describe_change)
+        .delete(delete, describe_delete);
+    table
+        .at(format!("{base}/webhooks/{{id}}/secret"))
+        .get(secret, describe_secret);
+    table
+        .at(format!("{base}/webhooks/{{id}}/secret/rotate"))
+        .post(rotate, describe_rotate);
+    table
+        .at(format!("{base}/webhooks/{{id}}/verify"))
+        .post(verify, describe_verify);
+}
+
+const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
+    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
+    "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
+    "updated_at": "2026-01-15T10:00:00.000Z"}"#;
+
+const CREATED: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
+    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
+    "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
+    "updated_at": "2026-01-15T10:00:00.000Z",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#;
+
+/// Why a webhook may be refused.
+const REFUSED: Codes = &[
+    "invalid_url",
+    "target_blocked",
+    "invalid_events",
+    "invalid_event_pattern",
+    "invalid_tenant",
+    "invalid_description",
+    "unknown_profile",
+    "invalid_secret",
+    "invalid_header",
+    "too_many_headers",
+    "out_of_range",
+    "invalid_retry",
+];
+
+fn describe_create(call: &mut Call<'_>) {
+    call.named("create_webhook", "Create a webhook");
+    describe_creation(call);
+}
+
+fn describe_settings(call: &mut Call<'_>) {
+    call.named(
+        "create_webhook_by_settings",
+        "Create a webhook, at the address of one of the systems that Hookpost stands in for",
     );
-    config
-        .service(resource(&format!("{base}/webhooks/{{id}}/secret")).route(web::get().to(secret)));
-    config.service(
-        resource(&format!("{base}/webhooks/{{id}}/secret/rotate")).route(web::post().to(rotate)),
-    );
-    config
-        .service(resource(&format!("{base}/webhooks/{{id}}/verify")).route(web::post().to(verify)));
+    describe_creation(call);
+}
+
+fn describe_creation(call: &mut Call<'_>) {
+    call.of("Webhooks")
+        .says("Only this answer holds its secret. Where its profile has a challenge, the endpoint is asked before it is answered.")
+        .needs(Scope::Admin)
+        .takes::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
+        .answers::<view::WebhookView>(201, "The webhook, with its secret.", CREATED)
+        .leads_to(201, "/id", &["show_webhook", "change_webhook", "delete_webhook", "show_secret", "rotate_secret", "verify_webhook", "test_webhook", "replay_webhook"])
+        .fails(409, &["profile_deleted", "url_changed"])
+        .fails(422, REFUSED);
+}
+
+fn describe_index(call: &mut Call<'_>) {
+    call.named("list_webhooks", "List webhooks")
+        .of("Webhooks")
+        .needs(Scope::Read)
+        .pages::<WebhookQuery>()
+        .answers::<list::Form<view::WebhookView>>(
+            200,
+            "A page of them.",
+            r#"{"data": [], "next_cursor": null}"#,
+        )
+        .fails(
+            422,
+            &["invalid_tenant", "invalid_value", "invalid_event_type"],
+        );
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.named("show_webhook", "Show a webhook")
+        .of("Webhooks")
+        .needs(Scope::Read)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .answers::<view::WebhookView>(200, "The webhook.", EXAMPLE);
+}
+
+fn describe_change(call: &mut Call<'_>) {
+    call.named("change_webhook", "Change, pause or bring back a webhook")
+        .of("Webhooks")
+        .says("What is left out stays. What waited while it was not active is resumed or discarded, as `waiting` says.")
+        .needs(Scope::Admin)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .takes::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
+        .answers::<view::WebhookView>(200, "The webhook, as it is now.", EXAMPLE)
+        .fails(409, &["challenge_failed", "profile_deleted"])
+        .fails(422, REFUSED)
+        .fails(422, &["invalid_value", "waiting_without_active"]);
+}
+
+fn describe_delete(call: &mut Call<'_>) {
+    call.named("delete_webhook", "Delete a webhook")
+        .of("Webhooks")
+        .says("What waits is discarded; the log stays.")
+        .needs(Scope::Admin)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .answers_nothing("It was deleted.");
+}
+
+fn describe_secret(call: &mut Call<'_>) {
+    call.named("show_secret", "Show the secret of a webhook")
+        .of("Secrets")
+        .needs(Scope::Admin)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .answers::<SecretView>(
+            200,
+            "The secret.",
+            r#"{"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "rotation": null}"#,
+        );
+}
+
+fn describe_rotate(call: &mut Call<'_>) {
+    call.named("rotate_secret", "Rotate the secret of a webhook")
+        .of("Secrets")
+        .says("Both secrets sign until the overlap ends, wherever a header can carry two signatures; `headers` says which secret signs what. An overlap of 0 switches, or ends a running overlap, at once.")
+        .needs(Scope::Admin)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .takes::<Rotation>(r#"{"overlap_s": 86400}"#)
+        .answers::<RotatedView>(200, "The new secret.", r#"{"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "overlap_ends_at": "2026-01-16T10:00:00.000Z",
+            "headers": [{"name": "X-Webhook-Signature", "signs": "old"}, {"name": "webhook-signature", "signs": "both"}]}"#)
+        .fails(409, &["rotation_running"])
+        .fails(422, &["invalid_secret", "out_of_range"]);
+}
+
+fn describe_verify(call: &mut Call<'_>) {
+    call.named("verify_webhook", "Ask a webhook's endpoint the challenge of its profile")
+        .of("Webhooks")
+        .says("An unverified webhook that passes becomes active. Answered when the endpoint answered, or did not in time.")
+        .needs(Scope::Admin)
+        .path::<schema::WebhookId>("id", "The id of the webhook.")
+        .answers::<VerifiedView>(200, "The attempt, whatever came back.", &format!(
+            r#"{ATTEMPT}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#
+        ))
+        .fails(409, &["no_challenge", "url_changed"]);
 }
 
 /// `POST /v1/webhooks`.
@@ -51,13 +195,23 @@ async fn create(
     Ok(HttpResponse::Created().json(view::webhook_with_secret(&webhook)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WebhookQuery {
+    /// Those of this tenant.
+    #[schemars(with = "schema::TenantName")]
     tenant: Option<String>,
+    /// Those in this state.
+    #[schemars(with = "schema::WebhookState")]
     state: Option<String>,
+    /// Those that subscribe to this event type.
+    #[schemars(with = "schema::EventTypeName")]
     event: Option<String>,
+    /// Rows of a page at most.
+    #[schemars(with = "schema::Limit")]
     limit: Option<String>,
+    /// Where the page begins.
+    #[schemars(with = "schema::Cursor")]
     cursor: Option<String>,
 }
 
@@ -115,6 +269,19 @@ async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// The attempt of a challenge, and what the webhook is after it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Verified")]
+struct VerifiedView {
+    #[serde(flatten)]
+    attempt: view::AttemptView,
+    verified: bool,
+    /// Why it did not pass.
+    reason: Option<String>,
+    #[schemars(with = "schema::WebhookState")]
+    state: &'static str,
+}
+
 /// `POST /v1/webhooks/{id}/verify`: the attempt, whatever came back, and what the webhook is after it.
 async fn verify(
     app: Data<App>,
@@ -123,11 +290,32 @@ async fn verify(
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
     let verified = blocking(move || actions.verify_webhook(&caller, &id)).await?;
-    let mut answer = view::attempt(&verified.attempt);
-    answer["verified"] = verified.refusal.is_none().into();
-    answer["reason"] = verified.refusal.into();
-    answer["state"] = verified.webhook.state.as_str().into();
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(VerifiedView {
+        attempt: view::attempt(&verified.attempt),
+        verified: verified.refusal.is_none(),
+        reason: verified.refusal,
+        state: verified.webhook.state.as_str(),
+    }))
+}
+
+/// The secret of a webhook.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Secret")]
+struct SecretView {
+    secret: String,
+    /// The same as libraries for Standard Webhooks take it.
+    standard_secret: String,
+    rotation: Option<RotationView>,
+}
+
+/// A rotation whose overlap still runs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunningRotation")]
+struct RotationView {
+    /// The first 16 digits of the old secret's SHA-256.
+    old_fingerprint: String,
+    #[schemars(with = "schema::Time")]
+    overlap_ends_at: String,
 }
 
 /// `GET /v1/webhooks/{id}/secret`: needs `admin`, unlike every other GET.
@@ -138,17 +326,15 @@ async fn secret(
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
     let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await?;
-    let rotation = rotated.old.as_ref().map(|old| {
-        json!({
-            "old_fingerprint": fingerprint(&old.secret),
-            "overlap_ends_at": rfc3339(old.overlap_ends_ms),
-        })
-    });
-    Ok(HttpResponse::Ok().json(json!({
-        "secret": rotated.secret.as_str(),
-        "standard_secret": rotated.secret.standard_form(),
-        "rotation": rotation,
-    })))
+    let old = rotated.old.as_ref();
+    Ok(HttpResponse::Ok().json(SecretView {
+        secret: rotated.secret.as_str().to_owned(),
+        standard_secret: rotated.secret.standard_form(),
+        rotation: old.map(|old| RotationView {
+            old_fingerprint: fingerprint(&old.secret),
+            overlap_ends_at: rfc3339(old.overlap_ends_ms),
+        }),
+    }))
 }
 
 /// `POST /v1/webhooks/{id}/secret/rotate`.
@@ -164,19 +350,40 @@ async fn rotate(
         .rotate_secret(&caller, &id, rotation)
         .committed()
         .await?;
-    Ok(HttpResponse::Ok().json(rotation_view(&rotated)))
+    Ok(HttpResponse::Ok().json(rotated_view(&rotated)))
 }
 
-fn rotation_view(rotated: &Rotated) -> Value {
-    let headers: Vec<Value> = rotated
-        .headers
-        .iter()
-        .map(|(name, signs)| json!({"name": name, "signs": signs.as_str()}))
-        .collect();
-    json!({
-        "secret": rotated.secret.as_str(),
-        "standard_secret": rotated.secret.standard_form(),
-        "overlap_ends_at": rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
-        "headers": headers,
-    })
+/// What a rotation led to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Rotated")]
+struct RotatedView {
+    secret: String,
+    standard_secret: String,
+    #[schemars(with = "Option<schema::Time>")]
+    overlap_ends_at: Option<String>,
+    headers: Vec<SignedHeader>,
+}
+
+/// Which secret signs a header until the overlap ends.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SignedHeader")]
+struct SignedHeader {
+    name: String,
+    #[schemars(with = "schema::Signs")]
+    signs: &'static str,
+}
+
+fn rotated_view(rotated: &Rotated) -> RotatedView {
+    let headers = rotated.headers.iter();
+    RotatedView {
+        secret: rotated.secret.as_str().to_owned(),
+        standard_secret: rotated.secret.standard_form(),
+        overlap_ends_at: rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
+        headers: headers
+            .map(|(name, signs)| SignedHeader {
+                name: name.clone(),
+                signs: signs.as_str(),
+            })
+            .collect(),
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::filters::HtmlSafe;
 
+use super::super::site::PortalLook;
 use super::assets;
 use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
 use crate::store::webhook::Attention;
@@ -123,6 +124,16 @@ pub struct Portal {
     pub name: String,
     pub has_logo: bool,
     pub has_accent: bool,
+}
+
+impl Portal {
+    pub fn of(look: &PortalLook) -> Portal {
+        Portal {
+            name: look.name.clone().unwrap_or_else(|| "Webhooks".to_owned()),
+            has_logo: look.logo.is_some(),
+            has_accent: look.accent.is_some(),
+        }
+    }
 }
 
 impl Frame {

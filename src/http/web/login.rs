@@ -8,7 +8,9 @@ use askama::Template;
 use super::error::{PageError, see};
 use super::frame::Bare;
 use super::page;
-use super::visit::{Answer, Done, FormBody, Stranger, Submission, cookie, local, session_cookie};
+use super::visit::{
+    Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie,
+};
 use crate::auth::{people, session};
 use crate::domain::time::SECOND;
 use crate::store::{StoreError, user};
@@ -119,14 +121,18 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
     };
     app.throttle.succeeded(&name, address);
     let cookie = session_cookie(&app, cookie, session::LONGEST, false);
-    Ok(see(&format!("{base}{next}"), Some(cookie)))
+    let mut answer = see(&format!("{base}{next}"), Some(cookie));
+    portal_mark(&app, false).on(&mut answer);
+    Ok(answer)
 }
 
 /// `POST /logout`: ends the session, here and in the database.
 async fn sign_out(request: HttpRequest, form: Submission) -> Result<HttpResponse, PageError> {
     let app = super::visit::data(&request)?;
     let cookie = cookie(&request, &app.site.cookie()).unwrap_or_default();
-    let location = format!("{}/login", app.site.base().prefix());
+    let is_portal = form.is_portal();
+    let door = if is_portal { "/portal" } else { "/login" };
+    let location = format!("{}{door}", app.site.base().prefix());
     let ended = form.run_as_anybody(move |visit, _| {
         let end = visit
             .app
@@ -137,6 +143,6 @@ async fn sign_out(request: HttpRequest, form: Submission) -> Result<HttpResponse
         Ok(Done::To(location, None))
     });
     let mut answer = ended.await?;
-    session_cookie(&app, String::new(), 0, false).on(&mut answer);
+    session_cookie(&app, String::new(), 0, is_portal).on(&mut answer);
     Ok(answer)
 }

@@ -7,8 +7,11 @@
 mod assets;
 mod error;
 mod fields;
+mod first;
 mod frame;
+mod inbox;
 mod login;
+mod portal;
 mod setup;
 mod visit;
 mod webhooks;
@@ -21,7 +24,10 @@ use error::PageError;
 /// Every route of the pages.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
+    first::routes(config);
+    inbox::routes(config);
     login::routes(config);
+    portal::routes(config);
     setup::routes(config);
     webhooks::routes(config);
 }
@@ -31,8 +37,11 @@ fn page(path: &str) -> actix_web::Resource {
     web::resource(path.to_owned())
 }
 
-/// Where there is no page.
+/// Where there is no page; within the frame for who is signed in.
 pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
+    if let Ok(visit) = visit::Visit::of(request) {
+        return visit.unknown();
+    }
     let base = visit::data(request).map(|app| app.site.base().prefix().to_owned());
     PageError::not_found("page")
         .below(&base.unwrap_or_default())

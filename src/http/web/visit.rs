@@ -58,7 +58,8 @@ impl FromRequest for Visit {
 }
 
 impl Visit {
-    fn of(request: &HttpRequest) -> Result<Visit, PageError> {
+    /// Who looks, of a request.
+    pub fn of(request: &HttpRequest) -> Result<Visit, PageError> {
         let app = data(request)?;
         let prefix = app.site.base().prefix().to_owned();
         let here = request
@@ -71,8 +72,13 @@ impl Visit {
                 "GET" if here != "/" => format!("?next={}", next.collect::<String>()),
                 _ => String::new(),
             };
+            let came_by_portal =
+                cookie(request, &format!("{}_portal", app.site.cookie())).is_some();
             PageError::SignIn {
-                location: format!("{prefix}/login{next}"),
+                location: match came_by_portal {
+                    true => format!("{prefix}/portal"),
+                    false => format!("{prefix}/login{next}"),
+                },
             }
         };
         let cookie = cookie(request, &app.site.cookie()).ok_or_else(sign_in)?;
@@ -180,12 +186,7 @@ impl Visit {
     }
 
     fn frame_with(&self, title: String, section: Section, attention: Attention) -> Frame {
-        let look = &self.app.site.portal;
-        let portal = self.tenant().map(|_| Portal {
-            name: look.name.clone().unwrap_or_else(|| "Webhooks".to_owned()),
-            has_logo: look.logo.is_some(),
-            has_accent: look.accent.is_some(),
-        });
+        let portal = self.tenant().map(|_| Portal::of(&self.app.site.portal));
         Frame {
             base: self.base().to_owned(),
             url: self.app.site.base().to_string(),
@@ -224,8 +225,8 @@ impl Visit {
         let clears_flash = self.flash.is_some() && !self.is_live;
         let app = self.app.clone();
         let parents = match self.tenant() {
-            Some(_) if app.site.is_embedded() => app.site.portal.origins.clone(),
-            _ => Vec::new(),
+            Some(_) => parents(&app),
+            None => Vec::new(),
         };
         let is_portal = self.tenant().is_some();
         let done = web::block(move || match work(&self) {
@@ -257,6 +258,15 @@ impl Visit {
             small_cookie(&app, "flash", String::new(), 0, is_portal).on(&mut answer);
         }
         Ok(answer)
+    }
+
+    /// The page for where there is none.
+    pub fn unknown(&self) -> HttpResponse {
+        let error = ApiError::not_found("There is no such page.");
+        match self.problem(&error) {
+            Ok(Done::Page(status, text)) => html(status, text),
+            _ => html(error.status(), error.message().to_owned()),
+        }
     }
 
     fn problem(&self, error: &ApiError) -> Result<Done, PageError> {
@@ -336,6 +346,11 @@ impl Submission {
     /// The server's state, for who has to wait for a turn before the work begins.
     pub fn app(&self) -> Data<App> {
         self.visit.app.clone()
+    }
+
+    /// Whether the people of one tenant sent it.
+    pub fn is_portal(&self) -> bool {
+        self.visit.tenant().is_some()
     }
 
     /// Does what was asked for, off the threads that serve requests; by somebody who may change things.
@@ -505,6 +520,21 @@ fn set_cookie(app: &App, name: String, value: String, lasts: Millis, is_portal: 
     SetCookie(format!("{cookie}{partitioned}"))
 }
 
+/// Notes that somebody came by a portal link, so that they are not asked for a password when their session has ended;
+/// or takes the note away.
+pub fn portal_mark(app: &App, is_portal: bool) -> SetCookie {
+    let lasts = if is_portal { 30 * DAY } else { 0 };
+    small_cookie(app, "portal", "1".to_owned(), lasts, true)
+}
+
+/// The origins whose pages may hold the portal in a frame.
+fn parents(app: &App) -> Vec<String> {
+    match app.site.is_embedded() {
+        true => app.site.portal.origins.clone(),
+        false => Vec::new(),
+    }
+}
+
 fn flash_cookie(app: &App, flash: &Flash, is_portal: bool) -> SetCookie {
     let kind = if flash.is_ok { "+" } else { "-" };
     // Long messages quote what was sent; a cookie has 4 KiB.
@@ -557,11 +587,23 @@ impl Stranger {
 
     /// A page with its form's cookie.
     pub fn show(&self, status: StatusCode, page: &impl Template) -> Answer {
+        self.answer(status, page, false)
+    }
+
+    /// The same for who comes by a portal link: it works inside of the pages that may hold the portal.
+    pub fn show_portal(&self, status: StatusCode, page: &impl Template) -> Answer {
+        self.answer(status, page, true)
+    }
+
+    fn answer(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> Answer {
         let text = page.render().map_err(|error| ApiError::internal(&error))?;
-        let mut answer = html(status, text);
+        let mut answer = match is_portal {
+            true => html_framed(status, text, &parents(&self.app)),
+            false => html(status, text),
+        };
         if self.is_new {
             // Longer than anybody leaves a sign-in page open.
-            small_cookie(&self.app, "form", self.cookie.clone(), DAY, false).on(&mut answer);
+            small_cookie(&self.app, "form", self.cookie.clone(), DAY, is_portal).on(&mut answer);
         }
         Ok(answer)
     }

@@ -182,7 +182,7 @@ fn a_number_beyond_all_bounds_is_never_taken_for_a_setting() {
         "-1e400",
         "12345678901234567890123",
         "1e-400",
-        "5.0",
+        "5.5",
         "-0",
     ] {
         for body in [
@@ -193,7 +193,7 @@ fn a_number_beyond_all_bounds_is_never_taken_for_a_setting() {
         ] {
             let answer = world.send("PATCH", &path, body.as_bytes());
             let tiny = body.contains("1e-400") && body.contains("retry");
-            let zero = body.contains("-0000") || body.contains("5.0000");
+            let zero = body.contains("-0000") || body.contains("5.50000");
             if !(tiny || zero) {
                 assert!(
                     matches!(answer.status, 400 | 422),

@@ -18,6 +18,7 @@ mod keys;
 mod lists;
 mod masks;
 mod metrics;
+mod openapi;
 mod rate_limits;
 mod replay;
 mod request_ids;

@@ -48,6 +48,25 @@ impl Hub {
         self.signed_in("vera", Role::Viewer)
     }
 
+    /// A link to the portal of a tenant, made over the API; its path.
+    pub fn portal_path(&self, tenant: &str) -> String {
+        let body = serde_json::json!({"tenant": tenant});
+        let made = self.post("/v1/portal-links", &body).expect(201).json();
+        let url = made["url"].as_str().unwrap();
+        let base = self.running.app.site.base().to_string();
+        url.strip_prefix(&base).unwrap().to_owned()
+    }
+
+    /// Somebody of a tenant, who came by a portal link.
+    pub fn portal(&self, tenant: &str) -> Visitor<'_> {
+        let visitor = self.visitor();
+        let path = self.portal_path(tenant);
+        visitor.page(&path);
+        let token = path.split('=').nth(1).unwrap();
+        visitor.submit("/portal", &[("token", token)]).expect(303);
+        visitor
+    }
+
     fn signed_in(&self, name: &str, role: Role) -> Visitor<'_> {
         self.add_user(name, role);
         let visitor = self.visitor();

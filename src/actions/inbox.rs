@@ -1,0 +1,280 @@
+//! The built-in inbox: opening it, taking in what arrives, emptying it.
+//!
+//! Each request is verified as it arrives, with the secrets of that moment, and the mark is stored: what is shown
+//! later is what a receiver would have found.
+
+use std::collections::BTreeSet;
+
+use super::{ActionError, Actions, Caller};
+use crate::domain::event::Tenant;
+use crate::domain::secret::Secret;
+use crate::domain::time::{MINUTE, Millis, SECOND};
+use crate::domain::webhook::Webhook;
+use crate::profile::verify::{Fault, timestamp, verify};
+use crate::profile::{self, Profile};
+use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
+use crate::store::{Pending, StoreError, webhook};
+
+/// Webhooks whose secrets a request is checked with, at most.
+const MOST_WEBHOOKS: usize = 20;
+/// How far a signed time may be from now, as Standard Webhooks libraries have it.
+const TOLERANCE: Millis = 5 * MINUTE;
+/// How long a request that was signed before the end of an overlap may take to arrive.
+const ON_THE_WAY: Millis = MINUTE;
+/// The field of a challenge, where no webhook points here yet that says another.
+const CHALLENGE_FIELD: &str = "challenge";
+/// Bytes of a challenge's text at most.
+const LONGEST_CHALLENGE: usize = 1024;
+
+/// A request to an inbox, whole.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub method: String,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// What it is going to be answered with.
+    pub code: u16,
+}
+
+/// A challenge to be sent back: the field and the text.
+pub type Echo = (String, String);
+
+/// Whether a request is what a webhook sent.
+struct Verdict {
+    is_verified: bool,
+    sentence: String,
+    webhook: Option<Webhook>,
+}
+
+impl Actions {
+    /// The inbox of the caller's tenant or, for a caller of all of them, of the one named; `None` before it is opened.
+    pub fn inbox(
+        &self,
+        caller: &Caller,
+        tenant: Option<&str>,
+    ) -> Result<Option<Inbox>, ActionError> {
+        let tenant = caller.tenant_for(tenant)?;
+        Ok(self
+            .store
+            .read(|connection| inbox::of_tenant(connection, &tenant))?)
+    }
+
+    /// The same inbox, opened where it was not.
+    pub fn open_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<Inbox, ActionError> {
+        let tenant = caller.tenant_for(tenant);
+        self.store.write(move |tx| {
+            let tenant = tenant?;
+            inbox::open(tx.connection(), &tenant, &token(), tx.now_ms())?;
+            inbox::of_tenant(tx.connection(), &tenant)?.ok_or(ActionError::NotFound("inbox"))
+        })
+    }
+
+    /// Forgets what arrived in an inbox; how many requests there were.
+    pub fn empty_inbox(
+        &self,
+        caller: &Caller,
+        tenant: Option<&str>,
+    ) -> Pending<usize, ActionError> {
+        let tenant = caller.tenant_for(tenant);
+        self.store.write(
+            move |tx| match inbox::of_tenant(tx.connection(), &tenant?)? {
+                Some(inbox) => Ok(inbox::empty(tx.connection(), inbox.seq)?),
+                None => Ok(0),
+            },
+        )
+    }
+
+    /// Something that arrived, in full, with the tenant in whose inbox it is.
+    pub fn inbox_request(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(Tenant, InboxRequest), ActionError> {
+        let none = || ActionError::NotFound("request");
+        let seq: i64 = id.parse().map_err(|_| none())?;
+        self.store
+            .read(|connection| inbox::get(connection, seq))?
+            .filter(|(tenant, _)| caller.sees(tenant))
+            .ok_or_else(none)
+    }
+
+    /// Takes a request in: verifies it, stores it, and says which challenge is to be sent back. Waits for the disk;
+    /// call it from a thread that may block.
+    pub fn take_in(&self, inbox: &Inbox, arrival: Arrival) -> Result<Option<Echo>, ActionError> {
+        let now = self.clock.now_ms();
+        let path_end = format!("/in/{}", inbox.token);
+        let webhooks = self.store.read(|connection| {
+            webhook::pointing_at(connection, &inbox.tenant, &path_end, MOST_WEBHOOKS)
+        })?;
+        let verdict = self.verdict(webhooks.clone(), &arrival, now);
+        let echo = self.echo(&webhooks, &arrival.body);
+        let body_bytes = arrival.body.len() as i64;
+        let mut body = arrival.body;
+        body.truncate(KEPT_BODY);
+        let request = InboxRequest {
+            seq: 0,
+            at_ms: now,
+            method: arrival.method,
+            query: arrival.query,
+            event_id: header(&arrival.headers, "webhook-id").map(str::to_owned),
+            headers: arrival.headers,
+            body,
+            body_bytes,
+            is_verified: verdict.is_verified,
+            verdict: verdict.sentence,
+            webhook: verdict.webhook.map(|webhook| webhook.id),
+            code: arrival.code,
+        };
+        let seq = inbox.seq;
+        self.store
+            .write(move |tx| -> Result<i64, StoreError> {
+                inbox::insert(tx.connection(), seq, &request)
+            })
+            .wait()?;
+        Ok(echo)
+    }
+
+    fn verdict(&self, webhooks: Vec<Webhook>, arrival: &Arrival, now: Millis) -> Verdict {
+        let count = webhooks.len();
+        let mut refusal = None;
+        for webhook in webhooks {
+            let checked = match self.store.profiles().find(&webhook.profile) {
+                Some(profile) => check(&profile, &webhook, arrival, now),
+                None => Err(format!("The profile {} is gone.", webhook.profile)),
+            };
+            match checked {
+                Ok(sentence) => {
+                    return Verdict {
+                        is_verified: true,
+                        sentence,
+                        webhook: Some(webhook),
+                    };
+                }
+                Err(sentence) => refusal = refusal.or(Some((sentence, webhook))),
+            }
+        }
+        let (sentence, webhook) = match refusal {
+            None => (
+                "No webhook points at this inbox, so there is no secret to check it with."
+                    .to_owned(),
+                None,
+            ),
+            Some((sentence, webhook)) if count == 1 => (sentence, Some(webhook)),
+            Some((sentence, _)) => (
+                format!("It is of none of the {count} webhooks that point here. {sentence}"),
+                None,
+            ),
+        };
+        Verdict {
+            is_verified: false,
+            sentence,
+            webhook,
+        }
+    }
+
+    /// The text of a challenge, by the field of a profile that asks for it.
+    fn echo(&self, webhooks: &[Webhook], body: &[u8]) -> Option<Echo> {
+        let mut fields = BTreeSet::from([CHALLENGE_FIELD.to_owned()]);
+        for webhook in webhooks {
+            let profile = self.store.profiles().find(&webhook.profile);
+            let challenge = profile.and_then(|profile| profile.spec().challenge.clone());
+            fields.extend(challenge.map(|challenge| challenge.field));
+        }
+        let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+        fields.into_iter().find_map(|field| {
+            let text = body.get(&field)?.as_str()?;
+            (text.len() <= LONGEST_CHALLENGE).then(|| (field, text.to_owned()))
+        })
+    }
+}
+
+/// Checks a request as the receiver of a webhook does: the signatures of its profile and those of Standard Webhooks.
+/// A sentence either way.
+fn check(
+    profile: &Profile,
+    webhook: &Webhook,
+    arrival: &Arrival,
+    now: Millis,
+) -> Result<String, String> {
+    let old = webhook.old_secret.as_ref();
+    let old = old.filter(|old| now < old.overlap_ends_ms + ON_THE_WAY);
+    let secrets: Vec<&Secret> = std::iter::once(&webhook.secret)
+        .chain(old.map(|old| &old.secret))
+        .collect();
+    let standard = profile::standard();
+    let sets_its_own = || {
+        profile
+            .header_names()
+            .iter()
+            .any(|name| name == "webhook-signature")
+    };
+    let mut profiles = vec![profile];
+    if webhook.standard_headers && !sets_its_own() {
+        profiles.push(&standard);
+    }
+    let mut fitting: Vec<String> = Vec::new();
+    let mut took_old = false;
+    for profile in profiles {
+        let mut fault = None;
+        let found = secrets.iter().enumerate().find_map(|(index, secret)| {
+            match verify(profile, secret, &arrival.headers, &arrival.body) {
+                Ok(names) => Some((index, names)),
+                Err(found) => {
+                    fault.get_or_insert(found);
+                    None
+                }
+            }
+        });
+        match (found, fault) {
+            (Some((index, names)), _) => {
+                took_old |= index > 0;
+                fitting.extend(names);
+            }
+            (None, Some(Fault::NoSignature) | None) => {}
+            (None, Some(fault)) => return Err(sentence(&fault.to_string())),
+        }
+        let signed =
+            timestamp(profile, &arrival.headers).map(|signed| signed.saturating_mul(SECOND));
+        if let Some(signed) = signed
+            && (signed.saturating_sub(now)).saturating_abs() > TOLERANCE
+        {
+            return Err(
+                "The signature fits, and its time is more than five minutes off: a request of another day, sent again, looks like this."
+                    .to_owned(),
+            );
+        }
+    }
+    if fitting.is_empty() {
+        return Err(format!("The profile {} signs nothing.", profile.name()));
+    }
+    let which = match took_old {
+        true => "the secret before the rotation, which signs until the overlap ends",
+        false => "the secret of the webhook",
+    };
+    let verb = if fitting.len() == 1 { "fits" } else { "fit" };
+    Ok(format!("{} {verb} {which}.", fitting.join(" and ")))
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    format!("{first}{}.", letters.as_str())
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.as_str())
+}
+
+/// The end of a new inbox's URL: 24 random bytes, so that nobody finds one by guessing.
+fn token() -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::random::bytes::<24>())
+}

@@ -1,0 +1,51 @@
+//! `/inbox/{id}`: one request that arrived, with its headers and its body.
+
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::error::PageError;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Visit};
+use crate::domain::event::Tenant;
+use crate::store::inbox::InboxRequest;
+use crate::store::webhook;
+
+#[derive(Template)]
+#[template(path = "inbox/request.html")]
+struct RequestPage {
+    frame: Frame,
+    tenant: String,
+    is_default_tenant: bool,
+    request: InboxRequest,
+    /// Bytes that are no text are shown as replacement characters.
+    body: String,
+    is_cut: bool,
+    /// The webhook that it was checked with, while there is one.
+    webhook: Option<String>,
+}
+
+/// `GET /inbox/{id}`.
+pub async fn show(visit: Visit, id: Path<String>) -> Answer {
+    visit.show(move |visit| request_page(visit, &id)).await
+}
+
+fn request_page(visit: &Visit, id: &str) -> Result<RequestPage, PageError> {
+    let (tenant, request) = visit.app.actions.inbox_request(&visit.caller(), id)?;
+    let webhook = match request.webhook {
+        Some(id) => visit
+            .app
+            .actions
+            .store
+            .read(|connection| webhook::get(connection, id))?,
+        None => None,
+    };
+    Ok(RequestPage {
+        frame: visit.frame("Request", Section::Inbox)?,
+        is_default_tenant: visit.tenant().is_some() || tenant == Tenant::default_tenant(),
+        tenant: tenant.to_string(),
+        body: String::from_utf8_lossy(&request.body).into_owned(),
+        is_cut: request.body_bytes > request.body.len() as i64,
+        webhook: webhook.map(|webhook| webhook.id.to_string()),
+        request,
+    })
+}

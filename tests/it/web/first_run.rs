@@ -1,0 +1,198 @@
+//! From the link that the first start prints to a delivery that is verified.
+
+use std::time::Duration;
+
+use hookpost::store::user::Role;
+
+use crate::support::Hub;
+use crate::support::receiver::{Behaviour, Canary, Receiver, Reply};
+use crate::support::visitor::{PASSWORD, Visitor};
+
+/// A server that lets webhooks go nowhere but to the public internet.
+fn strict() -> Hub {
+    Hub::with(|options| options.allow_targets = Vec::new())
+}
+
+/// Follows the printed link up to the page of the first webhook.
+fn set_up<'a>(hub: &'a Hub) -> Visitor<'a> {
+    let link = hub.running.setup_link().unwrap().unwrap();
+    let path = link.strip_prefix(&hub.at("")).unwrap().to_owned();
+    let visitor = hub.visitor();
+    visitor.page(&path);
+    let token = path.split('=').nth(1).unwrap();
+    let fields = [("token", token), ("name", "anna"), ("password", PASSWORD)];
+    let page = visitor.submit_and_follow("/setup", &fields);
+    assert!(page.contains("Your first webhook"), "{page}");
+    visitor
+}
+
+#[test]
+fn from_the_printed_link_to_a_verified_delivery() {
+    let hub = strict();
+    let canary = Canary::start();
+    let visitor = set_up(&hub);
+    let page = visitor.page("/setup/webhook");
+    assert!(page.contains("value=\"inbox\" checked"), "{page}");
+    // Nothing is filled in but what the page chose.
+    let fields = [
+        ("target", "inbox"),
+        ("url", ""),
+        ("events", "*"),
+        ("profile", "generic"),
+    ];
+    let page = visitor.submit_and_follow("/setup/webhook", &fields);
+    assert!(
+        page.contains("It arrived, and its signature fits."),
+        "{page}"
+    );
+    assert!(page.contains("X-Webhook-Signature and webhook-signature fit"));
+    assert!(!page.contains("data-live=\"fast\""));
+    // The way on: a key, shown once, that publishes as the page says.
+    let delivery = value_of(&page, "delivery");
+    let page = visitor
+        .submit("/setup/key", &[("delivery", &delivery)])
+        .expect(200)
+        .text;
+    let key = page.split("id=\"key\">").nth(1).unwrap();
+    let key = &key[..key.find('<').unwrap()];
+    assert!(page.contains(&format!("{}/v1/events", hub.at(""))));
+    let body = r#"{"type": "content.published", "data": {"id": 1}}"#;
+    hub.call_with(key, "POST", "/v1/events", Some(body))
+        .expect(202);
+    hub.call_with(key, "GET", "/v1/webhooks", None).expect(403);
+    hub.deliver_until_idle();
+    let inbox = visitor.page("/inbox");
+    assert_eq!(inbox.matches(">Verified<").count(), 2, "{inbox}");
+    let again = visitor.page(&format!("/setup/done?delivery={delivery}"));
+    assert!(!again.contains(key));
+    assert_eq!(canary.connections(), 0);
+}
+
+/// The value of a hidden field.
+fn value_of(page: &str, name: &str) -> String {
+    let mark = format!("name=\"{name}\" value=\"");
+    let rest = page.split(&mark).nth(1).unwrap();
+    rest[..rest.find('"').unwrap()].to_owned()
+}
+
+#[test]
+fn the_tick_is_the_inboxs_own_and_not_assumed() {
+    let hub = strict();
+    let visitor = set_up(&hub);
+    let fields = [
+        ("target", "inbox"),
+        ("events", "*"),
+        ("profile", "standard"),
+    ];
+    let sent = visitor.submit("/setup/webhook", &fields).expect(303);
+    let path = sent.header("location").unwrap().to_owned();
+    assert!(visitor.page(&path).contains("its signature fits"));
+    // The inbox forgot it: nothing says that it verified.
+    visitor
+        .submit("/inbox/empty", &[("confirmed", "yes")])
+        .expect(303);
+    let page = visitor.page(&path);
+    assert!(
+        !page.contains("signature fits") && page.contains("It was delivered."),
+        "{page}"
+    );
+}
+
+#[test]
+fn an_endpoint_with_a_challenge_is_verified_on_the_way() {
+    let hub = strict();
+    let visitor = set_up(&hub);
+    let fields = [
+        ("target", "inbox"),
+        ("events", "a.b, c.*"),
+        ("profile", "influship"),
+    ];
+    let page = visitor.submit_and_follow("/setup/webhook", &fields);
+    assert!(page.contains("its signature fits"), "{page}");
+    assert!(!page.contains("The webhook is not active"));
+}
+
+#[test]
+fn what_is_wrong_is_said_in_words_and_can_be_tried_again() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(500);
+    let visitor = set_up(&hub);
+    for (url, events, part) in [
+        ("", "*", "The URL is empty"),
+        ("ftp://x", "*", "must begin with https://"),
+        ("http://10.0.0.1/", "*", "--allow-target"),
+        ("https://example.com", "", "event"),
+        ("https://example.com", "<script>alert(1)</script>", "event"),
+    ] {
+        let fields = [("target", "own"), ("url", url), ("events", events)];
+        let page = visitor.submit("/setup/webhook", &fields).expect(422).text;
+        assert!(page.contains(part), "{part} in {page}");
+        assert!(!page.contains("<script>alert"));
+        assert!(page.contains("value=\"own\" checked"));
+    }
+    let url = receiver.url();
+    let fields = [("target", "own"), ("url", url.as_str()), ("events", "*")];
+    let page = visitor.submit_and_follow("/setup/webhook", &fields);
+    assert!(
+        page.contains("It did not arrive.") && page.contains("500"),
+        "{page}"
+    );
+    receiver.behave(Behaviour::Answer(Reply::status(200)));
+    let webhook = value_of(&page, "webhook");
+    let page = visitor.submit_and_follow("/setup/test", &[("webhook", &webhook)]);
+    assert!(
+        page.contains("It was delivered.") && page.contains("answered 200"),
+        "{page}"
+    );
+}
+
+#[test]
+fn sixteen_tests_to_the_inbox_at_once_do_not_wait_for_each_other() {
+    let hub = strict();
+    let visitor = set_up(&hub);
+    let fields = [("target", "inbox"), ("events", "*")];
+    let page = visitor.submit_and_follow("/setup/webhook", &fields);
+    let webhook = page.split("/webhooks/wh_").nth(1).unwrap();
+    let webhook = format!("wh_{}", &webhook[..26]);
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                let path = format!("/v1/webhooks/{webhook}/test");
+                let sent = hub.call_with(&hub.key, "POST", &path, None).expect(200);
+                assert_eq!(sent.json()["status"], "delivered");
+            });
+        }
+    });
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn the_first_run_is_for_administrators() {
+    let hub = strict();
+    let viewer = hub.viewer();
+    assert_eq!(viewer.get("/setup/webhook").status, 403);
+    viewer.get("/webhooks");
+    viewer
+        .submit("/setup/webhook", &[("target", "inbox")])
+        .expect(403);
+    viewer.submit("/setup/key", &[]).expect(403);
+    assert_eq!(hub.visitor().get("/setup/webhook").status, 303);
+    hub.add_user("otto", Role::Administrator);
+    let other = hub.visitor();
+    other.sign_in("otto", PASSWORD).expect(303);
+    assert_eq!(other.get("/setup/done?delivery=dlv_x").status, 404);
+    other.get("/setup/webhook").expect(200);
+    other.submit("/setup/key", &[("delivery", "x")]).expect(404);
+    assert_eq!(
+        hub.get("/v1/api-keys").json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}

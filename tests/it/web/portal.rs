@@ -1,0 +1,498 @@
+//! The portal: a tenant's own people come in by a link, and find what is theirs and nothing else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use hookpost::domain::time::{DAY, HOUR, MINUTE};
+use hookpost::store::api_key::Scope;
+use serde_json::{Value, json};
+
+use crate::support::Hub;
+use crate::support::hub::Answer;
+use crate::support::receiver::Receiver;
+use crate::support::visitor::Visitor;
+
+#[test]
+fn a_link_opens_a_session_once_and_looking_at_it_opens_nothing() {
+    let hub = Hub::start();
+    // So that the sign-in page has a form.
+    hub.add_user("anna", hookpost::store::user::Role::Administrator);
+    let path = hub.portal_path("acme");
+    let visitor = hub.visitor();
+    for _ in 0..3 {
+        assert!(visitor.page(&path).contains("<button"));
+    }
+    assert_eq!(visitor.get("/webhooks").status, 303);
+    let token = path.split('=').nth(1).unwrap().to_owned();
+    let enter = |visitor: &Visitor<'_>| {
+        visitor.get("/login");
+        visitor.submit("/portal", &[("token", &token)]).status
+    };
+    assert_eq!(enter(&visitor), 303);
+    assert!(visitor.page("/webhooks").contains("No webhook yet"));
+    // Another browser, with a form of its own.
+    let other = hub.visitor();
+    assert_eq!(enter(&other), 410);
+    assert_eq!(other.get(&path).status, 410);
+    assert_eq!(other.get("/portal?token=guess").status, 410);
+    assert_eq!(other.get("/portal").status, 410);
+}
+
+#[test]
+fn a_link_ends_and_so_does_the_session_which_asks_for_no_password_then() {
+    let hub = Hub::start();
+    let path = hub.portal_path("acme");
+    hub.advance(10 * MINUTE - 1);
+    assert_eq!(hub.visitor().get(&path).status, 200);
+    hub.advance(1);
+    assert_eq!(hub.visitor().get(&path).status, 410);
+    let visitor = hub.portal("acme");
+    visitor.page("/webhooks");
+    let begun = hub.clock.now_ms();
+    while visitor.get("/webhooks").status == 200 {
+        hub.publish("a.b", json!({}));
+        hub.advance(6 * HOUR);
+    }
+    assert_eq!(hub.clock.now_ms() - begun, DAY);
+    let ended = visitor.get("/webhooks").expect(303);
+    assert_eq!(ended.header("location"), Some("/portal"));
+    let page = visitor.get("/portal").expect(410).text;
+    assert!(page.contains("Open it again from the application"));
+}
+
+#[test]
+fn signing_out_of_the_portal_ends_the_session() {
+    let hub = Hub::start();
+    let visitor = hub.portal("acme");
+    let cookie = visitor.session_cookie();
+    let value = visitor.cookie(&cookie).unwrap();
+    visitor.page("/webhooks");
+    let out = visitor.submit("/logout", &[]).expect(303);
+    assert_eq!(out.header("location"), Some("/portal"));
+    visitor.set_cookie(&cookie, &value);
+    assert_eq!(visitor.get("/webhooks").status, 303);
+    // Somebody who signs in with a password is asked for it again from then on.
+    hub.add_user("anna", hookpost::store::user::Role::Administrator);
+    visitor.get("/login");
+    visitor
+        .sign_in("anna", crate::support::visitor::PASSWORD)
+        .expect(303);
+    visitor.page("/webhooks");
+    visitor.submit("/logout", &[]).expect(303);
+    let asked = visitor.get("/webhooks").expect(303);
+    assert_eq!(asked.header("location"), Some("/login?next=%2Fwebhooks"));
+}
+
+#[test]
+fn links_are_made_by_admin_keys_for_their_own_tenant() {
+    let hub = Hub::start();
+    let call = |key: &str, body: Value| {
+        hub.call_with(key, "POST", "/v1/portal-links", Some(&body.to_string()))
+    };
+    let made = call(&hub.key, json!({"tenant": "acme", "expires_s": 60}))
+        .expect(201)
+        .json();
+    assert_eq!(made["expires_at"], "2026-01-15T10:01:00.000Z");
+    assert!(
+        made["url"]
+            .as_str()
+            .unwrap()
+            .starts_with(&hub.at("/portal?token="))
+    );
+    let own = hub.make_key(Scope::Admin, Some("acme"), None);
+    call(&own, json!({"tenant": "acme"})).expect(201);
+    call(&own, json!({"tenant": "globex"})).expect(403);
+    for scope in [Scope::Read, Scope::Publish] {
+        let key = hub.make_key(scope, None, None);
+        call(&key, json!({"tenant": "acme"})).expect(403);
+    }
+    for (body, field) in [
+        (json!({}), "tenant"),
+        (json!({"tenant": "a b"}), "tenant"),
+        (json!({"tenant": "acme", "expires_s": 59}), "expires_s"),
+        (json!({"tenant": "acme", "expires_s": 86401}), "expires_s"),
+        (json!({"tenant": "acme", "expires_s": "60"}), "expires_s"),
+        (json!({"tenant": "acme", "for": 1}), "for"),
+    ] {
+        let refused = call(&hub.key, body.clone()).expect(422);
+        assert_eq!(refused.json()["error"]["field"], field, "{body}");
+    }
+}
+
+/// A server that an application holds in its own pages.
+fn embedded() -> Hub {
+    Hub::with(|options| {
+        options.base_url = Some("https://hooks.example.com".parse().unwrap());
+        options.portal.origins = vec!["https://app.example".to_owned()];
+        options.portal.name = Some("Acme <Cloud>".to_owned());
+        options.portal.accent = Some("#0a7d4f".to_owned());
+        options.portal.logo = Some((b"<svg/>".to_vec(), "image/svg+xml"));
+    })
+}
+
+fn cookies(answer: &Answer) -> Vec<&str> {
+    let set = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie");
+    set.map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn in_a_frame_of_the_application_the_whole_way_in_works() {
+    let hub = embedded();
+    let visitor = hub.visitor();
+    let path = hub.portal_path("acme");
+    let frame_of = |answer: &Answer| {
+        let policy = answer.header("content-security-policy").unwrap();
+        policy.split("frame-ancestors ").nth(1).unwrap().to_owned()
+    };
+    let opened = visitor.get(&path).expect(200);
+    assert_eq!(frame_of(&opened), "'self' https://app.example");
+    assert_eq!(
+        frame_of(&hub.visitor().get("/portal").expect(410)),
+        "'self' https://app.example"
+    );
+    let is_partitioned = |answer: &Answer| {
+        let set = cookies(answer);
+        assert!(!set.is_empty());
+        for cookie in set {
+            for part in [
+                "SameSite=None",
+                "Secure",
+                "Partitioned",
+                "HttpOnly",
+                "Path=/",
+            ] {
+                assert!(cookie.contains(part), "{part} in {cookie}");
+            }
+        }
+    };
+    is_partitioned(&opened);
+    let token = path.split('=').nth(1).unwrap();
+    let form_token = visitor.form_token();
+    let fields = [("form_token", form_token.as_str()), ("token", token)];
+    // What a browser says of a form inside of a frame.
+    let headers = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-dest", "iframe"),
+        ("origin", "https://hooks.example.com"),
+    ];
+    let foreign = [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://app.example"),
+    ];
+    visitor
+        .submit_as_given("/portal", &fields, &foreign)
+        .expect(403);
+    let entered = visitor
+        .submit_as_given("/portal", &fields, &headers)
+        .expect(303);
+    is_partitioned(&entered);
+    let page = visitor.get("/webhooks").expect(200);
+    assert_eq!(frame_of(&page), "'self' https://app.example");
+    for part in ["Acme &#60;Cloud&#62;", "/portal/logo", "/portal/look.css"] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
+        assert!(opened.text.contains(part), "{part} in {}", opened.text);
+    }
+    let sheet = visitor.get("/portal/look.css").expect(200);
+    assert_eq!(sheet.text, ":root { --accent: #0a7d4f; }\n");
+    assert_eq!(
+        sheet.header("content-type"),
+        Some("text/css; charset=utf-8")
+    );
+    let logo = visitor.get("/portal/logo").expect(200);
+    assert_eq!(logo.header("content-type"), Some("image/svg+xml"));
+    assert!(
+        logo.header("content-security-policy")
+            .unwrap()
+            .contains("sandbox")
+    );
+    let inbox = visitor.get("/inbox").expect(200);
+    assert!(!inbox.text.contains("Hookpost"), "{}", inbox.text);
+    is_partitioned(&visitor.submit("/inbox", &[]).expect(303));
+    // The pages of users may be held by nobody.
+    let anna = hub.administrator();
+    assert_eq!(frame_of(&anna.get("/webhooks").expect(200)), "'none'");
+    assert_eq!(frame_of(&hub.visitor().get("/login").expect(200)), "'none'");
+}
+
+#[test]
+fn nobody_may_hold_the_portal_where_no_origin_is_listed() {
+    let hub = Hub::start();
+    let visitor = hub.portal("acme");
+    for path in ["/webhooks", "/portal?token=x"] {
+        let answer = visitor.get(path);
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.ends_with("frame-ancestors 'none'"), "{policy}");
+    }
+    assert_eq!(visitor.get("/portal/logo").status, 404);
+    assert_eq!(visitor.get("/portal/look.css").status, 404);
+}
+
+/// Every route of the pages, as the source has it.
+fn routes() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![Path::new("src/http/web").to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for (at, mark) in text.match_indices("page(\"") {
+                if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                    continue;
+                }
+                let rest = &text[at + mark.len()..];
+                found.insert(rest[..rest.find('"').unwrap()].to_owned());
+            }
+        }
+    }
+    assert!(
+        found.contains("/webhooks") && found.contains("/inbox/{id}"),
+        "{found:?}"
+    );
+    found
+}
+
+/// Everything of one tenant that a page could show, and what it is called there.
+struct Things {
+    ids: Vec<String>,
+    words: Vec<String>,
+}
+
+/// Gives a tenant a webhook that works, one that is disabled, deliveries of every kind, a secret and an inbox, with
+/// its name in each.
+fn furnish(hub: &Hub, tenant: &str, receiver: &Receiver) -> Things {
+    let key = hub.make_key(Scope::Admin, Some(tenant), None);
+    let call = |method: &str, path: &str, body: Value| {
+        let answer = hub.call_with(&key, method, path, Some(&body.to_string()));
+        assert!(answer.status < 300, "{path}: {}", answer.text);
+        answer.json()
+    };
+    let word = format!("{tenant}word");
+    let mut ids = Vec::new();
+    let mut secrets = Vec::new();
+    for (path, status) in [("ok", 200), ("gone", 410)] {
+        let url = receiver.url_at(&format!("/{word}/{path}/{status}"));
+        let made = call(
+            "POST",
+            "/v1/webhooks",
+            json!({"url": url, "events": ["*"], "description": format!("{word} {path}"),
+                   "headers": {"X-Word": word.clone()}}),
+        );
+        ids.push(made["id"].as_str().unwrap().to_owned());
+        secrets.push(made["secret"].as_str().unwrap().to_owned());
+    }
+    for number in 0..3 {
+        let made = call(
+            "POST",
+            "/v1/events",
+            json!({"type": format!("{word}.type"), "id": format!("evt_{word}_{number}"), "data": {"word": word.clone()}}),
+        );
+        ids.push(made["id"].as_str().unwrap().to_owned());
+        for delivery in made["deliveries"].as_array().unwrap() {
+            ids.push(delivery["id"].as_str().unwrap().to_owned());
+        }
+        hub.deliver_until_idle();
+    }
+    hub.administrator_or_again(|visitor| {
+        visitor.page(&format!("/inbox?tenant={tenant}"));
+        let page = visitor.submit_and_follow("/inbox", &[("tenant", tenant)]);
+        let at = page.find("/in/").unwrap();
+        let end = at + page[at..].find('<').unwrap();
+        hub.send("POST", &page[at..end], &[], word.as_bytes())
+            .expect(200);
+        secrets.push(page[at + 4..end].to_owned());
+    });
+    let mut words = vec![word, tenant.to_owned()];
+    words.extend(secrets);
+    Things { ids, words }
+}
+
+impl Hub {
+    /// Does something as an administrator, whether there is one already or not.
+    fn administrator_or_again(&self, work: impl FnOnce(&Visitor<'_>)) {
+        let name = format!(
+            "anna{}",
+            self.clock.now_ms() + self.get("/v1/webhooks").text.len() as i64
+        );
+        self.add_user(&name, hookpost::store::user::Role::Administrator);
+        let visitor = self.visitor();
+        visitor
+            .sign_in(&name, crate::support::visitor::PASSWORD)
+            .expect(303);
+        work(&visitor);
+    }
+}
+
+#[test]
+fn no_page_shows_or_does_anything_of_another_tenant() {
+    let hub = Hub::start();
+    let receiver = Receiver::with(|request| {
+        let code = request.path.rsplit('/').next().unwrap_or_default();
+        crate::support::receiver::Reply::status(code.parse().unwrap_or(200))
+    });
+    // The first request of the inbox is 1, so that the own one has another number.
+    let foreign = furnish(&hub, "globex", &receiver);
+    let own = furnish(&hub, "acme", &receiver);
+    let visitor = hub.portal("acme");
+    let before = everything(&hub);
+    let mut shown = String::new();
+    let mut opened = 0;
+    for route in routes() {
+        let fillings: Vec<String> = match route.contains('{') {
+            false => vec![String::new()],
+            true => own
+                .ids
+                .iter()
+                .chain(&foreign.ids)
+                .map(String::as_str)
+                .chain([
+                    "1",
+                    "2",
+                    "generic",
+                    "globexword.type",
+                    "acmeword.type",
+                    "default",
+                ])
+                .map(str::to_owned)
+                .collect(),
+        };
+        for filling in &fillings {
+            let path = filled(&route, filling);
+            if route != "/logout" {
+                for query in queries(&foreign) {
+                    let answer = visitor.get(&format!("{path}{query}"));
+                    assert!(answer.status < 500, "{path}{query}: {}", answer.text);
+                    require_nothing_of(&foreign, &answer, &format!("{path}{query}"), filling);
+                    opened += u32::from(answer.status == 200);
+                    shown.push_str(&answer.text);
+                    if ["/settings", "/profiles", "/setup"]
+                        .iter()
+                        .any(|own| route.starts_with(own))
+                    {
+                        assert!(
+                            [303, 404, 405, 410].contains(&answer.status),
+                            "{path}: {}",
+                            answer.status
+                        );
+                    }
+                }
+            }
+            // Nothing of somebody else's is done to by a form either.
+            if foreign.ids.contains(filling) || ["1", "globexword.type"].contains(&filling.as_str())
+            {
+                visitor.get("/inbox");
+                for fields in forms(filling) {
+                    let answer = visitor.submit(&path, &fields);
+                    assert!(answer.status < 500, "POST {path}: {}", answer.text);
+                    require_nothing_of(&foreign, &answer, &format!("POST {path}"), filling);
+                }
+            }
+        }
+        // Forms that name things in their fields.
+        if !route.contains('{') && !["/logout", "/login", "/portal"].contains(&route.as_str()) {
+            for id in foreign.ids.iter().map(String::as_str).chain(["1"]) {
+                visitor.get("/inbox");
+                for fields in forms(id) {
+                    let answer = visitor.submit(&route, &fields);
+                    assert!(answer.status < 500, "POST {route}: {}", answer.text);
+                    require_nothing_of(&foreign, &answer, &format!("POST {route}"), id);
+                }
+            }
+        }
+    }
+    hub.deliver_until_idle();
+    // The test looked at pages that show things, and the forms left the other tenant's as they were.
+    assert!(opened > 4 && shown.contains("acmeword"), "{opened} pages");
+    assert_eq!(everything(&hub), before);
+}
+
+/// A route with its placeholders filled in.
+fn filled(route: &str, filling: &str) -> String {
+    let mut path = String::new();
+    let mut rest = route;
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        path.push_str(filling);
+        rest = after.split_once('}').unwrap().1;
+    }
+    path + rest
+}
+
+/// Queries that ask for what is another tenant's.
+fn queries(foreign: &Things) -> Vec<String> {
+    let mut queries = vec![
+        String::new(),
+        "?tenant=globex".to_owned(),
+        "?q=globexword".to_owned(),
+        "?type=globexword.type".to_owned(),
+        "?event_type=globexword.type".to_owned(),
+    ];
+    for name in ["webhook", "from", "delivery", "event"] {
+        let fitting = foreign.ids.iter().find(|id| {
+            id.starts_with(match name {
+                "webhook" | "from" => "wh_",
+                "delivery" => "dlv_",
+                _ => "evt_",
+            })
+        });
+        queries.extend(fitting.map(|id| format!("?{name}={id}")));
+    }
+    queries
+}
+
+/// What a form could name a thing by, and what it could want done.
+fn forms(id: &str) -> Vec<Vec<(&'static str, &str)>> {
+    ["", "retry", "discard", "pause", "resume", "delete"]
+        .iter()
+        .map(|act| {
+            vec![
+                ("id", id),
+                ("webhook", id),
+                ("delivery", id),
+                ("event", id),
+                ("tenant", "globex"),
+                ("act", act),
+                ("action", act),
+                ("confirmed", "yes"),
+                ("waiting", "discard"),
+                ("overlap_s", "0"),
+                ("all", "yes"),
+            ]
+        })
+        .collect()
+}
+
+#[track_caller]
+fn require_nothing_of(foreign: &Things, answer: &Answer, asked: &str, filling: &str) {
+    let location = answer.header("location").unwrap_or_default();
+    let shown = format!("{}\n{location}", answer.text);
+    for word in foreign.words.iter().chain(&foreign.ids) {
+        // What was asked for by name may be named in the answer.
+        let is_asked = asked.contains(word.as_str()) || filling.contains(word.as_str());
+        assert!(
+            is_asked || !shown.contains(word.as_str()),
+            "{asked} shows {word}: {shown}"
+        );
+    }
+}
+
+/// Everything of the other tenant as the API tells it.
+fn everything(hub: &Hub) -> Vec<Value> {
+    ["/v1/webhooks", "/v1/deliveries", "/v1/events"]
+        .iter()
+        .map(|path| {
+            let list = hub
+                .get(&format!("{path}?tenant=globex&limit=250"))
+                .expect(200)
+                .json();
+            list["data"].clone()
+        })
+        .collect()
+}
