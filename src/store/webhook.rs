@@ -67,7 +67,7 @@ pub fn list(
     }
     if let Some(text) = &filter.text {
         match text.parse::<WebhookId>() {
-            Ok(id) => conditions.and("id = ?", id.to_bytes().to_vec()),
+            Ok(id) => conditions.and("webhook.id = ?", id.to_bytes().to_vec()),
             Err(_) => conditions.and(
                 "instr(lower(url || char(10) || description), lower(?)) > 0",
                 text.clone(),

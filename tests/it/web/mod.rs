@@ -7,3 +7,4 @@ mod first_run;
 mod inbox;
 mod people;
 mod portal;
+mod webhooks;
