@@ -251,8 +251,10 @@ fn icon(base: &str, name: &str) -> String {
 /// The symbol of a state in the sheet of icons: those are named alike.
 fn status_icon(status: &str) -> &str {
     match status {
-        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying" | "pending"
-        | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => status,
+        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying"
+        | "pending" | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => {
+            status
+        }
         _ => "info",
     }
 }

@@ -5,10 +5,12 @@
 //! change is one of `actions`, or of `auth` where it is about people.
 
 mod assets;
+mod chart;
 mod error;
 mod fields;
 mod frame;
 mod login;
+mod overview;
 mod setup;
 mod visit;
 mod webhooks;
@@ -22,6 +24,7 @@ use error::PageError;
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
     login::routes(config);
+    overview::routes(config);
     setup::routes(config);
     webhooks::routes(config);
 }

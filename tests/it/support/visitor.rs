@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use hookpost::auth::{password, people};
+use hookpost::auth::{password, people, session};
 use hookpost::store::Store;
 use hookpost::store::user::Role;
 
@@ -46,6 +46,17 @@ impl Hub {
     /// A user who may look and no more, signed in.
     pub fn viewer(&self) -> Visitor<'_> {
         self.signed_in("vera", Role::Viewer)
+    }
+
+    /// The people of a tenant, as if they had opened a portal link.
+    pub fn portal_of(&self, tenant: &str) -> Visitor<'_> {
+        let owner = session::NewOwner::Portal(tenant.parse().unwrap());
+        let connection = Store::open_for_command(&self.database()).unwrap();
+        let now = self.clock.now_ms();
+        let cookie = session::begin(&connection, &owner, now, session::LONGEST).unwrap();
+        let visitor = self.visitor();
+        visitor.set_cookie(&visitor.session_cookie(), &cookie);
+        visitor
     }
 
     fn signed_in(&self, name: &str, role: Role) -> Visitor<'_> {

@@ -1,4 +1,5 @@
 //! The pages.
 
 mod browser;
+mod overview;
 mod people;
