@@ -5,6 +5,7 @@ mod deliveries;
 mod events;
 mod first_run;
 mod inbox;
+mod overview;
 mod people;
 mod portal;
 mod webhooks;
