@@ -199,6 +199,20 @@ impl Prepared {
         })
     }
 
+    /// What can be done before it listens.
+    pub fn actions(&self) -> Actions {
+        self.app.actions.clone()
+    }
+
+    /// Stops without ever having listened; everything is on disk then. Whether requests in flight came back in time.
+    pub fn close(self, patience: Duration) -> bool {
+        let is_at_rest = self.app.actions.engine.stop(patience);
+        self.upkeep.stop();
+        self.app.actions.store.close();
+        drop(self.lock);
+        is_at_rest
+    }
+
     /// Binds the address. Needs an actix runtime around it.
     pub fn listen(self) -> Result<Server, StartError> {
         serve(&self.options, self.app, self.upkeep, self.lock)

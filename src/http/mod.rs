@@ -4,6 +4,7 @@
 pub mod api;
 pub mod demo_receiver;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod inbox;
 pub mod key_use;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use error::ApiError;
 use key_use::KeyUse;
 use rate_limit::RateLimits;
+use request_id::RequestId;
 use site::Site;
 
 /// What every handler works with. Cheap to clone.
@@ -122,6 +124,12 @@ impl App {
         self.requests.load(Ordering::SeqCst)
     }
 
+    /// Leave to run an action in steps, once there is room. It is held until the action is done.
+    pub async fn bulk_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit = self.bulk.clone().acquire_owned().await;
+        permit.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))
+    }
+
     /// From here on no event is taken in.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
@@ -129,5 +137,18 @@ impl App {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// Runs what may wait (a read, a name server, a receiver) off the threads that serve requests.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    E: Into<ApiError> + Send + 'static,
+{
+    let id = RequestId::current();
+    match actix_web::web::block(move || id.during(work)).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
     }
 }

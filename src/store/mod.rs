@@ -20,6 +20,7 @@ pub mod directory;
 mod error;
 pub mod event;
 pub mod event_type;
+pub mod failed;
 pub mod form;
 pub mod idempotency;
 pub mod inbox;
@@ -137,6 +138,20 @@ impl Store {
         open::for_command(path)
     }
 
+    /// Runs a command's statements in one transaction: all of them count, or none does.
+    pub fn together<T, E: From<StoreError>>(
+        connection: &mut Connection,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let transaction = connection
+            .transaction_with_behavior(behavior)
+            .map_err(StoreError::from)?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(done)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -204,6 +219,12 @@ impl Store {
     pub fn sizes(&self) -> (u64, u64) {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
         (bytes(&self.path), bytes(&beside(&self.path, "-wal")))
+    }
+
+    /// Bytes that are free for this program on the disk that holds the database; `None` where nobody can tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&*self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Finishes what was handed over and closes the writer's connection.

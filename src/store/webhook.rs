@@ -67,7 +67,7 @@ pub fn list(
     }
     if let Some(text) = &filter.text {
         match text.parse::<WebhookId>() {
-            Ok(id) => conditions.and("id = ?", id.to_bytes().to_vec()),
+            Ok(id) => conditions.and("webhook.id = ?", id.to_bytes().to_vec()),
             Err(_) => conditions.and(
                 "instr(lower(url || char(10) || description), lower(?)) > 0",
                 text.clone(),
@@ -218,6 +218,24 @@ pub fn attention(
             })
         })?,
     )
+}
+
+/// Active webhooks with deliveries that failed and are tried again, the most of them first, with how many those are.
+/// Reads the counts that webhooks carry, and no delivery.
+pub fn failing(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    limit: u32,
+) -> Result<Vec<(Webhook, u64)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT * FROM webhook
+         WHERE state = 'active' AND deleted_ms IS NULL AND retrying_count > 0 AND tenant = coalesce(:tenant, tenant)
+         ORDER BY retrying_count DESC, seq DESC LIMIT :limit",
+    )?;
+    let params = named_params! {":tenant": tenant.map(Tenant::as_str), ":limit": limit};
+    row::collect(&mut statement, params, |row| {
+        Ok((from_row(row)?, row.get::<_, i64>("retrying_count")? as u64))
+    })
 }
 
 /// Stores a new webhook; its `seq` is assigned here.

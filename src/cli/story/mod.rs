@@ -6,6 +6,7 @@
 mod cast;
 mod stand_in;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +21,10 @@ use crate::actions::event_types::TypeDescription;
 use crate::actions::test_event::TestEvent;
 use crate::actions::{Actions, Caller};
 use crate::clock::Clock;
-use crate::delivery::{Engine, EngineOptions, Guard, Sender};
 use crate::domain::Invalid;
-use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
+use crate::domain::target::{AllowEntry, OwnInbox};
 use crate::domain::time::{MINUTE, Millis};
-use crate::profile;
-use crate::store::Store;
+use crate::server::{Prepared, ServerOptions};
 
 /// How far the clock is moved at a time.
 const STEP: Millis = 3 * MINUTE;
@@ -50,38 +49,25 @@ pub(super) struct Plot<'a> {
 
 /// Makes the database and fills it. Takes some seconds; sends nothing.
 pub(super) fn tell(database: &Path, plot: &Plot<'_>) -> Result<(), CliError> {
-    let clock = Clock::manual(plot.ends_ms - plot.lasts_ms);
-    let (store, lock) = Store::open(database, &clock)?;
     let stand_in = Arc::new(StandIn::default());
-    let engine = Engine::start(
-        store.clone(),
-        Sender::new(stand_in.clone(), clock.clone()),
-        clock.clone(),
-        EngineOptions { workers: 4 },
-    )?;
-    let nobody_knows = |host: &str| Err(std::io::Error::other(format!("{host} is not looked up")));
-    let guard = Guard::new(
-        TargetPolicy::new(plot.allow.clone()),
-        Arc::new(nobody_knows),
-    );
+    let mut options = ServerOptions::new(database.to_owned());
+    options.clock = Clock::manual(plot.ends_ms - plot.lasts_ms);
+    options.allow_targets = plot.allow.clone();
+    options.workers = 4;
+    options.transport = Some(stand_in.clone());
+    options.lookup = Arc::new(|host| Err(io::Error::other(format!("{host} is not looked up"))));
+    let prepared = Prepared::new(options)?;
+    let actions = prepared.actions();
     let inbox = OwnInbox::below(plot.base_url)
         .map_err(|error| CliError::Other(format!("the inbox: {error}")))?;
-    guard.open_inbox(inbox);
-    let actions = Actions {
-        store: store.clone(),
-        engine: engine.clone(),
-        guard,
-        clock: clock.clone(),
-        default_profile: profile::DEFAULT.into(),
-    };
+    actions.guard.open_inbox(inbox);
     stand_in.knows(&actions);
     let told = act(&actions, &stand_in, plot);
     stand_in.forget();
-    let is_stopped = engine.stop(PATIENCE);
-    store.close();
-    drop(lock);
+    drop(actions);
+    let is_at_rest = prepared.close(PATIENCE);
     told?;
-    match is_stopped {
+    match is_at_rest {
         true => Ok(()),
         false => Err(CliError::Other(
             "the story did not come to its end".to_owned(),

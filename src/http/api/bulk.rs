@@ -147,8 +147,7 @@ pub(super) async fn in_steps(
     app: &App,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<u64, ActionError> + Send + 'static,
 ) -> Result<u64, ApiError> {
-    let permit = app.bulk.clone().acquire_owned().await;
-    let permit = permit.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))?;
+    let permit = app.bulk_permit().await?;
     let app = app.clone();
     blocking(move || {
         // Held to the end, also where the client goes away before.

@@ -20,13 +20,12 @@ mod spec;
 mod stats;
 mod table;
 mod tests;
-mod view;
+pub(super) mod view;
 mod webhooks;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::ServiceConfig;
 
-use super::error::ApiError;
-use super::request_id::RequestId;
+use super::blocking;
 
 use table::Table;
 
@@ -63,17 +62,4 @@ fn table() -> Table {
     openapi::routes(all);
     docs::routes(all);
     table
-}
-
-/// Runs what may wait (a read, a name server, a receiver) off the threads that serve requests.
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
-where
-    T: Send + 'static,
-    E: Into<ApiError> + Send + 'static,
-{
-    let id = RequestId::current();
-    match web::block(move || id.during(work)).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
-    }
 }

@@ -154,7 +154,7 @@ pub(super) fn receipt(receipt: &Receipt) -> ReceiptView<'_> {
 /// An event. Its deliveries, and who got none, are there where it stands alone.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
-pub(super) struct EventView {
+pub(in crate::http) struct EventView {
     #[schemars(with = "schema::EventId")]
     id: String,
     #[schemars(with = "schema::EventTypeName")]
@@ -216,7 +216,7 @@ pub(super) fn event_in_full(full: EventInFull) -> EventView {
 }
 
 /// An event; with its deliveries where it stands alone.
-pub(super) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> EventView {
+pub(in crate::http) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> EventView {
     let event = stored.event;
     let raw = |text: Box<str>| RawValue::from_string(text.into()).ok();
     EventView {
@@ -237,7 +237,7 @@ pub(super) fn event(stored: StoredEvent, deliveries: Option<Vec<Delivery>>) -> E
 /// A delivery; with its attempts where it stands alone.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Delivery")]
-pub(super) struct DeliveryView {
+pub(in crate::http) struct DeliveryView {
     #[schemars(with = "schema::DeliveryId")]
     id: String,
     #[schemars(with = "schema::EventId")]
@@ -285,7 +285,7 @@ pub(super) struct LastAttemptView {
 }
 
 /// A delivery, without its attempts.
-pub(super) fn delivery(delivery: &Delivery) -> DeliveryView {
+pub(in crate::http) fn delivery(delivery: &Delivery) -> DeliveryView {
     let waits = !delivery.status.is_finished();
     let waiting_for = delivery.webhook_state.waiting_for().filter(|_| waits);
     let next: Option<Millis> = delivery.due_ms.filter(|_| waiting_for.is_none());
@@ -324,7 +324,7 @@ pub(super) fn delivery_in_full(full: &DeliveryInFull) -> DeliveryView {
 /// One attempt: what was sent, what came back.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Attempt")]
-pub(super) struct AttemptView {
+pub(in crate::http) struct AttemptView {
     #[schemars(with = "schema::AttemptId")]
     id: String,
     /// 1 for the first of the delivery.
@@ -389,7 +389,7 @@ pub(super) struct AttemptError {
     message: String,
 }
 
-pub(super) fn attempt(attempt: &Attempt) -> AttemptView {
+pub(in crate::http) fn attempt(attempt: &Attempt) -> AttemptView {
     let ms = |us: Option<u32>| us.map(|us| f64::from(us) / 1000.0);
     let timings = &attempt.timings;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -156,7 +156,7 @@ impl Frame {
     #[must_use]
     pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
         let body = body.replace('\'', r"'\''");
-        let further = format!(" -H 'Content-Type: application/json' -d '{body}'");
+        let further = format!(" \\\n  -H 'Content-Type: application/json' -d '{body}'");
         self.with_call(method, path, &further)
     }
 
@@ -273,27 +273,14 @@ fn icon(base: &str, name: &str) -> String {
     format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{base}{sprite}#{name}\"/></svg>")
 }
 
-/// The sprite names these icons after the statuses.
+/// The symbol of a state in the sheet of icons: those are named alike.
 fn status_icon(status: &str) -> &str {
-    const KNOWN: [&str; 14] = [
-        "delivered",
-        "failed",
-        "retrying",
-        "pending",
-        "discarded",
-        "active",
-        "paused",
-        "disabled",
-        "unverified",
-        "verified",
-        "test",
-        "ok",
-        "error",
-        "warn",
-    ];
-    match KNOWN.contains(&status) {
-        true => status,
-        false => "info",
+    match status {
+        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying"
+        | "pending" | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => {
+            status
+        }
+        _ => "info",
     }
 }
 
@@ -304,6 +291,14 @@ pub fn capitalized(word: &str) -> String {
         Some(first) => first.to_uppercase().collect::<String>() + letters.as_str(),
         None => String::new(),
     }
+}
+
+/// A code of the API as words: `TLS expired` of `tls_expired`.
+pub fn spoken(code: &str) -> String {
+    let words = capitalized(&code.replace('_', " "));
+    words
+        .replacen("Tls ", "TLS ", 1)
+        .replacen("Dns ", "DNS ", 1)
 }
 
 /// A text as HTML shows it, in an attribute too.

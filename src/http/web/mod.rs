@@ -5,13 +5,20 @@
 //! change is one of `actions`, or of `auth` where it is about people.
 
 mod assets;
+mod chart;
+mod confirm;
+mod deliveries;
 mod demo;
 mod error;
+mod events;
+mod failed;
 mod fields;
 mod first;
 mod frame;
 mod inbox;
 mod login;
+mod overview;
+mod pager;
 mod portal;
 mod setup;
 mod visit;
@@ -30,7 +37,11 @@ pub fn routes(config: &mut ServiceConfig) {
     inbox::routes(config);
     login::routes(config);
     portal::routes(config);
+    overview::routes(config);
     setup::routes(config);
+    deliveries::routes(config);
+    failed::routes(config);
+    events::routes(config);
     webhooks::routes(config);
 }
 

@@ -218,7 +218,7 @@ impl Visit {
 
     /// Does something and answers with what came of it, off the threads that serve requests. What goes wrong is shown
     /// within the frame.
-    async fn answer(
+    pub async fn answer(
         self,
         work: impl FnOnce(&Visit) -> Result<Done, PageError> + Send + 'static,
     ) -> Answer {

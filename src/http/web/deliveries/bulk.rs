@@ -1,0 +1,251 @@
+//! Retrying or discarding many: those that were ticked, or all that match the filter, whose number is said first.
+
+use super::super::confirm::ConfirmPage;
+use super::super::error::PageError;
+use super::super::fields::Fields;
+use super::super::frame::Section;
+use super::super::visit::{Answer, Done, Submission, Visit};
+use super::criteria::Criteria;
+use super::rows::Name;
+use crate::actions::bulk::{MOST_IDS, Selection};
+use crate::actions::{ActionError, find};
+use crate::domain::Invalid;
+use crate::domain::delivery::DeliveryStatus;
+use crate::domain::id::DeliveryId;
+use crate::domain::words::counted;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Retry,
+    Discard,
+}
+
+impl Verb {
+    /// The call of the API that does the same.
+    fn api(self) -> &'static str {
+        match self {
+            Verb::Retry => "/v1/deliveries/retry",
+            Verb::Discard => "/v1/deliveries/discard",
+        }
+    }
+}
+
+/// `GET /deliveries/retry?…`: how many the filter meets, and what would come of it.
+pub async fn ask_retry(visit: Visit) -> Answer {
+    ask(visit, Verb::Retry).await
+}
+
+/// `GET /deliveries/discard?…`.
+pub async fn ask_discard(visit: Visit) -> Answer {
+    ask(visit, Verb::Discard).await
+}
+
+/// `POST /deliveries/retry`: what was ticked, or all that match.
+pub async fn retry(submission: Submission) -> Answer {
+    act(submission, Verb::Retry).await
+}
+
+/// `POST /deliveries/discard`: the same, once it is confirmed.
+pub async fn discard(submission: Submission) -> Answer {
+    act(submission, Verb::Discard).await
+}
+
+async fn ask(visit: Visit, verb: Verb) -> Answer {
+    let permit = visit.app.bulk_permit().await?;
+    visit
+        .show(move |visit| {
+            let _permit = permit;
+            visit.require_change()?;
+            let criteria = Criteria::of(visit, &visit.query);
+            let selection = matching(&criteria)?;
+            let count = run(visit, verb, &selection, true)?;
+            let facts = match criteria.is_empty() {
+                true => vec![("Filter", "none: every delivery there is".to_owned())],
+                false => criteria.words(),
+            };
+            let facts = with_names(visit, facts)?;
+            let mut page = confirm_page(
+                visit,
+                verb,
+                count,
+                visit.back(&visit.query, &criteria.list()),
+            )?;
+            page.facts = facts;
+            page.fields = criteria.fields();
+            page.fields.push(("all".to_owned(), "yes".to_owned()));
+            page.frame = page
+                .frame
+                .with_api_body("POST", verb.api(), &criteria.api_body());
+            Ok(page)
+        })
+        .await
+}
+
+/// A webhook is told by its name beside its id.
+fn with_names(
+    visit: &Visit,
+    mut facts: Vec<(&'static str, String)>,
+) -> Result<Vec<(&'static str, String)>, PageError> {
+    for (label, value) in &mut facts {
+        if *label == "Webhook" {
+            let store = &visit.app.actions.store;
+            let caller = visit.caller();
+            let found = store.read(|connection| find::webhook(connection, &caller, value));
+            if let Ok(webhook) = found {
+                let name = Name::of(&webhook.description, webhook.url.as_str()).name;
+                *value = format!("{name} ({value})");
+            }
+        }
+    }
+    Ok(facts)
+}
+
+async fn act(submission: Submission, verb: Verb) -> Answer {
+    let permit = submission.app().bulk_permit().await?;
+    submission
+        .run(move |visit, fields| {
+            let _permit = permit;
+            let back = visit.back(fields, "/deliveries");
+            let is_confirmed = fields.has("confirmed");
+            let selection = if fields.has("all") {
+                matching(&Criteria::of(visit, fields))?
+            } else {
+                ticked(fields)?
+            };
+            if matches!(&selection, Selection::Ids(ids) if ids.is_empty()) {
+                return Ok(visit.refused(&back, "Nothing was ticked. Tick deliveries first."));
+            }
+            let is_asked = fields.has("all") || verb == Verb::Discard;
+            if is_asked && !is_confirmed {
+                let count = run(visit, verb, &selection, true)?;
+                let mut page = confirm_page(visit, verb, count, back)?;
+                page.fields = carried(visit, fields);
+                return Ok(Done::page(actix_web::http::StatusCode::OK, &page));
+            }
+            let count = run(visit, verb, &selection, false)?;
+            Ok(visit.done(&back, told(verb, count)))
+        })
+        .await
+}
+
+/// What the form of the confirmation carries on.
+fn carried(visit: &Visit, fields: &Fields) -> Vec<(String, String)> {
+    if fields.has("all") {
+        let mut all = Criteria::of(visit, fields).fields();
+        all.push(("all".to_owned(), "yes".to_owned()));
+        return all;
+    }
+    let ids = fields.all("id");
+    ids.map(|id| ("id".to_owned(), id.to_owned())).collect()
+}
+
+fn ticked(fields: &Fields) -> Result<Selection, PageError> {
+    let ids: Vec<DeliveryId> = fields
+        .all("id")
+        .map(|id| {
+            id.parse()
+                .map_err(|_| Invalid::new("invalid_ids", "The id of a delivery looks like dlv_…."))
+        })
+        .collect::<Result<_, Invalid>>()?;
+    if ids.len() > MOST_IDS {
+        let message = format!("Up to {MOST_IDS} deliveries can be ticked; use a filter for more.");
+        return Err(Invalid::new("invalid_ids", message).into());
+    }
+    Ok(Selection::Ids(ids))
+}
+
+fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
+    if let Some(problem) = &criteria.problem {
+        return Err(Invalid::new("invalid_filter", problem.clone()).into());
+    }
+    if criteria.filter.test == Some(true) {
+        let message = "A test is attempted once. Send a new one on the page of its webhook.";
+        return Err(Invalid::new("invalid_filter", message).into());
+    }
+    let mut filter = criteria.filter.clone();
+    filter.test = Some(false);
+    Ok(Selection::Matching(filter))
+}
+
+fn run(
+    visit: &Visit,
+    verb: Verb,
+    selection: &Selection,
+    dry_run: bool,
+) -> Result<u64, ActionError> {
+    let (actions, caller) = (&visit.app.actions, visit.caller());
+    let go_on = || !visit.app.is_stopping();
+    match verb {
+        Verb::Retry => actions.retry_all(&caller, selection, dry_run, &go_on),
+        Verb::Discard => actions.discard_all(&caller, selection, dry_run, &go_on),
+    }
+}
+
+fn confirm_page(
+    visit: &Visit,
+    verb: Verb,
+    count: u64,
+    back: String,
+) -> Result<ConfirmPage, PageError> {
+    let counted = deliveries(count);
+    let (name, action) = match verb {
+        Verb::Retry => ("Retry", "/deliveries/retry"),
+        Verb::Discard => ("Discard", "/deliveries/discard"),
+    };
+    let (heading, effect) = match (count, verb) {
+        (0, Verb::Retry) => (
+            "Nothing to retry".to_owned(),
+            "No delivery here can be retried: tests, discarded deliveries, those of deleted webhooks and, unless the filter asks for them, those that got through are passed over.",
+        ),
+        (0, Verb::Discard) => (
+            "Nothing to discard".to_owned(),
+            "No delivery here waits. What was delivered or failed is finished already.",
+        ),
+        (_, Verb::Retry) if is_delivered(visit) => (
+            format!("{name} {counted}?"),
+            "They got through before; their receivers get them once more. Those of inactive webhooks wait.",
+        ),
+        (_, Verb::Retry) => (
+            format!("{name} {counted}?"),
+            "Failed ones start a fresh series of attempts, waiting ones are due now. Those of inactive webhooks wait until the webhook is resumed.",
+        ),
+        (_, Verb::Discard) => (
+            format!("{name} {counted}?"),
+            "They wait for an attempt now and are not sent any more. This is final.",
+        ),
+    };
+    Ok(ConfirmPage {
+        frame: visit.frame(heading.clone(), Section::Deliveries)?,
+        heading,
+        facts: Vec::new(),
+        effect: effect.to_owned(),
+        action: (count > 0).then(|| action.to_owned()),
+        button: format!("{name} {counted}"),
+        is_danger: verb == Verb::Discard,
+        fields: Vec::new(),
+        back,
+    })
+}
+
+fn is_delivered(visit: &Visit) -> bool {
+    visit.query.given("status") == Some(DeliveryStatus::Delivered.as_str())
+}
+
+fn told(verb: Verb, count: u64) -> String {
+    match (count, verb) {
+        (0, Verb::Retry) => "Nothing was queued: none of them can be retried.".to_owned(),
+        (0, Verb::Discard) => "Nothing was discarded: none of them waits any more.".to_owned(),
+        (_, Verb::Retry) => format!(
+            "Queued: {}. The next attempts are due now; what an inactive webhook holds back waits.",
+            deliveries(count)
+        ),
+        (_, Verb::Discard) => format!("Discarded: {}.", deliveries(count)),
+    }
+}
+
+fn deliveries(count: u64) -> String {
+    match count {
+        1 => "1 delivery".to_owned(),
+        _ => counted(count, "delivery").replace("deliverys", "deliveries"),
+    }
+}

@@ -1,0 +1,181 @@
+//! `/events/{id}`: what came in, where it went, and why it went nowhere else.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::confirm::ConfirmPage;
+use super::super::deliveries::attempt::Body;
+use super::super::deliveries::rows::{Row, rows};
+use super::super::error::PageError;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Done, Submission, Visit};
+use crate::actions::{ActionError, find};
+use crate::domain::time::Millis;
+use crate::domain::{verdict, words};
+
+/// Deliveries on the page at most, the newest; the list of deliveries shows all.
+const MOST: usize = 100;
+
+#[derive(Template)]
+#[template(path = "events/show.html")]
+struct ShowPage {
+    frame: Frame,
+    id: String,
+    event_type: String,
+    tenant: String,
+    is_test: bool,
+    created_ms: Millis,
+    received_ms: Millis,
+    data: Body,
+    previous_data: Option<Body>,
+    rows: Vec<Row>,
+    /// For the addresses of the rows: previous and next are those of the event.
+    suffix: String,
+    delivery_count: usize,
+    is_live: bool,
+    missed: Vec<Missed>,
+    missed_count: u64,
+    can_replay: bool,
+    /// Where it can be sent: id and name.
+    targets: Vec<(String, String)>,
+}
+
+struct Missed {
+    webhook_id: String,
+    url: String,
+    message: String,
+}
+
+/// `GET /events/{id}`.
+pub async fn show(visit: Visit, id: Path<String>) -> Answer {
+    visit.show(move |visit| show_page(visit, &id)).await
+}
+
+fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
+    let actions = &visit.app.actions;
+    let full = actions.event_in_full(&visit.caller(), id)?;
+    let event = &full.stored.event;
+    let newest: Vec<_> = full.deliveries.iter().rev().take(MOST).cloned().collect();
+    let rows = actions.store.read(|connection| rows(connection, &newest))?;
+    let mut targets: Vec<(String, String)> = Vec::new();
+    for row in rows.iter().filter(|row| !row.webhook.is_deleted()) {
+        if targets.iter().all(|(id, _)| *id != row.webhook_id) {
+            targets.push((row.webhook_id.clone(), row.webhook.name.clone()));
+        }
+    }
+    let missed: Vec<Missed> = full
+        .missed
+        .iter()
+        .map(|missed| Missed {
+            webhook_id: missed.webhook_id.to_string(),
+            url: missed.url.clone(),
+            message: missed.message.clone(),
+        })
+        .collect();
+    let others = missed.iter().map(|missed| {
+        let host = verdict::host(&missed.url).to_owned();
+        (missed.webhook_id.clone(), host)
+    });
+    targets.extend(others);
+    let frame = visit.frame(event.event_type.to_string(), Section::Events)?;
+    Ok(ShowPage {
+        id: event.id.to_string(),
+        event_type: event.event_type.to_string(),
+        tenant: event.tenant.to_string(),
+        is_test: event.test,
+        created_ms: event.created_ms,
+        received_ms: event.received_ms,
+        data: Body::of(event.data.as_bytes()),
+        previous_data: event
+            .previous_data
+            .as_ref()
+            .map(|data| Body::of(data.as_bytes())),
+        suffix: format!("event={}", event.id),
+        delivery_count: full.deliveries.len(),
+        is_live: full.deliveries.iter().any(|one| !one.status.is_finished()),
+        rows,
+        missed,
+        missed_count: full.missed_count,
+        can_replay: frame.may_change && !event.test,
+        targets,
+        frame: frame.with_api("GET", &format!("/v1/events/{}", event.id)),
+    })
+}
+
+/// `GET /events/{id}/data` and `…/previous_data`: as a file, as the application spelled it.
+pub async fn download(visit: Visit, path: Path<(String, String)>) -> Answer {
+    let (id, part) = path.into_inner();
+    visit
+        .answer(move |visit| {
+            let caller = visit.caller();
+            let store = &visit.app.actions.store;
+            let event = store
+                .read(|connection| find::event(connection, &caller, &id))?
+                .event;
+            let text = match part.as_str() {
+                "data" => Some(event.data),
+                "previous_data" => event.previous_data,
+                _ => None,
+            };
+            let text = text.ok_or_else(|| PageError::not_found("page"))?;
+            Ok(Done::File {
+                media_type: "application/octet-stream",
+                name: format!("{}-{part}.json", event.id),
+                bytes: text.into_string().into_bytes(),
+            })
+        })
+        .await
+}
+
+/// `POST /events/{id}/replay`: to every webhook that subscribes to it now, once that is confirmed; or to `webhook`.
+pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
+    submission
+        .run(move |visit, fields| {
+            let caller = visit.caller();
+            let actions = &visit.app.actions;
+            let stored = actions
+                .store
+                .read(|connection| find::event(connection, &caller, &id))?;
+            let own = format!("/events/{}", stored.event.id);
+            let webhook = fields.given("webhook").map(str::to_owned);
+            if webhook.is_none() && !fields.has("confirmed") {
+                let page = ask(visit, &own, stored.event.event_type.as_str())?;
+                return Ok(Done::page(StatusCode::OK, &page));
+            }
+            match actions.replay_event(&caller, &id, webhook).wait() {
+                Ok(made) if made.is_empty() => {
+                    let message = "Nothing was queued: no webhook subscribes to this event now.";
+                    Ok(visit.refused(&own, message))
+                }
+                Ok(made) => {
+                    let count = match made.len() {
+                        1 => "1 delivery".to_owned(),
+                        many => format!("{} deliveries", words::number(many as u64)),
+                    };
+                    let message = format!(
+                        "Queued: {count}, due now. One of an inactive webhook waits for it."
+                    );
+                    Ok(visit.done(&own, message))
+                }
+                Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&own, message)),
+                Err(other) => Err(other.into()),
+            }
+        })
+        .await
+}
+
+fn ask(visit: &Visit, own: &str, event_type: &str) -> Result<ConfirmPage, PageError> {
+    let heading = "Replay this event?".to_owned();
+    Ok(ConfirmPage {
+        frame: visit.frame(heading.clone(), Section::Events)?,
+        heading,
+        facts: vec![("Event type", event_type.to_owned())],
+        effect: "Every webhook that subscribes to it now gets it once more, whether or not it got it before.".to_owned(),
+        action: Some(format!("{own}/replay")),
+        button: "Replay to all that match now".to_owned(),
+        is_danger: false,
+        fields: Vec::new(),
+        back: own.to_owned(),
+    })
+}

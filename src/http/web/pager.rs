@@ -1,0 +1,86 @@
+//! Older and newer pages of a list. A list knows the way down only, so the address carries where it came from.
+
+use super::fields::Fields;
+use crate::store::page::Cursor;
+
+/// Pages that the way back leads over at most.
+const TRAIL: usize = 40;
+/// Stands in the trail for the newest page, which has no cursor.
+const NEWEST: &str = "0";
+
+/// The addresses beside a page.
+pub struct Pager {
+    pub newer: Option<String>,
+    pub newest: Option<String>,
+    pub older: Option<String>,
+}
+
+impl Pager {
+    /// `path` is where the list is, with the server's prefix; `filter` a query without a cursor; `query` that of the
+    /// page that is shown.
+    pub fn new(path: &str, filter: &str, query: &Fields, next: Option<Cursor>) -> Pager {
+        let to = |cursor: &str, trail: &[&str]| {
+            let mut address = url::form_urlencoded::Serializer::new(filter.to_owned());
+            if cursor != NEWEST {
+                address.append_pair("cursor", cursor);
+                address.append_pair("trail", &trail.join("."));
+            }
+            match address.finish() {
+                query if query.is_empty() => path.to_owned(),
+                query => format!("{path}?{query}"),
+            }
+        };
+        let here = query.given("cursor").unwrap_or(NEWEST);
+        let trail = query.given("trail").unwrap_or_default();
+        let is_cursor = |part: &&str| *part == NEWEST || part.parse::<Cursor>().is_ok();
+        let trail: Vec<&str> = trail.split('.').filter(is_cursor).collect();
+        let newer = match trail.split_last() {
+            Some((last, rest)) if here != NEWEST => Some(to(last, rest)),
+            _ => None,
+        };
+        let mut down = trail;
+        down.push(here);
+        let first = down.len().saturating_sub(TRAIL);
+        Pager {
+            newer,
+            newest: (here != NEWEST).then(|| to(NEWEST, &[])),
+            older: next.map(|next| to(&next.to_string(), &down[first..])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(address: &str) -> Fields {
+        Fields::parse(address.split('?').nth(1).unwrap_or_default().as_bytes())
+    }
+
+    #[test]
+    fn the_way_down_is_the_way_back() {
+        let cursors = [900, 800, 700].map(Cursor::below);
+        let mut at = "/d?status=failed".to_owned();
+        let mut seen = Vec::new();
+        for cursor in cursors {
+            seen.push(at.clone());
+            at = Pager::new("/d", "status=failed", &query(&at), Some(cursor))
+                .older
+                .unwrap();
+        }
+        while let Some(expected) = seen.pop() {
+            let pager = Pager::new("/d", "status=failed", &query(&at), None);
+            assert_eq!(pager.newest.as_deref(), Some("/d?status=failed"));
+            at = pager.newer.unwrap();
+            assert_eq!(at, expected);
+        }
+        let newest = Pager::new("/d", "", &query("/d"), None);
+        assert!(newest.newer.is_none() && newest.newest.is_none() && newest.older.is_none());
+    }
+
+    #[test]
+    fn a_trail_that_nobody_gave_out_is_left_alone() {
+        let pager = Pager::new("/d", "", &query("/d?cursor=x&trail=%2F%2Fevil.!"), None);
+        assert_eq!((pager.newer, pager.newest.as_deref()), (None, Some("/d")));
+    }
+}

@@ -1,0 +1,738 @@
+//! The pages about deliveries.
+
+use serde_json::json;
+
+use hookpost::domain::time::{HOUR, MINUTE};
+
+use crate::support::Hub;
+use crate::support::hub::Answer;
+use crate::support::receiver::{Behaviour, Receiver, Reply};
+use crate::support::visitor::Visitor;
+
+/// What a page must never show as it is.
+const MARKUP: &str = "<script>alert(1)</script>{{7*7}}{% raw %}%00\u{202e}😀";
+
+fn once() -> serde_json::Value {
+    json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}})
+}
+
+/// Ids of the rows of a list, in order.
+fn rows(page: &str) -> Vec<String> {
+    let links = page.split("data-row href=\"").skip(1);
+    links
+        .map(|rest| {
+            let path = rest.split(['"', '?']).next().unwrap();
+            path.rsplit('/').next().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// The address of the first link with this mark before its end.
+fn link(page: &str, mark: &str) -> Option<String> {
+    let end = page.find(mark)?;
+    let start = page[..end].rfind("href=\"")? + 6;
+    let rest = &page[start..];
+    Some(
+        rest[..rest.find('"')?]
+            .replace("&amp;", "&")
+            .replace("&#38;", "&"),
+    )
+}
+
+fn location(answer: &Answer) -> &str {
+    answer.header("location").unwrap()
+}
+
+/// One delivery that failed, one that is retried, and one that got through.
+struct World {
+    hub: Hub,
+    failing: String,
+    failed: String,
+    retrying: String,
+    delivered: String,
+    _receivers: [Receiver; 2],
+}
+
+impl World {
+    fn new() -> World {
+        let hub = Hub::start();
+        let bad = Receiver::answering(503);
+        let good = Receiver::start();
+        let mut failing = once();
+        failing["events"] = json!(["a.failed"]);
+        failing["description"] = json!("Shop of Acme");
+        let failing = hub.add_webhook_with(bad.url(), &failing);
+        hub.add_webhook_with(bad.url(), &json!({"events": ["a.retrying"]}));
+        hub.add_webhook_with(good.url(), &json!({"events": ["a.delivered"]}));
+        let failed = hub.publish_one("a.failed", json!({}));
+        let retrying = hub.publish_one("a.retrying", json!({}));
+        let delivered = hub.publish_one("a.delivered", json!({}));
+        hub.deliver_until_idle();
+        World {
+            hub,
+            failing,
+            failed,
+            retrying,
+            delivered,
+            _receivers: [bad, good],
+        }
+    }
+}
+
+#[test]
+fn every_filter_of_the_address_narrows_the_list() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let World {
+        failed,
+        retrying,
+        delivered,
+        failing,
+        ..
+    } = &world;
+    let all = visitor.page("/deliveries");
+    assert_eq!(rows(&all), [delivered.as_str(), retrying, failed]);
+    assert!(all.contains("Shop of Acme") && all.contains("503"));
+    for (query, expected) in [
+        ("status=failed".to_owned(), vec![failed]),
+        ("status=retrying".to_owned(), vec![retrying]),
+        (format!("webhook={failing}"), vec![failed]),
+        ("type=a.delivered".to_owned(), vec![delivered]),
+        ("code=503".to_owned(), vec![retrying, failed]),
+        ("error=status&status=failed".to_owned(), vec![failed]),
+        ("tenant=default&code=200".to_owned(), vec![delivered]),
+        ("test=true".to_owned(), vec![]),
+        (
+            "from=2026-01-15T10:00".to_owned(),
+            vec![delivered, retrying, failed],
+        ),
+        ("from=2026-01-15T10:00:01".to_owned(), vec![]),
+        ("to=2026-01-15T10:00".to_owned(), vec![]),
+    ] {
+        let page = visitor.page(&format!("/deliveries?{query}"));
+        assert_eq!(rows(&page).iter().collect::<Vec<_>>(), expected, "{query}");
+        // The row, and the form, keep the filter.
+        for id in rows(&page) {
+            let opened = format!("/deliveries/{id}?");
+            assert!(page.contains(&opened), "{query}");
+        }
+    }
+    let none = visitor.page("/deliveries?type=a.nothing");
+    assert!(none.contains("No delivery matches.") && none.contains("Clear filters"));
+    for wrong in [
+        "status=lost",
+        "code=many",
+        "from=yesterday",
+        "webhook=x",
+        "error=no",
+        "test=perhaps",
+    ] {
+        let page = visitor.page(&format!("/deliveries?{wrong}"));
+        assert!(
+            page.contains("problem-state") && page.contains("Clear filters"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn without_deliveries_the_list_says_where_they_come_from() {
+    let hub = Hub::start();
+    assert!(
+        hub.administrator()
+            .page("/deliveries")
+            .contains("No delivery yet.")
+    );
+    let viewer = hub.viewer().page("/deliveries");
+    assert!(!viewer.contains("/events/new"));
+}
+
+#[test]
+fn an_id_leads_to_what_has_it() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let event = world.hub.delivery(&world.failed)["event_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (id, leads_to) in [
+        (
+            world.failed.clone(),
+            format!("/deliveries/{}?status=failed", world.failed),
+        ),
+        (
+            world.failing.clone(),
+            format!("/deliveries?status=failed&webhook={}", world.failing),
+        ),
+        (event.clone(), format!("/events/{event}")),
+    ] {
+        let answer = visitor
+            .get(&format!("/deliveries?status=failed&q={id}"))
+            .expect(303);
+        assert_eq!(location(&answer), leads_to);
+    }
+    let page = visitor.page("/deliveries?q=%3Cscript%3E");
+    assert!(page.contains("There is no delivery, event or webhook"));
+    assert!(!page.contains("<script>alert") && page.contains("&#60;script&#62;"));
+}
+
+#[test]
+fn pages_go_down_and_back_up_with_the_filter() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    for i in 0..120 {
+        hub.publish(if i % 2 == 0 { "a.even" } else { "a.odd" }, json!({}));
+    }
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    let first = visitor.page("/deliveries?type=a.even");
+    assert_eq!(rows(&first).len(), 50);
+    assert!(link(&first, "rel=\"prev\"").is_none());
+    let down = link(&first, "\" rel=\"next\"").unwrap_or_else(|| panic!("{first}"));
+    assert!(
+        down.starts_with("/deliveries?type=a.even&cursor="),
+        "{down}"
+    );
+    let second = visitor.page(&down);
+    assert_eq!(rows(&second).len(), 10);
+    assert!(link(&second, "rel=\"next\"").is_none());
+    let up = link(&second, "\" rel=\"prev\"").unwrap();
+    assert_eq!(rows(&visitor.page(&up)), rows(&first));
+}
+
+#[test]
+fn what_is_ticked_is_retried_and_the_filter_is_kept() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let back = "/deliveries?status=failed";
+    visitor.page(back);
+    let fields = [
+        ("id", world.failed.as_str()),
+        ("id", world.delivered.as_str()),
+        ("back", back),
+    ];
+    let answer = visitor.submit("/deliveries/retry", &fields).expect(303);
+    assert_eq!(location(&answer), back);
+    let page = visitor.page(back);
+    // One that got through is not sent again by mistake.
+    assert!(page.contains("Queued: 1 delivery."), "{page}");
+    assert!(!page.to_lowercase().contains("successful"));
+    world.hub.deliver_until_idle();
+    assert_eq!(world.hub.delivery(&world.failed)["attempt_count"], 2);
+    assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
+    let nothing = visitor.submit_and_follow("/deliveries/retry", &[("back", back)]);
+    assert!(nothing.contains("Nothing was ticked."));
+}
+
+#[test]
+fn all_that_match_are_counted_first_and_then_retried() {
+    let world = World::new();
+    let hub = &world.hub;
+    let visitor = hub.administrator();
+    for _ in 0..4 {
+        hub.publish("a.failed", json!({}));
+    }
+    hub.deliver_until_idle();
+    let list = visitor.page("/deliveries?status=failed&type=a.failed");
+    let ask = link(&list, "\">Retry all that match").unwrap();
+    let page = visitor.page(&ask);
+    assert!(page.contains("Retry 5 deliveries?"), "{page}");
+    assert!(page.contains("<dd>failed</dd>") && page.contains("<dd>a.failed</dd>"));
+    // Looking changed nothing.
+    assert_eq!(hub.delivery(&world.failed)["attempt_count"], 1);
+    let back = "/deliveries?status=failed&type=a.failed";
+    let fields = [
+        ("status", "failed"),
+        ("type", "a.failed"),
+        ("all", "yes"),
+        ("back", back),
+    ];
+    // Without a word of confirmation it asks again.
+    let asked = visitor.submit("/deliveries/retry", &fields).expect(200);
+    assert!(asked.text.contains("Retry 5 deliveries?"));
+    let confirmed = [&fields[..], &[("confirmed", "yes")]].concat();
+    let answer = visitor.submit("/deliveries/retry", &confirmed).expect(303);
+    assert_eq!(location(&answer), back);
+    assert!(visitor.page(back).contains("Queued: 5 deliveries."));
+    hub.deliver_until_idle();
+    assert_eq!(hub.delivery(&world.failed)["attempt_count"], 2);
+    assert_eq!(hub.delivery(&world.retrying)["attempt_count"], 1);
+}
+
+#[test]
+fn a_discard_asks_first_and_meets_what_waits_alone() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    visitor.page("/deliveries");
+    let ids = [
+        ("id", world.retrying.as_str()),
+        ("id", world.failed.as_str()),
+    ];
+    let asked = visitor.submit("/deliveries/discard", &ids).expect(200);
+    assert!(asked.text.contains("Discard 1 delivery?"), "{}", asked.text);
+    assert_eq!(world.hub.status_of(&world.retrying), "retrying");
+    let confirmed = [&ids[..], &[("confirmed", "yes")]].concat();
+    let page = visitor.submit_and_follow("/deliveries/discard", &confirmed);
+    assert!(page.contains("Discarded: 1 delivery."));
+    assert_eq!(world.hub.status_of(&world.retrying), "discarded");
+    assert_eq!(world.hub.status_of(&world.failed), "failed");
+    let nothing = visitor.page("/deliveries/discard?status=failed");
+    assert!(
+        nothing.contains("Nothing to discard")
+            && !nothing.contains("<button class=\"button danger")
+    );
+}
+
+#[test]
+fn bad_bulk_forms_are_refused() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    visitor.page("/deliveries");
+    for fields in [
+        vec![("id", "dlv_nonsense")],
+        vec![("all", "yes"), ("status", "lost"), ("confirmed", "yes")],
+        vec![("all", "yes"), ("test", "true"), ("confirmed", "yes")],
+        vec![("id", world.failed.as_str()); 1_001],
+    ] {
+        visitor.submit("/deliveries/retry", &fields).expect(422);
+    }
+    assert_eq!(world.hub.status_of(&world.failed), "failed");
+}
+
+#[test]
+fn a_delivery_says_in_words_what_became_of_it_and_shows_its_attempts() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let page = visitor.page(&format!("/deliveries/{}", world.retrying));
+    for text in [
+        "127.0.0.1 answered 503 Service Unavailable.",
+        "Attempt 1: 503",
+        "User-Agent",
+        "curl --include",
+        "First byte",
+        "data-live",
+        "/v1/deliveries/",
+    ] {
+        let lower = page.to_lowercase();
+        assert!(lower.contains(&text.to_lowercase()), "{text} in {page}");
+    }
+    let delivered = visitor.page(&format!("/deliveries/{}", world.delivered));
+    assert!(delivered.contains("Delivered at the first attempt: 200 in"));
+    assert!(!delivered.contains("id=\"delivery\" class=\"stack\" data-live"));
+}
+
+#[test]
+fn a_retry_by_hand_says_that_it_is_queued() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    for (id, words) in [
+        (&world.failed, "a fresh series of attempts begins"),
+        (&world.retrying, "Queued: the next attempt is due now."),
+    ] {
+        let path = format!("/deliveries/{id}");
+        let here = format!("{path}?status=failed");
+        visitor.page(&here);
+        let answer = visitor
+            .submit(&format!("{path}/retry"), &[("back", &here)])
+            .expect(303);
+        assert_eq!(location(&answer), here);
+        let page = visitor.page(&here);
+        assert!(page.contains(words), "{page}");
+        world.hub.deliver_until_idle();
+        assert_eq!(world.hub.delivery(id)["attempt_count"], 2);
+    }
+    // Somewhere else is nowhere to lead to.
+    let answer = visitor
+        .submit(
+            &format!("/deliveries/{}/retry", world.failed),
+            &[("back", "//evil.example")],
+        )
+        .expect(303);
+    assert_eq!(location(&answer), format!("/deliveries/{}", world.failed));
+}
+
+#[test]
+fn a_discard_of_one_asks_first() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let path = format!("/deliveries/{}", world.retrying);
+    visitor.page(&path);
+    let asked = visitor.submit(&format!("{path}/discard"), &[]).expect(200);
+    assert!(asked.text.contains("Discard this delivery?"));
+    assert_eq!(world.hub.status_of(&world.retrying), "retrying");
+    let page = visitor.submit_and_follow(&format!("{path}/discard"), &[("confirmed", "yes")]);
+    assert!(page.contains("Discarded: it is not sent any more."));
+    let again = visitor.submit_and_follow(&format!("{path}/discard"), &[("confirmed", "yes")]);
+    assert!(again.contains("This delivery is discarded already"));
+    assert!(!again.contains("/retry\""));
+    let refused = visitor.submit_and_follow(&format!("{path}/retry"), &[]);
+    assert!(refused.contains("was discarded, which is final"));
+}
+
+#[test]
+fn a_test_cannot_be_retried_and_says_so() {
+    let world = World::new();
+    let test = world
+        .hub
+        .post(&format!("/v1/webhooks/{}/test", world.failing), &json!({}))
+        .json();
+    let path = format!("/deliveries/{}", test["id"].as_str().unwrap());
+    let visitor = world.hub.administrator();
+    let page = visitor.page(&path);
+    assert!(page.contains("cannot be retried") && !page.contains(&format!("{path}/retry")));
+    let refused = visitor.submit_and_follow(&format!("{path}/retry"), &[]);
+    assert!(refused.contains("A test is attempted once."));
+    assert!(
+        visitor
+            .page("/deliveries?test=true")
+            .contains("Test</span>")
+    );
+}
+
+#[test]
+fn newer_and_older_stay_within_the_filter() {
+    let world = World::new();
+    let hub = &world.hub;
+    let other = hub.publish_one("a.failed", json!({}));
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    let page = visitor.page(&format!("/deliveries/{other}?status=failed"));
+    let older = link(&page, "\" rel=\"next\"").unwrap();
+    assert_eq!(older, format!("/deliveries/{}?status=failed", world.failed));
+    assert!(link(&page, "\" rel=\"prev\"").is_none());
+    let page = visitor.page(&older);
+    let newer = link(&page, "\" rel=\"prev\"").unwrap();
+    assert_eq!(newer, format!("/deliveries/{other}?status=failed"));
+    assert!(page.contains("href=\"/deliveries?status=failed\">Deliveries</a>"));
+    // Without a filter the neighbours are others.
+    let page = visitor.page(&format!("/deliveries/{other}"));
+    assert_eq!(
+        link(&page, "\" rel=\"next\""),
+        Some(format!("/deliveries/{}", world.delivered))
+    );
+}
+
+#[test]
+fn bodies_are_shown_as_text_and_kept_as_files() {
+    let hub = Hub::start();
+    let body = format!("{MARKUP}\0\u{7f}");
+    let answer = body.clone();
+    let receiver = Receiver::with(move |_| {
+        Reply::status(500)
+            .header("x-evil", "<b>")
+            .body(answer.clone())
+    });
+    let mut fields = once();
+    fields["description"] = json!(MARKUP);
+    hub.add_webhook_with(receiver.url(), &fields);
+    let id = hub.publish_one("a.b", json!({"text": MARKUP}));
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    for path in [
+        format!("/deliveries/{id}"),
+        "/deliveries".to_owned(),
+        "/failed".to_owned(),
+    ] {
+        let page = visitor.page(&path);
+        assert!(
+            !page.contains("<script>alert") && !page.contains("<b>"),
+            "{path}"
+        );
+        assert!(
+            page.contains("&#60;script&#62;alert(1)") && page.contains("{{7*7}}"),
+            "{path}"
+        );
+        assert!(!page.contains('\0'), "{path}");
+    }
+    let file = visitor
+        .get(&format!("/deliveries/{id}/attempts/1/response"))
+        .expect(200);
+    assert_eq!(file.text, body);
+    assert_eq!(
+        file.header("content-type"),
+        Some("application/octet-stream")
+    );
+    assert_eq!(
+        file.header("content-disposition"),
+        Some(format!("attachment; filename=\"{id}-1-response.txt\"").as_str())
+    );
+    let sent = visitor
+        .get(&format!("/deliveries/{id}/attempts/1/request"))
+        .expect(200);
+    assert_eq!(sent.text, receiver.last().text());
+    for missing in ["2/request", "1/nothing", "x/request"] {
+        visitor
+            .get(&format!("/deliveries/{id}/attempts/{missing}"))
+            .expect(404);
+    }
+}
+
+#[test]
+fn a_long_body_is_cut_on_the_page_and_whole_in_the_file() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    let id = hub.publish_one("a.b", json!({"text": "é".repeat(400_000)}));
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    let page = visitor.page(&format!("/deliveries/{id}"));
+    assert!(page.len() < 100_000, "{}", page.len());
+    assert!(page.contains("its beginning"));
+    let file = visitor
+        .get(&format!("/deliveries/{id}/attempts/1/request"))
+        .expect(200);
+    assert_eq!(file.text, receiver.last().text());
+}
+
+#[test]
+fn of_many_attempts_the_newest_are_shown_whole_and_any_other_when_asked_for() {
+    let world = World::new();
+    let hub = &world.hub;
+    let visitor = hub.administrator();
+    let path = format!("/deliveries/{}", world.failed);
+    for _ in 0..11 {
+        hub.post(&format!("/v1{path}/retry"), &json!({}))
+            .expect(202);
+        hub.deliver_until_idle();
+    }
+    let page = visitor.page(&path);
+    assert!(page.contains("id=\"attempt-12\" open") && page.contains("id=\"attempt-3\""));
+    assert!(!page.contains("id=\"attempt-1\"") && page.contains("Attempt 1: 503"));
+    let page = visitor.page(&format!("{path}?attempt=1"));
+    assert!(page.contains("id=\"attempt-1\" open"));
+}
+
+#[test]
+fn a_delivery_of_a_deleted_webhook_is_still_there() {
+    let world = World::new();
+    world
+        .hub
+        .delete(&format!("/v1/webhooks/{}", world.failing))
+        .expect(204);
+    let visitor = world.hub.administrator();
+    let page = visitor.page(&format!("/deliveries/{}", world.failed));
+    assert!(page.contains("It failed: 503.") && page.contains("Its webhook was deleted since."));
+    assert!(!page.contains("/retry\""));
+    assert!(visitor.page("/deliveries").contains("deleted webhook"));
+    assert!(visitor.page("/failed").contains("deleted"));
+}
+
+#[test]
+fn viewers_look_and_change_nothing() {
+    let world = World::new();
+    let viewer = world.hub.viewer();
+    let page = viewer.page("/deliveries");
+    assert!(
+        !page.contains("Retry ticked")
+            && !page.contains("all that match")
+            && !page.contains("type=\"checkbox\"")
+    );
+    let path = format!("/deliveries/{}", world.failed);
+    let page = viewer.page(&path);
+    assert!(!page.contains("/retry\""));
+    for (path, fields) in [
+        (format!("{path}/retry"), vec![]),
+        (format!("{path}/discard"), vec![("confirmed", "yes")]),
+        (
+            "/deliveries/retry".to_owned(),
+            vec![("id", world.failed.as_str())],
+        ),
+        (
+            "/deliveries/discard".to_owned(),
+            vec![("all", "yes"), ("confirmed", "yes")],
+        ),
+    ] {
+        assert_eq!(viewer.submit(&path, &fields).status, 403, "{path}");
+    }
+    assert_eq!(viewer.get("/deliveries/retry?status=failed").status, 403);
+    assert_eq!(world.hub.delivery(&world.failed)["attempt_count"], 1);
+}
+
+#[test]
+fn there_is_no_page_for_what_is_not_there() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    visitor.page("/deliveries");
+    for path in [
+        "/deliveries/x",
+        "/deliveries/dlv_01KF0000000000000000000000",
+    ] {
+        visitor.get(path).expect(404);
+        visitor.submit(&format!("{path}/retry"), &[]).expect(404);
+    }
+    visitor.get("/deliveries?cursor=x").expect(422);
+}
+
+#[test]
+fn dead_letters_are_counted_by_cause_and_age_and_each_number_leads_to_them() {
+    let hub = Hub::start();
+    let bad = Receiver::answering(503);
+    let mut fields = once();
+    fields["events"] = json!(["a.status"]);
+    hub.add_webhook_with(bad.url(), &fields);
+    fields["events"] = json!(["a.refused"]);
+    hub.add_webhook_with(Receiver::refused_url(), &fields);
+    hub.publish("a.status", json!({}));
+    hub.deliver_until_idle();
+    hub.advance(2 * HOUR);
+    for _ in 0..2 {
+        hub.publish("a.status", json!({}));
+    }
+    hub.publish("a.refused", json!({}));
+    hub.deliver_until_idle();
+    hub.advance(30 * MINUTE);
+    let visitor = hub.administrator();
+    let page = visitor.page("/failed");
+    assert!(page.contains("503 Service Unavailable") && page.contains("Connect refused"));
+    let cells: Vec<(String, String)> = page
+        .split("<td data-label=\"")
+        .skip(1)
+        .filter_map(|rest| {
+            let address = rest.split("href=\"").nth(1)?.split('"').next()?;
+            let count = rest.split('>').nth(2)?.split('<').next()?;
+            let is_number = count.bytes().all(|byte| byte.is_ascii_digit()) && !count.is_empty();
+            is_number.then(|| {
+                (
+                    address.replace("&#38;", "&").replace("&amp;", "&"),
+                    count.to_owned(),
+                )
+            })
+        })
+        .collect();
+    assert!(cells.len() >= 8, "{cells:?}");
+    for (address, count) in &cells {
+        let list = visitor.page(address);
+        assert_eq!(rows(&list).len().to_string(), *count, "{address}");
+    }
+    let ask = link(
+        &page,
+        "<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/static",
+    )
+    .unwrap_or_default();
+    assert!(!ask.is_empty());
+    let all = visitor.page("/deliveries/retry?status=failed&test=false&back=%2Ffailed");
+    assert!(all.contains("Retry 4 deliveries?") && all.contains("value=\"/failed\""));
+}
+
+#[test]
+fn dead_letters_are_downloaded_as_the_api_exports_them() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let file = visitor.get("/failed/export").expect(200);
+    assert_eq!(file.header("content-type"), Some("application/x-ndjson"));
+    assert_eq!(file.text, world.hub.get("/v1/dead-letters/export").text);
+    assert_eq!(file.text.lines().count(), 1);
+    let none = visitor.get("/failed/export?type=a.other").expect(200);
+    assert_eq!(none.text, "");
+    visitor.get("/failed/export?code=many").expect(422);
+    assert!(world.hub.visitor().get("/failed/export").status == 303);
+}
+
+#[test]
+fn without_dead_letters_the_page_says_so() {
+    let hub = Hub::start();
+    let page = hub.administrator().page("/failed");
+    assert!(page.contains("Nothing failed for good.") && !page.contains("Download"));
+}
+
+/// What is shown of an attempt that is under way.
+#[test]
+fn a_delivery_that_waits_is_watched() {
+    let hub = Hub::start();
+    let receiver = Receiver::behaving(Behaviour::Answer(Reply::status(200)));
+    let webhook = hub.add_webhook(receiver.url());
+    hub.patch(
+        &format!("/v1/webhooks/{webhook}"),
+        &json!({"active": false}),
+    )
+    .expect(200);
+    let id = hub.publish_one("a.b", json!({}));
+    let visitor: Visitor<'_> = hub.administrator();
+    let page = visitor.page(&format!("/deliveries/{id}"));
+    assert!(page.contains("Waits: the webhook is paused.") && page.contains("data-live"));
+    let retried = visitor.submit_and_follow(&format!("/deliveries/{id}/retry"), &[]);
+    assert!(retried.contains("Queued: it is sent once its webhook is active."));
+    assert!(visitor.page("/deliveries").contains("Webhook paused"));
+}
+
+#[test]
+fn the_people_of_a_tenant_see_and_change_their_own_alone() {
+    let hub = Hub::start();
+    let bad = Receiver::answering(500);
+    let mut fields = once();
+    let mut made = Vec::new();
+    for tenant in ["acme", "globex"] {
+        fields["tenant"] = json!(tenant);
+        fields["description"] = json!(format!("Hook of {tenant}"));
+        let webhook = hub.add_webhook_with(bad.url(), &fields);
+        let body = json!({"type": "a.b", "data": {"of": tenant}, "tenant": tenant});
+        let receipt = hub.post("/v1/events", &body).expect(202).json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        made.push((
+            webhook,
+            text(&receipt["deliveries"][0]["id"]),
+            text(&receipt["id"]),
+        ));
+    }
+    hub.deliver_until_idle();
+    let (own, other) = (&made[0], &made[1]);
+    let visitor = hub.portal("acme");
+    for path in [
+        "/deliveries".to_owned(),
+        "/deliveries?tenant=globex".to_owned(),
+        "/failed".to_owned(),
+        "/events".to_owned(),
+        "/events?tenant=globex".to_owned(),
+        format!("/deliveries/{}", own.1),
+        format!("/events/{}", own.2),
+        format!("/deliveries?webhook={}", other.0),
+        format!("/deliveries?event={}", other.2),
+        "/deliveries/retry?tenant=globex".to_owned(),
+    ] {
+        let page = visitor.page(&path);
+        let seen = page
+            .replace(other.0.as_str(), "")
+            .replace(other.2.as_str(), "");
+        assert!(
+            !seen.contains("globex") && !seen.contains(&other.1),
+            "{path}"
+        );
+        assert!(!seen.contains("Authorization: Bearer"), "{path}");
+    }
+    assert!(
+        visitor
+            .page("/deliveries/retry?tenant=globex")
+            .contains("Retry 1 delivery?")
+    );
+    for path in [
+        format!("/deliveries/{}", other.1),
+        format!("/events/{}", other.2),
+    ] {
+        visitor.get(&path).expect(404);
+        visitor.submit(&format!("{path}/retry"), &[]).expect(404);
+        visitor
+            .submit(&format!("{path}/replay"), &[("confirmed", "yes")])
+            .expect(404);
+    }
+    visitor.get("/events/new").expect(404);
+    for id in [&other.0, &other.1, &other.2] {
+        let page = visitor.page(&format!("/deliveries?q={id}"));
+        assert!(page.contains("There is no delivery, event or webhook"));
+    }
+    let export = visitor.get("/failed/export?tenant=globex").expect(200).text;
+    assert!(export.contains(&own.1) && !export.contains("globex"));
+    visitor.page("/deliveries");
+    let both = [("id", own.1.as_str()), ("id", other.1.as_str())];
+    let page = visitor.submit_and_follow("/deliveries/retry", &both);
+    assert!(page.contains("Queued: 1 delivery."));
+    let page =
+        visitor.submit_and_follow("/deliveries/retry", &[("all", "yes"), ("confirmed", "yes")]);
+    assert!(page.contains("Queued: 1 delivery."), "{page}");
+    hub.deliver_until_idle();
+    assert_eq!(hub.delivery(&other.1)["attempt_count"], 1);
+    let path = format!("/events/{}/replay", own.2);
+    visitor
+        .submit(&path, &[("webhook", other.0.as_str())])
+        .expect(404);
+}

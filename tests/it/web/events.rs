@@ -1,0 +1,214 @@
+//! The pages about events.
+
+use serde_json::json;
+
+use hookpost::domain::time::HOUR;
+
+use crate::support::Hub;
+use crate::support::receiver::Receiver;
+
+const MARKUP: &str = "<script>alert(1)</script>{{7*7}}\u{202e}😀";
+
+fn id_of(receipt: &serde_json::Value) -> String {
+    receipt["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn events_are_listed_by_type_tenant_and_time() {
+    let hub = Hub::start();
+    let first = id_of(&hub.publish("a.first", json!({"text": MARKUP})));
+    hub.advance(HOUR);
+    let second = id_of(&hub.publish("a.second", json!({})));
+    let body = json!({"type": "a.third", "data": {}, "tenant": "acme"});
+    let third = id_of(&hub.post("/v1/events", &body).json());
+    let visitor = hub.administrator();
+    for (query, expected) in [
+        ("", vec![&first, &second, &third]),
+        ("?type=a.first", vec![&first]),
+        ("?tenant=acme", vec![&third]),
+        ("?since=2026-01-15T11:00", vec![&second, &third]),
+        ("?until=2026-01-15T11:00", vec![&first]),
+        ("?type=a.none", vec![]),
+    ] {
+        let page = visitor.page(&format!("/events{query}"));
+        for id in [&first, &second, &third] {
+            let is_shown = page.contains(&format!("/events/{id}\""));
+            assert_eq!(is_shown, expected.contains(&id), "{query}");
+        }
+        assert!(!page.contains("<script>alert"));
+    }
+    assert!(
+        visitor
+            .page("/events?type=a.none")
+            .contains("No event matches.")
+    );
+    assert!(visitor.page("/events?since=soon").contains("problem-state"));
+}
+
+#[test]
+fn an_event_says_where_it_went_and_why_not_elsewhere() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook_with(
+        receiver.url(),
+        &json!({"events": ["a.b"], "description": "Shop"}),
+    );
+    hub.add_webhook_with(receiver.url_at("/other"), &json!({"events": ["c.d"]}));
+    let body = json!({"type": "a.b", "data": {"text": MARKUP}, "previous_data": {"n": 1},
+        "created_at": "2026-01-15T09:00:00Z"});
+    let id = id_of(&hub.post("/v1/events", &body).json());
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    let page = visitor.page(&format!("/events/{id}"));
+    for text in [
+        "Occurred",
+        "2026-01-15 09:00:00 UTC",
+        "previous_data",
+        "Shop",
+        "It subscribes to c.d, and not to a.b.",
+        "&#60;script&#62;alert(1)",
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    assert!(!page.contains("<script>alert"));
+    let file = visitor.get(&format!("/events/{id}/data")).expect(200);
+    assert_eq!(file.text, body["data"].to_string());
+    assert_eq!(
+        file.header("content-type"),
+        Some("application/octet-stream")
+    );
+    visitor.get(&format!("/events/{id}/secret")).expect(404);
+    visitor.get("/events/nobody").expect(404);
+}
+
+#[test]
+fn an_event_is_replayed_to_all_once_confirmed_or_to_one_webhook() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook_with(receiver.url(), &json!({"events": ["a.b"]}));
+    let other = hub.add_webhook_with(receiver.url(), &json!({"events": ["c.d"]}));
+    let id = id_of(&hub.publish("a.b", json!({})));
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    let path = format!("/events/{id}/replay");
+    visitor.page(&format!("/events/{id}"));
+    let asked = visitor.submit(&path, &[]).expect(200);
+    assert!(asked.text.contains("Replay this event?"));
+    hub.deliver_until_idle();
+    assert_eq!(receiver.hits(), 1);
+    let page = visitor.submit_and_follow(&path, &[("confirmed", "yes")]);
+    assert!(page.contains("Queued: 1 delivery, due now."));
+    let page = visitor.submit_and_follow(&path, &[("webhook", &other)]);
+    assert!(page.contains("Queued: 1 delivery"));
+    hub.deliver_until_idle();
+    assert_eq!(receiver.hits(), 3);
+    visitor.submit(&path, &[("webhook", "wh_x")]).expect(404);
+    let lonely = id_of(&hub.publish("x.y", json!({})));
+    let page =
+        visitor.submit_and_follow(&format!("/events/{lonely}/replay"), &[("confirmed", "yes")]);
+    assert!(page.contains("Nothing was queued"));
+}
+
+#[test]
+fn an_event_is_published_by_hand() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    let visitor = hub.administrator();
+    assert!(visitor.page("/events").contains("No event yet."));
+    visitor.page("/events/new");
+    let data = "{\"n\": 12345678901234567890123,\r\n \"n\": 1}";
+    let fields = [
+        ("type", " a.b "),
+        ("data", data),
+        ("id", "mine"),
+        ("tenant", ""),
+    ];
+    let answer = visitor.submit("/events/new", &fields).expect(303);
+    assert_eq!(answer.header("location"), Some("/events/mine"));
+    assert!(
+        visitor
+            .page("/events/mine")
+            .contains("Published. 1 delivery is queued.")
+    );
+    hub.deliver_until_idle();
+    assert!(receiver.last().text().contains("12345678901234567890123"));
+    let again = visitor.submit_and_follow("/events/new", &fields);
+    assert!(again.contains("It was published before"));
+}
+
+#[test]
+fn what_is_wrong_stands_at_its_field_and_nothing_is_lost() {
+    let hub = Hub::start();
+    let schema = json!({"description": "", "example": {"id": "x"},
+        "schema": {"type": "object", "required": ["id"]}});
+    let path = "/v1/event-types/order.paid";
+    hub.call_with(&hub.key, "PUT", path, Some(&schema.to_string()))
+        .expect(201);
+    let visitor = hub.administrator();
+    let filled = visitor.page("/events/new?type=order.paid");
+    assert!(filled.contains("{&#34;id&#34;:&#34;x&#34;}"), "{filled}");
+    let deep = "[".repeat(200);
+    for (fields, at) in [
+        (
+            [("type", "a..b"), ("data", "{}"), ("id", "")],
+            "type-problem",
+        ),
+        (
+            [("type", "a.b"), ("data", "{\"a\": "), ("id", "")],
+            "data-problem",
+        ),
+        (
+            [("type", "a.b"), ("data", deep.as_str()), ("id", "")],
+            "data-problem",
+        ),
+        (
+            [
+                ("type", "a.b"),
+                ("data", "{\"a\": \"\\ud800\"}"),
+                ("id", ""),
+            ],
+            "data-problem",
+        ),
+        ([("type", "a.b"), ("data", ""), ("id", "")], "data-problem"),
+        (
+            [("type", "a.b"), ("data", "{}"), ("id", "a.b")],
+            "id-problem",
+        ),
+        (
+            [("type", "order.paid"), ("data", "{}"), ("id", "")],
+            "data-problem",
+        ),
+    ] {
+        let answer = visitor.submit("/events/new", &fields).expect(422);
+        assert!(
+            answer.text.contains(&format!("id=\"{at}\"")),
+            "{at}: {}",
+            answer.text
+        );
+        assert!(answer.text.contains(&format!("value=\"{}\"", fields[0].1)));
+    }
+    let fields = [("type", MARKUP), ("tenant", MARKUP), ("data", MARKUP)];
+    let answer = visitor.submit("/events/new", &fields).expect(422);
+    assert!(!answer.text.contains("<script>alert"));
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    visitor
+        .submit("/events/new", &[("type", "a.b"), ("data", &large)])
+        .expect(422);
+    assert!(visitor.page("/events").contains("No event yet."));
+}
+
+#[test]
+fn viewers_publish_and_replay_nothing() {
+    let hub = Hub::start();
+    let id = id_of(&hub.publish("a.b", json!({})));
+    let viewer = hub.viewer();
+    assert!(!viewer.page("/events").contains("/events/new"));
+    assert!(!viewer.page(&format!("/events/{id}")).contains("/replay"));
+    viewer.get("/events/new").expect(403);
+    let fields = [("type", "a.b"), ("data", "{}"), ("confirmed", "yes")];
+    viewer.submit("/events/new", &fields).expect(403);
+    viewer
+        .submit(&format!("/events/{id}/replay"), &fields)
+        .expect(403);
+}
