@@ -156,7 +156,7 @@ impl Frame {
     #[must_use]
     pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
         let body = body.replace('\'', r"'\''");
-        let further = format!(" -H 'Content-Type: application/json' -d '{body}'");
+        let further = format!(" \\\n  -H 'Content-Type: application/json' -d '{body}'");
         self.with_call(method, path, &further)
     }
 
@@ -175,19 +175,6 @@ impl Frame {
             });
         }
         self
-    }
-
-    /// The same for a call with a JSON body.
-    #[must_use]
-    pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
-        let mut frame = self.with_api(method, path);
-        if let Some(api) = &mut frame.api {
-            let body = body.replace('\'', r"'\''");
-            api.curl.push_str(&format!(
-                " \\\n  -H 'Content-Type: application/json' -d '{body}'"
-            ));
-        }
-        frame
     }
 
     /// An icon, for the eye alone.
