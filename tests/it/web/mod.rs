@@ -9,3 +9,4 @@ mod overview;
 mod people;
 mod portal;
 mod webhooks;
+mod whole_site;
