@@ -89,5 +89,29 @@ fn every_page_is_whole_in_light_and_dark_narrow_and_wide() {
     for path in ["/webhooks", "/webhooks?state=paused"] {
         wrong.extend(inspect(&browser, path, axe.as_deref()));
     }
+    let fields = serde_json::json!({"active": false, "description": "Shop", "retry": {"delays_s": [60, 61200]}});
+    let webhook = hub.add_webhook_with(
+        "http://127.0.0.1:9/a-long-path/that-goes-on/and-on",
+        &fields,
+    );
+    hub.publish("order.paid", serde_json::json!({}));
+    for tail in [
+        "",
+        "/settings",
+        "/secret",
+        "/metrics",
+        "/edit",
+        "/test",
+        "/replay",
+        "/delete",
+        "/resume",
+    ] {
+        wrong.extend(inspect(
+            &browser,
+            &format!("/webhooks/{webhook}{tail}"),
+            axe.as_deref(),
+        ));
+    }
+    wrong.extend(inspect(&browser, "/webhooks/new", axe.as_deref()));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
