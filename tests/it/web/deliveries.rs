@@ -707,14 +707,15 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
             .page("/deliveries/retry?tenant=globex")
             .contains("Retry 1 delivery?")
     );
-    for path in [
-        format!("/deliveries/{}", other.1),
-        format!("/events/{}", other.2),
+    for (path, verb) in [
+        (format!("/deliveries/{}", other.1), "retry"),
+        (format!("/deliveries/{}", other.1), "discard"),
+        (format!("/events/{}", other.2), "replay"),
     ] {
         visitor.get(&path).expect(404);
-        visitor.submit(&format!("{path}/retry"), &[]).expect(404);
+        let fields = [("confirmed", "yes")];
         visitor
-            .submit(&format!("{path}/replay"), &[("confirmed", "yes")])
+            .submit(&format!("{path}/{verb}"), &fields)
             .expect(404);
     }
     visitor.get("/events/new").expect(404);
