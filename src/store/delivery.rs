@@ -536,6 +536,31 @@ pub fn newer(
     Ok(rows.first().map(|delivery| delivery.id))
 }
 
+/// How many dead letters there are, of one tenant or of all, counted up to `most`: tests are none. Served by the
+/// indexes `delivery_status` and `delivery_webhook_status`.
+pub fn count_dead_letters(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let rows = match tenant {
+        None => {
+            "SELECT 1 FROM delivery d INDEXED BY delivery_status
+             WHERE d.status = 'failed' AND d.status <> 'delivered' AND d.cause <> 'test' AND ?1 IS NULL"
+        }
+        Some(_) => {
+            "SELECT 1 FROM webhook w CROSS JOIN delivery d INDEXED BY delivery_webhook_status ON d.webhook_seq = w.seq
+             WHERE w.tenant = ?1 AND d.status = 'failed' AND d.status <> 'delivered' AND d.status <> 'pending'
+               AND d.cause <> 'test'"
+        }
+    };
+    let sql = format!("SELECT count(*) FROM ({rows} LIMIT ?2)");
+    let count: i64 = connection
+        .prepare_cached(&sql)?
+        .query_row((tenant.map(Tenant::as_str), most), |row| row.get(0))?;
+    Ok(count as u64)
+}
+
 /// Rows looked at for a page at most, along each of two ways.
 const BUDGET: usize = 5_000;
 

@@ -38,7 +38,7 @@ pub mod session;
 pub mod stats;
 pub mod sweep;
 mod tally;
-mod topic;
+pub mod topic;
 pub mod user;
 mod walk;
 pub mod webhook;
@@ -138,6 +138,20 @@ impl Store {
         open::for_command(path)
     }
 
+    /// Runs a command's statements in one transaction: all of them count, or none does.
+    pub fn together<T, E: From<StoreError>>(
+        connection: &mut Connection,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let transaction = connection
+            .transaction_with_behavior(behavior)
+            .map_err(StoreError::from)?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(done)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -205,6 +219,12 @@ impl Store {
     pub fn sizes(&self) -> (u64, u64) {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
         (bytes(&self.path), bytes(&beside(&self.path, "-wal")))
+    }
+
+    /// Bytes that are free for this program on the disk that holds the database; `None` where nobody can tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&*self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Finishes what was handed over and closes the writer's connection.

@@ -227,6 +227,7 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
             tenant: tenant.map(|text| text.parse().unwrap()),
             state,
             event: None,
+            text: None,
         };
         assert_ways(&connection, &[webhook::source(&filter)], &[ways]);
     }

@@ -36,6 +36,21 @@ pub fn seq_of(
     Ok(seq)
 }
 
+/// The event types that were published, in a tenant or in any, by name; `limit` at most.
+pub fn types(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    limit: u32,
+) -> Result<Vec<EventType>, StoreError> {
+    let sql = match tenant {
+        Some(_) => "SELECT type FROM topic WHERE tenant = :tenant ORDER BY type LIMIT :limit",
+        None => "SELECT DISTINCT type FROM topic WHERE :tenant IS NULL ORDER BY type LIMIT :limit",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let params = named_params! {":tenant": tenant.map(Tenant::as_str), ":limit": limit};
+    row::collect(&mut statement, params, |row| row::parsed(row, "type"))
+}
+
 /// The pairs of a tenant, of a type, or of both; no more than tell that a walk would be made of too many ranges.
 /// Served by the unique index and by `topic_type`.
 pub(super) fn matching(

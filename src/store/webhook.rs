@@ -24,6 +24,8 @@ pub struct WebhookFilter {
     pub state: Option<WebhookState>,
     /// Those that subscribed to this event type.
     pub event: Option<EventType>,
+    /// Those with this text in their URL or description, whatever its case (of ASCII letters), or with this id.
+    pub text: Option<String>,
 }
 
 /// The webhook with this id, unless it was deleted.
@@ -62,6 +64,15 @@ pub fn list(
     conditions.and_fixed("deleted_ms IS NULL");
     if let Some(tenant) = &filter.tenant {
         conditions.and("tenant = ?", tenant.as_str().to_owned());
+    }
+    if let Some(text) = &filter.text {
+        match text.parse::<WebhookId>() {
+            Ok(id) => conditions.and("webhook.id = ?", id.to_bytes().to_vec()),
+            Err(_) => conditions.and(
+                "instr(lower(url || char(10) || description), lower(?)) > 0",
+                text.clone(),
+            ),
+        }
     }
     if let Some(state) = filter.state {
         conditions.and("state = ?", state.as_str().to_owned());
@@ -207,6 +218,24 @@ pub fn attention(
             })
         })?,
     )
+}
+
+/// Active webhooks with deliveries that failed and are tried again, the most of them first, with how many those are.
+/// Reads the counts that webhooks carry, and no delivery.
+pub fn failing(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    limit: u32,
+) -> Result<Vec<(Webhook, u64)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT * FROM webhook
+         WHERE state = 'active' AND deleted_ms IS NULL AND retrying_count > 0 AND tenant = coalesce(:tenant, tenant)
+         ORDER BY retrying_count DESC, seq DESC LIMIT :limit",
+    )?;
+    let params = named_params! {":tenant": tenant.map(Tenant::as_str), ":limit": limit};
+    row::collect(&mut statement, params, |row| {
+        Ok((from_row(row)?, row.get::<_, i64>("retrying_count")? as u64))
+    })
 }
 
 /// Stores a new webhook; its `seq` is assigned here.

@@ -227,6 +227,7 @@ async fn index(
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         state: list::parameter("state", query.state.as_deref())?,
         event: list::parameter("event", query.event.as_deref())?,
+        text: None,
     };
     let store = app.actions.store.clone();
     let found =

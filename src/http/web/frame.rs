@@ -148,7 +148,19 @@ impl Frame {
 
     /// The same page with the call of the API that answers the same: a method, and a path below the server's.
     #[must_use]
-    pub fn with_api(mut self, method: &str, path: &str) -> Frame {
+    pub fn with_api(self, method: &str, path: &str) -> Frame {
+        self.with_call(method, path, "")
+    }
+
+    /// The same for a call with a body of JSON.
+    #[must_use]
+    pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
+        let body = body.replace('\'', r"'\''");
+        let further = format!(" \\\n  -H 'Content-Type: application/json' -d '{body}'");
+        self.with_call(method, path, &further)
+    }
+
+    fn with_call(mut self, method: &str, path: &str, further: &str) -> Frame {
         // Portal people have no key.
         if self.portal.is_none() {
             let method = match method {
@@ -157,23 +169,12 @@ impl Frame {
             };
             let url = format!("{}{path}", self.url).replace('\'', "%27");
             self.api = Some(ApiCall {
-                curl: format!("curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\""),
+                curl: format!(
+                    "curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\"{further}"
+                ),
             });
         }
         self
-    }
-
-    /// The same for a call with a JSON body.
-    #[must_use]
-    pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
-        let mut frame = self.with_api(method, path);
-        if let Some(api) = &mut frame.api {
-            let body = body.replace('\'', r"'\''");
-            api.curl.push_str(&format!(
-                " \\\n  -H 'Content-Type: application/json' -d '{body}'"
-            ));
-        }
-        frame
     }
 
     /// An icon, for the eye alone.

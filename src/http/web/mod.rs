@@ -5,6 +5,7 @@
 //! change is one of `actions`, or of `auth` where it is about people.
 
 mod assets;
+mod chart;
 mod confirm;
 mod deliveries;
 mod error;
@@ -15,6 +16,7 @@ mod first;
 mod frame;
 mod inbox;
 mod login;
+mod overview;
 mod pager;
 mod portal;
 mod setup;
@@ -33,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
     inbox::routes(config);
     login::routes(config);
     portal::routes(config);
+    overview::routes(config);
     setup::routes(config);
     deliveries::routes(config);
     failed::routes(config);

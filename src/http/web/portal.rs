@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::error::{PageError, html_framed, see};
+use super::error::{PageError, see};
 use super::frame::{Bare, Portal};
 use super::page;
 use super::visit::{Answer, FormBody, Stranger, portal_mark, session_cookie};

@@ -1,6 +1,7 @@
 //! What the tests stand on: a real server with a clock that they move, and a real receiver.
 
 pub mod browser;
+pub mod crawl;
 pub mod hub;
 pub mod process;
 pub mod receiver;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use hookpost::auth::{password, people};
+use hookpost::auth::{password, people, session};
 use hookpost::store::Store;
 use hookpost::store::user::Role;
 

@@ -2,12 +2,20 @@
 
 use askama::Template;
 
-use super::super::error::PageError;
+use super::super::error::{PageError, Problem};
 use super::super::frame::{Frame, Section};
 use super::super::visit::{Answer, Visit};
-use crate::domain::event::Tenant;
+use super::bars::Bars;
+use super::head;
+use crate::actions::ActionError;
+use crate::actions::statistics::Window;
+use crate::domain::Invalid;
+use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
-use crate::store::page::{DEFAULT_LIMIT, PageRequest};
+use crate::domain::words;
+use crate::store::StoreError;
+use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
+use crate::store::stats;
 use crate::store::webhook::{self, WebhookFilter};
 
 #[derive(Template)]
@@ -16,8 +24,17 @@ struct ListPage {
     frame: Frame,
     rows: Vec<Row>,
     states: &'static [WebhookState],
+    text: String,
     state: String,
     tenant: String,
+    /// The event type that the webhooks shown subscribe to.
+    event: String,
+    /// The list without that one filter.
+    without_event: String,
+    /// Why there is no list.
+    problem: Option<Problem>,
+    /// The address of this page, to try again.
+    here: String,
     /// The address of the next page.
     next: Option<String>,
     has_filter: bool,
@@ -26,70 +43,164 @@ struct ListPage {
 struct Row {
     id: String,
     url: String,
-    description: String,
+    /// The first line of its description, or its URL.
+    name: String,
+    is_described: bool,
     tenant: String,
-    events: String,
+    events: Events,
     profile: String,
     state: &'static str,
     reason: Option<String>,
-    created_ms: i64,
+    bars: Bars,
+    /// When a delivery to it last got through or failed for good.
+    last_ms: Option<Millis>,
 }
 
-impl Row {
-    fn of(webhook: Webhook) -> Row {
-        let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
-        Row {
-            id: webhook.id.to_string(),
-            url: webhook.url.as_str().to_owned(),
-            description: webhook.description,
-            tenant: webhook.tenant.to_string(),
-            events: events.join(", "),
-            profile: webhook.profile,
-            state: webhook.state.as_str(),
-            reason: webhook.disabled_reason,
-            created_ms: webhook.created_ms,
+/// The patterns of a webhook, as far as a row has room.
+struct Events {
+    text: String,
+    more: Option<String>,
+    all: String,
+}
+
+/// Patterns in a row at most.
+const PATTERNS: usize = 3;
+
+impl Events {
+    fn of(webhook: &Webhook) -> Events {
+        let all: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
+        let more = all.len().saturating_sub(PATTERNS);
+        Events {
+            text: all[..all.len() - more].join(", "),
+            more: (more > 0).then(|| format!("and {} more", words::number(more as u64))),
+            all: all.join(", "),
         }
     }
 }
 
-/// `GET /webhooks?state=&tenant=&cursor=`.
+impl Row {
+    /// The tenant as far as a column has room.
+    fn shown_tenant(&self) -> String {
+        match self.tenant.char_indices().nth(16) {
+            Some((end, _)) => format!("{}…", &self.tenant[..end]),
+            None => self.tenant.clone(),
+        }
+    }
+
+    fn of(webhook: &Webhook, bars: Bars, last_ms: Option<Millis>) -> Row {
+        Row {
+            id: webhook.id.to_string(),
+            url: webhook.url.as_str().to_owned(),
+            name: head::name(webhook),
+            is_described: !webhook.description.trim().is_empty(),
+            tenant: webhook.tenant.to_string(),
+            events: Events::of(webhook),
+            profile: webhook.profile.clone(),
+            state: webhook.state.as_str(),
+            reason: webhook.disabled_reason.clone(),
+            bars,
+            last_ms,
+        }
+    }
+}
+
+/// `GET /webhooks?q=&state=&tenant=&event=&cursor=`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| list_page(visit)).await
+    visit.show(list_page).await
 }
 
 fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     let query = &visit.query;
+    let found = load(visit);
+    let (page, problem) = match found {
+        Ok(page) => (page, None),
+        Err(ActionError::Invalid(invalid)) => (empty(), Some(invalid.into())),
+        Err(ActionError::Store(error)) => (empty(), Some(error.into())),
+        Err(other) => return Err(other.into()),
+    };
+    let frame = visit.frame("Webhooks", Section::Webhooks)?;
+    let without_cursor = query.query_without(&["cursor"]);
+    let base = &frame.base;
+    Ok(ListPage {
+        next: page
+            .next
+            .map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
+        rows: rows(visit, &page.rows)?,
+        states: WebhookState::ALL,
+        text: query.text("q").to_owned(),
+        state: query.text("state").to_owned(),
+        tenant: query.text("tenant").to_owned(),
+        event: query.text("event").to_owned(),
+        without_event: format!(
+            "{base}/webhooks?{}",
+            query.query_without(&["cursor", "event"])
+        ),
+        problem,
+        here: format!("{base}{}", visit.here),
+        has_filter: !without_cursor.is_empty(),
+        // The API's list has no search for a text.
+        frame: frame.with_api(
+            "GET",
+            &format!("/v1/webhooks?{}", query.query_without(&["cursor", "q"])),
+        ),
+    })
+}
+
+fn load(visit: &Visit) -> Result<Page<Webhook>, ActionError> {
+    let query = &visit.query;
+    let named = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let filter = WebhookFilter {
         tenant: match visit.tenant() {
             Some(own) => Some(own.clone()),
             None => query
                 .given("tenant")
-                .map(str::parse::<Tenant>)
-                .transpose()?,
+                .map(str::parse)
+                .transpose()
+                .map_err(named("tenant"))?,
         },
-        state: query.given("state").map(str::parse).transpose()?,
-        event: None,
+        state: query
+            .given("state")
+            .map(str::parse)
+            .transpose()
+            .map_err(named("state"))?,
+        event: query
+            .given("event")
+            .map(str::parse)
+            .transpose()
+            .map_err(named("event"))?,
+        text: query.given("q").map(str::to_owned),
     };
     let request = PageRequest {
         limit: DEFAULT_LIMIT,
         cursor: query.given("cursor").map(str::parse).transpose()?,
     };
-    let page = visit
-        .app
-        .actions
-        .store
-        .read(|connection| webhook::list(connection, &filter, &request))?;
-    let frame = visit.frame("Webhooks", Section::Webhooks)?;
-    let without_cursor = query.query_without(&["cursor"]);
-    Ok(ListPage {
-        next: page
-            .next
-            .map(|cursor| format!("{}/webhooks?{without_cursor}&cursor={cursor}", frame.base)),
-        rows: page.rows.into_iter().map(Row::of).collect(),
-        states: WebhookState::ALL,
-        state: query.text("state").to_owned(),
-        tenant: query.text("tenant").to_owned(),
-        has_filter: !without_cursor.is_empty(),
-        frame: frame.with_api("GET", &format!("/v1/webhooks?{without_cursor}")),
-    })
+    let store = &visit.app.actions.store;
+    Ok(store.read(|connection| webhook::list(connection, &filter, &request))?)
+}
+
+/// Rows with how each fares, from two queries for all of them.
+fn rows(visit: &Visit, webhooks: &[Webhook]) -> Result<Vec<Row>, StoreError> {
+    let numbers: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
+    let now = visit.now();
+    let from = Window::Day.begins(now);
+    let store = &visit.app.actions.store;
+    let (hours, last) = store.read(|connection| -> Result<_, StoreError> {
+        Ok((
+            stats::by_hour_of_each(connection, &numbers, from)?,
+            stats::last_finished(connection, &numbers)?,
+        ))
+    })?;
+    let row = |webhook: &Webhook| {
+        let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
+        let last = last.get(&webhook.seq).copied();
+        Row::of(webhook, Bars::of(hours, from, now), last)
+    };
+    Ok(webhooks.iter().map(row).collect())
+}
+
+fn empty() -> Page<Webhook> {
+    Page {
+        rows: Vec::new(),
+        next: None,
+    }
 }

@@ -1,0 +1,386 @@
+//! The form of a webhook: what stands in it, and what it asks for.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::error::Problem;
+use super::super::fields::Fields;
+use super::super::frame::capitalized;
+use super::super::visit::Visit;
+use crate::actions::change_webhook::WebhookChange;
+use crate::actions::create_webhook::{HeaderMap, NewWebhook};
+use crate::domain::dated;
+use crate::domain::delays;
+use crate::domain::header;
+use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
+use crate::domain::time::Millis;
+use crate::domain::webhook::{Limits, Webhook};
+use crate::domain::words;
+use crate::store::StoreError;
+use crate::store::page::{MAX_LIMIT, PageRequest};
+use crate::store::{event_type, topic};
+
+/// The fields as they are typed.
+#[derive(Debug, Clone)]
+pub struct Form {
+    pub url: String,
+    pub description: String,
+    pub tenant: String,
+    pub profile: String,
+    pub secret: String,
+    /// Ticked event types.
+    pub ticked: Vec<String>,
+    /// Further types and patterns, one a line.
+    pub patterns: String,
+    /// `Name: value`, one a line.
+    pub headers: String,
+    pub timeout_s: String,
+    pub max_in_flight: String,
+    pub rate_limit_per_s: String,
+    pub ordered: bool,
+    pub standard_headers: bool,
+    /// Whether it has a schedule of its own, in place of its profile's.
+    pub own_retry: bool,
+    /// `1m, 5m, 30m, 2h`.
+    pub delays: String,
+    pub measured_from: String,
+    pub exhausted: String,
+}
+
+/// What a form asks for, as far as it can be told without the rules of webhooks.
+pub struct Settings {
+    events: Vec<String>,
+    headers: HeaderMap,
+    limits: Limits,
+    retry: Option<ScheduleSpec>,
+}
+
+impl Form {
+    /// A new one.
+    pub fn blank(default_profile: &str) -> Form {
+        let limits = Limits::DEFAULT;
+        Form {
+            url: String::new(),
+            description: String::new(),
+            tenant: String::new(),
+            profile: default_profile.to_owned(),
+            secret: String::new(),
+            ticked: Vec::new(),
+            patterns: String::new(),
+            headers: String::new(),
+            timeout_s: limits.timeout_s.to_string(),
+            max_in_flight: limits.max_in_flight.to_string(),
+            rate_limit_per_s: String::new(),
+            ordered: false,
+            standard_headers: true,
+            own_retry: false,
+            delays: "1m, 5m, 30m, 2h".to_owned(),
+            measured_from: "previous_attempt".to_owned(),
+            exhausted: "disable".to_owned(),
+        }
+    }
+
+    /// As it was sent.
+    pub fn of_fields(fields: &Fields) -> Form {
+        let text = |name: &str| fields.text(name).to_owned();
+        let line = |name: &str| fields.text(name).trim().to_owned();
+        Form {
+            url: line("url"),
+            description: text("description"),
+            tenant: line("tenant"),
+            profile: line("profile"),
+            secret: text("secret"),
+            ticked: fields.all("event").map(str::to_owned).collect(),
+            patterns: text("patterns"),
+            headers: text("headers"),
+            timeout_s: line("timeout_s"),
+            max_in_flight: line("max_in_flight"),
+            rate_limit_per_s: line("rate_limit_per_s"),
+            ordered: fields.has("ordered"),
+            standard_headers: fields.has("standard_headers"),
+            own_retry: fields.text("retry") == "own",
+            delays: text("delays"),
+            measured_from: line("measured_from"),
+            exhausted: line("exhausted"),
+        }
+    }
+
+    /// What a webhook has. Its secret is not among it; secret values of headers are masks. `profile_schedule` fills in
+    /// the schedule of one that has none of its own.
+    pub fn of_webhook(
+        webhook: &Webhook,
+        known: &[KnownType],
+        profile_schedule: Option<&Schedule>,
+    ) -> Form {
+        let patterns: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
+        let is_known =
+            |pattern: &String| pattern == "*" || known.iter().any(|known| known.name == *pattern);
+        let (ticked, others): (Vec<_>, Vec<_>) = patterns.into_iter().partition(is_known);
+        let headers: Vec<String> = webhook
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", header::shown(name, value)))
+            .collect();
+        let schedule = webhook.retry.as_ref().or(profile_schedule);
+        let blank = Form::blank(&webhook.profile);
+        Form {
+            url: webhook.url.as_str().to_owned(),
+            description: webhook.description.clone(),
+            tenant: webhook.tenant.to_string(),
+            ticked,
+            patterns: others.join("\n"),
+            headers: headers.join("\n"),
+            timeout_s: webhook.limits.timeout_s.to_string(),
+            max_in_flight: webhook.limits.max_in_flight.to_string(),
+            rate_limit_per_s: webhook
+                .limits
+                .rate_limit_per_s
+                .map_or_else(String::new, |rate| rate.to_string()),
+            ordered: webhook.ordered,
+            standard_headers: webhook.standard_headers,
+            own_retry: webhook.retry.is_some(),
+            delays: schedule.map_or(blank.delays, |schedule| delays::text(schedule.delays())),
+            measured_from: match schedule.map(|schedule| schedule.measured_from) {
+                Some(MeasuredFrom::FirstFailure) => "first_failure".to_owned(),
+                _ => "previous_attempt".to_owned(),
+            },
+            exhausted: match schedule.map(|schedule| schedule.exhausted) {
+                Some(Exhausted::DeadLetter) => "dead_letter".to_owned(),
+                _ => "disable".to_owned(),
+            },
+            profile: webhook.profile.clone(),
+            secret: String::new(),
+        }
+    }
+
+    /// Leaves out the headers whose values are masks; their names.
+    pub fn drop_masked(&mut self) -> Vec<String> {
+        let (masked, kept): (Vec<&str>, Vec<&str>) = self
+            .headers
+            .lines()
+            .partition(|line| line.ends_with(header::MASK));
+        let names = masked.iter().filter_map(|line| line.split_once(':'));
+        let names = names.map(|(name, _)| name.to_owned()).collect();
+        self.headers = kept.join("\n");
+        names
+    }
+
+    /// Whether something stands in the part for experts that is not what everybody has.
+    pub fn is_advanced(&self) -> bool {
+        let usual = Form::blank("");
+        !self.headers.is_empty()
+            || self.timeout_s != usual.timeout_s
+            || self.max_in_flight != usual.max_in_flight
+            || !self.rate_limit_per_s.is_empty()
+            || self.ordered
+            || !self.standard_headers
+            || self.own_retry
+    }
+
+    pub fn has_ticked(&self, name: &str) -> bool {
+        self.ticked.iter().any(|ticked| ticked == name)
+    }
+
+    /// Reads what has a syntax of its own; the rest is held to its rules by who makes the webhook.
+    pub fn settings(&self) -> Result<Settings, Problem> {
+        let usual = Limits::DEFAULT;
+        let lines = self.patterns.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty()).map(str::to_owned);
+        let mut events = self.ticked.clone();
+        events.extend(lines);
+        let limits = Limits {
+            timeout_s: number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s),
+            max_in_flight: number("max_in_flight", &self.max_in_flight)?
+                .unwrap_or(usual.max_in_flight),
+            rate_limit_per_s: number("rate_limit_per_s", &self.rate_limit_per_s)?,
+        };
+        Ok(Settings {
+            events,
+            headers: self.header_map()?,
+            limits,
+            retry: self.own_retry.then(|| self.schedule()).transpose()?,
+        })
+    }
+
+    fn header_map(&self) -> Result<HeaderMap, Problem> {
+        let wrong = |message: String| Problem {
+            message,
+            field: Some("headers".to_owned()),
+        };
+        let mut map = HeaderMap::new();
+        for line in self.headers.lines().filter(|line| !line.trim().is_empty()) {
+            let Some((name, value)) = line.split_once(':') else {
+                let start: String = line.chars().take(40).collect();
+                return Err(wrong(format!(
+                    "{start:?} is no header. Write one a line, as Name: value."
+                )));
+            };
+            let (name, value) = (name.trim().to_owned(), Value::from(value.trim()));
+            if map.insert(name.clone(), value).is_some() {
+                return Err(wrong(format!("The header {name} is given twice.")));
+            }
+        }
+        Ok(map)
+    }
+
+    fn schedule(&self) -> Result<ScheduleSpec, Problem> {
+        let in_retry = |mut problem: Problem| {
+            problem.field = Some("retry".to_owned());
+            problem
+        };
+        let spec = ScheduleSpec {
+            delays_s: delays::parse(&self.delays).map_err(|invalid| in_retry(invalid.into()))?,
+            measured_from: match self.measured_from.as_str() {
+                "first_failure" => MeasuredFrom::FirstFailure,
+                _ => MeasuredFrom::PreviousAttempt,
+            },
+            exhausted: match self.exhausted.as_str() {
+                "dead_letter" => Exhausted::DeadLetter,
+                _ => Exhausted::Disable,
+            },
+        };
+        Schedule::parse(&spec).map_err(|invalid| in_retry(invalid.into()))?;
+        Ok(spec)
+    }
+
+    /// The schedule that the webhook would have, with dates from now on.
+    pub fn preview(&self, visit: &Visit) -> Result<Preview, Problem> {
+        let profile = visit.app.actions.store.profiles().find(&self.profile);
+        let schedule = match (self.own_retry, profile) {
+            (false, Some(profile)) => profile.schedule().clone(),
+            _ => Schedule::parse(&self.schedule()?)?,
+        };
+        Ok(Preview::of(&schedule, visit.now()))
+    }
+}
+
+/// A schedule with dates.
+pub struct Preview {
+    pub steps: Vec<Step>,
+    /// What the dates do not say.
+    pub note: String,
+}
+
+/// An attempt of a schedule: `5th attempt`, `tomorrow 03:12 UTC`, `2 h after the attempt before`.
+pub struct Step {
+    pub name: String,
+    pub at: String,
+    pub wait: String,
+}
+
+impl Preview {
+    /// Of a delivery that is due at `start` and never gets through.
+    pub fn of(schedule: &Schedule, start: Millis) -> Preview {
+        let planned = dated::schedule(schedule, start).into_iter();
+        Preview {
+            steps: planned
+                .map(|planned| Step {
+                    name: format!("{} attempt", capitalized(&words::ordinal(planned.attempt))),
+                    at: planned.at,
+                    wait: planned.wait,
+                })
+                .collect(),
+            note: dated::note(schedule),
+        }
+    }
+}
+
+fn number(field: &str, text: &str) -> Result<Option<u32>, Problem> {
+    match text {
+        "" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| Problem {
+            message: "This is no whole number.".to_owned(),
+            field: Some(field.to_owned()),
+        }),
+    }
+}
+
+impl Settings {
+    /// What a new webhook is made from.
+    pub fn creation(self, form: &Form, is_operator: bool) -> NewWebhook {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        NewWebhook {
+            url: form.url.clone(),
+            events: self.events,
+            tenant: given(&form.tenant).filter(|_| is_operator),
+            description: Some(form.description.trim().to_owned()),
+            active: None,
+            profile: given(&form.profile),
+            secret: given(&form.secret),
+            headers: Some(self.headers),
+            timeout_s: Some(self.limits.timeout_s),
+            max_in_flight: Some(self.limits.max_in_flight),
+            rate_limit_per_s: self.limits.rate_limit_per_s,
+            ordered: Some(form.ordered),
+            retry: self.retry,
+            standard_headers: Some(form.standard_headers),
+        }
+    }
+
+    /// What changes in one that is there. Its secret changes by rotation.
+    pub fn change(self, form: &Form) -> WebhookChange {
+        WebhookChange {
+            url: Some(form.url.clone()),
+            events: Some(self.events),
+            description: Some(form.description.trim().to_owned()),
+            profile: Some(form.profile.clone()),
+            headers: Some(self.headers),
+            timeout_s: Some(self.limits.timeout_s),
+            max_in_flight: Some(self.limits.max_in_flight),
+            rate_limit_per_s: Some(self.limits.rate_limit_per_s),
+            ordered: Some(form.ordered),
+            retry: Some(self.retry),
+            standard_headers: Some(form.standard_headers),
+            ..WebhookChange::default()
+        }
+    }
+}
+
+/// An event type that can be ticked.
+pub struct KnownType {
+    pub name: String,
+    pub description: String,
+}
+
+/// The event types that were described, or published where the visitor sees it, by name; 250 of each at most.
+pub fn known_types(visit: &Visit) -> Result<Vec<KnownType>, StoreError> {
+    let request = PageRequest {
+        limit: MAX_LIMIT,
+        cursor: None,
+    };
+    let store = &visit.app.actions.store;
+    let (described, seen) = store.read(|connection| -> Result<_, StoreError> {
+        let seen = topic::types(connection, visit.tenant(), MAX_LIMIT)?;
+        Ok((event_type::list(connection, &request)?.rows, seen))
+    })?;
+    let seen = seen
+        .into_iter()
+        .map(|name| (name.to_string(), String::new()));
+    let mut known: BTreeMap<String, String> = seen.collect();
+    known.extend(
+        described
+            .into_iter()
+            .map(|described| (described.name.to_string(), described.description)),
+    );
+    let known = known.into_iter();
+    Ok(known
+        .map(|(name, description)| KnownType { name, description })
+        .collect())
+}
+
+/// A profile that can be chosen.
+pub struct KnownProfile {
+    pub name: String,
+    pub title: String,
+}
+
+pub fn known_profiles(visit: &Visit) -> Vec<KnownProfile> {
+    let all = visit.app.actions.store.profiles().all();
+    all.iter()
+        .map(|profile| KnownProfile {
+            name: profile.name().to_owned(),
+            title: profile.spec().title.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,100 @@
+//! `/webhooks/{id}/metrics`: what became of its deliveries lately.
+
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::error::PageError;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Visit};
+use super::bars::{Bars, formula};
+use super::head::{self, Head, Tab};
+use crate::actions::statistics::{Statistics, Window};
+use crate::domain::time::Millis;
+use crate::domain::words;
+use crate::store::stats::{self, Of};
+
+#[derive(Template)]
+#[template(path = "webhooks/metrics.html")]
+struct MetricsPage {
+    frame: Frame,
+    head: Head,
+    bars: Bars,
+    windows: Vec<Row>,
+    pending: String,
+    retrying: String,
+    /// Since when the one that waits longest has waited.
+    oldest_ms: Option<Millis>,
+}
+
+/// A window in words.
+struct Row {
+    label: &'static str,
+    delivered: String,
+    failed: String,
+    rate: Option<String>,
+    formula: String,
+    retries: String,
+    average: Option<String>,
+    p95: Option<String>,
+}
+
+impl Row {
+    fn of(statistics: &Statistics) -> Row {
+        let sums = &statistics.sums;
+        let ms = |ms: f64| words::duration(ms.round() as i64);
+        Row {
+            label: match statistics.window {
+                Window::Hour => "1 hour",
+                Window::Day => "24 hours",
+                Window::Week => "7 days",
+                Window::Month => "30 days",
+            },
+            delivered: words::number(sums.delivered),
+            failed: words::number(sums.failed),
+            rate: words::percent(sums.delivered, sums.delivered + sums.failed),
+            formula: formula(sums.delivered, sums.failed),
+            retries: words::number(sums.retry_attempts),
+            average: sums.average_response_ms().map(ms),
+            p95: sums.p95_response_ms().map(ms),
+        }
+    }
+}
+
+/// `GET /webhooks/{id}/metrics`.
+pub async fn show(visit: Visit, id: Path<String>) -> Answer {
+    visit.show(move |visit| metrics_page(visit, &id)).await
+}
+
+fn metrics_page(visit: &Visit, id: &str) -> Result<MetricsPage, PageError> {
+    let webhook = head::find(visit, id)?;
+    let actions = &visit.app.actions;
+    let (caller, now) = (visit.caller(), visit.now());
+    let windows = Window::ALL.iter().map(|window| {
+        let found = actions.webhook_statistics(&caller, id, *window)?;
+        Ok(Row::of(&found))
+    });
+    let windows = windows.collect::<Result<_, PageError>>()?;
+    let from = Window::Day.begins(now);
+    let of = Of::Webhook(webhook.seq);
+    let (hours, waiting, oldest_ms) = actions.store.read(|connection| -> Result<_, PageError> {
+        Ok((
+            stats::by_hour(connection, &of, from)?,
+            stats::waiting(connection, &of)?,
+            stats::oldest_waiting(connection, &of)?,
+        ))
+    })?;
+    let head = Head::of(visit, &webhook, Tab::Metrics);
+    let frame = visit.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
+    Ok(MetricsPage {
+        frame: frame.with_api(
+            "GET",
+            &format!("/v1/webhooks/{}/stats?window=24h", webhook.id),
+        ),
+        head,
+        bars: Bars::of(&hours, from, now),
+        windows,
+        pending: words::number(waiting.pending),
+        retrying: words::number(waiting.retrying),
+        oldest_ms,
+    })
+}

@@ -1,0 +1,256 @@
+//! `/webhooks/{id}/replay`: what was published since a time, delivered again; the count first.
+
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::error::{PageError, Problem, problem};
+use super::super::fields::Fields;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Done, Submission, Visit};
+use super::confirm::ConfirmPage;
+use super::head::{self, Head, Tab};
+use super::turn;
+use crate::actions::replay::Replay;
+use crate::domain::Invalid;
+use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339_seconds};
+use crate::domain::webhook::parse_events;
+use crate::domain::words;
+use crate::store::bulk::Span;
+
+/// The form as it is typed.
+#[derive(Debug, Clone, Default)]
+struct Form {
+    since: String,
+    until: String,
+    types: String,
+    only_failed: bool,
+}
+
+#[derive(Template)]
+#[template(path = "webhooks/replay.html")]
+struct ReplayPage {
+    frame: Frame,
+    head: Head,
+    form: Form,
+    problem: Option<Problem>,
+}
+
+impl ReplayPage {
+    fn of(
+        visit: &Visit,
+        id: &str,
+        form: Form,
+        problem: Option<Problem>,
+    ) -> Result<ReplayPage, PageError> {
+        visit.require_change()?;
+        let webhook = head::find(visit, id)?;
+        let frame = visit.frame("Replay events", Section::Webhooks)?;
+        Ok(ReplayPage {
+            frame: frame.with_api_body(
+                "POST",
+                &format!("/v1/webhooks/{}/replay", webhook.id),
+                &format!(
+                    r#"{{"since": "{}", "dry_run": true}}"#,
+                    rfc3339_seconds(visit.now() - DAY)
+                ),
+            ),
+            head: Head::of(visit, &webhook, Tab::None),
+            form,
+            problem,
+        })
+    }
+
+    fn problem_in(&self, field: &str) -> Option<&str> {
+        let problem = self.problem.as_ref()?;
+        let named = problem.field.as_deref()?;
+        named.starts_with(field).then_some(problem.message.as_str())
+    }
+
+    fn has_other_problem(&self) -> bool {
+        let fields = ["since", "until", "types"];
+        self.problem.is_some() && fields.iter().all(|field| self.problem_in(field).is_none())
+    }
+
+    /// Spans that are often asked for, and when each begins.
+    fn spans(&self) -> [(&'static str, String); 3] {
+        let ago = |span: Millis| input_time(self.frame.now_ms - span);
+        [
+            ("the last hour", ago(HOUR)),
+            ("the last 24 hours", ago(DAY)),
+            ("the last 7 days", ago(7 * DAY)),
+        ]
+    }
+}
+
+/// As `<input type="datetime-local">` has it; in UTC.
+fn input_time(at: Millis) -> String {
+    rfc3339_seconds(at).trim_end_matches('Z').to_owned()
+}
+
+/// Reads that, with or without seconds, and RFC 3339 too.
+fn time(text: &str) -> Result<Millis, Invalid> {
+    let text = text.trim().replace(' ', "T");
+    let has_zone = text.ends_with('Z') || text.len() > 19;
+    match (has_zone, text.len()) {
+        (false, 16) => parse_rfc3339(&format!("{text}:00Z")),
+        (false, _) => parse_rfc3339(&format!("{text}Z")),
+        (true, _) => parse_rfc3339(&text),
+    }
+}
+
+impl Form {
+    fn of(fields: &Fields) -> Form {
+        Form {
+            since: fields.text("since").trim().to_owned(),
+            until: fields.text("until").trim().to_owned(),
+            types: fields.text("types").trim().to_owned(),
+            only_failed: fields.has("only_failed"),
+        }
+    }
+
+    fn parse(&self) -> Result<Replay, Invalid> {
+        let since = time(&self.since).map_err(|invalid| invalid.in_field("since"))?;
+        let until = match self.until.as_str() {
+            "" => None,
+            text => Some(time(text).map_err(|invalid| invalid.in_field("until"))?),
+        };
+        if until.is_some_and(|until| until <= since) {
+            return Err(Invalid::new("invalid_span", "It ends before it begins.").in_field("until"));
+        }
+        let lines = self.types.split(['\n', ',']).map(str::trim);
+        let types: Vec<String> = lines
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let event_types = match types.is_empty() {
+            true => Vec::new(),
+            false => parse_events(&types).map_err(|invalid| invalid.in_field("types"))?,
+        };
+        Ok(Replay {
+            span: Span {
+                since,
+                until: until.unwrap_or(Millis::MAX),
+            },
+            event_types,
+            only_failed: self.only_failed,
+        })
+    }
+
+    /// The same, to be sent with a yes.
+    fn hidden(&self) -> Vec<(&'static str, String)> {
+        let mut hidden = vec![
+            ("since", self.since.clone()),
+            ("until", self.until.clone()),
+            ("types", self.types.clone()),
+        ];
+        if self.only_failed {
+            hidden.push(("only_failed", "yes".to_owned()));
+        }
+        hidden
+    }
+}
+
+/// `GET /webhooks/{id}/replay?since=`.
+pub async fn show(visit: Visit, id: Path<String>) -> Answer {
+    visit
+        .show(move |visit| {
+            let mut form = Form::of(&visit.query);
+            if form.since.is_empty() {
+                form.since = input_time(visit.now() - DAY);
+            }
+            ReplayPage::of(visit, &id, form, None)
+        })
+        .await
+}
+
+/// `POST /webhooks/{id}/replay`: how many it would be, and with `confirmed=yes` delivers them.
+pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
+    let turn = turn(&submission.app().bulk).await?;
+    submission
+        .run(move |visit, fields| {
+            let _turn = turn;
+            let form = Form::of(fields);
+            match run(visit, fields, &id, &form) {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(wrong)) => {
+                    let page = ReplayPage::of(visit, &id, form, Some(wrong))?;
+                    Ok(Done::again(&page))
+                }
+                Err(error) => Err(error),
+            }
+        })
+        .await
+}
+
+fn run(
+    visit: &Visit,
+    fields: &Fields,
+    id: &str,
+    form: &Form,
+) -> Result<Result<Done, Problem>, PageError> {
+    let replay = match form.parse() {
+        Ok(replay) => replay,
+        Err(invalid) => return Ok(Err(invalid.into())),
+    };
+    let is_confirmed = fields.text("confirmed") == "yes";
+    let app = visit.app.clone();
+    let go_on = || !app.is_stopping();
+    let actions = &visit.app.actions;
+    let count = actions.replay_webhook(&visit.caller(), id, &replay, !is_confirmed, &go_on);
+    let count = match count {
+        Ok(count) => count,
+        Err(error) => return problem(error).map(Err),
+    };
+    let webhook = head::find(visit, id)?;
+    let path = format!("/webhooks/{}", webhook.id);
+    if is_confirmed {
+        let made = words::counted(count, "event");
+        return Ok(Ok(visit.done(
+            &path,
+            format!("{made} delivered again: see the newest deliveries."),
+        )));
+    }
+    if count == 0 {
+        return Ok(Err(Problem {
+            message: "No event matches, so there is nothing to deliver again. Choose a longer time, or fewer conditions.".to_owned(),
+            field: None,
+        }));
+    }
+    let events = words::counted(count, "event");
+    let page = ConfirmPage {
+        frame: visit.frame("Replay events", Section::Webhooks)?,
+        question: format!("Deliver {events} to {} again?", head::name(&webhook)),
+        consequence: format!(
+            "Each becomes a new delivery with the same event id, oldest first. A receiver that does not look at the id handles {} twice.",
+            if count == 1 { "it" } else { "them" }
+        ),
+        action: format!("{path}/replay"),
+        otherwise: format!("{path}/replay"),
+        hidden: form.hidden(),
+        label: "Deliver again",
+        is_dangerous: false,
+    };
+    Ok(Ok(Done::page(actix_web::http::StatusCode::OK, &page)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_browsers_send_them_and_as_the_api_spells_them() {
+        let ten = 1_768_471_200_000;
+        for text in [
+            "2026-01-15T10:00",
+            "2026-01-15T10:00:00",
+            "2026-01-15 10:00:00",
+            "2026-01-15T10:00:00Z",
+            "2026-01-15T12:00:00+02:00",
+        ] {
+            assert_eq!(time(text).unwrap(), ten, "{text}");
+        }
+        for text in ["", "yesterday", "2026-01-15", "2026-13-15T10:00", "٢٠٢٦"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

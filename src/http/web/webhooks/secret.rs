@@ -1,0 +1,218 @@
+//! `/webhooks/{id}/secret`: masked unless asked for; rotation that one can watch; code that verifies.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::error::{PageError, Problem, problem};
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Done, Submission, Visit};
+use super::confirm::ConfirmPage;
+use super::head::{self, Head, Tab};
+use crate::actions::rotate_secret::{Rotated, Rotation, fingerprint};
+use crate::domain::time::Millis;
+use crate::domain::webhook::Webhook;
+use crate::profile::snippet::{Language, snippet};
+use crate::profile::spec::Key;
+
+#[derive(Template)]
+#[template(path = "webhooks/secret.html")]
+struct SecretPage {
+    frame: Frame,
+    head: Head,
+    /// The secrets, where somebody asked to see them.
+    shown: Option<Shown>,
+    fingerprint: String,
+    rotation: Option<Running>,
+    /// What was typed as the new secret.
+    own: String,
+    overlap: String,
+    problem: Option<Problem>,
+    languages: &'static [Language],
+    code: Option<Code>,
+    profile: String,
+    /// The language of the code, for forms that come back here.
+    query: String,
+}
+
+/// Secrets in clear.
+struct Shown {
+    secret: String,
+    standard_secret: String,
+}
+
+/// An overlap under way.
+struct Running {
+    old_fingerprint: String,
+    ends_ms: Millis,
+    /// Each signature header, and in words which secret signs it.
+    headers: Vec<(String, &'static str)>,
+}
+
+/// Verification code.
+struct Code {
+    language: Language,
+    text: String,
+    header: String,
+    /// Which of the two spellings belongs into it.
+    wants_standard: bool,
+    note: Option<&'static str>,
+}
+
+impl SecretPage {
+    fn of(visit: &Visit, webhook: &Webhook) -> Result<SecretPage, PageError> {
+        let actions = &visit.app.actions;
+        let secrets = actions.reveal_secret(&visit.caller(), &webhook.id.to_string())?;
+        let head = Head::of(visit, webhook, Tab::Secret);
+        let frame = visit.frame(format!("{}: secret", head.name), Section::Webhooks)?;
+        Ok(SecretPage {
+            frame: frame.with_api("GET", &format!("/v1/webhooks/{}/secret", webhook.id)),
+            head,
+            shown: None,
+            fingerprint: fingerprint(&secrets.secret),
+            rotation: running(&secrets),
+            own: String::new(),
+            overlap: "86400".to_owned(),
+            problem: None,
+            languages: Language::ALL,
+            code: code(visit, webhook),
+            profile: webhook.profile.clone(),
+            query: visit.query.query_without(&[]),
+        })
+    }
+
+    /// How long both secrets can be in use: what the form sends, and in words.
+    fn overlaps(&self) -> [(&'static str, &'static str, &'static str); 4] {
+        [
+            (
+                "3600",
+                "1 hour",
+                "for a receiver that you change right away",
+            ),
+            ("86400", "24 hours", "time for a deployment"),
+            ("604800", "7 days", "time for somebody else's deployment"),
+            ("0", "Now", "the old secret stops at once"),
+        ]
+    }
+}
+
+fn running(secrets: &Rotated) -> Option<Running> {
+    let old = secrets.old.as_ref()?;
+    let headers = secrets.headers.iter();
+    Some(Running {
+        old_fingerprint: fingerprint(&old.secret),
+        ends_ms: old.overlap_ends_ms,
+        headers: headers
+            .map(|(name, signs)| {
+                let signs = match signs.as_str() {
+                    "new" => "the new secret",
+                    "old" => "the old secret, until the overlap ends",
+                    _ => "both secrets",
+                };
+                (name.clone(), signs)
+            })
+            .collect(),
+    })
+}
+
+fn code(visit: &Visit, webhook: &Webhook) -> Option<Code> {
+    let profile = visit.app.actions.store.profiles().find(&webhook.profile)?;
+    let language = visit.query.text("lang").parse().unwrap_or(Language::Node);
+    let found = snippet(&profile, webhook.standard_headers, language)?;
+    Some(Code {
+        language,
+        text: found.code,
+        header: found.header,
+        wants_standard: found.secret == Key::Standard,
+        note: found.note,
+    })
+}
+
+/// `GET /webhooks/{id}/secret?lang=`.
+pub async fn show(visit: Visit, id: Path<String>) -> Answer {
+    visit
+        .show(move |visit| SecretPage::of(visit, &head::find(visit, &id)?))
+        .await
+}
+
+/// `POST /webhooks/{id}/secret`: the same page with the secret in it. A POST, so that no link, history or preview
+/// shows it.
+pub async fn reveal(submission: Submission, id: Path<String>) -> Answer {
+    submission
+        .run(move |visit, _| {
+            let webhook = head::find(visit, &id)?;
+            let mut page = SecretPage::of(visit, &webhook)?;
+            page.shown = Some(Shown {
+                secret: webhook.secret.as_str().to_owned(),
+                standard_secret: webhook.secret.standard_form(),
+            });
+            Ok(Done::page(StatusCode::OK, &page))
+        })
+        .await
+}
+
+/// `POST /webhooks/{id}/secret/rotate` with `overlap_s` and perhaps `own`. What takes the old secret away at once is
+/// asked for twice.
+pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
+    submission
+        .run(move |visit, fields| {
+            let webhook = head::find(visit, &id)?;
+            let path = format!("/webhooks/{}/secret", webhook.id);
+            let page_path = format!("{path}?{}", visit.query.query_without(&[]));
+            let overlap = fields.given("overlap_s").unwrap_or("86400").to_owned();
+            let own = fields.text("own").to_owned();
+            let is_at_once = overlap == "0";
+            if is_at_once && fields.text("confirmed") != "yes" {
+                return ask(visit, &webhook, &path, own);
+            }
+            let rotation = Rotation {
+                secret: Some(own.clone()).filter(|own| !own.is_empty()),
+                // What is no number is out of range, and is told so.
+                overlap_s: Some(overlap.parse().unwrap_or(-1)),
+            };
+            let actions = &visit.app.actions;
+            match actions.rotate_secret(&visit.caller(), &id, rotation).wait() {
+                Ok(_) if is_at_once => {
+                    Ok(visit.done(&page_path, "Only the new secret signs from now on. Reveal it to copy it."))
+                }
+                Ok(_) => Ok(visit.done(
+                    &page_path,
+                    "Rotated. Reveal the new secret, copy it into the receiver, and test before the overlap ends.",
+                )),
+                Err(error) => {
+                    let mut page = SecretPage::of(visit, &webhook)?;
+                    (page.own, page.overlap) = (own, overlap);
+                    page.problem = Some(problem(error)?);
+                    Ok(Done::again(&page))
+                }
+            }
+        })
+        .await
+}
+
+fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done, PageError> {
+    let ends = webhook
+        .old_secret
+        .as_ref()
+        .is_some_and(|old| visit.now() < old.overlap_ends_ms);
+    let mut hidden = vec![("overlap_s", "0".to_owned())];
+    if !own.is_empty() {
+        hidden.push(("own", own));
+    }
+    let (question, label) = match ends {
+        true => ("End the overlap now?", "End the overlap"),
+        false => ("Rotate the secret without an overlap?", "Rotate secret now"),
+    };
+    let page = ConfirmPage {
+        frame: visit.frame(question, Section::Webhooks)?,
+        question: format!("{question} ({})", head::name(webhook)),
+        consequence: "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."
+            .to_owned(),
+        action: format!("{path}/rotate"),
+        otherwise: path.to_owned(),
+        hidden,
+        label,
+        is_dangerous: true,
+    };
+    Ok(Done::page(StatusCode::OK, &page))
+}

@@ -1,0 +1,144 @@
+//! Pausing, resuming and verifying a webhook.
+
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::error::{PageError, problem};
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Done, Submission, Visit};
+use super::exchange::Exchange;
+use super::head::{self, Head, Tab};
+use super::turn;
+use crate::actions::change_webhook::WebhookChange;
+use crate::domain::webhook::WebhookState;
+use crate::domain::words;
+use crate::store::stats::{self, Of};
+
+/// `POST /webhooks/{id}/pause`.
+pub async fn pause(submission: Submission, id: Path<String>) -> Answer {
+    submission
+        .run(move |visit, fields| {
+            let change = WebhookChange {
+                active: Some(false),
+                ..WebhookChange::default()
+            };
+            let webhook = visit
+                .app
+                .actions
+                .change_webhook(&visit.caller(), &id, change)?;
+            let back = visit.back(fields, &format!("/webhooks/{}", webhook.id));
+            Ok(visit.done(&back, "Paused. Its events wait until you resume it."))
+        })
+        .await
+}
+
+#[derive(Template)]
+#[template(path = "webhooks/resume.html")]
+struct ResumePage {
+    frame: Frame,
+    head: Head,
+    /// How many deliveries wait, in words; `None` where none does.
+    waiting: Option<String>,
+    /// Why it was refused.
+    problem: Option<String>,
+}
+
+impl ResumePage {
+    fn of(visit: &Visit, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
+        let webhook = head::find(visit, id)?;
+        let of = Of::Webhook(webhook.seq);
+        let store = &visit.app.actions.store;
+        let waiting = store.read(|connection| stats::waiting(connection, &of))?;
+        let waiting = waiting.pending + waiting.retrying;
+        let frame = visit.frame("Resume", Section::Webhooks)?;
+        Ok(ResumePage {
+            frame: frame.with_api_body(
+                "PATCH",
+                &format!("/v1/webhooks/{}", webhook.id),
+                r#"{"active": true, "waiting": "resume"}"#,
+            ),
+            head: Head::of(visit, &webhook, Tab::None),
+            waiting: (waiting > 0).then(|| match waiting {
+                1 => "1 delivery waits".to_owned(),
+                _ => format!("{} deliveries wait", words::number(waiting)),
+            }),
+            problem,
+        })
+    }
+}
+
+/// `GET /webhooks/{id}/resume`: what becomes of what waits.
+pub async fn ask(visit: Visit, id: Path<String>) -> Answer {
+    visit
+        .show(move |visit| {
+            visit.require_change()?;
+            ResumePage::of(visit, &id, None)
+        })
+        .await
+}
+
+/// `POST /webhooks/{id}/resume` with `waiting`, `resume` or `discard`. Runs the challenge first where there is one to
+/// be answered.
+pub async fn resume(submission: Submission, id: Path<String>) -> Answer {
+    let turn = turn(&submission.app().tests).await?;
+    submission
+        .run(move |visit, fields| {
+            let _turn = turn;
+            let change = WebhookChange {
+                active: Some(true),
+                waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
+                ..WebhookChange::default()
+            };
+            match visit
+                .app
+                .actions
+                .change_webhook(&visit.caller(), &id, change)
+            {
+                Ok(webhook) => {
+                    let message = match fields.text("waiting") {
+                        "discard" => "Resumed. What waited is discarded; new events are sent.",
+                        _ => "Resumed. What waited is sent now.",
+                    };
+                    Ok(visit.done(&format!("/webhooks/{}", webhook.id), message))
+                }
+                Err(error) => {
+                    let problem = problem(error)?.message;
+                    Ok(Done::again(&ResumePage::of(visit, &id, Some(problem))?))
+                }
+            }
+        })
+        .await
+}
+
+#[derive(Template)]
+#[template(path = "webhooks/verified.html")]
+struct VerifiedPage {
+    frame: Frame,
+    head: Head,
+    refusal: Option<String>,
+    exchange: Exchange,
+}
+
+/// `POST /webhooks/{id}/verify`: the challenge, now; what was sent and what came back.
+pub async fn verify(submission: Submission, id: Path<String>) -> Answer {
+    let turn = turn(&submission.app().tests).await?;
+    submission
+        .run(move |visit, _| {
+            let _turn = turn;
+            let verified = visit.app.actions.verify_webhook(&visit.caller(), &id)?;
+            let webhook = &verified.webhook;
+            let path = format!("/webhooks/{}", webhook.id);
+            if verified.refusal.is_none() && webhook.state == WebhookState::Active {
+                return Ok(visit.done(&path, "Verified. It is active, and what waited is sent."));
+            }
+            let frame = visit.frame("Verification", Section::Webhooks)?;
+            let page = VerifiedPage {
+                frame: frame.with_api("POST", &format!("/v1{path}/verify")),
+                head: Head::of(visit, webhook, Tab::None),
+                refusal: verified.refusal,
+                exchange: Exchange::of(&verified.attempt),
+            };
+            Ok(Done::page(actix_web::http::StatusCode::OK, &page))
+        })
+        .await
+}

@@ -1,0 +1,92 @@
+//! Every page that can be reached by links, from one on.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::visitor::Visitor;
+
+/// Pages looked at beyond which a site is taken for endless.
+const MOST: usize = 600;
+/// Pages of one kind that are opened: links with other ids or filters lead to the like.
+const OF_A_KIND: usize = 2;
+
+/// A page that was reached.
+pub struct Found {
+    pub path: String,
+    pub text: String,
+}
+
+/// Follows every link of the server from this path, and opens two pages of each kind. Panics where one does not
+/// lead to a page.
+#[track_caller]
+pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut known = BTreeSet::from([from.to_owned()]);
+    let mut ahead = VecDeque::from([(from.to_owned(), "nowhere".to_owned())]);
+    let mut found = Vec::new();
+    while let Some((path, parent)) = ahead.pop_front() {
+        let count = kinds.entry(kind(&path)).or_default();
+        *count += 1;
+        if *count > OF_A_KIND {
+            continue;
+        }
+        let answer = visitor.get(&path);
+        if answer.status == 303 {
+            let to = answer.header("location").unwrap_or_default().to_owned();
+            if known.insert(to.clone()) {
+                ahead.push_back((to, path));
+            }
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{path}, linked from {parent}: {}", answer.text);
+        let media_type = answer.header("content-type").unwrap_or_default();
+        if !media_type.starts_with("text/html") {
+            continue;
+        }
+        for link in links(&answer.text) {
+            if known.insert(link.clone()) {
+                ahead.push_back((link, path.clone()));
+            }
+        }
+        found.push(Found {
+            path,
+            text: answer.text,
+        });
+        assert!(found.len() < MOST, "the site does not end: {kinds:#?}");
+    }
+    found
+}
+
+/// What a path shows, whichever of its kind it shows: ids left out, and the values of a query.
+pub fn kind(path: &str) -> String {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let is_id = |part: &str| {
+        ["wh_", "dlv_", "evt_", "key_", "att_", "req_"]
+            .iter()
+            .any(|prefix| part.starts_with(prefix))
+            || part.len() > 20
+            || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let parts = path.split('/').map(|part| match is_id(part) {
+        true => "{}",
+        false => part,
+    });
+    let mut names: Vec<&str> = query
+        .split('&')
+        .map(|pair| pair.split('=').next().unwrap_or_default())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    format!("{}?{}", parts.collect::<Vec<_>>().join("/"), names.join("&"))
+}
+
+/// The links of a page to others of the server, fragments left out.
+fn links(page: &str) -> Vec<String> {
+    let links = page.split("<a ").skip(1).filter_map(|rest| {
+        let tag = &rest[..rest.find('>')?];
+        let rest = &tag[tag.find("href=\"")? + 6..];
+        let address = rest[..rest.find('"')?].replace("&#38;", "&").replace("&amp;", "&");
+        let address = address.split('#').next().unwrap_or_default().to_owned();
+        (address.starts_with('/') && !address.starts_with("/static/")).then_some(address)
+    });
+    links.collect()
+}

@@ -1,0 +1,379 @@
+//! Creating, changing and duplicating a webhook.
+
+use hookpost::domain::time::MINUTE;
+use serde_json::{Value, json};
+
+use super::{ESCAPED, ODD, assert_has, assert_lacks, webhook_in};
+use crate::support::Hub;
+use crate::support::receiver::{Behaviour, Receiver, Reply};
+
+#[test]
+fn a_webhook_is_created_with_what_the_form_says_and_its_secret_is_shown() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    anna.page("/webhooks/new");
+    let fields = [
+        ("url", "http://127.0.0.1:9/in"),
+        ("event", "order.paid"),
+        ("event", "order.sent"),
+        ("patterns", "content.*\r\n\r\n order.paid \r\n"),
+        ("profile", "stripe"),
+        ("description", " Shop "),
+        ("tenant", "acme"),
+        ("secret", "our own secret"),
+        ("headers", "X-Team: billing\r\nAuthorization: Bearer s3cret"),
+        ("timeout_s", "7"),
+        ("max_in_flight", "3"),
+        ("rate_limit_per_s", "20"),
+        ("ordered", "yes"),
+        ("retry", "own"),
+        ("delays", "30s, 5m, 1h 30m"),
+        ("measured_from", "first_failure"),
+        ("exhausted", "dead_letter"),
+    ];
+    let page = anna.submit("/webhooks/new", &fields).expect(200).text;
+    assert_has(&page, "our own secret");
+    assert_has(&page, "whsec_b3VyIG93biBzZWNyZXQ=");
+    assert_has(&page, "Send test event");
+    let made = hub.webhook(&webhook_in(&page));
+    for (field, value) in [
+        ("url", json!("http://127.0.0.1:9/in")),
+        ("events", json!(["order.paid", "order.sent", "content.*"])),
+        ("profile", json!("stripe")),
+        ("description", json!("Shop")),
+        ("tenant", json!("acme")),
+        (
+            "headers",
+            json!({"X-Team": "billing", "Authorization": "••••••"}),
+        ),
+        ("timeout_s", json!(7)),
+        ("max_in_flight", json!(3)),
+        ("rate_limit_per_s", json!(20)),
+        ("ordered", json!(true)),
+        ("standard_headers", json!(false)),
+        (
+            "retry",
+            json!({"delays_s": [30.0, 300.0, 5400.0], "measured_from": "first_failure", "exhausted": "dead_letter"}),
+        ),
+    ] {
+        assert_eq!(made[field], value, "{field}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_at_its_field_and_everything_stays_filled_in() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    let good = [
+        ("url", "http://127.0.0.1:9/in"),
+        ("event", "*"),
+        ("description", "Shop"),
+        ("timeout_s", "5"),
+        ("max_in_flight", "8"),
+        ("standard_headers", "yes"),
+        ("profile", "generic"),
+    ];
+    for (field, value, problem, message) in [
+        ("url", "http://10.1.2.3/x", "url", "--allow-target 10.1.2.3"),
+        ("url", "ftp://127.0.0.1/", "url", ""),
+        ("url", "", "url", ""),
+        ("patterns", "a*", "events", "neither an event type"),
+        ("profile", "nope", "profile", "There is no profile"),
+        (
+            "description",
+            "a\u{0}b",
+            "description",
+            "control characters",
+        ),
+        ("tenant", "a b", "tenant", ""),
+        ("secret", "ä", "secret", "printable ASCII"),
+        ("headers", "X-Team", "headers", "is no header"),
+        ("headers", "Host: a", "headers", "Hookpost frames itself"),
+        ("headers", "X-A: 1\nX-A: 2", "headers", "given twice"),
+        ("headers", "X-Token: ••••••", "headers", "mask"),
+        ("timeout_s", "31", "timeout_s", "1 to 30"),
+        ("timeout_s", "soon", "timeout_s", "whole number"),
+        ("max_in_flight", "0", "max_in_flight", "1 to 64"),
+        ("rate_limit_per_s", "-1", "rate_limit_per_s", "whole number"),
+        ("delays", "5m, 300", "retry", "no wait"),
+        ("delays", "8d", "retry", "604800"),
+    ] {
+        anna.page("/webhooks/new");
+        let mut fields: Vec<_> = good
+            .iter()
+            .copied()
+            .filter(|(name, _)| *name != field)
+            .collect();
+        fields.extend([
+            (field, value),
+            ("retry", if field == "delays" { "own" } else { "profile" }),
+        ]);
+        let page = anna.submit("/webhooks/new", &fields).expect(422).text;
+        assert_has(&page, &format!("id=\"{problem}-problem\""));
+        assert_has(&page, message);
+        assert_eq!(page.contains("Shop"), field != "description", "{field}");
+        assert_has(&page, "value=\"*\" checked");
+        let is_advanced = ![
+            "url",
+            "events",
+            "profile",
+            "description",
+            "tenant",
+            "secret",
+        ]
+        .contains(&problem);
+        assert_eq!(
+            page.contains("<details class=\"more\" id=\"advanced\" open>"),
+            is_advanced,
+            "{field}"
+        );
+    }
+    anna.page("/webhooks/new");
+    let page = anna
+        .submit("/webhooks/new", &[("url", "http://127.0.0.1:9/")])
+        .expect(422)
+        .text;
+    assert_has(&page, "id=\"events-problem\"");
+    assert_eq!(hub.get("/v1/webhooks").json()["data"], json!([]));
+}
+
+#[test]
+fn a_schedule_is_previewed_with_dates_and_nothing_is_saved() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    anna.page("/webhooks/new");
+    let own = [
+        ("preview", "yes"),
+        ("retry", "own"),
+        ("delays", "1m, 5m, 30m, 17h"),
+        ("description", "kept"),
+    ];
+    let page = anna.submit("/webhooks/new", &own).expect(200).text;
+    assert_has(&page, "First attempt</span><span>10:00 UTC");
+    assert_has(&page, "5th attempt</span><span>tomorrow 03:36 UTC");
+    assert_has(&page, "5 attempts in all");
+    assert_has(&page, "kept");
+    let wrong = [("preview", "yes"), ("retry", "own"), ("delays", "5")];
+    let page = anna.submit("/webhooks/new", &wrong).expect(422).text;
+    assert_has(&page, "id=\"retry-problem\"");
+    let profile = [
+        ("preview", "yes"),
+        ("retry", "profile"),
+        ("profile", "socialsyncer"),
+    ];
+    let page = anna.submit("/webhooks/new", &profile).expect(200).text;
+    assert_has(&page, "4th attempt");
+    assert_lacks(&page, "5th attempt");
+    assert_eq!(hub.get("/v1/webhooks").json()["data"], json!([]));
+}
+
+#[test]
+fn types_that_were_described_or_published_can_be_ticked() {
+    let hub = Hub::start();
+    let body = json!({"description": "A post went live", "example": {}}).to_string();
+    hub.call_with(
+        &hub.key,
+        "PUT",
+        "/v1/event-types/content.published",
+        Some(&body),
+    );
+    hub.publish("order.paid", json!({}));
+    let page = hub.administrator().page("/webhooks/new");
+    assert_has(&page, "value=\"content.published\"");
+    assert_has(&page, "A post went live");
+    assert_has(&page, "value=\"order.paid\"");
+}
+
+/// The fields of the form that an edit page shows, as a browser would send them.
+fn fields_of(page: &str) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    let form = &page[page.find("class=\"stack\"").unwrap()..];
+    let attribute = |tag: &str, name: &str| {
+        let mark = format!(" {name}=\"");
+        let at = tag.find(&mark)? + mark.len();
+        Some(tag[at..at + tag[at..].find('"')?].to_owned())
+    };
+    let plain = |text: &str| {
+        let text = text
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+            .replace("&#34;", "\"");
+        text.replace("&#39;", "'").replace("&#38;", "&")
+    };
+    for tag in form.split('<') {
+        let end = tag.find('>').unwrap_or(tag.len());
+        let (head, rest) = (&tag[..end], tag.get(end + 1..).unwrap_or_default());
+        let Some(name) = attribute(head, "name") else {
+            continue;
+        };
+        let is_box = head.contains("type=\"checkbox\"") || head.contains("type=\"radio\"");
+        let value = match (head.starts_with("input"), head.starts_with("textarea")) {
+            (true, _) if !is_box || head.contains(" checked") => {
+                attribute(head, "value").unwrap_or_default()
+            }
+            (_, true) => rest.trim_start_matches('\n').to_owned(),
+            _ => continue,
+        };
+        fields.push((name, plain(&value)));
+    }
+    let selected = form.split("<select ").skip(1).map(|part| {
+        let name = attribute(&format!(" {part}"), "name").unwrap();
+        let part = &part[..part.find("</select>").unwrap()];
+        let option = part
+            .split("<option ")
+            .find(|option| option.contains(" selected"))
+            .unwrap();
+        (name, attribute(&format!(" {option}"), "value").unwrap())
+    });
+    fields.extend(selected);
+    fields
+}
+
+#[test]
+fn saving_an_edit_without_a_change_changes_nothing() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    hub.publish("order.paid", json!({}));
+    for fields in [
+        json!({}),
+        json!({
+            "events": ["order.paid", "content.*", "a.b"], "profile": "github", "description": ODD, "tenant": "acme",
+            "headers": {"Authorization": "Bearer s3cret", "X-Empty": "", "X-Odd": "<b>\"'&amp;"},
+            "timeout_s": 30, "max_in_flight": 64, "rate_limit_per_s": 1000, "ordered": true, "standard_headers": false,
+            "retry": {"delays_s": [0, 1.5, 90, 604800], "measured_from": "first_failure", "exhausted": "dead_letter"},
+        }),
+    ] {
+        let webhook = hub.add_webhook_with("http://127.0.0.1:9/a?b=%22&c=d", &fields);
+        let before = hub.webhook(&webhook);
+        let page = anna.page(&format!("/webhooks/{webhook}/edit"));
+        assert_lacks(&page, "s3cret");
+        let sent = fields_of(&page);
+        let sent: Vec<(&str, &str)> = sent
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let answer = anna.submit(&format!("/webhooks/{webhook}/edit"), &sent);
+        assert_eq!(
+            answer.expect(303).header("location"),
+            Some(format!("/webhooks/{webhook}/settings").as_str())
+        );
+        assert_eq!(hub.webhook(&webhook), before);
+    }
+}
+
+#[test]
+fn an_edit_keeps_masked_headers_and_changes_what_was_changed() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    let headers = json!({"headers": {"Authorization": "Bearer s3cret"}});
+    let webhook = hub.add_webhook_with(receiver.url(), &headers);
+    let anna = hub.administrator();
+    let path = format!("/webhooks/{webhook}/edit");
+    let page = anna.page(&path);
+    let mut sent = fields_of(&page);
+    sent.retain(|(name, _)| name != "headers" && name != "timeout_s");
+    let mut sent: Vec<(&str, &str)> = sent
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    sent.extend([
+        ("headers", "Authorization: ••••••\nX-Team: a"),
+        ("timeout_s", "9"),
+    ]);
+    let page = anna.submit_and_follow(&path, &sent);
+    assert_has(&page, "Saved.");
+    assert_eq!(hub.webhook(&webhook)["timeout_s"], 9);
+    hub.publish("a.b", json!({}));
+    hub.deliver_until_idle();
+    assert_eq!(
+        receiver.last().header("authorization"),
+        Some("Bearer s3cret")
+    );
+    assert_eq!(receiver.last().header("x-team"), Some("a"));
+}
+
+#[test]
+fn a_duplicate_is_filled_in_but_for_what_is_secret() {
+    let hub = Hub::start();
+    let fields = json!({
+        "secret": "our own secret", "description": "Shop", "events": ["content.*"], "profile": "stripe",
+        "headers": {"Authorization": "Bearer s3cret", "X-Team": "billing"},
+    });
+    let webhook = hub.add_webhook_with("http://127.0.0.1:9/in", &fields);
+    let page = hub
+        .administrator()
+        .page(&format!("/webhooks/new?from={webhook}"));
+    assert_lacks(&page, "our own secret");
+    assert_lacks(&page, "Authorization: •");
+    assert_has(&page, "the values of Authorization");
+    let sent = fields_of(&page);
+    let sent: Value = sent
+        .into_iter()
+        .map(|(name, value)| (name, Value::from(value)))
+        .collect();
+    assert_eq!(sent["url"], "http://127.0.0.1:9/in");
+    assert_eq!(sent["patterns"], "content.*");
+    assert_eq!(sent["headers"], "X-Team: billing");
+    assert_eq!(sent["secret"], "");
+    assert_has(&page, "<option value=\"stripe\" selected>");
+}
+
+#[test]
+fn markup_in_every_field_of_a_refused_form_is_escaped() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    anna.page("/webhooks/new");
+    let names = [
+        "url",
+        "event",
+        "patterns",
+        "profile",
+        "description",
+        "tenant",
+        "secret",
+        "headers",
+        "timeout_s",
+        "max_in_flight",
+        "rate_limit_per_s",
+        "ordered",
+        "retry",
+        "delays",
+        "measured_from",
+        "exhausted",
+        "unknown",
+    ];
+    let fields: Vec<_> = names.iter().map(|name| (*name, ODD)).collect();
+    let page = anna.submit("/webhooks/new", &fields).expect(422).text;
+    assert_lacks(&page, "<script>alert");
+    assert_has(&page, ESCAPED);
+    assert_lacks(&page, "49");
+    let long = "a".repeat(100_000);
+    let fields: Vec<_> = names.iter().map(|name| (*name, long.as_str())).collect();
+    anna.submit("/webhooks/new", &fields).expect(422);
+}
+
+#[test]
+fn an_edit_of_the_url_asks_the_endpoint_where_the_profile_has_a_challenge() {
+    let hub = Hub::start();
+    let receiver = Receiver::behaving(Behaviour::deciding(|request| {
+        let echoes = request.path == "/good";
+        Reply::status(200).body(if echoes {
+            request.body.clone()
+        } else {
+            b"{}".to_vec()
+        })
+    }));
+    let webhook = hub.add_webhook_with(receiver.url_at("/good"), &json!({"profile": "influship"}));
+    assert_eq!(hub.state_of(&webhook), "active");
+    let anna = hub.administrator();
+    let path = format!("/webhooks/{webhook}/edit");
+    let mut fields = vec![("event", "*"), ("profile", "influship")];
+    let bad = receiver.url_at("/bad");
+    fields.push(("url", bad.as_str()));
+    anna.page(&path);
+    let page = anna.submit(&path, &fields).expect(422).text;
+    assert_has(&page, "challenge");
+    assert_has(&page, "/bad");
+    assert_eq!(hub.webhook(&webhook)["url"], receiver.url_at("/good"));
+    hub.advance(MINUTE);
+}

@@ -1,0 +1,114 @@
+//! `/webhooks`: filters, the four states of a list, how each webhook fares.
+
+use serde_json::json;
+
+use super::{assert_has, assert_lacks};
+use crate::support::Hub;
+use crate::support::receiver::Receiver;
+
+#[test]
+fn without_a_webhook_the_list_names_the_first_step() {
+    let hub = Hub::start();
+    let page = hub.administrator().page("/webhooks");
+    assert_has(&page, "No webhook yet");
+    assert_has(&page, "href=\"/webhooks/new\"");
+}
+
+#[test]
+fn the_list_is_filtered_by_state_tenant_type_and_text() {
+    let hub = Hub::start();
+    let billing =
+        json!({"description": "Billing of the shop", "tenant": "acme", "events": ["invoice.*"]});
+    let billing = hub.add_webhook_with("http://127.0.0.1:9/billing", &billing);
+    let other = hub.add_webhook_with(
+        "http://127.0.0.1:9/Other",
+        &json!({"events": ["order.paid"]}),
+    );
+    hub.patch(&format!("/v1/webhooks/{other}"), &json!({"active": false}))
+        .expect(200);
+    let anna = hub.administrator();
+    for (query, shows_billing, shows_other) in [
+        ("", true, true),
+        ("q=bILLing", true, false),
+        ("q=/other", false, true),
+        (&format!("q={billing}"), true, false),
+        ("q=%25", false, false),
+        ("q=%00", false, false),
+        ("tenant=acme", true, false),
+        ("state=paused", false, true),
+        ("event=invoice.paid", true, false),
+        ("state=paused&tenant=acme", false, false),
+    ] {
+        let page = anna.page(&format!("/webhooks?{query}"));
+        assert_eq!(
+            page.contains(&format!("/webhooks/{billing}\"")),
+            shows_billing,
+            "{query}"
+        );
+        assert_eq!(
+            page.contains(&format!("/webhooks/{other}\"")),
+            shows_other,
+            "{query}"
+        );
+        assert_eq!(
+            page.contains("No webhook matches"),
+            !shows_billing && !shows_other,
+            "{query}"
+        );
+    }
+    let page = anna.page("/webhooks?q=billing&state=active");
+    assert_has(&page, "value=\"billing\"");
+    assert_has(&page, "<option selected>active</option>");
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_said_on_the_page() {
+    let hub = Hub::start();
+    hub.add_webhook("http://127.0.0.1:9/");
+    let anna = hub.administrator();
+    for query in ["state=broken", "tenant=a%20b", "cursor=%3F", "event=.."] {
+        let page = anna.page(&format!("/webhooks?{query}"));
+        assert_has(&page, "The list could not be loaded");
+        assert_has(&page, "Try again");
+        assert_has(&page, "Clear filters");
+    }
+}
+
+#[test]
+fn the_next_page_keeps_the_filters() {
+    let hub = Hub::start();
+    for _ in 0..51 {
+        hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme"}));
+    }
+    let anna = hub.administrator();
+    let page = anna.page("/webhooks?tenant=acme&q=127");
+    let at = page
+        .find("/webhooks?tenant=acme&#38;q=127&#38;cursor=")
+        .expect("a link to the next page");
+    let end = at + page[at..].find('"').unwrap();
+    let next = anna.page(&page[at..end].replace("&#38;", "&"));
+    assert_eq!(next.matches("data-row").count(), 1);
+    assert_lacks(&next, "rel=\"next\"");
+}
+
+#[test]
+fn each_row_says_how_the_webhook_fares_and_how_that_is_counted() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(500);
+    let fields = json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}});
+    hub.add_webhook_with(receiver.url(), &fields);
+    hub.publish("a.b", json!({}));
+    hub.deliver_until_idle();
+    receiver.behave(crate::support::receiver::Behaviour::Answer(
+        crate::support::receiver::Reply::status(200),
+    ));
+    for _ in 0..2 {
+        hub.publish("a.b", json!({}));
+    }
+    hub.deliver_until_idle();
+    let page = hub.administrator().page("/webhooks");
+    assert_has(&page, "66.6 %");
+    assert_has(&page, "2 ÷ 3");
+    assert_has(&page, "Last 24 hours: 2 delivered, 1 failed");
+    assert_has(&page, "datetime=\"2026-01-15T10:00:00.000Z\"");
+}
