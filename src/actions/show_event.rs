@@ -6,6 +6,7 @@ use crate::domain::event::Event;
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::rfc3339;
+use crate::store::Connection;
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::StoredEvent;
 use crate::store::webhook::{self, Bystander};
@@ -23,6 +24,15 @@ pub struct EventInFull {
     /// The first 250, oldest first.
     pub missed: Vec<Missed>,
     /// How many webhooks there are in all that got no delivery.
+    pub missed_count: u64,
+}
+
+/// An event without its deliveries.
+#[derive(Debug, Clone)]
+pub struct EventAlone {
+    pub stored: StoredEvent,
+    /// As in [`EventInFull`].
+    pub missed: Vec<Missed>,
     pub missed_count: u64,
 }
 
@@ -54,26 +64,43 @@ impl Actions {
     /// An event, its deliveries, and who got none.
     pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
         self.store.read(|connection| {
-            let stored = find::event(connection, caller, id)?;
-            let tenant = &stored.event.tenant;
-            let deliveries = delivery::of_event(connection, stored.seq)?;
-            let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;
-            let missed_count = match bystanders.len() < MOST as usize {
-                true => bystanders.len() as u64,
-                false => webhook::count_bystanders(connection, tenant, stored.seq)?,
-            };
-            let missed = bystanders
-                .into_iter()
-                .map(|webhook| missed(webhook, &stored.event))
-                .collect();
-            Ok(EventInFull {
+            let EventAlone {
                 stored,
-                deliveries,
+                missed,
+                missed_count,
+            } = alone(connection, caller, id)?;
+            Ok(EventInFull {
+                deliveries: delivery::of_event(connection, stored.seq)?,
+                stored,
                 missed,
                 missed_count,
             })
         })
     }
+
+    /// An event, and who got no delivery of it: for who shows a page of the deliveries, which may be very many.
+    pub fn event_alone(&self, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
+        self.store.read(|connection| alone(connection, caller, id))
+    }
+}
+
+fn alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
+    let stored = find::event(connection, caller, id)?;
+    let tenant = &stored.event.tenant;
+    let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;
+    let missed_count = match bystanders.len() < MOST as usize {
+        true => bystanders.len() as u64,
+        false => webhook::count_bystanders(connection, tenant, stored.seq)?,
+    };
+    let missed = bystanders
+        .into_iter()
+        .map(|webhook| missed(webhook, &stored.event))
+        .collect();
+    Ok(EventAlone {
+        stored,
+        missed,
+        missed_count,
+    })
 }
 
 fn missed(webhook: Bystander, event: &Event) -> Missed {

@@ -13,9 +13,9 @@ use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
 /// Dead letters of one age that are looked at, at most.
-pub const MOST: u32 = 1_500;
+pub const MOST: u32 = 1_000;
 /// Rows looked at for them: more only where the clock was set back, or where a tenant has very many webhooks.
-const BUDGET: usize = 3_000;
+const BUDGET: usize = 2_000;
 
 /// A dead letter, as far as it is counted.
 #[derive(Debug, Clone, Copy)]

@@ -123,7 +123,7 @@ impl CauseKey {
 
 /// `GET /failed`.
 async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| failed_page(visit)).await
+    visit.show(failed_page).await
 }
 
 fn failed_page(visit: &Visit) -> Result<FailedPage, PageError> {

@@ -44,7 +44,7 @@ struct ListPage {
 
 /// `GET /deliveries?status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&q=&cursor=`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| list_page(visit)).await
+    visit.show(list_page).await
 }
 
 fn list_page(visit: &Visit) -> Result<ListPage, PageError> {

@@ -59,7 +59,7 @@ impl Row {
 
 /// `GET /events?type=&tenant=&since=&until=&cursor=`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| list_page(visit)).await
+    visit.show(list_page).await
 }
 
 fn list_page(visit: &Visit) -> Result<ListPage, PageError> {

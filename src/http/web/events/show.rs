@@ -13,9 +13,12 @@ use super::super::visit::{Answer, Done, Submission, Visit};
 use crate::actions::{ActionError, find};
 use crate::domain::time::Millis;
 use crate::domain::{verdict, words};
+use crate::store::StoreError;
+use crate::store::delivery::{self, DeliveryFilter};
+use crate::store::page::PageRequest;
 
 /// Deliveries on the page at most, the newest; the list of deliveries shows all.
-const MOST: usize = 100;
+const MOST: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "events/show.html")]
@@ -32,7 +35,7 @@ struct ShowPage {
     rows: Vec<Row>,
     /// For the addresses of the rows: previous and next are those of the event.
     suffix: String,
-    delivery_count: usize,
+    has_more: bool,
     is_live: bool,
     missed: Vec<Missed>,
     missed_count: u64,
@@ -54,10 +57,21 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
 
 fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
     let actions = &visit.app.actions;
-    let full = actions.event_in_full(&visit.caller(), id)?;
+    let full = actions.event_alone(&visit.caller(), id)?;
     let event = &full.stored.event;
-    let newest: Vec<_> = full.deliveries.iter().rev().take(MOST).cloned().collect();
-    let rows = actions.store.read(|connection| rows(connection, &newest))?;
+    let filter = DeliveryFilter {
+        event: Some(event.id.clone()),
+        ..DeliveryFilter::default()
+    };
+    let request = PageRequest {
+        limit: MOST,
+        cursor: None,
+    };
+    let (page, rows) = actions.store.read(|connection| {
+        let page = delivery::list(connection, &filter, &request)?;
+        let rows = rows(connection, &page.rows)?;
+        Ok::<_, StoreError>((page, rows))
+    })?;
     let mut targets: Vec<(String, String)> = Vec::new();
     for row in rows.iter().filter(|row| !row.webhook.is_deleted()) {
         if targets.iter().all(|(id, _)| *id != row.webhook_id) {
@@ -92,8 +106,8 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
             .as_ref()
             .map(|data| Body::of(data.as_bytes())),
         suffix: format!("event={}", event.id),
-        delivery_count: full.deliveries.len(),
-        is_live: full.deliveries.iter().any(|one| !one.status.is_finished()),
+        has_more: page.next.is_some(),
+        is_live: page.rows.iter().any(|one| !one.status.is_finished()),
         rows,
         missed,
         missed_count: full.missed_count,
