@@ -124,6 +124,22 @@ pub fn problem(error: ActionError) -> Result<Problem, PageError> {
     }
 }
 
+/// The same for what is wrong with a form about users.
+pub fn people_problem(error: PeopleError) -> Result<Problem, PageError> {
+    match error {
+        PeopleError::Invalid(invalid) => Ok(invalid.into()),
+        PeopleError::Taken(name) => Ok(Problem {
+            message: format!("There is a user {name} already."),
+            field: Some("name".to_owned()),
+        }),
+        PeopleError::LastAdministrator(name) => Ok(Problem {
+            message: format!("{name} is the only administrator. Make another one first."),
+            field: None,
+        }),
+        other => Err(other.into()),
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         Problem {

@@ -4,13 +4,16 @@
 //! Owns: HTML, cookies, the forms' tokens. Never does: decide anything that the API would decide otherwise; every
 //! change is one of `actions`, or of `auth` where it is about people.
 
+mod account;
 mod assets;
 mod chart;
+mod confirm;
 mod error;
 mod fields;
 mod frame;
 mod login;
 mod overview;
+mod settings;
 mod setup;
 mod visit;
 mod webhooks;
@@ -26,6 +29,8 @@ pub fn routes(config: &mut ServiceConfig) {
     login::routes(config);
     overview::routes(config);
     setup::routes(config);
+    settings::routes(config);
+    account::routes(config);
     webhooks::routes(config);
 }
 

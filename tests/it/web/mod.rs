@@ -1,5 +1,7 @@
 //! The pages.
 
+mod audit;
 mod browser;
 mod overview;
 mod people;
+mod settings;
