@@ -9,6 +9,7 @@ mod assets;
 mod chart;
 mod confirm;
 mod error;
+mod event_types;
 mod fields;
 mod frame;
 mod login;
@@ -31,6 +32,7 @@ pub fn routes(config: &mut ServiceConfig) {
     setup::routes(config);
     settings::routes(config);
     account::routes(config);
+    event_types::routes(config);
     webhooks::routes(config);
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod browser;
+mod event_types;
 mod overview;
 mod people;
 mod settings;
