@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::audit::Done;
 use super::steps::{self, GoOn};
 use super::{ActionError, Actions, Caller};
+use crate::domain::deed::Deed;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::id::DeliveryId;
+use crate::domain::time::rfc3339_seconds;
+use crate::domain::words;
 use crate::store::bulk::{self, Standing};
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::{Connection, Notice, StoreError, WriteTx, sweep};
@@ -30,6 +34,13 @@ enum Verb {
 }
 
 impl Verb {
+    fn deed(self) -> Deed {
+        match self {
+            Verb::Retry => Deed::DeliveriesRetried,
+            Verb::Discard => Deed::DeliveriesDiscarded,
+        }
+    }
+
     /// States in which the verb makes sense. One that got through is sent again only where the filter asks for
     /// such, since doing so by mistake cannot be taken back.
     fn states(self, selection: &Selection) -> Vec<DeliveryStatus> {
@@ -44,6 +55,34 @@ impl Verb {
                 ..
             }) if self == Verb::Retry => vec![Delivered],
             _ => usual,
+        }
+    }
+}
+
+impl Selection {
+    /// What was asked for, in words.
+    fn told(&self) -> String {
+        let filter = match self {
+            Selection::Ids(_) => return "those that were ticked or named".to_owned(),
+            Selection::Matching(filter) => filter,
+        };
+        let named =
+            |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+        let parts = [
+            named("status", filter.status.map(|status| status.to_string())),
+            named("webhook", filter.webhook.map(|id| id.to_string())),
+            named("event", filter.event.as_ref().map(ToString::to_string)),
+            named("type", filter.event_type.as_ref().map(ToString::to_string)),
+            named("tenant", filter.tenant.as_ref().map(ToString::to_string)),
+            named("code", filter.response_code.map(|code| code.to_string())),
+            named("error", filter.error_code.map(|code| code.to_string())),
+            named("since", filter.since.map(rfc3339_seconds)),
+            named("until", filter.until.map(rfc3339_seconds)),
+        ];
+        let given: Vec<String> = parts.into_iter().flatten().collect();
+        match given.is_empty() {
+            true => "all".to_owned(),
+            false => format!("all with {}", given.join(", ")),
         }
     }
 }
@@ -83,15 +122,32 @@ impl Actions {
     ) -> Result<u64, ActionError> {
         let states = verb.states(selection);
         let mut done = 0;
+        let mut entry = None;
+        let told = selection.told();
         let mut change = |seqs: Vec<i64>| -> Result<(), ActionError> {
             if dry_run {
                 done += seqs.len() as u64;
                 return Ok(());
             }
             for some in seqs.chunks(bulk::STEP) {
-                let (some, states) = (some.to_vec(), states.clone());
-                let changed = self.step(go_on, move |tx| Ok(change(tx, verb, &some, &states)?));
-                done += changed.map_err(|error| steps::after(done, error))?;
+                let (some, states, done_so_far) = (some.to_vec(), states.clone(), done);
+                let (caller, told) = (caller.clone(), told.clone());
+                let changed = self.step(go_on, move |tx| {
+                    let changed = change(tx, verb, &some, &states)?;
+                    if changed == 0 {
+                        return Ok((0, entry));
+                    }
+                    let done = Done {
+                        tenant: caller.tenant.as_ref(),
+                        ..Done::new(verb.deed(), "")
+                    };
+                    let count = words::number(done_so_far + changed);
+                    let done = done.saying(format!("{count}: {told}"));
+                    Ok((changed, Some(caller.goes_on(tx, entry, &done)?)))
+                });
+                let (changed, seq) = changed.map_err(|error| steps::after(done, error))?;
+                entry = seq;
+                done += changed;
             }
             Ok(())
         };

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::audit::Done;
 use super::create_webhook::{
     HeaderMap, find_profile, headers_schema, parse_headers, require_profile,
 };
 use super::{ActionError, Actions, Caller, find};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::event::EventType;
 use crate::domain::header::CustomHeaders;
 use crate::domain::json::whole;
@@ -89,6 +91,28 @@ pub struct WebhookChange {
     pub standard_headers: Option<bool>,
 }
 
+impl WebhookChange {
+    /// The settings that it names, as the API calls them; `active` is none.
+    fn fields(&self) -> Vec<&'static str> {
+        let fields = [
+            ("url", self.url.is_some()),
+            ("events", self.events.is_some()),
+            ("description", self.description.is_some()),
+            ("profile", self.profile.is_some()),
+            ("secret", self.secret.is_some()),
+            ("headers", self.headers.is_some()),
+            ("timeout_s", self.timeout_s.is_some()),
+            ("max_in_flight", self.max_in_flight.is_some()),
+            ("rate_limit_per_s", self.rate_limit_per_s.is_some()),
+            ("ordered", self.ordered.is_some()),
+            ("retry", self.retry.is_some()),
+            ("standard_headers", self.standard_headers.is_some()),
+        ];
+        let named = fields.into_iter().filter(|(_, is_named)| *is_named);
+        named.map(|(name, _)| name).collect()
+    }
+}
+
 /// Tells `null` from absence.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
@@ -129,7 +153,16 @@ impl Actions {
                 // Read again: the webhook may have changed while its endpoint was asked.
                 let webhook = find::webhook(tx.connection(), &caller, &id)?;
                 let mut activation = self::activation(&webhook, &change)?;
+                let fields = change.fields();
                 let mut webhook = apply(&profiles, webhook, change, url)?;
+                if !fields.is_empty() {
+                    let done = Done::of(Deed::WebhookChanged, &webhook.tenant, webhook.id);
+                    caller.did(tx, &done.saying(fields.join(", ")))?;
+                }
+                if let Some(activation) = &activation {
+                    let done = Done::of(activation.deed(), &webhook.tenant, webhook.id);
+                    caller.did(tx, &done.saying(activation.said()))?;
+                }
                 require_profile(tx, &webhook.profile)?;
                 webhook.updated_ms = tx.now_ms();
                 if verified_url.is_some() {
@@ -178,6 +211,23 @@ impl Actions {
 enum Activation {
     Pause,
     Resume(Waiting),
+}
+
+impl Activation {
+    fn deed(&self) -> Deed {
+        match self {
+            Activation::Pause => Deed::WebhookPaused,
+            Activation::Resume(_) => Deed::WebhookResumed,
+        }
+    }
+
+    fn said(&self) -> &'static str {
+        match self {
+            Activation::Pause => "",
+            Activation::Resume(Waiting::Resume) => "what waited is sent",
+            Activation::Resume(Waiting::Discard) => "what waited is discarded",
+        }
+    }
 }
 
 fn activation(webhook: &Webhook, change: &WebhookChange) -> Result<Option<Activation>, Invalid> {

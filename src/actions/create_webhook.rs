@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::audit::Done;
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::id::WebhookId;
@@ -155,16 +157,20 @@ impl Actions {
             verified_url: None,
             sweep: None,
         };
+        let of = caller.clone();
         let webhook = self
             .store
             .write(move |tx| -> Result<_, ActionError> {
                 require_profile(tx, &webhook.profile)?;
-                Ok(webhook::insert(tx, webhook)?)
+                let webhook = webhook::insert(tx, webhook)?;
+                let done = Done::of(Deed::WebhookCreated, &webhook.tenant, webhook.id);
+                of.did(tx, &done.saying(webhook.url.as_str()))?;
+                Ok(webhook)
             })
             .wait()?;
         match webhook.state {
             // Its first events wait already, so that none is missed while the endpoint is asked.
-            WebhookState::Unverified => Ok(self.verify_stored(&webhook)?.webhook),
+            WebhookState::Unverified => Ok(self.verify_stored(caller, &webhook)?.webhook),
             _ => Ok(webhook),
         }
     }

@@ -1,6 +1,8 @@
 //! Deleting a webhook: what waits is discarded, the log stays until retention takes it.
 
+use super::audit::Done;
 use super::{ActionError, Actions, Caller, find};
+use crate::domain::deed::Deed;
 use crate::store::{Pending, sweep, webhook};
 
 impl Actions {
@@ -10,7 +12,8 @@ impl Actions {
             let webhook = find::webhook(tx.connection(), &caller, &id)?;
             webhook::delete(tx, webhook.seq)?;
             sweep::step(tx, webhook.seq)?;
-            Ok(())
+            let done = Done::of(Deed::WebhookDeleted, &webhook.tenant, webhook.id);
+            Ok(caller.did(tx, &done.saying(webhook.url.as_str()))?)
         })
     }
 }

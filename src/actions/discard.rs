@@ -1,6 +1,8 @@
 //! Giving up a delivery that waits.
 
+use super::audit::Done;
 use super::{ActionError, Actions, Caller, find};
+use crate::domain::deed::Deed;
 use crate::domain::delivery::Cause;
 use crate::store::delivery::{self, Delivery};
 use crate::store::{Notice, Pending};
@@ -29,6 +31,8 @@ impl Actions {
                 webhook_seq: delivery.webhook_seq,
                 delivery_seq: delivery.seq,
             });
+            let done = Done::of(Deed::DeliveryDiscarded, &delivery.tenant, delivery.id);
+            caller.did(tx, &done.saying(&delivery.event_type))?;
             find::delivery(tx.connection(), &caller, &id)
         })
     }

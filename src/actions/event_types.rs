@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::audit::Done;
 use super::publish::NewEvent;
-use super::{ActionError, Actions};
+use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::event::EventType;
 use crate::domain::schema::Schema;
 use crate::store::event_type::{self, DescribedType};
@@ -35,9 +37,11 @@ impl Actions {
     /// schema is refused.
     pub fn put_event_type(
         &self,
+        caller: &Caller,
         new: TypeDescription,
     ) -> Result<Pending<(DescribedType, bool), ActionError>, ActionError> {
         let schema = check(&new)?;
+        let caller = caller.clone();
         Ok(self.store.write(move |tx| {
             require_room(tx.connection(), &new)?;
             let existed = event_type::get(tx.connection(), &new.name)?.is_some();
@@ -48,15 +52,17 @@ impl Actions {
                 new.example.as_deref(),
                 schema.map(Arc::new),
             )?;
+            caller.did(tx, &Done::new(Deed::EventTypePut, &new.name))?;
             Ok((described(tx.connection(), &new.name)?, existed))
         }))
     }
 
     /// Forgets what was said about an event type. Events and webhooks of that type go on.
-    pub fn delete_event_type(&self, name: EventType) -> Pending<(), ActionError> {
+    pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<(), ActionError> {
+        let caller = caller.clone();
         self.store
             .write(move |tx| match event_type::delete(tx, &name)? {
-                true => Ok(()),
+                true => Ok(caller.did(tx, &Done::new(Deed::EventTypeDeleted, &name))?),
                 false => Err(ActionError::NotFound("event type")),
             })
     }

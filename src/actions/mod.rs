@@ -3,6 +3,7 @@
 //! Owns: the rules of who sees what (tenants), the order of checks, what one change means for another. Never
 //! does: parse HTTP, or write SQL.
 
+pub mod audit;
 pub mod bulk;
 pub mod change_webhook;
 pub mod create_webhook;

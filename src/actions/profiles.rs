@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{ActionError, Actions};
+use super::audit::Done;
+use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::event::Event;
 use crate::domain::id::DeliveryId;
 use crate::domain::secret::Secret;
@@ -26,21 +28,30 @@ impl Actions {
     /// Stores a profile under its name. `existed` in the answer says whether there was one.
     pub fn put_profile(
         &self,
+        caller: &Caller,
         spec: ProfileSpec,
     ) -> Result<Pending<Arc<Profile>, ActionError>, ActionError> {
         let profile = Profile::parse(spec)?;
         if profile::find(profile.name()).is_some() {
             return Err(built_in(profile.name()));
         }
-        Ok(self.store.write(move |tx| Ok(table::put(tx, profile)?)))
+        let caller = caller.clone();
+        Ok(self.store.write(move |tx| {
+            caller.did(tx, &Done::new(Deed::ProfilePut, profile.name()))?;
+            Ok(table::put(tx, profile)?)
+        }))
     }
 
     /// Deletes a profile that no webhook uses.
-    pub fn delete_profile(&self, name: &str) -> Result<Pending<(), ActionError>, ActionError> {
+    pub fn delete_profile(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Pending<(), ActionError>, ActionError> {
         if profile::find(name).is_some() {
             return Err(built_in(name));
         }
-        let name = name.to_owned();
+        let (caller, name) = (caller.clone(), name.to_owned());
         let is_default = *name == *self.default_profile;
         Ok(self.store.write(move |tx| {
             let webhooks = table::uses(tx.connection(), &name)?;
@@ -55,7 +66,7 @@ impl Actions {
                 ));
             }
             match table::delete(tx, &name)? {
-                true => Ok(()),
+                true => Ok(caller.did(tx, &Done::new(Deed::ProfileDeleted, &name))?),
                 false => Err(ActionError::NotFound("profile")),
             }
         }))

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{ActionError, Actions};
+use super::audit::Done;
+use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
@@ -67,6 +69,21 @@ impl Actions {
     pub fn publish(&self, new: NewEvent) -> Pending<Receipt, ActionError> {
         let checked = self.check(new);
         self.store.write(move |tx| publish(tx, checked))
+    }
+
+    /// The same by a person, which is written down; what programs publish is not.
+    pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt, ActionError> {
+        let caller = caller.clone();
+        let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
+        let checked = self.check(new);
+        self.store.write(move |tx| {
+            let receipt = publish(tx, checked)?;
+            if !receipt.duplicate {
+                let done = Done::of(Deed::EventPublished, &tenant, &receipt.id);
+                caller.did(tx, &done.saying(event_type))?;
+            }
+            Ok(receipt)
+        })
     }
 
     /// Holds an event to the schema of its type; one that has none costs a look at a map. What is wrong comes out

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use super::audit::Done;
 use super::steps::{self, GoOn};
 use super::{ActionError, Actions, Caller, find};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::delivery::Cause;
 use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
+use crate::domain::words;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
@@ -66,6 +69,9 @@ impl Actions {
                 delivery::insert(tx, stored.seq, &event, webhook.seq, id, Cause::Replay)?;
                 deliveries.extend(delivery::get(tx.connection(), id)?);
             }
+            let done = Done::of(Deed::EventReplayed, &event.tenant, &event.id);
+            let count = words::counted(deliveries.len() as u64, "webhook");
+            caller.did(tx, &done.saying(format!("to {count}")))?;
             Ok(deliveries)
         })
     }
@@ -90,6 +96,7 @@ impl Actions {
             Ok((webhook, up_to))
         })?;
         let mut done = 0;
+        let mut entry = None;
         let mut after = Some(0);
         while let Some(from) = after {
             let found = self
@@ -115,9 +122,16 @@ impl Actions {
                 done += events.len() as u64;
                 continue;
             }
-            let webhook_seq = webhook.seq;
-            let made = self.step(go_on, move |tx| insert(tx, webhook_seq, &events));
-            done += made.map_err(|error| steps::after(done, error))?;
+            let (webhook, caller) = (webhook.clone(), caller.clone());
+            let made = self.step(go_on, move |tx| {
+                let made = insert(tx, webhook.seq, &events)?;
+                let done = Done::of(Deed::WebhookReplayed, &webhook.tenant, webhook.id)
+                    .saying(words::counted(done + made, "event"));
+                Ok((made, caller.goes_on(tx, entry, &done)?))
+            });
+            let (made, seq) = made.map_err(|error| steps::after(done, error))?;
+            entry = Some(seq);
+            done += made;
         }
         Ok(done)
     }

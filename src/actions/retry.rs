@@ -1,6 +1,8 @@
 //! Retrying a delivery by hand.
 
+use super::audit::Done;
 use super::{ActionError, Actions, Caller, find};
+use crate::domain::deed::Deed;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::delivery::{self, Delivery};
 use crate::store::{Notice, Pending, WriteTx, webhook};
@@ -13,6 +15,14 @@ impl Actions {
         self.store.write(move |tx| {
             let delivery = find::delivery(tx.connection(), &caller, &id)?;
             retry(tx, &delivery)?;
+            let done = Done::of(Deed::DeliveryRetried, &delivery.tenant, delivery.id);
+            caller.did(
+                tx,
+                &done.saying(format!(
+                    "{}, which was {}",
+                    delivery.event_type, delivery.status
+                )),
+            )?;
             find::delivery(tx.connection(), &caller, &id)
         })
     }

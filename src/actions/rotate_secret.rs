@@ -4,14 +4,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::audit::Done;
 use super::create_webhook::find_profile;
 use super::{ActionError, Actions, Caller, find};
 use crate::delivery::Endpoint;
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::json::whole;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Millis, SECOND};
 use crate::domain::webhook::{DEFAULT_OVERLAP, MAX_OVERLAP, OldSecret, Webhook};
+use crate::domain::words;
 use crate::profile::sign::Signs;
 use crate::random;
 use crate::store::profile::Profiles;
@@ -110,16 +113,41 @@ impl Actions {
             };
             webhook.updated_ms = now;
             let webhook = webhook::update(tx, webhook)?;
+            let done = Done::of(Deed::SecretRotated, &webhook.tenant, webhook.id);
+            caller.did(tx, &done.saying(said(overlap, is_running)))?;
             Rotated::of(&profiles, &webhook, now)
         })
     }
 
-    /// The secrets of a webhook.
+    /// The secrets of a webhook, to be shown to somebody; who it was is written down.
     pub fn reveal_secret(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
+        let (of, id) = (caller.clone(), id.to_owned());
+        let webhook = self.store.write(move |tx| -> Result<_, ActionError> {
+            let webhook = find::webhook(tx.connection(), &of, &id)?;
+            of.did(
+                tx,
+                &Done::of(Deed::SecretRevealed, &webhook.tenant, webhook.id),
+            )?;
+            Ok(webhook)
+        });
+        Rotated::of(self.store.profiles(), &webhook.wait()?, self.clock.now_ms())
+    }
+
+    /// The secrets of a webhook, for what shows none of them: fingerprints, how far a rotation is.
+    pub fn secrets(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
         let webhook = self
             .store
             .read(|connection| find::webhook(connection, caller, id))?;
         Rotated::of(self.store.profiles(), &webhook, self.clock.now_ms())
+    }
+}
+
+/// A rotation in words.
+fn said(overlap: Millis, was_running: bool) -> String {
+    match (overlap, was_running) {
+        (0, true) => "the overlap was ended".to_owned(),
+        (0, false) => "without an overlap".to_owned(),
+        (overlap, _) => format!("both are in use for {}", words::duration(overlap)),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::audit::Done;
 use super::create_webhook::find_profile;
 use super::find::DeliveryInFull;
 use super::{ActionError, Actions, Caller, find};
 use crate::delivery::{Endpoint, record};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::DeliveryId;
@@ -51,6 +53,8 @@ impl Actions {
                     Some(text) => parse_type(text, "event_type")?,
                     None => usual_type(&webhook),
                 };
+                let done = Done::of(Deed::TestSent, &webhook.tenant, webhook.id);
+                of.did(tx, &done.saying(&event_type))?;
                 let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
                 prepare(tx, &profiles, Arc::new(webhook), &stored)
             })
@@ -67,6 +71,7 @@ impl Actions {
     ) -> Result<Vec<DeliveryInFull>, ActionError> {
         let event_type = parse_type(event_type, "event")?;
         let tenant = caller.tenant_for(None)?;
+        let of = caller.clone();
         let profiles = self.store.profiles().clone();
         let prepared = self
             .store
@@ -74,6 +79,10 @@ impl Actions {
                 let webhooks = tx.directory().subscribed(&tenant, &event_type);
                 if webhooks.is_empty() {
                     return Ok(Vec::new());
+                }
+                for webhook in &webhooks {
+                    let done = Done::of(Deed::TestSent, &tenant, webhook.id);
+                    of.did(tx, &done.saying(&event_type))?;
                 }
                 let stored = store_event(tx, tenant, event_type, data)?;
                 webhooks

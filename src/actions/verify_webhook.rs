@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::audit::Done;
 use super::create_webhook::find_profile;
 use super::{ActionError, Actions, Caller, find};
 use crate::delivery::Endpoint;
 use crate::delivery::challenge::{Challenged, challenge};
+use crate::domain::deed::Deed;
 use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::{sweep, webhook};
@@ -27,17 +29,21 @@ impl Actions {
         let webhook = self
             .store
             .read(|connection| find::webhook(connection, caller, id))?;
-        self.verify_stored(&Arc::new(webhook))
+        self.verify_stored(caller, &Arc::new(webhook))
     }
 
     /// Challenges a stored webhook and stores what came of it.
-    pub(super) fn verify_stored(&self, webhook: &Arc<Webhook>) -> Result<Verified, ActionError> {
+    pub(super) fn verify_stored(
+        &self,
+        caller: &Caller,
+        webhook: &Arc<Webhook>,
+    ) -> Result<Verified, ActionError> {
         let Challenged {
             made,
             body,
             refusal,
         } = self.challenge(webhook)?;
-        let asked = webhook.url.clone();
+        let (asked, caller) = (webhook.url.clone(), caller.clone());
         let (seq, why) = (webhook.seq, refusal.clone());
         let webhook = self
             .store
@@ -52,6 +58,8 @@ impl Actions {
                 }
                 webhook.updated_ms = tx.now_ms();
                 if why.is_none() {
+                    let done = Done::of(Deed::WebhookVerified, &webhook.tenant, webhook.id);
+                    caller.did(tx, &done.saying(asked.as_str()))?;
                     webhook.verified_url = Some(asked.as_str().to_owned());
                 }
                 if webhook.state == WebhookState::Unverified {

@@ -6,8 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::actions::audit::Done;
 use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
@@ -85,24 +87,53 @@ pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<()
 }
 
 /// Stores a new key; the key as it is stored.
-pub fn store(store: &Store, new: NewApiKey) -> Pending<ApiKey, ActionError> {
+pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, ActionError> {
+    let actor = caller.actor.clone();
     store.write(move |tx| {
-        require_profile(tx.connection(), new.profile.as_deref())?;
-        api_key::insert(tx.connection(), &new)?;
+        add(tx.connection(), &actor, &new)?;
         api_key::by_hash(tx.connection(), &new.hash)?.ok_or(ActionError::NotFound("API key"))
     })
 }
 
+/// Stores a new key in the transaction at hand.
+pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<(), ActionError> {
+    require_profile(connection, new.profile.as_deref())?;
+    api_key::insert(connection, new)?;
+    let done = Done {
+        tenant: new.tenant.as_ref(),
+        ..Done::new(Deed::KeyCreated, new.id)
+    };
+    let told = done.saying(format!("{}, {}", new.name, new.scope));
+    actor.did(connection, new.created_ms, &told)?;
+    Ok(())
+}
+
 /// Takes the key with this id out of use.
-pub fn revoke(store: &Store, id: &str) -> Pending<(), ActionError> {
-    let id: Option<ApiKeyId> = id.parse().ok();
-    store.write(move |tx| {
-        let id = id.ok_or(ActionError::NotFound("API key"))?;
-        match api_key::revoke(tx.connection(), id, tx.now_ms())? {
-            true => Ok(()),
-            false => Err(ActionError::NotFound("API key")),
+pub fn revoke(store: &Store, caller: &Caller, id: &str) -> Pending<(), ActionError> {
+    let (actor, id) = (caller.actor.clone(), id.to_owned());
+    store.write(move |tx| take_out(tx.connection(), &actor, &id, tx.now_ms()))
+}
+
+/// The same in the transaction at hand.
+pub fn take_out(
+    connection: &Connection,
+    actor: &Actor,
+    id: &str,
+    now: Millis,
+) -> Result<(), ActionError> {
+    let unknown = ActionError::NotFound("API key");
+    let id: ApiKeyId = id.parse().map_err(|_| unknown.clone())?;
+    match api_key::revoke(connection, id, now)? {
+        Some(name) => {
+            actor.did(
+                connection,
+                now,
+                &Done::new(Deed::KeyRevoked, id).saying(name),
+            )?;
+            Ok(())
         }
-    })
+        None => Err(unknown),
+    }
 }
 
 /// The stored key of this text, unless it was revoked. Looked up in the table each time, so that a key made or

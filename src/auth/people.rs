@@ -3,7 +3,10 @@
 use thiserror::Error;
 
 use super::{password, session, token};
+use crate::actions::Actor;
+use crate::actions::audit::Done;
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, MINUTE, Millis};
 use crate::store::link::{self, Link, LinkKind};
@@ -52,14 +55,18 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
 /// Makes a user from a password's hash; their number.
 pub fn add(
     connection: &Connection,
+    actor: &Actor,
     name: &str,
     role: Role,
     password_hash: &str,
     now: Millis,
 ) -> Result<i64, PeopleError> {
     check_name(name)?;
-    user::insert(connection, name, role, password_hash, now)?
-        .ok_or_else(|| PeopleError::Taken(name.to_owned()))
+    let seq = user::insert(connection, name, role, password_hash, now)?
+        .ok_or_else(|| PeopleError::Taken(name.to_owned()))?;
+    let done = Done::new(Deed::UserAdded, name).saying(role);
+    actor.did(connection, now, &done)?;
+    Ok(seq)
 }
 
 /// The user of this name.
@@ -70,27 +77,75 @@ pub fn find(connection: &Connection, name: &str) -> Result<User, PeopleError> {
 /// Sets a new password, from its hash, and ends every session of the user.
 pub fn reset_password(
     connection: &Connection,
+    actor: &Actor,
     name: &str,
     password_hash: &str,
+    now: Millis,
 ) -> Result<(), PeopleError> {
     let user = find(connection, name)?;
-    Ok(user::set_password(connection, user.seq, password_hash)?)
+    user::set_password(connection, user.seq, password_hash)?;
+    actor.did(connection, now, &Done::new(Deed::PasswordReset, user.name))?;
+    Ok(())
+}
+
+/// A user's own new password, from its hash: every session of theirs ends, and a new one begins for who asks; its
+/// cookie.
+pub fn change_password(
+    connection: &Connection,
+    user: &User,
+    password_hash: &str,
+    now: Millis,
+) -> Result<String, PeopleError> {
+    user::set_password(connection, user.seq, password_hash)?;
+    let actor = Actor::Person(user.name.clone());
+    actor.did(
+        connection,
+        now,
+        &Done::new(Deed::PasswordChanged, &user.name),
+    )?;
+    let owner = session::NewOwner::User(user.seq);
+    Ok(session::begin(connection, &owner, now, session::LONGEST)?)
+}
+
+/// Begins the session of a user who signed in; its cookie.
+pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, StoreError> {
+    user::signed_in(connection, user.seq, now)?;
+    let actor = Actor::Person(user.name.clone());
+    actor.did(connection, now, &Done::new(Deed::SignedIn, &user.name))?;
+    let owner = session::NewOwner::User(user.seq);
+    session::begin(connection, &owner, now, session::LONGEST)
 }
 
 /// Takes a user away, unless nobody who administers would be left.
-pub fn remove(connection: &Connection, name: &str) -> Result<(), PeopleError> {
+pub fn remove(
+    connection: &Connection,
+    actor: &Actor,
+    name: &str,
+    now: Millis,
+) -> Result<(), PeopleError> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
-    Ok(user::delete(connection, user.seq)?)
+    user::delete(connection, user.seq)?;
+    actor.did(connection, now, &Done::new(Deed::UserRemoved, user.name))?;
+    Ok(())
 }
 
 /// Changes what a user may do, unless nobody who administers would be left.
-pub fn set_role(connection: &Connection, name: &str, role: Role) -> Result<(), PeopleError> {
+pub fn set_role(
+    connection: &Connection,
+    actor: &Actor,
+    name: &str,
+    role: Role,
+    now: Millis,
+) -> Result<(), PeopleError> {
     let user = find(connection, name)?;
     if role != Role::Administrator {
         require_another(connection, &user)?;
     }
-    Ok(user::set_role(connection, user.seq, role)?)
+    user::set_role(connection, user.seq, role)?;
+    let done = Done::new(Deed::RoleChanged, user.name).saying(role);
+    actor.did(connection, now, &done)?;
+    Ok(())
 }
 
 fn require_another(connection: &Connection, user: &User) -> Result<(), PeopleError> {
@@ -246,9 +301,15 @@ pub fn set_up(
     if !is_setup_token(connection, setup_token, now)? {
         return Err(PeopleError::LinkEnded);
     }
-    let seq = add(connection, name, Role::Administrator, password_hash, now)?;
+    let actor = Actor::Person(name.to_owned());
+    add(
+        connection,
+        &actor,
+        name,
+        Role::Administrator,
+        password_hash,
+        now,
+    )?;
     link::delete_kind(connection, LinkKind::Setup)?;
-    user::signed_in(connection, seq, now)?;
-    let owner = session::NewOwner::User(seq);
-    Ok(session::begin(connection, &owner, now, session::LONGEST)?)
+    Ok(sign_in(connection, &find(connection, name)?, now)?)
 }

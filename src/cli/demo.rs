@@ -11,6 +11,7 @@ use clap::{Arg, ArgMatches, Command};
 use super::input::text;
 use super::story::{Place, Plot, event, tell};
 use super::{CliError, serve};
+use crate::actions::Actor;
 use crate::auth::{password, people};
 use crate::clock::Clock;
 use crate::config::temporary_folder;
@@ -123,6 +124,7 @@ fn invite(database: &Path, now: i64) -> Result<String, CliError> {
     let hash = password::hash(&hex::encode(random::bytes::<16>()));
     people::add(
         &connection,
+        &Actor::Command,
         people::DEMO_USER,
         Role::Administrator,
         &hash,

@@ -3,11 +3,11 @@
 use clap::{Arg, ArgMatches, Command};
 
 use super::CliError;
-use crate::auth::api_key::{KeyRequest, issue, require_profile};
+use crate::actions::{ActionError, Actor};
+use crate::auth::api_key::{KeyRequest, add, issue, take_out};
 use crate::clock::Clock;
 use crate::config::{Values, database_flag};
 use crate::domain::Invalid;
-use crate::domain::id::ApiKeyId;
 use crate::domain::time::rfc3339;
 use crate::metrics::Metrics;
 use crate::store::{Connection, Store, api_key};
@@ -70,8 +70,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
             list(&connection)
         }
         Some(("revoke", matches)) => {
-            let connection = Store::open_for_command(&Values::collect(matches)?.database())?;
-            revoke(&connection, text(matches, "id").unwrap_or_default(), &clock)
+            let mut connection = Store::open_for_command(&Values::collect(matches)?.database())?;
+            revoke(
+                &mut connection,
+                text(matches, "id").unwrap_or_default(),
+                &clock,
+            )
         }
         _ => Err(CliError::Other("there is no such command".to_owned())),
     }
@@ -98,7 +102,6 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
             })
             .transpose()?,
     };
-    let profile = request.profile.clone();
     let (key, stored) = issue(request, clock.now_ms())?;
     let path = Values::collect(matches)?.database();
     if !path.exists() {
@@ -106,9 +109,10 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
         let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
         store.close();
     }
-    let connection = Store::open_for_command(&path)?;
-    require_profile(&connection, profile.as_deref())?;
-    api_key::insert(&connection, &stored)?;
+    let mut connection = Store::open_for_command(&path)?;
+    Store::together(&mut connection, |connection| {
+        add(connection, &Actor::Command, &stored)
+    })?;
     println!("{key}");
     Ok(())
 }
@@ -129,16 +133,15 @@ fn list(connection: &Connection) -> Result<(), CliError> {
     Ok(())
 }
 
-fn revoke(connection: &Connection, id: &str, clock: &Clock) -> Result<(), CliError> {
-    let unknown = || {
-        CliError::Other(format!(
+fn revoke(connection: &mut Connection, id: &str, clock: &Clock) -> Result<(), CliError> {
+    let revoked = Store::together(connection, |connection| {
+        take_out(connection, &Actor::Command, id, clock.now_ms())
+    });
+    match revoked {
+        Err(ActionError::NotFound(_)) => Err(CliError::Other(format!(
             "there is no key {id}; \"hookpost keys list\" lists them"
-        ))
-    };
-    let id: ApiKeyId = id.parse().map_err(|_| unknown())?;
-    match api_key::revoke(connection, id, clock.now_ms())? {
-        true => Ok(()),
-        false => Err(unknown()),
+        ))),
+        other => Ok(other?),
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::{Arg, ArgMatches, Command};
 
 use super::{CliError, input};
+use crate::actions::Actor;
 use crate::auth::{password, people};
 use crate::clock::Clock;
 use crate::config::{Values, database_flag, secret_from_environment};
@@ -61,9 +62,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     let clock = Clock::machine();
     match matches.subcommand() {
         Some(("add", matches)) => add(matches, &clock),
-        Some(("reset-password", matches)) => reset_password(matches),
+        Some(("reset-password", matches)) => reset_password(matches, &clock),
         Some(("list", matches)) => list(&open(matches)?),
-        Some(("remove", matches)) => Ok(people::remove(&open(matches)?, name(matches))?),
+        Some(("remove", matches)) => remove(matches, &clock),
         _ => Err(CliError::Other("there is no such command".to_owned())),
     }
 }
@@ -81,19 +82,32 @@ fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
         let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
         store.close();
     }
-    let connection = Store::open_for_command(&path)?;
+    let mut connection = Store::open_for_command(&path)?;
     let hash = password::hash(&password.text);
-    people::add(&connection, name(matches), role, &hash, clock.now_ms())?;
+    let (name, now) = (name(matches), clock.now_ms());
+    Store::together(&mut connection, |connection| {
+        people::add(connection, &Actor::Command, name, role, &hash, now)
+    })?;
     password.print();
     Ok(())
 }
 
-fn reset_password(matches: &ArgMatches) -> Result<(), CliError> {
-    let connection = open(matches)?;
+fn remove(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
+    let (name, now) = (name(matches), clock.now_ms());
+    Ok(Store::together(&mut open(matches)?, |connection| {
+        people::remove(connection, &Actor::Command, name, now)
+    })?)
+}
+
+fn reset_password(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
+    let mut connection = open(matches)?;
     people::find(&connection, name(matches))?;
     let password = Password::of(matches)?;
     let hash = password::hash(&password.text);
-    people::reset_password(&connection, name(matches), &hash)?;
+    let (name, now) = (name(matches), clock.now_ms());
+    Store::together(&mut connection, |connection| {
+        people::reset_password(connection, &Actor::Command, name, &hash, now)
+    })?;
     password.print();
     Ok(())
 }

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod curl;
 pub mod dated;
+pub mod deed;
 pub mod delays;
 pub mod delivery;
 pub mod event;

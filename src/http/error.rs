@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::request_id::RequestId;
 use crate::actions::ActionError;
+use crate::auth::people::PeopleError;
 use crate::domain::Invalid;
 use crate::store::StoreError;
 
@@ -247,5 +248,31 @@ impl From<StoreError> for ApiError {
         };
         log::warn!("request {}: refused for now: {error}", RequestId::current());
         ApiError::unavailable(code, message)
+    }
+}
+
+impl From<PeopleError> for ApiError {
+    fn from(error: PeopleError) -> ApiError {
+        match error {
+            PeopleError::Invalid(invalid) => invalid.into(),
+            PeopleError::Store(error) => error.into(),
+            PeopleError::Taken(name) => ApiError::new(
+                StatusCode::CONFLICT,
+                "name_taken",
+                format!("There is a user {name} already."),
+            )
+            .in_field("name"),
+            PeopleError::Unknown(name) => ApiError::not_found(format!("There is no user {name}.")),
+            PeopleError::LastAdministrator(name) => ApiError::new(
+                StatusCode::CONFLICT,
+                "last_administrator",
+                format!("{name} is the only administrator. Make another one first."),
+            ),
+            PeopleError::LinkEnded => ApiError::new(
+                StatusCode::GONE,
+                "link_ended",
+                "This link was used, or has ended.",
+            ),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! the same actions and do not know each other.
 
 pub mod api;
+pub mod backup;
 pub mod demo_receiver;
 pub mod error;
 pub mod export;

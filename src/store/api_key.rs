@@ -105,14 +105,17 @@ pub fn insert(connection: &Connection, key: &NewApiKey) -> Result<(), StoreError
     Ok(())
 }
 
-/// Takes a key out of use. Whether there was one.
-pub fn revoke(connection: &Connection, id: ApiKeyId, now: Millis) -> Result<bool, StoreError> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE api_key SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL",
-        )?
-        .execute(named_params! {":id": id.to_bytes(), ":now": now})?;
-    Ok(changed == 1)
+/// Takes a key out of use. Its name; `None` where there is no such key.
+pub fn revoke(
+    connection: &Connection,
+    id: ApiKeyId,
+    now: Millis,
+) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE api_key SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL RETURNING name",
+    )?;
+    let params = named_params! {":id": id.to_bytes(), ":now": now};
+    row::first(&mut statement, params, |row| Ok(row.get("name")?))
 }
 
 /// Notes when a key was last used.

@@ -25,7 +25,7 @@ pub struct Entry {
     pub detail: String,
 }
 
-/// Writes an entry, in the transaction that does what it says.
+/// Writes an entry, in the transaction that does what it says; its number.
 pub fn insert(
     connection: &Connection,
     at_ms: Millis,
@@ -34,7 +34,7 @@ pub fn insert(
     action: &str,
     subject: &str,
     detail: &str,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO audit (at_ms, actor, tenant, action, subject, detail)
@@ -48,6 +48,14 @@ pub fn insert(
             ":subject": subject,
             ":detail": detail,
         })?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Changes what else there is to say of an entry: what is done in steps says how far it came.
+pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE audit SET detail = :detail WHERE seq = :seq")?
+        .execute(named_params! {":detail": detail, ":seq": seq})?;
     Ok(())
 }
 

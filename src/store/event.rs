@@ -107,6 +107,49 @@ pub fn list(
     })
 }
 
+/// How many events of a type came in since a time, counted up to `most`; tests left out. Follows entries of the index
+/// `event_topic` alone, so a clock that was set back may let in some that came before.
+pub fn count_since(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    event_type: &EventType,
+    since: Millis,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let request = PageRequest {
+        limit: 1,
+        cursor: None,
+    };
+    let bounds = Bounds::of_page(&request).within(
+        connection,
+        ("event", "received_ms"),
+        Some(since),
+        None,
+    )?;
+    let whose = match tenant {
+        Some(_) => "tenant = :tenant",
+        None => ":tenant IS NULL",
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT count(*) FROM (
+             SELECT 1 FROM (SELECT seq FROM topic WHERE type = :type AND {whose} LIMIT :topics) AS t
+             CROSS JOIN event e INDEXED BY event_topic ON e.topic_seq = t.seq
+             WHERE e.topic_seq IS NOT NULL AND e.seq >= :from LIMIT :most)"
+    ))?;
+    let params = named_params! {
+        ":tenant": tenant.map(Tenant::as_str),
+        ":type": event_type.as_str(),
+        ":topics": TOPICS,
+        ":from": bounds.from,
+        ":most": most,
+    };
+    let count: i64 = statement.query_row(params, |row| row.get(0))?;
+    Ok(count as u64)
+}
+
+/// Tenants of a type that are looked at for a count at most.
+const TOPICS: u32 = 1_000;
+
 /// What a filter asks of an event that is no test.
 pub(super) fn conditions(filter: &EventFilter) -> Filter {
     let mut conditions = Filter::default();

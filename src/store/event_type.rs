@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed};
 use super::writer::{Notice, WriteTx};
-use crate::domain::event::EventType;
+use crate::domain::event::{EventType, Tenant};
 use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
 
@@ -112,6 +112,50 @@ pub fn list(
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = row::collect(&mut statement, conditions.params(), from_row)?;
     Ok(Page::cut(rows, request, |row| row.seq))
+}
+
+/// Names of types that are described or were seen, in the order of the alphabet, after one of them; those seen of one
+/// tenant, or of all. Looks for the next name each time, so that many tenants with the same types cost nothing.
+pub fn names(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<EventType>, StoreError> {
+    let whose = match tenant {
+        Some(_) => "tenant = :tenant AND",
+        None => ":tenant IS NULL AND",
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "WITH RECURSIVE seen (name) AS (
+             SELECT (SELECT min(type) FROM topic WHERE {whose} type > :after)
+             UNION ALL
+             SELECT (SELECT min(type) FROM topic WHERE {whose} type > seen.name) FROM seen
+             WHERE seen.name IS NOT NULL LIMIT :limit)
+         SELECT name FROM (SELECT name FROM event_type WHERE name > :after ORDER BY name LIMIT :limit)
+         UNION SELECT name FROM seen WHERE name IS NOT NULL ORDER BY name LIMIT :limit"
+    ))?;
+    let params = named_params! {
+        ":tenant": tenant.map(Tenant::as_str),
+        ":after": after,
+        ":limit": limit,
+    };
+    row::collect(&mut statement, params, |row| parsed(row, "name"))
+}
+
+/// Whether an event of this type was seen: of one tenant, or of any.
+pub fn was_seen(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    name: &EventType,
+) -> Result<bool, StoreError> {
+    let sql = match tenant {
+        Some(_) => "SELECT EXISTS (SELECT 1 FROM topic WHERE type = ?1 AND tenant = ?2)",
+        None => "SELECT EXISTS (SELECT 1 FROM topic WHERE type = ?1 AND ?2 IS NULL)",
+    };
+    let params = (name.as_str(), tenant.map(Tenant::as_str));
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row(params, |row| row.get(0))?)
 }
 
 /// Stores what is said about a type, in place of what was said before. Events are held to its schema from the

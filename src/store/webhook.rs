@@ -220,6 +220,32 @@ pub fn attention(
     )
 }
 
+/// Webhooks that use a profile, newest first, `limit` at most.
+pub fn with_profile(
+    connection: &Connection,
+    profile: &str,
+    limit: u32,
+) -> Result<Vec<Webhook>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT * FROM webhook WHERE profile = :profile AND deleted_ms IS NULL ORDER BY seq DESC LIMIT :limit",
+    )?;
+    let params = named_params! {":profile": profile, ":limit": limit};
+    row::collect(&mut statement, params, from_row)
+}
+
+/// What each webhook subscribed to, of one tenant or of all, `limit` webhooks at most.
+pub fn subscriptions(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    limit: u32,
+) -> Result<Vec<Vec<EventPattern>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT events FROM webhook WHERE deleted_ms IS NULL AND tenant = coalesce(:tenant, tenant) LIMIT :limit",
+    )?;
+    let params = named_params! {":tenant": tenant.map(Tenant::as_str), ":limit": limit};
+    row::collect(&mut statement, params, patterns)
+}
+
 /// Active webhooks with deliveries that failed and are tried again, the most of them first, with how many those are.
 /// Reads the counts that webhooks carry, and no delivery.
 pub fn failing(

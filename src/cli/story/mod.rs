@@ -150,7 +150,9 @@ fn describe_types(actions: &Actions) -> Result<(), CliError> {
             example: Some((*example).into()),
             schema: None,
         };
-        actions.put_event_type(described)?.wait()?;
+        actions
+            .put_event_type(&Caller::default(), described)?
+            .wait()?;
     }
     Ok(())
 }

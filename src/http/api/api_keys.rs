@@ -187,7 +187,7 @@ async fn create(
         rate_limit_per_s: body.rate_limit_per_s,
     };
     let (text, new) = issue(request, app.actions.clock.now_ms())?;
-    let stored = store(&app.actions.store, new).committed().await?;
+    let stored = store(&app.actions.store, &caller, new).committed().await?;
     Ok(HttpResponse::Created().json(KeyView {
         key: Some(text),
         ..view(stored)
@@ -201,6 +201,6 @@ async fn delete(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
-    revoke(&app.actions.store, &id).committed().await?;
+    revoke(&app.actions.store, &caller, &id).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -187,7 +187,7 @@ async fn put(
         schema: given(body.schema),
     };
     let actions = app.actions.clone();
-    let stored = blocking(move || actions.put_event_type(new)?.wait());
+    let stored = blocking(move || actions.put_event_type(&caller, new)?.wait());
     let (described, existed) = stored.await?;
     Ok(match existed {
         true => HttpResponse::Ok().json(view(described)),
@@ -203,7 +203,10 @@ async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
     let name = known(&name)?;
-    app.actions.delete_event_type(name).committed().await?;
+    app.actions
+        .delete_event_type(&caller, name)
+        .committed()
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

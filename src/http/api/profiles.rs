@@ -228,7 +228,7 @@ async fn put(
     }
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
-    let profile = app.actions.put_profile(spec)?.committed().await?;
+    let profile = app.actions.put_profile(&caller, spec)?.committed().await?;
     Ok(match existed {
         true => HttpResponse::Ok().json(view(&profile)),
         false => HttpResponse::Created().json(view(&profile)),
@@ -246,7 +246,10 @@ async fn delete(
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
-    app.actions.delete_profile(&name)?.committed().await?;
+    app.actions
+        .delete_profile(&caller, &name)?
+        .committed()
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

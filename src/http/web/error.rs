@@ -66,32 +66,6 @@ impl<E: Into<ApiError>> From<E> for PageError {
     }
 }
 
-impl From<PeopleError> for ApiError {
-    fn from(error: PeopleError) -> ApiError {
-        match error {
-            PeopleError::Invalid(invalid) => invalid.into(),
-            PeopleError::Store(error) => error.into(),
-            PeopleError::Taken(name) => ApiError::new(
-                StatusCode::CONFLICT,
-                "name_taken",
-                format!("There is a user {name} already."),
-            )
-            .in_field("name"),
-            PeopleError::Unknown(name) => ApiError::not_found(format!("There is no user {name}.")),
-            PeopleError::LastAdministrator(name) => ApiError::new(
-                StatusCode::CONFLICT,
-                "last_administrator",
-                format!("{name} is the only administrator. Make another one first."),
-            ),
-            PeopleError::LinkEnded => ApiError::new(
-                StatusCode::GONE,
-                "link_ended",
-                "This link was used, or has ended.",
-            ),
-        }
-    }
-}
-
 /// What is wrong with a form, and with which field of it.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -118,6 +92,22 @@ pub fn problem(error: ActionError) -> Result<Problem, PageError> {
         }),
         ActionError::Forbidden(message) => Ok(Problem {
             message,
+            field: None,
+        }),
+        other => Err(other.into()),
+    }
+}
+
+/// The same for what is wrong with a form about users.
+pub fn people_problem(error: PeopleError) -> Result<Problem, PageError> {
+    match error {
+        PeopleError::Invalid(invalid) => Ok(invalid.into()),
+        PeopleError::Taken(name) => Ok(Problem {
+            message: format!("There is a user {name} already."),
+            field: Some("name".to_owned()),
+        }),
+        PeopleError::LastAdministrator(name) => Ok(Problem {
+            message: format!("{name} is the only administrator. Make another one first."),
             field: None,
         }),
         other => Err(other.into()),

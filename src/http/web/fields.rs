@@ -1,5 +1,9 @@
 //! What a form sent: names and values in order, each name as often as it was ticked.
 
+use serde_json::value::RawValue;
+
+use crate::domain::{Invalid, json};
+
 /// The fields of a form, or of a query.
 #[derive(Debug, Clone, Default)]
 pub struct Fields(Vec<(String, String)>);
@@ -21,6 +25,19 @@ impl Fields {
     /// The first value of a name without white space around it, where there is any.
     pub fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty())
+    }
+
+    /// What was typed as JSON, as it was spelled without white space around it; what is wrong with it otherwise.
+    pub fn json(&self, name: &str) -> Result<Option<Box<str>>, Invalid> {
+        let Some(text) = self.given(name) else {
+            return Ok(None);
+        };
+        let parsed = serde_json::from_str::<&RawValue>(text);
+        parsed.map_err(|error| {
+            Invalid::new("invalid_json", format!("This is no JSON: {error}.")).in_field(name)
+        })?;
+        json::check(text.as_bytes()).map_err(|invalid| invalid.in_field(name))?;
+        Ok(Some(text.into()))
     }
 
     /// Every value of a name.

@@ -106,10 +106,7 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
             return Ok(None);
         };
         let begun = store.write(move |tx| -> Result<String, StoreError> {
-            let connection = tx.connection();
-            user::signed_in(connection, user.seq, tx.now_ms())?;
-            let owner = session::NewOwner::User(user.seq);
-            session::begin(connection, &owner, tx.now_ms(), session::LONGEST)
+            people::sign_in(tx.connection(), &user, tx.now_ms())
         });
         begun.wait().map(Some)
     });

@@ -4,12 +4,14 @@
 //! Owns: HTML, cookies, the forms' tokens. Never does: decide anything that the API would decide otherwise; every
 //! change is one of `actions`, or of `auth` where it is about people.
 
+mod account;
 mod assets;
 mod chart;
 mod confirm;
 mod deliveries;
 mod demo;
 mod error;
+mod event_types;
 mod events;
 mod failed;
 mod fields;
@@ -20,6 +22,7 @@ mod login;
 mod overview;
 mod pager;
 mod portal;
+mod settings;
 mod setup;
 mod visit;
 mod webhooks;
@@ -42,6 +45,9 @@ pub fn routes(config: &mut ServiceConfig) {
     deliveries::routes(config);
     failed::routes(config);
     events::routes(config);
+    settings::routes(config);
+    account::routes(config);
+    event_types::routes(config);
     webhooks::routes(config);
 }
 

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::super::App;
+use super::super::backup::Copied;
 use super::super::error::ApiError;
 use super::super::extract::{app, read_in_time};
 use super::error::{PageError, html, html_framed, see, title};
@@ -242,6 +243,13 @@ impl Visit {
                 let flash = flash.map(|flash| flash_cookie(&app, &flash, is_portal));
                 return Ok(see(&location, flash));
             }
+            Done::SignedIn(location, flash, cookie) => {
+                let flash = flash_cookie(&app, &flash, is_portal);
+                let mut answer = see(&location, Some(flash));
+                session_cookie(&app, cookie, session::LONGEST, is_portal).on(&mut answer);
+                return Ok(answer);
+            }
+            Done::Backup(copied) => return Ok(copied.stream()),
             Done::File {
                 media_type,
                 name,
@@ -291,6 +299,10 @@ pub enum Done {
     Page(StatusCode, String),
     /// A redirect, with a message to be shown there.
     To(String, Option<Flash>),
+    /// The same, with the cookie of a session that begins.
+    SignedIn(String, Flash, String),
+    /// A copy of the database.
+    Backup(Copied),
     /// A file to keep.
     File {
         media_type: &'static str,

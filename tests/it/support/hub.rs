@@ -203,6 +203,16 @@ impl Hub {
         (response.status().as_u16(), bytes.unwrap())
     }
 
+    /// What a form with its token alone answers: the status, the kind of file, and its bytes.
+    pub fn download_form(&self, path: &str, cookie: &str, token: &str) -> (u16, String, Vec<u8>) {
+        let request = self.agent.post(self.at(path)).header("cookie", cookie);
+        let mut response = request.send_form([("form_token", token)]).unwrap();
+        let kind = response.headers().get("content-type");
+        let kind = kind.map_or("", |value| value.to_str().unwrap()).to_owned();
+        let bytes = response.body_mut().read_to_vec().unwrap();
+        (response.status().as_u16(), kind, bytes)
+    }
+
     /// A request with a key and perhaps a JSON body.
     pub fn call_with(&self, key: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
         let bearer = format!("Bearer {key}");

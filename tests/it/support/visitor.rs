@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use hookpost::actions::Actor;
 use hookpost::auth::{password, people, session};
 use hookpost::store::Store;
 use hookpost::store::user::Role;
@@ -35,7 +36,7 @@ impl Hub {
         static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
         let hash = HASH.get_or_init(|| password::hash(PASSWORD));
         let connection = Store::open_for_command(&self.database()).unwrap();
-        people::add(&connection, name, role, hash, NOON).unwrap();
+        people::add(&connection, &Actor::Command, name, role, hash, NOON).unwrap();
     }
 
     /// An administrator who is signed in.
@@ -109,6 +110,14 @@ impl Visitor<'_> {
     pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let answer = self.submit(path, fields).expect(303);
         self.page(answer.header("location").unwrap())
+    }
+
+    /// Sends a form without fields, whose answer is a file: the status, what it is, and its bytes.
+    pub fn download(&self, path: &str) -> (u16, String, Vec<u8>) {
+        let token = self.form_token();
+        let name = self.session_cookie();
+        let cookie = format!("{name}={}", self.cookie(&name).unwrap_or_default());
+        self.hub.download_form(path, &cookie, &token)
     }
 
     /// Sends a form exactly as given.

@@ -1,12 +1,15 @@
 //! The pages.
 
+mod audit;
 mod browser;
 mod deliveries;
+mod event_types;
 mod events;
 mod first_run;
 mod inbox;
 mod overview;
 mod people;
 mod portal;
+mod settings;
 mod webhooks;
 mod whole_site;

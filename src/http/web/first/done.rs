@@ -115,7 +115,7 @@ pub async fn make_key(submission: Submission) -> Answer {
                 rate_limit_per_s: None,
             };
             let (text, new) = issue(request, visit.now())?;
-            store(&visit.app.actions.store, new).wait()?;
+            store(&visit.app.actions.store, &visit.caller(), new).wait()?;
             let page = done_page(visit, delivery, Some(text))?;
             Ok(Done::page(StatusCode::OK, &page))
         })

@@ -1,0 +1,104 @@
+//! `/account`: one's own password.
+
+use actix_web::HttpRequest;
+use actix_web::web::{self, ServiceConfig};
+use askama::Template;
+
+use super::error::{PageError, Problem, people_problem};
+use super::frame::{Flash, Frame, Section};
+use super::page;
+use super::visit::{Answer, Done, Submission, Visit};
+use crate::auth::people::PeopleError;
+use crate::auth::{password, people};
+use crate::domain::time::SECOND;
+use crate::store::user::Role;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(page("/account").route(web::get().to(show)));
+    config.service(page("/account/password").route(web::post().to(change_password)));
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    frame: Frame,
+    name: String,
+    role: Role,
+    problem: Option<Problem>,
+    shortest: usize,
+}
+
+impl AccountPage {
+    fn of(visit: &Visit, problem: Option<Problem>) -> Result<AccountPage, PageError> {
+        let user = visit.require_operator()?;
+        Ok(AccountPage {
+            frame: visit.frame("Your account", Section::None)?,
+            name: user.name.clone(),
+            role: user.role,
+            problem,
+            shortest: password::SHORTEST,
+        })
+    }
+
+    fn problem_in(&self, field: &str) -> Option<&str> {
+        let problem = self.problem.as_ref()?;
+        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
+    }
+}
+
+/// `GET /account`.
+async fn show(visit: Visit) -> Answer {
+    visit.show(|visit| AccountPage::of(visit, None)).await
+}
+
+/// `POST /account/password`: for viewers too. It ends every session of the user; this browser gets a new one.
+async fn change_password(request: HttpRequest, form: Submission) -> Answer {
+    let app = super::visit::data(&request)?;
+    let address = app.site.client_address(&request);
+    form.run_as_anybody(move |visit, fields| {
+        let user = visit.require_operator()?.clone();
+        let again = |message: String, field: &str| {
+            let field = Some(field.to_owned());
+            let problem = Problem { message, field };
+            Ok(Done::again(&AccountPage::of(visit, Some(problem))?))
+        };
+        // A session that was left open is no way to guess the password.
+        let (throttle, now) = (&visit.app.throttle, visit.now());
+        let wait = throttle.wait(&user.name, address, now);
+        if wait > 0 {
+            let seconds = (wait + SECOND - 1) / SECOND;
+            return again(format!("Too many tries. Try again in {seconds} s."), "old");
+        }
+        throttle.failed(&user.name, address, now);
+        if people::verify(Some(user.clone()), fields.text("old")).is_none() {
+            return again("This is not your password.".to_owned(), "old");
+        }
+        throttle.succeeded(&user.name, address);
+        let new = fields.text("password");
+        let changed = password::check(new)
+            .map_err(PeopleError::from)
+            .and_then(|()| {
+                let hash = password::hash(new);
+                let change = visit.app.actions.store.write(move |tx| {
+                    people::change_password(tx.connection(), &user, &hash, tx.now_ms())
+                });
+                change.wait()
+            });
+        match changed {
+            Ok(cookie) => {
+                let message = "Your password was changed. Every other session of yours has ended.";
+                let flash = Flash {
+                    is_ok: true,
+                    message: message.to_owned(),
+                };
+                let location = format!("{}/account", visit.base());
+                Ok(Done::SignedIn(location, flash, cookie))
+            }
+            Err(error) => {
+                let problem = people_problem(error)?;
+                Ok(Done::again(&AccountPage::of(visit, Some(problem))?))
+            }
+        }
+    })
+    .await
+}

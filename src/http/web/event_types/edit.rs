@@ -1,0 +1,212 @@
+//! Describing an event type: a new one, one that was seen, one that is described already.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Path;
+use askama::Template;
+
+use super::super::confirm::ConfirmPage;
+use super::super::error::{PageError, Problem, problem};
+use super::super::fields::Fields;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Done, Submission, Visit};
+use super::show::known;
+use crate::actions::ActionError;
+use crate::actions::event_types::TypeDescription;
+use crate::domain::Invalid;
+use crate::domain::event::EventType;
+use crate::store::event_type;
+
+#[derive(Template)]
+#[template(path = "event_types/edit.html")]
+struct EditPage {
+    frame: Frame,
+    /// The type; `None` where its name is to be typed.
+    name: Option<String>,
+    typed_name: String,
+    description: String,
+    example: String,
+    schema: String,
+    /// Whether something was said about it before.
+    is_described: bool,
+    problem: Option<Problem>,
+}
+
+impl EditPage {
+    /// The form as it was sent.
+    fn again(
+        visit: &Visit,
+        name: Option<&EventType>,
+        fields: &Fields,
+        problem: Problem,
+    ) -> Result<EditPage, PageError> {
+        Ok(EditPage {
+            typed_name: fields.text("name").to_owned(),
+            description: fields.text("description").to_owned(),
+            example: fields.text("example").to_owned(),
+            schema: fields.text("schema").to_owned(),
+            problem: Some(problem),
+            ..EditPage::of(visit, name)?
+        })
+    }
+
+    /// The form with what was said so far.
+    fn of(visit: &Visit, name: Option<&EventType>) -> Result<EditPage, PageError> {
+        visit.require_administrator()?;
+        let store = &visit.app.actions.store;
+        let described = match name {
+            Some(name) => store.read(|connection| event_type::get(connection, name))?,
+            None => None,
+        };
+        let title = name.map_or_else(|| "Describe an event type".to_owned(), ToString::to_string);
+        let is_described = described.is_some();
+        let (description, example, schema) = match described {
+            Some(of) => (of.description, of.example, of.schema),
+            None => (String::new(), None, None),
+        };
+        Ok(EditPage {
+            frame: visit.frame(title, Section::EventTypes)?,
+            name: name.map(ToString::to_string),
+            typed_name: String::new(),
+            description,
+            example: example.unwrap_or_default().into(),
+            schema: schema.unwrap_or_default().into(),
+            is_described,
+            problem: None,
+        })
+    }
+
+    fn action(&self) -> String {
+        match &self.name {
+            Some(name) => format!("/event-types/{name}/edit"),
+            None => "/new-event-type".to_owned(),
+        }
+    }
+
+    fn cancel(&self) -> String {
+        match &self.name {
+            Some(name) => format!("/event-types/{name}"),
+            None => "/event-types".to_owned(),
+        }
+    }
+
+    fn problem_in(&self, field: &str) -> Option<&str> {
+        let problem = self.problem.as_ref()?;
+        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
+    }
+
+    /// What is wrong with none of the fields.
+    fn other_problem(&self) -> Option<&str> {
+        let fields = ["name", "description", "example", "schema"];
+        let problem = self.problem.as_ref()?;
+        let field = problem.field.as_deref().unwrap_or_default();
+        (!fields.contains(&field)).then_some(problem.message.as_str())
+    }
+}
+
+/// `GET /new-event-type`.
+pub async fn blank(visit: Visit) -> Answer {
+    visit.show(|visit| EditPage::of(visit, None)).await
+}
+
+/// `GET /event-types/{name}/edit`.
+pub async fn show(visit: Visit, name: Path<String>) -> Answer {
+    visit
+        .show(move |visit| EditPage::of(visit, Some(&known(&name)?)))
+        .await
+}
+
+/// `POST /new-event-type`: refuses a name that is described, so that nothing is lost by mistake.
+pub async fn create(form: Submission) -> Answer {
+    form.run(|visit, fields| {
+        visit.require_administrator()?;
+        let name = fields.text("name").trim().parse::<EventType>();
+        let name = name.map_err(|invalid| invalid.in_field("name"));
+        let stored = name.map_err(ActionError::from).and_then(|name| {
+            let store = &visit.app.actions.store;
+            if store
+                .read(|connection| event_type::get(connection, &name))?
+                .is_some()
+            {
+                let taken =
+                    format!("{name} is described already. Open it in the list to change it.");
+                return Err(Invalid::new("name_taken", taken).in_field("name").into());
+            }
+            put(visit, name, fields)
+        });
+        answer(visit, None, fields, stored)
+    })
+    .await
+}
+
+/// `POST /event-types/{name}/edit`.
+pub async fn change(form: Submission, name: Path<String>) -> Answer {
+    form.run(move |visit, fields| {
+        visit.require_administrator()?;
+        let name = known(&name)?;
+        let stored = put(visit, name.clone(), fields);
+        answer(visit, Some(&name), fields, stored)
+    })
+    .await
+}
+
+fn put(visit: &Visit, name: EventType, fields: &Fields) -> Result<EventType, ActionError> {
+    let new = TypeDescription {
+        name,
+        description: fields.text("description").trim().to_owned(),
+        example: fields.json("example")?,
+        schema: fields.json("schema")?,
+    };
+    let (described, _) = visit
+        .app
+        .actions
+        .put_event_type(&visit.caller(), new)?
+        .wait()?;
+    Ok(described.name)
+}
+
+fn answer(
+    visit: &Visit,
+    name: Option<&EventType>,
+    fields: &Fields,
+    stored: Result<EventType, ActionError>,
+) -> Result<Done, PageError> {
+    match stored {
+        Ok(name) => Ok(visit.done(
+            &format!("/event-types/{name}"),
+            format!("{name} was saved."),
+        )),
+        Err(error) => {
+            let page = EditPage::again(visit, name, fields, problem(error)?)?;
+            Ok(Done::again(&page))
+        }
+    }
+}
+
+/// `POST /event-types/{name}/delete`.
+pub async fn delete(form: Submission, name: Path<String>) -> Answer {
+    form.run(move |visit, fields| {
+        visit.require_administrator()?;
+        let name = known(&name)?;
+        if fields.text("confirmed") != "yes" {
+            let frame = visit.frame(name.to_string(), Section::EventTypes)?;
+            return Ok(Done::page(
+                StatusCode::OK,
+                &ConfirmPage {
+                    frame,
+                    heading: format!("Delete what is said about {name}?"),
+                    effect: "Its description, example and schema go. Its events and the webhooks that subscribe to it go on.".to_owned(),
+                    action: Some(format!("/event-types/{name}/delete")),
+                    back: format!("/event-types/{name}"),
+                    button: "Delete".to_owned(),
+                    is_danger: true,
+                    facts: Vec::new(),
+                    fields: Vec::new(),
+                },
+            ));
+        }
+        let deleted = visit.app.actions.delete_event_type(&visit.caller(), name.clone());
+        deleted.wait()?;
+        Ok(visit.done("/event-types", format!("What was said about {name} was deleted.")))
+    })
+    .await
+}

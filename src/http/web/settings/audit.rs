@@ -1,0 +1,92 @@
+//! `/settings/audit`: who did what, newest first.
+
+use askama::Template;
+
+use super::super::error::PageError;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Visit};
+use crate::domain::deed::{Deed, Subject};
+use crate::domain::time::Millis;
+use crate::store::audit::{self, Entry};
+use crate::store::page::{DEFAULT_LIMIT, PageRequest};
+
+#[derive(Template)]
+#[template(path = "settings/audit.html")]
+struct AuditPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    next: Option<String>,
+    /// Whether this is not the first page.
+    is_further: bool,
+}
+
+struct Row {
+    at_ms: Millis,
+    actor: String,
+    words: String,
+    subject: String,
+    /// Where the subject is shown, below the server's prefix.
+    path: Option<String>,
+    detail: String,
+    tenant: String,
+}
+
+impl Row {
+    fn of(entry: Entry) -> Row {
+        let deed: Option<Deed> = entry.action.parse().ok();
+        Row {
+            at_ms: entry.at_ms,
+            actor: entry.actor,
+            // What an earlier or later version wrote is shown as it stands.
+            words: deed.map_or(entry.action, |deed| deed.words().to_owned()),
+            path: deed.and_then(|deed| path(deed, &entry.subject)),
+            subject: entry.subject,
+            detail: entry.detail,
+            tenant: entry
+                .tenant
+                .map(|tenant| tenant.to_string())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+fn path(deed: Deed, subject: &str) -> Option<String> {
+    let folder = match deed.subject() {
+        _ if deed.is_end() => return None,
+        Subject::Webhook => "/webhooks",
+        Subject::Event => "/events",
+        Subject::Delivery => "/deliveries",
+        Subject::EventType => "/event-types",
+        Subject::Profile => "/profiles",
+        Subject::Key => return Some("/settings/keys".to_owned()),
+        Subject::User => return Some("/settings/users".to_owned()),
+        Subject::Tenant => return Some(format!("/webhooks?tenant={subject}")),
+        Subject::Other => return None,
+    };
+    Some(format!("{folder}/{subject}"))
+}
+
+/// `GET /settings/audit?cursor=`.
+pub async fn show(visit: Visit) -> Answer {
+    visit.show(|visit| audit_page(visit)).await
+}
+
+fn audit_page(visit: &Visit) -> Result<AuditPage, PageError> {
+    visit.require_operator()?;
+    let cursor = visit.query.given("cursor");
+    let request = PageRequest {
+        limit: DEFAULT_LIMIT,
+        cursor: cursor.map(str::parse).transpose()?,
+    };
+    let store = &visit.app.actions.store;
+    let page = store.read(|connection| audit::page(connection, &request))?;
+    let frame = visit.frame("Audit", Section::Settings)?;
+    Ok(AuditPage {
+        next: page
+            .next
+            .map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
+        rows: page.rows.into_iter().map(Row::of).collect(),
+        is_further: cursor.is_some(),
+        frame,
+    })
+}

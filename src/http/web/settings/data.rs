@@ -1,0 +1,65 @@
+//! `/settings/data`: how long things are kept, where they are, and how to have a copy.
+
+use askama::Template;
+
+use super::super::super::backup;
+use super::super::error::PageError;
+use super::super::frame::{Frame, Section};
+use super::super::visit::{Answer, Done, Submission, Visit};
+use crate::domain::words;
+
+#[derive(Template)]
+#[template(path = "settings/data.html")]
+struct DataPage {
+    frame: Frame,
+    /// How long deliveries and events stay, a sentence each.
+    retention: [String; 2],
+    path: String,
+    database: String,
+    wal: String,
+    free: Option<String>,
+}
+
+/// `GET /settings/data`.
+pub async fn show(visit: Visit) -> Answer {
+    visit.show(|visit| data_page(visit)).await
+}
+
+fn data_page(visit: &Visit) -> Result<DataPage, PageError> {
+    visit.require_operator()?;
+    let actions = &visit.app.actions;
+    let (database, wal) = actions.store.sizes();
+    let retention = &actions.retention;
+    let days = |days: u32| words::counted(days.into(), "day");
+    let frame = visit.frame("Data", Section::Settings)?;
+    Ok(DataPage {
+        frame: frame.with_api("GET", "/v1/backup"),
+        retention: [
+            match retention.finished_days() {
+                Some(limit) => format!(
+                    "What was delivered or discarded goes {} after it ended, with its attempts; an event goes with its last delivery.",
+                    days(limit)
+                ),
+                None => "What was delivered or discarded is kept for good.".to_owned(),
+            },
+            match retention.failed_days() {
+                Some(limit) => format!("Dead letters go {} after they failed.", days(limit)),
+                None => "Dead letters are kept for good.".to_owned(),
+            },
+        ],
+        path: actions.store.path().display().to_string(),
+        database: words::bytes(database),
+        wal: words::bytes(wal),
+        free: actions.store.free_bytes().map(words::bytes),
+    })
+}
+
+/// `POST /settings/data/backup`: the same copy as `GET /v1/backup` streams.
+pub async fn backup(form: Submission) -> Answer {
+    form.run(|visit, _| {
+        visit.require_administrator()?;
+        let copied = backup::copy(&visit.app.actions.store, &visit.caller())?;
+        Ok(Done::Backup(copied))
+    })
+    .await
+}
