@@ -37,7 +37,11 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
             }
             continue;
         }
-        assert_eq!(answer.status, 200, "{path}, linked from {parent}: {}", answer.text);
+        assert_eq!(
+            answer.status, 200,
+            "{path}, linked from {parent}: {}",
+            answer.text
+        );
         let media_type = answer.header("content-type").unwrap_or_default();
         if !media_type.starts_with("text/html") {
             continue;
@@ -76,7 +80,11 @@ pub fn kind(path: &str) -> String {
         .collect();
     names.sort_unstable();
     names.dedup();
-    format!("{}?{}", parts.collect::<Vec<_>>().join("/"), names.join("&"))
+    format!(
+        "{}?{}",
+        parts.collect::<Vec<_>>().join("/"),
+        names.join("&")
+    )
 }
 
 /// The links of a page to others of the server, fragments left out.
@@ -84,7 +92,9 @@ fn links(page: &str) -> Vec<String> {
     let links = page.split("<a ").skip(1).filter_map(|rest| {
         let tag = &rest[..rest.find('>')?];
         let rest = &tag[tag.find("href=\"")? + 6..];
-        let address = rest[..rest.find('"')?].replace("&#38;", "&").replace("&amp;", "&");
+        let address = rest[..rest.find('"')?]
+            .replace("&#38;", "&")
+            .replace("&amp;", "&");
         let address = address.split('#').next().unwrap_or_default().to_owned();
         (address.starts_with('/') && !address.starts_with("/static/")).then_some(address)
     });

@@ -28,15 +28,26 @@ pub fn populated() -> Hub {
     );
     assert!(types.status < 300, "{}", types.text);
     let profile = json!({"based_on": "generic", "title": NASTY});
-    let profile = hub.call_with(&hub.key, "PUT", "/v1/profiles/own", Some(&profile.to_string()));
+    let profile = hub.call_with(
+        &hub.key,
+        "PUT",
+        "/v1/profiles/own",
+        Some(&profile.to_string()),
+    );
     assert!(profile.status < 300, "{}", profile.text);
     let key = json!({"name": NASTY, "scope": "read"});
     hub.post("/v1/api-keys", &key).expect(201);
     let echoing = hub.add_webhook_with(echo.url(), &description);
     hub.add_webhook_with(failing.url(), &description);
-    hub.add_webhook_with(gone.url(), &json!({"profile": "standard", "events": ["content.*"]}));
+    hub.add_webhook_with(
+        gone.url(),
+        &json!({"profile": "standard", "events": ["content.*"]}),
+    );
     hub.add_webhook_with(echo.url(), &json!({"profile": "own", "active": false}));
-    hub.add_webhook_with(echo.url(), &json!({"tenant": "other-tenant", "events": ["content.*"]}));
+    hub.add_webhook_with(
+        echo.url(),
+        &json!({"tenant": "other-tenant", "events": ["content.*"]}),
+    );
     let data = json!({"title": NASTY, "<b>": [1, 2.50, null]});
     hub.publish("content.published", data.clone());
     hub.publish("content.deleted", json!({"a": 1}));
@@ -57,7 +68,13 @@ pub fn populated() -> Hub {
 fn assert_whole(pages: &[Found]) {
     let mut wrong = Vec::new();
     for Found { path, text } in pages {
-        for raw in ["<script>alert", "<img src=x", "<b>bold", "{{7*7}}<", "onerror=alert(2)>"] {
+        for raw in [
+            "<script>alert",
+            "<img src=x",
+            "<b>bold",
+            "{{7*7}}<",
+            "onerror=alert(2)>",
+        ] {
             let is_raw = match raw.starts_with('<') {
                 true => text.contains(raw),
                 false => text.contains(&format!("\"{raw}")),
@@ -66,7 +83,13 @@ fn assert_whole(pages: &[Found]) {
                 wrong.push(format!("{path} holds {raw}"));
             }
         }
-        for inline in ["<script>", "<style", " style=\"", " onclick=", "javascript:"] {
+        for inline in [
+            "<script>",
+            "<style",
+            " style=\"",
+            " onclick=",
+            "javascript:",
+        ] {
             if text.contains(inline) {
                 wrong.push(format!("{path} holds {inline}"));
             }
@@ -88,8 +111,12 @@ fn every_page_shows_markup_as_text_and_runs_nothing() {
     let hub = populated();
     let pages = crawl(&hub.administrator(), "/");
     assert!(pages.len() > 30, "{}", pages.len());
-    assert!(pages.iter().any(|page| page.text.contains("&lt;script&gt;alert(1)")
-        || page.text.contains("&#60;script&#62;alert(1)")));
+    assert!(
+        pages
+            .iter()
+            .any(|page| page.text.contains("&lt;script&gt;alert(1)")
+                || page.text.contains("&#60;script&#62;alert(1)"))
+    );
     assert_whole(&pages);
 }
 
@@ -106,7 +133,10 @@ fn a_viewer_can_look_at_every_page_and_finds_no_secret_and_nothing_to_change() {
         for form in text.split("<form ").skip(1) {
             let tag = &form[..form.find('>').unwrap()];
             let may = ["/logout", "/account", "method=\"get\"", "method=\"dialog\""];
-            assert!(may.iter().any(|part| tag.contains(part)), "{path} has a form: {tag}");
+            assert!(
+                may.iter().any(|part| tag.contains(part)),
+                "{path} has a form: {tag}"
+            );
         }
     }
 }
@@ -138,7 +168,10 @@ fn the_people_of_a_tenant_find_nothing_of_another_on_any_page() {
         for id in &foreign {
             assert!(!text.contains(id.as_str()), "{path} shows {id}");
         }
-        assert!(!text.contains("content.deleted"), "{path} shows another tenant's event type");
+        assert!(
+            !text.contains("content.deleted"),
+            "{path} shows another tenant's event type"
+        );
         for word in ["/settings", "/profiles"] {
             assert!(!kind(path).starts_with(word), "{path} is for operators");
         }
@@ -150,7 +183,10 @@ fn secrets(hub: &Hub) -> Vec<String> {
     let ids = webhooks["data"].as_array().unwrap().iter();
     let secret = |id: &Value| {
         let path = format!("/v1/webhooks/{}/secret", id["id"].as_str().unwrap());
-        hub.get(&path).expect(200).json()["secret"].as_str().unwrap().to_owned()
+        hub.get(&path).expect(200).json()["secret"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     ids.map(secret).collect()
 }
