@@ -46,7 +46,7 @@ fn make(database: &Path, file: &Path) -> Result<(), CliError> {
             lasts_ms: 8 * HOUR,
             // Longer than the longest schedule of what is retried: nothing is left that would be sent.
             quiet_ms: 4 * HOUR,
-            per_step: 0.25,
+            per_step: 0.12,
             base_url,
             allow: Vec::new(),
             url: &url,

@@ -32,7 +32,12 @@ const PLACES: &[(&[&str], &[&str])] = &[
     // What serves a route describes it too: see `http/api/table.rs`.
     (
         &["ServiceConfig"],
-        &["http/api/table.rs", "http/api/mod.rs", "http/web/"],
+        &[
+            "http/api/table.rs",
+            "http/api/mod.rs",
+            "http/web/",
+            "http/inbox.rs",
+        ],
     ),
     (&["std::env", "env::var", "env::vars"], &["config.rs"]),
     (&["SystemTime::now"], &["clock.rs"]),
