@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hookpost::clock::Clock;
 use hookpost::domain::delivery::DeliveryStatus;
 use hookpost::domain::id::WebhookId;
+use hookpost::metrics::Metrics;
 use hookpost::store::delivery::{self, DeliveryFilter};
 use hookpost::store::event::{self, EventFilter};
 use hookpost::store::page::{Cursor, MAX_LIMIT, PageRequest};
@@ -59,7 +60,8 @@ fn main() {
     let rows: i64 = count.unwrap_or(1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("webhooks.db");
-    let (store, _lock) = Store::open(&path, &Clock::machine()).expect("a new database");
+    let (store, _lock) =
+        Store::open(&path, &Clock::machine(), &Metrics::new()).expect("a new database");
     fill(&path, rows);
     let mut slow = 0;
     for limit in [50, MAX_LIMIT] {
@@ -252,6 +254,7 @@ fn others(store: &Store, rows: i64, limit: u32) -> usize {
             tenant: tenant.map(|text: &str| text.parse().expect("a tenant")),
             state: state.map(|text: &str| text.parse().expect("a state")),
             event: event.map(|text: &str| text.parse().expect("a type")),
+            text: None,
         };
         let is_fast = measure(store, "webhooks", name, 2_000, limit, |connection, page| {
             let page = webhook::list(connection, &filter, page)?;

@@ -417,7 +417,6 @@ pub fn local(path: &str) -> Option<&str> {
 
 /// A form as it came, before anybody knows who sent it.
 pub struct FormBody {
-    pub app: Data<App>,
     pub fields: Fields,
     is_same_site: bool,
 }
@@ -452,7 +451,6 @@ impl FromRequest for FormBody {
                 .await
                 .map_err(|error| PageError::from(error).below(&base))?;
             Ok(FormBody {
-                app,
                 fields: Fields::parse(&body),
                 is_same_site,
             })

@@ -9,7 +9,6 @@ use crate::support::Hub;
 fn what_does_not_exist_is_a_404_in_the_form() {
     let hub = Hub::start();
     for path in [
-        "/",
         "/v1",
         "/v1/",
         "/v2/events",

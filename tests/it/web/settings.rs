@@ -52,7 +52,7 @@ fn a_wrong_form_for_a_key_is_shown_again_with_what_is_wrong() {
     for (fields, message) in [
         (
             vec![("name", ""), ("scope", "read")],
-            "A key&#39;s name is 1 to 128 bytes",
+            "A key&#39;s name is 1 to 128 characters",
         ),
         (vec![("name", "kept"), ("scope", "all")], "is none of"),
         (
