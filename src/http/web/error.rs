@@ -22,7 +22,7 @@ pub enum PageError {
     /// Somewhere else is what was asked for.
     Redirect { location: String },
     /// What the API would answer, in words; on a page below this path.
-    Problem { error: ApiError, base: String },
+    Problem { error: Box<ApiError>, base: String },
 }
 
 impl PageError {
@@ -60,7 +60,7 @@ impl fmt::Display for PageError {
 impl<E: Into<ApiError>> From<E> for PageError {
     fn from(error: E) -> PageError {
         PageError::Problem {
-            error: error.into(),
+            error: Box::new(error.into()),
             base: String::new(),
         }
     }

@@ -50,7 +50,7 @@ async fn show(request: HttpRequest, stranger: Stranger) -> Answer {
             location: format!("{base}{next}"),
         });
     }
-    let has_users = store.read(|connection| user::any(connection))?;
+    let has_users = store.read(user::any)?;
     let page = login_page(&stranger, next, String::new(), None, has_users);
     stranger.show(StatusCode::OK, &page)
 }

@@ -14,6 +14,7 @@ mod fields;
 mod frame;
 mod login;
 mod overview;
+mod profiles;
 mod settings;
 mod setup;
 mod visit;
@@ -33,6 +34,7 @@ pub fn routes(config: &mut ServiceConfig) {
     settings::routes(config);
     account::routes(config);
     event_types::routes(config);
+    profiles::routes(config);
     webhooks::routes(config);
 }
 

@@ -105,7 +105,7 @@ impl OverviewPage {
 
 /// `GET /`.
 async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| overview(visit)).await
+    visit.show(overview).await
 }
 
 fn overview(visit: &Visit) -> Result<OverviewPage, PageError> {

@@ -5,4 +5,5 @@ mod browser;
 mod event_types;
 mod overview;
 mod people;
+mod profiles;
 mod settings;

@@ -38,7 +38,7 @@ struct Row {
 
 /// `GET /event-types?after=`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| list_page(visit)).await
+    visit.show(list_page).await
 }
 
 fn list_page(visit: &Visit) -> Result<ListPage, PageError> {

@@ -68,7 +68,7 @@ fn path(deed: Deed, subject: &str) -> Option<String> {
 
 /// `GET /settings/audit?cursor=`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| audit_page(visit)).await
+    visit.show(audit_page).await
 }
 
 fn audit_page(visit: &Visit) -> Result<AuditPage, PageError> {

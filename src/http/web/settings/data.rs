@@ -22,7 +22,7 @@ struct DataPage {
 
 /// `GET /settings/data`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| data_page(visit)).await
+    visit.show(data_page).await
 }
 
 fn data_page(visit: &Visit) -> Result<DataPage, PageError> {

@@ -87,7 +87,7 @@ impl KeysPage {
 
 /// `GET /settings/keys?cursor=`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| KeysPage::of(visit)).await
+    visit.show(KeysPage::of).await
 }
 
 /// `POST /settings/keys`: answers with the key, which stands in no redirect, log or cookie.

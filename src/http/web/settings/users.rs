@@ -54,7 +54,7 @@ impl UsersPage {
         let store = &visit.app.actions.store;
         Ok(UsersPage {
             frame: visit.frame("Users", Section::Settings)?,
-            users: store.read(|connection| user::list(connection))?,
+            users: store.read(user::list)?,
             name: String::new(),
             role: Role::Viewer,
             problem: None,
@@ -85,7 +85,7 @@ impl UserPage {
 
 /// `GET /settings/users`.
 pub async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| UsersPage::of(visit)).await
+    visit.show(UsersPage::of).await
 }
 
 /// `GET /settings/users/{seq}`: what can be changed of one.
