@@ -110,6 +110,11 @@ impl ApiError {
         self.status
     }
 
+    /// The field that is at fault, where one is.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     pub fn message(&self) -> &str {
         &self.message
     }

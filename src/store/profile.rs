@@ -94,6 +94,17 @@ pub fn uses(connection: &Connection, name: &str) -> Result<u64, StoreError> {
     Ok(count as u64)
 }
 
+/// How many webhooks use each profile; those that none uses are left out.
+pub fn uses_of_all(connection: &Connection) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT profile, count(*) AS count FROM webhook WHERE deleted_ms IS NULL GROUP BY profile",
+    )?;
+    let found = row::collect(&mut statement, [], |row| {
+        Ok((row.get("profile")?, row.get::<_, i64>("count")? as u64))
+    })?;
+    Ok(found.into_iter().collect())
+}
+
 /// How many API keys have a profile as their default.
 pub fn keys(connection: &Connection, name: &str) -> Result<u64, StoreError> {
     let count: i64 = connection

@@ -22,6 +22,7 @@ mod login;
 mod overview;
 mod pager;
 mod portal;
+mod profiles;
 mod settings;
 mod setup;
 mod visit;
@@ -48,6 +49,7 @@ pub fn routes(config: &mut ServiceConfig) {
     settings::routes(config);
     account::routes(config);
     event_types::routes(config);
+    profiles::routes(config);
     webhooks::routes(config);
 }
 

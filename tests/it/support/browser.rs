@@ -297,6 +297,10 @@ fn capabilities(chromium: &Path, profile: &Path) -> Value {
     })
 }
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "`Browser` waits for it when it is dropped; here the test is over"
+)]
 fn start(chromedriver: &Path) -> (Child, String) {
     let mut driver = Command::new(chromedriver)
         .arg("--port=0")

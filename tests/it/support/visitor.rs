@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use hookpost::actions::Actor;
-use hookpost::auth::{password, people, session};
+use hookpost::auth::{password, people};
 use hookpost::store::Store;
 use hookpost::store::user::Role;
 

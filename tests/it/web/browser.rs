@@ -1,8 +1,13 @@
 //! The pages in a real browser: what only one can tell.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
+use super::whole_site::populated;
 use crate::support::browser::{Browser, Scheme};
+use crate::support::crawl::{crawl, kind};
+use crate::support::visitor::PASSWORD;
 use crate::support::{Hub, skipped};
 
 /// Where axe-core stands, a file of JavaScript.
@@ -10,35 +15,38 @@ const AXE: &str = "HOOKPOST_TEST_AXE";
 /// Set where axe-core has to be there.
 const REQUIRE_AXE: &str = "HOOKPOST_TEST_REQUIRE_AXE";
 
-/// Widths of a window: the narrowest that the guidelines ask for, a tablet, a screen.
-const WIDTHS: [u32; 3] = [320, 768, 1280];
+/// Ways to look at a page: the narrowest window that the guidelines ask for, and a screen; by day and by night.
+const WAYS: [(Scheme, u32); 4] = [
+    (Scheme::Light, 320),
+    (Scheme::Light, 1280),
+    (Scheme::Dark, 1280),
+    (Scheme::Dark, 320),
+];
 
 /// Looks at a page in every way, and collects what is wrong with it.
 fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
     let mut wrong = Vec::new();
-    for scheme in [Scheme::Light, Scheme::Dark] {
+    for (scheme, width) in WAYS {
         browser.prefer(scheme);
-        for width in WIDTHS {
-            browser.resize(width, 900);
-            browser.go(path);
-            let place = format!("{path} ({scheme:?}, {width} px)");
-            let wide = browser.script(WIDER_THAN_THE_WINDOW);
-            let wide = wide.as_array().unwrap();
+        browser.resize(width, 900);
+        browser.go(path);
+        let place = format!("{path} ({scheme:?}, {width} px)");
+        let wide = browser.script(WIDER_THAN_THE_WINDOW);
+        let wide = wide.as_array().unwrap();
+        wrong.extend(
+            wide.iter()
+                .map(|element| format!("{place}: too wide: {element}")),
+        );
+        if let Some(axe) = axe {
+            let found = violations(browser, axe);
             wrong.extend(
-                wide.iter()
-                    .map(|element| format!("{place}: too wide: {element}")),
+                found
+                    .iter()
+                    .map(|violation| format!("{place}: {violation}")),
             );
-            if let Some(axe) = axe.filter(|_| width != 768) {
-                let found = violations(browser, axe);
-                wrong.extend(
-                    found
-                        .iter()
-                        .map(|violation| format!("{place}: {violation}")),
-                );
-            }
-            let complaints = browser.complaints();
-            wrong.extend(complaints.iter().map(|text| format!("{place}: {text}")));
         }
+        let complaints = browser.complaints();
+        wrong.extend(complaints.iter().map(|text| format!("{place}: {text}")));
     }
     wrong
 }
@@ -72,9 +80,19 @@ fn axe() -> Option<String> {
     Some(std::fs::read_to_string(path).unwrap())
 }
 
+/// A page of each kind that an administrator reaches.
+fn a_page_of_each_kind(hub: &Hub) -> Vec<String> {
+    let mut kinds = BTreeSet::new();
+    let pages = crawl(&hub.administrator(), "/").into_iter();
+    pages
+        .filter(|page| kinds.insert(kind(&page.path)) && page.path != "/docs")
+        .map(|page| page.path)
+        .collect()
+}
+
 #[test]
 fn every_page_is_whole_in_light_and_dark_narrow_and_wide() {
-    let hub = Hub::start();
+    let hub = populated();
     let Some(browser) = Browser::open(&hub) else {
         return;
     };
@@ -83,35 +101,95 @@ fn every_page_is_whole_in_light_and_dark_narrow_and_wide() {
     let setup = setup.strip_prefix(&hub.at("")).unwrap();
     let mut wrong = inspect(&browser, "/login", axe.as_deref());
     wrong.extend(inspect(&browser, setup, axe.as_deref()));
-    hub.add_user("anna", hookpost::store::user::Role::Administrator);
+    let pages = a_page_of_each_kind(&hub);
     wrong.extend(inspect(&browser, "/login", axe.as_deref()));
     browser.sign_in("anna");
-    for path in ["/webhooks", "/webhooks?state=paused"] {
+    for path in &pages {
         wrong.extend(inspect(&browser, path, axe.as_deref()));
     }
-    let fields = serde_json::json!({"active": false, "description": "Shop", "retry": {"delays_s": [60, 61200]}});
-    let webhook = hub.add_webhook_with(
-        "http://127.0.0.1:9/a-long-path/that-goes-on/and-on",
-        &fields,
-    );
-    hub.publish("order.paid", serde_json::json!({}));
-    for tail in [
-        "",
-        "/settings",
-        "/secret",
-        "/metrics",
-        "/edit",
-        "/test",
-        "/replay",
-        "/delete",
-        "/resume",
-    ] {
-        wrong.extend(inspect(
-            &browser,
-            &format!("/webhooks/{webhook}{tail}"),
-            axe.as_deref(),
-        ));
+    wrong.extend(inspect(&browser, "/docs", axe.as_deref()));
+    assert!(wrong.is_empty(), "{} faults: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn every_page_is_whole_without_a_script_too() {
+    let hub = populated();
+    let Some(browser) = Browser::open(&hub) else {
+        return;
+    };
+    let pages = a_page_of_each_kind(&hub);
+    browser.sign_in("anna");
+    browser.allow_script(false);
+    let mut wrong = Vec::new();
+    for path in &pages {
+        for width in [320, 1280] {
+            browser.resize(width, 900);
+            browser.go(path);
+            let wide = browser.script(WIDER_THAN_THE_WINDOW);
+            let wide = wide.as_array().unwrap();
+            wrong.extend(
+                wide.iter()
+                    .map(|element| format!("{path} ({width} px): {element}")),
+            );
+            wrong.extend(browser.complaints());
+        }
     }
-    wrong.extend(inspect(&browser, "/webhooks/new", axe.as_deref()));
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(wrong.is_empty(), "{} faults: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn from_the_printed_link_to_a_verified_delivery() {
+    let hub = Hub::with(|options| options.allow_targets.clear());
+    let Some(browser) = Browser::open(&hub) else {
+        return;
+    };
+    browser.go_to(&hub.running.setup_link().unwrap().unwrap());
+    browser.fill("#name", "anna");
+    browser.fill("#password", PASSWORD);
+    browser.click_text("Create the account");
+    assert_eq!(browser.path(), "/setup/webhook");
+    // The built-in inbox is chosen already.
+    browser.click("main form button.primary");
+    browser.wait_for_text("verified");
+    browser.wait_for("[data-status=verified], [data-status=ok]");
+    assert!(
+        browser.path().starts_with("/setup/done"),
+        "{}",
+        browser.path()
+    );
+    browser.go("/inbox");
+    browser.wait_for("[data-status=verified]");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_page_shows_what_changed_without_being_loaded_again() {
+    let hub = Hub::start();
+    hub.add_user("anna", hookpost::store::user::Role::Administrator);
+    let Some(browser) = Browser::open(&hub) else {
+        return;
+    };
+    browser.sign_in("anna");
+    browser.go("/webhooks");
+    browser.script("window.sameDocument = true");
+    hub.add_webhook_with(
+        "http://127.0.0.1:9/",
+        &serde_json::json!({"description": "Just made"}),
+    );
+    browser.wait_for_text("Just made");
+    assert_eq!(browser.script("return window.sameDocument"), true);
+}
+
+#[test]
+fn keys_lead_from_page_to_page() {
+    let hub = Hub::start();
+    hub.add_user("anna", hookpost::store::user::Role::Administrator);
+    let Some(browser) = Browser::open(&hub) else {
+        return;
+    };
+    browser.sign_in("anna");
+    browser.press("gd");
+    browser.wait_for("a[href='/deliveries'][aria-current=page]");
+    browser.press("?");
+    browser.wait_for("dialog#keys[open]");
 }

@@ -10,6 +10,7 @@ mod inbox;
 mod overview;
 mod people;
 mod portal;
+mod profiles;
 mod settings;
 mod webhooks;
 mod whole_site;
