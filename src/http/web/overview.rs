@@ -1,5 +1,7 @@
 //! `/`: what needs attention, what became of deliveries in the last 24 hours, what failed last.
 
+use actix_web::guard;
+use actix_web::http::header::Accept;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
@@ -29,7 +31,16 @@ const FAILURES: usize = 8;
 const MOST_COUNTED: u32 = 1_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/").route(web::get().to(show)));
+    // Programs that come here by mistake are told where the API is.
+    let start = page("/").guard(guard::fn_guard(|context| {
+        let accepts = context.header::<Accept>();
+        accepts.is_some_and(|accept| {
+            accept
+                .iter()
+                .any(|item| item.item.essence_str() == "text/html")
+        })
+    }));
+    config.service(start.route(web::get().to(show)));
 }
 
 #[derive(Template)]
