@@ -10,8 +10,10 @@ use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
 use super::spec::{Call, schema};
 use super::table::Table;
+use crate::actions::audit::Done;
 use crate::auth::people;
 use crate::domain::Invalid;
+use crate::domain::deed::Deed;
 use crate::domain::json::whole;
 use crate::domain::time::{SECOND, rfc3339};
 use crate::store::StoreError;
@@ -76,6 +78,7 @@ async fn create(
     let made = app.actions.store.write(move |tx| -> Result<_, StoreError> {
         let ends_ms = tx.now_ms() + expires_s * SECOND;
         let token = people::portal_link(tx.connection(), &tenant, tx.now_ms(), ends_ms)?;
+        caller.did(tx, &Done::of(Deed::PortalLinkMade, &tenant, &tenant))?;
         Ok((token, ends_ms))
     });
     let (token, ends_ms) = made.committed().await?;

@@ -75,9 +75,10 @@ pub async fn publish(submission: Submission) -> Answer {
                 return Err(ActionError::from(crate::store::StoreError::Stopping).into());
             }
             let form = Form::of(fields);
-            let published = form
-                .parse(visit)
-                .and_then(|event| visit.app.actions.publish(event).wait());
+            let published = form.parse(visit).and_then(|event| {
+                let actions = &visit.app.actions;
+                actions.publish_by_hand(&visit.caller(), event).wait()
+            });
             match published {
                 Ok(receipt) => Ok(visit.done(&format!("/events/{}", receipt.id), told(&receipt))),
                 Err(error) => {

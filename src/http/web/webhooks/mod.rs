@@ -2,7 +2,6 @@
 
 mod bars;
 mod change;
-mod confirm;
 mod create;
 mod delete;
 mod exchange;

@@ -3,11 +3,11 @@
 use actix_web::web::Path;
 use askama::Template;
 
+use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, problem};
 use super::super::fields::Fields;
 use super::super::frame::{Frame, Section};
 use super::super::visit::{Answer, Done, Submission, Visit};
-use super::confirm::ConfirmPage;
 use super::head::{self, Head, Tab};
 use super::turn;
 use crate::actions::replay::Replay;
@@ -137,14 +137,14 @@ impl Form {
     }
 
     /// The same, to be sent with a yes.
-    fn hidden(&self) -> Vec<(&'static str, String)> {
+    fn hidden(&self) -> Vec<(String, String)> {
         let mut hidden = vec![
-            ("since", self.since.clone()),
-            ("until", self.until.clone()),
-            ("types", self.types.clone()),
+            ("since".to_owned(), self.since.clone()),
+            ("until".to_owned(), self.until.clone()),
+            ("types".to_owned(), self.types.clone()),
         ];
         if self.only_failed {
-            hidden.push(("only_failed", "yes".to_owned()));
+            hidden.push(("only_failed".to_owned(), "yes".to_owned()));
         }
         hidden
     }
@@ -219,16 +219,17 @@ fn run(
     let events = words::counted(count, "event");
     let page = ConfirmPage {
         frame: visit.frame("Replay events", Section::Webhooks)?,
-        question: format!("Deliver {events} to {} again?", head::name(&webhook)),
-        consequence: format!(
+        heading: format!("Deliver {events} to {} again?", head::name(&webhook)),
+        facts: Vec::new(),
+        effect: format!(
             "Each becomes a new delivery with the same event id, oldest first. A receiver that does not look at the id handles {} twice.",
             if count == 1 { "it" } else { "them" }
         ),
-        action: format!("{path}/replay"),
-        otherwise: format!("{path}/replay"),
-        hidden: form.hidden(),
-        label: "Deliver again",
-        is_dangerous: false,
+        action: Some(format!("{path}/replay")),
+        back: format!("{path}/replay"),
+        fields: form.hidden(),
+        button: "Deliver again".to_owned(),
+        is_danger: false,
     };
     Ok(Ok(Done::page(actix_web::http::StatusCode::OK, &page)))
 }

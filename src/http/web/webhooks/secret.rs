@@ -4,10 +4,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
+use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, problem};
 use super::super::frame::{Frame, Section};
 use super::super::visit::{Answer, Done, Submission, Visit};
-use super::confirm::ConfirmPage;
 use super::head::{self, Head, Tab};
 use crate::actions::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::Millis;
@@ -62,7 +62,7 @@ struct Code {
 impl SecretPage {
     fn of(visit: &Visit, webhook: &Webhook) -> Result<SecretPage, PageError> {
         let actions = &visit.app.actions;
-        let secrets = actions.reveal_secret(&visit.caller(), &webhook.id.to_string())?;
+        let secrets = actions.secrets(&visit.caller(), &webhook.id.to_string())?;
         let head = Head::of(visit, webhook, Tab::Secret);
         let frame = visit.frame(format!("{}: secret", head.name), Section::Webhooks)?;
         Ok(SecretPage {
@@ -142,9 +142,11 @@ pub async fn reveal(submission: Submission, id: Path<String>) -> Answer {
         .run(move |visit, _| {
             let webhook = head::find(visit, &id)?;
             let mut page = SecretPage::of(visit, &webhook)?;
+            // This one is written down: somebody has seen it.
+            let revealed = visit.app.actions.reveal_secret(&visit.caller(), &id)?;
             page.shown = Some(Shown {
-                secret: webhook.secret.as_str().to_owned(),
-                standard_secret: webhook.secret.standard_form(),
+                secret: revealed.secret.as_str().to_owned(),
+                standard_secret: revealed.secret.standard_form(),
             });
             Ok(Done::page(StatusCode::OK, &page))
         })
@@ -195,9 +197,9 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
         .old_secret
         .as_ref()
         .is_some_and(|old| visit.now() < old.overlap_ends_ms);
-    let mut hidden = vec![("overlap_s", "0".to_owned())];
+    let mut hidden = vec![("overlap_s".to_owned(), "0".to_owned())];
     if !own.is_empty() {
-        hidden.push(("own", own));
+        hidden.push(("own".to_owned(), own));
     }
     let (question, label) = match ends {
         true => ("End the overlap now?", "End the overlap"),
@@ -205,14 +207,15 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
     };
     let page = ConfirmPage {
         frame: visit.frame(question, Section::Webhooks)?,
-        question: format!("{question} ({})", head::name(webhook)),
-        consequence: "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."
+        heading: format!("{question} ({})", head::name(webhook)),
+        facts: Vec::new(),
+        effect: "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."
             .to_owned(),
-        action: format!("{path}/rotate"),
-        otherwise: path.to_owned(),
-        hidden,
-        label,
-        is_dangerous: true,
+        action: Some(format!("{path}/rotate")),
+        back: path.to_owned(),
+        fields: hidden,
+        button: label.to_owned(),
+        is_danger: true,
     };
     Ok(Done::page(StatusCode::OK, &page))
 }
