@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use base64::Engine as _;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -181,12 +182,6 @@ impl Browser {
         text.unwrap_or_else(|error| panic!("{css} at {}: {error}", self.path()))
     }
 
-    /// Whether there is such an element.
-    pub fn has(&self, css: &str) -> bool {
-        let found = self.client.find_all(Locator::Css(css));
-        !self.runtime.block_on(found).unwrap().is_empty()
-    }
-
     /// What a script returns.
     pub fn script(&self, script: &str) -> Value {
         let run = self.client.execute(script, Vec::new());
@@ -234,9 +229,16 @@ impl Browser {
             .collect()
     }
 
-    /// A picture of the window, as PNG.
+    /// A picture of the window, as WebP.
     pub fn screenshot(&self) -> Vec<u8> {
-        self.runtime.block_on(self.client.screenshot()).unwrap()
+        let picture = self.devtools(
+            "Page.captureScreenshot",
+            json!({"format": "webp", "quality": 85}),
+        );
+        let text = picture["data"].as_str().unwrap();
+        base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .unwrap()
     }
 
     fn devtools(&self, command: &str, parameters: Value) -> Value {

@@ -12,5 +12,6 @@ mod people;
 mod portal;
 mod profiles;
 mod settings;
+mod sheet;
 mod webhooks;
 mod whole_site;
