@@ -16,7 +16,7 @@ fn a_type_is_described_shown_changed_and_deleted() {
     assert!(
         visitor
             .page("/new-event-type")
-            .contains("Describe an event type")
+            .contains("Create event type")
     );
     let fields = [
         ("name", "order.paid"),

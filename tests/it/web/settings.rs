@@ -10,7 +10,7 @@ use crate::support::visitor::PASSWORD;
 fn a_key_is_shown_once_works_and_can_be_revoked() {
     let hub = Hub::start();
     let visitor = hub.administrator();
-    assert!(visitor.page("/settings/keys").contains("Make a key"));
+    assert!(visitor.page("/settings/keys").contains("Create API key"));
     let fields = [
         ("name", "shop & co"),
         ("scope", "publish"),

@@ -57,7 +57,7 @@ impl EditPage {
             Some(name) => store.read(|connection| event_type::get(connection, name))?,
             None => None,
         };
-        let title = name.map_or_else(|| "Describe an event type".to_owned(), ToString::to_string);
+        let title = name.map_or_else(|| "Create event type".to_owned(), ToString::to_string);
         let is_described = described.is_some();
         let (description, example, schema) = match described {
             Some(of) => (of.description, of.example, of.schema),

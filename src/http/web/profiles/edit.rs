@@ -34,7 +34,7 @@ impl EditPage {
         visit.require_administrator()?;
         let title = match name {
             Some(name) => format!("Profile {name}"),
-            None => "Make a profile".to_owned(),
+            None => "Create profile".to_owned(),
         };
         let profiles = visit.app.actions.store.profiles().all();
         let frame = visit.frame(title, Section::Profiles)?;
@@ -116,7 +116,7 @@ fn own(visit: &Visit, name: &str) -> Result<std::sync::Arc<Profile>, PageError> 
     visit.require_administrator()?;
     match profile::find(name) {
         Some(_) => Err(PageError::forbidden(format!(
-            "{name} is built in and cannot be changed. Make one of your own from it."
+            "{name} is built in and cannot be changed. Create one of your own from it."
         ))),
         None => Ok(visit.app.actions.profile(name)?),
     }
