@@ -32,6 +32,10 @@ pub struct Rotation {
     #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 0, max = MAX_OVERLAP / SECOND))]
     pub overlap_s: Option<i64>,
+    /// Whether all that is meant is to end an overlap: nothing is rotated where none is running any more.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub only_ends: bool,
 }
 
 /// The secrets of a webhook as they are now.
@@ -95,6 +99,12 @@ impl Actions {
                 .map(|text| text.parse().map_err(|e: Invalid| e.in_field("secret")))
                 .transpose()?;
             let is_running = running(&webhook, now).is_some();
+            if rotation.only_ends && !is_running {
+                return Err(ActionError::conflict(
+                    "overlap_ended",
+                    "The overlap has ended already: only the new secret signs. Nothing was changed.",
+                ));
+            }
             if is_running && overlap > 0 {
                 return Err(ActionError::conflict(
                     "rotation_running",

@@ -96,6 +96,7 @@ pub fn change_password(
     password_hash: &str,
     now: Millis,
 ) -> Result<String, PeopleError> {
+    require_unchanged(connection, user)?;
     user::set_password(connection, user.seq, password_hash)?;
     let actor = Actor::Person(user.name.clone());
     actor.did(
@@ -108,12 +109,21 @@ pub fn change_password(
 }
 
 /// Begins the session of a user who signed in; its cookie.
-pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, StoreError> {
+pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, PeopleError> {
+    require_unchanged(connection, user)?;
     user::signed_in(connection, user.seq, now)?;
     let actor = Actor::Person(user.name.clone());
     actor.did(connection, now, &Done::new(Deed::SignedIn, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
-    session::begin(connection, &owner, now, session::LONGEST)
+    Ok(session::begin(connection, &owner, now, session::LONGEST)?)
+}
+
+/// Refuses what was asked for with a password that somebody reset meanwhile.
+fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), PeopleError> {
+    match user::by_seq(connection, verified.seq)? {
+        Some(now) if now.password == verified.password => Ok(()),
+        _ => Err(PeopleError::Unknown(verified.name.clone())),
+    }
 }
 
 /// Takes a user away, unless nobody who administers would be left.

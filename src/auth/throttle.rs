@@ -97,11 +97,22 @@ fn keys(name: &str, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
         0..=64 => name.to_lowercase(),
         _ => String::new(),
     };
-    let address = address.map(|address| (Who::Address(address), LONGEST_ADDRESS));
+    let address = address.map(|address| (Who::Address(network(address)), LONGEST_ADDRESS));
     [(Who::Account(name), LONGEST_ACCOUNT)]
         .into_iter()
         .chain(address)
         .collect()
+}
+
+/// What one client has: its address, or under IPv6 the 64 bits that it is given.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        v4 => v4,
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +136,18 @@ mod tests {
         assert_eq!(throttle.wait("anna", None, LONGEST_ACCOUNT), 0);
         throttle.succeeded("anna", address);
         assert_eq!(throttle.wait("anna", address, 0), 0);
+    }
+
+    #[test]
+    fn all_addresses_of_a_client_under_ipv6_are_one() {
+        let throttle = Throttle::default();
+        for n in 0..5 {
+            let address = format!("2001:db8:1:2::{n}").parse().ok();
+            throttle.failed(&format!("user-{n}"), address, 0);
+        }
+        let wait = |text: &str| throttle.wait("anna", text.parse().ok(), 0);
+        assert_eq!(wait("2001:db8:1:2:ffff::1"), 2_000);
+        assert_eq!(wait("2001:db8:1:3::1"), 0);
     }
 
     #[test]

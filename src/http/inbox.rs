@@ -149,7 +149,7 @@ fn headers(request: &HttpRequest) -> Vec<(String, String)> {
             _ => text.into_owned(),
         };
         let Some(rest) = left.checked_sub(name.as_str().len() + value.len()) else {
-            break;
+            continue;
         };
         left = rest;
         kept.push((name.to_string(), value));

@@ -45,6 +45,8 @@ pub struct App {
     pub key_use: KeyUse,
     /// How fast each inbox is filled.
     pub inbox_pace: inbox::Pace,
+    /// Sign-ins under way.
+    pub sign_ins: Arc<Semaphore>,
     /// Failed sign-ins.
     pub throttle: Throttle,
     pub site: Arc<Site>,
@@ -104,6 +106,7 @@ impl App {
             bulk: Arc::new(Semaphore::new(2)),
             key_use: KeyUse::default(),
             inbox_pace: inbox::Pace::default(),
+            sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),
             rate_limits: RateLimits::default(),

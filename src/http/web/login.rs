@@ -5,14 +5,17 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::super::error::ApiError;
 use super::error::{PageError, see};
 use super::frame::Bare;
 use super::page;
 use super::visit::{
     Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie,
 };
+use crate::auth::people::PeopleError;
 use crate::auth::{people, session};
 use crate::domain::time::SECOND;
+use crate::store::session::Owner;
 use crate::store::{StoreError, user};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -44,9 +47,9 @@ async fn show(request: HttpRequest, stranger: Stranger) -> Answer {
     let base = app.site.base().prefix();
     let store = &app.actions.store;
     if let Some(cookie) = cookie(&request, &app.site.cookie())
-        && store
-            .read(|connection| session::authenticate(connection, &cookie, now))?
-            .is_some()
+        && let Some(session) =
+            store.read(|connection| session::authenticate(connection, &cookie, now))?
+        && matches!(session.owner, Owner::User(_))
     {
         return Err(PageError::Redirect {
             location: format!("{base}{next}"),
@@ -100,17 +103,24 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
     app.throttle.failed(&name, address, now);
     let password = form.fields.text("password").to_owned();
     let (store, wanted) = (app.actions.store.clone(), name.clone());
-    let cookie = web::block(move || -> Result<Option<String>, StoreError> {
+    // Each holds a thread while it waits for its turn to hash.
+    let Ok(_turn) = app.sign_ins.clone().try_acquire_owned() else {
+        let busy = "More people sign in than can be taken. Try again in a moment.";
+        return Err(PageError::from(ApiError::unavailable("overloaded", busy)).below(&base));
+    };
+    let cookie = web::block(move || -> Result<Option<String>, PeopleError> {
         let user = store.read(|connection| user::by_name(connection, &wanted))?;
         let Some(user) = people::verify(user, &password) else {
             return Ok(None);
         };
-        let begun = store.write(move |tx| -> Result<String, StoreError> {
-            people::sign_in(tx.connection(), &user, tx.now_ms())
-        });
-        begun.wait().map(Some)
+        let begun = store.write(move |tx| people::sign_in(tx.connection(), &user, tx.now_ms()));
+        match begun.wait() {
+            Err(PeopleError::Unknown(_)) => Ok(None),
+            begun => begun.map(Some),
+        }
     });
-    let Some(cookie) = cookie.await.map_err(|_| StoreError::Stopping)?? else {
+    let cookie = cookie.await.map_err(|_| StoreError::Stopping)?;
+    let Some(cookie) = cookie.map_err(ApiError::from)? else {
         log::warn!("a sign-in failed, from {address:?}");
         let problem = "There is no user of this name with this password.".to_owned();
         let page = login_page(&stranger, next, name, Some(problem), true);

@@ -126,8 +126,10 @@ fn overview(visit: &Visit) -> Result<OverviewPage, PageError> {
     let of = tenant.cloned().map_or(Of::All, Of::Tenant);
     let statistics = actions.overall_statistics(tenant.cloned(), Window::Day)?;
     let since_ms = statistics.since_ms;
+    // Before the read: one that waits for another inside of it would hold a reader that others wait for.
+    let frame = visit.frame("Overview", Section::Overview)?;
     let store = &actions.store;
-    let page = store.read(|connection| -> Result<_, PageError> {
+    store.read(|connection| -> Result<_, PageError> {
         let hours = stats::by_hour(connection, &of, since_ms)?;
         Ok(OverviewPage {
             has_webhooks: !webhooks(connection, visit, None, 1)?.is_empty(),
@@ -138,11 +140,9 @@ fn overview(visit: &Visit) -> Result<OverviewPage, PageError> {
             failures: failures(connection, visit)?,
             machine: tenant.is_none().then(|| machine(visit)),
             statistics,
-            frame: visit.frame("Overview", Section::Overview)?,
+            frame: frame.with_api("GET", "/v1/stats?window=24h"),
         })
-    })?;
-    let frame = page.frame.with_api("GET", "/v1/stats?window=24h");
-    Ok(OverviewPage { frame, ..page })
+    })
 }
 
 fn webhooks(

@@ -34,6 +34,10 @@ pub type Answer = Result<HttpResponse, PageError>;
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding makes three of one.
 const FORM_BYTES: usize = 64 << 10;
+/// Fields of a form at most.
+const MOST_FIELDS: usize = 5_000;
+/// Bytes of a form of somebody who is not signed in: a name, a password, a token.
+const STRANGERS_FORM_BYTES: usize = 16 << 10;
 
 /// Somebody who is signed in looks at a page.
 pub struct Visit {
@@ -90,7 +94,9 @@ impl Visit {
             .read(|connection| session::authenticate(connection, &cookie, now))
             .map_err(|error: StoreError| PageError::from(error).below(&prefix))?
             .ok_or_else(sign_in)?;
-        if session.is_stale {
+        // A page that is left open asks by itself: that is no use of the session.
+        let is_live = request.headers().contains_key("x-live");
+        if session.is_stale && !is_live {
             let cookie = cookie.clone();
             // Nobody waits for it, and nobody minds where it is refused.
             drop(
@@ -105,7 +111,7 @@ impl Visit {
             query: Fields::parse(request.query_string().as_bytes()),
             here: here.to_owned(),
             cookie,
-            is_live: request.headers().contains_key("x-live"),
+            is_live,
             app,
         })
     }
@@ -174,6 +180,27 @@ impl Visit {
         let user = self.require_operator()?;
         self.require_change()?;
         Ok(user)
+    }
+
+    /// Refuses who was signed in when the form began to arrive, and is no more, or may less by now.
+    fn require_still(&self) -> Result<(), PageError> {
+        let now = self.now();
+        let store = &self.app.actions.store;
+        let session =
+            store.read(|connection| session::authenticate(connection, &self.cookie, now))?;
+        let is_same = match (session.map(|session| session.owner), &self.owner) {
+            (Some(Owner::User(now)), Owner::User(then)) => {
+                now.seq == then.seq && now.role == then.role
+            }
+            (Some(now), then) => now == *then,
+            (None, _) => false,
+        };
+        match is_same {
+            true => Ok(()),
+            false => Err(PageError::SignIn {
+                location: format!("{}/login", self.base()),
+            }),
+        }
     }
 
     /// What stands around a page.
@@ -272,7 +299,10 @@ impl Visit {
     pub fn unknown(&self) -> HttpResponse {
         let error = ApiError::not_found("There is no such page.");
         match self.problem(&error) {
-            Ok(Done::Page(status, text)) => html(status, text),
+            Ok(Done::Page(status, text)) => match self.tenant() {
+                Some(_) => html_framed(status, text, &parents(&self.app)),
+                None => html(status, text),
+            },
             _ => html(error.status(), error.message().to_owned()),
         }
     }
@@ -340,10 +370,12 @@ impl FromRequest for Submission {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let visit = Visit::of(request);
-        let form = FormBody::from_request(request, payload);
+        let payload = payload.take();
+        let request = request.clone();
         Box::pin(async move {
             let visit = visit?;
-            let form = form.await?;
+            let limit = visit.app.limits.single * 3 + FORM_BYTES;
+            let form = FormBody::read(&request, payload, limit).await?;
             form.require_token(&visit.cookie)
                 .map_err(|error| error.below(visit.base()))?;
             Ok(Submission {
@@ -383,7 +415,12 @@ impl Submission {
         work: impl FnOnce(&Visit, &Fields) -> Result<Done, PageError> + Send + 'static,
     ) -> Answer {
         let Submission { visit, fields } = self;
-        visit.answer(move |visit| work(visit, &fields)).await
+        visit
+            .answer(move |visit| {
+                visit.require_still()?;
+                work(visit, &fields)
+            })
+            .await
     }
 }
 
@@ -426,39 +463,45 @@ impl FromRequest for FormBody {
     type Future = Pin<Box<dyn Future<Output = Result<FormBody, PageError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let app = match data(request) {
-            Ok(app) => app,
-            Err(error) => return Box::pin(ready(Err(error))),
-        };
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { FormBody::read(&request, payload, STRANGERS_FORM_BYTES).await })
+    }
+}
+
+impl FormBody {
+    async fn read(
+        request: &HttpRequest,
+        payload: Payload,
+        limit: usize,
+    ) -> Result<FormBody, PageError> {
+        let app = data(request)?;
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let is_form = content_type
             .and_then(|value| value.to_str().ok())
             .is_some_and(|text| text.starts_with("application/x-www-form-urlencoded"));
         let is_same_site = app.site.is_same_site(request);
-        let payload = payload.take();
-        Box::pin(async move {
-            let base = app.site.base().prefix().to_owned();
-            if !is_form {
-                let error = ApiError::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    "A form is expected here. Programs use the API, under /v1.",
-                );
-                return Err(PageError::from(error).below(&base));
-            }
-            let limit = app.limits.single * 3 + FORM_BYTES;
-            let body = read_in_time(payload, limit)
-                .await
-                .map_err(|error| PageError::from(error).below(&base))?;
-            Ok(FormBody {
-                fields: Fields::parse(&body),
-                is_same_site,
-            })
+        let below = |error: ApiError| PageError::from(error).below(app.site.base().prefix());
+        if !is_form {
+            return Err(below(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "A form is expected here. Programs use the API, under /v1.",
+            )));
+        }
+        let body = read_in_time(payload, limit).await.map_err(below)?;
+        if body.iter().filter(|byte| **byte == b'&').count() > MOST_FIELDS {
+            return Err(below(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("A form has at most {MOST_FIELDS} fields."),
+            )));
+        }
+        Ok(FormBody {
+            fields: Fields::parse(&body),
+            is_same_site,
         })
     }
-}
 
-impl FormBody {
     /// Refuses a form that another site may have sent.
     pub fn require_token(&self, cookie: &str) -> Result<(), PageError> {
         if self.is_same_site && token::is_form_token(self.fields.text("form_token"), cookie) {

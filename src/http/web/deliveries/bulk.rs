@@ -12,6 +12,7 @@ use crate::actions::{ActionError, find};
 use crate::domain::Invalid;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
+use crate::domain::time::rfc3339;
 use crate::domain::words::counted;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +72,7 @@ async fn ask(visit: Visit, verb: Verb) -> Answer {
                 visit.back(&visit.query, &criteria.list()),
             )?;
             page.facts = facts;
-            page.fields = criteria.fields();
-            page.fields.push(("all".to_owned(), "yes".to_owned()));
+            page.fields = all_until_now(visit, &criteria);
             page.frame = page
                 .frame
                 .with_api_body("POST", verb.api(), &criteria.api_body());
@@ -128,12 +128,21 @@ async fn act(submission: Submission, verb: Verb) -> Answer {
         .await
 }
 
+/// The fields that mean all that match, as of when they were counted: what comes in while somebody reads the number
+/// is not meant.
+fn all_until_now(visit: &Visit, criteria: &Criteria) -> Vec<(String, String)> {
+    let mut fields = criteria.fields();
+    if criteria.text("to").is_empty() {
+        fields.push(("to".to_owned(), rfc3339(visit.now() + 1)));
+    }
+    fields.push(("all".to_owned(), "yes".to_owned()));
+    fields
+}
+
 /// What the form of the confirmation carries on.
 fn carried(visit: &Visit, fields: &Fields) -> Vec<(String, String)> {
     if fields.has("all") {
-        let mut all = Criteria::of(visit, fields).fields();
-        all.push(("all".to_owned(), "yes".to_owned()));
-        return all;
+        return all_until_now(visit, &Criteria::of(visit, fields));
     }
     let ids = fields.all("id");
     ids.map(|id| ("id".to_owned(), id.to_owned())).collect()

@@ -7,6 +7,7 @@ use super::super::error::PageError;
 use super::super::frame::{Frame, Section};
 use super::super::visit::{Answer, Visit};
 use crate::domain::event::Tenant;
+use crate::domain::header;
 use crate::store::inbox::InboxRequest;
 use crate::store::webhook;
 
@@ -30,7 +31,13 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
 }
 
 fn request_page(visit: &Visit, id: &str) -> Result<RequestPage, PageError> {
-    let (tenant, request) = visit.app.actions.inbox_request(&visit.caller(), id)?;
+    let (tenant, mut request) = visit.app.actions.inbox_request(&visit.caller(), id)?;
+    if !visit.may_change() {
+        // As in the log: who may not see a webhook's headers does not see them here.
+        for (name, value) in &mut request.headers {
+            *value = header::shown(name, value).to_owned();
+        }
+    }
     let webhook = match request.webhook {
         Some(id) => visit
             .app

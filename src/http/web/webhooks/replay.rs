@@ -137,10 +137,15 @@ impl Form {
     }
 
     /// The same, to be sent with a yes.
-    fn hidden(&self) -> Vec<(String, String)> {
+    fn hidden(&self, now: Millis) -> Vec<(String, String)> {
+        // Events that come in while somebody reads the number are not meant.
+        let until = match self.until.is_empty() {
+            true => rfc3339(now + 1),
+            false => self.until.clone(),
+        };
         let mut hidden = vec![
             ("since".to_owned(), self.since.clone()),
-            ("until".to_owned(), self.until.clone()),
+            ("until".to_owned(), until),
             ("types".to_owned(), self.types.clone()),
         ];
         if self.only_failed {
@@ -227,7 +232,7 @@ fn run(
         ),
         action: Some(format!("{path}/replay")),
         back: format!("{path}/replay"),
-        fields: form.hidden(),
+        fields: form.hidden(visit.now()),
         button: "Deliver again".to_owned(),
         is_danger: false,
     };

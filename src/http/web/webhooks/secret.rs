@@ -164,6 +164,7 @@ pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
             let overlap = fields.given("overlap_s").unwrap_or("86400").to_owned();
             let own = fields.text("own").to_owned();
             let is_at_once = overlap == "0";
+            let only_ends = fields.has("ends");
             if is_at_once && fields.text("confirmed") != "yes" {
                 return ask(visit, &webhook, &path, own);
             }
@@ -171,6 +172,7 @@ pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
                 secret: Some(own.clone()).filter(|own| !own.is_empty()),
                 // What is no number is out of range, and is told so.
                 overlap_s: Some(overlap.parse().unwrap_or(-1)),
+                only_ends,
             };
             let actions = &visit.app.actions;
             match actions.rotate_secret(&visit.caller(), &id, rotation).wait() {
@@ -200,6 +202,9 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
     let mut hidden = vec![("overlap_s".to_owned(), "0".to_owned())];
     if !own.is_empty() {
         hidden.push(("own".to_owned(), own));
+    }
+    if ends {
+        hidden.push(("ends".to_owned(), "yes".to_owned()));
     }
     let (question, label) = match ends {
         true => ("End the overlap now?", "End the overlap"),
