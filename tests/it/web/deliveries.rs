@@ -217,12 +217,27 @@ fn what_is_ticked_is_retried_and_the_filter_is_kept() {
     let page = visitor.page(back);
     // One that got through is not sent again by mistake.
     assert!(page.contains("Queued: 1 delivery."), "{page}");
+    assert!(page.contains("Left as they are: 1 delivery."), "{page}");
     assert!(!page.to_lowercase().contains("successful"));
     world.hub.deliver_until_idle();
     assert_eq!(world.hub.delivery(&world.failed)["attempt_count"], 2);
     assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
     let nothing = visitor.submit_and_follow("/deliveries/retry", &[("back", back)]);
     assert!(nothing.contains("Nothing was ticked."));
+}
+
+#[test]
+fn ticking_only_what_was_delivered_says_that_nothing_was_queued_and_what_to_do_instead() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let back = "/deliveries?status=delivered";
+    let fields = [("id", world.delivered.as_str()), ("back", back)];
+    let page = visitor.submit_and_follow("/deliveries/retry", &fields);
+    assert!(page.contains("class=\"flash error\""), "{page}");
+    assert!(page.contains("Nothing was queued. Left as they are: 1 delivery."));
+    assert!(page.contains("filter by the status Delivered and retry all that match"));
+    world.hub.deliver_until_idle();
+    assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
 }
 
 #[test]

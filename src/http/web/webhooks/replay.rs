@@ -207,7 +207,7 @@ fn run(
         let made = words::counted(count, "event");
         return Ok(Ok(visit.done(
             &path,
-            format!("{made} delivered again: see the newest deliveries."),
+            format!("Queued: {made} to deliver again. What became of them shows below."),
         )));
     }
     if count == 0 {
