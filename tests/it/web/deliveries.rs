@@ -118,7 +118,7 @@ fn every_filter_of_the_address_narrows_the_list() {
         }
     }
     let none = visitor.page("/deliveries?type=a.nothing");
-    assert!(none.contains("No delivery matches.") && none.contains("Clear filters"));
+    assert!(none.contains("No delivery matches") && none.contains("Clear filters"));
     for wrong in [
         "status=lost",
         "code=many",
@@ -141,7 +141,7 @@ fn without_deliveries_the_list_says_where_they_come_from() {
     assert!(
         hub.administrator()
             .page("/deliveries")
-            .contains("No delivery yet.")
+            .contains("No delivery yet")
     );
     let viewer = hub.viewer().page("/deliveries");
     assert!(!viewer.contains("/events/new"));
@@ -217,12 +217,28 @@ fn what_is_ticked_is_retried_and_the_filter_is_kept() {
     let page = visitor.page(back);
     // One that got through is not sent again by mistake.
     assert!(page.contains("Queued: 1 delivery."), "{page}");
+    assert!(page.contains("Left as they are: 1 delivery."), "{page}");
     assert!(!page.to_lowercase().contains("successful"));
     world.hub.deliver_until_idle();
     assert_eq!(world.hub.delivery(&world.failed)["attempt_count"], 2);
     assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
     let nothing = visitor.submit_and_follow("/deliveries/retry", &[("back", back)]);
     assert!(nothing.contains("Nothing was ticked."));
+}
+
+#[test]
+fn ticking_only_what_was_delivered_says_that_nothing_was_queued_and_what_to_do_instead() {
+    let world = World::new();
+    let visitor = world.hub.administrator();
+    let back = "/deliveries?status=delivered";
+    visitor.page(back);
+    let fields = [("id", world.delivered.as_str()), ("back", back)];
+    let page = visitor.submit_and_follow("/deliveries/retry", &fields);
+    assert!(page.contains("class=\"flash error\""), "{page}");
+    assert!(page.contains("Nothing was queued. Left as they are: 1 delivery."));
+    assert!(page.contains("filter by the status Delivered and retry all that match"));
+    world.hub.deliver_until_idle();
+    assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
 }
 
 #[test]
@@ -633,7 +649,7 @@ fn dead_letters_are_downloaded_as_the_api_exports_them() {
 fn without_dead_letters_the_page_says_so() {
     let hub = Hub::start();
     let page = hub.administrator().page("/failed");
-    assert!(page.contains("Nothing failed for good.") && !page.contains("Download"));
+    assert!(page.contains("Nothing failed for good") && !page.contains("Download"));
 }
 
 /// What is shown of an attempt that is under way.

@@ -15,7 +15,7 @@ fn every_built_in_profile_is_told_in_words_with_a_preview_a_schedule_and_code() 
         assert!(list.contains(&format!("/profiles/{name}\"")), "{name}");
         let page = visitor.page(&format!("/profiles/{name}"));
         for text in [
-            "Attempt 2",
+            "2nd attempt",
             "HMAC-SHA256",
             "WEBHOOK_SECRET",
             "id=\"preview-body\"",

@@ -123,7 +123,11 @@ async fn act(submission: Submission, verb: Verb) -> Answer {
                 return Ok(Done::page(actix_web::http::StatusCode::OK, &page));
             }
             let count = run(visit, verb, &selection, false)?;
-            Ok(visit.done(&back, told(verb, count)))
+            let message = told(verb, &selection, count);
+            Ok(match count {
+                0 => visit.refused(&back, message),
+                _ => visit.done(&back, message),
+            })
         })
         .await
 }
@@ -240,15 +244,28 @@ fn is_delivered(visit: &Visit) -> bool {
     visit.query.given("status") == Some(DeliveryStatus::Delivered.as_str())
 }
 
-fn told(verb: Verb, count: u64) -> String {
-    match (count, verb) {
-        (0, Verb::Retry) => "Nothing was queued: none of them can be retried.".to_owned(),
+/// What became of it, and of the ticked ones that were left as they are: why, and how to retry them all the same.
+fn told(verb: Verb, selection: &Selection, count: u64) -> String {
+    let done = match (count, verb) {
+        (0, Verb::Retry) => "Nothing was queued.".to_owned(),
         (0, Verb::Discard) => "Nothing was discarded: none of them waits any more.".to_owned(),
         (_, Verb::Retry) => format!(
             "Queued: {}. The next attempts are due now; what an inactive webhook holds back waits.",
             deliveries(count)
         ),
         (_, Verb::Discard) => format!("Discarded: {}.", deliveries(count)),
+    };
+    let left = match selection {
+        Selection::Ids(ids) => (ids.len() as u64).saturating_sub(count),
+        Selection::Matching(_) => u64::from(count == 0),
+    };
+    match (left, selection, verb) {
+        (0, ..) | (_, _, Verb::Discard) => done,
+        (_, Selection::Matching(_), _) => format!("{done} None of them can be retried."),
+        (_, Selection::Ids(_), _) => format!(
+            "{done} Left as they are: {}. Ticking does not send again what was delivered; open a delivery to retry it, or filter by the status Delivered and retry all that match.",
+            deliveries(left)
+        ),
     }
 }
 

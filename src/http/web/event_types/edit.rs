@@ -59,12 +59,20 @@ impl EditPage {
         };
         let title = name.map_or_else(|| "Create event type".to_owned(), ToString::to_string);
         let is_described = described.is_some();
+        let call = format!(
+            "/v1/event-types/{}",
+            name.map_or_else(|| "NAME".to_owned(), ToString::to_string)
+        );
         let (description, example, schema) = match described {
             Some(of) => (of.description, of.example, of.schema),
             None => (String::new(), None, None),
         };
         Ok(EditPage {
-            frame: visit.frame(title, Section::EventTypes)?,
+            frame: visit.frame(title, Section::EventTypes)?.with_api_body(
+                "PUT",
+                &call,
+                r#"{"description": "…", "example": {"id": 1}}"#,
+            ),
             name: name.map(ToString::to_string),
             typed_name: String::new(),
             description,

@@ -4,11 +4,12 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
+use super::super::frame::{Frame, Section, capitalized};
 use super::super::visit::{Answer, Visit};
 use super::preview::Preview;
 use crate::domain::dated::{self, Planned};
 use crate::domain::retry::{Exhausted, Gone};
+use crate::domain::words;
 use crate::profile::form::{Body, Envelope, Value};
 use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
@@ -47,6 +48,11 @@ impl ShowPage {
     fn wants_standard(&self) -> bool {
         let code = self.code.as_ref();
         code.is_some_and(|code| code.secret == Key::Standard)
+    }
+
+    /// What an attempt is called in the schedule, as on the pages of webhooks.
+    fn nth(attempt: u32) -> String {
+        format!("{} attempt", capitalized(&words::ordinal(attempt)))
     }
 }
 

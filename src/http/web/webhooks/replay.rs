@@ -12,7 +12,7 @@ use super::head::{self, Head, Tab};
 use super::turn;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
-use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339_seconds};
+use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
 use crate::domain::words;
 use crate::store::bulk::Span;
@@ -212,7 +212,7 @@ fn run(
         let made = words::counted(count, "event");
         return Ok(Ok(visit.done(
             &path,
-            format!("{made} delivered again: see the newest deliveries."),
+            format!("Queued: {made} to deliver again. What became of them shows below."),
         )));
     }
     if count == 0 {

@@ -218,6 +218,6 @@ fn parse(data: &str) -> Result<Box<str>, Invalid> {
     let text = if data.is_empty() { "{}" } else { data };
     json::check(text.as_bytes()).map_err(|invalid| invalid.in_field("data"))?;
     let raw: &RawValue =
-        serde_json::from_str(text).map_err(|error| wrong(format!("This is no JSON: {error}.")))?;
+        serde_json::from_str(text).map_err(|error| wrong(format!("This is not JSON: {error}.")))?;
     Ok(raw.get().into())
 }

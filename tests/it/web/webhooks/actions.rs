@@ -165,7 +165,7 @@ fn a_replay_is_counted_before_it_is_made() {
         ("confirmed", "yes"),
     ];
     let page = anna.submit_and_follow(&path, &fields);
-    assert_has(&page, "2 events delivered again");
+    assert_has(&page, "Queued: 2 events to deliver again");
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 6);
 }
