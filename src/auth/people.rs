@@ -321,5 +321,5 @@ pub fn set_up(
         now,
     )?;
     link::delete_kind(connection, LinkKind::Setup)?;
-    Ok(sign_in(connection, &find(connection, name)?, now)?)
+    sign_in(connection, &find(connection, name)?, now)
 }
