@@ -59,6 +59,7 @@ fn describe_create(call: &mut Call<'_>) {
                 "invalid_value",
                 "invalid_tenant",
                 "unknown_profile",
+                "invalid_rate_limit",
             ],
         );
 }
