@@ -288,3 +288,45 @@ fn addresses(page: &str) -> Vec<String> {
         .map(|rest| rest[..rest.find('"').unwrap()].to_owned())
         .collect()
 }
+
+#[test]
+fn forms_are_bounded_and_those_of_strangers_are_small() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    let long = "x".repeat(17 << 10);
+    let stranger = hub.visitor();
+    stranger.get("/login");
+    assert_eq!(stranger.sign_in("anna", &long).status, 413);
+    visitor.page("/account");
+    let fits = visitor.submit(
+        "/account/password",
+        &[("old", &long), ("password", "another password")],
+    );
+    assert_eq!(fits.status, 422);
+    let many = vec![("a", ""); 5_001];
+    assert_eq!(visitor.submit("/account/password", &many).status, 413);
+}
+
+#[test]
+fn a_page_that_asks_by_itself_does_not_keep_a_session_alive() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    let name = visitor.session_cookie();
+    let cookie = format!("{name}={}", visitor.cookie(&name).unwrap());
+    let live = || {
+        hub.send(
+            "GET",
+            "/webhooks",
+            &[("cookie", &cookie), ("x-live", "1")],
+            b"",
+        )
+    };
+    for _ in 0..11 {
+        hub.advance(HOUR);
+        assert_eq!(live().status, 200);
+        // The use would be noted by the writer: the next write comes after it.
+        hub.publish("a.b", serde_json::json!({}));
+    }
+    hub.advance(HOUR);
+    assert_eq!(live().status, 303);
+}

@@ -163,3 +163,18 @@ fn the_code_is_for_the_profile_and_the_language_of_the_link() {
         assert_has(&page, "lang=rust#code");
     }
 }
+
+#[test]
+fn ending_an_overlap_twice_makes_no_new_secret() {
+    let hub = Hub::start();
+    let (webhook, _, path) = setup(&hub);
+    let anna = hub.administrator();
+    anna.page(&path);
+    rotate(&anna, &path, "86400");
+    let rotated = secret_now(&hub, &webhook);
+    let path = format!("{path}/rotate");
+    let fields = [("overlap_s", "0"), ("ends", "yes"), ("confirmed", "yes")];
+    anna.submit(&path, &fields).expect(303);
+    anna.submit(&path, &fields).expect(422);
+    assert_eq!(secret_now(&hub, &webhook), rotated);
+}
