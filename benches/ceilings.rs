@@ -31,34 +31,23 @@ fn main() {
     let seconds = std::env::args().filter_map(|text| text.parse().ok()).next();
     let span = Duration::from_secs(seconds.unwrap_or(3));
     for threads in [4, 64] {
-        println!(
-            "sender alone, {threads} threads: {} requests/s",
-            sender(threads, span)
-        );
+        println!("sender alone, {threads} threads: {} requests/s", sender(threads, span));
     }
     for waiting in [16, 128, 1024] {
-        println!(
-            "store alone, {waiting} waiting: {} events/s",
-            store(waiting, span)
-        );
+        println!("store alone, {waiting} waiting: {} events/s", store(waiting, span));
     }
 }
 
 /// Requests a second over kept connections, nothing stored.
 fn sender(threads: usize, span: Duration) -> u64 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener
-        .local_addr()
-        .expect("a bound listener has an address");
+    let address = listener.local_addr().expect("a bound listener has an address");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             thread::spawn(move || answer(stream));
         }
     });
-    let options = ClientOptions {
-        idle_connections: threads,
-        ..ClientOptions::default()
-    };
+    let options = ClientOptions { idle_connections: threads, ..ClientOptions::default() };
     let resolve = Arc::new(Fixed(Arc::from([address])));
     let client = Client::new(resolve, options).expect("no further certificates to read");
     let url = format!("http://{address}/hook");
@@ -67,19 +56,12 @@ fn sender(threads: usize, span: Duration) -> u64 {
         ("User-Agent", "Hookpost"),
         ("webhook-id", "evt_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         ("webhook-timestamp", "1700000000"),
-        (
-            "webhook-signature",
-            "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
-        ),
+        ("webhook-signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let body = [b'x'; BODY];
-    let request = Outgoing {
-        url: &url,
-        headers: &headers,
-        body: &body,
-    };
+    let request = Outgoing { url: &url, headers: &headers, body: &body };
     let end = Instant::now() + span;
     let send = || {
         let mut count = 0;
@@ -103,9 +85,7 @@ fn answer(mut stream: TcpStream) {
     let mut filled = 0;
     while let Ok(count @ 1..) = stream.read(&mut buffer[filled..]) {
         filled += count;
-        let head = buffer[..filled]
-            .windows(4)
-            .position(|end| end == b"\r\n\r\n");
+        let head = buffer[..filled].windows(4).position(|end| end == b"\r\n\r\n");
         if head.is_some_and(|head| filled >= head + 4 + BODY) {
             filled = 0;
             if stream.write_all(ANSWER).is_err() {
@@ -119,8 +99,7 @@ fn answer(mut stream: TcpStream) {
 fn store(waiting: usize, span: Duration) -> u64 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("webhooks.db");
-    let (store, _lock) =
-        Store::open(Path::new(&path), &Clock::machine(), &Metrics::new()).expect("a new database");
+    let (store, _lock) = Store::open(Path::new(&path), &Clock::machine(), &Metrics::new()).expect("a new database");
     let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(BODY - 10));
     let end = Instant::now() + span;
     let mut count = 0;

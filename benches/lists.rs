@@ -60,8 +60,7 @@ fn main() {
     let rows: i64 = count.unwrap_or(1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("webhooks.db");
-    let (store, _lock) =
-        Store::open(&path, &Clock::machine(), &Metrics::new()).expect("a new database");
+    let (store, _lock) = Store::open(&path, &Clock::machine(), &Metrics::new()).expect("a new database");
     fill(&path, rows);
     let mut slow = 0;
     for limit in [50, MAX_LIMIT] {
@@ -82,63 +81,29 @@ fn fill(path: &Path, rows: i64) {
         .replace(":rows", &rows.to_string())
         .replace(":noon", &NOON.to_string())
         .replace(":data", &format!("'{data}'"));
-    connection
-        .execute_batch(&format!("PRAGMA synchronous = OFF; BEGIN; {sql} COMMIT;"))
-        .expect("the rows go in");
+    connection.execute_batch(&format!("PRAGMA synchronous = OFF; BEGIN; {sql} COMMIT;")).expect("the rows go in");
     println!("{rows} deliveries in {:?}", begin.elapsed());
 }
 
 fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
     let none = DeliveryFilter::default;
-    let tenant = |name: &str| DeliveryFilter {
-        tenant: Some(name.parse().expect("a tenant")),
-        ..none()
-    };
-    let of_type = |name: &str| DeliveryFilter {
-        event_type: Some(name.parse().expect("a type")),
-        ..none()
-    };
+    let tenant = |name: &str| DeliveryFilter { tenant: Some(name.parse().expect("a tenant")), ..none() };
+    let of_type = |name: &str| DeliveryFilter { event_type: Some(name.parse().expect("a type")), ..none() };
     let webhook = |seq: i64| DeliveryFilter {
-        webhook: Some(WebhookId::from_bytes(
-            format!("{seq:016}")
-                .into_bytes()
-                .try_into()
-                .expect("16 bytes"),
-        )),
+        webhook: Some(WebhookId::from_bytes(format!("{seq:016}").into_bytes().try_into().expect("16 bytes"))),
         ..none()
     };
-    let status = |text: &str| DeliveryFilter {
-        status: Some(text.parse().expect("a status")),
-        ..none()
-    };
-    let code = |code| DeliveryFilter {
-        response_code: Some(code),
-        ..none()
-    };
-    let error = |text: &str| DeliveryFilter {
-        error_code: Some(text.parse().expect("an error code")),
-        ..none()
-    };
-    let test = |test| DeliveryFilter {
-        test: Some(test),
-        ..none()
-    };
-    let failed = |filter| DeliveryFilter {
-        status: Some(DeliveryStatus::Failed),
-        ..filter
-    };
+    let status = |text: &str| DeliveryFilter { status: Some(text.parse().expect("a status")), ..none() };
+    let code = |code| DeliveryFilter { response_code: Some(code), ..none() };
+    let error = |text: &str| DeliveryFilter { error_code: Some(text.parse().expect("an error code")), ..none() };
+    let test = |test| DeliveryFilter { test: Some(test), ..none() };
+    let failed = |filter| DeliveryFilter { status: Some(DeliveryStatus::Failed), ..filter };
     let middle = NOON + rows / 2 * 1000;
     let cases: Vec<(&str, DeliveryFilter)> = vec![
         ("all", none()),
         ("webhook, common", webhook(1001)),
         ("webhook, rare", webhook(1999)),
-        (
-            "event",
-            DeliveryFilter {
-                event: Some(format!("evt_{:026}", rows / 2).parse().expect("an id")),
-                ..none()
-            },
-        ),
+        ("event", DeliveryFilter { event: Some(format!("evt_{:026}", rows / 2).parse().expect("an id")), ..none() }),
         ("status pending", status("pending")),
         ("status retrying", status("retrying")),
         ("status delivered", status("delivered")),
@@ -159,58 +124,21 @@ fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
         ("error timeout", error("timeout")),
         ("test", test(true)),
         ("no test", test(false)),
-        (
-            "since the middle",
-            DeliveryFilter {
-                since: Some(middle),
-                ..none()
-            },
-        ),
-        (
-            "until the middle",
-            DeliveryFilter {
-                until: Some(middle),
-                ..none()
-            },
-        ),
+        ("since the middle", DeliveryFilter { since: Some(middle), ..none() }),
+        ("until the middle", DeliveryFilter { until: Some(middle), ..none() }),
         ("failed, webhook with none", failed(webhook(1999))),
         ("failed, webhook with many", failed(webhook(1))),
         ("failed, tenant", failed(tenant("t500"))),
         ("failed, type", failed(of_type("type.20"))),
-        (
-            "failed, since, rare tenant",
-            failed(DeliveryFilter {
-                since: Some(middle),
-                ..tenant("t999")
-            }),
-        ),
-        (
-            "code 200, rare type",
-            DeliveryFilter {
-                response_code: Some(200),
-                ..of_type("type.39")
-            },
-        ),
-        (
-            "delivered, webhook that waits",
-            DeliveryFilter {
-                status: Some(DeliveryStatus::Delivered),
-                ..webhook(1001)
-            },
-        ),
+        ("failed, since, rare tenant", failed(DeliveryFilter { since: Some(middle), ..tenant("t999") })),
+        ("code 200, rare type", DeliveryFilter { response_code: Some(200), ..of_type("type.39") }),
+        ("delivered, webhook that waits", DeliveryFilter { status: Some(DeliveryStatus::Delivered), ..webhook(1001) }),
     ];
     let measured = cases.iter().map(|(name, filter)| {
-        measure(
-            store,
-            "deliveries",
-            name,
-            rows,
-            limit,
-            |connection, page| {
-                let page = delivery::list(connection, filter, page)?;
-                Ok((page.rows.len(), page.next))
-            },
-        )
+        measure(store, "deliveries", name, rows, limit, |connection, page| {
+            let page = delivery::list(connection, filter, page)?;
+            Ok((page.rows.len(), page.next))
+        })
     });
     measured.filter(|is_fast| !is_fast).count()
 }

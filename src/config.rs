@@ -37,13 +37,7 @@ const fn setting(
     default: Option<&'static str>,
     help: &'static str,
 ) -> Setting {
-    Setting {
-        name,
-        value_name,
-        default,
-        is_list: false,
-        help,
-    }
+    Setting { name, value_name, default, is_list: false, help }
 }
 
 /// The value of a setting that is on or off.
@@ -51,18 +45,8 @@ const SWITCH: &str = "true|false";
 
 /// Every setting of the server, in the order in which people meet them; the database first.
 pub const SETTINGS: &[Setting] = &[
-    setting(
-        "db",
-        "FILE",
-        Some("webhooks.db"),
-        "The database; made where there is none",
-    ),
-    setting(
-        "listen",
-        "ADDRESS",
-        Some("127.0.0.1:8080"),
-        "Address and port to listen on",
-    ),
+    setting("db", "FILE", Some("webhooks.db"), "The database; made where there is none"),
+    setting("listen", "ADDRESS", Some("127.0.0.1:8080"), "Address and port to listen on"),
     Setting {
         name: "allow-target",
         value_name: "TARGET",
@@ -70,30 +54,10 @@ pub const SETTINGS: &[Setting] = &[
         is_list: true,
         help: "A private target that webhooks may point to: CIDR, CIDR:port, host or host:port",
     },
-    setting(
-        "default-profile",
-        "PROFILE",
-        Some("generic"),
-        "The profile of webhooks that name none",
-    ),
-    setting(
-        "workers",
-        "N",
-        Some("64"),
-        "Requests in flight at most, 1 to 1024",
-    ),
-    setting(
-        "http-threads",
-        "N",
-        Some("2"),
-        "Threads that serve the API, 1 to 64",
-    ),
-    setting(
-        "max-body",
-        "BYTES",
-        Some("1048576"),
-        "Bytes of a request's body at most, 1024 to 16777216",
-    ),
+    setting("default-profile", "PROFILE", Some("generic"), "The profile of webhooks that name none"),
+    setting("workers", "N", Some("64"), "Requests in flight at most, 1 to 1024"),
+    setting("http-threads", "N", Some("2"), "Threads that serve the API, 1 to 64"),
+    setting("max-body", "BYTES", Some("1048576"), "Bytes of a request's body at most, 1024 to 16777216"),
     setting(
         "base-url",
         "URL",
@@ -107,24 +71,9 @@ pub const SETTINGS: &[Setting] = &[
         is_list: true,
         help: "A proxy whose X-Forwarded-For is believed",
     },
-    setting(
-        "portal-name",
-        "NAME",
-        None,
-        "The application's name on the tenant portal",
-    ),
-    setting(
-        "portal-logo",
-        "FILE",
-        None,
-        "The application's logo on the tenant portal: PNG, JPEG or SVG, up to 64 KiB",
-    ),
-    setting(
-        "portal-accent",
-        "COLOUR",
-        None,
-        "The colour of the tenant portal, such as #0a6cff",
-    ),
+    setting("portal-name", "NAME", None, "The application's name on the tenant portal"),
+    setting("portal-logo", "FILE", None, "The application's logo on the tenant portal: PNG, JPEG or SVG, up to 64 KiB"),
+    setting("portal-accent", "COLOUR", None, "The colour of the tenant portal, such as #0a6cff"),
     Setting {
         name: "portal-origin",
         value_name: "ORIGIN",
@@ -150,24 +99,9 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "Requests a second of each API key at most, 1 to 100000; any number where left out",
     ),
-    setting(
-        "metrics-open",
-        SWITCH,
-        Some("false"),
-        "Whether /metrics needs no API key",
-    ),
-    setting(
-        "ca-file",
-        "FILE",
-        None,
-        "Certificates (PEM) to trust beside the public ones",
-    ),
-    setting(
-        "log",
-        "LEVEL",
-        Some("info"),
-        "error, warn, info, debug or trace",
-    ),
+    setting("metrics-open", SWITCH, Some("false"), "Whether /metrics needs no API key"),
+    setting("ca-file", "FILE", None, "Certificates (PEM) to trust beside the public ones"),
+    setting("log", "LEVEL", Some("info"), "error, warn, info, debug or trace"),
 ];
 
 /// Where a value came from.
@@ -200,12 +134,7 @@ pub enum ConfigError {
     #[error("{0}: there is no setting {1:?}. \"hookpost serve --help\" lists them all.")]
     Unknown(PathBuf, String),
     #[error("--{name} (from the {origin}): {value:?} is not {wanted}")]
-    Bad {
-        name: &'static str,
-        origin: Source,
-        value: String,
-        wanted: String,
-    },
+    Bad { name: &'static str, origin: Source, value: String, wanted: String },
 }
 
 /// The value of each setting, and where it came from.
@@ -213,10 +142,7 @@ pub struct Values(Vec<(&'static Setting, Vec<String>, Source)>);
 
 /// The environment twin of a setting: `HOOKPOST_ALLOW_TARGET`; lists are divided by commas.
 pub fn environment_name(setting: &Setting) -> String {
-    format!(
-        "HOOKPOST_{}",
-        setting.name.to_ascii_uppercase().replace('-', "_")
-    )
+    format!("HOOKPOST_{}", setting.name.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// A variable of the environment.
@@ -230,10 +156,7 @@ pub fn temporary_folder(prefix: &str) -> Result<PathBuf, ConfigError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let name = format!("{prefix}-{}", hex::encode(crate::random::bytes::<6>()));
     let path = std::env::temp_dir().join(name);
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
+    fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
     Ok(path)
 }
 
@@ -268,27 +191,17 @@ pub fn database_flag() -> Arg {
 /// The flag of one setting.
 fn flag(setting: &Setting) -> Arg {
     let default = setting.default.map(|value| format!(" [default: {value}]"));
-    let help = format!(
-        "{}{} [env: {}]",
-        setting.help,
-        default.unwrap_or_default(),
-        environment_name(setting)
-    );
+    let help = format!("{}{} [env: {}]", setting.help, default.unwrap_or_default(), environment_name(setting));
     let mut arg = Arg::new(setting.name).long(setting.name);
     if setting.value_name == SWITCH {
         // The flag alone says yes.
-        arg = arg
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true");
+        arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
     }
-    arg.value_name(setting.value_name)
-        .help(help)
-        .action(if setting.is_list {
-            ArgAction::Append
-        } else {
-            ArgAction::Set
-        })
+    arg.value_name(setting.value_name).help(help).action(if setting.is_list {
+        ArgAction::Append
+    } else {
+        ArgAction::Set
+    })
 }
 
 impl Values {
@@ -297,10 +210,7 @@ impl Values {
         Values::from_sources(matches, &environment)
     }
 
-    fn from_sources(
-        matches: &ArgMatches,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Values, ConfigError> {
+    fn from_sources(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>) -> Result<Values, ConfigError> {
         let path = given(matches, "config")
             .and_then(|values| values.into_iter().next())
             .or_else(|| environment("HOOKPOST_CONFIG"));
@@ -348,32 +258,23 @@ impl Values {
     /// Everything a server needs.
     pub fn server_options(&self) -> Result<ServerOptions, ConfigError> {
         let mut options = ServerOptions::new(self.database());
-        options.listen = self.parsed::<SocketAddr>(
-            "listen",
-            "an address with a port such as 127.0.0.1:8080 or [::1]:8080",
-            |_| true,
-        )?;
+        options.listen =
+            self.parsed::<SocketAddr>("listen", "an address with a port such as 127.0.0.1:8080 or [::1]:8080", |_| {
+                true
+            })?;
         options.allow_targets = self.allow_targets()?;
         // Whether there is such a profile is known once the database is open: it may be a custom one.
         options.default_profile = self.parsed("default-profile", "a profile's name", |_| true)?;
-        options.workers = self.parsed("workers", "a number from 1 to 1024", |n| {
-            (1..=1024).contains(n)
-        })?;
-        options.http_threads = self.parsed("http-threads", "a number from 1 to 64", |n| {
-            (1..=64).contains(n)
-        })?;
-        options.max_body = self.parsed("max-body", "a number from 1024 to 16777216", |n| {
-            (1024..=16 << 20).contains(n)
-        })?;
+        options.workers = self.parsed("workers", "a number from 1 to 1024", |n| (1..=1024).contains(n))?;
+        options.http_threads = self.parsed("http-threads", "a number from 1 to 64", |n| (1..=64).contains(n))?;
+        options.max_body =
+            self.parsed("max-body", "a number from 1024 to 16777216", |n| (1024..=16 << 20).contains(n))?;
         options.base_url = self.optional("base-url", "a URL such as https://hooks.example.com")?;
-        options.trusted_proxies = self.all_parsed(
-            "trusted-proxy",
-            "an address or a range such as 10.0.0.0/8",
-            |text| {
+        options.trusted_proxies =
+            self.all_parsed("trusted-proxy", "an address or a range such as 10.0.0.0/8", |text| {
                 let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
                 text.parse::<IpNet>().or_else(|_| address()).ok()
-            },
-        )?;
+            })?;
         options.portal = self.portal_look()?;
         options.retention = self.retention()?;
         options.metrics_open = self.parsed("metrics-open", "true or false", |_| true)?;
@@ -383,8 +284,7 @@ impl Values {
             options.key_rate_limit = Some(self.parsed("key-rate-limit", wanted, is_allowed)?);
         }
         if let Some((path, _)) = self.one("ca-file") {
-            let text =
-                fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
+            let text = fs::read(path).map_err(|error| ConfigError::Unreadable(path.into(), error))?;
             options.extra_certificates.push(text);
         }
         Ok(options)
@@ -392,15 +292,8 @@ impl Values {
 
     /// How long what is finished is kept.
     pub fn retention(&self) -> Result<Retention, ConfigError> {
-        let days = |name| {
-            self.parsed(name, "a number of days from 0 to 36500", |n| {
-                (0..=MOST_DAYS).contains(n)
-            })
-        };
-        Ok(Retention::new(
-            days("retention-days")?,
-            days("failed-retention-days")?,
-        ))
+        let days = |name| self.parsed(name, "a number of days from 0 to 36500", |n| (0..=MOST_DAYS).contains(n));
+        Ok(Retention::new(days("retention-days")?, days("failed-retention-days")?))
     }
 
     fn allow_targets(&self) -> Result<Vec<AllowEntry>, ConfigError> {
@@ -410,14 +303,12 @@ impl Values {
         values
             .iter()
             .map(|value| {
-                value
-                    .parse::<AllowEntry>()
-                    .map_err(|error| ConfigError::Bad {
-                        name: setting.name,
-                        origin: origin.clone(),
-                        value: value.clone(),
-                        wanted: format!("a target: {}", error.message()),
-                    })
+                value.parse::<AllowEntry>().map_err(|error| ConfigError::Bad {
+                    name: setting.name,
+                    origin: origin.clone(),
+                    value: value.clone(),
+                    wanted: format!("a target: {}", error.message()),
+                })
             })
             .collect()
     }
@@ -439,14 +330,10 @@ impl Values {
             name: self.checked("portal-name", name, is_name)?,
             logo,
             accent,
-            origins: self.all_parsed(
-                "portal-origin",
-                "an origin such as https://app.example.com",
-                |text| {
-                    let origin: BaseUrl = text.parse().ok()?;
-                    origin.prefix().is_empty().then(|| origin.to_string())
-                },
-            )?,
+            origins: self.all_parsed("portal-origin", "an origin such as https://app.example.com", |text| {
+                let origin: BaseUrl = text.parse().ok()?;
+                origin.prefix().is_empty().then(|| origin.to_string())
+            })?,
         })
     }
 
@@ -459,18 +346,12 @@ impl Values {
     ) -> Result<Option<String>, ConfigError> {
         match self.one(name) {
             None => Ok(None),
-            Some(_) => self
-                .parsed(name, wanted, |text: &String| is_allowed(text))
-                .map(Some),
+            Some(_) => self.parsed(name, wanted, |text: &String| is_allowed(text)).map(Some),
         }
     }
 
     /// A value that need not be given.
-    fn optional<T: FromStr>(
-        &self,
-        name: &'static str,
-        wanted: &str,
-    ) -> Result<Option<T>, ConfigError> {
+    fn optional<T: FromStr>(&self, name: &'static str, wanted: &str) -> Result<Option<T>, ConfigError> {
         match self.one(name) {
             None => Ok(None),
             Some(_) => self.parsed(name, wanted, |_| true).map(Some),
@@ -517,15 +398,12 @@ impl Values {
         is_allowed: impl Fn(&T) -> bool,
     ) -> Result<T, ConfigError> {
         let (text, origin) = self.one(name).unwrap_or(("", &Source::Default));
-        text.parse()
-            .ok()
-            .filter(is_allowed)
-            .ok_or_else(|| ConfigError::Bad {
-                name,
-                origin: origin.clone(),
-                value: text.to_owned(),
-                wanted: wanted.to_owned(),
-            })
+        text.parse().ok().filter(is_allowed).ok_or_else(|| ConfigError::Bad {
+            name,
+            origin: origin.clone(),
+            value: text.to_owned(),
+            wanted: wanted.to_owned(),
+        })
     }
 }
 
@@ -538,9 +416,7 @@ fn read_logo(path: &Path) -> Result<(Vec<u8>, &'static str), ConfigError> {
         "jpg" | "jpeg" => "image/jpeg",
         "svg" => "image/svg+xml",
         _ => {
-            return Err(unreadable(std::io::Error::other(
-                "a logo is a .png, .jpg or .svg file",
-            )));
+            return Err(unreadable(std::io::Error::other("a logo is a .png, .jpg or .svg file")));
         }
     };
     let bytes = fs::read(path).map_err(unreadable)?;
@@ -560,22 +436,14 @@ fn split(setting: &Setting, text: &str) -> Vec<String> {
     if !setting.is_list {
         return vec![text.to_owned()];
     }
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        ConfigError::NotToml(path.to_owned(), error.to_string())
-    })?;
-    let unknown = table
-        .keys()
-        .find(|key| !SETTINGS.iter().any(|setting| setting.name == key.as_str()));
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml(path.to_owned(), error.to_string()))?;
+    let unknown = table.keys().find(|key| !SETTINGS.iter().any(|setting| setting.name == key.as_str()));
     match unknown {
         Some(key) => Err(ConfigError::Unknown(path.to_owned(), key.clone())),
         None => Ok(table),
@@ -595,9 +463,7 @@ mod tests {
     use super::*;
 
     fn collect(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Values, ConfigError> {
-        let command = clap::Command::new("serve")
-            .no_binary_name(true)
-            .args(flags());
+        let command = clap::Command::new("serve").no_binary_name(true).args(flags());
         let matches = command.try_get_matches_from(arguments).unwrap();
         Values::from_sources(&matches, &|name| {
             let found = environment.iter().find(|(known, _)| *known == name);
@@ -609,17 +475,9 @@ mod tests {
     fn flags_win_over_environment_over_file_over_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hookpost.toml");
-        fs::write(
-            &file,
-            "workers = 1\nlisten = \"127.0.0.1:1\"\nmax-body = 2048\n",
-        )
-        .unwrap();
+        fs::write(&file, "workers = 1\nlisten = \"127.0.0.1:1\"\nmax-body = 2048\n").unwrap();
         let file = file.to_str().unwrap();
-        let environment = [
-            ("HOOKPOST_WORKERS", "2"),
-            ("HOOKPOST_LISTEN", "127.0.0.1:2"),
-            ("HOOKPOST_CONFIG", file),
-        ];
+        let environment = [("HOOKPOST_WORKERS", "2"), ("HOOKPOST_LISTEN", "127.0.0.1:2"), ("HOOKPOST_CONFIG", file)];
         let values = collect(&["--workers", "3"], &environment).unwrap();
         let options = values.server_options().unwrap();
         assert_eq!(options.workers, 3);
@@ -655,37 +513,15 @@ mod tests {
     fn a_list_is_given_by_repetition_commas_or_an_array() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hookpost.toml");
-        fs::write(
-            &file,
-            "allow-target = [\"10.0.0.0/8\", \"hooks.internal\"]\n",
-        )
-        .unwrap();
+        fs::write(&file, "allow-target = [\"10.0.0.0/8\", \"hooks.internal\"]\n").unwrap();
         let file = file.to_str().unwrap();
         for (arguments, environment) in [
-            (
-                vec![
-                    "--allow-target",
-                    "10.0.0.0/8",
-                    "--allow-target",
-                    "hooks.internal",
-                ],
-                vec![],
-            ),
-            (
-                vec![],
-                vec![("HOOKPOST_ALLOW_TARGET", "10.0.0.0/8, hooks.internal")],
-            ),
+            (vec!["--allow-target", "10.0.0.0/8", "--allow-target", "hooks.internal"], vec![]),
+            (vec![], vec![("HOOKPOST_ALLOW_TARGET", "10.0.0.0/8, hooks.internal")]),
             (vec!["--config", file], vec![]),
         ] {
-            let options = collect(&arguments, &environment)
-                .unwrap()
-                .server_options()
-                .unwrap();
-            let shown: Vec<_> = options
-                .allow_targets
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let options = collect(&arguments, &environment).unwrap().server_options().unwrap();
+            let shown: Vec<_> = options.allow_targets.iter().map(ToString::to_string).collect();
             assert_eq!(shown, ["10.0.0.0/8", "hooks.internal"]);
         }
     }
@@ -695,9 +531,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hookpost.toml");
         fs::write(&file, "wrokers = 1\n").unwrap();
-        let error = collect(&["--config", file.to_str().unwrap()], &[])
-            .err()
-            .unwrap();
+        let error = collect(&["--config", file.to_str().unwrap()], &[]).err().unwrap();
         assert!(error.to_string().contains("wrokers"), "{error}");
         for (flag, value) in [
             ("--workers", "0"),
@@ -707,15 +541,8 @@ mod tests {
             ("--retention-days", "1.5"),
             ("--failed-retention-days", "36501"),
         ] {
-            let error = collect(&[flag, value], &[])
-                .unwrap()
-                .server_options()
-                .err()
-                .unwrap();
-            assert!(
-                error.to_string().contains(flag) && error.to_string().contains(value),
-                "{error}"
-            );
+            let error = collect(&[flag, value], &[]).unwrap().server_options().err().unwrap();
+            assert!(error.to_string().contains(flag) && error.to_string().contains(value), "{error}");
         }
     }
 }

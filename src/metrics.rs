@@ -18,18 +18,12 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 
 /// Upper bounds of what takes time, in seconds.
-const SECONDS: &[f64] = &[
-    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Upper bounds of how long deliveries wait for their first attempt, in seconds.
-const WAITS: &[f64] = &[
-    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0,
-    3_600.0, 86_400.0,
-];
+const WAITS: &[f64] =
+    &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3_600.0, 86_400.0];
 /// Upper bounds of the jobs of a commit.
-const JOBS: &[f64] = &[
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0,
-];
+const JOBS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
 /// Everything that is measured. Cheap to clone; clones count together.
 #[derive(Clone)]
@@ -82,18 +76,10 @@ impl Metrics {
         let r = &mut registry;
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "The program that runs", build);
-        let outcomes = [
-            DeliveryStatus::Delivered,
-            DeliveryStatus::Failed,
-            DeliveryStatus::Discarded,
-        ];
+        let outcomes = [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Discarded];
         let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
         let inner = Inner {
-            events: counter(
-                r,
-                "events_accepted",
-                "Events that were answered 202, duplicates left out",
-            ),
+            events: counter(r, "events_accepted", "Events that were answered 202, duplicates left out"),
             finished: family(
                 r,
                 "deliveries_finished",
@@ -127,12 +113,7 @@ impl Metrics {
                 "From a delivery's acceptance to the start of its first attempt, to the millisecond",
                 WAITS,
             ),
-            attempt: distribution(
-                r,
-                "attempt_seconds",
-                "How long attempts took, to the millisecond",
-                SECONDS,
-            ),
+            attempt: distribution(r, "attempt_seconds", "How long attempts took, to the millisecond", SECONDS),
             commit_jobs: distribution(r, "writer_commit_jobs", "Changes of one commit", JOBS),
             commit_wait: distribution(
                 r,
@@ -140,31 +121,18 @@ impl Metrics {
                 "How long a change waited for the writer to begin with it",
                 SECONDS,
             ),
-            pending: gauge(
-                r,
-                "deliveries_pending",
-                "Deliveries that wait for their first attempt",
-            ),
-            retrying: gauge(
-                r,
-                "deliveries_retrying",
-                "Deliveries that wait after a failed attempt",
-            ),
+            pending: gauge(r, "deliveries_pending", "Deliveries that wait for their first attempt"),
+            retrying: gauge(r, "deliveries_retrying", "Deliveries that wait after a failed attempt"),
             oldest_waiting: {
                 let gauge = Gauge::<f64, AtomicU64>::default();
-                let help =
-                    "How long the delivery that waits longest has waited; 0 where none waits";
+                let help = "How long the delivery that waits longest has waited; 0 where none waits";
                 r.register("oldest_waiting_seconds", help, gauge.clone());
                 gauge
             },
             workers: gauge(r, "workers", "Threads that send"),
             busy_workers: gauge(r, "workers_busy", "Threads that send at this moment"),
             database_bytes: gauge(r, "database_bytes", "Size of the database's file"),
-            log_bytes: gauge(
-                r,
-                "database_wal_bytes",
-                "Size of the database's write-ahead log",
-            ),
+            log_bytes: gauge(r, "database_wal_bytes", "Size of the database's write-ahead log"),
             registry,
         };
         Metrics(Arc::new(inner))
@@ -265,12 +233,7 @@ fn family<const N: usize>(
     std::array::from_fn(|_| counters.next().unwrap_or_default())
 }
 
-fn distribution(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    bounds: &'static [f64],
-) -> Distribution {
+fn distribution(registry: &mut Registry, name: &str, help: &str, bounds: &'static [f64]) -> Distribution {
     let distribution = Distribution(Arc::new(Classes {
         bounds,
         counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
@@ -335,11 +298,7 @@ mod tests {
         assert!(before.contains("hookpost_attempts_total{error_code=\"tls_expired\"} 0\n"));
         assert!(before.ends_with("# EOF\n"), "{before}");
         metrics.attempted(Some(ErrorCode::Timeout), Duration::from_millis(5_000), None);
-        metrics.attempted(
-            None,
-            Duration::from_millis(3),
-            Some(Duration::from_millis(2)),
-        );
+        metrics.attempted(None, Duration::from_millis(3), Some(Duration::from_millis(2)));
         metrics.committed(3);
         metrics.answered(404);
         metrics.finished(2, 1, 0);

@@ -107,10 +107,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{address} cannot be listened on: {source}. Choose another address with --listen.")]
-    Listen {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     #[error("--default-profile: there is no profile {name:?}; there are {known}.")]
     UnknownProfile { name: String, known: String },
     #[error("--ca-file: {0}")]
@@ -154,9 +151,8 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
-        let interrupted = store
-            .write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) })
-            .wait()?;
+        let interrupted =
+            store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
             log::info!("{interrupted} tests were interrupted when the server last ended");
         }
@@ -165,9 +161,7 @@ impl Prepared {
             Sender::new(transport, options.clock.clone()),
             options.clock.clone(),
             metrics.clone(),
-            EngineOptions {
-                workers: options.workers,
-            },
+            EngineOptions { workers: options.workers },
         )?;
         let actions = Actions {
             store,
@@ -177,26 +171,13 @@ impl Prepared {
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
         };
-        let upkeep = Upkeep::start(actions.clone())
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let limits = BodyLimits {
-            single: options.max_body,
-            batch: 16 << 20,
-        };
-        let site = Site::new(
-            options.base_url.clone(),
-            options.trusted_proxies.clone(),
-            options.portal.clone(),
-        );
+        let upkeep = Upkeep::start(actions.clone()).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
+        let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
         app.rate_limits = RateLimits::new(options.key_rate_limit);
-        Ok(Prepared {
-            app,
-            upkeep,
-            options,
-            lock,
-        })
+        Ok(Prepared { app, upkeep, options, lock })
     }
 
     /// What can be done before it listens.
@@ -236,10 +217,7 @@ fn require_profile(store: &Store, name: &str) -> Result<(), StartError> {
     }
     let all = store.profiles().all();
     let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
-    Err(StartError::UnknownProfile {
-        name: name.to_owned(),
-        known: known.join(", "),
-    })
+    Err(StartError::UnknownProfile { name: name.to_owned(), known: known.join(", ") })
 }
 
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {
@@ -254,16 +232,8 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
     )
 }
 
-fn serve(
-    options: &ServerOptions,
-    app: App,
-    upkeep: Upkeep,
-    lock: FileLock,
-) -> Result<Server, StartError> {
-    let listen = |source| StartError::Listen {
-        address: options.listen,
-        source,
-    };
+fn serve(options: &ServerOptions, app: App, upkeep: Upkeep, lock: FileLock) -> Result<Server, StartError> {
+    let listen = |source| StartError::Listen { address: options.listen, source };
     let state = app.clone();
     let http = HttpServer::new(move || {
         ActixApp::new()
@@ -305,13 +275,7 @@ fn serve(
         Err(error) => log::warn!("the built-in inbox cannot be delivered to: {error}"),
     }
     let http = http.run();
-    let running = Running {
-        address,
-        app,
-        upkeep,
-        handle: http.handle(),
-        lock: Arc::new(Mutex::new(Some(lock))),
-    };
+    let running = Running { address, app, upkeep, handle: http.handle(), lock: Arc::new(Mutex::new(Some(lock))) };
     Ok(Server { http, running })
 }
 
@@ -338,12 +302,7 @@ fn leave_out(request: &mut ServiceRequest, prefix: &str) {
 impl Running {
     /// The link of the first run, good for half an hour and one use; `None` where there is a user already.
     pub fn setup_link(&self) -> Result<Option<String>, StoreError> {
-        let made = self
-            .app
-            .actions
-            .store
-            .write(|tx| people::setup_link(tx.connection(), tx.now_ms()))
-            .wait()?;
+        let made = self.app.actions.store.write(|tx| people::setup_link(tx.connection(), tx.now_ms())).wait()?;
         let site = &self.app.site;
         Ok(made.map(|token| site.url(&format!("/setup?token={token}"))))
     }
@@ -361,9 +320,7 @@ impl Running {
         self.app.stop();
         let at_rest = tokio::task::spawn_blocking(move || engine.stop(patience));
         if !at_rest.await.unwrap_or(false) {
-            log::warn!(
-                "some requests did not come back in time; they are sent again at the next start"
-            );
+            log::warn!("some requests did not come back in time; they are sent again at the next start");
         }
         let answered = async {
             while self.app.requests() > 0 {
@@ -385,11 +342,6 @@ impl Running {
             return;
         }
         // Now another process may serve it, or this one again.
-        drop(
-            self.lock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

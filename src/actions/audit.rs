@@ -23,49 +23,25 @@ pub struct Done<'a> {
 impl<'a> Done<'a> {
     /// Something done to what belongs to everybody.
     pub fn new(deed: Deed, subject: impl Display) -> Done<'a> {
-        Done {
-            deed,
-            tenant: None,
-            subject: subject.to_string(),
-            detail: String::new(),
-        }
+        Done { deed, tenant: None, subject: subject.to_string(), detail: String::new() }
     }
 
     /// Something done to what belongs to a tenant.
     pub fn of(deed: Deed, tenant: &'a Tenant, subject: impl Display) -> Done<'a> {
-        Done {
-            tenant: Some(tenant),
-            ..Done::new(deed, subject)
-        }
+        Done { tenant: Some(tenant), ..Done::new(deed, subject) }
     }
 
     /// The same with what else there is to say.
     #[must_use]
     pub fn saying(self, detail: impl Display) -> Done<'a> {
-        Done {
-            detail: detail.to_string(),
-            ..self
-        }
+        Done { detail: detail.to_string(), ..self }
     }
 }
 
 impl Actor {
     /// Writes down that this was done, as of the transaction at hand; the entry's number.
-    pub fn did(
-        &self,
-        connection: &Connection,
-        now: Millis,
-        done: &Done<'_>,
-    ) -> Result<i64, StoreError> {
-        audit::insert(
-            connection,
-            now,
-            &self.to_string(),
-            done.tenant,
-            done.deed.as_str(),
-            &done.subject,
-            &done.detail,
-        )
+    pub fn did(&self, connection: &Connection, now: Millis, done: &Done<'_>) -> Result<i64, StoreError> {
+        audit::insert(connection, now, &self.to_string(), done.tenant, done.deed.as_str(), &done.subject, &done.detail)
     }
 }
 
@@ -77,12 +53,7 @@ impl Caller {
 
     /// The same for what is done in steps: the first one writes an entry, and each further one what there is to say
     /// by then. The entry's number, for the next step.
-    pub(super) fn goes_on(
-        &self,
-        tx: &WriteTx<'_>,
-        entry: Option<i64>,
-        done: &Done<'_>,
-    ) -> Result<i64, StoreError> {
+    pub(super) fn goes_on(&self, tx: &WriteTx<'_>, entry: Option<i64>, done: &Done<'_>) -> Result<i64, StoreError> {
         match entry {
             Some(seq) => {
                 audit::set_detail(tx.connection(), seq, &done.detail)?;

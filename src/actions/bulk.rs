@@ -50,10 +50,9 @@ impl Verb {
             Verb::Discard => vec![Pending, Retrying],
         };
         match selection {
-            Selection::Matching(DeliveryFilter {
-                status: Some(Delivered),
-                ..
-            }) if self == Verb::Retry => vec![Delivered],
+            Selection::Matching(DeliveryFilter { status: Some(Delivered), .. }) if self == Verb::Retry => {
+                vec![Delivered]
+            }
             _ => usual,
         }
     }
@@ -66,8 +65,7 @@ impl Selection {
             Selection::Ids(_) => return "those that were ticked or named".to_owned(),
             Selection::Matching(filter) => filter,
         };
-        let named =
-            |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+        let named = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
         let parts = [
             named("status", filter.status.map(|status| status.to_string())),
             named("webhook", filter.webhook.map(|id| id.to_string())),
@@ -137,10 +135,7 @@ impl Actions {
                     if changed == 0 {
                         return Ok((0, entry));
                     }
-                    let done = Done {
-                        tenant: caller.tenant.as_ref(),
-                        ..Done::new(verb.deed(), "")
-                    };
+                    let done = Done { tenant: caller.tenant.as_ref(), ..Done::new(verb.deed(), "") };
                     let count = words::number(done_so_far + changed);
                     let done = done.saying(format!("{count}: {told}"));
                     Ok((changed, Some(caller.goes_on(tx, entry, &done)?)))
@@ -153,9 +148,7 @@ impl Actions {
         };
         let filter = match selection {
             Selection::Ids(ids) => {
-                let found = self
-                    .store
-                    .read(|connection| named(connection, caller, ids, &states))?;
+                let found = self.store.read(|connection| named(connection, caller, ids, &states))?;
                 change(found)?;
                 return Ok(done);
             }
@@ -164,9 +157,7 @@ impl Actions {
         let up_to = self.store.read(sweep::newest)?;
         let mut after = Some(0);
         while let Some(from) = after {
-            let found = self
-                .store
-                .read(|connection| bulk::deliveries(connection, filter, &states, from, up_to))?;
+            let found = self.store.read(|connection| bulk::deliveries(connection, filter, &states, from, up_to))?;
             after = found.next;
             change(found.rows)?;
         }
@@ -201,12 +192,7 @@ fn is_meant(found: &Standing, states: &[DeliveryStatus]) -> bool {
 }
 
 /// Changes those that still stand so. Each lane reads the table once, however many of its rows were changed.
-fn change(
-    tx: &mut WriteTx<'_>,
-    verb: Verb,
-    seqs: &[i64],
-    states: &[DeliveryStatus],
-) -> Result<u64, StoreError> {
+fn change(tx: &mut WriteTx<'_>, verb: Verb, seqs: &[i64], states: &[DeliveryStatus]) -> Result<u64, StoreError> {
     let mut done = 0;
     let mut first_of_webhook = BTreeMap::new();
     for seq in seqs {
@@ -225,10 +211,7 @@ fn change(
         done += 1;
     }
     for (webhook_seq, from_seq) in first_of_webhook {
-        tx.notify(Notice::Reread {
-            webhook_seq,
-            from_seq,
-        });
+        tx.notify(Notice::Reread { webhook_seq, from_seq });
     }
     Ok(done)
 }

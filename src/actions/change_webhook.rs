@@ -6,9 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::audit::Done;
-use super::create_webhook::{
-    HeaderMap, find_profile, headers_schema, parse_headers, require_profile,
-};
+use super::create_webhook::{HeaderMap, find_profile, headers_schema, parse_headers, require_profile};
 use super::{ActionError, Actions, Caller, find};
 use crate::domain::Invalid;
 use crate::domain::deed::Deed;
@@ -20,8 +18,7 @@ use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 use crate::domain::webhook::{
-    DESCRIPTION_PATTERN, MAX_DESCRIPTION, Sweep, Waiting, Webhook, WebhookState, parse_description,
-    parse_events,
+    DESCRIPTION_PATTERN, MAX_DESCRIPTION, Sweep, Waiting, Webhook, WebhookState, parse_description, parse_events,
 };
 use crate::profile::spec::NAME_PATTERN;
 use crate::store::profile::Profiles;
@@ -114,15 +111,11 @@ impl WebhookChange {
 }
 
 /// Tells `null` from absence.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-fn present_whole<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<u32>>, D::Error> {
+fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     whole(deserializer).map(Some)
 }
 
@@ -134,15 +127,9 @@ impl Actions {
         id: &str,
         change: WebhookChange,
     ) -> Result<Arc<Webhook>, ActionError> {
-        let url = change
-            .url
-            .as_deref()
-            .map(|text| self.check_url(text))
-            .transpose()?;
+        let url = change.url.as_deref().map(|text| self.check_url(text)).transpose()?;
         let profiles = self.store.profiles();
-        let before = self
-            .store
-            .read(|connection| find::webhook(connection, caller, id))?;
+        let before = self.store.read(|connection| find::webhook(connection, caller, id))?;
         let activation = activation(&before, &change)?;
         let after = apply(profiles, before.clone(), change.clone(), url.clone())?;
         let verified_url = self.challenged(&before, &after, activation.as_ref())?;
@@ -191,9 +178,7 @@ impl Actions {
         let asks = match activation {
             Some(Activation::Resume(_)) => true,
             Some(Activation::Pause) => false,
-            None => {
-                is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified)
-            }
+            None => is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified),
         };
         let is_verified = after.verified_url.as_deref() == Some(after.url.as_str());
         let profile = find_profile(self.store.profiles(), &after.profile)?;
@@ -231,11 +216,8 @@ impl Activation {
 }
 
 fn activation(webhook: &Webhook, change: &WebhookChange) -> Result<Option<Activation>, Invalid> {
-    let waiting = change
-        .waiting
-        .as_deref()
-        .map(|text| text.parse().map_err(|e: Invalid| e.in_field("waiting")))
-        .transpose()?;
+    let waiting =
+        change.waiting.as_deref().map(|text| text.parse().map_err(|e: Invalid| e.in_field("waiting"))).transpose()?;
     if waiting.is_some() && change.active != Some(true) {
         return Err(Invalid::new(
             "waiting_without_active",
@@ -252,11 +234,7 @@ fn activation(webhook: &Webhook, change: &WebhookChange) -> Result<Option<Activa
     })
 }
 
-fn activate(
-    tx: &mut WriteTx<'_>,
-    mut webhook: Webhook,
-    activation: Activation,
-) -> Result<Arc<Webhook>, ActionError> {
+fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) -> Result<Arc<Webhook>, ActionError> {
     webhook.disabled_ms = None;
     webhook.disabled_reason = None;
     match activation {
@@ -265,19 +243,12 @@ fn activate(
             Ok(webhook::update(tx, webhook)?)
         }
         Activation::Resume(waiting) => {
-            if let Some(Sweep {
-                waiting: Waiting::Discard,
-                ..
-            }) = webhook.sweep
-            {
+            if let Some(Sweep { waiting: Waiting::Discard, .. }) = webhook.sweep {
                 // What is to be discarded is discarded, however fast the webhook was paused again.
                 while sweep::step(tx, webhook.seq)? {}
             }
             webhook.state = WebhookState::Active;
-            webhook.sweep = Some(Sweep {
-                waiting,
-                up_to_seq: sweep::newest(tx.connection())?,
-            });
+            webhook.sweep = Some(Sweep { waiting, up_to_seq: sweep::newest(tx.connection())? });
             let webhook = webhook::update(tx, webhook)?;
             // Mostly one step is all; else it goes on in the background, and the lane opens at its end.
             sweep::step(tx, webhook.seq)?;
@@ -337,13 +308,7 @@ fn apply(
 }
 
 /// A changed profile may set a header that the webhook sets too.
-fn checked_again(
-    headers: &CustomHeaders,
-    profile: &crate::profile::Profile,
-) -> Result<CustomHeaders, Invalid> {
-    let pairs = headers
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+fn checked_again(headers: &CustomHeaders, profile: &crate::profile::Profile) -> Result<CustomHeaders, Invalid> {
+    let pairs = headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     CustomHeaders::parse(pairs, &profile.header_names())
 }

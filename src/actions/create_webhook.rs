@@ -19,8 +19,7 @@ use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 use crate::domain::webhook::{
-    DESCRIPTION_PATTERN, Limits, MAX_DESCRIPTION, Webhook, WebhookState, parse_description,
-    parse_events,
+    DESCRIPTION_PATTERN, Limits, MAX_DESCRIPTION, Webhook, WebhookState, parse_description, parse_events,
 };
 use crate::profile::Profile;
 use crate::profile::spec::NAME_PATTERN;
@@ -104,19 +103,11 @@ pub(super) fn headers_schema(_: &mut SchemaGenerator) -> Schema {
 impl Actions {
     /// Creates a webhook. May wait two seconds for a name server, and as long as the webhook's timeout for the answer
     /// to a challenge; call it from a thread that may block.
-    pub fn create_webhook(
-        &self,
-        caller: &Caller,
-        new: NewWebhook,
-    ) -> Result<Arc<Webhook>, ActionError> {
+    pub fn create_webhook(&self, caller: &Caller, new: NewWebhook) -> Result<Arc<Webhook>, ActionError> {
         let now = self.clock.now_ms();
         let tenant = caller.tenant_for(new.tenant.as_deref())?;
         let url = self.check_url(&new.url)?;
-        let name = new
-            .profile
-            .as_deref()
-            .or(caller.default_profile.as_deref())
-            .unwrap_or(&self.default_profile);
+        let name = new.profile.as_deref().or(caller.default_profile.as_deref()).unwrap_or(&self.default_profile);
         let profile = find_profile(self.store.profiles(), name)?;
         let secret = match new.secret {
             Some(text) => text.parse().map_err(|e: Invalid| e.in_field("secret"))?,
@@ -141,8 +132,7 @@ impl Actions {
             state,
             disabled_ms: None,
             disabled_reason: None,
-            headers: parse_headers(new.headers.unwrap_or_default(), &profile)?
-                .unmasked(&CustomHeaders::default())?,
+            headers: parse_headers(new.headers.unwrap_or_default(), &profile)?.unmasked(&CustomHeaders::default())?,
             limits: Limits {
                 timeout_s: new.timeout_s.unwrap_or(defaults.timeout_s),
                 max_in_flight: new.max_in_flight.unwrap_or(defaults.max_in_flight),
@@ -177,11 +167,9 @@ impl Actions {
 
     /// Parses a URL and judges where it leads, as far as that can be told now.
     pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl, ActionError> {
-        let url: TargetUrl =
-            text.parse()
-                .map_err(|error: crate::domain::target::TargetError| {
-                    Invalid::new(error.code, error.message).in_field("url")
-                })?;
+        let url: TargetUrl = text.parse().map_err(|error: crate::domain::target::TargetError| {
+            Invalid::new(error.code, error.message).in_field("url")
+        })?;
         self.guard
             .check_new(&url, Instant::now() + LOOKUP)
             .map_err(|refusal| Invalid::new("target_blocked", refusal.message()).in_field("url"))?;
@@ -194,14 +182,8 @@ pub(super) fn find_profile(profiles: &Profiles, name: &str) -> Result<Arc<Profil
     profiles.find(name).ok_or_else(|| {
         let all = profiles.all();
         let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
-        Invalid::new(
-            "unknown_profile",
-            format!(
-                "There is no profile {name:?}. There are {}.",
-                known.join(", ")
-            ),
-        )
-        .in_field("profile")
+        Invalid::new("unknown_profile", format!("There is no profile {name:?}. There are {}.", known.join(", ")))
+            .in_field("profile")
     })
 }
 
@@ -210,10 +192,7 @@ pub(super) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<(), Action
     if profile::exists(tx.connection(), name)? {
         return Ok(());
     }
-    Err(ActionError::conflict(
-        "profile_deleted",
-        format!("The profile {name} was deleted just now."),
-    ))
+    Err(ActionError::conflict("profile_deleted", format!("The profile {name} was deleted just now.")))
 }
 
 /// Checks custom headers against the rules and against what the profile sets itself.
@@ -222,8 +201,7 @@ pub(super) fn parse_headers(map: HeaderMap, profile: &Profile) -> Result<CustomH
         .into_iter()
         .map(|(name, value)| match value {
             serde_json::Value::String(value) => Ok((name, value)),
-            _ => Err(Invalid::new("invalid_header", "A header's value is text.")
-                .in_field(format!("headers.{name}"))),
+            _ => Err(Invalid::new("invalid_header", "A header's value is text.").in_field(format!("headers.{name}"))),
         })
         .collect::<Result<_, _>>()?;
     CustomHeaders::parse(pairs, &profile.header_names())

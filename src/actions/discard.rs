@@ -17,20 +17,14 @@ impl Actions {
             if delivery.status.is_finished() {
                 return Err(ActionError::conflict(
                     "delivery_finished",
-                    format!(
-                        "This delivery is {} already; only one that waits can be discarded.",
-                        delivery.status
-                    ),
+                    format!("This delivery is {} already; only one that waits can be discarded.", delivery.status),
                 ));
             }
             match delivery.cause {
                 Cause::Test => delivery::discard_test(tx, delivery.seq)?,
                 Cause::Event | Cause::Replay => delivery::discard(tx, delivery.place())?,
             }
-            tx.notify(Notice::Withdrawn {
-                webhook_seq: delivery.webhook_seq,
-                delivery_seq: delivery.seq,
-            });
+            tx.notify(Notice::Withdrawn { webhook_seq: delivery.webhook_seq, delivery_seq: delivery.seq });
             let done = Done::of(Deed::DeliveryDiscarded, &delivery.tenant, delivery.id);
             caller.did(tx, &done.saying(&delivery.event_type))?;
             find::delivery(tx.connection(), &caller, &id)

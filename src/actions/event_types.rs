@@ -45,13 +45,7 @@ impl Actions {
         Ok(self.store.write(move |tx| {
             require_room(tx.connection(), &new)?;
             let existed = event_type::get(tx.connection(), &new.name)?.is_some();
-            event_type::put(
-                tx,
-                &new.name,
-                &new.description,
-                new.example.as_deref(),
-                schema.map(Arc::new),
-            )?;
+            event_type::put(tx, &new.name, &new.description, new.example.as_deref(), schema.map(Arc::new))?;
             caller.did(tx, &Done::new(Deed::EventTypePut, &new.name))?;
             Ok((described(tx.connection(), &new.name)?, existed))
         }))
@@ -60,11 +54,10 @@ impl Actions {
     /// Forgets what was said about an event type. Events and webhooks of that type go on.
     pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<(), ActionError> {
         let caller = caller.clone();
-        self.store
-            .write(move |tx| match event_type::delete(tx, &name)? {
-                true => Ok(caller.did(tx, &Done::new(Deed::EventTypeDeleted, &name))?),
-                false => Err(ActionError::NotFound("event type")),
-            })
+        self.store.write(move |tx| match event_type::delete(tx, &name)? {
+            true => Ok(caller.did(tx, &Done::new(Deed::EventTypeDeleted, &name))?),
+            false => Err(ActionError::NotFound("event type")),
+        })
     }
 
     /// What was said about the event type of that name.
@@ -94,17 +87,12 @@ fn check(new: &TypeDescription) -> Result<Option<Schema>, Invalid> {
     }
     let example = new.example.as_deref();
     if example.is_some_and(|example| example.len() > MAX_EXAMPLE_BYTES) {
-        return Err(Invalid::new(
-            "invalid_example",
-            format!("An example has at most {MAX_EXAMPLE_BYTES} bytes."),
-        )
-        .in_field("example"));
+        return Err(Invalid::new("invalid_example", format!("An example has at most {MAX_EXAMPLE_BYTES} bytes."))
+            .in_field("example"));
     }
     let schema = new.schema.as_deref().map(Schema::parse).transpose()?;
     if let (Some(schema), Some(example)) = (&schema, example) {
-        schema
-            .check(example)
-            .map_err(|broken| broken.in_field("example"))?;
+        schema.check(example).map_err(|broken| broken.in_field("example"))?;
     }
     Ok(schema)
 }

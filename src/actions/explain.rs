@@ -37,11 +37,7 @@ pub fn verdict(
         next_ms: delivery.due_ms,
         created_ms: delivery.created_ms,
         finished_ms: delivery.finished_ms,
-        queue: Queue {
-            others_before,
-            rate_limit_per_s: webhook.limits.rate_limit_per_s,
-            ordered: webhook.ordered,
-        },
+        queue: Queue { others_before, rate_limit_per_s: webhook.limits.rate_limit_per_s, ordered: webhook.ordered },
     };
     Verdict::of(&story, now)
 }

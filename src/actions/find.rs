@@ -19,17 +19,11 @@ pub struct DeliveryInFull {
 /// The webhook with this id.
 pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook, ActionError> {
     let id: WebhookId = id.parse().map_err(|_| ActionError::NotFound("webhook"))?;
-    webhook::get(connection, id)?
-        .filter(|webhook| caller.sees(&webhook.tenant))
-        .ok_or(ActionError::NotFound("webhook"))
+    webhook::get(connection, id)?.filter(|webhook| caller.sees(&webhook.tenant)).ok_or(ActionError::NotFound("webhook"))
 }
 
 /// The delivery with this id.
-pub fn delivery(
-    connection: &Connection,
-    caller: &Caller,
-    id: &str,
-) -> Result<Delivery, ActionError> {
+pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<Delivery, ActionError> {
     let id: DeliveryId = id.parse().map_err(|_| ActionError::NotFound("delivery"))?;
     delivery::get(connection, id)?
         .filter(|delivery| caller.sees(&delivery.tenant))
@@ -37,11 +31,7 @@ pub fn delivery(
 }
 
 /// The event with this id.
-pub fn event(
-    connection: &Connection,
-    caller: &Caller,
-    id: &str,
-) -> Result<StoredEvent, ActionError> {
+pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<StoredEvent, ActionError> {
     let id: EventId = id.parse().map_err(|_| ActionError::NotFound("event"))?;
     event::get(connection, &id)?
         .filter(|stored| caller.sees(&stored.event.tenant))
@@ -50,10 +40,7 @@ pub fn event(
 
 impl Actions {
     /// The event of a delivery and its last attempt, where there was one; `None` where the event is gone.
-    pub fn last_attempt(
-        &self,
-        delivery: &Delivery,
-    ) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
+    pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
         self.store.read(|connection| {
             let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
                 return Ok(None);
@@ -64,15 +51,10 @@ impl Actions {
     }
 
     /// A delivery and what each of its attempts sent and got.
-    pub fn delivery_in_full(
-        &self,
-        caller: &Caller,
-        id: &str,
-    ) -> Result<DeliveryInFull, ActionError> {
+    pub fn delivery_in_full(&self, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
         self.store.read(|connection| {
             let delivery = delivery(connection, caller, id)?;
-            let event = event::by_seq(connection, delivery.event_seq)?
-                .ok_or(ActionError::NotFound("delivery"))?;
+            let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
             let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
             Ok(DeliveryInFull { delivery, attempts })
         })

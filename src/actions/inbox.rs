@@ -49,15 +49,9 @@ struct Verdict {
 
 impl Actions {
     /// The inbox of the caller's tenant or, for a caller of all of them, of the one named; `None` before it is opened.
-    pub fn inbox(
-        &self,
-        caller: &Caller,
-        tenant: Option<&str>,
-    ) -> Result<Option<Inbox>, ActionError> {
+    pub fn inbox(&self, caller: &Caller, tenant: Option<&str>) -> Result<Option<Inbox>, ActionError> {
         let tenant = caller.tenant_for(tenant)?;
-        Ok(self
-            .store
-            .read(|connection| inbox::of_tenant(connection, &tenant))?)
+        Ok(self.store.read(|connection| inbox::of_tenant(connection, &tenant))?)
     }
 
     /// The same inbox, opened where it was not.
@@ -71,26 +65,16 @@ impl Actions {
     }
 
     /// Forgets what arrived in an inbox; how many requests there were.
-    pub fn empty_inbox(
-        &self,
-        caller: &Caller,
-        tenant: Option<&str>,
-    ) -> Pending<usize, ActionError> {
+    pub fn empty_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<usize, ActionError> {
         let tenant = caller.tenant_for(tenant);
-        self.store.write(
-            move |tx| match inbox::of_tenant(tx.connection(), &tenant?)? {
-                Some(inbox) => Ok(inbox::empty(tx.connection(), inbox.seq)?),
-                None => Ok(0),
-            },
-        )
+        self.store.write(move |tx| match inbox::of_tenant(tx.connection(), &tenant?)? {
+            Some(inbox) => Ok(inbox::empty(tx.connection(), inbox.seq)?),
+            None => Ok(0),
+        })
     }
 
     /// Something that arrived, in full, with the tenant in whose inbox it is.
-    pub fn inbox_request(
-        &self,
-        caller: &Caller,
-        id: &str,
-    ) -> Result<(Tenant, InboxRequest), ActionError> {
+    pub fn inbox_request(&self, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
         let none = || ActionError::NotFound("request");
         let seq: i64 = id.parse().map_err(|_| none())?;
         self.store
@@ -104,9 +88,8 @@ impl Actions {
     pub fn take_in(&self, inbox: &Inbox, arrival: Arrival) -> Result<Option<Echo>, ActionError> {
         let now = self.clock.now_ms();
         let path_end = format!("/in/{}", inbox.token);
-        let webhooks = self.store.read(|connection| {
-            webhook::pointing_at(connection, &inbox.tenant, &path_end, MOST_WEBHOOKS)
-        })?;
+        let webhooks =
+            self.store.read(|connection| webhook::pointing_at(connection, &inbox.tenant, &path_end, MOST_WEBHOOKS))?;
         let verdict = self.verdict(webhooks.clone(), &arrival, now);
         let echo = self.echo(&webhooks, &arrival.body);
         let body_bytes = arrival.body.len() as i64;
@@ -128,9 +111,7 @@ impl Actions {
         };
         let seq = inbox.seq;
         self.store
-            .write(move |tx| -> Result<i64, StoreError> {
-                inbox::insert(tx.connection(), seq, &request)
-            })
+            .write(move |tx| -> Result<i64, StoreError> { inbox::insert(tx.connection(), seq, &request) })
             .wait()?;
         Ok(echo)
     }
@@ -145,32 +126,17 @@ impl Actions {
             };
             match checked {
                 Ok(sentence) => {
-                    return Verdict {
-                        is_verified: true,
-                        sentence,
-                        webhook: Some(webhook),
-                    };
+                    return Verdict { is_verified: true, sentence, webhook: Some(webhook) };
                 }
                 Err(sentence) => refusal = refusal.or(Some((sentence, webhook))),
             }
         }
         let (sentence, webhook) = match refusal {
-            None => (
-                "No webhook points at this inbox, so there is no secret to check it with."
-                    .to_owned(),
-                None,
-            ),
+            None => ("No webhook points at this inbox, so there is no secret to check it with.".to_owned(), None),
             Some((sentence, webhook)) if count == 1 => (sentence, Some(webhook)),
-            Some((sentence, _)) => (
-                format!("It is of none of the {count} webhooks that point here. {sentence}"),
-                None,
-            ),
+            Some((sentence, _)) => (format!("It is of none of the {count} webhooks that point here. {sentence}"), None),
         };
-        Verdict {
-            is_verified: false,
-            sentence,
-            webhook,
-        }
+        Verdict { is_verified: false, sentence, webhook }
     }
 
     /// The text of a challenge, by the field of a profile that asks for it.
@@ -191,24 +157,12 @@ impl Actions {
 
 /// Checks a request as the receiver of a webhook does: the signatures of its profile and those of Standard Webhooks.
 /// A sentence either way.
-fn check(
-    profile: &Profile,
-    webhook: &Webhook,
-    arrival: &Arrival,
-    now: Millis,
-) -> Result<String, String> {
+fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -> Result<String, String> {
     let old = webhook.old_secret.as_ref();
     let old = old.filter(|old| now < old.overlap_ends_ms + ON_THE_WAY);
-    let secrets: Vec<&Secret> = std::iter::once(&webhook.secret)
-        .chain(old.map(|old| &old.secret))
-        .collect();
+    let secrets: Vec<&Secret> = std::iter::once(&webhook.secret).chain(old.map(|old| &old.secret)).collect();
     let standard = profile::standard();
-    let sets_its_own = || {
-        profile
-            .header_names()
-            .iter()
-            .any(|name| name == "webhook-signature")
-    };
+    let sets_its_own = || profile.header_names().iter().any(|name| name == "webhook-signature");
     let mut profiles = vec![profile];
     if webhook.standard_headers && !sets_its_own() {
         profiles.push(&standard);
@@ -234,8 +188,7 @@ fn check(
             (None, Some(Fault::NoSignature) | None) => {}
             (None, Some(fault)) => return Err(sentence(&fault.to_string())),
         }
-        let signed =
-            timestamp(profile, &arrival.headers).map(|signed| signed.saturating_mul(SECOND));
+        let signed = timestamp(profile, &arrival.headers).map(|signed| signed.saturating_mul(SECOND));
         if let Some(signed) = signed
             && (signed.saturating_sub(now)).saturating_abs() > TOLERANCE
         {
@@ -258,18 +211,12 @@ fn check(
 
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str())
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let found = headers
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.as_str())
 }
 

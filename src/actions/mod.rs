@@ -92,11 +92,7 @@ pub enum ActionError {
     NotFound(&'static str),
     /// It makes no sense in the state that things are in.
     #[error("{message}")]
-    Conflict {
-        code: &'static str,
-        message: String,
-        field: Option<&'static str>,
-    },
+    Conflict { code: &'static str, message: String, field: Option<&'static str> },
     /// The caller may not.
     #[error("{0}")]
     Forbidden(String),
@@ -109,11 +105,7 @@ pub enum ActionError {
 
 impl ActionError {
     pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> ActionError {
-        ActionError::Conflict {
-            code,
-            message: message.into(),
-            field: None,
-        }
+        ActionError::Conflict { code, message: message.into(), field: None }
     }
 }
 
@@ -125,9 +117,8 @@ impl Caller {
 
     /// The tenant that something new belongs to: the one named, the caller's own, or `default`.
     pub fn tenant_for(&self, named: Option<&str>) -> Result<Tenant, ActionError> {
-        let named: Option<Tenant> = named
-            .map(|text| text.parse().map_err(|e: Invalid| e.in_field("tenant")))
-            .transpose()?;
+        let named: Option<Tenant> =
+            named.map(|text| text.parse().map_err(|e: Invalid| e.in_field("tenant"))).transpose()?;
         match (&self.tenant, named) {
             (Some(own), Some(named)) if *own != named => Err(ActionError::Forbidden(format!(
                 "This key is for the tenant {own} alone; it cannot act in {named}."

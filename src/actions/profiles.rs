@@ -43,11 +43,7 @@ impl Actions {
     }
 
     /// Deletes a profile that no webhook uses.
-    pub fn delete_profile(
-        &self,
-        caller: &Caller,
-        name: &str,
-    ) -> Result<Pending<(), ActionError>, ActionError> {
+    pub fn delete_profile(&self, caller: &Caller, name: &str) -> Result<Pending<(), ActionError>, ActionError> {
         if profile::find(name).is_some() {
             return Err(built_in(name));
         }
@@ -74,30 +70,18 @@ impl Actions {
 
     /// The profile of that name.
     pub fn profile(&self, name: &str) -> Result<Arc<Profile>, ActionError> {
-        self.store
-            .profiles()
-            .find(name)
-            .ok_or(ActionError::NotFound("profile"))
+        self.store.profiles().find(name).ok_or(ActionError::NotFound("profile"))
     }
 
     /// A profile as JSON where some fields are given and the rest comes from another one (`based_on`).
-    pub fn complete_spec(
-        &self,
-        mut given: serde_json::Map<String, Value>,
-    ) -> Result<Value, ActionError> {
+    pub fn complete_spec(&self, mut given: serde_json::Map<String, Value>) -> Result<Value, ActionError> {
         let Some(base) = given.remove("based_on") else {
             return Ok(Value::Object(given));
         };
-        let unknown = |text: &str| {
-            Invalid::new("unknown_profile", format!("There is no profile {text:?}."))
-                .in_field("based_on")
-        };
+        let unknown =
+            |text: &str| Invalid::new("unknown_profile", format!("There is no profile {text:?}.")).in_field("based_on");
         let name = base.as_str().ok_or_else(|| unknown(&base.to_string()))?;
-        let base = self
-            .store
-            .profiles()
-            .find(name)
-            .ok_or_else(|| unknown(name))?;
+        let base = self.store.profiles().find(name).ok_or_else(|| unknown(name))?;
         let mut spec = serde_json::to_value(base.spec()).unwrap_or_default();
         if let Value::Object(fields) = &mut spec {
             fields.remove("name");
@@ -108,12 +92,7 @@ impl Actions {
 }
 
 /// The headers and the body that a profile makes of an event, signed with a secret at a time.
-pub fn preview(
-    profile: &Profile,
-    event: &Event,
-    secret: &Secret,
-    at_ms: Millis,
-) -> Result<Preview, ActionError> {
+pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview, ActionError> {
     let body = profile.form().compose(event)?;
     let standard = profile::standard();
     let signer = Signer::new(profile, Some(&standard), secret, None);
@@ -130,8 +109,6 @@ pub fn preview(
 fn built_in(name: &str) -> ActionError {
     ActionError::conflict(
         "profile_built_in",
-        format!(
-            "{name} is built in and cannot be changed. Make one of your own with \"based_on\": \"{name}\"."
-        ),
+        format!("{name} is built in and cannot be changed. Make one of your own with \"based_on\": \"{name}\"."),
     )
 }

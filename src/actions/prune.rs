@@ -32,26 +32,13 @@ const LONGEST_REST: Duration = Duration::from_millis(200);
 /// Deletes finished deliveries that ended before the cutoffs, then events without deliveries and webhooks that were
 /// deleted, then shrinks the file. Nothing that waits for an attempt goes. With `dry_run` it only counts. What a step
 /// deleted stays deleted, however it ends. Call it from a thread that may block.
-pub fn prune(
-    store: &Store,
-    cutoffs: Cutoffs,
-    dry_run: bool,
-    pace: &Pace<'_>,
-) -> Result<Pruned, ActionError> {
-    let pruning = Pruning {
-        store,
-        cutoffs,
-        dry_run,
-        pace,
-    };
-    let deliveries = pruning.all(
-        retention::deliveries,
-        retention::next_deliveries,
-        move |tx, part| retention::delete_deliveries(tx, part, cutoffs),
-    )?;
-    let events = pruning.all(retention::events, retention::next_events, |tx, part| {
-        retention::delete_events(tx, part)
+pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) -> Result<Pruned, ActionError> {
+    let pruning = Pruning { store, cutoffs, dry_run, pace };
+    let deliveries = pruning.all(retention::deliveries, retention::next_deliveries, move |tx, part| {
+        retention::delete_deliveries(tx, part, cutoffs)
     })?;
+    let events =
+        pruning.all(retention::events, retention::next_events, |tx, part| retention::delete_events(tx, part))?;
     let pruned = Pruned { deliveries, events };
     if dry_run {
         return Ok(pruned);
@@ -79,17 +66,13 @@ impl Pruning<'_> {
         next: Next,
         delete: impl Fn(&mut WriteTx<'_>, &[i64]) -> Result<u64, StoreError> + Copy + Send + 'static,
     ) -> Result<u64, ActionError> {
-        let mut search = self
-            .store
-            .read(|connection| begin(connection, self.cutoffs))?;
+        let mut search = self.store.read(|connection| begin(connection, self.cutoffs))?;
         let mut done = 0;
         loop {
             if !(self.pace.go_on)() {
                 return Err(StoreError::Stopping.into());
             }
-            let found = self
-                .store
-                .read(|connection| next(connection, &mut search, self.cutoffs))?;
+            let found = self.store.read(|connection| next(connection, &mut search, self.cutoffs))?;
             let Some(parts) = found else {
                 return Ok(done);
             };

@@ -106,9 +106,7 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, Action
     }
     let now = tx.now_ms();
     let event = Arc::new(Event {
-        id: new
-            .id
-            .unwrap_or_else(|| EventId::generate(now, random::bits())),
+        id: new.id.unwrap_or_else(|| EventId::generate(now, random::bits())),
         tenant: new.tenant,
         event_type: new.event_type,
         created_ms: new.created_ms.unwrap_or(now),
@@ -119,11 +117,7 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, Action
     });
     let event_seq = event::insert(tx, &event)?;
     if let Some(Idempotency { key, fingerprint }) = new.idempotency {
-        let remembered = Remembered {
-            fingerprint,
-            event_seq,
-            batch: None,
-        };
+        let remembered = Remembered { fingerprint, event_seq, batch: None };
         idempotency::put(tx, &event.tenant, &key, &remembered)?;
     }
     let mut deliveries = Vec::new();
@@ -132,11 +126,7 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, Action
         delivery::insert(tx, event_seq, &event, webhook.seq, id, Cause::Event)?;
         deliveries.push((id, webhook.id));
     }
-    Ok(Receipt {
-        id: event.id.clone(),
-        duplicate: false,
-        deliveries,
-    })
+    Ok(Receipt { id: event.id.clone(), duplicate: false, deliveries })
 }
 
 /// The receipt of the same event, published before. An error where it was not quite the same.
@@ -164,9 +154,7 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, Ac
         && before.event_type == new.event_type
         && before.data == new.data
         && before.previous_data == new.previous_data
-        && new
-            .created_ms
-            .is_none_or(|created| created == before.created_ms)
+        && new.created_ms.is_none_or(|created| created == before.created_ms)
         && !before.test;
     if !is_same {
         return Err(ActionError::Conflict {
@@ -188,14 +176,6 @@ pub(super) fn key_reused() -> ActionError {
 }
 
 /// The receipt of an event that was published before.
-pub(super) fn receipt(
-    connection: &Connection,
-    seq: i64,
-    id: EventId,
-) -> Result<Receipt, ActionError> {
-    Ok(Receipt {
-        id,
-        duplicate: true,
-        deliveries: delivery::receipt_of(connection, seq)?,
-    })
+pub(super) fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt, ActionError> {
+    Ok(Receipt { id, duplicate: true, deliveries: delivery::receipt_of(connection, seq)? })
 }

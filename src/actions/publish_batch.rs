@@ -44,10 +44,7 @@ impl Actions {
 }
 
 fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, BatchError> {
-    let Batch {
-        events,
-        idempotency,
-    } = batch;
+    let Batch { events, idempotency } = batch;
     let Some(tenant) = events.first().map(|event| event.tenant().clone()) else {
         return Ok(Vec::new());
     };
@@ -64,10 +61,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
     }
     let mut receipts = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
-        let receipt = publish::publish(tx, event).map_err(|error| BatchError {
-            index: Some(index),
-            error,
-        })?;
+        let receipt = publish::publish(tx, event).map_err(|error| BatchError { index: Some(index), error })?;
         receipts.push(receipt);
     }
     if let Some(Idempotency { key, fingerprint }) = idempotency {
@@ -75,21 +69,15 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
         for receipt in &receipts {
             seqs.extend(event::seq_of(tx.connection(), &receipt.id)?);
         }
-        let remembered = Remembered {
-            fingerprint,
-            event_seq: seqs.first().copied().unwrap_or_default(),
-            batch: Some(seqs),
-        };
+        let remembered =
+            Remembered { fingerprint, event_seq: seqs.first().copied().unwrap_or_default(), batch: Some(seqs) };
         idempotency::put(tx, &tenant, &key, &remembered)?;
     }
     Ok(receipts)
 }
 
 /// The receipts of a request that is remembered; `None` where one of its events is no longer stored.
-fn first_receipts(
-    tx: &WriteTx<'_>,
-    before: &Remembered,
-) -> Result<Option<Vec<Receipt>>, ActionError> {
+fn first_receipts(tx: &WriteTx<'_>, before: &Remembered) -> Result<Option<Vec<Receipt>>, ActionError> {
     let seqs = match &before.batch {
         Some(seqs) => seqs.as_slice(),
         None => &[before.event_seq],

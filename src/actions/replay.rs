@@ -99,22 +99,14 @@ impl Actions {
         let mut entry = None;
         let mut after = Some(0);
         while let Some(from) = after {
-            let found = self
-                .store
-                .read(|connection| candidates(connection, &webhook, replay, from, up_to))?;
+            let found = self.store.read(|connection| candidates(connection, &webhook, replay, from, up_to))?;
             after = found.next;
             let is_meant = |event: &EventHead| {
                 let types = &replay.event_types;
                 let is_asked_for = |pattern: &EventPattern| pattern.matches(&event.event_type);
-                webhook.wants(&event.event_type)
-                    && (types.is_empty() || types.iter().any(is_asked_for))
+                webhook.wants(&event.event_type) && (types.is_empty() || types.iter().any(is_asked_for))
             };
-            let events: Vec<i64> = found
-                .rows
-                .iter()
-                .filter(|event| is_meant(event))
-                .map(|event| event.seq)
-                .collect();
+            let events: Vec<i64> = found.rows.iter().filter(|event| is_meant(event)).map(|event| event.seq).collect();
             if events.is_empty() {
                 continue;
             }
@@ -137,18 +129,12 @@ impl Actions {
     }
 }
 
-fn require_same_tenant(
-    webhook: &Webhook,
-    tenant: &crate::domain::event::Tenant,
-) -> Result<(), Invalid> {
+fn require_same_tenant(webhook: &Webhook, tenant: &crate::domain::event::Tenant) -> Result<(), Invalid> {
     match webhook.tenant == *tenant {
         true => Ok(()),
         false => Err(Invalid::new(
             "other_tenant",
-            format!(
-                "The webhook is of the tenant {}, the event of {tenant}.",
-                webhook.tenant
-            ),
+            format!("The webhook is of the tenant {}, the event of {tenant}.", webhook.tenant),
         )
         .in_field("webhook_id")),
     }
@@ -181,10 +167,7 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64,
         }
     }
     if let Some(from_seq) = first {
-        tx.notify(Notice::Reread {
-            webhook_seq,
-            from_seq,
-        });
+        tx.notify(Notice::Reread { webhook_seq, from_seq });
     }
     Ok(made)
 }

@@ -16,13 +16,7 @@ impl Actions {
             let delivery = find::delivery(tx.connection(), &caller, &id)?;
             retry(tx, &delivery)?;
             let done = Done::of(Deed::DeliveryRetried, &delivery.tenant, delivery.id);
-            caller.did(
-                tx,
-                &done.saying(format!(
-                    "{}, which was {}",
-                    delivery.event_type, delivery.status
-                )),
-            )?;
+            caller.did(tx, &done.saying(format!("{}, which was {}", delivery.event_type, delivery.status)))?;
             find::delivery(tx.connection(), &caller, &id)
         })
     }
@@ -30,22 +24,14 @@ impl Actions {
 
 fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<(), ActionError> {
     if delivery.cause == Cause::Test {
-        return Err(ActionError::conflict(
-            "test_delivery",
-            "A test is attempted once. Send a new one.",
-        ));
+        return Err(ActionError::conflict("test_delivery", "A test is attempted once. Send a new one."));
     }
     if webhook::by_seq(tx.connection(), delivery.webhook_seq)?.is_none() {
-        return Err(ActionError::conflict(
-            "webhook_deleted",
-            "The webhook of this delivery was deleted.",
-        ));
+        return Err(ActionError::conflict("webhook_deleted", "The webhook of this delivery was deleted."));
     }
     match delivery.status {
         DeliveryStatus::Pending | DeliveryStatus::Retrying => delivery::make_due(tx, delivery.seq)?,
-        DeliveryStatus::Delivered | DeliveryStatus::Failed => {
-            delivery::restart(tx, delivery.place())?
-        }
+        DeliveryStatus::Delivered | DeliveryStatus::Failed => delivery::restart(tx, delivery.place())?,
         DeliveryStatus::Discarded => {
             return Err(ActionError::conflict(
                 "delivery_discarded",
@@ -53,9 +39,6 @@ fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<(), ActionError> {
             ));
         }
     }
-    tx.notify(Notice::Reread {
-        webhook_seq: delivery.webhook_seq,
-        from_seq: delivery.seq,
-    });
+    tx.notify(Notice::Reread { webhook_seq: delivery.webhook_seq, from_seq: delivery.seq });
     Ok(())
 }

@@ -57,9 +57,7 @@ impl Rotated {
         Ok(Rotated {
             secret: webhook.secret.clone(),
             old: running(webhook, now).cloned(),
-            headers: headers
-                .map(|(name, signs)| (name.to_owned(), signs))
-                .collect(),
+            headers: headers.map(|(name, signs)| (name.to_owned(), signs)).collect(),
         })
     }
 }
@@ -72,21 +70,13 @@ pub fn fingerprint(secret: &Secret) -> String {
 }
 
 fn running(webhook: &Webhook, now: Millis) -> Option<&OldSecret> {
-    webhook
-        .old_secret
-        .as_ref()
-        .filter(|old| now < old.overlap_ends_ms)
+    webhook.old_secret.as_ref().filter(|old| now < old.overlap_ends_ms)
 }
 
 impl Actions {
     /// Rotates. An overlap of 0 switches at once; during an overlap it ends that one, and every other rotation
     /// is refused, since a header carries two signatures at most.
-    pub fn rotate_secret(
-        &self,
-        caller: &Caller,
-        id: &str,
-        rotation: Rotation,
-    ) -> Pending<Rotated, ActionError> {
+    pub fn rotate_secret(&self, caller: &Caller, id: &str, rotation: Rotation) -> Pending<Rotated, ActionError> {
         let (caller, id) = (caller.clone(), id.to_owned());
         let profiles = self.store.profiles().clone();
         self.store.write(move |tx| {
@@ -111,10 +101,8 @@ impl Actions {
                     "A rotation is under way. Wait for its overlap to end, or end it with \"overlap_s\": 0.",
                 ));
             }
-            webhook.old_secret = (overlap > 0).then(|| OldSecret {
-                secret: webhook.secret.clone(),
-                overlap_ends_ms: now + overlap,
-            });
+            webhook.old_secret =
+                (overlap > 0).then(|| OldSecret { secret: webhook.secret.clone(), overlap_ends_ms: now + overlap });
             webhook.secret = match given {
                 Some(secret) => secret,
                 // Ending an overlap keeps the secret that was rotated to.
@@ -134,10 +122,7 @@ impl Actions {
         let (of, id) = (caller.clone(), id.to_owned());
         let webhook = self.store.write(move |tx| -> Result<_, ActionError> {
             let webhook = find::webhook(tx.connection(), &of, &id)?;
-            of.did(
-                tx,
-                &Done::of(Deed::SecretRevealed, &webhook.tenant, webhook.id),
-            )?;
+            of.did(tx, &Done::of(Deed::SecretRevealed, &webhook.tenant, webhook.id))?;
             Ok(webhook)
         });
         Rotated::of(self.store.profiles(), &webhook.wait()?, self.clock.now_ms())
@@ -145,9 +130,7 @@ impl Actions {
 
     /// The secrets of a webhook, for what shows none of them: fingerprints, how far a rotation is.
     pub fn secrets(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
-        let webhook = self
-            .store
-            .read(|connection| find::webhook(connection, caller, id))?;
+        let webhook = self.store.read(|connection| find::webhook(connection, caller, id))?;
         Rotated::of(self.store.profiles(), &webhook, self.clock.now_ms())
     }
 }
@@ -162,14 +145,9 @@ fn said(overlap: Millis, was_running: bool) -> String {
 }
 
 fn overlap(rotation: &Rotation) -> Result<Millis, Invalid> {
-    let overlap = rotation
-        .overlap_s
-        .map_or(DEFAULT_OVERLAP, |seconds| seconds.saturating_mul(SECOND));
+    let overlap = rotation.overlap_s.map_or(DEFAULT_OVERLAP, |seconds| seconds.saturating_mul(SECOND));
     if (0..=MAX_OVERLAP).contains(&overlap) {
         return Ok(overlap);
     }
-    Err(
-        Invalid::new("out_of_range", "overlap_s is 0 to 604800 seconds (7 days).")
-            .in_field("overlap_s"),
-    )
+    Err(Invalid::new("out_of_range", "overlap_s is 0 to 604800 seconds (7 days).").in_field("overlap_s"))
 }

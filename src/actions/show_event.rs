@@ -64,17 +64,8 @@ impl Actions {
     /// An event, its deliveries, and who got none.
     pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
         self.store.read(|connection| {
-            let EventAlone {
-                stored,
-                missed,
-                missed_count,
-            } = alone(connection, caller, id)?;
-            Ok(EventInFull {
-                deliveries: delivery::of_event(connection, stored.seq)?,
-                stored,
-                missed,
-                missed_count,
-            })
+            let EventAlone { stored, missed, missed_count } = alone(connection, caller, id)?;
+            Ok(EventInFull { deliveries: delivery::of_event(connection, stored.seq)?, stored, missed, missed_count })
         })
     }
 
@@ -92,15 +83,8 @@ fn alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlon
         true => bystanders.len() as u64,
         false => webhook::count_bystanders(connection, tenant, stored.seq)?,
     };
-    let missed = bystanders
-        .into_iter()
-        .map(|webhook| missed(webhook, &stored.event))
-        .collect();
-    Ok(EventAlone {
-        stored,
-        missed,
-        missed_count,
-    })
+    let missed = bystanders.into_iter().map(|webhook| missed(webhook, &stored.event)).collect();
+    Ok(EventAlone { stored, missed, missed_count })
 }
 
 fn missed(webhook: Bystander, event: &Event) -> Missed {
@@ -109,13 +93,9 @@ fn missed(webhook: Bystander, event: &Event) -> Missed {
     let created = rfc3339(webhook.created_ms);
     let received = rfc3339(event.received_ms);
     // Within one millisecond it cannot be told which came first; a webhook that was there would have got it.
-    let is_younger = webhook.created_ms > event.received_ms
-        || (wants && webhook.created_ms == event.received_ms);
+    let is_younger = webhook.created_ms > event.received_ms || (wants && webhook.created_ms == event.received_ms);
     let (reason, message) = if event.test {
-        (
-            MissedReason::Test,
-            "The event is a test, which is sent only to the webhook it was asked for.".to_owned(),
-        )
+        (MissedReason::Test, "The event is a test, which is sent only to the webhook it was asked for.".to_owned())
     } else if is_younger {
         (
             MissedReason::CreatedLater,
@@ -124,33 +104,16 @@ fn missed(webhook: Bystander, event: &Event) -> Missed {
     } else if wants {
         (
             MissedReason::SubscribedLater,
-            format!(
-                "It subscribes to {wanted} now, and did not when the event was received at {received}."
-            ),
+            format!("It subscribes to {wanted} now, and did not when the event was received at {received}."),
         )
     } else {
-        (
-            MissedReason::NotSubscribed,
-            format!(
-                "It subscribes to {}, and not to {wanted}.",
-                named(&webhook.events)
-            ),
-        )
+        (MissedReason::NotSubscribed, format!("It subscribes to {}, and not to {wanted}.", named(&webhook.events)))
     };
-    Missed {
-        webhook_id: webhook.id,
-        url: webhook.url,
-        reason,
-        message,
-    }
+    Missed { webhook_id: webhook.id, url: webhook.url, reason, message }
 }
 
 fn named(patterns: &[EventPattern]) -> String {
-    let first: Vec<String> = patterns
-        .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
-        .collect();
+    let first: Vec<String> = patterns.iter().take(NAMED).map(ToString::to_string).collect();
     match patterns.len().saturating_sub(NAMED) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),

@@ -47,18 +47,12 @@ impl Actions {
         webhook_id: &str,
         window: Window,
     ) -> Result<Statistics, ActionError> {
-        let found = self
-            .store
-            .read(|connection| find::webhook(connection, caller, webhook_id))?;
+        let found = self.store.read(|connection| find::webhook(connection, caller, webhook_id))?;
         self.statistics(&Of::Webhook(found.seq), window)
     }
 
     /// Statistics of all webhooks of a tenant, or of all there are.
-    pub fn overall_statistics(
-        &self,
-        tenant: Option<Tenant>,
-        window: Window,
-    ) -> Result<Statistics, ActionError> {
+    pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics, ActionError> {
         self.statistics(&tenant.map_or(Of::All, Of::Tenant), window)
     }
 

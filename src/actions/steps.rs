@@ -34,9 +34,7 @@ pub(super) fn run<T: Send + 'static>(
     let (answer, committed) = mpsc::sync_channel(1);
     // Who waits for the answer is here until it comes.
     store.write_then(job, move |result| drop(answer.send(result)));
-    committed
-        .recv()
-        .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
+    committed.recv().unwrap_or_else(|_| Err(StoreError::Stopping.into()))
 }
 
 /// An error after some steps: it says how many rows they changed.

@@ -94,14 +94,12 @@ impl Actions {
         let mut sent = Vec::with_capacity(prepared.len());
         for some in prepared.chunks(AT_ONCE) {
             std::thread::scope(|scope| {
-                let threads: Vec<_> = some
-                    .iter()
-                    .map(|prepared| scope.spawn(|| self.send_test(caller, prepared)))
-                    .collect();
+                let threads: Vec<_> =
+                    some.iter().map(|prepared| scope.spawn(|| self.send_test(caller, prepared))).collect();
                 for thread in threads {
-                    let result = thread.join().unwrap_or_else(|_| {
-                        Err(StoreError::Unavailable("a test's thread failed".to_owned()).into())
-                    });
+                    let result = thread
+                        .join()
+                        .unwrap_or_else(|_| Err(StoreError::Unavailable("a test's thread failed".to_owned()).into()));
                     sent.push(result);
                 }
             });
@@ -109,26 +107,17 @@ impl Actions {
         sent.into_iter().collect()
     }
 
-    fn send_test(
-        &self,
-        caller: &Caller,
-        prepared: &Prepared,
-    ) -> Result<DeliveryInFull, ActionError> {
+    fn send_test(&self, caller: &Caller, prepared: &Prepared) -> Result<DeliveryInFull, ActionError> {
         let Prepared { endpoint, delivery } = prepared;
         let made = self.engine.sender().attempt(endpoint, delivery);
         let job = delivery.clone();
-        self.store
-            .write(move |tx| -> Result<(), ActionError> {
-                Ok(record::record_test(tx, &job, &made)?)
-            })
-            .wait()?;
+        self.store.write(move |tx| -> Result<(), ActionError> { Ok(record::record_test(tx, &job, &made)?) }).wait()?;
         self.delivery_in_full(caller, &delivery.id.to_string())
     }
 }
 
 fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {
-    text.parse()
-        .map_err(|invalid: Invalid| invalid.in_field(field))
+    text.parse().map_err(|invalid: Invalid| invalid.in_field(field))
 }
 
 /// The first type that the webhook names, so that the receiver sees something it knows.
@@ -173,8 +162,5 @@ fn prepare(
     let id = DeliveryId::generate(tx.now_ms(), random::bits());
     let delivery = delivery::insert(tx, *event_seq, event, webhook.seq, id, Cause::Test)?;
     let profile = find_profile(profiles, &webhook.profile)?;
-    Ok(Prepared {
-        endpoint: Endpoint::new(webhook, &profile),
-        delivery,
-    })
+    Ok(Prepared { endpoint: Endpoint::new(webhook, &profile), delivery })
 }

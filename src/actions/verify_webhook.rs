@@ -26,30 +26,19 @@ impl Actions {
     /// waited is sent; one that was verified for this URL stays as it is, whatever comes back. Takes as long as the
     /// webhook's timeout; call it from a thread that may block.
     pub fn verify_webhook(&self, caller: &Caller, id: &str) -> Result<Verified, ActionError> {
-        let webhook = self
-            .store
-            .read(|connection| find::webhook(connection, caller, id))?;
+        let webhook = self.store.read(|connection| find::webhook(connection, caller, id))?;
         self.verify_stored(caller, &Arc::new(webhook))
     }
 
     /// Challenges a stored webhook and stores what came of it.
-    pub(super) fn verify_stored(
-        &self,
-        caller: &Caller,
-        webhook: &Arc<Webhook>,
-    ) -> Result<Verified, ActionError> {
-        let Challenged {
-            made,
-            body,
-            refusal,
-        } = self.challenge(webhook)?;
+    pub(super) fn verify_stored(&self, caller: &Caller, webhook: &Arc<Webhook>) -> Result<Verified, ActionError> {
+        let Challenged { made, body, refusal } = self.challenge(webhook)?;
         let (asked, caller) = (webhook.url.clone(), caller.clone());
         let (seq, why) = (webhook.seq, refusal.clone());
         let webhook = self
             .store
             .write(move |tx| {
-                let mut webhook = webhook::by_seq(tx.connection(), seq)?
-                    .ok_or(ActionError::NotFound("webhook"))?;
+                let mut webhook = webhook::by_seq(tx.connection(), seq)?.ok_or(ActionError::NotFound("webhook"))?;
                 if webhook.url != asked {
                     return Err(ActionError::conflict(
                         "url_changed",
@@ -66,10 +55,8 @@ impl Actions {
                     webhook.disabled_reason = why;
                     if webhook.disabled_reason.is_none() {
                         webhook.state = WebhookState::Active;
-                        webhook.sweep = Some(Sweep {
-                            waiting: Waiting::Resume,
-                            up_to_seq: sweep::newest(tx.connection())?,
-                        });
+                        webhook.sweep =
+                            Some(Sweep { waiting: Waiting::Resume, up_to_seq: sweep::newest(tx.connection())? });
                     }
                 }
                 webhook::update(tx, webhook)?;
@@ -80,11 +67,7 @@ impl Actions {
             .wait()?;
         let mut attempt = made.attempt;
         attempt.request_body = Some(body);
-        Ok(Verified {
-            webhook,
-            attempt,
-            refusal,
-        })
+        Ok(Verified { webhook, attempt, refusal })
     }
 
     /// Challenges the endpoint of a webhook, stored or not.
@@ -93,18 +76,10 @@ impl Actions {
         let Some(spec) = &profile.spec().challenge else {
             return Err(ActionError::conflict(
                 "no_challenge",
-                format!(
-                    "The profile {} has no challenge; there is nothing to verify.",
-                    profile.name()
-                ),
+                format!("The profile {} has no challenge; there is nothing to verify.", profile.name()),
             ));
         };
         let endpoint = Endpoint::new(Arc::new(webhook.clone()), &profile);
-        Ok(challenge(
-            self.engine.sender(),
-            &endpoint,
-            spec,
-            self.clock.now_ms(),
-        ))
+        Ok(challenge(self.engine.sender(), &endpoint, spec, self.clock.now_ms()))
     }
 }

@@ -39,24 +39,15 @@ pub struct KeyRequest {
 
 /// Makes a key of 24 random bytes. Returns its text, which is stored nowhere, and what is stored.
 pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), Invalid> {
-    if request.name.trim().is_empty()
-        || request.name.chars().count() > 128
-        || request.name.contains(char::is_control)
-    {
-        return Err(Invalid::new(
-            "invalid_name",
-            "A key's name is 1 to 128 characters, without control characters.",
-        )
-        .in_field("name"));
+    if request.name.trim().is_empty() || request.name.chars().count() > 128 || request.name.contains(char::is_control) {
+        return Err(Invalid::new("invalid_name", "A key's name is 1 to 128 characters, without control characters.")
+            .in_field("name"));
     }
     if let Some(limit) = request.rate_limit_per_s
         && !RATE_LIMITS.contains(&limit)
     {
-        return Err(Invalid::new(
-            "invalid_rate_limit",
-            "A key's limit is 1 to 100000 requests a second.",
-        )
-        .in_field("rate_limit_per_s"));
+        return Err(Invalid::new("invalid_rate_limit", "A key's limit is 1 to 100000 requests a second.")
+            .in_field("rate_limit_per_s"));
     }
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<24>()));
     let key = NewApiKey {
@@ -76,12 +67,9 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
 /// Refuses a default profile that does not exist, as of the transaction at hand.
 pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<(), ActionError> {
     match name {
-        Some(name) if !profile::exists(connection, name)? => Err(Invalid::new(
-            "unknown_profile",
-            format!("There is no profile {name:?}."),
-        )
-        .in_field("profile")
-        .into()),
+        Some(name) if !profile::exists(connection, name)? => {
+            Err(Invalid::new("unknown_profile", format!("There is no profile {name:?}.")).in_field("profile").into())
+        }
         _ => Ok(()),
     }
 }
@@ -99,10 +87,7 @@ pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, 
 pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<(), ActionError> {
     require_profile(connection, new.profile.as_deref())?;
     api_key::insert(connection, new)?;
-    let done = Done {
-        tenant: new.tenant.as_ref(),
-        ..Done::new(Deed::KeyCreated, new.id)
-    };
+    let done = Done { tenant: new.tenant.as_ref(), ..Done::new(Deed::KeyCreated, new.id) };
     let told = done.saying(format!("{}, {}", new.name, new.scope));
     actor.did(connection, new.created_ms, &told)?;
     Ok(())
@@ -115,21 +100,12 @@ pub fn revoke(store: &Store, caller: &Caller, id: &str) -> Pending<(), ActionErr
 }
 
 /// The same in the transaction at hand.
-pub fn take_out(
-    connection: &Connection,
-    actor: &Actor,
-    id: &str,
-    now: Millis,
-) -> Result<(), ActionError> {
+pub fn take_out(connection: &Connection, actor: &Actor, id: &str, now: Millis) -> Result<(), ActionError> {
     let unknown = ActionError::NotFound("API key");
     let id: ApiKeyId = id.parse().map_err(|_| unknown.clone())?;
     match api_key::revoke(connection, id, now)? {
         Some(name) => {
-            actor.did(
-                connection,
-                now,
-                &Done::new(Deed::KeyRevoked, id).saying(name),
-            )?;
+            actor.did(connection, now, &Done::new(Deed::KeyRevoked, id).saying(name))?;
             Ok(())
         }
         None => Err(unknown),
@@ -145,11 +121,7 @@ pub fn authenticate(connection: &Connection, text: &str) -> Result<Option<ApiKey
 
 /// On whose behalf a key acts.
 pub fn caller(key: &ApiKey) -> Caller {
-    Caller {
-        tenant: key.tenant.clone(),
-        default_profile: key.profile.clone(),
-        actor: Actor::Key(key.name.clone()),
-    }
+    Caller { tenant: key.tenant.clone(), default_profile: key.profile.clone(), actor: Actor::Key(key.name.clone()) }
 }
 
 /// Whether a key's scope covers what is needed.

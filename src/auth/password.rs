@@ -54,8 +54,7 @@ pub fn verify(password: &str, hash: Option<&str>) -> bool {
 }
 
 fn argon2() -> Argon2<'static> {
-    let params =
-        Params::new(19 * 1024, 2, 1, None).expect("the parameters are within their ranges");
+    let params = Params::new(19 * 1024, 2, 1, None).expect("the parameters are within their ranges");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
@@ -65,9 +64,7 @@ struct Room;
 impl Room {
     fn wait() -> Room {
         let room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut room = FREED
-            .wait_while(room, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut room = FREED.wait_while(room, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
         *room -= 1;
         Room
     }
@@ -87,10 +84,7 @@ mod tests {
     #[test]
     fn a_password_is_verified_against_its_hash() {
         let stored = hash("correct horse battery");
-        assert!(
-            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-            "{stored}"
-        );
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(verify("correct horse battery", Some(&stored)));
         assert!(!verify("correct horse batterz", Some(&stored)));
         assert!(!verify("correct horse battery", None));

@@ -62,8 +62,8 @@ pub fn add(
     now: Millis,
 ) -> Result<i64, PeopleError> {
     check_name(name)?;
-    let seq = user::insert(connection, name, role, password_hash, now)?
-        .ok_or_else(|| PeopleError::Taken(name.to_owned()))?;
+    let seq =
+        user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| PeopleError::Taken(name.to_owned()))?;
     let done = Done::new(Deed::UserAdded, name).saying(role);
     actor.did(connection, now, &done)?;
     Ok(seq)
@@ -99,11 +99,7 @@ pub fn change_password(
     require_unchanged(connection, user)?;
     user::set_password(connection, user.seq, password_hash)?;
     let actor = Actor::Person(user.name.clone());
-    actor.did(
-        connection,
-        now,
-        &Done::new(Deed::PasswordChanged, &user.name),
-    )?;
+    actor.did(connection, now, &Done::new(Deed::PasswordChanged, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
@@ -127,12 +123,7 @@ fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), Peo
 }
 
 /// Takes a user away, unless nobody who administers would be left.
-pub fn remove(
-    connection: &Connection,
-    actor: &Actor,
-    name: &str,
-    now: Millis,
-) -> Result<(), PeopleError> {
+pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<(), PeopleError> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
     user::delete(connection, user.seq)?;
@@ -178,12 +169,7 @@ pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>
         return Ok(None);
     }
     link::delete_kind(connection, LinkKind::Setup)?;
-    let link = Link {
-        kind: LinkKind::Setup,
-        tenant: None,
-        ends_ms: now + SETUP_LASTS,
-        session_ms: session::LONGEST,
-    };
+    let link = Link { kind: LinkKind::Setup, tenant: None, ends_ms: now + SETUP_LASTS, session_ms: session::LONGEST };
     one_time_link(connection, &link).map(Some)
 }
 
@@ -202,12 +188,7 @@ pub fn portal_link(
     ends_ms: Millis,
 ) -> Result<String, StoreError> {
     link::forget_ended(connection, now)?;
-    let link = Link {
-        kind: LinkKind::Portal,
-        tenant: Some(tenant.clone()),
-        ends_ms,
-        session_ms: PORTAL_LASTS,
-    };
+    let link = Link { kind: LinkKind::Portal, tenant: Some(tenant.clone()), ends_ms, session_ms: PORTAL_LASTS };
     one_time_link(connection, &link)
 }
 
@@ -216,21 +197,13 @@ pub const DEMO_USER: &str = "demo";
 
 /// The token of a new link that signs in to a demo, once.
 pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreError> {
-    let link = Link {
-        kind: LinkKind::Demo,
-        tenant: None,
-        ends_ms: now + session::LONGEST,
-        session_ms: session::LONGEST,
-    };
+    let link =
+        Link { kind: LinkKind::Demo, tenant: None, ends_ms: now + session::LONGEST, session_ms: session::LONGEST };
     one_time_link(connection, &link)
 }
 
 /// Begins a session of a demo's administrator with the demo's link, which is used up.
-pub fn enter_demo(
-    connection: &Connection,
-    token: &str,
-    now: Millis,
-) -> Result<Opened, PeopleError> {
+pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<Opened, PeopleError> {
     let hash = token::hash(token);
     let link = link::by_hash(connection, &hash, now)?;
     let Some(link) = link.filter(|link| link.kind == LinkKind::Demo) else {
@@ -241,19 +214,11 @@ pub fn enter_demo(
     user::signed_in(connection, user.seq, now)?;
     let owner = session::NewOwner::User(user.seq);
     let cookie = session::begin(connection, &owner, now, link.session_ms)?;
-    Ok(Opened {
-        cookie,
-        lasts_ms: link.session_ms,
-    })
+    Ok(Opened { cookie, lasts_ms: link.session_ms })
 }
 
 /// Whether a token opens something of this kind now.
-pub fn is_link(
-    connection: &Connection,
-    kind: LinkKind,
-    token: &str,
-    now: Millis,
-) -> Result<bool, StoreError> {
+pub fn is_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<bool, StoreError> {
     let found = link::by_hash(connection, &token::hash(token), now)?;
     Ok(found.is_some_and(|link| link.kind == kind))
 }
@@ -268,20 +233,10 @@ pub struct Opened {
 }
 
 /// Begins a session of a tenant's people with their link, which is used up.
-pub fn enter_portal(
-    connection: &Connection,
-    token: &str,
-    now: Millis,
-) -> Result<Opened, PeopleError> {
+pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened, PeopleError> {
     let hash = token::hash(token);
     let link = link::by_hash(connection, &hash, now)?;
-    let Some(Link {
-        kind: LinkKind::Portal,
-        tenant: Some(tenant),
-        session_ms: lasts_ms,
-        ..
-    }) = link
-    else {
+    let Some(Link { kind: LinkKind::Portal, tenant: Some(tenant), session_ms: lasts_ms, .. }) = link else {
         return Err(PeopleError::LinkEnded);
     };
     link::delete(connection, &hash)?;
@@ -291,11 +246,7 @@ pub fn enter_portal(
 }
 
 /// Whether a token opens the first run's page now.
-pub fn is_setup_token(
-    connection: &Connection,
-    token: &str,
-    now: Millis,
-) -> Result<bool, StoreError> {
+pub fn is_setup_token(connection: &Connection, token: &str, now: Millis) -> Result<bool, StoreError> {
     let found = link::by_hash(connection, &token::hash(token), now)?;
     Ok(found.is_some_and(|link| link.kind == LinkKind::Setup) && !user::any(connection)?)
 }
@@ -312,14 +263,7 @@ pub fn set_up(
         return Err(PeopleError::LinkEnded);
     }
     let actor = Actor::Person(name.to_owned());
-    add(
-        connection,
-        &actor,
-        name,
-        Role::Administrator,
-        password_hash,
-        now,
-    )?;
+    add(connection, &actor, name, Role::Administrator, password_hash, now)?;
     link::delete_kind(connection, LinkKind::Setup)?;
     sign_in(connection, &find(connection, name)?, now)
 }

@@ -10,26 +10,14 @@ use crate::store::{Connection, StoreError};
 pub const LONGEST: Millis = 14 * DAY;
 
 /// Begins a session in the transaction at hand; what its cookie holds.
-pub fn begin(
-    connection: &Connection,
-    owner: &NewOwner,
-    now: Millis,
-    lasts: Millis,
-) -> Result<String, StoreError> {
+pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Millis) -> Result<String, StoreError> {
     session::forget_ended(connection, now)?;
     let token = token::generate();
     let (user, tenant) = match owner {
         NewOwner::User(seq) => (Some(*seq), None),
         NewOwner::Portal(tenant) => (None, Some(tenant)),
     };
-    session::insert(
-        connection,
-        &token::hash(&token),
-        user,
-        tenant,
-        now,
-        now + lasts,
-    )?;
+    session::insert(connection, &token::hash(&token), user, tenant, now, now + lasts)?;
     Ok(token)
 }
 
@@ -41,11 +29,7 @@ pub enum NewOwner {
 }
 
 /// The session of a cookie, unless it has ended. Looked up each time, so that an end counts at once, everywhere.
-pub fn authenticate(
-    connection: &Connection,
-    cookie: &str,
-    now: Millis,
-) -> Result<Option<Session>, StoreError> {
+pub fn authenticate(connection: &Connection, cookie: &str, now: Millis) -> Result<Option<Session>, StoreError> {
     session::by_hash(connection, &token::hash(cookie), now)
 }
 

@@ -36,11 +36,9 @@ impl Throttle {
     /// How long, in milliseconds, a sign-in to this account from this address has to wait; 0 where it need not.
     pub fn wait(&self, name: &str, address: Option<IpAddr>, now: Millis) -> Millis {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = keys(name, address).into_iter().map(|(who, longest)| {
-            failures
-                .get(&who)
-                .map_or(0, |failures| failures.wait(longest, now))
-        });
+        let waits = keys(name, address)
+            .into_iter()
+            .map(|(who, longest)| failures.get(&who).map_or(0, |failures| failures.wait(longest, now)));
         waits.max().unwrap_or(0)
     }
 
@@ -48,10 +46,7 @@ impl Throttle {
     pub fn failed(&self, name: &str, address: Option<IpAddr>, now: Millis) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (who, _) in keys(name, address) {
-            let entry = failures.entry(who).or_insert(Failures {
-                count: 0,
-                last_ms: now,
-            });
+            let entry = failures.entry(who).or_insert(Failures { count: 0, last_ms: now });
             if now - entry.last_ms > MEMORY {
                 entry.count = 0;
             }
@@ -98,10 +93,7 @@ fn keys(name: &str, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
         _ => String::new(),
     };
     let address = address.map(|address| (Who::Address(network(address)), LONGEST_ADDRESS));
-    [(Who::Account(name), LONGEST_ACCOUNT)]
-        .into_iter()
-        .chain(address)
-        .collect()
+    [(Who::Account(name), LONGEST_ACCOUNT)].into_iter().chain(address).collect()
 }
 
 /// What one client has: its address, or under IPv6 the 64 bits that it is given.

@@ -11,23 +11,13 @@ use crate::store::backup;
 
 pub(super) fn command() -> Command {
     Command::new("backup")
-        .about(
-            "Writes a consistent copy of the database to a new file, while the server runs or not",
-        )
+        .about("Writes a consistent copy of the database to a new file, while the server runs or not")
         .arg(database_flag())
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .required(true)
-                .help("The copy; it must not exist yet"),
-        )
+        .arg(Arg::new("file").value_name("FILE").required(true).help("The copy; it must not exist yet"))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     let database = Values::collect(matches)?.database();
-    backup::copy(
-        &database,
-        Path::new(text(matches, "file").unwrap_or_default()),
-    )?;
+    backup::copy(&database, Path::new(text(matches, "file").unwrap_or_default()))?;
     Ok(())
 }

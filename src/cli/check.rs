@@ -19,9 +19,5 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
         println!("{} is sound", database.display());
         return Ok(());
     }
-    Err(CliError::Other(format!(
-        "{} is damaged: {}",
-        database.display(),
-        faults.join("; ")
-    )))
+    Err(CliError::Other(format!("{} is damaged: {}", database.display(), faults.join("; "))))
 }

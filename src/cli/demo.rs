@@ -43,51 +43,32 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     let address = text(matches, "listen").unwrap_or("127.0.0.1:0");
     let listen: SocketAddr = address.parse().map_err(|_| {
-        CliError::Other(format!(
-            "--listen: {address:?} is not an address with a port such as 127.0.0.1:8080"
-        ))
+        CliError::Other(format!("--listen: {address:?} is not an address with a port such as 127.0.0.1:8080"))
     })?;
     let folder = temporary_folder("hookpost-demo")?;
     let ran = show(listen, &folder);
     let removed = std::fs::remove_dir_all(&folder);
     ran?;
-    removed.map_err(|error| {
-        CliError::Other(format!(
-            "{} could not be removed: {error}",
-            folder.display()
-        ))
-    })
+    removed.map_err(|error| CliError::Other(format!("{} could not be removed: {error}", folder.display())))
 }
 
 fn show(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
     let failed = |what: &str, error: std::io::Error| CliError::Other(format!("{what}: {error}"));
     let receiver = demo_receiver::bind().map_err(|error| failed("the receivers", error))?;
-    let port = receiver
-        .local_addr()
-        .map_err(|error| failed("the receivers", error))?
-        .port();
+    let port = receiver.local_addr().map_err(|error| failed("the receivers", error))?.port();
     // The inbox's URL holds the port, and the history the inbox: a free one is found first.
     let found = TcpListener::bind(listen)
         .and_then(|listener| listener.local_addr())
         .map_err(|error| failed(&format!("{listen} cannot be listened on"), error))?;
     let mut options = ServerOptions::new(folder.join("webhooks.db"));
     options.listen = found;
-    options.allow_targets = [port, DEAD_PORT]
-        .iter()
-        .filter_map(|port| format!("127.0.0.1:{port}").parse().ok())
-        .collect();
+    options.allow_targets =
+        [port, DEAD_PORT].iter().filter_map(|port| format!("127.0.0.1:{port}").parse().ok()).collect();
     let base_url = crate::http::site::BaseUrl::of(found).to_string();
     let url = |place: &Place| {
         let behaviour = place.behaviour.unwrap_or(Behaviour::Ok);
-        let port = if behaviour == Behaviour::Refused {
-            DEAD_PORT
-        } else {
-            port
-        };
-        format!(
-            "http://127.0.0.1:{port}/{}/{}/{behaviour}",
-            place.tenant, place.name
-        )
+        let port = if behaviour == Behaviour::Refused { DEAD_PORT } else { port };
+        format!("http://127.0.0.1:{port}/{}/{}/{behaviour}", place.tenant, place.name)
     };
     let now = Clock::machine().now_ms();
     tell(
@@ -122,14 +103,7 @@ fn invite(database: &Path, now: i64) -> Result<String, CliError> {
     let connection = Store::open_for_command(database)?;
     // Nobody knows it: the link is the only way in.
     let hash = password::hash(&hex::encode(random::bytes::<16>()));
-    people::add(
-        &connection,
-        &Actor::Command,
-        people::DEMO_USER,
-        Role::Administrator,
-        &hash,
-        now,
-    )?;
+    people::add(&connection, &Actor::Command, people::DEMO_USER, Role::Administrator, &hash, now)?;
     Ok(people::demo_link(&connection, now)?)
 }
 

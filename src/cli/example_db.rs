@@ -18,12 +18,7 @@ const ENDS_MS: i64 = 1_795_197_600_000;
 pub(super) fn command() -> Command {
     Command::new("example-db")
         .about("Writes an example database: webhooks, events and deliveries of an afternoon; serving it sends nothing")
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .required(true)
-                .help("The file; it must not exist yet"),
-        )
+        .arg(Arg::new("file").value_name("FILE").required(true).help("The file; it must not exist yet"))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {

@@ -19,9 +19,10 @@ pub(super) fn signing_flags() -> [Arg; 2] {
             .long("profile")
             .value_name("PROFILE")
             .help("A built-in profile, or a file with one as JSON [default: generic]"),
-        Arg::new("secret").long("secret").value_name("SECRET").help(
-            "The webhook's secret [env: HOOKPOST_SECRET, or a file named by HOOKPOST_SECRET_FILE]",
-        ),
+        Arg::new("secret")
+            .long("secret")
+            .value_name("SECRET")
+            .help("The webhook's secret [env: HOOKPOST_SECRET, or a file named by HOOKPOST_SECRET_FILE]"),
     ]
 }
 
@@ -39,8 +40,7 @@ pub(super) fn read(path: Option<&str>) -> Result<Vec<u8>, CliError> {
             .map(drop)
             .map_err(|error| CliError::Other(format!("standard input cannot be read: {error}")))?,
         Some(path) => {
-            bytes = std::fs::read(path)
-                .map_err(|error| CliError::Other(format!("{path} cannot be read: {error}")))?;
+            bytes = std::fs::read(path).map_err(|error| CliError::Other(format!("{path} cannot be read: {error}")))?;
         }
     }
     Ok(bytes)
@@ -95,10 +95,6 @@ pub(super) fn number(
     };
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {
-        CliError::Other(format!(
-            "--{name}: {text:?} is not a number from {} to {}",
-            range.start(),
-            range.end()
-        ))
+        CliError::Other(format!("--{name}: {text:?} is not a number from {} to {}", range.start(), range.end()))
     })
 }

@@ -22,42 +22,24 @@ pub(super) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             Command::new("create")
-                .about(
-                    "Makes a key and prints it, alone, on standard output: it is shown this once",
-                )
+                .about("Makes a key and prints it, alone, on standard output: it is shown this once")
                 .arg(database_flag())
                 .arg(option("name", "NAME", "What it is for").required(true))
                 .arg(option("scope", "SCOPE", "publish, read or admin").required(true))
-                .arg(option(
-                    "tenant",
-                    "TENANT",
-                    "The one tenant it is for; all where left out",
-                ))
-                .arg(option(
-                    "profile",
-                    "PROFILE",
-                    "The profile of webhooks made with it that name none",
-                ))
+                .arg(option("tenant", "TENANT", "The one tenant it is for; all where left out"))
+                .arg(option("profile", "PROFILE", "The profile of webhooks made with it that name none"))
                 .arg(option(
                     "rate-limit",
                     "N",
                     "Requests a second at most, 1 to 100000, in place of the server's --key-rate-limit",
                 )),
         )
-        .subcommand(
-            Command::new("list")
-                .about("Lists the keys")
-                .arg(database_flag()),
-        )
+        .subcommand(Command::new("list").about("Lists the keys").arg(database_flag()))
         .subcommand(
             Command::new("revoke")
                 .about("Takes a key out of use at once")
                 .arg(database_flag())
-                .arg(
-                    Arg::new("id")
-                        .required(true)
-                        .help("Its id, as \"keys list\" shows it"),
-                ),
+                .arg(Arg::new("id").required(true).help("Its id, as \"keys list\" shows it")),
         )
 }
 
@@ -71,11 +53,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
         }
         Some(("revoke", matches)) => {
             let mut connection = Store::open_for_command(&Values::collect(matches)?.database())?;
-            revoke(
-                &mut connection,
-                text(matches, "id").unwrap_or_default(),
-                &clock,
-            )
+            revoke(&mut connection, text(matches, "id").unwrap_or_default(), &clock)
         }
         _ => Err(CliError::Other("there is no such command".to_owned())),
     }
@@ -85,20 +63,12 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let in_flag = |name: &'static str| move |invalid: Invalid| invalid.in_field(name);
     let request = KeyRequest {
         name: text(matches, "name").unwrap_or_default().to_owned(),
-        scope: text(matches, "scope")
-            .unwrap_or_default()
-            .parse()
-            .map_err(in_flag("scope"))?,
-        tenant: text(matches, "tenant")
-            .map(str::parse)
-            .transpose()
-            .map_err(in_flag("tenant"))?,
+        scope: text(matches, "scope").unwrap_or_default().parse().map_err(in_flag("scope"))?,
+        tenant: text(matches, "tenant").map(str::parse).transpose().map_err(in_flag("tenant"))?,
         profile: text(matches, "profile").map(str::to_owned),
         rate_limit_per_s: text(matches, "rate-limit")
             .map(|text| {
-                text.parse().map_err(|_| {
-                    CliError::Other(format!("--rate-limit is 1 to 100000, and not {text:?}"))
-                })
+                text.parse().map_err(|_| CliError::Other(format!("--rate-limit is 1 to 100000, and not {text:?}")))
             })
             .transpose()?,
     };
@@ -110,9 +80,7 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
         store.close();
     }
     let mut connection = Store::open_for_command(&path)?;
-    Store::together(&mut connection, |connection| {
-        add(connection, &Actor::Command, &stored)
-    })?;
+    Store::together(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
     println!("{key}");
     Ok(())
 }
@@ -134,13 +102,11 @@ fn list(connection: &Connection) -> Result<(), CliError> {
 }
 
 fn revoke(connection: &mut Connection, id: &str, clock: &Clock) -> Result<(), CliError> {
-    let revoked = Store::together(connection, |connection| {
-        take_out(connection, &Actor::Command, id, clock.now_ms())
-    });
+    let revoked = Store::together(connection, |connection| take_out(connection, &Actor::Command, id, clock.now_ms()));
     match revoked {
-        Err(ActionError::NotFound(_)) => Err(CliError::Other(format!(
-            "there is no key {id}; \"hookpost keys list\" lists them"
-        ))),
+        Err(ActionError::NotFound(_)) => {
+            Err(CliError::Other(format!("there is no key {id}; \"hookpost keys list\" lists them")))
+        }
         other => Ok(other?),
     }
 }

@@ -13,9 +13,7 @@ use crate::metrics::Metrics;
 use crate::store::{OpenError, Store};
 
 pub(super) fn command() -> Command {
-    let age = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("AGE").help(help)
-    };
+    let age = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("AGE").help(help);
     Command::new("prune")
         .about(
             "Deletes what ended long ago, while no server runs; a running one does so by itself. What waits for an attempt stays",
@@ -41,17 +39,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     let values = Values::collect(matches)?;
     let usual = values.retention()?;
     let retention = Retention::new(
-        age(matches, "older-than")?
-            .or(usual.finished_days())
-            .unwrap_or(0),
-        age(matches, "failed-older-than")?
-            .or(usual.failed_days())
-            .unwrap_or(0),
+        age(matches, "older-than")?.or(usual.finished_days()).unwrap_or(0),
+        age(matches, "failed-older-than")?.or(usual.failed_days()).unwrap_or(0),
     );
     if retention.finished_days().is_none() {
         return Err(CliError::Other(
-            "retention-days is 0: everything is kept. Say what is to go, such as --older-than 30d"
-                .to_owned(),
+            "retention-days is 0: everything is kept. Say what is to go, such as --older-than 30d".to_owned(),
         ));
     }
     let path = values.database();
@@ -61,10 +54,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     let clock = Clock::machine();
     let dry_run = matches.get_flag("dry-run");
     let (store, _lock) = Store::open(&path, &clock, &Metrics::new())?;
-    let pace = Pace {
-        go_on: &|| true,
-        rest: &|_| {},
-    };
+    let pace = Pace { go_on: &|| true, rest: &|_| {} };
     let pruned = prune(&store, retention.cutoffs(clock.now_ms()), dry_run, &pace);
     store.close();
     let pruned = pruned?;

@@ -24,36 +24,12 @@ pub(super) fn command() -> Command {
     };
     Command::new("send")
         .about("Publishes an event to a running server and prints the receipt")
-        .arg(
-            Arg::new("type")
-                .value_name("TYPE")
-                .required(true)
-                .help("Its type, content.published say"),
-        )
-        .arg(
-            option(
-                "data",
-                "FILE",
-                "Its data as JSON: a file, or - for standard input",
-            )
-            .required(true),
-        )
-        .arg(option(
-            "id",
-            "ID",
-            "Its id, so that sending it again does nothing",
-        ))
+        .arg(Arg::new("type").value_name("TYPE").required(true).help("Its type, content.published say"))
+        .arg(option("data", "FILE", "Its data as JSON: a file, or - for standard input").required(true))
+        .arg(option("id", "ID", "Its id, so that sending it again does nothing"))
         .arg(option("tenant", "TENANT", "Its tenant"))
-        .arg(option(
-            "url",
-            "URL",
-            "The server [env: HOOKPOST_URL] [default: http://127.0.0.1:8080]",
-        ))
-        .arg(option(
-            "key",
-            "KEY",
-            "An API key [env: HOOKPOST_KEY, or a file named by HOOKPOST_KEY_FILE]",
-        ))
+        .arg(option("url", "URL", "The server [env: HOOKPOST_URL] [default: http://127.0.0.1:8080]"))
+        .arg(option("key", "KEY", "An API key [env: HOOKPOST_KEY, or a file named by HOOKPOST_KEY_FILE]"))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
@@ -63,8 +39,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
             .ok_or_else(|| CliError::Other("an API key is needed: --key".to_owned()))?,
     };
     let data = input::read(text(matches, "data"))?;
-    let data: &RawValue = serde_json::from_slice(&data)
-        .map_err(|error| CliError::Other(format!("the data is not JSON: {error}")))?;
+    let data: &RawValue =
+        serde_json::from_slice(&data).map_err(|error| CliError::Other(format!("the data is not JSON: {error}")))?;
     let body = body(matches, data)?;
     let base = text(matches, "url")
         .map(str::to_owned)
@@ -79,37 +55,25 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
         ("Authorization", format!("Bearer {key}")),
     ]
     .map(|(name, value)| (name.to_owned(), value));
-    let sent = client.post(
-        &Outgoing {
-            url: &url,
-            headers: &headers,
-            body: body.as_bytes(),
-        },
-        PATIENCE,
-    );
+    let sent = client.post(&Outgoing { url: &url, headers: &headers, body: body.as_bytes() }, PATIENCE);
     match (sent.answer, sent.failure) {
         (Some(answer), None) => {
             println!("{}", String::from_utf8_lossy(&answer.body));
             Ok(())
         }
-        (Some(answer), Some(failure)) => Err(CliError::Other(format!(
-            "{} {}",
-            failure.message,
-            String::from_utf8_lossy(&answer.body)
-        ))),
-        (None, failure) => Err(CliError::Other(
-            failure.map_or_else(|| "no answer".to_owned(), |failure| failure.message),
-        )),
+        (Some(answer), Some(failure)) => {
+            Err(CliError::Other(format!("{} {}", failure.message, String::from_utf8_lossy(&answer.body))))
+        }
+        (None, failure) => {
+            Err(CliError::Other(failure.map_or_else(|| "no answer".to_owned(), |failure| failure.message)))
+        }
     }
 }
 
 /// The request's body, the data in it as it was spelled.
 fn body(matches: &ArgMatches, data: &RawValue) -> Result<String, CliError> {
     let quote = |text: &str| serde_json::Value::from(text).to_string();
-    let mut body = format!(
-        "{{\"type\":{}",
-        quote(text(matches, "type").unwrap_or_default())
-    );
+    let mut body = format!("{{\"type\":{}", quote(text(matches, "type").unwrap_or_default()));
     for name in ["id", "tenant"] {
         if let Some(value) = text(matches, name) {
             body.push_str(&format!(",\"{name}\":{}", quote(value)));
@@ -125,9 +89,7 @@ struct Anywhere;
 impl Resolve for Anywhere {
     fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
         let fail = |why: String| Failure::new(ErrorCode::DnsFailed, why);
-        let url: TargetUrl = url
-            .parse()
-            .map_err(|error: crate::domain::target::TargetError| fail(error.message))?;
+        let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| fail(error.message))?;
         let found = (url.host().trim_matches(['[', ']']), url.port())
             .to_socket_addrs()
             .map_err(|error| fail(format!("{} has no address: {error}", url.host())))?;

@@ -13,15 +13,12 @@ use crate::server::{Prepared, Running};
 const WATCH: Duration = Duration::from_secs(5);
 
 pub(super) fn command() -> Command {
-    Command::new("serve")
-        .about("Takes events in, delivers them, and shows what happened")
-        .args(flags())
-        .arg(
-            Arg::new("print-config")
-                .long("print-config")
-                .action(ArgAction::SetTrue)
-                .help("Shows every setting and where it came from, and ends"),
-        )
+    Command::new("serve").about("Takes events in, delivers them, and shows what happened").args(flags()).arg(
+        Arg::new("print-config")
+            .long("print-config")
+            .action(ArgAction::SetTrue)
+            .help("Shows every setting and where it came from, and ends"),
+    )
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
@@ -43,10 +40,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
 }
 
 /// Serves until a signal comes or the database is lost. `announce` says so once it listens; it may wait for the writer.
-pub(super) fn serve(
-    prepared: Prepared,
-    announce: impl FnOnce(&Running) + Send + 'static,
-) -> Result<(), CliError> {
+pub(super) fn serve(prepared: Prepared, announce: impl FnOnce(&Running) + Send + 'static) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let server = prepared.listen()?;
         let running = server.running();
@@ -55,10 +49,7 @@ pub(super) fn serve(
         let said = tokio::task::spawn_blocking(move || announce(&announced));
         drop(said.await);
         let broken = actix_web::rt::spawn(end(running));
-        server
-            .run()
-            .await
-            .map_err(|error| CliError::Other(format!("the server failed: {error}")))?;
+        server.run().await.map_err(|error| CliError::Other(format!("the server failed: {error}")))?;
         match broken.await {
             Ok(Some(why)) => Err(CliError::Other(why)),
             _ => Ok(()),
@@ -86,9 +77,7 @@ fn announce(running: &Running, database: &str) {
         Ok(None) => {
             let _ = writeln!(out, "Sign in at {}", running.app.site.base());
         }
-        Err(error) => log::error!(
-            "there is no setup link: {error}. \"hookpost users add NAME\" makes a user."
-        ),
+        Err(error) => log::error!("there is no setup link: {error}. \"hookpost users add NAME\" makes a user."),
     }
     let _ = out.flush();
 }

@@ -20,25 +20,10 @@ pub(super) fn command() -> Command {
     Command::new("sign")
         .about("Prints the headers that a profile sets for a body, a line each")
         .args(signing_flags())
-        .arg(option(
-            "id",
-            "ID",
-            "The event's id; a new one where left out",
-        ))
-        .arg(option(
-            "type",
-            "TYPE",
-            "The event's type [default: webhook.test]",
-        ))
-        .arg(option(
-            "timestamp",
-            "SECONDS",
-            "When it is signed, in seconds since 1970; now where left out",
-        ))
-        .arg(file_argument(
-            "body",
-            "The body; standard input where left out",
-        ))
+        .arg(option("id", "ID", "The event's id; a new one where left out"))
+        .arg(option("type", "TYPE", "The event's type [default: webhook.test]"))
+        .arg(option("timestamp", "SECONDS", "When it is signed, in seconds since 1970; now where left out"))
+        .arg(file_argument("body", "The body; standard input where left out"))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
@@ -50,16 +35,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
         Some(text) => text.parse().map_err(in_flag("id"))?,
         None => EventId::generate(now, random::bits()),
     };
-    let event_type: EventType = text(matches, "type")
-        .unwrap_or("webhook.test")
-        .parse()
-        .map_err(in_flag("type"))?;
-    let at = input::number(
-        matches,
-        "timestamp",
-        (now / SECOND) as u64,
-        0..=253_402_300_799,
-    )?;
+    let event_type: EventType = text(matches, "type").unwrap_or("webhook.test").parse().map_err(in_flag("type"))?;
+    let at = input::number(matches, "timestamp", (now / SECOND) as u64, 0..=253_402_300_799)?;
     let body = input::read(text(matches, "body"))?;
     let headers = Signer::new(&profile, None, &secret, None).headers(&Signed {
         event_id: &id,

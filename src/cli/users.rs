@@ -45,17 +45,8 @@ pub(super) fn command() -> Command {
                 .arg(name())
                 .arg(password()),
         )
-        .subcommand(
-            Command::new("list")
-                .about("Lists the users")
-                .arg(database_flag()),
-        )
-        .subcommand(
-            Command::new("remove")
-                .about("Takes a user away, at once")
-                .arg(database_flag())
-                .arg(name()),
-        )
+        .subcommand(Command::new("list").about("Lists the users").arg(database_flag()))
+        .subcommand(Command::new("remove").about("Takes a user away, at once").arg(database_flag()).arg(name()))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
@@ -71,9 +62,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
 
 fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let role = input::text(matches, "role").unwrap_or(Role::Administrator.as_str());
-    let role: Role = role
-        .parse()
-        .map_err(|invalid: crate::domain::Invalid| invalid.in_field("role"))?;
+    let role: Role = role.parse().map_err(|invalid: crate::domain::Invalid| invalid.in_field("role"))?;
     people::check_name(name(matches))?;
     let password = Password::of(matches)?;
     let path = Values::collect(matches)?.database();
@@ -85,18 +74,14 @@ fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let mut connection = Store::open_for_command(&path)?;
     let hash = password::hash(&password.text);
     let (name, now) = (name(matches), clock.now_ms());
-    Store::together(&mut connection, |connection| {
-        people::add(connection, &Actor::Command, name, role, &hash, now)
-    })?;
+    Store::together(&mut connection, |connection| people::add(connection, &Actor::Command, name, role, &hash, now))?;
     password.print();
     Ok(())
 }
 
 fn remove(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let (name, now) = (name(matches), clock.now_ms());
-    Ok(Store::together(&mut open(matches)?, |connection| {
-        people::remove(connection, &Actor::Command, name, now)
-    })?)
+    Ok(Store::together(&mut open(matches)?, |connection| people::remove(connection, &Actor::Command, name, now))?)
 }
 
 fn reset_password(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
@@ -137,8 +122,7 @@ impl Password {
         let given = match input::text(matches, "password-file") {
             Some(path) => {
                 let bytes = input::read(Some(path))?;
-                let text = String::from_utf8(bytes)
-                    .map_err(|_| CliError::Other(format!("{path} is not UTF-8")))?;
+                let text = String::from_utf8(bytes).map_err(|_| CliError::Other(format!("{path} is not UTF-8")))?;
                 Some(text.lines().next().unwrap_or_default().to_owned())
             }
             None => secret_from_environment("HOOKPOST_PASSWORD")?,
@@ -158,9 +142,7 @@ impl Password {
 }
 
 fn open(matches: &ArgMatches) -> Result<Connection, CliError> {
-    Ok(Store::open_for_command(
-        &Values::collect(matches)?.database(),
-    )?)
+    Ok(Store::open_for_command(&Values::collect(matches)?.database())?)
 }
 
 fn name(matches: &ArgMatches) -> &str {

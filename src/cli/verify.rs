@@ -27,10 +27,7 @@ pub(super) fn command() -> Command {
                 .value_name("SECONDS")
                 .help("Refuses a timestamp that is further from now than this"),
         )
-        .arg(file_argument(
-            "body",
-            "The body; standard input where left out",
-        ))
+        .arg(file_argument("body", "The body; standard input where left out"))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
@@ -53,9 +50,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
     if let Some(at) = timestamp(&profile, &headers) {
         let age = (Clock::machine().now_ms() / SECOND).abs_diff(at);
         if age > tolerance {
-            return Err(CliError::Other(format!(
-                "not verified: the timestamp is {age} seconds from now"
-            )));
+            return Err(CliError::Other(format!("not verified: the timestamp is {age} seconds from now")));
         }
     }
     println!("verified: {}", checked.join(", "));

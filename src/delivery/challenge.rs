@@ -27,12 +27,7 @@ pub struct Challenged {
 }
 
 /// Sends the challenge once, within the webhook's timeout, and judges the echo.
-pub fn challenge(
-    sender: &Sender,
-    endpoint: &Endpoint,
-    spec: &ChallengeSpec,
-    now: Millis,
-) -> Challenged {
+pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> Challenged {
     let text = URL_SAFE_NO_PAD.encode(random::bytes::<24>());
     let job = job(endpoint, spec, now);
     let body = compose_challenge(endpoint.form(), &job.event, &spec.field, &text);
@@ -42,11 +37,7 @@ pub fn challenge(
         (None, Some(answer)) => echo_fault(answer, &spec.field, &text),
         (None, None) => Some("The challenge was not answered.".to_owned()),
     };
-    Challenged {
-        made,
-        body,
-        refusal,
-    }
+    Challenged { made, body, refusal }
 }
 
 /// The challenge as a delivery that is stored nowhere.
@@ -54,10 +45,7 @@ fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> NewDelivery {
     let event = Event {
         id: EventId::generate(now, random::bits()),
         tenant: endpoint.webhook.tenant.clone(),
-        event_type: spec
-            .event
-            .parse()
-            .expect("a profile's challenge has a valid event type"),
+        event_type: spec.event.parse().expect("a profile's challenge has a valid event type"),
         created_ms: now,
         received_ms: now,
         data: "{}".into(),
@@ -87,9 +75,7 @@ fn echo_fault(answer: &Answer, field: &str, text: &str) -> Option<String> {
     };
     match json.get(field) {
         Some(echo) if echo.as_str() == Some(text) => None,
-        Some(_) => Some(format!(
-            "The answer to the challenge holds another {field:?} than the request."
-        )),
+        Some(_) => Some(format!("The answer to the challenge holds another {field:?} than the request.")),
         None => Some(format!("The answer to the challenge holds no {field:?}.")),
     }
 }

@@ -139,13 +139,7 @@ impl Client {
             .build();
         let tls = Arc::new(tls_config(&options.extra_root_certificates)?);
         let agent = transport::agent(config, tls, idle.clone());
-        Ok(Client {
-            shared: Arc::new(Shared {
-                resolve,
-                agent,
-                idle,
-            }),
-        })
+        Ok(Client { shared: Arc::new(Shared { resolve, agent, idle }) })
     }
 
     /// Sends one POST and reads its answer, all within `timeout` (a day at most). Blocks; at the end of the time
@@ -167,9 +161,7 @@ impl Client {
         let resolved = self.shared.resolve.resolve(request.url, deadline);
         let resolve_us = micros(started.elapsed());
         match resolved {
-            Ok(addresses) if addresses.is_empty() => {
-                sent.failure = Some(verdict::no_address(request.url))
-            }
+            Ok(addresses) if addresses.is_empty() => sent.failure = Some(verdict::no_address(request.url)),
             Ok(addresses) => {
                 let first = Exchange::new(started, deadline, addresses.clone(), false);
                 let (mut outcome, mut exchange) = self.exchange(request, first);
@@ -209,10 +201,7 @@ impl Client {
                 exchange::with(Exchange::begin_body);
                 read_answer(response)
             }
-            Err(error) => Outcome {
-                answer: None,
-                error: Some(error),
-            },
+            Err(error) => Outcome { answer: None, error: Some(error) },
         };
         (outcome, running.finish())
     }
@@ -235,26 +224,13 @@ pub fn judged(answer: &Answer, url: &str) -> Option<Failure> {
 fn read_answer(response: http::Response<Body>) -> Outcome {
     let (head, body) = response.into_parts();
     let mut kept = Vec::new();
-    let result = body
-        .into_reader()
-        .take(KEPT_BYTES as u64 + 1)
-        .read_to_end(&mut kept);
+    let result = body.into_reader().take(KEPT_BYTES as u64 + 1).read_to_end(&mut kept);
     let body_truncated = kept.len() > KEPT_BYTES;
     kept.truncate(KEPT_BYTES);
-    let answer = Answer {
-        code: head.status.as_u16(),
-        headers: kept_headers(&head.headers),
-        body: kept,
-        body_truncated,
-    };
-    let error = result
-        .err()
-        .filter(|_| !body_truncated)
-        .map(ureq::Error::from);
-    Outcome {
-        answer: Some(answer),
-        error,
-    }
+    let answer =
+        Answer { code: head.status.as_u16(), headers: kept_headers(&head.headers), body: kept, body_truncated };
+    let error = result.err().filter(|_| !body_truncated).map(ureq::Error::from);
+    Outcome { answer: Some(answer), error }
 }
 
 fn kept_headers(headers: &http::HeaderMap) -> Vec<(String, String)> {
@@ -265,23 +241,15 @@ fn kept_headers(headers: &http::HeaderMap) -> Vec<(String, String)> {
             break;
         };
         left = rest;
-        kept.push((
-            name.as_str().to_owned(),
-            String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        ));
+        kept.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
     kept
 }
 
 fn tls_config(extra_root_certificates: &[Vec<u8>]) -> Result<ClientConfig, ClientError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for (index, bytes) in extra_root_certificates.iter().enumerate() {
-        let refuse = |reason: String| ClientError::RootCertificate {
-            number: index + 1,
-            reason,
-        };
+        let refuse = |reason: String| ClientError::RootCertificate { number: index + 1, reason };
         let certificates = if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
             CertificateDer::pem_slice_iter(bytes)
                 .collect::<Result<Vec<_>, _>>()
@@ -293,9 +261,7 @@ fn tls_config(extra_root_certificates: &[Vec<u8>]) -> Result<ClientConfig, Clien
             return Err(refuse("it holds none".into()));
         }
         for certificate in certificates {
-            roots
-                .add(certificate)
-                .map_err(|error| refuse(error.to_string()))?;
+            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

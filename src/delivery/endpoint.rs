@@ -36,12 +36,7 @@ pub struct Request {
 impl Endpoint {
     pub fn new(webhook: Arc<Webhook>, profile: &Profile) -> Endpoint {
         let standard = webhook.standard_headers.then(profile::standard);
-        let signer = Signer::new(
-            profile,
-            standard.as_deref(),
-            &webhook.secret,
-            webhook.old_secret.as_ref(),
-        );
+        let signer = Signer::new(profile, standard.as_deref(), &webhook.secret, webhook.old_secret.as_ref());
         let set_by_profile = profile.header_names();
         let own_headers = webhook.headers.iter();
         let own_headers = own_headers
@@ -54,10 +49,7 @@ impl Endpoint {
             form: profile.form().clone(),
             form_definition: profile.form().definition().into(),
             signer,
-            schedule: webhook
-                .retry
-                .clone()
-                .unwrap_or_else(|| profile.schedule().clone()),
+            schedule: webhook.retry.clone().unwrap_or_else(|| profile.schedule().clone()),
             gone: profile.gone(),
             webhook,
         }
@@ -65,10 +57,7 @@ impl Endpoint {
 
     /// What follows a failed attempt goes by these.
     pub fn rules(&self) -> Rules<'_> {
-        Rules {
-            schedule: &self.schedule,
-            gone: self.gone,
-        }
+        Rules { schedule: &self.schedule, gone: self.gone }
     }
 
     /// How its bodies are composed.
@@ -97,13 +86,8 @@ impl Endpoint {
     /// Signs an attempt with this body.
     pub fn request_with(&self, delivery: &NewDelivery, at_ms: Millis, body: Vec<u8>) -> Request {
         let event = &*delivery.event;
-        let signed = Signed {
-            event_id: &event.id,
-            event_type: &event.event_type,
-            delivery_id: delivery.id,
-            at_ms,
-            body: &body,
-        };
+        let signed =
+            Signed { event_id: &event.id, event_type: &event.event_type, delivery_id: delivery.id, at_ms, body: &body };
         let mut headers = vec![
             ("Content-Type".to_owned(), "application/json".to_owned()),
             ("User-Agent".to_owned(), USER_AGENT.to_owned()),
@@ -120,11 +104,7 @@ impl Endpoint {
             .iter()
             .enumerate()
             .map(|(index, (name, value))| {
-                let value = if index < own {
-                    value
-                } else {
-                    header::shown(name, value)
-                };
+                let value = if index < own { value } else { header::shown(name, value) };
                 (name.clone(), value.to_owned())
             })
             .collect()

@@ -128,9 +128,7 @@ impl Engine {
             if left.is_zero() {
                 return false;
             }
-            state = self
-                .0
-                .wait(&self.0.rest, state, left.min(Duration::from_millis(50)));
+            state = self.0.wait(&self.0.rest, state, left.min(Duration::from_millis(50)));
         }
     }
 
@@ -162,11 +160,7 @@ impl Engine {
                 let endpoint = Arc::new(Endpoint::new(Arc::clone(webhook), &profile));
                 self.0.lock().put(endpoint, self.0.clock.now_ms());
             }
-            None => log::error!(
-                "{} has the unknown profile {:?}: nothing is sent to it",
-                webhook.id,
-                webhook.profile
-            ),
+            None => log::error!("{} has the unknown profile {:?}: nothing is sent to it", webhook.id, webhook.profile),
         }
     }
 }
@@ -201,10 +195,7 @@ impl Shared {
         state: MutexGuard<'a, State>,
         patience: Duration,
     ) -> MutexGuard<'a, State> {
-        condition
-            .wait_timeout(state, patience)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        condition.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Gets a worker to work where there is something to send, and the pacer where there is something to read.
@@ -243,15 +234,8 @@ impl Shared {
             },
             move |recorded| {
                 if let Err(error) = recorded {
-                    log::warn!(
-                        "the outcome of {} could not be stored yet: {error}",
-                        kept.claim.delivery.id
-                    );
-                    shared
-                        .unrecorded
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(kept);
+                    log::warn!("the outcome of {} could not be stored yet: {error}", kept.claim.delivery.id);
+                    shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
                 }
             },
         );
@@ -260,10 +244,6 @@ impl Shared {
 
 impl Outcome {
     pub(super) fn new(claim: Claim, made: Made) -> Outcome {
-        Outcome {
-            claim,
-            made,
-            jitter: random::fraction(),
-        }
+        Outcome { claim, made, jitter: random::fraction() }
     }
 }

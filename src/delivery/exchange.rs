@@ -73,12 +73,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(
-        started: Instant,
-        deadline: Instant,
-        addresses: Arc<[SocketAddr]>,
-        fresh: bool,
-    ) -> Exchange {
+    pub fn new(started: Instant, deadline: Instant, addresses: Arc<[SocketAddr]>, fresh: bool) -> Exchange {
         Exchange {
             started,
             deadline,
@@ -98,9 +93,7 @@ impl Exchange {
     /// Whether a kept connection turned out to be dead before a byte of the answer came: the receiver closed it
     /// while it was idle, which says nothing about the request.
     pub fn deserves_fresh_connection(&self) -> bool {
-        self.reused
-            && self.received == 0
-            && matches!(self.fault, Some(Fault::Closed | Fault::Broken))
+        self.reused && self.received == 0 && matches!(self.fault, Some(Fault::Closed | Fault::Broken))
     }
 
     /// The head is whole. A request that was cut short is forgiven: the receiver answered it.
@@ -148,9 +141,7 @@ pub struct Running(());
 impl Running {
     /// Takes the exchange back once the HTTP library has returned.
     pub fn finish(self) -> Exchange {
-        CURRENT
-            .with(|current| current.borrow_mut().take())
-            .expect("an exchange runs until it is finished")
+        CURRENT.with(|current| current.borrow_mut().take()).expect("an exchange runs until it is finished")
     }
 }
 
@@ -168,22 +159,13 @@ pub fn begin(exchange: Exchange) -> Running {
 
 /// Gives access to the exchange that runs on this thread.
 pub fn with<R>(f: impl FnOnce(&mut Exchange) -> R) -> R {
-    CURRENT.with(|current| {
-        f(current
-            .borrow_mut()
-            .as_mut()
-            .expect("the transport works within an exchange only"))
-    })
+    CURRENT.with(|current| f(current.borrow_mut().as_mut().expect("the transport works within an exchange only")))
 }
 
 /// The time left until the deadline, never zero; an error of kind `TimedOut` once it passed.
 pub fn left() -> io::Result<Duration> {
     let left = with(|exchange| exchange.deadline.saturating_duration_since(Instant::now()));
-    if left.is_zero() {
-        Err(io::ErrorKind::TimedOut.into())
-    } else {
-        Ok(left)
-    }
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 /// Microseconds, as the log of attempts keeps them.

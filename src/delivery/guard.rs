@@ -70,11 +70,7 @@ impl Guard {
     }
 
     /// A guard that is told which addresses are this machine's own, for tests and unusual networks.
-    pub fn with_interfaces(
-        policy: TargetPolicy,
-        lookup: Arc<Lookup>,
-        interfaces: Arc<Interfaces>,
-    ) -> Arc<Guard> {
+    pub fn with_interfaces(policy: TargetPolicy, lookup: Arc<Lookup>, interfaces: Arc<Interfaces>) -> Arc<Guard> {
         Arc::new(Guard {
             policy,
             inbox: OnceLock::new(),
@@ -108,13 +104,8 @@ impl Guard {
     /// # Errors
     /// `target_blocked` if the policy refuses the target; `dns_failed` if the name has no address,
     /// nobody answered before the deadline, or this machine could not ask. No error is remembered.
-    pub fn resolve(
-        &self,
-        url: &TargetUrl,
-        deadline: Instant,
-    ) -> Result<Arc<[SocketAddr]>, Failure> {
-        self.resolve_at(url, Instant::now(), deadline)
-            .map_err(Failure::from)
+    pub fn resolve(&self, url: &TargetUrl, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+        self.resolve_at(url, Instant::now(), deadline).map_err(Failure::from)
     }
 
     /// The check when a webhook is created or changed: may it point there, as far as can be told now?
@@ -132,12 +123,7 @@ impl Guard {
     }
 
     /// `now` decides what is believed still; waiting goes by the real clock.
-    fn resolve_at(
-        &self,
-        url: &TargetUrl,
-        now: Instant,
-        deadline: Instant,
-    ) -> Result<Arc<[SocketAddr]>, Unresolved> {
+    fn resolve_at(&self, url: &TargetUrl, now: Instant, deadline: Instant) -> Result<Arc<[SocketAddr]>, Unresolved> {
         let (policy, name) = self.rules_for(url);
         let cached = lock(&self.verdicts).get(name, now);
         if let Some(addresses) = cached {
@@ -159,11 +145,7 @@ impl Guard {
 
 /// Mapped addresses are dialled as the IPv4 address that was judged.
 fn dialled(judged: &[IpAddr], port: u16) -> Arc<[SocketAddr]> {
-    judged
-        .iter()
-        .take(MAX_ADDRESSES)
-        .map(|address| SocketAddr::new(address.to_canonical(), port))
-        .collect()
+    judged.iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address.to_canonical(), port)).collect()
 }
 
 /// Why there are no addresses. The two differ for `check_new`: only a refusal speaks against the URL itself.
@@ -182,9 +164,7 @@ impl From<Refusal> for Unresolved {
 impl From<Unresolved> for Failure {
     fn from(unresolved: Unresolved) -> Failure {
         match unresolved {
-            Unresolved::Refused(refusal) => {
-                Failure::new(ErrorCode::TargetBlocked, refusal.message())
-            }
+            Unresolved::Refused(refusal) => Failure::new(ErrorCode::TargetBlocked, refusal.message()),
             Unresolved::Dns(message) => Failure::new(ErrorCode::DnsFailed, message),
         }
     }
@@ -209,27 +189,19 @@ impl Verdict {
 
 impl Verdicts {
     fn new(capacity: usize) -> Verdicts {
-        Verdicts {
-            by_origin: HashMap::new(),
-            capacity,
-        }
+        Verdicts { by_origin: HashMap::new(), capacity }
     }
 
     fn get(&self, origin: &str, now: Instant) -> Option<Arc<[SocketAddr]>> {
         let verdict = self.by_origin.get(origin)?;
-        verdict
-            .holds_at(now)
-            .then(|| Arc::clone(&verdict.addresses))
+        verdict.holds_at(now).then(|| Arc::clone(&verdict.addresses))
     }
 
     fn keep(&mut self, origin: &str, addresses: Arc<[SocketAddr]>, now: Instant) {
         if !self.by_origin.contains_key(origin) {
             self.make_room(now);
         }
-        let verdict = Verdict {
-            addresses,
-            made: now,
-        };
+        let verdict = Verdict { addresses, made: now };
         self.by_origin.insert(origin.into(), verdict);
     }
 
@@ -263,10 +235,7 @@ struct Listed {
 
 impl OwnAddresses {
     fn new(interfaces: Arc<Interfaces>) -> OwnAddresses {
-        OwnAddresses {
-            interfaces,
-            last: Mutex::new(None),
-        }
+        OwnAddresses { interfaces, last: Mutex::new(None) }
     }
 
     /// If the list cannot be read (no file descriptor left, say) the last one serves on. Without
@@ -281,10 +250,7 @@ impl OwnAddresses {
         match ((self.interfaces)(), &*last) {
             (Ok(addresses), _) => {
                 let addresses: Arc<[IpAddr]> = addresses.into();
-                *last = Some(Listed {
-                    addresses: Arc::clone(&addresses),
-                    read: now,
-                });
+                *last = Some(Listed { addresses: Arc::clone(&addresses), read: now });
                 Ok(addresses)
             }
             (Err(_), Some(listed)) => Ok(Arc::clone(&listed.addresses)),
@@ -302,11 +268,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl super::client::Resolve for Guard {
     fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-        let url: TargetUrl = url
-            .parse()
-            .map_err(|error: crate::domain::target::TargetError| {
-                Failure::new(ErrorCode::TargetBlocked, error.message)
-            })?;
+        let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| {
+            Failure::new(ErrorCode::TargetBlocked, error.message)
+        })?;
         Guard::resolve(self, &url, deadline)
     }
 }

@@ -52,15 +52,8 @@ struct Waiting {
 impl Idle {
     /// Keeps `limit` connections at most, over all endpoints.
     pub fn new(limit: usize) -> Idle {
-        let kept = Kept {
-            links: HashMap::new(),
-            count: 0,
-            swept: Instant::now(),
-        };
-        Idle {
-            limit,
-            kept: Mutex::new(kept),
-        }
+        let kept = Kept { links: HashMap::new(), count: 0, swept: Instant::now() };
+        Idle { limit, kept: Mutex::new(kept) }
     }
 
     /// A connection to one of `addresses` that is still open as far as this machine knows.
@@ -80,10 +73,7 @@ impl Idle {
     pub fn put(&self, endpoint: Endpoint, link: Link) {
         let now = Instant::now();
         let mut kept = self.lock();
-        kept.links
-            .entry(endpoint)
-            .or_default()
-            .push(Waiting { link, since: now });
+        kept.links.entry(endpoint).or_default().push(Waiting { link, since: now });
         kept.count += 1;
         if kept.count > self.limit {
             kept.drop_oldest();

@@ -117,8 +117,8 @@ impl Lane {
     /// A delivery that is due now; kept only where it is the next one and there is room.
     pub(super) fn push(&mut self, delivery: NewDelivery, has_room: bool) {
         // A read may have found it between its commit and this notice.
-        let is_known = self.claimed.contains(&delivery.seq)
-            || self.queue.iter().any(|queued| queued.seq == delivery.seq);
+        let is_known =
+            self.claimed.contains(&delivery.seq) || self.queue.iter().any(|queued| queued.seq == delivery.seq);
         if !self.open || is_known {
             return;
         }
@@ -185,11 +185,7 @@ impl Lane {
             // Readiness let it through: the limit's time has come, give or take a fraction of a millisecond that
             // is kept, or the clock was set back.
             let now = now as f64;
-            let from = if now - self.rate_ms < 1.0 && self.rate_ms <= now {
-                self.rate_ms
-            } else {
-                now
-            };
+            let from = if now - self.rate_ms < 1.0 && self.rate_ms <= now { self.rate_ms } else { now };
             self.rate_ms = from + spacing_ms;
         }
         Some(delivery)
@@ -264,9 +260,7 @@ impl Lane {
         let mut skip = self.claimed.clone();
         skip.extend(self.queue.iter().map(|delivery| delivery.seq));
         let order = match self.is_ordered() {
-            true => Order::Sequence {
-                from_seq: self.floor,
-            },
+            true => Order::Sequence { from_seq: self.floor },
             false => Order::Due,
         };
         (order, skip)
@@ -305,10 +299,7 @@ impl Lane {
 
     /// Whether nothing is under way and nothing waits that could be sent now.
     pub(super) fn is_idle(&self, now: Millis) -> bool {
-        self.claimed.is_empty()
-            && !self.reading
-            && !(self.open && self.more)
-            && self.readiness(now) != Readiness::Now
+        self.claimed.is_empty() && !self.reading && !(self.open && self.more) && self.readiness(now) != Readiness::Now
     }
 
     fn is_ordered(&self) -> bool {

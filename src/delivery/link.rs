@@ -39,19 +39,11 @@ impl Socket {
         for (index, address) in addresses.iter().enumerate() {
             let left = exchange::left()?;
             let is_last = index + 1 == addresses.len();
-            let patience = if is_last {
-                left
-            } else {
-                PATIENCE_PER_ADDRESS.min(left / 2)
-            };
+            let patience = if is_last { left } else { PATIENCE_PER_ADDRESS.min(left / 2) };
             match TcpStream::connect_timeout(address, patience.max(Duration::from_millis(1))) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    return Ok(Socket {
-                        stream,
-                        peer: *address,
-                        timeout: None,
-                    });
+                    return Ok(Socket { stream, peer: *address, timeout: None });
                 }
                 Err(error) => last = error,
             }
@@ -117,10 +109,7 @@ impl Socket {
     }
 
     fn poll(&self, flags: PollFlags, patience: Duration) -> io::Result<PollFlags> {
-        let patience = Timespec::try_from(patience).unwrap_or(Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
-        });
+        let patience = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let mut watched = [PollFd::new(&self.stream, flags)];
         match rustix::event::poll(&mut watched, Some(&patience)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(watched[0].revents()),
@@ -137,11 +126,7 @@ struct Raw<'a> {
 
 impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.wait {
-            self.socket.receive(buffer)
-        } else {
-            self.socket.receive_now(buffer)
-        }
+        if self.wait { self.socket.receive(buffer) } else { self.socket.receive_now(buffer) }
     }
 }
 
@@ -173,34 +158,19 @@ pub struct Link {
 impl Link {
     /// Connects to the first of `addresses` that answers, before the deadline of the exchange.
     pub fn connect(addresses: &[SocketAddr]) -> io::Result<Link> {
-        Ok(Link {
-            socket: Socket::connect(addresses)?,
-            tls: None,
-        })
+        Ok(Link { socket: Socket::connect(addresses)?, tls: None })
     }
 
     /// Puts TLS over a fresh connection.
-    pub fn secure(
-        mut self,
-        config: &Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<Link, HandshakeError> {
+    pub fn secure(mut self, config: &Arc<ClientConfig>, name: ServerName<'static>) -> Result<Link, HandshakeError> {
         let mut tls = ClientConnection::new(config.clone(), name).map_err(HandshakeError::Tls)?;
-        let mut raw = Raw {
-            socket: &mut self.socket,
-            wait: true,
-        };
+        let mut raw = Raw { socket: &mut self.socket, wait: true };
         while tls.is_handshaking() {
             if let Err(error) = tls.complete_io(&mut raw) {
-                return Err(
-                    match error
-                        .get_ref()
-                        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                    {
-                        Some(inner) => HandshakeError::Tls(inner.clone()),
-                        None => HandshakeError::Io(error),
-                    },
-                );
+                return Err(match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                    Some(inner) => HandshakeError::Tls(inner.clone()),
+                    None => HandshakeError::Io(error),
+                });
             }
         }
         self.tls = Some(Box::new(tls));
@@ -225,14 +195,10 @@ impl Link {
             return false;
         };
         loop {
-            match tls.read_tls(&mut Raw {
-                socket: &mut self.socket,
-                wait: false,
-            }) {
+            match tls.read_tls(&mut Raw { socket: &mut self.socket, wait: false }) {
                 Ok(0) => return false,
                 Ok(_) => match tls.process_new_packets() {
-                    Ok(state)
-                        if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+                    Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
                     _ => return false,
                 },
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
@@ -250,10 +216,7 @@ impl Link {
             }
             return Ok(());
         };
-        let mut raw = Raw {
-            socket: &mut self.socket,
-            wait: true,
-        };
+        let mut raw = Raw { socket: &mut self.socket, wait: true };
         loop {
             while tls.wants_write() {
                 tls.write_tls(&mut raw)?;
@@ -270,11 +233,7 @@ impl Link {
     /// TLS's own goodbye counts as an end: the framing of HTTP tells whether the answer was whole.
     pub fn receive(&mut self, buffer: &mut [u8], wait: bool) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
-            return if wait {
-                self.socket.receive(buffer)
-            } else {
-                self.socket.receive_now(buffer)
-            };
+            return if wait { self.socket.receive(buffer) } else { self.socket.receive_now(buffer) };
         };
         loop {
             match tls.reader().read(buffer) {
@@ -282,10 +241,7 @@ impl Link {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 other => return other,
             }
-            tls.read_tls(&mut Raw {
-                socket: &mut self.socket,
-                wait,
-            })?;
+            tls.read_tls(&mut Raw { socket: &mut self.socket, wait })?;
             // An answer to a key update goes out with the next request.
             tls.process_new_packets().map_err(io::Error::other)?;
         }

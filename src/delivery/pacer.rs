@@ -21,17 +21,13 @@ const IMPATIENCE: Duration = Duration::from_millis(2);
 const READ_BYTES: usize = 1 << 20;
 
 pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
-    std::thread::Builder::new()
-        .name("pacer".to_owned())
-        .spawn(move || {
-            // All that it knows is in the shared state, so it can begin again where a fault of ours ended it.
-            while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
-                log::error!(
-                    "a fault in Hookpost interrupted the pacer; please report it with the log"
-                );
-                std::thread::sleep(CHORES);
-            }
-        })?;
+    std::thread::Builder::new().name("pacer".to_owned()).spawn(move || {
+        // All that it knows is in the shared state, so it can begin again where a fault of ours ended it.
+        while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
+            log::error!("a fault in Hookpost interrupted the pacer; please report it with the log");
+            std::thread::sleep(CHORES);
+        }
+    })?;
     Ok(())
 }
 
@@ -77,9 +73,7 @@ fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64) {
     };
     drop(state);
     let found = shared.store.read(|connection| {
-        delivery::due(connection, seq, order, now, QUEUE, READ_BYTES, |delivery| {
-            skip.contains(&delivery)
-        })
+        delivery::due(connection, seq, order, now, QUEUE, READ_BYTES, |delivery| skip.contains(&delivery))
     });
     let mut state = shared.lock();
     match found {
@@ -103,19 +97,12 @@ fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64) {
 
 fn chores(shared: &Arc<Shared>) {
     shared.sender.tidy();
-    let unrecorded = std::mem::take(
-        &mut *shared
-            .unrecorded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-    );
+    let unrecorded = std::mem::take(&mut *shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
     for outcome in unrecorded {
         shared.record(outcome);
     }
     match shared.store.read(sweep::unfinished) {
-        Ok(webhooks) => webhooks
-            .into_iter()
-            .for_each(|webhook| go_on(shared, webhook)),
+        Ok(webhooks) => webhooks.into_iter().for_each(|webhook| go_on(shared, webhook)),
         Err(error) => log::error!("sweeps could not be looked up: {error}"),
     }
 }
@@ -145,9 +132,7 @@ fn merge_statistics(shared: &Arc<Shared>) -> Result<(), StoreError> {
 /// Does the sweep of a webhook to its end, step by step, so that other writes come in between.
 fn go_on(shared: &Arc<Shared>, webhook_seq: i64) {
     loop {
-        let step = shared
-            .store
-            .write(move |tx| -> Result<bool, StoreError> { sweep::step(tx, webhook_seq) });
+        let step = shared.store.write(move |tx| -> Result<bool, StoreError> { sweep::step(tx, webhook_seq) });
         match step.wait() {
             Ok(true) if !shared.lock().stopping => {}
             Ok(_) => return,
@@ -162,12 +147,10 @@ fn go_on(shared: &Arc<Shared>, webhook_seq: i64) {
 /// Ends deliveries whose stored event is not what was stored: it is never sent.
 fn give_up(shared: &Arc<Shared>, webhook_seq: i64, damaged: &[i64]) {
     for delivery_seq in damaged.iter().copied() {
-        log::error!(
-            "the stored event of delivery number {delivery_seq} is damaged; it is given up"
-        );
-        let done = shared.store.write(move |tx| -> Result<(), StoreError> {
-            record::give_up_damaged(tx, webhook_seq, delivery_seq)
-        });
+        log::error!("the stored event of delivery number {delivery_seq} is damaged; it is given up");
+        let done = shared
+            .store
+            .write(move |tx| -> Result<(), StoreError> { record::give_up_damaged(tx, webhook_seq, delivery_seq) });
         if let Err(error) = done.wait() {
             log::error!("a damaged delivery could not be given up: {error}");
         }

@@ -19,16 +19,9 @@ pub fn record(
     made: &Made,
     jitter: f64,
 ) -> Result<(), StoreError> {
-    let next_due_ms = if made.is_success() {
-        succeeded(tx, job, made)?
-    } else {
-        failed(tx, endpoint, job, made, jitter)?
-    };
-    tx.notify(Notice::Recorded {
-        webhook_seq: job.webhook_seq,
-        delivery_seq: job.seq,
-        next_due_ms,
-    });
+    let next_due_ms =
+        if made.is_success() { succeeded(tx, job, made)? } else { failed(tx, endpoint, job, made, jitter)? };
+    tx.notify(Notice::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
     Ok(())
 }
 
@@ -44,11 +37,7 @@ pub fn record_test(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Resu
     Ok(())
 }
 
-fn succeeded(
-    tx: &mut WriteTx<'_>,
-    job: &NewDelivery,
-    made: &Made,
-) -> Result<Option<i64>, StoreError> {
+fn succeeded(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<Option<i64>, StoreError> {
     let usual = match job.attempt_count {
         0 => DeliveryStatus::Pending,
         _ => DeliveryStatus::Retrying,
@@ -111,19 +100,8 @@ fn count(tx: &WriteTx<'_>, job: &NewDelivery, made: &Made, series: &mut Series) 
     }
 }
 
-fn decide(
-    tx: &WriteTx<'_>,
-    endpoint: &Endpoint,
-    job: &NewDelivery,
-    made: &Made,
-    series: &Series,
-    jitter: f64,
-) -> Next {
-    let failure = made
-        .attempt
-        .failure
-        .as_ref()
-        .expect("only a failed attempt is decided on");
+fn decide(tx: &WriteTx<'_>, endpoint: &Endpoint, job: &NewDelivery, made: &Made, series: &Series, jitter: f64) -> Next {
+    let failure = made.attempt.failure.as_ref().expect("only a failed attempt is decided on");
     let answer = made.attempt.answer.as_ref();
     let mut retry_after = answer
         .into_iter()
@@ -136,10 +114,7 @@ fn decide(
         retry_after: retry_after.next().filter(|_| retry_after.next().is_none()),
     };
     let successes = tx.directory().successes(job.webhook_seq);
-    let state = tx
-        .directory()
-        .get(job.webhook_seq)
-        .map(|webhook| webhook.state);
+    let state = tx.directory().get(job.webhook_seq).map(|webhook| webhook.state);
     let history = History {
         failures: series.failures,
         due_ms: job.due_ms,
@@ -153,22 +128,13 @@ fn decide(
     retry::after_failure(failure, hints, &history, endpoint.rules(), jitter)
 }
 
-fn disable(
-    tx: &mut WriteTx<'_>,
-    webhook_seq: i64,
-    reason: DisabledReason,
-    failures: u32,
-) -> Result<(), StoreError> {
+fn disable(tx: &mut WriteTx<'_>, webhook_seq: i64, reason: DisabledReason, failures: u32) -> Result<(), StoreError> {
     let Some(found) = tx.directory().get(webhook_seq) else {
         return Ok(());
     };
     let mut changed = (**found).clone();
     let sentence = reason.sentence(failures);
-    log::warn!(
-        "{} ({}) is disabled: {sentence}",
-        changed.id,
-        changed.url.as_str()
-    );
+    log::warn!("{} ({}) is disabled: {sentence}", changed.id, changed.url.as_str());
     changed.state = WebhookState::Disabled;
     changed.disabled_ms = Some(tx.now_ms());
     changed.disabled_reason = Some(sentence);
@@ -178,11 +144,7 @@ fn disable(
 }
 
 fn place(job: &NewDelivery, status: DeliveryStatus) -> Place {
-    Place {
-        seq: job.seq,
-        webhook_seq: job.webhook_seq,
-        status,
-    }
+    Place { seq: job.seq, webhook_seq: job.webhook_seq, status }
 }
 
 fn log(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
@@ -203,11 +165,7 @@ fn outcome(made: &Made) -> Outcome {
 }
 
 /// Ends a delivery whose stored event does not match its checksum, with the reason in its log.
-pub fn give_up_damaged(
-    tx: &mut WriteTx<'_>,
-    webhook_seq: i64,
-    delivery_seq: i64,
-) -> Result<(), StoreError> {
+pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64) -> Result<(), StoreError> {
     let Some(series) = delivery::series(tx.connection(), delivery_seq)? else {
         return Ok(());
     };
@@ -233,11 +191,7 @@ pub fn give_up_damaged(
         duration_ms: 0,
         at_ms: now,
     };
-    let place = Place {
-        seq: delivery_seq,
-        webhook_seq,
-        status: series.status,
-    };
+    let place = Place { seq: delivery_seq, webhook_seq, status: series.status };
     delivery::finish(tx, place, DeliveryStatus::Failed, &outcome)?;
     attempt::insert(tx, delivery_seq, &attempt, None)
 }

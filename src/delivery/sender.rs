@@ -70,20 +70,18 @@ impl Sender {
     /// Composes, signs and sends. Takes as long as the webhook's timeout at most, and half a second. A panic on
     /// the way is an attempt that failed by our own fault.
     pub fn attempt(&self, endpoint: &Endpoint, delivery: &NewDelivery) -> Made {
-        self.guarded(endpoint, delivery, |started_ms| {
-            match endpoint.request(delivery, started_ms) {
-                Ok(request) => {
-                    let mut made = self.send(endpoint, delivery, started_ms, &request);
-                    made.form_definition = Some(Arc::clone(endpoint.form_definition()));
-                    made
-                }
-                Err(why) => {
-                    let failure = Failure::new(
-                        ErrorCode::WorkerPanic,
-                        format!("The stored event cannot be put in the profile's form: {why}"),
-                    );
-                    unsent(endpoint, delivery, started_ms, failure)
-                }
+        self.guarded(endpoint, delivery, |started_ms| match endpoint.request(delivery, started_ms) {
+            Ok(request) => {
+                let mut made = self.send(endpoint, delivery, started_ms, &request);
+                made.form_definition = Some(Arc::clone(endpoint.form_definition()));
+                made
+            }
+            Err(why) => {
+                let failure = Failure::new(
+                    ErrorCode::WorkerPanic,
+                    format!("The stored event cannot be put in the profile's form: {why}"),
+                );
+                unsent(endpoint, delivery, started_ms, failure)
             }
         })
     }
@@ -96,12 +94,7 @@ impl Sender {
         })
     }
 
-    fn guarded(
-        &self,
-        endpoint: &Endpoint,
-        delivery: &NewDelivery,
-        send: impl FnOnce(Millis) -> Made,
-    ) -> Made {
+    fn guarded(&self, endpoint: &Endpoint, delivery: &NewDelivery, send: impl FnOnce(Millis) -> Made) -> Made {
         let started_ms = self.clock.now_ms();
         let sent = catch_unwind(AssertUnwindSafe(|| send(started_ms)));
         let mut made = sent.unwrap_or_else(|panic| {
@@ -120,19 +113,9 @@ impl Sender {
         made
     }
 
-    fn send(
-        &self,
-        endpoint: &Endpoint,
-        delivery: &NewDelivery,
-        started_ms: Millis,
-        request: &Request,
-    ) -> Made {
+    fn send(&self, endpoint: &Endpoint, delivery: &NewDelivery, started_ms: Millis, request: &Request) -> Made {
         let webhook = &endpoint.webhook;
-        let outgoing = Outgoing {
-            url: webhook.url.as_str(),
-            headers: &request.headers,
-            body: &request.body,
-        };
+        let outgoing = Outgoing { url: webhook.url.as_str(), headers: &request.headers, body: &request.body };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);
         let nothing = Failure::new(ErrorCode::Status, "");
@@ -149,12 +132,7 @@ impl Sender {
 }
 
 /// An attempt that failed before anything was sent.
-fn unsent(
-    endpoint: &Endpoint,
-    delivery: &NewDelivery,
-    started_ms: Millis,
-    failure: Failure,
-) -> Made {
+fn unsent(endpoint: &Endpoint, delivery: &NewDelivery, started_ms: Millis, failure: Failure) -> Made {
     Made {
         attempt: Attempt::unsent(
             started_ms,

@@ -82,10 +82,7 @@ impl Workers {
 
     /// How many workers are likely to use a core at this moment, rather than to wait for an answer.
     pub(super) fn on_core(&self, now: Instant) -> usize {
-        self.busy_since
-            .values()
-            .filter(|since| now.saturating_duration_since(**since) < BUSY)
-            .count()
+        self.busy_since.values().filter(|since| now.saturating_duration_since(**since) < BUSY).count()
     }
 }
 
@@ -123,34 +120,19 @@ impl State {
         match notice {
             Notice::Due(delivery) => {
                 let has_room = self.hint_bytes < HINT_BYTES;
-                self.with(delivery.webhook_seq, now, |lane| {
-                    lane.push(delivery, has_room)
-                });
+                self.with(delivery.webhook_seq, now, |lane| lane.push(delivery, has_room));
             }
-            Notice::Recorded {
-                webhook_seq,
-                delivery_seq,
-                next_due_ms,
-            } => {
+            Notice::Recorded { webhook_seq, delivery_seq, next_due_ms } => {
                 self.unrecorded = self.unrecorded.saturating_sub(1);
-                self.with(webhook_seq, now, |lane| {
-                    lane.recorded(delivery_seq, next_due_ms)
-                });
+                self.with(webhook_seq, now, |lane| lane.recorded(delivery_seq, next_due_ms));
             }
-            Notice::Withdrawn {
-                webhook_seq,
-                delivery_seq,
-            } => self.with(webhook_seq, now, |lane| lane.withdraw(delivery_seq)),
-            Notice::Reread {
-                webhook_seq,
-                from_seq,
-            } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
+            Notice::Withdrawn { webhook_seq, delivery_seq } => {
+                self.with(webhook_seq, now, |lane| lane.withdraw(delivery_seq))
+            }
+            Notice::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
             Notice::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // The engine makes an endpoint of it first, outside the lock.
-            Notice::Webhook(_)
-            | Notice::Profile(_)
-            | Notice::ProfileGone { .. }
-            | Notice::EventType { .. } => {}
+            Notice::Webhook(_) | Notice::Profile(_) | Notice::ProfileGone { .. } | Notice::EventType { .. } => {}
         }
     }
 
@@ -183,11 +165,7 @@ impl State {
             if let Some(delivery) = taken {
                 self.sending += 1;
                 self.unrecorded += 1;
-                return Some(Claim {
-                    delivery,
-                    endpoint,
-                    host,
-                });
+                return Some(Claim { delivery, endpoint, host });
             }
         }
         None
@@ -207,9 +185,7 @@ impl State {
         if let Some(seq) = unparked {
             self.with(seq, now, |lane| lane.parked = false);
         }
-        self.with(claim.delivery.webhook_seq, now, |lane| {
-            lane.came_back(error)
-        });
+        self.with(claim.delivery.webhook_seq, now, |lane| lane.came_back(error));
     }
 
     /// The next lane whose queue is to be filled from the table.

@@ -47,12 +47,7 @@ pub fn agent(config: Config, tls: Arc<ClientConfig>, idle: Arc<Idle>) -> Agent {
 struct Judged;
 
 impl Resolver for Judged {
-    fn resolve(
-        &self,
-        _: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let mut addresses = self.empty();
         let first = exchange::with(|exchange| exchange.addresses.first().copied());
         addresses.push(first.ok_or(ureq::Error::HostNotFound)?);
@@ -75,28 +70,12 @@ impl fmt::Debug for Dial {
 impl Connector<()> for Dial {
     type Out = Wire;
 
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        _: Option<()>,
-    ) -> Result<Option<Wire>, ureq::Error> {
-        let authority = details
-            .uri
-            .authority()
-            .ok_or(ureq::Error::HostNotFound)?
-            .clone();
-        let endpoint = Endpoint {
-            tls: details.uri.scheme() == Some(&Scheme::HTTPS),
-            authority,
-        };
-        let (addresses, fresh) =
-            exchange::with(|exchange| (exchange.addresses.clone(), exchange.fresh));
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
+        let authority = details.uri.authority().ok_or(ureq::Error::HostNotFound)?.clone();
+        let endpoint = Endpoint { tls: details.uri.scheme() == Some(&Scheme::HTTPS), authority };
+        let (addresses, fresh) = exchange::with(|exchange| (exchange.addresses.clone(), exchange.fresh));
 
-        let kept = if fresh {
-            None
-        } else {
-            self.idle.take(&endpoint, &addresses)
-        };
+        let kept = if fresh { None } else { self.idle.take(&endpoint, &addresses) };
         let reused = kept.is_some();
         let link = match kept {
             Some(link) => link,
@@ -126,11 +105,7 @@ impl Dial {
         let before = Instant::now();
         let link = Link::connect(addresses).map_err(|error| {
             let deadline_passed = exchange::left().is_err();
-            fail(if deadline_passed {
-                Fault::Deadline
-            } else {
-                Fault::Connect(error)
-            })
+            fail(if deadline_passed { Fault::Deadline } else { Fault::Connect(error) })
         })?;
         exchange::with(|exchange| {
             exchange.peer = Some(link.peer());
@@ -143,15 +118,9 @@ impl Dial {
         exchange::with(|exchange| exchange.phase = Phase::Handshake);
         let before = Instant::now();
         let host = endpoint.authority.host();
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
-        let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
-            fail(Fault::Tls(rustls::Error::General(
-                "the host is no name for TLS".into(),
-            )))
-        })?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name = ServerName::try_from(bare.to_owned())
+            .map_err(|_| fail(Fault::Tls(rustls::Error::General("the host is no name for TLS".into()))))?;
         let link = link.secure(&self.tls, name).map_err(|error| match error {
             HandshakeError::Tls(error) => fail(Fault::Tls(error)),
             HandshakeError::Io(error) => fail(fault_of(error)),
@@ -168,10 +137,7 @@ fn fail(fault: Fault) -> ureq::Error {
 }
 
 fn fault_of(error: io::Error) -> Fault {
-    if let Some(inner) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    {
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return Fault::Tls(inner.clone());
     }
     match error.kind() {
@@ -197,9 +163,7 @@ struct Wire {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("Wire").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
@@ -222,21 +186,19 @@ impl Wire {
             };
             sent = held - rest.len();
             let fault = match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    match link.receive(&mut self.buffer.input[self.buffer.end..], false) {
-                        Ok(0) => Fault::Closed,
-                        Ok(count) => {
-                            self.buffer.note_received(count)?;
-                            if self.buffer.holds_interim_answer() {
-                                continue;
-                            }
-                            self.unsent = true;
-                            return Ok(());
+                io::ErrorKind::WouldBlock => match link.receive(&mut self.buffer.input[self.buffer.end..], false) {
+                    Ok(0) => Fault::Closed,
+                    Ok(count) => {
+                        self.buffer.note_received(count)?;
+                        if self.buffer.holds_interim_answer() {
+                            continue;
                         }
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                        Err(error) => fault_of(error),
+                        self.unsent = true;
+                        return Ok(());
                     }
-                }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(error) => fault_of(error),
+                },
                 io::ErrorKind::TimedOut if exchange::left().is_err() => {
                     return Err(fail(Fault::Deadline));
                 }
@@ -271,10 +233,7 @@ fn spell(lines: &mut [u8], names: &[String]) -> bool {
         if let Some(colon) = line.iter().position(|byte| *byte == b':') {
             let name = &mut line[..colon];
             let given = names.iter().map(String::as_bytes);
-            if let Some(given) = given
-                .into_iter()
-                .find(|given| given.eq_ignore_ascii_case(name))
-            {
+            if let Some(given) = given.into_iter().find(|given| given.eq_ignore_ascii_case(name)) {
                 name.copy_from_slice(given);
             }
         }
@@ -294,11 +253,7 @@ impl Transport for Wire {
             self.head_ended = exchange::with(|exchange| spell(lines, &exchange.spelling));
         }
         self.buffer.held += amount;
-        if self.buffer.output.len() - self.buffer.held < ROOM_BYTES {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.buffer.output.len() - self.buffer.held < ROOM_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {

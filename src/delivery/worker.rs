@@ -28,12 +28,7 @@ pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
 
 fn measure(shared: &Shared, claim: &Claim, made: &Made) {
     let millis = |ms: i64| Duration::from_millis(ms.max(0) as u64);
-    let NewDelivery {
-        due_ms,
-        attempt_count,
-        trigger,
-        ..
-    } = claim.delivery;
+    let NewDelivery { due_ms, attempt_count, trigger, .. } = claim.delivery;
     // A new delivery is due since it was accepted.
     let is_first = attempt_count == 0 && trigger == Trigger::Initial;
     let waited = is_first.then(|| millis(made.attempt.started_ms - due_ms));

@@ -14,10 +14,7 @@ const OWN: [&str; 3] = ["host", "content-length", "connection"];
 pub fn command(url: &str, headers: &[(String, String)], body: &[u8]) -> String {
     let body = quoted(&String::from_utf8_lossy(body));
     let piped = body.len() > MAX_ARGUMENT_BYTES;
-    let mut lines = vec![format!(
-        "curl --include --globoff --request POST {}",
-        quoted(url)
-    )];
+    let mut lines = vec![format!("curl --include --globoff --request POST {}", quoted(url))];
     for (name, value) in headers {
         if !OWN.contains(&name.to_ascii_lowercase().as_str()) {
             lines.push(format!("--header {}", quoted(&header(name, value))));
@@ -58,17 +55,8 @@ mod tests {
     /// What `sh` hands to curl: the arguments, and after them what it reads.
     fn run(command: &str) -> Vec<String> {
         let script = format!("curl() {{ printf '%s\\0' \"$@\"; cat; }}\n{command}\n");
-        let mut child = Command::new("sh")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(script.as_bytes())
-            .unwrap();
+        let mut child = Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
@@ -76,10 +64,7 @@ mod tests {
     }
 
     fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
-        headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
@@ -97,16 +82,7 @@ mod tests {
             "-d",
         ] {
             let arguments = run(&command(url, &[], body.as_bytes()));
-            let expected = [
-                "--include",
-                "--globoff",
-                "--request",
-                "POST",
-                url,
-                "--data-raw",
-                body,
-                "",
-            ];
+            let expected = ["--include", "--globoff", "--request", "POST", url, "--data-raw", body, ""];
             assert_eq!(arguments, expected);
         }
     }

@@ -89,21 +89,15 @@ fn plan(attempt: u32, wait: String, at_ms: Millis, latest_ms: Millis, start: Mil
 mod tests {
     use super::*;
     use crate::domain::attempt::{ErrorCode, Failure};
-    use crate::domain::retry::{
-        AnswerHints, Exhausted, Gone, History, Next, Rules, ScheduleSpec, after_failure,
-    };
+    use crate::domain::retry::{AnswerHints, Exhausted, Gone, History, Next, Rules, ScheduleSpec, after_failure};
     use crate::domain::time::{HOUR, MINUTE, SECOND};
 
     /// Thursday, 2026-01-15 10:00 UTC.
     const NOW: Millis = 1_768_471_200_000;
 
     fn spec(delays_s: &[f64], measured_from: MeasuredFrom) -> Schedule {
-        Schedule::parse(&ScheduleSpec {
-            delays_s: delays_s.to_vec(),
-            measured_from,
-            exhausted: Exhausted::DeadLetter,
-        })
-        .unwrap()
+        Schedule::parse(&ScheduleSpec { delays_s: delays_s.to_vec(), measured_from, exhausted: Exhausted::DeadLetter })
+            .unwrap()
     }
 
     /// What the engine itself decides, attempt by attempt, with this jitter.
@@ -126,10 +120,7 @@ mod tests {
             let failure = Failure::new(ErrorCode::Timeout, "late");
             let rules = Rules { schedule, gone };
             match after_failure(&failure, AnswerHints::default(), &history, rules, jitter) {
-                Next::RetryAt {
-                    due_ms,
-                    origin_ms: origin,
-                } => {
+                Next::RetryAt { due_ms, origin_ms: origin } => {
                     due.push(due_ms);
                     origin_ms = origin;
                 }
@@ -141,14 +132,8 @@ mod tests {
     #[test]
     fn the_dates_are_those_that_the_engine_would_decide() {
         for schedule_of in [
-            spec(
-                &[60.0, 300.0, 1800.0, 7200.0],
-                MeasuredFrom::PreviousAttempt,
-            ),
-            spec(
-                &[300.0, 1800.0, 7200.0, 18000.0, 36000.0],
-                MeasuredFrom::FirstFailure,
-            ),
+            spec(&[60.0, 300.0, 1800.0, 7200.0], MeasuredFrom::PreviousAttempt),
+            spec(&[300.0, 1800.0, 7200.0, 18000.0, 36000.0], MeasuredFrom::FirstFailure),
             spec(&[300.0, 301.0, 302.0], MeasuredFrom::FirstFailure),
             spec(&[0.0, 0.0, 1.0], MeasuredFrom::PreviousAttempt),
             spec(&[], MeasuredFrom::PreviousAttempt),
@@ -158,18 +143,12 @@ mod tests {
             assert_eq!(earliest, decided(&schedule_of, 0.0));
             for jitter in [0.0, 0.3, 1.0] {
                 for (plan, due) in planned.iter().zip(decided(&schedule_of, jitter)) {
-                    assert!(
-                        (plan.at_ms..=plan.latest_ms).contains(&due),
-                        "{plan:?} {due}"
-                    );
+                    assert!((plan.at_ms..=plan.latest_ms).contains(&due), "{plan:?} {due}");
                 }
             }
         }
         let longest = spec(&[60.0, 300.0], MeasuredFrom::PreviousAttempt);
-        let latest: Vec<Millis> = schedule(&longest, NOW)
-            .iter()
-            .map(|plan| plan.latest_ms)
-            .collect();
+        let latest: Vec<Millis> = schedule(&longest, NOW).iter().map(|plan| plan.latest_ms).collect();
         assert_eq!(latest, decided(&longest, 1.0));
     }
 
@@ -179,32 +158,15 @@ mod tests {
         let planned = schedule(&generic, NOW);
         let words: Vec<(u32, &str, &str, &str)> = planned
             .iter()
-            .map(|plan| {
-                (
-                    plan.attempt,
-                    plan.wait.as_str(),
-                    plan.at.as_str(),
-                    plan.relative.as_str(),
-                )
-            })
+            .map(|plan| (plan.attempt, plan.wait.as_str(), plan.at.as_str(), plan.relative.as_str()))
             .collect();
         assert_eq!(
             words,
             [
                 (1, "at once", "10:00 UTC", "now"),
                 (2, "1 min after the attempt before", "10:01 UTC", "in 1 min"),
-                (
-                    3,
-                    "17 h after the attempt before",
-                    "tomorrow 03:01 UTC",
-                    "in 17 h"
-                ),
-                (
-                    4,
-                    "1 day after the attempt before",
-                    "Saturday 03:01 UTC",
-                    "in 1 day 17 h"
-                ),
+                (3, "17 h after the attempt before", "tomorrow 03:01 UTC", "in 17 h"),
+                (4, "1 day after the attempt before", "Saturday 03:01 UTC", "in 1 day 17 h"),
             ]
         );
         assert_eq!(planned[0].weekday.as_deref(), Some("Thursday"));
@@ -226,14 +188,8 @@ mod tests {
         assert!(note(&irisync).contains("from the end of the first failed attempt"));
         assert!(note(&irisync).starts_with("3 attempts in all."));
         let once = spec(&[], MeasuredFrom::PreviousAttempt);
-        assert_eq!(
-            note(&once),
-            "There is one attempt; a failed one is not retried."
-        );
+        assert_eq!(note(&once), "There is one attempt; a failed one is not retried.");
         let at_once = spec(&[0.0], MeasuredFrom::PreviousAttempt);
-        assert_eq!(
-            schedule(&at_once, NOW + HOUR)[1].wait,
-            "at once after the attempt before"
-        );
+        assert_eq!(schedule(&at_once, NOW + HOUR)[1].wait, "at once after the attempt before");
     }
 }

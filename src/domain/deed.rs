@@ -115,9 +115,7 @@ impl Deed {
             | Deed::PasswordChanged
             | Deed::SignedIn => Subject::User,
             Deed::PortalLinkMade => Subject::Tenant,
-            Deed::DeliveriesRetried | Deed::DeliveriesDiscarded | Deed::BackupDownloaded => {
-                Subject::Other
-            }
+            Deed::DeliveriesRetried | Deed::DeliveriesDiscarded | Deed::BackupDownloaded => Subject::Other,
         }
     }
 
@@ -125,11 +123,7 @@ impl Deed {
     pub fn is_end(self) -> bool {
         matches!(
             self,
-            Deed::WebhookDeleted
-                | Deed::EventTypeDeleted
-                | Deed::ProfileDeleted
-                | Deed::KeyRevoked
-                | Deed::UserRemoved
+            Deed::WebhookDeleted | Deed::EventTypeDeleted | Deed::ProfileDeleted | Deed::KeyRevoked | Deed::UserRemoved
         )
     }
 }

@@ -41,13 +41,9 @@ fn delay(piece: &str) -> Option<f64> {
         let end = rest.find(|c| !is_number(c))?;
         let number: f64 = rest[..end].parse().ok()?;
         rest = rest[end..].trim_start();
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
         let name = rest[..end].to_ascii_lowercase();
-        let (_, unit) = UNITS
-            .iter()
-            .find(|(names, _)| names.contains(&name.as_str()))?;
+        let (_, unit) = UNITS.iter().find(|(names, _)| names.contains(&name.as_str()))?;
         seconds += number * *unit as f64 / SECOND as f64;
         rest = rest[end..].trim_start();
     }
@@ -96,9 +92,7 @@ mod tests {
 
     #[test]
     fn a_number_without_a_unit_and_everything_else_is_refused() {
-        for text in [
-            "300", "5x", "m", "1m 5", "-1m", "1..5m", "soon", "5m <b>", "٣m", "1m5",
-        ] {
+        for text in ["300", "5x", "m", "1m 5", "-1m", "1..5m", "soon", "5m <b>", "٣m", "1m5"] {
             let refused = parse(text).unwrap_err();
             assert!(refused.message.contains("unit"), "{text}");
         }
@@ -106,22 +100,10 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let delays = [
-            0,
-            250,
-            SECOND,
-            90 * SECOND,
-            5 * MINUTE,
-            90 * MINUTE,
-            7 * DAY,
-        ];
+        let delays = [0, 250, SECOND, 90 * SECOND, 5 * MINUTE, 90 * MINUTE, 7 * DAY];
         let text = text(&delays);
         assert_eq!(text, "0, 250ms, 1s, 1m 30s, 5m, 1h 30m, 7d");
-        let read: Vec<Millis> = parse(&text)
-            .unwrap()
-            .iter()
-            .map(|seconds| (seconds * 1000.0) as Millis)
-            .collect();
+        let read: Vec<Millis> = parse(&text).unwrap().iter().map(|seconds| (seconds * 1000.0) as Millis).collect();
         assert_eq!(read, delays);
     }
 }

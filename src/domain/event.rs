@@ -57,10 +57,7 @@ impl FromStr for Tenant {
         if is_segment(text) && text.len() <= 64 {
             Ok(Tenant(text.into()))
         } else {
-            Err(Invalid::new(
-                "invalid_tenant",
-                "A tenant is 1 to 64 of the characters A-Z a-z 0-9 _ -.",
-            ))
+            Err(Invalid::new("invalid_tenant", "A tenant is 1 to 64 of the characters A-Z a-z 0-9 _ -."))
         }
     }
 }
@@ -144,12 +141,9 @@ impl Event {
     /// A checksum over what is delivered, so that a flipped byte on the disk is noticed before it is sent.
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
-        for part in [
-            self.id.as_str(),
-            self.event_type.as_str(),
-            &self.data,
-            self.previous_data.as_deref().unwrap_or(""),
-        ] {
+        for part in
+            [self.id.as_str(), self.event_type.as_str(), &self.data, self.previous_data.as_deref().unwrap_or("")]
+        {
             hasher.update(part.as_bytes());
             hasher.update(&[0]);
         }

@@ -34,24 +34,16 @@ pub struct Slice {
 
 impl Slice {
     const fn of(error_code: ErrorCode) -> Slice {
-        Slice {
-            error_code,
-            codes: None,
-        }
+        Slice { error_code, codes: None }
     }
 
     const fn answers(low: u16, high: u16) -> Slice {
-        Slice {
-            error_code: ErrorCode::Status,
-            codes: Some((low, high)),
-        }
+        Slice { error_code: ErrorCode::Status, codes: Some((low, high)) }
     }
 
     fn holds(self, error_code: ErrorCode, code: Option<u16>) -> bool {
         self.error_code == error_code
-            && self
-                .codes
-                .is_none_or(|(low, high)| code.is_some_and(|code| (low..=high).contains(&code)))
+            && self.codes.is_none_or(|(low, high)| code.is_some_and(|code| (low..=high).contains(&code)))
     }
 }
 
@@ -77,13 +69,7 @@ impl FailureGroup {
         match self {
             FailureGroup::Dns => const { &[Slice::of(Code::DnsFailed)] },
             FailureGroup::Connection => {
-                const {
-                    &[
-                        Slice::of(Code::ConnectRefused),
-                        Slice::of(Code::ConnectFailed),
-                        Slice::of(Code::ConnectionReset),
-                    ]
-                }
+                const { &[Slice::of(Code::ConnectRefused), Slice::of(Code::ConnectFailed), Slice::of(Code::ConnectionReset)] }
             }
             FailureGroup::Tls => {
                 const {
@@ -95,9 +81,7 @@ impl FailureGroup {
                     ]
                 }
             }
-            FailureGroup::Timeout => {
-                const { &[Slice::of(Code::Timeout), Slice::of(Code::ConnectTimeout)] }
-            }
+            FailureGroup::Timeout => const { &[Slice::of(Code::Timeout), Slice::of(Code::ConnectTimeout)] },
             FailureGroup::Redirect => const { &[Slice::answers(300, 399)] },
             FailureGroup::Client => const { &[Slice::answers(400, 428), Slice::answers(430, 499)] },
             FailureGroup::TooMany => const { &[Slice::answers(429, 429)] },

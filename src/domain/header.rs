@@ -49,10 +49,7 @@ pub struct CustomHeaders(Vec<(String, String)>);
 
 impl CustomHeaders {
     /// Checks each pair. `reserved` are the names that the webhook's profile sets itself, in lower case.
-    pub fn parse(
-        pairs: Vec<(String, String)>,
-        reserved: &[String],
-    ) -> Result<CustomHeaders, Invalid> {
+    pub fn parse(pairs: Vec<(String, String)>, reserved: &[String]) -> Result<CustomHeaders, Invalid> {
         if pairs.len() > MAX_HEADERS {
             return Err(Invalid::new(
                 "too_many_headers",
@@ -73,11 +70,8 @@ impl CustomHeaders {
                     }
                 })
                 .map_err(|why| {
-                    Invalid::new(
-                        "invalid_header",
-                        format!("The custom header {name:?} is refused. {why}"),
-                    )
-                    .in_field(format!("headers.{name}"))
+                    Invalid::new("invalid_header", format!("The custom header {name:?} is refused. {why}"))
+                        .in_field(format!("headers.{name}"))
                 })?;
             seen.push(lower);
         }
@@ -90,9 +84,7 @@ impl CustomHeaders {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -106,9 +98,7 @@ impl CustomHeaders {
             if value != MASK {
                 return Ok((name, value));
             }
-            let old = before
-                .iter()
-                .find(|(other, _)| other.eq_ignore_ascii_case(&name));
+            let old = before.iter().find(|(other, _)| other.eq_ignore_ascii_case(&name));
             match old {
                 Some((_, value)) => Ok((name, value.to_owned())),
                 None => Err(Invalid::new(
@@ -120,11 +110,7 @@ impl CustomHeaders {
                 .in_field(format!("headers.{name}"))),
             }
         };
-        self.0
-            .into_iter()
-            .map(unmask)
-            .collect::<Result<_, _>>()
-            .map(CustomHeaders)
+        self.0.into_iter().map(unmask).collect::<Result<_, _>>().map(CustomHeaders)
     }
 }
 
@@ -136,17 +122,13 @@ pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
 /// Whether a header's value is a secret, going by its name.
 fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["auth", "token", "key", "secret", "cookie"]
-        .iter()
-        .any(|word| name.contains(word))
+    ["auth", "token", "key", "secret", "cookie"].iter().any(|word| name.contains(word))
 }
 
 fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'static str> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
-        return Err(
-            "A header name is 1 to 128 letters, digits and the characters !#$%&'*+-.^_`|~.",
-        );
+        return Err("A header name is 1 to 128 letters, digits and the characters !#$%&'*+-.^_`|~.");
     }
     if FRAMING.contains(&lower) || lower.starts_with("proxy-") {
         return Err("It belongs to the connection or the body, which Hookpost frames itself.");
@@ -161,9 +143,7 @@ fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'stat
 }
 
 fn check_value(value: &str) -> Result<(), &'static str> {
-    let printable = value
-        .bytes()
-        .all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
+    let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
     if value == MASK {
         // Taken for what stands in place of the stored value; see `unmasked`.
         return Ok(());
@@ -185,10 +165,7 @@ mod tests {
     use super::*;
 
     fn parse(pairs: &[(&str, &str)]) -> Result<CustomHeaders, Invalid> {
-        let pairs = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         CustomHeaders::parse(pairs, &["x-webhook-signature".to_owned()])
     }
 
@@ -230,24 +207,14 @@ mod tests {
 
     #[test]
     fn more_than_32_headers_are_refused() {
-        let pairs = |count: usize| {
-            (0..count)
-                .map(|n| (format!("X-{n}"), "v".to_owned()))
-                .collect()
-        };
+        let pairs = |count: usize| (0..count).map(|n| (format!("X-{n}"), "v".to_owned())).collect();
         assert!(CustomHeaders::parse(pairs(32), &[]).is_ok());
         assert!(CustomHeaders::parse(pairs(33), &[]).is_err());
     }
 
     #[test]
     fn values_of_headers_that_name_a_secret_are_masked() {
-        for name in [
-            "Authorization",
-            "X-Api-Key",
-            "x-token",
-            "Cookie",
-            "My-Secret",
-        ] {
+        for name in ["Authorization", "X-Api-Key", "x-token", "Cookie", "My-Secret"] {
             assert_eq!(shown(name, "v"), MASK, "{name}");
         }
         assert_eq!(shown("X-Team", "v"), "v");
@@ -257,19 +224,13 @@ mod tests {
     fn a_mask_without_a_value_before_is_refused() {
         let before = parse(&[("Authorization", "Bearer x")]).unwrap();
         let refused = parse(&[("X-Token", MASK)]).unwrap().unmasked(&before);
-        assert_eq!(
-            refused.unwrap_err().field.as_deref(),
-            Some("headers.X-Token")
-        );
+        assert_eq!(refused.unwrap_err().field.as_deref(), Some("headers.X-Token"));
     }
 
     #[test]
     fn writing_back_the_mask_keeps_the_value() {
         let before = parse(&[("Authorization", "Bearer x")]).unwrap();
-        let after = parse(&[("authorization", MASK), ("X-B", "c")])
-            .unwrap()
-            .unmasked(&before)
-            .unwrap();
+        let after = parse(&[("authorization", MASK), ("X-B", "c")]).unwrap().unmasked(&before).unwrap();
         assert_eq!(after.iter().next(), Some(("authorization", "Bearer x")));
     }
 }

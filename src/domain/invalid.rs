@@ -15,11 +15,7 @@ pub struct Invalid {
 
 impl Invalid {
     pub fn new(code: &'static str, message: impl Into<String>) -> Invalid {
-        Invalid {
-            code,
-            message: message.into(),
-            field: None,
-        }
+        Invalid { code, message: message.into(), field: None }
     }
 
     /// The same, in the field named.

@@ -30,9 +30,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 T::deserialize(MapAccessDeserializer::new(map))
             }
         }
-        deserializer
-            .deserialize_map(Fields(PhantomData))
-            .map(Object)
+        deserializer.deserialize_map(Fields(PhantomData)).map(Object)
     }
 }
 
@@ -75,9 +73,7 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
 }
 
 /// For a field that is a whole number, null or absent.
-pub fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+pub fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let number = Option::<Whole<T>>::deserialize(deserializer)?;
     Ok(number.map(|Whole(number)| number))
 }
@@ -97,9 +93,7 @@ pub fn check(text: &[u8]) -> Result<(), Invalid> {
                 if depth > MAX_DEPTH {
                     return Err(Invalid::new(
                         "too_deep",
-                        format!(
-                            "The JSON is nested deeper than {MAX_DEPTH} levels (at byte {at})."
-                        ),
+                        format!("The JSON is nested deeper than {MAX_DEPTH} levels (at byte {at})."),
                     ));
                 }
             }
@@ -147,9 +141,7 @@ fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
 fn lone_surrogate(at: usize) -> Invalid {
     Invalid::new(
         "lone_surrogate",
-        format!(
-            "The escape at byte {at} is one half of a surrogate pair and stands for no character."
-        ),
+        format!("The escape at byte {at} is one half of a surrogate pair and stands for no character."),
     )
 }
 
@@ -168,12 +160,7 @@ mod tests {
 
     #[test]
     fn a_surrogate_escape_without_its_other_half_is_refused() {
-        for good in [
-            r#""\ud83d\ude00""#,
-            r#""\\ud83d""#,
-            r#""\u0041""#,
-            r#""\\\ud83d\ude00""#,
-        ] {
+        for good in [r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\u0041""#, r#""\\\ud83d\ude00""#] {
             assert!(check(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
@@ -184,35 +171,17 @@ mod tests {
             r#""\ud83d\ud83d\ude00""#,
             r#"{"\uDFFF":1}"#,
         ] {
-            assert_eq!(
-                check(bad.as_bytes()).unwrap_err().code,
-                "lone_surrogate",
-                "{bad}"
-            );
+            assert_eq!(check(bad.as_bytes()).unwrap_err().code, "lone_surrogate", "{bad}");
         }
     }
 
     #[test]
     fn a_whole_number_may_have_a_point_and_zeros_after_it() {
-        for (text, number) in [
-            ("5", 5),
-            ("5.0", 5),
-            ("50e-1", 5),
-            ("0", 0),
-            ("4294967295.0", u32::MAX),
-        ] {
+        for (text, number) in [("5", 5), ("5.0", 5), ("50e-1", 5), ("0", 0), ("4294967295.0", u32::MAX)] {
             let read: Whole<u32> = serde_json::from_str(text).unwrap();
             assert_eq!(read.0, number, "{text}");
         }
-        for text in [
-            "5.5",
-            "-1",
-            "4294967296",
-            "1e300",
-            "\"5\"",
-            "true",
-            "18446744073709551615",
-        ] {
+        for text in ["5.5", "-1", "4294967296", "1e300", "\"5\"", "true", "18446744073709551615"] {
             assert!(serde_json::from_str::<Whole<u32>>(text).is_err(), "{text}");
         }
     }

@@ -22,10 +22,9 @@ impl EventPattern {
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             EventPattern::Exact(name) => name == event_type,
-            EventPattern::Below(name) => event_type
-                .as_str()
-                .strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.starts_with('.')),
+            EventPattern::Below(name) => {
+                event_type.as_str().strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            }
             EventPattern::All => true,
         }
     }
@@ -80,11 +79,7 @@ mod tests {
             ("*", "anything.at.all", true),
         ] {
             let parsed: EventPattern = pattern.parse().unwrap();
-            assert_eq!(
-                parsed.matches(&event_type.parse().unwrap()),
-                wanted,
-                "{pattern} {event_type}"
-            );
+            assert_eq!(parsed.matches(&event_type.parse().unwrap()), wanted, "{pattern} {event_type}");
             assert_eq!(parsed.to_string(), pattern);
         }
     }

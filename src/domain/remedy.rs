@@ -31,18 +31,17 @@ impl Failed<'_> {
         let (host, port) = host_and_port(self.url);
         let logged = |otherwise: String| self.logged().unwrap_or(otherwise);
         match self.error_code {
-            ErrorCode::TargetBlocked => logged(format!(
-                "Hookpost may not call {host}: its operator has not allowed this target."
-            )),
+            ErrorCode::TargetBlocked => {
+                logged(format!("Hookpost may not call {host}: its operator has not allowed this target."))
+            }
             ErrorCode::DnsFailed => logged(format!("The name {host} has no address.")),
             ErrorCode::ConnectRefused => {
                 format!("{host} refused the connection (nothing listens on port {port}).")
             }
             ErrorCode::ConnectFailed => logged(format!("No connection to {host} could be made.")),
-            ErrorCode::ConnectTimeout => format!(
-                "{host} did not accept a connection on port {port} within {}.",
-                limit(self.duration_ms)
-            ),
+            ErrorCode::ConnectTimeout => {
+                format!("{host} did not accept a connection on port {port} within {}.", limit(self.duration_ms))
+            }
             ErrorCode::TlsExpired => self.expired(host, now),
             ErrorCode::TlsUntrusted => {
                 format!("TLS certificate of {host} was issued by nobody that is trusted.")
@@ -51,9 +50,7 @@ impl Failed<'_> {
                 format!("TLS certificate of {host} was issued for another host.")
             }
             ErrorCode::TlsFailed => logged(format!("TLS with {host} failed.")),
-            ErrorCode::ConnectionReset => logged(format!(
-                "{host} broke off the connection before it had answered."
-            )),
+            ErrorCode::ConnectionReset => logged(format!("{host} broke off the connection before it had answered.")),
             ErrorCode::Timeout => self.late(host),
             ErrorCode::ProtocolError => logged(format!("What {host} answered is not HTTP.")),
             ErrorCode::WorkerPanic => {
@@ -73,9 +70,7 @@ impl Failed<'_> {
             ErrorCode::TargetBlocked => {
                 "Use a public https:// URL, or have the operator allow this one with --allow-target."
             }
-            ErrorCode::DnsFailed => {
-                "Check the host in the URL for a typing error, and its DNS records."
-            }
+            ErrorCode::DnsFailed => "Check the host in the URL for a typing error, and its DNS records.",
             ErrorCode::ConnectRefused => {
                 "Start the receiver, or correct the port in the URL; a firewall can refuse as well."
             }
@@ -92,9 +87,7 @@ impl Failed<'_> {
                 "Use a certificate of a public authority and send it with its intermediate certificates; a self-signed \
                  one is not accepted."
             }
-            ErrorCode::TlsWrongHost => {
-                "Use the host that the certificate names in the URL, or get one for this host."
-            }
+            ErrorCode::TlsWrongHost => "Use the host that the certificate names in the URL, or get one for this host.",
             ErrorCode::TlsFailed => {
                 "Check the receiver's TLS settings: 1.2 or 1.3, on the port of the URL, without a client certificate."
             }
@@ -107,9 +100,7 @@ impl Failed<'_> {
             ErrorCode::ProtocolError => {
                 "Check that the URL names an HTTP server, the right port, and https:// or http:// as it speaks."
             }
-            ErrorCode::WorkerPanic => {
-                "The receiver may have got the request. Please report it with Hookpost's log."
-            }
+            ErrorCode::WorkerPanic => "The receiver may have got the request. Please report it with Hookpost's log.",
         };
         Cow::Borrowed(fixed)
     }
@@ -141,14 +132,11 @@ impl Failed<'_> {
     }
 
     fn logged(&self) -> Option<String> {
-        self.message
-            .filter(|message| !message.is_empty())
-            .map(str::to_owned)
+        self.message.filter(|message| !message.is_empty()).map(str::to_owned)
     }
 
     fn is_early(&self) -> bool {
-        self.message
-            .is_some_and(|message| message.contains("not valid yet"))
+        self.message.is_some_and(|message| message.contains("not valid yet"))
     }
 
     /// The client writes the end of a certificate's time into its sentence as RFC 3339.
@@ -159,10 +147,7 @@ impl Failed<'_> {
         let mut parts = self.message.unwrap_or_default().split(' ');
         match parts.find_map(|word| parse_rfc3339(word.trim_end_matches([':', ','])).ok()) {
             Some(end) if end < now => {
-                format!(
-                    "TLS certificate of {host} expired {}.",
-                    words::relative(end, now)
-                )
+                format!("TLS certificate of {host} expired {}.", words::relative(end, now))
             }
             _ => format!("TLS certificate of {host} has expired."),
         }
@@ -173,30 +158,13 @@ impl Failed<'_> {
         let limit = limit(self.duration_ms);
         let message = self.message.unwrap_or_default();
         let phases = [
-            (
-                "in the TLS handshake",
-                format!("{host} did not finish the TLS handshake within {limit}."),
-            ),
-            (
-                "being sent",
-                format!("{host} did not read the request within {limit}."),
-            ),
-            (
-                "reading the head",
-                format!("{host} began to answer and did not finish the head within {limit}."),
-            ),
-            (
-                "reading the body",
-                format!("{host} began to answer and did not finish the body within {limit}."),
-            ),
+            ("in the TLS handshake", format!("{host} did not finish the TLS handshake within {limit}.")),
+            ("being sent", format!("{host} did not read the request within {limit}.")),
+            ("reading the head", format!("{host} began to answer and did not finish the head within {limit}.")),
+            ("reading the body", format!("{host} began to answer and did not finish the body within {limit}.")),
         ];
-        let known = phases
-            .into_iter()
-            .find(|(words, _)| message.contains(words));
-        known.map_or_else(
-            || format!("{host} did not answer within {limit}."),
-            |(_, sentence)| sentence,
-        )
+        let known = phases.into_iter().find(|(words, _)| message.contains(words));
+        known.map_or_else(|| format!("{host} did not answer within {limit}."), |(_, sentence)| sentence)
     }
 
     fn status_advice(&self) -> Cow<'static, str> {
@@ -208,9 +176,7 @@ impl Failed<'_> {
             302 | 303 | 307 => {
                 "Redirects are not followed. Set the URL to the one that answers itself; a redirect to a login page means that the path is not open to webhooks."
             }
-            304 => {
-                "Nothing was asked that could be unmodified: a cache or proxy may answer in place of the receiver."
-            }
+            304 => "Nothing was asked that could be unmodified: a cache or proxy may answer in place of the receiver.",
             400 => {
                 "The receiver did not understand the body: compare it with what the handler expects, and look in its log."
             }
@@ -220,21 +186,11 @@ impl Failed<'_> {
             403 => {
                 "The receiver, or a firewall before it, forbids the request: check the signature check, CSRF protection and address rules on this path."
             }
-            404 => {
-                "There is nothing at this path: check the URL, and that the handler is deployed there."
-            }
-            405 => {
-                "The path exists and takes no POST: let the handler accept POST, or correct the path."
-            }
-            406 => {
-                "The receiver finds no form to answer in: let the handler answer 204 with no body."
-            }
-            408 => {
-                "The receiver, or a proxy before it, gave up waiting for the request: check their time limits."
-            }
-            409 => {
-                "The receiver saw a conflict, often an event that it has already: answer 2xx to what is known."
-            }
+            404 => "There is nothing at this path: check the URL, and that the handler is deployed there.",
+            405 => "The path exists and takes no POST: let the handler accept POST, or correct the path.",
+            406 => "The receiver finds no form to answer in: let the handler answer 204 with no body.",
+            408 => "The receiver, or a proxy before it, gave up waiting for the request: check their time limits.",
+            409 => "The receiver saw a conflict, often an event that it has already: answer 2xx to what is known.",
             410 => {
                 "The receiver asks for no more deliveries. If that was not meant, correct it there before the webhook sends again."
             }
@@ -246,31 +202,21 @@ impl Failed<'_> {
             }
             414 => "The URL is too long for the receiver: shorten its query.",
             415 => "The receiver does not take application/json: let the handler accept it.",
-            422 => {
-                "The receiver read the body and refused what it says: look in its log for the rule that failed."
-            }
+            422 => "The receiver read the body and refused what it says: look in its log for the rule that failed.",
             425 => "The receiver is not ready for the request yet; the schedule tries again.",
             429 => return self.too_many(),
             451 => "The receiver may not answer for legal reasons; only its operator can say why.",
-            500 => {
-                "The receiver's own code failed: look for the exception in its log at that time."
-            }
+            500 => "The receiver's own code failed: look for the exception in its log at that time.",
             501 => "The receiver does not know this method: let the handler accept POST.",
-            502 => {
-                "A proxy got no proper answer from the receiver behind it: check that the application runs."
-            }
+            502 => "A proxy got no proper answer from the receiver behind it: check that the application runs.",
             503 => return self.unavailable(),
-            504 => {
-                "A proxy waited for the receiver behind it in vain: answer 2xx first and do the work afterwards."
-            }
+            504 => "A proxy waited for the receiver behind it in vain: answer 2xx first and do the work afterwards.",
             507 => "The receiver has no room left: free disk space there.",
             520..=527 | 530 => {
                 "Cloudflare could not get an answer from the receiver behind it: check that machine, its certificate and its firewall."
             }
             _ => match code / 100 {
-                1 => {
-                    "An interim answer came where the final one was due: check the server and the proxies before it."
-                }
+                1 => "An interim answer came where the final one was due: check the server and the proxies before it.",
                 3 => "Redirects are not followed. Set the URL of the webhook to the final one.",
                 4 => "The receiver refused the request: look in its log for the reason.",
                 5 => "The receiver failed: look in its log at that time.",
@@ -293,7 +239,10 @@ impl Failed<'_> {
             Some(wait) => format!(
                 "The receiver is down for maintenance or overloaded and asked for {wait} without requests, which is kept (a day at most)."
             ),
-            None => "The receiver is down for maintenance or overloaded: check that the application runs behind its proxy.".to_owned(),
+            None => {
+                "The receiver is down for maintenance or overloaded: check that the application runs behind its proxy."
+                    .to_owned()
+            }
         })
     }
 

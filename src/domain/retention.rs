@@ -28,10 +28,7 @@ impl Retention {
     pub fn new(finished_days: u32, failed_days: u32) -> Retention {
         let limit = |days: u32| (days > 0).then_some(days);
         let (finished_days, failed_days) = (limit(finished_days), limit(failed_days));
-        Retention {
-            finished_days,
-            failed_days: finished_days.zip(failed_days).map(|(a, b)| a.max(b)),
-        }
+        Retention { finished_days, failed_days: finished_days.zip(failed_days).map(|(a, b)| a.max(b)) }
     }
 
     /// Days after which a delivery that was delivered or discarded goes; `None` for never.
@@ -47,10 +44,7 @@ impl Retention {
     /// What has to be over by when to go now.
     pub fn cutoffs(&self, now: Millis) -> Cutoffs {
         let before = |days: u32| now - Millis::from(days) * DAY;
-        Cutoffs {
-            finished_ms: self.finished_days.map(before),
-            failed_ms: self.failed_days.map(before),
-        }
+        Cutoffs { finished_ms: self.finished_days.map(before), failed_ms: self.failed_days.map(before) }
     }
 }
 
@@ -63,15 +57,9 @@ impl Default for Retention {
 
 /// Reads a number of days as the command line spells it: `30d`.
 pub fn parse_days(text: &str) -> Result<u32, Invalid> {
-    text.strip_suffix('d')
-        .and_then(|days| days.parse().ok())
-        .filter(|days| (1..=MOST_DAYS).contains(days))
-        .ok_or_else(|| {
-            Invalid::new(
-                "invalid_age",
-                format!("An age is a number of days from 1d to {MOST_DAYS}d, such as 30d."),
-            )
-        })
+    text.strip_suffix('d').and_then(|days| days.parse().ok()).filter(|days| (1..=MOST_DAYS).contains(days)).ok_or_else(
+        || Invalid::new("invalid_age", format!("An age is a number of days from 1d to {MOST_DAYS}d, such as 30d.")),
+    )
 }
 
 #[cfg(test)]

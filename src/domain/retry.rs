@@ -78,11 +78,7 @@ struct ScheduleFields {
 
 impl From<Object<ScheduleFields>> for ScheduleSpec {
     fn from(Object(fields): Object<ScheduleFields>) -> ScheduleSpec {
-        ScheduleSpec {
-            delays_s: fields.delays_s,
-            measured_from: fields.measured_from,
-            exhausted: fields.exhausted,
-        }
+        ScheduleSpec { delays_s: fields.delays_s, measured_from: fields.measured_from, exhausted: fields.exhausted }
     }
 }
 
@@ -118,31 +114,19 @@ impl Schedule {
                     .map_err(|invalid| invalid.in_field(field));
             }
             let delay = (delay * SECOND as f64).round() as Millis;
-            if spec.measured_from == MeasuredFrom::FirstFailure
-                && delays.last().is_some_and(|before| *before > delay)
-            {
-                return invalid(
-                    "Delays counted from the first failure cannot become shorter.".to_owned(),
-                )
-                .map_err(|invalid| invalid.in_field(field));
+            if spec.measured_from == MeasuredFrom::FirstFailure && delays.last().is_some_and(|before| *before > delay) {
+                return invalid("Delays counted from the first failure cannot become shorter.".to_owned())
+                    .map_err(|invalid| invalid.in_field(field));
             }
             delays.push(delay);
         }
-        Ok(Schedule {
-            delays,
-            measured_from: spec.measured_from,
-            exhausted: spec.exhausted,
-        })
+        Ok(Schedule { delays, measured_from: spec.measured_from, exhausted: spec.exhausted })
     }
 
     /// The schedule as it is written.
     pub fn spec(&self) -> ScheduleSpec {
         ScheduleSpec {
-            delays_s: self
-                .delays
-                .iter()
-                .map(|delay| *delay as f64 / SECOND as f64)
-                .collect(),
+            delays_s: self.delays.iter().map(|delay| *delay as f64 / SECOND as f64).collect(),
             measured_from: self.measured_from,
             exhausted: self.exhausted,
         }
@@ -241,19 +225,11 @@ fn after_panic(history: &History) -> Next {
     let due_ms = history.ended_ms + Millis::from(history.panics) * SECOND;
     // All of this time the delivery could not be attempted.
     let lost = (due_ms - history.due_ms).max(0);
-    Next::RetryAt {
-        due_ms,
-        origin_ms: history.origin_ms.map(|origin| origin + lost),
-    }
+    Next::RetryAt { due_ms, origin_ms: history.origin_ms.map(|origin| origin + lost) }
 }
 
 /// The next attempt, or `None` where the schedule is used up.
-fn next_due(
-    answer: AnswerHints<'_>,
-    history: &History,
-    schedule: &Schedule,
-    jitter: f64,
-) -> Option<Next> {
+fn next_due(answer: AnswerHints<'_>, history: &History, schedule: &Schedule, jitter: f64) -> Option<Next> {
     let delay = *schedule.delays.get(history.failures.max(1) as usize - 1)?;
     // Time in which the delivery could not be attempted moves the origin, so that what is overdue
     // after an outage goes on with its waits instead of firing in a burst.
@@ -273,10 +249,7 @@ fn next_due(
         Some(wait) => jittered.max(history.ended_ms + wait),
         None => jittered,
     };
-    Some(Next::RetryAt {
-        due_ms,
-        origin_ms: Some(origin + (due_ms - jittered)),
-    })
+    Some(Next::RetryAt { due_ms, origin_ms: Some(origin + (due_ms - jittered)) })
 }
 
 /// The wait that the receiver asked for, where its answer is one that may ask (RFC 9110 10.2.3, RFC 6585 4).
@@ -294,12 +267,7 @@ mod tests {
     use crate::domain::time::{HOUR, MINUTE};
 
     fn schedule(delays_s: &[f64], measured_from: MeasuredFrom, exhausted: Exhausted) -> Schedule {
-        Schedule::parse(&ScheduleSpec {
-            delays_s: delays_s.to_vec(),
-            measured_from,
-            exhausted,
-        })
-        .unwrap()
+        Schedule::parse(&ScheduleSpec { delays_s: delays_s.to_vec(), measured_from, exhausted }).unwrap()
     }
 
     fn history(failures: u32, at: Millis, origin_ms: Option<Millis>) -> History {
@@ -316,13 +284,7 @@ mod tests {
     }
 
     fn status(code: u16) -> (Failure, AnswerHints<'static>) {
-        (
-            Failure::new(ErrorCode::Status, "an answer"),
-            AnswerHints {
-                status: Some(code),
-                retry_after: None,
-            },
-        )
+        (Failure::new(ErrorCode::Status, "an answer"), AnswerHints { status: Some(code), retry_after: None })
     }
 
     fn decide(code: u16, history: &History, schedule: &Schedule, jitter: f64) -> Next {
@@ -333,44 +295,23 @@ mod tests {
 
     #[test]
     fn delays_count_from_the_previous_attempt_or_from_the_first_failure() {
-        let previous = schedule(
-            &[60.0, 300.0],
-            MeasuredFrom::PreviousAttempt,
-            Exhausted::Disable,
-        );
-        let first = schedule(
-            &[300.0, 1800.0],
-            MeasuredFrom::FirstFailure,
-            Exhausted::Disable,
-        );
+        let previous = schedule(&[60.0, 300.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
+        let first = schedule(&[300.0, 1800.0], MeasuredFrom::FirstFailure, Exhausted::Disable);
         let due = |next| match next {
             Next::RetryAt { due_ms, .. } => due_ms,
             other => panic!("{other:?}"),
         };
-        assert_eq!(
-            due(decide(500, &history(1, 0, None), &previous, 0.0)),
-            MINUTE
-        );
-        assert_eq!(
-            due(decide(500, &history(2, MINUTE, Some(0)), &previous, 0.0)),
-            6 * MINUTE
-        );
-        assert_eq!(
-            due(decide(500, &history(1, 0, None), &first, 0.0)),
-            5 * MINUTE
-        );
-        assert_eq!(
-            due(decide(500, &history(2, 5 * MINUTE, Some(0)), &first, 0.0)),
-            30 * MINUTE
-        );
+        assert_eq!(due(decide(500, &history(1, 0, None), &previous, 0.0)), MINUTE);
+        assert_eq!(due(decide(500, &history(2, MINUTE, Some(0)), &previous, 0.0)), 6 * MINUTE);
+        assert_eq!(due(decide(500, &history(1, 0, None), &first, 0.0)), 5 * MINUTE);
+        assert_eq!(due(decide(500, &history(2, 5 * MINUTE, Some(0)), &first, 0.0)), 30 * MINUTE);
     }
 
     #[test]
     fn jitter_only_delays_and_by_a_tenth_of_the_wait_at_most() {
         let schedule = schedule(&[60.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
         for jitter in [0.0, 0.5, 1.0, 7.0] {
-            let Next::RetryAt { due_ms, .. } = decide(500, &history(1, 0, None), &schedule, jitter)
-            else {
+            let Next::RetryAt { due_ms, .. } = decide(500, &history(1, 0, None), &schedule, jitter) else {
                 panic!("a retry was expected");
             };
             assert!((MINUTE..=MINUTE + 6 * SECOND).contains(&due_ms), "{due_ms}");
@@ -379,30 +320,19 @@ mod tests {
 
     #[test]
     fn lateness_moves_the_origin_so_that_overdue_retries_do_not_burst() {
-        let schedule = schedule(
-            &[300.0, 1800.0],
-            MeasuredFrom::FirstFailure,
-            Exhausted::Disable,
-        );
+        let schedule = schedule(&[300.0, 1800.0], MeasuredFrom::FirstFailure, Exhausted::Disable);
         let mut second = history(2, 5 * MINUTE, Some(0));
         second.started_ms += 10 * HOUR;
         second.ended_ms += 10 * HOUR;
         assert_eq!(
             decide(500, &second, &schedule, 0.0),
-            Next::RetryAt {
-                due_ms: 10 * HOUR + 30 * MINUTE,
-                origin_ms: Some(10 * HOUR)
-            }
+            Next::RetryAt { due_ms: 10 * HOUR + 30 * MINUTE, origin_ms: Some(10 * HOUR) }
         );
     }
 
     #[test]
     fn retry_after_moves_later_never_earlier_and_a_day_at_most() {
-        let schedule = schedule(
-            &[60.0, 120.0],
-            MeasuredFrom::FirstFailure,
-            Exhausted::Disable,
-        );
+        let schedule = schedule(&[60.0, 120.0], MeasuredFrom::FirstFailure, Exhausted::Disable);
         for (code, value, due, origin) in [
             (429, "5", MINUTE, 0),
             (503, "600", 10 * MINUTE, 9 * MINUTE),
@@ -411,20 +341,11 @@ mod tests {
             (500, "600", MINUTE, 0),
         ] {
             let (failure, _) = status(code);
-            let answer = AnswerHints {
-                status: Some(code),
-                retry_after: Some(value),
-            };
-            let rules = Rules {
-                schedule: &schedule,
-                gone: Gone::Disable,
-            };
+            let answer = AnswerHints { status: Some(code), retry_after: Some(value) };
+            let rules = Rules { schedule: &schedule, gone: Gone::Disable };
             assert_eq!(
                 after_failure(&failure, answer, &history(1, 0, None), rules, 0.0),
-                Next::RetryAt {
-                    due_ms: due,
-                    origin_ms: Some(origin)
-                },
+                Next::RetryAt { due_ms: due, origin_ms: Some(origin) },
                 "{code} {value}"
             );
         }
@@ -435,18 +356,9 @@ mod tests {
         let disable = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
         let dead_letter = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::DeadLetter);
         let last = history(2, 0, Some(0));
-        let alive = History {
-            endpoint_is_alive: true,
-            ..last
-        };
-        let inactive = History {
-            webhook_is_active: false,
-            ..last
-        };
-        assert_eq!(
-            decide(500, &last, &disable, 0.0),
-            Next::Disable(DisabledReason::Exhausted)
-        );
+        let alive = History { endpoint_is_alive: true, ..last };
+        let inactive = History { webhook_is_active: false, ..last };
+        assert_eq!(decide(500, &last, &disable, 0.0), Next::Disable(DisabledReason::Exhausted));
         assert_eq!(decide(500, &last, &dead_letter, 0.0), Next::DeadLetter);
         assert_eq!(decide(500, &alive, &disable, 0.0), Next::DeadLetter);
         assert_eq!(decide(500, &inactive, &disable, 0.0), Next::DeadLetter);
@@ -456,34 +368,19 @@ mod tests {
     fn a_410_disables_at_once_where_the_profile_says_so() {
         let schedule = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
         let first = history(1, 0, None);
-        assert_eq!(
-            decide(410, &first, &schedule, 0.0),
-            Next::Disable(DisabledReason::Gone)
-        );
+        assert_eq!(decide(410, &first, &schedule, 0.0), Next::Disable(DisabledReason::Gone));
         let (failure, answer) = status(410);
-        let rules = Rules {
-            schedule: &schedule,
-            gone: Gone::Retry,
-        };
-        assert!(matches!(
-            after_failure(&failure, answer, &first, rules, 0.0),
-            Next::RetryAt { .. }
-        ));
+        let rules = Rules { schedule: &schedule, gone: Gone::Retry };
+        assert!(matches!(after_failure(&failure, answer, &first, rules, 0.0), Next::RetryAt { .. }));
     }
 
     #[test]
     fn ten_panics_end_a_delivery_and_fewer_use_up_nothing() {
         let schedule = schedule(&[], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
         let failure = Failure::new(ErrorCode::WorkerPanic, "a panic");
-        let rules = Rules {
-            schedule: &schedule,
-            gone: Gone::Disable,
-        };
+        let rules = Rules { schedule: &schedule, gone: Gone::Disable };
         for (panics, ends) in [(1, false), (9, false), (10, true)] {
-            let history = History {
-                panics,
-                ..history(1, 0, None)
-            };
+            let history = History { panics, ..history(1, 0, None) };
             let next = after_failure(&failure, AnswerHints::default(), &history, rules, 0.0);
             assert_eq!(next == Next::DeadLetter, ends, "{panics}");
         }
@@ -492,41 +389,14 @@ mod tests {
     #[test]
     fn a_schedule_out_of_bounds_is_refused_with_its_field() {
         for (delays_s, from, field) in [
-            (
-                vec![-1.0],
-                MeasuredFrom::PreviousAttempt,
-                "retry.delays_s[0]",
-            ),
-            (
-                vec![1.0, 604_801.0],
-                MeasuredFrom::PreviousAttempt,
-                "retry.delays_s[1]",
-            ),
-            (
-                vec![f64::NAN],
-                MeasuredFrom::PreviousAttempt,
-                "retry.delays_s[0]",
-            ),
-            (
-                vec![2.0, 1.0],
-                MeasuredFrom::FirstFailure,
-                "retry.delays_s[1]",
-            ),
-            (
-                vec![1.0; 101],
-                MeasuredFrom::PreviousAttempt,
-                "retry.delays_s",
-            ),
+            (vec![-1.0], MeasuredFrom::PreviousAttempt, "retry.delays_s[0]"),
+            (vec![1.0, 604_801.0], MeasuredFrom::PreviousAttempt, "retry.delays_s[1]"),
+            (vec![f64::NAN], MeasuredFrom::PreviousAttempt, "retry.delays_s[0]"),
+            (vec![2.0, 1.0], MeasuredFrom::FirstFailure, "retry.delays_s[1]"),
+            (vec![1.0; 101], MeasuredFrom::PreviousAttempt, "retry.delays_s"),
         ] {
-            let spec = ScheduleSpec {
-                delays_s,
-                measured_from: from,
-                exhausted: Exhausted::Disable,
-            };
-            assert_eq!(
-                Schedule::parse(&spec).unwrap_err().field.as_deref(),
-                Some(field)
-            );
+            let spec = ScheduleSpec { delays_s, measured_from: from, exhausted: Exhausted::Disable };
+            assert_eq!(Schedule::parse(&spec).unwrap_err().field.as_deref(), Some(field));
         }
     }
 }

@@ -29,10 +29,7 @@ pub struct Schema {
 struct FetchNothing;
 
 impl Retrieve for FetchNothing {
-    fn retrieve(
-        &self,
-        uri: &Uri<String>,
-    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
         Err(format!("{uri} lies outside the schema, and nothing is fetched").into())
     }
 }
@@ -42,32 +39,24 @@ impl Schema {
     pub fn parse(text: &str) -> Result<Schema, Invalid> {
         let invalid = |message: String| Invalid::new("invalid_schema", message).in_field("schema");
         if text.len() > MAX_SCHEMA_BYTES {
-            return Err(invalid(format!(
-                "A schema has at most {MAX_SCHEMA_BYTES} bytes."
-            )));
+            return Err(invalid(format!("A schema has at most {MAX_SCHEMA_BYTES} bytes.")));
         }
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| invalid(format!("The schema is not JSON: {error}.")))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| invalid(format!("The schema is not JSON: {error}.")))?;
         if !matches!(value, Value::Object(_) | Value::Bool(_)) {
             return Err(invalid("A schema is an object, true or false.".to_owned()));
         }
-        let patterns = PatternOptions::regex()
-            .size_limit(REGEX_BYTES)
-            .dfa_size_limit(REGEX_BYTES);
-        let validator = jsonschema::options()
-            .with_retriever(FetchNothing)
-            .with_pattern_options(patterns)
-            .build(&value)
-            .map_err(|error| {
-                invalid(format!(
-                    "This is no JSON Schema that can be used: {}. References stay within the schema (#/$defs/…).",
-                    describe(&error)
-                ))
-            })?;
-        Ok(Schema {
-            text: text.into(),
-            validator,
-        })
+        let patterns = PatternOptions::regex().size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
+        let validator =
+            jsonschema::options().with_retriever(FetchNothing).with_pattern_options(patterns).build(&value).map_err(
+                |error| {
+                    invalid(format!(
+                        "This is no JSON Schema that can be used: {}. References stay within the schema (#/$defs/…).",
+                        describe(&error)
+                    ))
+                },
+            )?;
+        Ok(Schema { text: text.into(), validator })
     }
 
     /// The schema as it was spelled.
@@ -78,14 +67,10 @@ impl Schema {
     /// Holds JSON to the schema. The error says where it breaks it, as JSON pointers (RFC 6901).
     pub fn check(&self, data: &str) -> Result<(), Invalid> {
         let violation = |text: String| Invalid::new("schema_violation", text);
-        let value: Value = serde_json::from_str(data)
-            .map_err(|error| violation(format!("The data cannot be read: {error}.")))?;
+        let value: Value =
+            serde_json::from_str(data).map_err(|error| violation(format!("The data cannot be read: {error}.")))?;
         let mut errors = self.validator.iter_errors(&value);
-        let named: Vec<String> = errors
-            .by_ref()
-            .take(NAMED)
-            .map(|error| describe(&error))
-            .collect();
+        let named: Vec<String> = errors.by_ref().take(NAMED).map(|error| describe(&error)).collect();
         if named.is_empty() {
             return Ok(());
         }
@@ -93,10 +78,7 @@ impl Schema {
             Some(_) => "; and more",
             None => "",
         };
-        Err(violation(format!(
-            "The data breaks the schema of its event type: {}{more}.",
-            named.join("; ")
-        )))
+        Err(violation(format!("The data breaks the schema of its event type: {}{more}.", named.join("; "))))
     }
 }
 
@@ -131,9 +113,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(schema.check(r#"{"id": 1, "lines": ["a"]}"#), Ok(()));
-        let broken = schema
-            .check(r#"{"id": "x", "lines": ["a", 2, 3, 4, 5]}"#)
-            .unwrap_err();
+        let broken = schema.check(r#"{"id": "x", "lines": ["a", 2, 3, 4, 5]}"#).unwrap_err();
         assert_eq!(broken.code, "schema_violation");
         for part in ["/id", "/lines/1", "and more"] {
             assert!(broken.message.contains(part), "{}", broken.message);
@@ -179,13 +159,8 @@ mod tests {
                 let _ = schema.check(r#"{"a": [1]}"#);
             }
         }
-        let tree =
-            Schema::parse(r##"{"properties": {"next": {"$ref": "#"}, "n": {"type": "number"}}}"##);
-        let deep = format!(
-            "{}{{\"n\": \"\"}}{}",
-            r#"{"next": "#.repeat(120),
-            "}".repeat(120)
-        );
+        let tree = Schema::parse(r##"{"properties": {"next": {"$ref": "#"}, "n": {"type": "number"}}}"##);
+        let deep = format!("{}{{\"n\": \"\"}}{}", r#"{"next": "#.repeat(120), "}".repeat(120));
         assert!(tree.unwrap().check(&deep).is_err());
     }
 }

@@ -75,12 +75,7 @@ mod tests {
         let generated = Secret::generate([7; 32]);
         assert_eq!(generated.standard_key(), [7; 32]);
         assert_eq!(generated.standard_form(), generated.as_str());
-        for text in [
-            "your_webhook_secret",
-            "whsec_xxxxxxxxxxxxx",
-            "whsec_",
-            "whsec_YQ",
-        ] {
+        for text in ["your_webhook_secret", "whsec_xxxxxxxxxxxxx", "whsec_", "whsec_YQ"] {
             let secret: Secret = text.parse().unwrap();
             assert_eq!(secret.standard_key(), text.as_bytes(), "{text}");
             let standard: Secret = secret.standard_form().parse().unwrap();

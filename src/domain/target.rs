@@ -43,7 +43,8 @@ pub struct TargetUrl {
 
 impl TargetUrl {
     /// What its text matches at least: there is more to a URL than a pattern can say.
-    pub const PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#/?\u0000-\u001f\u007f-\u009f]+([/?][^\s\\#\u0000-\u001f\u007f-\u009f]*)?$";
+    pub const PATTERN: &str =
+        r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#/?\u0000-\u001f\u007f-\u009f]+([/?][^\s\\#\u0000-\u001f\u007f-\u009f]*)?$";
 
     /// The whole URL, as the parser prints it; ASCII, at most 2,048 bytes.
     pub fn as_str(&self) -> &str {
@@ -94,11 +95,7 @@ impl TargetUrl {
     }
 
     fn host_start(&self) -> usize {
-        if self.https {
-            "https://".len()
-        } else {
-            "http://".len()
-        }
+        if self.https { "https://".len() } else { "http://".len() }
     }
 }
 
@@ -118,9 +115,8 @@ impl FromStr for TargetUrl {
         refuse_oversize(text)?;
         refuse_repairable_characters(text)?;
         refuse_ambiguous_authority(authority(text)?)?;
-        let url = Url::parse(text).map_err(|error| {
-            invalid(format!("The URL cannot be read: {error}. Check the host."))
-        })?;
+        let url =
+            Url::parse(text).map_err(|error| invalid(format!("The URL cannot be read: {error}. Check the host.")))?;
         refuse_oversize(url.as_str())?;
         TargetUrl::from_parsed(url)
     }
@@ -150,14 +146,7 @@ impl TargetUrl {
         let port = url.port_or_known_default().ok_or_else(bad_port)?;
         let origin = format!("{}://{host}:{port}", url.scheme());
         let host_end = url.scheme().len() + "://".len() + host.len();
-        Ok(TargetUrl {
-            origin,
-            host_end,
-            address,
-            port,
-            https,
-            text: url.into(),
-        })
+        Ok(TargetUrl { origin, host_end, address, port, https, text: url.into() })
     }
 }
 
@@ -178,10 +167,7 @@ impl fmt::Display for TargetError {
 impl Error for TargetError {}
 
 fn invalid(message: impl Into<String>) -> TargetError {
-    TargetError {
-        code: "invalid_url",
-        message: message.into(),
-    }
+    TargetError { code: "invalid_url", message: message.into() }
 }
 
 fn no_host() -> TargetError {
@@ -218,19 +204,13 @@ fn refuse_repairable_characters(text: &str) -> Result<(), TargetError> {
             )));
         }
         if character.is_whitespace() {
-            return Err(invalid(
-                "The URL contains a space. Remove it, or write %20 in the path or the query.",
-            ));
+            return Err(invalid("The URL contains a space. Remove it, or write %20 in the path or the query."));
         }
         if character == '\\' {
-            return Err(invalid(
-                "The URL contains a backslash. Write / instead, or %5C in the path or the query.",
-            ));
+            return Err(invalid("The URL contains a backslash. Write / instead, or %5C in the path or the query."));
         }
         if character == '#' {
-            return Err(invalid(
-                "The URL has a fragment (#), which is never sent. Remove it, or write %23.",
-            ));
+            return Err(invalid("The URL has a fragment (#), which is never sent. Remove it, or write %23."));
         }
     }
     Ok(())
@@ -253,9 +233,9 @@ fn refuse_ambiguous_authority(authority: &str) -> Result<(), TargetError> {
         ));
     }
     let (host, port) = if authority.starts_with('[') {
-        let end = authority.find(']').ok_or_else(|| {
-            invalid("The IPv6 address has no closing bracket. Write it as [2001:db8::1].")
-        })?;
+        let end = authority
+            .find(']')
+            .ok_or_else(|| invalid("The IPv6 address has no closing bracket. Write it as [2001:db8::1]."))?;
         authority.split_at(end + 1)
     } else {
         authority.split_at(authority.find(':').unwrap_or(authority.len()))
@@ -275,8 +255,7 @@ fn refuse_ambiguous_authority(authority: &str) -> Result<(), TargetError> {
 /// Whether the text is a port from 1 to 65535, in ASCII digits only.
 fn is_port(digits: &str) -> bool {
     // `parse` alone would take a leading plus sign.
-    digits.bytes().all(|byte| byte.is_ascii_digit())
-        && digits.parse::<u16>().is_ok_and(|port| port != 0)
+    digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 fn refuse_ambiguous_host(host: &str) -> Result<(), TargetError> {
@@ -297,9 +276,7 @@ fn refuse_ambiguous_host(host: &str) -> Result<(), TargetError> {
         return Ok(());
     }
     if host.contains('%') {
-        return Err(invalid(
-            "The host is percent-encoded. Write the characters themselves.",
-        ));
+        return Err(invalid("The host is percent-encoded. Write the characters themselves."));
     }
     // A name with the final dot would be another key for limits and allow entries, and no certificate has it.
     if host.ends_with('.') {
@@ -324,9 +301,7 @@ fn name_fault(name: &str) -> Option<String> {
         return Some("The host name has an empty part between two dots. Correct it.".to_owned());
     }
     if name.split('.').any(|label| label.len() > 63) {
-        return Some(
-            "A part of the host name is longer than 63 characters. Shorten it.".to_owned(),
-        );
+        return Some("A part of the host name is longer than 63 characters. Shorten it.".to_owned());
     }
     None
 }

@@ -50,9 +50,7 @@ pub fn parse_retry_after(value: &str, now: Millis) -> Option<Millis> {
         let seconds = value.parse::<i64>().unwrap_or(i64::MAX / SECOND);
         return Some(seconds.saturating_mul(SECOND));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(value)
-        .ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
     Some((date.as_millisecond() - now).max(0))
 }
 
@@ -69,10 +67,7 @@ mod tests {
 
     #[test]
     fn times_with_an_offset_are_read_as_utc() {
-        assert_eq!(
-            parse_rfc3339("2026-01-15T11:00:00+01:00"),
-            Ok(1_768_471_200_000)
-        );
+        assert_eq!(parse_rfc3339("2026-01-15T11:00:00+01:00"), Ok(1_768_471_200_000));
         for bad in ["", "yesterday", "2026-01-15", "1969-12-31T23:59:59Z"] {
             assert!(parse_rfc3339(bad).is_err(), "{bad}");
         }

@@ -95,21 +95,13 @@ impl Verdict {
 }
 
 fn delivered(story: &Story<'_>, now: Millis) -> Verdict {
-    let what = if story.test {
-        "Test delivered"
-    } else {
-        "Delivered"
-    };
+    let what = if story.test { "Test delivered" } else { "Delivered" };
     let at = match (story.test, story.attempt_count) {
         (true, _) | (_, 0) => String::new(),
         (_, count) => format!(" at the {} attempt", words::ordinal(count)),
     };
     let headline = match story.last {
-        Some(Last {
-            code: Some(code),
-            duration_ms,
-            ..
-        }) => {
+        Some(Last { code: Some(code), duration_ms, .. }) => {
             format!("{what}{at}: {code} in {}.", words::duration(duration_ms))
         }
         _ => format!("{what}{at}."),
@@ -117,17 +109,9 @@ fn delivered(story: &Story<'_>, now: Millis) -> Verdict {
     let finished = story.finished_ms.filter(|_| !story.test);
     let detail = finished.map(|finished| {
         let after = words::duration(finished - story.created_ms);
-        format!(
-            "That was {}, {after} after the delivery was created.",
-            words::relative(finished, now)
-        )
+        format!("That was {}, {after} after the delivery was created.", words::relative(finished, now))
     });
-    Verdict {
-        tone: Tone::Good,
-        headline,
-        detail,
-        next: None,
-    }
+    Verdict { tone: Tone::Good, headline, detail, next: None }
 }
 
 fn failed(story: &Story<'_>, now: Millis) -> Verdict {
@@ -139,20 +123,14 @@ fn failed(story: &Story<'_>, now: Millis) -> Verdict {
             next: Some(RETRY.to_owned()),
         };
     };
-    let gone = last.code == Some(410)
-        && fault.error_code == ErrorCode::Status
-        && story.gone == Gone::Disable;
+    let gone = last.code == Some(410) && fault.error_code == ErrorCode::Status && story.gone == Gone::Disable;
     let next = if story.test {
-        "This was a test: it is attempted once, and changes nothing else. Send a new one after the correction.".to_owned()
+        "This was a test: it is attempted once, and changes nothing else. Send a new one after the correction."
+            .to_owned()
     } else if gone {
-        format!(
-            "It is a dead letter, and the webhook was disabled: 410 asks for no more deliveries. {}",
-            story.back()
-        )
+        format!("It is a dead letter, and the webhook was disabled: 410 asks for no more deliveries. {}", story.back())
     } else if fault.error_code == ErrorCode::WorkerPanic {
-        format!(
-            "It was given up after {MAX_PANICS} faults of this kind and is a dead letter. {RETRY}"
-        )
+        format!("It was given up after {MAX_PANICS} faults of this kind and is a dead letter. {RETRY}")
     } else {
         let count = story.series_failures.max(1);
         let used = match count {
@@ -161,10 +139,7 @@ fn failed(story: &Story<'_>, now: Millis) -> Verdict {
         };
         match (story.webhook_state, story.exhausted) {
             (WebhookState::Disabled, Exhausted::Disable) => {
-                format!(
-                    "{used}: it is a dead letter, and the webhook is disabled. {}",
-                    story.back()
-                )
+                format!("{used}: it is a dead letter, and the webhook is disabled. {}", story.back())
             }
             _ => format!("{used}: it is a dead letter. {RETRY}"),
         }
@@ -180,23 +155,15 @@ fn failed(story: &Story<'_>, now: Millis) -> Verdict {
 const RETRY: &str = "Correct the cause, then retry it.";
 
 fn discarded(story: &Story<'_>, now: Millis) -> Verdict {
-    let when = story
-        .finished_ms
-        .map(|at| format!(" {}", words::relative(at, now)))
-        .unwrap_or_default();
+    let when = story.finished_ms.map(|at| format!(" {}", words::relative(at, now))).unwrap_or_default();
     let headline = match story.attempt_count {
         0 => format!("Discarded{when}, before any attempt."),
-        count => format!(
-            "Discarded{when}, after {}.",
-            words::counted(count.into(), "attempt")
-        ),
+        count => format!("Discarded{when}, after {}.", words::counted(count.into(), "attempt")),
     };
     Verdict {
         tone: Tone::Neutral,
         headline,
-        detail: story
-            .last_failed()
-            .map(|(_, fault)| format!("The last attempt: {}", fault.sentence(now))),
+        detail: story.last_failed().map(|(_, fault)| format!("The last attempt: {}", fault.sentence(now))),
         next: Some("It is not sent again. Replay the event to deliver it after all.".to_owned()),
     }
 }
@@ -216,10 +183,7 @@ fn pending(story: &Story<'_>, now: Millis) -> Verdict {
                 ),
                 Some(fault) => format!("The last attempt, {ago}: {}", fault.sentence(now)),
             };
-            (
-                "It is sent again and has not arrived yet.".to_owned(),
-                Some(earlier),
-            )
+            ("It is sent again and has not arrived yet.".to_owned(), Some(earlier))
         }
     };
     let waits = story.waits();
@@ -230,9 +194,7 @@ fn pending(story: &Story<'_>, now: Millis) -> Verdict {
             (Some(_), None) => Some(headline),
             (_, detail) => detail,
         },
-        next: waits
-            .map(|(_, next)| next.to_owned())
-            .or_else(|| story.due(now)),
+        next: waits.map(|(_, next)| next.to_owned()).or_else(|| story.due(now)),
     }
 }
 
@@ -248,12 +210,7 @@ fn retrying(story: &Story<'_>, now: Millis) -> Verdict {
             Some(format!("{} {due}", story.attempts()).trim_end().to_owned())
         }
     };
-    Verdict {
-        tone: Tone::Trouble,
-        headline: fault.sentence(now),
-        detail: Some(fault.advice().into_owned()),
-        next,
-    }
+    Verdict { tone: Tone::Trouble, headline: fault.sentence(now), detail: Some(fault.advice().into_owned()), next }
 }
 
 impl<'a> Story<'a> {
@@ -269,10 +226,7 @@ impl<'a> Story<'a> {
         }
         match self.webhook_state {
             WebhookState::Active => None,
-            WebhookState::Paused => Some((
-                "Waits: the webhook is paused.",
-                "It is sent when somebody resumes it.",
-            )),
+            WebhookState::Paused => Some(("Waits: the webhook is paused.", "It is sent when somebody resumes it.")),
             WebhookState::Disabled => Some((
                 "Waits: Hookpost disabled the webhook after failures.",
                 "It is sent when somebody resumes the webhook.",
@@ -302,26 +256,16 @@ impl<'a> Story<'a> {
 
     fn scheduled(&self, now: Millis) -> String {
         let at = self.next_ms.unwrap_or(now);
-        let next = format!(
-            "next at {}, {}.",
-            words::when(at, now),
-            words::relative(at, now)
-        );
+        let next = format!("next at {}, {}.", words::when(at, now), words::relative(at, now));
         let next = next.replacen("next at tomorrow", "next tomorrow", 1);
         let earlier = self.attempt_count.saturating_sub(self.series_failures);
         let series = match earlier {
             0 => String::new(),
-            count => format!(
-                " (after {} before this series)",
-                words::counted(count.into(), "other")
-            ),
+            count => format!(" (after {} before this series)", words::counted(count.into(), "other")),
         };
         match self.series_failures {
             0 => format!("The {next}").replacen("The next", "The next attempt", 1),
-            made => format!(
-                "Attempt {made} of {}{series}, {next}",
-                self.schedule_attempts.max(made)
-            ),
+            made => format!("Attempt {made} of {}{series}, {next}", self.schedule_attempts.max(made)),
         }
     }
 

@@ -50,9 +50,7 @@ impl DisabledReason {
     /// The reason as a sentence, for `disabled_reason`.
     pub fn sentence(self, attempts: u32) -> String {
         match self {
-            DisabledReason::Gone => {
-                "The endpoint answered 410 Gone: it asked for no more deliveries.".to_owned()
-            }
+            DisabledReason::Gone => "The endpoint answered 410 Gone: it asked for no more deliveries.".to_owned(),
             DisabledReason::Exhausted => format!(
                 "{attempts} attempts of one delivery failed in a row, and no other delivery got through meanwhile."
             ),
@@ -73,11 +71,7 @@ pub struct Limits {
 
 impl Limits {
     /// Five seconds (what the reference documents grant a receiver), eight at a time, no rate limit.
-    pub const DEFAULT: Limits = Limits {
-        timeout_s: 5,
-        max_in_flight: 8,
-        rate_limit_per_s: None,
-    };
+    pub const DEFAULT: Limits = Limits { timeout_s: 5, max_in_flight: 8, rate_limit_per_s: None };
 
     /// Holds each number to its range; the error names the field.
     pub fn check(self) -> Result<Limits, Invalid> {
@@ -94,11 +88,7 @@ fn in_range(field: &str, value: u32, low: u32, high: u32) -> Result<(), Invalid>
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(Invalid::new(
-        "out_of_range",
-        format!("{field} is {low} to {high}; {value} is not."),
-    )
-    .in_field(field))
+    Err(Invalid::new("out_of_range", format!("{field} is {low} to {high}; {value} is not.")).in_field(field))
 }
 
 /// How long both secrets of a rotation are in use, at most.
@@ -147,9 +137,7 @@ pub struct Webhook {
 
 impl Webhook {
     pub fn wants(&self, event_type: &EventType) -> bool {
-        self.events
-            .iter()
-            .any(|pattern| pattern.matches(event_type))
+        self.events.iter().any(|pattern| pattern.matches(event_type))
     }
 
     /// Whether its deliveries are sent now.
@@ -186,9 +174,7 @@ pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     }
     let mut patterns: Vec<EventPattern> = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        let pattern = text
-            .parse()
-            .map_err(|invalid: Invalid| invalid.in_field(format!("events[{index}]")))?;
+        let pattern = text.parse().map_err(|invalid: Invalid| invalid.in_field(format!("events[{index}]")))?;
         if !patterns.contains(&pattern) {
             patterns.push(pattern);
         }

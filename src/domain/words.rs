@@ -106,10 +106,7 @@ pub fn weekday(at: Millis) -> String {
 
 /// A time that jiff cannot hold is shown as the last one that it can.
 fn civil(at: Millis) -> DateTime {
-    Timestamp::from_millisecond(at)
-        .unwrap_or(Timestamp::MAX)
-        .to_zoned(TimeZone::UTC)
-        .datetime()
+    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).datetime()
 }
 
 /// A size in decimal units: `512 B`, `1.2 kB`, `16.4 MB`. Rounded up in the last digit shown, so that it never looks smaller.
@@ -269,13 +266,7 @@ mod tests {
 
     #[test]
     fn numbers_have_their_thousands_apart() {
-        for (count, words) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (12_345, "12,345"),
-            (1_234_567, "1,234,567"),
-        ] {
+        for (count, words) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")] {
             assert_eq!(number(count), words);
         }
     }

@@ -40,9 +40,8 @@ pub fn copy(store: &Store, caller: &Caller) -> Result<Copied, ApiError> {
     std::fs::remove_file(&path).map_err(|error| internal(&error))?;
     let copied = opened.map_err(|error| internal(&error))?;
     let caller = caller.clone();
-    let noted = store.write(move |tx| -> Result<(), ActionError> {
-        Ok(caller.did(tx, &Done::new(Deed::BackupDownloaded, ""))?)
-    });
+    let noted = store
+        .write(move |tx| -> Result<(), ActionError> { Ok(caller.did(tx, &Done::new(Deed::BackupDownloaded, ""))?) });
     noted.wait()?;
     Ok(copied)
 }
@@ -55,10 +54,7 @@ impl Copied {
         tokio::task::spawn_blocking(move || send(file, &pieces));
         HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "application/vnd.sqlite3"))
-            .insert_header((
-                header::CONTENT_DISPOSITION,
-                "attachment; filename=\"webhooks.db\"",
-            ))
+            .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"webhooks.db\""))
             .no_chunking(bytes)
             .streaming(Pieces(receiver))
     }

@@ -48,19 +48,12 @@ impl Behaviour {
     /// The answer to the request with this number, from 1; `None` where there is none in time.
     pub fn reply(self, number: u64) -> Option<Reply> {
         let quick = Duration::from_millis(15 + number * 37 % 90);
-        let answer = |code, after| Reply {
-            code,
-            after,
-            retry_after: None,
-        };
+        let answer = |code, after| Reply { code, after, retry_after: None };
         Some(match self {
             Behaviour::Ok => answer(200, quick),
             Behaviour::Slow => answer(202, Duration::from_millis(1_500 + number * 311 % 1_900)),
             Behaviour::Flaky if number.is_multiple_of(4) => answer(500, quick),
-            Behaviour::Busy if number.is_multiple_of(2) => Reply {
-                retry_after: Some(90),
-                ..answer(429, quick)
-            },
+            Behaviour::Busy if number.is_multiple_of(2) => Reply { retry_after: Some(90), ..answer(429, quick) },
             Behaviour::Flaky | Behaviour::Busy => answer(200, quick),
             Behaviour::Down => answer(500, quick),
             Behaviour::Gone => answer(410, quick),
@@ -81,16 +74,12 @@ pub fn bind() -> io::Result<TcpListener> {
 pub fn run(listener: TcpListener) -> io::Result<()> {
     actix_web::rt::System::new().block_on(async {
         let counts: Data<Counts> = Data::default();
-        HttpServer::new(move || {
-            App::new()
-                .app_data(counts.clone())
-                .default_service(web::to(receive))
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)?
-        .run()
-        .await
+        HttpServer::new(move || App::new().app_data(counts.clone()).default_service(web::to(receive)))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)?
+            .run()
+            .await
     })
 }
 
@@ -115,9 +104,7 @@ async fn receive(counts: Data<Counts>, request: HttpRequest) -> HttpResponse {
     if let Some(seconds) = reply.retry_after {
         answer.insert_header((RETRY_AFTER, seconds.to_string()));
     }
-    answer
-        .content_type("application/json")
-        .body(body(reply.code))
+    answer.content_type("application/json").body(body(reply.code))
 }
 
 /// What stands in an answer.

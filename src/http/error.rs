@@ -47,13 +47,7 @@ struct Inner<'a> {
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError {
-            status,
-            code,
-            message: shortened(message.into()),
-            field: None,
-            header: None,
-        }
+        ApiError { status, code, message: shortened(message.into()), field: None, header: None }
     }
 
     /// 400: what came is not even JSON.
@@ -71,8 +65,7 @@ impl ApiError {
     }
 
     pub fn unauthorized(message: &str) -> ApiError {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-            .with_header("WWW-Authenticate", "Bearer")
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message).with_header("WWW-Authenticate", "Bearer")
     }
 
     pub fn forbidden(message: impl Into<String>) -> ApiError {
@@ -81,8 +74,7 @@ impl ApiError {
 
     /// 503: it may work in a moment.
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
-            .with_header("Retry-After", "1")
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_header("Retry-After", "1")
     }
 
     /// 429: more requests than the key may make.
@@ -139,11 +131,7 @@ impl ApiError {
     }
 
     #[must_use]
-    pub fn with_header(
-        mut self,
-        name: &'static str,
-        value: impl Into<Cow<'static, str>>,
-    ) -> ApiError {
+    pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> ApiError {
         self.header = Some((name, value.into()));
         self
     }
@@ -178,13 +166,7 @@ impl ResponseError for ApiError {
         if let Some((name, value)) = &self.header {
             response.insert_header((*name, &**value));
         }
-        response.json(Form {
-            error: Inner {
-                code: self.code,
-                message: &self.message,
-                field: self.field.as_deref(),
-            },
-        })
+        response.json(Form { error: Inner { code: self.code, message: &self.message, field: self.field.as_deref() } })
     }
 }
 
@@ -203,11 +185,7 @@ impl From<ActionError> for ApiError {
         match error {
             ActionError::Invalid(invalid) => invalid.into(),
             ActionError::NotFound(what) => ApiError::not_found(format!("There is no such {what}.")),
-            ActionError::Conflict {
-                code,
-                message,
-                field,
-            } => {
+            ActionError::Conflict { code, message, field } => {
                 let error = ApiError::new(StatusCode::CONFLICT, code, message);
                 match field {
                     Some(field) => error.in_field(field),
@@ -233,18 +211,16 @@ impl From<StoreError> for ApiError {
                 "disk_full",
                 "The disk that holds the database is full. Nothing was stored; send it again once there is room.",
             ),
-            StoreError::Busy => (
-                "database_busy",
-                "Another program holds the database. Nothing was stored; send it again in a moment.",
-            ),
+            StoreError::Busy => {
+                ("database_busy", "Another program holds the database. Nothing was stored; send it again in a moment.")
+            }
             StoreError::Overloaded => (
                 "overloaded",
                 "More events wait for the disk than can be taken. Nothing was stored; send it again in a moment.",
             ),
-            StoreError::Stopping => (
-                "stopping",
-                "Hookpost is stopping. Nothing was stored; send it again in a moment.",
-            ),
+            StoreError::Stopping => {
+                ("stopping", "Hookpost is stopping. Nothing was stored; send it again in a moment.")
+            }
             StoreError::Unavailable(_) => (
                 "store_unavailable",
                 "The database cannot be reached. Whether this was stored is not known; send it again with the same id.",
@@ -261,23 +237,19 @@ impl From<PeopleError> for ApiError {
         match error {
             PeopleError::Invalid(invalid) => invalid.into(),
             PeopleError::Store(error) => error.into(),
-            PeopleError::Taken(name) => ApiError::new(
-                StatusCode::CONFLICT,
-                "name_taken",
-                format!("There is a user {name} already."),
-            )
-            .in_field("name"),
+            PeopleError::Taken(name) => {
+                ApiError::new(StatusCode::CONFLICT, "name_taken", format!("There is a user {name} already."))
+                    .in_field("name")
+            }
             PeopleError::Unknown(name) => ApiError::not_found(format!("There is no user {name}.")),
             PeopleError::LastAdministrator(name) => ApiError::new(
                 StatusCode::CONFLICT,
                 "last_administrator",
                 format!("{name} is the only administrator. Make another one first."),
             ),
-            PeopleError::LinkEnded => ApiError::new(
-                StatusCode::GONE,
-                "link_ended",
-                "This link was used, or has ended.",
-            ),
+            PeopleError::LinkEnded => {
+                ApiError::new(StatusCode::GONE, "link_ended", "This link was used, or has ended.")
+            }
         }
     }
 }

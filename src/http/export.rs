@@ -35,10 +35,7 @@ pub(super) struct Line {
 
 /// Every dead letter that a filter meets, newest first, one JSON object a line. An error in the middle cuts the
 /// answer off without its proper end, so that no client takes it for whole.
-pub(super) async fn dead_letters(
-    app: &App,
-    filter: DeliveryFilter,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
     let mut letters = Letters::new(app.actions.clone(), filter);
     // Before the answer begins, so that what is wrong from the start is an error in the usual form.
     let mut piece = piece_of(&mut letters).await?;
@@ -63,10 +60,7 @@ pub(super) async fn dead_letters(
     });
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"dead-letters.ndjson\"",
-        ))
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"dead-letters.ndjson\""))
         .streaming(Pieces(pieces)))
 }
 
@@ -98,10 +92,7 @@ impl Letters {
         Some(Letters {
             actions,
             filter,
-            page: Some(PageRequest {
-                limit: MAX_LIMIT,
-                cursor: None,
-            }),
+            page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
             rows: Vec::new().into_iter(),
         })
     }
@@ -119,8 +110,7 @@ impl Letters {
                     delivery: view::delivery(&delivery),
                     last_attempt: attempt.as_ref().map(view::attempt),
                 };
-                serde_json::to_writer(&mut piece, &line)
-                    .map_err(|error| ApiError::internal(&error))?;
+                serde_json::to_writer(&mut piece, &line).map_err(|error| ApiError::internal(&error))?;
                 piece.push(b'\n');
             }
         }
@@ -137,10 +127,7 @@ impl Letters {
             };
             let store = &self.actions.store;
             let found = store.read(|connection| delivery::list(connection, &self.filter, &page))?;
-            self.page = found.next.map(|cursor| PageRequest {
-                limit: MAX_LIMIT,
-                cursor: Some(cursor),
-            });
+            self.page = found.next.map(|cursor| PageRequest { limit: MAX_LIMIT, cursor: Some(cursor) });
             self.rows = found.rows.into_iter();
         }
     }

@@ -64,21 +64,12 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
             "No API key. Send it as \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"; \"hookpost keys create\" makes one.",
         )
     })?;
-    let found = app
-        .actions
-        .store
-        .read(|connection| api_key::authenticate(connection, text))?;
-    let key = found
-        .ok_or_else(|| ApiError::unauthorized("This API key does not exist, or was revoked."))?;
+    let found = app.actions.store.read(|connection| api_key::authenticate(connection, text))?;
+    let key = found.ok_or_else(|| ApiError::unauthorized("This API key does not exist, or was revoked."))?;
     let now = app.actions.clock.now_ms();
-    app.rate_limits
-        .take(&key, now)
-        .map_err(ApiError::rate_limited)?;
+    app.rate_limits.take(&key, now).map_err(ApiError::rate_limited)?;
     if !api_key::covers(key.scope, needed) {
-        return Err(ApiError::forbidden(format!(
-            "This key has the scope {}; the call needs {needed}.",
-            key.scope
-        )));
+        return Err(ApiError::forbidden(format!("This key has the scope {}; the call needs {needed}.", key.scope)));
     }
     app.key_use.note(&app.actions.store, &key, now);
     Ok(api_key::caller(&key))
@@ -162,11 +153,7 @@ fn explain(error: serde_json::Error) -> ApiError {
     match error.classify() {
         Category::Data => {
             let text = error.to_string();
-            let text = text
-                .split(" at line ")
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let text = text.split(" at line ").next().unwrap_or_default().to_owned();
             let quoted = text.split('`').nth(1).map(str::to_owned);
             let (code, has_name) = if text.starts_with("unknown field") {
                 ("unknown_field", true)
@@ -266,11 +253,7 @@ impl FromRequest for BatchBody {
                     "More batches are under way than can be taken. Nothing was stored; send it again in a moment.",
                 ));
             };
-            Ok(BatchBody {
-                bytes: read_in_time(payload, limit).await?,
-                is_lines,
-                _room: room,
-            })
+            Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _room: room })
         })
     }
 }
@@ -315,9 +298,7 @@ pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), Api
         }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let found = deserializer
-        .deserialize_seq(Elements(most))
-        .map_err(explain)?;
+    let found = deserializer.deserialize_seq(Elements(most)).map_err(explain)?;
     deserializer.end().map_err(explain)?;
     Ok(found)
 }
@@ -325,31 +306,18 @@ pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), Api
 pub async fn read_in_time(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     tokio::time::timeout(SLOWEST_BODY, read(payload, limit))
         .await
-        .map_err(|_| {
-            ApiError::malformed(
-                "body_too_slow",
-                "The body did not arrive within 30 seconds.",
-            )
-        })?
+        .map_err(|_| ApiError::malformed("body_too_slow", "The body did not arrive within 30 seconds."))?
 }
 
 pub fn too_large(limit: usize) -> ApiError {
-    ApiError::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too_large",
-        format!("A body has at most {limit} bytes here."),
-    )
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("A body has at most {limit} bytes here."))
 }
 
 async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = next(&mut payload).await {
-        let chunk = chunk.map_err(|error| {
-            ApiError::malformed(
-                "incomplete_body",
-                format!("The body could not be read: {error}."),
-            )
-        })?;
+        let chunk = chunk
+            .map_err(|error| ApiError::malformed("incomplete_body", format!("The body could not be read: {error}.")))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
@@ -369,15 +337,11 @@ async fn next(payload: &mut Payload) -> Option<Result<Bytes, actix_web::error::P
 
 /// A query string as a type whose fields are all optional text; an unknown one is a 422 that names it.
 pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
-    actix_web::web::Query::<T>::from_query(request.query_string())
-        .map(actix_web::web::Query::into_inner)
-        .map_err(|error| {
+    actix_web::web::Query::<T>::from_query(request.query_string()).map(actix_web::web::Query::into_inner).map_err(
+        |error| {
             let text = error.to_string();
             let name = text.split('`').nth(1).unwrap_or_default().to_owned();
-            ApiError::invalid(
-                "unknown_parameter",
-                format!("The query is refused: {text}."),
-            )
-            .in_field(name)
-        })
+            ApiError::invalid("unknown_parameter", format!("The query is refused: {text}.")).in_field(name)
+        },
+    )
 }

@@ -47,13 +47,8 @@ impl Wanted {
     /// The status, 200 to 599, and the wait, 30 s at most.
     fn parse(request: &HttpRequest) -> Result<(StatusCode, Duration), ApiError> {
         // Other parameters are the sender's own business.
-        let wanted = web::Query::<Wanted>::from_query(request.query_string()).map_or(
-            Wanted {
-                status: None,
-                delay_s: None,
-            },
-            web::Query::into_inner,
-        );
+        let wanted = web::Query::<Wanted>::from_query(request.query_string())
+            .map_or(Wanted { status: None, delay_s: None }, web::Query::into_inner);
         let status = wanted.status.as_deref().unwrap_or("200");
         let status = status
             .parse()
@@ -61,18 +56,12 @@ impl Wanted {
             .filter(|code| (200..=599).contains(code))
             .and_then(|code| StatusCode::from_u16(code).ok())
             .ok_or_else(|| {
-                ApiError::invalid("invalid_status", "status is a number from 200 to 599.")
-                    .in_field("status")
+                ApiError::invalid("invalid_status", "status is a number from 200 to 599.").in_field("status")
             })?;
         let delay = wanted.delay_s.as_deref().unwrap_or("0");
-        let delay = delay
-            .parse()
-            .ok()
-            .filter(|seconds| *seconds <= LONGEST_DELAY_S)
-            .ok_or_else(|| {
-                ApiError::invalid("invalid_delay", "delay_s is a whole number from 0 to 30.")
-                    .in_field("delay_s")
-            })?;
+        let delay = delay.parse().ok().filter(|seconds| *seconds <= LONGEST_DELAY_S).ok_or_else(|| {
+            ApiError::invalid("invalid_delay", "delay_s is a whole number from 0 to 30.").in_field("delay_s")
+        })?;
         Ok((status, Duration::from_secs(delay)))
     }
 }
@@ -86,14 +75,8 @@ async fn receive(
 ) -> Result<HttpResponse, ApiError> {
     let (status, delay) = Wanted::parse(&request)?;
     let actions = app.actions.clone();
-    let found = blocking(move || {
-        Ok(actions
-            .store
-            .read(|connection| inbox::by_token(connection, &token))?)
-    });
-    let inbox = found
-        .await?
-        .ok_or_else(|| ApiError::not_found("There is no inbox at this address."))?;
+    let found = blocking(move || Ok(actions.store.read(|connection| inbox::by_token(connection, &token))?));
+    let inbox = found.await?.ok_or_else(|| ApiError::not_found("There is no inbox at this address."))?;
     if !app.inbox_pace.take(inbox.seq, app.actions.clock.now_ms()) {
         return Err(ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -190,10 +173,7 @@ impl Pace {
                 return false;
             }
         }
-        let room = known.entry(inbox_seq).or_insert(Room {
-            left: AT_ONCE,
-            at_ms: now,
-        });
+        let room = known.entry(inbox_seq).or_insert(Room { left: AT_ONCE, at_ms: now });
         let gained = (now - room.at_ms).clamp(0, 10 * SECOND) * PER_SECOND / SECOND;
         if gained > 0 || now < room.at_ms {
             room.left = (room.left + gained).min(AT_ONCE);

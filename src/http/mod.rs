@@ -62,18 +62,14 @@ pub struct App {
 pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     let accepts = request.headers().get(ACCEPT);
-    let wants_page = accepts
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|text| text.contains("text/html"));
-    let is_api = ["/v1", "/api"].iter().any(|base| {
-        path.strip_prefix(base)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    let wants_page = accepts.and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("text/html"));
+    let is_api = ["/v1", "/api"]
+        .iter()
+        .any(|base| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     if wants_page && !is_api {
         return web::unknown_page(&request);
     }
-    ApiError::not_found(format!("There is nothing at {path}. The API is under /v1."))
-        .error_response()
+    ApiError::not_found(format!("There is nothing at {path}. The API is under /v1.")).error_response()
 }
 
 /// A request that is being served, for as long as this lives.

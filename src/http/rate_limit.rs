@@ -29,10 +29,7 @@ struct Bucket {
 impl RateLimits {
     /// With so many requests a second for each key that says nothing itself.
     pub fn new(usual: Option<u32>) -> RateLimits {
-        RateLimits {
-            usual,
-            buckets: Arc::default(),
-        }
+        RateLimits { usual, buckets: Arc::default() }
     }
 
     /// Takes a request of a key, or says in how many whole seconds there is room for one.
@@ -54,11 +51,7 @@ impl RateLimits {
 
 impl Bucket {
     fn full(limit: u32, now: Millis) -> Bucket {
-        Bucket {
-            left: i64::from(limit) * SECOND,
-            at: now,
-            limit,
-        }
+        Bucket { left: i64::from(limit) * SECOND, at: now, limit }
     }
 
     /// A clock that was set back adds nothing, until it is where it was or further back than a bucket takes to fill.

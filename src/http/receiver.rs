@@ -65,28 +65,20 @@ impl Listener {
                 (name.to_string(), value)
             })
             .collect();
-        let verdict = self.verification.as_ref().map(|verification| {
-            verify(&verification.profile, &verification.secret, &headers, body)
-        });
+        let verdict = self
+            .verification
+            .as_ref()
+            .map(|verification| verify(&verification.profile, &verification.secret, &headers, body));
         let (mark, colour) = match &verdict {
             None => ("not checked (no --secret)".to_owned(), "33"),
             Some(Ok(names)) => (format!("verified ({})", names.join(", ")), "32"),
             Some(Err(fault)) => (format!("NOT verified: {fault}"), "31"),
         };
-        let mut shown = format!(
-            "{} {} {}\n",
-            request.method(),
-            printable(request.path()),
-            self.coloured(&mark, colour)
-        );
+        let mut shown =
+            format!("{} {} {}\n", request.method(), printable(request.path()), self.coloured(&mark, colour));
         for (name, value) in &headers {
             // Writing to text always succeeds.
-            let _ = writeln!(
-                shown,
-                "  {}: {}",
-                self.coloured(name, "2"),
-                printable(value)
-            );
+            let _ = writeln!(shown, "  {}: {}", self.coloured(name, "2"), printable(value));
         }
         shown.push_str(&printable(&String::from_utf8_lossy(body)));
         shown.push('\n');
@@ -128,13 +120,5 @@ async fn receive(listener: Data<Listener>, request: HttpRequest, body: Bytes) ->
 
 /// Text of a stranger, without what would steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

@@ -35,12 +35,10 @@ impl RequestId {
     fn of(headers: &HeaderMap) -> RequestId {
         let own = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
         let is_well_formed = |id: &&str| {
-            let is_allowed =
-                |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
             (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(is_allowed)
         };
-        own.filter(is_well_formed)
-            .map_or_else(RequestId::random, |id| RequestId(id.into()))
+        own.filter(is_well_formed).map_or_else(RequestId::random, |id| RequestId(id.into()))
     }
 
     fn random() -> RequestId {
@@ -49,9 +47,7 @@ impl RequestId {
 
     /// That of the request at hand; a new one where there is none.
     pub fn current() -> RequestId {
-        CURRENT
-            .try_with(Clone::clone)
-            .unwrap_or_else(|_| RequestId::random())
+        CURRENT.try_with(Clone::clone).unwrap_or_else(|_| RequestId::random())
     }
 
     /// Does something on behalf of the request on another thread.
@@ -75,8 +71,7 @@ where
 {
     let id = RequestId::of(request.headers());
     let in_progress = app.begin_request();
-    let what = log::log_enabled!(log::Level::Debug)
-        .then(|| format!("{} {}", request.method(), request.path()));
+    let what = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), request.path()));
     let answer = id.clone().during(|| service.call(request));
     let metrics = app.metrics.clone();
     CURRENT.scope(id.clone(), async move {

@@ -31,10 +31,8 @@ impl FromStr for BaseUrl {
             )
         };
         let url = Url::parse(text).map_err(|_| bad())?;
-        let is_plain = url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
+        let is_plain =
+            url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_plain {
             return Err(bad());
         }
@@ -59,11 +57,7 @@ impl BaseUrl {
             IpAddr::V6(ip) => format!("[{ip}]"),
             IpAddr::V4(ip) => ip.to_string(),
         };
-        BaseUrl {
-            origin: format!("http://{host}:{}", address.port()),
-            prefix: String::new(),
-            port: address.port(),
-        }
+        BaseUrl { origin: format!("http://{host}:{}", address.port()), prefix: String::new(), port: address.port() }
     }
 
     pub fn origin(&self) -> &str {
@@ -109,11 +103,7 @@ pub struct Site {
 
 impl Site {
     pub fn new(base: Option<BaseUrl>, trusted_proxies: Vec<IpNet>, portal: PortalLook) -> Site {
-        Site {
-            base: base.map(OnceLock::from).unwrap_or_default(),
-            trusted_proxies,
-            portal,
-        }
+        Site { base: base.map(OnceLock::from).unwrap_or_default(), trusted_proxies, portal }
     }
 
     /// Says where the server listens, for where nobody said how it is reached.
@@ -123,8 +113,7 @@ impl Site {
 
     /// Where the server is reached.
     pub fn base(&self) -> &BaseUrl {
-        self.base
-            .get_or_init(|| BaseUrl::of(SocketAddr::from(([127, 0, 0, 1], 8080))))
+        self.base.get_or_init(|| BaseUrl::of(SocketAddr::from(([127, 0, 0, 1], 8080))))
     }
 
     /// A URL of the server, from a path that begins with a slash.
@@ -201,17 +190,9 @@ mod tests {
     fn a_base_url_is_an_origin_and_perhaps_a_path() {
         for (text, printed, prefix) in [
             ("https://hooks.example.com", "https://hooks.example.com", ""),
-            (
-                "https://hooks.example.com/",
-                "https://hooks.example.com",
-                "",
-            ),
+            ("https://hooks.example.com/", "https://hooks.example.com", ""),
             ("http://10.0.0.1:8080/", "http://10.0.0.1:8080", ""),
-            (
-                "https://example.com/a/b/",
-                "https://example.com/a/b",
-                "/a/b",
-            ),
+            ("https://example.com/a/b/", "https://example.com/a/b", "/a/b"),
         ] {
             let base: BaseUrl = text.parse().unwrap();
             assert_eq!(base.to_string(), printed);
@@ -247,10 +228,7 @@ mod tests {
         let proxy = ["10.0.0.0/8"];
         assert_eq!(address("192.0.2.9", "1.2.3.4", &proxy), "192.0.2.9");
         assert_eq!(address("10.0.0.1", "1.2.3.4", &proxy), "1.2.3.4");
-        assert_eq!(
-            address("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", &proxy),
-            "1.2.3.4"
-        );
+        assert_eq!(address("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", &proxy), "1.2.3.4");
         assert_eq!(address("10.0.0.1", "garbage", &proxy), "10.0.0.1");
         assert_eq!(address("10.0.0.1", "1.2.3.4", &[]), "10.0.0.1");
     }

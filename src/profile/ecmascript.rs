@@ -34,11 +34,7 @@ pub struct NotJson {
 ///
 /// Printing the result again changes nothing. It can be longer than `json`: `1e20` prints as 21 digits.
 pub fn stringify(json: &str) -> Result<String, NotJson> {
-    let mut printer = Printer {
-        json,
-        at: 0,
-        out: String::with_capacity(json.len()),
-    };
+    let mut printer = Printer { json, at: 0, out: String::with_capacity(json.len()) };
     printer.value(0)?;
     if printer.at < json.len() {
         return Err(printer.expected("the end"));
@@ -107,10 +103,7 @@ impl<'a> Printer<'a> {
                 members[place].text = text;
                 has_duplicates = true;
             } else {
-                members.push(Member {
-                    rank: rank(&name),
-                    text,
-                });
+                members.push(Member { rank: rank(&name), text });
                 places.insert(name, members.len() - 1);
             }
             match self.peek() {
@@ -153,10 +146,7 @@ impl<'a> Printer<'a> {
 
     fn literal(&mut self) -> Result<(), NotJson> {
         let rest = &self.json[self.at..];
-        let Some(literal) = ["true", "false", "null"]
-            .into_iter()
-            .find(|literal| rest.starts_with(literal))
-        else {
+        let Some(literal) = ["true", "false", "null"].into_iter().find(|literal| rest.starts_with(literal)) else {
             return Err(self.expected("a value"));
         };
         self.at += literal.len();
@@ -211,11 +201,7 @@ impl<'a> Printer<'a> {
                 Some(b'"') => {
                     self.at += 1;
                     let run = &self.json[run];
-                    return Ok(if decoded.is_empty() {
-                        Cow::Borrowed(run)
-                    } else {
-                        Cow::Owned(decoded + run)
-                    });
+                    return Ok(if decoded.is_empty() { Cow::Borrowed(run) } else { Cow::Owned(decoded + run) });
                 }
                 Some(b'\\') => {
                     decoded.push_str(&self.json[run]);
@@ -294,10 +280,7 @@ impl<'a> Printer<'a> {
     }
 
     fn expected(&self, expected: &'static str) -> NotJson {
-        NotJson {
-            at_byte: self.at,
-            expected,
-        }
+        NotJson { at_byte: self.at, expected }
     }
 }
 
@@ -306,10 +289,7 @@ impl<'a> Printer<'a> {
 /// The standard library rounds correctly, but stops reading an exponent at 655,360 (rustc 1.95), and a body has room for enough
 /// zeros to make up for more than that. So a long exponent is first added to the place of the decimal point.
 fn double(number: &str) -> Option<f64> {
-    let Some((significand, exponent)) = number
-        .split_once(['e', 'E'])
-        .filter(|(_, exponent)| exponent.len() > 5)
-    else {
+    let Some((significand, exponent)) = number.split_once(['e', 'E']).filter(|(_, exponent)| exponent.len() > 5) else {
         return number.parse().ok();
     };
     let (sign, significand) = match significand.strip_prefix('-') {
@@ -321,16 +301,9 @@ fn double(number: &str) -> Option<f64> {
     let significant = digits.trim_start_matches('0');
     let leading_zeros = digits.len() - significant.len();
 
-    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    });
+    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
     // `0.` and digits of which the first is no zero: past 10^±1000 it is infinite or zero whatever they are.
-    let exponent = exponent
-        .saturating_add(whole.len() as i64)
-        .saturating_sub(leading_zeros as i64)
-        .clamp(-1000, 1000);
+    let exponent = exponent.saturating_add(whole.len() as i64).saturating_sub(leading_zeros as i64).clamp(-1000, 1000);
     format!("{sign}0.{significant}e{exponent}").parse().ok()
 }
 
@@ -338,21 +311,14 @@ fn double(number: &str) -> Option<f64> {
 /// number, every other name after them.
 fn rank(name: &str) -> u32 {
     let is_canonical = name == "0"
-        || name.starts_with(|first: char| matches!(first, '1'..='9'))
-            && name.bytes().all(|byte| byte.is_ascii_digit());
+        || name.starts_with(|first: char| matches!(first, '1'..='9')) && name.bytes().all(|byte| byte.is_ascii_digit());
     // 4294967295 is no array index, and u32::MAX is what the other names get.
-    if is_canonical {
-        name.parse().unwrap_or(u32::MAX)
-    } else {
-        u32::MAX
-    }
+    if is_canonical { name.parse().unwrap_or(u32::MAX) } else { u32::MAX }
 }
 
 /// Prints a string as `sec-quotejsonstring` does.
 fn quote(text: &str, out: &mut String) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.push('"');
     let mut run_start = 0;
     for (at, byte) in text.bytes().enumerate() {

@@ -100,8 +100,7 @@ impl Envelope {
         let Envelope::Fields(fields) = self else {
             return Ok(());
         };
-        let invalid =
-            |why: String, field: String| Err(Invalid::new("invalid_profile", why).in_field(field));
+        let invalid = |why: String, field: String| Err(Invalid::new("invalid_profile", why).in_field(field));
         if fields.is_empty() || fields.len() > 32 {
             return invalid("An envelope has 1 to 32 fields.".into(), "envelope".into());
         }
@@ -212,10 +211,7 @@ impl<'de> Deserialize<'de> for Envelope {
                 Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
 
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(
-                self,
-                mut seq: A,
-            ) -> Result<Envelope, A::Error> {
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Envelope, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = seq.next_element()? {
                     fields.push(field);
@@ -242,9 +238,7 @@ pub fn compose_challenge(form: &Form, event: &Event, field: &str, challenge: &st
     body.push('}');
     let body = match form.body {
         Body::Exact => body,
-        Body::Ecmascript => {
-            super::ecmascript::stringify(&body).expect("what was put together here is JSON")
-        }
+        Body::Ecmascript => super::ecmascript::stringify(&body).expect("what was put together here is JSON"),
     };
     body.into_bytes()
 }

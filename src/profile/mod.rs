@@ -38,8 +38,8 @@ static BUILTIN: LazyLock<BTreeMap<String, Arc<Profile>>> = LazyLock::new(|| {
             let file = Files::get(&path).expect("a listed file is embedded");
             let spec: ProfileSpec = serde_json::from_slice(&file.data)
                 .unwrap_or_else(|error| unreachable!("built-in profile {path}: {error}"));
-            let profile = Profile::parse(spec)
-                .unwrap_or_else(|invalid| unreachable!("built-in profile {path}: {invalid}"));
+            let profile =
+                Profile::parse(spec).unwrap_or_else(|invalid| unreachable!("built-in profile {path}: {invalid}"));
             (profile.name().to_owned(), Arc::new(profile))
         })
         .collect()

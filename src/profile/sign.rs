@@ -61,12 +61,7 @@ impl Signs {
 
 impl Signer {
     /// `also` is a profile whose headers are set too, where `profile` does not set them itself.
-    pub fn new(
-        profile: &Profile,
-        also: Option<&Profile>,
-        secret: &Secret,
-        old: Option<&OldSecret>,
-    ) -> Signer {
+    pub fn new(profile: &Profile, also: Option<&Profile>, secret: &Secret, old: Option<&OldSecret>) -> Signer {
         let own = profile.header_names();
         let is_new = |name: &str| !own.contains(&name.to_ascii_lowercase());
         let mut headers = profile.headers().to_vec();
@@ -74,11 +69,7 @@ impl Signer {
         if let Some(also) = also {
             let further = also.headers().iter().filter(|(name, _)| is_new(name));
             headers.extend(further.cloned());
-            let further = also
-                .spec()
-                .signatures
-                .iter()
-                .filter(|spec| is_new(&spec.header));
+            let further = also.spec().signatures.iter().filter(|spec| is_new(&spec.header));
             specs.extend(further.cloned());
         }
         let signatures = specs
@@ -89,10 +80,7 @@ impl Signer {
                 spec,
             })
             .collect();
-        Signer {
-            headers,
-            signatures,
-        }
+        Signer { headers, signatures }
     }
 
     /// Every header that the profile sets for this attempt, in order.
@@ -127,11 +115,7 @@ impl Signer {
 
 impl Signature {
     fn value(&self, signed: &Signed<'_>, timestamp: &str) -> String {
-        let old = self
-            .old
-            .as_ref()
-            .filter(|(_, ends)| signed.at_ms < *ends)
-            .map(|(key, _)| key);
+        let old = self.old.as_ref().filter(|(_, ends)| signed.at_ms < *ends).map(|(key, _)| key);
         let signature = match (old, &self.spec.join) {
             (None, _) => self.sign(&self.new, signed, timestamp),
             (Some(old), None) => self.sign(old, signed, timestamp),
@@ -142,10 +126,7 @@ impl Signature {
                 both
             }
         };
-        self.spec
-            .template
-            .replace("{timestamp}", timestamp)
-            .replace("{signature}", &signature)
+        self.spec.template.replace("{timestamp}", timestamp).replace("{signature}", &signature)
     }
 
     fn sign(&self, key: &HmacSha256, signed: &Signed<'_>, timestamp: &str) -> String {
@@ -155,13 +136,7 @@ impl Signature {
 }
 
 /// One signature, without what stands around it in the header.
-pub fn sign_content(
-    spec: &SignatureSpec,
-    secret: &Secret,
-    id: &str,
-    timestamp: &str,
-    body: &[u8],
-) -> String {
+pub fn sign_content(spec: &SignatureSpec, secret: &Secret, id: &str, timestamp: &str, body: &[u8]) -> String {
     mac(spec, &prepare(spec.key, secret), id, timestamp, body)
 }
 

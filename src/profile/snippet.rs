@@ -106,10 +106,7 @@ impl<'a> Filler<'a> {
             ("standard", spec.key == Key::Standard),
             ("hex", spec.encoding == Encoding::Hex),
             ("base64", spec.encoding == Encoding::Base64),
-            (
-                "with_base64",
-                spec.encoding == Encoding::Base64 || spec.key == Key::Standard,
-            ),
+            ("with_base64", spec.encoding == Encoding::Base64 || spec.key == Key::Standard),
             ("bare", !matched),
             ("matched", matched),
             ("one", spec.join.is_none()),
@@ -123,12 +120,7 @@ impl<'a> Filler<'a> {
             ("challenge", challenge.is_some()),
         ];
         let flags = conditions.into_iter().filter(|(_, holds)| *holds);
-        Filler {
-            check,
-            language,
-            flags: flags.map(|(flag, _)| flag).collect(),
-            challenge,
-        }
+        Filler { check, language, flags: flags.map(|(flag, _)| flag).collect(), challenge }
     }
 
     fn fill(&self, template: &str) -> String {
@@ -221,10 +213,7 @@ impl<'a> Filler<'a> {
             ("time", has("timestamp")),
         ];
         let wanted = modules.into_iter().filter(|(_, wanted)| *wanted);
-        wanted
-            .map(|(module, _)| module)
-            .collect::<Vec<_>>()
-            .join(", ")
+        wanted.map(|(module, _)| module).collect::<Vec<_>>().join(", ")
     }
 
     fn keys(&self) -> &'static str {

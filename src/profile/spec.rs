@@ -55,9 +55,7 @@ pub struct SignatureSpec {
     #[schemars(regex(pattern = header::NAME_PATTERN))]
     pub header: String,
     /// What is signed: `{body}`, alone or after `{id}`, `{timestamp}` and literal text.
-    #[schemars(regex(
-        pattern = r"^([^{}]|\{timestamp\}|\{id\})*\{body\}([^{}]|\{timestamp\}|\{id\})*$"
-    ))]
+    #[schemars(regex(pattern = r"^([^{}]|\{timestamp\}|\{id\})*\{body\}([^{}]|\{timestamp\}|\{id\})*$"))]
     pub content: String,
     pub encoding: Encoding,
     /// The header's value; `{signature}` stands for the signature, `{timestamp}` may stand beside it.
@@ -134,19 +132,14 @@ impl Profile {
         spec.envelope.check()?;
         let headers = parse_headers(&spec)?;
         for (index, signature) in spec.signatures.iter().enumerate() {
-            signature
-                .check()
-                .map_err(|(field, why)| invalid(why, &format!("signatures[{index}].{field}")))?;
+            signature.check().map_err(|(field, why)| invalid(why, &format!("signatures[{index}].{field}")))?;
         }
         check_no_header_twice(&spec, &headers)?;
         if let Some(challenge) = &spec.challenge {
             check_challenge(challenge, &spec.envelope)?;
         }
         Ok(Profile {
-            form: Form {
-                envelope: spec.envelope.clone(),
-                body: spec.body,
-            },
+            form: Form { envelope: spec.envelope.clone(), body: spec.body },
             schedule: Schedule::parse(&spec.retry)?,
             headers,
             spec,
@@ -181,16 +174,9 @@ impl Profile {
 
     /// The names of all headers that it sets, in lower case.
     pub fn header_names(&self) -> Vec<String> {
-        let signatures = self
-            .spec
-            .signatures
-            .iter()
-            .map(|signature| &signature.header);
+        let signatures = self.spec.signatures.iter().map(|signature| &signature.header);
         let headers = self.headers.iter().map(|(name, _)| name);
-        signatures
-            .chain(headers)
-            .map(|name| name.to_ascii_lowercase())
-            .collect()
+        signatures.chain(headers).map(|name| name.to_ascii_lowercase()).collect()
     }
 
     /// Where an exhausted delivery and each wait leave a person who asks: `disable` or `dead_letter`.
@@ -225,11 +211,7 @@ impl SignatureSpec {
                 "The template is printable ASCII without white space around it, and holds {signature} once, and {timestamp} at will.",
             ));
         }
-        if self
-            .join
-            .as_deref()
-            .is_some_and(|join| join.is_empty() || join.len() > 64 || !is_printable(join))
-        {
+        if self.join.as_deref().is_some_and(|join| join.is_empty() || join.len() > 64 || !is_printable(join)) {
             return Err((
                 "join",
                 "What joins two signatures is 1 to 64 printable ASCII characters, or null where the header carries one.",
@@ -244,16 +226,11 @@ fn invalid(why: &str, field: &str) -> Invalid {
 }
 
 fn check_name(name: &str) -> Result<(), Invalid> {
-    let is_plain = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
-    };
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) {
         return Ok(());
     }
-    Err(invalid(
-        "A profile's name is 1 to 64 of the characters a-z 0-9 _ -.",
-        "name",
-    ))
+    Err(invalid("A profile's name is 1 to 64 of the characters a-z 0-9 _ -.", "name"))
 }
 
 fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
@@ -301,10 +278,7 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
     for name in headers.iter().map(|(name, _)| name).chain(signatures) {
         let lower = name.to_ascii_lowercase();
         if seen.contains(&lower) {
-            return Err(invalid(
-                &format!("The header {name} is set twice."),
-                "headers",
-            ));
+            return Err(invalid(&format!("The header {name} is set twice."), "headers"));
         }
         seen.push(lower);
     }
@@ -315,20 +289,11 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
 }
 
 fn check_challenge(challenge: &ChallengeSpec, envelope: &Envelope) -> Result<(), Invalid> {
-    challenge
-        .event
-        .parse::<EventType>()
-        .map_err(|error| invalid(&error.message, "challenge.event"))?;
+    challenge.event.parse::<EventType>().map_err(|error| invalid(&error.message, "challenge.event"))?;
     if challenge.field.is_empty() || challenge.field.chars().count() > 64 {
-        return Err(invalid(
-            "The field that holds the challenge is named with 1 to 64 characters.",
-            "challenge.field",
-        ));
+        return Err(invalid("The field that holds the challenge is named with 1 to 64 characters.", "challenge.field"));
     }
-    if envelope
-        .challenge_fields()
-        .any(|(name, _)| name == challenge.field)
-    {
+    if envelope.challenge_fields().any(|(name, _)| name == challenge.field) {
         return Err(invalid(
             "The envelope has a field of this name, which stands in the same request.",
             "challenge.field",

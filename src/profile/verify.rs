@@ -20,10 +20,9 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Fault::Missing(name) => write!(f, "the header {name} is missing"),
-            Fault::Differs(name) => write!(
-                f,
-                "{name} does not fit: another secret, or the body was changed on the way"
-            ),
+            Fault::Differs(name) => {
+                write!(f, "{name} does not fit: another secret, or the body was changed on the way")
+            }
             Fault::NoSignature => f.write_str("this profile signs nothing"),
         }
     }
@@ -41,10 +40,7 @@ pub fn verify(
     if specs.is_empty() {
         return Err(Fault::NoSignature);
     }
-    specs
-        .iter()
-        .map(|spec| check(profile, spec, secret, headers, body))
-        .collect()
+    specs.iter().map(|spec| check(profile, spec, secret, headers, body)).collect()
 }
 
 /// The time that a request says it was signed at, in seconds since 1970, where its profile sends one.
@@ -63,8 +59,7 @@ fn check(
 ) -> Result<String, Fault> {
     let value = find(headers, &spec.header).ok_or_else(|| Fault::Missing(spec.header.clone()))?;
     let timestamp = if spec.content.contains("{timestamp}") {
-        moment(profile, spec, headers, value)
-            .ok_or_else(|| Fault::Missing("with the timestamp".to_owned()))?
+        moment(profile, spec, headers, value).ok_or_else(|| Fault::Missing("with the timestamp".to_owned()))?
     } else {
         ""
     };
@@ -76,9 +71,7 @@ fn check(
     };
     let expected = sign_content(spec, secret, id, timestamp, body);
     let template = spec.template.replace("{timestamp}", timestamp);
-    let (before, after) = template
-        .split_once("{signature}")
-        .unwrap_or((&template, ""));
+    let (before, after) = template.split_once("{signature}").unwrap_or((&template, ""));
     let given = value
         .strip_prefix(before)
         .and_then(|rest| rest.strip_suffix(after))
@@ -119,17 +112,12 @@ fn moment<'a>(
 
 /// The name of the header that holds nothing but this placeholder.
 fn header_with<'a>(profile: &'a Profile, placeholder: &str) -> Option<&'a str> {
-    let found = profile
-        .headers()
-        .iter()
-        .find(|(_, value)| value == placeholder);
+    let found = profile.headers().iter().find(|(_, value)| value == placeholder);
     found.map(|(name, _)| name.as_str())
 }
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let found = headers
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.trim())
 }
 
@@ -144,11 +132,7 @@ mod tests {
 
     const AT_MS: i64 = 1_768_471_200_000;
 
-    fn signed(
-        profile: &Profile,
-        secret: &Secret,
-        old: Option<&OldSecret>,
-    ) -> Vec<(String, String)> {
+    fn signed(profile: &Profile, secret: &Secret, old: Option<&OldSecret>) -> Vec<(String, String)> {
         let event = Event {
             id: "evt_1".parse().unwrap(),
             tenant: "default".parse().unwrap(),
@@ -174,18 +158,10 @@ mod tests {
         let other: Secret = "another".parse().unwrap();
         for profile in builtin().values() {
             let headers = signed(profile, &secret, None);
-            assert!(
-                verify(profile, &secret, &headers, b"{}").is_ok(),
-                "{}",
-                profile.name()
-            );
+            assert!(verify(profile, &secret, &headers, b"{}").is_ok(), "{}", profile.name());
             for (secret, body) in [(&other, &b"{}"[..]), (&secret, b"{ }")] {
                 let fault = verify(profile, secret, &headers, body).unwrap_err();
-                assert!(
-                    matches!(fault, Fault::Differs(_)),
-                    "{}: {fault}",
-                    profile.name()
-                );
+                assert!(matches!(fault, Fault::Differs(_)), "{}: {fault}", profile.name());
             }
             let fault = verify(profile, &secret, &[], b"{}").unwrap_err();
             assert!(matches!(fault, Fault::Missing(_)), "{}", profile.name());
@@ -196,28 +172,12 @@ mod tests {
     fn during_a_rotation_both_secrets_verify_where_the_header_can_carry_two() {
         let new: Secret = "new".parse().unwrap();
         let old: Secret = "old".parse().unwrap();
-        let overlap = OldSecret {
-            secret: old.clone(),
-            overlap_ends_ms: AT_MS + 1,
-        };
+        let overlap = OldSecret { secret: old.clone(), overlap_ends_ms: AT_MS + 1 };
         for profile in builtin().values() {
             let headers = signed(profile, &new, Some(&overlap));
-            assert!(
-                verify(profile, &old, &headers, b"{}").is_ok(),
-                "{}",
-                profile.name()
-            );
-            let carries_two = profile
-                .spec()
-                .signatures
-                .iter()
-                .all(|spec| spec.join.is_some());
-            assert_eq!(
-                verify(profile, &new, &headers, b"{}").is_ok(),
-                carries_two,
-                "{}",
-                profile.name()
-            );
+            assert!(verify(profile, &old, &headers, b"{}").is_ok(), "{}", profile.name());
+            let carries_two = profile.spec().signatures.iter().all(|spec| spec.join.is_some());
+            assert_eq!(verify(profile, &new, &headers, b"{}").is_ok(), carries_two, "{}", profile.name());
         }
     }
 }

@@ -40,11 +40,7 @@ struct State {
 
 impl Upkeep {
     pub(super) fn start(actions: Actions) -> io::Result<Upkeep> {
-        let state = State {
-            stopping: false,
-            is_at_work: false,
-            next_ms: actions.clock.now_ms() + AFTER_START,
-        };
+        let state = State { stopping: false, is_at_work: false, next_ms: actions.clock.now_ms() + AFTER_START };
         let upkeep = Upkeep(Arc::new(Shared {
             actions,
             state: Mutex::new(state),
@@ -53,14 +49,8 @@ impl Upkeep {
             thread: Mutex::new(None),
         }));
         let shared = Arc::clone(&upkeep.0);
-        let thread = std::thread::Builder::new()
-            .name("upkeep".to_owned())
-            .spawn(move || shared.run())?;
-        *upkeep
-            .0
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        let thread = std::thread::Builder::new().name("upkeep".to_owned()).spawn(move || shared.run())?;
+        *upkeep.0.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(upkeep)
     }
 
@@ -83,12 +73,7 @@ impl Upkeep {
     pub(super) fn stop(&self) {
         self.0.lock().stopping = true;
         self.0.wake.notify_all();
-        let thread = self
-            .0
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic there was reported when it happened.
             let _ = thread.join();
@@ -123,10 +108,7 @@ impl Shared {
     }
 
     fn prune(&self, now: Millis) {
-        let pace = Pace {
-            go_on: &|| !self.lock().stopping,
-            rest: &|time| self.pause(time),
-        };
+        let pace = Pace { go_on: &|| !self.lock().stopping, rest: &|time| self.pause(time) };
         let cutoffs = self.actions.retention.cutoffs(now);
         match prune(&self.actions.store, cutoffs, false, &pace) {
             Ok(pruned) if pruned.deliveries + pruned.events > 0 => log::info!(
@@ -135,9 +117,9 @@ impl Shared {
                 pruned.events
             ),
             Ok(_) | Err(ActionError::Store(StoreError::Stopping)) => {}
-            Err(error) => log::error!(
-                "what is older than it is kept could not be deleted, and will be tried in an hour: {error}"
-            ),
+            Err(error) => {
+                log::error!("what is older than it is kept could not be deleted, and will be tried in an hour: {error}")
+            }
         }
     }
 
@@ -154,13 +136,6 @@ impl Shared {
     }
 }
 
-fn wait<'a>(
-    condition: &Condvar,
-    state: MutexGuard<'a, State>,
-    patience: Duration,
-) -> MutexGuard<'a, State> {
-    condition
-        .wait_timeout(state, patience)
-        .unwrap_or_else(PoisonError::into_inner)
-        .0
+fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+    condition.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
 }

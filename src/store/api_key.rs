@@ -57,15 +57,14 @@ pub struct NewApiKey {
 
 /// The key with this hash, unless it was revoked.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM api_key WHERE hash = :hash AND revoked_ms IS NULL")?;
+    let mut statement = connection.prepare_cached("SELECT * FROM api_key WHERE hash = :hash AND revoked_ms IS NULL")?;
     row::first(&mut statement, named_params! {":hash": hash}, from_row)
 }
 
 /// Every key that was not revoked, newest first.
 pub fn list(connection: &Connection) -> Result<Vec<ApiKey>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM api_key WHERE revoked_ms IS NULL ORDER BY seq DESC")?;
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM api_key WHERE revoked_ms IS NULL ORDER BY seq DESC")?;
     row::collect(&mut statement, [], from_row)
 }
 
@@ -74,11 +73,7 @@ pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<ApiKe
     let mut conditions = Filter::default();
     conditions.and_fixed("revoked_ms IS NULL");
     conditions.below("seq", request);
-    let sql = format!(
-        "SELECT * FROM api_key {} ORDER BY seq DESC LIMIT {}",
-        conditions.sql(),
-        request.limit + 1
-    );
+    let sql = format!("SELECT * FROM api_key {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = row::collect(&mut statement, conditions.params(), from_row)?;
     Ok(Page::cut(rows, request, |key| key.seq))
@@ -106,14 +101,9 @@ pub fn insert(connection: &Connection, key: &NewApiKey) -> Result<(), StoreError
 }
 
 /// Takes a key out of use. Its name; `None` where there is no such key.
-pub fn revoke(
-    connection: &Connection,
-    id: ApiKeyId,
-    now: Millis,
-) -> Result<Option<String>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE api_key SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL RETURNING name",
-    )?;
+pub fn revoke(connection: &Connection, id: ApiKeyId, now: Millis) -> Result<Option<String>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("UPDATE api_key SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL RETURNING name")?;
     let params = named_params! {":id": id.to_bytes(), ":now": now};
     row::first(&mut statement, params, |row| Ok(row.get("name")?))
 }

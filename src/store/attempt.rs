@@ -38,13 +38,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// An attempt that failed before anything was sent.
-    pub fn unsent(
-        started_ms: Millis,
-        number: u32,
-        trigger: Trigger,
-        url: &str,
-        failure: Failure,
-    ) -> Attempt {
+    pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Failure) -> Attempt {
         Attempt {
             id: AttemptId::generate(started_ms, random::bits()),
             number,
@@ -70,13 +64,9 @@ pub fn insert(
     attempt: &Attempt,
     form_definition: Option<&str>,
 ) -> Result<(), StoreError> {
-    let form_seq = form_definition
-        .map(|definition| form::seq_of(tx, definition))
-        .transpose()?;
+    let form_seq = form_definition.map(|definition| form::seq_of(tx, definition)).transpose()?;
     let answer = attempt.answer.as_ref();
-    let body = answer
-        .map(|answer| &answer.body)
-        .filter(|body| !body.is_empty());
+    let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
     tx.connection()
         .prepare_cached(
             "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
@@ -113,35 +103,17 @@ pub fn insert(
 }
 
 /// All attempts of a delivery, in order. `event` is the delivery's: what was sent is composed from it again.
-pub fn of_delivery(
-    connection: &Connection,
-    delivery_seq: i64,
-    event: &Event,
-) -> Result<Vec<Attempt>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number",
-    )?;
-    row::collect(
-        &mut statement,
-        named_params! {":delivery_seq": delivery_seq},
-        |row| from_row(connection, row, event),
-    )
+pub fn of_delivery(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Vec<Attempt>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number")?;
+    row::collect(&mut statement, named_params! {":delivery_seq": delivery_seq}, |row| from_row(connection, row, event))
 }
 
 /// The last attempt of a delivery, where there was one. `event` is the delivery's.
-pub fn last(
-    connection: &Connection,
-    delivery_seq: i64,
-    event: &Event,
-) -> Result<Option<Attempt>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number DESC LIMIT 1",
-    )?;
-    row::first(
-        &mut statement,
-        named_params! {":delivery_seq": delivery_seq},
-        |row| from_row(connection, row, event),
-    )
+pub fn last(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Option<Attempt>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number DESC LIMIT 1")?;
+    row::first(&mut statement, named_params! {":delivery_seq": delivery_seq}, |row| from_row(connection, row, event))
 }
 
 fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Attempt, StoreError> {
@@ -155,13 +127,8 @@ fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Att
         None => None,
         Some(code) => Some(Answer {
             code,
-            headers: from_lines(
-                &row.get::<_, Option<String>>("response_headers")?
-                    .unwrap_or_default(),
-            ),
-            body: row
-                .get::<_, Option<Vec<u8>>>("response_body")?
-                .unwrap_or_default(),
+            headers: from_lines(&row.get::<_, Option<String>>("response_headers")?.unwrap_or_default()),
+            body: row.get::<_, Option<Vec<u8>>>("response_body")?.unwrap_or_default(),
             body_truncated: row.get("body_truncated")?,
         }),
     };

@@ -63,11 +63,7 @@ pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<(),
 pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<Entry>, StoreError> {
     let mut conditions = Filter::default();
     conditions.below("seq", request);
-    let sql = format!(
-        "SELECT * FROM audit {} ORDER BY seq DESC LIMIT {}",
-        conditions.sql(),
-        request.limit + 1
-    );
+    let sql = format!("SELECT * FROM audit {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = row::collect(&mut statement, conditions.params(), |row| {
         Ok(Entry {

@@ -42,12 +42,7 @@ pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&part)(error)),
         _ => {}
     }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&part)
-        .map_err(io(&part))?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io(&part))?;
     let copied = vacuum(database, &part).and_then(|()| {
         let written = File::open(&part).and_then(|file| file.sync_all());
         written.map_err(io(&part))?;
@@ -60,9 +55,7 @@ pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io(folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
 }
 
 fn vacuum(database: &Path, to: &Path) -> Result<(), BackupError> {
@@ -82,10 +75,7 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
     }
     faults.retain(|line| line != "ok");
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    for table in statement
-        .query_map([], |row| row.get::<_, String>(0))?
-        .take(20)
-    {
+    for table in statement.query_map([], |row| row.get::<_, String>(0))?.take(20) {
         faults.push(format!("a row of {} refers to nothing", table?));
     }
     match damaged_events(&connection) {
@@ -113,17 +103,12 @@ fn damaged_events(connection: &Connection) -> Result<Vec<String>, StoreError> {
 
 fn read_only(database: &Path) -> Result<Connection, BackupError> {
     if !database.exists() {
-        return Err(OpenError::Missing {
-            path: database.to_owned(),
-        }
-        .into());
+        return Err(OpenError::Missing { path: database.to_owned() }.into());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = OpenError::sqlite(database);
     let connection = Connection::open_with_flags(database, flags).map_err(&sqlite)?;
-    connection
-        .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;")
-        .map_err(&sqlite)?;
+    connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;").map_err(&sqlite)?;
     migrate::require_ours(&connection, database)?;
     Ok(connection)
 }

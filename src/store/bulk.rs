@@ -78,12 +78,7 @@ pub(super) fn source(
         return Ok(Source::table("delivery"));
     }
     let states = states.iter().map(|state| state.as_str().to_owned().into());
-    Ok(Source::index(
-        "delivery",
-        "delivery_status",
-        "status = ?1 AND status <> 'delivered'",
-        states.collect(),
-    ))
+    Ok(Source::index("delivery", "delivery_status", "status = ?1 AND status <> 'delivered'", states.collect()))
 }
 
 /// How a delivery stands, for who changes it.
@@ -100,11 +95,7 @@ pub struct Standing {
 
 impl Standing {
     pub fn place(&self) -> Place {
-        Place {
-            seq: self.seq,
-            webhook_seq: self.webhook_seq,
-            status: self.status,
-        }
+        Place { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
     }
 }
 
@@ -130,11 +121,7 @@ pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>, S
 /// The sequence number of the delivery with this id.
 pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT seq FROM delivery WHERE id = :id")?;
-    row::first(
-        &mut statement,
-        named_params! {":id": id.to_bytes()},
-        |row| Ok(row.get(0)?),
-    )
+    row::first(&mut statement, named_params! {":id": id.to_bytes()}, |row| Ok(row.get(0)?))
 }
 
 /// What a replay has to know of an event to decide whether it is meant.
@@ -146,9 +133,7 @@ pub struct EventHead {
 
 /// The newest event there is: what a replay begun now goes up to.
 pub fn newest_event(connection: &Connection) -> Result<i64, StoreError> {
-    let seq = connection
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?
-        .query_row([], |row| row.get(0))?;
+    let seq = connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?.query_row([], |row| row.get(0))?;
     Ok(seq)
 }
 
@@ -185,17 +170,13 @@ pub fn events(
         budget: BUDGET,
     };
     let Some(source) = event::sources(connection, &filter)?.into_iter().next() else {
-        return Ok(Found {
-            rows: Vec::new(),
-            next: None,
-        });
+        return Ok(Found { rows: Vec::new(), next: None });
     };
     let (rows, next) = walk::scan(connection, &source, &list, STEP, head)?;
     Ok(Found { rows, next })
 }
 
-pub(super) const EVENTS: &str =
-    "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers} AS wanted
+pub(super) const EVENTS: &str = "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers} AS wanted
      CROSS JOIN event ON event.seq = wanted.value";
 
 /// Events received in a span whose newest delivery to a webhook failed. Scans deliveries: `after` and `up_to` are
@@ -211,12 +192,7 @@ pub fn failed_events(
         select: FAILED,
         conditions: &failed_conditions(span),
         // A delivery is no older than its event; it may be younger than the span.
-        bounds: Bounds::between(after, up_to).within(
-            connection,
-            ("delivery", "created_ms"),
-            Some(span.since),
-            None,
-        )?,
+        bounds: Bounds::between(after, up_to).within(connection, ("delivery", "created_ms"), Some(span.since), None)?,
         budget: BUDGET,
     };
     let source = delivery::out_of_line(DeliveryStatus::Failed, vec![webhook_seq.into()]);
@@ -242,10 +218,7 @@ pub(super) const FAILED: &str =
      CROSS JOIN event e ON e.seq = d.event_seq";
 
 fn head(row: &rusqlite::Row<'_>) -> Result<EventHead, StoreError> {
-    Ok(EventHead {
-        seq: row.get("event_seq")?,
-        event_type: parsed(row, "type")?,
-    })
+    Ok(EventHead { seq: row.get("event_seq")?, event_type: parsed(row, "type")? })
 }
 
 /// Stores a further delivery of a stored event, due now, without reading the event. Its sequence number; `None`

@@ -44,11 +44,7 @@ pub struct Delivery {
 
 impl Delivery {
     pub fn place(&self) -> Place {
-        Place {
-            seq: self.seq,
-            webhook_seq: self.webhook_seq,
-            status: self.status,
-        }
+        Place { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
     }
 }
 
@@ -185,9 +181,7 @@ pub fn due(
     let mut statement = connection.prepare_cached(&due_sql(order))?;
     let mut rows = match order {
         Order::Due => statement.query(named_params! {":webhook": webhook_seq})?,
-        Order::Sequence { from_seq } => {
-            statement.query(named_params! {":webhook": webhook_seq, ":from": from_seq})?
-        }
+        Order::Sequence { from_seq } => statement.query(named_params! {":webhook": webhook_seq, ":from": from_seq})?,
     };
     let mut found = DueRows::default();
     let mut bytes = 0;
@@ -225,7 +219,8 @@ pub fn due(
 
 /// What a lane reads, in its order.
 pub(super) fn due_sql(order: Order) -> String {
-    const COLUMNS: &str = "d.seq AS delivery_seq, d.id AS delivery_id, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
+    const COLUMNS: &str =
+        "d.seq AS delivery_seq, d.id AS delivery_id, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
     match order {
         Order::Due => format!(
             "SELECT {COLUMNS} FROM delivery d INDEXED BY delivery_due
@@ -252,9 +247,7 @@ pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>, Store
             due_ms: row.get("due_ms")?,
             attempt_count: row.get("attempt_count")?,
             failures: row.get("series_failures")?,
-            success_mark: row
-                .get::<_, Option<i64>>("success_mark")?
-                .map(|mark| mark as u64),
+            success_mark: row.get::<_, Option<i64>>("success_mark")?.map(|mark| mark as u64),
             origin_ms: row.get("origin_ms")?,
             panics: row.get("panics")?,
         })
@@ -278,11 +271,7 @@ pub fn finish(
     status: DeliveryStatus,
     outcome: &Outcome,
 ) -> Result<bool, StoreError> {
-    let Place {
-        seq,
-        webhook_seq,
-        status: mut before,
-    } = delivery;
+    let Place { seq, webhook_seq, status: mut before } = delivery;
     if !end(tx, seq, before, status, outcome)? {
         match series(tx.connection(), seq)? {
             None => return Ok(false),
@@ -341,11 +330,7 @@ pub fn count_failure(
     series: &Series,
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
-    let Place {
-        seq,
-        webhook_seq,
-        status,
-    } = before;
+    let Place { seq, webhook_seq, status } = before;
     if status != series.status {
         let tally = tx.directory_mut().tally();
         tally.moved(webhook_seq, status, series.status, 1);
@@ -378,20 +363,14 @@ pub fn count_failure(
 /// Makes a waiting delivery due now, asked for by a person; the schedule goes on from there.
 pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
     tx.connection()
-        .prepare_cached(
-            "UPDATE delivery SET due_ms = min(due_ms, :now), next_trigger = 'manual' WHERE seq = :seq",
-        )?
+        .prepare_cached("UPDATE delivery SET due_ms = min(due_ms, :now), next_trigger = 'manual' WHERE seq = :seq")?
         .execute(named_params! {":now": tx.now_ms(), ":seq": seq})?;
     Ok(())
 }
 
 /// Starts a fresh series of attempts of a finished delivery, due now; the old attempts stay in the log.
 pub fn restart(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> {
-    let Place {
-        seq,
-        webhook_seq,
-        status,
-    } = delivery;
+    let Place { seq, webhook_seq, status } = delivery;
     let tally = tx.directory_mut().tally();
     tally.moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     tx.connection()
@@ -406,11 +385,7 @@ pub fn restart(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> 
 
 /// Gives up a waiting delivery.
 pub fn discard(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> {
-    let Place {
-        seq,
-        webhook_seq,
-        status,
-    } = delivery;
+    let Place { seq, webhook_seq, status } = delivery;
     let tally = tx.directory_mut().tally();
     tally.moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
     discard_uncounted(tx, seq)
@@ -423,9 +398,7 @@ pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
 
 fn discard_uncounted(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
     tx.connection()
-        .prepare_cached(
-            "UPDATE delivery SET status = 'discarded', due_ms = NULL, finished_ms = :now WHERE seq = :seq",
-        )?
+        .prepare_cached("UPDATE delivery SET status = 'discarded', due_ms = NULL, finished_ms = :now WHERE seq = :seq")?
         .execute(named_params! {":now": tx.now_ms(), ":seq": seq})?;
     Ok(())
 }
@@ -450,43 +423,25 @@ const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type 
 /// The delivery with this id.
 pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE d.id = :id"))?;
-    row::first(
-        &mut statement,
-        named_params! {":id": id.to_bytes()},
-        from_row,
-    )
+    row::first(&mut statement, named_params! {":id": id.to_bytes()}, from_row)
 }
 
 /// The deliveries of one event, oldest first.
 pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>, StoreError> {
     let sql = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq");
     let mut statement = connection.prepare_cached(&sql)?;
-    row::collect(
-        &mut statement,
-        named_params! {":event_seq": event_seq},
-        from_row,
-    )
+    row::collect(&mut statement, named_params! {":event_seq": event_seq}, from_row)
 }
 
 /// Ids of the deliveries that publishing an event made, with their webhooks' ids, oldest first.
-pub fn receipt_of(
-    connection: &Connection,
-    event_seq: i64,
-) -> Result<Vec<(DeliveryId, WebhookId)>, StoreError> {
+pub fn receipt_of(connection: &Connection, event_seq: i64) -> Result<Vec<(DeliveryId, WebhookId)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT d.id AS id, w.id AS webhook_id FROM delivery d JOIN webhook w ON w.seq = d.webhook_seq
          WHERE d.event_seq = :event_seq AND d.cause = 'event' ORDER BY d.seq",
     )?;
-    row::collect(
-        &mut statement,
-        named_params! {":event_seq": event_seq},
-        |row| {
-            Ok((
-                DeliveryId::from_bytes(row.get("id")?),
-                WebhookId::from_bytes(row.get("webhook_id")?),
-            ))
-        },
-    )
+    row::collect(&mut statement, named_params! {":event_seq": event_seq}, |row| {
+        Ok((DeliveryId::from_bytes(row.get("id")?), WebhookId::from_bytes(row.get("webhook_id")?)))
+    })
 }
 
 /// A page of deliveries, newest first.
@@ -498,26 +453,15 @@ pub fn list(
     let list = List {
         select: &list_select(),
         conditions: &conditions(filter),
-        bounds: Bounds::of_page(request).within(
-            connection,
-            ("delivery", "created_ms"),
-            filter.since,
-            filter.until,
-        )?,
+        bounds: Bounds::of_page(request).within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
         budget: BUDGET,
     };
     let sources = sources(connection, filter)?;
-    walk::page(connection, &sources, &list, request, |row| {
-        from_row(row).map(Some)
-    })
+    walk::page(connection, &sources, &list, request, |row| from_row(row).map(Some))
 }
 
 /// The next newer delivery than this one that a filter shows, as far as it is found among the next few thousand rows.
-pub fn newer(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-    seq: i64,
-) -> Result<Option<DeliveryId>, StoreError> {
+pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Result<Option<DeliveryId>, StoreError> {
     let list = List {
         select: &list_select(),
         conditions: &conditions(filter),
@@ -538,11 +482,7 @@ pub fn newer(
 
 /// How many dead letters there are, of one tenant or of all, counted up to `most`: tests are none. Served by the
 /// indexes `delivery_status` and `delivery_webhook_status`.
-pub fn count_dead_letters(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-    most: u32,
-) -> Result<u64, StoreError> {
+pub fn count_dead_letters(connection: &Connection, tenant: Option<&Tenant>, most: u32) -> Result<u64, StoreError> {
     let rows = match tenant {
         None => {
             "SELECT 1 FROM delivery d INDEXED BY delivery_status
@@ -555,9 +495,8 @@ pub fn count_dead_letters(
         }
     };
     let sql = format!("SELECT count(*) FROM ({rows} LIMIT ?2)");
-    let count: i64 = connection
-        .prepare_cached(&sql)?
-        .query_row((tenant.map(Tenant::as_str), most), |row| row.get(0))?;
+    let count: i64 =
+        connection.prepare_cached(&sql)?.query_row((tenant.map(Tenant::as_str), most), |row| row.get(0))?;
     Ok(count as u64)
 }
 
@@ -616,27 +555,15 @@ pub(super) fn conditions(filter: &DeliveryFilter) -> Filter {
 }
 
 /// The ways to the deliveries that a filter shows, the one that is expected to be the shortest first; two at most.
-pub(super) fn sources(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-) -> Result<Vec<Source>, StoreError> {
-    let index =
-        |index, condition: &str, key: Value| Source::index("delivery", index, condition, vec![key]);
+pub(super) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Source>, StoreError> {
+    let index = |index, condition: &str, key: Value| Source::index("delivery", index, condition, vec![key]);
     if let Some(event) = &filter.event {
-        let key = seq_or_none(
-            connection,
-            "SELECT seq FROM event WHERE id = ?1",
-            event.as_str(),
-        )?;
+        let key = seq_or_none(connection, "SELECT seq FROM event WHERE id = ?1", event.as_str())?;
         return Ok(vec![index("delivery_event", "event_seq = ?1", key)]);
     }
     let webhook = match filter.webhook {
         None => None,
-        Some(id) => Some(seq_or_none(
-            connection,
-            "SELECT seq FROM webhook WHERE id = ?1",
-            id.to_bytes(),
-        )?),
+        Some(id) => Some(seq_or_none(connection, "SELECT seq FROM webhook WHERE id = ?1", id.to_bytes())?),
     };
     let mut found = Vec::new();
     if let Some(status) = filter.status.filter(|status| is_out_of_line(*status)) {
@@ -658,16 +585,9 @@ pub(super) fn sources(
     }
     if let Some(code) = filter.response_code.filter(|code| *code != 200) {
         let condition = "last_code = ?1 AND last_code IS NOT NULL AND last_code <> 200";
-        found.push(index(
-            "delivery_code",
-            condition,
-            Value::from(i64::from(code)),
-        ));
+        found.push(index("delivery_code", condition, Value::from(i64::from(code))));
     }
-    if let Some(status) = filter
-        .status
-        .filter(|status| *status != DeliveryStatus::Delivered)
-    {
+    if let Some(status) = filter.status.filter(|status| *status != DeliveryStatus::Delivered) {
         let condition = format!("status = '{status}' AND status <> 'delivered'");
         found.push(index("delivery_status", &condition, Value::Null));
     }
@@ -675,18 +595,9 @@ pub(super) fn sources(
         found.push(index("delivery_webhook", "webhook_seq = ?1", webhook));
     }
     if found.len() < WAYS && (filter.tenant.is_some() || filter.event_type.is_some()) {
-        let topics = topic::matching(
-            connection,
-            filter.tenant.as_ref(),
-            filter.event_type.as_ref(),
-        )?;
+        let topics = topic::matching(connection, filter.tenant.as_ref(), filter.event_type.as_ref())?;
         if found.is_empty() || topics.len() <= walk::MANY {
-            found.extend(Source::by_number(
-                "delivery",
-                "delivery_topic",
-                "topic_seq = ?1",
-                topics,
-            ));
+            found.extend(Source::by_number("delivery", "delivery_topic", "topic_seq = ?1", topics));
         }
     }
     if found.is_empty() {
@@ -705,9 +616,8 @@ const FEW_WEBHOOKS: usize = 200;
 /// The way to what is retrying, failed or discarded at these webhooks.
 pub(super) fn out_of_line(status: DeliveryStatus, webhooks: Vec<Value>) -> Source {
     // As literals, so that the partial index serves them.
-    let condition = format!(
-        "webhook_seq = ?1 AND status = '{status}' AND status <> 'delivered' AND status <> 'pending'"
-    );
+    let condition =
+        format!("webhook_seq = ?1 AND status = '{status}' AND status <> 'delivered' AND status <> 'pending'");
     Source::index("delivery", "delivery_webhook_status", condition, webhooks)
 }
 
@@ -718,10 +628,7 @@ fn is_out_of_line(status: DeliveryStatus) -> bool {
 
 /// The webhooks of a tenant, deleted ones included; none where there are too many.
 fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>, StoreError> {
-    let sql = format!(
-        "SELECT seq FROM webhook WHERE tenant = ?1 LIMIT {}",
-        FEW_WEBHOOKS + 1
-    );
+    let sql = format!("SELECT seq FROM webhook WHERE tenant = ?1 LIMIT {}", FEW_WEBHOOKS + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     let found = row::collect(&mut statement, [tenant.as_str()], |row| Ok(row.get(0)?))?;
     Ok(match found.len() {
@@ -731,15 +638,8 @@ fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>, S
 }
 
 /// The number behind an id; NULL, which equals nothing, where there is none.
-fn seq_or_none(
-    connection: &Connection,
-    sql: &str,
-    id: impl rusqlite::ToSql,
-) -> Result<Value, StoreError> {
-    let found = connection
-        .prepare_cached(sql)?
-        .query_row([id], |row| row.get(0))
-        .optional()?;
+fn seq_or_none(connection: &Connection, sql: &str, id: impl rusqlite::ToSql) -> Result<Value, StoreError> {
+    let found = connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
     Ok(found.unwrap_or(Value::Null))
 }
 
@@ -776,12 +676,7 @@ fn from_row(row: &Row<'_>) -> Result<Delivery, StoreError> {
 }
 
 /// Counts an attempt in the statistics: no test, no challenge. `answer_ms` is how long its answer took.
-pub fn count_attempt(
-    tx: &mut WriteTx<'_>,
-    webhook_seq: i64,
-    is_retry: bool,
-    answer_ms: Option<u64>,
-) {
+pub fn count_attempt(tx: &mut WriteTx<'_>, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
     let tally = tx.directory_mut().tally();
     tally.attempted(webhook_seq, is_retry, answer_ms);
 }

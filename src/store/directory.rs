@@ -81,10 +81,7 @@ impl Directory {
         }
         found.sort_unstable();
         found.dedup();
-        found
-            .iter()
-            .filter_map(|seq| self.by_seq.get(seq).cloned())
-            .collect()
+        found.iter().filter_map(|seq| self.by_seq.get(seq).cloned()).collect()
     }
 
     /// How many deliveries of a webhook got through so far, tests left out.
@@ -144,11 +141,7 @@ impl Directory {
     }
 
     /// Writes what the group counted; what it finished.
-    pub(super) fn flush(
-        &mut self,
-        connection: &Connection,
-        now: Millis,
-    ) -> Result<Finished, StoreError> {
+    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished, StoreError> {
         self.tally.flush(connection, now)
     }
 

@@ -71,17 +71,13 @@ pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>, 
 /// The sequence number of the event with this id.
 pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT seq FROM event WHERE id = :id")?;
-    row::first(&mut statement, named_params! {":id": id.as_str()}, |row| {
-        Ok(row.get("seq")?)
-    })
+    row::first(&mut statement, named_params! {":id": id.as_str()}, |row| Ok(row.get("seq")?))
 }
 
 /// The id of the event with this sequence number.
 pub fn id_of(connection: &Connection, seq: i64) -> Result<Option<EventId>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT id FROM event WHERE seq = :seq")?;
-    row::first(&mut statement, named_params! {":seq": seq}, |row| {
-        parsed(row, "id")
-    })
+    row::first(&mut statement, named_params! {":seq": seq}, |row| parsed(row, "id"))
 }
 
 /// A page of events, newest first. Test events are left out: they are no news of the application.
@@ -93,18 +89,11 @@ pub fn list(
     let list = List {
         select: LIST,
         conditions: &conditions(filter),
-        bounds: Bounds::of_page(request).within(
-            connection,
-            ("event", "received_ms"),
-            filter.since,
-            filter.until,
-        )?,
+        bounds: Bounds::of_page(request).within(connection, ("event", "received_ms"), filter.since, filter.until)?,
         budget: BUDGET,
     };
     let sources = sources(connection, filter)?;
-    walk::page(connection, &sources, &list, request, |row| {
-        stored(row).map(Some)
-    })
+    walk::page(connection, &sources, &list, request, |row| stored(row).map(Some))
 }
 
 /// How many events of a type came in since a time, counted up to `most`; tests left out. Follows entries of the index
@@ -116,16 +105,8 @@ pub fn count_since(
     since: Millis,
     most: u32,
 ) -> Result<u64, StoreError> {
-    let request = PageRequest {
-        limit: 1,
-        cursor: None,
-    };
-    let bounds = Bounds::of_page(&request).within(
-        connection,
-        ("event", "received_ms"),
-        Some(since),
-        None,
-    )?;
+    let request = PageRequest { limit: 1, cursor: None };
+    let bounds = Bounds::of_page(&request).within(connection, ("event", "received_ms"), Some(since), None)?;
     let whose = match tenant {
         Some(_) => "tenant = :tenant",
         None => ":tenant IS NULL",
@@ -169,34 +150,22 @@ pub(super) fn conditions(filter: &EventFilter) -> Filter {
     conditions
 }
 
-pub(super) const LIST: &str =
-    "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
+pub(super) const LIST: &str = "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
 /// Rows looked at for a page at most: an event's row is long.
 const BUDGET: usize = 1_000;
 
 /// The ways to the events that a filter shows, the shortest first.
-pub(super) fn sources(
-    connection: &Connection,
-    filter: &EventFilter,
-) -> Result<Vec<Source>, StoreError> {
+pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<Vec<Source>, StoreError> {
     let (tenant, event_type) = (filter.tenant.as_ref(), filter.event_type.as_ref());
     if tenant.is_none() && event_type.is_none() {
         return Ok(vec![Source::table("event")]);
     }
-    Ok(Source::by_number(
-        "event",
-        "event_topic",
-        "topic_seq = ?1",
-        topic::matching(connection, tenant, event_type)?,
-    ))
+    Ok(Source::by_number("event", "event_topic", "topic_seq = ?1", topic::matching(connection, tenant, event_type)?))
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
-    Ok(StoredEvent {
-        seq: row.get("seq")?,
-        event: from_row(row)?,
-    })
+    Ok(StoredEvent { seq: row.get("seq")?, event: from_row(row)? })
 }
 
 /// Reads an event from a row that holds its columns (the id as `id`, its times as in the table).
@@ -208,9 +177,7 @@ fn from_row(row: &Row<'_>) -> Result<Event, StoreError> {
         created_ms: row.get("created_ms")?,
         received_ms: row.get("received_ms")?,
         data: row.get::<_, String>("data")?.into(),
-        previous_data: row
-            .get::<_, Option<String>>("previous_data")?
-            .map(Into::into),
+        previous_data: row.get::<_, Option<String>>("previous_data")?.map(Into::into),
         test: row.get("test")?,
     })
 }

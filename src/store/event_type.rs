@@ -35,8 +35,7 @@ pub struct Schemas(Arc<RwLock<HashMap<EventType, Arc<Schema>>>>);
 impl Schemas {
     pub(super) fn load(connection: &Connection) -> Result<Schemas, StoreError> {
         let schemas = Schemas::default();
-        let mut statement =
-            connection.prepare("SELECT name, schema FROM event_type WHERE schema IS NOT NULL")?;
+        let mut statement = connection.prepare("SELECT name, schema FROM event_type WHERE schema IS NOT NULL")?;
         let found = row::collect(&mut statement, [], |row| {
             let text: String = row.get("schema")?;
             let schema = Schema::parse(&text).map_err(|_| row::corrupt("schema"))?;
@@ -69,23 +68,15 @@ impl Schemas {
 /// How many types are described and how many bytes their schemas have in all, one type left out.
 pub fn usage_without(connection: &Connection, name: &EventType) -> Result<(i64, i64), StoreError> {
     let usage = connection
-        .prepare_cached(
-            "SELECT count(*), coalesce(sum(octet_length(schema)), 0) FROM event_type WHERE name <> :name",
-        )?
-        .query_row(named_params! {":name": name.as_str()}, |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        .prepare_cached("SELECT count(*), coalesce(sum(octet_length(schema)), 0) FROM event_type WHERE name <> :name")?
+        .query_row(named_params! {":name": name.as_str()}, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(usage)
 }
 
 /// The event type of that name.
 pub fn get(connection: &Connection, name: &EventType) -> Result<Option<DescribedType>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM event_type WHERE name = :name")?;
-    row::first(
-        &mut statement,
-        named_params! {":name": name.as_str()},
-        from_row,
-    )
+    row::first(&mut statement, named_params! {":name": name.as_str()}, from_row)
 }
 
 /// The example of an event type, where it has one.
@@ -98,17 +89,10 @@ pub fn example(connection: &Connection, name: &EventType) -> Result<Option<Box<s
 }
 
 /// A page of event types, newest first.
-pub fn list(
-    connection: &Connection,
-    request: &PageRequest,
-) -> Result<Page<DescribedType>, StoreError> {
+pub fn list(connection: &Connection, request: &PageRequest) -> Result<Page<DescribedType>, StoreError> {
     let mut conditions = Filter::default();
     conditions.below("seq", request);
-    let sql = format!(
-        "SELECT * FROM event_type {} ORDER BY seq DESC LIMIT {}",
-        conditions.sql(),
-        request.limit + 1
-    );
+    let sql = format!("SELECT * FROM event_type {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = row::collect(&mut statement, conditions.params(), from_row)?;
     Ok(Page::cut(rows, request, |row| row.seq))
@@ -144,11 +128,7 @@ pub fn names(
 }
 
 /// Whether an event of this type was seen: of one tenant, or of any.
-pub fn was_seen(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-    name: &EventType,
-) -> Result<bool, StoreError> {
+pub fn was_seen(connection: &Connection, tenant: Option<&Tenant>, name: &EventType) -> Result<bool, StoreError> {
     let sql = match tenant {
         Some(_) => "SELECT EXISTS (SELECT 1 FROM topic WHERE type = ?1 AND tenant = ?2)",
         None => "SELECT EXISTS (SELECT 1 FROM topic WHERE type = ?1 AND ?2 IS NULL)",
@@ -181,10 +161,7 @@ pub fn put(
             ":schema": schema.as_ref().map(|schema| schema.text()),
             ":now": tx.now_ms(),
         })?;
-    tx.notify(Notice::EventType {
-        name: name.clone(),
-        schema,
-    });
+    tx.notify(Notice::EventType { name: name.clone(), schema });
     Ok(())
 }
 
@@ -194,10 +171,7 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &EventType) -> Result<bool, StoreError
         .connection()
         .prepare_cached("DELETE FROM event_type WHERE name = :name")?
         .execute(named_params! {":name": name.as_str()})?;
-    tx.notify(Notice::EventType {
-        name: name.clone(),
-        schema: None,
-    });
+    tx.notify(Notice::EventType { name: name.clone(), schema: None });
     Ok(deleted == 1)
 }
 

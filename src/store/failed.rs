@@ -51,19 +51,11 @@ pub fn of_age(
         until,
         ..DeliveryFilter::default()
     };
-    let request = PageRequest {
-        limit: MOST,
-        cursor: None,
-    };
+    let request = PageRequest { limit: MOST, cursor: None };
     let list = List {
         select: SELECT,
         conditions: &delivery::conditions(&filter),
-        bounds: Bounds::of_page(&request).within(
-            connection,
-            ("delivery", "created_ms"),
-            since,
-            until,
-        )?,
+        bounds: Bounds::of_page(&request).within(connection, ("delivery", "created_ms"), since, until)?,
         budget: BUDGET,
     };
     let sources = delivery::sources(connection, &filter)?;
@@ -74,10 +66,7 @@ pub fn of_age(
             code: row.get("last_code")?,
         }))
     })?;
-    Ok(Age {
-        failed: page.rows,
-        more: page.next.is_some(),
-    })
+    Ok(Age { failed: page.rows, more: page.next.is_some() })
 }
 
 const SELECT: &str = "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code

@@ -23,12 +23,7 @@ pub struct Remembered {
 }
 
 /// The request that used this key in the last 24 hours.
-pub fn get(
-    connection: &Connection,
-    tenant: &Tenant,
-    key: &str,
-    now: Millis,
-) -> Result<Option<Remembered>, StoreError> {
+pub fn get(connection: &Connection, tenant: &Tenant, key: &str, now: Millis) -> Result<Option<Remembered>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT fingerprint, event_seq, batch FROM idempotency
          WHERE tenant = :tenant AND key = :key AND created_ms > :oldest",
@@ -45,12 +40,7 @@ pub fn get(
 }
 
 /// Remembers a request; one that used the key more than 24 hours ago is replaced.
-pub fn put(
-    tx: &mut WriteTx<'_>,
-    tenant: &Tenant,
-    key: &str,
-    remembered: &Remembered,
-) -> Result<(), StoreError> {
+pub fn put(tx: &mut WriteTx<'_>, tenant: &Tenant, key: &str, remembered: &Remembered) -> Result<(), StoreError> {
     let batch = remembered.batch.as_ref();
     let batch = batch.map(|seqs| serde_json::json!(seqs).to_string());
     tx.connection()

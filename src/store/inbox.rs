@@ -61,29 +61,17 @@ pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Option<Inbo
 /// The inbox that a URL leads to.
 pub fn by_token(connection: &Connection, token: &str) -> Result<Option<Inbox>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM inbox WHERE token = :token")?;
-    row::first(
-        &mut statement,
-        named_params! {":token": token},
-        inbox_from_row,
-    )
+    row::first(&mut statement, named_params! {":token": token}, inbox_from_row)
 }
 
 /// The tenants that have an inbox, by name; 200 at most.
 pub fn tenants(connection: &Connection) -> Result<Vec<Tenant>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT tenant FROM inbox ORDER BY tenant LIMIT :limit")?;
-    row::collect(&mut statement, named_params! {":limit": LISTED}, |row| {
-        parsed(row, "tenant")
-    })
+    let mut statement = connection.prepare_cached("SELECT tenant FROM inbox ORDER BY tenant LIMIT :limit")?;
+    row::collect(&mut statement, named_params! {":limit": LISTED}, |row| parsed(row, "tenant"))
 }
 
 /// Gives a tenant an inbox under this token, unless it has one.
-pub fn open(
-    connection: &Connection,
-    tenant: &Tenant,
-    token: &str,
-    now: Millis,
-) -> Result<(), StoreError> {
+pub fn open(connection: &Connection, tenant: &Tenant, token: &str, now: Millis) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO inbox (tenant, token, created_ms) VALUES (:tenant, :token, :now)
@@ -94,11 +82,7 @@ pub fn open(
 }
 
 /// Stores what arrived, and forgets what is beyond the newest 200.
-pub fn insert(
-    connection: &Connection,
-    inbox_seq: i64,
-    request: &InboxRequest,
-) -> Result<i64, StoreError> {
+pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -> Result<i64, StoreError> {
     let headers = serde_json::to_string(&request.headers).expect("plain lists are always JSON");
     connection
         .prepare_cached(
@@ -134,11 +118,7 @@ pub fn insert(
 }
 
 /// A page of what arrived, newest first, without headers and with the beginnings of the bodies.
-pub fn page(
-    connection: &Connection,
-    inbox_seq: i64,
-    request: &PageRequest,
-) -> Result<Page<InboxRequest>, StoreError> {
+pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> Result<Page<InboxRequest>, StoreError> {
     let mut conditions = Filter::default();
     conditions.and("inbox_seq = ?", inbox_seq);
     conditions.below("seq", request);
@@ -155,16 +135,11 @@ pub fn page(
 }
 
 /// Something that arrived, in full, and in whose inbox.
-pub fn get(
-    connection: &Connection,
-    seq: i64,
-) -> Result<Option<(Tenant, InboxRequest)>, StoreError> {
+pub fn get(connection: &Connection, seq: i64) -> Result<Option<(Tenant, InboxRequest)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT r.*, i.tenant FROM inbox_request r JOIN inbox i ON i.seq = r.inbox_seq WHERE r.seq = :seq",
     )?;
-    row::first(&mut statement, named_params! {":seq": seq}, |row| {
-        Ok((parsed(row, "tenant")?, request_from_row(row)?))
-    })
+    row::first(&mut statement, named_params! {":seq": seq}, |row| Ok((parsed(row, "tenant")?, request_from_row(row)?)))
 }
 
 /// The last request with this event's id that arrived in an inbox, without headers and body.
@@ -191,11 +166,7 @@ pub fn empty(connection: &Connection, inbox_seq: i64) -> Result<usize, StoreErro
 }
 
 fn inbox_from_row(row: &Row<'_>) -> Result<Inbox, StoreError> {
-    Ok(Inbox {
-        seq: row.get("seq")?,
-        tenant: parsed(row, "tenant")?,
-        token: row.get("token")?,
-    })
+    Ok(Inbox { seq: row.get("seq")?, tenant: parsed(row, "tenant")?, token: row.get("token")? })
 }
 
 fn request_from_row(row: &Row<'_>) -> Result<InboxRequest, StoreError> {

@@ -32,13 +32,8 @@ pub struct Link {
 }
 
 /// The link with this hash, unless it was used or has ended.
-pub fn by_hash(
-    connection: &Connection,
-    hash: &[u8; 32],
-    now: Millis,
-) -> Result<Option<Link>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM link WHERE hash = :hash AND ends_ms > :now")?;
+pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Link>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT * FROM link WHERE hash = :hash AND ends_ms > :now")?;
     let params = named_params! {":hash": hash, ":now": now};
     row::first(&mut statement, params, |row| {
         Ok(Link {
@@ -69,9 +64,7 @@ pub fn insert(connection: &Connection, hash: &[u8; 32], link: &Link) -> Result<(
 
 /// Uses a link up.
 pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM link WHERE hash = :hash")?
-        .execute(named_params! {":hash": hash})?;
+    connection.prepare_cached("DELETE FROM link WHERE hash = :hash")?.execute(named_params! {":hash": hash})?;
     Ok(())
 }
 
@@ -85,8 +78,6 @@ pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<(), StoreE
 
 /// Forgets links that have ended.
 pub fn forget_ended(connection: &Connection, now: Millis) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM link WHERE ends_ms <= :now")?
-        .execute(named_params! {":now": now})?;
+    connection.prepare_cached("DELETE FROM link WHERE ends_ms <= :now")?.execute(named_params! {":now": now})?;
     Ok(())
 }

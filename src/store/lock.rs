@@ -18,27 +18,16 @@ impl FileLock {
     /// Takes the lock at once, or says which process has it.
     pub fn take(database: &Path) -> Result<FileLock, OpenError> {
         let path = beside(database, ".lock");
-        let failed = |source| OpenError::Io {
-            path: path.clone(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let failed = |source| OpenError::Io { path: path.clone(), source };
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // The text is for people; a lock without it is held all the same.
                 let _ = file.read_to_string(&mut holder);
-                return Err(OpenError::Locked {
-                    path: database.to_owned(),
-                    pid: holder.trim().to_owned(),
-                });
+                return Err(OpenError::Locked { path: database.to_owned(), pid: holder.trim().to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }

@@ -24,29 +24,16 @@ const CURRENT: i64 = STEPS.len() as i64;
 
 /// Takes the steps that are missing, in one transaction. Before the first of them a file that holds data is
 /// copied to a file beside it.
-pub(super) fn run(
-    connection: &Connection,
-    path: &Path,
-    is_new: bool,
-    clock: &Clock,
-) -> Result<(), OpenError> {
+pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Clock) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(path);
     let found = version(connection).map_err(&sqlite)?;
     if found == CURRENT {
         return Ok(());
     }
     if !is_new && found > 0 {
-        let copy = beside(
-            path,
-            &format!(".before-{CURRENT}-{}", clock.now_ms() / SECOND),
-        );
-        connection
-            .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
-            .map_err(&sqlite)?;
-        log::info!(
-            "copied the database to {} before migrating it",
-            copy.display()
-        );
+        let copy = beside(path, &format!(".before-{CURRENT}-{}", clock.now_ms() / SECOND));
+        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(&sqlite)?;
+        log::info!("copied the database to {} before migrating it", copy.display());
     }
     let steps = STEPS[found as usize..].join("\n");
     connection
@@ -72,30 +59,20 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 #[cfg(test)]
 pub(super) fn in_memory() -> Connection {
     let connection = Connection::open_in_memory().expect("memory can be had");
-    connection
-        .execute_batch(&STEPS.join("\n"))
-        .expect("the steps fit each other");
+    connection.execute_batch(&STEPS.join("\n")).expect("the steps fit each other");
     connection
 }
 
 /// Refuses a file of another program, and one of a newer version of ours.
 pub(super) fn require_ours(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let sqlite = OpenError::sqlite(path);
-    let id: i32 = connection
-        .query_row("PRAGMA application_id", [], |row| row.get(0))
-        .map_err(&sqlite)?;
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(&sqlite)?;
     let found = version(connection).map_err(&sqlite)?;
     if id != APPLICATION_ID {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-        });
+        return Err(OpenError::Foreign { path: path.to_owned() });
     }
     if found > CURRENT {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: CURRENT,
-        });
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: CURRENT });
     }
     Ok(found)
 }
@@ -104,11 +81,7 @@ pub(super) fn require_ours(connection: &Connection, path: &Path) -> Result<i64, 
 pub(super) fn require_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let found = require_ours(connection, path)?;
     if found < CURRENT {
-        return Err(OpenError::Older {
-            path: path.to_owned(),
-            found,
-            known: CURRENT,
-        });
+        return Err(OpenError::Older { path: path.to_owned(), found, known: CURRENT });
     }
     Ok(())
 }
@@ -145,10 +118,7 @@ mod tests {
         let events = "FROM event e JOIN topic t ON t.seq = e.topic_seq
             WHERE t.tenant = e.tenant AND t.type = e.type";
         assert_eq!(count(&format!("SELECT count(*) {events}")), 2);
-        assert_eq!(
-            count("SELECT count(*) FROM event WHERE topic_seq IS NULL AND test"),
-            1
-        );
+        assert_eq!(count("SELECT count(*) FROM event WHERE topic_seq IS NULL AND test"), 1);
         let deliveries = "FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN topic t ON t.seq = d.topic_seq
             WHERE t.tenant = e.tenant AND t.type = e.type";
         assert_eq!(count(&format!("SELECT count(*) {deliveries}")), 2);

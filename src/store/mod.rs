@@ -71,37 +71,17 @@ pub struct Store {
 impl Store {
     /// Opens the database for the one process that serves it: takes the lock, makes or migrates the file,
     /// checks it, and starts the writer. Never starts anew over a damaged file.
-    pub fn open(
-        path: &Path,
-        clock: &Clock,
-        metrics: &Metrics,
-    ) -> Result<(Store, FileLock), OpenError> {
+    pub fn open(path: &Path, clock: &Clock, metrics: &Metrics) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
         let readers = open::readers(path)?;
-        let damaged = |error: StoreError| OpenError::Damaged {
-            path: path.to_owned(),
-            detail: error.to_string(),
-        };
+        let damaged = |error: StoreError| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() };
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
-        let writer = Writer::start(
-            connection,
-            profiles.clone(),
-            schemas.clone(),
-            clock.clone(),
-            metrics.clone(),
-        )?;
+        let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
-        let store = Store {
-            readers,
-            writer,
-            profiles,
-            schemas,
-            path,
-            identity,
-        };
+        let store = Store { readers, writer, profiles, schemas, path, identity };
         if open::is_checked_later(store.path()) {
             store.check_meanwhile()?;
         }
@@ -112,8 +92,7 @@ impl Store {
     fn check_meanwhile(&self) -> Result<(), OpenError> {
         let store = self.clone();
         let check = move || {
-            let found =
-                store.read(|connection| Ok::<_, StoreError>(open::quick_check(connection)?));
+            let found = store.read(|connection| Ok::<_, StoreError>(open::quick_check(connection)?));
             match found {
                 Ok(None) => log::info!("{} was checked and is sound", store.path().display()),
                 Ok(Some(detail)) => store.writer.break_down(&format!(
@@ -127,10 +106,7 @@ impl Store {
             .name("check".to_owned())
             .spawn(check)
             .map(drop)
-            .map_err(|source| OpenError::Io {
-                path: self.path().to_owned(),
-                source,
-            })
+            .map_err(|source| OpenError::Io { path: self.path().to_owned(), source })
     }
 
     /// Opens the database beside a running server, for one short statement. It must exist and be current.
@@ -144,9 +120,7 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let behavior = rusqlite::TransactionBehavior::Immediate;
-        let transaction = connection
-            .transaction_with_behavior(behavior)
-            .map_err(StoreError::from)?;
+        let transaction = connection.transaction_with_behavior(behavior).map_err(StoreError::from)?;
         let done = work(&transaction)?;
         transaction.commit().map_err(StoreError::from)?;
         Ok(done)
@@ -172,23 +146,14 @@ impl Store {
     }
 
     /// Runs a read on a connection of the pool. Short ones only: a long read keeps the log from shrinking.
-    pub fn read<T, E: From<StoreError>>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let connection = self
-            .readers
-            .get()
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let connection = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         read(&connection)
     }
 
     /// Hands a job to the writer without waiting for room: `Overloaded` where too many wait. The job runs in a
     /// savepoint of a group's transaction; its answer comes once the commit is on disk.
-    pub fn write<T, E>(
-        &self,
-        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Pending<T, E>
+    pub fn write<T, E>(&self, job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -210,9 +175,7 @@ impl Store {
 
     /// Why the store can take nothing more, if so: the process has to end.
     pub fn broken(&self) -> Option<String> {
-        self.writer
-            .broken()
-            .or_else(|| self.identity.changed(&self.path))
+        self.writer.broken().or_else(|| self.identity.changed(&self.path))
     }
 
     /// Bytes of the database's file and of its write-ahead log.

@@ -36,26 +36,16 @@ pub enum OpenError {
     Io { path: PathBuf, source: io::Error },
     #[error("{path} is not a Hookpost database. Choose another file with --db.")]
     Foreign { path: PathBuf },
-    #[error(
-        "{path} does not exist. Start the server once (hookpost serve), or name the file with --db."
-    )]
+    #[error("{path} does not exist. Start the server once (hookpost serve), or name the file with --db.")]
     Missing { path: PathBuf },
     #[error(
         "{path} was written by a newer Hookpost (schema {found}; this program knows {known}). Use that version, or a backup."
     )]
-    Newer {
-        path: PathBuf,
-        found: i64,
-        known: i64,
-    },
+    Newer { path: PathBuf, found: i64, known: i64 },
     #[error(
         "{path} has schema {found}, and this program needs {known}. Start the server once (hookpost serve): it migrates the file."
     )]
-    Older {
-        path: PathBuf,
-        found: i64,
-        known: i64,
-    },
+    Older { path: PathBuf, found: i64, known: i64 },
     #[error(
         "{path} is damaged: {detail}. Nothing was changed. Restore a backup, or copy the file away and try to recover it with the sqlite3 program."
     )]
@@ -63,10 +53,7 @@ pub enum OpenError {
     #[error("{path} cannot be written. Check who owns it and its folder, and their permissions.")]
     ReadOnly { path: PathBuf },
     #[error("{path}: {source}")]
-    Sqlite {
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Sqlite { path: PathBuf, source: rusqlite::Error },
 }
 
 impl OpenError {
@@ -74,18 +61,12 @@ impl OpenError {
         let path = path.to_owned();
         move |source| match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                OpenError::Damaged {
-                    path: path.clone(),
-                    detail: source.to_string(),
-                }
+                OpenError::Damaged { path: path.clone(), detail: source.to_string() }
             }
             Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
                 OpenError::ReadOnly { path: path.clone() }
             }
-            _ => OpenError::Sqlite {
-                path: path.clone(),
-                source,
-            },
+            _ => OpenError::Sqlite { path: path.clone(), source },
         }
     }
 }
@@ -103,31 +84,24 @@ pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, Open
     let mut is_new = create_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&sqlite)?;
-    connection
-        .busy_timeout(Duration::from_secs(5))
-        .map_err(&sqlite)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(&sqlite)?;
     // Until it is known to be ours and whole, closing it must not move the log into it.
     keep_log_on_close(&connection, true).map_err(&sqlite)?;
     is_new = is_new || is_blank(&connection).map_err(&sqlite)?;
     if is_new {
         // Before anything else: after the first page is written, and after WAL, it stays what it was.
-        connection
-            .execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")
-            .map_err(&sqlite)?;
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;").map_err(&sqlite)?;
     } else {
         check(&connection, path)?;
     }
     keep_log_on_close(&connection, false).map_err(&sqlite)?;
     // In this order: the mode is stored in the file, the rest belongs to the connection.
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(&sqlite)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(&sqlite)?;
     if !mode.eq_ignore_ascii_case("wal") {
         return Err(OpenError::Damaged {
             path: path.to_owned(),
-            detail: format!(
-                "the file system does not allow a write-ahead log (journal mode {mode})"
-            ),
+            detail: format!("the file system does not allow a write-ahead log (journal mode {mode})"),
         });
     }
     connection
@@ -151,9 +125,7 @@ pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, Open
 pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = OpenError::sqlite(path);
     if !path.exists() {
-        return Err(OpenError::Missing {
-            path: path.to_owned(),
-        });
+        return Err(OpenError::Missing { path: path.to_owned() });
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&sqlite)?;
@@ -170,29 +142,19 @@ pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
 
 /// Creates an empty file, mode 0600, where there is none. Whether the file holds no database yet.
 fn create_file(path: &Path) -> Result<bool, OpenError> {
-    let io = |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
     match fs::metadata(path) {
         // SQLite would throw the log of an empty file away.
-        Ok(found) if found.len() == 0 => {
-            match fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
-                true => Err(OpenError::Damaged {
-                    path: path.to_owned(),
-                    detail: "it is empty, but its log (-wal) is not".to_owned(),
-                }),
-                false => Ok(true),
-            }
-        }
+        Ok(found) if found.len() == 0 => match fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+            true => Err(OpenError::Damaged {
+                path: path.to_owned(),
+                detail: "it is empty, but its log (-wal) is not".to_owned(),
+            }),
+            false => Ok(true),
+        },
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .map_err(io)?;
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
             Ok(true)
         }
         Err(error) => Err(io(error)),
@@ -211,9 +173,7 @@ fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
-        .map(|_| ())
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(|_| ())
 }
 
 /// Refuses a file that is not ours, newer than this program, or damaged.
@@ -223,19 +183,12 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let size = fs::metadata(path).map(|found| found.len()).unwrap_or(0);
     if size > CHECKED_FIRST_BYTES {
         // Read by nobody yet, a damaged schema is found here all the same.
-        connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
-                row.get::<_, i64>(0)
-            })
-            .map_err(&sqlite)?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map_err(&sqlite)?;
         return Ok(());
     }
     match quick_check(connection).map_err(&sqlite)? {
         None => Ok(()),
-        Some(detail) => Err(OpenError::Damaged {
-            path: path.to_owned(),
-            detail,
-        }),
+        Some(detail) => Err(OpenError::Damaged { path: path.to_owned(), detail }),
     }
 }
 
@@ -253,15 +206,13 @@ pub(super) fn is_checked_later(path: &Path) -> bool {
 /// The pool of read-only connections; they are opened as they are needed.
 pub(super) fn readers(path: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let manager = SqliteConnectionManager::file(path)
-        .with_flags(flags)
-        .with_init(|connection| {
-            connection.set_prepared_statement_cache_capacity(32);
-            connection.execute_batch(
-                "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
+    let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
+        connection.set_prepared_statement_cache_capacity(32);
+        connection.execute_batch(
+            "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
                  PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;",
-            )
-        });
+        )
+    });
     r2d2::Pool::builder()
         .max_size(READERS)
         .min_idle(Some(0))
@@ -271,17 +222,11 @@ pub(super) fn readers(path: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>
         .connection_timeout(Duration::from_secs(5))
         .thread_pool(Arc::new(scheduled_thread_pool()))
         .build(manager)
-        .map_err(|error| OpenError::Io {
-            path: path.to_owned(),
-            source: io::Error::other(error),
-        })
+        .map_err(|error| OpenError::Io { path: path.to_owned(), source: io::Error::other(error) })
 }
 
 fn scheduled_thread_pool() -> scheduled_thread_pool::ScheduledThreadPool {
-    scheduled_thread_pool::ScheduledThreadPool::builder()
-        .num_threads(1)
-        .thread_name_pattern("readers")
-        .build()
+    scheduled_thread_pool::ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("readers").build()
 }
 
 /// Which file it was that we opened. Commits go on succeeding after it was unlinked or replaced.
@@ -294,14 +239,8 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn of(path: &Path) -> Result<Identity, OpenError> {
         // `metadata`, never `open`: closing a second handle would drop SQLite's locks.
-        let found = fs::metadata(path).map_err(|source| OpenError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Identity {
-            device: found.dev(),
-            inode: found.ino(),
-        })
+        let found = fs::metadata(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok(Identity { device: found.dev(), inode: found.ino() })
     }
 
     /// What is wrong where the path no longer leads to the file that we opened.

@@ -31,22 +31,15 @@ fn database() -> Connection {
 }
 
 fn plan(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-        .unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let rows = statement.raw_query();
-    rows.mapped(|row| row.get("detail"))
-        .collect::<Result<_, _>>()
-        .unwrap()
+    rows.mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap()
 }
 
 /// Holds the ways of a list to the indexes named: each is searched in its own order, without a row of the table.
 #[track_caller]
 fn assert_ways(connection: &Connection, sources: &[Source], indexes: &[&str]) {
-    let found: Vec<_> = sources
-        .iter()
-        .map(|source| source.index.unwrap_or("the table"))
-        .collect();
+    let found: Vec<_> = sources.iter().map(|source| source.index.unwrap_or("the table")).collect();
     assert_eq!(found, indexes);
     for source in sources {
         assert!(!source.keys.is_empty());
@@ -65,12 +58,7 @@ fn assert_ways(connection: &Connection, sources: &[Source], indexes: &[&str]) {
 /// Rows are fetched by their numbers, nothing is scanned or sorted.
 #[track_caller]
 fn assert_fetched_by_number(connection: &Connection, select: &str, conditions: &Filter) {
-    let list = List {
-        select,
-        conditions,
-        bounds: Bounds { from: 0, below: 1 },
-        budget: 1,
-    };
+    let list = List { select, conditions, bounds: Bounds { from: 0, below: 1 }, budget: 1 };
     let plan = plan(connection, &list.sql());
     assert!(plan[0].starts_with("SCAN wanted VIRTUAL TABLE"), "{plan:?}");
     for step in &plan[1..] {
@@ -90,113 +78,35 @@ fn each_filter_of_deliveries_is_served_by_an_index_in_its_order() {
     let none = DeliveryFilter::default;
     let webhook = Some(WebhookId::from_bytes([0; 16]));
     let tenant: Option<Tenant> = Some("acme".parse().unwrap());
-    let status = |status| DeliveryFilter {
-        status: Some(status),
-        ..none()
-    };
+    let status = |status| DeliveryFilter { status: Some(status), ..none() };
     let cases: Vec<(DeliveryFilter, &[&str])> = vec![
         (none(), &["the table"]),
         (DeliveryFilter { webhook, ..none() }, &["delivery_webhook"]),
-        (
-            DeliveryFilter {
-                event: Some("e".parse().unwrap()),
-                ..none()
-            },
-            &["delivery_event"],
-        ),
+        (DeliveryFilter { event: Some("e".parse().unwrap()), ..none() }, &["delivery_event"]),
         (status(DeliveryStatus::Pending), &["delivery_status"]),
         (status(DeliveryStatus::Retrying), &["delivery_status"]),
         (status(DeliveryStatus::Failed), &["delivery_status"]),
         (status(DeliveryStatus::Discarded), &["delivery_status"]),
         (status(DeliveryStatus::Delivered), &["the table"]),
+        (DeliveryFilter { event_type: Some("a.b".parse().unwrap()), ..none() }, &["delivery_topic"]),
+        (DeliveryFilter { tenant: tenant.clone(), ..none() }, &["delivery_topic"]),
+        (DeliveryFilter { response_code: Some(500), ..none() }, &["delivery_code"]),
+        (DeliveryFilter { response_code: Some(200), ..none() }, &["the table"]),
+        (DeliveryFilter { error_code: Some(ErrorCode::Timeout), ..none() }, &["delivery_error"]),
+        (DeliveryFilter { test: Some(true), ..none() }, &["delivery_test"]),
+        (DeliveryFilter { test: Some(false), ..none() }, &["the table"]),
+        (DeliveryFilter { since: Some(1), until: Some(2), ..none() }, &["the table"]),
+        (DeliveryFilter { webhook, ..status(DeliveryStatus::Failed) }, &["delivery_webhook_status", "delivery_status"]),
         (
-            DeliveryFilter {
-                event_type: Some("a.b".parse().unwrap()),
-                ..none()
-            },
-            &["delivery_topic"],
-        ),
-        (
-            DeliveryFilter {
-                tenant: tenant.clone(),
-                ..none()
-            },
-            &["delivery_topic"],
-        ),
-        (
-            DeliveryFilter {
-                response_code: Some(500),
-                ..none()
-            },
-            &["delivery_code"],
-        ),
-        (
-            DeliveryFilter {
-                response_code: Some(200),
-                ..none()
-            },
-            &["the table"],
-        ),
-        (
-            DeliveryFilter {
-                error_code: Some(ErrorCode::Timeout),
-                ..none()
-            },
-            &["delivery_error"],
-        ),
-        (
-            DeliveryFilter {
-                test: Some(true),
-                ..none()
-            },
-            &["delivery_test"],
-        ),
-        (
-            DeliveryFilter {
-                test: Some(false),
-                ..none()
-            },
-            &["the table"],
-        ),
-        (
-            DeliveryFilter {
-                since: Some(1),
-                until: Some(2),
-                ..none()
-            },
-            &["the table"],
-        ),
-        (
-            DeliveryFilter {
-                webhook,
-                ..status(DeliveryStatus::Failed)
-            },
+            DeliveryFilter { tenant: tenant.clone(), ..status(DeliveryStatus::Retrying) },
             &["delivery_webhook_status", "delivery_status"],
         ),
-        (
-            DeliveryFilter {
-                tenant: tenant.clone(),
-                ..status(DeliveryStatus::Retrying)
-            },
-            &["delivery_webhook_status", "delivery_status"],
-        ),
-        (
-            DeliveryFilter {
-                tenant,
-                webhook,
-                ..none()
-            },
-            &["delivery_webhook", "delivery_topic"],
-        ),
+        (DeliveryFilter { tenant, webhook, ..none() }, &["delivery_webhook", "delivery_topic"]),
     ];
     for (filter, ways) in cases {
         let sources = delivery::sources(&connection, &filter).unwrap();
         assert_ways(&connection, &sources, ways);
-        assert_fetched_by_number(
-            &connection,
-            &delivery::list_select(),
-            &delivery::conditions(&filter),
-        );
+        assert_fetched_by_number(&connection, &delivery::list_select(), &delivery::conditions(&filter));
     }
 }
 
@@ -223,12 +133,7 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
         (Some("acme"), None, "webhook_tenant"),
         (None, Some(WebhookState::Disabled), "webhook_state"),
     ] {
-        let filter = WebhookFilter {
-            tenant: tenant.map(|text| text.parse().unwrap()),
-            state,
-            event: None,
-            text: None,
-        };
+        let filter = WebhookFilter { tenant: tenant.map(|text| text.parse().unwrap()), state, event: None, text: None };
         assert_ways(&connection, &[webhook::source(&filter)], &[ways]);
     }
     assert_fetched_by_number(&connection, webhook::LIST, &Filter::default());
@@ -240,18 +145,9 @@ fn what_meets_many_rows_follows_an_index_too() {
     let waiting = [DeliveryStatus::Pending, DeliveryStatus::Retrying];
     let delivered = [DeliveryStatus::Delivered];
     let none = DeliveryFilter::default;
-    let tenant = DeliveryFilter {
-        tenant: Some("acme".parse().unwrap()),
-        ..none()
-    };
-    let webhook = DeliveryFilter {
-        webhook: Some(WebhookId::from_bytes([0; 16])),
-        ..none()
-    };
-    let failed = DeliveryFilter {
-        status: Some(DeliveryStatus::Failed),
-        ..webhook.clone()
-    };
+    let tenant = DeliveryFilter { tenant: Some("acme".parse().unwrap()), ..none() };
+    let webhook = DeliveryFilter { webhook: Some(WebhookId::from_bytes([0; 16])), ..none() };
+    let failed = DeliveryFilter { status: Some(DeliveryStatus::Failed), ..webhook.clone() };
     for (filter, states, way) in [
         (none(), &waiting[..], "delivery_status"),
         (none(), &delivered[..], "the table"),
@@ -261,11 +157,7 @@ fn what_meets_many_rows_follows_an_index_too() {
     ] {
         let source = bulk::source(&connection, &filter, states).unwrap();
         assert_ways(&connection, &[source], &[way]);
-        assert_fetched_by_number(
-            &connection,
-            bulk::DELIVERIES,
-            &delivery::conditions(&filter),
-        );
+        assert_fetched_by_number(&connection, bulk::DELIVERIES, &delivery::conditions(&filter));
     }
     let events = event::conditions(&EventFilter::default());
     assert_fetched_by_number(&connection, bulk::EVENTS, &events);
@@ -277,14 +169,8 @@ fn what_meets_many_rows_follows_an_index_too() {
 fn a_lane_finds_what_is_due_by_its_index_without_sorting() {
     let connection = database();
     for (order, step) in [
-        (
-            Order::Due,
-            "SEARCH d USING INDEX delivery_due (webhook_seq=? AND due_ms>?)",
-        ),
-        (
-            Order::Sequence { from_seq: 1 },
-            "SEARCH d USING INDEX delivery_webhook (webhook_seq=? AND rowid>?)",
-        ),
+        (Order::Due, "SEARCH d USING INDEX delivery_due (webhook_seq=? AND due_ms>?)"),
+        (Order::Sequence { from_seq: 1 }, "SEARCH d USING INDEX delivery_webhook (webhook_seq=? AND rowid>?)"),
     ] {
         assert_eq!(plan(&connection, &delivery::due_sql(order)), [step]);
     }

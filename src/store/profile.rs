@@ -24,9 +24,7 @@ impl Profiles {
             let text: String = row.get("spec")?;
             parse(&text)
         })?;
-        found
-            .into_iter()
-            .for_each(|profile| profiles.put(Arc::new(profile)));
+        found.into_iter().for_each(|profile| profiles.put(Arc::new(profile)));
         Ok(profiles)
     }
 
@@ -46,20 +44,14 @@ impl Profiles {
         match notice {
             Notice::Profile(profile) => self.put(Arc::clone(profile)),
             Notice::ProfileGone { name } => {
-                self.custom
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .remove(name);
+                self.custom.write().unwrap_or_else(PoisonError::into_inner).remove(name);
             }
             _ => {}
         }
     }
 
     fn put(&self, profile: Arc<Profile>) {
-        self.custom
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(profile.name().to_owned(), profile);
+        self.custom.write().unwrap_or_else(PoisonError::into_inner).insert(profile.name().to_owned(), profile);
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Arc<Profile>>) -> T) -> T {
@@ -87,30 +79,23 @@ pub fn exists(connection: &Connection, name: &str) -> Result<bool, StoreError> {
 /// How many webhooks use a profile.
 pub fn uses(connection: &Connection, name: &str) -> Result<u64, StoreError> {
     let count: i64 = connection
-        .prepare_cached(
-            "SELECT count(*) FROM webhook WHERE profile = :name AND deleted_ms IS NULL",
-        )?
+        .prepare_cached("SELECT count(*) FROM webhook WHERE profile = :name AND deleted_ms IS NULL")?
         .query_row(named_params! {":name": name}, |row| row.get(0))?;
     Ok(count as u64)
 }
 
 /// How many webhooks use each profile; those that none uses are left out.
 pub fn uses_of_all(connection: &Connection) -> Result<BTreeMap<String, u64>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT profile, count(*) AS count FROM webhook WHERE deleted_ms IS NULL GROUP BY profile",
-    )?;
-    let found = row::collect(&mut statement, [], |row| {
-        Ok((row.get("profile")?, row.get::<_, i64>("count")? as u64))
-    })?;
+    let mut statement = connection
+        .prepare_cached("SELECT profile, count(*) AS count FROM webhook WHERE deleted_ms IS NULL GROUP BY profile")?;
+    let found = row::collect(&mut statement, [], |row| Ok((row.get("profile")?, row.get::<_, i64>("count")? as u64)))?;
     Ok(found.into_iter().collect())
 }
 
 /// How many API keys have a profile as their default.
 pub fn keys(connection: &Connection, name: &str) -> Result<u64, StoreError> {
     let count: i64 = connection
-        .prepare_cached(
-            "SELECT count(*) FROM api_key WHERE profile = :name AND revoked_ms IS NULL",
-        )?
+        .prepare_cached("SELECT count(*) FROM api_key WHERE profile = :name AND revoked_ms IS NULL")?
         .query_row(named_params! {":name": name}, |row| row.get(0))?;
     Ok(count as u64)
 }
@@ -127,10 +112,7 @@ pub fn put(tx: &mut WriteTx<'_>, profile: Profile) -> Result<Arc<Profile>, Store
     let profile = Arc::new(profile);
     tx.notify(Notice::Profile(Arc::clone(&profile)));
     let users = tx.directory().iter();
-    let users: Vec<_> = users
-        .filter(|webhook| webhook.profile == profile.name())
-        .cloned()
-        .collect();
+    let users: Vec<_> = users.filter(|webhook| webhook.profile == profile.name()).cloned().collect();
     for webhook in users {
         tx.notify(Notice::Webhook(webhook));
     }
@@ -143,8 +125,6 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &str) -> Result<bool, StoreError> {
         .connection()
         .prepare_cached("DELETE FROM profile WHERE name = :name")?
         .execute(named_params! {":name": name})?;
-    tx.notify(Notice::ProfileGone {
-        name: name.to_owned(),
-    });
+    tx.notify(Notice::ProfileGone { name: name.to_owned() });
     Ok(deleted == 1)
 }

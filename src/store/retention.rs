@@ -79,13 +79,9 @@ fn search(
     // Nothing ended before it began, and dead letters do not go before the rest.
     let until = Some(finished.saturating_add(1));
     let bounds = Bounds::between(0, i64::MAX).within(connection, (table, column), None, until)?;
-    let first: Option<i64> = connection
-        .prepare_cached(&format!("SELECT min(seq) FROM {table}"))?
-        .query_row([], |row| row.get(0))?;
-    Ok(Search {
-        after: first.unwrap_or(0) - 1,
-        below: bounds.below,
-    })
+    let first: Option<i64> =
+        connection.prepare_cached(&format!("SELECT min(seq) FROM {table}"))?.query_row([], |row| row.get(0))?;
+    Ok(Search { after: first.unwrap_or(0) - 1, below: bounds.below })
 }
 
 /// The next deliveries that go, in parts; `None` at the end.
@@ -151,11 +147,7 @@ fn next(
 }
 
 /// Deletes deliveries with their attempts, as far as they still are to go. How many.
-pub fn delete_deliveries(
-    tx: &mut WriteTx<'_>,
-    part: &[i64],
-    cutoffs: Cutoffs,
-) -> Result<u64, StoreError> {
+pub fn delete_deliveries(tx: &mut WriteTx<'_>, part: &[i64], cutoffs: Cutoffs) -> Result<u64, StoreError> {
     let before = Before::from(cutoffs);
     let deleted = tx
         .connection()

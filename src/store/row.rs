@@ -13,20 +13,13 @@ pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: &str) -> Result<T, Store
 }
 
 /// The same, where the column may be NULL.
-pub(super) fn parsed_option<T: FromStr>(
-    row: &Row<'_>,
-    column: &str,
-) -> Result<Option<T>, StoreError> {
+pub(super) fn parsed_option<T: FromStr>(row: &Row<'_>, column: &str) -> Result<Option<T>, StoreError> {
     let text: Option<String> = row.get(column)?;
-    text.map(|text| text.parse().map_err(|_| corrupt(column)))
-        .transpose()
+    text.map(|text| text.parse().map_err(|_| corrupt(column))).transpose()
 }
 
 /// A JSON column.
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    text: &str,
-    column: &str,
-) -> Result<T, StoreError> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str, column: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| corrupt(column))
 }
 

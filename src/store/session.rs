@@ -29,11 +29,7 @@ pub struct Session {
 }
 
 /// The session with this hash, unless it has ended.
-pub fn by_hash(
-    connection: &Connection,
-    hash: &[u8; 32],
-    now: Millis,
-) -> Result<Option<Session>, StoreError> {
+pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Session>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT user_seq, tenant, ends_ms, seen_ms FROM session
          WHERE hash = :hash AND ends_ms > :now AND seen_ms > :idle_since",
@@ -52,11 +48,7 @@ pub fn by_hash(
         (Some(seq), _) => user::by_seq(connection, seq)?.map(Owner::User),
         (None, tenant) => tenant.map(Owner::Portal),
     };
-    Ok(owner.map(|owner| Session {
-        owner,
-        ends_ms,
-        is_stale: !(0..MINUTE).contains(&(now - seen)),
-    }))
+    Ok(owner.map(|owner| Session { owner, ends_ms, is_stale: !(0..MINUTE).contains(&(now - seen)) }))
 }
 
 /// Stores a session.
@@ -93,9 +85,7 @@ pub fn seen(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<(),
 
 /// Ends one session.
 pub fn end(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM session WHERE hash = :hash")?
-        .execute(named_params! {":hash": hash})?;
+    connection.prepare_cached("DELETE FROM session WHERE hash = :hash")?.execute(named_params! {":hash": hash})?;
     Ok(())
 }
 
@@ -109,8 +99,6 @@ pub fn end_all(connection: &Connection, user_seq: i64) -> Result<(), StoreError>
 
 /// Forgets sessions that have ended.
 pub fn forget_ended(connection: &Connection, now: Millis) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM session WHERE ends_ms <= :now")?
-        .execute(named_params! {":now": now})?;
+    connection.prepare_cached("DELETE FROM session WHERE ends_ms <= :now")?.execute(named_params! {":now": now})?;
     Ok(())
 }

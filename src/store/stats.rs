@@ -102,12 +102,7 @@ impl Sums {
 }
 
 /// Adds to the row of a series that the moment belongs to.
-pub(super) fn add(
-    connection: &Connection,
-    series: i64,
-    now: Millis,
-    sums: &Sums,
-) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, series: i64, now: Millis, sums: &Sums) -> Result<(), StoreError> {
     merge_into(connection, series, now - now.rem_euclid(FINE), FINE, sums)
 }
 
@@ -179,9 +174,8 @@ fn merge(
         let (series, start): (i64, Millis) = (row.get("series")?, row.get("start_ms")?);
         Ok((series, start, sums_of(row)?))
     })?;
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM stats WHERE series = :series AND start_ms = :start AND span_ms = :span",
-    )?;
+    let mut delete = connection
+        .prepare_cached("DELETE FROM stats WHERE series = :series AND start_ms = :start AND span_ms = :span")?;
     for (series, start, sums) in &old {
         if let Some(longer) = longer {
             let target = start - start.rem_euclid(longer);
@@ -235,10 +229,7 @@ pub fn by_hour_of_each(
     let mut rows = statement.query(named_params! {":webhooks": list, ":from": from})?;
     let mut found: HashMap<i64, Vec<Hour>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        found
-            .entry(row.get("series")?)
-            .or_default()
-            .push(hour_of(row)?);
+        found.entry(row.get("series")?).or_default().push(hour_of(row)?);
     }
     Ok(found)
 }
@@ -253,10 +244,7 @@ pub fn waiting(connection: &Connection, of: &Of) -> Result<Waiting, StoreError> 
     ))?;
     let found = row::first(&mut statement, conditions.params(), |row| {
         let (pending, retrying): (i64, i64) = (row.get("pending")?, row.get("retrying")?);
-        Ok(Waiting {
-            pending: pending.max(0) as u64,
-            retrying: retrying.max(0) as u64,
-        })
+        Ok(Waiting { pending: pending.max(0) as u64, retrying: retrying.max(0) as u64 })
     })?;
     Ok(found.unwrap_or_default())
 }
@@ -281,17 +269,12 @@ pub fn oldest_waiting(connection: &Connection, of: &Of) -> Result<Option<Millis>
         conditions.sql(),
         MAX = Millis::MAX,
     ))?;
-    let found = row::first(&mut statement, conditions.params(), |row| {
-        Ok(row.get("since")?)
-    })?;
+    let found = row::first(&mut statement, conditions.params(), |row| Ok(row.get("since")?))?;
     Ok(found.flatten())
 }
 
 /// When a delivery to each of some webhooks, by number, last became delivered or failed; those without one left out.
-pub fn last_finished(
-    connection: &Connection,
-    webhooks: &[i64],
-) -> Result<HashMap<i64, Millis>, StoreError> {
+pub fn last_finished(connection: &Connection, webhooks: &[i64]) -> Result<HashMap<i64, Millis>, StoreError> {
     let list = serde_json::to_string(webhooks).expect("numbers are always JSON");
     let mut statement = connection.prepare_cached(
         "SELECT seq, last_finished_ms FROM webhook
@@ -308,10 +291,9 @@ fn rows_of(of: &Of, from: Millis) -> Filter {
     match of {
         Of::All => conditions.and("series = ?", ALL),
         Of::Webhook(seq) => conditions.and("series = ?", *seq),
-        Of::Tenant(tenant) => conditions.and(
-            "series IN (SELECT seq FROM webhook WHERE tenant = ?)",
-            tenant.as_str().to_owned(),
-        ),
+        Of::Tenant(tenant) => {
+            conditions.and("series IN (SELECT seq FROM webhook WHERE tenant = ?)", tenant.as_str().to_owned())
+        }
     }
     conditions.and("start_ms >= ?", from);
     conditions

@@ -16,16 +16,14 @@ const STEP: usize = 500;
 
 /// The newest delivery there is: what a sweep begun now goes up to.
 pub fn newest(connection: &Connection) -> Result<i64, StoreError> {
-    let seq = connection
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM delivery")?
-        .query_row([], |row| row.get(0))?;
+    let seq =
+        connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM delivery")?.query_row([], |row| row.get(0))?;
     Ok(seq)
 }
 
 /// Webhooks with a sweep that is not done, deleted ones included.
 pub fn unfinished(connection: &Connection) -> Result<Vec<i64>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT seq FROM webhook WHERE sweep IS NOT NULL")?;
+    let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE sweep IS NOT NULL")?;
     row::collect(&mut statement, [], |row| Ok(row.get(0)?))
 }
 
@@ -47,23 +45,16 @@ pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<bool, StoreError> 
     // From the table: the job at hand may have changed the webhook just before.
     if let Some(webhook) = webhook::by_seq(tx.connection(), webhook_seq)? {
         webhook::update(tx, webhook)?;
-        tx.notify(Notice::Reread {
-            webhook_seq,
-            from_seq: 0,
-        });
+        tx.notify(Notice::Reread { webhook_seq, from_seq: 0 });
     }
     Ok(false)
 }
 
 fn pending(connection: &Connection, webhook_seq: i64) -> Result<Option<Sweep>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT sweep, sweep_up_to_seq FROM webhook WHERE seq = :seq AND sweep IS NOT NULL",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT sweep, sweep_up_to_seq FROM webhook WHERE seq = :seq AND sweep IS NOT NULL")?;
     row::first(&mut statement, named_params! {":seq": webhook_seq}, |row| {
-        Ok(Sweep {
-            waiting: row::parsed(row, "sweep")?,
-            up_to_seq: row.get("sweep_up_to_seq")?,
-        })
+        Ok(Sweep { waiting: row::parsed(row, "sweep")?, up_to_seq: row.get("sweep_up_to_seq")? })
     })
 }
 
@@ -74,11 +65,7 @@ fn discard(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, 
          WHERE webhook_seq = :webhook AND due_ms IS NOT NULL AND seq <= :up_to LIMIT {STEP}"
     ))?;
     let found = row::collect(&mut statement, params, |row| {
-        Ok(Place {
-            seq: row.get("seq")?,
-            webhook_seq,
-            status: row::parsed(row, "status")?,
-        })
+        Ok(Place { seq: row.get("seq")?, webhook_seq, status: row::parsed(row, "status")? })
     })?;
     drop(statement);
     for place in &found {
@@ -100,8 +87,6 @@ fn resume(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, S
         ))?
         .execute(named_params! {":now": tx.now_ms(), ":webhook": webhook_seq, ":up_to": up_to})?;
     let (from, to) = (DeliveryStatus::Retrying, DeliveryStatus::Pending);
-    tx.directory_mut()
-        .tally()
-        .moved(webhook_seq, from, to, swept);
+    tx.directory_mut().tally().moved(webhook_seq, from, to, swept);
     Ok(swept)
 }

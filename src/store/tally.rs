@@ -54,36 +54,19 @@ pub(super) struct Finished {
 impl Tally {
     /// A delivery that was made and waits.
     pub(super) fn made(&mut self, webhook_seq: i64) {
-        let change = Change::Moved {
-            from: None,
-            to: DeliveryStatus::Pending,
-            count: 1,
-        };
+        let change = Change::Moved { from: None, to: DeliveryStatus::Pending, count: 1 };
         self.job.push((webhook_seq, change));
     }
 
     /// Deliveries, no tests, whose status changed.
-    pub(super) fn moved(
-        &mut self,
-        webhook_seq: i64,
-        from: DeliveryStatus,
-        to: DeliveryStatus,
-        count: usize,
-    ) {
-        let change = Change::Moved {
-            from: Some(from),
-            to,
-            count: count as i64,
-        };
+    pub(super) fn moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus, count: usize) {
+        let change = Change::Moved { from: Some(from), to, count: count as i64 };
         self.job.push((webhook_seq, change));
     }
 
     /// An attempt of a delivery, no test, and how long its answer took, where there was one.
     pub(super) fn attempted(&mut self, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
-        let change = Change::Attempted {
-            is_retry,
-            answer_ms,
-        };
+        let change = Change::Attempted { is_retry, answer_ms };
         self.job.push((webhook_seq, change));
     }
 
@@ -98,11 +81,7 @@ impl Tally {
     }
 
     /// Writes the group's counts; what it finished.
-    pub(super) fn flush(
-        &mut self,
-        connection: &Connection,
-        now: Millis,
-    ) -> Result<Finished, StoreError> {
+    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished, StoreError> {
         let group = std::mem::take(&mut self.group);
         let mut all = Sums::default();
         let mut finished = Finished::default();
@@ -140,10 +119,7 @@ impl Counts {
                     DeliveryStatus::Pending | DeliveryStatus::Retrying => {}
                 }
             }
-            Change::Attempted {
-                is_retry,
-                answer_ms,
-            } => self.sums.attempted(is_retry, answer_ms),
+            Change::Attempted { is_retry, answer_ms } => self.sums.attempted(is_retry, answer_ms),
         }
     }
 
@@ -156,9 +132,7 @@ impl Counts {
     }
 
     fn store(&self, connection: &Connection, seq: i64, now: Millis) -> Result<(), StoreError> {
-        let Sums {
-            delivered, failed, ..
-        } = self.sums;
+        let Sums { delivered, failed, .. } = self.sums;
         if self.pending == 0 && self.retrying == 0 && delivered == 0 && failed == 0 {
             return Ok(());
         }

@@ -9,11 +9,7 @@ use super::writer::WriteTx;
 use crate::domain::event::{EventType, Tenant};
 
 /// The number of a pair; a new pair is stored.
-pub fn seq_of(
-    tx: &mut WriteTx<'_>,
-    tenant: &Tenant,
-    event_type: &EventType,
-) -> Result<i64, StoreError> {
+pub fn seq_of(tx: &mut WriteTx<'_>, tenant: &Tenant, event_type: &EventType) -> Result<i64, StoreError> {
     if let Some(seq) = tx.directory().topic(tenant, event_type) {
         return Ok(seq);
     }
@@ -26,9 +22,7 @@ pub fn seq_of(
     let seq = match found {
         Some(seq) => seq,
         None => {
-            connection
-                .prepare_cached("INSERT INTO topic (tenant, type) VALUES (:tenant, :type)")?
-                .execute(params)?;
+            connection.prepare_cached("INSERT INTO topic (tenant, type) VALUES (:tenant, :type)")?.execute(params)?;
             connection.last_insert_rowid()
         }
     };
@@ -37,11 +31,7 @@ pub fn seq_of(
 }
 
 /// The event types that were published, in a tenant or in any, by name; `limit` at most.
-pub fn types(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-    limit: u32,
-) -> Result<Vec<EventType>, StoreError> {
+pub fn types(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<EventType>, StoreError> {
     let sql = match tenant {
         Some(_) => "SELECT type FROM topic WHERE tenant = :tenant ORDER BY type LIMIT :limit",
         None => "SELECT DISTINCT type FROM topic WHERE :tenant IS NULL ORDER BY type LIMIT :limit",
@@ -58,19 +48,13 @@ pub(super) fn matching(
     tenant: Option<&Tenant>,
     event_type: Option<&EventType>,
 ) -> Result<Vec<i64>, StoreError> {
-    let params = [
-        tenant.map(Tenant::as_str),
-        event_type.map(EventType::as_str),
-    ];
+    let params = [tenant.map(Tenant::as_str), event_type.map(EventType::as_str)];
     let condition = match params {
         [Some(_), Some(_)] => "tenant = ?1 AND type = ?2",
         [Some(_), None] => "tenant = ?1 AND ?2 IS NULL",
         [None, _] => "?1 IS NULL AND type = ?2",
     };
-    let sql = format!(
-        "SELECT seq FROM topic WHERE {condition} LIMIT {}",
-        walk::MOST + 1
-    );
+    let sql = format!("SELECT seq FROM topic WHERE {condition} LIMIT {}", walk::MOST + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     row::collect(&mut statement, params, |row| Ok(row.get(0)?))
 }

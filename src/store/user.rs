@@ -57,9 +57,7 @@ pub fn count_administrators(connection: &Connection) -> Result<u64, StoreError> 
 
 /// Whether there is any user.
 pub fn any(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM user)")?
-        .query_row([], |row| row.get(0))?)
+    Ok(connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM user)")?.query_row([], |row| row.get(0))?)
 }
 
 /// Stores a user, unless there is one of that name; their number, or `None` then.
@@ -111,9 +109,7 @@ pub fn signed_in(connection: &Connection, seq: i64, at: Millis) -> Result<(), St
 /// Takes a user away, with every session of theirs.
 pub fn delete(connection: &Connection, seq: i64) -> Result<(), StoreError> {
     super::session::end_all(connection, seq)?;
-    connection
-        .prepare_cached("DELETE FROM user WHERE seq = :seq")?
-        .execute(named_params! {":seq": seq})?;
+    connection.prepare_cached("DELETE FROM user WHERE seq = :seq")?.execute(named_params! {":seq": seq})?;
     Ok(())
 }
 

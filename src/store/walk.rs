@@ -71,13 +71,7 @@ pub(super) struct List<'a> {
 impl Source {
     /// The whole table, newest first.
     pub(super) fn table(table: &'static str) -> Source {
-        Source {
-            table,
-            index: None,
-            condition: "true".to_owned(),
-            keys: vec![Value::Null],
-            budget: usize::MAX,
-        }
+        Source { table, index: None, condition: "true".to_owned(), keys: vec![Value::Null], budget: usize::MAX }
     }
 
     /// Ranges of an index.
@@ -87,13 +81,7 @@ impl Source {
         condition: impl Into<String>,
         keys: Vec<Value>,
     ) -> Source {
-        Source {
-            table,
-            index: Some(index),
-            condition: condition.into(),
-            keys,
-            budget: usize::MAX,
-        }
+        Source { table, index: Some(index), condition: condition.into(), keys, budget: usize::MAX }
     }
 
     /// Ranges of an index, one for each number. Where there are very many, what they hold together is seldom rare,
@@ -139,18 +127,12 @@ impl Source {
 impl Bounds {
     /// Below the cursor of a page.
     pub(super) fn of_page(request: &PageRequest) -> Bounds {
-        Bounds {
-            from: 0,
-            below: request.cursor.map_or(i64::MAX, Cursor::seq),
-        }
+        Bounds { from: 0, below: request.cursor.map_or(i64::MAX, Cursor::seq) }
     }
 
     /// Above one number, and up to another.
     pub(super) fn between(after: i64, up_to: i64) -> Bounds {
-        Bounds {
-            from: after.saturating_add(1),
-            below: up_to.saturating_add(1),
-        }
+        Bounds { from: after.saturating_add(1), below: up_to.saturating_add(1) }
     }
 
     /// The same within two times, as far as they are given. `column` holds the time that a row was stored at; it
@@ -181,9 +163,8 @@ impl Bounds {
 
 /// How far the clock was set back at most, ever.
 pub(super) fn set_back(connection: &Connection) -> Result<Millis, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT set_back_ms FROM clock WHERE one = 1")?
-        .query_row([], |row| row.get(0))?;
+    let found =
+        connection.prepare_cached("SELECT set_back_ms FROM clock WHERE one = 1")?.query_row([], |row| row.get(0))?;
     Ok(found)
 }
 
@@ -200,35 +181,24 @@ pub(super) fn furthest(connection: &Connection) -> Result<Millis, StoreError> {
 
 /// Notes that the clock was set back by so much, further than ever before.
 pub(super) fn note_set_back(connection: &Connection, by: Millis) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1")?
-        .execute([by])?;
+    connection.prepare_cached("UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1")?.execute([by])?;
     Ok(())
 }
 
 /// The first number whose time is this one or later, found by halves; one past the last where there is none.
-fn first_at(
-    connection: &Connection,
-    table: &str,
-    column: &str,
-    time: Millis,
-) -> Result<i64, StoreError> {
+fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) -> Result<i64, StoreError> {
     let (mut low, mut high) = connection
-        .prepare_cached(&format!(
-            "SELECT (SELECT min(seq) FROM {table}), (SELECT max(seq) FROM {table})"
-        ))?
+        .prepare_cached(&format!("SELECT (SELECT min(seq) FROM {table}), (SELECT max(seq) FROM {table})"))?
         .query_row([], |row| {
             let ends: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
             Ok((ends.0.unwrap_or(0), ends.1.unwrap_or(0) + 1))
         })?;
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT seq, {column} FROM {table} WHERE seq >= ?1 ORDER BY seq LIMIT 1"
-    ))?;
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT seq, {column} FROM {table} WHERE seq >= ?1 ORDER BY seq LIMIT 1"))?;
     while low < high {
         let middle = low + (high - low) / 2;
-        let found: Option<(i64, Millis)> = statement
-            .query_row([middle], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        let found: Option<(i64, Millis)> =
+            statement.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         match found {
             Some((seq, at)) if at < time => low = seq + 1,
             _ => high = middle,
@@ -263,11 +233,7 @@ impl<'c> Walk<'c> {
         direction: Direction,
         bounds: Bounds,
     ) -> Result<Walk<'c>, StoreError> {
-        let ranges = source.keys.iter().map(|key| Range {
-            key: key.clone(),
-            ahead: VecDeque::new(),
-            bounds,
-        });
+        let ranges = source.keys.iter().map(|key| Range { key: key.clone(), ahead: VecDeque::new(), bounds });
         let mut walk = Walk {
             statement: connection.prepare_cached(&source.sql(direction))?,
             direction,
@@ -285,9 +251,7 @@ impl<'c> Walk<'c> {
         let range = &mut self.ranges[index];
         if range.ahead.is_empty() {
             let Bounds { from, below } = range.bounds;
-            let mut rows = self
-                .statement
-                .query((&range.key, from, below, self.batch as i64))?;
+            let mut rows = self.statement.query((&range.key, from, below, self.batch as i64))?;
             while let Some(row) = rows.next()? {
                 range.ahead.push_back(row.get(0)?);
             }
@@ -338,11 +302,7 @@ pub(super) fn page<T>(
     let limit = request.limit as usize;
     let mut furthest: Option<Stretch<T>> = None;
     for source in sources {
-        let way = Way {
-            source,
-            direction: Direction::NewestFirst,
-            budget: list.budget.min(source.budget),
-        };
+        let way = Way { source, direction: Direction::NewestFirst, budget: list.budget.min(source.budget) };
         let found = along(connection, &way, list, limit, &read)?;
         let is_whole = found.end.is_none() || found.rows.len() == limit;
         // Each holds everything down to its end.
@@ -354,10 +314,7 @@ pub(super) fn page<T>(
         }
     }
     let (rows, end) = furthest.map_or((Vec::new(), None), |found| (found.rows, found.end));
-    Ok(Page {
-        rows,
-        next: end.map(Cursor::below),
-    })
+    Ok(Page { rows, next: end.map(Cursor::below) })
 }
 
 /// Rows from the oldest on, along one source, and the number of the row after which to go on; `None` at the end.
@@ -368,11 +325,7 @@ pub(super) fn scan<T>(
     limit: usize,
     read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<(Vec<T>, Option<i64>), StoreError> {
-    let way = Way {
-        source,
-        direction: Direction::OldestFirst,
-        budget: list.budget,
-    };
+    let way = Way { source, direction: Direction::OldestFirst, budget: list.budget };
     let found = along(connection, &way, list, limit, &|row| read(row).map(Some))?;
     Ok((found.rows, found.end))
 }
@@ -425,10 +378,7 @@ fn along<T>(
         }
         chunk = (chunk * 2).min(CHUNK).min(way.budget - looked_at);
     };
-    Ok(Stretch {
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
-        end,
-    })
+    Ok(Stretch { rows: rows.into_iter().map(|(_, row)| row).collect(), end })
 }
 
 impl List<'_> {
@@ -468,21 +418,14 @@ mod tests {
     #[test]
     fn filters_that_are_rare_only_together_are_found_by_going_on_past_short_pages() {
         let connection = migrate::in_memory();
-        connection
-            .execute_batch(
-                "CREATE TEMP TABLE generate (value); INSERT INTO generate VALUES (1), (2);",
-            )
-            .unwrap();
+        connection.execute_batch("CREATE TEMP TABLE generate (value); INSERT INTO generate VALUES (1), (2);").unwrap();
         connection.execute_batch(ROWS).unwrap();
         let filter = DeliveryFilter {
             tenant: Some("t2".parse().unwrap()),
             response_code: Some(500),
             ..DeliveryFilter::default()
         };
-        let mut request = PageRequest {
-            limit: 50,
-            cursor: None,
-        };
+        let mut request = PageRequest { limit: 50, cursor: None };
         let (mut seqs, mut pages) = (Vec::new(), 0);
         loop {
             let page = delivery::list(&connection, &filter, &request).unwrap();
@@ -496,10 +439,7 @@ mod tests {
         assert_eq!(seqs, [1]);
         assert!(pages > 1, "{pages}");
 
-        let newest = DeliveryFilter {
-            since: Some(29_999),
-            ..DeliveryFilter::default()
-        };
+        let newest = DeliveryFilter { since: Some(29_999), ..DeliveryFilter::default() };
         for (filter, wanted) in [(&filter, vec![1]), (&newest, vec![29_999, 30_000])] {
             let (mut seqs, mut after) = (Vec::new(), Some(0));
             while let Some(from) = after {

@@ -30,28 +30,20 @@ pub struct WebhookFilter {
 
 /// The webhook with this id, unless it was deleted.
 pub fn get(connection: &Connection, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM webhook WHERE id = :id AND deleted_ms IS NULL")?;
-    row::first(
-        &mut statement,
-        named_params! {":id": id.to_bytes()},
-        from_row,
-    )
+    let mut statement = connection.prepare_cached("SELECT * FROM webhook WHERE id = :id AND deleted_ms IS NULL")?;
+    row::first(&mut statement, named_params! {":id": id.to_bytes()}, from_row)
 }
 
 /// The webhook with this number, unless it was deleted; as of the transaction at hand.
 pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM webhook WHERE seq = :seq AND deleted_ms IS NULL")?;
+    let mut statement = connection.prepare_cached("SELECT * FROM webhook WHERE seq = :seq AND deleted_ms IS NULL")?;
     row::first(&mut statement, named_params! {":seq": seq}, from_row)
 }
 
 /// Every webhook that is not deleted, with the number of its deliveries that got through.
 pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>, StoreError> {
     let mut statement = connection.prepare("SELECT * FROM webhook WHERE deleted_ms IS NULL")?;
-    row::collect(&mut statement, [], |row| {
-        Ok((from_row(row)?, row.get::<_, i64>("success_count")? as u64))
-    })
+    row::collect(&mut statement, [], |row| Ok((from_row(row)?, row.get::<_, i64>("success_count")? as u64)))
 }
 
 /// A page of webhooks, newest first.
@@ -68,21 +60,13 @@ pub fn list(
     if let Some(text) = &filter.text {
         match text.parse::<WebhookId>() {
             Ok(id) => conditions.and("webhook.id = ?", id.to_bytes().to_vec()),
-            Err(_) => conditions.and(
-                "instr(lower(url || char(10) || description), lower(?)) > 0",
-                text.clone(),
-            ),
+            Err(_) => conditions.and("instr(lower(url || char(10) || description), lower(?)) > 0", text.clone()),
         }
     }
     if let Some(state) = filter.state {
         conditions.and("state = ?", state.as_str().to_owned());
     }
-    let list = List {
-        select: LIST,
-        conditions: &conditions,
-        bounds: Bounds::of_page(request),
-        budget: BUDGET,
-    };
+    let list = List { select: LIST, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
     // Patterns cannot be matched in SQL.
     let read = |row: &Row<'_>| {
         let wants = match &filter.event {
@@ -160,8 +144,7 @@ pub fn bystanders(
            AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
          ORDER BY seq LIMIT :limit",
     )?;
-    let params =
-        named_params! {":tenant": tenant.as_str(), ":event_seq": event_seq, ":limit": limit};
+    let params = named_params! {":tenant": tenant.as_str(), ":event_seq": event_seq, ":limit": limit};
     row::collect(&mut statement, params, |row| {
         let events: Vec<String> = row::json(&row.get::<_, String>("events")?, "events")?;
         Ok(Bystander {
@@ -174,21 +157,14 @@ pub fn bystanders(
 }
 
 /// How many webhooks of a tenant have no delivery of an event.
-pub fn count_bystanders(
-    connection: &Connection,
-    tenant: &Tenant,
-    event_seq: i64,
-) -> Result<u64, StoreError> {
+pub fn count_bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64) -> Result<u64, StoreError> {
     let count: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM webhook
              WHERE tenant = :tenant AND deleted_ms IS NULL
                AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)",
         )?
-        .query_row(
-            named_params! {":tenant": tenant.as_str(), ":event_seq": event_seq},
-            |row| row.get(0),
-        )?;
+        .query_row(named_params! {":tenant": tenant.as_str(), ":event_seq": event_seq}, |row| row.get(0))?;
     Ok(count as u64)
 }
 
@@ -200,32 +176,20 @@ pub struct Attention {
 }
 
 /// Counts what [`Attention`] says, of one tenant or of all.
-pub fn attention(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-) -> Result<Attention, StoreError> {
+pub fn attention(connection: &Connection, tenant: Option<&Tenant>) -> Result<Attention, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT coalesce(sum(state = 'disabled'), 0), coalesce(sum(state = 'unverified'), 0) FROM webhook
          WHERE state IN ('disabled', 'unverified') AND deleted_ms IS NULL
            AND tenant = coalesce(:tenant, tenant)",
     )?;
     let tenant = tenant.map(Tenant::as_str);
-    Ok(
-        statement.query_row(named_params! {":tenant": tenant}, |row| {
-            Ok(Attention {
-                disabled: row.get::<_, i64>(0)? as u64,
-                unverified: row.get::<_, i64>(1)? as u64,
-            })
-        })?,
-    )
+    Ok(statement.query_row(named_params! {":tenant": tenant}, |row| {
+        Ok(Attention { disabled: row.get::<_, i64>(0)? as u64, unverified: row.get::<_, i64>(1)? as u64 })
+    })?)
 }
 
 /// Webhooks that use a profile, newest first, `limit` at most.
-pub fn with_profile(
-    connection: &Connection,
-    profile: &str,
-    limit: u32,
-) -> Result<Vec<Webhook>, StoreError> {
+pub fn with_profile(connection: &Connection, profile: &str, limit: u32) -> Result<Vec<Webhook>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT * FROM webhook WHERE profile = :profile AND deleted_ms IS NULL ORDER BY seq DESC LIMIT :limit",
     )?;
@@ -259,9 +223,7 @@ pub fn failing(
          ORDER BY retrying_count DESC, seq DESC LIMIT :limit",
     )?;
     let params = named_params! {":tenant": tenant.map(Tenant::as_str), ":limit": limit};
-    row::collect(&mut statement, params, |row| {
-        Ok((from_row(row)?, row.get::<_, i64>("retrying_count")? as u64))
-    })
+    row::collect(&mut statement, params, |row| Ok((from_row(row)?, row.get::<_, i64>("retrying_count")? as u64)))
 }
 
 /// Stores a new webhook; its `seq` is assigned here.
@@ -342,11 +304,7 @@ enum Key {
     Seq,
 }
 
-fn execute(
-    statement: &mut rusqlite::Statement<'_>,
-    webhook: &Webhook,
-    key: Key,
-) -> rusqlite::Result<usize> {
+fn execute(statement: &mut rusqlite::Statement<'_>, webhook: &Webhook, key: Key) -> rusqlite::Result<usize> {
     let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
     let headers: Vec<(&str, &str)> = webhook.headers.iter().collect();
     let retry = webhook.retry.as_ref().map(|retry| json(&retry.spec()));
@@ -406,14 +364,8 @@ fn from_row(row: &Row<'_>) -> Result<Webhook, StoreError> {
             Schedule::parse(&spec).map_err(|_| row::corrupt("retry"))
         })
         .transpose()?;
-    let old_secret = match (
-        parsed_option(row, "old_secret")?,
-        row.get("overlap_ends_ms")?,
-    ) {
-        (Some(secret), Some(overlap_ends_ms)) => Some(OldSecret {
-            secret,
-            overlap_ends_ms,
-        }),
+    let old_secret = match (parsed_option(row, "old_secret")?, row.get("overlap_ends_ms")?) {
+        (Some(secret), Some(overlap_ends_ms)) => Some(OldSecret { secret, overlap_ends_ms }),
         _ => None,
     };
     let sweep = match (parsed_option(row, "sweep")?, row.get("sweep_up_to_seq")?) {

@@ -42,11 +42,7 @@ pub enum Notice {
     /// A delivery is due now.
     Due(NewDelivery),
     /// An attempt was recorded; the next one is due at the time, or there is none.
-    Recorded {
-        webhook_seq: i64,
-        delivery_seq: i64,
-        next_due_ms: Option<Millis>,
-    },
+    Recorded { webhook_seq: i64, delivery_seq: i64, next_due_ms: Option<Millis> },
     /// A delivery is no longer to be sent.
     Withdrawn { webhook_seq: i64, delivery_seq: i64 },
     /// What is due for the webhook has to be read from the table again, deliveries from this number on.
@@ -60,10 +56,7 @@ pub enum Notice {
     /// A custom profile was deleted.
     ProfileGone { name: String },
     /// An event type was described, changed or forgotten; the schema that it has from here on.
-    EventType {
-        name: EventType,
-        schema: Option<Arc<Schema>>,
-    },
+    EventType { name: EventType, schema: Option<Arc<Schema>> },
 }
 
 /// A delivery whose first attempt is due.
@@ -122,16 +115,12 @@ pub struct Pending<T, E>(oneshot::Receiver<Result<T, E>>);
 impl<T, E: From<StoreError>> Pending<T, E> {
     /// Waits for the commit; from a thread that may block.
     pub fn wait(self) -> Result<T, E> {
-        self.0
-            .blocking_recv()
-            .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
+        self.0.blocking_recv().unwrap_or_else(|_| Err(StoreError::Stopping.into()))
     }
 
     /// Waits for the commit.
     pub async fn committed(self) -> Result<T, E> {
-        self.0
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Stopping.into()))
+        self.0.await.unwrap_or_else(|_| Err(StoreError::Stopping.into()))
     }
 }
 
@@ -149,10 +138,7 @@ struct Waiting {
 
 impl Waiting {
     fn now(job: Box<dyn Job>) -> Waiting {
-        Waiting {
-            job,
-            since: Instant::now(),
-        }
+        Waiting { job, since: Instant::now() }
     }
 }
 
@@ -182,11 +168,7 @@ where
             Some(job) => job(tx),
             None => Err(StoreError::Stopping.into()),
         };
-        let ran = if result.is_ok() {
-            Ran::Kept
-        } else {
-            Ran::RolledBack
-        };
+        let ran = if result.is_ok() { Ran::Kept } else { Ran::RolledBack };
         self.result = Some(result);
         ran
     }
@@ -226,17 +208,10 @@ impl Writer {
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
         let loaded = || -> Result<_, StoreError> {
-            Ok((
-                Directory::load(&connection)?,
-                walk::furthest(&connection)?,
-                walk::set_back(&connection)?,
-            ))
+            Ok((Directory::load(&connection)?, walk::furthest(&connection)?, walk::set_back(&connection)?))
         };
         let (directory, furthest_ms, set_back_ms) =
-            loaded().map_err(|error| OpenError::Damaged {
-                path,
-                detail: error.to_string(),
-            })?;
+            loaded().map_err(|error| OpenError::Damaged { path, detail: error.to_string() })?;
         let (sender, receiver) = sync_channel(QUEUE);
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(sender)),
@@ -262,15 +237,10 @@ impl Writer {
                 let run = AssertUnwindSafe(move || group.run(&receiver));
                 if catch_unwind(run).is_err() {
                     // What the panicking group wrote is rolled back as its connection closes.
-                    Writer { shared }.break_down(
-                        "a fault in Hookpost ended the writer; please report it with the log",
-                    );
+                    Writer { shared }.break_down("a fault in Hookpost ended the writer; please report it with the log");
                 }
             })
-            .map_err(|source| OpenError::Io {
-                path: "the writer's thread".into(),
-                source,
-            })?;
+            .map_err(|source| OpenError::Io { path: "the writer's thread".into(), source })?;
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(Writer { shared })
     }
@@ -329,11 +299,7 @@ impl Writer {
     }
 
     fn sender(&self) -> Option<SyncSender<Waiting>> {
-        self.shared
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn broken(&self) -> Option<String> {
@@ -349,19 +315,9 @@ impl Writer {
 
     /// Takes no more jobs, finishes those that wait, and ends the thread.
     pub(super) fn close(&self) {
-        let jobs = self
-            .shared
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let jobs = self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(jobs);
-        let thread = self
-            .shared
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic of the writer was reported when it happened.
             let _ = thread.join();
@@ -377,11 +333,7 @@ where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
-    Box::new(Task {
-        job: Some(job),
-        result: None,
-        then,
-    })
+    Box::new(Task { job: Some(job), result: None, then })
 }
 
 /// The writer's thread.
@@ -405,8 +357,7 @@ impl Group {
             let begins = Instant::now();
             let mut next = Some(first);
             while let Some(Waiting { job, since }) = next {
-                self.metrics
-                    .writer_waited(begins.saturating_duration_since(since));
+                self.metrics.writer_waited(begins.saturating_duration_since(since));
                 group.push(job);
                 next = match group.len() < GROUP {
                     true => jobs.try_recv().ok(),
@@ -440,9 +391,7 @@ impl Group {
             }
         }
         // Leaves a short log behind for the next start; a failure costs time then, nothing else.
-        let _ = self
-            .connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
     /// Runs every job in one transaction. `Err` means that nothing of the group is kept.
@@ -507,8 +456,7 @@ impl Group {
         self.furthest_ms = self.furthest_ms.max(now_ms);
         self.set_back_ms = self.set_back_ms.max(set_back_ms);
         self.metrics.committed(group.len());
-        self.metrics
-            .finished(finished.delivered, finished.failed, finished.discarded);
+        self.metrics.finished(finished.delivered, finished.failed, finished.discarded);
         Ok(notices)
     }
 

@@ -24,21 +24,10 @@ const LAYERS: &[&[&str]] = &[
 const PLACES: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "r2d2", "r2d2_sqlite"], &["store/"]),
     (&["ureq"], &["delivery/"]),
-    (
-        &["actix_web", "actix_rt", "actix_server"],
-        &["http/", "server.rs", "cli/serve.rs"],
-    ),
+    (&["actix_web", "actix_rt", "actix_server"], &["http/", "server.rs", "cli/serve.rs"]),
     (&["askama"], &["http/web/", "http/api/docs/"]),
     // What serves a route describes it too: see `http/api/table.rs`.
-    (
-        &["ServiceConfig"],
-        &[
-            "http/api/table.rs",
-            "http/api/mod.rs",
-            "http/web/",
-            "http/inbox.rs",
-        ],
-    ),
+    (&["ServiceConfig"], &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs"]),
     (&["std::env", "env::var", "env::vars"], &["config.rs"]),
     (&["SystemTime::now"], &["clock.rs"]),
     // None at all: `expect` states why it cannot fail.
@@ -47,10 +36,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
 
 #[test]
 fn imports_point_down_only() {
-    let wrong: Vec<String> = sources()
-        .iter()
-        .flat_map(|(path, text)| upward_imports(path, text))
-        .collect();
+    let wrong: Vec<String> = sources().iter().flat_map(|(path, text)| upward_imports(path, text)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -82,10 +68,7 @@ fn an_upward_import_is_found_however_it_is_written() {
     for (path, text) in [
         ("store/event.rs", "use crate::delivery::Engine;"),
         ("store/event.rs", "use crate::{clock, delivery::Engine};"),
-        (
-            "store/event.rs",
-            "use crate::{\n    clock::Clock,\n    http,\n};",
-        ),
+        ("store/event.rs", "use crate::{\n    clock::Clock,\n    http,\n};"),
         ("store/event.rs", "fn f() -> crate::actions::Actions {}"),
         ("store/event.rs", "use super::super::http::App;"),
         ("store/mod.rs", "use super::actions;"),
@@ -102,15 +85,9 @@ fn an_upward_import_is_found_however_it_is_written() {
         ("store/event.rs", "use crate::store::row;\nuse super::page;"),
         ("store/event.rs", "// not crate::delivery::Engine"),
         ("store/event.rs", "use super::delivery;"),
-        (
-            "store/event.rs",
-            "use crate::{clock::{Clock, http}, random};",
-        ),
+        ("store/event.rs", "use crate::{clock::{Clock, http}, random};"),
         ("http/api/list.rs", "use super::super::error::ApiError;"),
-        (
-            "http/api/list.rs",
-            "use super::view; use crate::http::api::view;",
-        ),
+        ("http/api/list.rs", "use super::view; use crate::http::api::view;"),
         ("config.rs", "use crate::server::ServerOptions;"),
     ] {
         assert_eq!(upward_imports(path, text), [""; 0], "{path}: {text}");
@@ -152,10 +129,7 @@ fn sources() -> Vec<(String, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let name = path.strip_prefix(&root).unwrap();
-                found.push((
-                    name.to_str().unwrap().to_owned(),
-                    fs::read_to_string(&path).unwrap(),
-                ));
+                found.push((name.to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
             }
         }
     }
@@ -191,9 +165,7 @@ fn upward_imports(path: &str, text: &str) -> Vec<String> {
 /// Whether the API uses the pages or the other way round.
 fn crosses_faces(path: &str, import: &str) -> bool {
     let faces = [("http/api/", "http::web"), ("http/web/", "http::api")];
-    faces
-        .iter()
-        .any(|(from, to)| path.starts_with(from) && import.starts_with(to))
+    faces.iter().any(|(from, to)| path.starts_with(from) && import.starts_with(to))
 }
 
 /// The paths below the crate's root that a file names, the first two parts of each, by `crate::` or by `super::`.
@@ -232,10 +204,7 @@ fn imports(path: &str, text: &str) -> Vec<String> {
 /// The module path of a file, its own name included.
 fn parents(path: &str) -> Vec<&str> {
     let stem = path.strip_suffix(".rs").unwrap_or(path);
-    stem.strip_suffix("/mod")
-        .unwrap_or(stem)
-        .split('/')
-        .collect()
+    stem.strip_suffix("/mod").unwrap_or(stem).split('/').collect()
 }
 
 /// What stands after `crate::`: one path, or those of a list in braces (the outermost alone).
@@ -354,9 +323,6 @@ fn the_readme_lists_every_setting_with_its_default() {
             hookpost::config::environment_name(setting),
             default.unwrap_or_default(),
         );
-        assert!(
-            readme.contains(row.trim_end()),
-            "README.md has no row {row:?}"
-        );
+        assert!(readme.contains(row.trim_end()), "README.md has no row {row:?}");
     }
 }

@@ -1,9 +1,6 @@
 //! The integration tests: one binary, the real server, a real receiver, a clock that the tests move.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod api;
 mod cli;

@@ -26,15 +26,7 @@ const fn place(
     profile: &'static str,
     behaviour: Option<Behaviour>,
 ) -> Place {
-    Place {
-        tenant,
-        name,
-        description,
-        events,
-        profile,
-        behaviour,
-        is_paused_later: false,
-    }
+    Place { tenant, name, description, events, profile, behaviour, is_paused_later: false }
 }
 
 #[rustfmt::skip]
@@ -75,43 +67,19 @@ pub(in crate::cli) fn event(number: u64) -> Result<NewEvent, Invalid> {
         0 | 4 => (
             "acme",
             "order.created",
-            format!(
-                r#"{{"id": "ord_{}", "total": {}, "currency": "EUR"}}"#,
-                1000 + number,
-                990 + number * 137 % 9000
-            ),
+            format!(r#"{{"id": "ord_{}", "total": {}, "currency": "EUR"}}"#, 1000 + number, 990 + number * 137 % 9000),
         ),
         1 | 5 => (
             "globex",
             "content.published",
             format!(r#"{{"id": {number}, "title": "Post {number}", "tags": ["news", "été"]}}"#),
         ),
-        2 => (
-            "acme",
-            "order.paid",
-            format!(r#"{{"id": "ord_{}", "method": "card"}}"#, 998 + number),
-        ),
-        3 => (
-            "default",
-            "user.signed_up",
-            format!(r#"{{"id": "usr_{number}", "plan": "team"}}"#),
-        ),
-        6 => (
-            "globex",
-            "content.updated",
-            format!(r#"{{"id": {}, "title": "Post, corrected"}}"#, number - 1),
-        ),
-        7 => (
-            "acme",
-            "order.refunded",
-            format!(r#"{{"id": "ord_{}", "amount": 990}}"#, 993 + number),
-        ),
+        2 => ("acme", "order.paid", format!(r#"{{"id": "ord_{}", "method": "card"}}"#, 998 + number)),
+        3 => ("default", "user.signed_up", format!(r#"{{"id": "usr_{number}", "plan": "team"}}"#)),
+        6 => ("globex", "content.updated", format!(r#"{{"id": {}, "title": "Post, corrected"}}"#, number - 1)),
+        7 => ("acme", "order.refunded", format!(r#"{{"id": "ord_{}", "amount": 990}}"#, 993 + number)),
         // A type that nobody described.
-        _ => (
-            "default",
-            "user.deleted",
-            format!(r#"{{"id": "usr_{}"}}"#, number - 5),
-        ),
+        _ => ("default", "user.deleted", format!(r#"{{"id": "usr_{}"}}"#, number - 5)),
     };
     Ok(NewEvent {
         event_type: event_type.parse()?,

@@ -58,8 +58,7 @@ pub(super) fn tell(database: &Path, plot: &Plot<'_>) -> Result<(), CliError> {
     options.lookup = Arc::new(|host| Err(io::Error::other(format!("{host} is not looked up"))));
     let prepared = Prepared::new(options)?;
     let actions = prepared.actions();
-    let inbox = OwnInbox::below(plot.base_url)
-        .map_err(|error| CliError::Other(format!("the inbox: {error}")))?;
+    let inbox = OwnInbox::below(plot.base_url).map_err(|error| CliError::Other(format!("the inbox: {error}")))?;
     actions.guard.open_inbox(inbox);
     stand_in.knows(&actions);
     let told = act(&actions, &stand_in, plot);
@@ -69,9 +68,7 @@ pub(super) fn tell(database: &Path, plot: &Plot<'_>) -> Result<(), CliError> {
     told?;
     match is_at_rest {
         true => Ok(()),
-        false => Err(CliError::Other(
-            "the story did not come to its end".to_owned(),
-        )),
+        false => Err(CliError::Other("the story did not come to its end".to_owned())),
     }
 }
 
@@ -121,10 +118,7 @@ fn act(actions: &Actions, stand_in: &StandIn, plot: &Plot<'_>) -> Result<(), Cli
         if step == busy_steps / 2
             && let Some(id) = &paused
         {
-            let change = WebhookChange {
-                active: Some(false),
-                ..WebhookChange::default()
-            };
+            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
             actions.change_webhook(&caller, id, change)?;
         }
         while step < busy_steps && (published as f64) < (step + 1) as f64 * plot.per_step {
@@ -132,9 +126,7 @@ fn act(actions: &Actions, stand_in: &StandIn, plot: &Plot<'_>) -> Result<(), Cli
             published += 1;
         }
         if !actions.engine.wait_until_idle(PATIENCE) {
-            return Err(CliError::Other(
-                "the engine did not come to rest".to_owned(),
-            ));
+            return Err(CliError::Other("the engine did not come to rest".to_owned()));
         }
     }
     Ok(())
@@ -143,16 +135,12 @@ fn act(actions: &Actions, stand_in: &StandIn, plot: &Plot<'_>) -> Result<(), Cli
 fn describe_types(actions: &Actions) -> Result<(), CliError> {
     for (name, description, example) in EVENT_TYPES {
         let described = TypeDescription {
-            name: name
-                .parse()
-                .map_err(|invalid: Invalid| CliError::from(invalid))?,
+            name: name.parse().map_err(|invalid: Invalid| CliError::from(invalid))?,
             description: (*description).to_owned(),
             example: Some((*example).into()),
             schema: None,
         };
-        actions
-            .put_event_type(&Caller::default(), described)?
-            .wait()?;
+        actions.put_event_type(&Caller::default(), described)?.wait()?;
     }
     Ok(())
 }

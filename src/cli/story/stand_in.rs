@@ -63,9 +63,7 @@ impl StandIn {
             let played = self.lock();
             let inbox = played.inbox.as_ref();
             let inbox = inbox.filter(|(url, _)| url == request.url);
-            inbox
-                .map(|(_, inbox)| inbox.clone())
-                .zip(played.actions.clone())
+            inbox.map(|(_, inbox)| inbox.clone()).zip(played.actions.clone())
         };
         let Some((inbox, actions)) = found else {
             return false;
@@ -74,9 +72,7 @@ impl StandIn {
         let arrival = Arrival {
             method: "POST".to_owned(),
             query: String::new(),
-            headers: headers
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
             body: request.body.to_vec(),
             code: 200,
         };
@@ -90,14 +86,7 @@ impl StandIn {
 impl Transport for StandIn {
     fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
         if self.takes_in(request) {
-            return answered(
-                request.url,
-                Reply {
-                    code: 200,
-                    after: Duration::from_millis(3),
-                    retry_after: None,
-                },
-            );
+            return answered(request.url, Reply { code: 200, after: Duration::from_millis(3), retry_after: None });
         }
         let (behaviour, number) = self.next(request.url);
         match behaviour.reply(number) {
@@ -109,17 +98,9 @@ impl Transport for StandIn {
 
 fn answered(url: &str, reply: Reply) -> Sent {
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    headers.extend(
-        reply
-            .retry_after
-            .map(|seconds| ("retry-after".to_owned(), seconds.to_string())),
-    );
-    let answer = Answer {
-        code: reply.code,
-        headers,
-        body: demo_receiver::body(reply.code).into(),
-        body_truncated: false,
-    };
+    headers.extend(reply.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string())));
+    let answer =
+        Answer { code: reply.code, headers, body: demo_receiver::body(reply.code).into(), body_truncated: false };
     let micros = reply.after.as_micros() as u32;
     Sent {
         failure: judged(&answer, url),
@@ -142,10 +123,7 @@ fn unanswered(url: &str, behaviour: Behaviour, timeout: Duration) -> Sent {
         Behaviour::Silent => (
             Failure::new(
                 ErrorCode::Timeout,
-                format!(
-                    "The time limit of {} s for {host} passed while waiting for the answer.",
-                    timeout.as_secs()
-                ),
+                format!("The time limit of {} s for {host} passed while waiting for the answer.", timeout.as_secs()),
             ),
             timeout,
         ),

@@ -43,10 +43,7 @@ impl Receiver {
                 thread::spawn(move || serve(stream, number));
             }
         });
-        Receiver {
-            address,
-            connections,
-        }
+        Receiver { address, connections }
     }
 
     /// Reads a request, writes `answer`, closes.
@@ -61,9 +58,11 @@ impl Receiver {
     /// Answers every request on a connection with `answer`.
     fn keeping_alive(answer: impl Into<Vec<u8>>) -> Receiver {
         let answer = answer.into();
-        Receiver::start(move |mut stream, _| {
-            while read_request(&mut stream).is_some() && stream.write_all(&answer).is_ok() {}
-        })
+        Receiver::start(
+            move |mut stream, _| {
+                while read_request(&mut stream).is_some() && stream.write_all(&answer).is_ok() {}
+            },
+        )
     }
 
     /// Reads a request, writes `first`, then `drop` again and again until the client has enough.
@@ -99,13 +98,7 @@ fn read_request(stream: &mut impl Read) -> Option<Vec<u8>> {
             continue;
         };
         let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
-        let length = text
-            .split("content-length: ")
-            .nth(1)
-            .unwrap()
-            .split("\r\n")
-            .next()
-            .unwrap();
+        let length = text.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
         if request.len() >= head + 4 + length.parse::<usize>().unwrap() {
             return Some(request);
         }
@@ -124,9 +117,7 @@ impl Resolve for Trusting {
     fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
         let authority = url.split('/').nth(2).unwrap();
         let port = authority.rsplit(':').next().unwrap();
-        let address = authority
-            .parse()
-            .unwrap_or_else(|_| format!("127.0.0.1:{port}").parse().unwrap());
+        let address = authority.parse().unwrap_or_else(|_| format!("127.0.0.1:{port}").parse().unwrap());
         Ok(Arc::from([address]))
     }
 }
@@ -145,24 +136,13 @@ fn client() -> Client {
 }
 
 fn client_with(resolve: impl Resolve, extra_root_certificates: Vec<Vec<u8>>) -> Client {
-    let options = ClientOptions {
-        user_agent: "Hookpost".into(),
-        extra_root_certificates,
-        idle_connections: 8,
-    };
+    let options = ClientOptions { user_agent: "Hookpost".into(), extra_root_certificates, idle_connections: 8 };
     Client::new(Arc::new(resolve), options).unwrap()
 }
 
 fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> Sent {
     let headers = [("content-type".to_owned(), "application/json".to_owned())];
-    client.post(
-        &Outgoing {
-            url,
-            headers: &headers,
-            body,
-        },
-        timeout,
-    )
+    client.post(&Outgoing { url, headers: &headers, body }, timeout)
 }
 
 /// Posts with a short limit and checks that it held.
@@ -174,19 +154,8 @@ fn post_within_limit(url: &str, body: &[u8]) -> Sent {
 
 #[track_caller]
 fn assert_fails(sent: &Sent, code: ErrorCode, words: &str) {
-    let failure = sent
-        .failure
-        .as_ref()
-        .unwrap_or_else(|| panic!("no failure in {sent:?}"));
+    let failure = sent.failure.as_ref().unwrap_or_else(|| panic!("no failure in {sent:?}"));
     assert_eq!(failure.code, code, "{failure:?}");
-    assert!(
-        failure.message.contains(words),
-        "{words:?} is not in {:?}",
-        failure.message
-    );
-    assert!(
-        failure.message.ends_with('.'),
-        "no sentence: {:?}",
-        failure.message
-    );
+    assert!(failure.message.contains(words), "{words:?} is not in {:?}", failure.message);
+    assert!(failure.message.ends_with('.'), "no sentence: {:?}", failure.message);
 }

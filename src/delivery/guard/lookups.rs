@@ -60,22 +60,12 @@ type Answer = Result<Arc<[IpAddr]>, Arc<str>>;
 
 impl Lookups {
     pub(super) fn new(lookup: Arc<Lookup>) -> Lookups {
-        Lookups {
-            shared: Arc::new(Shared {
-                lookup,
-                state: Mutex::default(),
-                work: Condvar::new(),
-            }),
-        }
+        Lookups { shared: Arc::new(Shared { lookup, state: Mutex::default(), work: Condvar::new() }) }
     }
 
     /// Asks for the host, or waits with those who asked already, until the deadline.
     /// The addresses are one or more.
-    pub(super) fn addresses_of(
-        &self,
-        host: &str,
-        deadline: Instant,
-    ) -> Result<Arc<[IpAddr]>, Unresolved> {
+    pub(super) fn addresses_of(&self, host: &str, deadline: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
         let job = self.join(host).map_err(|error| {
             Unresolved::Dns(format!(
                 "{host} was not looked up, because this machine could not start another thread: {error}"
@@ -108,16 +98,8 @@ impl Lookups {
                 Err(_) => {}
             }
         }
-        let job = Arc::new(Job {
-            host: host.into(),
-            answer: Mutex::new(None),
-            answered: Condvar::new(),
-        });
-        let flight = Flight {
-            job: Arc::clone(&job),
-            waiters: 1,
-            running: false,
-        };
+        let job = Arc::new(Job { host: host.into(), answer: Mutex::new(None), answered: Condvar::new() });
+        let flight = Flight { job: Arc::clone(&job), waiters: 1, running: false };
         state.flights.insert(host.into(), flight);
         state.queue.push_back(Arc::clone(&job));
         self.shared.work.notify_one();
@@ -126,10 +108,7 @@ impl Lookups {
 
     fn spawn(&self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        thread::Builder::new()
-            .name("dns".to_owned())
-            .spawn(move || shared.work_off())
-            .map(drop)
+        thread::Builder::new().name("dns".to_owned()).spawn(move || shared.work_off()).map(drop)
     }
 
     #[cfg(test)]
@@ -188,10 +167,7 @@ impl Shared {
                 return None;
             }
             state.idle += 1;
-            let (woken, wait) = self
-                .work
-                .wait_timeout(state, IDLE)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, wait) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
             waited_in_vain = wait.timed_out();
@@ -201,9 +177,7 @@ impl Shared {
     fn ask(&self, host: &str) -> Answer {
         // A panic must not leave the host's flight behind: later callers would wait for it forever.
         match catch_unwind(AssertUnwindSafe(|| (self.lookup)(host))) {
-            Ok(Ok(addresses)) if addresses.is_empty() => {
-                Err(format!("{host} has no address in DNS.").into())
-            }
+            Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("{host} has no address in DNS.").into()),
             Ok(Ok(addresses)) => Ok(addresses.into()),
             Ok(Err(error)) => Err(format!("{host} could not be resolved: {error}").into()),
             Err(_) => Err(format!("The lookup of {host} failed inside this program.").into()),

@@ -32,11 +32,7 @@ fn no_interfaces() -> Arc<Interfaces> {
 
 fn guard_with(entries: &[&str], lookup: Arc<Lookup>) -> Arc<Guard> {
     let entries = entries.iter().map(|entry| entry.parse().unwrap());
-    Guard::with_interfaces(
-        TargetPolicy::new(entries.collect()),
-        lookup,
-        no_interfaces(),
-    )
+    Guard::with_interfaces(TargetPolicy::new(entries.collect()), lookup, no_interfaces())
 }
 
 /// A resolver with these answers, one after the other, and a count of the questions.
@@ -69,8 +65,7 @@ fn manual() -> (Arc<Lookup>, Receiver<Question>) {
     let lookup = move |host: &str| {
         let (reply, replies) = channel();
         let host = host.to_owned();
-        ask.send(Question { host, reply })
-            .map_err(io::Error::other)?;
+        ask.send(Question { host, reply }).map_err(io::Error::other)?;
         replies.recv().map_err(io::Error::other)?
     };
     (Arc::new(lookup), questions)
@@ -85,13 +80,8 @@ fn failure(result: Result<Arc<[SocketAddr]>, Failure>, code: ErrorCode) -> Strin
 #[test]
 fn a_public_host_resolves_to_its_addresses_with_the_urls_port() {
     let guard = guard_with(&[], always(&["8.8.8.8", "2606:4700::1"]));
-    let found = guard
-        .resolve(&url("https://h.example:8443/"), far())
-        .unwrap();
-    let expected: [SocketAddr; 2] = [
-        "8.8.8.8:8443".parse().unwrap(),
-        "[2606:4700::1]:8443".parse().unwrap(),
-    ];
+    let found = guard.resolve(&url("https://h.example:8443/"), far()).unwrap();
+    let expected: [SocketAddr; 2] = ["8.8.8.8:8443".parse().unwrap(), "[2606:4700::1]:8443".parse().unwrap()];
     assert_eq!(*found, expected);
 }
 
@@ -113,10 +103,7 @@ fn a_verdict_holds_for_30_s_and_then_the_name_is_judged_anew() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let later = guard.resolve_at(&target, start + BELIEVED_FOR, far());
     let message = failure(later.map_err(Failure::from), ErrorCode::TargetBlocked);
-    assert!(
-        message.contains("127.0.0.1, which is a loopback address"),
-        "{message}"
-    );
+    assert!(message.contains("127.0.0.1, which is a loopback address"), "{message}");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
@@ -124,11 +111,7 @@ fn a_verdict_holds_for_30_s_and_then_the_name_is_judged_anew() {
 fn a_name_that_goes_from_public_to_loopback_is_refused_where_nothing_is_remembered_yet() {
     let (lookup, _) = scripted(vec![Ok(ips(&["8.8.8.8"])), Ok(ips(&["127.0.0.1"]))]);
     let guard = guard_with(&[], lookup);
-    assert!(
-        guard
-            .resolve(&url("https://rebinding.example/"), far())
-            .is_ok()
-    );
+    assert!(guard.resolve(&url("https://rebinding.example/"), far()).is_ok());
     // Another port is another verdict, so the name is asked for again.
     let other_port = guard.resolve(&url("https://rebinding.example:8443/"), far());
     failure(other_port, ErrorCode::TargetBlocked);
@@ -137,22 +120,12 @@ fn a_name_that_goes_from_public_to_loopback_is_refused_where_nothing_is_remember
 #[test]
 fn a_verdict_for_one_port_or_scheme_says_nothing_about_another() {
     let guard = guard_with(&["h.example:8443"], always(&["10.0.0.1"]));
-    assert!(
-        guard
-            .resolve(&url("https://h.example:8443/"), far())
-            .is_ok()
-    );
+    assert!(guard.resolve(&url("https://h.example:8443/"), far()).is_ok());
     assert!(guard.resolve(&url("http://h.example:8443/"), far()).is_ok());
-    failure(
-        guard.resolve(&url("https://h.example/"), far()),
-        ErrorCode::TargetBlocked,
-    );
+    failure(guard.resolve(&url("https://h.example/"), far()), ErrorCode::TargetBlocked);
     let public = guard_with(&[], always(&["8.8.8.8"]));
     assert!(public.resolve(&url("https://h.example:80/"), far()).is_ok());
-    failure(
-        public.resolve(&url("http://h.example:80/"), far()),
-        ErrorCode::TargetBlocked,
-    );
+    failure(public.resolve(&url("http://h.example:80/"), far()), ErrorCode::TargetBlocked);
 }
 
 #[test]
@@ -163,10 +136,7 @@ fn mixed_answers_are_refused_wherever_the_forbidden_address_stands() {
         ["8.8.8.8", "1.1.1.1", "fe80::1"],
     ] {
         let guard = guard_with(&[], always(&answer));
-        failure(
-            guard.resolve(&url("https://h.example/"), far()),
-            ErrorCode::TargetBlocked,
-        );
+        failure(guard.resolve(&url("https://h.example/"), far()), ErrorCode::TargetBlocked);
     }
 }
 
@@ -175,33 +145,22 @@ fn of_17_addresses_all_are_judged_and_16_are_handed_over() {
     let mut answer: Vec<String> = (1..=17).map(|last| format!("8.8.8.{last}")).collect();
     let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
     let target = url("https://h.example/");
-    let found = guard_with(&[], always(&texts))
-        .resolve(&target, far())
-        .unwrap();
+    let found = guard_with(&[], always(&texts)).resolve(&target, far()).unwrap();
     assert_eq!(found.len(), MAX_ADDRESSES);
     assert_eq!(found[15], "8.8.8.16:443".parse().unwrap());
     answer[16] = "127.0.0.1".to_owned();
     let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
-    failure(
-        guard_with(&[], always(&texts)).resolve(&target, far()),
-        ErrorCode::TargetBlocked,
-    );
+    failure(guard_with(&[], always(&texts)).resolve(&target, far()), ErrorCode::TargetBlocked);
 }
 
 #[test]
 fn a_name_without_an_answer_is_a_dns_failure_and_is_asked_for_again_at_once() {
-    let (lookup, asked) = scripted(vec![
-        Err(io::Error::other("Name or service not known")),
-        Ok(Vec::new()),
-        Ok(ips(&["8.8.8.8"])),
-    ]);
+    let (lookup, asked) =
+        scripted(vec![Err(io::Error::other("Name or service not known")), Ok(Vec::new()), Ok(ips(&["8.8.8.8"]))]);
     let guard = guard_with(&[], lookup);
     let target = url("https://h.example/");
     let message = failure(guard.resolve(&target, far()), ErrorCode::DnsFailed);
-    assert_eq!(
-        message,
-        "h.example could not be resolved: Name or service not known"
-    );
+    assert_eq!(message, "h.example could not be resolved: Name or service not known");
     let message = failure(guard.resolve(&target, far()), ErrorCode::DnsFailed);
     assert_eq!(message, "h.example has no address in DNS.");
     assert!(guard.resolve(&target, far()).is_ok());
@@ -216,10 +175,7 @@ fn a_lookup_that_panics_is_a_dns_failure_and_the_next_one_works() {
         _ => Ok(ips(&["8.8.8.8"])),
     };
     let guard = guard_with(&[], Arc::new(lookup));
-    failure(
-        guard.resolve(&url("https://h.example/"), far()),
-        ErrorCode::DnsFailed,
-    );
+    failure(guard.resolve(&url("https://h.example/"), far()), ErrorCode::DnsFailed);
     assert!(guard.resolve(&url("https://h.example/"), far()).is_ok());
 }
 
@@ -228,11 +184,7 @@ fn literal_addresses_and_hopeless_plain_http_are_judged_without_dns() {
     let (lookup, asked) = scripted(Vec::new());
     let guard = guard_with(&["192.168.0.0/16"], lookup);
     assert!(guard.resolve(&url("https://8.8.8.8/"), far()).is_ok());
-    assert!(
-        guard
-            .resolve(&url("http://192.168.1.1:8080/"), far())
-            .is_ok()
-    );
+    assert!(guard.resolve(&url("http://192.168.1.1:8080/"), far()).is_ok());
     for refused in [
         "https://2130706433/",
         "https://[::ffff:127.0.0.1]/",
@@ -242,10 +194,7 @@ fn literal_addresses_and_hopeless_plain_http_are_judged_without_dns() {
         "https://app.localhost/",
         "http://8.8.8.8/",
     ] {
-        failure(
-            guard.resolve(&url(refused), far()),
-            ErrorCode::TargetBlocked,
-        );
+        failure(guard.resolve(&url(refused), far()), ErrorCode::TargetBlocked);
         assert!(guard.check_new(&url(refused), far()).is_err(), "{refused}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
@@ -253,21 +202,13 @@ fn literal_addresses_and_hopeless_plain_http_are_judged_without_dns() {
 
 #[test]
 fn a_new_webhook_may_have_a_name_that_does_not_resolve_yet_but_none_that_is_forbidden() {
-    let (lookup, _) = scripted(vec![
-        Err(io::Error::other("not there yet")),
-        Ok(ips(&["8.8.8.8"])),
-        Ok(ips(&["10.0.0.1"])),
-    ]);
+    let (lookup, _) =
+        scripted(vec![Err(io::Error::other("not there yet")), Ok(ips(&["8.8.8.8"])), Ok(ips(&["10.0.0.1"]))]);
     let guard = guard_with(&[], lookup);
     assert_eq!(guard.check_new(&url("https://a.example/"), far()), Ok(()));
     assert_eq!(guard.check_new(&url("https://b.example/"), far()), Ok(()));
-    let refusal = guard
-        .check_new(&url("https://c.example/"), far())
-        .unwrap_err();
-    assert!(
-        refusal.message().contains("--allow-target 10.0.0.1"),
-        "{refusal}"
-    );
+    let refusal = guard.check_new(&url("https://c.example/"), far()).unwrap_err();
+    assert!(refusal.message().contains("--allow-target 10.0.0.1"), "{refusal}");
 }
 
 #[test]
@@ -362,25 +303,12 @@ fn this_machines_own_addresses_are_read_every_30_s_and_kept_when_reading_fails()
     let (target, start) = (url("https://8.8.8.8/"), Instant::now());
     let code_at = |now| {
         let result = guard.resolve_at(&target, now, far());
-        result
-            .map(|_| ())
-            .map_err(|error| Failure::from(error).code)
+        result.map(|_| ()).map_err(|error| Failure::from(error).code)
     };
-    assert_eq!(
-        code_at(start),
-        Err(ErrorCode::DnsFailed),
-        "nothing is known, nothing is called"
-    );
+    assert_eq!(code_at(start), Err(ErrorCode::DnsFailed), "nothing is known, nothing is called");
     assert_eq!(code_at(start), Err(ErrorCode::TargetBlocked));
-    assert_eq!(
-        code_at(start + BELIEVED_FOR / 2),
-        Err(ErrorCode::TargetBlocked)
-    );
-    assert_eq!(
-        code_at(start + BELIEVED_FOR),
-        Err(ErrorCode::TargetBlocked),
-        "the old list serves on"
-    );
+    assert_eq!(code_at(start + BELIEVED_FOR / 2), Err(ErrorCode::TargetBlocked));
+    assert_eq!(code_at(start + BELIEVED_FOR), Err(ErrorCode::TargetBlocked), "the old list serves on");
     assert_eq!(code_at(start + BELIEVED_FOR), Ok(()));
 }
 
@@ -393,11 +321,7 @@ fn a_full_cache_drops_what_is_too_old_and_else_the_oldest() {
     verdicts.keep("a", Arc::clone(&addresses), at(0));
     verdicts.keep("b", Arc::clone(&addresses), at(1));
     verdicts.keep("a", Arc::clone(&addresses), at(2));
-    assert_eq!(
-        verdicts.by_origin.len(),
-        2,
-        "an origin that is known takes no new place"
-    );
+    assert_eq!(verdicts.by_origin.len(), 2, "an origin that is known takes no new place");
     verdicts.keep("c", Arc::clone(&addresses), at(3));
     assert!(verdicts.get("b", at(3)).is_none(), "the oldest went");
     assert!(verdicts.get("a", at(3)).is_some());
@@ -410,12 +334,7 @@ fn a_full_cache_drops_what_is_too_old_and_else_the_oldest() {
 fn the_systems_own_resolver_and_interfaces_answer() {
     let found = super::system_lookup()("127.0.0.1").unwrap();
     assert_eq!(found, ips(&["127.0.0.1"]));
-    assert!(
-        super::system_interfaces()()
-            .unwrap()
-            .iter()
-            .any(IpAddr::is_loopback)
-    );
+    assert!(super::system_interfaces()().unwrap().iter().any(IpAddr::is_loopback));
 }
 
 #[test]
@@ -433,13 +352,7 @@ fn the_inbox_is_open_and_opens_nothing_else_at_its_origin() {
         guard.open_inbox(OwnInbox::below(base).unwrap());
         // In both orders, and again once verdicts are remembered.
         for _ in 0..2 {
-            for path in [
-                "/v1/events",
-                "/in/",
-                "/in/abc/d",
-                "/",
-                "/in/%2e%2e/v1/events",
-            ] {
+            for path in ["/v1/events", "/in/", "/in/abc/d", "/", "/in/%2e%2e/v1/events"] {
                 let other = url(&format!("{base}{path}"));
                 failure(guard.resolve(&other, far()), ErrorCode::TargetBlocked);
                 assert!(guard.check_new(&other, far()).is_err(), "{other}");

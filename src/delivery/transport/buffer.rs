@@ -41,13 +41,7 @@ impl Buffer {
 
     pub fn give_back(self) {
         if self.input.len() == BUFFER_BYTES && self.output.len() == BUFFER_BYTES {
-            let emptied = Buffer {
-                start: 0,
-                end: 0,
-                progressed: false,
-                held: 0,
-                ..self
-            };
+            let emptied = Buffer { start: 0, end: 0, progressed: false, held: 0, ..self };
             // During the end of a thread there may be no place for it any more.
             let _ = SPARE.try_with(|spare| spare.set(Some(emptied)));
         }
@@ -80,9 +74,7 @@ impl Buffer {
     /// of them is as good as an answer.
     pub fn holds_interim_answer(&self) -> bool {
         let came = &self.input[self.start..self.end];
-        let may_be_interim = came
-            .get("HTTP/1.1 ".len())
-            .is_none_or(|first_digit| *first_digit == b'1');
+        let may_be_interim = came.get("HTTP/1.1 ".len()).is_none_or(|first_digit| *first_digit == b'1');
         may_be_interim && self.end < self.input.len()
     }
 }

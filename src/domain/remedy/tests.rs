@@ -19,72 +19,24 @@ fn failed(error_code: ErrorCode, code: Option<u16>) -> Failed<'static> {
 #[test]
 fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
     let expected = [
-        (
-            "target_blocked",
-            "Hookpost may not call api.acme.io: its operator has not allowed this target.",
-            "blocked",
-        ),
-        (
-            "dns_failed",
-            "The name api.acme.io has no address.",
-            "DNS failed",
-        ),
-        (
-            "connect_refused",
-            "api.acme.io refused the connection (nothing listens on port 8443).",
-            "refused",
-        ),
-        (
-            "connect_failed",
-            "No connection to api.acme.io could be made.",
-            "no connection",
-        ),
+        ("target_blocked", "Hookpost may not call api.acme.io: its operator has not allowed this target.", "blocked"),
+        ("dns_failed", "The name api.acme.io has no address.", "DNS failed"),
+        ("connect_refused", "api.acme.io refused the connection (nothing listens on port 8443).", "refused"),
+        ("connect_failed", "No connection to api.acme.io could be made.", "no connection"),
         (
             "connect_timeout",
             "api.acme.io did not accept a connection on port 8443 within 5 s.",
             "no connection after 5 s",
         ),
-        (
-            "tls_expired",
-            "TLS certificate of api.acme.io has expired.",
-            "TLS expired",
-        ),
-        (
-            "tls_untrusted",
-            "TLS certificate of api.acme.io was issued by nobody that is trusted.",
-            "TLS untrusted",
-        ),
-        (
-            "tls_wrong_host",
-            "TLS certificate of api.acme.io was issued for another host.",
-            "TLS wrong host",
-        ),
+        ("tls_expired", "TLS certificate of api.acme.io has expired.", "TLS expired"),
+        ("tls_untrusted", "TLS certificate of api.acme.io was issued by nobody that is trusted.", "TLS untrusted"),
+        ("tls_wrong_host", "TLS certificate of api.acme.io was issued for another host.", "TLS wrong host"),
         ("tls_failed", "TLS with api.acme.io failed.", "TLS failed"),
-        (
-            "connection_reset",
-            "api.acme.io broke off the connection before it had answered.",
-            "connection broke",
-        ),
-        (
-            "timeout",
-            "api.acme.io did not answer within 5 s.",
-            "timeout after 5 s",
-        ),
-        (
-            "protocol_error",
-            "What api.acme.io answered is not HTTP.",
-            "not HTTP",
-        ),
-        (
-            "status",
-            "api.acme.io answered 503 Service Unavailable.",
-            "503",
-        ),
-        (
-            "worker_panic",
-            "A fault in Hookpost interrupted the attempt; it is not the receiver's.",
-            "fault in Hookpost",
-        ),
+        ("connection_reset", "api.acme.io broke off the connection before it had answered.", "connection broke"),
+        ("timeout", "api.acme.io did not answer within 5 s.", "timeout after 5 s"),
+        ("protocol_error", "What api.acme.io answered is not HTTP.", "not HTTP"),
+        ("status", "api.acme.io answered 503 Service Unavailable.", "503"),
+        ("worker_panic", "A fault in Hookpost interrupted the attempt; it is not the receiver's.", "fault in Hookpost"),
     ];
     for (error_code, (name, sentence, short)) in ErrorCode::ALL.into_iter().zip(expected) {
         assert_eq!(error_code.as_str(), name);
@@ -131,11 +83,7 @@ fn advice_fits_the_status() {
 fn a_wait_that_the_receiver_asked_for_is_said() {
     for (code, value, words) in [
         (429, Some("120"), "asked for 2 min without requests"),
-        (
-            503,
-            Some("Thu, 15 Jan 2026 10:00:05 GMT"),
-            "asked for 1 h without requests",
-        ),
+        (503, Some("Thu, 15 Jan 2026 10:00:05 GMT"), "asked for 1 h without requests"),
         (429, Some("soon"), "set a rate limit"),
         (429, Some("0"), "set a rate limit"),
         (503, None, "overloaded: check"),
@@ -155,32 +103,18 @@ fn a_certificate_says_since_when_it_has_expired() {
         crate::domain::time::rfc3339_seconds(NOW - 3 * DAY)
     );
     failed.message = Some(&message);
-    assert_eq!(
-        failed.sentence(NOW),
-        "TLS certificate of api.acme.io expired 3 days ago."
-    );
+    assert_eq!(failed.sentence(NOW), "TLS certificate of api.acme.io expired 3 days ago.");
     // An old attempt is told as seen from now.
-    assert_eq!(
-        failed.sentence(NOW + DAY),
-        "TLS certificate of api.acme.io expired 4 days ago."
-    );
-    failed.message = Some(
-        "The certificate of api.acme.io is not valid yet: one of the two clocks may be wrong.",
-    );
-    assert_eq!(
-        failed.sentence(NOW),
-        "TLS certificate of api.acme.io is not valid yet."
-    );
+    assert_eq!(failed.sentence(NOW + DAY), "TLS certificate of api.acme.io expired 4 days ago.");
+    failed.message = Some("The certificate of api.acme.io is not valid yet: one of the two clocks may be wrong.");
+    assert_eq!(failed.sentence(NOW), "TLS certificate of api.acme.io is not valid yet.");
     assert_eq!(failed.short(), "TLS not valid yet");
 }
 
 #[test]
 fn a_timeout_says_in_which_phase_the_time_ran_out() {
     for (message, sentence) in [
-        (
-            "The time limit of 5 s for a passed while waiting for the answer.",
-            "api.acme.io did not answer within 5 s.",
-        ),
+        ("The time limit of 5 s for a passed while waiting for the answer.", "api.acme.io did not answer within 5 s."),
         (
             "The time limit of 5 s for a passed in the TLS handshake.",
             "api.acme.io did not finish the TLS handshake within 5 s.",
@@ -208,10 +142,7 @@ fn a_timeout_says_in_which_phase_the_time_ran_out() {
 fn what_the_log_knows_better_is_taken_from_it() {
     let mut failed = failed(ErrorCode::ConnectFailed, None);
     failed.message = Some("There is no route to api.acme.io: network is down.");
-    assert_eq!(
-        failed.sentence(NOW),
-        "There is no route to api.acme.io: network is down."
-    );
+    assert_eq!(failed.sentence(NOW), "There is no route to api.acme.io: network is down.");
 }
 
 #[test]

@@ -31,29 +31,20 @@ enum Place {
 impl AllowEntry {
     /// The entry for one address on every port.
     pub(super) fn for_address(address: IpAddr) -> AllowEntry {
-        AllowEntry {
-            place: Place::Net(IpNet::from(address)),
-            port: None,
-        }
+        AllowEntry { place: Place::Net(IpNet::from(address)), port: None }
     }
 
     /// The entry for the URL's host, a name or an address, on every port.
     pub(super) fn for_host(url: &TargetUrl) -> AllowEntry {
         match url.address() {
             Some(address) => AllowEntry::for_address(policy::judged_form(address)),
-            None => AllowEntry {
-                place: Place::Host(url.host().to_owned()),
-                port: None,
-            },
+            None => AllowEntry { place: Place::Host(url.host().to_owned()), port: None },
         }
     }
 
     /// The entry for the URL's host and its port alone.
     pub(super) fn for_origin(url: &TargetUrl) -> AllowEntry {
-        AllowEntry {
-            port: Some(url.port()),
-            ..AllowEntry::for_host(url)
-        }
+        AllowEntry { port: Some(url.port()), ..AllowEntry::for_host(url) }
     }
 
     /// Whether the entry is for addresses and covers this one, given in its judged form.
@@ -63,14 +54,12 @@ impl AllowEntry {
 
     /// Whether the entry names this very address, and no other one with it.
     pub(super) fn names_address(&self, address: IpAddr, port: u16) -> bool {
-        self.covers_port(port)
-            && matches!(&self.place, Place::Net(net) if *net == IpNet::from(address))
+        self.covers_port(port) && matches!(&self.place, Place::Net(net) if *net == IpNet::from(address))
     }
 
     /// Whether the entry names the URL's host by name.
     pub(super) fn covers_host(&self, url: &TargetUrl) -> bool {
-        self.covers_port(url.port())
-            && matches!(&self.place, Place::Host(host) if host == url.host())
+        self.covers_port(url.port()) && matches!(&self.place, Place::Host(host) if host == url.host())
     }
 
     /// Whether the entry could cover some address that the URL's host resolves to.
@@ -102,9 +91,7 @@ impl FromStr for AllowEntry {
     type Err = AllowEntryError;
 
     fn from_str(text: &str) -> Result<AllowEntry, AllowEntryError> {
-        let faulty = |fault: &str| AllowEntryError {
-            message: format!("{text:?} is no target to allow: {fault}"),
-        };
+        let faulty = |fault: &str| AllowEntryError { message: format!("{text:?} is no target to allow: {fault}") };
         let (place, port) = split_port(text).map_err(faulty)?;
         let place = match parse_net(place).map_err(|fault| faulty(&fault))? {
             Some(net) => Place::Net(net),
@@ -118,9 +105,7 @@ impl FromStr for AllowEntry {
 fn split_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
     const BAD_PORT: &str = "the port must be a number from 1 to 65535.";
     let (place, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (place, rest) = rest
-            .split_once(']')
-            .ok_or("the closing bracket is missing.")?;
+        let (place, rest) = rest.split_once(']').ok_or("the closing bracket is missing.")?;
         if !place.contains(':') {
             return Err("brackets are for IPv6 addresses only.");
         }
@@ -155,9 +140,7 @@ fn parse_net(text: &str) -> Result<Option<IpNet>, String> {
     } else if text.contains('/') {
         return Err("write a network as address/prefix, for example 10.0.0.0/8.".to_owned());
     } else if text.contains(':') {
-        return Err(
-            "write an IPv6 address with a port in brackets, for example [fd00::1]:8080.".to_owned(),
-        );
+        return Err("write an IPv6 address with a port in brackets, for example [fd00::1]:8080.".to_owned());
     } else {
         return Ok(None);
     };
@@ -178,9 +161,7 @@ fn parse_net(text: &str) -> Result<Option<IpNet>, String> {
         ));
     }
     if let Some(what) = policy::never_opened(net) {
-        return Err(format!(
-            "every address in it is {what}, which nothing opens."
-        ));
+        return Err(format!("every address in it is {what}, which nothing opens."));
     }
     Ok(Some(net))
 }

@@ -17,10 +17,7 @@ impl OwnInbox {
     /// Where a webhook could not have such a URL at all.
     pub fn below(base_url: &str) -> Result<OwnInbox, TargetError> {
         let start: TargetUrl = format!("{base_url}/in/").parse()?;
-        Ok(OwnInbox {
-            name: format!("{}{}", start.origin(), start.path()),
-            start,
-        })
+        Ok(OwnInbox { name: format!("{}{}", start.origin(), start.path()), start })
     }
 
     /// Whether a URL is that of an inbox: the same origin, and a path that is nothing but the inbox's and a token.
@@ -60,10 +57,7 @@ mod tests {
             (local, "http://127.1:8080/x/../in/abc"),
             ("http://10.0.0.1", "http://10.0.0.1:80/in/abc"),
             ("https://example.com", "https://EXAMPLE.com:443/in/abc"),
-            (
-                "https://example.com/hooks",
-                "https://example.com/hooks/in/abc",
-            ),
+            ("https://example.com/hooks", "https://example.com/hooks/in/abc"),
             ("http://[::1]:8080", "http://[::1]:8080/in/abc"),
         ] {
             assert!(covers(base, url), "{url} below {base}");
@@ -86,10 +80,7 @@ mod tests {
             (local, "http://localhost:8080/in/abc"),
             ("http://10.0.0.1", "http://10.0.0.1:8080/in/abc"),
             ("https://example.com/hooks", "https://example.com/in/abc"),
-            (
-                "https://example.com/hooks",
-                "https://example.com/hooksin/abc",
-            ),
+            ("https://example.com/hooks", "https://example.com/hooksin/abc"),
         ] {
             assert!(!covers(base, url), "{url} below {base}");
         }

@@ -36,24 +36,13 @@ impl TargetPolicy {
     ///
     /// # Errors
     /// The refusal for the first forbidden address, or else for plain HTTP.
-    pub fn judge(
-        &self,
-        url: &TargetUrl,
-        addresses: &[IpAddr],
-        own: &[IpAddr],
-    ) -> Result<(), Refusal> {
+    pub fn judge(&self, url: &TargetUrl, addresses: &[IpAddr], own: &[IpAddr]) -> Result<(), Refusal> {
         for &address in addresses {
             self.judge_address(url, address, own)?;
         }
         let covers_all = !addresses.is_empty()
-            && addresses
-                .iter()
-                .all(|&address| self.covers_address(judged_form(address), url.port()));
-        if url.is_https() || covers_all || self.covers_host(url) {
-            Ok(())
-        } else {
-            Err(Refusal::of_plain_http(url))
-        }
+            && addresses.iter().all(|&address| self.covers_address(judged_form(address), url.port()));
+        if url.is_https() || covers_all || self.covers_host(url) { Ok(()) } else { Err(Refusal::of_plain_http(url)) }
     }
 
     /// What can be said without a resolver: the whole verdict on a host that is an address or a
@@ -78,35 +67,21 @@ impl TargetPolicy {
         }
     }
 
-    fn judge_address(
-        &self,
-        url: &TargetUrl,
-        address: IpAddr,
-        own: &[IpAddr],
-    ) -> Result<(), Refusal> {
+    fn judge_address(&self, url: &TargetUrl, address: IpAddr, own: &[IpAddr]) -> Result<(), Refusal> {
         let inner = judged_form(address);
         let Some(ban) = ban_on(inner, own) else {
             return Ok(());
         };
         let open = match ban.opens {
             Opens::ByEntry => self.covers_host(url) || self.covers_address(inner, url.port()),
-            Opens::ByItsOwnEntry => self
-                .entries
-                .iter()
-                .any(|entry| entry.names_address(inner, url.port())),
+            Opens::ByItsOwnEntry => self.entries.iter().any(|entry| entry.names_address(inner, url.port())),
             Opens::Never => false,
         };
-        if open {
-            Ok(())
-        } else {
-            Err(Refusal::of_address(url, address, ban))
-        }
+        if open { Ok(()) } else { Err(Refusal::of_address(url, address, ban)) }
     }
 
     fn covers_address(&self, address: IpAddr, port: u16) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| entry.covers_address(address, port))
+        self.entries.iter().any(|entry| entry.covers_address(address, port))
     }
 
     fn covers_host(&self, url: &TargetUrl) -> bool {
@@ -153,10 +128,7 @@ impl Refusal {
             Some(entry) => format!("To allow it, start the server with --allow-target {entry}"),
             None => "No setting opens it".to_owned(),
         };
-        Refusal {
-            message: format!("{subject}is {}. {way_out}", ban.what),
-            opened_by,
-        }
+        Refusal { message: format!("{subject}is {}. {way_out}", ban.what), opened_by }
     }
 
     fn of_plain_http(url: &TargetUrl) -> Refusal {
@@ -196,17 +168,11 @@ enum Opens {
 }
 
 const fn closed(what: &'static str) -> Ban {
-    Ban {
-        what,
-        opens: Opens::Never,
-    }
+    Ban { what, opens: Opens::Never }
 }
 
 const fn openable(what: &'static str) -> Ban {
-    Ban {
-        what,
-        opens: Opens::ByEntry,
-    }
+    Ban { what, opens: Opens::ByEntry }
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
@@ -217,10 +183,8 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), prefix)
 }
 
-const METADATA: Ban = Ban {
-    what: "a metadata address of a cloud machine, which hands out its credentials",
-    opens: Opens::ByItsOwnEntry,
-};
+const METADATA: Ban =
+    Ban { what: "a metadata address of a cloud machine, which hands out its credentials", opens: Opens::ByItsOwnEntry };
 
 /// AWS, Google Cloud, Azure and most others; AWS over IPv6; Azure's wire server.
 const METADATA_ADDRESSES: [IpAddr; 3] = [
@@ -294,18 +258,10 @@ pub(super) fn never_opened(net: IpNet) -> Option<&'static str> {
     }
     let is_wider = |range: IpNet| range.contains(&net);
     let known = match net {
-        IpNet::V4(_) => V4_BANS
-            .iter()
-            .find(|ban| is_wider(ban.0.into()))
-            .map(|ban| ban.1),
-        IpNet::V6(_) => V6_BANS
-            .iter()
-            .find(|ban| is_wider(ban.0.into()))
-            .map(|ban| ban.1),
+        IpNet::V4(_) => V4_BANS.iter().find(|ban| is_wider(ban.0.into())).map(|ban| ban.1),
+        IpNet::V6(_) => V6_BANS.iter().find(|ban| is_wider(ban.0.into())).map(|ban| ban.1),
     };
-    known
-        .filter(|ban| ban.opens == Opens::Never)
-        .map(|ban| ban.what)
+    known.filter(|ban| ban.opens == Opens::Never).map(|ban| ban.what)
 }
 
 /// Why this address, in its judged form, is forbidden; `None` for a public one.
@@ -314,10 +270,7 @@ fn ban_on(address: IpAddr, own: &[IpAddr]) -> Option<Ban> {
         return Some(METADATA);
     }
     let by_range = match address {
-        IpAddr::V4(v4) => V4_BANS
-            .iter()
-            .find(|ban| ban.0.contains(&v4))
-            .map(|ban| ban.1),
+        IpAddr::V4(v4) => V4_BANS.iter().find(|ban| ban.0.contains(&v4)).map(|ban| ban.1),
         IpAddr::V6(v6) => V6_BANS
             .iter()
             .find(|ban| ban.0.contains(&v6))

@@ -3,8 +3,7 @@ use std::net::IpAddr;
 use super::{AllowEntry, MAX_URL_BYTES, TargetPolicy, TargetUrl};
 
 fn url(text: &str) -> TargetUrl {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -35,70 +34,22 @@ fn literal_verdict(entries: &[&str], target: &str) -> Result<(), String> {
 #[test]
 fn a_url_is_kept_as_the_parser_prints_it() {
     for (text, printed, host_key) in [
-        (
-            "https://example.com",
-            "https://example.com/",
-            "example.com:443",
-        ),
-        (
-            "HTTPS://EXAMPLE.com:443/a",
-            "https://example.com/a",
-            "example.com:443",
-        ),
-        (
-            "https://example.com:00443/",
-            "https://example.com/",
-            "example.com:443",
-        ),
-        (
-            "http://example.com:1/",
-            "http://example.com:1/",
-            "example.com:1",
-        ),
-        (
-            "https://example.com:65535?q=1",
-            "https://example.com:65535/?q=1",
-            "example.com:65535",
-        ),
-        (
-            "https://h.example/a/../b?x=@y",
-            "https://h.example/b?x=@y",
-            "h.example:443",
-        ),
-        (
-            "https://h.example/ü",
-            "https://h.example/%C3%BC",
-            "h.example:443",
-        ),
-        (
-            "https://xn--bcher-kva.example/",
-            "https://xn--bcher-kva.example/",
-            "xn--bcher-kva.example:443",
-        ),
-        (
-            "http://my_service:8080/",
-            "http://my_service:8080/",
-            "my_service:8080",
-        ),
-        (
-            "https://[2606:4700:0::1111]:8443/",
-            "https://[2606:4700::1111]:8443/",
-            "[2606:4700::1111]:8443",
-        ),
+        ("https://example.com", "https://example.com/", "example.com:443"),
+        ("HTTPS://EXAMPLE.com:443/a", "https://example.com/a", "example.com:443"),
+        ("https://example.com:00443/", "https://example.com/", "example.com:443"),
+        ("http://example.com:1/", "http://example.com:1/", "example.com:1"),
+        ("https://example.com:65535?q=1", "https://example.com:65535/?q=1", "example.com:65535"),
+        ("https://h.example/a/../b?x=@y", "https://h.example/b?x=@y", "h.example:443"),
+        ("https://h.example/ü", "https://h.example/%C3%BC", "h.example:443"),
+        ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/", "xn--bcher-kva.example:443"),
+        ("http://my_service:8080/", "http://my_service:8080/", "my_service:8080"),
+        ("https://[2606:4700:0::1111]:8443/", "https://[2606:4700::1111]:8443/", "[2606:4700::1111]:8443"),
     ] {
         let parsed = url(text);
         assert_eq!(parsed.as_str(), printed, "{text}");
         assert_eq!(parsed.host_key(), host_key, "{text}");
-        assert_eq!(
-            parsed.origin().split_once("://").unwrap().1,
-            host_key,
-            "{text}"
-        );
-        assert_eq!(
-            format!("{}:{}", parsed.host(), parsed.port()),
-            host_key,
-            "{text}"
-        );
+        assert_eq!(parsed.origin().split_once("://").unwrap().1, host_key, "{text}");
+        assert_eq!(format!("{}:{}", parsed.host(), parsed.port()), host_key, "{text}");
         assert_eq!(parsed.is_https(), printed.starts_with("https:"), "{text}");
         assert_eq!(url(parsed.as_str()), parsed, "{text} again");
     }
@@ -126,10 +77,7 @@ fn other_spellings_of_an_address_become_that_address() {
         assert_eq!(url(text).host(), host, "{text}");
         assert!(url(text).address().is_some(), "{text}");
         assert!(literal_verdict(&[], text).is_err(), "{text}");
-        assert!(
-            literal_verdict(&[], &text.replace("http:", "https:")).is_err(),
-            "{text}"
-        );
+        assert!(literal_verdict(&[], &text.replace("http:", "https:")).is_err(), "{text}");
     }
 }
 
@@ -151,10 +99,7 @@ fn what_is_no_clean_url_is_refused_with_a_reason() {
         ("https://:443/", "names no host"),
         // Characters that the parser would drop or repair.
         ("https://exa\nmple.com/", "control character U+000A"),
-        (
-            "https://example.com/\r\nHost: x",
-            "control character U+000D",
-        ),
+        ("https://example.com/\r\nHost: x", "control character U+000D"),
         ("https://example.com/\t", "control character U+0009"),
         ("https://example.com/\0", "control character U+0000"),
         ("https://example.com/\u{7f}", "control character U+007F"),
@@ -230,11 +175,7 @@ fn what_is_no_clean_url_is_refused_with_a_reason() {
     ] {
         let error = text.parse::<TargetUrl>().expect_err(text);
         assert_eq!(error.code, "invalid_url", "{text}");
-        assert!(
-            error.message.contains(reason),
-            "{text:?} → {}",
-            error.message
-        );
+        assert!(error.message.contains(reason), "{text:?} → {}", error.message);
     }
 }
 
@@ -264,106 +205,31 @@ fn every_forbidden_range_is_closed_from_its_first_to_its_last_address_and_no_fur
     for (before, first, last, after) in [
         ("", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
         ("9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
-        (
-            "100.63.255.255",
-            "100.64.0.0",
-            "100.127.255.255",
-            "100.128.0.0",
-        ),
-        (
-            "126.255.255.255",
-            "127.0.0.0",
-            "127.255.255.255",
-            "128.0.0.0",
-        ),
-        (
-            "168.63.129.15",
-            "168.63.129.16",
-            "168.63.129.16",
-            "168.63.129.17",
-        ),
-        (
-            "169.253.255.255",
-            "169.254.0.0",
-            "169.254.255.255",
-            "169.255.0.0",
-        ),
-        (
-            "172.15.255.255",
-            "172.16.0.0",
-            "172.31.255.255",
-            "172.32.0.0",
-        ),
+        ("100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0"),
+        ("126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"),
+        ("168.63.129.15", "168.63.129.16", "168.63.129.16", "168.63.129.17"),
+        ("169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0"),
+        ("172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"),
         ("191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"),
         ("192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0"),
-        (
-            "192.88.98.255",
-            "192.88.99.0",
-            "192.88.99.255",
-            "192.88.100.0",
-        ),
-        (
-            "192.167.255.255",
-            "192.168.0.0",
-            "192.168.255.255",
-            "192.169.0.0",
-        ),
-        (
-            "198.17.255.255",
-            "198.18.0.0",
-            "198.19.255.255",
-            "198.20.0.0",
-        ),
-        (
-            "198.51.99.255",
-            "198.51.100.0",
-            "198.51.100.255",
-            "198.51.101.0",
-        ),
-        (
-            "203.0.112.255",
-            "203.0.113.0",
-            "203.0.113.255",
-            "203.0.114.0",
-        ),
+        ("192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0"),
+        ("192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0"),
+        ("198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0"),
+        ("198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0"),
+        ("203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0"),
         ("223.255.255.255", "224.0.0.0", "239.255.255.255", ""),
         ("", "240.0.0.0", "255.255.255.255", ""),
-        (
-            "",
-            "::",
-            "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "2000::",
-        ),
-        (
-            "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "2001::",
-            "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "2001:200::",
-        ),
+        ("", "::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2000::"),
+        ("2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::"),
         (
             "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
             "2001:db8::",
             "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
             "2001:db9::",
         ),
-        (
-            "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "2002::",
-            "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "2003::",
-        ),
-        (
-            "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "3fff::",
-            "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "3fff:1000::",
-        ),
-        (
-            "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "4000::",
-            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            "",
-        ),
+        ("2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2003::"),
+        ("3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:1000::"),
+        ("3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ""),
     ] {
         for open in [before, after].into_iter().filter(|text| !text.is_empty()) {
             assert!(is_open(&[], open), "{open} is public");
@@ -372,17 +238,10 @@ fn every_forbidden_range_is_closed_from_its_first_to_its_last_address_and_no_fur
             assert!(!is_open(&[], closed), "{closed} is forbidden");
         }
     }
-    for closed in [
-        "::1", "::2", "fc00::", "fdff::1", "fe80::1", "fec0::1", "ff02::1", "100::1", "5f00::1",
-    ] {
+    for closed in ["::1", "::2", "fc00::", "fdff::1", "fe80::1", "fec0::1", "ff02::1", "100::1", "5f00::1"] {
         assert!(!is_open(&[], closed), "{closed} is forbidden");
     }
-    for open in [
-        "8.8.8.8",
-        "93.184.215.14",
-        "2606:4700:4700::1111",
-        "2a00:1450:4001::1",
-    ] {
+    for open in ["8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001::1"] {
         assert!(is_open(&[], open), "{open} is public");
     }
 }
@@ -392,25 +251,13 @@ fn an_ipv4_address_inside_an_ipv6_one_is_judged_in_its_stead_where_it_is_where_p
     for prefix in ["::ffff:", "64:ff9b::"] {
         let inside = |address: &str| format!("{prefix}{address}");
         assert!(is_open(&[], &inside("8.8.8.8")), "{prefix}");
-        for closed in [
-            "127.0.0.1",
-            "10.0.0.1",
-            "169.254.169.254",
-            "0.0.0.0",
-            "192.0.2.1",
-        ] {
+        for closed in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "0.0.0.0", "192.0.2.1"] {
             assert!(!is_open(&[], &inside(closed)), "{prefix}{closed}");
         }
         assert!(is_open(&["10.0.0.0/8"], &inside("10.0.0.1")), "{prefix}");
         assert!(!is_open(&["::/0"], &inside("10.0.0.1")), "{prefix}");
-        assert!(
-            !is_open(&["169.254.0.0/15"], &inside("169.254.169.254")),
-            "{prefix}"
-        );
-        assert!(
-            is_open(&["169.254.169.254"], &inside("169.254.169.254")),
-            "{prefix}"
-        );
+        assert!(!is_open(&["169.254.0.0/15"], &inside("169.254.169.254")), "{prefix}");
+        assert!(is_open(&["169.254.169.254"], &inside("169.254.169.254")), "{prefix}");
     }
     // Compatible, translated (RFC 6145), local NAT64, 6to4, Teredo: closed whatever is inside.
     for closed in [
@@ -423,20 +270,13 @@ fn an_ipv4_address_inside_an_ipv6_one_is_judged_in_its_stead_where_it_is_where_p
         "2002:7f00:1::1",
         "2001:0:808:808::1",
     ] {
-        assert!(
-            !is_open(&["0.0.0.0/0", "::/0", "hooks.example.com"], closed),
-            "{closed}"
-        );
+        assert!(!is_open(&["0.0.0.0/0", "::/0", "hooks.example.com"], closed), "{closed}");
     }
 }
 
 #[test]
 fn one_forbidden_address_among_many_rejects_the_target() {
-    let message = refusal(
-        &[],
-        "https://hooks.example.com/",
-        &["8.8.8.8", "2606:4700::1111", "10.0.0.5", "1.1.1.1"],
-    );
+    let message = refusal(&[], "https://hooks.example.com/", &["8.8.8.8", "2606:4700::1111", "10.0.0.5", "1.1.1.1"]);
     assert_eq!(
         message,
         "hooks.example.com resolves to 10.0.0.5, which is a private address. \
@@ -462,30 +302,13 @@ fn a_refusal_names_the_entry_that_opens_what_it_refused() {
         ("http://8.8.8.8/", "8.8.8.8", "8.8.8.8"),
         ("http://[2606:4700::1]/", "2606:4700::1", "2606:4700::1"),
     ] {
-        let refused = policy(&[])
-            .judge(&url(target), &[ip(address)], &[])
-            .unwrap_err();
-        assert!(
-            refused
-                .message()
-                .ends_with(&format!("--allow-target {entry}")),
-            "{refused}"
-        );
+        let refused = policy(&[]).judge(&url(target), &[ip(address)], &[]).unwrap_err();
+        assert!(refused.message().ends_with(&format!("--allow-target {entry}")), "{refused}");
         assert_eq!(refused.opened_by().unwrap().to_string(), entry);
-        assert!(
-            policy(&[entry])
-                .judge(&url(target), &[ip(address)], &[])
-                .is_ok(),
-            "{entry}"
-        );
+        assert!(policy(&[entry]).judge(&url(target), &[ip(address)], &[]).is_ok(), "{entry}");
     }
-    let nothing_opens = policy(&[])
-        .judge(&url("https://0.0.0.0/"), &[ip("0.0.0.0")], &[])
-        .unwrap_err();
-    assert!(
-        nothing_opens.message().ends_with("No setting opens it"),
-        "{nothing_opens}"
-    );
+    let nothing_opens = policy(&[]).judge(&url("https://0.0.0.0/"), &[ip("0.0.0.0")], &[]).unwrap_err();
+    assert!(nothing_opens.message().ends_with("No setting opens it"), "{nothing_opens}");
     assert_eq!(nothing_opens.opened_by(), None);
 }
 
@@ -505,41 +328,21 @@ fn entries_open_what_they_name_and_nothing_beside_it() {
         ("10.0.0.0/8", "https://h.example/", "11.0.0.0", true), // Public.
         ("10.0.0.0/9", "https://h.example/", "10.128.0.0", false),
         ("10.0.0.0/8", "https://h.example/", "127.0.0.1", false),
-        (
-            "10.0.0.0/8:8080",
-            "https://h.example:8080/",
-            "10.0.0.1",
-            true,
-        ),
+        ("10.0.0.0/8:8080", "https://h.example:8080/", "10.0.0.1", true),
         ("10.0.0.0/8:8080", "https://h.example/", "10.0.0.1", false),
         ("10.0.0.0/8:443", "https://h.example/", "10.0.0.1", true),
         ("127.0.0.0/8", "https://h.example/", "127.9.9.9", true),
         ("127.0.0.1", "https://h.example/", "127.0.0.2", false),
         ("100.64.0.0/10", "https://h.example/", "100.64.3.2", true),
         ("fc00::/7", "https://h.example/", "fd12::1", true),
-        (
-            "[fd00::/8]:8080",
-            "https://h.example:8080/",
-            "fd12::1",
-            true,
-        ),
-        (
-            "[fd00::/8]:8080",
-            "https://h.example:8081/",
-            "fd12::1",
-            false,
-        ),
+        ("[fd00::/8]:8080", "https://h.example:8080/", "fd12::1", true),
+        ("[fd00::/8]:8080", "https://h.example:8081/", "fd12::1", false),
         ("[::1]:80", "http://h.example/", "::1", true),
         ("h.example", "https://h.example/", "10.0.0.1", true),
         ("H.Example.", "https://h.eXample/", "10.0.0.1", true),
         ("h.example", "https://a.h.example/", "10.0.0.1", false),
         ("h.example", "https://hh.example/", "10.0.0.1", false),
-        (
-            "h.example:8080",
-            "https://h.example:8080/",
-            "10.0.0.1",
-            true,
-        ),
+        ("h.example:8080", "https://h.example:8080/", "10.0.0.1", true),
         ("h.example:8080", "https://h.example/", "10.0.0.1", false),
         ("localhost", "https://localhost/", "127.0.0.1", true),
         ("0.0.0.0/0", "https://h.example/", "192.168.1.1", true),
@@ -603,33 +406,12 @@ fn a_metadata_address_opens_only_to_an_entry_for_it_alone() {
 fn this_machines_own_addresses_are_closed_unless_an_entry_opens_them() {
     let target = url("https://h.example/");
     let own = [ip("8.8.8.8"), ip("2606:4700::1"), ip("::ffff:9.9.9.9")];
-    for address in [
-        "8.8.8.8",
-        "2606:4700::1",
-        "::ffff:8.8.8.8",
-        "64:ff9b::8.8.8.8",
-        "9.9.9.9",
-    ] {
-        let refused = policy(&[])
-            .judge(&target, &[ip(address)], &own)
-            .unwrap_err();
-        assert!(
-            refused.message().contains("this machine's own address"),
-            "{refused}"
-        );
+    for address in ["8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "9.9.9.9"] {
+        let refused = policy(&[]).judge(&target, &[ip(address)], &own).unwrap_err();
+        assert!(refused.message().contains("this machine's own address"), "{refused}");
         let entry = refused.opened_by().unwrap().to_string();
-        assert!(
-            policy(&[&entry])
-                .judge(&target, &[ip(address)], &own)
-                .is_ok(),
-            "{address}"
-        );
-        assert!(
-            policy(&["h.example"])
-                .judge(&target, &[ip(address)], &own)
-                .is_ok(),
-            "{address}"
-        );
+        assert!(policy(&[&entry]).judge(&target, &[ip(address)], &own).is_ok(), "{address}");
+        assert!(policy(&["h.example"]).judge(&target, &[ip(address)], &own).is_ok(), "{address}");
     }
     assert!(policy(&[]).judge(&target, &[ip("8.8.4.4")], &own).is_ok());
 }
@@ -675,11 +457,7 @@ fn without_a_resolver_literal_hosts_and_localhost_are_judged_and_the_rest_waits(
         (&["10.0.0.0/8:8080"], "http://hooks.internal/", false),
     ];
     for (entries, target, open) in cases {
-        assert_eq!(
-            literal_verdict(entries, target).is_ok(),
-            open,
-            "{entries:?} {target}"
-        );
+        assert_eq!(literal_verdict(entries, target).is_ok(), open, "{entries:?} {target}");
     }
     let own = policy(&[]).judge_literal(&url("https://8.8.8.8/"), &[ip("8.8.8.8")]);
     assert!(own.is_err());
@@ -742,10 +520,7 @@ fn a_bad_entry_says_what_is_wrong_with_it() {
         ("%31.example", "contains '%'"),
         ("a..b", "empty part"),
         ("0.0.0.0", "which nothing opens"),
-        (
-            "169.254.0.0/16",
-            "a link-local address, which nothing opens",
-        ),
+        ("169.254.0.0/16", "a link-local address, which nothing opens"),
         ("fe80::/10", "a link-local address, which nothing opens"),
         ("224.0.0.0/8", "a multicast address, which nothing opens"),
     ] {

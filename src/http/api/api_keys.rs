@@ -18,13 +18,8 @@ use crate::domain::time::rfc3339;
 use crate::store::api_key::{self, ApiKey, Scope};
 
 pub(super) fn routes(table: &mut Table) {
-    table
-        .at("/v1/api-keys")
-        .get(index, describe_index)
-        .post(create, describe_create);
-    table
-        .at("/v1/api-keys/{id}")
-        .delete(delete, describe_delete);
+    table.at("/v1/api-keys").get(index, describe_index).post(create, describe_create);
+    table.at("/v1/api-keys/{id}").delete(delete, describe_delete);
 }
 
 const EXAMPLE: &str = r#"{"id": "key_01KF0AVD80W0PPFFQY8AY3BFJE", "name": "shop", "scope": "publish", "tenant": null,
@@ -37,11 +32,7 @@ fn describe_index(call: &mut Call<'_>) {
         .says("Those that were not revoked. Their texts are stored nowhere.")
         .needs(Scope::Admin)
         .pages::<KeyQuery>()
-        .answers::<list::Form<KeyView>>(
-            200,
-            "A page of them.",
-            r#"{"data": [], "next_cursor": null}"#,
-        );
+        .answers::<list::Form<KeyView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
 }
 
 fn describe_create(call: &mut Call<'_>) {
@@ -52,16 +43,7 @@ fn describe_create(call: &mut Call<'_>) {
         .takes::<KeyBody>(r#"{"name": "shop", "scope": "publish"}"#)
         .answers::<KeyView>(201, "The key.", EXAMPLE)
         .leads_to(201, "/id", &["revoke_api_key"])
-        .fails(
-            422,
-            &[
-                "invalid_name",
-                "invalid_value",
-                "invalid_tenant",
-                "unknown_profile",
-                "invalid_rate_limit",
-            ],
-        );
+        .fails(422, &["invalid_name", "invalid_value", "invalid_tenant", "unknown_profile", "invalid_rate_limit"]);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
@@ -189,10 +171,7 @@ async fn create(
     };
     let (text, new) = issue(request, app.actions.clock.now_ms())?;
     let stored = store(&app.actions.store, &caller, new).committed().await?;
-    Ok(HttpResponse::Created().json(KeyView {
-        key: Some(text),
-        ..view(stored)
-    }))
+    Ok(HttpResponse::Created().json(KeyView { key: Some(text), ..view(stored) }))
 }
 
 /// `DELETE /v1/api-keys/{id}`: no request with it is taken from here on.

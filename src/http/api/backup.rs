@@ -25,10 +25,7 @@ fn describe_download(call: &mut Call<'_>) {
 }
 
 /// `GET /v1/backup`: a consistent copy of the database, streamed. Needs `admin` for all tenants: it holds every secret.
-async fn download(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-) -> Result<HttpResponse, ApiError> {
+async fn download(app: Data<App>, Administrator(caller): Administrator) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
     let store = app.actions.store.clone();
     let copied = blocking(move || backup::copy(&store, &caller)).await?;

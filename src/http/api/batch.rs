@@ -12,8 +12,8 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, BatchBody, Publisher};
 use super::events::{
-    EXAMPLE, EventBody, REFUSED, REUSED, describe_named_batch, idempotency, idempotency_key,
-    refuse_when_stopping, show_named_batch,
+    EXAMPLE, EventBody, REFUSED, REUSED, describe_named_batch, idempotency, idempotency_key, refuse_when_stopping,
+    show_named_batch,
 };
 use super::spec::{Call, schema};
 use super::table::Table;
@@ -26,10 +26,7 @@ use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
     // An event may have the id `batch`: the method decides which is meant.
-    table
-        .at("/v1/events/batch")
-        .post(create, describe_create)
-        .get(show_named_batch, describe_named_batch);
+    table.at("/v1/events/batch").post(create, describe_create).get(show_named_batch, describe_named_batch);
 }
 
 /// The events of a batch, as its schema names them.
@@ -84,10 +81,7 @@ async fn create(
     let batch = blocking(move || {
         let events = parse(&bytes, is_lines, largest, &caller)?;
         Ok::<_, ApiError>(Batch {
-            events: events
-                .into_iter()
-                .map(|event| actions.check(event))
-                .collect(),
+            events: events.into_iter().map(|event| actions.check(event)).collect(),
             idempotency: key.map(|key| idempotency(key, &bytes)),
         })
     });
@@ -96,17 +90,10 @@ async fn create(
     if new > 0 {
         app.metrics.accepted(new as u64, began.elapsed());
     }
-    Ok(HttpResponse::Accepted().json(BatchView {
-        data: receipts.iter().map(view::receipt).collect(),
-    }))
+    Ok(HttpResponse::Accepted().json(BatchView { data: receipts.iter().map(view::receipt).collect() }))
 }
 
-fn parse(
-    body: &[u8],
-    is_lines: bool,
-    largest: usize,
-    caller: &Caller,
-) -> Result<Vec<NewEvent>, ApiError> {
+fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result<Vec<NewEvent>, ApiError> {
     let (spelled, count) = match is_lines {
         true => lines(body),
         false => {
@@ -137,11 +124,7 @@ fn parse(
 
 /// The lines that hold anything, the first 1,000 of them, and how many there are.
 fn lines(body: &[u8]) -> (Vec<&[u8]>, usize) {
-    let filled = || {
-        body.split(|byte| *byte == b'\n')
-            .map(<[u8]>::trim_ascii)
-            .filter(|line| !line.is_empty())
-    };
+    let filled = || body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     (filled().take(MOST_EVENTS).collect(), filled().count())
 }
 

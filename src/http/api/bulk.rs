@@ -21,9 +21,7 @@ use crate::store::delivery::DeliveryFilter;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/deliveries/retry").post(retry, describe_retry);
-    table
-        .at("/v1/deliveries/discard")
-        .post(discard, describe_discard);
+    table.at("/v1/deliveries/discard").post(discard, describe_discard);
 }
 
 fn describe_retry(call: &mut Call<'_>) {
@@ -121,10 +119,7 @@ fn selections() -> serde_json::Value {
     let some = |name: &&str| json!({"properties": {"ids": {"type": "null"}, *name: {"not": {"type": "null"}}}, "required": [*name]});
     let by_ids = json!({"properties": alone, "required": ["ids"]});
     let all = json!({"properties": {"ids": {"type": "null"}, "all": {"const": true}}, "required": ["all"]});
-    [by_ids, all]
-        .into_iter()
-        .chain(FILTERS.iter().map(some))
-        .collect()
+    [by_ids, all].into_iter().chain(FILTERS.iter().map(some)).collect()
 }
 
 /// How many rows an action in steps changed, or with `dry_run` would change.
@@ -161,17 +156,11 @@ pub(super) async fn in_steps(
 /// with `"status": "delivered"` those that got through are sent again. Tests, discarded deliveries and those of
 /// deleted webhooks are passed over. Answered once all is done; where the server stops in between, with a 503 that
 /// says how far it came.
-async fn retry(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn retry(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> Result<HttpResponse, ApiError> {
     let body: BulkBody = body.parse()?;
     let selection = body.parse(&caller)?;
     let (actions, dry_run) = (app.actions.clone(), body.dry_run);
-    let count = in_steps(&app, move |go_on| {
-        actions.retry_all(&caller, &selection, dry_run, go_on)
-    });
+    let count = in_steps(&app, move |go_on| actions.retry_all(&caller, &selection, dry_run, go_on));
     Ok(counted(count.await?, dry_run))
 }
 
@@ -184,9 +173,7 @@ async fn discard(
     let body: BulkBody = body.parse()?;
     let selection = body.parse(&caller)?;
     let (actions, dry_run) = (app.actions.clone(), body.dry_run);
-    let count = in_steps(&app, move |go_on| {
-        actions.discard_all(&caller, &selection, dry_run, go_on)
-    });
+    let count = in_steps(&app, move |go_on| actions.discard_all(&caller, &selection, dry_run, go_on));
     Ok(counted(count.await?, dry_run))
 }
 
@@ -203,19 +190,12 @@ impl BulkBody {
             return self.filter(caller).map(Selection::Matching);
         };
         if has_filter || self.all {
-            return Err(ApiError::invalid(
-                "ids_with_filter",
-                "Send either ids or a filter, not both.",
-            )
-            .in_field("ids"));
+            return Err(ApiError::invalid("ids_with_filter", "Send either ids or a filter, not both.").in_field("ids"));
         }
         if !(1..=MOST_IDS).contains(&ids.len()) {
             return Err(ApiError::invalid(
                 "invalid_ids",
-                format!(
-                    "ids holds 1 to {MOST_IDS} ids of deliveries; this one {}.",
-                    ids.len()
-                ),
+                format!("ids holds 1 to {MOST_IDS} ids of deliveries; this one {}.", ids.len()),
             )
             .in_field("ids"));
         }
@@ -240,9 +220,7 @@ impl BulkBody {
             &self.since,
             &self.until,
         ];
-        texts.iter().any(|text| text.is_some())
-            || self.response_code.is_some()
-            || self.test.is_some()
+        texts.iter().any(|text| text.is_some()) || self.response_code.is_some() || self.test.is_some()
     }
 
     fn filter(&self, caller: &Caller) -> Result<DeliveryFilter, ApiError> {
@@ -254,21 +232,13 @@ impl BulkBody {
             .in_field("test"));
         }
         Ok(DeliveryFilter {
-            webhook: list::other(
-                "webhook_id",
-                self.webhook_id.as_deref(),
-                "an id such as wh_…",
-            )?,
+            webhook: list::other("webhook_id", self.webhook_id.as_deref(), "an id such as wh_…")?,
             event: list::parameter("event_id", self.event_id.as_deref())?,
             status: list::parameter("status", self.status.as_deref())?,
             event_type: list::parameter("event_type", self.event_type.as_deref())?,
             tenant: caller.tenant_filter(self.tenant.as_deref())?,
             response_code: self.response_code,
-            error_code: list::other(
-                "error_code",
-                self.error_code.as_deref(),
-                "an error code such as timeout",
-            )?,
+            error_code: list::other("error_code", self.error_code.as_deref(), "an error code such as timeout")?,
             test: Some(false),
             since: list::time("since", self.since.as_deref())?,
             until: list::time("until", self.until.as_deref())?,

@@ -20,15 +20,9 @@ use crate::store::page::PageRequest;
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/deliveries").get(index, describe_index);
     table.at("/v1/deliveries/{id}").get(show, describe_show);
-    table
-        .at("/v1/deliveries/{id}/retry")
-        .post(retry, describe_retry);
-    table
-        .at("/v1/deliveries/{id}/discard")
-        .post(discard, describe_discard);
-    table
-        .at("/v1/dead-letters")
-        .get(dead_letters, describe_dead_letters);
+    table.at("/v1/deliveries/{id}/retry").post(retry, describe_retry);
+    table.at("/v1/deliveries/{id}/discard").post(discard, describe_discard);
+    table.at("/v1/dead-letters").get(dead_letters, describe_dead_letters);
 }
 
 const EXAMPLE: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H",
@@ -62,14 +56,8 @@ pub(super) const ATTEMPT: &str = r#"{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "nu
 const PAGE: &str = r#"{"data": [], "next_cursor": null}"#;
 
 /// What a filter may get wrong.
-pub(super) const FILTER: Codes = &[
-    "invalid_parameter",
-    "invalid_value",
-    "invalid_event_id",
-    "invalid_event_type",
-    "invalid_tenant",
-    "invalid_time",
-];
+pub(super) const FILTER: Codes =
+    &["invalid_parameter", "invalid_value", "invalid_event_id", "invalid_event_type", "invalid_tenant", "invalid_time"];
 
 fn describe_index(call: &mut Call<'_>) {
     call.named("list_deliveries", "List deliveries")
@@ -165,25 +153,13 @@ pub(super) struct DeliveryQuery {
 impl DeliveryQuery {
     fn parse(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let filter = DeliveryFilter {
-            webhook: list::other(
-                "webhook_id",
-                self.webhook_id.as_deref(),
-                "an id such as wh_…",
-            )?,
+            webhook: list::other("webhook_id", self.webhook_id.as_deref(), "an id such as wh_…")?,
             event: list::parameter("event_id", self.event_id.as_deref())?,
             status: list::parameter("status", self.status.as_deref())?,
             event_type: list::parameter("event_type", self.event_type.as_deref())?,
             tenant: caller.tenant_filter(self.tenant.as_deref())?,
-            response_code: list::other(
-                "response_code",
-                self.response_code.as_deref(),
-                "a status code such as 500",
-            )?,
-            error_code: list::other(
-                "error_code",
-                self.error_code.as_deref(),
-                "an error code such as timeout",
-            )?,
+            response_code: list::other("response_code", self.response_code.as_deref(), "a status code such as 500")?,
+            error_code: list::other("error_code", self.error_code.as_deref(), "an error code such as timeout")?,
             test: list::other("test", self.test.as_deref(), "true or false")?,
             since: list::time("since", self.since.as_deref())?,
             until: list::time("until", self.until.as_deref())?,
@@ -195,10 +171,7 @@ impl DeliveryQuery {
     /// The same for dead letters: deliveries that failed, tests left out.
     fn dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let (mut filter, page) = self.parse(caller)?;
-        for (name, given) in [
-            ("status", filter.status.is_some()),
-            ("test", filter.test.is_some()),
-        ] {
+        for (name, given) in [("status", filter.status.is_some()), ("test", filter.test.is_some())] {
             if given {
                 return Err(ApiError::invalid(
                     "unknown_parameter",
@@ -228,46 +201,27 @@ impl DeliveryQuery {
 }
 
 /// `GET /v1/deliveries`.
-async fn index(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
     let query: DeliveryQuery = extract::query(&request)?;
     let (filter, page) = query.parse(&caller)?;
     show_list(&app, filter, page).await
 }
 
 /// `GET /v1/dead-letters`: deliveries that failed, tests left out.
-async fn dead_letters(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
     let query: DeliveryQuery = extract::query(&request)?;
     let (filter, page) = query.dead_letters(&caller)?;
     show_list(&app, filter, page).await
 }
 
-async fn show_list(
-    app: &App,
-    filter: DeliveryFilter,
-    page: PageRequest,
-) -> Result<HttpResponse, ApiError> {
+async fn show_list(app: &App, filter: DeliveryFilter, page: PageRequest) -> Result<HttpResponse, ApiError> {
     let store = app.actions.store.clone();
-    let found =
-        blocking(move || store.read(|connection| delivery::list(connection, &filter, &page)));
-    Ok(list::show(found.await?, |delivery| {
-        view::delivery(&delivery)
-    }))
+    let found = blocking(move || store.read(|connection| delivery::list(connection, &filter, &page)));
+    Ok(list::show(found.await?, |delivery| view::delivery(&delivery)))
 }
 
 /// `GET /v1/deliveries/{id}`: with every attempt.
-async fn show(
-    app: Data<App>,
-    Reader(caller): Reader,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
     let full = blocking(move || actions.delivery_in_full(&caller, &id)).await?;
     Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))

@@ -20,11 +20,7 @@ use crate::store::event_type::{self, DescribedType};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/event-types").get(index, describe_index);
-    table
-        .at("/v1/event-types/{name}")
-        .get(show, describe_show)
-        .put(put, describe_put)
-        .delete(delete, describe_delete);
+    table.at("/v1/event-types/{name}").get(show, describe_show).put(put, describe_put).delete(delete, describe_delete);
 }
 
 const EXAMPLE: &str = r#"{"name": "order.paid", "description": "An order was paid.", "example": {"id": 1001},
@@ -36,11 +32,7 @@ fn describe_index(call: &mut Call<'_>) {
         .of("Event types")
         .needs(Scope::Read)
         .pages::<ListQuery>()
-        .answers::<list::Form<EventTypeView>>(
-            200,
-            "A page of them.",
-            r#"{"data": [], "next_cursor": null}"#,
-        );
+        .answers::<list::Form<EventTypeView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -65,15 +57,12 @@ fn describe_put(call: &mut Call<'_>) {
 }
 
 fn describe_delete(call: &mut Call<'_>) {
-    call.named(
-        "delete_event_type",
-        "Forget what is said about an event type",
-    )
-    .of("Event types")
-    .says("Its events stay, and more of them are taken. For keys of all tenants.")
-    .needs(Scope::Admin)
-    .path::<schema::EventTypeName>("name", "The event type.")
-    .answers_nothing("It was forgotten.");
+    call.named("delete_event_type", "Forget what is said about an event type")
+        .of("Event types")
+        .says("Its events stay, and more of them are taken. For keys of all tenants.")
+        .needs(Scope::Admin)
+        .path::<schema::EventTypeName>("name", "The event type.")
+        .answers_nothing("It was forgotten.");
 }
 
 /// An event type as the API shows it.
@@ -117,11 +106,7 @@ struct ListQuery {
 }
 
 /// `GET /v1/event-types`.
-async fn index(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(_): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(_): Reader) -> Result<HttpResponse, ApiError> {
     let query: ListQuery = extract::query(&request)?;
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let store = app.actions.store.clone();
@@ -130,11 +115,7 @@ async fn index(
 }
 
 /// `GET /v1/event-types/{name}`.
-async fn show(
-    app: Data<App>,
-    Reader(_): Reader,
-    name: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let name = known(&name)?;
     let actions = app.actions.clone();
     let found = blocking(move || actions.event_type(&name)).await?;
@@ -173,11 +154,8 @@ async fn put(
     let body: EventTypeBody<'_> = extract::parse(body.bytes())?;
     let name: EventType = name.parse()?;
     if body.name.is_some_and(|inner| inner != name.as_str()) {
-        return Err(ApiError::invalid(
-            "name_differs",
-            "The name in the body is another one than that in the path.",
-        )
-        .in_field("name"));
+        return Err(ApiError::invalid("name_differs", "The name in the body is another one than that in the path.")
+            .in_field("name"));
     }
     let given = |raw: Option<&RawValue>| raw.map(|raw| Box::from(raw.get()));
     let new = TypeDescription {
@@ -203,15 +181,11 @@ async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
     let name = known(&name)?;
-    app.actions
-        .delete_event_type(&caller, name)
-        .committed()
-        .await?;
+    app.actions.delete_event_type(&caller, name).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// The name in a path; one that no type can have names nothing.
 fn known(name: &str) -> Result<EventType, ApiError> {
-    name.parse()
-        .map_err(|_| ApiError::not_found("There is no such event type."))
+    name.parse().map_err(|_| ApiError::not_found("There is no such event type."))
 }

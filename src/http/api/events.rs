@@ -24,15 +24,11 @@ use crate::store::api_key::Scope;
 use crate::store::event::{self, EventFilter};
 
 pub(super) fn routes(table: &mut Table) {
-    table
-        .at("/v1/events")
-        .post(create, describe_create)
-        .get(index, describe_index);
+    table.at("/v1/events").post(create, describe_create).get(index, describe_index);
     table.at("/v1/events/{id}").get(show, describe_show);
 }
 
-pub(super) const EXAMPLE: &str =
-    r#"{"type": "content.published", "data": {"id": 7, "title": "Hello"}}"#;
+pub(super) const EXAMPLE: &str = r#"{"type": "content.published", "data": {"id": 7, "title": "Hello"}}"#;
 
 /// Why an event may be refused.
 pub(super) const REFUSED: Codes = &[
@@ -123,14 +119,8 @@ impl EventBody<'_> {
         Ok(NewEvent {
             event_type: self.event_type.parse().map_err(in_field("type"))?,
             tenant: caller.tenant_for(self.tenant.as_deref())?,
-            id: self
-                .id
-                .map(|text| text.parse().map_err(in_field("id")))
-                .transpose()?,
-            created_ms: self
-                .created_at
-                .map(|text| parse_rfc3339(&text).map_err(in_field("created_at")))
-                .transpose()?,
+            id: self.id.map(|text| text.parse().map_err(in_field("id"))).transpose()?,
+            created_ms: self.created_at.map(|text| parse_rfc3339(&text).map_err(in_field("created_at"))).transpose()?,
             data: self.data.get().into(),
             previous_data: self.previous_data.map(|raw| raw.get().into()),
             idempotency: None,
@@ -170,10 +160,7 @@ async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionEr
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
     match app.is_stopping() {
         false => Ok(()),
-        true => Err(ApiError::unavailable(
-            "stopping",
-            "Hookpost is stopping. Send the event again in a moment.",
-        )),
+        true => Err(ApiError::unavailable("stopping", "Hookpost is stopping. Send the event again in a moment.")),
     }
 }
 
@@ -182,26 +169,17 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, A
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(None);
     };
-    let key = value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=255).contains(&key.len()) && !key.contains('\t'));
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && !key.contains('\t'));
     let key = key.ok_or_else(|| {
-        ApiError::invalid(
-            "invalid_idempotency_key",
-            "An Idempotency-Key is 1 to 255 printable ASCII characters.",
-        )
-        .in_field("Idempotency-Key")
+        ApiError::invalid("invalid_idempotency_key", "An Idempotency-Key is 1 to 255 printable ASCII characters.")
+            .in_field("Idempotency-Key")
     })?;
     Ok(Some(key.to_owned()))
 }
 
 /// A key with the fingerprint of what came under it.
 pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
-    Idempotency {
-        key,
-        fingerprint: Sha256::digest(body).into(),
-    }
+    Idempotency { key, fingerprint: Sha256::digest(body).into() }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -229,11 +207,7 @@ struct EventQuery {
 }
 
 /// `GET /v1/events`.
-async fn index(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
     let query: EventQuery = extract::query(&request)?;
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = EventFilter {
@@ -248,31 +222,21 @@ async fn index(
 }
 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {
-    call.named(
-        "show_event_named_batch",
-        "Show the event whose own id is `batch`",
-    )
-    .of("Events")
-    .needs(Scope::Read)
-    .answers::<view::EventView>(200, "The event.", SHOWN)
-    .fails(404, &["not_found"]);
+    call.named("show_event_named_batch", "Show the event whose own id is `batch`")
+        .of("Events")
+        .needs(Scope::Read)
+        .answers::<view::EventView>(200, "The event.", SHOWN)
+        .fails(404, &["not_found"]);
 }
 
 /// `GET /v1/events/batch`: that is an id too.
-pub(super) async fn show_named_batch(
-    app: Data<App>,
-    caller: Reader,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn show_named_batch(app: Data<App>, caller: Reader) -> Result<HttpResponse, ApiError> {
     show(app, caller, Path::from("batch".to_owned())).await
 }
 
 /// `GET /v1/events/{id}`: with its deliveries, and why each other webhook of its tenant got none: the first 250 of
 /// those, oldest first, and how many there are.
-async fn show(
-    app: Data<App>,
-    Reader(caller): Reader,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
     let full = blocking(move || actions.event_in_full(&caller, &id)).await?;
     Ok(HttpResponse::Ok().json(view::event_in_full(full)))

@@ -12,9 +12,7 @@ use super::table::Table;
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
-    table
-        .at("/v1/dead-letters/export")
-        .get(dead_letters, describe_export);
+    table.at("/v1/dead-letters/export").get(dead_letters, describe_export);
 }
 
 fn describe_export(call: &mut Call<'_>) {
@@ -29,11 +27,7 @@ fn describe_export(call: &mut Call<'_>) {
 }
 
 /// `GET /v1/dead-letters/export`: every dead letter that the filters of the list meet.
-async fn dead_letters(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
     let query: DeliveryQuery = extract::query(&request)?;
     export::dead_letters(&app, query.all_dead_letters(&caller)?).await
 }

@@ -16,9 +16,11 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 fn describe_alive(call: &mut Call<'_>) {
-    call.named("healthz", "Whether the process answers")
-        .of("Health and documentation")
-        .answers::<Health>(200, "It does.", r#"{"status": "ok"}"#);
+    call.named("healthz", "Whether the process answers").of("Health and documentation").answers::<Health>(
+        200,
+        "It does.",
+        r#"{"status": "ok"}"#,
+    );
 }
 
 fn describe_ready(call: &mut Call<'_>) {

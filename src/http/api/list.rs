@@ -32,14 +32,9 @@ pub(super) fn show<T, V: Serialize>(page: Page<T>, view: impl FnMut(T) -> V) -> 
 pub(super) fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, ApiError> {
     let limit = match limit {
         None => DEFAULT_LIMIT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or_else(|| {
-                ApiError::invalid("invalid_limit", format!("limit is 1 to {MAX_LIMIT}."))
-                    .in_field("limit")
-            })?,
+        Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+            ApiError::invalid("invalid_limit", format!("limit is 1 to {MAX_LIMIT}.")).in_field("limit")
+        })?,
     };
     let cursor = cursor.map(str::parse).transpose()?;
     Ok(PageRequest { limit, cursor })
@@ -50,29 +45,18 @@ pub(super) fn parameter<T>(name: &str, text: Option<&str>) -> Result<Option<T>, 
 where
     T: std::str::FromStr<Err = Invalid>,
 {
-    text.map(|text| {
-        text.parse()
-            .map_err(|invalid: Invalid| invalid.in_field(name).into())
-    })
-    .transpose()
+    text.map(|text| text.parse().map_err(|invalid: Invalid| invalid.in_field(name).into())).transpose()
 }
 
 /// A parameter that is a time.
 pub(super) fn time(name: &str, text: Option<&str>) -> Result<Option<Millis>, ApiError> {
-    text.map(|text| parse_rfc3339(text).map_err(|invalid| invalid.in_field(name).into()))
-        .transpose()
+    text.map(|text| parse_rfc3339(text).map_err(|invalid| invalid.in_field(name).into())).transpose()
 }
 
 /// A parameter that is an id, a number or a word: `what` says which.
-pub(super) fn other<T: std::str::FromStr>(
-    name: &str,
-    text: Option<&str>,
-    what: &str,
-) -> Result<Option<T>, ApiError> {
+pub(super) fn other<T: std::str::FromStr>(name: &str, text: Option<&str>, what: &str) -> Result<Option<T>, ApiError> {
     text.map(|text| {
-        text.parse().map_err(|_| {
-            ApiError::invalid("invalid_parameter", format!("{name} is {what}.")).in_field(name)
-        })
+        text.parse().map_err(|_| ApiError::invalid("invalid_parameter", format!("{name} is {what}.")).in_field(name))
     })
     .transpose()
 }

@@ -28,10 +28,7 @@ fn describe_show(call: &mut Call<'_>) {
         .of("Health and documentation")
         .says("Needs a key for all tenants, unless the server was started with `--metrics-open`.")
         .needs(Scope::Read)
-        .answers_other(
-            "application/openmetrics-text",
-            "Counters, gauges and histograms.",
-        );
+        .answers_other("application/openmetrics-text", "Counters, gauges and histograms.");
 }
 
 /// `GET /metrics`: needs a key with `read` for all tenants, unless `--metrics-open` is set.
@@ -42,9 +39,7 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiE
     }
     let (state, metrics) = (app.clone(), app.metrics.clone());
     let now = blocking(move || snapshot(&state)).await?;
-    let text = metrics
-        .text(&now)
-        .map_err(|error| ApiError::internal(&error))?;
+    let text = metrics.text(&now).map_err(|error| ApiError::internal(&error))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }
 

@@ -18,7 +18,5 @@ fn describe_show(call: &mut Call<'_>) {
 
 /// `GET /openapi.json`.
 async fn show() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .body(specification().text.as_str())
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(specification().text.as_str())
 }

@@ -68,12 +68,9 @@ async fn create(
     let tenant = caller.tenant_for(Some(&body.tenant))?;
     let expires_s = body.expires_s.unwrap_or(DEFAULT_S);
     if !(60..=86_400).contains(&expires_s) {
-        return Err(Invalid::new(
-            "out_of_range",
-            "expires_s is 60 to 86400: a minute to a day.",
-        )
-        .in_field("expires_s")
-        .into());
+        return Err(Invalid::new("out_of_range", "expires_s is 60 to 86400: a minute to a day.")
+            .in_field("expires_s")
+            .into());
     }
     let made = app.actions.store.write(move |tx| -> Result<_, StoreError> {
         let ends_ms = tx.now_ms() + expires_s * SECOND;
@@ -82,8 +79,6 @@ async fn create(
         Ok((token, ends_ms))
     });
     let (token, ends_ms) = made.committed().await?;
-    Ok(HttpResponse::Created().json(LinkView {
-        url: app.site.url(&format!("/portal?token={token}")),
-        expires_at: rfc3339(ends_ms),
-    }))
+    Ok(HttpResponse::Created()
+        .json(LinkView { url: app.site.url(&format!("/portal?token={token}")), expires_at: rfc3339(ends_ms) }))
 }

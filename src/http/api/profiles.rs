@@ -27,14 +27,8 @@ use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/profiles").get(index, describe_index);
-    table
-        .at("/v1/profiles/preview")
-        .post(show_preview, describe_preview);
-    table
-        .at("/v1/profiles/{name}")
-        .get(show, describe_show)
-        .put(put, describe_put)
-        .delete(delete, describe_delete);
+    table.at("/v1/profiles/preview").post(show_preview, describe_preview);
+    table.at("/v1/profiles/{name}").get(show, describe_show).put(put, describe_put).delete(delete, describe_delete);
 }
 
 const EXAMPLE: &str = r#"{"name": "shop", "title": "Our shop", "envelope": [{"field": "type", "value": "type"},
@@ -47,14 +41,11 @@ const EXAMPLE: &str = r#"{"name": "shop", "title": "Our shop", "envelope": [{"fi
 const REFUSED: Codes = &["invalid_profile", "invalid_retry", "unknown_profile"];
 
 fn describe_index(call: &mut Call<'_>) {
-    call.named("list_profiles", "List profiles")
-        .of("Profiles")
-        .needs(Scope::Read)
-        .answers::<ProfileList<'_>>(
-            200,
-            "All of them, in one page.",
-            r#"{"data": [], "next_cursor": null}"#,
-        );
+    call.named("list_profiles", "List profiles").of("Profiles").needs(Scope::Read).answers::<ProfileList<'_>>(
+        200,
+        "All of them, in one page.",
+        r#"{"data": [], "next_cursor": null}"#,
+    );
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -92,13 +83,9 @@ fn describe_delete(call: &mut Call<'_>) {
 fn describe_preview(call: &mut Call<'_>) {
     call.named("preview_profile", "Preview a profile")
         .of("Profiles")
-        .says(
-            "The request that it makes of an example event, signed now. Nothing is sent or stored.",
-        )
+        .says("The request that it makes of an example event, signed now. Nothing is sent or stored.")
         .needs(Scope::Admin)
-        .takes::<PreviewBody>(
-            r#"{"profile": "github", "event": {"type": "content.published", "data": {"id": 7}}}"#,
-        )
+        .takes::<PreviewBody>(r#"{"profile": "github", "event": {"type": "content.published", "data": {"id": 7}}}"#)
         .answers::<PreviewView>(
             200,
             "The request, and what it was signed with.",
@@ -107,16 +94,7 @@ fn describe_preview(call: &mut Call<'_>) {
             "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
         )
         .fails(422, REFUSED)
-        .fails(
-            422,
-            &[
-                "invalid_secret",
-                "invalid_event_type",
-                "invalid_event_id",
-                "invalid_time",
-                "invalid_json",
-            ],
-        );
+        .fails(422, &["invalid_secret", "invalid_event_type", "invalid_event_id", "invalid_time", "invalid_json"]);
 }
 
 /// A profile as it is sent, as its schema names it: what `based_on` stands for may be left out.
@@ -136,10 +114,7 @@ impl JsonSchema for NewProfile {
             if let Some(needed) = all_needed.as_array_mut() {
                 needed.retain(|name| name != "name");
             }
-            fields.insert(
-                "description".to_owned(),
-                "A profile, whole or as differences to another one.".into(),
-            );
+            fields.insert("description".to_owned(), "A profile, whole or as differences to another one.".into());
         }
         if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             fields.insert("based_on".to_owned(), base.to_value());
@@ -147,10 +122,8 @@ impl JsonSchema for NewProfile {
             fields.insert("built_in".to_owned(), ignored.to_value());
         }
         let needs: [Value; 2] = [all_needed, Value::from(vec!["based_on"])];
-        let either: Vec<Value> = needs
-            .into_iter()
-            .map(|names| Value::Object(Map::from_iter([("required".to_owned(), names)])))
-            .collect();
+        let either: Vec<Value> =
+            needs.into_iter().map(|names| Value::Object(Map::from_iter([("required".to_owned(), names)]))).collect();
         schema.insert("anyOf".to_owned(), either.into());
         schema
     }
@@ -174,27 +147,18 @@ struct ProfileList<'a> {
 }
 
 fn view(profile: &Profile) -> ProfileView<'_> {
-    ProfileView {
-        spec: profile.spec(),
-        built_in: profile::find(profile.name()).is_some(),
-    }
+    ProfileView { spec: profile.spec(), built_in: profile::find(profile.name()).is_some() }
 }
 
 /// `GET /v1/profiles`: all of them.
 async fn index(app: Data<App>, Reader(_): Reader) -> Result<HttpResponse, ApiError> {
     let all = app.actions.store.profiles().all();
-    Ok(HttpResponse::Ok().json(ProfileList {
-        data: all.iter().map(|profile| view(profile)).collect(),
-        next_cursor: None,
-    }))
+    Ok(HttpResponse::Ok()
+        .json(ProfileList { data: all.iter().map(|profile| view(profile)).collect(), next_cursor: None }))
 }
 
 /// `GET /v1/profiles/{name}`.
-async fn show(
-    app: Data<App>,
-    Reader(_): Reader,
-    name: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let profile = app.actions.profile(&name)?;
     Ok(HttpResponse::Ok().json(view(&profile)))
 }
@@ -214,10 +178,7 @@ async fn put(
         Some(Value::String(inner)) if *inner != *name => {
             return Err(ApiError::invalid(
                 "name_differs",
-                format!(
-                    "The name in the body is {inner:?}, and in the path {:?}.",
-                    *name
-                ),
+                format!("The name in the body is {inner:?}, and in the path {:?}.", *name),
             )
             .in_field("name"));
         }
@@ -246,10 +207,7 @@ async fn delete(
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
-    app.actions
-        .delete_profile(&caller, &name)?
-        .committed()
-        .await?;
+    app.actions.delete_profile(&caller, &name)?.committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -316,19 +274,10 @@ async fn show_preview(
     Administrator(_): Administrator,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let PreviewBody {
-        profile,
-        event,
-        secret,
-    } = body.parse()?;
+    let PreviewBody { profile, event, secret } = body.parse()?;
     let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let profile = match profile {
-        Value::String(name) => app
-            .actions
-            .store
-            .profiles()
-            .find(&name)
-            .ok_or_else(|| unknown_profile(&name))?,
+        Value::String(name) => app.actions.store.profiles().find(&name).ok_or_else(|| unknown_profile(&name))?,
         Value::Object(mut given) => {
             given.remove("built_in");
             given.entry("name").or_insert_with(|| "preview".into());
@@ -367,15 +316,12 @@ fn parse_event(event: PreviewEvent, now: i64) -> Result<Event, ApiError> {
         event_type: event.event_type.parse().map_err(in_field("event.type"))?,
         created_ms,
         received_ms: now,
-        data: event
-            .data
-            .map_or_else(|| "{}".into(), |raw| raw.get().into()),
+        data: event.data.map_or_else(|| "{}".into(), |raw| raw.get().into()),
         previous_data: event.previous_data.map(|raw| raw.get().into()),
         test: event.test,
     })
 }
 
 fn unknown_profile(text: &str) -> ApiError {
-    ApiError::invalid("unknown_profile", format!("There is no profile {text:?}."))
-        .in_field("profile")
+    ApiError::invalid("unknown_profile", format!("There is no profile {text:?}.")).in_field("profile")
 }

@@ -20,15 +20,11 @@ use crate::store::api_key::Scope;
 use crate::store::bulk::Span;
 
 pub(super) fn routes(table: &mut Table) {
-    table
-        .at("/v1/events/{id}/replay")
-        .post(event, describe_event);
+    table.at("/v1/events/{id}/replay").post(event, describe_event);
 }
 
 pub(super) fn webhook_routes(table: &mut Table, base: &str) {
-    table
-        .at(format!("{base}/webhooks/{{id}}/replay"))
-        .post(webhook, describe_webhook);
+    table.at(format!("{base}/webhooks/{{id}}/replay")).post(webhook, describe_webhook);
 }
 
 fn describe_event(call: &mut Call<'_>) {
@@ -79,14 +75,8 @@ async fn event(
 ) -> Result<HttpResponse, ApiError> {
     let EventReplayBody { webhook_id } = body.parse()?;
     let replayed = app.actions.replay_event(&caller, &id, webhook_id);
-    Ok(HttpResponse::Accepted().json(Replayed {
-        data: replayed
-            .committed()
-            .await?
-            .iter()
-            .map(view::delivery)
-            .collect(),
-    }))
+    Ok(HttpResponse::Accepted()
+        .json(Replayed { data: replayed.committed().await?.iter().map(view::delivery).collect() }))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -100,10 +90,7 @@ struct WebhookReplayBody {
     #[schemars(with = "Option<schema::Time>")]
     until: Option<String>,
     /// 1 to 256 event types or patterns; all that the webhook subscribes to where left out.
-    #[schemars(
-        with = "Option<Vec<schema::EventTypePattern>>",
-        length(min = 1, max = 256)
-    )]
+    #[schemars(with = "Option<Vec<schema::EventTypePattern>>", length(min = 1, max = 256))]
     event_types: Option<Vec<String>>,
     /// Only those whose newest delivery to the webhook failed.
     #[serde(default)]
@@ -125,9 +112,7 @@ async fn webhook(
     let body: WebhookReplayBody = body.parse()?;
     let (replay, dry_run) = (body.parse()?, body.dry_run);
     let actions = app.actions.clone();
-    let count = in_steps(&app, move |go_on| {
-        actions.replay_webhook(&caller, &id, &replay, dry_run, go_on)
-    });
+    let count = in_steps(&app, move |go_on| actions.replay_webhook(&caller, &id, &replay, dry_run, go_on));
     Ok(counted(count.await?, dry_run))
 }
 
@@ -141,17 +126,10 @@ impl WebhookReplayBody {
             None => i64::MAX,
         };
         if until <= since {
-            return Err(ApiError::invalid(
-                "empty_span",
-                "until is not after since: no event was received in between.",
-            )
-            .in_field("until"));
+            return Err(ApiError::invalid("empty_span", "until is not after since: no event was received in between.")
+                .in_field("until"));
         }
-        Ok(Replay {
-            span: Span { since, until },
-            event_types: self.event_types()?,
-            only_failed: self.only_failed,
-        })
+        Ok(Replay { span: Span { since, until }, event_types: self.event_types()?, only_failed: self.only_failed })
     }
 
     fn event_types(&self) -> Result<Vec<EventPattern>, ApiError> {
@@ -166,9 +144,7 @@ impl WebhookReplayBody {
             .in_field("event_types"));
         }
         let pattern = |(index, text): (usize, &String)| {
-            text.parse().map_err(|invalid: Invalid| {
-                ApiError::from(invalid.in_field(format!("event_types[{index}]")))
-            })
+            text.parse().map_err(|invalid: Invalid| ApiError::from(invalid.in_field(format!("event_types[{index}]"))))
         };
         texts.iter().enumerate().map(pattern).collect()
     }

@@ -20,9 +20,7 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 pub(super) fn webhook_routes(table: &mut Table, base: &str) {
-    table
-        .at(format!("{base}/webhooks/{{id}}/stats"))
-        .get(of_webhook, describe_of_webhook);
+    table.at(format!("{base}/webhooks/{{id}}/stats")).get(of_webhook, describe_of_webhook);
 }
 
 const EXAMPLE: &str = r#"{"window": "24h", "since": "2026-01-14T11:00:00.000Z", "delivered": 1200, "failed": 3,
@@ -107,11 +105,7 @@ struct OverallQuery {
 }
 
 /// `GET /v1/stats`: over all webhooks, or those of a tenant; for a tenant's key its own.
-async fn overall(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
     let query: OverallQuery = extract::query(&request)?;
     let window = window(query.window.as_deref())?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;

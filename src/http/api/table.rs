@@ -33,17 +33,13 @@ pub(super) struct Entry {
 impl Table {
     /// A further path.
     pub(super) fn at(&mut self, path: impl Into<String>) -> &mut Path {
-        self.paths.push(Path {
-            path: path.into(),
-            calls: Vec::new(),
-        });
+        self.paths.push(Path { path: path.into(), calls: Vec::new() });
         self.paths.last_mut().expect("one was pushed just now")
     }
 
     /// Serves it all. Paths without a parameter are tried before those that would take them for one. Further methods of a path are a 405 in the API's form.
     pub(super) fn serve(mut self, config: &mut ServiceConfig) {
-        self.paths
-            .sort_by_key(|path| path.path.matches('{').count());
+        self.paths.sort_by_key(|path| path.path.matches('{').count());
         for Path { path, calls } in self.paths {
             let names: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
             let allowed = names.join(", ");
@@ -51,11 +47,9 @@ impl Table {
             for call in calls {
                 resource = resource.route(call.route);
             }
-            config.service(
-                resource.default_service(web::to(move |request: HttpRequest| {
-                    std::future::ready(wrong_method(&request, &allowed))
-                })),
-            );
+            config.service(resource.default_service(web::to(move |request: HttpRequest| {
+                std::future::ready(wrong_method(&request, &allowed))
+            })));
         }
     }
 }
@@ -79,13 +73,7 @@ macro_rules! methods {
         }
     };
 }
-methods!(
-    get = GET,
-    post = POST,
-    put = PUT,
-    patch = PATCH,
-    delete = DELETE
-);
+methods!(get = GET, post = POST, put = PUT, patch = PATCH, delete = DELETE);
 
 /// For a path that exists with a method that it does not take.
 fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {

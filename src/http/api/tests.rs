@@ -20,12 +20,8 @@ use crate::actions::test_event::TestEvent;
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table, base: &str) {
-    table
-        .at(format!("{base}/webhooks/test"))
-        .post(by_body, describe_by_body);
-    table
-        .at(format!("{base}/webhooks/{{id}}/test"))
-        .post(by_id, describe_by_id);
+    table.at(format!("{base}/webhooks/test")).post(by_body, describe_by_body);
+    table.at(format!("{base}/webhooks/{{id}}/test")).post(by_id, describe_by_id);
 }
 
 const REFUSED: Codes = &["invalid_event_type"];
@@ -95,10 +91,7 @@ async fn by_id(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let TestBody { event_type, data } = body.parse()?;
-    let test = TestEvent {
-        event_type,
-        data: data.map(|raw| raw.get().into()),
-    };
+    let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
     let _permit = permit(&app).await?;
     let actions = app.actions.clone();
     let full = blocking(move || actions.test_webhook(&caller, &id, test)).await?;
@@ -143,32 +136,20 @@ async fn by_body(
     let sent = match event {
         Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await?,
         None => {
-            let OneWebhook {
-                webhook_id,
-                event_type,
-                data,
-            } = body.parse()?;
-            let test = TestEvent {
-                event_type,
-                data: data.map(|raw| raw.get().into()),
-            };
+            let OneWebhook { webhook_id, event_type, data } = body.parse()?;
+            let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
             vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await?]
         }
     };
     Ok(HttpResponse::Ok().json(Tested {
         data: sent.iter().map(view::delivery_in_full).collect(),
-        message: sent
-            .is_empty()
-            .then_some("No webhook subscribed to this event type, so nothing was sent."),
+        message: sent.is_empty().then_some("No webhook subscribed to this event type, so nothing was sent."),
     }))
 }
 
 /// Waits for its turn among the tests under way.
 async fn permit(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
-    app.tests
-        .acquire()
-        .await
-        .map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))
+    app.tests.acquire().await.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))
 }
 
 /// `{"event": …, anything else}`: the other fields, where there are any, become the data, spelled as they came.
@@ -189,10 +170,7 @@ impl<'de> Deserialize<'de> for EventForm {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EventForm, A::Error> {
-                let mut form = EventForm {
-                    event: None,
-                    data: None,
-                };
+                let mut form = EventForm { event: None, data: None };
                 let mut data = String::from("{");
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "event" && form.event.is_some() {

@@ -143,10 +143,7 @@ pub(super) fn receipt(receipt: &Receipt) -> ReceiptView<'_> {
         id: receipt.id.as_str(),
         duplicate: receipt.duplicate,
         deliveries: deliveries
-            .map(|(id, webhook_id)| ReceiptDelivery {
-                id: id.to_string(),
-                webhook_id: webhook_id.to_string(),
-            })
+            .map(|(id, webhook_id)| ReceiptDelivery { id: id.to_string(), webhook_id: webhook_id.to_string() })
             .collect(),
     }
 }
@@ -315,10 +312,7 @@ pub(in crate::http) fn delivery(delivery: &Delivery) -> DeliveryView {
 
 /// A delivery with its attempts.
 pub(super) fn delivery_in_full(full: &DeliveryInFull) -> DeliveryView {
-    DeliveryView {
-        attempts: Some(full.attempts.iter().map(attempt).collect()),
-        ..delivery(&full.delivery)
-    }
+    DeliveryView { attempts: Some(full.attempts.iter().map(attempt).collect()), ..delivery(&full.delivery) }
 }
 
 /// One attempt: what was sent, what came back.
@@ -418,10 +412,10 @@ pub(in crate::http) fn attempt(attempt: &Attempt) -> AttemptView {
             body: text(&answer.body),
             body_truncated: answer.body_truncated,
         }),
-        error: attempt.failure.as_ref().map(|failure| AttemptError {
-            code: failure.code.as_str(),
-            message: failure.message.clone(),
-        }),
+        error: attempt
+            .failure
+            .as_ref()
+            .map(|failure| AttemptError { code: failure.code.as_str(), message: failure.message.clone() }),
     }
 }
 

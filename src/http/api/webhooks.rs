@@ -21,28 +21,17 @@ use crate::store::api_key::Scope;
 use crate::store::webhook::{self, WebhookFilter};
 
 pub(super) fn routes(table: &mut Table, base: &str) {
-    table
-        .at(format!("{base}/webhooks"))
-        .post(create, describe_create)
-        .get(index, describe_index);
+    table.at(format!("{base}/webhooks")).post(create, describe_create).get(index, describe_index);
     // One of the reference documents creates webhooks here.
-    table
-        .at(format!("{base}/webhooks/settings"))
-        .post(create, describe_settings);
+    table.at(format!("{base}/webhooks/settings")).post(create, describe_settings);
     table
         .at(format!("{base}/webhooks/{{id}}"))
         .get(show, describe_show)
         .patch(change, describe_change)
         .delete(delete, describe_delete);
-    table
-        .at(format!("{base}/webhooks/{{id}}/secret"))
-        .get(secret, describe_secret);
-    table
-        .at(format!("{base}/webhooks/{{id}}/secret/rotate"))
-        .post(rotate, describe_rotate);
-    table
-        .at(format!("{base}/webhooks/{{id}}/verify"))
-        .post(verify, describe_verify);
+    table.at(format!("{base}/webhooks/{{id}}/secret")).get(secret, describe_secret);
+    table.at(format!("{base}/webhooks/{{id}}/secret/rotate")).post(rotate, describe_rotate);
+    table.at(format!("{base}/webhooks/{{id}}/verify")).post(verify, describe_verify);
 }
 
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
@@ -103,15 +92,8 @@ fn describe_index(call: &mut Call<'_>) {
         .of("Webhooks")
         .needs(Scope::Read)
         .pages::<WebhookQuery>()
-        .answers::<list::Form<view::WebhookView>>(
-            200,
-            "A page of them.",
-            r#"{"data": [], "next_cursor": null}"#,
-        )
-        .fails(
-            422,
-            &["invalid_tenant", "invalid_value", "invalid_event_type"],
-        );
+        .answers::<list::Form<view::WebhookView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#)
+        .fails(422, &["invalid_tenant", "invalid_value", "invalid_event_type"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -216,11 +198,7 @@ struct WebhookQuery {
 }
 
 /// `GET /v1/webhooks`.
-async fn index(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
     let query: WebhookQuery = extract::query(&request)?;
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = WebhookFilter {
@@ -230,17 +208,12 @@ async fn index(
         text: None,
     };
     let store = app.actions.store.clone();
-    let found =
-        blocking(move || store.read(|connection| webhook::list(connection, &filter, &page)));
+    let found = blocking(move || store.read(|connection| webhook::list(connection, &filter, &page)));
     Ok(list::show(found.await?, |webhook| view::webhook(&webhook)))
 }
 
 /// `GET /v1/webhooks/{id}`.
-async fn show(
-    app: Data<App>,
-    Reader(caller): Reader,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| find::webhook(connection, &caller, &id)));
     Ok(HttpResponse::Ok().json(view::webhook(&found.await?)))
@@ -345,11 +318,7 @@ async fn rotate(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let rotation: Rotation = body.parse()?;
-    let rotated = app
-        .actions
-        .rotate_secret(&caller, &id, rotation)
-        .committed()
-        .await?;
+    let rotated = app.actions.rotate_secret(&caller, &id, rotation).committed().await?;
     Ok(HttpResponse::Ok().json(rotated_view(&rotated)))
 }
 
@@ -379,11 +348,6 @@ fn rotated_view(rotated: &Rotated) -> RotatedView {
         secret: rotated.secret.as_str().to_owned(),
         standard_secret: rotated.secret.standard_form(),
         overlap_ends_at: rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
-        headers: headers
-            .map(|(name, signs)| SignedHeader {
-                name: name.clone(),
-                signs: signs.as_str(),
-            })
-            .collect(),
+        headers: headers.map(|(name, signs)| SignedHeader { name: name.clone(), signs: signs.as_str() }).collect(),
     }
 }

@@ -75,22 +75,19 @@ async fn change_password(request: HttpRequest, form: Submission) -> Answer {
         }
         throttle.succeeded(&user.name, address);
         let new = fields.text("password");
-        let changed = password::check(new)
-            .map_err(PeopleError::from)
-            .and_then(|()| {
-                let hash = password::hash(new);
-                let change = visit.app.actions.store.write(move |tx| {
-                    people::change_password(tx.connection(), &user, &hash, tx.now_ms())
-                });
-                change.wait()
-            });
+        let changed = password::check(new).map_err(PeopleError::from).and_then(|()| {
+            let hash = password::hash(new);
+            let change = visit
+                .app
+                .actions
+                .store
+                .write(move |tx| people::change_password(tx.connection(), &user, &hash, tx.now_ms()));
+            change.wait()
+        });
         match changed {
             Ok(cookie) => {
                 let message = "Your password was changed. Every other session of yours has ended.";
-                let flash = Flash {
-                    is_ok: true,
-                    message: message.to_owned(),
-                };
+                let flash = Flash { is_ok: true, message: message.to_owned() };
                 let location = format!("{}/account", visit.base());
                 Ok(Done::SignedIn(location, flash, cookie))
             }

@@ -37,11 +37,7 @@ impl Chart {
             .take_while(|start| *start <= now)
             .map(|start_ms| {
                 let known = found.iter().find(|hour| hour.start_ms == start_ms);
-                known.copied().unwrap_or(Hour {
-                    start_ms,
-                    delivered: 0,
-                    failed: 0,
-                })
+                known.copied().unwrap_or(Hour { start_ms, delivered: 0, failed: 0 })
             })
             .collect();
         let most = hours.iter().map(|hour| hour.delivered + hour.failed).max();
@@ -58,9 +54,7 @@ impl Chart {
                 words::counted(hours.len() as u64, "hour"),
                 words::number(most),
             ),
-            bars: bars
-                .map(|(index, hour)| bar(index, hour, most.max(1)))
-                .collect(),
+            bars: bars.map(|(index, hour)| bar(index, hour, most.max(1))).collect(),
         }
     }
 
@@ -71,9 +65,7 @@ impl Chart {
     /// The times below the chart: its beginning, its middle and its end.
     pub fn axis(&self) -> impl Iterator<Item = &Bar> {
         let last = self.bars.len().saturating_sub(1);
-        [0, last / 2, last]
-            .into_iter()
-            .filter_map(|index| self.bars.get(index))
+        [0, last / 2, last].into_iter().filter_map(|index| self.bars.get(index))
     }
 }
 
@@ -104,11 +96,7 @@ mod tests {
 
     #[test]
     fn a_chart_has_every_hour_and_shows_the_least_that_happened() {
-        let hour = |start_ms, delivered, failed| Hour {
-            start_ms,
-            delivered,
-            failed,
-        };
+        let hour = |start_ms, delivered, failed| Hour { start_ms, delivered, failed };
         let found = [hour(HOUR, 960, 0), hour(2 * HOUR, 0, 1)];
         let chart = Chart::of(&found, 0, 3 * HOUR + 5);
         assert_eq!(chart.bars.len(), 4);
@@ -116,11 +104,7 @@ mod tests {
         assert_eq!(chart.bars[1].delivered_height, "96.00");
         assert_eq!(chart.bars[2].failed_height, "2.00");
         assert_eq!(chart.bars[3].delivered_height, "0.00");
-        assert!(
-            chart
-                .summary
-                .contains("960 delivered and 1 failed in 4 hours")
-        );
+        assert!(chart.summary.contains("960 delivered and 1 failed in 4 hours"));
         assert!(Chart::of(&[], 0, 0).is_empty());
     }
 }

@@ -13,11 +13,7 @@ use crate::auth::people::{self, PeopleError};
 use crate::store::link::LinkKind;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        page("/demo")
-            .route(web::get().to(show))
-            .route(web::post().to(enter)),
-    );
+    config.service(page("/demo").route(web::get().to(show)).route(web::post().to(enter)));
 }
 
 #[derive(Template)]
@@ -42,10 +38,7 @@ async fn show(stranger: Stranger) -> Answer {
     let token = stranger.query.text("token").to_owned();
     let base = app.site.base().prefix();
     let now = app.actions.clock.now_ms();
-    let is_open = app
-        .actions
-        .store
-        .read(|connection| people::is_link(connection, LinkKind::Demo, &token, now))?;
+    let is_open = app.actions.store.read(|connection| people::is_link(connection, LinkKind::Demo, &token, now))?;
     if !is_open {
         return Err(ended().below(base));
     }
@@ -58,13 +51,9 @@ async fn show(stranger: Stranger) -> Answer {
 async fn enter(stranger: Stranger, form: FormBody) -> Answer {
     let app = stranger.app.clone();
     let base = app.site.base().prefix().to_owned();
-    form.require_token(&stranger.cookie)
-        .map_err(|error| error.below(&base))?;
+    form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
     let token = form.fields.text("token").to_owned();
-    let opened = app
-        .actions
-        .store
-        .write(move |tx| people::enter_demo(tx.connection(), &token, tx.now_ms()));
+    let opened = app.actions.store.write(move |tx| people::enter_demo(tx.connection(), &token, tx.now_ms()));
     let opened = match opened.committed().await {
         Ok(opened) => opened,
         Err(PeopleError::LinkEnded) => return Err(ended().below(&base)),

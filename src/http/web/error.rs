@@ -38,10 +38,7 @@ impl PageError {
     #[must_use]
     pub fn below(self, path: &str) -> PageError {
         match self {
-            PageError::Problem { error, .. } => PageError::Problem {
-                error,
-                base: path.to_owned(),
-            },
+            PageError::Problem { error, .. } => PageError::Problem { error, base: path.to_owned() },
             other => other,
         }
     }
@@ -59,10 +56,7 @@ impl fmt::Display for PageError {
 
 impl<E: Into<ApiError>> From<E> for PageError {
     fn from(error: E) -> PageError {
-        PageError::Problem {
-            error: Box::new(error.into()),
-            base: String::new(),
-        }
+        PageError::Problem { error: Box::new(error.into()), base: String::new() }
     }
 }
 
@@ -75,10 +69,7 @@ pub struct Problem {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Problem {
-        Problem {
-            message: invalid.message,
-            field: invalid.field,
-        }
+        Problem { message: invalid.message, field: invalid.field }
     }
 }
 
@@ -86,14 +77,8 @@ impl From<Invalid> for Problem {
 pub fn problem(error: ActionError) -> Result<Problem, PageError> {
     match error {
         ActionError::Invalid(invalid) => Ok(invalid.into()),
-        ActionError::Conflict { message, field, .. } => Ok(Problem {
-            message,
-            field: field.map(str::to_owned),
-        }),
-        ActionError::Forbidden(message) => Ok(Problem {
-            message,
-            field: None,
-        }),
+        ActionError::Conflict { message, field, .. } => Ok(Problem { message, field: field.map(str::to_owned) }),
+        ActionError::Forbidden(message) => Ok(Problem { message, field: None }),
         other => Err(other.into()),
     }
 }
@@ -102,24 +87,19 @@ pub fn problem(error: ActionError) -> Result<Problem, PageError> {
 pub fn people_problem(error: PeopleError) -> Result<Problem, PageError> {
     match error {
         PeopleError::Invalid(invalid) => Ok(invalid.into()),
-        PeopleError::Taken(name) => Ok(Problem {
-            message: format!("There is a user {name} already."),
-            field: Some("name".to_owned()),
-        }),
-        PeopleError::LastAdministrator(name) => Ok(Problem {
-            message: format!("{name} is the only administrator. Make another one first."),
-            field: None,
-        }),
+        PeopleError::Taken(name) => {
+            Ok(Problem { message: format!("There is a user {name} already."), field: Some("name".to_owned()) })
+        }
+        PeopleError::LastAdministrator(name) => {
+            Ok(Problem { message: format!("{name} is the only administrator. Make another one first."), field: None })
+        }
         other => Err(other.into()),
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        Problem {
-            message: error.to_string(),
-            field: None,
-        }
+        Problem { message: error.to_string(), field: None }
     }
 }
 
@@ -156,14 +136,9 @@ impl ResponseError for PageError {
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            PageError::SignIn { location } | PageError::Redirect { location } => {
-                see(location, None)
-            }
+            PageError::SignIn { location } | PageError::Redirect { location } => see(location, None),
             PageError::Problem { error, base } => {
-                let page = BareProblem {
-                    bare: Bare::new(base, title(error.status())),
-                    message: error.message(),
-                };
+                let page = BareProblem { bare: Bare::new(base, title(error.status())), message: error.message() };
                 html(error.status(), page.render().unwrap_or_default())
             }
         }
@@ -172,9 +147,7 @@ impl ResponseError for PageError {
 
 /// A redirect that makes the browser GET the location; with a cookie.
 pub(super) fn see(location: &str, cookie: Option<SetCookie>) -> HttpResponse {
-    let mut answer = HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, location))
-        .finish();
+    let mut answer = HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish();
     if let Some(cookie) = cookie {
         cookie.on(&mut answer);
     }

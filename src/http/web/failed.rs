@@ -94,16 +94,10 @@ struct CauseKey {
 
 impl CauseKey {
     fn of(failed: &Failed) -> CauseKey {
-        let code = failed
-            .code
-            .filter(|_| failed.error_code == Some(ErrorCode::Status));
+        let code = failed.code.filter(|_| failed.error_code == Some(ErrorCode::Status));
         let group = FailureGroup::of(failed.error_code, failed.code);
         let place = FailureGroup::ALL.iter().position(|known| *known == group);
-        CauseKey {
-            group: place.unwrap_or(usize::MAX),
-            error_code: failed.error_code,
-            code,
-        }
+        CauseKey { group: place.unwrap_or(usize::MAX), error_code: failed.error_code, code }
     }
 
     fn label(self) -> String {
@@ -151,9 +145,7 @@ fn failed_page(visit: &Visit) -> Result<FailedPage, PageError> {
         let filter = key.query();
         CauseRow {
             label: key.label(),
-            group: FailureGroup::ALL
-                .get(key.group)
-                .map_or("", |group| group.label()),
+            group: FailureGroup::ALL.get(key.group).map_or("", |group| group.label()),
             cells: cells(&ages, counts, &filter, now),
             total: plus(counts.iter().sum(), is_partial),
             query: query(&filter, None, now),
@@ -183,12 +175,7 @@ fn span(age: usize, now: Millis) -> (Option<Millis>, Option<Millis>) {
     (AGES[age].1.map(at), until.map(at))
 }
 
-fn cells(
-    ages: &[Age],
-    counts: &[u64; AGES.len()],
-    filter: &[(&'static str, String)],
-    now: Millis,
-) -> Vec<Cell> {
+fn cells(ages: &[Age], counts: &[u64; AGES.len()], filter: &[(&'static str, String)], now: Millis) -> Vec<Cell> {
     let cells = counts.iter().enumerate().map(|(age, count)| Cell {
         label: AGES[age].0,
         count: plus(*count, ages[age].more),
@@ -241,9 +228,7 @@ fn webhooks(connection: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, St
         rows.push(WebhookRow {
             name: names.of(connection, seq)?,
             state: webhook.as_ref().map(|webhook| webhook.state.as_str()),
-            tenant: webhook
-                .map(|webhook| webhook.tenant.to_string())
-                .unwrap_or_default(),
+            tenant: webhook.map(|webhook| webhook.tenant.to_string()).unwrap_or_default(),
             count: plus(sum(&causes), is_partial),
             cause: most.map(|(key, _)| key.label()).unwrap_or_default(),
             query: query(&[("webhook", id.clone())], None, 0),

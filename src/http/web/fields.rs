@@ -33,9 +33,7 @@ impl Fields {
             return Ok(None);
         };
         let parsed = serde_json::from_str::<&RawValue>(text);
-        parsed.map_err(|error| {
-            Invalid::new("invalid_json", format!("This is not JSON: {error}.")).in_field(name)
-        })?;
+        parsed.map_err(|error| Invalid::new("invalid_json", format!("This is not JSON: {error}.")).in_field(name))?;
         json::check(text.as_bytes()).map_err(|invalid| invalid.in_field(name))?;
         Ok(Some(text.into()))
     }

@@ -42,35 +42,17 @@ const fn item(
     icon: &'static str,
     key: &'static str,
 ) -> NavItem {
-    NavItem {
-        section,
-        path,
-        label,
-        icon,
-        key,
-    }
+    NavItem { section, path, label, icon, key }
 }
 
 /// What everybody sees.
 const NAV: [NavItem; 7] = [
     item(Section::Overview, "/", "Overview", "overview", "o"),
     item(Section::Webhooks, "/webhooks", "Webhooks", "webhooks", "w"),
-    item(
-        Section::Deliveries,
-        "/deliveries",
-        "Deliveries",
-        "deliveries",
-        "d",
-    ),
+    item(Section::Deliveries, "/deliveries", "Deliveries", "deliveries", "d"),
     item(Section::Failed, "/failed", "Failed", "failed", "f"),
     item(Section::Events, "/events", "Events", "events", "e"),
-    item(
-        Section::EventTypes,
-        "/event-types",
-        "Event types",
-        "types",
-        "t",
-    ),
+    item(Section::EventTypes, "/event-types", "Event types", "types", "t"),
     item(Section::Inbox, "/inbox", "Inbox", "inbox", "i"),
 ];
 
@@ -169,9 +151,7 @@ impl Frame {
             };
             let url = format!("{}{path}", self.url).replace('\'', "%27");
             self.api = Some(ApiCall {
-                curl: format!(
-                    "curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\"{further}"
-                ),
+                curl: format!("curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\"{further}"),
             });
         }
         self
@@ -190,11 +170,7 @@ impl Frame {
     /// The same in another word.
     pub fn badge_saying(&self, status: &str, word: &str) -> Html {
         let icon = icon(&self.base, status_icon(status));
-        Html(format!(
-            "<span class=\"badge\" data-status=\"{}\">{icon}{}</span>",
-            escape(status),
-            escape(word)
-        ))
+        Html(format!("<span class=\"badge\" data-status=\"{}\">{icon}{}</span>", escape(status), escape(word)))
     }
 
     /// A time, relative where a script runs.
@@ -206,10 +182,7 @@ impl Frame {
     pub fn ago_or(&self, ms: &Option<Millis>, otherwise: &str) -> Html {
         match ms {
             Some(ms) => self.ago(ms),
-            None => Html(format!(
-                "<span class=\"muted\">{}</span>",
-                escape(otherwise)
-            )),
+            None => Html(format!("<span class=\"muted\">{}</span>", escape(otherwise))),
         }
     }
 
@@ -241,11 +214,7 @@ pub struct Bare {
 
 impl Bare {
     pub fn new(base: &str, title: &str) -> Bare {
-        Bare {
-            base: base.to_owned(),
-            title: title.to_owned(),
-            form_token: String::new(),
-        }
+        Bare { base: base.to_owned(), title: title.to_owned(), form_token: String::new() }
     }
 
     pub fn asset(&self, name: &str) -> String {
@@ -276,10 +245,8 @@ fn icon(base: &str, name: &str) -> String {
 /// The symbol of a state in the sheet of icons: those are named alike.
 fn status_icon(status: &str) -> &str {
     match status {
-        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying"
-        | "pending" | "discarded" | "paused" | "disabled" | "unverified" | "warn" | "test" => {
-            status
-        }
+        "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying" | "pending" | "discarded"
+        | "paused" | "disabled" | "unverified" | "warn" | "test" => status,
         _ => "info",
     }
 }
@@ -296,9 +263,7 @@ pub fn capitalized(word: &str) -> String {
 /// A code of the API as words: `TLS expired` of `tls_expired`.
 pub fn spoken(code: &str) -> String {
     let words = capitalized(&code.replace('_', " "));
-    words
-        .replacen("Tls ", "TLS ", 1)
-        .replacen("Dns ", "DNS ", 1)
+    words.replacen("Tls ", "TLS ", 1).replacen("Dns ", "DNS ", 1)
 }
 
 /// A text as HTML shows it, in an attribute too.

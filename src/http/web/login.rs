@@ -9,9 +9,7 @@ use super::super::error::ApiError;
 use super::error::{PageError, see};
 use super::frame::Bare;
 use super::page;
-use super::visit::{
-    Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie,
-};
+use super::visit::{Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie};
 use crate::auth::people::PeopleError;
 use crate::auth::{people, session};
 use crate::domain::time::SECOND;
@@ -19,11 +17,7 @@ use crate::store::session::Owner;
 use crate::store::{StoreError, user};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        page("/login")
-            .route(web::get().to(show))
-            .route(web::post().to(sign_in)),
-    );
+    config.service(page("/login").route(web::get().to(show)).route(web::post().to(sign_in)));
     config.service(page("/logout").route(web::post().to(sign_out)));
 }
 
@@ -47,42 +41,26 @@ async fn show(request: HttpRequest, stranger: Stranger) -> Answer {
     let base = app.site.base().prefix();
     let store = &app.actions.store;
     if let Some(cookie) = cookie(&request, &app.site.cookie())
-        && let Some(session) =
-            store.read(|connection| session::authenticate(connection, &cookie, now))?
+        && let Some(session) = store.read(|connection| session::authenticate(connection, &cookie, now))?
         && matches!(session.owner, Owner::User(_))
     {
-        return Err(PageError::Redirect {
-            location: format!("{base}{next}"),
-        });
+        return Err(PageError::Redirect { location: format!("{base}{next}") });
     }
     let has_users = store.read(user::any)?;
     let page = login_page(&stranger, next, String::new(), None, has_users);
     stranger.show(StatusCode::OK, &page)
 }
 
-fn login_page(
-    stranger: &Stranger,
-    next: String,
-    name: String,
-    problem: Option<String>,
-    has_users: bool,
-) -> LoginPage {
+fn login_page(stranger: &Stranger, next: String, name: String, problem: Option<String>, has_users: bool) -> LoginPage {
     let mut bare = Bare::new(stranger.app.site.base().prefix(), "Sign in");
     bare.form_token = stranger.form_token();
-    LoginPage {
-        bare,
-        next,
-        name,
-        problem,
-        has_users,
-    }
+    LoginPage { bare, next, name, problem, has_users }
 }
 
 /// `POST /login`. Takes the same time and says the same for a wrong password and for nobody's name.
 async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> Answer {
     let base = stranger.app.site.base().prefix().to_owned();
-    form.require_token(&stranger.cookie)
-        .map_err(|error| error.below(&base))?;
+    form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
     let app = stranger.app.clone();
     let now = app.actions.clock.now_ms();
     let name = form.fields.text("name").trim().to_owned();
@@ -94,9 +72,7 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
         let problem = format!("Too many tries. Try again in {seconds} s.");
         let page = login_page(&stranger, next, name, Some(problem), true);
         let mut answer = stranger.show(StatusCode::TOO_MANY_REQUESTS, &page)?;
-        answer
-            .headers_mut()
-            .insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+        answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         return Ok(answer);
     }
     // Counted before it is looked at: tries at the same moment do not slip through together.
@@ -141,11 +117,7 @@ async fn sign_out(request: HttpRequest, form: Submission) -> Result<HttpResponse
     let door = if is_portal { "/portal" } else { "/login" };
     let location = format!("{}{door}", app.site.base().prefix());
     let ended = form.run_as_anybody(move |visit, _| {
-        let end = visit
-            .app
-            .actions
-            .store
-            .write(move |tx| session::end(tx.connection(), &cookie));
+        let end = visit.app.actions.store.write(move |tx| session::end(tx.connection(), &cookie));
         end.wait()?;
         Ok(Done::To(location, None))
     });

@@ -64,7 +64,5 @@ pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
         return visit.unknown();
     }
     let base = visit::data(request).map(|app| app.site.base().prefix().to_owned());
-    PageError::not_found("page")
-        .below(&base.unwrap_or_default())
-        .error_response()
+    PageError::not_found("page").below(&base.unwrap_or_default()).error_response()
 }

@@ -34,11 +34,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     // Programs that come here by mistake are told where the API is.
     let start = page("/").guard(guard::fn_guard(|context| {
         let accepts = context.header::<Accept>();
-        accepts.is_some_and(|accept| {
-            accept
-                .iter()
-                .any(|item| item.item.essence_str() == "text/html")
-        })
+        accepts.is_some_and(|accept| accept.iter().any(|item| item.item.essence_str() == "text/html"))
     }));
     config.service(start.route(web::get().to(show)));
 }
@@ -88,8 +84,7 @@ struct Machine {
 impl OverviewPage {
     fn success_rate(&self) -> String {
         let sums = &self.statistics.sums;
-        words::percent(sums.delivered, sums.delivered + sums.failed)
-            .unwrap_or_else(|| "–".to_owned())
+        words::percent(sums.delivered, sums.delivered + sums.failed).unwrap_or_else(|| "–".to_owned())
     }
 
     fn waiting(&self) -> u64 {
@@ -151,15 +146,8 @@ fn webhooks(
     state: Option<WebhookState>,
     limit: u32,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let filter = WebhookFilter {
-        tenant: visit.tenant().cloned(),
-        state,
-        ..WebhookFilter::default()
-    };
-    let request = PageRequest {
-        limit,
-        cursor: None,
-    };
+    let filter = WebhookFilter { tenant: visit.tenant().cloned(), state, ..WebhookFilter::default() };
+    let request = PageRequest { limit, cursor: None };
     Ok(webhook::list(connection, &filter, &request)?.rows)
 }
 
@@ -173,10 +161,7 @@ fn attention(connection: &Connection, visit: &Visit) -> Result<Vec<Concern>, Sto
     for (webhook, retrying) in webhook::failing(connection, visit.tenant(), NAMED)? {
         let why = match retrying {
             1 => "1 delivery failed so far and is tried again.".to_owned(),
-            many => format!(
-                "{} deliveries failed so far and are tried again.",
-                words::number(many)
-            ),
+            many => format!("{} deliveries failed so far and are tried again.", words::number(many)),
         };
         found.push(Concern::of(&webhook, "retrying", "Failing", Some(why)));
     }
@@ -189,19 +174,8 @@ fn attention(connection: &Connection, visit: &Visit) -> Result<Vec<Concern>, Sto
 }
 
 impl Concern {
-    fn of(
-        webhook: &Webhook,
-        status: &'static str,
-        word: &'static str,
-        why: Option<String>,
-    ) -> Concern {
-        Concern {
-            status,
-            word,
-            id: webhook.id.to_string(),
-            name: name(webhook),
-            why: why.unwrap_or_default(),
-        }
+    fn of(webhook: &Webhook, status: &'static str, word: &'static str, why: Option<String>) -> Concern {
+        Concern { status, word, id: webhook.id.to_string(), name: name(webhook), why: why.unwrap_or_default() }
     }
 }
 
@@ -223,43 +197,29 @@ fn failures(connection: &Connection, visit: &Visit) -> Result<Vec<Failure>, Stor
             test: Some(false),
             ..DeliveryFilter::default()
         };
-        let request = PageRequest {
-            limit: FAILURES as u32,
-            cursor: None,
-        };
+        let request = PageRequest { limit: FAILURES as u32, cursor: None };
         found.extend(delivery::list(connection, &filter, &request)?.rows);
     }
     found.sort_by_key(|delivery| delivery.last.as_ref().map(|last| -last.at_ms));
     found.truncate(FAILURES);
     let now = visit.now();
-    found
-        .into_iter()
-        .map(|delivery| failure(connection, delivery, now))
-        .collect()
+    found.into_iter().map(|delivery| failure(connection, delivery, now)).collect()
 }
 
-fn failure(
-    connection: &Connection,
-    delivery: Delivery,
-    now: Millis,
-) -> Result<Failure, StoreError> {
+fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<Failure, StoreError> {
     let webhook = webhook::by_seq(connection, delivery.webhook_seq)?;
     let url = webhook.as_ref().map(|webhook| webhook.url.as_str());
     let last = delivery.last.as_ref();
     let last = last.map(|last| explain::last_of(last, url.unwrap_or_default()));
     let what = match (&last, url) {
-        (Some(last), Some(_)) if last.failed.is_some() => {
-            last.failed.map(|failed| failed.sentence(now))
-        }
+        (Some(last), Some(_)) if last.failed.is_some() => last.failed.map(|failed| failed.sentence(now)),
         (Some(last), _) => Some(verdict::short(last)),
         (None, _) => None,
     };
     Ok(Failure {
         status: delivery.status.as_str(),
         event_type: delivery.event_type.to_string(),
-        webhook: webhook
-            .as_ref()
-            .map_or_else(|| "a deleted webhook".to_owned(), name),
+        webhook: webhook.as_ref().map_or_else(|| "a deleted webhook".to_owned(), name),
         what: what.unwrap_or_else(|| "It was given up without an attempt.".to_owned()),
         at_ms: last.map_or(delivery.created_ms, |last| last.at_ms),
         id: delivery.id.to_string(),

@@ -64,9 +64,7 @@ mod tests {
         let mut seen = Vec::new();
         for cursor in cursors {
             seen.push(at.clone());
-            at = Pager::new("/d", "status=failed", &query(&at), Some(cursor))
-                .older
-                .unwrap();
+            at = Pager::new("/d", "status=failed", &query(&at), Some(cursor)).older.unwrap();
         }
         while let Some(expected) = seen.pop() {
             let pager = Pager::new("/d", "status=failed", &query(&at), None);

@@ -15,11 +15,7 @@ use crate::auth::people::{self, PeopleError};
 use crate::store::link::LinkKind;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        page("/portal")
-            .route(web::get().to(show))
-            .route(web::post().to(enter)),
-    );
+    config.service(page("/portal").route(web::get().to(show)).route(web::post().to(enter)));
     config.service(page("/portal/logo").route(web::get().to(logo)));
     config.service(page("/portal/look.css").route(web::get().to(look)));
 }
@@ -38,11 +34,7 @@ impl PortalPage {
         let look = &stranger.app.site.portal;
         let mut bare = Bare::new(stranger.app.site.base().prefix(), "Webhooks");
         bare.form_token = stranger.form_token();
-        PortalPage {
-            bare,
-            portal: Portal::of(look),
-            token: token.map(str::to_owned),
-        }
+        PortalPage { bare, portal: Portal::of(look), token: token.map(str::to_owned) }
     }
 
     /// The page, which the application may hold in a frame.
@@ -60,10 +52,7 @@ async fn show(stranger: Stranger) -> Answer {
     let app = stranger.app.clone();
     let token = stranger.query.text("token");
     let now = app.actions.clock.now_ms();
-    let is_open = app
-        .actions
-        .store
-        .read(|connection| people::is_link(connection, LinkKind::Portal, token, now))?;
+    let is_open = app.actions.store.read(|connection| people::is_link(connection, LinkKind::Portal, token, now))?;
     PortalPage::of(&stranger, is_open.then_some(token)).answer(&stranger)
 }
 
@@ -71,13 +60,9 @@ async fn show(stranger: Stranger) -> Answer {
 async fn enter(stranger: Stranger, form: FormBody) -> Answer {
     let app = stranger.app.clone();
     let base = app.site.base().prefix().to_owned();
-    form.require_token(&stranger.cookie)
-        .map_err(|error| error.below(&base))?;
+    form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
     let token = form.fields.text("token").to_owned();
-    let opened = app
-        .actions
-        .store
-        .write(move |tx| people::enter_portal(tx.connection(), &token, tx.now_ms()));
+    let opened = app.actions.store.write(move |tx| people::enter_portal(tx.connection(), &token, tx.now_ms()));
     let opened = match opened.committed().await {
         Ok(opened) => opened,
         Err(PeopleError::LinkEnded) => return PortalPage::of(&stranger, None).answer(&stranger),
@@ -98,10 +83,7 @@ async fn logo(request: HttpRequest, app: Data<App>) -> Answer {
         .insert_header((header::CONTENT_TYPE, *media_type))
         .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
         // An image that is opened by itself runs nothing either.
-        .insert_header((
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-        ))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"))
         .body(bytes.clone()))
 }
 

@@ -14,11 +14,7 @@ use crate::auth::{password, people, session};
 use crate::domain::Invalid;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        page("/setup")
-            .route(web::get().to(show))
-            .route(web::post().to(set_up)),
-    );
+    config.service(page("/setup").route(web::get().to(show)).route(web::post().to(set_up)));
 }
 
 #[derive(Template)]
@@ -35,13 +31,7 @@ impl SetupPage {
     fn new(stranger: &Stranger, token: &str, name: &str, problem: Option<Problem>) -> SetupPage {
         let mut bare = Bare::new(stranger.app.site.base().prefix(), "Set up Hookpost");
         bare.form_token = stranger.form_token();
-        SetupPage {
-            bare,
-            token: token.to_owned(),
-            name: name.to_owned(),
-            problem,
-            shortest: password::SHORTEST,
-        }
+        SetupPage { bare, token: token.to_owned(), name: name.to_owned(), problem, shortest: password::SHORTEST }
     }
 
     fn has_problem_in(&self, field: &str) -> bool {
@@ -64,10 +54,7 @@ async fn show(stranger: Stranger) -> Answer {
     let app = stranger.app.clone();
     let token = stranger.query.text("token");
     let now = app.actions.clock.now_ms();
-    let is_open = app
-        .actions
-        .store
-        .read(|connection| people::is_setup_token(connection, token, now))?;
+    let is_open = app.actions.store.read(|connection| people::is_setup_token(connection, token, now))?;
     if !is_open {
         return Err(ended(app.site.base().prefix()));
     }
@@ -79,8 +66,7 @@ async fn show(stranger: Stranger) -> Answer {
 async fn set_up(stranger: Stranger, form: FormBody) -> Answer {
     let app = stranger.app.clone();
     let base = app.site.base().prefix();
-    form.require_token(&stranger.cookie)
-        .map_err(|error| error.below(base))?;
+    form.require_token(&stranger.cookie).map_err(|error| error.below(base))?;
     let token = form.fields.text("token").to_owned();
     let name = form.fields.text("name").trim().to_owned();
     let password = form.fields.text("password").to_owned();
@@ -97,14 +83,9 @@ async fn set_up(stranger: Stranger, form: FormBody) -> Answer {
                     return Err(PeopleError::LinkEnded);
                 }
                 let hash = password::hash(&password);
-                store
-                    .write(move |tx| {
-                        people::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())
-                    })
-                    .wait()
+                store.write(move |tx| people::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
             });
-            work.await
-                .map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))?
+            work.await.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))?
         }
     };
     let cookie = match made {

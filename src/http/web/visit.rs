@@ -67,18 +67,14 @@ impl Visit {
     pub fn of(request: &HttpRequest) -> Result<Visit, PageError> {
         let app = data(request)?;
         let prefix = app.site.base().prefix().to_owned();
-        let here = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |path| path.as_str());
+        let here = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let sign_in = || {
             let next = url::form_urlencoded::byte_serialize(here.as_bytes());
             let next: String = match request.method().as_str() {
                 "GET" if here != "/" => format!("?next={}", next.collect::<String>()),
                 _ => String::new(),
             };
-            let came_by_portal =
-                cookie(request, &format!("{}_portal", app.site.cookie())).is_some();
+            let came_by_portal = cookie(request, &format!("{}_portal", app.site.cookie())).is_some();
             PageError::SignIn {
                 location: match came_by_portal {
                     true => format!("{prefix}/portal"),
@@ -99,11 +95,7 @@ impl Visit {
         if session.is_stale && !is_live {
             let cookie = cookie.clone();
             // Nobody waits for it, and nobody minds where it is refused.
-            drop(
-                app.actions
-                    .store
-                    .write(move |tx| session::seen(tx.connection(), &cookie, now)),
-            );
+            drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, now)));
         }
         Ok(Visit {
             flash: flash(request, &app),
@@ -151,13 +143,11 @@ impl Visit {
 
     /// Whether the visitor may change webhooks and deliveries, and see secrets: all but viewers.
     pub fn may_change(&self) -> bool {
-        self.user()
-            .is_none_or(|user| user.role == Role::Administrator)
+        self.user().is_none_or(|user| user.role == Role::Administrator)
     }
 
     pub fn may_administer(&self) -> bool {
-        self.user()
-            .is_some_and(|user| user.role == Role::Administrator)
+        self.user().is_some_and(|user| user.role == Role::Administrator)
     }
 
     /// Refuses what belongs to no tenant: to the people of one it does not exist.
@@ -186,30 +176,21 @@ impl Visit {
     fn require_still(&self) -> Result<(), PageError> {
         let now = self.now();
         let store = &self.app.actions.store;
-        let session =
-            store.read(|connection| session::authenticate(connection, &self.cookie, now))?;
+        let session = store.read(|connection| session::authenticate(connection, &self.cookie, now))?;
         let is_same = match (session.map(|session| session.owner), &self.owner) {
-            (Some(Owner::User(now)), Owner::User(then)) => {
-                now.seq == then.seq && now.role == then.role
-            }
+            (Some(Owner::User(now)), Owner::User(then)) => now.seq == then.seq && now.role == then.role,
             (Some(now), then) => now == *then,
             (None, _) => false,
         };
         match is_same {
             true => Ok(()),
-            false => Err(PageError::SignIn {
-                location: format!("{}/login", self.base()),
-            }),
+            false => Err(PageError::SignIn { location: format!("{}/login", self.base()) }),
         }
     }
 
     /// What stands around a page.
     pub fn frame(&self, title: impl Into<String>, section: Section) -> Result<Frame, PageError> {
-        let attention = self
-            .app
-            .actions
-            .store
-            .read(|connection| webhook::attention(connection, self.tenant()))?;
+        let attention = self.app.actions.store.read(|connection| webhook::attention(connection, self.tenant()))?;
         Ok(self.frame_with(title.into(), section, attention))
     }
 
@@ -236,20 +217,13 @@ impl Visit {
     }
 
     /// Makes a page, off the threads that serve requests.
-    pub async fn show<T: Template>(
-        self,
-        work: impl FnOnce(&Visit) -> Result<T, PageError> + Send + 'static,
-    ) -> Answer {
-        self.answer(move |visit| Ok(Done::page(StatusCode::OK, &work(visit)?)))
-            .await
+    pub async fn show<T: Template>(self, work: impl FnOnce(&Visit) -> Result<T, PageError> + Send + 'static) -> Answer {
+        self.answer(move |visit| Ok(Done::page(StatusCode::OK, &work(visit)?))).await
     }
 
     /// Does something and answers with what came of it, off the threads that serve requests. What goes wrong is shown
     /// within the frame.
-    pub async fn answer(
-        self,
-        work: impl FnOnce(&Visit) -> Result<Done, PageError> + Send + 'static,
-    ) -> Answer {
+    pub async fn answer(self, work: impl FnOnce(&Visit) -> Result<Done, PageError> + Send + 'static) -> Answer {
         let clears_flash = self.flash.is_some() && !self.is_live;
         let app = self.app.clone();
         let parents = match self.tenant() {
@@ -261,9 +235,8 @@ impl Visit {
             Err(PageError::Problem { error, .. }) => self.problem(&error),
             other => other,
         });
-        let done = done.await.map_err(|_| {
-            PageError::from(ApiError::unavailable("stopping", "Hookpost is stopping."))
-        })??;
+        let done =
+            done.await.map_err(|_| PageError::from(ApiError::unavailable("stopping", "Hookpost is stopping.")))??;
         let mut answer = match done {
             Done::Page(status, text) => html_framed(status, text, &parents),
             Done::To(location, flash) => {
@@ -277,16 +250,9 @@ impl Visit {
                 return Ok(answer);
             }
             Done::Backup(copied) => return Ok(copied.stream()),
-            Done::File {
-                media_type,
-                name,
-                bytes,
-            } => HttpResponse::Ok()
+            Done::File { media_type, name, bytes } => HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, media_type))
-                .insert_header((
-                    header::CONTENT_DISPOSITION,
-                    format!("attachment; filename=\"{name}\""),
-                ))
+                .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
                 .body(bytes),
         };
         if clears_flash {
@@ -376,12 +342,8 @@ impl FromRequest for Submission {
             let visit = visit?;
             let limit = visit.app.limits.single * 3 + FORM_BYTES;
             let form = FormBody::read(&request, payload, limit).await?;
-            form.require_token(&visit.cookie)
-                .map_err(|error| error.below(visit.base()))?;
-            Ok(Submission {
-                visit,
-                fields: form.fields,
-            })
+            form.require_token(&visit.cookie).map_err(|error| error.below(visit.base()))?;
+            Ok(Submission { visit, fields: form.fields })
         })
     }
 }
@@ -398,10 +360,7 @@ impl Submission {
     }
 
     /// Does what was asked for, off the threads that serve requests; by somebody who may change things.
-    pub async fn run(
-        self,
-        work: impl FnOnce(&Visit, &Fields) -> Result<Done, PageError> + Send + 'static,
-    ) -> Answer {
+    pub async fn run(self, work: impl FnOnce(&Visit, &Fields) -> Result<Done, PageError> + Send + 'static) -> Answer {
         self.run_as_anybody(move |visit, fields| {
             visit.require_change()?;
             work(visit, fields)
@@ -469,11 +428,7 @@ impl FromRequest for FormBody {
 }
 
 impl FormBody {
-    async fn read(
-        request: &HttpRequest,
-        payload: Payload,
-        limit: usize,
-    ) -> Result<FormBody, PageError> {
+    async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<FormBody, PageError> {
         let app = data(request)?;
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let is_form = content_type
@@ -496,10 +451,7 @@ impl FormBody {
                 format!("A form has at most {MOST_FIELDS} fields."),
             )));
         }
-        Ok(FormBody {
-            fields: Fields::parse(&body),
-            is_same_site,
-        })
+        Ok(FormBody { fields: Fields::parse(&body), is_same_site })
     }
 
     /// Refuses a form that another site may have sent.
@@ -544,13 +496,7 @@ pub fn session_cookie(app: &App, value: String, lasts: Millis, is_portal: bool) 
 }
 
 /// A cookie beside the session's.
-fn small_cookie(
-    app: &App,
-    suffix: &str,
-    value: String,
-    lasts: Millis,
-    is_portal: bool,
-) -> SetCookie {
+fn small_cookie(app: &App, suffix: &str, value: String, lasts: Millis, is_portal: bool) -> SetCookie {
     let name = format!("{}_{suffix}", app.site.cookie());
     set_cookie(app, name, value, lasts, is_portal)
 }
@@ -600,10 +546,7 @@ fn flash(request: &HttpRequest, app: &App) -> Option<Flash> {
     let value = cookie(request, &format!("{}_flash", app.site.cookie()))?;
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
     let message = text.strip_prefix(['+', '-'])?;
-    Some(Flash {
-        is_ok: text.starts_with('+'),
-        message: message.to_owned(),
-    })
+    Some(Flash { is_ok: text.starts_with('+'), message: message.to_owned() })
 }
 
 /// Before anybody is signed in: a cookie that ties a form to the browser it was shown in.

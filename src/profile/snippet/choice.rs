@@ -17,34 +17,19 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     Whole,
-    Cut {
-        before: String,
-        after: String,
-    },
-    TimestampFirst {
-        before: String,
-        between: String,
-        after: String,
-    },
-    SignatureFirst {
-        before: String,
-        between: String,
-        after: String,
-    },
+    Cut { before: String, after: String },
+    TimestampFirst { before: String, between: String, after: String },
+    SignatureFirst { before: String, between: String, after: String },
 }
 
 /// The profile's only signature, or that of Standard Webhooks, or the profile's first.
 pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
     let own = &profile.spec().signatures;
-    let mut checks = own
-        .iter()
-        .filter_map(|spec| Check::of(profile, spec, standard_headers));
+    let mut checks = own.iter().filter_map(|spec| Check::of(profile, spec, standard_headers));
     let standard = crate::profile::standard();
     let spec = &standard.spec().signatures[0];
     // A profile that sets this header itself is the one that says what it holds.
-    let is_own = profile
-        .header_names()
-        .contains(&spec.header.to_ascii_lowercase());
+    let is_own = profile.header_names().contains(&spec.header.to_ascii_lowercase());
     let first = checks.next();
     if own.len() == 1 && first.is_some() {
         return first;
@@ -58,19 +43,13 @@ pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
 impl Check {
     fn of(profile: &Profile, spec: &SignatureSpec, standard_headers: bool) -> Option<Check> {
         let place = Place::of(&spec.template)?;
-        let in_value = matches!(
-            place,
-            Place::TimestampFirst { .. } | Place::SignatureFirst { .. }
-        );
+        let in_value = matches!(place, Place::TimestampFirst { .. } | Place::SignatureFirst { .. });
         let signs_time = spec.content.contains("{timestamp}");
         if in_value && !signs_time {
             return None;
         }
         let header = |placeholder: &str, standard: &str| {
-            let found = profile
-                .headers()
-                .iter()
-                .find(|(_, value)| value == placeholder);
+            let found = profile.headers().iter().find(|(_, value)| value == placeholder);
             let found = found.map(|(name, _)| name.clone());
             found.or_else(|| standard_headers.then(|| standard.to_owned()))
         };
@@ -82,12 +61,7 @@ impl Check {
             true => Some(header("{timestamp}", "webhook-timestamp")?),
             false => None,
         };
-        Some(Check {
-            spec: spec.clone(),
-            place,
-            id_header,
-            timestamp_header,
-        })
+        Some(Check { spec: spec.clone(), place, id_header, timestamp_header })
     }
 }
 
@@ -99,25 +73,12 @@ impl Place {
         let owned = str::to_owned;
         match (left.split_once(timestamp), right.split_once(timestamp)) {
             (None, None) if left.is_empty() && right.is_empty() => Some(Place::Whole),
-            (None, None) => Some(Place::Cut {
-                before: owned(left),
-                after: owned(right),
-            }),
-            (Some((before, between)), None)
-                if !between.is_empty() && !between.contains(timestamp) =>
-            {
-                Some(Place::TimestampFirst {
-                    before: owned(before),
-                    between: owned(between),
-                    after: owned(right),
-                })
+            (None, None) => Some(Place::Cut { before: owned(left), after: owned(right) }),
+            (Some((before, between)), None) if !between.is_empty() && !between.contains(timestamp) => {
+                Some(Place::TimestampFirst { before: owned(before), between: owned(between), after: owned(right) })
             }
             (None, Some((between, after))) if !between.is_empty() && !after.contains(timestamp) => {
-                Some(Place::SignatureFirst {
-                    before: owned(left),
-                    between: owned(between),
-                    after: owned(after),
-                })
+                Some(Place::SignatureFirst { before: owned(left), between: owned(between), after: owned(after) })
             }
             _ => None,
         }

@@ -36,26 +36,12 @@ pub fn pattern(language: Language, place: &Place) -> String {
         Place::Cut { before, after } => {
             format!("{}{signature}{}", escaped(before), escaped(after))
         }
-        Place::TimestampFirst {
-            before,
-            between,
-            after,
-        } => format!(
-            "{}{timestamp}{}{signature}{}",
-            escaped(before),
-            escaped(between),
-            escaped(after)
-        ),
-        Place::SignatureFirst {
-            before,
-            between,
-            after,
-        } => format!(
-            "{}{signature}{}{timestamp}{}",
-            escaped(before),
-            escaped(between),
-            escaped(after)
-        ),
+        Place::TimestampFirst { before, between, after } => {
+            format!("{}{timestamp}{}{signature}{}", escaped(before), escaped(between), escaped(after))
+        }
+        Place::SignatureFirst { before, between, after } => {
+            format!("{}{signature}{}{timestamp}{}", escaped(before), escaped(between), escaped(after))
+        }
     };
     match language {
         Language::Node => format!("/^{inner}$/"),
@@ -85,11 +71,9 @@ pub fn groups(language: Language, place: &Place) -> &'static str {
         Language::Python => ("(given,)", "timestamp, given", "given, timestamp"),
         Language::Php => ("$given", "$timestamp, $given", "$given, $timestamp"),
         Language::Rust => ("given", "(timestamp, given)", "(given, timestamp)"),
-        Language::Go => (
-            "given = parts[1]",
-            "timestamp, given := parts[1], parts[2]",
-            "given, timestamp := parts[1], parts[2]",
-        ),
+        Language::Go => {
+            ("given = parts[1]", "timestamp, given := parts[1], parts[2]", "given, timestamp := parts[1], parts[2]")
+        }
     };
     match place {
         Place::Whole | Place::Cut { .. } => only,
@@ -112,18 +96,10 @@ pub fn rust_parts(place: &Place) -> String {
     match place {
         Place::Whole => ".as_str()".to_owned(),
         Place::Cut { before, after } => strip(before, after),
-        Place::TimestampFirst {
-            before,
-            between,
-            after,
-        } => {
+        Place::TimestampFirst { before, between, after } => {
             format!("{}.split_once({between:?})?", strip(before, after))
         }
-        Place::SignatureFirst {
-            before,
-            between,
-            after,
-        } => {
+        Place::SignatureFirst { before, between, after } => {
             format!("{}.rsplit_once({between:?})?", strip(before, after))
         }
     }
@@ -131,15 +107,8 @@ pub fn rust_parts(place: &Place) -> String {
 
 /// The signed content, as the language puts it together or feeds it to the MAC.
 pub fn signed(language: Language, check: &Check) -> String {
-    let (before, after) = check
-        .spec
-        .content
-        .split_once("{body}")
-        .unwrap_or((&check.spec.content, ""));
-    let (before, after) = (
-        terms(language, before, check),
-        terms(language, after, check),
-    );
+    let (before, after) = check.spec.content.split_once("{body}").unwrap_or((&check.spec.content, ""));
+    let (before, after) = (terms(language, before, check), terms(language, after, check));
     match language {
         Language::Node => {
             let update = |terms: &[String]| match terms.is_empty() {
@@ -162,16 +131,8 @@ pub fn signed(language: Language, check: &Check) -> String {
                 true => None,
                 false => Some(format!("io.WriteString(mac, {})", terms.join("+"))),
             };
-            let writes = [
-                write(&before),
-                Some("mac.Write(body)".to_owned()),
-                write(&after),
-            ];
-            writes
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join("\n\t\t")
+            let writes = [write(&before), Some("mac.Write(body)".to_owned()), write(&after)];
+            writes.into_iter().flatten().collect::<Vec<_>>().join("\n\t\t")
         }
         Language::Php | Language::Ruby => {
             let (body, plus) = match language {
@@ -197,10 +158,7 @@ fn terms(language: Language, content: &str, check: &Check) -> Vec<String> {
     let (id, timestamp) = match language {
         Language::Php => ("$id".to_owned(), "$timestamp"),
         Language::Python => ("event_id".to_owned(), "timestamp"),
-        Language::Go => (
-            format!("header.Get({})", header(language, id_header)),
-            "timestamp",
-        ),
+        Language::Go => (format!("header.Get({})", header(language, id_header)), "timestamp"),
         _ => ("id".to_owned(), "timestamp"),
     };
     let mut terms = Vec::new();

@@ -25,11 +25,7 @@ fn each_snippet_is_short_whole_and_reads_the_secret_from_the_environment() {
             let code = &snippet.code;
             let name = format!("{} {language}:\n{code}", profile.name());
             let limit = if *language == Language::Go { 60 } else { 40 };
-            assert!(
-                code.lines().count() <= limit,
-                "{} {name}",
-                code.lines().count()
-            );
+            assert!(code.lines().count() <= limit, "{} {name}", code.lines().count());
             assert!(code.lines().all(|line| line.len() <= 120), "{name}");
             assert!(!code.contains("{{") && !code.contains("\n@"), "{name}");
             assert!(code.contains("WEBHOOK_SECRET_OLD"), "{name}");
@@ -47,10 +43,7 @@ fn the_only_signature_is_checked_or_else_the_standard_one() {
     assert_eq!(of("generic", true), own("X-Webhook-Signature"));
     assert_eq!(of("standard", false), standard);
     assert_eq!(of("socialsyncer", true), standard);
-    assert_eq!(
-        of("socialsyncer", false),
-        own("X-SocialSyncerAPI-Signature")
-    );
+    assert_eq!(of("socialsyncer", false), own("X-SocialSyncerAPI-Signature"));
     let unsigned = custom(serde_json::json!({}));
     assert_eq!(header(&unsigned, true), standard);
     assert_eq!(header(&unsigned, false), None);

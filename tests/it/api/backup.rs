@@ -12,10 +12,7 @@ use crate::support::Hub;
 fn a_backup_comes_whole_and_leaves_nothing_behind() {
     let hub = Hub::start();
     for number in 0..200 {
-        hub.publish(
-            "order.paid",
-            json!({"number": number, "pad": "x".repeat(2_000)}),
-        );
+        hub.publish("order.paid", json!({"number": number, "pad": "x".repeat(2_000)}));
     }
     let (status, bytes) = hub.download("/v1/backup");
     assert_eq!(status, 200);
@@ -23,10 +20,7 @@ fn a_backup_comes_whole_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
     fs::write(&copy, bytes).unwrap();
-    assert_eq!(
-        hookpost::store::backup::check(&copy).unwrap(),
-        Vec::<String>::new()
-    );
+    assert_eq!(hookpost::store::backup::check(&copy).unwrap(), Vec::<String>::new());
     let connection = rusqlite::Connection::open(&copy).unwrap();
     let events = connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0));
     assert_eq!(events, Ok(200));
@@ -41,16 +35,8 @@ fn a_backup_comes_whole_and_leaves_nothing_behind() {
 #[test]
 fn a_backup_needs_an_admin_of_all_tenants() {
     let hub = Hub::start();
-    for (scope, tenant) in [
-        (Scope::Read, None),
-        (Scope::Publish, None),
-        (Scope::Admin, Some("acme")),
-    ] {
+    for (scope, tenant) in [(Scope::Read, None), (Scope::Publish, None), (Scope::Admin, Some("acme"))] {
         let key = hub.make_key(scope, tenant, None);
-        error(
-            &hub.call_with(&key, "GET", "/v1/backup", None),
-            403,
-            "forbidden",
-        );
+        error(&hub.call_with(&key, "GET", "/v1/backup", None), 403, "forbidden");
     }
 }

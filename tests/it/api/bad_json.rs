@@ -8,28 +8,12 @@ use crate::support::receiver::Receiver;
 /// Every call that takes a body: method, path, and a body that it would take, with `@` where a value stands.
 const PLACES: [(&str, &str, &str); 8] = [
     ("POST", "/v1/events", r#"{"type":"a.b","data":@}"#),
-    (
-        "POST",
-        "/v1/webhooks",
-        r#"{"url":"http://127.0.0.1:9/","events":["a"],"description":@}"#,
-    ),
-    (
-        "POST",
-        "/api/webhooks",
-        r#"{"url":"http://127.0.0.1:9/","events":["a"],"secret":@}"#,
-    ),
-    (
-        "POST",
-        "/v1/webhooks/settings",
-        r#"{"url":@,"events":["a"]}"#,
-    ),
+    ("POST", "/v1/webhooks", r#"{"url":"http://127.0.0.1:9/","events":["a"],"description":@}"#),
+    ("POST", "/api/webhooks", r#"{"url":"http://127.0.0.1:9/","events":["a"],"secret":@}"#),
+    ("POST", "/v1/webhooks/settings", r#"{"url":@,"events":["a"]}"#),
     ("PATCH", "/v1/webhooks/{w}", r#"{"description":@}"#),
     ("POST", "/v1/webhooks/{w}/secret/rotate", r#"{"secret":@}"#),
-    (
-        "POST",
-        "/v1/webhooks/{w}/test",
-        r#"{"event_type":"a.b","data":@}"#,
-    ),
+    ("POST", "/v1/webhooks/{w}/test", r#"{"event_type":"a.b","data":@}"#),
     ("POST", "/v1/webhooks/test", r#"{"event":"a.b","data":@}"#),
 ];
 
@@ -44,11 +28,7 @@ impl World {
         let hub = Hub::start();
         let ids = Ids::in_tenant(&hub, "default", &receiver.url());
         hub.deliver_until_idle();
-        let mut world = World {
-            hub,
-            ids,
-            before: Default::default(),
-        };
+        let mut world = World { hub, ids, before: Default::default() };
         world.before = world.state();
         world
     }
@@ -60,10 +40,7 @@ impl World {
     }
 
     fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        let headers = [
-            ("x-api-key", self.hub.key.as_str()),
-            ("content-type", "application/json"),
-        ];
+        let headers = [("x-api-key", self.hub.key.as_str()), ("content-type", "application/json")];
         self.hub.send(method, &self.ids.fill(path), &headers, body)
     }
 
@@ -86,10 +63,7 @@ fn what_is_not_json_is_a_400_everywhere_and_changes_nothing() {
             ("cut early", b"{".to_vec()),
             ("cut in a text", good.as_bytes()[..10].to_vec()),
             ("BOM", [b"\xef\xbb\xbf", good.as_bytes()].concat()),
-            (
-                "UTF-16",
-                good.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-            ),
+            ("UTF-16", good.encode_utf16().flat_map(u16::to_be_bytes).collect()),
             ("trailing", [good.as_bytes(), b"x"].concat()),
             ("two", [good.as_bytes(), good.as_bytes()].concat()),
             ("trailing comma", value("\"a\",")),
@@ -140,32 +114,14 @@ fn json_of_another_shape_is_a_422_everywhere_and_changes_nothing() {
         let answer = world.send(method, path, template.replace('@', &deep).as_bytes());
         error(&answer, 422, "too_deep");
         let endless = template.replace('@', &"[".repeat(500_000));
-        error(
-            &world.send(method, path, endless.as_bytes()),
-            422,
-            "too_deep",
-        );
-        let key = if path.contains("/test") || path == "/v1/events" {
-            "data"
-        } else {
-            "secret"
-        };
+        error(&world.send(method, path, endless.as_bytes()), 422, "too_deep");
+        let key = if path.contains("/test") || path == "/v1/events" { "data" } else { "secret" };
         let name = template.split('"').nth(1).unwrap_or(key);
         let twice = format!(r#"{{"{name}":"a.b",{}"#, &template.replace('@', "1")[1..]);
-        error_in(
-            &world.send(method, path, twice.as_bytes()),
-            422,
-            "duplicate_field",
-            name,
-        );
+        error_in(&world.send(method, path, twice.as_bytes()), 422, "duplicate_field", name);
         if path != "/v1/webhooks/test" {
             let unknown = format!(r#"{{"what":1,{}"#, &template.replace('@', "\"a\"")[1..]);
-            error_in(
-                &world.send(method, path, unknown.as_bytes()),
-                422,
-                "unknown_field",
-                "what",
-            );
+            error_in(&world.send(method, path, unknown.as_bytes()), 422, "unknown_field", "what");
         }
     }
     world.assert_unchanged();
@@ -177,14 +133,7 @@ fn a_number_beyond_all_bounds_is_never_taken_for_a_setting() {
     let receiver = Receiver::start();
     let world = World::new(&receiver);
     let path = format!("/v1/webhooks/{}", world.ids.webhook);
-    for number in [
-        "1e400",
-        "-1e400",
-        "12345678901234567890123",
-        "1e-400",
-        "5.5",
-        "-0",
-    ] {
+    for number in ["1e400", "-1e400", "12345678901234567890123", "1e-400", "5.5", "-0"] {
         for body in [
             format!(r#"{{"timeout_s":{number}}}"#),
             format!(r#"{{"rate_limit_per_s":{number}}}"#),
@@ -195,11 +144,7 @@ fn a_number_beyond_all_bounds_is_never_taken_for_a_setting() {
             let tiny = body.contains("1e-400") && body.contains("retry");
             let zero = body.contains("-0000") || body.contains("5.50000");
             if !(tiny || zero) {
-                assert!(
-                    matches!(answer.status, 400 | 422),
-                    "{body}: {}",
-                    answer.text
-                );
+                assert!(matches!(answer.status, 400 | 422), "{body}: {}", answer.text);
                 answer.error_code();
             }
         }
@@ -254,7 +199,5 @@ fn an_empty_body_asks_for_what_is_missing_or_for_the_defaults() {
     world.send("PATCH", "/v1/webhooks/{w}", b"").expect(200);
     world.assert_unchanged();
     world.send("POST", "/v1/webhooks/{w}/test", b"").expect(200);
-    world
-        .send("POST", "/v1/webhooks/{w}/secret/rotate", b"")
-        .expect(200);
+    world.send("POST", "/v1/webhooks/{w}/secret/rotate", b"").expect(200);
 }

@@ -45,17 +45,8 @@ fn taken(what: &str, answer: &crate::support::hub::Answer) -> bool {
     if answer.status < 300 {
         return true;
     }
-    assert!(
-        matches!(answer.status, 404 | 422),
-        "{what}: {} {}",
-        answer.status,
-        answer.text
-    );
-    assert!(
-        answer.text.len() < 4_000,
-        "{what}: an error of {} bytes",
-        answer.text.len()
-    );
+    assert!(matches!(answer.status, 404 | 422), "{what}: {} {}", answer.status, answer.text);
+    assert!(answer.text.len() < 4_000, "{what}: an error of {} bytes", answer.text.len());
     assert!(!answer.error_code().is_empty());
     false
 }
@@ -68,29 +59,17 @@ fn no_string_in_a_field_of_a_webhook_breaks_anything() {
     let mut made = 1;
     for text in &strings() {
         let short: String = text.chars().take(40).collect();
-        let mut bodies: Vec<(&str, Value)> = [
-            "description",
-            "secret",
-            "tenant",
-            "profile",
-            "url",
-            "active",
-            "timeout_s",
-            "ordered",
-            "retry",
-        ]
-        .map(|field| (field, json!({ field: text })))
-        .to_vec();
+        let mut bodies: Vec<(&str, Value)> =
+            ["description", "secret", "tenant", "profile", "url", "active", "timeout_s", "ordered", "retry"]
+                .map(|field| (field, json!({ field: text })))
+                .to_vec();
         bodies.push(("events", json!({"events": [text]})));
         bodies.push(("events", json!({"events": [format!("{text}.*")]})));
         bodies.push(("header name", json!({"headers": {text: "v"}})));
         bodies.push(("header value", json!({"headers": {"X-A": text}})));
         bodies.push(("url path", json!({"url": format!("{url}{text}")})));
         bodies.push(("unknown", json!({text: 1})));
-        bodies.push((
-            "retry",
-            json!({"retry": {"delays_s": [], "measured_from": text}}),
-        ));
+        bodies.push(("retry", json!({"retry": {"delays_s": [], "measured_from": text}})));
         bodies.push(("retry", json!({"retry": {"delays_s": [], text: 1}})));
         for (field, fields) in bodies {
             let what = format!("{field} {short:?}");
@@ -142,18 +121,9 @@ fn no_string_in_a_field_of_an_event_or_a_test_breaks_anything() {
             assert_eq!(event["previous_data"], body["previous_data"]);
         }
         let tests = [
-            (
-                format!("/v1/webhooks/{webhook}/test"),
-                json!({"data": text}),
-            ),
-            (
-                format!("/v1/webhooks/{webhook}/test"),
-                json!({"event_type": text}),
-            ),
-            (
-                "/v1/webhooks/test".to_owned(),
-                json!({"event": "a.b", text: text.get(..9)}),
-            ),
+            (format!("/v1/webhooks/{webhook}/test"), json!({"data": text})),
+            (format!("/v1/webhooks/{webhook}/test"), json!({"event_type": text})),
+            ("/v1/webhooks/test".to_owned(), json!({"event": "a.b", text: text.get(..9)})),
             ("/v1/webhooks/test".to_owned(), json!({"event": text})),
             ("/v1/webhooks/test".to_owned(), json!({"webhook_id": text})),
         ];
@@ -162,10 +132,7 @@ fn no_string_in_a_field_of_an_event_or_a_test_breaks_anything() {
         }
     }
     hub.deliver_until_idle();
-    assert_eq!(
-        hub.get("/v1/deliveries?status=failed").json()["data"],
-        json!([])
-    );
+    assert_eq!(hub.get("/v1/deliveries?status=failed").json()["data"], json!([]));
 }
 
 #[test]

@@ -43,39 +43,23 @@ impl World {
         let hub = Hub::start();
         let receiver = Receiver::answering(500);
         let good = Receiver::start();
-        let once =
-            json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}, "events": ["a.failed"]});
+        let once = json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}, "events": ["a.failed"]});
         let failing = hub.add_webhook_with(receiver.url(), &once);
         hub.add_webhook_with(receiver.url(), &json!({"events": ["a.retrying"]}));
         hub.add_webhook_with(good.url(), &json!({"events": ["a.delivered"]}));
-        hub.add_webhook_with(
-            good.url(),
-            &json!({"events": ["a.pending", "a.discarded"], "active": false}),
-        );
+        hub.add_webhook_with(good.url(), &json!({"events": ["a.pending", "a.discarded"], "active": false}));
         for event_type in ["a.failed", "a.retrying", "a.delivered", "a.pending"] {
             hub.publish_one(event_type, json!({}));
         }
         let discarded = hub.publish_one("a.discarded", json!({}));
-        hub.post(&format!("/v1/deliveries/{discarded}/discard"), &json!({}))
-            .expect(202);
+        hub.post(&format!("/v1/deliveries/{discarded}/discard"), &json!({})).expect(202);
         hub.deliver_until_idle();
         let test = format!("/v1/webhooks/{failing}/test");
         hub.post(&test, &json!({})).expect(200);
-        for (status, found) in [
-            ("failed", 2),
-            ("retrying", 1),
-            ("delivered", 1),
-            ("pending", 1),
-            ("discarded", 1),
-        ] {
+        for (status, found) in [("failed", 2), ("retrying", 1), ("delivered", 1), ("pending", 1), ("discarded", 1)] {
             assert_eq!(with_status(&hub, status), found, "{status}");
         }
-        World {
-            hub,
-            receiver,
-            _good: good,
-            failing,
-        }
+        World { hub, receiver, _good: good, failing }
     }
 }
 
@@ -95,10 +79,7 @@ fn a_retry_meets_what_failed_or_waits_and_nothing_else() {
     assert_eq!(with_status(hub, "discarded"), 1);
     for (body, expected) in [
         (json!({"status": "discarded"}), 0),
-        (
-            json!({"status": "delivered", "event_type": "a.delivered"}),
-            1,
-        ),
+        (json!({"status": "delivered", "event_type": "a.delivered"}), 1),
         (json!({"status": "delivered", "test": false}), 3),
     ] {
         assert_eq!(count(hub, RETRY, &body), expected, "{body}");
@@ -197,52 +178,23 @@ fn a_bulk_action_without_a_filter_is_refused_unless_all_is_said() {
     let hub = Hub::start();
     let many = vec!["dlv_01KF0000000000000000000000"; 1_001];
     for path in [RETRY, DISCARD] {
-        for body in [
-            json!({}),
-            json!({"all": false}),
-            json!({"dry_run": true}),
-            json!({"webhook_id": null}),
-        ] {
+        for body in [json!({}), json!({"all": false}), json!({"dry_run": true}), json!({"webhook_id": null})] {
             error(&hub.post(path, &body), 422, "missing_filter");
         }
         for (body, code, field) in [
             (json!({"ids": []}), "invalid_ids", "ids"),
             (json!({"ids": many}), "invalid_ids", "ids"),
             (json!({"ids": [many[0], "wh_1"]}), "invalid_ids", "ids[1]"),
-            (
-                json!({"ids": [many[0]], "all": true}),
-                "ids_with_filter",
-                "ids",
-            ),
-            (
-                json!({"ids": [many[0]], "status": "failed"}),
-                "ids_with_filter",
-                "ids",
-            ),
+            (json!({"ids": [many[0]], "all": true}), "ids_with_filter", "ids"),
+            (json!({"ids": [many[0]], "status": "failed"}), "ids_with_filter", "ids"),
             (json!({"ids": "dlv_1"}), "invalid_type", "ids"),
-            (
-                json!({"webhook_id": "dlv_1"}),
-                "invalid_parameter",
-                "webhook_id",
-            ),
+            (json!({"webhook_id": "dlv_1"}), "invalid_parameter", "webhook_id"),
             (json!({"event_id": "a.b"}), "invalid_event_id", "event_id"),
             (json!({"status": "lost"}), "invalid_value", "status"),
-            (
-                json!({"event_type": "a..b"}),
-                "invalid_event_type",
-                "event_type",
-            ),
+            (json!({"event_type": "a..b"}), "invalid_event_type", "event_type"),
             (json!({"tenant": "a.b"}), "invalid_tenant", "tenant"),
-            (
-                json!({"response_code": "500"}),
-                "invalid_type",
-                "response_code",
-            ),
-            (
-                json!({"error_code": "bad"}),
-                "invalid_parameter",
-                "error_code",
-            ),
+            (json!({"response_code": "500"}), "invalid_type", "response_code"),
+            (json!({"error_code": "bad"}), "invalid_parameter", "error_code"),
             (json!({"test": true}), "invalid_parameter", "test"),
             (json!({"since": "now"}), "invalid_time", "since"),
             (json!({"until": "now"}), "invalid_time", "until"),
@@ -257,9 +209,7 @@ fn a_bulk_action_without_a_filter_is_refused_unless_all_is_said() {
 /// Some thousands of waiting deliveries of a paused webhook.
 fn backlog(hub: &Hub, batches: usize) -> String {
     let webhook = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"active": false}));
-    let batch: Vec<Value> = (0..1_000)
-        .map(|n| json!({"type": "a.b", "data": n}))
-        .collect();
+    let batch: Vec<Value> = (0..1_000).map(|n| json!({"type": "a.b", "data": n})).collect();
     for _ in 0..batches {
         hub.post("/v1/events/batch", &json!(batch)).expect(202);
     }
@@ -274,10 +224,7 @@ fn events_are_taken_in_between_the_steps_of_a_bulk_action() {
     let between = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let discarded = hub
-                .post(DISCARD, &json!({"webhook_id": webhook}))
-                .expect(202)
-                .json();
+            let discarded = hub.post(DISCARD, &json!({"webhook_id": webhook})).expect(202).json();
             assert_eq!(discarded, json!({"count": 4_000}));
             done.store(true, Ordering::SeqCst);
         });
@@ -287,10 +234,7 @@ fn events_are_taken_in_between_the_steps_of_a_bulk_action() {
             between.fetch_add(1, Ordering::SeqCst);
         }
     });
-    assert!(
-        between.load(Ordering::SeqCst) >= 2,
-        "publishing waited for the whole"
-    );
+    assert!(between.load(Ordering::SeqCst) >= 2, "publishing waited for the whole");
     assert_eq!(count(&hub, DISCARD, &json!({"webhook_id": webhook})), 0);
 }
 
@@ -304,14 +248,9 @@ fn a_replay_of_thousands_is_done_in_steps_and_in_their_order() {
     let body = json!({"since": "2026-01-15T10:00:00Z"});
     let answer = hub.post(&format!("/v1/webhooks/{webhook}/replay"), &body);
     assert_eq!(answer.expect(202).json(), json!({"count": 2_000}));
-    let page = hub
-        .get(&format!("/v1/deliveries?webhook_id={webhook}&limit=250"))
-        .json();
+    let page = hub.get(&format!("/v1/deliveries?webhook_id={webhook}&limit=250")).json();
     let newest = page["data"][0]["event_id"].as_str().unwrap();
-    assert_eq!(
-        hub.get(&format!("/v1/events/{newest}")).json()["data"],
-        json!(999)
-    );
+    assert_eq!(hub.get(&format!("/v1/events/{newest}")).json()["data"], json!(999));
     assert_eq!(count(&hub, RETRY, &json!({"webhook_id": webhook})), 2_000);
 }
 
@@ -332,8 +271,5 @@ fn an_action_that_a_stop_cuts_short_says_how_far_it_came() {
     let rest = json!({"all": true, "dry_run": true});
     assert_eq!(hub.post(DISCARD, &rest).json()["count"], 1_000);
     let result = actions.discard_all(&Caller::default(), &all, false, &|| false);
-    assert!(
-        matches!(result, Err(ActionError::Store(StoreError::Stopping))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(ActionError::Store(StoreError::Stopping))), "{result:?}");
 }

@@ -48,21 +48,10 @@ fn a_delivery_shows_every_attempt_whole() {
     assert_eq!(delivery["webhook_id"], json!(webhook));
     assert_eq!(delivery["status"], "retrying");
     assert_eq!(delivery["attempt_count"], 1);
-    assert!(
-        delivery["next_attempt_at"]
-            .as_str()
-            .unwrap()
-            .starts_with("2026-01-15T10:01:0")
-    );
+    assert!(delivery["next_attempt_at"].as_str().unwrap().starts_with("2026-01-15T10:01:0"));
     let last = &delivery["last_attempt"];
-    assert_eq!(
-        sorted(names(last)),
-        ["at", "code", "duration_ms", "error_code"]
-    );
-    assert_eq!(
-        (&last["code"], &last["error_code"]),
-        (&json!(500), &json!("status"))
-    );
+    assert_eq!(sorted(names(last)), ["at", "code", "duration_ms", "error_code"]);
+    assert_eq!((&last["code"], &last["error_code"]), (&json!(500), &json!("status")));
 
     let attempt = &delivery["attempts"][0];
     let fields = [
@@ -88,30 +77,16 @@ fn a_delivery_shows_every_attempt_whole() {
     assert_eq!(attempt["remote_address"], json!(address));
     let timings = ["connect_ms", "first_byte_ms", "resolve_ms", "tls_ms"];
     assert_eq!(sorted(names(&attempt["timings"])), timings);
-    assert_eq!(
-        sorted(names(&attempt["request"])),
-        ["body", "headers", "url"]
-    );
+    assert_eq!(sorted(names(&attempt["request"])), ["body", "headers", "url"]);
     assert_eq!(attempt["request"]["url"], json!(receiver.url()));
     assert_eq!(attempt["request"]["body"], receiver.last().text());
-    assert!(
-        attempt["request"]["headers"]["webhook-id"].is_string(),
-        "{attempt}"
-    );
+    assert!(attempt["request"]["headers"]["webhook-id"].is_string(), "{attempt}");
     let response = &attempt["response"];
-    assert_eq!(
-        sorted(names(response)),
-        ["body", "body_truncated", "code", "headers"]
-    );
+    assert_eq!(sorted(names(response)), ["body", "body_truncated", "code", "headers"]);
     assert_eq!(response["code"], 500);
     assert_eq!(response["body"], "broken");
     assert_eq!(response["body_truncated"], false);
-    assert!(
-        response["headers"]
-            .to_string()
-            .to_lowercase()
-            .contains(r#""x-why":"no""#)
-    );
+    assert!(response["headers"].to_string().to_lowercase().contains(r#""x-why":"no""#));
     assert_eq!(sorted(names(&attempt["error"])), ["code", "message"]);
     assert_eq!(attempt["error"]["code"], "status");
 }
@@ -139,8 +114,7 @@ fn deliveries_are_listed_by_every_filter() {
     fields["tenant"] = json!("lost");
     hub.add_webhook_with(Receiver::refused_url(), &fields);
     let publish = |tenant: &str, event_type: &str| {
-        let body =
-            json!({"type": event_type, "data": 1, "tenant": tenant, "id": format!("of-{tenant}")});
+        let body = json!({"type": event_type, "data": 1, "tenant": tenant, "id": format!("of-{tenant}")});
         let receipt = hub.post("/v1/events", &body).expect(202).json();
         hub.deliver_until_idle();
         hub.advance(HOUR);
@@ -149,10 +123,7 @@ fn deliveries_are_listed_by_every_filter() {
     let delivered = publish("default", "a.b");
     let failed = publish("acme", "a.c");
     let refused = publish("lost", "a.c");
-    let test = hub
-        .post(&format!("/v1/webhooks/{ours}/test"), &json!({}))
-        .expect(200)
-        .json();
+    let test = hub.post(&format!("/v1/webhooks/{ours}/test"), &json!({})).expect(200).json();
     let test = test["id"].as_str().unwrap().to_owned();
     let by_webhook = format!("?webhook_id={theirs}");
     for (query, expected) in [
@@ -173,14 +144,8 @@ fn deliveries_are_listed_by_every_filter() {
         ("?test=false", vec![&refused, &failed, &delivered]),
         ("?since=2026-01-15T12:00:00Z", vec![&test, &refused]),
         ("?until=2026-01-15T11:00:00Z", vec![&delivered]),
-        (
-            "?since=2026-01-15T11:00:00Z&until=2026-01-15T12:00:00Z",
-            vec![&failed],
-        ),
-        (
-            "?status=failed&event_type=a.c&tenant=lost&test=false",
-            vec![&refused],
-        ),
+        ("?since=2026-01-15T11:00:00Z&until=2026-01-15T12:00:00Z", vec![&failed]),
+        ("?status=failed&event_type=a.c&tenant=lost&test=false", vec![&refused]),
     ] {
         let answer = hub.get(&format!("/v1/deliveries{query}"));
         assert_eq!(ids(&answer).iter().collect::<Vec<_>>(), expected, "{query}");
@@ -200,12 +165,7 @@ fn deliveries_are_listed_by_every_filter() {
         ("until=now", "invalid_time", "until"),
         ("order=asc", "unknown_parameter", "order"),
     ] {
-        error_in(
-            &hub.get(&format!("/v1/deliveries?{query}")),
-            422,
-            code,
-            field,
-        );
+        error_in(&hub.get(&format!("/v1/deliveries?{query}")), 422, code, field);
     }
     let letters = |query: &str| ids(&hub.get(&format!("/v1/dead-letters{query}")));
     assert_eq!(letters(""), [refused, failed.clone()]);
@@ -226,10 +186,7 @@ fn a_failed_delivery_is_retried_by_hand_in_a_fresh_series() {
     assert_eq!(hub.status_of(&id), "failed");
     receiver.behave(Behaviour::Answer(Reply::status(200)));
     let path = format!("/v1/deliveries/{id}/retry");
-    let retried = hub
-        .call_with(&hub.key, "POST", &path, None)
-        .expect(202)
-        .json();
+    let retried = hub.call_with(&hub.key, "POST", &path, None).expect(202).json();
     assert_eq!(retried["id"], json!(id));
     hub.deliver_until_idle();
     let delivery = hub.delivery(&id);
@@ -247,22 +204,11 @@ fn a_delivery_that_waits_is_discarded_once_and_for_good() {
     hub.add_webhook_with("http://127.0.0.1:9/", &json!({"active": false}));
     let id = hub.publish_one("order.paid", json!({}));
     let path = |verb: &str| format!("/v1/deliveries/{id}/{verb}");
-    let discarded = hub
-        .call_with(&hub.key, "POST", &path("discard"), None)
-        .expect(202)
-        .json();
+    let discarded = hub.call_with(&hub.key, "POST", &path("discard"), None).expect(202).json();
     assert_eq!(discarded["status"], "discarded");
     assert!(discarded["finished_at"].is_string());
-    error(
-        &hub.post(&path("discard"), &json!({})),
-        409,
-        "delivery_finished",
-    );
-    error(
-        &hub.post(&path("retry"), &json!({})),
-        409,
-        "delivery_discarded",
-    );
+    error(&hub.post(&path("discard"), &json!({})), 409, "delivery_finished");
+    error(&hub.post(&path("retry"), &json!({})), 409, "delivery_discarded");
 }
 
 #[test]
@@ -270,20 +216,10 @@ fn a_test_or_a_delivery_of_a_deleted_webhook_is_not_retried() {
     let hub = Hub::start();
     let receiver = Receiver::answering(500);
     let webhook = hub.add_webhook_with(receiver.url(), &one_attempt());
-    let test = hub
-        .post(&format!("/v1/webhooks/{webhook}/test"), &json!({}))
-        .json();
+    let test = hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).json();
     let path = format!("/v1/deliveries/{}", test["id"].as_str().unwrap());
-    error(
-        &hub.post(&format!("{path}/retry"), &json!({})),
-        409,
-        "test_delivery",
-    );
-    error(
-        &hub.post(&format!("{path}/discard"), &json!({})),
-        409,
-        "delivery_finished",
-    );
+    error(&hub.post(&format!("{path}/retry"), &json!({})), 409, "test_delivery");
+    error(&hub.post(&format!("{path}/discard"), &json!({})), 409, "delivery_finished");
     let id = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     hub.delete(&format!("/v1/webhooks/{webhook}")).expect(204);
@@ -294,12 +230,7 @@ fn a_test_or_a_delivery_of_a_deleted_webhook_is_not_retried() {
 #[test]
 fn an_unknown_delivery_is_a_404() {
     let hub = Hub::start();
-    for id in [
-        "dlv_1",
-        "evt_01KF0000000000000000000000",
-        "dlv_01KF0000000000000000000000",
-        "%00",
-    ] {
+    for id in ["dlv_1", "evt_01KF0000000000000000000000", "dlv_01KF0000000000000000000000", "%00"] {
         error(&hub.get(&format!("/v1/deliveries/{id}")), 404, "not_found");
         for verb in ["retry", "discard"] {
             let answer = hub.post(&format!("/v1/deliveries/{id}/{verb}"), &json!({}));

@@ -37,11 +37,7 @@ fn a_method_that_a_path_does_not_take_is_a_405_in_the_form() {
     for (_, path, _) in CALLS {
         // What `/api` takes, `/v1` takes too.
         let addressed = path.replace("/api/", "/v1/");
-        let known = |method: &str| {
-            CALLS
-                .iter()
-                .any(|call| call.0 == method && call.1 == addressed)
-        };
+        let known = |method: &str| CALLS.iter().any(|call| call.0 == method && call.1 == addressed);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
             // An event may have the id `batch`.
             let shows = method == "GET" && addressed == "/v1/events/batch";
@@ -69,13 +65,7 @@ fn what_is_not_json_by_its_headers_is_a_415() {
         if method == "GET" || method == "DELETE" || takes_no_body {
             continue;
         }
-        for content_type in [
-            "text/plain",
-            "application/xml",
-            "",
-            "multipart/form-data",
-            "json",
-        ] {
+        for content_type in ["text/plain", "application/xml", "", "multipart/form-data", "json"] {
             let headers = [key, ("content-type", content_type)];
             let answer = hub.send(method, &ids.fill(path), &headers, b"{}");
             error(&answer, 415, "unsupported_media_type");
@@ -96,17 +86,10 @@ fn json_is_taken_by_any_of_its_names() {
     let key = ("x-api-key", hub.key.as_str());
     let body = br#"{"type": "a.b", "data": 1}"#;
     hub.send("POST", "/v1/events", &[key], body).expect(202);
-    for content_type in [
-        "application/json",
-        "APPLICATION/JSON",
-        "application/json; charset=utf-8",
-        "application/cloudevents+json",
-    ] {
-        let headers = [
-            key,
-            ("content-type", content_type),
-            ("content-encoding", "identity"),
-        ];
+    for content_type in
+        ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8", "application/cloudevents+json"]
+    {
+        let headers = [key, ("content-type", content_type), ("content-encoding", "identity")];
         hub.send("POST", "/v1/events", &headers, body).expect(202);
     }
 }
@@ -117,10 +100,7 @@ fn a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_taken() {
     let limit = 1 << 20;
     let sized = |bytes: usize| {
         let frame = r#"{"type":"a.b","data":""}"#;
-        format!(
-            r#"{{"type":"a.b","data":"{}"}}"#,
-            "x".repeat(bytes - frame.len())
-        )
+        format!(r#"{{"type":"a.b","data":"{}"}}"#, "x".repeat(bytes - frame.len()))
     };
     hub.post_text("/v1/events", &sized(limit - 1)).expect(202);
     hub.post_text("/v1/events", &sized(limit)).expect(202);
@@ -150,13 +130,8 @@ fn a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_taken() {
 #[test]
 fn the_operator_sets_the_limit_of_a_body() {
     let hub = Hub::with(|options| options.max_body = 30);
-    hub.post_text(
-        "/v1/events",
-        r#"{"type":"a.b", "data":12345678"#.get(..29).unwrap(),
-    )
-    .expect(400);
-    hub.post_text("/v1/events", r#"{"type":"a.b", "data":1234567}"#)
-        .expect(202);
+    hub.post_text("/v1/events", r#"{"type":"a.b", "data":12345678"#.get(..29).unwrap()).expect(400);
+    hub.post_text("/v1/events", r#"{"type":"a.b", "data":1234567}"#).expect(202);
     let answer = hub.post_text("/v1/events", r#"{"type":"a.b", "data":12345678}"#);
     error(&answer, 413, "too_large");
 }

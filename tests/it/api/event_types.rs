@@ -26,12 +26,7 @@ fn an_event_type_is_made_changed_listed_and_forgotten() {
     let mut hub = Hub::start();
     let made = put(&hub, "order.paid", ORDER).expect(201);
     // As it was spelled.
-    assert!(
-        made.text
-            .contains(r#""example":{"id": 1.50, "id2" : [true]}"#),
-        "{}",
-        made.text
-    );
+    assert!(made.text.contains(r#""example":{"id": 1.50, "id2" : [true]}"#), "{}", made.text);
     let made = made.json();
     assert_eq!(made["name"], "order.paid");
     assert_eq!(made["description"], "An order was paid.");
@@ -48,18 +43,11 @@ fn an_event_type_is_made_changed_listed_and_forgotten() {
     put(&hub, "user.made", "{}").expect(201);
     hub.restart();
     let list = hub.get("/v1/event-types").expect(200).json();
-    let names: Vec<&Value> = list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| &row["name"])
-        .collect();
+    let names: Vec<&Value> = list["data"].as_array().unwrap().iter().map(|row| &row["name"]).collect();
     assert_eq!(names, ["user.made", "order.paid"]);
     let first = hub.get("/v1/event-types?limit=1").expect(200).json();
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = hub
-        .get(&format!("/v1/event-types?limit=1&cursor={cursor}"))
-        .json();
+    let second = hub.get(&format!("/v1/event-types?limit=1&cursor={cursor}")).json();
     assert_eq!(second["data"][0]["name"], "order.paid");
     assert_eq!(second["next_cursor"], Value::Null);
     hub.delete("/v1/event-types/order.paid").expect(204);
@@ -85,11 +73,7 @@ fn an_event_that_breaks_the_schema_of_its_type_is_refused_and_says_where() {
     ] {
         let answer = publish(&hub, &data);
         error_in(&answer, 422, "schema_violation", "data");
-        assert!(
-            answer.text.contains(&said.replace('"', "\\\"")),
-            "{}",
-            answer.text
-        );
+        assert!(answer.text.contains(&said.replace('"', "\\\"")), "{}", answer.text);
     }
     publish(&hub, &json!({"id": 1.5})).expect(202);
     hub.publish("order.paid.late", json!([]));
@@ -99,12 +83,7 @@ fn an_event_that_breaks_the_schema_of_its_type_is_refused_and_says_where() {
     error_in(&publish(&hub, &json!({})), 422, "schema_violation", "data");
     put(&hub, "order.paid", r#"{"schema": {"maxProperties": 0}}"#).expect(200);
     publish(&hub, &json!({})).expect(202);
-    error_in(
-        &publish(&hub, &json!({"id": 1})),
-        422,
-        "schema_violation",
-        "data",
-    );
+    error_in(&publish(&hub, &json!({"id": 1})), 422, "schema_violation", "data");
     hub.delete("/v1/event-types/order.paid").expect(204);
     publish(&hub, &json!({"id": 1})).expect(202);
 }
@@ -112,12 +91,7 @@ fn an_event_that_breaks_the_schema_of_its_type_is_refused_and_says_where() {
 #[test]
 fn large_data_is_held_to_the_schema_too() {
     let hub = Hub::start();
-    put(
-        &hub,
-        "order.paid",
-        r#"{"schema": {"items": {"type": "string"}}}"#,
-    )
-    .expect(201);
+    put(&hub, "order.paid", r#"{"schema": {"items": {"type": "string"}}}"#).expect(201);
     let mut data = vec![json!("x".repeat(100)); 1_000];
     publish(&hub, &json!(data)).expect(202);
     data[700] = json!(7);
@@ -147,33 +121,13 @@ fn a_test_without_data_sends_the_example_of_its_type() {
     let example = r#""data":{"id": 1.50, "id2" : [true]}"#;
     for (path, body, sent) in [
         (&*by_id, json!({"event_type": "order.paid"}), example),
-        (
-            &by_id,
-            json!({"event_type": "order.paid", "data": null}),
-            example,
-        ),
-        (
-            &by_id,
-            json!({"event_type": "order.paid", "data": 5}),
-            r#""data":5"#,
-        ),
+        (&by_id, json!({"event_type": "order.paid", "data": null}), example),
+        (&by_id, json!({"event_type": "order.paid", "data": 5}), r#""data":5"#),
         (&by_id, json!({"event_type": "order.sent"}), r#""data":{}"#),
-        (
-            "/v1/webhooks/test",
-            json!({"webhook_id": webhook, "event_type": "order.paid"}),
-            example,
-        ),
+        ("/v1/webhooks/test", json!({"webhook_id": webhook, "event_type": "order.paid"}), example),
         ("/v1/webhooks/test", json!({"event": "order.paid"}), example),
-        (
-            "/v1/webhooks/test",
-            json!({"event": "order.paid", "a": 1}),
-            r#""data":{"a":1}"#,
-        ),
-        (
-            "/v1/webhooks/test",
-            json!({"event": "order.sent"}),
-            r#""data":{}"#,
-        ),
+        ("/v1/webhooks/test", json!({"event": "order.paid", "a": 1}), r#""data":{"a":1}"#),
+        ("/v1/webhooks/test", json!({"event": "order.sent"}), r#""data":{}"#),
     ] {
         hub.post(path, &body).expect(200);
         let request = receiver.last();
@@ -190,34 +144,14 @@ fn a_bad_event_type_is_refused_by_field_and_stores_nothing() {
     let long_description = json!({"description": "x".repeat(4_097)}).to_string();
     for (body, code, field) in [
         (r#"{"schema": []}"#, "invalid_schema", "schema"),
-        (
-            r#"{"schema": {"type": "thing"}}"#,
-            "invalid_schema",
-            "schema",
-        ),
-        (
-            r#"{"schema": {"$ref": "https://example.com/order.json"}}"#,
-            "invalid_schema",
-            "schema",
-        ),
-        (
-            r#"{"schema": {"$ref": "file:///etc/passwd"}}"#,
-            "invalid_schema",
-            "schema",
-        ),
-        (
-            r#"{"schema": {"pattern": "(a*)*(?=b)"}}"#,
-            "invalid_schema",
-            "schema",
-        ),
+        (r#"{"schema": {"type": "thing"}}"#, "invalid_schema", "schema"),
+        (r#"{"schema": {"$ref": "https://example.com/order.json"}}"#, "invalid_schema", "schema"),
+        (r#"{"schema": {"$ref": "file:///etc/passwd"}}"#, "invalid_schema", "schema"),
+        (r#"{"schema": {"pattern": "(a*)*(?=b)"}}"#, "invalid_schema", "schema"),
         (&long_schema, "invalid_schema", "schema"),
         (&long_example, "invalid_example", "example"),
         (&long_description, "invalid_description", "description"),
-        (
-            r#"{"example": 5, "schema": {"type": "string"}}"#,
-            "schema_violation",
-            "example",
-        ),
+        (r#"{"example": 5, "schema": {"type": "string"}}"#, "schema_violation", "example"),
         (r#"{"description": 5}"#, "invalid_type", "description"),
         (r#"{"title": "x"}"#, "unknown_field", "title"),
         (r#"{"name": "order.sent"}"#, "name_differs", "name"),
@@ -240,19 +174,11 @@ fn event_types_are_shared_by_all_tenants_and_changed_by_none_of_them() {
         for path in ["/v1/event-types", path] {
             hub.call_with(key, "GET", path, None).expect(200);
         }
-        error(
-            &hub.call_with(key, "PUT", path, Some("{}")),
-            403,
-            "forbidden",
-        );
+        error(&hub.call_with(key, "PUT", path, Some("{}")), 403, "forbidden");
         error(&hub.call_with(key, "DELETE", path, None), 403, "forbidden");
     }
     let publisher = hub.make_key(Scope::Publish, Some("acme"), None);
-    error(
-        &hub.call_with(&publisher, "GET", path, None),
-        403,
-        "forbidden",
-    );
+    error(&hub.call_with(&publisher, "GET", path, None), 403, "forbidden");
     let event = r#"{"type": "order.paid", "data": {}}"#;
     let answer = hub.call_with(&publisher, "POST", "/v1/events", Some(event));
     error_in(&answer, 422, "schema_violation", "data");
@@ -263,12 +189,7 @@ fn event_types_are_shared_by_all_tenants_and_changed_by_none_of_them() {
 fn a_batch_is_held_to_the_schemas_of_its_types_and_names_the_event() {
     let hub = Hub::start();
     let schema = json!({"schema": {"type": "object", "required": ["id"]}});
-    let put = hub.call_with(
-        &hub.key,
-        "PUT",
-        "/v1/event-types/order.paid",
-        Some(&schema.to_string()),
-    );
+    let put = hub.call_with(&hub.key, "PUT", "/v1/event-types/order.paid", Some(&schema.to_string()));
     assert!((200..300).contains(&put.status), "{}", put.text);
     let event = |data: Value| json!({"type": "order.paid", "data": data});
     let good = event(json!({"id": 1}));
@@ -276,6 +197,5 @@ fn a_batch_is_held_to_the_schemas_of_its_types_and_names_the_event() {
     assert_eq!(refused.status, 422, "{}", refused.text);
     assert_eq!(refused.error_code(), "schema_violation");
     assert_eq!(refused.json()["error"]["field"], "[1].data");
-    hub.post("/v1/events/batch", &json!([good, good]))
-        .expect(202);
+    hub.post("/v1/events/batch", &json!([good, good])).expect(202);
 }

@@ -66,8 +66,7 @@ fn an_event_says_why_each_other_webhook_of_its_tenant_got_none() {
     hub.advance(MINUTE);
     let later = hub.add_webhook(url);
     let wider = json!({"events": ["order.*"]});
-    hub.patch(&format!("/v1/webhooks/{widened}"), &wider)
-        .expect(200);
+    hub.patch(&format!("/v1/webhooks/{widened}"), &wider).expect(200);
     hub.delete(&format!("/v1/webhooks/{gone}")).expect(204);
     let path = format!("/v1/events/{}", receipt["id"].as_str().unwrap());
     let event = hub.get(&path).expect(200).json();
@@ -75,12 +74,7 @@ fn an_event_says_why_each_other_webhook_of_its_tenant_got_none() {
     assert_eq!(event["not_delivered_count"], 4);
     let missed = event["not_delivered"].as_array().unwrap();
     for (row, webhook, reason, says) in [
-        (
-            &missed[0],
-            &other,
-            "not_subscribed",
-            "user.*, order.lost, and not to order.paid",
-        ),
+        (&missed[0], &other, "not_subscribed", "user.*, order.lost, and not to order.paid"),
         (&missed[1], &widened, "subscribed_later", "order.paid now"),
         (&missed[2], &busy, "not_subscribed", "x.y9 and 20 more"),
         (&missed[3], &later, "created_later", "10:02:00"),
@@ -92,13 +86,9 @@ fn an_event_says_why_each_other_webhook_of_its_tenant_got_none() {
         assert!(row["message"].as_str().unwrap().contains(says), "{row}");
     }
     assert_eq!(missed.len(), 4, "{event}");
-    assert_eq!(
-        hub.get("/v1/events").json()["data"][0].get("not_delivered"),
-        None
-    );
+    assert_eq!(hub.get("/v1/events").json()["data"][0].get("not_delivered"), None);
     // What a replay brought to it was not missed.
-    hub.post(&format!("{path}/replay"), &json!({"webhook_id": later}))
-        .expect(202);
+    hub.post(&format!("{path}/replay"), &json!({"webhook_id": later})).expect(202);
     assert_eq!(hub.get(&path).json()["not_delivered_count"], 3);
 }
 
@@ -124,11 +114,7 @@ fn data_is_kept_as_it_was_spelled() {
     let body = format!(r#"{{"type":"a.b","data":{data}}}"#);
     let receipt = hub.post_text("/v1/events", &body).expect(202).json();
     hub.deliver_until_idle();
-    assert!(
-        receiver.last().text().contains(data),
-        "{}",
-        receiver.last().text()
-    );
+    assert!(receiver.last().text().contains(data), "{}", receiver.last().text());
     let path = format!("/v1/events/{}", receipt["id"].as_str().unwrap());
     assert!(hub.get(&path).expect(200).text.contains(data));
 }
@@ -174,14 +160,7 @@ fn each_field_of_an_event_that_breaks_its_rule_is_named() {
 #[test]
 fn an_unknown_event_is_a_404() {
     let hub = Hub::start();
-    for id in [
-        "evt_nobody",
-        "%00",
-        "%ff",
-        "a.b",
-        "..%2f..",
-        &"a".repeat(500),
-    ] {
+    for id in ["evt_nobody", "%00", "%ff", "a.b", "..%2f..", &"a".repeat(500)] {
         error(&hub.get(&format!("/v1/events/{id}")), 404, "not_found");
     }
 }
@@ -204,10 +183,7 @@ fn events_are_listed_by_type_tenant_and_time() {
         ("?tenant=default", vec![&at_eleven, &at_ten]),
         ("?since=2026-01-15T11:00:00Z", vec![&at_noon, &at_eleven]),
         ("?until=2026-01-15T11:00:00Z", vec![&at_ten]),
-        (
-            "?since=2026-01-15T11:00:00Z&until=2026-01-15T12:00:00Z",
-            vec![&at_eleven],
-        ),
+        ("?since=2026-01-15T11:00:00Z&until=2026-01-15T12:00:00Z", vec![&at_eleven]),
         ("?type=a.b&tenant=acme", vec![&at_noon]),
     ] {
         let found = ids(&hub.get(&format!("/v1/events{query}")));

@@ -34,15 +34,10 @@ fn dead_letters_are_exported_as_lines_with_event_delivery_and_last_attempt() {
     let body = r#"{"type": "a.b", "id": "one", "data": {"b" :1.50}}"#;
     hub.post_text("/v1/events", body).expect(202);
     hub.publish("a.c", json!({}));
-    hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({}))
-        .expect(200);
+    hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).expect(200);
     hub.deliver_until_idle();
     let answer = hub.get(EXPORT);
-    assert!(
-        answer.text.contains(r#""data":{"b" :1.50}"#),
-        "{}",
-        answer.text
-    );
+    assert!(answer.text.contains(r#""data":{"b" :1.50}"#), "{}", answer.text);
     let found = lines(answer);
     assert_eq!(found.len(), 2);
     let line = &found[1];
@@ -65,36 +60,16 @@ fn an_export_takes_the_filters_of_the_list_and_no_page() {
         hub.post("/v1/events", &body).expect(202);
     }
     hub.deliver_until_idle();
-    for (query, expected) in [
-        ("", 2),
-        ("?tenant=ours", 1),
-        ("?response_code=500", 2),
-        ("?event_type=a.c", 0),
-    ] {
-        assert_eq!(
-            lines(hub.get(&format!("{EXPORT}{query}"))).len(),
-            expected,
-            "{query}"
-        );
+    for (query, expected) in [("", 2), ("?tenant=ours", 1), ("?response_code=500", 2), ("?event_type=a.c", 0)] {
+        assert_eq!(lines(hub.get(&format!("{EXPORT}{query}"))).len(), expected, "{query}");
     }
     let ours = hub.make_key(Scope::Read, Some("ours"), None);
     let found = lines(hub.call_with(&ours, "GET", EXPORT, None));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["event"]["tenant"], "ours");
-    for field in [
-        "limit=5",
-        "cursor=f_________8",
-        "status=failed",
-        "test=true",
-        "nonsense=1",
-    ] {
+    for field in ["limit=5", "cursor=f_________8", "status=failed", "test=true", "nonsense=1"] {
         let name = field.split('=').next().unwrap();
-        error_in(
-            &hub.get(&format!("{EXPORT}?{field}")),
-            422,
-            "unknown_parameter",
-            name,
-        );
+        error_in(&hub.get(&format!("{EXPORT}?{field}")), 422, "unknown_parameter", name);
     }
 }
 
@@ -104,15 +79,10 @@ fn an_export_goes_on_over_many_pieces_and_pages() {
     let receiver = Receiver::answering(500);
     failing(&hub, &receiver, "default");
     let padding = "x".repeat(1_000);
-    let batch: Vec<Value> = (0..600)
-        .map(|n| json!({"type": "a.b", "data": {"n": n, "padding": padding}}))
-        .collect();
+    let batch: Vec<Value> = (0..600).map(|n| json!({"type": "a.b", "data": {"n": n, "padding": padding}})).collect();
     hub.post("/v1/events/batch", &json!(batch)).expect(202);
     hub.deliver_until_idle();
     let found = lines(hub.get(EXPORT));
-    let numbers: Vec<i64> = found
-        .iter()
-        .map(|line| line["event"]["data"]["n"].as_i64().unwrap())
-        .collect();
+    let numbers: Vec<i64> = found.iter().map(|line| line["event"]["data"]["n"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (0..600).rev().collect::<Vec<_>>());
 }

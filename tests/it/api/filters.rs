@@ -26,11 +26,7 @@ fn all(hub: &Hub, list: &str, query: &str, limit: usize) -> Vec<String> {
 /// Two tenants with two webhooks each, of which one fails, and events of three types over three minutes.
 fn mixed() -> (Hub, Vec<Receiver>) {
     let hub = Hub::start();
-    let receivers = vec![
-        Receiver::start(),
-        Receiver::answering(500),
-        Receiver::answering(204),
-    ];
+    let receivers = vec![Receiver::start(), Receiver::answering(500), Receiver::answering(204)];
     for tenant in ["default", "acme"] {
         for (receiver, delays) in receivers.iter().zip([json!([]), json!([]), json!([60])]) {
             let retry = json!({"delays_s": delays, "exhausted": "dead_letter"});
@@ -53,20 +49,14 @@ fn mixed() -> (Hub, Vec<Receiver>) {
     hub.publish("user.gone", json!({}));
     hub.deliver_until_idle();
     let waiting = ids(&hub.get(&format!("/v1/deliveries?webhook_id={paused}")));
-    hub.post(
-        &format!("/v1/deliveries/{}/discard", waiting[0]),
-        &json!({}),
-    )
-    .expect(202);
+    hub.post(&format!("/v1/deliveries/{}/discard", waiting[0]), &json!({})).expect(202);
     hub.publish("user.gone", json!({}));
     hub.deliver_until_idle();
-    hub.post(&format!("/v1/webhooks/{paused}/test"), &json!({}))
-        .expect(200);
+    hub.post(&format!("/v1/webhooks/{paused}/test"), &json!({})).expect(200);
     // What a replay made is found like everything else.
     let webhooks = ids(&hub.get("/v1/webhooks?tenant=acme"));
     let span = json!({"since": "2026-01-15T10:01:00Z", "until": "2026-01-15T10:02:00Z"});
-    hub.post(&format!("/v1/webhooks/{}/replay", webhooks[0]), &span)
-        .expect(202);
+    hub.post(&format!("/v1/webhooks/{}/replay", webhooks[0]), &span).expect(202);
     hub.deliver_until_idle();
     (hub, receivers)
 }
@@ -146,17 +136,10 @@ fn the_filters_of_events_and_of_webhooks_show_what_they_mean() {
         ("tenant=acme", vec![("tenant", "acme")]),
         ("tenant=nobody", vec![("tenant", "nobody")]),
         ("type=webhook.test", vec![("type", "webhook.test")]),
-        (
-            "tenant=acme&type=order.sent",
-            vec![("tenant", "acme"), ("type", "order.sent")],
-        ),
+        ("tenant=acme&type=order.sent", vec![("tenant", "acme"), ("type", "order.sent")]),
         (
             "since=2026-01-15T10:01:00Z&until=2026-01-15T10:02:00Z&type=user.made",
-            vec![
-                ("since", "2026-01-15T10:01:00.000Z"),
-                ("until", "2026-01-15T10:02:00.000Z"),
-                ("type", "user.made"),
-            ],
+            vec![("since", "2026-01-15T10:01:00.000Z"), ("until", "2026-01-15T10:02:00.000Z"), ("type", "user.made")],
         ),
     ] {
         let wanted = events
@@ -168,10 +151,7 @@ fn the_filters_of_events_and_of_webhooks_show_what_they_mean() {
     }
     assert_eq!(all(&hub, "/v1/webhooks", "tenant=acme", 2).len(), 3);
     assert_eq!(all(&hub, "/v1/webhooks", "state=paused", 2).len(), 1);
-    assert_eq!(
-        all(&hub, "/v1/webhooks", "state=active&event=a.b", 2).len(),
-        7
-    );
+    assert_eq!(all(&hub, "/v1/webhooks", "state=active&event=a.b", 2).len(), 7);
 }
 
 #[test]
@@ -200,11 +180,7 @@ fn nothing_is_missed_where_the_clock_was_set_back() {
                     .filter(|row| (row[time].as_str().unwrap() >= at.as_str()) == is_since)
                     .map(|row| row["id"].as_str().unwrap().to_owned());
                 let wanted: Vec<_> = wanted.collect();
-                assert_eq!(
-                    all(&hub, list, &format!("{name}={at}"), 3),
-                    wanted,
-                    "{list} {name} {at}"
-                );
+                assert_eq!(all(&hub, list, &format!("{name}={at}"), 3), wanted, "{list} {name} {at}");
             }
         }
     }

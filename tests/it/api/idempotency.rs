@@ -10,10 +10,7 @@ use crate::support::receiver::Receiver;
 
 fn publish(hub: &Hub, idempotency_key: &str, body: &Value) -> Answer {
     let bearer = format!("Bearer {}", hub.key);
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("idempotency-key", idempotency_key),
-    ];
+    let headers = [("authorization", bearer.as_str()), ("idempotency-key", idempotency_key)];
     hub.send("POST", "/v1/events", &headers, body.to_string().as_bytes())
 }
 
@@ -49,12 +46,7 @@ fn the_same_id_with_anything_else_is_a_conflict() {
     ] {
         let mut other = body.clone();
         other[name] = value;
-        error_in(
-            &hub.post("/v1/events", &other),
-            409,
-            "event_id_reused",
-            "id",
-        );
+        error_in(&hub.post("/v1/events", &other), 409, "event_id_reused", "id");
     }
     assert_eq!(ids(&hub.get("/v1/events")).len(), 1);
 }

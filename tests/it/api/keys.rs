@@ -27,12 +27,7 @@ fn every_call_answers_401_without_a_key_or_with_a_wrong_one() {
             &[bare],
         ] {
             // A bad body must not tell more to who has no key.
-            let answer = hub.send(
-                method,
-                &path,
-                headers,
-                if method == "GET" { b"" } else { b"{" },
-            );
+            let answer = hub.send(method, &path, headers, if method == "GET" { b"" } else { b"{" });
             error(&answer, 401, "unauthorized");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }
@@ -79,30 +74,13 @@ fn a_key_comes_in_either_header() {
 #[test]
 fn a_key_made_or_revoked_beside_the_running_server_counts_at_once() {
     let hub = Hub::start();
-    let request = KeyRequest {
-        name: "late".to_owned(),
-        scope: Scope::Read,
-        tenant: None,
-        profile: None,
-        rate_limit_per_s: None,
-    };
+    let request =
+        KeyRequest { name: "late".to_owned(), scope: Scope::Read, tenant: None, profile: None, rate_limit_per_s: None };
     let (text, key) = issue(request, NOON).unwrap();
-    error(
-        &with_headers(&hub, &[("x-api-key", &text)]),
-        401,
-        "unauthorized",
-    );
+    error(&with_headers(&hub, &[("x-api-key", &text)]), 401, "unauthorized");
     let connection = Store::open_for_command(&hub.database()).unwrap();
     api_key::insert(&connection, &key).unwrap();
     with_headers(&hub, &[("x-api-key", &text)]).expect(200);
-    assert!(
-        api_key::revoke(&connection, key.id, NOON)
-            .unwrap()
-            .is_some()
-    );
-    error(
-        &with_headers(&hub, &[("x-api-key", &text)]),
-        401,
-        "unauthorized",
-    );
+    assert!(api_key::revoke(&connection, key.id, NOON).unwrap().is_some());
+    error(&with_headers(&hub, &[("x-api-key", &text)]), 401, "unauthorized");
 }

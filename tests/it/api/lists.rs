@@ -5,41 +5,18 @@ use serde_json::{Value, json};
 use super::{error_in, ids};
 use crate::support::Hub;
 
-const LISTS: [&str; 6] = [
-    "/v1/events",
-    "/v1/webhooks",
-    "/api/webhooks",
-    "/v1/deliveries",
-    "/v1/dead-letters",
-    "/v1/api-keys",
-];
+const LISTS: [&str; 6] =
+    ["/v1/events", "/v1/webhooks", "/api/webhooks", "/v1/deliveries", "/v1/dead-letters", "/v1/api-keys"];
 
 #[test]
 fn a_bad_limit_or_cursor_is_refused_by_name_in_every_list() {
     let hub = Hub::start();
     for list in LISTS {
-        for limit in [
-            "0",
-            "251",
-            "abc",
-            "-1",
-            "1.5",
-            "",
-            "99999999999999999999",
-            "%00",
-        ] {
+        for limit in ["0", "251", "abc", "-1", "1.5", "", "99999999999999999999", "%00"] {
             let answer = hub.get(&format!("{list}?limit={limit}"));
             error_in(&answer, 422, "invalid_limit", "limit");
         }
-        for cursor in [
-            "",
-            "abc",
-            "AAAAAAAAAAA",
-            "AAAAAAAAAAA%3D",
-            "__________8",
-            "%00",
-            "%ff",
-        ] {
+        for cursor in ["", "abc", "AAAAAAAAAAA", "AAAAAAAAAAA%3D", "__________8", "%00", "%ff"] {
             let answer = hub.get(&format!("{list}?cursor={cursor}"));
             error_in(&answer, 422, "invalid_cursor", "cursor");
         }
@@ -55,10 +32,7 @@ fn a_bad_limit_or_cursor_is_refused_by_name_in_every_list() {
 fn cursors_lead_through_every_list_newest_first_without_gap_or_repeat() {
     let hub = Hub::start();
     for _ in 0..5 {
-        hub.add_webhook_with(
-            "http://127.0.0.1:9/",
-            &json!({"events": ["a.b"], "active": false}),
-        );
+        hub.add_webhook_with("http://127.0.0.1:9/", &json!({"events": ["a.b"], "active": false}));
     }
     hub.publish("a.b", json!({}));
     for n in 0..4 {
@@ -90,12 +64,7 @@ fn cursors_lead_through_every_list_newest_first_without_gap_or_repeat() {
 #[test]
 fn a_row_that_came_meanwhile_does_not_disturb_the_next_page() {
     let hub = Hub::start();
-    let event = |n: i32| {
-        hub.publish("a.b", json!(n))["id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
+    let event = |n: i32| hub.publish("a.b", json!(n))["id"].as_str().unwrap().to_owned();
     let (first, second) = (event(1), event(2));
     let answer = hub.get("/v1/events?limit=1");
     assert_eq!(ids(&answer), [second]);

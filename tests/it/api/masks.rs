@@ -43,17 +43,10 @@ fn sensitive_headers_are_masked_in_every_answer_and_sent_in_full() {
     for (name, value) in SENSITIVE {
         assert_eq!(receiver.last().header(name), Some(value));
     }
-    for path in [
-        format!("/v1/webhooks/{id}"),
-        "/v1/webhooks".to_owned(),
-        format!("/v1/deliveries/{delivery}"),
-    ] {
+    for path in [format!("/v1/webhooks/{id}"), "/v1/webhooks".to_owned(), format!("/v1/deliveries/{delivery}")] {
         assert_masked(&hub.get(&path).expect(200).text);
     }
-    assert_masked(
-        &hub.post(&format!("/v1/webhooks/{id}/test"), &json!({}))
-            .text,
-    );
+    assert_masked(&hub.post(&format!("/v1/webhooks/{id}/test"), &json!({})).text);
 }
 
 #[test]
@@ -71,8 +64,7 @@ fn writing_back_what_was_read_changes_no_header() {
         assert_eq!(receiver.last().header(name), Some(value));
     }
     // And taken away, they are gone.
-    hub.patch(&path, &json!({"headers": {"Authorization": MASK}}))
-        .expect(200);
+    hub.patch(&path, &json!({"headers": {"Authorization": MASK}})).expect(200);
     hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     assert_eq!(receiver.last().header("authorization"), Some("Bearer one"));

@@ -18,9 +18,7 @@ fn metrics(hub: &Hub) -> String {
 /// The value of a series.
 #[track_caller]
 fn value(metrics: &str, series: &str) -> f64 {
-    let line = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     let text = line.unwrap_or_else(|| panic!("no {series} in {metrics}"));
     text.parse().unwrap()
 }
@@ -56,26 +54,18 @@ fn what_happens_is_counted() {
     for _ in 0..3 {
         hub.publish("order.paid", json!({}));
     }
-    let batch =
-        json!([{"type": "a.b", "data": {"fail": true}}, {"type": "a.b", "data": {}, "id": "x"}]);
+    let batch = json!([{"type": "a.b", "data": {"fail": true}}, {"type": "a.b", "data": {}, "id": "x"}]);
     hub.post("/v1/events/batch", &batch).expect(202);
     let again = json!({"type": "a.b", "data": {}, "id": "x"});
     hub.post("/v1/events", &again).expect(202);
     hub.deliver_until_idle();
-    hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({}))
-        .expect(200);
+    hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).expect(200);
     hub.get("/v1/nothing").expect(404);
     let now = metrics(&hub);
     for (series, expected) in [
         ("hookpost_events_accepted_total", 5.0),
-        (
-            "hookpost_deliveries_finished_total{outcome=\"delivered\"}",
-            4.0,
-        ),
-        (
-            "hookpost_deliveries_finished_total{outcome=\"failed\"}",
-            0.0,
-        ),
+        ("hookpost_deliveries_finished_total{outcome=\"delivered\"}", 4.0),
+        ("hookpost_deliveries_finished_total{outcome=\"failed\"}", 0.0),
         ("hookpost_attempts_total{error_code=\"none\"}", 4.0),
         ("hookpost_attempts_total{error_code=\"status\"}", 1.0),
         ("hookpost_attempts_total{error_code=\"timeout\"}", 0.0),
@@ -124,13 +114,7 @@ fn no_label_holds_what_people_name() {
     hub.get("/v1/some/path").expect(404);
     hub.deliver_until_idle();
     let after = metrics(&hub);
-    for named in [
-        "shop-17",
-        "very.special",
-        "named-by-people",
-        "some/path",
-        &webhook,
-    ] {
+    for named in ["shop-17", "very.special", "named-by-people", "some/path", &webhook] {
         assert!(!after.contains(named), "{named}");
     }
     assert_eq!(series(&before), series(&after));

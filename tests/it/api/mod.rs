@@ -136,9 +136,8 @@ fn error(answer: &Answer, status: u16, code: &str) -> Value {
     let error = &form["error"];
     assert_eq!(error["code"], code, "{form}");
     let message = error["message"].as_str().unwrap();
-    let ends_well = message.ends_with('.')
-        || message.contains("--allow-target")
-        || message.ends_with("No setting opens it");
+    let ends_well =
+        message.ends_with('.') || message.contains("--allow-target") || message.ends_with("No setting opens it");
     assert!(message.len() > 10 && ends_well, "no sentence: {message}");
     assert!(matches!(error["field"], Value::Null | Value::String(_)));
     assert!(answer.text.len() < 4_000, "an error should be short");
@@ -164,8 +163,7 @@ fn ids(answer: &Answer) -> Vec<String> {
 
 /// How many webhooks, events and deliveries there are.
 fn rows(hub: &Hub) -> [usize; 3] {
-    ["webhooks", "events", "deliveries"]
-        .map(|of| ids(&hub.get(&format!("/v1/{of}?limit=250"))).len())
+    ["webhooks", "events", "deliveries"].map(|of| ids(&hub.get(&format!("/v1/{of}?limit=250"))).len())
 }
 
 /// Names of an object, in order.

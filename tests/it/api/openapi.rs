@@ -24,13 +24,10 @@ struct Call {
 impl Call {
     /// The path with something in place of its parameters.
     fn filled(&self) -> String {
-        let parts = self
-            .path
-            .split('/')
-            .map(|part| match part.starts_with('{') {
-                true => "none",
-                false => part,
-            });
+        let parts = self.path.split('/').map(|part| match part.starts_with('{') {
+            true => "none",
+            false => part,
+        });
         parts.collect::<Vec<_>>().join("/")
     }
 
@@ -42,20 +39,14 @@ impl Call {
 }
 
 fn specification(hub: &Hub) -> Value {
-    hub.send("GET", "/openapi.json", &[], b"")
-        .expect(200)
-        .json()
+    hub.send("GET", "/openapi.json", &[], b"").expect(200).json()
 }
 
 fn calls(specification: &Value) -> Vec<Call> {
     let mut all = Vec::new();
     for (path, methods) in specification["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            all.push(Call {
-                method: method.to_uppercase(),
-                path: path.clone(),
-                operation: operation.clone(),
-            });
+            all.push(Call { method: method.to_uppercase(), path: path.clone(), operation: operation.clone() });
         }
     }
     assert!(all.len() > 40, "calls are missing");
@@ -125,9 +116,7 @@ fn the_calls_that_other_tests_know_are_in_the_specification() {
             };
             path.split('/').map(part).collect()
         };
-        let found = calls
-            .iter()
-            .find(|call| call.method == method && shape(&call.path) == shape(path));
+        let found = calls.iter().find(|call| call.method == method && shape(&call.path) == shape(path));
         let found = found.unwrap_or_else(|| panic!("{method} {path} is missing"));
         assert_eq!(found.scope(), Some(scope.as_str()), "{method} {path}");
     }
@@ -172,13 +161,9 @@ fn every_example_keeps_to_its_schema() {
         for media in media {
             let mut schema = media["schema"].clone();
             schema["components"] = specification["components"].clone();
-            let validator = jsonschema::validator_for(&schema)
-                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let validator = jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));
             if let Some(example) = media.get("example") {
-                let errors: Vec<String> = validator
-                    .iter_errors(example)
-                    .map(|error| error.to_string())
-                    .collect();
+                let errors: Vec<String> = validator.iter_errors(example).map(|error| error.to_string()).collect();
                 assert!(errors.is_empty(), "{name}: {errors:#?}");
                 checked += 1;
             }
@@ -202,11 +187,7 @@ fn examples_of_bodies_are_taken() {
         };
         let answer = hub.call_with(&hub.key, &call.method, &path, Some(&example.to_string()));
         let wanted = call.operation["responses"].get(answer.status.to_string());
-        assert!(
-            wanted.is_some() && answer.status < 300,
-            "{path}: {}",
-            answer.text
-        );
+        assert!(wanted.is_some() && answer.status < 300, "{path}: {}", answer.text);
     }
 }
 
@@ -247,9 +228,7 @@ fn patterns_and_lengths_say_what_the_parsers_do() {
     let parses: [(&str, Parses); 5] = [
         ("TenantName", |text| text.parse::<Tenant>().is_ok()),
         ("EventTypeName", |text| text.parse::<EventType>().is_ok()),
-        ("EventTypePattern", |text| {
-            text.parse::<EventPattern>().is_ok()
-        }),
+        ("EventTypePattern", |text| text.parse::<EventPattern>().is_ok()),
         ("EventId", |text| text.parse::<EventId>().is_ok()),
         ("SecretText", |text| text.parse::<Secret>().is_ok()),
     ];
@@ -266,19 +245,13 @@ fn patterns_and_lengths_say_what_the_parsers_do() {
 fn the_page_shows_every_call_and_runs_and_loads_nothing() {
     let hub = Hub::start();
     let page = hub.send("GET", "/docs", &[], b"").expect(200);
-    assert_eq!(
-        page.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'self'"));
     for call in calls(&specification(&hub)) {
         let id = call.operation["operationId"].as_str().unwrap();
         let is_alias = id.starts_with("api_");
-        assert!(
-            is_alias || page.text.contains(&format!("<h3 id=\"{id}\">")),
-            "{id}"
-        );
+        assert!(is_alias || page.text.contains(&format!("<h3 id=\"{id}\">")), "{id}");
         assert!(page.text.contains(&call.path), "{}", call.path);
     }
     for word in ["<script", " style=", "src=", "http-equiv", "<style"] {
@@ -294,9 +267,6 @@ fn the_page_shows_every_call_and_runs_and_loads_nothing() {
         assert!(is_there, "{target}");
     }
     let sheet = hub.send("GET", "/docs.css", &[], b"").expect(200);
-    assert_eq!(
-        sheet.header("content-type"),
-        Some("text/css; charset=utf-8")
-    );
+    assert_eq!(sheet.header("content-type"), Some("text/css; charset=utf-8"));
     assert!(!sheet.text.contains("url("));
 }

@@ -70,12 +70,7 @@ fn a_keys_own_limit_stands_in_place_of_the_servers() {
     get(&hub, &many).expect(429);
     hub.clock.advance(SECOND);
     let listed = hub.get("/v1/api-keys").expect(200).json();
-    let limits: Vec<&Value> = listed["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|key| &key["rate_limit_per_s"])
-        .collect();
+    let limits: Vec<&Value> = listed["data"].as_array().unwrap().iter().map(|key| &key["rate_limit_per_s"]).collect();
     assert_eq!(limits, [&json!(20), &Value::Null]);
 }
 
@@ -102,18 +97,7 @@ fn a_limit_outside_its_range_is_refused() {
         error_in(&answer, 422, "invalid_rate_limit", "rate_limit_per_s");
     }
     let site = Site::new();
-    let make = |limit: &str| {
-        site.run(&[
-            "keys",
-            "create",
-            "--name",
-            "k",
-            "--scope",
-            "read",
-            "--rate-limit",
-            limit,
-        ])
-    };
+    let make = |limit: &str| site.run(&["keys", "create", "--name", "k", "--scope", "read", "--rate-limit", limit]);
     for limit in ["0", "many", "100001"] {
         let refused = make(limit);
         assert!(!refused.status.success(), "{limit}");
@@ -123,9 +107,7 @@ fn a_limit_outside_its_range_is_refused() {
     let key = stdout(&made).trim_end().to_owned();
     let process = site.serve();
     let client = process.client(&key);
-    let statuses: Vec<u16> = (0..20)
-        .map(|_| client.call("GET", "/v1/events", None).status)
-        .collect();
+    let statuses: Vec<u16> = (0..20).map(|_| client.call("GET", "/v1/events", None).status).collect();
     assert!(statuses.starts_with(&[200, 200, 200]), "{statuses:?}");
     assert!(statuses.contains(&429), "{statuses:?}");
 }

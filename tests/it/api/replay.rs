@@ -22,12 +22,7 @@ fn an_event_is_delivered_again_to_all_that_match_now() {
     hub.add_webhook_with(receiver.url(), &json!({"events": ["user.*"]}));
     hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
     let answer = hub.post(&path_of(&receipt), &json!({})).expect(202).json();
-    let to: Vec<&Value> = answer["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| &row["webhook_id"])
-        .collect();
+    let to: Vec<&Value> = answer["data"].as_array().unwrap().iter().map(|row| &row["webhook_id"]).collect();
     assert_eq!(to, [&json!(first), &json!(second)]);
     assert_eq!(answer["data"][0]["status"], "pending");
     assert_eq!(answer["data"][0]["event_id"], receipt["id"]);
@@ -38,9 +33,7 @@ fn an_event_is_delivered_again_to_all_that_match_now() {
     let id = answer["data"][0]["id"].as_str().unwrap();
     assert_eq!(hub.delivery(id)["attempts"][0]["trigger"], "initial");
     // The receipt of the event stays what it was.
-    let event = hub
-        .get(&format!("/v1/events/{}", receipt["id"].as_str().unwrap()))
-        .json();
+    let event = hub.get(&format!("/v1/events/{}", receipt["id"].as_str().unwrap())).json();
     assert_eq!(event["deliveries"].as_array().unwrap().len(), 3);
 }
 
@@ -52,41 +45,15 @@ fn an_event_is_delivered_again_to_one_webhook_whether_or_not_it_subscribes() {
     let other = hub.add_webhook_with(receiver.url(), &json!({"events": ["user.*"]}));
     let acme = hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
     let path = path_of(&receipt);
-    let answer = hub
-        .post(&path, &json!({"webhook_id": other}))
-        .expect(202)
-        .json();
+    let answer = hub.post(&path, &json!({"webhook_id": other})).expect(202).json();
     assert_eq!(answer["data"][0]["webhook_id"], json!(other));
-    error_in(
-        &hub.post(&path, &json!({"webhook_id": acme})),
-        422,
-        "other_tenant",
-        "webhook_id",
-    );
-    error_in(
-        &hub.post(&path, &json!({"webhook_id": 1})),
-        422,
-        "invalid_type",
-        "webhook_id",
-    );
-    error_in(
-        &hub.post(&path, &json!({"to": other})),
-        422,
-        "unknown_field",
-        "to",
-    );
+    error_in(&hub.post(&path, &json!({"webhook_id": acme})), 422, "other_tenant", "webhook_id");
+    error_in(&hub.post(&path, &json!({"webhook_id": 1})), 422, "invalid_type", "webhook_id");
+    error_in(&hub.post(&path, &json!({"to": other})), 422, "unknown_field", "to");
     for unknown in ["wh_1", "wh_01KF0000000000000000000000"] {
-        error(
-            &hub.post(&path, &json!({"webhook_id": unknown})),
-            404,
-            "not_found",
-        );
+        error(&hub.post(&path, &json!({"webhook_id": unknown})), 404, "not_found");
     }
-    error(
-        &hub.post("/v1/events/nobody/replay", &json!({})),
-        404,
-        "not_found",
-    );
+    error(&hub.post("/v1/events/nobody/replay", &json!({})), 404, "not_found");
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 1);
 }
@@ -96,9 +63,7 @@ fn a_test_is_not_replayed() {
     let hub = Hub::start();
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
-    let test = hub
-        .post(&format!("/v1/webhooks/{webhook}/test"), &json!({}))
-        .json();
+    let test = hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).json();
     let path = format!("/v1/events/{}/replay", test["event_id"].as_str().unwrap());
     error(&hub.post(&path, &json!({})), 409, "test_event");
 }
@@ -133,11 +98,7 @@ fn a_webhook_gets_its_events_of_a_span_again() {
         (&webhook, json!({"since": ten, "only_failed": true}), 0),
         (&all, json!({"since": ten}), 3),
         (&all, json!({"since": ten, "until": noon}), 2),
-        (
-            &all,
-            json!({"since": ten, "event_types": ["a.c", "b.*"]}),
-            1,
-        ),
+        (&all, json!({"since": ten, "event_types": ["a.c", "b.*"]}), 1),
         (&all, json!({"since": ten, "event_types": ["a.*"]}), 3),
         (&all, json!({"since": "2027-01-01T00:00:00Z"}), 0),
     ] {
@@ -147,19 +108,12 @@ fn a_webhook_gets_its_events_of_a_span_again() {
         assert_eq!(answer, json!({"count": count}), "{body}");
     }
     assert_eq!(hub.get("/v1/deliveries").json()["data"], json!([]));
-    let answer = hub
-        .post(&path(&webhook), &json!({"since": ten}))
-        .expect(202)
-        .json();
+    let answer = hub.post(&path(&webhook), &json!({"since": ten})).expect(202).json();
     assert_eq!(answer, json!({"count": 2}));
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2);
     // A repeated call repeats them.
-    hub.post(
-        &format!("/api/webhooks/{webhook}/replay"),
-        &json!({"since": ten}),
-    )
-    .expect(202);
+    hub.post(&format!("/api/webhooks/{webhook}/replay"), &json!({"since": ten})).expect(202);
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 4);
 }
@@ -167,13 +121,7 @@ fn a_webhook_gets_its_events_of_a_span_again() {
 #[test]
 fn only_what_failed_is_replayed_and_not_again_once_it_got_through() {
     let hub = Hub::start();
-    let receiver = Receiver::with(|request| {
-        Reply::status(if request.text().contains("a.c") {
-            200
-        } else {
-            500
-        })
-    });
+    let receiver = Receiver::with(|request| Reply::status(if request.text().contains("a.c") { 200 } else { 500 }));
     let fields = json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}});
     let webhook = hub.add_webhook_with(receiver.url(), &fields);
     hub.add_webhook_with(Receiver::refused_url(), &fields);
@@ -204,24 +152,9 @@ fn each_field_of_a_replay_that_breaks_its_rule_is_named() {
         ("since", json!("yesterday"), "invalid_time", "since"),
         ("since", json!(5), "invalid_type", "since"),
         ("until", json!("now"), "invalid_time", "until"),
-        (
-            "until",
-            json!("2026-01-15T10:00:00Z"),
-            "empty_span",
-            "until",
-        ),
-        (
-            "event_types",
-            json!([]),
-            "invalid_event_types",
-            "event_types",
-        ),
-        (
-            "event_types",
-            json!(["a", "a..b"]),
-            "invalid_event_pattern",
-            "event_types[1]",
-        ),
+        ("until", json!("2026-01-15T10:00:00Z"), "empty_span", "until"),
+        ("event_types", json!([]), "invalid_event_types", "event_types"),
+        ("event_types", json!(["a", "a..b"]), "invalid_event_pattern", "event_types[1]"),
         ("event_types", json!("a"), "invalid_type", "event_types"),
         ("only_failed", json!("yes"), "invalid_type", "only_failed"),
         ("dry_run", json!(1), "invalid_type", "dry_run"),
@@ -232,9 +165,5 @@ fn each_field_of_a_replay_that_breaks_its_rule_is_named() {
         error_in(&hub.post(&path, &body), 422, code, field);
     }
     let body = json!({"since": "2026-01-15T10:00:00Z"});
-    error(
-        &hub.post("/v1/webhooks/wh_1/replay", &body),
-        404,
-        "not_found",
-    );
+    error(&hub.post("/v1/webhooks/wh_1/replay", &body), 404, "not_found");
 }

@@ -40,12 +40,7 @@ fn every_answer_carries_an_id_of_its_own() {
 fn a_well_formed_id_of_the_caller_comes_back_and_another_does_not() {
     let hub = Hub::start();
     let longest = "x".repeat(64);
-    for id in [
-        "a",
-        "0a_-Z",
-        "5f1c2d3e-0000-4000-8000-1234567890ab",
-        &longest,
-    ] {
+    for id in ["a", "0a_-Z", "5f1c2d3e-0000-4000-8000-1234567890ab", &longest] {
         let answer = hub.send("GET", "/healthz", &[("x-request-id", id)], b"");
         assert_eq!(id_of(&answer), id);
     }
@@ -60,9 +55,7 @@ fn a_well_formed_id_of_the_caller_comes_back_and_another_does_not() {
 /// Makes every webhook unreadable.
 fn damage(database: &Path) {
     let connection = Connection::open(database).unwrap();
-    connection
-        .execute("UPDATE webhook SET events = 'no list'", [])
-        .unwrap();
+    connection.execute("UPDATE webhook SET events = 'no list'", []).unwrap();
 }
 
 #[test]

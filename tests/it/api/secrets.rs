@@ -29,10 +29,7 @@ fn a_rotation_says_which_header_signs_with_what_until_when() {
     let hub = Hub::start();
     let made = hub.create("http://127.0.0.1:9/", &json!({}));
     let path = format!("/v1/webhooks/{}/secret", made["id"].as_str().unwrap());
-    let rotated = hub
-        .post(&format!("{path}/rotate"), &json!({}))
-        .expect(200)
-        .json();
+    let rotated = hub.post(&format!("{path}/rotate"), &json!({})).expect(200).json();
     assert_ne!(rotated["secret"], made["secret"]);
     assert_eq!(rotated["overlap_ends_at"], "2026-01-16T10:00:00.000Z");
     assert_eq!(
@@ -45,10 +42,7 @@ fn a_rotation_says_which_header_signs_with_what_until_when() {
     let shown = hub.get(&path).expect(200).json();
     assert_eq!(shown["secret"], rotated["secret"]);
     assert_eq!(shown["standard_secret"], rotated["standard_secret"]);
-    assert_eq!(
-        shown["rotation"]["overlap_ends_at"],
-        "2026-01-16T10:00:00.000Z"
-    );
+    assert_eq!(shown["rotation"]["overlap_ends_at"], "2026-01-16T10:00:00.000Z");
     let fingerprint = shown["rotation"]["old_fingerprint"].as_str().unwrap();
     assert!(!made["secret"].as_str().unwrap().contains(fingerprint));
     hub.advance(DAY);
@@ -60,10 +54,7 @@ fn rotating_during_an_overlap_is_a_conflict_unless_it_ends_it() {
     let hub = Hub::start();
     let id = hub.add_webhook("http://127.0.0.1:9/");
     let path = format!("/v1/webhooks/{id}/secret/rotate");
-    let first = hub
-        .post(&path, &json!({"overlap_s": 3600}))
-        .expect(200)
-        .json();
+    let first = hub.post(&path, &json!({"overlap_s": 3600})).expect(200).json();
     let answer = hub.post(&path, &json!({}));
     error(&answer, 409, "rotation_running");
     let ended = hub.post(&path, &json!({"overlap_s": 0})).expect(200).json();
@@ -103,12 +94,7 @@ fn a_bad_rotation_changes_nothing() {
         (json!({"secret": "a\nb"}), "invalid_secret", "secret"),
         (json!({"overlap": 5}), "unknown_field", "overlap"),
     ] {
-        error_in(
-            &hub.post(&format!("{path}/rotate"), &body),
-            422,
-            code,
-            field,
-        );
+        error_in(&hub.post(&format!("{path}/rotate"), &body), 422, code, field);
     }
     assert_eq!(hub.get(&path).json()["secret"], made["secret"]);
 }

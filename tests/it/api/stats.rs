@@ -34,26 +34,11 @@ fn overall(hub: &Hub, query: &str) -> Value {
 
 /// delivered, failed, pending, retrying, retry attempts.
 fn counts(stats: &Value) -> [u64; 5] {
-    [
-        "delivered",
-        "failed",
-        "pending",
-        "retrying",
-        "retry_attempts",
-    ]
-    .map(|name| stats[name].as_u64().unwrap())
+    ["delivered", "failed", "pending", "retrying", "retry_attempts"].map(|name| stats[name].as_u64().unwrap())
 }
 
 fn merge_old(hub: &Hub) {
-    while hub
-        .running
-        .app
-        .actions
-        .store
-        .write(stats::merge_old)
-        .wait()
-        .unwrap()
-    {}
+    while hub.running.app.actions.store.write(stats::merge_old).wait().unwrap() {}
 }
 
 fn read<T>(hub: &Hub, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> T {
@@ -62,9 +47,7 @@ fn read<T>(hub: &Hub, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -
 
 fn rows(hub: &Hub) -> i64 {
     let connection = Connection::open(hub.database()).unwrap();
-    connection
-        .query_row("SELECT count(*) FROM stats", [], |row| row.get(0))
-        .unwrap()
+    connection.query_row("SELECT count(*) FROM stats", [], |row| row.get(0)).unwrap()
 }
 
 /// Publishes as many events and waits until they came to rest.
@@ -109,10 +92,8 @@ fn statistics_before_anything_happened_are_zeros_and_nulls() {
 fn successes_failures_and_retries_are_counted_as_they_are_recorded() {
     let hub = Hub::start();
     let receiver = choosy();
-    let webhook = hub.add_webhook_with(
-        receiver.url(),
-        &json!({"retry": {"delays_s": [60], "exhausted": "dead_letter"}}),
-    );
+    let webhook =
+        hub.add_webhook_with(receiver.url(), &json!({"retry": {"delays_s": [60], "exhausted": "dead_letter"}}));
     publish(&hub, 3, &json!({}));
     publish(&hub, 1, &json!({"fail": true}));
     assert_eq!(counts(&stats_of(&hub, &webhook, "1h")), [3, 0, 0, 1, 0]);
@@ -135,28 +116,16 @@ fn what_waits_is_counted_apart_and_discarding_counts_as_nothing() {
     let receiver = choosy();
     let webhook = hub.add_webhook(receiver.url());
     publish(&hub, 1, &json!({"fail": true}));
-    hub.patch(
-        &format!("/v1/webhooks/{webhook}"),
-        &json!({"active": false}),
-    )
-    .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
     publish(&hub, 4, &json!({}));
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 0, 4, 1, 0]);
     let waiting = read(&hub, |connection| stats::waiting(connection, &Of::All));
-    assert_eq!(
-        waiting,
-        Waiting {
-            pending: 4,
-            retrying: 1
-        }
-    );
+    assert_eq!(waiting, Waiting { pending: 4, retrying: 1 });
     let discarded = hub.publish_one("order.paid", json!({}));
-    hub.post(&format!("/v1/deliveries/{discarded}/discard"), &json!({}))
-        .expect(202);
+    hub.post(&format!("/v1/deliveries/{discarded}/discard"), &json!({})).expect(202);
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 0, 4, 1, 0]);
     // What comes back starts anew, so it is pending again, and the rest is discarded by deleting the webhook.
-    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true}))
-        .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
     hub.deliver_until_idle();
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [4, 0, 0, 1, 1]);
     hub.delete(&format!("/v1/webhooks/{webhook}")).expect(204);
@@ -171,11 +140,8 @@ fn a_delivery_that_is_retried_by_hand_counts_again_when_it_finishes_again() {
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 1, 0, 0, 0]);
-    receiver.behave(crate::support::receiver::Behaviour::deciding(|_| {
-        Reply::status(200)
-    }));
-    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({}))
-        .expect(202);
+    receiver.behave(crate::support::receiver::Behaviour::deciding(|_| Reply::status(200)));
+    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).expect(202);
     hub.deliver_until_idle();
     let stats = stats_of(&hub, &webhook, "24h");
     assert_eq!(counts(&stats), [1, 1, 0, 0, 1]);
@@ -187,16 +153,10 @@ fn tests_are_counted_nowhere() {
     let hub = Hub::start();
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
-    hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({}))
-        .expect(200);
+    hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).expect(200);
     let gone = hub.add_webhook(Receiver::refused_url());
-    hub.post(&format!("/v1/webhooks/{gone}/test"), &json!({}))
-        .expect(200);
-    for stats in [
-        overall(&hub, ""),
-        stats_of(&hub, &webhook, "24h"),
-        stats_of(&hub, &gone, "24h"),
-    ] {
+    hub.post(&format!("/v1/webhooks/{gone}/test"), &json!({})).expect(200);
+    for stats in [overall(&hub, ""), stats_of(&hub, &webhook, "24h"), stats_of(&hub, &gone, "24h")] {
         assert_eq!(counts(&stats), [0; 5]);
         assert_eq!(stats["average_response_ms"], Value::Null);
     }
@@ -239,10 +199,7 @@ fn a_window_forgets_what_is_older_and_each_keeps_what_is_its_own() {
             }
             for (window, seen) in ["1h", "24h", "7d", "30d"].iter().zip(seen) {
                 let stats = stats_of(&hub, &webhook, window);
-                assert_eq!(
-                    stats["delivered"], seen,
-                    "{window} after step {step}: {stats}"
-                );
+                assert_eq!(stats["delivered"], seen, "{window} after step {step}: {stats}");
                 assert_eq!(overall(&hub, &format!("?window={window}")), stats);
             }
         }
@@ -278,8 +235,8 @@ fn merging_keeps_every_sum_and_few_rows() {
 fn a_tenants_key_sees_its_own_alone() {
     let hub = Hub::start();
     let receiver = Receiver::start();
-    let [ours, theirs] = ["ours", "theirs"]
-        .map(|tenant| hub.add_webhook_with(receiver.url(), &json!({"tenant": tenant})));
+    let [ours, theirs] =
+        ["ours", "theirs"].map(|tenant| hub.add_webhook_with(receiver.url(), &json!({"tenant": tenant})));
     for (tenant, count) in [("ours", 2), ("theirs", 3)] {
         for _ in 0..count {
             let event = json!({"type": "order.paid", "data": {}, "tenant": tenant});
@@ -291,20 +248,14 @@ fn a_tenants_key_sees_its_own_alone() {
     assert_eq!(counts(&overall(&hub, "?tenant=ours")), [2, 0, 0, 0, 0]);
     let key = hub.make_key(Scope::Read, Some("ours"), None);
     let get = |path: &str| hub.call_with(&key, "GET", path, None);
-    assert_eq!(
-        counts(&get("/v1/stats").expect(200).json()),
-        [2, 0, 0, 0, 0]
-    );
+    assert_eq!(counts(&get("/v1/stats").expect(200).json()), [2, 0, 0, 0, 0]);
     get("/v1/stats?tenant=theirs").expect(403);
     let own = get(&format!("/v1/webhooks/{ours}/stats")).expect(200);
     assert_eq!(counts(&own.json()), [2, 0, 0, 0, 0]);
     get(&format!("/v1/webhooks/{theirs}/stats")).expect(404);
     // Statistics outlive the webhook, for its tenant and for all.
     hub.delete(&format!("/v1/webhooks/{ours}")).expect(204);
-    assert_eq!(
-        counts(&get("/v1/stats").expect(200).json()),
-        [2, 0, 0, 0, 0]
-    );
+    assert_eq!(counts(&get("/v1/stats").expect(200).json()), [2, 0, 0, 0, 0]);
     get(&format!("/v1/webhooks/{ours}/stats")).expect(404);
 }
 
@@ -315,12 +266,7 @@ fn an_unknown_window_is_refused() {
         let path = format!("/v1/stats?window={}", window.replace(' ', "%20"));
         error_in(&hub.get(&path), 422, "invalid_value", "window");
     }
-    error_in(
-        &hub.get("/v1/stats?webhook_id=x"),
-        422,
-        "unknown_parameter",
-        "webhook_id",
-    );
+    error_in(&hub.get("/v1/stats?webhook_id=x"), 422, "unknown_parameter", "webhook_id");
 }
 
 #[test]
@@ -348,72 +294,42 @@ fn hours_for_pages_come_for_one_for_some_and_for_all() {
     publish(&hub, 1, &json!({"fail": true}));
     hub.advance(20 * MINUTE);
     publish(&hub, 3, &json!({}));
-    let hours = [(NOON, 2, 1), (NOON + HOUR, 3, 0)].map(|(start_ms, delivered, failed)| Hour {
-        start_ms,
-        delivered,
-        failed,
-    });
+    let hours =
+        [(NOON, 2, 1), (NOON + HOUR, 3, 0)].map(|(start_ms, delivered, failed)| Hour { start_ms, delivered, failed });
     let id = first.parse().unwrap();
-    let seq = read(&hub, |connection| {
-        hookpost::store::webhook::get(connection, id)
-    })
-    .unwrap()
-    .seq;
+    let seq = read(&hub, |connection| hookpost::store::webhook::get(connection, id)).unwrap().seq;
     let from = NOON - 23 * HOUR;
-    for of in [
-        Of::All,
-        Of::Webhook(seq),
-        Of::Tenant("default".parse().unwrap()),
-    ] {
+    for of in [Of::All, Of::Webhook(seq), Of::Tenant("default".parse().unwrap())] {
         let found = read(&hub, |connection| stats::by_hour(connection, &of, from));
         assert_eq!(found, hours, "{of:?}");
     }
-    let each = read(&hub, |connection| {
-        stats::by_hour_of_each(connection, &[seq, seq + 1, 99], from)
-    });
+    let each = read(&hub, |connection| stats::by_hour_of_each(connection, &[seq, seq + 1, 99], from));
     assert_eq!(each.len(), 1);
     assert_eq!(each[&seq], hours);
-    let last = read(&hub, |connection| {
-        stats::last_finished(connection, &[seq, seq + 1])
-    });
-    assert_eq!(
-        last.into_iter().collect::<Vec<_>>(),
-        [(seq, hub.clock.now_ms())]
-    );
+    let last = read(&hub, |connection| stats::last_finished(connection, &[seq, seq + 1]));
+    assert_eq!(last.into_iter().collect::<Vec<_>>(), [(seq, hub.clock.now_ms())]);
 }
 
 #[test]
 fn the_oldest_waiting_is_told_whether_it_is_pending_or_retries() {
     let hub = Hub::start();
     let receiver = choosy();
-    let webhook = hub.add_webhook_with(
-        receiver.url(),
-        &json!({"retry": {"delays_s": [86_400], "exhausted": "dead_letter"}}),
-    );
-    let oldest = |of: &Of| -> Option<Millis> {
-        read(&hub, |connection| stats::oldest_waiting(connection, of))
-    };
+    let webhook =
+        hub.add_webhook_with(receiver.url(), &json!({"retry": {"delays_s": [86_400], "exhausted": "dead_letter"}}));
+    let oldest = |of: &Of| -> Option<Millis> { read(&hub, |connection| stats::oldest_waiting(connection, of)) };
     assert_eq!(oldest(&Of::All), None);
     publish(&hub, 1, &json!({}));
     assert_eq!(oldest(&Of::All), None);
     hub.advance(HOUR);
     publish(&hub, 1, &json!({"fail": true}));
-    hub.patch(
-        &format!("/v1/webhooks/{webhook}"),
-        &json!({"active": false}),
-    )
-    .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
     hub.advance(HOUR);
     publish(&hub, 2, &json!({}));
     assert_eq!(oldest(&Of::All), Some(NOON + HOUR));
-    assert_eq!(
-        oldest(&Of::Tenant("default".parse().unwrap())),
-        Some(NOON + HOUR)
-    );
+    assert_eq!(oldest(&Of::Tenant("default".parse().unwrap())), Some(NOON + HOUR));
     assert_eq!(oldest(&Of::Tenant("other".parse().unwrap())), None);
     // It comes back, is attempted again and then discarded: what is left waits since later.
-    hub.post("/v1/deliveries/discard", &json!({"status": "retrying"}))
-        .expect(202);
+    hub.post("/v1/deliveries/discard", &json!({"status": "retrying"})).expect(202);
     assert_eq!(oldest(&Of::All), Some(NOON + 2 * HOUR));
 }
 

@@ -173,10 +173,7 @@ fn forbidden_targets_are_refused_on_create_and_on_change_with_what_would_open_th
         for answer in [created, changed] {
             error_in(&answer, 422, "target_blocked", "url");
             let message = answer.json()["error"]["message"].clone();
-            assert!(
-                message.as_str().unwrap().ends_with(&way_out(entry)),
-                "{url}: {message}"
-            );
+            assert!(message.as_str().unwrap().ends_with(&way_out(entry)), "{url}: {message}");
         }
     }
     assert_eq!(hub.webhook(&known), before);
@@ -205,10 +202,7 @@ fn what_was_allowed_once_is_refused_at_every_connection_after_it_was_closed() {
     hub.stop();
     let connection = Store::open_for_command(&hub.database()).unwrap();
     for (accepted, url) in &unopened {
-        let changed = connection.execute(
-            "UPDATE webhook SET url = ?2 WHERE url = ?1",
-            [accepted, url],
-        );
+        let changed = connection.execute("UPDATE webhook SET url = ?2 WHERE url = ?1", [accepted, url]);
         assert_eq!(changed.unwrap(), 1);
     }
     drop(connection);
@@ -271,16 +265,8 @@ fn hub_with_answers(answers: Vec<io::Result<Vec<IpAddr>>>) -> Hub {
 
 #[test]
 fn a_name_that_turns_to_loopback_after_it_was_accepted_is_refused_at_the_connection() {
-    for second in [
-        &["127.0.0.1"][..],
-        &[PUBLIC, "127.0.0.1"],
-        &["::ffff:127.0.0.1"],
-    ] {
-        for first in [
-            addresses(&[PUBLIC]),
-            Err(io::Error::other("no such host")),
-            Ok(Vec::new()),
-        ] {
+    for second in [&["127.0.0.1"][..], &[PUBLIC, "127.0.0.1"], &["::ffff:127.0.0.1"]] {
+        for first in [addresses(&[PUBLIC]), Err(io::Error::other("no such host")), Ok(Vec::new())] {
             let mut hub = hub_with_answers(vec![first, addresses(second)]);
             let canary = Canary::start();
             let webhook = hub.add_webhook(format!("https://rebind.example:{}/", canary.port()));

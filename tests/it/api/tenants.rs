@@ -36,23 +36,12 @@ fn anothers_objects_do_not_exist_in_any_call() {
 fn naming_another_tenant_is_forbidden_in_every_call_that_takes_one() {
     let hub = Hub::start();
     let key = hub.make_key(Scope::Admin, Some("ours"), None);
-    for path in [
-        "/v1/events",
-        "/v1/webhooks",
-        "/v1/deliveries",
-        "/v1/dead-letters",
-    ] {
+    for path in ["/v1/events", "/v1/webhooks", "/v1/deliveries", "/v1/dead-letters"] {
         let answer = hub.call_with(&key, "GET", &format!("{path}?tenant=theirs"), None);
         error(&answer, 403, "forbidden");
-        hub.call_with(&key, "GET", &format!("{path}?tenant=ours"), None)
-            .expect(200);
+        hub.call_with(&key, "GET", &format!("{path}?tenant=ours"), None).expect(200);
     }
-    for path in [
-        "/v1/events",
-        "/v1/webhooks",
-        "/api/webhooks",
-        "/v1/webhooks/settings",
-    ] {
+    for path in ["/v1/events", "/v1/webhooks", "/api/webhooks", "/v1/webhooks/settings"] {
         let mut body = body_for(path, "http://127.0.0.1:9/");
         body["tenant"] = json!("theirs");
         let answer = hub.call_with(&key, "POST", path, Some(&body.to_string()));
@@ -75,11 +64,7 @@ fn a_tenants_key_acts_in_its_tenant_where_none_is_named() {
     let body = body_for("/v1/events", "").to_string();
     let receipt = call("POST", "/v1/events", Some(&body)).expect(202).json();
     assert_eq!(receipt["deliveries"].as_array().unwrap().len(), 1);
-    let sent = call(
-        "POST",
-        "/v1/webhooks/test",
-        Some(r#"{"event": "order.paid"}"#),
-    );
+    let sent = call("POST", "/v1/webhooks/test", Some(r#"{"event": "order.paid"}"#));
     let sent = sent.expect(200).json()["data"].clone();
     assert_eq!(sent.as_array().unwrap().len(), 1, "{sent}");
     assert_eq!(sent[0]["webhook_id"], made["id"]);

@@ -12,10 +12,7 @@ fn a_test_is_sent_at_once_and_answered_with_its_attempt() {
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
     let body = json!({"event_type": "order.paid", "data": {"id": 7}});
-    let delivery = hub
-        .post(&format!("/v1/webhooks/{webhook}/test"), &body)
-        .expect(200)
-        .json();
+    let delivery = hub.post(&format!("/v1/webhooks/{webhook}/test"), &body).expect(200).json();
     assert_eq!(receiver.hits(), 1);
     assert!(receiver.last().text().contains(r#""data":{"id":7}"#));
     assert_eq!(delivery["test"], true);
@@ -31,16 +28,10 @@ fn a_test_is_sent_at_once_and_answered_with_its_attempt() {
 fn a_test_takes_the_first_type_that_the_webhook_names_and_no_data() {
     let hub = Hub::start();
     let receiver = Receiver::start();
-    for (events, event_type) in [
-        (json!(["a.*", "b.c"]), "b.c"),
-        (json!(["*"]), "webhook.test"),
-    ] {
+    for (events, event_type) in [(json!(["a.*", "b.c"]), "b.c"), (json!(["*"]), "webhook.test")] {
         let webhook = hub.add_webhook_with(receiver.url(), &json!({"events": events}));
         let path = format!("/v1/webhooks/{webhook}/test");
-        let delivery = hub
-            .call_with(&hub.key, "POST", &path, None)
-            .expect(200)
-            .json();
+        let delivery = hub.call_with(&hub.key, "POST", &path, None).expect(200).json();
         assert_eq!(delivery["event_type"], event_type);
         assert!(receiver.last().text().contains(r#""data":{}"#));
     }
@@ -80,11 +71,7 @@ fn one_webhook_is_tested_by_the_id_in_the_body() {
 #[test]
 fn an_event_is_tested_at_every_subscriber_with_the_other_fields_as_data() {
     let hub = Hub::start();
-    let [first, second, other] = [
-        Receiver::start(),
-        Receiver::answering(500),
-        Receiver::start(),
-    ];
+    let [first, second, other] = [Receiver::start(), Receiver::answering(500), Receiver::start()];
     hub.add_webhook_with(first.url(), &json!({"events": ["order.*"]}));
     hub.add_webhook_with(second.url(), &json!({"events": ["order.paid"]}));
     hub.add_webhook_with(other.url(), &json!({"events": ["user.made"]}));
@@ -93,12 +80,7 @@ fn an_event_is_tested_at_every_subscriber_with_the_other_fields_as_data() {
     let answer = hub.post_text("/v1/webhooks/test", body).expect(200).json();
     assert_eq!(answer["data"].as_array().unwrap().len(), 2, "{answer}");
     assert_eq!(answer.get("message"), None);
-    assert!(
-        first
-            .last()
-            .text()
-            .contains(r#""data":{"id":1.50,"to":{"a": [true]}}"#)
-    );
+    assert!(first.last().text().contains(r#""data":{"id":1.50,"to":{"a": [true]}}"#));
     assert_eq!((first.hits(), second.hits(), other.hits()), (1, 1, 0));
 }
 
@@ -106,10 +88,7 @@ fn an_event_is_tested_at_every_subscriber_with_the_other_fields_as_data() {
 fn a_test_that_nobody_subscribed_to_says_so_and_stores_nothing() {
     let hub = Hub::start();
     hub.add_webhook_with("http://127.0.0.1:9/", &json!({"events": ["user.made"]}));
-    let answer = hub
-        .post("/v1/webhooks/test", &json!({"event": "order.paid"}))
-        .expect(200)
-        .json();
+    let answer = hub.post("/v1/webhooks/test", &json!({"event": "order.paid"})).expect(200).json();
     assert_eq!(answer["data"], json!([]));
     assert!(answer["message"].as_str().unwrap().contains("subscribed"));
     assert_eq!(rows(&hub), [1, 0, 0]);
@@ -123,64 +102,25 @@ fn a_bad_test_names_its_field_and_sends_nothing() {
     let by_id = format!("/v1/webhooks/{webhook}/test");
     let by_body = "/v1/webhooks/test";
     for (path, body, code, field) in [
-        (
-            by_id.as_str(),
-            json!({"event_type": "a..b"}),
-            "invalid_event_type",
-            "event_type",
-        ),
-        (
-            &by_id,
-            json!({"event_type": 5}),
-            "invalid_type",
-            "event_type",
-        ),
+        (by_id.as_str(), json!({"event_type": "a..b"}), "invalid_event_type", "event_type"),
+        (&by_id, json!({"event_type": 5}), "invalid_type", "event_type"),
         (&by_id, json!({"event": "a.b"}), "unknown_field", "event"),
         (by_body, json!({}), "missing_field", "webhook_id"),
-        (
-            by_body,
-            json!({"event": "a..b"}),
-            "invalid_event_type",
-            "event",
-        ),
+        (by_body, json!({"event": "a..b"}), "invalid_event_type", "event"),
         (by_body, json!({"event": 5}), "invalid_type", "event"),
-        (
-            by_body,
-            json!({"webhook_id": 5}),
-            "invalid_type",
-            "webhook_id",
-        ),
-        (
-            by_body,
-            json!({"webhook_id": webhook, "x": 1}),
-            "unknown_field",
-            "x",
-        ),
-        (
-            by_body,
-            json!({"webhook_id": webhook, "event_type": ""}),
-            "invalid_event_type",
-            "event_type",
-        ),
+        (by_body, json!({"webhook_id": 5}), "invalid_type", "webhook_id"),
+        (by_body, json!({"webhook_id": webhook, "x": 1}), "unknown_field", "x"),
+        (by_body, json!({"webhook_id": webhook, "event_type": ""}), "invalid_event_type", "event_type"),
     ] {
         error_in(&hub.post(path, &body), 422, code, field);
     }
     let twice = r#"{"event": "a.b", "event": "a.c"}"#;
-    error_in(
-        &hub.post_text(by_body, twice),
-        422,
-        "duplicate_field",
-        "event",
-    );
+    error_in(&hub.post_text(by_body, twice), 422, "duplicate_field", "event");
     for unknown in ["wh_1", "wh_01KF0000000000000000000000", "", "dlv_x"] {
         let answer = hub.post(by_body, &json!({"webhook_id": unknown}));
         error(&answer, 404, "not_found");
     }
-    error(
-        &hub.post("/v1/webhooks/wh_1/test", &Value::Object(<_>::default())),
-        404,
-        "not_found",
-    );
+    error(&hub.post("/v1/webhooks/wh_1/test", &Value::Object(<_>::default())), 404, "not_found");
     assert_eq!(receiver.hits(), 0);
     assert_eq!(rows(&hub), [1, 0, 0]);
 }

@@ -100,42 +100,17 @@ fn each_setting_out_of_its_range_is_refused_by_name_on_create_and_on_change() {
         ("url", json!(5), "invalid_type", "url"),
         ("events", json!([]), "invalid_events", "events"),
         ("events", json!(many), "invalid_events", "events"),
-        (
-            "events",
-            json!(["a", "a b"]),
-            "invalid_event_pattern",
-            "events[1]",
-        ),
+        ("events", json!(["a", "a b"]), "invalid_event_pattern", "events[1]"),
         ("events", json!("*"), "invalid_type", "events"),
         ("events", json!(["a", 5]), "invalid_type", "events[1]"),
-        (
-            "description",
-            json!("x".repeat(1025)),
-            "invalid_description",
-            "description",
-        ),
+        ("description", json!("x".repeat(1025)), "invalid_description", "description"),
         ("profile", json!("nobody"), "unknown_profile", "profile"),
         ("secret", json!(""), "invalid_secret", "secret"),
         ("secret", json!("x".repeat(257)), "invalid_secret", "secret"),
         ("secret", json!("é"), "invalid_secret", "secret"),
-        (
-            "headers",
-            json!({"Host": "a"}),
-            "invalid_header",
-            "headers.Host",
-        ),
-        (
-            "headers",
-            json!({"X-A": 5}),
-            "invalid_header",
-            "headers.X-A",
-        ),
-        (
-            "headers",
-            json!({"X-A": "é"}),
-            "invalid_header",
-            "headers.X-A",
-        ),
+        ("headers", json!({"Host": "a"}), "invalid_header", "headers.Host"),
+        ("headers", json!({"X-A": 5}), "invalid_header", "headers.X-A"),
+        ("headers", json!({"X-A": "é"}), "invalid_header", "headers.X-A"),
         ("headers", headers, "too_many_headers", "headers"),
         ("headers", json!([]), "invalid_type", "headers"),
         ("timeout_s", json!(0), "out_of_range", "timeout_s"),
@@ -145,51 +120,16 @@ fn each_setting_out_of_its_range_is_refused_by_name_on_create_and_on_change() {
         ("timeout_s", json!("5"), "invalid_type", "timeout_s"),
         ("max_in_flight", json!(0), "out_of_range", "max_in_flight"),
         ("max_in_flight", json!(65), "out_of_range", "max_in_flight"),
-        (
-            "rate_limit_per_s",
-            json!(0),
-            "out_of_range",
-            "rate_limit_per_s",
-        ),
+        ("rate_limit_per_s", json!(0), "out_of_range", "rate_limit_per_s"),
         ("ordered", json!("yes"), "invalid_type", "ordered"),
         ("active", json!(1), "invalid_type", "active"),
-        (
-            "retry",
-            json!({"delays_s": [-1]}),
-            "invalid_retry",
-            "retry.delays_s[0]",
-        ),
-        (
-            "retry",
-            json!({"delays_s": [604_801]}),
-            "invalid_retry",
-            "retry.delays_s[0]",
-        ),
-        (
-            "retry",
-            json!({"delays_s": vec![1; 101]}),
-            "invalid_retry",
-            "retry.delays_s",
-        ),
-        (
-            "retry",
-            json!({"delays_s": ["a"]}),
-            "invalid_type",
-            "retry.delays_s[0]",
-        ),
+        ("retry", json!({"delays_s": [-1]}), "invalid_retry", "retry.delays_s[0]"),
+        ("retry", json!({"delays_s": [604_801]}), "invalid_retry", "retry.delays_s[0]"),
+        ("retry", json!({"delays_s": vec![1; 101]}), "invalid_retry", "retry.delays_s"),
+        ("retry", json!({"delays_s": ["a"]}), "invalid_type", "retry.delays_s[0]"),
         ("retry", json!({}), "missing_field", "retry.delays_s"),
-        (
-            "retry",
-            json!({"delays_s": [], "often": 1}),
-            "unknown_field",
-            "retry.often",
-        ),
-        (
-            "retry",
-            json!({"delays_s": [], "exhausted": "x"}),
-            "invalid_type",
-            "retry.exhausted",
-        ),
+        ("retry", json!({"delays_s": [], "often": 1}), "unknown_field", "retry.often"),
+        ("retry", json!({"delays_s": [], "exhausted": "x"}), "invalid_type", "retry.exhausted"),
         ("nonsense", json!(1), "unknown_field", "nonsense"),
         ("seq", json!(1), "unknown_field", "seq"),
     ] {
@@ -197,12 +137,7 @@ fn each_setting_out_of_its_range_is_refused_by_name_on_create_and_on_change() {
         body[name] = value.clone();
         error_in(&hub.post("/v1/webhooks", &body), 422, code, field);
         let change = json!({ name: value });
-        error_in(
-            &hub.patch(&format!("/v1/webhooks/{id}"), &change),
-            422,
-            code,
-            field,
-        );
+        error_in(&hub.patch(&format!("/v1/webhooks/{id}"), &change), 422, code, field);
     }
     assert_eq!(hub.webhook(&id), before);
     assert_eq!(ids(&hub.get("/v1/webhooks")), [id]);
@@ -229,10 +164,7 @@ fn a_change_takes_every_settable_field_and_leaves_the_others() {
         let mut expected = hub.webhook(&id);
         expected[field] = value.clone();
         let change = json!({ field: value });
-        let mut answer = hub
-            .patch(&format!("/v1/webhooks/{id}"), &change)
-            .expect(200)
-            .json();
+        let mut answer = hub.patch(&format!("/v1/webhooks/{id}"), &change).expect(200).json();
         if field == "active" {
             expected["state"] = json!("paused");
         }
@@ -248,10 +180,7 @@ fn null_takes_a_rate_limit_and_a_schedule_away() {
     let fields = json!({"rate_limit_per_s": 5, "retry": {"delays_s": [1]}});
     let id = hub.add_webhook_with("http://127.0.0.1:9/", &fields);
     let change = json!({"rate_limit_per_s": null, "retry": null});
-    let after = hub
-        .patch(&format!("/v1/webhooks/{id}"), &change)
-        .expect(200)
-        .json();
+    let after = hub.patch(&format!("/v1/webhooks/{id}"), &change).expect(200).json();
     assert_eq!(after["rate_limit_per_s"], Value::Null);
     assert_eq!(after["retry"], Value::Null);
 }
@@ -261,11 +190,7 @@ fn a_webhook_that_comes_back_resumes_what_waited_or_discards_it() {
     for (waiting, hits, status) in [
         (json!({"active": true}), 1, "delivered"),
         (json!({"active": true, "waiting": "resume"}), 1, "delivered"),
-        (
-            json!({"active": true, "waiting": "discard"}),
-            0,
-            "discarded",
-        ),
+        (json!({"active": true, "waiting": "discard"}), 0, "discarded"),
     ] {
         let hub = Hub::start();
         let receiver = Receiver::start();
@@ -274,8 +199,7 @@ fn a_webhook_that_comes_back_resumes_what_waited_or_discards_it() {
         hub.deliver_until_idle();
         assert_eq!(hub.status_of(&delivery), "pending");
         assert_eq!(hub.delivery(&delivery)["waiting_for"], "webhook_paused");
-        hub.patch(&format!("/v1/webhooks/{id}"), &waiting)
-            .expect(200);
+        hub.patch(&format!("/v1/webhooks/{id}"), &waiting).expect(200);
         hub.deliver_until_idle();
         assert_eq!(receiver.hits(), hits, "{waiting}");
         assert_eq!(hub.status_of(&delivery), status, "{waiting}");
@@ -350,40 +274,25 @@ fn webhooks_are_listed_by_tenant_state_and_event() {
 fn the_other_paths_of_the_documents_lead_to_the_same_webhooks() {
     let hub = Hub::start();
     let body = json!({"url": "http://127.0.0.1:9/", "events": ["*"]});
-    for path in [
-        "/api/webhooks",
-        "/v1/webhooks/settings",
-        "/api/webhooks/settings",
-    ] {
+    for path in ["/api/webhooks", "/v1/webhooks/settings", "/api/webhooks/settings"] {
         let made = hub.post(path, &body).expect(201).json();
         let id = made["id"].as_str().unwrap();
         assert!(made["secret"].is_string(), "{path}");
         let webhook = hub.webhook(id);
-        assert_eq!(
-            hub.get(&format!("/api/webhooks/{id}")).expect(200).json(),
-            webhook
-        );
+        assert_eq!(hub.get(&format!("/api/webhooks/{id}")).expect(200).json(), webhook);
         hub.get(&format!("/api/webhooks/{id}/secret")).expect(200);
-        hub.patch(&format!("/api/webhooks/{id}"), &json!({"timeout_s": 9}))
-            .expect(200);
+        hub.patch(&format!("/api/webhooks/{id}"), &json!({"timeout_s": 9})).expect(200);
         assert_eq!(hub.webhook(id)["timeout_s"], 9);
         hub.delete(&format!("/api/webhooks/{id}")).expect(204);
         error(&hub.get(&format!("/v1/webhooks/{id}")), 404, "not_found");
     }
-    assert_eq!(
-        hub.get("/api/webhooks").expect(200).json(),
-        hub.get("/v1/webhooks").json()
-    );
+    assert_eq!(hub.get("/api/webhooks").expect(200).json(), hub.get("/v1/webhooks").json());
 }
 
 #[test]
 fn the_profile_is_the_requests_or_else_the_keys_or_else_the_servers() {
     let hub = Hub::with(|options| options.default_profile = "standard".to_owned());
-    let key = hub.make_key(
-        hookpost::store::api_key::Scope::Admin,
-        None,
-        Some("generic"),
-    );
+    let key = hub.make_key(hookpost::store::api_key::Scope::Admin, None, Some("generic"));
     let mut body = json!({"url": "http://127.0.0.1:9/", "events": ["*"]});
     let profile = |key: &str, body: &Value| {
         let answer = hub.call_with(key, "POST", "/v1/webhooks", Some(&body.to_string()));

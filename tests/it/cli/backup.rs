@@ -19,12 +19,7 @@ fn a_backup_is_made_while_the_server_runs_and_can_be_served() {
     let mode = fs::metadata(&copy).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let checked = run(hookpost(&["check", "--db", name]));
-    assert_eq!(
-        stdout(&checked),
-        format!("{name} is sound\n"),
-        "{}",
-        stderr(&checked)
-    );
+    assert_eq!(stdout(&checked), format!("{name} is sound\n"), "{}", stderr(&checked));
     process.kill();
     fs::rename(&copy, site.database()).unwrap();
     for log in ["-wal", "-shm"] {
@@ -58,8 +53,5 @@ fn a_check_names_an_event_that_is_not_what_was_stored() {
     assert_eq!(changed.unwrap(), 1);
     drop(connection);
     let said = refused(site.command(&["check"]));
-    assert!(
-        said.contains("flipped") && said.contains("checksum"),
-        "{said}"
-    );
+    assert!(said.contains("flipped") && said.contains("checksum"), "{said}");
 }

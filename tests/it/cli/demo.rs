@@ -48,10 +48,7 @@ fn the_link_opens_pages_full_of_things_and_the_end_leaves_nothing() {
         .max_redirects_will_error(false)
         .proxy(None)
         .build();
-    let mut browser = Browser {
-        agent: config.into(),
-        cookies: Vec::new(),
-    };
+    let mut browser = Browser { agent: config.into(), cookies: Vec::new() };
     let (status, page) = browser.request(&link, None);
     assert_eq!(status, 200, "{page}");
     let form_token = page.split("name=\"form_token\" value=\"").nth(1).unwrap();

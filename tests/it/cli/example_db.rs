@@ -38,8 +38,7 @@ impl Transport for Counting {
 
 #[test]
 fn the_file_is_one_small_sound_file_of_the_current_schema() {
-    let bytes =
-        fs::read(EXAMPLE).unwrap_or_else(|error| panic!("{EXAMPLE}: {error}. {MAKE_IT_AGAIN}"));
+    let bytes = fs::read(EXAMPLE).unwrap_or_else(|error| panic!("{EXAMPLE}: {error}. {MAKE_IT_AGAIN}"));
     assert!(bytes.len() <= 300_000, "{} bytes", bytes.len());
     // No write-ahead log: this file is all there is.
     assert_eq!(bytes[18..20], [1, 1], "{MAKE_IT_AGAIN}");
@@ -76,16 +75,10 @@ fn serving_a_copy_shows_a_full_house_and_sends_nothing() {
         assert!(count(&format!("/v1/webhooks?state={state}")) > 0, "{state}");
     }
     for status in ["pending", "retrying", "delivered", "failed"] {
-        assert!(
-            count(&format!("/v1/deliveries?status={status}")) > 0,
-            "{status}"
-        );
+        assert!(count(&format!("/v1/deliveries?status={status}")) > 0, "{status}");
     }
     for tenant in ["acme", "globex", "default"] {
-        assert!(
-            count(&format!("/v1/events?tenant={tenant}")) > 0,
-            "{tenant}"
-        );
+        assert!(count(&format!("/v1/events?tenant={tenant}")) > 0, "{tenant}");
     }
     let visitor = hub.administrator();
     assert!(visitor.page("/webhooks").contains("Order fulfilment"));

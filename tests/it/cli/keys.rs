@@ -11,17 +11,11 @@ fn a_key_made_before_the_first_start_makes_the_database_and_works() {
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
     let said = stdout(&made);
     let key = said.strip_suffix('\n').unwrap();
-    assert!(
-        key.chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    );
+    assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'));
     assert!(key.len() >= 32, "the key alone: {said}");
     let process = site.serve();
     process.client(key).publish("one").unwrap().expect(202);
-    let refused = process
-        .client(key)
-        .call("GET", "/v1/webhooks", None)
-        .expect(403);
+    let refused = process.client(key).call("GET", "/v1/webhooks", None).expect(403);
     assert_eq!(refused.error_code(), "forbidden");
 }
 
@@ -36,10 +30,7 @@ fn a_key_is_made_and_revoked_while_the_server_runs() {
     let listed = stdout(&site.run(&["keys", "list"]));
     assert_eq!(listed.lines().count(), 2, "{listed}");
     assert!(!listed.contains(&key), "a list never shows a key");
-    let line = listed
-        .lines()
-        .find(|line| line.contains("publish"))
-        .unwrap();
+    let line = listed.lines().find(|line| line.contains("publish")).unwrap();
     let id = line.split_whitespace().next().unwrap();
     let revoked = site.run(&["keys", "revoke", id]);
     assert_eq!(revoked.status.code(), Some(0), "{}", stderr(&revoked));
@@ -53,43 +44,12 @@ fn a_key_is_made_and_revoked_while_the_server_runs() {
 fn mistakes_are_told_in_a_line() {
     let (site, _) = Site::with_key();
     for (arguments, code, why) in [
-        (
-            &["keys", "create", "--name", "a", "--scope", "all"][..],
-            1,
-            "scope",
-        ),
+        (&["keys", "create", "--name", "a", "--scope", "all"][..], 1, "scope"),
         (&["keys", "create", "--name", "a"], 2, "--scope"),
-        (
-            &["keys", "create", "--name", "", "--scope", "read"],
-            1,
-            "name",
-        ),
-        (
-            &[
-                "keys", "create", "--name", "a", "--scope", "read", "--tenant", "no good",
-            ],
-            1,
-            "tenant",
-        ),
-        (
-            &[
-                "keys",
-                "create",
-                "--name",
-                "a",
-                "--scope",
-                "read",
-                "--profile",
-                "nobody",
-            ],
-            1,
-            "profile",
-        ),
-        (
-            &["keys", "revoke", "key_none"],
-            1,
-            "there is no key key_none",
-        ),
+        (&["keys", "create", "--name", "", "--scope", "read"], 1, "name"),
+        (&["keys", "create", "--name", "a", "--scope", "read", "--tenant", "no good"], 1, "tenant"),
+        (&["keys", "create", "--name", "a", "--scope", "read", "--profile", "nobody"], 1, "profile"),
+        (&["keys", "revoke", "key_none"], 1, "there is no key key_none"),
         (&["keys", "revoke"], 2, "id"),
     ] {
         let output = site.run(arguments);

@@ -30,17 +30,13 @@ const OLD: &str = "
 fn old() -> Site {
     let (site, _) = Site::with_key();
     let connection = Connection::open(site.database()).unwrap();
-    connection
-        .execute_batch(&format!("BEGIN; {OLD} COMMIT;"))
-        .unwrap();
+    connection.execute_batch(&format!("BEGIN; {OLD} COMMIT;")).unwrap();
     site
 }
 
 fn count(site: &Site, table: &str) -> i64 {
     let connection = Connection::open(site.database()).unwrap();
-    let row = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-        row.get(0)
-    });
+    let row = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
     row.unwrap()
 }
 
@@ -48,9 +44,7 @@ fn count(site: &Site, table: &str) -> i64 {
 #[track_caller]
 fn assert_sound(site: &Site) {
     let connection = Connection::open(site.database()).unwrap();
-    let verdict: String = connection
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
     assert_eq!(count(site, "pragma_foreign_key_check"), 0);
     assert_eq!(count(site, "attempt"), count(site, "delivery"));
@@ -65,12 +59,7 @@ fn a_prune_counts_first_and_then_deletes_and_makes_the_file_smaller() {
     assert_eq!(count(&site, "delivery"), 4001);
     let before = fs::metadata(site.database()).unwrap().len();
     let pruned = site.run(&["prune", "--older-than", "30d"]);
-    assert_eq!(
-        stdout(&pruned),
-        "3999 deliveries and 3999 events went\n",
-        "{}",
-        stderr(&pruned)
-    );
+    assert_eq!(stdout(&pruned), "3999 deliveries and 3999 events went\n", "{}", stderr(&pruned));
     assert_sound(&site);
     assert_eq!(count(&site, "event"), 2, "of what waits, and the newest");
     let after = fs::metadata(site.database()).unwrap().len();
@@ -107,12 +96,8 @@ fn a_prune_that_is_killed_leaves_a_sound_file_and_goes_on_where_it_was() {
         let mut child: Child = command.stdout(Stdio::null()).spawn().unwrap();
         let left = count(&site, "delivery");
         // Killed once it is at work, a little later each time.
-        wait_until(Duration::from_secs(20), || {
-            child.try_wait().unwrap().is_some() || count(&site, "delivery") < left
-        });
-        let has_ended = wait_until(Duration::from_millis(millis), || {
-            child.try_wait().unwrap().is_some()
-        });
+        wait_until(Duration::from_secs(20), || child.try_wait().unwrap().is_some() || count(&site, "delivery") < left);
+        let has_ended = wait_until(Duration::from_millis(millis), || child.try_wait().unwrap().is_some());
         child.kill().unwrap();
         child.wait().unwrap();
         assert_sound(&site);

@@ -31,10 +31,7 @@ fn print_config_shows_every_setting_and_its_source_and_starts_nothing() {
     let said = stdout(&output);
     assert!(said.contains("workers = \"3\"  # flag\n"), "{said}");
     assert!(said.contains("log = \"warn\"  # environment\n"), "{said}");
-    assert!(
-        said.contains("listen = \"127.0.0.1:8080\"  # default\n"),
-        "{said}"
-    );
+    assert!(said.contains("listen = \"127.0.0.1:8080\"  # default\n"), "{said}");
     assert_eq!(fs::read_dir(site.folder()).unwrap().count(), 0);
 }
 
@@ -64,21 +61,12 @@ fn a_bad_value_is_refused_in_a_line_that_names_it() {
 fn an_unknown_default_profile_is_refused_with_the_names_there_are() {
     let site = Site::new();
     let said = refused(site.command(&["serve", "--default-profile", "nobody"]));
-    assert!(
-        said.contains("nobody") && said.contains("generic"),
-        "{said}"
-    );
+    assert!(said.contains("nobody") && said.contains("generic"), "{said}");
 }
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
-    for arguments in [
-        &[][..],
-        &["sreve"],
-        &["serve", "--prot", "1"],
-        &["serve", "--workers"],
-        &["keys"],
-    ] {
+    for arguments in [&[][..], &["sreve"], &["serve", "--prot", "1"], &["serve", "--workers"], &["keys"]] {
         let output = run(hookpost(arguments));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert_eq!(stdout(&output), "", "{arguments:?}");

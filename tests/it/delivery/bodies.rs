@@ -67,15 +67,8 @@ fn every_attempt_sends_the_same_bytes_also_after_a_restart() {
     assert_eq!(requests.len(), 3);
     for (index, request) in requests.iter().enumerate() {
         assert_eq!(request.body, requests[0].body);
-        assert_eq!(
-            request.header("webhook-id"),
-            requests[0].header("webhook-id")
-        );
-        let timestamp: i64 = request
-            .header("webhook-timestamp")
-            .unwrap()
-            .parse()
-            .unwrap();
+        assert_eq!(request.header("webhook-id"), requests[0].header("webhook-id"));
+        let timestamp: i64 = request.header("webhook-timestamp").unwrap().parse().unwrap();
         let expected = 1_768_471_200 + 66 * index as i64;
         assert_eq!(timestamp, expected, "the attempt's own time");
     }
@@ -95,11 +88,7 @@ fn every_request_is_a_post_of_json_by_hookpost() {
     let agent = concat!("Hookpost/", env!("CARGO_PKG_VERSION"));
     assert_eq!(request.header("user-agent"), Some(agent));
     assert_eq!(request.header("accept-encoding"), None);
-    let names: Vec<String> = request
-        .headers
-        .iter()
-        .map(|(name, _)| name.to_ascii_lowercase())
-        .collect();
+    let names: Vec<String> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     for name in &names {
         let times = names.iter().filter(|other| *other == name).count();
         assert_eq!(times, 1, "{name} in {names:?}");
@@ -132,15 +121,8 @@ fn the_log_keeps_16_kib_of_the_answer() {
     let hub = Hub::start();
     let receiver = Receiver::start();
     hub.add_webhook_with(receiver.url(), &retry(&[]));
-    for (bytes, truncated) in [
-        (0, false),
-        (16 * 1024, false),
-        (16 * 1024 + 1, true),
-        (1 << 20, true),
-    ] {
-        let reply = Reply::status(200)
-            .header("X-Answer", "yes")
-            .body(vec![b'a'; bytes]);
+    for (bytes, truncated) in [(0, false), (16 * 1024, false), (16 * 1024 + 1, true), (1 << 20, true)] {
+        let reply = Reply::status(200).header("X-Answer", "yes").body(vec![b'a'; bytes]);
         receiver.behave(Behaviour::Answer(reply));
         let delivery = hub.publish_one("order.paid", json!({}));
         hub.deliver_until_idle();

@@ -34,9 +34,7 @@ fn deliver_to_all(hub: &Hub, urls: &[String], data: &Value) -> Vec<Value> {
     webhooks
         .iter()
         .map(|webhook| {
-            let found = deliveries
-                .iter()
-                .find(|one| one["webhook_id"] == webhook.as_str());
+            let found = deliveries.iter().find(|one| one["webhook_id"] == webhook.as_str());
             hub.delivery(found.unwrap()["id"].as_str().unwrap())
         })
         .collect()
@@ -45,96 +43,45 @@ fn deliver_to_all(hub: &Hub, urls: &[String], data: &Value) -> Vec<Value> {
 #[track_caller]
 fn assert_failed(name: &str, delivery: &Value, code: &str) {
     assert_eq!(delivery["status"], "retrying", "{name}: {delivery}");
-    assert_eq!(
-        delivery["last_attempt"]["error_code"], code,
-        "{name}: {delivery}"
-    );
+    assert_eq!(delivery["last_attempt"]["error_code"], code, "{name}: {delivery}");
     let attempt = &delivery["attempts"][0];
     assert_eq!(attempt["error"]["code"], code, "{name}");
     let sentence = attempt["error"]["message"].as_str().unwrap();
-    assert!(
-        sentence.ends_with('.') && sentence.contains(' '),
-        "{name}: {sentence}"
-    );
+    assert!(sentence.ends_with('.') && sentence.contains(' '), "{name}: {sentence}");
     let duration = attempt["duration_ms"].as_u64().unwrap();
-    assert!(
-        u128::from(duration) < LIMIT.as_millis(),
-        "{name}: {duration} ms"
-    );
+    assert!(u128::from(duration) < LIMIT.as_millis(), "{name}: {duration} ms");
 }
 
 #[test]
 fn every_fault_of_a_receiver_has_its_code_and_ends_in_time() {
     let hub = Hub::start();
-    let drip = Pace::every(Duration::from_millis(20))
-        .slowing_after(Duration::from_millis(900), Duration::from_millis(800));
+    let drip =
+        Pace::every(Duration::from_millis(20)).slowing_after(Duration::from_millis(900), Duration::from_millis(800));
     let raw = |text: &str| Behaviour::Raw(text.as_bytes().to_vec());
     let two_lengths = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 5\r\n\r\nhello";
     let cases = [
-        (
-            "closes without a word",
-            "connection_reset",
-            Behaviour::CloseWithoutWord,
-        ),
-        (
-            "resets before the head",
-            "connection_reset",
-            Behaviour::ResetBeforeHead,
-        ),
-        (
-            "resets in the head",
-            "connection_reset",
-            Behaviour::ResetInHead,
-        ),
-        (
-            "resets in the body",
-            "connection_reset",
-            Behaviour::ResetInBody,
-        ),
+        ("closes without a word", "connection_reset", Behaviour::CloseWithoutWord),
+        ("resets before the head", "connection_reset", Behaviour::ResetBeforeHead),
+        ("resets in the head", "connection_reset", Behaviour::ResetInHead),
+        ("resets in the body", "connection_reset", Behaviour::ResetInBody),
         ("is silent", "timeout", Behaviour::Silence),
         ("drips a head", "timeout", Behaviour::DripHead(drip)),
         ("drips a body", "timeout", Behaviour::DripBody(drip)),
-        (
-            "sends an endless header",
-            "protocol_error",
-            Behaviour::EndlessHeader,
-        ),
-        (
-            "floods with interim answers",
-            "protocol_error",
-            Behaviour::Flood1xx,
-        ),
-        (
-            "is an SSH server",
-            "protocol_error",
-            raw("SSH-2.0-OpenSSH_9.6\r\n"),
-        ),
-        (
-            "speaks HTTP/0.9",
-            "protocol_error",
-            raw("<html>hello</html>"),
-        ),
+        ("sends an endless header", "protocol_error", Behaviour::EndlessHeader),
+        ("floods with interim answers", "protocol_error", Behaviour::Flood1xx),
+        ("is an SSH server", "protocol_error", raw("SSH-2.0-OpenSSH_9.6\r\n")),
+        ("speaks HTTP/0.9", "protocol_error", raw("<html>hello</html>")),
         ("gives two lengths", "protocol_error", raw(two_lengths)),
         (
             "switches protocols",
             "protocol_error",
             raw("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
         ),
-        (
-            "answers 999",
-            "status",
-            raw("HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n"),
-        ),
-        (
-            "answers early and refuses",
-            "status",
-            Behaviour::EarlyAnswer(413),
-        ),
+        ("answers 999", "status", raw("HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n")),
+        ("answers early and refuses", "status", Behaviour::EarlyAnswer(413)),
     ];
-    let receivers: Vec<Receiver> = cases
-        .iter()
-        .map(|(_, _, behaviour)| Receiver::behaving(behaviour.clone()))
-        .collect();
+    let receivers: Vec<Receiver> =
+        cases.iter().map(|(_, _, behaviour)| Receiver::behaving(behaviour.clone())).collect();
     let mut urls: Vec<String> = receivers.iter().map(Receiver::url).collect();
     urls.push(Receiver::refused_url());
     let deliveries = deliver_to_all(&hub, &urls, &json!({"a": 1}));
@@ -170,35 +117,24 @@ fn a_receiver_that_never_reads_a_large_event_ends_in_time() {
     let data = json!({"text": "a".repeat(7 << 20)});
     let deliveries = deliver_to_all(&hub, &[receiver.url()], &data);
     assert_failed("never reads", &deliveries[0], "timeout");
-    let small = deliver_to_all(
-        &hub,
-        &[receiver.url()],
-        &json!({"text": "a".repeat(1 << 20)}),
-    );
+    let small = deliver_to_all(&hub, &[receiver.url()], &json!({"text": "a".repeat(1 << 20)}));
     assert_failed("never reads", &small[0], "timeout");
 }
 
 #[test]
 fn every_fault_of_tls_has_its_code_and_ends_in_time() {
     let hub = trusting_hub();
-    let drip = Pace::every(Duration::from_millis(20))
-        .slowing_after(Duration::from_millis(900), Duration::from_millis(800));
+    let drip =
+        Pace::every(Duration::from_millis(20)).slowing_after(Duration::from_millis(900), Duration::from_millis(800));
     let cases = [
         ("expired", "tls_expired", TlsKind::Expired),
         ("not yet valid", "tls_expired", TlsKind::NotYetValid),
         ("self-signed", "tls_untrusted", TlsKind::SelfSigned),
         ("another host's", "tls_wrong_host", TlsKind::WrongHost),
         ("plain HTTP", "tls_failed", TlsKind::PlainHttp),
-        (
-            "a handshake that drips",
-            "timeout",
-            TlsKind::HandshakeDrip(drip),
-        ),
+        ("a handshake that drips", "timeout", TlsKind::HandshakeDrip(drip)),
     ];
-    let receivers: Vec<Receiver> = cases
-        .iter()
-        .map(|(_, _, kind)| Receiver::tls(*kind))
-        .collect();
+    let receivers: Vec<Receiver> = cases.iter().map(|(_, _, kind)| Receiver::tls(*kind)).collect();
     let urls: Vec<String> = receivers.iter().map(Receiver::url).collect();
     let deliveries = deliver_to_all(&hub, &urls, &json!({}));
     for (((name, code, _), delivery), receiver) in cases.iter().zip(&deliveries).zip(&receivers) {

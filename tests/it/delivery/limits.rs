@@ -112,11 +112,7 @@ fn a_steadily_failing_webhook_gets_one_request_at_a_time_and_no_further_wait() {
     assert_eq!(receiver.hits(), 7);
     receiver.release();
     hub.deliver_until_idle();
-    assert_eq!(
-        receiver.hits(),
-        12,
-        "all at the same standstill of the clock"
-    );
+    assert_eq!(receiver.hits(), 12, "all at the same standstill of the clock");
     pass(&hub, 660 * SECOND);
     assert_eq!(receiver.hits(), 24, "retries come when the schedule says");
 }

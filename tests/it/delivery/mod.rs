@@ -57,10 +57,7 @@ fn numbers(receiver: &Receiver) -> Vec<u64> {
         let body: Value = serde_json::from_str(body).unwrap();
         body["data"]["number"].as_u64().unwrap()
     };
-    requests
-        .iter()
-        .map(|request| number(request.text()))
-        .collect()
+    requests.iter().map(|request| number(request.text())).collect()
 }
 
 /// Publishes an event that carries a number to one webhook; the id of its delivery.
@@ -81,6 +78,5 @@ fn resume(hub: &Hub, webhook: &str) {
 }
 
 fn change(hub: &Hub, webhook: &str, fields: Value) {
-    hub.patch(&format!("/v1/webhooks/{webhook}"), &fields)
-        .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &fields).expect(200);
 }

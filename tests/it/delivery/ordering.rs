@@ -82,10 +82,7 @@ fn a_discarded_head_lets_the_rest_go() {
 #[test]
 fn a_head_discarded_in_flight_lets_the_rest_go_once_it_is_back() {
     let hub = Hub::start();
-    let receiver = Receiver::behaving(Behaviour::Script(vec![
-        Reply::status(500),
-        Reply::status(200),
-    ]));
+    let receiver = Receiver::behaving(Behaviour::Script(vec![Reply::status(500), Reply::status(200)]));
     hub.add_webhook_with(receiver.url(), &ordered(&[3600]));
     receiver.hold();
     let head = publish_number(&hub, 0);
@@ -137,11 +134,8 @@ fn a_manual_retry_of_an_earlier_delivery_goes_before_a_head_that_waits() {
 #[test]
 fn a_manual_retry_of_an_earlier_delivery_is_not_held_by_a_head_that_fails_meanwhile() {
     let hub = Hub::start();
-    let receiver = Receiver::behaving(Behaviour::Script(vec![
-        Reply::status(200),
-        Reply::status(500),
-        Reply::status(200),
-    ]));
+    let receiver =
+        Receiver::behaving(Behaviour::Script(vec![Reply::status(200), Reply::status(500), Reply::status(200)]));
     hub.add_webhook_with(receiver.url(), &ordered(&[3600]));
     let first = publish_number(&hub, 0);
     hub.deliver_until_idle();

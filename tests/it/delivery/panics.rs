@@ -23,20 +23,11 @@ struct Panicking {
 
 impl Transport for Panicking {
     fn post(&self, _: &Outgoing<'_>, _: Duration) -> Sent {
-        let before = self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
+        let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         assert!(before.is_err(), "this panic belongs to the test");
         let failed = || Failure::new(ErrorCode::Status, "The stand-in failed.");
         Sent {
-            answer: Some(Answer {
-                code: self.status,
-                headers: Vec::new(),
-                body: Vec::new(),
-                body_truncated: false,
-            }),
+            answer: Some(Answer { code: self.status, headers: Vec::new(), body: Vec::new(), body_truncated: false }),
             failure: (self.status != 200).then(failed),
             timings: Timings::default(),
             duration: Duration::ZERO,
@@ -48,10 +39,7 @@ impl Transport for Panicking {
 
 fn panicking(times: usize, status: u16) -> Hub {
     Hub::with(|options| {
-        options.transport = Some(Arc::new(Panicking {
-            left: AtomicUsize::new(times),
-            status,
-        }));
+        options.transport = Some(Arc::new(Panicking { left: AtomicUsize::new(times), status }));
     })
 }
 
@@ -62,10 +50,7 @@ fn a_delivery_whose_worker_panicked_is_tried_again_and_others_go_on() {
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     let shown = hub.delivery(&delivery);
-    assert_eq!(
-        shown["status"], "retrying",
-        "nothing of the schedule is used up"
-    );
+    assert_eq!(shown["status"], "retrying", "nothing of the schedule is used up");
     assert_eq!(shown["last_attempt"]["error_code"], "worker_panic");
     let other = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();

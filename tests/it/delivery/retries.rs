@@ -33,12 +33,7 @@ fn five_failed_attempts_on_the_generic_schedule_disable_the_webhook() {
     let webhook = hub.add_webhook(receiver.url());
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
-    for (hits, delay) in [
-        (1, MINUTE),
-        (2, 5 * MINUTE),
-        (3, 30 * MINUTE),
-        (4, 2 * HOUR),
-    ] {
+    for (hits, delay) in [(1, MINUTE), (2, 5 * MINUTE), (3, 30 * MINUTE), (4, 2 * HOUR)] {
         assert_eq!(receiver.hits(), hits);
         assert_eq!(hub.status_of(&delivery), "retrying");
         pass(&hub, delay - 1);
@@ -65,10 +60,7 @@ fn five_failed_attempts_on_the_generic_schedule_disable_the_webhook() {
 #[test]
 fn the_first_2xx_answer_ends_the_retries() {
     let hub = Hub::start();
-    let receiver = Receiver::behaving(Behaviour::Script(vec![
-        Reply::status(500),
-        Reply::status(202),
-    ]));
+    let receiver = Receiver::behaving(Behaviour::Script(vec![Reply::status(500), Reply::status(202)]));
     let webhook = hub.add_webhook(receiver.url());
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
@@ -97,9 +89,7 @@ fn only_a_2xx_answer_is_a_delivery() {
         assert_eq!(shown["last_attempt"]["code"], code);
         assert_eq!(shown["last_attempt"]["error_code"], json!(null), "{code}");
     }
-    for code in [
-        300, 301, 302, 304, 307, 308, 400, 401, 404, 413, 429, 499, 500, 503, 599, 600, 999,
-    ] {
+    for code in [300, 301, 302, 304, 307, 308, 400, 401, 404, 413, 429, 499, 500, 503, 599, 600, 999] {
         receiver.behave(Behaviour::Answer(Reply::status(code)));
         let delivery = hub.publish_one("order.paid", json!({}));
         hub.deliver_until_idle();
@@ -194,10 +184,7 @@ fn jitter_only_delays_and_by_a_tenth_of_the_wait_at_most() {
         })
         .collect();
     for wait in &waits {
-        assert!(
-            (1000 * SECOND..=1100 * SECOND).contains(wait),
-            "{wait} in {waits:?}"
-        );
+        assert!((1000 * SECOND..=1100 * SECOND).contains(wait), "{wait} in {waits:?}");
     }
     assert!(waits.iter().any(|wait| *wait != waits[0]), "no jitter");
 }
@@ -206,8 +193,7 @@ fn jitter_only_delays_and_by_a_tenth_of_the_wait_at_most() {
 fn under_first_failure_each_delay_counts_from_the_end_of_the_first_attempt() {
     let hub = Hub::start();
     let receiver = Receiver::answering(500);
-    let schedule =
-        json!({"retry": {"delays_s": [300, 1800, 7200], "measured_from": "first_failure"}});
+    let schedule = json!({"retry": {"delays_s": [300, 1800, 7200], "measured_from": "first_failure"}});
     hub.add_webhook_with(receiver.url(), &schedule);
     receiver.hold();
     let delivery = hub.publish_one("order.paid", json!({}));
@@ -281,9 +267,7 @@ fn retry_after_moves_the_next_attempt_later_and_never_earlier() {
         (500, vec!["600"], schedule.clone()),
         (302, vec!["600"], schedule.clone()),
     ] {
-        let reply = values.iter().fold(Reply::status(code), |reply, value| {
-            reply.header("Retry-After", value)
-        });
+        let reply = values.iter().fold(Reply::status(code), |reply, value| reply.header("Retry-After", value));
         receiver.behave(Behaviour::Answer(reply));
         let delivery = hub.publish_one("order.paid", json!({}));
         hub.deliver_until_idle();

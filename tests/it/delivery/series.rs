@@ -26,10 +26,7 @@ fn a_manual_retry_of_a_failed_delivery_starts_a_fresh_series() {
     assert_eq!(receiver.hits(), 4, "due at once");
     assert_eq!(hub.status_of(&delivery), "retrying");
     let wait = next_attempt(&hub, &delivery) - hub.clock.now_ms();
-    assert!(
-        (MINUTE..=MINUTE + MINUTE / 10).contains(&wait),
-        "the schedule begins anew: {wait}"
-    );
+    assert!((MINUTE..=MINUTE + MINUTE / 10).contains(&wait), "the schedule begins anew: {wait}");
     pass(&hub, 2 * MINUTE);
     pass(&hub, 11 * MINUTE);
     assert_eq!(hub.status_of(&delivery), "failed");
@@ -45,14 +42,8 @@ fn a_manual_retry_of_a_failed_delivery_starts_a_fresh_series() {
             (number, attempt["trigger"].as_str().unwrap())
         })
         .collect();
-    let expected = [
-        (1, "initial"),
-        (2, "automatic"),
-        (3, "automatic"),
-        (4, "manual"),
-        (5, "automatic"),
-        (6, "automatic"),
-    ];
+    let expected =
+        [(1, "initial"), (2, "automatic"), (3, "automatic"), (4, "manual"), (5, "automatic"), (6, "automatic")];
     assert_eq!(all, expected);
 }
 
@@ -73,10 +64,7 @@ fn a_manual_retry_of_a_delivered_delivery_sends_it_again() {
     assert_eq!(hub.status_of(&delivery), "delivered");
     let requests = receiver.requests();
     assert_eq!(requests[0].body, requests[2].body);
-    assert_eq!(
-        requests[0].header("webhook-id"),
-        requests[2].header("webhook-id")
-    );
+    assert_eq!(requests[0].header("webhook-id"), requests[2].header("webhook-id"));
 }
 
 #[test]
@@ -90,10 +78,7 @@ fn a_manual_retry_of_a_retrying_delivery_makes_it_due_now_and_goes_on_with_its_s
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2);
     let wait = next_attempt(&hub, &delivery) - hub.clock.now_ms();
-    assert!(
-        (2 * HOUR..=2 * HOUR + 12 * MINUTE).contains(&wait),
-        "{wait}"
-    );
+    assert!((2 * HOUR..=2 * HOUR + 12 * MINUTE).contains(&wait), "{wait}");
     assert_eq!(hub.delivery(&delivery)["attempts"][1]["trigger"], "manual");
 }
 

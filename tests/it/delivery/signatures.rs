@@ -37,9 +37,7 @@ fn standard_signatures(standard_secret: &str, request: &Received) -> usize {
     let webhook = standardwebhooks::Webhook::new(standard_secret).unwrap();
     let id = request.header("webhook-id").unwrap();
     let timestamp = request.header("webhook-timestamp").unwrap();
-    let signature = webhook
-        .sign(id, timestamp.parse().unwrap(), &request.body)
-        .unwrap();
+    let signature = webhook.sign(id, timestamp.parse().unwrap(), &request.body).unwrap();
     let header = request.header("webhook-signature").unwrap();
     header.split(' ').filter(|one| *one == signature).count()
 }
@@ -70,12 +68,9 @@ fn the_generic_signature_is_the_hex_hmac_of_the_body_under_the_whole_secret() {
 fn the_published_library_verifies_every_delivery() {
     let hub = Hub::with(|options| options.clock = Clock::machine());
     let odd_tail = "whsec_no padded base64";
-    for fields in [
-        json!({}),
-        json!({"secret": "my own secret"}),
-        json!({"secret": odd_tail}),
-        json!({"profile": "standard"}),
-    ] {
+    for fields in
+        [json!({}), json!({"secret": "my own secret"}), json!({"secret": odd_tail}), json!({"profile": "standard"})]
+    {
         let receiver = Receiver::start();
         let webhook = hub.create(receiver.url(), &fields);
         let request = deliver_one(&hub, &receiver);
@@ -103,13 +98,7 @@ fn during_an_overlap_both_secrets_sign_where_a_header_carries_two_and_the_old_on
         .map(|header| (text(header, "name"), text(header, "signs")))
         .collect();
     says.sort_unstable();
-    assert_eq!(
-        says,
-        [
-            ("X-Webhook-Signature", "old"),
-            ("webhook-signature", "both")
-        ]
-    );
+    assert_eq!(says, [("X-Webhook-Signature", "old"), ("webhook-signature", "both")]);
     let overlapping = |request: &Received| {
         assert!(generic_verifies(text(&before, "secret"), request));
         for side in [&before, &after] {
@@ -141,10 +130,7 @@ fn an_overlap_of_zero_switches_at_once_and_ends_a_running_one() {
     assert_eq!(second["overlap_ends_at"], json!(null));
     let request = deliver_one(&hub, &receiver);
     assert!(generic_verifies(text(&second, "secret"), &request));
-    assert_eq!(
-        standard_signatures(text(&first, "standard_secret"), &request),
-        0
-    );
+    assert_eq!(standard_signatures(text(&first, "standard_secret"), &request), 0);
 
     let third = hub.post(&path, &json!({"overlap_s": 3600})).expect(200);
     let third = third.json();
@@ -154,10 +140,7 @@ fn an_overlap_of_zero_switches_at_once_and_ends_a_running_one() {
     assert_eq!(ended["secret"], third["secret"]);
     let request = deliver_one(&hub, &receiver);
     assert!(generic_verifies(text(&third, "secret"), &request));
-    assert_eq!(
-        standard_signatures(text(&second, "standard_secret"), &request),
-        0
-    );
+    assert_eq!(standard_signatures(text(&second, "standard_secret"), &request), 0);
 }
 
 #[test]

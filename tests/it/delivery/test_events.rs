@@ -90,11 +90,8 @@ fn a_test_event_is_attempted_once_and_disables_nothing() {
 #[test]
 fn a_tests_success_does_not_keep_a_failing_webhook_alive() {
     let hub = Hub::start();
-    let receiver = Receiver::behaving(Behaviour::Script(vec![
-        Reply::status(500),
-        Reply::status(200),
-        Reply::status(500),
-    ]));
+    let receiver =
+        Receiver::behaving(Behaviour::Script(vec![Reply::status(500), Reply::status(200), Reply::status(500)]));
     let webhook = hub.add_webhook_with(receiver.url(), &retry(&[60]));
     publish_number(&hub, 0);
     hub.deliver_until_idle();

@@ -15,10 +15,7 @@ fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let actions = &hub.running.app.actions;
     let caller = Caller::default();
     let full = actions.delivery_in_full(&caller, delivery).unwrap();
-    let webhook = actions
-        .store
-        .read(|connection| find::webhook(connection, &caller, webhook))
-        .unwrap();
+    let webhook = actions.store.read(|connection| find::webhook(connection, &caller, webhook)).unwrap();
     let profile = profile::find(&webhook.profile).unwrap();
     let (last, now) = (full.attempts.last(), hub.clock.now_ms());
     let verdict = explain::verdict(&full.delivery, last, &webhook, &profile, None, now);
@@ -41,10 +38,7 @@ fn a_failing_delivery_is_told_attempt_by_attempt_until_it_is_a_dead_letter_and_a
     }
     let (_, next) = told(&hub, &webhook, &delivery);
     assert!(next.starts_with("Attempt 4 of 5, next at "), "{next}");
-    assert!(
-        next.ends_with(", in 2 h.") || next.contains(", in 2 h "),
-        "{next}"
-    );
+    assert!(next.ends_with(", in 2 h.") || next.contains(", in 2 h "), "{next}");
     pass(&hub, 3 * HOUR);
     let (_, next) = told(&hub, &webhook, &delivery);
     assert_eq!(
@@ -52,10 +46,8 @@ fn a_failing_delivery_is_told_attempt_by_attempt_until_it_is_a_dead_letter_and_a
         "All 5 attempts are used up: it is a dead letter, and the webhook is disabled. Correct the cause, resume the \
          webhook, then retry it."
     );
-    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true}))
-        .expect(200);
-    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({}))
-        .expect(202);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
+    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).expect(202);
     hub.deliver_until_idle();
     let (_, next) = told(&hub, &webhook, &delivery);
     let begins = "Attempt 1 of 5 (after 5 others before this series), next at ";
@@ -70,20 +62,9 @@ fn a_delivered_one_and_one_that_is_retried_by_hand_are_told_apart() {
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     let (headline, _) = told(&hub, &webhook, &delivery);
-    assert!(
-        headline.starts_with("Delivered at the first attempt: 202 in "),
-        "{headline}"
-    );
-    hub.patch(
-        &format!("/v1/webhooks/{webhook}"),
-        &json!({"active": false}),
-    )
-    .expect(200);
-    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({}))
-        .expect(202);
-    let waits = (
-        "Waits: the webhook is paused.".to_owned(),
-        "It is sent when somebody resumes it.".to_owned(),
-    );
+    assert!(headline.starts_with("Delivered at the first attempt: 202 in "), "{headline}");
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
+    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).expect(202);
+    let waits = ("Waits: the webhook is paused.".to_owned(), "It is sent when somebody resumes it.".to_owned());
     assert_eq!(told(&hub, &webhook, &delivery), waits);
 }

@@ -92,11 +92,7 @@ fn discard_discards_only_what_was_created_before() {
     let webhook = hub.add_webhook(receiver.url());
     pause(&hub, &webhook);
     let before: Vec<String> = (0..5).map(|number| publish_number(&hub, number)).collect();
-    change(
-        &hub,
-        &webhook,
-        json!({"active": true, "waiting": "discard"}),
-    );
+    change(&hub, &webhook, json!({"active": true, "waiting": "discard"}));
     let after = publish_number(&hub, 5);
     hub.deliver_until_idle();
     for delivery in &before {
@@ -119,11 +115,7 @@ fn discard_leaves_what_is_finished_as_it_is() {
     let failed = hub.publish_one("order.paid", json!({"fail": true}));
     hub.deliver_until_idle();
     assert_eq!(hub.state_of(&webhook), "disabled");
-    change(
-        &hub,
-        &webhook,
-        json!({"active": true, "waiting": "discard"}),
-    );
+    change(&hub, &webhook, json!({"active": true, "waiting": "discard"}));
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivered), "delivered");
     assert_eq!(hub.status_of(&failed), "failed");
@@ -175,11 +167,7 @@ fn more_than_one_step_of_waiting_deliveries_is_discarded_also_across_a_restart()
     let webhook = hub.add_webhook(receiver.url());
     pause(&hub, &webhook);
     publish_many(&hub, MANY);
-    change(
-        &hub,
-        &webhook,
-        json!({"active": true, "waiting": "discard"}),
-    );
+    change(&hub, &webhook, json!({"active": true, "waiting": "discard"}));
     hub.restart();
     let after = publish_number(&hub, 1);
     receiver.wait_for(1);
@@ -196,11 +184,7 @@ fn a_discard_that_is_not_done_yet_is_not_undone_by_a_pause_and_a_resume() {
     let webhook = hub.add_webhook(receiver.url());
     pause(&hub, &webhook);
     publish_many(&hub, MANY);
-    change(
-        &hub,
-        &webhook,
-        json!({"active": true, "waiting": "discard"}),
-    );
+    change(&hub, &webhook, json!({"active": true, "waiting": "discard"}));
     pause(&hub, &webhook);
     resume(&hub, &webhook);
     let after = publish_number(&hub, 1);

@@ -42,33 +42,21 @@ fn the_right_echo_makes_a_new_webhook_active() {
 
     let request = receiver.last();
     assert_eq!(request.method, "POST");
-    let names: Vec<&str> = request
-        .headers
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.contains(&"X-Influship-Event"), "{names:?}");
     assert!(names.contains(&"X-Influship-Signature"), "{names:?}");
     assert_eq!(request.header("x-influship-event"), Some("webhook.verify"));
     assert_eq!(request.header("content-type"), Some("application/json"));
     for profile in ["influship", "standard"] {
         let profile = profile::find(profile).unwrap();
-        verify(
-            &profile,
-            &SECRET.parse().unwrap(),
-            &request.headers,
-            &request.body,
-        )
-        .unwrap();
+        verify(&profile, &SECRET.parse().unwrap(), &request.headers, &request.body).unwrap();
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let challenge = body["challenge"].as_str().unwrap();
     assert!(challenge.len() >= 22, "{challenge}");
     assert_eq!(
         request.text(),
-        format!(
-            r#"{{"event":"webhook.verify","timestamp":"2026-01-15T10:00:00Z","challenge":"{challenge}"}}"#
-        )
+        format!(r#"{{"event":"webhook.verify","timestamp":"2026-01-15T10:00:00Z","challenge":"{challenge}"}}"#)
     );
 
     // Another one every time.
@@ -93,16 +81,12 @@ fn anything_else_leaves_it_unverified_with_the_reason_and_its_events_wait() {
         (saying(""), "not JSON"),
         (
             Behaviour::deciding(|request| {
-                Reply::status(200)
-                    .body(format!("{} ", String::from_utf8_lossy(&request.body)).repeat(2))
+                Reply::status(200).body(format!("{} ", String::from_utf8_lossy(&request.body)).repeat(2))
             }),
             "not JSON",
         ),
         (Behaviour::Answer(Reply::status(500)), "500"),
-        (
-            Behaviour::deciding(|_| Reply::status(302).header("Location", "/elsewhere")),
-            "302",
-        ),
+        (Behaviour::deciding(|_| Reply::status(302).header("Location", "/elsewhere")), "302"),
         (Behaviour::Answer(slow), "The challenge failed"),
         (Behaviour::CloseWithoutWord, "The challenge failed"),
     ] {
@@ -112,10 +96,7 @@ fn anything_else_leaves_it_unverified_with_the_reason_and_its_events_wait() {
         assert_eq!(webhook["state"], "unverified", "{reason}");
         assert_eq!(webhook["active"], false);
         let given = webhook["disabled_reason"].as_str().unwrap();
-        assert!(
-            given.contains(reason),
-            "{given:?} says nothing of {reason:?}"
-        );
+        assert!(given.contains(reason), "{given:?} says nothing of {reason:?}");
         assert_eq!(webhook["disabled_at"], Value::Null);
         let challenges = receiver.hits();
 
@@ -127,10 +108,7 @@ fn anything_else_leaves_it_unverified_with_the_reason_and_its_events_wait() {
         assert_eq!(waiting["waiting_for"], "webhook_unverified");
 
         receiver.behave(echoing());
-        let verified = hub
-            .post(&format!("/v1/webhooks/{}/verify", id(&webhook)), &json!({}))
-            .expect(200)
-            .json();
+        let verified = hub.post(&format!("/v1/webhooks/{}/verify", id(&webhook)), &json!({})).expect(200).json();
         assert_eq!(verified["verified"], true, "{verified}");
         hub.deliver_until_idle();
         assert_eq!(hub.status_of(&delivery), "delivered");
@@ -160,14 +138,8 @@ fn verifying_answers_the_attempt_and_what_came_of_it() {
     assert_eq!(failed["state"], "unverified");
     assert_eq!(failed["response"]["code"], 200);
     assert_eq!(failed["response"]["body"], "no");
-    assert_eq!(
-        failed["request"]["body"].as_str().unwrap(),
-        receiver.last().text()
-    );
-    assert_eq!(
-        failed["request"]["headers"]["X-Influship-Event"],
-        "webhook.verify"
-    );
+    assert_eq!(failed["request"]["body"].as_str().unwrap(), receiver.last().text());
+    assert_eq!(failed["request"]["headers"]["X-Influship-Event"], "webhook.verify");
 
     receiver.behave(echoing());
     let verified = hub.post(&path, &json!({})).expect(200).json();
@@ -197,10 +169,7 @@ fn active_true_runs_the_challenge_first() {
     assert_eq!(receiver.hits(), 2);
 
     receiver.behave(echoing());
-    let shown = hub
-        .patch(&path, &json!({"active": true}))
-        .expect(200)
-        .json();
+    let shown = hub.patch(&path, &json!({"active": true})).expect(200).json();
     assert_eq!(shown["state"], "active");
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
@@ -219,11 +188,7 @@ fn what_waited_is_discarded_where_the_caller_says_so() {
     let webhook = id(&create(&hub, receiver.url()));
     let delivery = hub.publish_one("creator.updated", json!({}));
     receiver.behave(echoing());
-    hub.patch(
-        &format!("/v1/webhooks/{webhook}"),
-        &json!({"active": true, "waiting": "discard"}),
-    )
-    .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true, "waiting": "discard"})).expect(200);
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "discarded");
 }
@@ -238,10 +203,7 @@ fn a_changed_url_has_to_answer_before_it_gets_anything() {
     let refused = hub.patch(&path, &json!({"url": after.url()})).expect(409);
     assert_eq!(refused.error_code(), "challenge_failed");
     let shown = hub.webhook(&webhook);
-    assert_eq!(
-        (&shown["url"], &shown["state"]),
-        (&json!(before.url()), &json!("active"))
-    );
+    assert_eq!((&shown["url"], &shown["state"]), (&json!(before.url()), &json!("active")));
     hub.publish("creator.updated", json!({}));
     hub.deliver_until_idle();
     assert_eq!(deliveries(&before).len(), 1);
@@ -256,8 +218,7 @@ fn a_changed_url_has_to_answer_before_it_gets_anything() {
 
     // Other changes ask nothing.
     let hits = after.hits();
-    hub.patch(&path, &json!({"description": "x", "url": after.url()}))
-        .expect(200);
+    hub.patch(&path, &json!({"description": "x", "url": after.url()})).expect(200);
     assert_eq!(after.hits(), hits);
 }
 
@@ -268,9 +229,7 @@ fn an_unverified_webhook_with_a_changed_url_that_answers_becomes_active() {
     let delivery = hub.publish_one("creator.updated", json!({}));
     let receiver = answering(200);
     let path = format!("/v1/webhooks/{webhook}");
-    let shown = hub
-        .patch(&path, &json!({"url": receiver.url()}))
-        .expect(200);
+    let shown = hub.patch(&path, &json!({"url": receiver.url()})).expect(200);
     assert_eq!(shown.json()["state"], "active");
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
@@ -288,10 +247,7 @@ fn a_webhook_that_changes_to_the_profile_is_asked_too() {
     assert_eq!(hub.webhook(&webhook)["profile"], "generic");
     receiver.behave(echoing());
     let shown = hub.patch(&path, &change).expect(200).json();
-    assert_eq!(
-        (&shown["profile"], &shown["state"]),
-        (&json!("influship"), &json!("active"))
-    );
+    assert_eq!((&shown["profile"], &shown["state"]), (&json!("influship"), &json!("active")));
 }
 
 #[test]
@@ -301,18 +257,10 @@ fn other_profiles_have_nothing_to_verify() {
         let receiver = Receiver::start();
         let webhook = hub.add_webhook_with(receiver.url(), &json!({"profile": profile}));
         let refused = hub.post(&format!("/v1/webhooks/{webhook}/verify"), &json!({}));
-        assert_eq!(
-            refused.expect(409).error_code(),
-            "no_challenge",
-            "{profile}"
-        );
+        assert_eq!(refused.expect(409).error_code(), "no_challenge", "{profile}");
         assert_eq!(receiver.hits(), 0);
     }
-    hub.post(
-        "/v1/webhooks/wh_01KF0AMQ00000000000000000G/verify",
-        &json!({}),
-    )
-    .expect(404);
+    hub.post("/v1/webhooks/wh_01KF0AMQ00000000000000000G/verify", &json!({})).expect(404);
 }
 
 #[test]
@@ -323,8 +271,7 @@ fn a_webhook_made_paused_is_asked_only_when_it_is_resumed() {
     let webhook = hub.add_webhook_with(receiver.url(), &fields);
     assert_eq!(hub.state_of(&webhook), "paused");
     assert_eq!(receiver.hits(), 0);
-    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true}))
-        .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
     assert_eq!(receiver.hits(), 1);
     assert_eq!(hub.state_of(&webhook), "active");
 }
@@ -336,10 +283,7 @@ fn an_unverified_webhook_stays_so_over_a_restart_and_gets_tests_all_the_same() {
     let webhook = create(&hub, receiver.url());
     let delivery = hub.publish_one("creator.updated", json!({}));
     hub.restart();
-    assert_eq!(
-        hub.webhook(&id(&webhook))["disabled_reason"],
-        webhook["disabled_reason"]
-    );
+    assert_eq!(hub.webhook(&id(&webhook))["disabled_reason"], webhook["disabled_reason"]);
     let path = format!("/v1/webhooks/{}", id(&webhook));
     let test = hub.post(&format!("{path}/test"), &json!({})).expect(200);
     assert_eq!(test.json()["status"], "delivered");

@@ -44,10 +44,7 @@ fn verify_command(profile: &str, headers: &str) -> Command {
 fn refused(output: &Output, why: &str) {
     let said = stderr(output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.starts_with("hookpost: ") && said.contains(why),
-        "{said}"
-    );
+    assert!(said.starts_with("hookpost: ") && said.contains(why), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     assert_eq!(stdout(output), "");
 }
@@ -70,47 +67,23 @@ fn what_is_signed_by_hand_verifies_by_hand_for_every_profile() {
             assert_eq!(headers, from_file);
         }
 
-        let verified = verify_command(profile, &headers)
-            .arg(&body)
-            .output()
-            .unwrap();
-        assert!(
-            verified.status.success(),
-            "{profile}: {}",
-            stderr(&verified)
-        );
+        let verified = verify_command(profile, &headers).arg(&body).output().unwrap();
+        assert!(verified.status.success(), "{profile}: {}", stderr(&verified));
         assert!(stdout(&verified).starts_with("verified: "), "{profile}");
         let verified = feed(verify_command(profile, &from_file), BODY);
-        assert!(
-            verified.status.success(),
-            "{profile}: {}",
-            stderr(&verified)
-        );
+        assert!(verified.status.success(), "{profile}: {}", stderr(&verified));
         let mut command = verify_command(profile, &headers);
         command.arg("-");
         let verified = feed(command, BODY);
-        assert!(
-            verified.status.success(),
-            "{profile}: {}",
-            stderr(&verified)
-        );
+        assert!(verified.status.success(), "{profile}: {}", stderr(&verified));
 
-        refused(
-            &verify_command(profile, &headers)
-                .arg(&changed)
-                .output()
-                .unwrap(),
-            "not verified: ",
-        );
+        refused(&verify_command(profile, &headers).arg(&changed).output().unwrap(), "not verified: ");
         let mut other = hookpost(&["verify", "--profile", profile, "--secret", "another"]);
         for line in headers.lines() {
             other.args(["-H", line]);
         }
         refused(&feed(other, BODY), "not verified: ");
-        refused(
-            &feed(verify_command(profile, "X-Nothing: here"), BODY),
-            "is missing",
-        );
+        refused(&feed(verify_command(profile, "X-Nothing: here"), BODY), "is missing");
     }
 }
 
@@ -134,12 +107,7 @@ fn a_profile_is_read_from_a_file_and_a_secret_from_the_environment() {
     verify.args(["-H", headers.trim_end()]);
     verify.env("HOOKPOST_SECRET_FILE", secret);
     let verified = feed(verify, BODY);
-    assert_eq!(
-        stdout(&verified),
-        "verified: X-Mine\n",
-        "{}",
-        stderr(&verified)
-    );
+    assert_eq!(stdout(&verified), "verified: X-Mine\n", "{}", stderr(&verified));
 }
 
 #[test]
@@ -148,11 +116,7 @@ fn an_old_timestamp_is_refused_where_a_tolerance_is_given() {
         let sign = ["sign", "--profile", profile, "--secret", SECRET];
         let sign = [&sign[..], &["--timestamp", "1000"]].concat();
         let headers = stdout(&feed(hookpost(&sign), BODY));
-        assert!(
-            feed(verify_command(profile, &headers), BODY)
-                .status
-                .success()
-        );
+        assert!(feed(verify_command(profile, &headers), BODY).status.success());
         let mut command = verify_command(profile, &headers);
         command.args(["--tolerance-s", "300"]);
         refused(&feed(command, BODY), "the timestamp is");
@@ -167,14 +131,8 @@ fn mistakes_are_told_in_a_line() {
     refuses(&["sign", "--secret", "s", "--profile", "nobody"], "iverton");
     refuses(&["sign", "--secret", "s", "--id", "a.b"], "id");
     refuses(&["sign", "--secret", "s", "--type", "a b"], "type");
-    refuses(
-        &["sign", "--secret", "s", "--timestamp", "now"],
-        "--timestamp",
-    );
-    refuses(
-        &["sign", "--secret", "s", "/nowhere/at-all"],
-        "/nowhere/at-all",
-    );
+    refuses(&["sign", "--secret", "s", "--timestamp", "now"], "--timestamp");
+    refuses(&["sign", "--secret", "s", "/nowhere/at-all"], "/nowhere/at-all");
     refuses(&["verify", "--secret", "s", "-H", "no colon"], "no colon");
     refuses(&["listen", "--listen", "nowhere"], "--listen");
     refuses(&["listen", "--status", "99"], "--status");
@@ -184,16 +142,9 @@ fn mistakes_are_told_in_a_line() {
 fn send_publishes_an_event_and_prints_its_receipt() {
     let hub = Hub::start();
     let receiver = Receiver::start();
-    hub.add_webhook_with(
-        receiver.url(),
-        &json!({"profile": "github", "tenant": "acme"}),
-    );
+    hub.add_webhook_with(receiver.url(), &json!({"profile": "github", "tenant": "acme"}));
     let folder = tempfile::tempdir().unwrap();
-    let data = file(
-        folder.path(),
-        "data.json",
-        b"{ \"b\" : 1.0, \"a\":12345678901234567890123 }\n",
-    );
+    let data = file(folder.path(), "data.json", b"{ \"b\" : 1.0, \"a\":12345678901234567890123 }\n");
     let url = hub.at("");
     let send = |further: &[&str]| {
         let first = ["send", "order.paid", "--url", &url, "--key", &hub.key];
@@ -203,15 +154,9 @@ fn send_publishes_an_event_and_prints_its_receipt() {
     let sent = send(&["--data", data, "--id", "own-1"]).output().unwrap();
     assert!(sent.status.success(), "{}", stderr(&sent));
     let receipt: Value = serde_json::from_str(&stdout(&sent)).unwrap();
-    assert_eq!(
-        (&receipt["id"], &receipt["duplicate"]),
-        (&json!("own-1"), &json!(false))
-    );
+    assert_eq!((&receipt["id"], &receipt["duplicate"]), (&json!("own-1"), &json!(false)));
     hub.deliver_until_idle();
-    assert_eq!(
-        receiver.last().text(),
-        r#"{ "b" : 1.0, "a":12345678901234567890123 }"#
-    );
+    assert_eq!(receiver.last().text(), r#"{ "b" : 1.0, "a":12345678901234567890123 }"#);
 
     let again = send(&["--data", data, "--id", "own-1"]).output().unwrap();
     let receipt: Value = serde_json::from_str(&stdout(&again)).unwrap();
@@ -227,25 +172,10 @@ fn send_publishes_an_event_and_prints_its_receipt() {
     assert_eq!(receiver.last().text(), "[1,2]");
 
     refused(&feed(send(&["--data", "-"]), b"{nope"), "not JSON");
-    refused(
-        &feed(send(&["--data", "-", "--id", "a.b"]), b"{}"),
-        "invalid_event_id",
-    );
-    let wrong = [
-        "send",
-        "a",
-        "--data",
-        "-",
-        "--url",
-        &url,
-        "--key",
-        "whk_wrong",
-    ];
+    refused(&feed(send(&["--data", "-", "--id", "a.b"]), b"{}"), "invalid_event_id");
+    let wrong = ["send", "a", "--data", "-", "--url", &url, "--key", "whk_wrong"];
     refused(&feed(hookpost(&wrong), b"{}"), "401");
-    refused(
-        &feed(hookpost(&["send", "a", "--data", "-"]), b"{}"),
-        "--key",
-    );
+    refused(&feed(hookpost(&["send", "a", "--data", "-"]), b"{}"), "--key");
     let nobody = Receiver::refused_url();
     let nobody = ["send", "a", "--data", "-", "--key", "k", "--url", &nobody];
     refused(&feed(hookpost(&nobody), b"{}"), "refused");
@@ -261,11 +191,7 @@ struct Listening {
 impl Listening {
     fn start(arguments: &[&str]) -> Listening {
         let mut command = hookpost(&["listen", "--listen", "127.0.0.1:0"]);
-        let mut child = command
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -273,11 +199,7 @@ impl Listening {
                 let _ = sender.send(line);
             }
         });
-        let mut listening = Listening {
-            child,
-            lines,
-            url: String::new(),
-        };
+        let mut listening = Listening { child, lines, url: String::new() };
         let greeting = listening.until("listening on ").pop().unwrap();
         let address = greeting.strip_prefix("listening on ").unwrap();
         listening.url = format!("{address}/hook");
@@ -320,37 +242,17 @@ fn listen_prints_each_delivery_and_whether_it_verifies() {
         hub.deliver_until_idle();
         assert_eq!(hub.status_of(&delivery), "delivered");
         let printed = listening.until("\"seen\"");
-        let title = printed
-            .iter()
-            .rfind(|line| line.starts_with("POST "))
-            .unwrap();
+        let title = printed.iter().rfind(|line| line.starts_with("POST ")).unwrap();
         assert!(title.starts_with("POST /hook verified ("), "{title}");
-        let id = hub.delivery(&delivery)["event_id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        assert!(
-            printed
-                .iter()
-                .any(|line| *line == format!("  webhook-id: {id}"))
-        );
-        assert!(
-            !printed.concat().contains('\x1b'),
-            "no colour but on a terminal"
-        );
+        let id = hub.delivery(&delivery)["event_id"].as_str().unwrap().to_owned();
+        assert!(printed.iter().any(|line| *line == format!("  webhook-id: {id}")));
+        assert!(!printed.concat().contains('\x1b'), "no colour but on a terminal");
 
-        hub.patch(
-            &format!("/v1/webhooks/{webhook}"),
-            &json!({"secret": "another"}),
-        )
-        .expect(200);
+        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"secret": "another"})).expect(200);
         hub.publish("a.b", json!({"text": "wrong"}));
         hub.deliver_until_idle();
         let printed = listening.until("\"wrong\"");
-        let title = printed
-            .iter()
-            .find(|line| line.starts_with("POST "))
-            .unwrap();
+        let title = printed.iter().find(|line| line.starts_with("POST ")).unwrap();
         assert!(title.starts_with("POST /hook NOT verified: "), "{title}");
     }
 }

@@ -69,14 +69,8 @@ fn a_ninth_profile_is_made_from_a_file_alone() {
     let expected = [
         ("X-Home-Id", "evt_1"),
         ("X-Home-About", "a.b via dlv_01KF0AMQ00000000000000000G"),
-        (
-            "X-Home-Sig",
-            "sig=WZPLPw7hr+m/AAW420O8nv0CkgxSmaMNNlwOs+dnKqA=;ts=1768471200",
-        ),
-        (
-            "X-Home-Sig-Hex",
-            "HMAC adbde1ce40c89c14215687d5d762a47df6dfaefcfad61e2e86718ffc8498571b",
-        ),
+        ("X-Home-Sig", "sig=WZPLPw7hr+m/AAW420O8nv0CkgxSmaMNNlwOs+dnKqA=;ts=1768471200"),
+        ("X-Home-Sig-Hex", "HMAC adbde1ce40c89c14215687d5d762a47df6dfaefcfad61e2e86718ffc8498571b"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(headers, expected);
@@ -108,11 +102,7 @@ fn one_made_over_the_api_does_everything_that_it_says() {
     assert_eq!(challenge["what"], "home.hello");
 
     hub.restart();
-    hub.post_text(
-        "/v1/events",
-        r#"{"id":"one","type":"a.b","data":{ "b":1.0 },"previous_data":[]}"#,
-    )
-    .expect(202);
+    hub.post_text("/v1/events", r#"{"id":"one","type":"a.b","data":{ "b":1.0 },"previous_data":[]}"#).expect(202);
     hub.deliver_until_idle();
     let request = receiver.last();
     assert_eq!(
@@ -120,13 +110,7 @@ fn one_made_over_the_api_does_everything_that_it_says() {
         r#"{"kind":"webhook/\"v2\"","what":"a.b","sent":1768471200,"payload":{ "b":1.0 },"before":[],"uid":"one"}"#
     );
     let profile = Profile::parse(serde_json::from_value(ninth()).unwrap()).unwrap();
-    verify(
-        &profile,
-        &"s3cret".parse().unwrap(),
-        &request.headers,
-        &request.body,
-    )
-    .unwrap();
+    verify(&profile, &"s3cret".parse().unwrap(), &request.headers, &request.body).unwrap();
     let about = request.header("x-home-about").unwrap();
     assert!(about.starts_with("a.b via dlv_"), "{about}");
     let test = hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({}));
@@ -134,37 +118,18 @@ fn one_made_over_the_api_does_everything_that_it_says() {
     assert!(receiver.last().text().contains(r#""trial":true,"uid""#));
 
     // Both secrets where it has a place for two.
-    let rotated = hub
-        .post(
-            &format!("/v1/webhooks/{webhook}/secret/rotate"),
-            &json!({"secret": "new"}),
-        )
-        .expect(200)
-        .json();
-    assert_eq!(
-        rotated["headers"][0],
-        json!({"name": "X-Home-Sig", "signs": "both"})
-    );
-    assert_eq!(
-        rotated["headers"][1],
-        json!({"name": "X-Home-Sig-Hex", "signs": "old"})
-    );
+    let rotated =
+        hub.post(&format!("/v1/webhooks/{webhook}/secret/rotate"), &json!({"secret": "new"})).expect(200).json();
+    assert_eq!(rotated["headers"][0], json!({"name": "X-Home-Sig", "signs": "both"}));
+    assert_eq!(rotated["headers"][1], json!({"name": "X-Home-Sig-Hex", "signs": "old"}));
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
     let request = receiver.last();
     assert!(request.header("x-home-sig").unwrap().contains('|'));
-    verify(
-        &profile,
-        &"s3cret".parse().unwrap(),
-        &request.headers,
-        &request.body,
-    )
-    .unwrap();
+    verify(&profile, &"s3cret".parse().unwrap(), &request.headers, &request.body).unwrap();
 
     // Its own schedule: twice more, then a dead letter.
-    receiver.behave(crate::support::receiver::Behaviour::Answer(Reply::status(
-        500,
-    )));
+    receiver.behave(crate::support::receiver::Behaviour::Answer(Reply::status(500)));
     let delivery = hub.publish_one("a.b", json!({}));
     for _ in 0..3 {
         hub.deliver_until_idle();
@@ -191,18 +156,10 @@ fn one_is_made_from_another_with_the_differences_alone() {
         assert_eq!(made, expected);
     }
     // From one's own too.
-    put(
-        &hub,
-        "second",
-        &json!({"based_on": "my-github", "title": "again"}),
-    )
-    .expect(201);
+    put(&hub, "second", &json!({"based_on": "my-github", "title": "again"})).expect(201);
     let listed = hub.get("/v1/profiles").expect(200).json();
     assert_eq!(listed["data"].as_array().unwrap().len(), 17);
-    for (base, code) in [
-        (json!("nobody"), "unknown_profile"),
-        (json!(1), "unknown_profile"),
-    ] {
+    for (base, code) in [(json!("nobody"), "unknown_profile"), (json!(1), "unknown_profile")] {
         let refused = put(&hub, "x", &json!({"based_on": base})).expect(422);
         assert_eq!(refused.error_code(), code);
         assert_eq!(refused.json()["error"]["field"], "based_on");
@@ -230,172 +187,64 @@ fn every_field_is_checked_and_the_error_says_which_and_why() {
         (("envelope", json!("body")), "envelope"),
         (("envelope", json!(null)), "envelope"),
         (("envelope", json!([])), "envelope"),
-        (
-            (
-                "envelope",
-                many(33, |n| json!({"field": format!("f{n}"), "value": "id"})),
-            ),
-            "envelope",
-        ),
-        (
-            ("envelope", json!([{"field": "", "value": "id"}])),
-            "envelope[0].field",
-        ),
-        (
-            ("envelope", json!([{"field": long, "value": "id"}])),
-            "envelope[0].field",
-        ),
-        (
-            (
-                "envelope",
-                json!([{"field": "a", "value": "id"}, {"field": "a", "value": "type"}]),
-            ),
-            "envelope[1].field",
-        ),
-        (
-            ("envelope", json!([{"field": "a", "value": "now"}])),
-            "envelope[0].value",
-        ),
-        (
-            ("envelope", json!([{"field": "a", "value": {"text": 1}}])),
-            "envelope[0].value.text",
-        ),
+        (("envelope", many(33, |n| json!({"field": format!("f{n}"), "value": "id"}))), "envelope"),
+        (("envelope", json!([{"field": "", "value": "id"}])), "envelope[0].field"),
+        (("envelope", json!([{"field": long, "value": "id"}])), "envelope[0].field"),
+        (("envelope", json!([{"field": "a", "value": "id"}, {"field": "a", "value": "type"}])), "envelope[1].field"),
+        (("envelope", json!([{"field": "a", "value": "now"}])), "envelope[0].value"),
+        (("envelope", json!([{"field": "a", "value": {"text": 1}}])), "envelope[0].value.text"),
         (("envelope", json!([{"field": "a"}])), "envelope[0].value"),
-        (
-            ("envelope", json!([{"field": "a", "value": "id", "x": 1}])),
-            "envelope[0].x",
-        ),
+        (("envelope", json!([{"field": "a", "value": "id", "x": 1}])), "envelope[0].x"),
         (("body", json!("pretty")), "body"),
         (("signatures", json!({})), "signatures"),
         (("signatures", json!([{}])), "signatures[0].header"),
         (signature("header", json!("")), "signatures[0].header"),
         (signature("header", json!("X Sig")), "signatures[0].header"),
-        (
-            signature("header", json!("Content-Length")),
-            "signatures[0].header",
-        ),
+        (signature("header", json!("Content-Length")), "signatures[0].header"),
         (signature("header", json!("Host")), "signatures[0].header"),
-        (
-            signature("header", json!("X-Sig\r\nX-Other")),
-            "signatures[0].header",
-        ),
+        (signature("header", json!("X-Sig\r\nX-Other")), "signatures[0].header"),
         (signature("content", json!("")), "signatures[0].content"),
-        (
-            signature("content", json!("{body}{body}")),
-            "signatures[0].content",
-        ),
-        (
-            signature("content", json!("{time}.{body}")),
-            "signatures[0].content",
-        ),
-        (
-            signature("encoding", json!("base32")),
-            "signatures[0].encoding",
-        ),
-        (
-            signature("template", json!("sha256=")),
-            "signatures[0].template",
-        ),
-        (
-            signature("template", json!("{signature}{signature}")),
-            "signatures[0].template",
-        ),
-        (
-            signature("template", json!("{id}{signature}")),
-            "signatures[0].template",
-        ),
-        (
-            signature("template", json!("{signature}\n")),
-            "signatures[0].template",
-        ),
-        (
-            signature("template", json!("é{signature}")),
-            "signatures[0].template",
-        ),
-        (
-            signature("template", json!(" {signature}")),
-            "signatures[0].template",
-        ),
-        (
-            signature("template", json!("{signature} ")),
-            "signatures[0].template",
-        ),
+        (signature("content", json!("{body}{body}")), "signatures[0].content"),
+        (signature("content", json!("{time}.{body}")), "signatures[0].content"),
+        (signature("encoding", json!("base32")), "signatures[0].encoding"),
+        (signature("template", json!("sha256=")), "signatures[0].template"),
+        (signature("template", json!("{signature}{signature}")), "signatures[0].template"),
+        (signature("template", json!("{id}{signature}")), "signatures[0].template"),
+        (signature("template", json!("{signature}\n")), "signatures[0].template"),
+        (signature("template", json!("é{signature}")), "signatures[0].template"),
+        (signature("template", json!(" {signature}")), "signatures[0].template"),
+        (signature("template", json!("{signature} ")), "signatures[0].template"),
         (signature("join", json!("\n")), "signatures[0].join"),
         (signature("join", json!("")), "signatures[0].join"),
         (signature("join", json!(long)), "signatures[0].join"),
         (signature("key", json!("both")), "signatures[0].key"),
         (signature("colour", json!(1)), "signatures[0].colour"),
-        (
-            (
-                "signatures",
-                json!([ninth()["signatures"][1], ninth()["signatures"][1]]),
-            ),
-            "headers",
-        ),
+        (("signatures", json!([ninth()["signatures"][1], ninth()["signatures"][1]])), "headers"),
         (header("X-Home-Sig", json!("x")), "headers"),
         (header("Connection", json!("close")), "headers.Connection"),
         (header("User-Agent", json!("me")), "headers.User-Agent"),
-        (
-            header("webhook-id", json!("{delivery_id}")),
-            "headers.webhook-id",
-        ),
-        (
-            header("Webhook-Timestamp", json!("{id}")),
-            "headers.Webhook-Timestamp",
-        ),
-        (
-            signature("header", json!("webhook-id")),
-            "signatures[0].header",
-        ),
+        (header("webhook-id", json!("{delivery_id}")), "headers.webhook-id"),
+        (header("Webhook-Timestamp", json!("{id}")), "headers.Webhook-Timestamp"),
+        (signature("header", json!("webhook-id")), "signatures[0].header"),
         (header("X-A", json!(1)), "headers.X-A"),
         (header("X-A", json!("{secret}")), "headers.X-A"),
         (header("X-A", json!("a\r\nb")), "headers.X-A"),
         (header("X-A", json!("é")), "headers.X-A"),
         (header("X-A", json!(" a")), "headers.X-A"),
-        (
-            (
-                "headers",
-                (0..33).map(|n| (format!("X-{n}"), json!("v"))).collect(),
-            ),
-            "headers",
-        ),
+        (("headers", (0..33).map(|n| (format!("X-{n}"), json!("v"))).collect()), "headers"),
         (("retry", json!(null)), "retry"),
         (("retry", json!({})), "retry.delays_s"),
         (retry(json!([-1])), "retry.delays_s[0]"),
         (retry(json!([1, 604_801])), "retry.delays_s[1]"),
         (retry(many(101, |_| json!(1))), "retry.delays_s"),
-        (
-            ("retry", json!({"delays_s": [1], "measured_from": "now"})),
-            "retry.measured_from",
-        ),
-        (
-            (
-                "retry",
-                json!({"delays_s": [2, 1], "measured_from": "first_failure"}),
-            ),
-            "retry.delays_s[1]",
-        ),
-        (
-            ("retry", json!({"delays_s": [1], "exhausted": "explode"})),
-            "retry.exhausted",
-        ),
+        (("retry", json!({"delays_s": [1], "measured_from": "now"})), "retry.measured_from"),
+        (("retry", json!({"delays_s": [2, 1], "measured_from": "first_failure"})), "retry.delays_s[1]"),
+        (("retry", json!({"delays_s": [1], "exhausted": "explode"})), "retry.exhausted"),
         (("gone", json!("shrug")), "gone"),
-        (
-            ("challenge", json!({"event": "a b", "field": "c"})),
-            "challenge.event",
-        ),
-        (
-            ("challenge", json!({"event": "a.b", "field": ""})),
-            "challenge.field",
-        ),
-        (
-            ("challenge", json!({"event": "a.b", "field": long})),
-            "challenge.field",
-        ),
-        (
-            ("challenge", json!({"event": "a.b", "field": "uid"})),
-            "challenge.field",
-        ),
+        (("challenge", json!({"event": "a b", "field": "c"})), "challenge.event"),
+        (("challenge", json!({"event": "a.b", "field": ""})), "challenge.field"),
+        (("challenge", json!({"event": "a.b", "field": long})), "challenge.field"),
+        (("challenge", json!({"event": "a.b", "field": "uid"})), "challenge.field"),
         (("challenge", json!({"event": "a.b"})), "challenge.field"),
     ];
     for ((name, value), field) in cases {
@@ -420,13 +269,7 @@ fn every_field_is_checked_and_the_error_says_which_and_why() {
         let refused = put(&hub, name, &spec).expect(422);
         assert_eq!(refused.json()["error"]["field"], "name", "{name}");
     }
-    assert_eq!(
-        hub.get("/v1/profiles").json()["data"]
-            .as_array()
-            .unwrap()
-            .len(),
-        8
-    );
+    assert_eq!(hub.get("/v1/profiles").json()["data"].as_array().unwrap().len(), 8);
 }
 
 #[test]
@@ -445,10 +288,7 @@ fn a_preview_shows_headers_and_body_with_the_spelling_of_the_data() {
     );
     assert_eq!(preview["headers"]["X-IriSync-Timestamp"], "1768471200");
     assert_eq!(preview["secret"], "your_webhook_secret");
-    assert_eq!(
-        preview["standard_secret"],
-        "whsec_eW91cl93ZWJob29rX3NlY3JldA=="
-    );
+    assert_eq!(preview["standard_secret"], "whsec_eW91cl93ZWJob29rX3NlY3JldA==");
     let headers: Vec<(String, String)> = preview["headers"]
         .as_object()
         .unwrap()
@@ -458,49 +298,24 @@ fn a_preview_shows_headers_and_body_with_the_spelling_of_the_data() {
     for profile in ["irisync", "standard"] {
         let profile = hookpost::profile::find(profile).unwrap();
         let body = preview["body"].as_str().unwrap().as_bytes();
-        verify(
-            &profile,
-            &"your_webhook_secret".parse().unwrap(),
-            &headers,
-            body,
-        )
-        .unwrap();
+        verify(&profile, &"your_webhook_secret".parse().unwrap(), &headers, body).unwrap();
     }
     // Nothing but a type is needed; a profile may be one that is not stored, or differences to one that is.
-    for profile in [
-        json!("generic"),
-        ninth(),
-        json!({"based_on": "github", "gone": "retry"}),
-    ] {
+    for profile in [json!("generic"), ninth(), json!({"based_on": "github", "gone": "retry"})] {
         let body = json!({"profile": profile, "event": {"type": "a.b"}});
         let preview = hub.post("/v1/profiles/preview", &body).expect(200).json();
         assert!(preview["secret"].as_str().unwrap().starts_with("whsec_"));
     }
     for (body, field) in [
-        (
-            json!({"profile": "nobody", "event": {"type": "a.b"}}),
-            "profile",
-        ),
+        (json!({"profile": "nobody", "event": {"type": "a.b"}}), "profile"),
         (json!({"profile": 1, "event": {"type": "a.b"}}), "profile"),
         (json!({"event": {"type": "a.b"}}), "profile"),
         (json!({"profile": "generic"}), "event"),
-        (
-            json!({"profile": "generic", "event": {"type": "a b"}}),
-            "event.type",
-        ),
+        (json!({"profile": "generic", "event": {"type": "a b"}}), "event.type"),
         (json!({"profile": "generic", "event": {}}), "event.type"),
-        (
-            json!({"profile": "generic", "event": {"type": "a", "id": "a.b"}}),
-            "event.id",
-        ),
-        (
-            json!({"profile": "generic", "event": {"type": "a", "created_at": "x"}}),
-            "event.created_at",
-        ),
-        (
-            json!({"profile": "generic", "event": {"type": "a"}, "secret": ""}),
-            "secret",
-        ),
+        (json!({"profile": "generic", "event": {"type": "a", "id": "a.b"}}), "event.id"),
+        (json!({"profile": "generic", "event": {"type": "a", "created_at": "x"}}), "event.created_at"),
+        (json!({"profile": "generic", "event": {"type": "a"}, "secret": ""}), "secret"),
     ] {
         let refused = hub.post("/v1/profiles/preview", &body).expect(422);
         assert_eq!(refused.json()["error"]["field"], field, "{body}");
@@ -523,11 +338,7 @@ fn built_in_ones_stay_as_they_are_and_one_in_use_stays() {
     let webhook = hub.add_webhook_with("http://127.0.0.1:9/x", &json!({"profile": "mine"}));
     let refused = hub.delete("/v1/profiles/mine").expect(409);
     assert_eq!(refused.error_code(), "profile_in_use");
-    hub.patch(
-        &format!("/v1/webhooks/{webhook}"),
-        &json!({"profile": "generic"}),
-    )
-    .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"profile": "generic"})).expect(200);
     hub.delete("/v1/profiles/mine").expect(204);
     hub.get("/v1/profiles/mine").expect(404);
     let body = json!({"url": "http://127.0.0.1:9/x", "events": ["*"], "profile": "mine"});
@@ -589,13 +400,7 @@ fn profiles_are_made_and_deleted_by_keys_for_all_tenants_alone() {
         }
         hub.call_with(key, "GET", "/v1/profiles", None).expect(200);
     }
-    hub.call_with(
-        &hub.make_key(Scope::Publish, None, None),
-        "GET",
-        "/v1/profiles",
-        None,
-    )
-    .expect(403);
+    hub.call_with(&hub.make_key(Scope::Publish, None, None), "GET", "/v1/profiles", None).expect(403);
 }
 
 #[test]
@@ -621,9 +426,7 @@ fn a_custom_profile_can_be_a_default_and_is_kept_while_it_is_one() {
     put(&hub, "ours", &read).expect(200);
     let key = hub.make_key(Scope::Admin, None, Some("ours"));
     let body = json!({"url": "http://127.0.0.1:9/", "events": ["*"]}).to_string();
-    let made = hub
-        .call_with(&key, "POST", "/v1/webhooks", Some(&body))
-        .expect(201);
+    let made = hub.call_with(&key, "POST", "/v1/webhooks", Some(&body)).expect(201);
     assert_eq!(made.json()["profile"], "ours");
     let webhook = format!("/v1/webhooks/{}", made.json()["id"].as_str().unwrap());
     hub.delete(&webhook).expect(204);

@@ -23,8 +23,7 @@ process.stdout.write(JSON.stringify(texts.map(print)));
 
 #[test]
 fn prints_what_node_prints_and_refuses_what_node_refuses() {
-    let seed =
-        std::env::var_os(SEED).map_or(0x5eed, |seed| seed.to_str().unwrap().parse().unwrap());
+    let seed = std::env::var_os(SEED).map_or(0x5eed, |seed| seed.to_str().unwrap().parse().unwrap());
     let mut generator = Generator(seed);
     let mut texts = handpicked();
     texts.extend((0..8_000).map(|_| generator.text()));
@@ -49,11 +48,7 @@ fn prints_what_node_prints_and_refuses_what_node_refuses() {
 
 /// None where `node` is not installed.
 fn node(texts: &[String]) -> Option<Vec<Option<String>>> {
-    let printed = run(
-        "node",
-        &["-e", REFERENCE],
-        &serde_json::to_vec(texts).unwrap(),
-    )?;
+    let printed = run("node", &["-e", REFERENCE], &serde_json::to_vec(texts).unwrap())?;
     Some(serde_json::from_slice(&printed).unwrap())
 }
 
@@ -151,11 +146,7 @@ fn handpicked() -> Vec<String> {
     texts.push(format!("0.{}1e1000000", "0".repeat(999_999)));
     texts.push(format!("-1{}.5e-1000000", "0".repeat(1_000_000)));
     texts.push(format!("{}1{}", "[".repeat(128), "]".repeat(128)));
-    texts.push(format!(
-        "{}1{}",
-        r#"{"b":0,"1":"#.repeat(128),
-        "}".repeat(128)
-    ));
+    texts.push(format!("{}1{}", r#"{"b":0,"1":"#.repeat(128), "}".repeat(128)));
     texts
 }
 
@@ -166,15 +157,9 @@ fn known_answers_hold_without_node() {
         ("[1.0, 1e21, 1E400, 5e-324]", "[1,1e+21,null,5e-324]"),
         ("12345678901234567890123", "1.2345678901234568e+22"),
         (r#"{"b":1,"2":2,"b":3,"1":4}"#, r#"{"1":4,"2":2,"b":3}"#),
-        (
-            r#"{"4294967295":1,"4294967294":2}"#,
-            r#"{"4294967294":2,"4294967295":1}"#,
-        ),
+        (r#"{"4294967295":1,"4294967294":2}"#, r#"{"4294967294":2,"4294967295":1}"#),
         (r#"{"a":1,"__proto__":2}"#, r#"{"a":1,"__proto__":2}"#),
-        (
-            r#""\/ \u000B\u007f \uD83D\uDE00""#,
-            "\"/ \\u000b\u{7f} 😀\"",
-        ),
+        (r#""\/ \u000B\u007f \uD83D\uDE00""#, "\"/ \\u000b\u{7f} 😀\""),
     ] {
         assert_eq!(stringify(text).as_deref(), Ok(expected), "of {text}");
     }
@@ -243,11 +228,8 @@ impl Generator {
                 out.push('{');
                 self.space(out);
                 // Now and then many members, each of them small.
-                let (members, depth) = if self.below(20) == 0 {
-                    (self.below(100), 5)
-                } else {
-                    (self.below(8), depth + 1)
-                };
+                let (members, depth) =
+                    if self.below(20) == 0 { (self.below(100), 5) } else { (self.below(8), depth + 1) };
                 for i in 0..members {
                     out.push_str(if i == 0 { "" } else { "," });
                     self.space(out);
@@ -357,9 +339,7 @@ impl Generator {
                 }
                 1 => {
                     let code = self.below(0x11_0000) as u32;
-                    out.extend(
-                        char::from_u32(code).filter(|c| !matches!(c, '\0'..=' ' | '"' | '\\')),
-                    );
+                    out.extend(char::from_u32(code).filter(|c| !matches!(c, '\0'..=' ' | '"' | '\\')));
                 }
                 _ => out.push_str(self.pick(PIECES)),
             }
@@ -431,8 +411,8 @@ impl Generator {
     /// The text with one character taken out, put in or changed, or its end cut off; now and then it is still JSON.
     fn damaged(&mut self, text: &str) -> String {
         const STRAY: &[char] = &[
-            '"', '\\', '{', '}', '[', ']', ',', ':', '0', '1', '-', '+', '.', 'e', 'u', 'd', 't',
-            ' ', '\n', '\0', '\u{1f}', '\u{a0}', '\u{feff}', 'é', '😀',
+            '"', '\\', '{', '}', '[', ']', ',', ':', '0', '1', '-', '+', '.', 'e', 'u', 'd', 't', ' ', '\n', '\0',
+            '\u{1f}', '\u{a0}', '\u{feff}', 'é', '😀',
         ];
         let mut characters: Vec<char> = text.chars().collect();
         let at = self.below(characters.len());

@@ -15,9 +15,7 @@ const AT_ONCE: usize = 8;
 #[test]
 fn generated_data_arrives_byte_for_byte_or_in_the_ecmascript_form() {
     let mut generator = Generator(0xb0d7);
-    let data: Vec<[String; 2]> = (0..CASES)
-        .map(|_| [generator.text(), generator.text()])
-        .collect();
+    let data: Vec<[String; 2]> = (0..CASES).map(|_| [generator.text(), generator.text()]).collect();
 
     let hub = Hub::start();
     let receiver = Receiver::start();
@@ -31,9 +29,7 @@ fn generated_data_arrives_byte_for_byte_or_in_the_ecmascript_form() {
             scope.spawn(move || {
                 for index in (first..CASES).step_by(AT_ONCE) {
                     let [data, previous] = &data[index];
-                    let body = format!(
-                        r#"{{"id":"e{index}","type":"a.b","previous_data":{previous},"data":{data}}}"#
-                    );
+                    let body = format!(r#"{{"id":"e{index}","type":"a.b","previous_data":{previous},"data":{data}}}"#);
                     hub.post_text("/v1/events", &body).expect(202);
                 }
             });
@@ -57,14 +53,10 @@ fn generated_data_arrives_byte_for_byte_or_in_the_ecmascript_form() {
         let generic = format!(
             r#"{{"id":"{id}","type":"a.b","created_at":"2026-01-15T10:00:00Z","data":{data},"previous_data":{previous}}}"#
         );
-        let social = stringify(&format!(
-            r#"{{"event":"a.b","timestamp":"2026-01-15T10:00:00Z","data":{data}}}"#
-        ));
-        for (path, expected) in [
-            ("/generic", generic),
-            ("/github", data.to_owned()),
-            ("/socialsyncer", social.unwrap()),
-        ] {
+        let social = stringify(&format!(r#"{{"event":"a.b","timestamp":"2026-01-15T10:00:00Z","data":{data}}}"#));
+        for (path, expected) in
+            [("/generic", generic), ("/github", data.to_owned()), ("/socialsyncer", social.unwrap())]
+        {
             let body = &arrived[&(path.to_owned(), id.clone())];
             assert_eq!(String::from_utf8_lossy(body), expected, "{path}");
         }

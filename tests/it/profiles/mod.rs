@@ -21,16 +21,8 @@ use serde_json::Value;
 use crate::support::receiver::{Received, Receiver, Reply};
 
 /// Every built-in profile.
-pub const ALL: [&str; 8] = [
-    "generic",
-    "irisync",
-    "iverton",
-    "socialsyncer",
-    "influship",
-    "standard",
-    "github",
-    "stripe",
-];
+pub const ALL: [&str; 8] =
+    ["generic", "irisync", "iverton", "socialsyncer", "influship", "standard", "github", "stripe"];
 
 /// Set to any value, it turns a missing `node` or `python3` into a failure.
 const REQUIRE_NODE: &str = "HOOKPOST_TEST_REQUIRE_NODE";
@@ -64,11 +56,7 @@ fn deliveries(receiver: &Receiver) -> Vec<Received> {
 
 /// What a program prints when it reads `input`; `None` where the machine does not have it.
 fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
+    let child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = match child {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         child => child.unwrap(),

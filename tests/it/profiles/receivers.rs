@@ -5,9 +5,7 @@ use hookpost::clock::Clock;
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, HeaderName};
 
-use super::{
-    ALL, REQUIRE_NODE, REQUIRE_PACKAGES, answering, deliveries, is_challenge, run, skipped,
-};
+use super::{ALL, REQUIRE_NODE, REQUIRE_PACKAGES, answering, deliveries, is_challenge, run, skipped};
 use crate::support::Hub;
 use crate::support::receiver::Received;
 
@@ -69,11 +67,7 @@ fn capture() -> Vec<Captured> {
         hub.post_text("/v1/events", &body).expect(202);
     }
     hub.deliver_until_idle();
-    hub.post(
-        "/v1/webhooks/test",
-        &json!({"event": "post.published", "a": 1}),
-    )
-    .expect(200);
+    hub.post("/v1/webhooks/test", &json!({"event": "post.published", "a": 1})).expect(200);
     let mut captured = Vec::new();
     for (profile, secret, webhook, receiver) in webhooks {
         assert_eq!(deliveries(&receiver).len(), DATA.len() + 1, "{profile}");
@@ -91,12 +85,7 @@ fn capture() -> Vec<Captured> {
 #[test]
 fn header_names_arrive_as_the_documents_spell_them() {
     for captured in capture() {
-        let names: Vec<&str> = captured
-            .request
-            .headers
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let names: Vec<&str> = captured.request.headers.iter().map(|(name, _)| name.as_str()).collect();
         let documented: &[&str] = match captured.profile {
             "generic" => &["X-Webhook-Signature"],
             "irisync" => &["X-IriSync-Signature", "X-IriSync-Timestamp"],
@@ -107,21 +96,12 @@ fn header_names_arrive_as_the_documents_spell_them() {
             "stripe" => &["Stripe-Signature"],
             _ => &[],
         };
-        let everywhere = [
-            "webhook-id",
-            "webhook-timestamp",
-            "webhook-signature",
-            "Content-Type",
-            "User-Agent",
-        ];
+        let everywhere = ["webhook-id", "webhook-timestamp", "webhook-signature", "Content-Type", "User-Agent"];
         for name in documented.iter().chain(&everywhere) {
             let times = names.iter().filter(|known| known == &name).count();
             assert_eq!(times, 1, "{}: {name} in {names:?}", captured.profile);
         }
-        assert_eq!(
-            captured.request.header("content-type"),
-            Some("application/json")
-        );
+        assert_eq!(captured.request.header("content-type"), Some("application/json"));
         let agent = captured.request.header("user-agent").unwrap();
         assert_eq!(agent, concat!("Hookpost/", env!("CARGO_PKG_VERSION")));
         if captured.profile == "github" {
@@ -259,9 +239,7 @@ fn the_published_crate_verifies_every_delivery_of_every_profile() {
             headers.insert(name, value.parse().unwrap());
         }
         let body = &captured.request.body;
-        library
-            .verify(body, &headers)
-            .unwrap_or_else(|error| panic!("{}: {error}", captured.profile));
+        library.verify(body, &headers).unwrap_or_else(|error| panic!("{}: {error}", captured.profile));
         let changed = [body, &b" "[..]].concat();
         assert!(library.verify(&changed, &headers).is_err());
         challenges += usize::from(is_challenge(&captured.request));
@@ -300,10 +278,7 @@ process.stdout.write(String(found));
 #[test]
 fn the_published_packages_verify_every_delivery_of_every_profile() {
     if run("node", &["-e", PROBE], b"").as_deref() != Some(b"true") {
-        return skipped(
-            REQUIRE_PACKAGES,
-            "node does not find the packages stripe and standardwebhooks (NODE_PATH)",
-        );
+        return skipped(REQUIRE_PACKAGES, "node does not find the packages stripe and standardwebhooks (NODE_PATH)");
     }
     judge("node", &["-e", PACKAGES], &capture()).unwrap();
 }

@@ -23,10 +23,7 @@ fn standing_in_for(profile: &str) -> Hub {
 /// The headers that the documents' examples send.
 fn bearer(hub: &Hub, method: &str, path: &str, body: &str) -> Answer {
     let key = format!("Bearer {}", hub.key);
-    let headers = [
-        ("Authorization", key.as_str()),
-        ("Content-Type", "application/json"),
-    ];
+    let headers = [("Authorization", key.as_str()), ("Content-Type", "application/json")];
     hub.send(method, path, &headers, body.as_bytes())
 }
 
@@ -51,19 +48,10 @@ fn irisync_registers_a_webhook_under_api_webhooks() {
         ("state", json!("active")),
         ("active", json!(true)),
         ("url", json!("https://your-domain.com/webhooks/irisync")),
-        (
-            "description",
-            json!("Production webhook for content updates"),
-        ),
-        (
-            "events",
-            json!(["content.published", "user.subscribed", "platform.connected"]),
-        ),
+        ("description", json!("Production webhook for content updates")),
+        ("events", json!(["content.published", "user.subscribed", "platform.connected"])),
         ("secret", json!("your_webhook_secret")),
-        (
-            "standard_secret",
-            json!("whsec_eW91cl93ZWJob29rX3NlY3JldA=="),
-        ),
+        ("standard_secret", json!("whsec_eW91cl93ZWJob29rX3NlY3JldA==")),
     ] {
         assert_eq!(webhook[field], value, "{field}");
     }
@@ -86,10 +74,7 @@ fn irisync_registers_a_webhook_under_api_webhooks() {
     .expect(201)
     .json();
     let secret = webhook["secret"].as_str().unwrap();
-    assert!(
-        secret.starts_with("whsec_") && secret.len() == 50,
-        "{secret}"
-    );
+    assert!(secret.starts_with("whsec_") && secret.len() == 50, "{secret}");
     assert_eq!(webhook["standard_secret"], webhook["secret"]);
 }
 
@@ -113,18 +98,10 @@ fn generic_registers_lists_changes_and_deletes_a_webhook() {
     assert_eq!(listed.json()["data"].as_array().unwrap().len(), 1);
 
     let path = format!("/v1/webhooks/{}", id(&webhook));
-    let changed = bearer(
-        &hub,
-        "PATCH",
-        &path,
-        "{\n\"events\": [\"resource.created\", \"resource.updated\"]\n}",
-    )
-    .expect(200)
-    .json();
-    assert_eq!(
-        changed["events"],
-        json!(["resource.created", "resource.updated"])
-    );
+    let changed = bearer(&hub, "PATCH", &path, "{\n\"events\": [\"resource.created\", \"resource.updated\"]\n}")
+        .expect(200)
+        .json();
+    assert_eq!(changed["events"], json!(["resource.created", "resource.updated"]));
     assert_eq!(changed["url"], "https://your-app.com/webhooks");
 
     hub.send("DELETE", &path, &only_key, b"").expect(204);
@@ -159,9 +136,7 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
     let body = format!(r#"{{ "webhook_id": "{webhook}", "event_type": "resource.created" }}"#);
-    let answer = bearer(&hub, "POST", "/v1/webhooks/test", &body)
-        .expect(200)
-        .json();
+    let answer = bearer(&hub, "POST", "/v1/webhooks/test", &body).expect(200).json();
     assert_eq!(answer["data"][0]["status"], "delivered");
     assert_eq!(answer["data"][0]["attempts"][0]["trigger"], "test");
     let sent: Value = serde_json::from_slice(&receiver.last().body).unwrap();
@@ -176,24 +151,12 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     hub.add_webhook_with(second.url(), &json!({"events": ["post.*"]}));
     hub.add_webhook_with(second.url(), &json!({"events": ["account.*"]}));
     let body = r#"{"event": "post.published"}"#;
-    let answer = bearer(&hub, "POST", "/v1/webhooks/test", body)
-        .expect(200)
-        .json();
+    let answer = bearer(&hub, "POST", "/v1/webhooks/test", body).expect(200).json();
     assert_eq!(answer["data"].as_array().unwrap().len(), 2);
     assert!(answer.get("message").is_none());
     assert_eq!((first.hits(), second.hits()), (1, 1));
-    assert_eq!(
-        first.last().text(),
-        r#"{"event":"post.published","timestamp":"2026-01-15T10:00:00Z","data":{}}"#
-    );
-    let answer = bearer(
-        &hub,
-        "POST",
-        "/v1/webhooks/test",
-        r#"{"event": "story.told"}"#,
-    )
-    .expect(200)
-    .json();
+    assert_eq!(first.last().text(), r#"{"event":"post.published","timestamp":"2026-01-15T10:00:00Z","data":{}}"#);
+    let answer = bearer(&hub, "POST", "/v1/webhooks/test", r#"{"event": "story.told"}"#).expect(200).json();
     assert_eq!(answer["data"], json!([]));
     assert!(answer["message"].is_string(), "nobody subscribed");
 
@@ -201,13 +164,10 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     let hub = Hub::with(|options| options.default_profile = "influship".to_owned());
     let receiver = answering(200);
     hub.add_webhook(receiver.url());
-    let headers = [
-        ("X-API-Key", hub.key.as_str()),
-        ("Content-Type", "application/json"),
-    ];
-    let body = "{\n    \"event\": \"creator.updated\",\n    \"creator_id\": \"123e4567-e89b-12d3-a456-426614174000\"\n  }";
-    hub.send("POST", "/v1/webhooks/test", &headers, body.as_bytes())
-        .expect(200);
+    let headers = [("X-API-Key", hub.key.as_str()), ("Content-Type", "application/json")];
+    let body =
+        "{\n    \"event\": \"creator.updated\",\n    \"creator_id\": \"123e4567-e89b-12d3-a456-426614174000\"\n  }";
+    hub.send("POST", "/v1/webhooks/test", &headers, body.as_bytes()).expect(200);
     assert_eq!(
         deliveries(&receiver)[0].text(),
         r#"{"event":"creator.updated","timestamp":"2026-01-15T10:00:00Z","data":{"creator_id":"123e4567-e89b-12d3-a456-426614174000"}}"#
@@ -220,10 +180,7 @@ fn a_test_is_marked_in_the_payload_where_the_document_says_so() {
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
     let answer = hub
-        .post(
-            &format!("/v1/webhooks/{webhook}/test"),
-            &json!({"event_type": "content.published"}),
-        )
+        .post(&format!("/v1/webhooks/{webhook}/test"), &json!({"event_type": "content.published"}))
         .expect(200)
         .json();
     assert_eq!(answer["test"], true);
@@ -252,13 +209,9 @@ fn a_profile_named_in_the_request_goes_before_the_keys_and_that_before_the_serve
             assert_eq!(webhook.json()["profile"], expected);
         }
     }
-    let refused = bearer(
-        &hub,
-        "POST",
-        "/v1/webhooks",
-        r#"{"url":"https://your-app.com/x","events":["*"],"profile":"nobody"}"#,
-    )
-    .expect(422);
+    let refused =
+        bearer(&hub, "POST", "/v1/webhooks", r#"{"url":"https://your-app.com/x","events":["*"],"profile":"nobody"}"#)
+            .expect(422);
     assert_eq!(refused.error_code(), "unknown_profile");
     assert_eq!(refused.json()["error"]["field"], "profile");
 }

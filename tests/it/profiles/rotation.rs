@@ -14,19 +14,11 @@ const OLD: &str = "your_webhook_secret";
 
 fn verifies(profile: &str, secret: &str, request: &Received) -> bool {
     let profile = profile::find(profile).unwrap();
-    verify(
-        &profile,
-        &secret.parse().unwrap(),
-        &request.headers,
-        &request.body,
-    )
-    .is_ok()
+    verify(&profile, &secret.parse().unwrap(), &request.headers, &request.body).is_ok()
 }
 
 fn rotate(hub: &Hub, webhook: &str, body: &Value) -> Value {
-    hub.post(&format!("/v1/webhooks/{webhook}/secret/rotate"), body)
-        .expect(200)
-        .json()
+    hub.post(&format!("/v1/webhooks/{webhook}/secret/rotate"), body).expect(200).json()
 }
 
 /// Publishes, delivers, and returns what arrived last.
@@ -44,14 +36,8 @@ fn secrets_of_every_printable_shape_are_taken_and_shown_beside_their_standard_fo
     for (secret, standard) in [
         // Of a real one the tail is the key.
         ("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", None),
-        (
-            "your_webhook_secret",
-            Some("whsec_eW91cl93ZWJob29rX3NlY3JldA=="),
-        ),
-        (
-            "whsec_xxxxxxxxxxxxx",
-            Some("whsec_d2hzZWNfeHh4eHh4eHh4eHh4eA=="),
-        ),
+        ("your_webhook_secret", Some("whsec_eW91cl93ZWJob29rX3NlY3JldA==")),
+        ("whsec_xxxxxxxxxxxxx", Some("whsec_d2hzZWNfeHh4eHh4eHh4eHh4eA==")),
         ("whsec_", Some("whsec_d2hzZWNf")),
         ("x", Some("whsec_eA==")),
         (&long, Some("")),
@@ -67,10 +53,7 @@ fn secrets_of_every_printable_shape_are_taken_and_shown_beside_their_standard_fo
         }
         let path = format!("/v1/webhooks/{}/secret", webhook["id"].as_str().unwrap());
         let revealed = hub.get(&path).expect(200).json();
-        assert_eq!(
-            revealed,
-            json!({"secret": secret, "standard_secret": shown, "rotation": null})
-        );
+        assert_eq!(revealed, json!({"secret": secret, "standard_secret": shown, "rotation": null}));
     }
     let too_long = "x".repeat(257);
     for secret in ["", "a\nb", "é", "a\u{7f}", &too_long] {
@@ -108,10 +91,7 @@ fn during_a_rotation_no_receiver_misses_a_delivery_whichever_secret_it_has() {
             "generic" => &[("X-Webhook-Signature", "old")],
             "irisync" => &[("X-IriSync-Signature", "old")],
             "iverton" => &[("X-Iverton-Signature", "old")],
-            "socialsyncer" => &[
-                ("X-SocialSyncerAPI-Signature", "old"),
-                ("X-SocialAPI-Signature", "old"),
-            ],
+            "socialsyncer" => &[("X-SocialSyncerAPI-Signature", "old"), ("X-SocialAPI-Signature", "old")],
             "influship" => &[("X-Influship-Signature", "old")],
             "github" => &[("X-Hub-Signature-256", "old")],
             "stripe" => &[("Stripe-Signature", "both")],
@@ -131,12 +111,9 @@ fn during_a_rotation_no_receiver_misses_a_delivery_whichever_secret_it_has() {
         assert!(!fingerprint.is_empty() && !OLD.contains(fingerprint));
 
         let carries_two = matches!(profile, "standard" | "stripe");
-        for (hours, old_fits, new_fits) in [
-            (0, true, carries_two),
-            (23, true, carries_two),
-            (1, false, true),
-            (100, false, true),
-        ] {
+        for (hours, old_fits, new_fits) in
+            [(0, true, carries_two), (23, true, carries_two), (1, false, true), (100, false, true)]
+        {
             hub.advance(hours * HOUR);
             let request = deliver(&hub, &receiver);
             assert_eq!(verifies(profile, OLD, &request), old_fits, "{profile}");
@@ -172,21 +149,13 @@ fn an_overlap_of_nothing_switches_at_once_and_ends_a_running_one() {
     assert!(!verifies("standard", OLD, &request));
 
     // 7 days is the longest.
-    rotate(
-        &hub,
-        &webhook,
-        &json!({"overlap_s": 604_800, "secret": "third"}),
-    );
+    rotate(&hub, &webhook, &json!({"overlap_s": 604_800, "secret": "third"}));
     hub.advance(7 * DAY - 1);
     assert!(verifies("generic", "second", &deliver(&hub, &receiver)));
 
     // Another one has to wait, whatever it says but "at once".
     let path = format!("/v1/webhooks/{webhook}/secret/rotate");
-    for body in [
-        json!({}),
-        json!({"overlap_s": 1}),
-        json!({"secret": "fourth"}),
-    ] {
+    for body in [json!({}), json!({"overlap_s": 1}), json!({"secret": "fourth"})] {
         let refused = hub.post(&path, &body).expect(409);
         assert_eq!(refused.error_code(), "rotation_running");
     }
@@ -209,11 +178,7 @@ fn an_overlap_of_nothing_switches_at_once_and_ends_a_running_one() {
     }
     let refused = hub.post(&path, &json!({"secret": ""})).expect(422);
     assert_eq!(refused.json()["error"]["field"], "secret");
-    hub.post(
-        "/v1/webhooks/wh_01KF0AMQ00000000000000000G/secret/rotate",
-        &json!({}),
-    )
-    .expect(404);
+    hub.post("/v1/webhooks/wh_01KF0AMQ00000000000000000G/secret/rotate", &json!({})).expect(404);
 }
 
 #[test]

@@ -16,60 +16,21 @@ struct Documented {
     gone_disables: bool,
 }
 
-const STANDARD: &[Millis] = &[
-    5 * SECOND,
-    5 * MINUTE,
-    30 * MINUTE,
-    2 * HOUR,
-    5 * HOUR,
-    10 * HOUR,
-    14 * HOUR,
-    20 * HOUR,
-    24 * HOUR,
-];
+const STANDARD: &[Millis] =
+    &[5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
 
 fn documented(profile: &str) -> Documented {
     let (waits, from_first_failure, disables, gone_disables): (&[Millis], _, _, _) = match profile {
-        "generic" => (
-            &[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR],
-            false,
-            true,
-            true,
-        ),
-        "irisync" => (
-            &[5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR],
-            true,
-            false,
-            false,
-        ),
-        "iverton" => (
-            &[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 24 * HOUR],
-            false,
-            true,
-            false,
-        ),
+        "generic" => (&[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR], false, true, true),
+        "irisync" => (&[5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR], true, false, false),
+        "iverton" => (&[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 24 * HOUR], false, true, false),
         "socialsyncer" => (&[MINUTE, 2 * MINUTE, 4 * MINUTE], false, false, false),
-        "influship" => (
-            &[MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR],
-            false,
-            false,
-            false,
-        ),
+        "influship" => (&[MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR], false, false, false),
         "standard" | "stripe" => (STANDARD, false, true, true),
-        "github" => (
-            &[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR],
-            false,
-            false,
-            true,
-        ),
+        "github" => (&[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR], false, false, true),
         other => panic!("{other} has no schedule here"),
     };
-    Documented {
-        waits,
-        from_first_failure,
-        disables,
-        gone_disables,
-    }
+    Documented { waits, from_first_failure, disables, gone_disables }
 }
 
 #[test]
@@ -117,18 +78,10 @@ fn every_profile_tries_again_at_its_documented_times_and_then_gives_up_as_docume
         assert_eq!(shown["status"], "failed", "{profile}");
         assert_eq!(shown["attempt_count"], attempts, "{profile}");
         assert_eq!(shown["next_attempt_at"], json!(null), "{profile}");
-        let state = if documented.disables {
-            "disabled"
-        } else {
-            "active"
-        };
+        let state = if documented.disables { "disabled" } else { "active" };
         let shown = hub.webhook(&webhook);
         assert_eq!(shown["state"], state, "{profile}");
-        assert_eq!(
-            shown["disabled_reason"].is_string(),
-            documented.disables,
-            "{profile}"
-        );
+        assert_eq!(shown["disabled_reason"].is_string(), documented.disables, "{profile}");
         hub.advance(7 * DAY);
         hub.deliver_until_idle();
         assert_eq!(deliveries(&receiver).len(), attempts, "{profile}");
@@ -137,11 +90,7 @@ fn every_profile_tries_again_at_its_documented_times_and_then_gives_up_as_docume
         let all = deliveries(&receiver);
         for request in &all {
             assert_eq!(request.body, all[0].body, "{profile}");
-            assert_eq!(
-                request.header("webhook-id"),
-                all[0].header("webhook-id"),
-                "{profile}"
-            );
+            assert_eq!(request.header("webhook-id"), all[0].header("webhook-id"), "{profile}");
         }
     }
 }

@@ -23,8 +23,7 @@ use serde_json::{Value, json};
 
 use super::{ALL, REQUIRE_NODE, skipped};
 
-const BODY: &str =
-    r#"{"id":"evt_1","type":"order.paid","data":{"text":"h\u00e9llo 日本 😀","n":1.0}}"#;
+const BODY: &str = r#"{"id":"evt_1","type":"order.paid","data":{"text":"h\u00e9llo 日本 😀","n":1.0}}"#;
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OLD: &str = "~ p4ss \"phrase\" \\ with, spaces=$HOME";
 /// Turns the Rust code on, which takes a build with crates from cargo's store.
@@ -32,10 +31,7 @@ const WITH_CARGO: &str = "HOOKPOST_TEST_SNIPPETS_WITH_CARGO";
 
 /// The built-in profiles, and custom ones with everything that could be quoted wrongly.
 fn profiles() -> Vec<Arc<Profile>> {
-    let mut profiles: Vec<Arc<Profile>> = ALL
-        .iter()
-        .map(|name| profile::find(name).unwrap())
-        .collect();
+    let mut profiles: Vec<Arc<Profile>> = ALL.iter().map(|name| profile::find(name).unwrap()).collect();
     let signatures = [
         json!([{
             "header": "X-Odd_Signature",
@@ -82,10 +78,7 @@ fn shown(text: &str, key: Key) -> String {
 /// The headers of a delivery that is made `age` milliseconds ago.
 fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(String, String)> {
     let at_ms = Clock::machine().now_ms() - age;
-    let old = old.map(|old| OldSecret {
-        secret: secret(old),
-        overlap_ends_ms: at_ms + HOUR,
-    });
+    let old = old.map(|old| OldSecret { secret: secret(old), overlap_ends_ms: at_ms + HOUR });
     let standard = profile::standard();
     Signer::new(profile, Some(&standard), &secret(new), old.as_ref()).headers(&Signed {
         event_id: &"evt_1".parse().unwrap(),
@@ -114,15 +107,9 @@ impl Pasted {
     /// Runs a program with the secrets in its environment, until it listens. `None` where the machine does not have it.
     fn start(command: &[String], secrets: [&str; 2], name: &str) -> Option<Pasted> {
         // A port that was free a moment ago; who took it meanwhile would answer something else than expected.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
-        let arguments = command[1..]
-            .iter()
-            .map(|argument| argument.replace("ADDRESS", &address));
+        let arguments = command[1..].iter().map(|argument| argument.replace("ADDRESS", &address));
         let child = Command::new(&command[0])
             .args(arguments)
             .env("PORT", port.to_string())
@@ -150,9 +137,7 @@ impl Pasted {
     /// The status and the body that it answers.
     fn post(&self, headers: &[(String, String)], body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut request = format!(
             "POST /hook HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
             body.len()
@@ -161,9 +146,7 @@ impl Pasted {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        stream
-            .write_all(&[request.as_bytes(), body].concat())
-            .unwrap();
+        stream.write_all(&[request.as_bytes(), body].concat()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -194,16 +177,10 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
     let before = Pasted::start(command, [&old, ""], &name)?;
 
     assert!(now.accepts(&plain, body), "{name} refuses the right one");
-    assert!(
-        both.accepts(&plain, body),
-        "{name} refuses with two secrets"
-    );
+    assert!(both.accepts(&plain, body), "{name} refuses with two secrets");
     assert!(!before.accepts(&plain, body), "{name}: a wrong secret");
     let first = signed(profile, OLD, None, 0);
-    assert!(
-        before.accepts(&first, body) && both.accepts(&first, body),
-        "{name}: old"
-    );
+    assert!(before.accepts(&first, body) && both.accepts(&first, body), "{name}: old");
     assert!(!now.accepts(&first, body), "{name}: the old secret alone");
 
     // While both sign, old and new receivers go on; where the header carries one signature, one with both secrets does.
@@ -211,21 +188,13 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
     assert!(before.accepts(&rotating, body), "{name} before it was told");
     let spec = profile.spec().signatures.iter();
     let standard = profile::standard();
-    let joins = spec
-        .chain(&standard.spec().signatures)
-        .any(|spec| spec.header == snippet.header && spec.join.is_some());
-    assert_eq!(
-        now.accepts(&rotating, body),
-        joins,
-        "{name} with the new alone"
-    );
+    let joins =
+        spec.chain(&standard.spec().signatures).any(|spec| spec.header == snippet.header && spec.join.is_some());
+    assert_eq!(now.accepts(&rotating, body), joins, "{name} with the new alone");
 
     let changed = BODY.replace("paid", "Paid");
     for receiver in [&now, &both] {
-        assert!(
-            !receiver.accepts(&plain, changed.as_bytes()),
-            "{name}: changed"
-        );
+        assert!(!receiver.accepts(&plain, changed.as_bytes()), "{name}: changed");
         assert!(!receiver.accepts(&plain, b""), "{name}: no body");
         assert!(!receiver.accepts(&[], body), "{name}: no headers");
         // As many characters as a signature has, and more bytes: a comparison that minds would end the receiver.
@@ -240,10 +209,7 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
         assert!(!receiver.accepts(&forged, body), "{name}: an empty key");
     }
     let timed = snippet.code.contains("imestamp");
-    assert!(
-        now.accepts(&signed(profile, SECRET, None, 4 * MINUTE), body),
-        "{name}: 4 min"
-    );
+    assert!(now.accepts(&signed(profile, SECRET, None, 4 * MINUTE), body), "{name}: 4 min");
     for age in [6 * MINUTE, -6 * MINUTE] {
         let stale = signed(profile, SECRET, None, age);
         assert_eq!(now.accepts(&stale, body), !timed, "{name}: {age} ms old");
@@ -301,16 +267,11 @@ fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
 }
 
 /// Judges the code of every profile in one language. `command` makes what runs a file of code.
-fn judge_all(
-    language: Language,
-    command: impl Fn(&Path, &Path) -> Option<Vec<String>>,
-) -> Option<()> {
+fn judge_all(language: Language, command: impl Fn(&Path, &Path) -> Option<Vec<String>>) -> Option<()> {
     let folder = tempfile::tempdir().unwrap();
     for profile in profiles() {
         let snippet = snippet(&profile, true, language).unwrap();
-        let file = folder
-            .path()
-            .join(format!("{}.{}", profile.name(), extension(language)));
+        let file = folder.path().join(format!("{}.{}", profile.name(), extension(language)));
         std::fs::write(&file, &snippet.code).unwrap();
         judge(&profile, &snippet, &command(folder.path(), &file)?)?;
     }
@@ -338,10 +299,7 @@ fn text(path: &Path) -> &str {
 
 /// Runs a build; `false` where the machine does not have the program.
 fn build(program: &str, arguments: &[&str], folder: &Path) -> bool {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .output();
+    let output = Command::new(program).args(arguments).current_dir(folder).output();
     match output {
         Err(error) if error.kind() == ErrorKind::NotFound => false,
         output => {
@@ -362,11 +320,7 @@ fn the_node_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
 
 #[test]
 fn the_python_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
-    if judge_all(Language::Python, |_, file| {
-        Some(words(&["python3", text(file)]))
-    })
-    .is_none()
-    {
+    if judge_all(Language::Python, |_, file| Some(words(&["python3", text(file)]))).is_none() {
         skipped(REQUIRE_NODE, "no python3 to run the verification code with");
     }
 }
@@ -470,8 +424,5 @@ fn the_rust_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
         let program: PathBuf = target.join("debug/pasted");
         build("cargo", &arguments, folder).then(|| words(&[text(&program)]))
     });
-    assert!(
-        built.is_some(),
-        "no cargo to build the verification code with"
-    );
+    assert!(built.is_some(), "no cargo to build the verification code with");
 }

@@ -15,8 +15,8 @@ type Headers = BTreeMap<String, String>;
 
 fn cases(name: &str) -> Vec<Value> {
     let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let file = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("every built-in profile has its vectors: {path}: {error}"));
+    let file =
+        std::fs::read(&path).unwrap_or_else(|error| panic!("every built-in profile has its vectors: {path}: {error}"));
     serde_json::from_slice(&file).unwrap()
 }
 
@@ -47,18 +47,13 @@ fn every_profile_composes_and_signs_exactly_what_its_vectors_say() {
             let what = format!("{name}: {}", case["title"]);
             let event = event(&case);
             let body = profile.form().compose(&event).unwrap();
-            assert_eq!(
-                String::from_utf8_lossy(&body),
-                text(&case["expected"]["body"]),
-                "{what}"
-            );
+            assert_eq!(String::from_utf8_lossy(&body), text(&case["expected"]["body"]), "{what}");
             let secret: Secret = text(&case["secret"]).parse().unwrap();
             // The last fraction of the second before the headers' one, and of the overlap.
             let at_ms = case["at"].as_i64().unwrap() * SECOND + 999;
-            let old = case["old_secret"].as_str().map(|old| OldSecret {
-                secret: old.parse().unwrap(),
-                overlap_ends_ms: at_ms + 1,
-            });
+            let old = case["old_secret"]
+                .as_str()
+                .map(|old| OldSecret { secret: old.parse().unwrap(), overlap_ends_ms: at_ms + 1 });
             let signer = Signer::new(profile, Some(&standard), &secret, old.as_ref());
             let headers = signer.headers(&Signed {
                 event_id: &event.id,
@@ -70,8 +65,7 @@ fn every_profile_composes_and_signs_exactly_what_its_vectors_say() {
             let count = headers.len();
             let headers: Headers = headers.into_iter().collect();
             assert_eq!(count, headers.len(), "{what}: a header came twice");
-            let expected: Headers =
-                serde_json::from_value(case["expected"]["headers"].clone()).unwrap();
+            let expected: Headers = serde_json::from_value(case["expected"]["headers"].clone()).unwrap();
             assert_eq!(headers, expected, "{what}");
         }
     }
@@ -87,10 +81,7 @@ fn a_preview_is_what_the_vectors_say() {
             let at_ms = case["at"].as_i64().unwrap() * SECOND;
             let secret = text(&case["secret"]).parse().unwrap();
             let preview = preview(profile, &event(&case), &secret, at_ms).unwrap();
-            assert_eq!(
-                String::from_utf8_lossy(&preview.body),
-                text(&case["expected"]["body"])
-            );
+            assert_eq!(String::from_utf8_lossy(&preview.body), text(&case["expected"]["body"]));
             let expected = case["expected"]["headers"].as_object().unwrap();
             assert_eq!(preview.headers.len(), expected.len(), "{name}");
             for (header, value) in preview.headers {

@@ -51,9 +51,7 @@ fn a_copy_of_the_files_holds_everything_that_was_answered_before_it() {
 
 fn events(database: &std::path::Path) -> BTreeSet<String> {
     let connection = Connection::open(database).unwrap();
-    let verdict: String = connection
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
     let mut statement = connection.prepare("SELECT id FROM event").unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
@@ -63,25 +61,13 @@ fn events(database: &std::path::Path) -> BTreeSet<String> {
 #[test]
 fn every_commit_is_ordered_to_the_disk() {
     let hub = Hub::start();
-    let settings = hub
-        .running
-        .app
-        .actions
-        .store
-        .write(|tx| -> Result<_, StoreError> {
-            let ask = |pragma: &str| -> Result<String, StoreError> {
-                let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
-                Ok(tx.connection().query_row(&sql, [], |row| row.get(0))?)
-            };
-            Ok((
-                ask("synchronous")?,
-                ask("journal_mode")?,
-                ask("foreign_keys")?,
-            ))
-        });
+    let settings = hub.running.app.actions.store.write(|tx| -> Result<_, StoreError> {
+        let ask = |pragma: &str| -> Result<String, StoreError> {
+            let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
+            Ok(tx.connection().query_row(&sql, [], |row| row.get(0))?)
+        };
+        Ok((ask("synchronous")?, ask("journal_mode")?, ask("foreign_keys")?))
+    });
     let full = "2".to_owned();
-    assert_eq!(
-        settings.wait().unwrap(),
-        (full, "wal".to_owned(), "1".to_owned())
-    );
+    assert_eq!(settings.wait().unwrap(), (full, "wal".to_owned(), "1".to_owned()));
 }

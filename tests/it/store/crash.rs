@@ -28,21 +28,9 @@ struct Target {
 }
 
 const TARGETS: [Target; 3] = [
-    Target {
-        path: "/wide",
-        max_in_flight: 8,
-        ordered: false,
-    },
-    Target {
-        path: "/narrow",
-        max_in_flight: 1,
-        ordered: false,
-    },
-    Target {
-        path: "/ordered",
-        max_in_flight: 8,
-        ordered: true,
-    },
+    Target { path: "/wide", max_in_flight: 8, ordered: false },
+    Target { path: "/narrow", max_in_flight: 1, ordered: false },
+    Target { path: "/ordered", max_in_flight: 8, ordered: true },
 ];
 
 impl Target {
@@ -82,8 +70,7 @@ impl Random {
 #[test]
 fn what_was_answered_202_survives_any_number_of_kills() {
     let rounds = number("HOOKPOST_CRASH_ROUNDS").unwrap_or(20);
-    let seed = number("HOOKPOST_CRASH_SEED")
-        .unwrap_or_else(|| u64::from_le_bytes(hookpost::random::bytes()));
+    let seed = number("HOOKPOST_CRASH_SEED").unwrap_or_else(|| u64::from_le_bytes(hookpost::random::bytes()));
     println!("HOOKPOST_CRASH_SEED={seed} HOOKPOST_CRASH_ROUNDS={rounds}");
     let mut random = Random(seed);
     let successes = Arc::new(Mutex::new(Vec::new()));
@@ -111,9 +98,7 @@ fn what_was_answered_202_survives_any_number_of_kills() {
     }
 
     let process = site.serve();
-    process
-        .client(&key)
-        .wait_finished(Duration::from_secs(60 + rounds));
+    process.client(&key).wait_finished(Duration::from_secs(60 + rounds));
     process.signal("TERM");
     let (status, said) = process.ended(Duration::from_secs(10));
     assert!(status.success(), "{said}");
@@ -128,10 +113,7 @@ fn what_was_answered_202_survives_any_number_of_kills() {
 }
 
 /// A number from the environment.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how often is the caller's choice"
-)]
+#[expect(clippy::disallowed_methods, reason = "how often is the caller's choice")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
@@ -184,11 +166,7 @@ fn set_up(site: &Site, key: &str, receiver: &Receiver) {
 }
 
 /// Publishes until the program is gone, and notes what it answered with 202.
-fn publish(
-    client: &Client,
-    round: u64,
-    accepted: &Arc<Mutex<BTreeSet<String>>>,
-) -> Vec<JoinHandle<()>> {
+fn publish(client: &Client, round: u64, accepted: &Arc<Mutex<BTreeSet<String>>>) -> Vec<JoinHandle<()>> {
     static PUBLISHED: AtomicUsize = AtomicUsize::new(0);
     (0..PUBLISHERS)
         .map(|_| {
@@ -215,15 +193,10 @@ fn publish(
 /// The status of every delivery, by path and event. Also checks the file as a whole.
 fn look(site: &Site) -> BTreeMap<(String, String), String> {
     let connection = Connection::open(site.database()).unwrap();
-    let verdict: String = connection
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
-    let strays: i64 = connection
-        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
+    let strays: i64 =
+        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
     assert_eq!(strays, 0);
     let mut statement = connection
         .prepare(
@@ -245,22 +218,13 @@ fn check_nothing_is_lost(
     found: &BTreeMap<(String, String), String>,
     successes: &[Success],
 ) {
-    let arrived: BTreeSet<(&str, &str)> = successes
-        .iter()
-        .map(|success| (success.path.as_str(), success.event.as_str()))
-        .collect();
-    for (event, target) in accepted
-        .iter()
-        .flat_map(|event| TARGETS.iter().map(move |target| (event, target)))
-    {
+    let arrived: BTreeSet<(&str, &str)> =
+        successes.iter().map(|success| (success.path.as_str(), success.event.as_str())).collect();
+    for (event, target) in accepted.iter().flat_map(|event| TARGETS.iter().map(move |target| (event, target))) {
         let status = found
             .get(&(target.path.to_owned(), event.clone()))
             .unwrap_or_else(|| panic!("{event} for {} is lost", target.path));
-        assert!(
-            status == "delivered" || status == "failed",
-            "{event} for {} is {status}",
-            target.path
-        );
+        assert!(status == "delivered" || status == "failed", "{event} for {} is {status}", target.path);
         assert!(
             arrived.contains(&(target.path, event)) || status == "failed",
             "{event} is said to be delivered to {}, which never got it",
@@ -337,9 +301,6 @@ fn check_what_came_twice(successes: &[Success], ends: &[usize]) {
     println!("came again, by webhook and kill: {again:?}");
     for ((path, kill), count) in again {
         let target = TARGETS.iter().find(|target| target.path == path).unwrap();
-        assert!(
-            count <= target.claimed_at_most(),
-            "{count} deliveries to {path} came again after kill {kill}"
-        );
+        assert!(count <= target.claimed_at_most(), "{count} deliveries to {path} came again after kill {kill}");
     }
 }

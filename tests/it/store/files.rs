@@ -44,11 +44,7 @@ fn a_second_process_exits_at_once_and_names_the_first() {
     let first = site.serve();
     let said = site.serve_refused();
     assert!(said.contains(&format!("process {}", first.id())), "{said}");
-    first
-        .client(&key)
-        .publish("still-here")
-        .unwrap()
-        .expect(202);
+    first.client(&key).publish("still-here").unwrap().expect(202);
     first.kill();
     // A lock that a killed process held is free.
     site.serve();
@@ -64,9 +60,7 @@ fn a_new_database_is_for_its_owner_alone_and_has_the_schema_and_the_settings_it_
     assert_eq!(number("PRAGMA auto_vacuum"), 2);
     assert_eq!(number("PRAGMA application_id"), 0x486f_6f6b);
     assert!(number("PRAGMA user_version") >= 1);
-    let journal: String = connection
-        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-        .unwrap();
+    let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(journal, "wal");
     let own = "FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'";
     assert!(number(&format!("SELECT count(*) {own}")) >= 7);
@@ -85,9 +79,7 @@ fn a_database_whose_first_start_was_cut_short_is_a_new_one() {
     let site = Site::new();
     // The journal's mode is on disk, and the first migration is not.
     let connection = Connection::open(site.database()).unwrap();
-    connection
-        .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")
-        .unwrap();
+    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;").unwrap();
     drop(connection);
     assert!(!site.bytes().is_empty());
     site.serve();
@@ -97,9 +89,7 @@ fn a_database_whose_first_start_was_cut_short_is_a_new_one() {
 fn a_newer_schema_is_refused() {
     let site = served();
     let connection = Connection::open(site.database()).unwrap();
-    connection
-        .execute_batch("PRAGMA user_version = 999")
-        .unwrap();
+    connection.execute_batch("PRAGMA user_version = 999").unwrap();
     drop(connection);
     is_refused(&site, "newer Hookpost (schema 999");
     let listed = site.run(&["keys", "list"]);
@@ -110,20 +100,14 @@ fn a_newer_schema_is_refused() {
 fn the_log_of_a_refused_database_is_left_as_it_is() {
     let (site, key) = Site::with_key();
     let process = site.serve();
-    process
-        .client(&key)
-        .publish("in-the-log")
-        .unwrap()
-        .expect(202);
+    process.client(&key).publish("in-the-log").unwrap().expect(202);
     process.kill();
     let wal = beside(&site.database(), "-wal");
     assert!(fs::metadata(&wal).unwrap().len() > 0);
     // Kept with its log: a connection of our own would empty it.
     let (database, log) = (site.bytes(), fs::read(&wal).unwrap());
     let connection = Connection::open(site.database()).unwrap();
-    connection
-        .execute_batch("PRAGMA user_version = 999")
-        .unwrap();
+    connection.execute_batch("PRAGMA user_version = 999").unwrap();
     let (newer, newer_log) = (site.bytes(), fs::read(&wal).unwrap());
     drop(connection);
     assert!(newer == database && newer_log != log);
@@ -136,9 +120,7 @@ fn the_log_of_a_refused_database_is_left_as_it_is() {
 fn a_file_of_another_program_is_refused() {
     let site = Site::new();
     let connection = Connection::open(site.database()).unwrap();
-    connection
-        .execute_batch("CREATE TABLE bookmark (url TEXT); INSERT INTO bookmark VALUES ('x');")
-        .unwrap();
+    connection.execute_batch("CREATE TABLE bookmark (url TEXT); INSERT INTO bookmark VALUES ('x');").unwrap();
     drop(connection);
     is_refused(&site, "is not a Hookpost database");
 }
@@ -147,12 +129,7 @@ fn a_file_of_another_program_is_refused() {
 fn a_damaged_file_is_refused_and_never_replaced_by_an_empty_one() {
     let whole = served().bytes();
     let zeroed_header = [vec![0; 100], whole[100..].to_vec()].concat();
-    let zeroed_page = [
-        whole[..4096].to_vec(),
-        vec![0; 4096 * 8],
-        whole[4096 * 9..].to_vec(),
-    ]
-    .concat();
+    let zeroed_page = [whole[..4096].to_vec(), vec![0; 4096 * 8], whole[4096 * 9..].to_vec()].concat();
     for (damage, bytes) in [
         ("a zeroed header", zeroed_header),
         ("zeroed pages", zeroed_page),
@@ -177,11 +154,7 @@ fn a_damaged_file_is_refused_and_never_replaced_by_an_empty_one() {
 fn an_emptied_file_beside_its_log_is_refused() {
     let (site, key) = Site::with_key();
     let process = site.serve();
-    process
-        .client(&key)
-        .publish("in-the-log")
-        .unwrap()
-        .expect(202);
+    process.client(&key).publish("in-the-log").unwrap().expect(202);
     process.kill();
     fs::write(site.database(), b"").unwrap();
     is_refused(&site, "is damaged");
@@ -202,10 +175,7 @@ fn a_file_or_a_folder_that_cannot_be_written_is_refused() {
             _ => set(0o666, 0o555),
         }
         let said = refused(as_nobody(site.serve_command()));
-        assert!(
-            said.contains("webhooks.db cannot be written"),
-            "{what}: {said}"
-        );
+        assert!(said.contains("webhooks.db cannot be written"), "{what}: {said}");
         set(0o600, 0o700);
         site.serve();
     }
@@ -215,9 +185,7 @@ fn a_file_or_a_folder_that_cannot_be_written_is_refused() {
 fn a_folder_that_does_not_exist_is_named() {
     let site = Site::new();
     let mut command = crate::support::process::hookpost(&["serve", "--listen", "127.0.0.1:0"]);
-    command
-        .arg("--db")
-        .arg(site.folder().join("none/webhooks.db"));
+    command.arg("--db").arg(site.folder().join("none/webhooks.db"));
     let said = refused(command);
     assert!(said.contains("none/webhooks.db"), "{said}");
 }
@@ -249,24 +217,14 @@ fn what_is_due_is_found_by_an_index_and_never_sorted() {
     let connection = Connection::open(site.database()).unwrap();
     // The statements of `store::delivery::due`.
     for (index, rest) in [
-        (
-            "delivery_due",
-            "d.due_ms IS NOT NULL ORDER BY d.due_ms, d.seq",
-        ),
-        (
-            "delivery_webhook",
-            "d.seq >= 5 AND d.due_ms IS NOT NULL ORDER BY d.seq",
-        ),
+        ("delivery_due", "d.due_ms IS NOT NULL ORDER BY d.due_ms, d.seq"),
+        ("delivery_webhook", "d.seq >= 5 AND d.due_ms IS NOT NULL ORDER BY d.seq"),
     ] {
         let sql = format!(
             "EXPLAIN QUERY PLAN SELECT d.seq FROM delivery d INDEXED BY {index} WHERE d.webhook_seq = 1 AND {rest}"
         );
         let mut statement = connection.prepare(&sql).unwrap();
-        let plan: Vec<String> = statement
-            .query_map([], |row| row.get(3))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let plan: Vec<String> = statement.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         assert_eq!(plan.len(), 1, "one step, and no sort: {plan:?}");
         assert!(plan[0].contains(index), "{plan:?}");
     }

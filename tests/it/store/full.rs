@@ -14,15 +14,10 @@ const FULL: &str = "PRAGMA max_page_count = 1";
 const ROOM: &str = "PRAGMA max_page_count = 1000000";
 
 fn limit(hub: &Hub, pragma: &'static str) {
-    let set = hub
-        .running
-        .app
-        .actions
-        .store
-        .write(move |tx| -> Result<(), StoreError> {
-            tx.connection().execute_batch(pragma)?;
-            Ok(())
-        });
+    let set = hub.running.app.actions.store.write(move |tx| -> Result<(), StoreError> {
+        tx.connection().execute_batch(pragma)?;
+        Ok(())
+    });
     set.wait().unwrap();
 }
 
@@ -62,11 +57,8 @@ fn a_full_disk_is_a_503_and_nothing_that_was_answered_is_lost() {
     hub.post("/v1/events", &small).expect(202);
     receiver.release();
     hub.deliver_until_idle();
-    let mut arrived: Vec<String> = receiver
-        .requests()
-        .iter()
-        .map(|request| request.header("webhook-id").unwrap().to_owned())
-        .collect();
+    let mut arrived: Vec<String> =
+        receiver.requests().iter().map(|request| request.header("webhook-id").unwrap().to_owned()).collect();
     arrived.sort();
     let mut expected = taken;
     expected.push("small".to_owned());
@@ -89,10 +81,7 @@ fn an_outcome_that_meets_a_full_disk_is_kept_and_the_delivery_is_not_sent_again(
     limit(&hub, FULL);
     receiver.release();
     let engine = &hub.running.app.actions.engine;
-    assert!(
-        !engine.wait_until_idle(Duration::from_millis(1500)),
-        "the outcome was stored though there is no room"
-    );
+    assert!(!engine.wait_until_idle(Duration::from_millis(1500)), "the outcome was stored though there is no room");
     assert_eq!(hub.status_of(&delivery), "pending");
     limit(&hub, ROOM);
     let recorded = wait_until(PATIENCE, || hub.status_of(&delivery) == "delivered");

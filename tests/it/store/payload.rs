@@ -14,23 +14,16 @@ fn a_flipped_byte_stops_that_delivery_alone() {
         let receiver = Receiver::start();
         let webhook = hub.add_webhook_with(receiver.url(), &json!({"ordered": ordered}));
         hub.post(&format!("/v1/webhooks/{webhook}/pause"), &json!({}));
-        hub.patch(
-            &format!("/v1/webhooks/{webhook}"),
-            &json!({"active": false}),
-        )
-        .expect(200);
+        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
         let deliveries = [1, 2, 3].map(|n| hub.publish_one("order.paid", json!({"number": n})));
         hub.stop();
         let connection = Connection::open(hub.database()).unwrap();
-        let changed = connection.execute(
-            "UPDATE event SET data = replace(data, '1', '7') WHERE data = '{\"number\":1}'",
-            [],
-        );
+        let changed =
+            connection.execute("UPDATE event SET data = replace(data, '1', '7') WHERE data = '{\"number\":1}'", []);
         assert_eq!(changed.unwrap(), 1);
         drop(connection);
         hub.restart();
-        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true}))
-            .expect(200);
+        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
         let given_up = wait_until(PATIENCE, || hub.status_of(&deliveries[0]) == "failed");
         assert!(given_up, "it is {}", hub.status_of(&deliveries[0]));
         hub.deliver_until_idle();

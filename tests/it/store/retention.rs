@@ -10,9 +10,7 @@ use crate::support::receiver::{Behaviour, Receiver, Reply};
 
 fn count(hub: &Hub, what: &str) -> i64 {
     let connection = Connection::open(hub.database()).unwrap();
-    let row = connection.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| {
-        row.get(0)
-    });
+    let row = connection.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0));
     row.unwrap()
 }
 
@@ -46,9 +44,7 @@ fn days_later(hub: &Hub, days: i64) {
 fn types(hub: &Hub, list: &str, field: &str) -> Vec<String> {
     let rows = hub.get(list).expect(200).json();
     let rows = rows["data"].as_array().unwrap();
-    rows.iter()
-        .map(|row| row[field].as_str().unwrap().to_owned())
-        .collect()
+    rows.iter().map(|row| row[field].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

@@ -15,10 +15,7 @@ fn a_signal_lets_requests_in_flight_finish_and_keeps_the_rest() {
         receiver.hold();
         let process = site.serve();
         let client = process.client(&key);
-        client.add_webhook(
-            &receiver.url(),
-            &json!({"max_in_flight": 1, "timeout_s": 30}),
-        );
+        client.add_webhook(&receiver.url(), &json!({"max_in_flight": 1, "timeout_s": 30}));
         for id in ["first", "second", "third"] {
             client.publish(id).unwrap().expect(202);
         }

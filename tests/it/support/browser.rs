@@ -49,31 +49,19 @@ impl Browser {
     pub fn open_at(site: &str) -> Option<Browser> {
         let found = find("chromedriver").zip(find("chromium"));
         let Some((chromedriver, chromium)) = found else {
-            skipped(
-                REQUIRE_BROWSER,
-                "no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)",
-            );
+            skipped(REQUIRE_BROWSER, "no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)");
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
         let (driver, address) = start(&chromedriver);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let capabilities = capabilities(&chromium, profile.path());
         let client = runtime.block_on(async {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             builder.capabilities(capabilities.as_object().unwrap().clone());
             builder.connect(&address).await.unwrap()
         });
-        Some(Browser {
-            site: site.to_owned(),
-            client,
-            runtime,
-            driver,
-            _profile: profile,
-        })
+        Some(Browser { site: site.to_owned(), client, runtime, driver, _profile: profile })
     }
 
     /// Signs a user of the hub in.
@@ -115,9 +103,7 @@ impl Browser {
     /// Clicks the link or button with this text.
     #[track_caller]
     pub fn click_text(&self, text: &str) {
-        let xpath = format!(
-            "//*[self::a or self::button or self::summary][contains(normalize-space(.), \"{text}\")]"
-        );
+        let xpath = format!("//*[self::a or self::button or self::summary][contains(normalize-space(.), \"{text}\")]");
         let clicked = self.runtime.block_on(async {
             let found = self.client.find(Locator::XPath(&xpath)).await?;
             found.click().await
@@ -148,28 +134,16 @@ impl Browser {
     /// Waits until an element is there.
     #[track_caller]
     pub fn wait_for(&self, css: &str) {
-        let found = self
-            .runtime
-            .block_on(self.client.wait().for_element(Locator::Css(css)));
-        found.unwrap_or_else(|error| {
-            panic!("{css} at {}: {error}\n{}", self.path(), self.text("body"))
-        });
+        let found = self.runtime.block_on(self.client.wait().for_element(Locator::Css(css)));
+        found.unwrap_or_else(|error| panic!("{css} at {}: {error}\n{}", self.path(), self.text("body")));
     }
 
     /// Waits until the page says something.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) {
         let xpath = format!("//*[contains(normalize-space(.), \"{text}\")]");
-        let found = self
-            .runtime
-            .block_on(self.client.wait().for_element(Locator::XPath(&xpath)));
-        found.unwrap_or_else(|error| {
-            panic!(
-                "{text:?} at {}: {error}\n{}",
-                self.path(),
-                self.text("body")
-            )
-        });
+        let found = self.runtime.block_on(self.client.wait().for_element(Locator::XPath(&xpath)));
+        found.unwrap_or_else(|error| panic!("{text:?} at {}: {error}\n{}", self.path(), self.text("body")));
     }
 
     /// The text of an element as people see it.
@@ -196,8 +170,7 @@ impl Browser {
 
     /// A window of this width, of a phone or of a screen.
     pub fn resize(&self, width: u32, height: u32) {
-        let metrics =
-            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
     }
 
@@ -221,24 +194,15 @@ impl Browser {
     pub fn complaints(&self) -> Vec<String> {
         let log = self.issue("se/log", json!({"type": "browser"}));
         let entries = log.as_array().cloned().unwrap_or_default();
-        let severe = entries
-            .iter()
-            .filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
-        severe
-            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
-            .collect()
+        let severe = entries.iter().filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
+        severe.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// A picture of the window, as WebP.
     pub fn screenshot(&self) -> Vec<u8> {
-        let picture = self.devtools(
-            "Page.captureScreenshot",
-            json!({"format": "webp", "quality": 85}),
-        );
+        let picture = self.devtools("Page.captureScreenshot", json!({"format": "webp", "quality": 85}));
         let text = picture["data"].as_str().unwrap();
-        base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .unwrap()
+        base64::engine::general_purpose::STANDARD.decode(text).unwrap()
     }
 
     fn devtools(&self, command: &str, parameters: Value) -> Value {
@@ -248,9 +212,7 @@ impl Browser {
 
     fn issue(&self, path: &'static str, body: Value) -> Value {
         let extension = Extension { path, body };
-        self.runtime
-            .block_on(self.client.issue_cmd(extension))
-            .unwrap()
+        self.runtime.block_on(self.client.issue_cmd(extension)).unwrap()
     }
 }
 
@@ -299,17 +261,10 @@ fn capabilities(chromium: &Path, profile: &Path) -> Value {
     })
 }
 
-#[expect(
-    clippy::zombie_processes,
-    reason = "`Browser` waits for it when it is dropped; here the test is over"
-)]
+#[expect(clippy::zombie_processes, reason = "`Browser` waits for it when it is dropped; here the test is over")]
 fn start(chromedriver: &Path) -> (Child, String) {
-    let mut driver = Command::new(chromedriver)
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut driver =
+        Command::new(chromedriver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     for line in lines.map_while(Result::ok) {
         if let Some((_, port)) = line.split_once("successfully on port ") {

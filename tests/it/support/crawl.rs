@@ -37,11 +37,7 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
             }
             continue;
         }
-        assert_eq!(
-            answer.status, 200,
-            "{path}, linked from {parent}: {}",
-            answer.text
-        );
+        assert_eq!(answer.status, 200, "{path}, linked from {parent}: {}", answer.text);
         let media_type = answer.header("content-type").unwrap_or_default();
         if !media_type.starts_with("text/html") {
             continue;
@@ -51,10 +47,7 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
                 ahead.push_back((link, path.clone()));
             }
         }
-        found.push(Found {
-            path,
-            text: answer.text,
-        });
+        found.push(Found { path, text: answer.text });
         assert!(found.len() < MOST, "the site does not end: {kinds:#?}");
     }
     found
@@ -64,9 +57,7 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
 pub fn kind(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_id = |part: &str| {
-        ["wh_", "dlv_", "evt_", "key_", "att_", "req_"]
-            .iter()
-            .any(|prefix| part.starts_with(prefix))
+        ["wh_", "dlv_", "evt_", "key_", "att_", "req_"].iter().any(|prefix| part.starts_with(prefix))
             || part.len() > 20
             || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
     };
@@ -74,17 +65,10 @@ pub fn kind(path: &str) -> String {
         true => "{}",
         false => part,
     });
-    let mut names: Vec<&str> = query
-        .split('&')
-        .map(|pair| pair.split('=').next().unwrap_or_default())
-        .collect();
+    let mut names: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
     names.sort_unstable();
     names.dedup();
-    format!(
-        "{}?{}",
-        parts.collect::<Vec<_>>().join("/"),
-        names.join("&")
-    )
+    format!("{}?{}", parts.collect::<Vec<_>>().join("/"), names.join("&"))
 }
 
 /// The links of a page to others of the server, fragments left out.
@@ -92,9 +76,7 @@ fn links(page: &str) -> Vec<String> {
     let links = page.split("<a ").skip(1).filter_map(|rest| {
         let tag = &rest[..rest.find('>')?];
         let rest = &tag[tag.find("href=\"")? + 6..];
-        let address = rest[..rest.find('"')?]
-            .replace("&#38;", "&")
-            .replace("&amp;", "&");
+        let address = rest[..rest.find('"')?].replace("&#38;", "&").replace("&amp;", "&");
         let address = address.split('#').next().unwrap_or_default().to_owned();
         (address.starts_with('/') && !address.starts_with("/static/")).then_some(address)
     });

@@ -46,8 +46,7 @@ impl Answer {
         if self.text.is_empty() {
             return Value::Null;
         }
-        serde_json::from_str(&self.text)
-            .unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -84,9 +83,7 @@ impl Hub {
         options.listen = "127.0.0.1:0".parse().unwrap();
         options.http_threads = 1;
         options.clock = clock.clone();
-        options.allow_targets = ["127.0.0.1", "localhost"]
-            .map(|entry| entry.parse().unwrap())
-            .to_vec();
+        options.allow_targets = ["127.0.0.1", "localhost"].map(|entry| entry.parse().unwrap()).to_vec();
         set_up(&mut options);
         let (running, thread) = run(&options);
         let key = make_key(&options.database, Scope::Admin, None, None);
@@ -97,15 +94,7 @@ impl Hub {
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(60)))
             .build();
-        Hub {
-            clock,
-            key,
-            running,
-            options,
-            thread: Some(thread),
-            agent: config.into(),
-            _folder: folder,
-        }
+        Hub { clock, key, running, options, thread: Some(thread), agent: config.into(), _folder: folder }
     }
 
     /// Stops the server and starts it again over the same database.
@@ -170,9 +159,7 @@ impl Hub {
 
     /// One request, exactly as given.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(self.at(path));
+        let mut request = ureq::http::Request::builder().method(method).uri(self.at(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -180,9 +167,7 @@ impl Hub {
         let headers = response.headers().iter();
         Answer {
             status: response.status().as_u16(),
-            headers: headers
-                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect(),
             text: response.body_mut().read_to_string().unwrap(),
         }
     }
@@ -190,16 +175,9 @@ impl Hub {
     /// What a GET answers, as bytes.
     pub fn download(&self, path: &str) -> (u16, Vec<u8>) {
         let bearer = format!("Bearer {}", self.key);
-        let request = self
-            .agent
-            .get(self.at(path))
-            .header("authorization", bearer);
+        let request = self.agent.get(self.at(path)).header("authorization", bearer);
         let mut response = request.call().unwrap();
-        let bytes = response
-            .body_mut()
-            .with_config()
-            .limit(1 << 30)
-            .read_to_vec();
+        let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec();
         (response.status().as_u16(), bytes.unwrap())
     }
 
@@ -285,10 +263,7 @@ impl Hub {
 
     /// The status of a delivery.
     pub fn status_of(&self, delivery: &str) -> String {
-        self.delivery(delivery)["status"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.delivery(delivery)["status"].as_str().unwrap().to_owned()
     }
 
     pub fn webhook(&self, id: &str) -> Value {
@@ -304,10 +279,7 @@ impl Hub {
     #[track_caller]
     pub fn deliver_until_idle(&self) {
         let engine = &self.running.app.actions.engine;
-        assert!(
-            engine.wait_until_idle(PATIENCE),
-            "the engine did not come to rest"
-        );
+        assert!(engine.wait_until_idle(PATIENCE), "the engine did not come to rest");
     }
 
     /// Deletes what is old by now, as the server does once an hour.
@@ -348,9 +320,7 @@ fn run(options: &ServerOptions) -> (Running, JoinHandle<()>) {
 }
 
 fn block_on<F: Future>(work: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(work)
 }
 

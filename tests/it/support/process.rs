@@ -70,9 +70,7 @@ pub fn wait_until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 
 impl Site {
     pub fn new() -> Site {
-        Site {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Site { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A folder whose database was made by the program and closed again; the key may do everything.
@@ -112,13 +110,7 @@ impl Site {
 
     /// `serve` on any free port, which may deliver to 127.0.0.1.
     pub fn serve_command(&self) -> Command {
-        self.command(&[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--allow-target",
-            "127.0.0.1",
-        ])
+        self.command(&["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.1"])
     }
 
     #[track_caller]
@@ -141,11 +133,7 @@ impl Site {
 /// Runs a `serve` that is expected to refuse to start, with exit code 1 and one line that says why.
 #[track_caller]
 pub fn refused(mut command: Command) -> String {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if !wait_until(PATIENCE, || child.try_wait().unwrap().is_some()) {
         child.kill().unwrap();
         panic!("it serves: {}", stdout(&child.wait_with_output().unwrap()));
@@ -186,11 +174,7 @@ impl Process {
 
     /// Starts a `serve` without waiting for anything.
     pub fn spawn(mut command: Command) -> Starting {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let (said_first, first_line) = channel();
         std::thread::spawn(move || {
@@ -211,17 +195,9 @@ impl Process {
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(60)))
             .build();
-        let process = Process {
-            address: String::new(),
-            greeting: String::new(),
-            child,
-            said: Some(said),
-            agent: config.into(),
-        };
-        Starting {
-            process,
-            first_line,
-        }
+        let process =
+            Process { address: String::new(), greeting: String::new(), child, said: Some(said), agent: config.into() };
+        Starting { process, first_line }
     }
 
     pub fn id(&self) -> u32 {
@@ -230,23 +206,13 @@ impl Process {
 
     /// A client with connections of its own, for a thread of its own.
     pub fn client(&self, key: &str) -> Client {
-        Client {
-            origin: format!("http://{}", self.address),
-            key: key.to_owned(),
-            agent: self.agent.clone(),
-        }
+        Client { origin: format!("http://{}", self.address), key: key.to_owned(), agent: self.agent.clone() }
     }
 
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.
@@ -284,14 +250,9 @@ impl Starting {
     /// Waits until it listens.
     #[track_caller]
     pub fn listening(self) -> Process {
-        let Starting {
-            mut process,
-            first_line,
-        } = self;
+        let Starting { mut process, first_line } = self;
         let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
-        let address = line
-            .split_once("http://")
-            .and_then(|(_, rest)| rest.split_whitespace().next());
+        let address = line.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
         let Some(address) = address else {
             let (status, said) = process.ended(PATIENCE);
             panic!("it does not listen ({status}): {said}");
@@ -317,12 +278,7 @@ pub struct Client {
 
 impl Client {
     /// A request; an error where the process did not answer.
-    pub fn try_call(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, ureq::Error> {
+    pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.origin))
@@ -374,9 +330,7 @@ impl Client {
     /// Waits until every delivery is finished.
     #[track_caller]
     pub fn wait_finished(&self, patience: Duration) {
-        let finished = wait_until(patience, || {
-            self.count("pending") == 0 && self.count("retrying") == 0
-        });
+        let finished = wait_until(patience, || self.count("pending") == 0 && self.count("retrying") == 0);
         assert!(finished, "deliveries are stuck: {}", {
             let page = self.get("/v1/deliveries?status=pending&limit=3");
             let more = self.get("/v1/deliveries?status=retrying&limit=3");

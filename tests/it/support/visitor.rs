@@ -24,11 +24,7 @@ pub struct Visitor<'a> {
 impl Hub {
     /// Somebody who was never here.
     pub fn visitor(&self) -> Visitor<'_> {
-        Visitor {
-            hub: self,
-            cookies: RefCell::default(),
-            page: RefCell::default(),
-        }
+        Visitor { hub: self, cookies: RefCell::default(), page: RefCell::default() }
     }
 
     /// Makes a user with [`PASSWORD`].
@@ -121,12 +117,7 @@ impl Visitor<'_> {
     }
 
     /// Sends a form exactly as given.
-    pub fn submit_as_given(
-        &self,
-        path: &str,
-        fields: &[(&str, &str)],
-        headers: &[(&str, &str)],
-    ) -> Answer {
+    pub fn submit_as_given(&self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(fields);
         let form = [("content-type", "application/x-www-form-urlencoded")];
@@ -162,12 +153,8 @@ impl Visitor<'_> {
     }
 
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let cookies: Vec<String> = self
-            .cookies
-            .borrow()
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let cookies: Vec<String> =
+            self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
         let mut all = vec![("accept", "text/html"), ("cookie", cookies.as_str())];
         all.extend_from_slice(headers);

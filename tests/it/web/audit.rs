@@ -11,16 +11,11 @@ use crate::support::receiver::Receiver;
 
 /// Who did what to what with which details, oldest first.
 fn entries(hub: &Hub) -> Vec<(String, String, String, String)> {
-    let request = PageRequest {
-        limit: 250,
-        cursor: None,
-    };
+    let request = PageRequest { limit: 250, cursor: None };
     let store = &hub.running.app.actions.store;
     let page = store.read(|connection| audit::page(connection, &request));
     let entries = page.unwrap().rows.into_iter().rev();
-    entries
-        .map(|entry| (entry.actor, entry.action, entry.subject, entry.detail))
-        .collect()
+    entries.map(|entry| (entry.actor, entry.action, entry.subject, entry.detail)).collect()
 }
 
 /// An answer that is no refusal.
@@ -55,12 +50,7 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     let webhook = hub.add_webhook_with(receiver.url(), &json!({"retry": retry}));
     assert_eq!(
         entries(&hub),
-        [(
-            "API key test".to_owned(),
-            "webhook.created".to_owned(),
-            webhook.clone(),
-            receiver.url()
-        )]
+        [("API key test".to_owned(), "webhook.created".to_owned(), webhook.clone(), receiver.url())]
     );
     let at = |rest: &str| format!("/v1/webhooks/{webhook}{rest}");
     let change = json!({"description": "x", "timeout_s": 7});
@@ -68,8 +58,7 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     assert_last(&hub, "webhook.changed", "description, timeout_s");
     hub.patch(&at(""), &json!({"active": false})).well();
     assert_last(&hub, "webhook.paused", "");
-    hub.patch(&at(""), &json!({"active": true, "waiting": "discard"}))
-        .well();
+    hub.patch(&at(""), &json!({"active": true, "waiting": "discard"})).well();
     assert_last(&hub, "webhook.resumed", "what waited is discarded");
     let count = entries(&hub).len();
     hub.patch(&at(""), &json!({"active": true})).well();
@@ -78,8 +67,7 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     assert_last(&hub, "secret.rotated", "both are in use for 1 day");
     hub.get(&at("/secret")).well();
     assert_last(&hub, "secret.revealed", "");
-    hub.post(&at("/test"), &json!({"event_type": "a.test"}))
-        .well();
+    hub.post(&at("/test"), &json!({"event_type": "a.test"})).well();
     assert_last(&hub, "test.sent", "a.test");
 
     let count = entries(&hub).len();
@@ -88,8 +76,7 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     hub.deliver_until_idle();
     assert_eq!(entries(&hub).len(), count, "publishing is no change");
 
-    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({}))
-        .well();
+    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).well();
     assert_last(&hub, "delivery.retried", "order.paid, which was failed");
     hub.deliver_until_idle();
     let filter = json!({"status": "failed", "dry_run": true});
@@ -99,27 +86,18 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     hub.post("/v1/deliveries/retry", &filter).well();
     assert_last(&hub, "deliveries.retried", "2: all with status failed");
     let event = receipt["id"].as_str().unwrap();
-    hub.post(&format!("/v1/events/{event}/replay"), &json!({}))
-        .well();
+    hub.post(&format!("/v1/events/{event}/replay"), &json!({})).well();
     assert_last(&hub, "event.replayed", "to 1 webhook");
-    hub.post(&at("/replay"), &json!({"since": "2026-01-01T00:00:00Z"}))
-        .well();
+    hub.post(&at("/replay"), &json!({"since": "2026-01-01T00:00:00Z"})).well();
     assert_last(&hub, "webhook.replayed", "2 events");
 
     let described = json!({"description": "Paid"}).to_string();
-    hub.call_with(
-        &hub.key,
-        "PUT",
-        "/v1/event-types/order.paid",
-        Some(&described),
-    )
-    .well();
+    hub.call_with(&hub.key, "PUT", "/v1/event-types/order.paid", Some(&described)).well();
     assert_last(&hub, "event_type.put", "");
     hub.delete("/v1/event-types/order.paid").well();
     assert_last(&hub, "event_type.deleted", "");
     let own = json!({"based_on": "generic"}).to_string();
-    hub.call_with(&hub.key, "PUT", "/v1/profiles/own", Some(&own))
-        .well();
+    hub.call_with(&hub.key, "PUT", "/v1/profiles/own", Some(&own)).well();
     assert_last(&hub, "profile.put", "");
     hub.delete("/v1/profiles/own").well();
     assert_last(&hub, "profile.deleted", "");
@@ -146,10 +124,8 @@ fn what_was_refused_or_failed_is_not_written_down() {
     let webhook = hub.add_webhook(Receiver::refused_url());
     let count = entries(&hub).len();
     let bad = json!({"url": "http://10.0.0.1/"});
-    hub.patch(&format!("/v1/webhooks/{webhook}"), &bad)
-        .expect(422);
-    hub.delete("/v1/webhooks/wh_01ARZ3NDEKTSV4RRFFQ69G5FAV")
-        .expect(404);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &bad).expect(422);
+    hub.delete("/v1/webhooks/wh_01ARZ3NDEKTSV4RRFFQ69G5FAV").expect(404);
     hub.delete("/v1/profiles/generic").expect(409);
     hub.delete("/v1/api-keys/nonsense").expect(404);
     assert_eq!(entries(&hub).len(), count);
@@ -159,10 +135,7 @@ fn what_was_refused_or_failed_is_not_written_down() {
 fn what_a_person_publishes_is_written_down_once() {
     let hub = Hub::start();
     let actions = &hub.running.app.actions;
-    let caller = Caller {
-        actor: Actor::Person("anna".to_owned()),
-        ..Caller::default()
-    };
+    let caller = Caller { actor: Actor::Person("anna".to_owned()), ..Caller::default() };
     let new = || hookpost::actions::publish::NewEvent {
         event_type: "order.paid".parse().unwrap(),
         tenant: "acme".parse().unwrap(),
@@ -211,16 +184,10 @@ fn the_list_tells_in_words_and_links_what_is_still_there() {
     }
     assert!(!page.contains("<script>alert"));
     for _ in 0..60 {
-        hub.patch(
-            &format!("/v1/webhooks/{webhook}"),
-            &json!({"description": "x"}),
-        )
-        .expect(200);
+        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"description": "x"})).expect(200);
     }
     let page = visitor.page("/settings/audit");
-    let older = page
-        .split("href=\"")
-        .find(|part| part.starts_with("/settings/audit?cursor="));
+    let older = page.split("href=\"").find(|part| part.starts_with("/settings/audit?cursor="));
     let older = older.unwrap().split('"').next().unwrap();
     assert!(visitor.page(older).contains("created the webhook"));
     assert_eq!(hub.portal("acme").get("/settings/audit").status, 404);

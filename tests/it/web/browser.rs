@@ -16,12 +16,8 @@ const AXE: &str = "HOOKPOST_TEST_AXE";
 const REQUIRE_AXE: &str = "HOOKPOST_TEST_REQUIRE_AXE";
 
 /// Ways to look at a page: the narrowest window that the guidelines ask for, and a screen; by day and by night.
-const WAYS: [(Scheme, u32); 4] = [
-    (Scheme::Light, 320),
-    (Scheme::Light, 1280),
-    (Scheme::Dark, 1280),
-    (Scheme::Dark, 320),
-];
+const WAYS: [(Scheme, u32); 4] =
+    [(Scheme::Light, 320), (Scheme::Light, 1280), (Scheme::Dark, 1280), (Scheme::Dark, 320)];
 
 /// Looks at a page in every way, and collects what is wrong with it.
 fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
@@ -33,17 +29,10 @@ fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
         let place = format!("{path} ({scheme:?}, {width} px)");
         let wide = browser.script(WIDER_THAN_THE_WINDOW);
         let wide = wide.as_array().unwrap();
-        wrong.extend(
-            wide.iter()
-                .map(|element| format!("{place}: too wide: {element}")),
-        );
+        wrong.extend(wide.iter().map(|element| format!("{place}: too wide: {element}")));
         if let Some(axe) = axe {
             let found = violations(browser, axe);
-            wrong.extend(
-                found
-                    .iter()
-                    .map(|violation| format!("{place}: {violation}")),
-            );
+            wrong.extend(found.iter().map(|violation| format!("{place}: {violation}")));
         }
         let complaints = browser.complaints();
         wrong.extend(complaints.iter().map(|text| format!("{place}: {text}")));
@@ -84,10 +73,7 @@ fn axe() -> Option<String> {
 fn a_page_of_each_kind(hub: &Hub) -> Vec<String> {
     let mut kinds = BTreeSet::new();
     let pages = crawl(&hub.administrator(), "/").into_iter();
-    pages
-        .filter(|page| kinds.insert(kind(&page.path)) && page.path != "/docs")
-        .map(|page| page.path)
-        .collect()
+    pages.filter(|page| kinds.insert(kind(&page.path)) && page.path != "/docs").map(|page| page.path).collect()
 }
 
 #[test]
@@ -127,10 +113,7 @@ fn every_page_is_whole_without_a_script_too() {
             browser.go(path);
             let wide = browser.script(WIDER_THAN_THE_WINDOW);
             let wide = wide.as_array().unwrap();
-            wrong.extend(
-                wide.iter()
-                    .map(|element| format!("{path} ({width} px): {element}")),
-            );
+            wrong.extend(wide.iter().map(|element| format!("{path} ({width} px): {element}")));
             wrong.extend(browser.complaints());
         }
     }
@@ -151,11 +134,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     // The built-in inbox is chosen already.
     browser.click("main form button.primary");
     browser.wait_for_text("It arrived, and its signature fits.");
-    assert!(
-        browser.path().starts_with("/setup/done"),
-        "{}",
-        browser.path()
-    );
+    assert!(browser.path().starts_with("/setup/done"), "{}", browser.path());
     browser.go("/inbox");
     browser.wait_for("[data-status=verified]");
     assert_eq!(browser.complaints(), [""; 0]);
@@ -171,10 +150,7 @@ fn a_page_shows_what_changed_without_being_loaded_again() {
     browser.sign_in("anna");
     browser.go("/webhooks");
     browser.script("window.sameDocument = true");
-    hub.add_webhook_with(
-        "http://127.0.0.1:9/",
-        &serde_json::json!({"description": "Just made"}),
-    );
+    hub.add_webhook_with("http://127.0.0.1:9/", &serde_json::json!({"description": "Just made"}));
     browser.wait_for_text("Just made");
     assert_eq!(browser.script("return window.sameDocument"), true);
 }

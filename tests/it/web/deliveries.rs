@@ -32,11 +32,7 @@ fn link(page: &str, mark: &str) -> Option<String> {
     let end = page.find(mark)?;
     let start = page[..end].rfind("href=\"")? + 6;
     let rest = &page[start..];
-    Some(
-        rest[..rest.find('"')?]
-            .replace("&amp;", "&")
-            .replace("&#38;", "&"),
-    )
+    Some(rest[..rest.find('"')?].replace("&amp;", "&").replace("&#38;", "&"))
 }
 
 fn location(answer: &Answer) -> &str {
@@ -68,14 +64,7 @@ impl World {
         let retrying = hub.publish_one("a.retrying", json!({}));
         let delivered = hub.publish_one("a.delivered", json!({}));
         hub.deliver_until_idle();
-        World {
-            hub,
-            failing,
-            failed,
-            retrying,
-            delivered,
-            _receivers: [bad, good],
-        }
+        World { hub, failing, failed, retrying, delivered, _receivers: [bad, good] }
     }
 }
 
@@ -83,13 +72,7 @@ impl World {
 fn every_filter_of_the_address_narrows_the_list() {
     let world = World::new();
     let visitor = world.hub.administrator();
-    let World {
-        failed,
-        retrying,
-        delivered,
-        failing,
-        ..
-    } = &world;
+    let World { failed, retrying, delivered, failing, .. } = &world;
     let all = visitor.page("/deliveries");
     assert_eq!(rows(&all), [delivered.as_str(), retrying, failed]);
     assert!(all.contains("Shop of Acme") && all.contains("503"));
@@ -102,10 +85,7 @@ fn every_filter_of_the_address_narrows_the_list() {
         ("error=status&status=failed".to_owned(), vec![failed]),
         ("tenant=default&code=200".to_owned(), vec![delivered]),
         ("test=true".to_owned(), vec![]),
-        (
-            "from=2026-01-15T10:00".to_owned(),
-            vec![delivered, retrying, failed],
-        ),
+        ("from=2026-01-15T10:00".to_owned(), vec![delivered, retrying, failed]),
         ("from=2026-01-15T10:00:01".to_owned(), vec![]),
         ("to=2026-01-15T10:00".to_owned(), vec![]),
     ] {
@@ -119,30 +99,16 @@ fn every_filter_of_the_address_narrows_the_list() {
     }
     let none = visitor.page("/deliveries?type=a.nothing");
     assert!(none.contains("No delivery matches") && none.contains("Clear filters"));
-    for wrong in [
-        "status=lost",
-        "code=many",
-        "from=yesterday",
-        "webhook=x",
-        "error=no",
-        "test=perhaps",
-    ] {
+    for wrong in ["status=lost", "code=many", "from=yesterday", "webhook=x", "error=no", "test=perhaps"] {
         let page = visitor.page(&format!("/deliveries?{wrong}"));
-        assert!(
-            page.contains("problem-state") && page.contains("Clear filters"),
-            "{wrong}"
-        );
+        assert!(page.contains("problem-state") && page.contains("Clear filters"), "{wrong}");
     }
 }
 
 #[test]
 fn without_deliveries_the_list_says_where_they_come_from() {
     let hub = Hub::start();
-    assert!(
-        hub.administrator()
-            .page("/deliveries")
-            .contains("No delivery yet")
-    );
+    assert!(hub.administrator().page("/deliveries").contains("No delivery yet"));
     let viewer = hub.viewer().page("/deliveries");
     assert!(!viewer.contains("/events/new"));
 }
@@ -151,24 +117,13 @@ fn without_deliveries_the_list_says_where_they_come_from() {
 fn an_id_leads_to_what_has_it() {
     let world = World::new();
     let visitor = world.hub.administrator();
-    let event = world.hub.delivery(&world.failed)["event_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let event = world.hub.delivery(&world.failed)["event_id"].as_str().unwrap().to_owned();
     for (id, leads_to) in [
-        (
-            world.failed.clone(),
-            format!("/deliveries/{}?status=failed", world.failed),
-        ),
-        (
-            world.failing.clone(),
-            format!("/deliveries?status=failed&webhook={}", world.failing),
-        ),
+        (world.failed.clone(), format!("/deliveries/{}?status=failed", world.failed)),
+        (world.failing.clone(), format!("/deliveries?status=failed&webhook={}", world.failing)),
         (event.clone(), format!("/events/{event}")),
     ] {
-        let answer = visitor
-            .get(&format!("/deliveries?status=failed&q={id}"))
-            .expect(303);
+        let answer = visitor.get(&format!("/deliveries?status=failed&q={id}")).expect(303);
         assert_eq!(location(&answer), leads_to);
     }
     let page = visitor.page("/deliveries?q=%3Cscript%3E");
@@ -190,10 +145,7 @@ fn pages_go_down_and_back_up_with_the_filter() {
     assert_eq!(rows(&first).len(), 50);
     assert!(link(&first, "rel=\"prev\"").is_none());
     let down = link(&first, "\" rel=\"next\"").unwrap_or_else(|| panic!("{first}"));
-    assert!(
-        down.starts_with("/deliveries?type=a.even&cursor="),
-        "{down}"
-    );
+    assert!(down.starts_with("/deliveries?type=a.even&cursor="), "{down}");
     let second = visitor.page(&down);
     assert_eq!(rows(&second).len(), 10);
     assert!(link(&second, "rel=\"next\"").is_none());
@@ -207,11 +159,7 @@ fn what_is_ticked_is_retried_and_the_filter_is_kept() {
     let visitor = world.hub.administrator();
     let back = "/deliveries?status=failed";
     visitor.page(back);
-    let fields = [
-        ("id", world.failed.as_str()),
-        ("id", world.delivered.as_str()),
-        ("back", back),
-    ];
+    let fields = [("id", world.failed.as_str()), ("id", world.delivered.as_str()), ("back", back)];
     let answer = visitor.submit("/deliveries/retry", &fields).expect(303);
     assert_eq!(location(&answer), back);
     let page = visitor.page(back);
@@ -258,12 +206,7 @@ fn all_that_match_are_counted_first_and_then_retried() {
     // Looking changed nothing.
     assert_eq!(hub.delivery(&world.failed)["attempt_count"], 1);
     let back = "/deliveries?status=failed&type=a.failed";
-    let fields = [
-        ("status", "failed"),
-        ("type", "a.failed"),
-        ("all", "yes"),
-        ("back", back),
-    ];
+    let fields = [("status", "failed"), ("type", "a.failed"), ("all", "yes"), ("back", back)];
     // Without a word of confirmation it asks again.
     let asked = visitor.submit("/deliveries/retry", &fields).expect(200);
     assert!(asked.text.contains("Retry 5 deliveries?"));
@@ -281,10 +224,7 @@ fn a_discard_asks_first_and_meets_what_waits_alone() {
     let world = World::new();
     let visitor = world.hub.administrator();
     visitor.page("/deliveries");
-    let ids = [
-        ("id", world.retrying.as_str()),
-        ("id", world.failed.as_str()),
-    ];
+    let ids = [("id", world.retrying.as_str()), ("id", world.failed.as_str())];
     let asked = visitor.submit("/deliveries/discard", &ids).expect(200);
     assert!(asked.text.contains("Discard 1 delivery?"), "{}", asked.text);
     assert_eq!(world.hub.status_of(&world.retrying), "retrying");
@@ -294,10 +234,7 @@ fn a_discard_asks_first_and_meets_what_waits_alone() {
     assert_eq!(world.hub.status_of(&world.retrying), "discarded");
     assert_eq!(world.hub.status_of(&world.failed), "failed");
     let nothing = visitor.page("/deliveries/discard?status=failed");
-    assert!(
-        nothing.contains("Nothing to discard")
-            && !nothing.contains("<button class=\"button danger")
-    );
+    assert!(nothing.contains("Nothing to discard") && !nothing.contains("<button class=\"button danger"));
 }
 
 #[test]
@@ -349,9 +286,7 @@ fn a_retry_by_hand_says_that_it_is_queued() {
         let path = format!("/deliveries/{id}");
         let here = format!("{path}?status=failed");
         visitor.page(&here);
-        let answer = visitor
-            .submit(&format!("{path}/retry"), &[("back", &here)])
-            .expect(303);
+        let answer = visitor.submit(&format!("{path}/retry"), &[("back", &here)]).expect(303);
         assert_eq!(location(&answer), here);
         let page = visitor.page(&here);
         assert!(page.contains(words), "{page}");
@@ -359,12 +294,8 @@ fn a_retry_by_hand_says_that_it_is_queued() {
         assert_eq!(world.hub.delivery(id)["attempt_count"], 2);
     }
     // Somewhere else is nowhere to lead to.
-    let answer = visitor
-        .submit(
-            &format!("/deliveries/{}/retry", world.failed),
-            &[("back", "//evil.example")],
-        )
-        .expect(303);
+    let answer =
+        visitor.submit(&format!("/deliveries/{}/retry", world.failed), &[("back", "//evil.example")]).expect(303);
     assert_eq!(location(&answer), format!("/deliveries/{}", world.failed));
 }
 
@@ -389,21 +320,14 @@ fn a_discard_of_one_asks_first() {
 #[test]
 fn a_test_cannot_be_retried_and_says_so() {
     let world = World::new();
-    let test = world
-        .hub
-        .post(&format!("/v1/webhooks/{}/test", world.failing), &json!({}))
-        .json();
+    let test = world.hub.post(&format!("/v1/webhooks/{}/test", world.failing), &json!({})).json();
     let path = format!("/deliveries/{}", test["id"].as_str().unwrap());
     let visitor = world.hub.administrator();
     let page = visitor.page(&path);
     assert!(page.contains("cannot be retried") && !page.contains(&format!("{path}/retry")));
     let refused = visitor.submit_and_follow(&format!("{path}/retry"), &[]);
     assert!(refused.contains("A test is attempted once."));
-    assert!(
-        visitor
-            .page("/deliveries?test=true")
-            .contains("Test</span>")
-    );
+    assert!(visitor.page("/deliveries?test=true").contains("Test</span>"));
 }
 
 #[test]
@@ -423,10 +347,7 @@ fn newer_and_older_stay_within_the_filter() {
     assert!(page.contains("href=\"/deliveries?status=failed\">Deliveries</a>"));
     // Without a filter the neighbours are others.
     let page = visitor.page(&format!("/deliveries/{other}"));
-    assert_eq!(
-        link(&page, "\" rel=\"next\""),
-        Some(format!("/deliveries/{}", world.delivered))
-    );
+    assert_eq!(link(&page, "\" rel=\"next\""), Some(format!("/deliveries/{}", world.delivered)));
 }
 
 #[test]
@@ -434,53 +355,30 @@ fn bodies_are_shown_as_text_and_kept_as_files() {
     let hub = Hub::start();
     let body = format!("{MARKUP}\0\u{7f}");
     let answer = body.clone();
-    let receiver = Receiver::with(move |_| {
-        Reply::status(500)
-            .header("x-evil", "<b>")
-            .body(answer.clone())
-    });
+    let receiver = Receiver::with(move |_| Reply::status(500).header("x-evil", "<b>").body(answer.clone()));
     let mut fields = once();
     fields["description"] = json!(MARKUP);
     hub.add_webhook_with(receiver.url(), &fields);
     let id = hub.publish_one("a.b", json!({"text": MARKUP}));
     hub.deliver_until_idle();
     let visitor = hub.administrator();
-    for path in [
-        format!("/deliveries/{id}"),
-        "/deliveries".to_owned(),
-        "/failed".to_owned(),
-    ] {
+    for path in [format!("/deliveries/{id}"), "/deliveries".to_owned(), "/failed".to_owned()] {
         let page = visitor.page(&path);
-        assert!(
-            !page.contains("<script>alert") && !page.contains("<b>"),
-            "{path}"
-        );
-        assert!(
-            page.contains("&#60;script&#62;alert(1)") && page.contains("{{7*7}}"),
-            "{path}"
-        );
+        assert!(!page.contains("<script>alert") && !page.contains("<b>"), "{path}");
+        assert!(page.contains("&#60;script&#62;alert(1)") && page.contains("{{7*7}}"), "{path}");
         assert!(!page.contains('\0'), "{path}");
     }
-    let file = visitor
-        .get(&format!("/deliveries/{id}/attempts/1/response"))
-        .expect(200);
+    let file = visitor.get(&format!("/deliveries/{id}/attempts/1/response")).expect(200);
     assert_eq!(file.text, body);
-    assert_eq!(
-        file.header("content-type"),
-        Some("application/octet-stream")
-    );
+    assert_eq!(file.header("content-type"), Some("application/octet-stream"));
     assert_eq!(
         file.header("content-disposition"),
         Some(format!("attachment; filename=\"{id}-1-response.txt\"").as_str())
     );
-    let sent = visitor
-        .get(&format!("/deliveries/{id}/attempts/1/request"))
-        .expect(200);
+    let sent = visitor.get(&format!("/deliveries/{id}/attempts/1/request")).expect(200);
     assert_eq!(sent.text, receiver.last().text());
     for missing in ["2/request", "1/nothing", "x/request"] {
-        visitor
-            .get(&format!("/deliveries/{id}/attempts/{missing}"))
-            .expect(404);
+        visitor.get(&format!("/deliveries/{id}/attempts/{missing}")).expect(404);
     }
 }
 
@@ -495,9 +393,7 @@ fn a_long_body_is_cut_on_the_page_and_whole_in_the_file() {
     let page = visitor.page(&format!("/deliveries/{id}"));
     assert!(page.len() < 100_000, "{}", page.len());
     assert!(page.contains("its beginning"));
-    let file = visitor
-        .get(&format!("/deliveries/{id}/attempts/1/request"))
-        .expect(200);
+    let file = visitor.get(&format!("/deliveries/{id}/attempts/1/request")).expect(200);
     assert_eq!(file.text, receiver.last().text());
 }
 
@@ -508,8 +404,7 @@ fn of_many_attempts_the_newest_are_shown_whole_and_any_other_when_asked_for() {
     let visitor = hub.administrator();
     let path = format!("/deliveries/{}", world.failed);
     for _ in 0..11 {
-        hub.post(&format!("/v1{path}/retry"), &json!({}))
-            .expect(202);
+        hub.post(&format!("/v1{path}/retry"), &json!({})).expect(202);
         hub.deliver_until_idle();
     }
     let page = visitor.page(&path);
@@ -522,10 +417,7 @@ fn of_many_attempts_the_newest_are_shown_whole_and_any_other_when_asked_for() {
 #[test]
 fn a_delivery_of_a_deleted_webhook_is_still_there() {
     let world = World::new();
-    world
-        .hub
-        .delete(&format!("/v1/webhooks/{}", world.failing))
-        .expect(204);
+    world.hub.delete(&format!("/v1/webhooks/{}", world.failing)).expect(204);
     let visitor = world.hub.administrator();
     let page = visitor.page(&format!("/deliveries/{}", world.failed));
     assert!(page.contains("It failed: 503.") && page.contains("Its webhook was deleted since."));
@@ -539,25 +431,15 @@ fn viewers_look_and_change_nothing() {
     let world = World::new();
     let viewer = world.hub.viewer();
     let page = viewer.page("/deliveries");
-    assert!(
-        !page.contains("Retry ticked")
-            && !page.contains("all that match")
-            && !page.contains("class=\"tick\"")
-    );
+    assert!(!page.contains("Retry ticked") && !page.contains("all that match") && !page.contains("class=\"tick\""));
     let path = format!("/deliveries/{}", world.failed);
     let page = viewer.page(&path);
     assert!(!page.contains("/retry\""));
     for (path, fields) in [
         (format!("{path}/retry"), vec![]),
         (format!("{path}/discard"), vec![("confirmed", "yes")]),
-        (
-            "/deliveries/retry".to_owned(),
-            vec![("id", world.failed.as_str())],
-        ),
-        (
-            "/deliveries/discard".to_owned(),
-            vec![("all", "yes"), ("confirmed", "yes")],
-        ),
+        ("/deliveries/retry".to_owned(), vec![("id", world.failed.as_str())]),
+        ("/deliveries/discard".to_owned(), vec![("all", "yes"), ("confirmed", "yes")]),
     ] {
         assert_eq!(viewer.submit(&path, &fields).status, 403, "{path}");
     }
@@ -570,10 +452,7 @@ fn there_is_no_page_for_what_is_not_there() {
     let world = World::new();
     let visitor = world.hub.administrator();
     visitor.page("/deliveries");
-    for path in [
-        "/deliveries/x",
-        "/deliveries/dlv_01KF0000000000000000000000",
-    ] {
+    for path in ["/deliveries/x", "/deliveries/dlv_01KF0000000000000000000000"] {
         visitor.get(path).expect(404);
         visitor.submit(&format!("{path}/retry"), &[]).expect(404);
     }
@@ -608,12 +487,7 @@ fn dead_letters_are_counted_by_cause_and_age_and_each_number_leads_to_them() {
             let address = rest.split("href=\"").nth(1)?.split('"').next()?;
             let count = rest.split('>').nth(2)?.split('<').next()?;
             let is_number = count.bytes().all(|byte| byte.is_ascii_digit()) && !count.is_empty();
-            is_number.then(|| {
-                (
-                    address.replace("&#38;", "&").replace("&amp;", "&"),
-                    count.to_owned(),
-                )
-            })
+            is_number.then(|| (address.replace("&#38;", "&").replace("&amp;", "&"), count.to_owned()))
         })
         .collect();
     assert!(cells.len() >= 8, "{cells:?}");
@@ -621,11 +495,7 @@ fn dead_letters_are_counted_by_cause_and_age_and_each_number_leads_to_them() {
         let list = visitor.page(address);
         assert_eq!(rows(&list).len().to_string(), *count, "{address}");
     }
-    let ask = link(
-        &page,
-        "<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/static",
-    )
-    .unwrap_or_default();
+    let ask = link(&page, "<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/static").unwrap_or_default();
     assert!(!ask.is_empty());
     let all = visitor.page("/deliveries/retry?status=failed&test=false&back=%2Ffailed");
     assert!(all.contains("Retry 4 deliveries?") && all.contains("value=\"/failed\""));
@@ -658,11 +528,7 @@ fn a_delivery_that_waits_is_watched() {
     let hub = Hub::start();
     let receiver = Receiver::behaving(Behaviour::Answer(Reply::status(200)));
     let webhook = hub.add_webhook(receiver.url());
-    hub.patch(
-        &format!("/v1/webhooks/{webhook}"),
-        &json!({"active": false}),
-    )
-    .expect(200);
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
     let id = hub.publish_one("a.b", json!({}));
     let visitor: Visitor<'_> = hub.administrator();
     let page = visitor.page(&format!("/deliveries/{id}"));
@@ -685,11 +551,7 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
         let body = json!({"type": "a.b", "data": {"of": tenant}, "tenant": tenant});
         let receipt = hub.post("/v1/events", &body).expect(202).json();
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        made.push((
-            webhook,
-            text(&receipt["deliveries"][0]["id"]),
-            text(&receipt["id"]),
-        ));
+        made.push((webhook, text(&receipt["deliveries"][0]["id"]), text(&receipt["id"])));
     }
     hub.deliver_until_idle();
     let (own, other) = (&made[0], &made[1]);
@@ -708,21 +570,11 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
     ] {
         let page = visitor.page(&path);
         // What the visitor wrote into the address comes back in it.
-        let seen = page
-            .replace("tenant=globex", "")
-            .replace(other.0.as_str(), "")
-            .replace(other.2.as_str(), "");
-        assert!(
-            !seen.contains("globex") && !seen.contains(&other.1),
-            "{path}"
-        );
+        let seen = page.replace("tenant=globex", "").replace(other.0.as_str(), "").replace(other.2.as_str(), "");
+        assert!(!seen.contains("globex") && !seen.contains(&other.1), "{path}");
         assert!(!seen.contains("Authorization: Bearer"), "{path}");
     }
-    assert!(
-        visitor
-            .page("/deliveries/retry?tenant=globex")
-            .contains("Retry 1 delivery?")
-    );
+    assert!(visitor.page("/deliveries/retry?tenant=globex").contains("Retry 1 delivery?"));
     for (path, verb) in [
         (format!("/deliveries/{}", other.1), "retry"),
         (format!("/deliveries/{}", other.1), "discard"),
@@ -730,9 +582,7 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
     ] {
         visitor.get(&path).expect(404);
         let fields = [("confirmed", "yes")];
-        visitor
-            .submit(&format!("{path}/{verb}"), &fields)
-            .expect(404);
+        visitor.submit(&format!("{path}/{verb}"), &fields).expect(404);
     }
     visitor.get("/events/new").expect(404);
     for id in [&other.0, &other.1, &other.2] {
@@ -745,13 +595,10 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
     let both = [("id", own.1.as_str()), ("id", other.1.as_str())];
     let page = visitor.submit_and_follow("/deliveries/retry", &both);
     assert!(page.contains("Queued: 1 delivery."));
-    let page =
-        visitor.submit_and_follow("/deliveries/retry", &[("all", "yes"), ("confirmed", "yes")]);
+    let page = visitor.submit_and_follow("/deliveries/retry", &[("all", "yes"), ("confirmed", "yes")]);
     assert!(page.contains("Queued: 1 delivery."), "{page}");
     hub.deliver_until_idle();
     assert_eq!(hub.delivery(&other.1)["attempt_count"], 1);
     let path = format!("/events/{}/replay", own.2);
-    visitor
-        .submit(&path, &[("webhook", other.0.as_str())])
-        .expect(404);
+    visitor.submit(&path, &[("webhook", other.0.as_str())]).expect(404);
 }

@@ -37,11 +37,7 @@ fn events_are_listed_by_type_tenant_and_time() {
         }
         assert!(!page.contains("<script>alert"));
     }
-    assert!(
-        visitor
-            .page("/events?type=a.none")
-            .contains("No event matches.")
-    );
+    assert!(visitor.page("/events?type=a.none").contains("No event matches."));
     assert!(visitor.page("/events?since=soon").contains("problem-state"));
 }
 
@@ -49,10 +45,7 @@ fn events_are_listed_by_type_tenant_and_time() {
 fn an_event_says_where_it_went_and_why_not_elsewhere() {
     let hub = Hub::start();
     let receiver = Receiver::start();
-    hub.add_webhook_with(
-        receiver.url(),
-        &json!({"events": ["a.b"], "description": "Shop"}),
-    );
+    hub.add_webhook_with(receiver.url(), &json!({"events": ["a.b"], "description": "Shop"}));
     hub.add_webhook_with(receiver.url_at("/other"), &json!({"events": ["c.d"]}));
     let body = json!({"type": "a.b", "data": {"text": MARKUP}, "previous_data": {"n": 1},
         "created_at": "2026-01-15T09:00:00Z"});
@@ -73,10 +66,7 @@ fn an_event_says_where_it_went_and_why_not_elsewhere() {
     assert!(!page.contains("<script>alert"));
     let file = visitor.get(&format!("/events/{id}/data")).expect(200);
     assert_eq!(file.text, body["data"].to_string());
-    assert_eq!(
-        file.header("content-type"),
-        Some("application/octet-stream")
-    );
+    assert_eq!(file.header("content-type"), Some("application/octet-stream"));
     visitor.get(&format!("/events/{id}/secret")).expect(404);
     visitor.get("/events/nobody").expect(404);
 }
@@ -104,8 +94,7 @@ fn an_event_is_replayed_to_all_once_confirmed_or_to_one_webhook() {
     assert_eq!(receiver.hits(), 3);
     visitor.submit(&path, &[("webhook", "wh_x")]).expect(404);
     let lonely = id_of(&hub.publish("x.y", json!({})));
-    let page =
-        visitor.submit_and_follow(&format!("/events/{lonely}/replay"), &[("confirmed", "yes")]);
+    let page = visitor.submit_and_follow(&format!("/events/{lonely}/replay"), &[("confirmed", "yes")]);
     assert!(page.contains("Nothing was queued"));
 }
 
@@ -118,19 +107,10 @@ fn an_event_is_published_by_hand() {
     assert!(visitor.page("/events").contains("No event yet."));
     visitor.page("/events/new");
     let data = "{\"n\": 12345678901234567890123,\r\n \"n\": 1}";
-    let fields = [
-        ("type", " a.b "),
-        ("data", data),
-        ("id", "mine"),
-        ("tenant", ""),
-    ];
+    let fields = [("type", " a.b "), ("data", data), ("id", "mine"), ("tenant", "")];
     let answer = visitor.submit("/events/new", &fields).expect(303);
     assert_eq!(answer.header("location"), Some("/events/mine"));
-    assert!(
-        visitor
-            .page("/events/mine")
-            .contains("Published. 1 delivery is queued.")
-    );
+    assert!(visitor.page("/events/mine").contains("Published. 1 delivery is queued."));
     hub.deliver_until_idle();
     assert!(receiver.last().text().contains("12345678901234567890123"));
     let again = visitor.submit_and_follow("/events/new", &fields);
@@ -143,58 +123,29 @@ fn what_is_wrong_stands_at_its_field_and_nothing_is_lost() {
     let schema = json!({"description": "", "example": {"id": "x"},
         "schema": {"type": "object", "required": ["id"]}});
     let path = "/v1/event-types/order.paid";
-    hub.call_with(&hub.key, "PUT", path, Some(&schema.to_string()))
-        .expect(201);
+    hub.call_with(&hub.key, "PUT", path, Some(&schema.to_string())).expect(201);
     let visitor = hub.administrator();
     let filled = visitor.page("/events/new?type=order.paid");
     assert!(filled.contains("{&#34;id&#34;:&#34;x&#34;}"), "{filled}");
     let deep = "[".repeat(200);
     for (fields, at) in [
-        (
-            [("type", "a..b"), ("data", "{}"), ("id", "")],
-            "type-problem",
-        ),
-        (
-            [("type", "a.b"), ("data", "{\"a\": "), ("id", "")],
-            "data-problem",
-        ),
-        (
-            [("type", "a.b"), ("data", deep.as_str()), ("id", "")],
-            "data-problem",
-        ),
-        (
-            [
-                ("type", "a.b"),
-                ("data", "{\"a\": \"\\ud800\"}"),
-                ("id", ""),
-            ],
-            "data-problem",
-        ),
+        ([("type", "a..b"), ("data", "{}"), ("id", "")], "type-problem"),
+        ([("type", "a.b"), ("data", "{\"a\": "), ("id", "")], "data-problem"),
+        ([("type", "a.b"), ("data", deep.as_str()), ("id", "")], "data-problem"),
+        ([("type", "a.b"), ("data", "{\"a\": \"\\ud800\"}"), ("id", "")], "data-problem"),
         ([("type", "a.b"), ("data", ""), ("id", "")], "data-problem"),
-        (
-            [("type", "a.b"), ("data", "{}"), ("id", "a.b")],
-            "id-problem",
-        ),
-        (
-            [("type", "order.paid"), ("data", "{}"), ("id", "")],
-            "data-problem",
-        ),
+        ([("type", "a.b"), ("data", "{}"), ("id", "a.b")], "id-problem"),
+        ([("type", "order.paid"), ("data", "{}"), ("id", "")], "data-problem"),
     ] {
         let answer = visitor.submit("/events/new", &fields).expect(422);
-        assert!(
-            answer.text.contains(&format!("id=\"{at}\"")),
-            "{at}: {}",
-            answer.text
-        );
+        assert!(answer.text.contains(&format!("id=\"{at}\"")), "{at}: {}", answer.text);
         assert!(answer.text.contains(&format!("value=\"{}\"", fields[0].1)));
     }
     let fields = [("type", MARKUP), ("tenant", MARKUP), ("data", MARKUP)];
     let answer = visitor.submit("/events/new", &fields).expect(422);
     assert!(!answer.text.contains("<script>alert"));
     let large = format!("\"{}\"", "x".repeat(1 << 20));
-    visitor
-        .submit("/events/new", &[("type", "a.b"), ("data", &large)])
-        .expect(422);
+    visitor.submit("/events/new", &[("type", "a.b"), ("data", &large)]).expect(422);
     assert!(visitor.page("/events").contains("No event yet."));
 }
 
@@ -208,7 +159,5 @@ fn viewers_publish_and_replay_nothing() {
     viewer.get("/events/new").expect(403);
     let fields = [("type", "a.b"), ("data", "{}"), ("confirmed", "yes")];
     viewer.submit("/events/new", &fields).expect(403);
-    viewer
-        .submit(&format!("/events/{id}/replay"), &fields)
-        .expect(403);
+    viewer.submit(&format!("/events/{id}/replay"), &fields).expect(403);
 }

@@ -34,31 +34,19 @@ fn from_the_printed_link_to_a_verified_delivery() {
     let page = visitor.page("/setup/webhook");
     assert!(page.contains("value=\"inbox\" checked"), "{page}");
     // Nothing is filled in but what the page chose.
-    let fields = [
-        ("target", "inbox"),
-        ("url", ""),
-        ("events", "*"),
-        ("profile", "generic"),
-    ];
+    let fields = [("target", "inbox"), ("url", ""), ("events", "*"), ("profile", "generic")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
-    assert!(
-        page.contains("It arrived, and its signature fits."),
-        "{page}"
-    );
+    assert!(page.contains("It arrived, and its signature fits."), "{page}");
     assert!(page.contains("X-Webhook-Signature and webhook-signature fit"));
     assert!(!page.contains("data-live=\"fast\""));
     // The way on: a key, shown once, that publishes as the page says.
     let delivery = value_of(&page, "delivery");
-    let page = visitor
-        .submit("/setup/key", &[("delivery", &delivery)])
-        .expect(200)
-        .text;
+    let page = visitor.submit("/setup/key", &[("delivery", &delivery)]).expect(200).text;
     let key = page.split("id=\"key\">").nth(1).unwrap();
     let key = &key[..key.find('<').unwrap()];
     assert!(page.contains(&format!("{}/v1/events", hub.at(""))));
     let body = r#"{"type": "content.published", "data": {"id": 1}}"#;
-    hub.call_with(key, "POST", "/v1/events", Some(body))
-        .expect(202);
+    hub.call_with(key, "POST", "/v1/events", Some(body)).expect(202);
     hub.call_with(key, "GET", "/v1/webhooks", None).expect(403);
     hub.deliver_until_idle();
     let inbox = visitor.page("/inbox");
@@ -79,34 +67,21 @@ fn value_of(page: &str, name: &str) -> String {
 fn the_tick_is_the_inboxs_own_and_not_assumed() {
     let hub = strict();
     let visitor = set_up(&hub);
-    let fields = [
-        ("target", "inbox"),
-        ("events", "*"),
-        ("profile", "standard"),
-    ];
+    let fields = [("target", "inbox"), ("events", "*"), ("profile", "standard")];
     let sent = visitor.submit("/setup/webhook", &fields).expect(303);
     let path = sent.header("location").unwrap().to_owned();
     assert!(visitor.page(&path).contains("its signature fits"));
     // The inbox forgot it: nothing says that it verified.
-    visitor
-        .submit("/inbox/empty", &[("confirmed", "yes")])
-        .expect(303);
+    visitor.submit("/inbox/empty", &[("confirmed", "yes")]).expect(303);
     let page = visitor.page(&path);
-    assert!(
-        !page.contains("signature fits") && page.contains("It was delivered."),
-        "{page}"
-    );
+    assert!(!page.contains("signature fits") && page.contains("It was delivered."), "{page}");
 }
 
 #[test]
 fn an_endpoint_with_a_challenge_is_verified_on_the_way() {
     let hub = strict();
     let visitor = set_up(&hub);
-    let fields = [
-        ("target", "inbox"),
-        ("events", "a.b, c.*"),
-        ("profile", "influship"),
-    ];
+    let fields = [("target", "inbox"), ("events", "a.b, c.*"), ("profile", "influship")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
     assert!(page.contains("its signature fits"), "{page}");
     assert!(!page.contains("The webhook is not active"));
@@ -133,17 +108,11 @@ fn what_is_wrong_is_said_in_words_and_can_be_tried_again() {
     let url = receiver.url();
     let fields = [("target", "own"), ("url", url.as_str()), ("events", "*")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
-    assert!(
-        page.contains("It did not arrive.") && page.contains("500"),
-        "{page}"
-    );
+    assert!(page.contains("It did not arrive.") && page.contains("500"), "{page}");
     receiver.behave(Behaviour::Answer(Reply::status(200)));
     let webhook = value_of(&page, "webhook");
     let page = visitor.submit_and_follow("/setup/test", &[("webhook", &webhook)]);
-    assert!(
-        page.contains("It was delivered.") && page.contains("answered 200"),
-        "{page}"
-    );
+    assert!(page.contains("It was delivered.") && page.contains("answered 200"), "{page}");
 }
 
 #[test]
@@ -164,11 +133,7 @@ fn sixteen_tests_to_the_inbox_at_once_do_not_wait_for_each_other() {
             });
         }
     });
-    assert!(
-        begun.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -177,9 +142,7 @@ fn the_first_run_is_for_administrators() {
     let viewer = hub.viewer();
     assert_eq!(viewer.get("/setup/webhook").status, 403);
     viewer.get("/webhooks");
-    viewer
-        .submit("/setup/webhook", &[("target", "inbox")])
-        .expect(403);
+    viewer.submit("/setup/webhook", &[("target", "inbox")]).expect(403);
     viewer.submit("/setup/key", &[]).expect(403);
     assert_eq!(hub.visitor().get("/setup/webhook").status, 303);
     hub.add_user("otto", Role::Administrator);
@@ -188,11 +151,5 @@ fn the_first_run_is_for_administrators() {
     assert_eq!(other.get("/setup/done?delivery=dlv_x").status, 404);
     other.get("/setup/webhook").expect(200);
     other.submit("/setup/key", &[("delivery", "x")]).expect(404);
-    assert_eq!(
-        hub.get("/v1/api-keys").json()["data"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(hub.get("/v1/api-keys").json()["data"].as_array().unwrap().len(), 1);
 }

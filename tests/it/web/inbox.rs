@@ -44,10 +44,7 @@ fn a_webhook_to_the_inbox_works_where_nothing_else_is_allowed() {
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
     let page = visitor.page("/inbox");
-    assert!(
-        page.contains("Verified") && !page.contains("Not verified"),
-        "{page}"
-    );
+    assert!(page.contains("Verified") && !page.contains("Not verified"), "{page}");
     assert!(page.contains("content.published"));
     let detail = visitor.page("/inbox/1");
     for part in [
@@ -194,10 +191,7 @@ fn what_is_not_verified_says_why() {
         .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
         .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
         .collect();
-    let headers: Vec<(&str, &str)> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let body = attempt["body"].as_str().unwrap().as_bytes();
     hub.advance(6 * MINUTE);
     says(&headers, body, "more than five minutes off");
@@ -265,12 +259,9 @@ fn any_method_is_taken_at_a_token_that_exists_and_none_elsewhere() {
     hub.send("POST", "/in/guess", &[], b"").expect(404);
     let whole = vec![b'x'; 1 << 20];
     hub.send("POST", path, &[], &whole).expect(200);
-    hub.send("POST", path, &[], &[&whole[..], b"y"].concat())
-        .expect(413);
+    hub.send("POST", path, &[], &[&whole[..], b"y"].concat()).expect(413);
     let challenge = json!({"event": "webhook.verify", "challenge": "abc"}).to_string();
-    let answer = hub
-        .send("POST", path, &[], challenge.as_bytes())
-        .expect(200);
+    let answer = hub.send("POST", path, &[], challenge.as_bytes()).expect(200);
     assert_eq!(answer.json(), json!({"ok": true, "challenge": "abc"}));
 }
 
@@ -309,14 +300,10 @@ fn strange_requests_are_shown_as_text_and_the_pages_cookies_not_at_all() {
     let url = open(&visitor);
     let path = path_of(&hub, &url);
     let markup = "<script>alert(1)</script>{{7*7}}\u{202e}😀%00";
-    let headers = [
-        ("x-markup", "<script>alert(1)</script>"),
-        ("webhook-id", "\"><script>alert(1)</script>"),
-    ];
+    let headers = [("x-markup", "<script>alert(1)</script>"), ("webhook-id", "\"><script>alert(1)</script>")];
     let strange = format!("{path}?q=<script>alert(1)</script>");
     let strange = strange.replace('<', "%3C").replace('>', "%3E");
-    hub.send("POST", &strange, &headers, markup.as_bytes())
-        .expect(200);
+    hub.send("POST", &strange, &headers, markup.as_bytes()).expect(200);
     let bytes: Vec<u8> = (0..=255).cycle().take(3_000).collect();
     hub.send("POST", path, &[], &bytes).expect(200);
     let session = visitor.cookie(&visitor.session_cookie()).unwrap();
@@ -328,18 +315,9 @@ fn strange_requests_are_shown_as_text_and_the_pages_cookies_not_at_all() {
         assert!(!page.contains(&session), "{path}");
     }
     let page = visitor.page("/inbox/1");
-    assert!(
-        page.contains("{{7*7}}") && page.contains("&#60;script&#62;"),
-        "{page}"
-    );
+    assert!(page.contains("{{7*7}}") && page.contains("&#60;script&#62;"), "{page}");
     assert!(visitor.page("/inbox/3").contains("(left out)"));
-    for path in [
-        "/inbox/0",
-        "/inbox/x",
-        "/inbox/99999999999999999999",
-        "/inbox?cursor=x",
-        "/inbox?tenant=a%20b",
-    ] {
+    for path in ["/inbox/0", "/inbox/x", "/inbox/99999999999999999999", "/inbox?cursor=x", "/inbox?tenant=a%20b"] {
         let status = visitor.get(path).status;
         assert!((400..500).contains(&status), "{path}: {status}");
     }
@@ -355,9 +333,7 @@ fn emptying_asks_first_and_a_viewer_changes_nothing() {
     let viewer = hub.viewer();
     let page = viewer.page("/inbox");
     assert!(page.contains("data-row") && !page.contains("Empty the inbox"));
-    viewer
-        .submit("/inbox/empty", &[("confirmed", "yes")])
-        .expect(403);
+    viewer.submit("/inbox/empty", &[("confirmed", "yes")]).expect(403);
     viewer.submit("/inbox", &[]).expect(403);
     assert_eq!(viewer.get("/inbox/empty").status, 403);
     visitor.page("/inbox");
@@ -380,8 +356,7 @@ fn each_tenant_has_an_inbox_of_its_own() {
     let acme = url_on(&page);
     assert_ne!(acme, url);
     assert!(page.contains("value=\"acme\"") && page.contains("value=\"default\""));
-    hub.send("POST", path_of(&hub, &acme), &[], b"to acme")
-        .expect(200);
+    hub.send("POST", path_of(&hub, &acme), &[], b"to acme").expect(200);
     assert!(!visitor.page("/inbox").contains("to acme"));
     assert!(visitor.page("/inbox?tenant=acme").contains("to acme"));
     // A secret of another tenant is no secret of this one.

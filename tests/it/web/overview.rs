@@ -10,13 +10,7 @@ use crate::support::receiver::Receiver;
 fn an_empty_server_shows_the_first_step_and_itself() {
     let hub = Hub::start();
     let page = hub.administrator().page("/");
-    for text in [
-        "Nothing is sent yet",
-        "/webhooks/new",
-        "Free disk",
-        "Write-ahead log",
-        env!("CARGO_PKG_VERSION"),
-    ] {
+    for text in ["Nothing is sent yet", "/webhooks/new", "Free disk", "Write-ahead log", env!("CARGO_PKG_VERSION")] {
         assert!(page.contains(text), "{text} in {page}");
     }
     let page = hub.viewer().page("/");
@@ -30,10 +24,7 @@ fn the_last_day_is_told_in_numbers_bars_and_words() {
     let bad = Receiver::answering(500);
     hub.add_webhook_with(good.url(), &json!({"description": "Good one"}));
     let retry = json!({"delays_s": [60], "exhausted": "dead_letter"});
-    let failing = hub.add_webhook_with(
-        bad.url(),
-        &json!({"description": "<b>Bad</b> one", "retry": retry}),
-    );
+    let failing = hub.add_webhook_with(bad.url(), &json!({"description": "<b>Bad</b> one", "retry": retry}));
     let visitor = hub.administrator();
     let page = visitor.page("/");
     assert!(page.contains("All well"), "{page}");
@@ -81,13 +72,7 @@ fn webhooks_that_are_disabled_or_unverified_are_named_with_the_reason() {
     hub.deliver_until_idle();
     let page = hub.administrator().page("/");
     let list = &page[page.find("Needs attention").unwrap()..];
-    for text in [
-        disabled.as_str(),
-        &unverified,
-        "Disabled",
-        "Unverified",
-        "410",
-    ] {
+    for text in [disabled.as_str(), &unverified, "Disabled", "Unverified", "410"] {
         assert!(list.contains(text), "{text} in {list}");
     }
 }
@@ -96,28 +81,16 @@ fn webhooks_that_are_disabled_or_unverified_are_named_with_the_reason() {
 fn the_people_of_a_tenant_see_their_own_and_nothing_of_the_machine() {
     let hub = Hub::start();
     let bad = Receiver::answering(500);
-    hub.add_webhook_with(
-        bad.url(),
-        &json!({"tenant": "globex", "description": "Secret of globex"}),
-    );
+    hub.add_webhook_with(bad.url(), &json!({"tenant": "globex", "description": "Secret of globex"}));
     let event = json!({"type": "globex.only", "data": {}, "tenant": "globex"});
     hub.post("/v1/events", &event).expect(202);
     hub.deliver_until_idle();
     let theirs = hub.portal("acme").page("/");
     assert!(theirs.contains("Nothing is sent yet"));
-    hub.add_webhook_with(
-        bad.url(),
-        &json!({"tenant": "acme", "description": "Own one"}),
-    );
+    hub.add_webhook_with(bad.url(), &json!({"tenant": "acme", "description": "Own one"}));
     let theirs = hub.portal("acme").page("/");
     assert!(theirs.contains("All well"), "{theirs}");
-    for text in [
-        "globex",
-        "Free disk",
-        "Write-ahead",
-        "Authorization",
-        "/settings",
-    ] {
+    for text in ["globex", "Free disk", "Write-ahead", "Authorization", "/settings"] {
         assert!(!theirs.contains(text), "{text} in {theirs}");
     }
     let globex = hub.portal("globex").page("/");

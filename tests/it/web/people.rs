@@ -66,11 +66,7 @@ fn a_page_asks_to_sign_in_and_then_goes_on_where_it_was() {
     let login = asked.header("location").unwrap().to_owned();
     assert_eq!(login, "/login?next=%2Fwebhooks%3Fstate%3Dpaused");
     visitor.page(&login);
-    let fields = [
-        ("name", "Anna"),
-        ("password", PASSWORD),
-        ("next", "/webhooks?state=paused"),
-    ];
+    let fields = [("name", "Anna"), ("password", PASSWORD), ("next", "/webhooks?state=paused")];
     let answer = visitor.submit("/login", &fields).expect(303);
     assert_eq!(answer.header("location"), Some("/webhooks?state=paused"));
     visitor.page("/webhooks");
@@ -80,13 +76,7 @@ fn a_page_asks_to_sign_in_and_then_goes_on_where_it_was() {
 fn the_way_on_after_signing_in_is_a_path_of_this_server() {
     let hub = Hub::start();
     hub.add_user("anna", Role::Administrator);
-    for next in [
-        "//evil.example",
-        "https://evil.example",
-        "/\\evil.example",
-        "evil",
-        "/a\nb",
-    ] {
+    for next in ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\nb"] {
         let visitor = hub.visitor();
         visitor.get("/login");
         let fields = [("name", "anna"), ("password", PASSWORD), ("next", next)];
@@ -169,11 +159,7 @@ fn a_session_cookie_is_new_at_each_sign_in_and_stored_as_a_hash() {
         assert!(set.contains(part), "{part} in {set}");
     }
     let bytes = std::fs::read(hub.database()).unwrap();
-    let holds = |text: &str| {
-        bytes
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
-    };
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(!holds(&second) && !holds(PASSWORD));
 }
 
@@ -185,11 +171,7 @@ fn under_https_the_cookie_is_bound_to_the_host() {
     hub.add_user("anna", Role::Administrator);
     let visitor = hub.visitor();
     let answer = visitor.sign_in("anna", PASSWORD).expect(303);
-    let (_, set) = answer
-        .headers
-        .iter()
-        .find(|(name, _)| name == "set-cookie")
-        .unwrap();
+    let (_, set) = answer.headers.iter().find(|(name, _)| name == "set-cookie").unwrap();
     assert!(set.starts_with("__Host-hookpost="), "{set}");
     assert!(set.contains("Secure"), "{set}");
 }
@@ -218,10 +200,7 @@ fn a_form_of_another_site_or_session_changes_nothing() {
     }
     visitor.page("/webhooks");
     let origin = hub.at("");
-    let headers = [
-        ("sec-fetch-site", "same-origin"),
-        ("origin", origin.as_str()),
-    ];
+    let headers = [("sec-fetch-site", "same-origin"), ("origin", origin.as_str())];
     let answer = visitor.submit_as_given("/logout", &own, &headers);
     assert_eq!(answer.status, 303);
 }
@@ -262,19 +241,11 @@ fn everything_works_below_a_path_whether_the_proxy_leaves_it_out_or_not() {
         assert_eq!(answer.header("location"), Some("/hookpost/"));
         let page = visitor.page(&format!("{prefix}/webhooks?state=active"));
         for address in addresses(&page) {
-            assert!(
-                address.starts_with("/hookpost/") || address.starts_with('#'),
-                "{address} is not below the path"
-            );
+            assert!(address.starts_with("/hookpost/") || address.starts_with('#'), "{address} is not below the path");
         }
-        let sheet = addresses(&page)
-            .into_iter()
-            .find(|address| address.ends_with(".css"));
+        let sheet = addresses(&page).into_iter().find(|address| address.ends_with(".css"));
         let sheet = visitor.get(&sheet.unwrap()).expect(200);
-        assert_eq!(
-            sheet.header("cache-control"),
-            Some("public, max-age=31536000, immutable")
-        );
+        assert_eq!(sheet.header("cache-control"), Some("public, max-age=31536000, immutable"));
     }
     hub.get("/hookpost/v1/webhooks").expect(200);
     hub.get("/hookpostal/v1/webhooks").expect(404);
@@ -298,10 +269,7 @@ fn forms_are_bounded_and_those_of_strangers_are_small() {
     stranger.get("/login");
     assert_eq!(stranger.sign_in("anna", &long).status, 413);
     visitor.page("/account");
-    let fits = visitor.submit(
-        "/account/password",
-        &[("old", &long), ("password", "another password")],
-    );
+    let fits = visitor.submit("/account/password", &[("old", &long), ("password", "another password")]);
     assert_eq!(fits.status, 422);
     let many = vec![("a", ""); 5_001];
     assert_eq!(visitor.submit("/account/password", &many).status, 413);
@@ -313,14 +281,7 @@ fn a_page_that_asks_by_itself_does_not_keep_a_session_alive() {
     let visitor = hub.administrator();
     let name = visitor.session_cookie();
     let cookie = format!("{name}={}", visitor.cookie(&name).unwrap());
-    let live = || {
-        hub.send(
-            "GET",
-            "/webhooks",
-            &[("cookie", &cookie), ("x-live", "1")],
-            b"",
-        )
-    };
+    let live = || hub.send("GET", "/webhooks", &[("cookie", &cookie), ("x-live", "1")], b"");
     for _ in 0..11 {
         hub.advance(HOUR);
         assert_eq!(live().status, 200);

@@ -75,9 +75,7 @@ fn signing_out_of_the_portal_ends_the_session() {
     // Somebody who signs in with a password is asked for it again from then on.
     hub.add_user("anna", hookpost::store::user::Role::Administrator);
     visitor.get("/login");
-    visitor
-        .sign_in("anna", crate::support::visitor::PASSWORD)
-        .expect(303);
+    visitor.sign_in("anna", crate::support::visitor::PASSWORD).expect(303);
     visitor.page("/webhooks");
     visitor.submit("/logout", &[]).expect(303);
     let asked = visitor.get("/webhooks").expect(303);
@@ -87,19 +85,10 @@ fn signing_out_of_the_portal_ends_the_session() {
 #[test]
 fn links_are_made_by_admin_keys_for_their_own_tenant() {
     let hub = Hub::start();
-    let call = |key: &str, body: Value| {
-        hub.call_with(key, "POST", "/v1/portal-links", Some(&body.to_string()))
-    };
-    let made = call(&hub.key, json!({"tenant": "acme", "expires_s": 60}))
-        .expect(201)
-        .json();
+    let call = |key: &str, body: Value| hub.call_with(key, "POST", "/v1/portal-links", Some(&body.to_string()));
+    let made = call(&hub.key, json!({"tenant": "acme", "expires_s": 60})).expect(201).json();
     assert_eq!(made["expires_at"], "2026-01-15T10:01:00.000Z");
-    assert!(
-        made["url"]
-            .as_str()
-            .unwrap()
-            .starts_with(&hub.at("/portal?token="))
-    );
+    assert!(made["url"].as_str().unwrap().starts_with(&hub.at("/portal?token=")));
     let own = hub.make_key(Scope::Admin, Some("acme"), None);
     call(&own, json!({"tenant": "acme"})).expect(201);
     call(&own, json!({"tenant": "globex"})).expect(403);
@@ -132,10 +121,7 @@ fn embedded() -> Hub {
 }
 
 fn cookies(answer: &Answer) -> Vec<&str> {
-    let set = answer
-        .headers
-        .iter()
-        .filter(|(name, _)| name == "set-cookie");
+    let set = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
     set.map(|(_, value)| value.as_str()).collect()
 }
 
@@ -150,21 +136,12 @@ fn in_a_frame_of_the_application_the_whole_way_in_works() {
     };
     let opened = visitor.get(&path).expect(200);
     assert_eq!(frame_of(&opened), "'self' https://app.example");
-    assert_eq!(
-        frame_of(&hub.visitor().get("/portal").expect(410)),
-        "'self' https://app.example"
-    );
+    assert_eq!(frame_of(&hub.visitor().get("/portal").expect(410)), "'self' https://app.example");
     let is_partitioned = |answer: &Answer| {
         let set = cookies(answer);
         assert!(!set.is_empty());
         for cookie in set {
-            for part in [
-                "SameSite=None",
-                "Secure",
-                "Partitioned",
-                "HttpOnly",
-                "Path=/",
-            ] {
+            for part in ["SameSite=None", "Secure", "Partitioned", "HttpOnly", "Path=/"] {
                 assert!(cookie.contains(part), "{part} in {cookie}");
             }
         }
@@ -174,21 +151,11 @@ fn in_a_frame_of_the_application_the_whole_way_in_works() {
     let form_token = visitor.form_token();
     let fields = [("form_token", form_token.as_str()), ("token", token)];
     // What a browser says of a form inside of a frame.
-    let headers = [
-        ("sec-fetch-site", "same-origin"),
-        ("sec-fetch-dest", "iframe"),
-        ("origin", "https://hooks.example.com"),
-    ];
-    let foreign = [
-        ("sec-fetch-site", "cross-site"),
-        ("origin", "https://app.example"),
-    ];
-    visitor
-        .submit_as_given("/portal", &fields, &foreign)
-        .expect(403);
-    let entered = visitor
-        .submit_as_given("/portal", &fields, &headers)
-        .expect(303);
+    let headers =
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "iframe"), ("origin", "https://hooks.example.com")];
+    let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://app.example")];
+    visitor.submit_as_given("/portal", &fields, &foreign).expect(403);
+    let entered = visitor.submit_as_given("/portal", &fields, &headers).expect(303);
     is_partitioned(&entered);
     let page = visitor.get("/webhooks").expect(200);
     assert_eq!(frame_of(&page), "'self' https://app.example");
@@ -198,17 +165,10 @@ fn in_a_frame_of_the_application_the_whole_way_in_works() {
     }
     let sheet = visitor.get("/portal/look.css").expect(200);
     assert_eq!(sheet.text, ":root { --accent: #0a7d4f; }\n");
-    assert_eq!(
-        sheet.header("content-type"),
-        Some("text/css; charset=utf-8")
-    );
+    assert_eq!(sheet.header("content-type"), Some("text/css; charset=utf-8"));
     let logo = visitor.get("/portal/logo").expect(200);
     assert_eq!(logo.header("content-type"), Some("image/svg+xml"));
-    assert!(
-        logo.header("content-security-policy")
-            .unwrap()
-            .contains("sandbox")
-    );
+    assert!(logo.header("content-security-policy").unwrap().contains("sandbox"));
     let inbox = visitor.get("/inbox").expect(200);
     assert!(!inbox.text.contains("Hookpost"), "{}", inbox.text);
     is_partitioned(&visitor.submit("/inbox", &[]).expect(303));
@@ -252,10 +212,7 @@ fn routes() -> BTreeSet<String> {
             }
         }
     }
-    assert!(
-        found.contains("/webhooks") && found.contains("/inbox/{id}"),
-        "{found:?}"
-    );
+    assert!(found.contains("/webhooks") && found.contains("/inbox/{id}"), "{found:?}");
     found
 }
 
@@ -305,8 +262,7 @@ fn furnish(hub: &Hub, tenant: &str, receiver: &Receiver) -> Things {
         let page = visitor.submit_and_follow("/inbox", &[("tenant", tenant)]);
         let at = page.find("/in/").unwrap();
         let end = at + page[at..].find('<').unwrap();
-        hub.send("POST", &page[at..end], &[], word.as_bytes())
-            .expect(200);
+        hub.send("POST", &page[at..end], &[], word.as_bytes()).expect(200);
         secrets.push(page[at + 4..end].to_owned());
     });
     let mut words = vec![word, tenant.to_owned()];
@@ -317,15 +273,10 @@ fn furnish(hub: &Hub, tenant: &str, receiver: &Receiver) -> Things {
 impl Hub {
     /// Does something as an administrator, whether there is one already or not.
     fn administrator_or_again(&self, work: impl FnOnce(&Visitor<'_>)) {
-        let name = format!(
-            "anna{}",
-            self.clock.now_ms() + self.get("/v1/webhooks").text.len() as i64
-        );
+        let name = format!("anna{}", self.clock.now_ms() + self.get("/v1/webhooks").text.len() as i64);
         self.add_user(&name, hookpost::store::user::Role::Administrator);
         let visitor = self.visitor();
-        visitor
-            .sign_in(&name, crate::support::visitor::PASSWORD)
-            .expect(303);
+        visitor.sign_in(&name, crate::support::visitor::PASSWORD).expect(303);
         work(&visitor);
     }
 }
@@ -352,14 +303,7 @@ fn no_page_shows_or_does_anything_of_another_tenant() {
                 .iter()
                 .chain(&foreign.ids)
                 .map(String::as_str)
-                .chain([
-                    "1",
-                    "2",
-                    "generic",
-                    "globexword.type",
-                    "acmeword.type",
-                    "default",
-                ])
+                .chain(["1", "2", "generic", "globexword.type", "acmeword.type", "default"])
                 .map(str::to_owned)
                 .collect(),
         };
@@ -372,21 +316,13 @@ fn no_page_shows_or_does_anything_of_another_tenant() {
                     require_nothing_of(&foreign, &answer, &format!("{path}{query}"), filling);
                     opened += u32::from(answer.status == 200);
                     shown.push_str(&answer.text);
-                    if ["/settings", "/profiles", "/setup"]
-                        .iter()
-                        .any(|own| route.starts_with(own))
-                    {
-                        assert!(
-                            [303, 404, 405, 410].contains(&answer.status),
-                            "{path}: {}",
-                            answer.status
-                        );
+                    if ["/settings", "/profiles", "/setup"].iter().any(|own| route.starts_with(own)) {
+                        assert!([303, 404, 405, 410].contains(&answer.status), "{path}: {}", answer.status);
                     }
                 }
             }
             // Nothing of somebody else's is done to by a form either.
-            if foreign.ids.contains(filling) || ["1", "globexword.type"].contains(&filling.as_str())
-            {
+            if foreign.ids.contains(filling) || ["1", "globexword.type"].contains(&filling.as_str()) {
                 visitor.get("/inbox");
                 for fields in forms(filling) {
                     let answer = visitor.submit(&path, &fields);
@@ -476,10 +412,7 @@ fn require_nothing_of(foreign: &Things, answer: &Answer, asked: &str, filling: &
     for word in foreign.words.iter().chain(&foreign.ids) {
         // What was asked for by name may be named in the answer.
         let is_asked = asked.contains(word.as_str()) || filling.contains(word.as_str());
-        assert!(
-            is_asked || !shown.contains(word.as_str()),
-            "{asked} shows {word}: {shown}"
-        );
+        assert!(is_asked || !shown.contains(word.as_str()), "{asked} shows {word}: {shown}");
     }
 }
 
@@ -488,10 +421,7 @@ fn everything(hub: &Hub) -> Vec<Value> {
     ["/v1/webhooks", "/v1/deliveries", "/v1/events"]
         .iter()
         .map(|path| {
-            let list = hub
-                .get(&format!("{path}?tenant=globex&limit=250"))
-                .expect(200)
-                .json();
+            let list = hub.get(&format!("{path}?tenant=globex&limit=250")).expect(200).json();
             list["data"].clone()
         })
         .collect()

@@ -14,13 +14,7 @@ fn every_built_in_profile_is_told_in_words_with_a_preview_a_schedule_and_code() 
     for name in hookpost::profile::builtin().keys() {
         assert!(list.contains(&format!("/profiles/{name}\"")), "{name}");
         let page = visitor.page(&format!("/profiles/{name}"));
-        for text in [
-            "2nd attempt",
-            "HMAC-SHA256",
-            "WEBHOOK_SECRET",
-            "id=\"preview-body\"",
-            "Webhooks that use it",
-        ] {
+        for text in ["2nd attempt", "HMAC-SHA256", "WEBHOOK_SECRET", "id=\"preview-body\"", "Webhooks that use it"] {
             assert!(page.contains(text), "{text} of {name} in {page}");
         }
         assert!(!page.contains("/edit\"") && !page.contains("Delete profile"));
@@ -62,34 +56,20 @@ fn a_profile_is_copied_previewed_saved_changed_and_deleted() {
     let page = visitor.page("/profiles/new?from=stripe");
     assert!(page.contains("Stripe-Signature"), "{page}");
     assert!(page.contains("<option selected>stripe"), "{page}");
-    let spec =
-        json!({"based_on": "generic", "title": "<b>Ours</b>", "headers": {"X-Ours": "{type}"}})
-            .to_string();
-    let fields = [
-        ("name", "ours"),
-        ("json", spec.as_str()),
-        ("preview", "yes"),
-    ];
+    let spec = json!({"based_on": "generic", "title": "<b>Ours</b>", "headers": {"X-Ours": "{type}"}}).to_string();
+    let fields = [("name", "ours"), ("json", spec.as_str()), ("preview", "yes")];
     let shown = visitor.submit("/profiles/new", &fields).expect(200);
     assert!(shown.text.contains("Nothing was saved yet") && shown.text.contains("X-Ours"));
     hub.get("/v1/profiles/ours").expect(404);
     let page = visitor.submit_and_follow("/profiles/new", &fields[..2]);
-    for text in [
-        "The profile ours was saved",
-        "&#60;b&#62;Ours&#60;/b&#62;",
-        "X-Ours",
-        "Delete profile",
-    ] {
+    for text in ["The profile ours was saved", "&#60;b&#62;Ours&#60;/b&#62;", "X-Ours", "Delete profile"] {
         assert!(page.contains(text), "{text} in {page}");
     }
     let again = visitor.submit("/profiles/new", &fields[..2]).expect(422);
     assert!(again.text.contains("There is a profile ours already"));
 
     let page = visitor.page("/profiles/ours/edit");
-    assert!(
-        page.contains("X-Ours") && !page.contains("&#34;name&#34;"),
-        "{page}"
-    );
+    assert!(page.contains("X-Ours") && !page.contains("&#34;name&#34;"), "{page}");
     let changed = json!({"based_on": "generic", "title": "Second"}).to_string();
     let page = visitor.submit_and_follow("/profiles/ours/edit", &[("json", changed.as_str())]);
     assert!(page.contains("Second") && !page.contains("X-Ours"));
@@ -101,10 +81,7 @@ fn a_profile_is_copied_previewed_saved_changed_and_deleted() {
     let asked = visitor.submit(path, &[]).expect(200);
     assert!(asked.text.contains("Delete the profile ours?"));
     let page = visitor.submit_and_follow(path, &[("confirmed", "yes")]);
-    assert!(
-        page.contains("1 webhooks and 0 API keys use the profile ours"),
-        "{page}"
-    );
+    assert!(page.contains("1 webhooks and 0 API keys use the profile ours"), "{page}");
     hub.delete(&format!("/v1/webhooks/{webhook}")).expect(204);
     let page = visitor.submit_and_follow(path, &[("confirmed", "yes")]);
     assert!(page.contains("The profile ours was deleted"));
@@ -119,11 +96,7 @@ fn what_is_edited_is_the_whole_profile_and_saves_as_it_was() {
         let page = visitor.page(&format!("/profiles/new?from={name}"));
         let text = page.split("<textarea id=\"json\"").nth(1).unwrap();
         let text = &text[text.find('>').unwrap() + 1..text.find("</textarea>").unwrap()];
-        let text = text
-            .replace("&#34;", "\"")
-            .replace("&#60;", "<")
-            .replace("&#62;", ">")
-            .replace("&#38;", "&");
+        let text = text.replace("&#34;", "\"").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&");
         let copy = format!("copy-{name}");
         let fields = [("name", copy.as_str()), ("json", text.as_str())];
         visitor.submit("/profiles/new", &fields).expect(303);
@@ -143,52 +116,28 @@ fn a_wrong_profile_is_shown_again_with_the_field_that_is_wrong() {
     let visitor = hub.administrator();
     visitor.page("/profiles/new");
     for (name, text, problem) in [
-        (
-            "Bad Name",
-            r#"{"based_on": "generic"}"#,
-            "id=\"name-problem\"",
-        ),
+        ("Bad Name", r#"{"based_on": "generic"}"#, "id=\"name-problem\""),
         ("ours", "{\"open\": ", "is not JSON"),
         ("ours", "[]", "id=\"json-problem\""),
-        (
-            "ours",
-            r#"{"based_on": "none"}"#,
-            "based_on: There is no profile",
-        ),
-        (
-            "ours",
-            r#"{"based_on": "generic", "colour": "red"}"#,
-            "colour",
-        ),
+        ("ours", r#"{"based_on": "none"}"#, "based_on: There is no profile"),
+        ("ours", r#"{"based_on": "generic", "colour": "red"}"#, "colour"),
         (
             "ours",
             r#"{"based_on": "generic", "retry": {"delays_s": [-1], "exhausted": "disable"}}"#,
             "retry.delays_s[0]: A delay is",
         ),
-        (
-            "ours",
-            r#"{"based_on": "generic", "title": "<script>alert(1)</script>", "envelope": []}"#,
-            "envelope: ",
-        ),
+        ("ours", r#"{"based_on": "generic", "title": "<script>alert(1)</script>", "envelope": []}"#, "envelope: "),
     ] {
         for preview in [false, true] {
             let fields = [("name", name), ("json", text), ("preview", "yes")];
             let count = if preview { 3 } else { 2 };
-            let answer = visitor
-                .submit("/profiles/new", &fields[..count])
-                .expect(422);
-            assert!(
-                answer.text.contains(problem),
-                "{problem} in {}",
-                answer.text
-            );
+            let answer = visitor.submit("/profiles/new", &fields[..count]).expect(422);
+            assert!(answer.text.contains(problem), "{problem} in {}", answer.text);
             assert!(!answer.text.contains("<script>alert"));
         }
     }
     assert_eq!(visitor.get("/profiles/generic/edit").status, 403);
-    visitor
-        .submit("/profiles/generic/edit", &[("json", "{}")])
-        .expect(403);
+    visitor.submit("/profiles/generic/edit", &[("json", "{}")]).expect(403);
 }
 
 #[test]
@@ -197,33 +146,16 @@ fn profiles_are_for_operators_and_changed_by_administrators() {
     let viewer = hub.viewer();
     viewer.get("/profiles/new").expect(403);
     viewer.page("/profiles");
-    for path in [
-        "/profiles/new",
-        "/profiles/generic/edit",
-        "/profiles/generic/delete",
-    ] {
-        viewer
-            .submit(path, &[("name", "x"), ("json", "{}")])
-            .expect(403);
+    for path in ["/profiles/new", "/profiles/generic/edit", "/profiles/generic/delete"] {
+        viewer.submit(path, &[("name", "x"), ("json", "{}")]).expect(403);
     }
     let portal = hub.portal("acme");
     assert!(!portal.page("/").contains("/profiles"));
-    for path in [
-        "/profiles",
-        "/profiles/generic",
-        "/profiles/new",
-        "/profiles/generic/edit",
-    ] {
+    for path in ["/profiles", "/profiles/generic", "/profiles/new", "/profiles/generic/edit"] {
         portal.get(path).expect(404);
     }
     portal.page("/");
-    for path in [
-        "/profiles/new",
-        "/profiles/generic/edit",
-        "/profiles/generic/delete",
-    ] {
-        portal
-            .submit(path, &[("name", "x"), ("json", "{}")])
-            .expect(404);
+    for path in ["/profiles/new", "/profiles/generic/edit", "/profiles/generic/delete"] {
+        portal.submit(path, &[("name", "x"), ("json", "{}")]).expect(404);
     }
 }

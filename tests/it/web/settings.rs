@@ -11,20 +11,14 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
     let hub = Hub::start();
     let visitor = hub.administrator();
     assert!(visitor.page("/settings/keys").contains("Create API key"));
-    let fields = [
-        ("name", "shop & co"),
-        ("scope", "publish"),
-        ("tenant", "acme"),
-        ("rate_limit_per_s", "50"),
-    ];
+    let fields = [("name", "shop & co"), ("scope", "publish"), ("tenant", "acme"), ("rate_limit_per_s", "50")];
     let made = visitor.submit("/settings/keys", &fields).expect(200);
     let key = made.text.split("<code id=\"made\">").nth(1).unwrap();
     let key = key.split('<').next().unwrap().to_owned();
     assert_eq!(made.header("cache-control"), Some("no-store"));
     assert!(!made.headers.iter().any(|(_, value)| value.contains(&key)));
     let event = json!({"type": "a.b", "data": {}}).to_string();
-    hub.call_with(&key, "POST", "/v1/events", Some(&event))
-        .expect(202);
+    hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(202);
     let page = visitor.page("/settings/keys");
     assert!(!page.contains(&key));
     for text in ["shop &#38; co", "acme", "50 a second", &key[..9]] {
@@ -35,12 +29,10 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
     let path = format!("/settings/keys/{id}/revoke");
     let asked = visitor.submit(&path, &[]).expect(200);
     assert!(asked.text.contains("Revoke this API key?"));
-    hub.call_with(&key, "POST", "/v1/events", Some(&event))
-        .expect(202);
+    hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(202);
     let page = visitor.submit_and_follow(&path, &[("confirmed", "yes")]);
     assert!(page.contains("The key was revoked"), "{page}");
-    hub.call_with(&key, "POST", "/v1/events", Some(&event))
-        .expect(401);
+    hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(401);
     visitor.submit(&path, &[("confirmed", "yes")]).expect(404);
 }
 
@@ -50,47 +42,17 @@ fn a_wrong_form_for_a_key_is_shown_again_with_what_is_wrong() {
     let visitor = hub.administrator();
     visitor.page("/settings/keys");
     for (fields, message) in [
-        (
-            vec![("name", ""), ("scope", "read")],
-            "A key&#39;s name is 1 to 128 characters",
-        ),
+        (vec![("name", ""), ("scope", "read")], "A key&#39;s name is 1 to 128 characters"),
         (vec![("name", "kept"), ("scope", "all")], "is none of"),
-        (
-            vec![("name", "kept"), ("scope", "read"), ("tenant", "a b")],
-            "1 to 64",
-        ),
-        (
-            vec![("name", "kept"), ("scope", "read"), ("profile", "none")],
-            "There is no profile",
-        ),
-        (
-            vec![
-                ("name", "kept"),
-                ("scope", "read"),
-                ("rate_limit_per_s", "0"),
-            ],
-            "1 to 100000",
-        ),
-        (
-            vec![
-                ("name", "kept"),
-                ("scope", "read"),
-                ("rate_limit_per_s", "many"),
-            ],
-            "1 to 100000",
-        ),
+        (vec![("name", "kept"), ("scope", "read"), ("tenant", "a b")], "1 to 64"),
+        (vec![("name", "kept"), ("scope", "read"), ("profile", "none")], "There is no profile"),
+        (vec![("name", "kept"), ("scope", "read"), ("rate_limit_per_s", "0")], "1 to 100000"),
+        (vec![("name", "kept"), ("scope", "read"), ("rate_limit_per_s", "many")], "1 to 100000"),
     ] {
         let answer = visitor.submit("/settings/keys", &fields).expect(422);
-        assert!(
-            answer.text.contains(message),
-            "{message} in {}",
-            answer.text
-        );
+        assert!(answer.text.contains(message), "{message} in {}", answer.text);
         assert!(answer.text.contains("class=\"problem\"") || answer.text.contains("flash error"));
-        assert_eq!(
-            answer.text.contains("value=\"kept\""),
-            fields[0].1 == "kept"
-        );
+        assert_eq!(answer.text.contains("value=\"kept\""), fields[0].1 == "kept");
     }
 }
 
@@ -99,47 +61,28 @@ fn a_user_is_added_changed_and_removed() {
     let hub = Hub::start();
     let visitor = hub.administrator();
     visitor.page("/settings/users");
-    let fields = [
-        ("name", "Otto <b>"),
-        ("password", PASSWORD),
-        ("role", "viewer"),
-    ];
+    let fields = [("name", "Otto <b>"), ("password", PASSWORD), ("role", "viewer")];
     let page = visitor.submit_and_follow("/settings/users", &fields);
     assert!(page.contains("Otto &#60;b&#62; can sign in now"), "{page}");
     let again = visitor.submit("/settings/users", &fields).expect(422);
-    assert!(
-        again
-            .text
-            .contains("There is a user Otto &#60;b&#62; already")
-    );
+    assert!(again.text.contains("There is a user Otto &#60;b&#62; already"));
     let short = [("name", "x"), ("password", "short"), ("role", "viewer")];
     visitor.submit("/settings/users", &short).expect(422);
-    let path = page
-        .split("href=\"")
-        .find(|part| part.contains(">Otto"))
-        .unwrap();
+    let path = page.split("href=\"").find(|part| part.contains(">Otto")).unwrap();
     let path = path.split('"').next().unwrap().to_owned();
 
     let otto = hub.visitor();
     otto.sign_in("Otto <b>", PASSWORD).expect(303);
     otto.page("/settings/users");
-    assert_eq!(
-        otto.submit(&format!("{path}/role"), &[("role", "administrator")])
-            .status,
-        403
-    );
+    assert_eq!(otto.submit(&format!("{path}/role"), &[("role", "administrator")]).status, 403);
     visitor.page(&path);
-    visitor
-        .submit(&format!("{path}/role"), &[("role", "nonsense")])
-        .expect(422);
+    visitor.submit(&format!("{path}/role"), &[("role", "nonsense")]).expect(422);
     visitor.submit_and_follow(&format!("{path}/role"), &[("role", "administrator")]);
     assert!(otto.page("/settings/users").contains("Add a user"));
 
     visitor.page(&path);
     let new = "another good password";
-    visitor
-        .submit(&format!("{path}/password"), &[("password", "short")])
-        .expect(422);
+    visitor.submit(&format!("{path}/password"), &[("password", "short")]).expect(422);
     let page = visitor.submit_and_follow(&format!("{path}/password"), &[("password", new)]);
     assert!(page.contains("is signed out everywhere"), "{page}");
     assert_eq!(otto.get("/webhooks").status, 303);
@@ -160,29 +103,14 @@ fn the_last_administrator_stays_one() {
     hub.add_user("vera", Role::Viewer);
     let visitor = hub.administrator();
     let page = visitor.page("/settings/users");
-    let path = page
-        .split("href=\"")
-        .find(|part| part.contains(">anna<"))
-        .unwrap();
+    let path = page.split("href=\"").find(|part| part.contains(">anna<")).unwrap();
     let path = path.split('"').next().unwrap().to_owned();
     visitor.page(&path);
-    for (change, fields) in [
-        ("role", [("role", "viewer")]),
-        ("remove", [("confirmed", "yes")]),
-    ] {
-        let answer = visitor
-            .submit(&format!("{path}/{change}"), &fields)
-            .expect(422);
-        assert!(
-            answer.text.contains("anna is the only administrator"),
-            "{}",
-            answer.text
-        );
+    for (change, fields) in [("role", [("role", "viewer")]), ("remove", [("confirmed", "yes")])] {
+        let answer = visitor.submit(&format!("{path}/{change}"), &fields).expect(422);
+        assert!(answer.text.contains("anna is the only administrator"), "{}", answer.text);
     }
-    let own = visitor.submit(
-        &format!("{path}/password"),
-        &[("password", "something else")],
-    );
+    let own = visitor.submit(&format!("{path}/password"), &[("password", "something else")]);
     assert_eq!(own.expect(303).header("location"), Some("/account"));
     visitor.page("/settings/users");
 }
@@ -197,10 +125,7 @@ fn ones_own_password_needs_the_old_one_and_ends_other_sessions() {
     let new = "a much better password";
     let wrong = here.submit("/account/password", &[("old", "guess"), ("password", new)]);
     assert!(wrong.expect(422).text.contains("This is not your password"));
-    let short = here.submit(
-        "/account/password",
-        &[("old", PASSWORD), ("password", "short")],
-    );
+    let short = here.submit("/account/password", &[("old", PASSWORD), ("password", "short")]);
     short.expect(422);
     let page = here.submit_and_follow("/account/password", &[("old", PASSWORD), ("password", new)]);
     assert!(page.contains("Every other session of yours has ended"));
@@ -210,8 +135,7 @@ fn ones_own_password_needs_the_old_one_and_ends_other_sessions() {
     elsewhere.sign_in("vera", new).expect(303);
     for _ in 0..4 {
         here.page("/account");
-        here.submit("/account/password", &[("old", "guess"), ("password", new)])
-            .expect(422);
+        here.submit("/account/password", &[("old", "guess"), ("password", new)]).expect(422);
     }
     let refused = here.submit("/account/password", &[("old", new), ("password", new)]);
     assert!(refused.expect(422).text.contains("Too many tries"));
@@ -225,33 +149,16 @@ fn the_data_page_tells_how_long_things_stay_and_hands_out_a_backup() {
     let visitor = hub.administrator();
     let page = visitor.page("/settings/data");
     let file = hub.database().display().to_string();
-    for text in [
-        "goes 7 days after it ended",
-        "Dead letters are kept for good",
-        &file,
-        "hookpost check",
-    ] {
+    for text in ["goes 7 days after it ended", "Dead letters are kept for good", &file, "hookpost check"] {
         assert!(page.contains(text), "{text} in {page}");
     }
     assert_eq!(visitor.get("/settings/data/backup").status, 405);
     let (status, kind, bytes) = visitor.download("/settings/data/backup");
     assert_eq!((status, kind.as_str()), (200, "application/vnd.sqlite3"));
-    assert!(
-        bytes.starts_with(b"SQLite format 3\0"),
-        "{} bytes",
-        bytes.len()
-    );
-    assert!(
-        visitor
-            .page("/settings/audit")
-            .contains("downloaded a backup")
-    );
+    assert!(bytes.starts_with(b"SQLite format 3\0"), "{} bytes", bytes.len());
+    assert!(visitor.page("/settings/audit").contains("downloaded a backup"));
     let viewer = hub.viewer();
-    assert!(
-        !viewer
-            .page("/settings/data")
-            .contains("<form method=\"post\" action=\"/settings")
-    );
+    assert!(!viewer.page("/settings/data").contains("<form method=\"post\" action=\"/settings"));
     viewer.submit("/settings/data/backup", &[]).expect(403);
 }
 
@@ -260,51 +167,22 @@ fn viewers_change_nothing_under_settings_and_portals_have_none() {
     let hub = Hub::start();
     let viewer = hub.viewer();
     let portal = hub.portal("acme");
-    assert_eq!(
-        viewer.get("/settings").expect(303).header("location"),
-        Some("/settings/keys")
-    );
-    for path in [
-        "/settings/keys",
-        "/settings/users",
-        "/settings/data",
-        "/settings/audit",
-    ] {
+    assert_eq!(viewer.get("/settings").expect(303).header("location"), Some("/settings/keys"));
+    for path in ["/settings/keys", "/settings/users", "/settings/data", "/settings/audit"] {
         let page = viewer.page(path);
-        assert!(
-            !page.contains(&format!("action=\"{path}")),
-            "{path}: {page}"
-        );
+        assert!(!page.contains(&format!("action=\"{path}")), "{path}: {page}");
         assert_eq!(portal.get(path).status, 404, "{path}");
     }
     assert_eq!(portal.get("/settings").status, 404);
     assert_eq!(portal.get("/account").status, 404);
     viewer.get("/settings/users/1").expect(403);
-    for path in [
-        "/settings/keys",
-        "/settings/users",
-        "/settings/keys/x/revoke",
-        "/settings/users/1/remove",
-    ] {
+    for path in ["/settings/keys", "/settings/users", "/settings/keys/x/revoke", "/settings/users/1/remove"] {
         viewer.page("/settings/keys");
-        viewer
-            .submit(
-                path,
-                &[("confirmed", "yes"), ("name", "x"), ("scope", "read")],
-            )
-            .expect(403);
+        viewer.submit(path, &[("confirmed", "yes"), ("name", "x"), ("scope", "read")]).expect(403);
     }
     portal.page("/");
-    for path in [
-        "/settings/keys",
-        "/settings/users",
-        "/settings/data/backup",
-        "/account/password",
-    ] {
-        let answer = portal.submit(
-            path,
-            &[("name", "x"), ("scope", "admin"), ("password", PASSWORD)],
-        );
+    for path in ["/settings/keys", "/settings/users", "/settings/data/backup", "/account/password"] {
+        let answer = portal.submit(path, &[("name", "x"), ("scope", "admin"), ("password", PASSWORD)]);
         assert_eq!(answer.status, 404, "{path}: {}", answer.text);
     }
 }

@@ -18,11 +18,7 @@ const PICTURES: &str = "docs/screenshots";
 
 /// Bytes that a file has once it is compressed.
 fn compressed(path: &str) -> usize {
-    let gzip = Command::new("gzip")
-        .args(["-9", "--stdout", "--no-name", path])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let gzip = Command::new("gzip").args(["-9", "--stdout", "--no-name", path]).stdin(Stdio::null()).output().unwrap();
     assert!(gzip.status.success());
     gzip.stdout.len()
 }
@@ -50,10 +46,7 @@ fn newest() -> i64 {
     let copy = folder.path().join("webhooks.db");
     fs::copy("webhooks.db.example", &copy).unwrap();
     let connection = hookpost::store::Store::open_for_command(&copy).unwrap();
-    let request = hookpost::store::page::PageRequest {
-        limit: 1,
-        cursor: None,
-    };
+    let request = hookpost::store::page::PageRequest { limit: 1, cursor: None };
     let filter = hookpost::store::delivery::DeliveryFilter::default();
     let page = hookpost::store::delivery::list(&connection, &filter, &request).unwrap();
     page.rows[0].created_ms
@@ -64,10 +57,7 @@ fn main_pages(hub: &Hub) -> Vec<(&'static str, String)> {
     let pages = crawl(&hub.administrator(), "/");
     let one = |start: &str| {
         let found = pages.iter().find(|page| page.path.starts_with(start));
-        found
-            .unwrap_or_else(|| panic!("no page at {start}"))
-            .path
-            .clone()
+        found.unwrap_or_else(|| panic!("no page at {start}")).path.clone()
     };
     let failed = hub.get("/v1/dead-letters?limit=1").expect(200).json();
     let failed = failed["data"][0]["id"].as_str().unwrap().to_owned();
@@ -86,15 +76,10 @@ fn the_pictures_of_the_readme_are_there_and_small() {
         take_pictures(Path::new(&folder));
     }
     let readme = fs::read_to_string("README.md").unwrap();
-    let shown: Vec<&str> = readme
-        .split(['(', ')', '"'])
-        .filter(|text| text.starts_with(PICTURES))
-        .collect();
+    let shown: Vec<&str> = readme.split(['(', ')', '"']).filter(|text| text.starts_with(PICTURES)).collect();
     assert!(shown.len() >= 4, "{shown:?}");
     for path in shown {
-        let bytes = fs::metadata(path)
-            .unwrap_or_else(|error| panic!("{path}: {error}"))
-            .len();
+        let bytes = fs::metadata(path).unwrap_or_else(|error| panic!("{path}: {error}")).len();
         assert!(bytes < 80 << 10, "{path} has {bytes} bytes");
     }
 }
@@ -112,11 +97,7 @@ fn take_pictures(folder: &Path) {
         for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
             browser.prefer(scheme);
             browser.go(&path);
-            fs::write(
-                folder.join(format!("{name}-{suffix}.webp")),
-                browser.screenshot(),
-            )
-            .unwrap();
+            fs::write(folder.join(format!("{name}-{suffix}.webp")), browser.screenshot()).unwrap();
         }
     }
 }

@@ -3,15 +3,11 @@ use crate::delivery::exchange::{self, Exchange};
 
 #[test]
 fn a_2xx_answer_is_a_success_with_headers_and_body() {
-    let receiver =
-        Receiver::answering("HTTP/1.1 201 Created\r\nX-One: 1\r\ncontent-length: 5\r\n\r\nhello");
+    let receiver = Receiver::answering("HTTP/1.1 201 Created\r\nX-One: 1\r\ncontent-length: 5\r\n\r\nhello");
     let sent = post(&client(), &receiver.url(), b"{}", LONG);
     assert_eq!(sent.failure, None);
     let answer = sent.answer.unwrap();
-    assert_eq!(
-        (answer.code, answer.body.as_slice(), answer.body_truncated),
-        (201, &b"hello"[..], false)
-    );
+    assert_eq!((answer.code, answer.body.as_slice(), answer.body_truncated), (201, &b"hello"[..], false));
     assert_eq!(answer.headers[0], ("x-one".to_owned(), "1".to_owned()));
     assert_eq!(sent.remote_address, Some(receiver.address));
     assert_eq!(sent.connections, 1);
@@ -23,46 +19,19 @@ fn a_2xx_answer_is_a_success_with_headers_and_body() {
 fn the_request_has_the_given_headers_a_length_and_no_accept_encoding() {
     let receiver = Receiver::start(|mut stream, _| {
         let request = read_request(&mut stream).unwrap();
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
-            request.len()
-        )
-        .unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.len()).unwrap();
         stream.write_all(&request).unwrap();
     });
-    let headers = [
-        ("user-agent".to_owned(), "Mine/2".to_owned()),
-        ("x-sign".to_owned(), "v1,abc".to_owned()),
-    ];
+    let headers = [("user-agent".to_owned(), "Mine/2".to_owned()), ("x-sign".to_owned(), "v1,abc".to_owned())];
     let url = receiver.url();
-    let sent = client().post(
-        &Outgoing {
-            url: &url,
-            headers: &headers,
-            body: b"{\"a\":1}",
-        },
-        LONG,
-    );
+    let sent = client().post(&Outgoing { url: &url, headers: &headers, body: b"{\"a\":1}" }, LONG);
     let request = String::from_utf8(sent.answer.unwrap().body).unwrap();
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
     assert!(request.ends_with("\r\n\r\n{\"a\":1}"), "{request}");
-    assert!(
-        request.contains("content-length: 7\r\n") && request.contains("x-sign: v1,abc\r\n"),
-        "{request}"
-    );
-    assert!(
-        request.contains("user-agent: Mine/2\r\n") && !request.contains("Hookpost"),
-        "{request}"
-    );
-    assert!(
-        request.contains(&format!("host: {}\r\n", receiver.address)),
-        "{request}"
-    );
-    assert!(
-        !request.contains("accept-encoding") && !request.contains("connection"),
-        "{request}"
-    );
+    assert!(request.contains("content-length: 7\r\n") && request.contains("x-sign: v1,abc\r\n"), "{request}");
+    assert!(request.contains("user-agent: Mine/2\r\n") && !request.contains("Hookpost"), "{request}");
+    assert!(request.contains(&format!("host: {}\r\n", receiver.address)), "{request}");
+    assert!(!request.contains("accept-encoding") && !request.contains("connection"), "{request}");
 }
 
 #[test]
@@ -70,21 +39,12 @@ fn head_and_body_go_out_as_one_piece() {
     let receiver = Receiver::start(|mut stream, _| {
         let mut buffer = [0; 64 * 1024];
         let count = stream.read(&mut buffer).unwrap();
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-first: {}\r\n\r\n",
-            buffer[..count].ends_with(b"}")
-        )
-        .unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-first: {}\r\n\r\n", buffer[..count].ends_with(b"}"))
+            .unwrap();
         read_request(&mut stream);
     });
     let sent = post(&client(), &receiver.url(), b"{\"a\":1}", LONG);
-    assert!(
-        sent.answer
-            .unwrap()
-            .headers
-            .contains(&("x-first".to_owned(), "true".to_owned()))
-    );
+    assert!(sent.answer.unwrap().headers.contains(&("x-first".to_owned(), "true".to_owned())));
 }
 
 #[test]
@@ -92,26 +52,13 @@ fn a_body_of_a_mebibyte_arrives_whole() {
     let receiver = Receiver::start(|mut stream, _| {
         let request = read_request(&mut stream).unwrap();
         let right = request.ends_with(&body()) && request.len() > body().len();
-        write!(
-            stream,
-            "HTTP/1.1 {} Judged\r\ncontent-length: 0\r\n\r\n",
-            if right { 200 } else { 400 }
-        )
-        .unwrap();
+        write!(stream, "HTTP/1.1 {} Judged\r\ncontent-length: 0\r\n\r\n", if right { 200 } else { 400 }).unwrap();
     });
     fn body() -> Vec<u8> {
-        (0..1024 * 1024)
-            .map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect()
+        (0..1024 * 1024).map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
     }
-    assert_eq!(
-        post(&client(), &receiver.url(), &body(), LONG).failure,
-        None
-    );
-    assert_eq!(
-        post(&client(), &Receiver::answering(OK).url(), b"", LONG).failure,
-        None
-    );
+    assert_eq!(post(&client(), &receiver.url(), &body(), LONG).failure, None);
+    assert_eq!(post(&client(), &Receiver::answering(OK).url(), b"", LONG).failure, None);
 }
 
 #[test]
@@ -171,46 +118,23 @@ fn a_kept_connection_is_left_when_its_address_is_no_longer_the_target_s() {
     struct Moving(AtomicUsize, Vec<SocketAddr>);
     impl Resolve for Moving {
         fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-            Ok(Arc::from([
-                self.1[self.0.fetch_add(1, Ordering::SeqCst).min(1)]
-            ]))
+            Ok(Arc::from([self.1[self.0.fetch_add(1, Ordering::SeqCst).min(1)]]))
         }
     }
     let (old, new) = (Receiver::keeping_alive(OK), Receiver::keeping_alive(OK));
-    let client = client_with(
-        Moving(AtomicUsize::new(0), vec![old.address, new.address]),
-        Vec::new(),
-    );
-    assert_eq!(
-        post(&client, "http://hooks.test/", b"{}", LONG).remote_address,
-        Some(old.address)
-    );
-    assert_eq!(
-        post(&client, "http://hooks.test/", b"{}", LONG).remote_address,
-        Some(new.address)
-    );
+    let client = client_with(Moving(AtomicUsize::new(0), vec![old.address, new.address]), Vec::new());
+    assert_eq!(post(&client, "http://hooks.test/", b"{}", LONG).remote_address, Some(old.address));
+    assert_eq!(post(&client, "http://hooks.test/", b"{}", LONG).remote_address, Some(new.address));
 }
 
 #[test]
 fn every_other_status_is_a_failure_that_names_it() {
     for (line, words) in [
-        (
-            "500 Internal Server Error",
-            "The endpoint answered 500 Internal Server Error.",
-        ),
-        (
-            "429 Slow Down",
-            "The endpoint answered 429 Too Many Requests.",
-        ),
-        (
-            "302 Found\r\nlocation: http://127.0.0.1:1/",
-            "answered 302 Found; redirects are not followed",
-        ),
+        ("500 Internal Server Error", "The endpoint answered 500 Internal Server Error."),
+        ("429 Slow Down", "The endpoint answered 429 Too Many Requests."),
+        ("302 Found\r\nlocation: http://127.0.0.1:1/", "answered 302 Found; redirects are not followed"),
         ("308 Permanent Redirect", "redirects are not followed"),
-        (
-            "304 Not Modified",
-            "The endpoint answered 304 Not Modified.",
-        ),
+        ("304 Not Modified", "The endpoint answered 304 Not Modified."),
         ("999 Whatever", "The endpoint answered 999."),
     ] {
         let receiver = Receiver::answering(format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\n\r\n"));
@@ -237,16 +161,12 @@ fn a_204_and_an_http_1_0_answer_are_successes() {
 #[test]
 fn sixteen_kib_of_a_body_are_kept_and_the_rest_is_said_to_be_missing() {
     for (length, truncated) in [(16 * 1024, false), (16 * 1024 + 1, true), (1 << 30, true)] {
-        let mut answer =
-            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
+        let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
         answer.extend(vec![b'x'; length.min(100 * 1024)]);
         let sent = post(&client(), &Receiver::answering(answer).url(), b"{}", LONG);
         assert_eq!(sent.failure, None);
         let answer = sent.answer.unwrap();
-        assert_eq!(
-            (answer.body.len(), answer.body_truncated),
-            (16 * 1024, truncated)
-        );
+        assert_eq!((answer.body.len(), answer.body_truncated), (16 * 1024, truncated));
     }
 }
 
@@ -256,13 +176,7 @@ fn sixteen_kib_of_headers_are_kept() {
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{many}\r\n");
     let sent = post(&client(), &Receiver::answering(answer).url(), b"{}", LONG);
     assert_eq!(sent.failure, None);
-    let bytes: usize = sent
-        .answer
-        .unwrap()
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let bytes: usize = sent.answer.unwrap().headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!((15_000..=16 * 1024).contains(&bytes), "{bytes}");
 }
 
@@ -273,9 +187,7 @@ fn an_early_answer_to_a_request_that_is_not_read_is_reported() {
         let receiver = Receiver::start(move |mut stream, _| {
             let mut some = [0; 1000];
             stream.read_exact(&mut some).unwrap();
-            stream
-                .write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 8\r\n\r\ntoo long")
-                .unwrap();
+            stream.write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 8\r\n\r\ntoo long").unwrap();
             if !closes {
                 thread::sleep(LONG);
             }
@@ -290,33 +202,22 @@ fn an_early_answer_to_a_request_that_is_not_read_is_reported() {
 #[test]
 fn an_interim_answer_does_not_stop_a_request_that_is_still_being_sent() {
     let receiver = Receiver::start(|mut stream, _| {
-        stream
-            .write_all(b"HTTP/1.1 102 Processing\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").unwrap();
         thread::sleep(Duration::from_millis(100));
         read_request(&mut stream);
         stream.write_all(OK).unwrap();
     });
-    let sent = post(
-        &client(),
-        &receiver.url(),
-        &vec![b'x'; 8 * 1024 * 1024],
-        LONG,
-    );
+    let sent = post(&client(), &receiver.url(), &vec![b'x'; 8 * 1024 * 1024], LONG);
     assert_eq!(sent.failure, None);
 }
 
 #[test]
 fn an_answer_longer_than_its_own_length_ends_the_connection() {
-    let receiver =
-        Receiver::keeping_alive("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more");
+    let receiver = Receiver::keeping_alive("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more");
     let client = client();
     for _ in 0..3 {
         let sent = post(&client, &receiver.url(), b"{}", LONG);
-        assert_eq!(
-            (sent.failure, sent.answer.unwrap().body.as_slice()),
-            (None, &b"ok"[..])
-        );
+        assert_eq!((sent.failure, sent.answer.unwrap().body.as_slice()), (None, &b"ok"[..]));
     }
     assert_eq!(receiver.connections(), 3);
 }
@@ -326,24 +227,11 @@ fn as_many_and_as_long_headers_as_are_allowed_go_out_whole() {
     let receiver = Receiver::start(|mut stream, _| {
         let length = read_request(&mut stream).unwrap().len();
         let status = if length > 32 * 4096 { 200 } else { 400 };
-        write!(
-            stream,
-            "HTTP/1.1 {status} Judged\r\ncontent-length: 0\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "HTTP/1.1 {status} Judged\r\ncontent-length: 0\r\n\r\n").unwrap();
     });
-    let headers: Vec<_> = (0..32)
-        .map(|number| (format!("x-{number}"), "v".repeat(4096)))
-        .collect();
+    let headers: Vec<_> = (0..32).map(|number| (format!("x-{number}"), "v".repeat(4096))).collect();
     let url = receiver.url();
-    let sent = client().post(
-        &Outgoing {
-            url: &url,
-            headers: &headers,
-            body: b"{}",
-        },
-        LONG,
-    );
+    let sent = client().post(&Outgoing { url: &url, headers: &headers, body: b"{}" }, LONG);
     assert_eq!(sent.failure, None);
 }
 

@@ -11,41 +11,24 @@ impl Deaf {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         rustix::net::listen(&listener, 0).unwrap();
         let address = listener.local_addr().unwrap();
-        let waiting = (0..3)
-            .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok())
-            .collect();
-        Deaf {
-            address,
-            _held: (listener, waiting),
-        }
+        let waiting =
+            (0..3).map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok()).collect();
+        Deaf { address, _held: (listener, waiting) }
     }
 }
 
 fn refusing_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]
 fn a_failure_to_resolve_is_reported_as_it_is() {
     let failure = Failure::new(ErrorCode::TargetBlocked, "not there");
-    let sent = post(
-        &client_with(Always(Err(failure.clone())), Vec::new()),
-        "http://a.test/",
-        b"{}",
-        LONG,
-    );
+    let sent = post(&client_with(Always(Err(failure.clone())), Vec::new()), "http://a.test/", b"{}", LONG);
     assert_eq!(sent.failure, Some(failure));
     assert_eq!((sent.answer, sent.remote_address), (None, None));
     assert!(sent.timings.resolve_us.is_some());
-    let nowhere = post(
-        &client_with(Always(Ok(Vec::new())), Vec::new()),
-        "http://a.test/",
-        b"{}",
-        LONG,
-    );
+    let nowhere = post(&client_with(Always(Ok(Vec::new())), Vec::new()), "http://a.test/", b"{}", LONG);
     assert_fails(&nowhere, ErrorCode::DnsFailed, "a.test");
 }
 
@@ -64,27 +47,12 @@ fn the_second_address_is_tried_when_the_first_is_dead() {
     for dead in [refusing_address(), deaf.address] {
         let receiver = Receiver::answering(OK);
         let client = client_with(Always(Ok(vec![dead, receiver.address])), Vec::new());
-        let sent = post(
-            &client,
-            "http://two.test/",
-            b"{}",
-            Duration::from_millis(800),
-        );
-        assert_eq!(
-            (sent.failure, sent.remote_address),
-            (None, Some(receiver.address))
-        );
+        let sent = post(&client, "http://two.test/", b"{}", Duration::from_millis(800));
+        assert_eq!((sent.failure, sent.remote_address), (None, Some(receiver.address)));
     }
-    let nobody = client_with(
-        Always(Ok(vec![refusing_address(), refusing_address()])),
-        Vec::new(),
-    );
+    let nobody = client_with(Always(Ok(vec![refusing_address(), refusing_address()])), Vec::new());
     let sent = post(&nobody, "http://two.test/", b"{}", SHORT);
-    assert_fails(
-        &sent,
-        ErrorCode::ConnectRefused,
-        "at any of its 2 addresses",
-    );
+    assert_fails(&sent, ErrorCode::ConnectRefused, "at any of its 2 addresses");
 }
 
 #[test]
@@ -112,11 +80,7 @@ fn a_receiver_that_never_reads_ends_at_the_limit() {
 #[test]
 fn a_head_that_drips_ends_at_the_limit() {
     for pause in [1, 50, 150] {
-        let receiver = Receiver::flooding(
-            b"HTTP/1.1 200 OK\r\nx-drip: ",
-            b"y",
-            Duration::from_millis(pause),
-        );
+        let receiver = Receiver::flooding(b"HTTP/1.1 200 OK\r\nx-drip: ", b"y", Duration::from_millis(pause));
         let sent = post_within_limit(&receiver.url(), b"{}");
         assert_fails(&sent, ErrorCode::Timeout, "while reading the head");
         assert!(sent.timings.first_byte_us.is_some() && sent.answer.is_none());
@@ -158,17 +122,9 @@ fn a_limit_holds_on_a_kept_connection_that_had_a_longer_one_before() {
 fn an_endless_body_is_judged_by_its_status() {
     for (head, piece) in [
         (&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'x'; 4096][..]),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
-            b"8\r\nabcdefgh\r\n",
-        ),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"8\r\nabcdefgh\r\n"),
     ] {
-        let sent = post(
-            &client(),
-            &Receiver::flooding(head, piece, Duration::ZERO).url(),
-            b"{}",
-            LONG,
-        );
+        let sent = post(&client(), &Receiver::flooding(head, piece, Duration::ZERO).url(), b"{}", LONG);
         assert_eq!(sent.failure, None);
         assert!(sent.answer.unwrap().body_truncated);
     }
@@ -177,25 +133,13 @@ fn an_endless_body_is_judged_by_its_status() {
 #[test]
 fn floods_before_or_around_a_body_are_cut_off() {
     for (head, piece) in [
-        (
-            &b"HTTP/1.1 200 OK\r\n"[..],
-            &b"x-endless: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n"[..],
-        ),
+        (&b"HTTP/1.1 200 OK\r\n"[..], &b"x-endless: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n"[..]),
         (b"HTTP/1.1 200 OK\r\nx-endless: ", &[b'y'; 1000]),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (
-            b"",
-            b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n",
-        ),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n"),
         (b"", b"\r\n\r\n\r\n\r\n"),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;",
-            &[b'y'; 1000],
-        ),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
-            b"x-trailer: y\r\n",
-        ),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;", &[b'y'; 1000]),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"x-trailer: y\r\n"),
     ] {
         let receiver = Receiver::flooding(head, piece, Duration::ZERO);
         let sent = post(&client(), &receiver.url(), b"{}", LONG);
@@ -207,31 +151,16 @@ fn floods_before_or_around_a_body_are_cut_off() {
 #[test]
 fn what_is_not_http_is_said_to_be_so_and_shown() {
     for (answer, words) in [
-        (
-            "SSH-2.0-OpenSSH_9.6\r\n",
-            "begins with \"SSH-2.0-OpenSSH_9.6",
-        ),
+        ("SSH-2.0-OpenSSH_9.6\r\n", "begins with \"SSH-2.0-OpenSSH_9.6"),
         ("<html>HTTP/0.9</html>", "not HTTP/1"),
         ("HTTP/2 200 OK\r\n\r\n", "not HTTP/1"),
         ("HTTP/1.1 2xx OK\r\n\r\n", "breaks the rules"),
         ("HTTP/1.1 099 OK\r\n\r\n", "breaks the rules"),
         ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "breaks the rules"),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk",
-            "conflicting content-length",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok",
-            "breaks the rules",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok",
-            "breaks the rules",
-        ),
-        (
-            "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
-            "101 Switching Protocols",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk", "conflicting content-length"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok", "breaks the rules"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok", "breaks the rules"),
+        ("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", "101 Switching Protocols"),
         ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}(", "https://"),
     ] {
         let sent = post(&client(), &Receiver::answering(answer).url(), b"{}", LONG);
@@ -257,14 +186,8 @@ fn a_connection_that_breaks_tells_where() {
     for (answer, words) in [
         ("", "before it had answered"),
         ("HTTP/1.1 200 OK\r\ncontent-le", "inside the head"),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort",
-            "inside the body",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshor",
-            "inside the body",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", "inside the body"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshor", "inside the body"),
     ] {
         for resets in [false, true] {
             let receiver = Receiver::start(move |mut stream, _| {
@@ -277,15 +200,7 @@ fn a_connection_that_breaks_tells_where() {
             });
             let sent = post(&client(), &receiver.url(), b"{}", LONG);
             assert_fails(&sent, ErrorCode::ConnectionReset, words);
-            assert_fails(
-                &sent,
-                ErrorCode::ConnectionReset,
-                if resets {
-                    " reset the "
-                } else {
-                    " closed the "
-                },
-            );
+            assert_fails(&sent, ErrorCode::ConnectionReset, if resets { " reset the " } else { " closed the " });
             assert_eq!(sent.answer.is_some(), words == "inside the body");
         }
     }
@@ -309,33 +224,16 @@ fn a_request_that_cannot_be_written_is_a_failure_and_no_panic() {
     for (name, value) in [("x bad", "v"), ("x-bad", "a\r\nb: c"), ("", "v")] {
         let headers = [(name.to_owned(), value.to_owned())];
         let receiver = Receiver::keeping_alive(OK);
-        let sent = client().post(
-            &Outgoing {
-                url: &receiver.url(),
-                headers: &headers,
-                body: b"{}",
-            },
-            LONG,
-        );
+        let sent = client().post(&Outgoing { url: &receiver.url(), headers: &headers, body: b"{}" }, LONG);
         assert_fails(&sent, ErrorCode::ProtocolError, "could not be made");
         assert_eq!(receiver.connections(), 0);
     }
-    let sent = post(
-        &client_with(Always(Ok(vec![refusing_address()])), Vec::new()),
-        "http://[oops/",
-        b"{}",
-        LONG,
-    );
+    let sent = post(&client_with(Always(Ok(vec![refusing_address()])), Vec::new()), "http://[oops/", b"{}", LONG);
     assert_fails(&sent, ErrorCode::ProtocolError, "could not be made");
 }
 
 #[test]
 fn a_time_limit_without_end_is_cut_to_a_day() {
-    let sent = post(
-        &client(),
-        &Receiver::answering(OK).url(),
-        b"{}",
-        Duration::MAX,
-    );
+    let sent = post(&client(), &Receiver::answering(OK).url(), b"{}", Duration::MAX);
     assert_eq!(sent.failure, None);
 }

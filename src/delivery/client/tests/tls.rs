@@ -1,6 +1,4 @@
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -59,9 +57,7 @@ fn secure_receiver(
 }
 
 fn answering(config: ServerConfig) -> Receiver {
-    secure_receiver(config, |stream, _| {
-        while read_request(stream).is_some() && stream.write_all(OK).is_ok() {}
-    })
+    secure_receiver(config, |stream, _| while read_request(stream).is_some() && stream.write_all(OK).is_ok() {})
 }
 
 fn https(receiver: &Receiver) -> String {
@@ -79,10 +75,7 @@ fn a_certificate_of_an_extra_root_is_trusted_and_the_connection_kept() {
         assert_eq!(first.failure, None);
         assert!(first.timings.tls_us.is_some());
         let second = post(&client, &https(&receiver), b"{}", LONG);
-        assert_eq!(
-            (second.failure, second.connections, second.timings.tls_us),
-            (None, 1, None)
-        );
+        assert_eq!((second.failure, second.connections, second.timings.tls_us), (None, 1, None));
         assert_eq!(receiver.connections(), before + 1);
     }
 }
@@ -92,16 +85,7 @@ fn an_address_in_the_url_is_matched_with_the_certificate() {
     let authority = Authority::new();
     let receiver = answering(authority.issue(for_host("127.0.0.1")));
     let url = format!("https://{}/", receiver.address);
-    assert_eq!(
-        post(
-            &client_with(Trusting, vec![authority.pem()]),
-            &url,
-            b"{}",
-            LONG
-        )
-        .failure,
-        None
-    );
+    assert_eq!(post(&client_with(Trusting, vec![authority.pem()]), &url, b"{}", LONG).failure, None);
 }
 
 #[test]
@@ -109,22 +93,12 @@ fn a_body_of_a_mebibyte_arrives_whole_through_tls() {
     let authority = Authority::new();
     let receiver = secure_receiver(authority.issue(for_host("localhost")), |stream, _| {
         let length = read_request(stream).unwrap().len();
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-length: {}\r\n\r\n",
-            length > 1 << 20
-        )
-        .unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-length: {}\r\n\r\n", length > 1 << 20).unwrap();
     });
     let client = client_with(Trusting, vec![authority.pem()]);
     let sent = post(&client, &https(&receiver), &vec![b'x'; 1 << 20], LONG);
     assert_eq!(sent.failure, None);
-    assert!(
-        sent.answer
-            .unwrap()
-            .headers
-            .contains(&("x-length".to_owned(), "true".to_owned()))
-    );
+    assert!(sent.answer.unwrap().headers.contains(&("x-length".to_owned(), "true".to_owned())));
 }
 
 #[test]
@@ -139,39 +113,18 @@ fn each_fault_of_a_certificate_has_its_code() {
     };
 
     let mut expired = for_host("localhost");
-    (expired.not_before, expired.not_after) =
-        (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
-    check(
-        authority.issue(expired),
-        ErrorCode::TlsExpired,
-        "expired at 2021-01-01T00:00:00Z",
-    );
+    (expired.not_before, expired.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    check(authority.issue(expired), ErrorCode::TlsExpired, "expired at 2021-01-01T00:00:00Z");
 
     let mut future = for_host("localhost");
     (future.not_before, future.not_after) = (date_time_ymd(3000, 1, 1), date_time_ymd(3001, 1, 1));
-    check(
-        authority.issue(future),
-        ErrorCode::TlsExpired,
-        "not valid yet",
-    );
+    check(authority.issue(future), ErrorCode::TlsExpired, "not valid yet");
 
-    check(
-        authority.issue(for_host("other.test")),
-        ErrorCode::TlsWrongHost,
-        "another host",
-    );
+    check(authority.issue(for_host("other.test")), ErrorCode::TlsWrongHost, "another host");
     let strange = Authority::named("Another Authority");
-    check(
-        strange.issue(for_host("localhost")),
-        ErrorCode::TlsUntrusted,
-        "nobody we trust",
-    );
+    check(strange.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "nobody we trust");
     let namesake = Authority::new();
-    check(
-        namesake.issue(for_host("localhost")),
-        ErrorCode::TlsUntrusted,
-        "nobody we trust",
-    );
+    check(namesake.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "nobody we trust");
 
     // Made as most tools make them, and as `openssl req -x509` does.
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
@@ -179,11 +132,7 @@ fn each_fault_of_a_certificate_has_its_code() {
         params.is_ca = is_ca;
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        check(
-            server_config(certificate.der().clone(), &key),
-            ErrorCode::TlsUntrusted,
-            "self-signed",
-        );
+        check(server_config(certificate.der().clone(), &key), ErrorCode::TlsUntrusted, "self-signed");
     }
 }
 
@@ -191,25 +140,15 @@ fn each_fault_of_a_certificate_has_its_code() {
 fn a_port_without_tls_is_told_apart() {
     let plain = Receiver::start(|mut stream, _| {
         let _ = stream.read(&mut [0; 1024]);
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").unwrap();
         thread::sleep(SHORT);
     });
-    assert_fails(
-        &post(&client(), &https(&plain), b"{}", LONG),
-        ErrorCode::TlsFailed,
-        "does not speak TLS",
-    );
+    assert_fails(&post(&client(), &https(&plain), b"{}", LONG), ErrorCode::TlsFailed, "does not speak TLS");
 
     let closing = Receiver::start(|mut stream, _| {
         let _ = stream.read(&mut [0; 1024]);
     });
-    assert_fails(
-        &post(&client(), &https(&closing), b"{}", LONG),
-        ErrorCode::TlsFailed,
-        "broke off",
-    );
+    assert_fails(&post(&client(), &https(&closing), b"{}", LONG), ErrorCode::TlsFailed, "broke off");
 }
 
 #[test]
@@ -249,12 +188,7 @@ fn a_body_that_drips_through_tls_ends_at_the_limit() {
             thread::sleep(Duration::from_millis(30));
         }
     });
-    let sent = post(
-        &client_with(Trusting, vec![authority.pem()]),
-        &https(&receiver),
-        b"{}",
-        SHORT,
-    );
+    let sent = post(&client_with(Trusting, vec![authority.pem()]), &https(&receiver), b"{}", SHORT);
     assert_fails(&sent, ErrorCode::Timeout, "while reading the body");
     assert!(sent.duration < SHORT + SLACK);
 }
@@ -264,18 +198,11 @@ fn an_early_answer_through_tls_is_reported() {
     let authority = Authority::new();
     let receiver = secure_receiver(authority.issue(for_host("localhost")), |stream, _| {
         stream.read_exact(&mut [0; 1000]).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 0\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 0\r\n\r\n").unwrap();
         thread::sleep(LONG);
     });
     let client = client_with(Trusting, vec![authority.pem()]);
-    let sent = post(
-        &client,
-        &https(&receiver),
-        &vec![b'x'; 16 << 20],
-        Duration::from_secs(3),
-    );
+    let sent = post(&client, &https(&receiver), &vec![b'x'; 16 << 20], Duration::from_secs(3));
     assert_fails(&sent, ErrorCode::Status, "413");
     assert!(sent.duration < Duration::from_secs(2));
 }
@@ -298,15 +225,8 @@ fn a_kept_tls_connection_that_died_is_replaced_within_the_attempt() {
 
 #[test]
 fn a_root_certificate_that_is_none_is_refused() {
-    for bytes in [
-        &b""[..],
-        b"hello",
-        b"-----BEGIN CERTIFICATE-----\nnothing\n",
-    ] {
-        let options = ClientOptions {
-            extra_root_certificates: vec![bytes.to_vec()],
-            ..ClientOptions::default()
-        };
+    for bytes in [&b""[..], b"hello", b"-----BEGIN CERTIFICATE-----\nnothing\n"] {
+        let options = ClientOptions { extra_root_certificates: vec![bytes.to_vec()], ..ClientOptions::default() };
         let error = Client::new(Arc::new(Trusting), options).unwrap_err();
         assert!(error.to_string().contains("number 1"), "{error}");
     }

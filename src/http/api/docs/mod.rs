@@ -45,7 +45,5 @@ async fn show() -> HttpResponse {
 
 /// `GET /docs.css`.
 async fn sheet() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/css; charset=utf-8"))
-        .body(SHEET)
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/css; charset=utf-8")).body(SHEET)
 }

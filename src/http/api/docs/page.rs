@@ -95,10 +95,7 @@ pub(super) fn of(specification: &Value) -> String {
     }
     let page = Page {
         version: text(&specification["info"]["version"]),
-        about: text(&specification["info"]["description"])
-            .split("\n\n")
-            .map(marked)
-            .collect(),
+        about: text(&specification["info"]["description"]).split("\n\n").map(marked).collect(),
         groups,
         types: entries(&specification["components"]["schemas"])
             .map(|(name, schema)| Named {
@@ -116,8 +113,7 @@ pub(super) fn of(specification: &Value) -> String {
             })
             .collect(),
     };
-    page.render()
-        .unwrap_or_else(|error| unreachable!("the page is text: {error}"))
+    page.render().unwrap_or_else(|error| unreachable!("the page is text: {error}"))
 }
 
 /// The paths of calls that are there twice, by their ids.
@@ -131,13 +127,7 @@ fn aliases(specification: &Value) -> BTreeMap<String, String> {
     all
 }
 
-fn call(
-    specification: &Value,
-    path: &str,
-    method: &str,
-    operation: &Value,
-    also: Option<String>,
-) -> Call {
+fn call(specification: &Value, path: &str, method: &str, operation: &Value, also: Option<String>) -> Call {
     let parameters = each(&operation["parameters"]).map(|parameter| Field {
         name: text(&parameter["name"]),
         place: text(&parameter["in"]),
@@ -148,8 +138,8 @@ fn call(
     let body = operation.get("requestBody");
     let media = body.map_or(&Value::Null, |body| &body["content"]["application/json"]);
     let schema = resolved(specification, &media["schema"]);
-    let answers = entries(&operation["responses"])
-        .map(|(status, answer)| self::answer(status, resolved(specification, answer)));
+    let answers =
+        entries(&operation["responses"]).map(|(status, answer)| self::answer(status, resolved(specification, answer)));
     Call {
         id: text(&operation["operationId"]),
         method: method.to_uppercase(),
@@ -160,18 +150,13 @@ fn call(
         scope: text(&operation["security"][0]["bearer"][0]),
         parameters: parameters.collect(),
         body: body.map_or_else(String::new, |body| {
-            let types: Vec<String> = entries(&body["content"])
-                .map(|(name, _)| format!("<code>{name}</code>"))
-                .collect();
+            let types: Vec<String> =
+                entries(&body["content"]).map(|(name, _)| format!("<code>{name}</code>")).collect();
             let optional = match body["required"] == true {
                 true => "",
                 false => " It may be left out.",
             };
-            format!(
-                "{}. {}{optional}",
-                types.join(" or "),
-                kind(&media["schema"])
-            )
+            format!("{}. {}{optional}", types.join(" or "), kind(&media["schema"]))
         }),
         fields: fields(schema),
         curl: curl(path, method, operation, media.get("example")),
@@ -232,13 +217,8 @@ fn curl(path: &str, method: &str, operation: &Value, body: Option<&Value>) -> St
 /// A path whose parameters are variables of a shell.
 fn with_variables(path: &str) -> String {
     let parts = path.split('/').map(|part| {
-        let name = part
-            .strip_prefix('{')
-            .and_then(|part| part.strip_suffix('}'));
-        name.map_or_else(
-            || part.to_owned(),
-            |name| format!("${}", name.to_uppercase()),
-        )
+        let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+        name.map_or_else(|| part.to_owned(), |name| format!("${}", name.to_uppercase()))
     });
     parts.collect::<Vec<_>>().join("/")
 }
@@ -246,9 +226,7 @@ fn with_variables(path: &str) -> String {
 /// What a reference leads to; anything else is itself.
 fn resolved<'a>(specification: &'a Value, value: &'a Value) -> &'a Value {
     let target = value.get("$ref").and_then(Value::as_str);
-    target
-        .and_then(|target| specification.pointer(target.trim_start_matches('#')))
-        .unwrap_or(value)
+    target.and_then(|target| specification.pointer(target.trim_start_matches('#'))).unwrap_or(value)
 }
 
 fn pretty(value: &Value) -> String {

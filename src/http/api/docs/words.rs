@@ -103,12 +103,7 @@ fn value(value: &Value) -> String {
 }
 
 fn named(name: &str, schema: &Value) -> String {
-    let inner = |key: &str| {
-        schema
-            .get(key)
-            .filter(|inner| inner.is_object())
-            .map(choice)
-    };
+    let inner = |key: &str| schema.get(key).filter(|inner| inner.is_object()).map(choice);
     match name {
         "array" => match inner("items") {
             Some(items) if !items.is_empty() => format!("array of {items}"),
@@ -123,13 +118,8 @@ fn named(name: &str, schema: &Value) -> String {
 }
 
 fn bounds(schema: &Value) -> Vec<String> {
-    let number = |key: &str| {
-        schema.get(key).map(|bound| {
-            bound
-                .as_f64()
-                .map_or_else(|| bound.to_string(), |n| n.to_string())
-        })
-    };
+    let number =
+        |key: &str| schema.get(key).map(|bound| bound.as_f64().map_or_else(|| bound.to_string(), |n| n.to_string()));
     let range = |low: &str, high: &str, unit: &str| {
         let text = match (number(low), number(high)) {
             (Some(low), Some(high)) => format!("{low} to {high}"),
@@ -166,36 +156,18 @@ mod tests {
     #[test]
     fn a_schema_is_told_with_its_bounds() {
         for (schema, told) in [
-            (
-                json!({"type": "integer", "minimum": 1, "maximum": 30}),
-                "integer; 1 to 30.",
-            ),
-            (
-                json!({"type": ["string", "null"], "maxLength": 9}),
-                "string or null; at most 9 characters.",
-            ),
-            (
-                json!({"enum": ["a", null]}),
-                "one of <code>a</code>, <code>null</code>.",
-            ),
-            (
-                json!({"type": "array", "items": {"$ref": "#/x/Y"}}),
-                "array of <a href=\"#type-Y\">Y</a>.",
-            ),
+            (json!({"type": "integer", "minimum": 1, "maximum": 30}), "integer; 1 to 30."),
+            (json!({"type": ["string", "null"], "maxLength": 9}), "string or null; at most 9 characters."),
+            (json!({"enum": ["a", null]}), "one of <code>a</code>, <code>null</code>."),
+            (json!({"type": "array", "items": {"$ref": "#/x/Y"}}), "array of <a href=\"#type-Y\">Y</a>."),
         ] {
-            assert_eq!(
-                kind(&schema),
-                format!("<span class=\"needed\">{told}</span>")
-            );
+            assert_eq!(kind(&schema), format!("<span class=\"needed\">{told}</span>"));
         }
         assert_eq!(kind(&json!({})), "");
     }
 
     #[test]
     fn what_the_specification_says_is_text_on_the_page() {
-        assert_eq!(
-            marked("a `<b>` **c** & d"),
-            "a <code>&lt;b&gt;</code> <strong>c</strong> &amp; d"
-        );
+        assert_eq!(marked("a `<b>` **c** & d"), "a <code>&lt;b&gt;</code> <strong>c</strong> &amp; d");
     }
 }

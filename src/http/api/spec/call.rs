@@ -12,14 +12,8 @@ use super::schemas::Schemas;
 use crate::store::api_key::Scope;
 
 /// Codes of bodies that are no JSON object of the fields that are taken.
-const BODY_422: Codes = &[
-    "unknown_field",
-    "missing_field",
-    "duplicate_field",
-    "invalid_type",
-    "too_deep",
-    "lone_surrogate",
-];
+const BODY_422: Codes =
+    &["unknown_field", "missing_field", "duplicate_field", "invalid_type", "too_deep", "lone_surrogate"];
 
 /// An operation in the making.
 pub struct Call<'a> {
@@ -94,12 +88,7 @@ fn example(text: &str) -> Value {
 
 impl<'a> Call<'a> {
     pub(super) fn new(schemas: &'a mut Schemas, path: &str) -> Call<'a> {
-        Call {
-            schemas,
-            is_alias: path.starts_with("/api/"),
-            operation: Operation::default(),
-            errors: BTreeMap::new(),
-        }
+        Call { schemas, is_alias: path.starts_with("/api/"), operation: Operation::default(), errors: BTreeMap::new() }
     }
 
     /// Its id, and what it does in a few words.
@@ -174,15 +163,11 @@ impl<'a> Call<'a> {
         let fields = fields.get("properties").and_then(Value::as_object);
         for (name, schema) in fields.into_iter().flatten() {
             let mut schema = without_null(schema.clone());
-            let description = schema
-                .as_object_mut()
-                .and_then(|schema| schema.shift_remove("description"));
+            let description = schema.as_object_mut().and_then(|schema| schema.shift_remove("description"));
             self.operation.parameters.push(Parameter {
                 name: name.clone(),
                 place: "query",
-                description: description
-                    .and_then(|text| text.as_str().map(str::to_owned))
-                    .unwrap_or_default(),
+                description: description.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default(),
                 required: false,
                 schema,
             });
@@ -192,8 +177,7 @@ impl<'a> Call<'a> {
 
     /// The same for a list that comes in pages.
     pub(in super::super) fn pages<T: JsonSchema>(&mut self) -> &mut Self {
-        self.query::<T>()
-            .fails(422, &["invalid_limit", "invalid_cursor"])
+        self.query::<T>().fails(422, &["invalid_limit", "invalid_cursor"])
     }
 
     /// Takes parameters back that a type has, and this call does not.
@@ -223,19 +207,10 @@ impl<'a> Call<'a> {
         let is_object = fields.get("type").is_some_and(|kind| kind == "object");
         let needs_some = fields.get("required").is_some() || fields.get("anyOf").is_some();
         let required = !is_object || needs_some;
-        let media = Media {
-            schema,
-            example: Some(example(text)),
-        };
-        self.operation.request_body = Some(RequestBody {
-            required,
-            content: BTreeMap::from([("application/json", media)]),
-        });
-        self.common(&[
-            (400, "Malformed"),
-            (413, "TooLarge"),
-            (415, "WrongMediaType"),
-        ]);
+        let media = Media { schema, example: Some(example(text)) };
+        self.operation.request_body =
+            Some(RequestBody { required, content: BTreeMap::from([("application/json", media)]) });
+        self.common(&[(400, "Malformed"), (413, "TooLarge"), (415, "WrongMediaType")]);
         self.fails(422, BODY_422)
     }
 
@@ -244,10 +219,7 @@ impl<'a> Call<'a> {
         if let Some(body) = &mut self.operation.request_body
             && let Some(json) = body.content.get("application/json")
         {
-            let lines = Media {
-                schema: json.schema.clone(),
-                example: None,
-            };
+            let lines = Media { schema: json.schema.clone(), example: None };
             body.content.insert("application/x-ndjson", lines);
         }
         self
@@ -260,69 +232,42 @@ impl<'a> Call<'a> {
         what: &'static str,
         text: &str,
     ) -> &mut Self {
-        let media = Media {
-            schema: self.schemas.shown::<T>(),
-            example: Some(example(text)),
-        };
+        let media = Media { schema: self.schemas.shown::<T>(), example: Some(example(text)) };
         self.answer(status, what, Some(("application/json", media)), Map::new())
     }
 
     /// Calls that may follow such an answer, on what stands in it (a JSON pointer).
-    pub(in super::super) fn leads_to(
-        &mut self,
-        status: u16,
-        pointer: &str,
-        calls: &[&str],
-    ) -> &mut Self {
+    pub(in super::super) fn leads_to(&mut self, status: u16, pointer: &str, calls: &[&str]) -> &mut Self {
         let links: Map<String, Value> = calls
             .iter()
             .map(|call| {
                 let from = Value::from(format!("$response.body#{pointer}"));
-                let link = Link {
-                    operation_id: self.id(call),
-                    parameters: Map::from_iter([("id".to_owned(), from)]),
-                };
+                let link = Link { operation_id: self.id(call), parameters: Map::from_iter([("id".to_owned(), from)]) };
                 let link = serde_json::to_value(link).expect("a link is plain data");
                 ((*call).to_owned(), link)
             })
             .collect();
         if let Some(Value::Object(answer)) = self.operation.responses.get_mut(&status) {
             let known = answer.entry("links").or_insert_with(|| json!({}));
-            known
-                .as_object_mut()
-                .into_iter()
-                .for_each(|known| known.extend(links.clone()));
+            known.as_object_mut().into_iter().for_each(|known| known.extend(links.clone()));
         }
         self
     }
 
     /// An answer of lines, each of this type.
-    pub(in super::super) fn answers_lines<T: JsonSchema>(
-        &mut self,
-        what: &'static str,
-    ) -> &mut Self {
-        let media = Media {
-            schema: self.schemas.shown::<Vec<T>>(),
-            example: None,
-        };
+    pub(in super::super) fn answers_lines<T: JsonSchema>(&mut self, what: &'static str) -> &mut Self {
+        let media = Media { schema: self.schemas.shown::<Vec<T>>(), example: None };
         self.answer(200, what, Some(("application/x-ndjson", media)), Map::new())
     }
 
     /// An answer that is no JSON.
-    pub(in super::super) fn answers_other(
-        &mut self,
-        media_type: &'static str,
-        what: &'static str,
-    ) -> &mut Self {
+    pub(in super::super) fn answers_other(&mut self, media_type: &'static str, what: &'static str) -> &mut Self {
         let schema = match media_type.starts_with("text/") {
             true => json!({"type": "string"}),
             // Bytes, by the words of OpenAPI 3.1.
             false => json!({}),
         };
-        let media = Media {
-            schema,
-            example: None,
-        };
+        let media = Media { schema, example: None };
         self.answer(200, what, Some((media_type, media)), Map::new())
     }
 
@@ -338,11 +283,7 @@ impl<'a> Call<'a> {
         media: Option<(&'static str, Media)>,
         headers: Map<String, Value>,
     ) -> &mut Self {
-        let response = Response {
-            description,
-            headers,
-            content: media.into_iter().collect(),
-        };
+        let response = Response { description, headers, content: media.into_iter().collect() };
         let response = serde_json::to_value(response).expect("a response is plain data");
         self.operation.responses.insert(status, response);
         self
@@ -370,10 +311,7 @@ impl<'a> Call<'a> {
                 503 => "It may work in a moment.",
                 _ => "An error.",
             };
-            let media = Media {
-                schema: codes_schema(&codes),
-                example: None,
-            };
+            let media = Media { schema: codes_schema(&codes), example: None };
             let headers = match status {
                 503 => super::document::retry_after(),
                 _ => Map::new(),

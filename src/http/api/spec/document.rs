@@ -36,31 +36,13 @@ deep at most. A key may have a limit of requests a second; beyond it the answer 
 /// The groups of calls, in the order of the page.
 const TAGS: [(&str, &str); 9] = [
     ("Events", "What happened, as the application hands it over."),
-    (
-        "Webhooks",
-        "URLs that subscribed to event types. They answer under `/api/webhooks` too.",
-    ),
+    ("Webhooks", "URLs that subscribed to event types. They answer under `/api/webhooks` too."),
     ("Secrets", "What deliveries are signed with."),
-    (
-        "Tests",
-        "Deliveries that a person asks for, answered with what came back.",
-    ),
-    (
-        "Deliveries",
-        "One event bound for one webhook, with every attempt.",
-    ),
-    (
-        "Event types",
-        "Descriptions, examples and schemas of event types; all tenants share them.",
-    ),
-    (
-        "Profiles",
-        "How deliveries look: envelope, signatures, headers, retries.",
-    ),
-    (
-        "Keys and backups",
-        "For keys that have the scope `admin` for all tenants.",
-    ),
+    ("Tests", "Deliveries that a person asks for, answered with what came back."),
+    ("Deliveries", "One event bound for one webhook, with every attempt."),
+    ("Event types", "Descriptions, examples and schemas of event types; all tenants share them."),
+    ("Profiles", "How deliveries look: envelope, signatures, headers, retries."),
+    ("Keys and backups", "For keys that have the scope `admin` for all tenants."),
     ("Health and documentation", "Needs no key."),
 ];
 
@@ -106,14 +88,8 @@ fn common_responses() -> Value {
     })
 }
 
-const UNAVAILABLE: Codes = &[
-    "disk_full",
-    "database_busy",
-    "overloaded",
-    "stopping",
-    "store_unavailable",
-    "interrupted",
-];
+const UNAVAILABLE: Codes =
+    &["disk_full", "database_busy", "overloaded", "stopping", "store_unavailable", "interrupted"];
 
 /// The header of a 429 and of a 503.
 pub(super) fn retry_after() -> Map<String, Value> {

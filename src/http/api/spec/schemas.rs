@@ -19,11 +19,7 @@ impl Schemas {
         let settings = |path: &str| {
             SchemaSettings::draft2020_12().with(|settings| {
                 settings.meta_schema = None;
-                settings.definitions_path = path
-                    .trim_start_matches('#')
-                    .trim_end_matches('/')
-                    .to_owned()
-                    .into();
+                settings.definitions_path = path.trim_start_matches('#').trim_end_matches('/').to_owned().into();
             })
         };
         Schemas {
@@ -54,8 +50,7 @@ impl Schemas {
         let in_place = |name: &str, definition: &Value| {
             let text = definition.to_string().replace(TAKEN, SHOWN);
             let taken: Option<Value> = serde_json::from_str(&text).ok();
-            all.get(name)
-                .is_none_or(|shown| Some(shown) == taken.as_ref())
+            all.get(name).is_none_or(|shown| Some(shown) == taken.as_ref())
         };
         let names: Map<String, Value> = taken
             .iter()
@@ -94,11 +89,7 @@ fn tidy(value: &mut Value, names: &Map<String, Value>) {
                 *text = paragraphs.collect::<Vec<_>>().join("\n\n");
             }
             let is_number = |format: &str| format.starts_with("uint") || format == "double";
-            if fields
-                .get("format")
-                .and_then(Value::as_str)
-                .is_some_and(is_number)
-            {
+            if fields.get("format").and_then(Value::as_str).is_some_and(is_number) {
                 fields.shift_remove("format");
             }
             if fields.contains_key("type") || fields.contains_key("anyOf") || fields.len() == 1 {

@@ -28,14 +28,9 @@ pub async fn retry(submission: Submission, id: Path<String>) -> Answer {
 
 /// What a retry did, which is no word on whether it gets through.
 fn queued(before: &Delivery, after: &Delivery) -> &'static str {
-    match (
-        after.webhook_state.waiting_for(),
-        before.status.is_finished(),
-    ) {
+    match (after.webhook_state.waiting_for(), before.status.is_finished()) {
         (Some(_), _) => "Queued: it is sent once its webhook is active.",
-        (None, true) => {
-            "Queued: a fresh series of attempts begins, and the next attempt is due now."
-        }
+        (None, true) => "Queued: a fresh series of attempts begins, and the next attempt is due now.",
         (None, false) => "Queued: the next attempt is due now.",
     }
 }
@@ -54,10 +49,7 @@ pub async fn discard(submission: Submission, id: Path<String>) -> Answer {
                 let page = ConfirmPage {
                     frame: visit.frame(heading.clone(), Section::Deliveries)?,
                     heading,
-                    facts: vec![
-                        ("Delivery", delivery.id.to_string()),
-                        ("Event type", delivery.event_type.to_string()),
-                    ],
+                    facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
                     effect: "It is not sent any more. This is final.".to_owned(),
                     action: Some(format!("{own}/discard")),
                     button: "Discard".to_owned(),

@@ -69,11 +69,7 @@ impl AttemptView {
         let last = explain::last_in_full(attempt);
         AttemptView {
             number: attempt.number,
-            status: if last.failed.is_some() {
-                "failed"
-            } else {
-                "delivered"
-            },
+            status: if last.failed.is_some() { "failed" } else { "delivered" },
             short: verdict::short(&last),
             sentence: last.failed.map(|failed| failed.sentence(now)),
             trigger: trigger_words(attempt.trigger),
@@ -81,10 +77,7 @@ impl AttemptView {
             duration: words::duration(attempt.duration_ms),
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
-            error: attempt
-                .failure
-                .as_ref()
-                .map(|failure| (failure.code.as_str(), failure.message.clone())),
+            error: attempt.failure.as_ref().map(|failure| (failure.code.as_str(), failure.message.clone())),
             phases: phases(attempt),
             full: is_full.then(|| Full::of(attempt)),
             is_open: false,
@@ -101,9 +94,7 @@ impl Full {
             url: attempt.url.clone(),
             request_headers: headers.clone(),
             request_body: body.map(Body::of),
-            curl: body
-                .filter(|_| is_short)
-                .map(|body| curl::command(&attempt.url, headers, body)),
+            curl: body.filter(|_| is_short).map(|body| curl::command(&attempt.url, headers, body)),
             response: attempt.answer.as_ref().map(|answer| Response {
                 code: status_words(answer.code),
                 headers: answer.headers.clone(),
@@ -141,11 +132,7 @@ fn trigger_words(trigger: Trigger) -> &'static str {
 fn phases(attempt: &Attempt) -> Vec<Phase> {
     let timings = &attempt.timings;
     let whole = f64::from(u32::try_from(attempt.duration_ms).unwrap_or(u32::MAX)) * 1000.0;
-    let before = [
-        ("Resolve", timings.resolve_us),
-        ("Connect", timings.connect_us),
-        ("TLS", timings.tls_us),
-    ];
+    let before = [("Resolve", timings.resolve_us), ("Connect", timings.connect_us), ("TLS", timings.tls_us)];
     let mut phases = Vec::new();
     let mut at = 0.0;
     let mut parts: Vec<(&'static str, f64)> = Vec::new();
@@ -162,12 +149,7 @@ fn phases(attempt: &Attempt) -> Vec<Phase> {
             parts.push(("Rest of the answer", whole - at));
         }
     }
-    let total = parts
-        .iter()
-        .map(|(_, us)| us)
-        .sum::<f64>()
-        .max(whole)
-        .max(1.0);
+    let total = parts.iter().map(|(_, us)| us).sum::<f64>().max(whole).max(1.0);
     let mut from = 0.0;
     for (label, us) in parts {
         phases.push(Phase {

@@ -65,27 +65,17 @@ async fn ask(visit: Visit, verb: Verb) -> Answer {
                 false => criteria.words(),
             };
             let facts = with_names(visit, facts)?;
-            let mut page = confirm_page(
-                visit,
-                verb,
-                count,
-                visit.back(&visit.query, &criteria.list()),
-            )?;
+            let mut page = confirm_page(visit, verb, count, visit.back(&visit.query, &criteria.list()))?;
             page.facts = facts;
             page.fields = all_until_now(visit, &criteria);
-            page.frame = page
-                .frame
-                .with_api_body("POST", verb.api(), &criteria.api_body());
+            page.frame = page.frame.with_api_body("POST", verb.api(), &criteria.api_body());
             Ok(page)
         })
         .await
 }
 
 /// A webhook is told by its name beside its id.
-fn with_names(
-    visit: &Visit,
-    mut facts: Vec<(&'static str, String)>,
-) -> Result<Vec<(&'static str, String)>, PageError> {
+fn with_names(visit: &Visit, mut facts: Vec<(&'static str, String)>) -> Result<Vec<(&'static str, String)>, PageError> {
     for (label, value) in &mut facts {
         if *label == "Webhook" {
             let store = &visit.app.actions.store;
@@ -107,11 +97,7 @@ async fn act(submission: Submission, verb: Verb) -> Answer {
             let _permit = permit;
             let back = visit.back(fields, "/deliveries");
             let is_confirmed = fields.has("confirmed");
-            let selection = if fields.has("all") {
-                matching(&Criteria::of(visit, fields))?
-            } else {
-                ticked(fields)?
-            };
+            let selection = if fields.has("all") { matching(&Criteria::of(visit, fields))? } else { ticked(fields)? };
             if matches!(&selection, Selection::Ids(ids) if ids.is_empty()) {
                 return Ok(visit.refused(&back, "Nothing was ticked. Tick deliveries first."));
             }
@@ -155,10 +141,7 @@ fn carried(visit: &Visit, fields: &Fields) -> Vec<(String, String)> {
 fn ticked(fields: &Fields) -> Result<Selection, PageError> {
     let ids: Vec<DeliveryId> = fields
         .all("id")
-        .map(|id| {
-            id.parse()
-                .map_err(|_| Invalid::new("invalid_ids", "The id of a delivery looks like dlv_…."))
-        })
+        .map(|id| id.parse().map_err(|_| Invalid::new("invalid_ids", "The id of a delivery looks like dlv_….")))
         .collect::<Result<_, Invalid>>()?;
     if ids.len() > MOST_IDS {
         let message = format!("Up to {MOST_IDS} deliveries can be ticked; use a filter for more.");
@@ -180,12 +163,7 @@ fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
     Ok(Selection::Matching(filter))
 }
 
-fn run(
-    visit: &Visit,
-    verb: Verb,
-    selection: &Selection,
-    dry_run: bool,
-) -> Result<u64, ActionError> {
+fn run(visit: &Visit, verb: Verb, selection: &Selection, dry_run: bool) -> Result<u64, ActionError> {
     let (actions, caller) = (&visit.app.actions, visit.caller());
     let go_on = || !visit.app.is_stopping();
     match verb {
@@ -194,12 +172,7 @@ fn run(
     }
 }
 
-fn confirm_page(
-    visit: &Visit,
-    verb: Verb,
-    count: u64,
-    back: String,
-) -> Result<ConfirmPage, PageError> {
+fn confirm_page(visit: &Visit, verb: Verb, count: u64, back: String) -> Result<ConfirmPage, PageError> {
     let counted = deliveries(count);
     let (name, action) = match verb {
         Verb::Retry => ("Retry", "/deliveries/retry"),
@@ -222,10 +195,9 @@ fn confirm_page(
             format!("{name} {counted}?"),
             "Failed ones start a fresh series of attempts, waiting ones are due now. Those of inactive webhooks wait until the webhook is resumed.",
         ),
-        (_, Verb::Discard) => (
-            format!("{name} {counted}?"),
-            "They wait for an attempt now and are not sent any more. This is final.",
-        ),
+        (_, Verb::Discard) => {
+            (format!("{name} {counted}?"), "They wait for an attempt now and are not sent any more. This is final.")
+        }
     };
     Ok(ConfirmPage {
         frame: visit.frame(heading.clone(), Section::Deliveries)?,

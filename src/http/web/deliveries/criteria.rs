@@ -35,11 +35,7 @@ pub struct Criteria {
 impl Criteria {
     /// The people of a tenant see what is theirs, whatever they ask for.
     pub fn of(visit: &Visit, fields: &Fields) -> Criteria {
-        let mut criteria = Criteria {
-            given: Vec::new(),
-            filter: DeliveryFilter::default(),
-            problem: None,
-        };
+        let mut criteria = Criteria { given: Vec::new(), filter: DeliveryFilter::default(), problem: None };
         for (name, _) in NAMES {
             let is_meant = name != "tenant" || visit.tenant().is_none();
             if let Some(text) = fields.given(name).filter(|_| is_meant) {
@@ -103,9 +99,7 @@ impl Criteria {
     /// What a form carries along.
     pub fn fields(&self) -> Vec<(String, String)> {
         let pairs = self.given.iter();
-        pairs
-            .map(|(name, text)| ((*name).to_owned(), text.clone()))
-            .collect()
+        pairs.map(|(name, text)| ((*name).to_owned(), text.clone())).collect()
     }
 
     /// The same as a query of a page's address.

@@ -53,19 +53,14 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     if let Some(query) = query {
         go_to(visit, query, &criteria)?;
     }
-    let request = PageRequest {
-        limit: DEFAULT_LIMIT,
-        cursor: visit.query.given("cursor").map(str::parse).transpose()?,
-    };
+    let request =
+        PageRequest { limit: DEFAULT_LIMIT, cursor: visit.query.given("cursor").map(str::parse).transpose()? };
     let is_shown = criteria.problem.is_none() && query.is_none();
     let store = &visit.app.actions.store;
     let (page, rows) = store.read(|connection| -> Result<_, PageError> {
         let page = match is_shown {
             true => delivery::list(connection, &criteria.filter, &request)?,
-            false => Page {
-                rows: Vec::new(),
-                next: None,
-            },
+            false => Page { rows: Vec::new(), next: None },
         };
         let rows = rows(connection, &page.rows)?;
         Ok((page, rows))
@@ -78,14 +73,8 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     Ok(ListPage {
         pager: Pager::new(&path, &suffix, &visit.query, page.next),
         rows,
-        statuses: DeliveryStatus::ALL
-            .iter()
-            .map(|status| (status.as_str(), capitalized(status.as_str())))
-            .collect(),
-        errors: ErrorCode::ALL
-            .iter()
-            .map(|code| (code.as_str(), spoken(code.as_str())))
-            .collect(),
+        statuses: DeliveryStatus::ALL.iter().map(|status| (status.as_str(), capitalized(status.as_str()))).collect(),
+        errors: ErrorCode::ALL.iter().map(|code| (code.as_str(), spoken(code.as_str()))).collect(),
         webhooks: webhooks(visit, &criteria)?,
         not_found: query.map(str::to_owned),
         here: visit.here.clone(),
@@ -115,30 +104,17 @@ fn go_to(visit: &Visit, id: &str, criteria: &Criteria) -> Result<(), PageError> 
             return Ok(found.then(|| below("/deliveries", &criteria.query_with("webhook", id))));
         }
         let found = find::event(connection, &caller, id);
-        Ok(found
-            .ok()
-            .map(|stored| format!("/events/{}", stored.event.id)))
+        Ok(found.ok().map(|stored| format!("/events/{}", stored.event.id)))
     })?;
     match path {
         None => Ok(()),
-        Some(path) => Err(PageError::Redirect {
-            location: format!("{}{path}", visit.base()),
-        }),
+        Some(path) => Err(PageError::Redirect { location: format!("{}{path}", visit.base()) }),
     }
 }
 
-fn webhooks(
-    visit: &Visit,
-    criteria: &Criteria,
-) -> Result<Option<Vec<(String, String)>>, PageError> {
-    let filter = WebhookFilter {
-        tenant: visit.tenant().cloned(),
-        ..WebhookFilter::default()
-    };
-    let request = PageRequest {
-        limit: FEW_WEBHOOKS,
-        cursor: None,
-    };
+fn webhooks(visit: &Visit, criteria: &Criteria) -> Result<Option<Vec<(String, String)>>, PageError> {
+    let filter = WebhookFilter { tenant: visit.tenant().cloned(), ..WebhookFilter::default() };
+    let request = PageRequest { limit: FEW_WEBHOOKS, cursor: None };
     let store = &visit.app.actions.store;
     let page = store.read(|connection| webhook::list(connection, &filter, &request))?;
     if page.next.is_some() {
@@ -152,10 +128,7 @@ fn webhooks(
     named.sort_by(|one, other| one.1.cmp(&other.1));
     let chosen = criteria.text("webhook");
     if !chosen.is_empty() && named.iter().all(|(id, _)| id != chosen) {
-        named.push((
-            chosen.to_owned(),
-            format!("{chosen} (deleted, or not there)"),
-        ));
+        named.push((chosen.to_owned(), format!("{chosen} (deleted, or not there)")));
     }
     Ok(Some(named))
 }

@@ -15,20 +15,12 @@ use super::page;
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/deliveries").route(web::get().to(list::show)));
     // Before `/deliveries/{id}`, which would take these for an id.
+    config.service(page("/deliveries/retry").route(web::get().to(bulk::ask_retry)).route(web::post().to(bulk::retry)));
     config.service(
-        page("/deliveries/retry")
-            .route(web::get().to(bulk::ask_retry))
-            .route(web::post().to(bulk::retry)),
-    );
-    config.service(
-        page("/deliveries/discard")
-            .route(web::get().to(bulk::ask_discard))
-            .route(web::post().to(bulk::discard)),
+        page("/deliveries/discard").route(web::get().to(bulk::ask_discard)).route(web::post().to(bulk::discard)),
     );
     config.service(page("/deliveries/{id}").route(web::get().to(show::show)));
     config.service(page("/deliveries/{id}/retry").route(web::post().to(act::retry)));
     config.service(page("/deliveries/{id}/discard").route(web::post().to(act::discard)));
-    config.service(
-        page("/deliveries/{id}/attempts/{number}/{half}").route(web::get().to(show::download)),
-    );
+    config.service(page("/deliveries/{id}/attempts/{number}/{half}").route(web::get().to(show::download)));
 }

@@ -49,10 +49,7 @@ impl Names {
         }
         let name = match webhook::by_seq(connection, webhook_seq)? {
             Some(webhook) => Name::of(&webhook.description, webhook.url.as_str()),
-            None => Name {
-                name: "deleted webhook".to_owned(),
-                url: String::new(),
-            },
+            None => Name { name: "deleted webhook".to_owned(), url: String::new() },
         };
         self.0.insert(webhook_seq, name.clone());
         Ok(name)
@@ -65,10 +62,7 @@ impl Name {
             "" => verdict::host(url),
             description => description,
         };
-        Name {
-            name: name.to_owned(),
-            url: url.to_owned(),
-        }
+        Name { name: name.to_owned(), url: url.to_owned() }
     }
 
     pub fn is_deleted(&self) -> bool {

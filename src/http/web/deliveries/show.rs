@@ -100,15 +100,10 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
         attempt_count: delivery.attempt_count,
         created_ms: delivery.created_ms,
         finished_ms: delivery.finished_ms,
-        next_ms: delivery
-            .due_ms
-            .filter(|_| !is_finished && !is_test && !waits),
+        next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !waits),
         more: attempts.len().saturating_sub(MOST),
         attempts: views(visit, attempts),
-        can_retry: may_change
-            && !is_test
-            && webhook.is_some()
-            && delivery.status != DeliveryStatus::Discarded,
+        can_retry: may_change && !is_test && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
         can_discard: may_change && !is_finished && !is_test,
         list: criteria.list(),
         suffix: criteria.query(),
@@ -132,11 +127,7 @@ fn views(visit: &Visit, attempts: &[Attempt]) -> Vec<AttemptView> {
     newest.map(view).collect()
 }
 
-fn verdict(
-    visit: &Visit,
-    full: &DeliveryInFull,
-    webhook: Option<&Webhook>,
-) -> Result<Verdict, PageError> {
+fn verdict(visit: &Visit, full: &DeliveryInFull, webhook: Option<&Webhook>) -> Result<Verdict, PageError> {
     let DeliveryInFull { delivery, attempts } = full;
     let now = visit.now();
     let Some(webhook) = webhook else {
@@ -144,9 +135,7 @@ fn verdict(
     };
     let profile = visit.app.actions.profile(&webhook.profile)?;
     let last = attempts.last();
-    Ok(explain::verdict(
-        delivery, last, webhook, &profile, None, now,
-    ))
+    Ok(explain::verdict(delivery, last, webhook, &profile, None, now))
 }
 
 /// Without its webhook little can be said: what the last attempt brought.
@@ -190,22 +179,14 @@ fn neighbours(
     if criteria.problem.is_some() {
         return Ok((None, None));
     }
-    let request = PageRequest {
-        limit: 1,
-        cursor: Some(Cursor::below(delivery.seq)),
-    };
+    let request = PageRequest { limit: 1, cursor: Some(Cursor::below(delivery.seq)) };
     let store = &visit.app.actions.store;
     let (newer, older) = store.read(|connection| -> Result<_, PageError> {
         let newer = delivery::newer(connection, &criteria.filter, delivery.seq)?;
         let older = delivery::list(connection, &criteria.filter, &request)?;
         Ok((newer, older.rows.first().map(|delivery| delivery.id)))
     })?;
-    let to = |id| {
-        below(
-            &format!("{}/deliveries/{id}", visit.base()),
-            &criteria.query(),
-        )
-    };
+    let to = |id| below(&format!("{}/deliveries/{id}", visit.base()), &criteria.query());
     Ok((newer.map(to), older.map(to)))
 }
 
@@ -215,8 +196,7 @@ pub async fn download(visit: Visit, path: Path<(String, u32, String)>) -> Answer
     visit
         .answer(move |visit| {
             let actions = &visit.app.actions;
-            let DeliveryInFull { delivery, attempts } =
-                actions.delivery_in_full(&visit.caller(), &id)?;
+            let DeliveryInFull { delivery, attempts } = actions.delivery_in_full(&visit.caller(), &id)?;
             let attempt = attempts.into_iter().find(|one| one.number == number);
             let (body, ending) = match (half.as_str(), attempt) {
                 ("request", Some(attempt)) => (attempt.request_body, "json"),

@@ -59,10 +59,7 @@ impl EditPage {
         };
         let title = name.map_or_else(|| "Create event type".to_owned(), ToString::to_string);
         let is_described = described.is_some();
-        let call = format!(
-            "/v1/event-types/{}",
-            name.map_or_else(|| "NAME".to_owned(), ToString::to_string)
-        );
+        let call = format!("/v1/event-types/{}", name.map_or_else(|| "NAME".to_owned(), ToString::to_string));
         let (description, example, schema) = match described {
             Some(of) => (of.description, of.example, of.schema),
             None => (String::new(), None, None),
@@ -118,9 +115,7 @@ pub async fn blank(visit: Visit) -> Answer {
 
 /// `GET /event-types/{name}/edit`.
 pub async fn show(visit: Visit, name: Path<String>) -> Answer {
-    visit
-        .show(move |visit| EditPage::of(visit, Some(&known(&name)?)))
-        .await
+    visit.show(move |visit| EditPage::of(visit, Some(&known(&name)?))).await
 }
 
 /// `POST /new-event-type`: refuses a name that is described, so that nothing is lost by mistake.
@@ -131,12 +126,8 @@ pub async fn create(form: Submission) -> Answer {
         let name = name.map_err(|invalid| invalid.in_field("name"));
         let stored = name.map_err(ActionError::from).and_then(|name| {
             let store = &visit.app.actions.store;
-            if store
-                .read(|connection| event_type::get(connection, &name))?
-                .is_some()
-            {
-                let taken =
-                    format!("{name} is described already. Open it in the list to change it.");
+            if store.read(|connection| event_type::get(connection, &name))?.is_some() {
+                let taken = format!("{name} is described already. Open it in the list to change it.");
                 return Err(Invalid::new("name_taken", taken).in_field("name").into());
             }
             put(visit, name, fields)
@@ -164,11 +155,7 @@ fn put(visit: &Visit, name: EventType, fields: &Fields) -> Result<EventType, Act
         example: fields.json("example")?,
         schema: fields.json("schema")?,
     };
-    let (described, _) = visit
-        .app
-        .actions
-        .put_event_type(&visit.caller(), new)?
-        .wait()?;
+    let (described, _) = visit.app.actions.put_event_type(&visit.caller(), new)?.wait()?;
     Ok(described.name)
 }
 
@@ -179,10 +166,7 @@ fn answer(
     stored: Result<EventType, ActionError>,
 ) -> Result<Done, PageError> {
     match stored {
-        Ok(name) => Ok(visit.done(
-            &format!("/event-types/{name}"),
-            format!("{name} was saved."),
-        )),
+        Ok(name) => Ok(visit.done(&format!("/event-types/{name}"), format!("{name} was saved."))),
         Err(error) => {
             let page = EditPage::again(visit, name, fields, problem(error)?)?;
             Ok(Done::again(&page))

@@ -61,20 +61,14 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     })
 }
 
-fn rows(
-    connection: &Connection,
-    visit: &Visit,
-    names: Vec<EventType>,
-) -> Result<Vec<Row>, StoreError> {
+fn rows(connection: &Connection, visit: &Visit, names: Vec<EventType>) -> Result<Vec<Row>, StoreError> {
     let tenant = visit.tenant();
     let subscriptions = webhook::subscriptions(connection, tenant, MOST_WEBHOOKS)?;
     let since = visit.now() - 7 * DAY;
     let row = |name: EventType| {
         let described = event_type::get(connection, &name)?;
         let count = event::count_since(connection, tenant, &name, since, MOST_COUNTED)?;
-        let wants = subscriptions
-            .iter()
-            .filter(|patterns| patterns.iter().any(|pattern| pattern.matches(&name)));
+        let wants = subscriptions.iter().filter(|patterns| patterns.iter().any(|pattern| pattern.matches(&name)));
         let described = described.as_ref();
         Ok(Row {
             subscribers: wants.count(),

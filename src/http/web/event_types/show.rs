@@ -87,21 +87,12 @@ fn subscribers(
     visit: &Visit,
     name: &EventType,
 ) -> Result<(Vec<Subscriber>, bool), StoreError> {
-    let filter = WebhookFilter {
-        tenant: visit.tenant().cloned(),
-        event: Some(name.clone()),
-        ..WebhookFilter::default()
-    };
-    let request = PageRequest {
-        limit: MOST_SHOWN,
-        cursor: None,
-    };
+    let filter =
+        WebhookFilter { tenant: visit.tenant().cloned(), event: Some(name.clone()), ..WebhookFilter::default() };
+    let request = PageRequest { limit: MOST_SHOWN, cursor: None };
     let page = webhook::list(connection, &filter, &request)?;
     let rows = page.rows.into_iter().map(|webhook| {
-        let matching = webhook
-            .events
-            .iter()
-            .filter(|pattern| pattern.matches(name));
+        let matching = webhook.events.iter().filter(|pattern| pattern.matches(name));
         let matching: Vec<String> = matching.map(ToString::to_string).collect();
         Subscriber {
             id: webhook.id.to_string(),

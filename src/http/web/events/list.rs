@@ -68,20 +68,10 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
         Ok(filter) => (filter, None),
         Err(invalid) => (EventFilter::default(), Some(invalid.message)),
     };
-    let request = PageRequest {
-        limit: DEFAULT_LIMIT,
-        cursor: query.given("cursor").map(str::parse).transpose()?,
-    };
+    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
     let page = match problem {
-        None => visit
-            .app
-            .actions
-            .store
-            .read(|connection| event::list(connection, &filter, &request))?,
-        Some(_) => Page {
-            rows: Vec::new(),
-            next: None,
-        },
+        None => visit.app.actions.store.read(|connection| event::list(connection, &filter, &request))?,
+        Some(_) => Page { rows: Vec::new(), next: None },
     };
     let mut left_out = vec!["cursor", "trail"];
     if visit.tenant().is_some() {

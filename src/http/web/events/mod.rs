@@ -11,11 +11,7 @@ use super::page;
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/events").route(web::get().to(list::show)));
     // Before `/events/{id}`, which would take it for an id.
-    config.service(
-        page("/events/new")
-            .route(web::get().to(new::show))
-            .route(web::post().to(new::publish)),
-    );
+    config.service(page("/events/new").route(web::get().to(new::show)).route(web::post().to(new::publish)));
     config.service(page("/events/{id}").route(web::get().to(show::show)));
     config.service(page("/events/{id}/replay").route(web::post().to(show::replay)));
     config.service(page("/events/{id}/{part}").route(web::get().to(show::download)));

@@ -125,8 +125,7 @@ impl Form {
         let limit = visit.app.limits.single;
         let id = given(&self.id).map(|id| id.parse()).transpose();
         Ok(NewEvent {
-            event_type: (self.event_type.parse())
-                .map_err(|invalid: Invalid| invalid.in_field("type"))?,
+            event_type: (self.event_type.parse()).map_err(|invalid: Invalid| invalid.in_field("type"))?,
             tenant: visit.caller().tenant_for(given(&self.tenant).as_deref())?,
             id: id.map_err(|invalid: Invalid| invalid.in_field("id"))?,
             created_ms: None,
@@ -143,10 +142,7 @@ impl Form {
 /// JSON as the API takes it.
 fn checked(text: &str, limit: usize) -> Result<Box<str>, Invalid> {
     if text.len() > limit {
-        let message = format!(
-            "The data has {} bytes; {limit} are taken at most.",
-            text.len()
-        );
+        let message = format!("The data has {} bytes; {limit} are taken at most.", text.len());
         return Err(Invalid::new("too_large", message));
     }
     serde_json::from_str::<&RawValue>(text)
@@ -156,24 +152,17 @@ fn checked(text: &str, limit: usize) -> Result<Box<str>, Invalid> {
 }
 
 fn page(visit: &Visit, form: Form, problem: Option<Problem>) -> Result<NewPage, PageError> {
-    let request = PageRequest {
-        limit: MAX_LIMIT,
-        cursor: None,
-    };
+    let request = PageRequest { limit: MAX_LIMIT, cursor: None };
     let store = &visit.app.actions.store;
     let types = store.read(|connection| event_type::list(connection, &request))?;
     let types = types.rows.into_iter();
     Ok(NewPage {
-        frame: visit
-            .frame("Publish an event", Section::Events)?
-            .with_api_body(
-                "POST",
-                "/v1/events",
-                r#"{"type": "order.paid", "data": {"id": 1}}"#,
-            ),
-        types: types
-            .map(|one| (one.name.to_string(), one.example.is_some()))
-            .collect(),
+        frame: visit.frame("Publish an event", Section::Events)?.with_api_body(
+            "POST",
+            "/v1/events",
+            r#"{"type": "order.paid", "data": {"id": 1}}"#,
+        ),
+        types: types.map(|one| (one.name.to_string(), one.example.is_some())).collect(),
         event_type: form.event_type,
         tenant: form.tenant,
         id: form.id,

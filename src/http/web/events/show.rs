@@ -59,14 +59,8 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
     let actions = &visit.app.actions;
     let full = actions.event_alone(&visit.caller(), id)?;
     let event = &full.stored.event;
-    let filter = DeliveryFilter {
-        event: Some(event.id.clone()),
-        ..DeliveryFilter::default()
-    };
-    let request = PageRequest {
-        limit: MOST,
-        cursor: None,
-    };
+    let filter = DeliveryFilter { event: Some(event.id.clone()), ..DeliveryFilter::default() };
+    let request = PageRequest { limit: MOST, cursor: None };
     let (page, rows) = actions.store.read(|connection| {
         let page = delivery::list(connection, &filter, &request)?;
         let rows = rows(connection, &page.rows)?;
@@ -101,10 +95,7 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
         created_ms: event.created_ms,
         received_ms: event.received_ms,
         data: Body::of(event.data.as_bytes()),
-        previous_data: event
-            .previous_data
-            .as_ref()
-            .map(|data| Body::of(data.as_bytes())),
+        previous_data: event.previous_data.as_ref().map(|data| Body::of(data.as_bytes())),
         suffix: format!("event={}", event.id),
         has_more: page.next.is_some(),
         is_live: page.rows.iter().any(|one| !one.status.is_finished()),
@@ -124,9 +115,7 @@ pub async fn download(visit: Visit, path: Path<(String, String)>) -> Answer {
         .answer(move |visit| {
             let caller = visit.caller();
             let store = &visit.app.actions.store;
-            let event = store
-                .read(|connection| find::event(connection, &caller, &id))?
-                .event;
+            let event = store.read(|connection| find::event(connection, &caller, &id))?.event;
             let text = match part.as_str() {
                 "data" => Some(event.data),
                 "previous_data" => event.previous_data,
@@ -148,9 +137,7 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
         .run(move |visit, fields| {
             let caller = visit.caller();
             let actions = &visit.app.actions;
-            let stored = actions
-                .store
-                .read(|connection| find::event(connection, &caller, &id))?;
+            let stored = actions.store.read(|connection| find::event(connection, &caller, &id))?;
             let own = format!("/events/{}", stored.event.id);
             let webhook = fields.given("webhook").map(str::to_owned);
             if webhook.is_none() && !fields.has("confirmed") {
@@ -167,9 +154,7 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
                         1 => "1 delivery".to_owned(),
                         many => format!("{} deliveries", words::number(many as u64)),
                     };
-                    let message = format!(
-                        "Queued: {count}, due now. One of an inactive webhook waits for it."
-                    );
+                    let message = format!("Queued: {count}, due now. One of an inactive webhook waits for it.");
                     Ok(visit.done(&own, message))
                 }
                 Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&own, message)),
@@ -185,7 +170,8 @@ fn ask(visit: &Visit, own: &str, event_type: &str) -> Result<ConfirmPage, PageEr
         frame: visit.frame(heading.clone(), Section::Events)?,
         heading,
         facts: vec![("Event type", event_type.to_owned())],
-        effect: "Every webhook that subscribes to it now gets it once more, whether or not it got it before.".to_owned(),
+        effect: "Every webhook that subscribes to it now gets it once more, whether or not it got it before."
+            .to_owned(),
         action: Some(format!("{own}/replay")),
         button: "Replay to all that match now".to_owned(),
         is_danger: false,

@@ -51,9 +51,7 @@ fn done_page(visit: &Visit, delivery: &str, key: Option<String>) -> Result<DoneP
     let full = actions.delivery_in_full(&caller, delivery)?;
     let delivery = &full.delivery;
     let webhook_id = delivery.webhook_id.to_string();
-    let webhook = actions
-        .store
-        .read(|connection| find::webhook(connection, &caller, &webhook_id))?;
+    let webhook = actions.store.read(|connection| find::webhook(connection, &caller, &webhook_id))?;
     let attempt = full.attempts.last();
     let outcome = match (delivery.status, attempt) {
         (DeliveryStatus::Pending | DeliveryStatus::Retrying, _) => Outcome::UnderWay,
@@ -64,23 +62,13 @@ fn done_page(visit: &Visit, delivery: &str, key: Option<String>) -> Result<DoneP
         (_, attempt) => Outcome::Failed {
             why: attempt
                 .and_then(|attempt| attempt.failure.as_ref())
-                .map_or_else(
-                    || "It was not sent.".to_owned(),
-                    |failure| failure.message.clone(),
-                ),
+                .map_or_else(|| "It was not sent.".to_owned(), |failure| failure.message.clone()),
         },
     };
     let inbox = actions.inbox(&caller, Some(delivery.tenant.as_str()))?;
     let arrived = match inbox {
-        Some(inbox)
-            if webhook
-                .url
-                .path()
-                .ends_with(&format!("/in/{}", inbox.token)) =>
-        {
-            actions.store.read(|connection| {
-                inbox::last_of_event(connection, inbox.seq, delivery.event_id.as_str())
-            })?
+        Some(inbox) if webhook.url.path().ends_with(&format!("/in/{}", inbox.token)) => {
+            actions.store.read(|connection| inbox::last_of_event(connection, inbox.seq, delivery.event_id.as_str()))?
         }
         _ => None,
     };

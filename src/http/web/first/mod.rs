@@ -12,11 +12,7 @@ use super::page;
 use super::visit::Submission;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        page("/setup/webhook")
-            .route(web::get().to(webhook::show))
-            .route(web::post().to(webhook::create)),
-    );
+    config.service(page("/setup/webhook").route(web::get().to(webhook::show)).route(web::post().to(webhook::create)));
     config.service(page("/setup/test").route(web::post().to(webhook::test_again)));
     config.service(page("/setup/done").route(web::get().to(done::show)));
     config.service(page("/setup/key").route(web::post().to(done::make_key)));

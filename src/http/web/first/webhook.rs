@@ -26,18 +26,11 @@ struct WebhookPage {
 
 impl WebhookPage {
     fn has_problem_in(&self, field: &str) -> bool {
-        let named = self
-            .problem
-            .as_ref()
-            .and_then(|problem| problem.field.as_deref());
+        let named = self.problem.as_ref().and_then(|problem| problem.field.as_deref());
         named.is_some_and(|named| named == field || named.starts_with(&format!("{field}[")))
     }
 
-    fn of(
-        visit: &Visit,
-        fields: &Fields,
-        problem: Option<Problem>,
-    ) -> Result<WebhookPage, PageError> {
+    fn of(visit: &Visit, fields: &Fields, problem: Option<Problem>) -> Result<WebhookPage, PageError> {
         let actions = &visit.app.actions;
         let all = actions.store.profiles().all();
         let known = all.iter().map(|profile| {
@@ -52,10 +45,7 @@ impl WebhookPage {
             to_inbox: fields.text("target") != "own",
             url: fields.text("url").to_owned(),
             events: fields.given("events").unwrap_or("*").to_owned(),
-            profile: fields
-                .given("profile")
-                .unwrap_or(&actions.default_profile)
-                .to_owned(),
+            profile: fields.given("profile").unwrap_or(&actions.default_profile).to_owned(),
             profiles: known.collect(),
             problem,
         })
@@ -103,11 +93,7 @@ fn made(visit: &Visit, fields: &Fields) -> Result<String, ActionError> {
     let patterns = fields.text("events").split([',', '\n', ' ']);
     let new = NewWebhook {
         url,
-        events: patterns
-            .map(str::trim)
-            .filter(|pattern| !pattern.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        events: patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect(),
         profile: fields.given("profile").map(str::to_owned),
         ..NewWebhook::default()
     };

@@ -67,10 +67,8 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     let caller = visit.caller();
     let tenant = caller.tenant_for(named.as_deref())?;
     let found = visit.app.actions.inbox(&caller, named.as_deref())?;
-    let request = PageRequest {
-        limit: DEFAULT_LIMIT,
-        cursor: visit.query.given("cursor").map(str::parse).transpose()?,
-    };
+    let request =
+        PageRequest { limit: DEFAULT_LIMIT, cursor: visit.query.given("cursor").map(str::parse).transpose()? };
     let store = &visit.app.actions.store;
     let mut tenants = Vec::new();
     if visit.tenant().is_none() {
@@ -92,9 +90,7 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
         let query = query_of(visit, &tenant, &[("url", url)]);
         create = format!("{}/webhooks/new{query}", frame.base);
         frame.api = Some(ApiCall {
-            curl: format!(
-                "curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"
-            ),
+            curl: format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"),
         });
     }
     Ok(ListPage {
@@ -164,10 +160,7 @@ pub async fn ask_to_empty(visit: Visit) -> Answer {
 
 fn empty_page(visit: &Visit, named: Option<&str>) -> Result<EmptyPage, PageError> {
     let tenant = visit.caller().tenant_for(named)?;
-    Ok(EmptyPage {
-        frame: visit.frame("Empty the inbox", Section::Inbox)?,
-        tenant: tenant.to_string(),
-    })
+    Ok(EmptyPage { frame: visit.frame("Empty the inbox", Section::Inbox)?, tenant: tenant.to_string() })
 }
 
 /// `POST /inbox/empty`: forgets what arrived, once it is confirmed.

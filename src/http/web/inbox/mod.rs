@@ -10,17 +10,9 @@ use super::visit::Visit;
 use crate::store::inbox::Inbox;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(
-        page("/inbox")
-            .route(web::get().to(list::show))
-            .route(web::post().to(list::open)),
-    );
+    config.service(page("/inbox").route(web::get().to(list::show)).route(web::post().to(list::open)));
     // Before `/inbox/{id}`, which would take it for an id.
-    config.service(
-        page("/inbox/empty")
-            .route(web::get().to(list::ask_to_empty))
-            .route(web::post().to(list::empty)),
-    );
+    config.service(page("/inbox/empty").route(web::get().to(list::ask_to_empty)).route(web::post().to(list::empty)));
     config.service(page("/inbox/{id}").route(web::get().to(request::show)));
 }
 

@@ -39,11 +39,7 @@ fn request_page(visit: &Visit, id: &str) -> Result<RequestPage, PageError> {
         }
     }
     let webhook = match request.webhook {
-        Some(id) => visit
-            .app
-            .actions
-            .store
-            .read(|connection| webhook::get(connection, id))?,
+        Some(id) => visit.app.actions.store.read(|connection| webhook::get(connection, id))?,
         None => None,
     };
     Ok(RequestPage {

@@ -47,10 +47,7 @@ impl EditPage {
             problem: None,
             preview: None,
             from: profile::DEFAULT.to_owned(),
-            bases: profiles
-                .iter()
-                .map(|profile| profile.name().to_owned())
-                .collect(),
+            bases: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
         })
     }
 
@@ -93,10 +90,7 @@ pub async fn blank(visit: Visit) -> Answer {
         .show(|visit| {
             let from = visit.query.given("from").unwrap_or(profile::DEFAULT);
             let base = visit.app.actions.profile(from)?;
-            Ok(EditPage {
-                from: base.name().to_owned(),
-                ..EditPage::of(visit, None, text_of(&base))?
-            })
+            Ok(EditPage { from: base.name().to_owned(), ..EditPage::of(visit, None, text_of(&base))? })
         })
         .await
 }
@@ -129,11 +123,9 @@ pub async fn create(form: Submission) -> Answer {
         let name = fields.text("name").trim();
         let is_taken = visit.app.actions.profile(name).is_ok();
         let checked = match is_taken {
-            true => Err(ApiError::invalid(
-                "name_taken",
-                format!("There is a profile {name} already."),
-            )
-            .in_field("name")),
+            true => {
+                Err(ApiError::invalid("name_taken", format!("There is a profile {name} already.")).in_field("name"))
+            }
             false => parse(visit, name, fields),
         };
         go_on(visit, None, fields, checked)
@@ -175,11 +167,7 @@ fn go_on(
             return Ok(spec);
         }
         let caller = visit.caller();
-        visit
-            .app
-            .actions
-            .put_profile(&caller, spec.clone())?
-            .wait()?;
+        visit.app.actions.put_profile(&caller, spec.clone())?.wait()?;
         Ok(spec)
     });
     let page = EditPage {
@@ -197,10 +185,8 @@ fn go_on(
             Ok(visit.done(&format!("/profiles/{}", spec.name), message))
         }
         Err(error) if error.status().is_client_error() => {
-            let problem = Some(Problem {
-                message: error.message().to_owned(),
-                field: error.field().map(str::to_owned),
-            });
+            let problem =
+                Some(Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) });
             Ok(Done::again(&EditPage { problem, ..page }))
         }
         Err(error) => Err(error.into()),

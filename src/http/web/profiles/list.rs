@@ -38,11 +38,7 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     let uses = actions.store.read(table::uses_of_all)?;
     let row = |profile: &Arc<Profile>| {
         let spec = profile.spec();
-        let headers: Vec<&str> = spec
-            .signatures
-            .iter()
-            .map(|of| of.header.as_str())
-            .collect();
+        let headers: Vec<&str> = spec.signatures.iter().map(|of| of.header.as_str()).collect();
         Row {
             name: profile.name().to_owned(),
             title: spec.title.clone(),
@@ -55,8 +51,5 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     };
     let rows = actions.store.profiles().all().iter().map(row).collect();
     let frame = visit.frame("Profiles", Section::Profiles)?;
-    Ok(ListPage {
-        rows,
-        frame: frame.with_api("GET", "/v1/profiles"),
-    })
+    Ok(ListPage { rows, frame: frame.with_api("GET", "/v1/profiles") })
 }

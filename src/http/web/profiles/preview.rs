@@ -29,10 +29,7 @@ pub struct Preview {
 impl Preview {
     /// Of the event in these fields (`type`, `data`), or of an example.
     pub fn of(visit: &Visit, profile: &Profile, fields: &Fields) -> Result<Preview, PageError> {
-        let event_type = fields
-            .given("type")
-            .unwrap_or("content.published")
-            .to_owned();
+        let event_type = fields.given("type").unwrap_or("content.published").to_owned();
         let data = match fields.given("data") {
             Some(data) => data.to_owned(),
             None => example(visit, &event_type)?,
@@ -45,13 +42,10 @@ impl Preview {
             secret: EXAMPLE_SECRET,
             problem: None,
         };
-        let made = shown
-            .event(visit, fields)
-            .map_err(ActionError::from)
-            .and_then(|event| {
-                let secret = EXAMPLE_SECRET.parse()?;
-                preview(profile, &event, &secret, visit.now())
-            });
+        let made = shown.event(visit, fields).map_err(ActionError::from).and_then(|event| {
+            let secret = EXAMPLE_SECRET.parse()?;
+            preview(profile, &event, &secret, visit.now())
+        });
         match made {
             Ok(made) => {
                 let body = String::from_utf8_lossy(&made.body);
@@ -72,9 +66,7 @@ impl Preview {
             event_type: event_type.map_err(|invalid| invalid.in_field("type"))?,
             created_ms: now,
             received_ms: now,
-            data: fields
-                .json("data")?
-                .unwrap_or_else(|| self.data.as_str().into()),
+            data: fields.json("data")?.unwrap_or_else(|| self.data.as_str().into()),
             previous_data: None,
             test: false,
         })

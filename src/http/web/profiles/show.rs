@@ -105,9 +105,7 @@ fn fields(envelope: &Envelope) -> Vec<(String, String)> {
         return Vec::new();
     };
     let fields = fields.iter();
-    fields
-        .map(|field| (field.name.clone(), holds(&field.value)))
-        .collect()
+    fields.map(|field| (field.name.clone(), holds(&field.value))).collect()
 }
 
 fn holds(value: &Value) -> String {

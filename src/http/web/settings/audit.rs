@@ -42,10 +42,7 @@ impl Row {
             path: deed.and_then(|deed| path(deed, &entry.subject)),
             subject: entry.subject,
             detail: entry.detail,
-            tenant: entry
-                .tenant
-                .map(|tenant| tenant.to_string())
-                .unwrap_or_default(),
+            tenant: entry.tenant.map(|tenant| tenant.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -74,17 +71,12 @@ pub async fn show(visit: Visit) -> Answer {
 fn audit_page(visit: &Visit) -> Result<AuditPage, PageError> {
     visit.require_operator()?;
     let cursor = visit.query.given("cursor");
-    let request = PageRequest {
-        limit: DEFAULT_LIMIT,
-        cursor: cursor.map(str::parse).transpose()?,
-    };
+    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
     let store = &visit.app.actions.store;
     let page = store.read(|connection| audit::page(connection, &request))?;
     let frame = visit.frame("Audit", Section::Settings)?;
     Ok(AuditPage {
-        next: page
-            .next
-            .map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
+        next: page.next.map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
         rows: page.rows.into_iter().map(Row::of).collect(),
         is_further: cursor.is_some(),
         frame,

@@ -40,18 +40,13 @@ impl KeysPage {
     fn of(visit: &Visit) -> Result<KeysPage, PageError> {
         visit.require_operator()?;
         let cursor = visit.query.given("cursor");
-        let request = PageRequest {
-            limit: DEFAULT_LIMIT,
-            cursor: cursor.map(str::parse).transpose()?,
-        };
+        let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
         let store = &visit.app.actions.store;
         let page = store.read(|connection| api_key::page(connection, &request))?;
         let frame = visit.frame("API keys", Section::Settings)?;
         let profiles = store.profiles().all();
         Ok(KeysPage {
-            next: page
-                .next
-                .map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
+            next: page.next.map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
             keys: page.rows,
             is_further: cursor.is_some(),
             frame: frame.with_api("GET", "/v1/api-keys"),
@@ -63,10 +58,7 @@ impl KeysPage {
                 (Scope::Read, "reads everything but secrets and backups"),
                 (Scope::Admin, "does everything"),
             ],
-            profiles: profiles
-                .iter()
-                .map(|profile| profile.name().to_owned())
-                .collect(),
+            profiles: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
         })
     }
 
@@ -94,25 +86,19 @@ pub async fn show(visit: Visit) -> Answer {
 pub async fn create(form: Submission) -> Answer {
     form.run(|visit, fields| {
         visit.require_administrator()?;
-        let made = parse(fields)
-            .map_err(ActionError::from)
-            .and_then(|request| {
-                let name = request.name.clone();
-                let (text, new) = issue(request, visit.now())?;
-                auth::store(&visit.app.actions.store, &visit.caller(), new).wait()?;
-                Ok(Made { name, text })
-            });
+        let made = parse(fields).map_err(ActionError::from).and_then(|request| {
+            let name = request.name.clone();
+            let (text, new) = issue(request, visit.now())?;
+            auth::store(&visit.app.actions.store, &visit.caller(), new).wait()?;
+            Ok(Made { name, text })
+        });
         let page = KeysPage::of(visit)?;
         match made {
             Ok(made) => {
                 let made = Some(made);
                 Ok(Done::page(StatusCode::OK, &KeysPage { made, ..page }))
             }
-            Err(error) => Ok(Done::again(&KeysPage {
-                problem: Some(problem(error)?),
-                typed: fields.clone(),
-                ..page
-            })),
+            Err(error) => Ok(Done::again(&KeysPage { problem: Some(problem(error)?), typed: fields.clone(), ..page })),
         }
     })
     .await
@@ -128,11 +114,7 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
         tenant: tenant.map_err(in_field("tenant"))?,
         profile: fields.given("profile").map(str::to_owned),
         rate_limit_per_s: limit.map_err(|_| {
-            Invalid::new(
-                "invalid_rate_limit",
-                "A limit is 1 to 100000 requests a second.",
-            )
-            .in_field("rate_limit_per_s")
+            Invalid::new("invalid_rate_limit", "A limit is 1 to 100000 requests a second.").in_field("rate_limit_per_s")
         })?,
     })
 }
@@ -148,7 +130,8 @@ pub async fn revoke(form: Submission, id: Path<String>) -> Answer {
                 &ConfirmPage {
                     frame,
                     heading: "Revoke this API key?".to_owned(),
-                    effect: "No request with it is taken from then on. There is no way back; make a new key instead.".to_owned(),
+                    effect: "No request with it is taken from then on. There is no way back; make a new key instead."
+                        .to_owned(),
                     action: Some(format!("/settings/keys/{id}/revoke")),
                     back: "/settings/keys".to_owned(),
                     button: "Revoke key".to_owned(),

@@ -14,17 +14,9 @@ use super::visit::{Answer, Visit};
 pub(super) fn routes(config: &mut ServiceConfig) {
     let (get, post) = (web::get, web::post);
     config.service(page("/settings").route(get().to(start)));
-    config.service(
-        page("/settings/keys")
-            .route(get().to(keys::show))
-            .route(post().to(keys::create)),
-    );
+    config.service(page("/settings/keys").route(get().to(keys::show)).route(post().to(keys::create)));
     config.service(page("/settings/keys/{id}/revoke").route(post().to(keys::revoke)));
-    config.service(
-        page("/settings/users")
-            .route(get().to(users::show))
-            .route(post().to(users::add)),
-    );
+    config.service(page("/settings/users").route(get().to(users::show)).route(post().to(users::add)));
     config.service(page("/settings/users/{seq}").route(get().to(users::user)));
     config.service(page("/settings/users/{seq}/role").route(post().to(users::set_role)));
     config.service(page("/settings/users/{seq}/password").route(post().to(users::reset_password)));
@@ -36,10 +28,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 /// `GET /settings`: its first page.
 async fn start(visit: Visit) -> Answer {
-    visit
-        .require_operator()
-        .map_err(|error| error.below(visit.base()))?;
-    Err(PageError::Redirect {
-        location: format!("{}/settings/keys", visit.base()),
-    })
+    visit.require_operator().map_err(|error| error.below(visit.base()))?;
+    Err(PageError::Redirect { location: format!("{}/settings/keys", visit.base()) })
 }

@@ -15,13 +15,8 @@ use crate::store::WriteTx;
 use crate::store::user::{self, Role, User};
 
 /// The roles, and what each may do.
-const ROLES: [(Role, &str); 2] = [
-    (Role::Administrator, "everything"),
-    (
-        Role::Viewer,
-        "looks at everything but secrets, and changes nothing",
-    ),
-];
+const ROLES: [(Role, &str); 2] =
+    [(Role::Administrator, "everything"), (Role::Viewer, "looks at everything but secrets, and changes nothing")];
 
 #[derive(Template)]
 #[template(path = "settings/users.html")]
@@ -126,9 +121,7 @@ pub async fn add(form: Submission) -> Answer {
             .and_then(|()| {
                 let hash = password::hash(fields.text("password"));
                 let name = name.clone();
-                write(visit, move |tx| {
-                    people::add(tx.connection(), &actor, &name, role, &hash, tx.now_ms())
-                })
+                write(visit, move |tx| people::add(tx.connection(), &actor, &name, role, &hash, tx.now_ms()))
             });
         match added {
             Ok(_) => Ok(visit.done("/settings/users", format!("{name} can sign in now."))),
@@ -151,9 +144,7 @@ pub async fn set_role(form: Submission, seq: Path<String>) -> Answer {
         let role: Result<Role, Invalid> = fields.text("role").parse();
         let (actor, name) = (visit.caller().actor, user.name.clone());
         let changed = role.map_err(PeopleError::from).and_then(|role| {
-            write(visit, move |tx| {
-                people::set_role(tx.connection(), &actor, &name, role, tx.now_ms())
-            })
+            write(visit, move |tx| people::set_role(tx.connection(), &actor, &name, role, tx.now_ms()))
         });
         let message = format!("The role of {} was changed.", user.name);
         after(visit, user, changed, message)
@@ -167,25 +158,15 @@ pub async fn reset_password(form: Submission, seq: Path<String>) -> Answer {
         let own = visit.require_administrator()?.seq;
         let user = find(visit, &seq)?;
         if user.seq == own {
-            return Ok(visit.refused(
-                "/account",
-                "Change your own password here: it asks for the old one.",
-            ));
+            return Ok(visit.refused("/account", "Change your own password here: it asks for the old one."));
         }
         let new = fields.text("password").to_owned();
         let (actor, name) = (visit.caller().actor, user.name.clone());
-        let changed = password::check(&new)
-            .map_err(PeopleError::from)
-            .and_then(|()| {
-                let hash = password::hash(&new);
-                write(visit, move |tx| {
-                    people::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms())
-                })
-            });
-        let message = format!(
-            "{} has a new password, and is signed out everywhere.",
-            user.name
-        );
+        let changed = password::check(&new).map_err(PeopleError::from).and_then(|()| {
+            let hash = password::hash(&new);
+            write(visit, move |tx| people::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms()))
+        });
+        let message = format!("{} has a new password, and is signed out everywhere.", user.name);
         after(visit, user, changed, message)
     })
     .await
@@ -214,9 +195,7 @@ pub async fn remove(form: Submission, seq: Path<String>) -> Answer {
             ));
         }
         let (actor, name) = (visit.caller().actor, user.name.clone());
-        let removed = write(visit, move |tx| {
-            people::remove(tx.connection(), &actor, &name, tx.now_ms())
-        });
+        let removed = write(visit, move |tx| people::remove(tx.connection(), &actor, &name, tx.now_ms()));
         let message = format!("{} was removed.", user.name);
         after(visit, user, removed, message)
     })
@@ -224,12 +203,7 @@ pub async fn remove(form: Submission, seq: Path<String>) -> Answer {
 }
 
 /// Back to the list with a message, or the same page again with what is wrong.
-fn after(
-    visit: &Visit,
-    user: User,
-    done: Result<(), PeopleError>,
-    message: String,
-) -> Result<Done, PageError> {
+fn after(visit: &Visit, user: User, done: Result<(), PeopleError>, message: String) -> Result<Done, PageError> {
     match done {
         Ok(()) => Ok(visit.done("/settings/users", message)),
         Err(error) => {

@@ -70,11 +70,7 @@ impl Bars {
 
     /// What a reader is told who sees no bars.
     pub fn summary(&self) -> String {
-        format!(
-            "Last 24 hours: {} delivered, {} failed",
-            words::number(self.delivered),
-            words::number(self.failed)
-        )
+        format!("Last 24 hours: {} delivered, {} failed", words::number(self.delivered), words::number(self.failed))
     }
 
     /// `99.2 %`; nothing where nothing finished.
@@ -112,11 +108,7 @@ mod tests {
     #[test]
     fn every_hour_of_the_window_has_a_bar_and_a_single_failure_is_seen() {
         let now = 100 * HOUR + 5;
-        let hour = |start_ms, delivered, failed| Hour {
-            start_ms,
-            delivered,
-            failed,
-        };
+        let hour = |start_ms, delivered, failed| Hour { start_ms, delivered, failed };
         let hours = [hour(80 * HOUR, 999, 1), hour(100 * HOUR, 500, 0)];
         let bars = Bars::of(&hours, 76 * HOUR, now);
         assert_eq!(bars.bars.len(), 25);

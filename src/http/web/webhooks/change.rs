@@ -39,11 +39,7 @@ pub async fn change(submission: Submission, id: Path<String>) -> Answer {
                 Err(wrong) => wrong,
                 Ok(settings) => {
                     let change = settings.change(&form);
-                    match visit
-                        .app
-                        .actions
-                        .change_webhook(&visit.caller(), &id, change)
-                    {
+                    match visit.app.actions.change_webhook(&visit.caller(), &id, change) {
                         Ok(webhook) => {
                             let path = format!("/webhooks/{}/settings", webhook.id);
                             return Ok(visit.done(&path, "Saved."));

@@ -70,15 +70,9 @@ impl FormPage {
             note: None,
             form,
         };
-        page.is_advanced |= [
-            "headers",
-            "timeout_s",
-            "max_in_flight",
-            "rate_limit_per_s",
-            "retry",
-        ]
-        .iter()
-        .any(|field| page.problem_in(field).is_some());
+        page.is_advanced |= ["headers", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"]
+            .iter()
+            .any(|field| page.problem_in(field).is_some());
         Ok(page)
     }
 
@@ -136,21 +130,15 @@ fn new_page(visit: &Visit) -> Result<FormPage, PageError> {
     let webhook = head::find(visit, id)?;
     let profile = visit.app.actions.store.profiles().find(&webhook.profile);
     let types = known_types(visit)?;
-    let mut form = Form::of_webhook(
-        &webhook,
-        &types,
-        profile.as_deref().map(|profile| profile.schedule()),
-    );
+    let mut form = Form::of_webhook(&webhook, &types, profile.as_deref().map(|profile| profile.schedule()));
     let masked = form.drop_masked();
     let mut page = FormPage::of(visit, None, form, None, false)?;
     let headers = match masked.is_empty() {
         true => String::new(),
         false => format!(" and the values of {}", masked.join(", ")),
     };
-    page.note = Some(format!(
-        "Everything is as in {}, but its secret{headers}: those are not copied.",
-        head::name(&webhook)
-    ));
+    page.note =
+        Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", head::name(&webhook)));
     Ok(page)
 }
 
@@ -185,13 +173,7 @@ pub async fn create(submission: Submission) -> Answer {
                     }
                 }
             };
-            Ok(Done::again(&FormPage::of(
-                visit,
-                None,
-                form,
-                Some(wrong),
-                false,
-            )?))
+            Ok(Done::again(&FormPage::of(visit, None, form, Some(wrong), false)?))
         })
         .await
 }
@@ -210,8 +192,7 @@ fn created_page(visit: &Visit, webhook: &Webhook) -> Result<Done, PageError> {
     let page = CreatedPage {
         frame: visit.frame("Webhook created", Section::Webhooks)?,
         head,
-        standard_secret: Some(webhook.secret.standard_form())
-            .filter(|standard| *standard != secret),
+        standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,
     };
     Ok(Done::page(StatusCode::OK, &page))

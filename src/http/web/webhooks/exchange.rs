@@ -65,10 +65,7 @@ impl Exchange {
                 headers: answer.headers.clone(),
                 body: Text::of(&answer.body, answer.body_truncated),
             }),
-            error: attempt
-                .failure
-                .as_ref()
-                .map(|failure| failure.message.clone()),
+            error: attempt.failure.as_ref().map(|failure| failure.message.clone()),
             timings: timings(attempt),
             remote_address: attempt.remote_address.clone(),
             curl: fits.map(|body| curl::command(&attempt.url, &attempt.request_headers, body)),
@@ -83,10 +80,7 @@ fn timings(attempt: &Attempt) -> Vec<(&'static str, String)> {
         ("TLS handshake", attempt.timings.tls_us),
         ("First byte, from the start", attempt.timings.first_byte_us),
     ];
-    let mut all: Vec<_> = phases
-        .into_iter()
-        .filter_map(|(label, us)| Some((label, micros(us?))))
-        .collect();
+    let mut all: Vec<_> = phases.into_iter().filter_map(|(label, us)| Some((label, micros(us?)))).collect();
     all.push(("In all", words::duration(attempt.duration_ms)));
     all
 }

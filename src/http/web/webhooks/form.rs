@@ -108,20 +108,12 @@ impl Form {
 
     /// What a webhook has. Its secret is not among it; secret values of headers are masks. `profile_schedule` fills in
     /// the schedule of one that has none of its own.
-    pub fn of_webhook(
-        webhook: &Webhook,
-        known: &[KnownType],
-        profile_schedule: Option<&Schedule>,
-    ) -> Form {
+    pub fn of_webhook(webhook: &Webhook, known: &[KnownType], profile_schedule: Option<&Schedule>) -> Form {
         let patterns: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
-        let is_known =
-            |pattern: &String| pattern == "*" || known.iter().any(|known| known.name == *pattern);
+        let is_known = |pattern: &String| pattern == "*" || known.iter().any(|known| known.name == *pattern);
         let (ticked, others): (Vec<_>, Vec<_>) = patterns.into_iter().partition(is_known);
-        let headers: Vec<String> = webhook
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", header::shown(name, value)))
-            .collect();
+        let headers: Vec<String> =
+            webhook.headers.iter().map(|(name, value)| format!("{name}: {}", header::shown(name, value))).collect();
         let schedule = webhook.retry.as_ref().or(profile_schedule);
         let blank = Form::blank(&webhook.profile);
         Form {
@@ -133,10 +125,7 @@ impl Form {
             headers: headers.join("\n"),
             timeout_s: webhook.limits.timeout_s.to_string(),
             max_in_flight: webhook.limits.max_in_flight.to_string(),
-            rate_limit_per_s: webhook
-                .limits
-                .rate_limit_per_s
-                .map_or_else(String::new, |rate| rate.to_string()),
+            rate_limit_per_s: webhook.limits.rate_limit_per_s.map_or_else(String::new, |rate| rate.to_string()),
             ordered: webhook.ordered,
             standard_headers: webhook.standard_headers,
             own_retry: webhook.retry.is_some(),
@@ -156,10 +145,8 @@ impl Form {
 
     /// Leaves out the headers whose values are masks; their names.
     pub fn drop_masked(&mut self) -> Vec<String> {
-        let (masked, kept): (Vec<&str>, Vec<&str>) = self
-            .headers
-            .lines()
-            .partition(|line| line.ends_with(header::MASK));
+        let (masked, kept): (Vec<&str>, Vec<&str>) =
+            self.headers.lines().partition(|line| line.ends_with(header::MASK));
         let names = masked.iter().filter_map(|line| line.split_once(':'));
         let names = names.map(|(name, _)| name.to_owned()).collect();
         self.headers = kept.join("\n");
@@ -191,8 +178,7 @@ impl Form {
         events.extend(lines);
         let limits = Limits {
             timeout_s: number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s),
-            max_in_flight: number("max_in_flight", &self.max_in_flight)?
-                .unwrap_or(usual.max_in_flight),
+            max_in_flight: number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight),
             rate_limit_per_s: number("rate_limit_per_s", &self.rate_limit_per_s)?,
         };
         Ok(Settings {
@@ -204,17 +190,12 @@ impl Form {
     }
 
     fn header_map(&self) -> Result<HeaderMap, Problem> {
-        let wrong = |message: String| Problem {
-            message,
-            field: Some("headers".to_owned()),
-        };
+        let wrong = |message: String| Problem { message, field: Some("headers".to_owned()) };
         let mut map = HeaderMap::new();
         for line in self.headers.lines().filter(|line| !line.trim().is_empty()) {
             let Some((name, value)) = line.split_once(':') else {
                 let start: String = line.chars().take(40).collect();
-                return Err(wrong(format!(
-                    "{start:?} is no header. Write one a line, as Name: value."
-                )));
+                return Err(wrong(format!("{start:?} is no header. Write one a line, as Name: value.")));
             };
             let (name, value) = (name.trim().to_owned(), Value::from(value.trim()));
             if map.insert(name.clone(), value).is_some() {
@@ -289,10 +270,10 @@ impl Preview {
 fn number(field: &str, text: &str) -> Result<Option<u32>, Problem> {
     match text {
         "" => Ok(None),
-        _ => text.parse().map(Some).map_err(|_| Problem {
-            message: "This is no whole number.".to_owned(),
-            field: Some(field.to_owned()),
-        }),
+        _ => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Problem { message: "This is no whole number.".to_owned(), field: Some(field.to_owned()) }),
     }
 }
 
@@ -345,28 +326,17 @@ pub struct KnownType {
 
 /// The event types that were described, or published where the visitor sees it, by name; 250 of each at most.
 pub fn known_types(visit: &Visit) -> Result<Vec<KnownType>, StoreError> {
-    let request = PageRequest {
-        limit: MAX_LIMIT,
-        cursor: None,
-    };
+    let request = PageRequest { limit: MAX_LIMIT, cursor: None };
     let store = &visit.app.actions.store;
     let (described, seen) = store.read(|connection| -> Result<_, StoreError> {
         let seen = topic::types(connection, visit.tenant(), MAX_LIMIT)?;
         Ok((event_type::list(connection, &request)?.rows, seen))
     })?;
-    let seen = seen
-        .into_iter()
-        .map(|name| (name.to_string(), String::new()));
+    let seen = seen.into_iter().map(|name| (name.to_string(), String::new()));
     let mut known: BTreeMap<String, String> = seen.collect();
-    known.extend(
-        described
-            .into_iter()
-            .map(|described| (described.name.to_string(), described.description)),
-    );
+    known.extend(described.into_iter().map(|described| (described.name.to_string(), described.description)));
     let known = known.into_iter();
-    Ok(known
-        .map(|(name, description)| KnownType { name, description })
-        .collect())
+    Ok(known.map(|(name, description)| KnownType { name, description }).collect())
 }
 
 /// A profile that can be chosen.
@@ -378,9 +348,6 @@ pub struct KnownProfile {
 pub fn known_profiles(visit: &Visit) -> Vec<KnownProfile> {
     let all = visit.app.actions.store.profiles().all();
     all.iter()
-        .map(|profile| KnownProfile {
-            name: profile.name().to_owned(),
-            title: profile.spec().title.clone(),
-        })
+        .map(|profile| KnownProfile { name: profile.name().to_owned(), title: profile.spec().title.clone() })
         .collect()
 }

@@ -65,8 +65,7 @@ impl Head {
 
     /// Each tab's path, label, and whether it is the one that is shown.
     pub fn tabs(&self) -> [(String, &'static str, bool); 4] {
-        let tab =
-            |tail: &str, label, tab| (format!("{}{tail}", self.path()), label, tab == self.tab);
+        let tab = |tail: &str, label, tab| (format!("{}{tail}", self.path()), label, tab == self.tab);
         [
             tab("", "Deliveries", Tab::Deliveries),
             tab("/settings", "Settings", Tab::Settings),
@@ -109,10 +108,9 @@ fn trouble(webhook: &Webhook) -> Option<Trouble> {
                 "What waited is being made ready.".to_owned(),
                 "There is much of it. Sending begins when all of it is due again.",
             ),
-            Waiting::Discard => (
-                "What waited is being discarded.".to_owned(),
-                "There is much of it. Sending begins when that is done.",
-            ),
+            Waiting::Discard => {
+                ("What waited is being discarded.".to_owned(), "There is much of it. Sending begins when that is done.")
+            }
         },
         WebhookState::Paused => (
             "Paused by a person.".to_owned(),
@@ -130,9 +128,5 @@ fn trouble(webhook: &Webhook) -> Option<Trouble> {
             "Its events wait until the endpoint sends back the text of a challenge. Correct the endpoint, then verify.",
         ),
     };
-    Some(Trouble {
-        headline: headline.trim_end().to_owned(),
-        advice: advice.to_owned(),
-        since_ms: webhook.disabled_ms,
-    })
+    Some(Trouble { headline: headline.trim_end().to_owned(), advice: advice.to_owned(), since_ms: webhook.disabled_ms })
 }

@@ -120,27 +120,19 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     let without_cursor = query.query_without(&["cursor"]);
     let base = &frame.base;
     Ok(ListPage {
-        next: page
-            .next
-            .map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
+        next: page.next.map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
         rows: rows(visit, &page.rows)?,
         states: WebhookState::ALL,
         text: query.text("q").to_owned(),
         state: query.text("state").to_owned(),
         tenant: query.text("tenant").to_owned(),
         event: query.text("event").to_owned(),
-        without_event: format!(
-            "{base}/webhooks?{}",
-            query.query_without(&["cursor", "event"])
-        ),
+        without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "event"])),
         problem,
         here: format!("{base}{}", visit.here),
         has_filter: !without_cursor.is_empty(),
         // The API's list has no search for a text.
-        frame: frame.with_api(
-            "GET",
-            &format!("/v1/webhooks?{}", query.query_without(&["cursor", "q"])),
-        ),
+        frame: frame.with_api("GET", &format!("/v1/webhooks?{}", query.query_without(&["cursor", "q"]))),
     })
 }
 
@@ -150,28 +142,13 @@ fn load(visit: &Visit) -> Result<Page<Webhook>, ActionError> {
     let filter = WebhookFilter {
         tenant: match visit.tenant() {
             Some(own) => Some(own.clone()),
-            None => query
-                .given("tenant")
-                .map(str::parse)
-                .transpose()
-                .map_err(named("tenant"))?,
+            None => query.given("tenant").map(str::parse).transpose().map_err(named("tenant"))?,
         },
-        state: query
-            .given("state")
-            .map(str::parse)
-            .transpose()
-            .map_err(named("state"))?,
-        event: query
-            .given("event")
-            .map(str::parse)
-            .transpose()
-            .map_err(named("event"))?,
+        state: query.given("state").map(str::parse).transpose().map_err(named("state"))?,
+        event: query.given("event").map(str::parse).transpose().map_err(named("event"))?,
         text: query.given("q").map(str::to_owned),
     };
-    let request = PageRequest {
-        limit: DEFAULT_LIMIT,
-        cursor: query.given("cursor").map(str::parse).transpose()?,
-    };
+    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
     let store = &visit.app.actions.store;
     Ok(store.read(|connection| webhook::list(connection, &filter, &request))?)
 }
@@ -183,10 +160,7 @@ fn rows(visit: &Visit, webhooks: &[Webhook]) -> Result<Vec<Row>, StoreError> {
     let from = Window::Day.begins(now);
     let store = &visit.app.actions.store;
     let (hours, last) = store.read(|connection| -> Result<_, StoreError> {
-        Ok((
-            stats::by_hour_of_each(connection, &numbers, from)?,
-            stats::last_finished(connection, &numbers)?,
-        ))
+        Ok((stats::by_hour_of_each(connection, &numbers, from)?, stats::last_finished(connection, &numbers)?))
     })?;
     let row = |webhook: &Webhook| {
         let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
@@ -197,8 +171,5 @@ fn rows(visit: &Visit, webhooks: &[Webhook]) -> Result<Vec<Row>, StoreError> {
 }
 
 fn empty() -> Page<Webhook> {
-    Page {
-        rows: Vec::new(),
-        next: None,
-    }
+    Page { rows: Vec::new(), next: None }
 }

@@ -86,10 +86,7 @@ fn metrics_page(visit: &Visit, id: &str) -> Result<MetricsPage, PageError> {
     let head = Head::of(visit, &webhook, Tab::Metrics);
     let frame = visit.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
     Ok(MetricsPage {
-        frame: frame.with_api(
-            "GET",
-            &format!("/v1/webhooks/{}/stats?window=24h", webhook.id),
-        ),
+        frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,
         bars: Bars::of(&hours, from, now),
         windows,

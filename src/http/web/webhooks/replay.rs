@@ -36,12 +36,7 @@ struct ReplayPage {
 }
 
 impl ReplayPage {
-    fn of(
-        visit: &Visit,
-        id: &str,
-        form: Form,
-        problem: Option<Problem>,
-    ) -> Result<ReplayPage, PageError> {
+    fn of(visit: &Visit, id: &str, form: Form, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
         visit.require_change()?;
         let webhook = head::find(visit, id)?;
         let frame = visit.frame("Replay events", Section::Webhooks)?;
@@ -49,10 +44,7 @@ impl ReplayPage {
             frame: frame.with_api_body(
                 "POST",
                 &format!("/v1/webhooks/{}/replay", webhook.id),
-                &format!(
-                    r#"{{"since": "{}", "dry_run": true}}"#,
-                    rfc3339_seconds(visit.now() - DAY)
-                ),
+                &format!(r#"{{"since": "{}", "dry_run": true}}"#, rfc3339_seconds(visit.now() - DAY)),
             ),
             head: Head::of(visit, &webhook, Tab::None),
             form,
@@ -74,11 +66,7 @@ impl ReplayPage {
     /// Spans that are often asked for, and when each begins.
     fn spans(&self) -> [(&'static str, String); 3] {
         let ago = |span: Millis| input_time(self.frame.now_ms - span);
-        [
-            ("the last hour", ago(HOUR)),
-            ("the last 24 hours", ago(DAY)),
-            ("the last 7 days", ago(7 * DAY)),
-        ]
+        [("the last hour", ago(HOUR)), ("the last 24 hours", ago(DAY)), ("the last 7 days", ago(7 * DAY))]
     }
 }
 
@@ -118,19 +106,13 @@ impl Form {
             return Err(Invalid::new("invalid_span", "It ends before it begins.").in_field("until"));
         }
         let lines = self.types.split(['\n', ',']).map(str::trim);
-        let types: Vec<String> = lines
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let types: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
         let event_types = match types.is_empty() {
             true => Vec::new(),
             false => parse_events(&types).map_err(|invalid| invalid.in_field("types"))?,
         };
         Ok(Replay {
-            span: Span {
-                since,
-                until: until.unwrap_or(Millis::MAX),
-            },
+            span: Span { since, until: until.unwrap_or(Millis::MAX) },
             event_types,
             only_failed: self.only_failed,
         })
@@ -187,12 +169,7 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
         .await
 }
 
-fn run(
-    visit: &Visit,
-    fields: &Fields,
-    id: &str,
-    form: &Form,
-) -> Result<Result<Done, Problem>, PageError> {
+fn run(visit: &Visit, fields: &Fields, id: &str, form: &Form) -> Result<Result<Done, Problem>, PageError> {
     let replay = match form.parse() {
         Ok(replay) => replay,
         Err(invalid) => return Ok(Err(invalid.into())),
@@ -210,14 +187,13 @@ fn run(
     let path = format!("/webhooks/{}", webhook.id);
     if is_confirmed {
         let made = words::counted(count, "event");
-        return Ok(Ok(visit.done(
-            &path,
-            format!("Queued: {made} to deliver again. What became of them shows below."),
-        )));
+        return Ok(Ok(visit.done(&path, format!("Queued: {made} to deliver again. What became of them shows below."))));
     }
     if count == 0 {
         return Ok(Err(Problem {
-            message: "No event matches, so there is nothing to deliver again. Choose a longer time, or fewer conditions.".to_owned(),
+            message:
+                "No event matches, so there is nothing to deliver again. Choose a longer time, or fewer conditions."
+                    .to_owned(),
             field: None,
         }));
     }

@@ -84,11 +84,7 @@ impl SecretPage {
     /// How long both secrets can be in use: what the form sends, and in words.
     fn overlaps(&self) -> [(&'static str, &'static str, &'static str); 4] {
         [
-            (
-                "3600",
-                "1 hour",
-                "for a receiver that you change right away",
-            ),
+            ("3600", "1 hour", "for a receiver that you change right away"),
             ("86400", "24 hours", "time for a deployment"),
             ("604800", "7 days", "time for somebody else's deployment"),
             ("0", "Now", "the old secret stops at once"),
@@ -130,9 +126,7 @@ fn code(visit: &Visit, webhook: &Webhook) -> Option<Code> {
 
 /// `GET /webhooks/{id}/secret?lang=`.
 pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit
-        .show(move |visit| SecretPage::of(visit, &head::find(visit, &id)?))
-        .await
+    visit.show(move |visit| SecretPage::of(visit, &head::find(visit, &id)?)).await
 }
 
 /// `POST /webhooks/{id}/secret`: the same page with the secret in it. A POST, so that no link, history or preview
@@ -195,10 +189,7 @@ pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
 }
 
 fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done, PageError> {
-    let ends = webhook
-        .old_secret
-        .as_ref()
-        .is_some_and(|old| visit.now() < old.overlap_ends_ms);
+    let ends = webhook.old_secret.as_ref().is_some_and(|old| visit.now() < old.overlap_ends_ms);
     let mut hidden = vec![("overlap_s".to_owned(), "0".to_owned())];
     if !own.is_empty() {
         hidden.push(("own".to_owned(), own));
@@ -214,8 +205,9 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
         frame: visit.frame(question, Section::Webhooks)?,
         heading: format!("{question} ({})", head::name(webhook)),
         facts: Vec::new(),
-        effect: "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."
-            .to_owned(),
+        effect:
+            "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."
+                .to_owned(),
         action: Some(format!("{path}/rotate")),
         back: path.to_owned(),
         fields: hidden,

@@ -46,17 +46,13 @@ struct Row {
 
 impl Row {
     fn of(delivery: Delivery, url: &str) -> Row {
-        let waits =
-            !delivery.status.is_finished() && delivery.webhook_state.waiting_for().is_none();
+        let waits = !delivery.status.is_finished() && delivery.webhook_state.waiting_for().is_none();
         Row {
             id: delivery.id.to_string(),
             event_type: delivery.event_type.to_string(),
             status: delivery.status.as_str(),
             is_test: delivery.cause == Cause::Test,
-            result: delivery
-                .last
-                .as_ref()
-                .map(|last| verdict::short(&explain::last_of(last, url))),
+            result: delivery.last.as_ref().map(|last| verdict::short(&explain::last_of(last, url))),
             attempts: delivery.attempt_count,
             next_ms: delivery.due_ms.filter(|_| waits),
             created_ms: delivery.created_ms,
@@ -71,14 +67,8 @@ pub async fn deliveries(visit: Visit, id: Path<String>) -> Answer {
 
 fn deliveries_page(visit: &Visit, id: &str) -> Result<DeliveriesPage, PageError> {
     let webhook = head::find(visit, id)?;
-    let filter = DeliveryFilter {
-        webhook: Some(webhook.id),
-        ..DeliveryFilter::default()
-    };
-    let request = PageRequest {
-        limit: SHOWN,
-        cursor: None,
-    };
+    let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
+    let request = PageRequest { limit: SHOWN, cursor: None };
     let store = &visit.app.actions.store;
     let found = store.read(|connection| delivery::list(connection, &filter, &request))?;
     let head = Head::of(visit, &webhook, Tab::Deliveries);
@@ -88,11 +78,7 @@ fn deliveries_page(visit: &Visit, id: &str) -> Result<DeliveriesPage, PageError>
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
         has_more: found.next.is_some(),
-        rows: found
-            .rows
-            .into_iter()
-            .map(|row| Row::of(row, url))
-            .collect(),
+        rows: found.rows.into_iter().map(|row| Row::of(row, url)).collect(),
     })
 }
 
@@ -140,9 +126,7 @@ impl Facts {
             rate_limit_per_s: webhook.limits.rate_limit_per_s,
             ordered: webhook.ordered,
             standard_headers: webhook.standard_headers,
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), header::shown(name, value).to_owned()))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).to_owned())).collect(),
             has_own_retry: webhook.retry.is_some(),
             delays: schedule.map_or_else(String::new, |schedule| delays::text(schedule.delays())),
             exhausted: match schedule.map(|schedule| schedule.exhausted) {

@@ -18,14 +18,8 @@ use crate::store::stats::{self, Of};
 pub async fn pause(submission: Submission, id: Path<String>) -> Answer {
     submission
         .run(move |visit, fields| {
-            let change = WebhookChange {
-                active: Some(false),
-                ..WebhookChange::default()
-            };
-            let webhook = visit
-                .app
-                .actions
-                .change_webhook(&visit.caller(), &id, change)?;
+            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
+            let webhook = visit.app.actions.change_webhook(&visit.caller(), &id, change)?;
             let back = visit.back(fields, &format!("/webhooks/{}", webhook.id));
             Ok(visit.done(&back, "Paused. Its events wait until you resume it."))
         })
@@ -89,11 +83,7 @@ pub async fn resume(submission: Submission, id: Path<String>) -> Answer {
                 waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
                 ..WebhookChange::default()
             };
-            match visit
-                .app
-                .actions
-                .change_webhook(&visit.caller(), &id, change)
-            {
+            match visit.app.actions.change_webhook(&visit.caller(), &id, change) {
                 Ok(webhook) => {
                     let message = match fields.text("waiting") {
                         "discard" => "Resumed. What waited is discarded; new events are sent.",

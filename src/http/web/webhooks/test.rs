@@ -50,12 +50,7 @@ struct Outcome {
 }
 
 impl TestPage {
-    fn of(
-        visit: &Visit,
-        webhook: &Webhook,
-        event_type: String,
-        data: String,
-    ) -> Result<TestPage, PageError> {
+    fn of(visit: &Visit, webhook: &Webhook, event_type: String, data: String) -> Result<TestPage, PageError> {
         visit.require_change()?;
         let head = Head::of(visit, webhook, Tab::None);
         let frame = visit.frame("Send test event", Section::Webhooks)?;
@@ -81,9 +76,7 @@ impl TestPage {
     }
 
     fn has_other_problem(&self) -> bool {
-        self.problem.is_some()
-            && self.problem_in("event_type").is_none()
-            && self.problem_in("data").is_none()
+        self.problem.is_some() && self.problem_in("event_type").is_none() && self.problem_in("data").is_none()
     }
 }
 
@@ -127,10 +120,7 @@ fn test_page(visit: &Visit, id: &str) -> Result<TestPage, PageError> {
     }
     let event_type = match visit.query.given("type") {
         Some(named) => named.to_owned(),
-        None => offered(visit, &webhook)?
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| "webhook.test".to_owned()),
+        None => offered(visit, &webhook)?.into_iter().next().unwrap_or_else(|| "webhook.test".to_owned()),
     };
     let data = example(visit, &event_type)?;
     TestPage::of(visit, &webhook, event_type, data)
@@ -144,9 +134,7 @@ fn result_page(visit: &Visit, webhook: &Webhook, id: &str) -> Result<TestPage, P
         return Err(PageError::not_found("test of this webhook"));
     }
     let event = delivery.event_id.as_str();
-    let stored = actions
-        .store
-        .read(|connection| find::event(connection, &visit.caller(), event))?;
+    let stored = actions.store.read(|connection| find::event(connection, &visit.caller(), event))?;
     let event_type = delivery.event_type.to_string();
     let mut page = TestPage::of(visit, webhook, event_type, stored.event.data.into())?;
     page.outcome = Some(outcome(visit, webhook, &full));
@@ -157,9 +145,7 @@ fn outcome(visit: &Visit, webhook: &Webhook, full: &DeliveryInFull) -> Outcome {
     let attempt = full.attempts.last();
     let profiles = visit.app.actions.store.profiles();
     // A profile in use cannot be deleted; without one the default tells the same of a test.
-    let profile = profiles
-        .find(&webhook.profile)
-        .unwrap_or_else(crate::profile::standard);
+    let profile = profiles.find(&webhook.profile).unwrap_or_else(crate::profile::standard);
     let now = visit.now();
     Outcome {
         delivery: full.delivery.id.to_string(),
@@ -187,10 +173,7 @@ pub async fn send(submission: Submission, id: Path<String>) -> Answer {
             let wrong = match parse(data) {
                 Err(invalid) => invalid.into(),
                 Ok(parsed) => {
-                    let test = TestEvent {
-                        event_type: Some(event_type.clone()),
-                        data: Some(parsed),
-                    };
+                    let test = TestEvent { event_type: Some(event_type.clone()), data: Some(parsed) };
                     match visit.app.actions.test_webhook(&visit.caller(), &id, test) {
                         Ok(full) => return Ok(sent(visit, &webhook, &full)),
                         Err(error) => problem(error)?,
@@ -207,17 +190,13 @@ pub async fn send(submission: Submission, id: Path<String>) -> Answer {
 /// To the page of the result, which can be loaded again without sending again.
 fn sent(visit: &Visit, webhook: &Webhook, full: &DeliveryInFull) -> Done {
     let (base, id) = (visit.base(), &full.delivery.id);
-    Done::To(
-        format!("{base}/webhooks/{}/test?delivery={id}#result", webhook.id),
-        None,
-    )
+    Done::To(format!("{base}/webhooks/{}/test?delivery={id}#result", webhook.id), None)
 }
 
 fn parse(data: &str) -> Result<Box<str>, Invalid> {
     let wrong = |why: String| Invalid::new("invalid_json", why).in_field("data");
     let text = if data.is_empty() { "{}" } else { data };
     json::check(text.as_bytes()).map_err(|invalid| invalid.in_field("data"))?;
-    let raw: &RawValue =
-        serde_json::from_str(text).map_err(|error| wrong(format!("This is not JSON: {error}.")))?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| wrong(format!("This is not JSON: {error}.")))?;
     Ok(raw.get().into())
 }

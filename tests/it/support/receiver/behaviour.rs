@@ -84,12 +84,7 @@ pub struct Reply {
 impl Reply {
     /// An answer with this status, no body and no delay.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            after: Duration::ZERO,
-        }
+        Self { status, headers: Vec::new(), body: Vec::new(), after: Duration::ZERO }
     }
 
     /// Adds a header line, and never replaces one: the same name may come twice.
@@ -133,8 +128,7 @@ impl Reply {
     fn needs_length(&self) -> bool {
         let bodyless = self.status < 200 || self.status == 204 || self.status == 304;
         let framed = self.headers.iter().any(|(name, _)| {
-            name.eq_ignore_ascii_case("content-length")
-                || name.eq_ignore_ascii_case("transfer-encoding")
+            name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding")
         });
         !bodyless && !framed
     }
@@ -156,10 +150,7 @@ impl Pace {
     /// One byte each `gap` once the drip has gone on for `start`: quick until the client's deadline, to keep
     /// its reads content, and slow after it.
     pub fn slowing_after(self, start: Duration, gap: Duration) -> Self {
-        Self {
-            slower: Some((start, gap)),
-            ..self
-        }
+        Self { slower: Some((start, gap)), ..self }
     }
 
     /// The time to the next byte, when the drip has gone on for `elapsed`.

@@ -14,10 +14,7 @@ pub struct Canary {
 
 impl Canary {
     pub fn start() -> Self {
-        Self {
-            receiver: Receiver::start(),
-            own: AtomicUsize::new(0),
-        }
+        Self { receiver: Receiver::start(), own: AtomicUsize::new(0) }
     }
 
     pub fn port(&self) -> u16 {

@@ -60,8 +60,7 @@ impl Connection {
     }
 
     fn ignores_input(&self) -> bool {
-        self.shared
-            .behaves(|behaviour| matches!(behaviour, Behaviour::NeverReads))
+        self.shared.behaves(|behaviour| matches!(behaviour, Behaviour::NeverReads))
     }
 
     fn another_request_begins(&mut self) -> io::Result<bool> {
@@ -77,15 +76,10 @@ impl Connection {
             }
             other => other?,
         };
-        self.shared
-            .change(|state| state.requests.push(request.clone()));
+        self.shared.change(|state| state.requests.push(request.clone()));
         self.shared.pass_the_gate()?;
         let then = self.answer(&request)?;
-        Ok(if request.asks_to_close() {
-            Then::Close
-        } else {
-            then
-        })
+        Ok(if request.asks_to_close() { Then::Close } else { then })
     }
 
     fn receive(&mut self) -> io::Result<Received> {
@@ -122,10 +116,9 @@ impl Connection {
             Behaviour::DripBody(pace) => self.drip(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n", pace),
             Behaviour::EndlessHeader => self.flood(HALF_A_HEAD, &[b'a'; 8192]),
             Behaviour::EndlessBody => self.flood(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", &[b'a'; 8192]),
-            Behaviour::EndlessChunks => self.flood(
-                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
-                &chunk_of_8_kib(),
-            ),
+            Behaviour::EndlessChunks => {
+                self.flood(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", &chunk_of_8_kib())
+            }
             Behaviour::Flood1xx => self.flood(
                 b"HTTP/1.1 100 Continue\r\n\r\n",
                 b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",

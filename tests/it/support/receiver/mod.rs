@@ -119,10 +119,7 @@ impl Receiver {
     /// Waits until `n` requests have arrived and returns all that have. They may not be answered yet.
     /// Panics after 10 s.
     pub fn wait_for(&self, n: usize) -> Vec<Received> {
-        if !self
-            .shared
-            .wait_until(PATIENCE, |state| state.requests.len() >= n)
-        {
+        if !self.shared.wait_until(PATIENCE, |state| state.requests.len() >= n) {
             self.give_up(&format!("{n} requests"));
         }
         self.requests()
@@ -145,10 +142,7 @@ impl Receiver {
 
     /// Waits until at least `n` requests stand at the closed gate. Panics after 10 s.
     pub fn wait_held(&self, n: usize) {
-        if !self
-            .shared
-            .wait_until(PATIENCE, |state| state.gate.waiting >= n)
-        {
+        if !self.shared.wait_until(PATIENCE, |state| state.gate.waiting >= n) {
             self.give_up(&format!("{n} requests held at once"));
         }
     }
@@ -161,12 +155,7 @@ impl Receiver {
             let shared = Arc::clone(&shared);
             thread::spawn(move || accept(&listener, &shared, &transport))
         };
-        Self {
-            shared,
-            address,
-            origin: format!("{scheme}://{host}:{}", address.port()),
-            acceptor: Some(acceptor),
-        }
+        Self { shared, address, origin: format!("{scheme}://{host}:{}", address.port()), acceptor: Some(acceptor) }
     }
 
     /// Returns once everything that connected before this call has been accepted: the queue of a listener
@@ -176,9 +165,7 @@ impl Receiver {
         let before = self.connections();
         let probe = TcpStream::connect(self.address).unwrap();
         let ours = probe.local_addr().unwrap();
-        let accepted = self
-            .shared
-            .wait_until(PATIENCE, |state| state.peers[before..].contains(&ours));
+        let accepted = self.shared.wait_until(PATIENCE, |state| state.peers[before..].contains(&ours));
         assert!(accepted, "{} does not accept connections", self.origin);
         self.connections()
     }
@@ -203,8 +190,7 @@ impl Drop for Receiver {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        self.shared
-            .wait_until(FAREWELL, |state| state.live.is_empty());
+        self.shared.wait_until(FAREWELL, |state| state.live.is_empty());
     }
 }
 

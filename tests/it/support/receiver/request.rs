@@ -27,10 +27,7 @@ pub struct Received {
 impl Received {
     /// The first value of this header, whatever the spelling of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body as text. Panics when it is not UTF-8.
@@ -43,16 +40,11 @@ impl Received {
     }
 
     pub(super) fn asks_to_close(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// Reads the head; the body stays empty.
-    pub(super) fn read_head(
-        wire: &mut impl BufRead,
-        connection: usize,
-        turn: usize,
-    ) -> io::Result<Self> {
+    pub(super) fn read_head(wire: &mut impl BufRead, connection: usize, turn: usize) -> io::Result<Self> {
         // A TLS greeting has no line to end, and whoever sent it waits for us to speak.
         if !wire.fill_buf()?.first().is_some_and(u8::is_ascii_uppercase) {
             return Err(malformed());
@@ -66,15 +58,7 @@ impl Received {
             }
             headers.push(parse_header(&line)?);
         }
-        Ok(Self {
-            method,
-            path,
-            headers,
-            body: Vec::new(),
-            arrived: Instant::now(),
-            connection,
-            turn,
-        })
+        Ok(Self { method, path, headers, body: Vec::new(), arrived: Instant::now(), connection, turn })
     }
 
     /// Reads the body that the head promises.
@@ -89,11 +73,7 @@ impl Received {
     }
 
     fn promised_bytes(&self) -> io::Result<u64> {
-        let lengths = self
-            .headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .count();
+        let lengths = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).count();
         if self.header("transfer-encoding").is_some() || lengths > 1 {
             return Err(malformed());
         }
@@ -127,8 +107,5 @@ fn read_line(wire: &mut impl BufRead) -> io::Result<String> {
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "not a request that this receiver reads",
-    )
+    io::Error::new(io::ErrorKind::InvalidData, "not a request that this receiver reads")
 }

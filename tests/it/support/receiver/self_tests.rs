@@ -44,10 +44,7 @@ impl Client {
     fn answer(&mut self) -> (String, String) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert!(
-                self.0.read_line(&mut head).unwrap() > 0,
-                "closed after {head:?}"
-            );
+            assert!(self.0.read_line(&mut head).unwrap() > 0, "closed after {head:?}");
         }
         let length = head.rsplit("content-length: ").next().unwrap().trim();
         let mut body = vec![0; length.parse().unwrap()];
@@ -62,11 +59,7 @@ impl Client {
     /// Everything until the connection ends, and how it ended.
     fn rest(&mut self) -> (String, Option<io::ErrorKind>) {
         let mut bytes = Vec::new();
-        let end = self
-            .0
-            .read_to_end(&mut bytes)
-            .err()
-            .map(|error| error.kind());
+        let end = self.0.read_to_end(&mut bytes).err().map(|error| error.kind());
         (String::from_utf8(bytes).unwrap(), end)
     }
 
@@ -90,16 +83,10 @@ fn two_requests_on_one_connection_are_recorded_in_order() {
     assert_eq!((requests[0].connection, requests[0].turn), (1, 1));
     assert_eq!((requests[1].connection, requests[1].turn), (1, 2));
     assert!(requests[0].arrived <= requests[1].arrived);
-    assert_eq!(
-        requests[0].headers[1],
-        ("X-Mixed".to_owned(), "Case".to_owned())
-    );
+    assert_eq!(requests[0].headers[1], ("X-Mixed".to_owned(), "Case".to_owned()));
     assert_eq!(requests[0].header("x-mixed"), Some("Case"));
     assert_eq!(receiver.connections(), 1);
-    assert_eq!(
-        receiver.url(),
-        format!("http://127.0.0.1:{}/hook", receiver.port())
-    );
+    assert_eq!(receiver.url(), format!("http://127.0.0.1:{}/hook", receiver.port()));
 }
 
 #[test]
@@ -133,29 +120,19 @@ fn a_script_repeats_its_last_reply_and_begins_anew_when_set_again() {
 #[test]
 fn a_closure_decides_by_what_it_received() {
     let receiver = Receiver::with(|request| {
-        Reply::status(429)
-            .header("Retry-After", "5")
-            .body(request.body.clone())
-            .after(Duration::from_millis(20))
+        Reply::status(429).header("Retry-After", "5").body(request.body.clone()).after(Duration::from_millis(20))
     });
     let began = Instant::now();
     let (head, body) = Client::posting(&receiver, "echo").answer();
     assert!(began.elapsed() >= Duration::from_millis(20));
-    assert!(
-        head.starts_with("HTTP/1.1 429 \r\nRetry-After: 5\r\n"),
-        "{head}"
-    );
+    assert!(head.starts_with("HTTP/1.1 429 \r\nRetry-After: 5\r\n"), "{head}");
     assert_eq!((body.as_str(), receiver.last().text()), ("echo", "echo"));
 }
 
 #[test]
 fn a_badly_framed_request_is_refused_and_not_recorded() {
     let receiver = Receiver::start();
-    for framing in [
-        "Content-Length: 1\r\nContent-Length: 1",
-        "Transfer-Encoding: chunked",
-        "Content-Length : 0",
-    ] {
+    for framing in ["Content-Length: 1\r\nContent-Length: 1", "Transfer-Encoding: chunked", "Content-Length : 0"] {
         let mut client = Client::of(&receiver);
         client.send(&format!("POST / HTTP/1.1\r\n{framing}\r\n\r\n"));
         assert_eq!(client.status(), 400, "{framing}");
@@ -168,10 +145,7 @@ fn resets_are_real_resets() {
     for (behaviour, sent) in [
         (Behaviour::ResetBeforeHead, ""),
         (Behaviour::ResetInHead, "HTTP/1.1 200 OK\r\nx-filler: a"),
-        (
-            Behaviour::ResetInBody,
-            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789",
-        ),
+        (Behaviour::ResetInBody, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789"),
     ] {
         let receiver = Receiver::behaving(behaviour);
         let end = Client::posting(&receiver, "body").rest();
@@ -219,31 +193,17 @@ fn an_early_answer_does_not_wait_for_the_body() {
 fn endless_answers_go_on_and_end_with_their_client() {
     let receiver = Receiver::start();
     for (behaviour, start, repeated) in [
-        (
-            Behaviour::EndlessHeader,
-            "HTTP/1.1 200 OK\r\nx-filler: ",
-            "aaaa",
-        ),
+        (Behaviour::EndlessHeader, "HTTP/1.1 200 OK\r\nx-filler: ", "aaaa"),
         (Behaviour::EndlessBody, "HTTP/1.1 200 OK\r\n", "aaaa"),
-        (
-            Behaviour::EndlessChunks,
-            "HTTP/1.1 200 OK\r\n",
-            "\r\n2000\r\n",
-        ),
-        (
-            Behaviour::Flood1xx,
-            "HTTP/1.1 100 ",
-            "\r\n\r\nHTTP/1.1 103 ",
-        ),
+        (Behaviour::EndlessChunks, "HTTP/1.1 200 OK\r\n", "\r\n2000\r\n"),
+        (Behaviour::Flood1xx, "HTTP/1.1 100 ", "\r\n\r\nHTTP/1.1 103 "),
     ] {
         receiver.behave(behaviour);
         let text = Client::posting(&receiver, "").read(1_000_000);
         assert!(text.starts_with(start), "{start}");
         assert!(text[900_000..].contains(repeated), "{repeated}");
     }
-    let all_ended = receiver
-        .shared
-        .wait_until(HANG, |state| state.live.is_empty());
+    let all_ended = receiver.shared.wait_until(HANG, |state| state.live.is_empty());
     assert!(all_ended);
 }
 
@@ -253,10 +213,7 @@ fn drips_come_byte_by_byte_and_slow_down() {
     let pace = Pace::every(millis(1)).slowing_after(millis(5), millis(30));
     for (behaviour, start) in [
         (Behaviour::DripHead(pace), "HTTP/1.1 200 OK\r\nx-filler: a"),
-        (
-            Behaviour::DripBody(pace),
-            "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n",
-        ),
+        (Behaviour::DripBody(pace), "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"),
     ] {
         let receiver = Receiver::behaving(behaviour);
         let mut client = Client::posting(&receiver, "");
@@ -317,12 +274,11 @@ fn post_over_tls(receiver: &Receiver) -> Result<String, String> {
     let mut trusted = RootCertStore::empty();
     let authority = CertificateDer::from_pem_slice(tls::test_ca_pem().as_bytes()).unwrap();
     trusted.add(authority).unwrap();
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(trusted)
-            .with_no_client_auth();
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let session = ClientConnection::new(Arc::new(config), name).unwrap();
     let socket = TcpStream::connect(("127.0.0.1", receiver.port())).unwrap();
@@ -357,10 +313,7 @@ fn a_good_certificate_is_trusted_and_a_bad_one_is_not() {
 #[test]
 fn a_dripped_handshake_is_slow_and_valid() {
     let quick = TlsKind::HandshakeDrip(Pace::every(Duration::from_micros(50)));
-    assert_eq!(
-        post_over_tls(&Receiver::tls(quick)).unwrap(),
-        "HTTP/1.1 200"
-    );
+    assert_eq!(post_over_tls(&Receiver::tls(quick)).unwrap(), "HTTP/1.1 200");
     let receiver = Receiver::tls(TlsKind::HandshakeDrip(Pace::every(HANG)));
     let socket = TcpStream::connect(("127.0.0.1", receiver.port())).unwrap();
     receiver.settle();

@@ -74,16 +74,10 @@ pub(super) fn admit(shared: &Arc<Shared>, stream: TcpStream) -> Option<Admitted>
             return None;
         }
         // A client that is gone already has no address any more, and was a connection all the same.
-        state
-            .peers
-            .push(peer.unwrap_or(SocketAddr::from(([0; 4], 0))));
+        state.peers.push(peer.unwrap_or(SocketAddr::from(([0; 4], 0))));
         let number = state.peers.len();
         state.live.insert(number, Arc::clone(&socket));
-        Some(Admitted {
-            shared: Arc::clone(shared),
-            socket,
-            number,
-        })
+        Some(Admitted { shared: Arc::clone(shared), socket, number })
     })
 }
 
@@ -98,10 +92,7 @@ impl Shared {
             live: HashMap::new(),
             gate: Gate::default(),
         };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Reads the state.
@@ -119,9 +110,7 @@ impl Shared {
     /// Waits until the state is `ready`; false when `patience` ran out first.
     pub fn wait_until(&self, patience: Duration, ready: impl Fn(&State) -> bool) -> bool {
         let state = self.state.lock().unwrap();
-        let waited = self
-            .changed
-            .wait_timeout_while(state, patience, |state| !ready(state));
+        let waited = self.changed.wait_timeout_while(state, patience, |state| !ready(state));
         !waited.unwrap().1.timed_out()
     }
 
@@ -136,10 +125,7 @@ impl Shared {
     /// Blocks until the receiver stops.
     pub fn wait_for_the_end(&self) {
         let state = self.state.lock().unwrap();
-        let _ended = self
-            .changed
-            .wait_while(state, |state| !state.stopping)
-            .unwrap();
+        let _ended = self.changed.wait_while(state, |state| !state.stopping).unwrap();
     }
 
     /// Blocks while the gate is closed; fails when the receiver stops meanwhile.
@@ -151,12 +137,7 @@ impl Shared {
         let openings = state.gate.openings;
         state.gate.waiting += 1;
         self.changed.notify_all();
-        state = self
-            .changed
-            .wait_while(state, |state| {
-                state.gate.openings == openings && !state.stopping
-            })
-            .unwrap();
+        state = self.changed.wait_while(state, |state| state.gate.openings == openings && !state.stopping).unwrap();
         state.gate.waiting -= 1;
         if state.stopping {
             return Err(io::ErrorKind::ConnectionAborted.into());

@@ -6,10 +6,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
-    date_time_ymd,
-};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -82,9 +79,7 @@ fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
     static AUTHORITY: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
     AUTHORITY.get_or_init(|| {
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Test authority");
+        params.distinguished_name.push(DnType::CommonName, "Test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     })
@@ -165,12 +160,7 @@ struct Dripping<'a> {
 
 impl<'a> Dripping<'a> {
     fn new(socket: &'a Socket, shared: &'a Shared, pace: Pace) -> Self {
-        Self {
-            socket: &socket.0,
-            shared,
-            pace,
-            began: Instant::now(),
-        }
+        Self { socket: &socket.0, shared, pace, began: Instant::now() }
     }
 }
 

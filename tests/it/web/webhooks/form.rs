@@ -42,10 +42,7 @@ fn a_webhook_is_created_with_what_the_form_says_and_its_secret_is_shown() {
         ("profile", json!("stripe")),
         ("description", json!("Shop")),
         ("tenant", json!("acme")),
-        (
-            "headers",
-            json!({"X-Team": "billing", "Authorization": "••••••"}),
-        ),
+        ("headers", json!({"X-Team": "billing", "Authorization": "••••••"})),
         ("timeout_s", json!(7)),
         ("max_in_flight", json!(3)),
         ("rate_limit_per_s", json!(20)),
@@ -79,12 +76,7 @@ fn what_is_wrong_is_said_at_its_field_and_everything_stays_filled_in() {
         ("url", "", "url", ""),
         ("patterns", "a*", "events", "neither an event type"),
         ("profile", "nope", "profile", "There is no profile"),
-        (
-            "description",
-            "a\u{0}b",
-            "description",
-            "control characters",
-        ),
+        ("description", "a\u{0}b", "description", "control characters"),
         ("tenant", "a b", "tenant", ""),
         ("secret", "ä", "secret", "printable ASCII"),
         ("headers", "X-Team", "headers", "is no header"),
@@ -99,40 +91,18 @@ fn what_is_wrong_is_said_at_its_field_and_everything_stays_filled_in() {
         ("delays", "8d", "retry", "604800"),
     ] {
         anna.page("/webhooks/new");
-        let mut fields: Vec<_> = good
-            .iter()
-            .copied()
-            .filter(|(name, _)| *name != field)
-            .collect();
-        fields.extend([
-            (field, value),
-            ("retry", if field == "delays" { "own" } else { "profile" }),
-        ]);
+        let mut fields: Vec<_> = good.iter().copied().filter(|(name, _)| *name != field).collect();
+        fields.extend([(field, value), ("retry", if field == "delays" { "own" } else { "profile" })]);
         let page = anna.submit("/webhooks/new", &fields).expect(422).text;
         assert_has(&page, &format!("id=\"{problem}-problem\""));
         assert_has(&page, message);
         assert_eq!(page.contains("Shop"), field != "description", "{field}");
         assert_has(&page, "value=\"*\" checked");
-        let is_advanced = ![
-            "url",
-            "events",
-            "profile",
-            "description",
-            "tenant",
-            "secret",
-        ]
-        .contains(&problem);
-        assert_eq!(
-            page.contains("<details class=\"more\" id=\"advanced\" open>"),
-            is_advanced,
-            "{field}"
-        );
+        let is_advanced = !["url", "events", "profile", "description", "tenant", "secret"].contains(&problem);
+        assert_eq!(page.contains("<details class=\"more\" id=\"advanced\" open>"), is_advanced, "{field}");
     }
     anna.page("/webhooks/new");
-    let page = anna
-        .submit("/webhooks/new", &[("url", "http://127.0.0.1:9/")])
-        .expect(422)
-        .text;
+    let page = anna.submit("/webhooks/new", &[("url", "http://127.0.0.1:9/")]).expect(422).text;
     assert_has(&page, "id=\"events-problem\"");
     assert_eq!(hub.get("/v1/webhooks").json()["data"], json!([]));
 }
@@ -142,12 +112,7 @@ fn a_schedule_is_previewed_with_dates_and_nothing_is_saved() {
     let hub = Hub::start();
     let anna = hub.administrator();
     anna.page("/webhooks/new");
-    let own = [
-        ("preview", "yes"),
-        ("retry", "own"),
-        ("delays", "1m, 5m, 30m, 17h"),
-        ("description", "kept"),
-    ];
+    let own = [("preview", "yes"), ("retry", "own"), ("delays", "1m, 5m, 30m, 17h"), ("description", "kept")];
     let page = anna.submit("/webhooks/new", &own).expect(200).text;
     assert_has(&page, "First attempt</span><span>10:00 UTC");
     assert_has(&page, "5th attempt</span><span>tomorrow 03:36 UTC");
@@ -156,11 +121,7 @@ fn a_schedule_is_previewed_with_dates_and_nothing_is_saved() {
     let wrong = [("preview", "yes"), ("retry", "own"), ("delays", "5")];
     let page = anna.submit("/webhooks/new", &wrong).expect(422).text;
     assert_has(&page, "id=\"retry-problem\"");
-    let profile = [
-        ("preview", "yes"),
-        ("retry", "profile"),
-        ("profile", "socialsyncer"),
-    ];
+    let profile = [("preview", "yes"), ("retry", "profile"), ("profile", "socialsyncer")];
     let page = anna.submit("/webhooks/new", &profile).expect(200).text;
     assert_has(&page, "4th attempt");
     assert_lacks(&page, "5th attempt");
@@ -171,12 +132,7 @@ fn a_schedule_is_previewed_with_dates_and_nothing_is_saved() {
 fn types_that_were_described_or_published_can_be_ticked() {
     let hub = Hub::start();
     let body = json!({"description": "A post went live", "example": {}}).to_string();
-    hub.call_with(
-        &hub.key,
-        "PUT",
-        "/v1/event-types/content.published",
-        Some(&body),
-    );
+    hub.call_with(&hub.key, "PUT", "/v1/event-types/content.published", Some(&body));
     hub.publish("order.paid", json!({}));
     let page = hub.administrator().page("/webhooks/new");
     assert_has(&page, "value=\"content.published\"");
@@ -194,10 +150,7 @@ fn fields_of(page: &str) -> Vec<(String, String)> {
         Some(tag[at..at + tag[at..].find('"')?].to_owned())
     };
     let plain = |text: &str| {
-        let text = text
-            .replace("&#60;", "<")
-            .replace("&#62;", ">")
-            .replace("&#34;", "\"");
+        let text = text.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"");
         text.replace("&#39;", "'").replace("&#38;", "&")
     };
     for tag in form.split('<') {
@@ -208,9 +161,7 @@ fn fields_of(page: &str) -> Vec<(String, String)> {
         };
         let is_box = head.contains("type=\"checkbox\"") || head.contains("type=\"radio\"");
         let value = match (head.starts_with("input"), head.starts_with("textarea")) {
-            (true, _) if !is_box || head.contains(" checked") => {
-                attribute(head, "value").unwrap_or_default()
-            }
+            (true, _) if !is_box || head.contains(" checked") => attribute(head, "value").unwrap_or_default(),
             (_, true) => rest.trim_start_matches('\n').to_owned(),
             _ => continue,
         };
@@ -219,10 +170,7 @@ fn fields_of(page: &str) -> Vec<(String, String)> {
     let selected = form.split("<select ").skip(1).map(|part| {
         let name = attribute(&format!(" {part}"), "name").unwrap();
         let part = &part[..part.find("</select>").unwrap()];
-        let option = part
-            .split("<option ")
-            .find(|option| option.contains(" selected"))
-            .unwrap();
+        let option = part.split("<option ").find(|option| option.contains(" selected")).unwrap();
         (name, attribute(&format!(" {option}"), "value").unwrap())
     });
     fields.extend(selected);
@@ -248,15 +196,9 @@ fn saving_an_edit_without_a_change_changes_nothing() {
         let page = anna.page(&format!("/webhooks/{webhook}/edit"));
         assert_lacks(&page, "s3cret");
         let sent = fields_of(&page);
-        let sent: Vec<(&str, &str)> = sent
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let sent: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let answer = anna.submit(&format!("/webhooks/{webhook}/edit"), &sent);
-        assert_eq!(
-            answer.expect(303).header("location"),
-            Some(format!("/webhooks/{webhook}/settings").as_str())
-        );
+        assert_eq!(answer.expect(303).header("location"), Some(format!("/webhooks/{webhook}/settings").as_str()));
         assert_eq!(hub.webhook(&webhook), before);
     }
 }
@@ -272,23 +214,14 @@ fn an_edit_keeps_masked_headers_and_changes_what_was_changed() {
     let page = anna.page(&path);
     let mut sent = fields_of(&page);
     sent.retain(|(name, _)| name != "headers" && name != "timeout_s");
-    let mut sent: Vec<(&str, &str)> = sent
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    sent.extend([
-        ("headers", "Authorization: ••••••\nX-Team: a"),
-        ("timeout_s", "9"),
-    ]);
+    let mut sent: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    sent.extend([("headers", "Authorization: ••••••\nX-Team: a"), ("timeout_s", "9")]);
     let page = anna.submit_and_follow(&path, &sent);
     assert_has(&page, "Saved.");
     assert_eq!(hub.webhook(&webhook)["timeout_s"], 9);
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
-    assert_eq!(
-        receiver.last().header("authorization"),
-        Some("Bearer s3cret")
-    );
+    assert_eq!(receiver.last().header("authorization"), Some("Bearer s3cret"));
     assert_eq!(receiver.last().header("x-team"), Some("a"));
 }
 
@@ -300,17 +233,12 @@ fn a_duplicate_is_filled_in_but_for_what_is_secret() {
         "headers": {"Authorization": "Bearer s3cret", "X-Team": "billing"},
     });
     let webhook = hub.add_webhook_with("http://127.0.0.1:9/in", &fields);
-    let page = hub
-        .administrator()
-        .page(&format!("/webhooks/new?from={webhook}"));
+    let page = hub.administrator().page(&format!("/webhooks/new?from={webhook}"));
     assert_lacks(&page, "our own secret");
     assert_lacks(&page, "Authorization: •");
     assert_has(&page, "the values of Authorization");
     let sent = fields_of(&page);
-    let sent: Value = sent
-        .into_iter()
-        .map(|(name, value)| (name, Value::from(value)))
-        .collect();
+    let sent: Value = sent.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
     assert_eq!(sent["url"], "http://127.0.0.1:9/in");
     assert_eq!(sent["patterns"], "content.*");
     assert_eq!(sent["headers"], "X-Team: billing");
@@ -357,11 +285,7 @@ fn an_edit_of_the_url_asks_the_endpoint_where_the_profile_has_a_challenge() {
     let hub = Hub::start();
     let receiver = Receiver::behaving(Behaviour::deciding(|request| {
         let echoes = request.path == "/good";
-        Reply::status(200).body(if echoes {
-            request.body.clone()
-        } else {
-            b"{}".to_vec()
-        })
+        Reply::status(200).body(if echoes { request.body.clone() } else { b"{}".to_vec() })
     }));
     let webhook = hub.add_webhook_with(receiver.url_at("/good"), &json!({"profile": "influship"}));
     assert_eq!(hub.state_of(&webhook), "active");

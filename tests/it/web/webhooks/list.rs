@@ -17,15 +17,10 @@ fn without_a_webhook_the_list_names_the_first_step() {
 #[test]
 fn the_list_is_filtered_by_state_tenant_type_and_text() {
     let hub = Hub::start();
-    let billing =
-        json!({"description": "Billing of the shop", "tenant": "acme", "events": ["invoice.*"]});
+    let billing = json!({"description": "Billing of the shop", "tenant": "acme", "events": ["invoice.*"]});
     let billing = hub.add_webhook_with("http://127.0.0.1:9/billing", &billing);
-    let other = hub.add_webhook_with(
-        "http://127.0.0.1:9/Other",
-        &json!({"events": ["order.paid"]}),
-    );
-    hub.patch(&format!("/v1/webhooks/{other}"), &json!({"active": false}))
-        .expect(200);
+    let other = hub.add_webhook_with("http://127.0.0.1:9/Other", &json!({"events": ["order.paid"]}));
+    hub.patch(&format!("/v1/webhooks/{other}"), &json!({"active": false})).expect(200);
     let anna = hub.administrator();
     for (query, shows_billing, shows_other) in [
         ("", true, true),
@@ -40,21 +35,9 @@ fn the_list_is_filtered_by_state_tenant_type_and_text() {
         ("state=paused&tenant=acme", false, false),
     ] {
         let page = anna.page(&format!("/webhooks?{query}"));
-        assert_eq!(
-            page.contains(&format!("/webhooks/{billing}\"")),
-            shows_billing,
-            "{query}"
-        );
-        assert_eq!(
-            page.contains(&format!("/webhooks/{other}\"")),
-            shows_other,
-            "{query}"
-        );
-        assert_eq!(
-            page.contains("No webhook matches"),
-            !shows_billing && !shows_other,
-            "{query}"
-        );
+        assert_eq!(page.contains(&format!("/webhooks/{billing}\"")), shows_billing, "{query}");
+        assert_eq!(page.contains(&format!("/webhooks/{other}\"")), shows_other, "{query}");
+        assert_eq!(page.contains("No webhook matches"), !shows_billing && !shows_other, "{query}");
     }
     let page = anna.page("/webhooks?q=billing&state=active");
     assert_has(&page, "value=\"billing\"");
@@ -82,9 +65,7 @@ fn the_next_page_keeps_the_filters() {
     }
     let anna = hub.administrator();
     let page = anna.page("/webhooks?tenant=acme&q=127");
-    let at = page
-        .find("/webhooks?tenant=acme&#38;q=127&#38;cursor=")
-        .expect("a link to the next page");
+    let at = page.find("/webhooks?tenant=acme&#38;q=127&#38;cursor=").expect("a link to the next page");
     let end = at + page[at..].find('"').unwrap();
     let next = anna.page(&page[at..end].replace("&#38;", "&"));
     assert_eq!(next.matches("data-row").count(), 1);
@@ -99,9 +80,7 @@ fn each_row_says_how_the_webhook_fares_and_how_that_is_counted() {
     hub.add_webhook_with(receiver.url(), &fields);
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
-    receiver.behave(crate::support::receiver::Behaviour::Answer(
-        crate::support::receiver::Reply::status(200),
-    ));
+    receiver.behave(crate::support::receiver::Behaviour::Answer(crate::support::receiver::Reply::status(200)));
     for _ in 0..2 {
         hub.publish("a.b", json!({}));
     }

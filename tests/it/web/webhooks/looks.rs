@@ -6,26 +6,14 @@ use super::{ESCAPED, ODD, assert_has, assert_lacks};
 use crate::support::Hub;
 use crate::support::receiver::{Behaviour, Receiver, Reply};
 
-const PAGES: [&str; 9] = [
-    "",
-    "/settings",
-    "/secret",
-    "/metrics",
-    "/edit",
-    "/test",
-    "/replay",
-    "/delete",
-    "/resume",
-];
+const PAGES: [&str; 9] = ["", "/settings", "/secret", "/metrics", "/edit", "/test", "/replay", "/delete", "/resume"];
 
 #[test]
 fn markup_that_people_and_receivers_wrote_is_escaped_everywhere() {
     let hub = Hub::start();
     let body = json!({"description": ODD, "example": {"text": ODD}}).to_string();
     hub.call_with(&hub.key, "PUT", "/v1/event-types/odd.type", Some(&body));
-    let reply = Reply::status(500)
-        .header("X-Odd", "<script>alert(2)</script>")
-        .body(ODD);
+    let reply = Reply::status(500).header("X-Odd", "<script>alert(2)</script>").body(ODD);
     let receiver = Receiver::behaving(Behaviour::Answer(reply));
     let fields = json!({"description": ODD, "headers": {"X-Odd": "<script>alert(1)</script>"}});
     let webhook = hub.add_webhook_with(receiver.url_at("/%3Cscript%3E?a=<script>"), &fields);
@@ -33,10 +21,7 @@ fn markup_that_people_and_receivers_wrote_is_escaped_everywhere() {
     hub.deliver_until_idle();
     let anna = hub.administrator();
     let path = format!("/webhooks/{webhook}");
-    let mut pages: Vec<String> = PAGES
-        .iter()
-        .map(|tail| anna.page(&format!("{path}{tail}")))
-        .collect();
+    let mut pages: Vec<String> = PAGES.iter().map(|tail| anna.page(&format!("{path}{tail}"))).collect();
     pages.push(anna.page("/webhooks"));
     pages.push(anna.page("/webhooks/new"));
     pages.push(anna.page(&format!("/webhooks/new?from={webhook}")));
@@ -57,16 +42,13 @@ fn markup_that_people_and_receivers_wrote_is_escaped_everywhere() {
 
 #[test]
 fn every_link_stands_below_the_path_of_the_server() {
-    let hub =
-        Hub::with(|options| options.base_url = Some("http://127.0.0.1/hooks".parse().unwrap()));
+    let hub = Hub::with(|options| options.base_url = Some("http://127.0.0.1/hooks".parse().unwrap()));
     let webhook = hub.add_webhook("http://127.0.0.1:9/");
     let anna = hub.administrator();
     for tail in PAGES {
         let page = anna.page(&format!("/webhooks/{webhook}{tail}"));
         for part in page.split(['\n', ' ']) {
-            let bare = ["href=\"/", "action=\"/", "src=\"/"]
-                .iter()
-                .any(|mark| part.starts_with(mark));
+            let bare = ["href=\"/", "action=\"/", "src=\"/"].iter().any(|mark| part.starts_with(mark));
             assert!(!bare || part.contains("=\"/hooks"), "{part}");
         }
     }

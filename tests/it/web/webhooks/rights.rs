@@ -8,24 +8,14 @@ use crate::support::receiver::Receiver;
 
 /// What changes something, or shows a secret: each with a form that would be taken.
 const CHANGES: [(&str, &[(&str, &str)]); 9] = [
-    (
-        "/edit",
-        &[
-            ("url", "http://127.0.0.1:9/"),
-            ("event", "*"),
-            ("profile", "generic"),
-        ],
-    ),
+    ("/edit", &[("url", "http://127.0.0.1:9/"), ("event", "*"), ("profile", "generic")]),
     ("/pause", &[]),
     ("/resume", &[("waiting", "resume")]),
     ("/verify", &[]),
     ("/test", &[("event_type", "a.b"), ("data", "{}")]),
     ("/secret", &[]),
     ("/secret/rotate", &[("overlap_s", "3600")]),
-    (
-        "/replay",
-        &[("since", "2026-01-15T00:00"), ("confirmed", "yes")],
-    ),
+    ("/replay", &[("since", "2026-01-15T00:00"), ("confirmed", "yes")]),
     ("/delete", &[("typed", "127.0.0.1")]),
 ];
 
@@ -45,20 +35,11 @@ fn viewers_see_no_secret_and_no_button_and_are_refused() {
         assert_lacks(main, "Create webhook");
     }
     for tail in ["/edit", "/test", "/replay", "/delete", "/resume"] {
-        assert_eq!(
-            vera.get(&format!("/webhooks/{webhook}{tail}")).status,
-            403,
-            "{tail}"
-        );
+        assert_eq!(vera.get(&format!("/webhooks/{webhook}{tail}")).status, 403, "{tail}");
     }
     assert_eq!(vera.get("/webhooks/new").status, 403);
     for (tail, fields) in CHANGES {
-        assert_eq!(
-            vera.submit(&format!("/webhooks/{webhook}{tail}"), fields)
-                .status,
-            403,
-            "{tail}"
-        );
+        assert_eq!(vera.submit(&format!("/webhooks/{webhook}{tail}"), fields).status, 403, "{tail}");
     }
     let new = [("url", "http://127.0.0.1:9/"), ("event", "*")];
     assert_eq!(vera.submit("/webhooks/new", &new).status, 403);
@@ -79,27 +60,14 @@ fn the_people_of_a_tenant_have_its_webhooks_and_no_other() {
     assert_has(&page, &own);
     assert_lacks(&page, "foreign");
     assert_lacks(&page, "name=\"tenant\"");
-    for tail in [
-        "",
-        "/settings",
-        "/secret",
-        "/metrics",
-        "/edit",
-        "/test",
-        "/replay",
-        "/delete",
-        "/resume",
-    ] {
+    for tail in ["", "/settings", "/secret", "/metrics", "/edit", "/test", "/replay", "/delete", "/resume"] {
         let page = visitor.page(&format!("/webhooks/{own}{tail}"));
         assert_lacks(&page, "rival");
         assert_lacks(&page, "href=\"/profiles");
         let path = format!("/webhooks/{other}{tail}");
         assert_eq!(visitor.get(&path).status, 404, "{path}");
     }
-    assert_eq!(
-        visitor.get(&format!("/webhooks/new?from={other}")).status,
-        404
-    );
+    assert_eq!(visitor.get(&format!("/webhooks/new?from={other}")).status, 404);
     for (tail, fields) in CHANGES {
         let path = format!("/webhooks/{other}{tail}");
         assert_eq!(visitor.submit(&path, fields).status, 404, "{path}");
@@ -112,11 +80,7 @@ fn the_people_of_a_tenant_create_in_it_whatever_the_form_says() {
     let hub = Hub::start();
     let visitor = portal(&hub, "acme");
     assert_lacks(&visitor.page("/webhooks/new"), "name=\"tenant\"");
-    let fields = [
-        ("url", "http://127.0.0.1:9/"),
-        ("event", "*"),
-        ("tenant", "rival"),
-    ];
+    let fields = [("url", "http://127.0.0.1:9/"), ("event", "*"), ("tenant", "rival")];
     let page = visitor.submit("/webhooks/new", &fields).expect(200).text;
     assert_eq!(hub.webhook(&webhook_in(&page))["tenant"], "acme");
 }
@@ -129,11 +93,7 @@ fn a_form_of_another_session_changes_nothing() {
     for (tail, fields) in CHANGES {
         let path = format!("/webhooks/{webhook}{tail}");
         let forged = [&[("form_token", "guess")], fields].concat();
-        assert_eq!(
-            anna.submit_as_given(&path, &forged, &[]).status,
-            403,
-            "{path}"
-        );
+        assert_eq!(anna.submit_as_given(&path, &forged, &[]).status, 403, "{path}");
     }
     assert_eq!(hub.state_of(&webhook), "active");
 }
@@ -142,37 +102,13 @@ fn a_form_of_another_session_changes_nothing() {
 fn where_there_is_no_webhook_there_is_no_page() {
     let hub = Hub::start();
     let anna = hub.administrator();
-    for id in [
-        "wh_none",
-        "wh_01M7YFEQZGG48S3095EE4A7CR7",
-        "%00",
-        "..%2f..",
-        "%E2%80%AE",
-    ] {
-        for tail in [
-            "",
-            "/settings",
-            "/secret",
-            "/metrics",
-            "/edit",
-            "/test",
-            "/replay",
-            "/delete",
-            "/resume",
-        ] {
-            assert_eq!(
-                anna.get(&format!("/webhooks/{id}{tail}")).status,
-                404,
-                "{id}{tail}"
-            );
+    for id in ["wh_none", "wh_01M7YFEQZGG48S3095EE4A7CR7", "%00", "..%2f..", "%E2%80%AE"] {
+        for tail in ["", "/settings", "/secret", "/metrics", "/edit", "/test", "/replay", "/delete", "/resume"] {
+            assert_eq!(anna.get(&format!("/webhooks/{id}{tail}")).status, 404, "{id}{tail}");
         }
         for (tail, fields) in CHANGES {
             anna.get("/webhooks");
-            assert_eq!(
-                anna.submit(&format!("/webhooks/{id}{tail}"), fields).status,
-                404,
-                "{id}{tail}"
-            );
+            assert_eq!(anna.submit(&format!("/webhooks/{id}{tail}"), fields).status, 404, "{id}{tail}");
         }
     }
 }

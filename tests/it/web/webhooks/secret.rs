@@ -9,22 +9,12 @@ use crate::support::visitor::Visitor;
 
 fn setup(hub: &Hub) -> (String, String, String) {
     let made = hub.create("http://127.0.0.1:9/", &json!({}));
-    let (id, secret) = (
-        made["id"].as_str().unwrap(),
-        made["secret"].as_str().unwrap(),
-    );
-    (
-        id.to_owned(),
-        secret.to_owned(),
-        format!("/webhooks/{id}/secret"),
-    )
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    (id.to_owned(), secret.to_owned(), format!("/webhooks/{id}/secret"))
 }
 
 fn secret_now(hub: &Hub, webhook: &str) -> String {
-    let answer = hub
-        .get(&format!("/v1/webhooks/{webhook}/secret"))
-        .expect(200)
-        .json();
+    let answer = hub.get(&format!("/v1/webhooks/{webhook}/secret")).expect(200).json();
     answer["secret"].as_str().unwrap().to_owned()
 }
 
@@ -38,16 +28,7 @@ fn the_secret_is_in_no_page_until_it_is_asked_for() {
     let hub = Hub::start();
     let (webhook, secret, path) = setup(&hub);
     let anna = hub.administrator();
-    for tail in [
-        "",
-        "/settings",
-        "/secret",
-        "/metrics",
-        "/edit",
-        "/test",
-        "/replay",
-        "/delete",
-    ] {
+    for tail in ["", "/settings", "/secret", "/metrics", "/edit", "/test", "/replay", "/delete"] {
         assert_lacks(&anna.page(&format!("/webhooks/{webhook}{tail}")), &secret);
     }
     assert_lacks(&anna.page(&format!("{path}?reveal=yes")), &secret);
@@ -102,10 +83,7 @@ fn what_takes_the_old_secret_away_at_once_is_asked_for_twice() {
     let anna = hub.administrator();
     anna.page(&path);
     let own = [("overlap_s", "0"), ("own", "our own <secret>")];
-    let page = anna
-        .submit(&format!("{path}/rotate"), &own)
-        .expect(200)
-        .text;
+    let page = anna.submit(&format!("{path}/rotate"), &own).expect(200).text;
     assert_has(&page, "Rotate the secret without an overlap?");
     assert_has(&page, "value=\"our own &#60;secret&#62;\"");
     assert_eq!(secret_now(&hub, &webhook), secret);
@@ -115,10 +93,7 @@ fn what_takes_the_old_secret_away_at_once_is_asked_for_twice() {
 
     rotate(&anna, &path, "86400");
     let new = secret_now(&hub, &webhook);
-    let page = anna
-        .submit(&format!("{path}/rotate"), &[("overlap_s", "0")])
-        .expect(200)
-        .text;
+    let page = anna.submit(&format!("{path}/rotate"), &[("overlap_s", "0")]).expect(200).text;
     assert_has(&page, "End the overlap now?");
     let page = rotate(&anna, &path, "0");
     assert_has(&page, "Nothing is rotated at the moment");

@@ -9,9 +9,7 @@ use crate::support::receiver::{Behaviour, Receiver, Reply};
 #[test]
 fn a_test_is_sent_and_its_request_and_answer_are_shown() {
     let hub = Hub::start();
-    let reply = Reply::status(200)
-        .header("X-Served-By", "edge-3")
-        .body("<script>alert(1)</script>");
+    let reply = Reply::status(200).header("X-Served-By", "edge-3").body("<script>alert(1)</script>");
     let receiver = Receiver::behaving(Behaviour::Answer(reply));
     let webhook = hub.add_webhook_with(receiver.url(), &json!({"active": false}));
     let anna = hub.administrator();
@@ -28,10 +26,7 @@ fn a_test_is_sent_and_its_request_and_answer_are_shown() {
         assert_has(&page, "Test delivered: 200 in");
         assert_has(&page, "data-status=\"delivered\"");
         assert_has(&page, "X-Webhook-Signature");
-        assert_has(
-            &page,
-            receiver.last().header("x-webhook-signature").unwrap(),
-        );
+        assert_has(&page, receiver.last().header("x-webhook-signature").unwrap());
         assert_has(&page, "edge-3");
         assert_has(&page, ESCAPED);
         assert_has(&page, "In all");
@@ -46,29 +41,15 @@ fn a_test_is_sent_and_its_request_and_answer_are_shown() {
 fn what_failed_is_never_shown_as_good() {
     let hub = Hub::start();
     let anna = hub.administrator();
-    for (status, words) in [
-        (202, "Test delivered: 202"),
-        (302, "302"),
-        (404, "404"),
-        (410, "410"),
-        (503, "503"),
-    ] {
+    for (status, words) in [(202, "Test delivered: 202"), (302, "302"), (404, "404"), (410, "410"), (503, "503")] {
         let receiver = Receiver::answering(status);
         let webhook = hub.add_webhook(receiver.url());
         let path = format!("/webhooks/{webhook}/test");
         anna.page(&path);
         let page = anna.submit_and_follow(&path, &[("event_type", "a.b"), ("data", "{}")]);
         assert_has(&page, words);
-        assert_eq!(
-            page.contains("verdict\" data-status=\"delivered\""),
-            status == 202,
-            "{status}"
-        );
-        assert_eq!(
-            page.contains("verdict\" data-status=\"failed\""),
-            status != 202,
-            "{status}"
-        );
+        assert_eq!(page.contains("verdict\" data-status=\"delivered\""), status == 202, "{status}");
+        assert_eq!(page.contains("verdict\" data-status=\"failed\""), status != 202, "{status}");
         assert_eq!(hub.state_of(&webhook), "active");
     }
     let webhook = hub.add_webhook(Receiver::refused_url());
@@ -87,21 +68,14 @@ fn the_payload_begins_with_the_example_of_the_type() {
         let path = format!("/v1/event-types/{name}");
         hub.call_with(&hub.key, "PUT", &path, Some(&body));
     }
-    let webhook = hub.add_webhook_with(
-        "http://127.0.0.1:9/",
-        &json!({"events": ["order.paid", "order.*"]}),
-    );
+    let webhook = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"events": ["order.paid", "order.*"]}));
     let anna = hub.administrator();
     let path = format!("/webhooks/{webhook}/test");
     let page = anna.page(&path);
     assert_has(&page, "value=\"order.paid\"");
     assert_has(&page, "&#60;b&#62;1&#60;/b&#62;");
     assert_has(&page, "<option value=\"order.sent\">");
-    let fields = [
-        ("event_type", "order.sent"),
-        ("data", "{}"),
-        ("example", "yes"),
-    ];
+    let fields = [("event_type", "order.sent"), ("data", "{}"), ("example", "yes")];
     let page = anna.submit(&path, &fields).expect(200).text;
     assert_has(&page, "{&#34;text&#34;:&#34;2&#34;}");
     assert_eq!(hub.get("/v1/deliveries").json()["data"], json!([]));
@@ -123,10 +97,7 @@ fn what_is_no_json_or_no_type_is_said_at_its_field_and_kept() {
         ("", "{}", "event_type"),
     ] {
         anna.page(&path);
-        let page = anna
-            .submit(&path, &[("event_type", event_type), ("data", data)])
-            .expect(422)
-            .text;
+        let page = anna.submit(&path, &[("event_type", event_type), ("data", data)]).expect(422).text;
         assert_has(&page, &format!("id=\"{problem}-problem\""));
         assert_has(&page, &format!("value=\"{event_type}\""));
     }
@@ -136,9 +107,7 @@ fn what_is_no_json_or_no_type_is_said_at_its_field_and_kept() {
 #[test]
 fn a_long_payload_is_sent_whole_and_shown_in_part() {
     let hub = Hub::start();
-    let receiver = Receiver::behaving(Behaviour::Answer(
-        Reply::status(200).body("é".repeat(1 << 20)),
-    ));
+    let receiver = Receiver::behaving(Behaviour::Answer(Reply::status(200).body("é".repeat(1 << 20))));
     let webhook = hub.add_webhook(receiver.url());
     let anna = hub.administrator();
     let path = format!("/webhooks/{webhook}/test");
@@ -158,10 +127,6 @@ fn only_tests_of_the_webhook_are_shown() {
     let delivery = hub.publish_one("a.b", json!({}));
     let anna = hub.administrator();
     for id in [delivery.as_str(), "dlv_none", "%00"] {
-        assert_eq!(
-            anna.get(&format!("/webhooks/{webhook}/test?delivery={id}"))
-                .status,
-            404
-        );
+        assert_eq!(anna.get(&format!("/webhooks/{webhook}/test?delivery={id}")).status, 404);
     }
 }
