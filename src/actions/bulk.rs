@@ -78,10 +78,7 @@ impl Selection {
             named("until", filter.until.map(rfc3339_seconds)),
         ];
         let given: Vec<String> = parts.into_iter().flatten().collect();
-        match given.is_empty() {
-            true => "all".to_owned(),
-            false => format!("all with {}", given.join(", ")),
-        }
+        if given.is_empty() { "all".to_owned() } else { format!("all with {}", given.join(", ")) }
     }
 }
 

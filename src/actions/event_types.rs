@@ -54,9 +54,12 @@ impl Actions {
     /// Forgets what was said about an event type. Events and webhooks of that type go on.
     pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<(), ActionError> {
         let caller = caller.clone();
-        self.store.write(move |tx| match event_type::delete(tx, &name)? {
-            true => Ok(caller.did(tx, &Done::new(Deed::EventTypeDeleted, &name))?),
-            false => Err(ActionError::NotFound("event type")),
+        self.store.write(move |tx| {
+            if event_type::delete(tx, &name)? {
+                Ok(caller.did(tx, &Done::new(Deed::EventTypeDeleted, &name))?)
+            } else {
+                Err(ActionError::NotFound("event type"))
+            }
         })
     }
 

@@ -201,9 +201,10 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
     if fitting.is_empty() {
         return Err(format!("The profile {} signs nothing.", profile.name()));
     }
-    let which = match took_old {
-        true => "the secret before the rotation, which signs until the overlap ends",
-        false => "the secret of the webhook",
+    let which = if took_old {
+        "the secret before the rotation, which signs until the overlap ends"
+    } else {
+        "the secret of the webhook"
     };
     let verb = if fitting.len() == 1 { "fits" } else { "fit" };
     Ok(format!("{} {verb} {which}.", fitting.join(" and ")))

@@ -61,10 +61,7 @@ impl Actions {
                     ),
                 ));
             }
-            match table::delete(tx, &name)? {
-                true => Ok(caller.did(tx, &Done::new(Deed::ProfileDeleted, &name))?),
-                false => Err(ActionError::NotFound("profile")),
-            }
+            if table::delete(tx, &name)? { Ok(caller.did(tx, &Done::new(Deed::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
         }))
     }
 

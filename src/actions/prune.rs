@@ -77,10 +77,7 @@ impl Pruning<'_> {
                 return Ok(done);
             };
             for part in parts {
-                done += match self.dry_run {
-                    true => part.len() as u64,
-                    false => self.step(move |tx| delete(tx, &part))?,
-                };
+                done += if self.dry_run { part.len() as u64 } else { self.step(move |tx| delete(tx, &part))? };
             }
         }
     }

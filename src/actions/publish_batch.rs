@@ -53,10 +53,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
         if let Some(before) = before
             && let Some(receipts) = first_receipts(tx, &before)?
         {
-            return match before.fingerprint == *fingerprint {
-                true => Ok(receipts),
-                false => Err(publish::key_reused().into()),
-            };
+            return if before.fingerprint == *fingerprint { Ok(receipts) } else { Err(publish::key_reused().into()) };
         }
     }
     let mut receipts = Vec::with_capacity(events.len());

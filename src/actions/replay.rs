@@ -89,10 +89,7 @@ impl Actions {
     ) -> Result<u64, ActionError> {
         let (webhook, up_to) = self.store.read(|connection| -> Result<_, ActionError> {
             let webhook = find::webhook(connection, caller, id)?;
-            let up_to = match replay.only_failed {
-                true => sweep::newest(connection)?,
-                false => bulk::newest_event(connection)?,
-            };
+            let up_to = if replay.only_failed { sweep::newest(connection)? } else { bulk::newest_event(connection)? };
             Ok((webhook, up_to))
         })?;
         let mut done = 0;
@@ -130,13 +127,14 @@ impl Actions {
 }
 
 fn require_same_tenant(webhook: &Webhook, tenant: &crate::domain::event::Tenant) -> Result<(), Invalid> {
-    match webhook.tenant == *tenant {
-        true => Ok(()),
-        false => Err(Invalid::new(
+    if webhook.tenant == *tenant {
+        Ok(())
+    } else {
+        Err(Invalid::new(
             "other_tenant",
             format!("The webhook is of the tenant {}, the event of {tenant}.", webhook.tenant),
         )
-        .in_field("webhook_id")),
+        .in_field("webhook_id"))
     }
 }
 
@@ -147,9 +145,10 @@ fn candidates(
     after: i64,
     up_to: i64,
 ) -> Result<Found<EventHead>, StoreError> {
-    match replay.only_failed {
-        true => bulk::failed_events(connection, webhook.seq, replay.span, after, up_to),
-        false => bulk::events(connection, &webhook.tenant, replay.span, after, up_to),
+    if replay.only_failed {
+        bulk::failed_events(connection, webhook.seq, replay.span, after, up_to)
+    } else {
+        bulk::events(connection, &webhook.tenant, replay.span, after, up_to)
     }
 }
 

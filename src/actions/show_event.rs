@@ -79,9 +79,10 @@ fn alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlon
     let stored = find::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
     let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;
-    let missed_count = match bystanders.len() < MOST as usize {
-        true => bystanders.len() as u64,
-        false => webhook::count_bystanders(connection, tenant, stored.seq)?,
+    let missed_count = if bystanders.len() < MOST as usize {
+        bystanders.len() as u64
+    } else {
+        webhook::count_bystanders(connection, tenant, stored.seq)?
     };
     let missed = bystanders.into_iter().map(|webhook| missed(webhook, &stored.event)).collect();
     Ok(EventAlone { stored, missed, missed_count })

@@ -259,10 +259,7 @@ impl Lane {
         }
         let mut skip = self.claimed.clone();
         skip.extend(self.queue.iter().map(|delivery| delivery.seq));
-        let order = match self.is_ordered() {
-            true => Order::Sequence { from_seq: self.floor },
-            false => Order::Due,
-        };
+        let order = if self.is_ordered() { Order::Sequence { from_seq: self.floor } } else { Order::Due };
         (order, skip)
     }
 
@@ -314,9 +311,6 @@ impl Lane {
     }
 
     fn limit(&self) -> u32 {
-        match self.is_ordered() {
-            true => 1,
-            false => self.window.min(self.endpoint.webhook.limits.max_in_flight),
-        }
+        if self.is_ordered() { 1 } else { self.window.min(self.endpoint.webhook.limits.max_in_flight) }
     }
 }

@@ -27,10 +27,7 @@ pub fn record(
 
 /// Logs the one attempt of a test and ends it. Tests change nothing else.
 pub fn record_test(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
-    let status = match made.is_success() {
-        true => DeliveryStatus::Delivered,
-        false => DeliveryStatus::Failed,
-    };
+    let status = if made.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
     if delivery::finish_test(tx, job.seq, status, &outcome(made))? {
         attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())?;
     }

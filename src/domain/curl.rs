@@ -20,15 +20,9 @@ pub fn command(url: &str, headers: &[(String, String)], body: &[u8]) -> String {
             lines.push(format!("--header {}", quoted(&header(name, value))));
         }
     }
-    lines.push(match piped {
-        true => "--data-binary @-".to_owned(),
-        false => format!("--data-raw {body}"),
-    });
+    lines.push(if piped { "--data-binary @-".to_owned() } else { format!("--data-raw {body}") });
     let command = lines.join(" \\\n  ");
-    match piped {
-        true => format!("printf '%s' {body} | {command}"),
-        false => command,
-    }
+    if piped { format!("printf '%s' {body} | {command}") } else { command }
 }
 
 fn header(name: &str, value: &str) -> String {

@@ -65,10 +65,7 @@ fn one(delay: Millis) -> String {
             rest %= unit;
         }
     }
-    match parts.is_empty() {
-        true => "0".to_owned(),
-        false => parts.join(" "),
-    }
+    if parts.is_empty() { "0".to_owned() } else { parts.join(" ") }
 }
 
 #[cfg(test)]

@@ -31,10 +31,8 @@ const FRAMING: [&str; 11] = [
 /// What the names match that no custom header may have, in upper and lower case.
 pub fn reserved_pattern() -> String {
     let either = |name: &str| -> String {
-        let letter = |c: char| match c.is_ascii_alphabetic() {
-            true => format!("[{}{c}]", c.to_ascii_uppercase()),
-            false => c.to_string(),
-        };
+        let letter =
+            |c: char| if c.is_ascii_alphabetic() { format!("[{}{c}]", c.to_ascii_uppercase()) } else { c.to_string() };
         name.chars().map(letter).collect()
     };
     let whole = FRAMING.iter().chain(&["user-agent"]);

@@ -62,9 +62,10 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
             fn visit_f64<E: Error>(self, number: f64) -> Result<Whole<T>, E> {
                 // Up to there every whole number has a form of its own.
                 let exact = (2_i64.pow(53)) as f64;
-                match number.fract() == 0.0 && number.abs() <= exact {
-                    true => self.visit_i64(number as i64),
-                    false => Err(E::invalid_type(Unexpected::Float(number), &self)),
+                if number.fract() == 0.0 && number.abs() <= exact {
+                    self.visit_i64(number as i64)
+                } else {
+                    Err(E::invalid_type(Unexpected::Float(number), &self))
                 }
             }
         }

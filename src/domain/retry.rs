@@ -202,10 +202,7 @@ pub fn after_failure(
         return after_panic(history);
     }
     if answer.status == Some(410) && rules.gone == Gone::Disable {
-        return match history.webhook_is_active {
-            true => Next::Disable(DisabledReason::Gone),
-            false => Next::DeadLetter,
-        };
+        return if history.webhook_is_active { Next::Disable(DisabledReason::Gone) } else { Next::DeadLetter };
     }
     match next_due(answer, history, rules.schedule, jitter) {
         Some(next) => next,

@@ -89,10 +89,7 @@ fn describe(error: &ValidationError<'_>) -> String {
     let what = error.masked().to_string();
     let what = what.trim_end_matches('.');
     let cut = what.floor_char_boundary(160);
-    match what.len() > cut {
-        true => format!("at {at}: {}…", &what[..cut]),
-        false => format!("at {at}: {what}"),
-    }
+    if what.len() > cut { format!("at {at}: {}…", &what[..cut]) } else { format!("at {at}: {what}") }
 }
 
 impl fmt::Debug for Schema {

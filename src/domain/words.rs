@@ -57,10 +57,7 @@ pub fn relative(at: Millis, now: Millis) -> String {
         return "now".to_owned();
     }
     let text = roughly(distance);
-    match at > now {
-        true => format!("in {text}"),
-        false => format!("{text} ago"),
-    }
+    if at > now { format!("in {text}") } else { format!("{text} ago") }
 }
 
 fn roughly(distance: Millis) -> String {

@@ -86,10 +86,7 @@ impl Listener {
     }
 
     fn coloured(&self, text: &str, colour: &str) -> String {
-        match self.in_colour {
-            true => format!("\x1b[{colour}m{text}\x1b[0m"),
-            false => text.to_owned(),
-        }
+        if self.in_colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// The answer to a challenge, where the body holds one.

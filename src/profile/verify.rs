@@ -80,10 +80,7 @@ fn check(
         Some(join) => given.split(join.as_str()).any(|one| one == expected),
         None => given == expected,
     };
-    match fits {
-        true => Ok(spec.header.clone()),
-        false => Err(Fault::Differs(spec.header.clone())),
-    }
+    if fits { Ok(spec.header.clone()) } else { Err(Fault::Differs(spec.header.clone())) }
 }
 
 /// The timestamp of a request: in the signature's own header, or in one of its own.

@@ -31,11 +31,8 @@ pub struct EventFilter {
 
 /// Stores an event; its sequence number.
 pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64, StoreError> {
-    let topic_seq = match event.test {
-        // Lists of events leave tests out.
-        true => None,
-        false => Some(topic::seq_of(tx, &event.tenant, &event.event_type)?),
-    };
+    // Lists of events leave tests out.
+    let topic_seq = if event.test { None } else { Some(topic::seq_of(tx, &event.tenant, &event.event_type)?) };
     tx.connection()
         .prepare_cached(
             "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)

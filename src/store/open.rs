@@ -145,13 +145,16 @@ fn create_file(path: &Path) -> Result<bool, OpenError> {
     let io = |source| OpenError::Io { path: path.to_owned(), source };
     match fs::metadata(path) {
         // SQLite would throw the log of an empty file away.
-        Ok(found) if found.len() == 0 => match fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
-            true => Err(OpenError::Damaged {
-                path: path.to_owned(),
-                detail: "it is empty, but its log (-wal) is not".to_owned(),
-            }),
-            false => Ok(true),
-        },
+        Ok(found) if found.len() == 0 => {
+            if fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+                Err(OpenError::Damaged {
+                    path: path.to_owned(),
+                    detail: "it is empty, but its log (-wal) is not".to_owned(),
+                })
+            } else {
+                Ok(true)
+            }
+        }
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;

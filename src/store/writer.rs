@@ -359,10 +359,7 @@ impl Group {
             while let Some(Waiting { job, since }) = next {
                 self.metrics.writer_waited(begins.saturating_duration_since(since));
                 group.push(job);
-                next = match group.len() < GROUP {
-                    true => jobs.try_recv().ok(),
-                    false => None,
-                };
+                next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
             }
             let outcome = match self.shared.broken.get() {
                 Some(why) => Err(StoreError::Unavailable(why.clone())),

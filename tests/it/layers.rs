@@ -286,10 +286,7 @@ fn without_tests(text: &str) -> &str {
 
 fn without_comments(text: &str) -> String {
     text.lines()
-        .map(|line| match line.trim_start().starts_with("//") {
-            true => "\n".to_owned(),
-            false => format!("{line}\n"),
-        })
+        .map(|line| if line.trim_start().starts_with("//") { "\n".to_owned() } else { format!("{line}\n") })
         .collect()
 }
 

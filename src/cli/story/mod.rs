@@ -66,10 +66,7 @@ pub(super) fn tell(database: &Path, plot: &Plot<'_>) -> Result<(), CliError> {
     drop(actions);
     let is_at_rest = prepared.close(PATIENCE);
     told?;
-    match is_at_rest {
-        true => Ok(()),
-        false => Err(CliError::Other("the story did not come to its end".to_owned())),
-    }
+    if is_at_rest { Ok(()) } else { Err(CliError::Other("the story did not come to its end".to_owned())) }
 }
 
 fn act(actions: &Actions, stand_in: &StandIn, plot: &Plot<'_>) -> Result<(), CliError> {

@@ -94,13 +94,12 @@ async fn create(
 }
 
 fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result<Vec<NewEvent>, ApiError> {
-    let (spelled, count) = match is_lines {
-        true => lines(body),
-        false => {
-            let (elements, count) = extract::elements(body, MOST_EVENTS)?;
-            let bytes = elements.iter().map(|element| element.get().as_bytes());
-            (bytes.collect(), count)
-        }
+    let (spelled, count) = if is_lines {
+        lines(body)
+    } else {
+        let (elements, count) = extract::elements(body, MOST_EVENTS)?;
+        let bytes = elements.iter().map(|element| element.get().as_bytes());
+        (bytes.collect(), count)
     };
     if !(1..=MOST_EVENTS).contains(&count) {
         return Err(ApiError::invalid(

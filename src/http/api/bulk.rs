@@ -130,10 +130,7 @@ pub(super) struct Count {
 
 /// 202 with what was done; 200 with what would be.
 pub(super) fn counted(count: u64, dry_run: bool) -> HttpResponse {
-    match dry_run {
-        true => HttpResponse::Ok().json(Count { count }),
-        false => HttpResponse::Accepted().json(Count { count }),
-    }
+    if dry_run { HttpResponse::Ok().json(Count { count }) } else { HttpResponse::Accepted().json(Count { count }) }
 }
 
 /// Runs an action in steps, two of them at a time, on a thread that may block. The function it is given says

@@ -167,10 +167,7 @@ async fn put(
     let actions = app.actions.clone();
     let stored = blocking(move || actions.put_event_type(&caller, new)?.wait());
     let (described, existed) = stored.await?;
-    Ok(match existed {
-        true => HttpResponse::Ok().json(view(described)),
-        false => HttpResponse::Created().json(view(described)),
-    })
+    Ok(if existed { HttpResponse::Ok().json(view(described)) } else { HttpResponse::Created().json(view(described)) })
 }
 
 /// `DELETE /v1/event-types/{name}`.

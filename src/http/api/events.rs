@@ -158,9 +158,10 @@ async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionEr
 }
 
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
-    match app.is_stopping() {
-        false => Ok(()),
-        true => Err(ApiError::unavailable("stopping", "Hookpost is stopping. Send the event again in a moment.")),
+    if app.is_stopping() {
+        Err(ApiError::unavailable("stopping", "Hookpost is stopping. Send the event again in a moment."))
+    } else {
+        Ok(())
     }
 }
 

@@ -190,10 +190,7 @@ async fn put(
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
     let profile = app.actions.put_profile(&caller, spec)?.committed().await?;
-    Ok(match existed {
-        true => HttpResponse::Ok().json(view(&profile)),
-        false => HttpResponse::Created().json(view(&profile)),
-    })
+    Ok(if existed { HttpResponse::Ok().json(view(&profile)) } else { HttpResponse::Created().json(view(&profile)) })
 }
 
 fn parse_spec(value: Value) -> Result<ProfileSpec, ApiError> {

@@ -52,10 +52,7 @@ async fn asset(path: Path<(String, String)>) -> HttpResponse {
         Some("js") => "text/javascript; charset=utf-8",
         _ => "image/svg+xml",
     };
-    let keep = match hashes().get(&name) == Some(&hash) {
-        true => "public, max-age=31536000, immutable",
-        false => "no-store",
-    };
+    let keep = if hashes().get(&name) == Some(&hash) { "public, max-age=31536000, immutable" } else { "no-store" };
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, media_type))
         .insert_header((CACHE_CONTROL, keep))

@@ -76,10 +76,7 @@ impl Visit {
             };
             let came_by_portal = cookie(request, &format!("{}_portal", app.site.cookie())).is_some();
             PageError::SignIn {
-                location: match came_by_portal {
-                    true => format!("{prefix}/portal"),
-                    false => format!("{prefix}/login{next}"),
-                },
+                location: if came_by_portal { format!("{prefix}/portal") } else { format!("{prefix}/login{next}") },
             }
         };
         let cookie = cookie(request, &app.site.cookie()).ok_or_else(sign_in)?;
@@ -157,11 +154,12 @@ impl Visit {
 
     /// Refuses everybody who may not change anything.
     pub fn require_change(&self) -> Result<(), PageError> {
-        match self.may_change() {
-            true => Ok(()),
-            false => Err(PageError::forbidden(
+        if self.may_change() {
+            Ok(())
+        } else {
+            Err(PageError::forbidden(
                 "You may look at everything and change nothing. An administrator can change that under Settings, Users.",
-            )),
+            ))
         }
     }
 
@@ -182,10 +180,7 @@ impl Visit {
             (Some(now), then) => now == *then,
             (None, _) => false,
         };
-        match is_same {
-            true => Ok(()),
-            false => Err(PageError::SignIn { location: format!("{}/login", self.base()) }),
-        }
+        if is_same { Ok(()) } else { Err(PageError::SignIn { location: format!("{}/login", self.base()) }) }
     }
 
     /// What stands around a page.
@@ -510,10 +505,7 @@ fn set_cookie(app: &App, name: String, value: String, lasts: Millis, is_portal: 
     cookie.set_http_only(true);
     cookie.set_secure(app.site.base().is_https());
     cookie.set_max_age(CookieTime::milliseconds(lasts));
-    cookie.set_same_site(match is_embedded {
-        true => SameSite::None,
-        false => SameSite::Lax,
-    });
+    cookie.set_same_site(if is_embedded { SameSite::None } else { SameSite::Lax });
     // The cookie crate that actix brings does not know the word yet.
     let partitioned = if is_embedded { "; Partitioned" } else { "" };
     SetCookie(format!("{cookie}{partitioned}"))
@@ -528,10 +520,7 @@ pub fn portal_mark(app: &App, is_portal: bool) -> SetCookie {
 
 /// The origins whose pages may hold the portal in a frame.
 fn parents(app: &App) -> Vec<String> {
-    match app.site.is_embedded() {
-        true => app.site.portal.origins.clone(),
-        false => Vec::new(),
-    }
+    if app.site.is_embedded() { app.site.portal.origins.clone() } else { Vec::new() }
 }
 
 fn flash_cookie(app: &App, flash: &Flash, is_portal: bool) -> SetCookie {
@@ -593,10 +582,7 @@ impl Stranger {
 
     fn answer(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> Answer {
         let text = page.render().map_err(|error| ApiError::internal(&error))?;
-        let mut answer = match is_portal {
-            true => html_framed(status, text, &parents(&self.app)),
-            false => html(status, text),
-        };
+        let mut answer = if is_portal { html_framed(status, text, &parents(&self.app)) } else { html(status, text) };
         if self.is_new {
             // Longer than anybody leaves a sign-in page open.
             small_cookie(&self.app, "form", self.cookie.clone(), DAY, is_portal).on(&mut answer);

@@ -34,10 +34,7 @@ pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
     if own.len() == 1 && first.is_some() {
         return first;
     }
-    match standard_headers && !is_own {
-        true => Check::of(&standard, spec, true),
-        false => first,
-    }
+    if standard_headers && !is_own { Check::of(&standard, spec, true) } else { first }
 }
 
 impl Check {
@@ -53,14 +50,9 @@ impl Check {
             let found = found.map(|(name, _)| name.clone());
             found.or_else(|| standard_headers.then(|| standard.to_owned()))
         };
-        let id_header = match spec.content.contains("{id}") {
-            true => Some(header("{id}", "webhook-id")?),
-            false => None,
-        };
-        let timestamp_header = match signs_time && !in_value {
-            true => Some(header("{timestamp}", "webhook-timestamp")?),
-            false => None,
-        };
+        let id_header = if spec.content.contains("{id}") { Some(header("{id}", "webhook-id")?) } else { None };
+        let timestamp_header =
+            if signs_time && !in_value { Some(header("{timestamp}", "webhook-timestamp")?) } else { None };
         Some(Check { spec: spec.clone(), place, id_header, timestamp_header })
     }
 }

@@ -111,9 +111,8 @@ pub fn signed(language: Language, check: &Check) -> String {
     let (before, after) = (terms(language, before, check), terms(language, after, check));
     match language {
         Language::Node => {
-            let update = |terms: &[String]| match terms.is_empty() {
-                true => String::new(),
-                false => format!(".update({})", terms.join(" + ")),
+            let update = |terms: &[String]| {
+                if terms.is_empty() { String::new() } else { format!(".update({})", terms.join(" + ")) }
             };
             format!("{}.update(body){}", update(&before), update(&after))
         }
@@ -127,9 +126,8 @@ pub fn signed(language: Language, check: &Check) -> String {
             parts.into_iter().flatten().collect::<Vec<_>>().join(" + ")
         }
         Language::Go => {
-            let write = |terms: &[String]| match terms.is_empty() {
-                true => None,
-                false => Some(format!("io.WriteString(mac, {})", terms.join("+"))),
+            let write = |terms: &[String]| {
+                if terms.is_empty() { None } else { Some(format!("io.WriteString(mac, {})", terms.join("+"))) }
             };
             let writes = [write(&before), Some("mac.Write(body)".to_owned()), write(&after)];
             writes.into_iter().flatten().collect::<Vec<_>>().join("\n\t\t")

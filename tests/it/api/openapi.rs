@@ -24,10 +24,7 @@ struct Call {
 impl Call {
     /// The path with something in place of its parameters.
     fn filled(&self) -> String {
-        let parts = self.path.split('/').map(|part| match part.starts_with('{') {
-            true => "none",
-            false => part,
-        });
+        let parts = self.path.split('/').map(|part| if part.starts_with('{') { "none" } else { part });
         parts.collect::<Vec<_>>().join("/")
     }
 
@@ -110,10 +107,7 @@ fn the_calls_that_other_tests_know_are_in_the_specification() {
     let calls = calls(&specification);
     for (method, path, scope) in super::CALLS {
         let shape = |path: &str| -> Vec<String> {
-            let part = |part: &str| match part.starts_with('{') {
-                true => "{}".to_owned(),
-                false => part.to_owned(),
-            };
+            let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
             path.split('/').map(part).collect()
         };
         let found = calls.iter().find(|call| call.method == method && shape(&call.path) == shape(path));

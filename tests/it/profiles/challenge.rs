@@ -21,10 +21,7 @@ fn id(webhook: &Value) -> String {
 }
 
 fn echoing() -> Behaviour {
-    Behaviour::deciding(|request| match is_challenge(request) {
-        true => echo(request),
-        false => Reply::status(200),
-    })
+    Behaviour::deciding(|request| if is_challenge(request) { echo(request) } else { Reply::status(200) })
 }
 
 fn saying(body: &str) -> Behaviour {

@@ -31,10 +31,7 @@ const REQUIRE_PACKAGES: &str = "HOOKPOST_TEST_REQUIRE_PACKAGES";
 
 /// Answers the challenge of `influship` as its document shows, and everything else with this status.
 fn answering(status: u16) -> Receiver {
-    Receiver::with(move |request| match is_challenge(request) {
-        true => echo(request),
-        false => Reply::status(status),
-    })
+    Receiver::with(move |request| if is_challenge(request) { echo(request) } else { Reply::status(status) })
 }
 
 fn is_challenge(request: &Received) -> bool {

@@ -51,10 +51,7 @@ fn every_profile_tries_again_at_its_documented_times_and_then_gives_up_as_docume
             let shown = hub.delivery(&delivery);
             assert_eq!(shown["status"], "retrying", "{profile}");
             let due = parse_rfc3339(shown["next_attempt_at"].as_str().unwrap()).unwrap();
-            let scheduled = match documented.from_first_failure {
-                true => first + wait,
-                false => previous + wait,
-            };
+            let scheduled = if documented.from_first_failure { first + wait } else { previous + wait };
             // Later only, by a tenth of the wait at most; a second for the attempt itself.
             let latest = scheduled + (scheduled - previous) / 10 + SECOND;
             assert!(
@@ -104,10 +101,7 @@ fn a_410_disables_the_webhook_where_the_profile_says_so_and_is_a_failure_elsewhe
         let webhook = hub.add_webhook_with(receiver.url(), &json!({"profile": profile}));
         let delivery = hub.publish_one("order.paid", json!({}));
         hub.deliver_until_idle();
-        let (state, status) = match documented.gone_disables {
-            true => ("disabled", "failed"),
-            false => ("active", "retrying"),
-        };
+        let (state, status) = if documented.gone_disables { ("disabled", "failed") } else { ("active", "retrying") };
         assert_eq!(hub.state_of(&webhook), state, "{profile}");
         assert_eq!(hub.status_of(&delivery), status, "{profile}");
     }

@@ -225,10 +225,7 @@ fn forge(headers: &[(String, String)], name: &str, body: &[u8]) -> Vec<(String, 
     let mac = Hmac::<sha2::Sha256>::new_from_slice(b"").unwrap();
     let mac = mac.chain_update(body).finalize().into_bytes();
     let forge = |(header, value): &(String, String)| {
-        let value = match header == name {
-            true => hex::encode(mac),
-            false => value.clone(),
-        };
+        let value = if header == name { hex::encode(mac) } else { value.clone() };
         (header.clone(), value)
     };
     headers.iter().map(forge).collect()

@@ -35,10 +35,7 @@ const TARGETS: [Target; 3] = [
 
 impl Target {
     fn claimed_at_most(&self) -> usize {
-        match self.ordered {
-            true => 1,
-            false => 4 * self.max_in_flight,
-        }
+        if self.ordered { 1 } else { 4 * self.max_in_flight }
     }
 }
 

@@ -61,10 +61,7 @@ pub fn kind(path: &str) -> String {
             || part.len() > 20
             || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let parts = path.split('/').map(|part| match is_id(part) {
-        true => "{}",
-        false => part,
-    });
+    let parts = path.split('/').map(|part| if is_id(part) { "{}" } else { part });
     let mut names: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
     names.sort_unstable();
     names.dedup();

@@ -163,9 +163,10 @@ impl Visitor<'_> {
         for (_, value) in set.filter(|(name, _)| name == "set-cookie") {
             let (name, rest) = value.split_once('=').unwrap();
             let text = rest.split(';').next().unwrap_or_default();
-            match rest.contains("Max-Age=0") {
-                true => drop(self.cookies.borrow_mut().remove(name)),
-                false => self.set_cookie(name, text),
+            if rest.contains("Max-Age=0") {
+                drop(self.cookies.borrow_mut().remove(name))
+            } else {
+                self.set_cookie(name, text)
             }
         }
         answer

@@ -105,10 +105,7 @@ pub(super) fn of(specification: &Value) -> String {
                     Some(_) => String::new(),
                     None => kind(schema),
                 },
-                always: match schema["additionalProperties"] == Value::Bool(false) {
-                    true => "needed",
-                    false => "always there",
-                },
+                always: if schema["additionalProperties"] == Value::Bool(false) { "needed" } else { "always there" },
                 fields: fields(schema),
             })
             .collect(),
@@ -152,10 +149,7 @@ fn call(specification: &Value, path: &str, method: &str, operation: &Value, also
         body: body.map_or_else(String::new, |body| {
             let types: Vec<String> =
                 entries(&body["content"]).map(|(name, _)| format!("<code>{name}</code>")).collect();
-            let optional = match body["required"] == true {
-                true => "",
-                false => " It may be left out.",
-            };
+            let optional = if body["required"] == true { "" } else { " It may be left out." };
             format!("{}. {}{optional}", types.join(" or "), kind(&media["schema"]))
         }),
         fields: fields(schema),
@@ -173,10 +167,7 @@ fn answer(status: &str, answer: &Value) -> Answer {
     Answer {
         status: status.to_owned(),
         about: marked(&text(&answer["description"])),
-        kind: match codes.is_array() {
-            true => String::new(),
-            false => [name.unwrap_or_default(), kind(schema)].join(" "),
-        },
+        kind: if codes.is_array() { String::new() } else { [name.unwrap_or_default(), kind(schema)].join(" ") },
         codes: each(codes).map(text).collect(),
         example: example.map(pretty).unwrap_or_default(),
     }

@@ -48,10 +48,7 @@ pub(super) fn kind(schema: &Value) -> String {
         parts.push(format!("{} where left out", code(&default.to_string())));
     }
     parts.retain(|part| !part.is_empty());
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!("<span class=\"needed\">{}.</span>", parts.join("; ")),
-    }
+    if parts.is_empty() { String::new() } else { format!("<span class=\"needed\">{}.</span>", parts.join("; ")) }
 }
 
 /// The type alone.

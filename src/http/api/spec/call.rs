@@ -93,10 +93,7 @@ impl<'a> Call<'a> {
 
     /// Its id, and what it does in a few words.
     pub(in super::super) fn named(&mut self, id: &str, summary: &str) -> &mut Self {
-        let suffix = match self.is_alias {
-            true => " (the same as under /v1)",
-            false => "",
-        };
+        let suffix = if self.is_alias { " (the same as under /v1)" } else { "" };
         self.operation.operation_id = self.id(id);
         self.operation.summary = format!("{summary}{suffix}");
         self
@@ -104,10 +101,7 @@ impl<'a> Call<'a> {
 
     /// Ids are unique, so those of calls that are there twice differ.
     fn id(&self, id: &str) -> String {
-        match self.is_alias {
-            true => format!("api_{id}"),
-            false => id.to_owned(),
-        }
+        if self.is_alias { format!("api_{id}") } else { id.to_owned() }
     }
 
     /// The group that it stands in.
@@ -262,11 +256,8 @@ impl<'a> Call<'a> {
 
     /// An answer that is no JSON.
     pub(in super::super) fn answers_other(&mut self, media_type: &'static str, what: &'static str) -> &mut Self {
-        let schema = match media_type.starts_with("text/") {
-            true => json!({"type": "string"}),
-            // Bytes, by the words of OpenAPI 3.1.
-            false => json!({}),
-        };
+        // OpenAPI 3.1 describes bytes with an empty schema.
+        let schema = if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) };
         let media = Media { schema, example: None };
         self.answer(200, what, Some((media_type, media)), Map::new())
     }

@@ -55,10 +55,7 @@ impl Schemas {
         let names: Map<String, Value> = taken
             .iter()
             .map(|(name, definition)| {
-                let final_name = match in_place(name, definition) {
-                    true => name.clone(),
-                    false => format!("New{name}"),
-                };
+                let final_name = if in_place(name, definition) { name.clone() } else { format!("New{name}") };
                 (name.clone(), Value::from(final_name))
             })
             .collect();

@@ -60,9 +60,10 @@ async fn ask(visit: Visit, verb: Verb) -> Answer {
             let criteria = Criteria::of(visit, &visit.query);
             let selection = matching(&criteria)?;
             let count = run(visit, verb, &selection, true)?;
-            let facts = match criteria.is_empty() {
-                true => vec![("Filter", "none: every delivery there is".to_owned())],
-                false => criteria.words(),
+            let facts = if criteria.is_empty() {
+                vec![("Filter", "none: every delivery there is".to_owned())]
+            } else {
+                criteria.words()
             };
             let facts = with_names(visit, facts)?;
             let mut page = confirm_page(visit, verb, count, visit.back(&visit.query, &criteria.list()))?;

@@ -135,10 +135,7 @@ impl Criteria {
             format!("\"{name}\": {quoted}")
         };
         let named: Vec<String> = self.api_pairs().iter().map(value).collect();
-        match named.is_empty() {
-            true => "{\"all\": true}".to_owned(),
-            false => format!("{{{}}}", named.join(", ")),
-        }
+        if named.is_empty() { "{\"all\": true}".to_owned() } else { format!("{{{}}}", named.join(", ")) }
     }
 
     /// Names and values as the API has them; the values hold no quotes, for they were parsed.

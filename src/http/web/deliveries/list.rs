@@ -58,9 +58,10 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     let is_shown = criteria.problem.is_none() && query.is_none();
     let store = &visit.app.actions.store;
     let (page, rows) = store.read(|connection| -> Result<_, PageError> {
-        let page = match is_shown {
-            true => delivery::list(connection, &criteria.filter, &request)?,
-            false => Page { rows: Vec::new(), next: None },
+        let page = if is_shown {
+            delivery::list(connection, &criteria.filter, &request)?
+        } else {
+            Page { rows: Vec::new(), next: None }
         };
         let rows = rows(connection, &page.rows)?;
         Ok((page, rows))

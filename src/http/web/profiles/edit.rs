@@ -122,11 +122,10 @@ pub async fn create(form: Submission) -> Answer {
         visit.require_administrator()?;
         let name = fields.text("name").trim();
         let is_taken = visit.app.actions.profile(name).is_ok();
-        let checked = match is_taken {
-            true => {
-                Err(ApiError::invalid("name_taken", format!("There is a profile {name} already.")).in_field("name"))
-            }
-            false => parse(visit, name, fields),
+        let checked = if is_taken {
+            Err(ApiError::invalid("name_taken", format!("There is a profile {name} already.")).in_field("name"))
+        } else {
+            parse(visit, name, fields)
         };
         go_on(visit, None, fields, checked)
     })

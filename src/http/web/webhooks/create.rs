@@ -133,10 +133,7 @@ fn new_page(visit: &Visit) -> Result<FormPage, PageError> {
     let mut form = Form::of_webhook(&webhook, &types, profile.as_deref().map(|profile| profile.schedule()));
     let masked = form.drop_masked();
     let mut page = FormPage::of(visit, None, form, None, false)?;
-    let headers = match masked.is_empty() {
-        true => String::new(),
-        false => format!(" and the values of {}", masked.join(", ")),
-    };
+    let headers = if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
     page.note =
         Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", head::name(&webhook)));
     Ok(page)

@@ -107,9 +107,10 @@ impl Form {
         }
         let lines = self.types.split(['\n', ',']).map(str::trim);
         let types: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        let event_types = match types.is_empty() {
-            true => Vec::new(),
-            false => parse_events(&types).map_err(|invalid| invalid.in_field("types"))?,
+        let event_types = if types.is_empty() {
+            Vec::new()
+        } else {
+            parse_events(&types).map_err(|invalid| invalid.in_field("types"))?
         };
         Ok(Replay {
             span: Span { since, until: until.unwrap_or(Millis::MAX) },
@@ -121,10 +122,7 @@ impl Form {
     /// The same, to be sent with a yes.
     fn hidden(&self, now: Millis) -> Vec<(String, String)> {
         // Events that come in while somebody reads the number are not meant.
-        let until = match self.until.is_empty() {
-            true => rfc3339(now + 1),
-            false => self.until.clone(),
-        };
+        let until = if self.until.is_empty() { rfc3339(now + 1) } else { self.until.clone() };
         let mut hidden = vec![
             ("since".to_owned(), self.since.clone()),
             ("until".to_owned(), until),

@@ -197,9 +197,10 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
     if ends {
         hidden.push(("ends".to_owned(), "yes".to_owned()));
     }
-    let (question, label) = match ends {
-        true => ("End the overlap now?", "End the overlap"),
-        false => ("Rotate the secret without an overlap?", "Rotate secret now"),
+    let (question, label) = if ends {
+        ("End the overlap now?", "End the overlap")
+    } else {
+        ("Rotate the secret without an overlap?", "Rotate secret now")
     };
     let page = ConfirmPage {
         frame: visit.frame(question, Section::Webhooks)?,
