@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hookpost::actions::publish::{Checked, NewEvent, publish};
 use hookpost::clock::Clock;
-use hookpost::delivery::client::{Client, ClientOptions, Outgoing, Resolve};
+use hookpost::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
 use hookpost::domain::attempt::Failure;
 use hookpost::metrics::Metrics;
 use hookpost::store::Store;

@@ -21,3 +21,4 @@ pub mod profile;
 pub mod random;
 pub mod server;
 pub mod store;
+pub mod text;

@@ -1,6 +1,6 @@
 //! Everything put together: the store, the engine, the API and the pages. One place starts them and one place stops them.
 
-mod upkeep;
+mod retention_job;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +20,11 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::actions::Actions;
-use crate::auth::people;
+use crate::auth::users;
 use crate::clock::Clock;
-use crate::delivery::client::{Client, ClientError, ClientOptions};
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
+use crate::delivery::http::client::{Client, ClientError, ClientOptions};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
@@ -32,8 +32,8 @@ use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, PortalLook, Site};
 use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
 use crate::metrics::Metrics;
+pub use crate::server::retention_job::Upkeep;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
-pub use upkeep::Upkeep;
 
 /// The longest timeout of a webhook: no request in flight takes longer.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -118,7 +118,7 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
-    upkeep: Upkeep,
+    retention_job: Upkeep,
     lock: FileLock,
 }
 
@@ -133,7 +133,7 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
-    pub upkeep: Upkeep,
+    pub retention_job: Upkeep,
     handle: ServerHandle,
     // Given back by a stop, after the store was closed.
     lock: Arc<Mutex<Option<FileLock>>>,
@@ -171,13 +171,14 @@ impl Prepared {
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
         };
-        let upkeep = Upkeep::start(actions.clone()).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let retention_job =
+            Upkeep::start(actions.clone()).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
         app.rate_limits = RateLimits::new(options.key_rate_limit);
-        Ok(Prepared { app, upkeep, options, lock })
+        Ok(Prepared { app, retention_job, options, lock })
     }
 
     /// What can be done before it listens.
@@ -188,7 +189,7 @@ impl Prepared {
     /// Stops without ever having listened; everything is on disk then. Whether requests in flight came back in time.
     pub fn close(self, patience: Duration) -> bool {
         let is_at_rest = self.app.actions.engine.stop(patience);
-        self.upkeep.stop();
+        self.retention_job.stop();
         self.app.actions.store.close();
         drop(self.lock);
         is_at_rest
@@ -196,7 +197,7 @@ impl Prepared {
 
     /// Binds the address. Needs an actix runtime around it.
     pub fn listen(self) -> Result<Server, StartError> {
-        serve(&self.options, self.app, self.upkeep, self.lock)
+        serve(&self.options, self.app, self.retention_job, self.lock)
     }
 }
 
@@ -232,7 +233,7 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
     )
 }
 
-fn serve(options: &ServerOptions, app: App, upkeep: Upkeep, lock: FileLock) -> Result<Server, StartError> {
+fn serve(options: &ServerOptions, app: App, retention_job: Upkeep, lock: FileLock) -> Result<Server, StartError> {
     let listen = |source| StartError::Listen { address: options.listen, source };
     let state = app.clone();
     let http = HttpServer::new(move || {
@@ -275,7 +276,8 @@ fn serve(options: &ServerOptions, app: App, upkeep: Upkeep, lock: FileLock) -> R
         Err(error) => log::warn!("the built-in inbox cannot be delivered to: {error}"),
     }
     let http = http.run();
-    let running = Running { address, app, upkeep, handle: http.handle(), lock: Arc::new(Mutex::new(Some(lock))) };
+    let running =
+        Running { address, app, retention_job, handle: http.handle(), lock: Arc::new(Mutex::new(Some(lock))) };
     Ok(Server { http, running })
 }
 
@@ -302,7 +304,7 @@ fn leave_out(request: &mut ServiceRequest, prefix: &str) {
 impl Running {
     /// The link of the first run, good for half an hour and one use; `None` where there is a user already.
     pub fn setup_link(&self) -> Result<Option<String>, StoreError> {
-        let made = self.app.actions.store.write(|tx| people::setup_link(tx.connection(), tx.now_ms())).wait()?;
+        let made = self.app.actions.store.write(|tx| users::setup_link(tx.connection(), tx.now_ms())).wait()?;
         let site = &self.app.site;
         Ok(made.map(|token| site.url(&format!("/setup?token={token}"))))
     }
@@ -332,9 +334,9 @@ impl Running {
         // Not the graceful way: that waits for connections which clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        let upkeep = self.upkeep.clone();
+        let retention_job = self.retention_job.clone();
         let close = move || {
-            upkeep.stop();
+            retention_job.stop();
             store.close();
         };
         if tokio::task::spawn_blocking(close).await.is_err() {

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 use super::{Actor, Caller};
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 use crate::store::{Connection, StoreError, WriteTx, audit};

@@ -6,7 +6,7 @@ use super::audit::Done;
 use super::publish::NewEvent;
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::event::EventType;
 use crate::domain::schema::Schema;
 use crate::store::event_type::{self, DescribedType};

@@ -4,27 +4,20 @@
 //! does: parse HTTP, or write SQL.
 
 pub mod audit;
-pub mod bulk;
-pub mod change_webhook;
-pub mod create_webhook;
-pub mod delete_webhook;
-pub mod discard;
+pub mod batched;
+pub mod delivery;
 pub mod event_types;
-pub mod explain;
-pub mod find;
 pub mod inbox;
+pub mod lookup;
 pub mod profiles;
 pub mod prune;
 pub mod publish;
 pub mod publish_batch;
 pub mod replay;
-pub mod retry;
-pub mod rotate_secret;
 pub mod show_event;
 pub mod statistics;
-pub mod steps;
 pub mod test_event;
-pub mod verify_webhook;
+pub mod webhook;
 
 use std::sync::Arc;
 

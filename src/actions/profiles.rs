@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::audit::Done;
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::event::Event;
 use crate::domain::id::DeliveryId;
 use crate::domain::secret::Secret;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::ActionError;
-use super::steps::{self, GoOn};
+use super::batched;
+use crate::actions::batched::GoOn;
 use crate::domain::retention::Cutoffs;
 use crate::store::retention::{self, Part, Search};
 use crate::store::{Connection, Store, StoreError, WriteTx};
@@ -88,7 +89,7 @@ impl Pruning<'_> {
         job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ActionError> {
         let begin = Instant::now();
-        let done = steps::run(self.store, self.pace.go_on, |tx| Ok(job(tx)?))?;
+        let done = batched::run(self.store, self.pace.go_on, |tx| Ok(job(tx)?))?;
         (self.pace.rest)((begin.elapsed() * REST).min(LONGEST_REST));
         Ok(done)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::audit::Done;
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};

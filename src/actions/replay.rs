@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use super::audit::Done;
-use super::steps::{self, GoOn};
-use super::{ActionError, Actions, Caller, find};
+use super::batched;
+use super::{ActionError, Actions, Caller, lookup};
+use crate::actions::batched::GoOn;
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::delivery::Cause;
 use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
-use crate::domain::words;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
 use crate::store::{Connection, Notice, Pending, StoreError, WriteTx, event, sweep};
+use crate::text::humanize;
 
 /// Which of a webhook's events are replayed.
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ impl Actions {
     ) -> Pending<Vec<Delivery>, ActionError> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
-            let stored = find::event(tx.connection(), &caller, &id)?;
+            let stored = lookup::event(tx.connection(), &caller, &id)?;
             if stored.event.test {
                 return Err(ActionError::conflict(
                     "test_event",
@@ -48,7 +49,7 @@ impl Actions {
             }
             let webhooks = match webhook_id {
                 Some(webhook_id) => {
-                    let webhook = find::webhook(tx.connection(), &caller, &webhook_id)?;
+                    let webhook = lookup::webhook(tx.connection(), &caller, &webhook_id)?;
                     require_same_tenant(&webhook, &stored.event.tenant)?;
                     vec![Arc::new(webhook)]
                 }
@@ -70,7 +71,7 @@ impl Actions {
                 deliveries.extend(delivery::get(tx.connection(), id)?);
             }
             let done = Done::of(Deed::EventReplayed, &event.tenant, &event.id);
-            let count = words::counted(deliveries.len() as u64, "webhook");
+            let count = humanize::counted(deliveries.len() as u64, "webhook");
             caller.did(tx, &done.saying(format!("to {count}")))?;
             Ok(deliveries)
         })
@@ -88,7 +89,7 @@ impl Actions {
         go_on: GoOn<'_>,
     ) -> Result<u64, ActionError> {
         let (webhook, up_to) = self.store.read(|connection| -> Result<_, ActionError> {
-            let webhook = find::webhook(connection, caller, id)?;
+            let webhook = lookup::webhook(connection, caller, id)?;
             let up_to = if replay.only_failed { sweep::newest(connection)? } else { bulk::newest_event(connection)? };
             Ok((webhook, up_to))
         })?;
@@ -115,10 +116,10 @@ impl Actions {
             let made = self.step(go_on, move |tx| {
                 let made = insert(tx, webhook.seq, &events)?;
                 let done = Done::of(Deed::WebhookReplayed, &webhook.tenant, webhook.id)
-                    .saying(words::counted(done + made, "event"));
+                    .saying(humanize::counted(done + made, "event"));
                 Ok((made, caller.goes_on(tx, entry, &done)?))
             });
-            let (made, seq) = made.map_err(|error| steps::after(done, error))?;
+            let (made, seq) = made.map_err(|error| batched::after(done, error))?;
             entry = Some(seq);
             done += made;
         }

@@ -1,6 +1,6 @@
 //! An event with its deliveries, and why each other webhook of its tenant got none.
 
-use super::{ActionError, Actions, Caller, find};
+use super::{ActionError, Actions, Caller, lookup};
 use crate::domain::delivery::text_enum;
 use crate::domain::event::Event;
 use crate::domain::id::WebhookId;
@@ -76,7 +76,7 @@ impl Actions {
 }
 
 fn alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
-    let stored = find::event(connection, caller, id)?;
+    let stored = lookup::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
     let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;
     let missed_count = if bystanders.len() < MOST as usize {

@@ -1,6 +1,6 @@
 //! What became of deliveries lately: per webhook, per tenant, over all.
 
-use super::{ActionError, Actions, Caller, find};
+use super::{ActionError, Actions, Caller, lookup};
 use crate::domain::delivery::text_enum;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
@@ -47,7 +47,7 @@ impl Actions {
         webhook_id: &str,
         window: Window,
     ) -> Result<Statistics, ActionError> {
-        let found = self.store.read(|connection| find::webhook(connection, caller, webhook_id))?;
+        let found = self.store.read(|connection| lookup::webhook(connection, caller, webhook_id))?;
         self.statistics(&Of::Webhook(found.seq), window)
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::audit::Done;
-use super::create_webhook::find_profile;
-use super::find::DeliveryInFull;
-use super::{ActionError, Actions, Caller, find};
-use crate::delivery::{Endpoint, record};
+use super::{ActionError, Actions, Caller, lookup};
+use crate::actions::lookup::DeliveryInFull;
+use crate::actions::webhook::create::find_profile;
+use crate::delivery::Endpoint;
+use crate::delivery::engine::record;
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::DeliveryId;
@@ -48,7 +49,7 @@ impl Actions {
         let prepared = self
             .store
             .write(move |tx| {
-                let webhook = find::webhook(tx.connection(), &of, &id)?;
+                let webhook = lookup::webhook(tx.connection(), &of, &id)?;
                 let event_type = match &test.event_type {
                     Some(text) => parse_type(text, "event_type")?,
                     None => usual_type(&webhook),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::actions::audit::Done;
 use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;

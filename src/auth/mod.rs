@@ -5,7 +5,7 @@
 
 pub mod api_key;
 pub mod password;
-pub mod people;
 pub mod session;
 pub mod throttle;
 pub mod token;
+pub mod users;

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::CliError;
 use super::input::text;
-use super::story::{Place, Plot, tell};
+use crate::cli::demo::history::{Place, Plot, tell};
 use crate::config::temporary_folder;
 use crate::domain::time::HOUR;
 use crate::store::backup;

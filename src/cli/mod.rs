@@ -11,7 +11,6 @@ mod prune;
 mod send;
 mod serve;
 mod sign;
-mod story;
 mod users;
 mod verify;
 
@@ -21,7 +20,7 @@ use clap::Command;
 use thiserror::Error;
 
 use crate::actions::ActionError;
-use crate::auth::people::PeopleError;
+use crate::auth::users::PeopleError;
 use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use super::CliError;
 use super::input::{self, text};
 use crate::config;
-use crate::delivery::client::{Client, ClientOptions, Outgoing, Resolve};
 use crate::delivery::endpoint::USER_AGENT;
+use crate::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
 use crate::domain::attempt::{ErrorCode, Failure};
 use crate::domain::target::TargetUrl;
 

@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{CliError, input};
 use crate::actions::Actor;
-use crate::auth::{password, people};
+use crate::auth::{password, users};
 use crate::clock::Clock;
 use crate::config::{Values, database_flag, secret_from_environment};
 use crate::domain::time::rfc3339;
@@ -63,7 +63,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
 fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let role = input::text(matches, "role").unwrap_or(Role::Administrator.as_str());
     let role: Role = role.parse().map_err(|invalid: crate::domain::Invalid| invalid.in_field("role"))?;
-    people::check_name(name(matches))?;
+    users::check_name(name(matches))?;
     let password = Password::of(matches)?;
     let path = Values::collect(matches)?.database();
     if !path.exists() {
@@ -74,24 +74,24 @@ fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let mut connection = Store::open_for_command(&path)?;
     let hash = password::hash(&password.text);
     let (name, now) = (name(matches), clock.now_ms());
-    Store::together(&mut connection, |connection| people::add(connection, &Actor::Command, name, role, &hash, now))?;
+    Store::together(&mut connection, |connection| users::add(connection, &Actor::Command, name, role, &hash, now))?;
     password.print();
     Ok(())
 }
 
 fn remove(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let (name, now) = (name(matches), clock.now_ms());
-    Ok(Store::together(&mut open(matches)?, |connection| people::remove(connection, &Actor::Command, name, now))?)
+    Ok(Store::together(&mut open(matches)?, |connection| users::remove(connection, &Actor::Command, name, now))?)
 }
 
 fn reset_password(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let mut connection = open(matches)?;
-    people::find(&connection, name(matches))?;
+    users::find(&connection, name(matches))?;
     let password = Password::of(matches)?;
     let hash = password::hash(&password.text);
     let (name, now) = (name(matches), clock.now_ms());
     Store::together(&mut connection, |connection| {
-        people::reset_password(connection, &Actor::Command, name, &hash, now)
+        users::reset_password(connection, &Actor::Command, name, &hash, now)
     })?;
     password.print();
     Ok(())

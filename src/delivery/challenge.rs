@@ -12,7 +12,7 @@ use crate::domain::delivery::Trigger;
 use crate::domain::event::{Event, EventId};
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
-use crate::profile::form::compose_challenge;
+use crate::profile::body_format::compose_challenge;
 use crate::profile::spec::ChallengeSpec;
 use crate::random;
 use crate::store::NewDelivery;

@@ -8,20 +8,11 @@
 //! `state` (all lanes), `engine` (threads around it), `worker`, `pacer`; below them `client` (HTTP) and `guard` (DNS, policy).
 
 pub mod challenge;
-pub mod client;
 pub mod endpoint;
 pub mod engine;
-mod exchange;
 pub mod guard;
-mod idle;
-mod lane;
-mod link;
-mod pacer;
-pub mod record;
+pub mod http;
 pub mod sender;
-mod state;
-mod transport;
-mod worker;
 
 pub use endpoint::Endpoint;
 pub use engine::{Engine, EngineOptions};

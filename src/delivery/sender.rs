@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::{Client, Outgoing, Sent};
 use super::endpoint::{Endpoint, Request};
 use crate::clock::Clock;
+use crate::delivery::http::client::{Client, Outgoing, Sent};
 use crate::domain::attempt::{ErrorCode, Failure};
 use crate::domain::time::Millis;
 use crate::store::NewDelivery;

@@ -4,11 +4,10 @@
 //! arguments. Text is parsed here once (`FromStr`), and trusted everywhere above.
 
 pub mod attempt;
+pub mod audit_action;
 pub mod curl;
-pub mod dated;
-pub mod deed;
-pub mod delays;
 pub mod delivery;
+pub mod duration_list;
 pub mod event;
 pub mod failure_group;
 pub mod header;
@@ -17,15 +16,12 @@ pub mod id;
 pub mod invalid;
 pub mod json;
 pub mod pattern;
-pub mod remedy;
 pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod secret;
 pub mod target;
 pub mod time;
-pub mod verdict;
 pub mod webhook;
-pub mod words;
 
 pub use invalid::Invalid;

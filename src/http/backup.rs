@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::error::ApiError;
 use crate::actions::audit::Done;
 use crate::actions::{ActionError, Caller};
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::random;
 use crate::store::{Store, backup, beside};
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::request_id::RequestId;
 use crate::actions::ActionError;
-use crate::auth::people::PeopleError;
+use crate::auth::users::PeopleError;
 use crate::domain::Invalid;
 use crate::store::StoreError;
 

@@ -3,14 +3,12 @@
 
 pub mod api;
 pub mod backup;
-pub mod demo_receiver;
 pub mod error;
 pub mod export;
 pub mod extract;
 pub mod inbox;
-pub mod key_use;
+pub mod key_last_used;
 pub mod rate_limit;
-pub mod receiver;
 pub mod request_id;
 pub mod site;
 pub mod web;
@@ -24,9 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
+use crate::http::key_last_used::KeyUse;
 use crate::metrics::Metrics;
 use error::ApiError;
-use key_use::KeyUse;
 use rate_limit::RateLimits;
 use request_id::RequestId;
 use site::Site;

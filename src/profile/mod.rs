@@ -6,8 +6,8 @@
 //! Reading order: `spec` (what a profile can say), `form` (how a body is composed), `sign` (headers and
 //! signatures of one attempt), `verify` (the other side).
 
+pub mod body_format;
 pub mod ecmascript;
-pub mod form;
 pub mod sign;
 pub mod snippet;
 pub mod spec;
@@ -16,7 +16,7 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-pub use form::Form;
+pub use crate::profile::body_format::Form;
 pub use sign::Signer;
 pub use spec::{Profile, ProfileSpec};
 

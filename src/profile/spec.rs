@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::form::{Body, Envelope, Form};
 use crate::domain::Invalid;
 use crate::domain::event::EventType;
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::retry::{Exhausted, Gone, MeasuredFrom, Schedule, ScheduleSpec};
+use crate::profile::body_format::{Body, Envelope, Form};
 
 /// A profile as it is written: in a file of `builtin/`, or by the API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

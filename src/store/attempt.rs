@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::body_format;
 use super::error::StoreError;
-use super::form;
 use super::row::{self, parsed, parsed_option};
 use super::writer::WriteTx;
 use crate::domain::attempt::{Answer, Failure, Timings};
@@ -64,7 +64,7 @@ pub fn insert(
     attempt: &Attempt,
     form_definition: Option<&str>,
 ) -> Result<(), StoreError> {
-    let form_seq = form_definition.map(|definition| form::seq_of(tx, definition)).transpose()?;
+    let form_seq = form_definition.map(|definition| body_format::seq_of(tx, definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
     tx.connection()
@@ -120,7 +120,7 @@ fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Att
     let form_seq: Option<i64> = row.get("form_seq")?;
     let request_body = match form_seq {
         None => None,
-        Some(seq) => form::get(connection, seq)?.compose(event).ok(),
+        Some(seq) => body_format::get(connection, seq)?.compose(event).ok(),
     };
     let code: Option<u16> = row.get("code")?;
     let answer = match code {

@@ -7,14 +7,15 @@ use rusqlite::{Connection, named_params};
 use super::delivery::{self, DeliveryFilter, Place};
 use super::error::StoreError;
 use super::event::{self, EventFilter};
+use super::index_scan;
 use super::page::Filter;
 use super::row::{self, parsed};
-use super::walk::{self, Bounds, List, Source};
 use super::writer::WriteTx;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
+use crate::store::index_scan::{Bounds, List, Source};
 
 /// Rows that one step of the writer changes at most.
 pub const STEP: usize = 500;
@@ -54,7 +55,7 @@ pub fn deliveries(
         budget: BUDGET,
     };
     let source = source(connection, filter, states)?;
-    let (rows, next) = walk::scan(connection, &source, &list, STEP, |row| Ok(row.get("seq")?))?;
+    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, |row| Ok(row.get("seq")?))?;
     Ok(Found { rows, next })
 }
 
@@ -172,7 +173,7 @@ pub fn events(
     let Some(source) = event::sources(connection, &filter)?.into_iter().next() else {
         return Ok(Found { rows: Vec::new(), next: None });
     };
-    let (rows, next) = walk::scan(connection, &source, &list, STEP, head)?;
+    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, head)?;
     Ok(Found { rows, next })
 }
 
@@ -196,7 +197,7 @@ pub fn failed_events(
         budget: BUDGET,
     };
     let source = delivery::out_of_line(DeliveryStatus::Failed, vec![webhook_seq.into()]);
-    let (rows, next) = walk::scan(connection, &source, &list, STEP, head)?;
+    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, head)?;
     Ok(Found { rows, next })
 }
 

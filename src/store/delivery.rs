@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use super::error::StoreError;
 use super::event;
+use super::index_scan;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
 use super::topic;
-use super::walk::{self, Bounds, List, Source};
 use super::writer::{NewDelivery, Notice, WriteTx};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
@@ -18,6 +18,7 @@ use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
 use crate::domain::webhook::WebhookState;
+use crate::store::index_scan::{Bounds, List, Source};
 
 /// A delivery as people see it.
 #[derive(Debug, Clone)]
@@ -457,7 +458,7 @@ pub fn list(
         budget: BUDGET,
     };
     let sources = sources(connection, filter)?;
-    walk::page(connection, &sources, &list, request, |row| from_row(row).map(Some))
+    index_scan::page(connection, &sources, &list, request, |row| from_row(row).map(Some))
 }
 
 /// The next newer delivery than this one that a filter shows, as far as it is found among the next few thousand rows.
@@ -476,7 +477,7 @@ pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Resu
     let Some(source) = sources(connection, filter)?.into_iter().next() else {
         return Ok(None);
     };
-    let (rows, _) = walk::scan(connection, &source, &list, 1, from_row)?;
+    let (rows, _) = index_scan::scan(connection, &source, &list, 1, from_row)?;
     Ok(rows.first().map(|delivery| delivery.id))
 }
 
@@ -596,7 +597,7 @@ pub(super) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Resul
     }
     if found.len() < WAYS && (filter.tenant.is_some() || filter.event_type.is_some()) {
         let topics = topic::matching(connection, filter.tenant.as_ref(), filter.event_type.as_ref())?;
-        if found.is_empty() || topics.len() <= walk::MANY {
+        if found.is_empty() || topics.len() <= index_scan::MANY {
             found.extend(Source::by_number("delivery", "delivery_topic", "topic_seq = ?1", topics));
         }
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::error::StoreError;
-use super::tally::{Finished, Tally};
 use super::webhook;
 use super::writer::Notice;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::store::stats_delta::{Finished, Tally};
 
 /// The webhooks that are not deleted.
 #[derive(Default)]

@@ -3,13 +3,14 @@
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
+use super::index_scan;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed};
 use super::topic;
-use super::walk::{self, Bounds, List, Source};
 use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
+use crate::store::index_scan::{Bounds, List, Source};
 
 /// An event and the number that the store knows it by.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ pub fn list(
         budget: BUDGET,
     };
     let sources = sources(connection, filter)?;
-    walk::page(connection, &sources, &list, request, |row| stored(row).map(Some))
+    index_scan::page(connection, &sources, &list, request, |row| stored(row).map(Some))
 }
 
 /// How many events of a type came in since a time, counted up to `most`; tests left out. Follows entries of the index

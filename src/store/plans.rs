@@ -5,13 +5,13 @@ use super::delivery::{self, DeliveryFilter, Order};
 use super::event::{self, EventFilter};
 use super::migrate;
 use super::page::Filter;
-use super::walk::{Bounds, Direction, List, Source};
 use super::webhook::{self, WebhookFilter};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
 use crate::domain::webhook::WebhookState;
+use crate::store::index_scan::{Bounds, Direction, List, Source};
 use rusqlite::Connection;
 
 /// A tenant with a webhook, an event and a topic.

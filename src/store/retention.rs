@@ -7,10 +7,10 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
 use super::row;
-use super::walk::Bounds;
 use super::writer::WriteTx;
 use crate::domain::retention::Cutoffs;
 use crate::domain::time::Millis;
+use crate::store::index_scan::Bounds;
 
 /// Rows that one step deletes, a row more or less; a delivery counts with its attempts.
 const STEP: u64 = 500;

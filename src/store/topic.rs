@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::error::StoreError;
+use super::index_scan;
 use super::row;
-use super::walk;
 use super::writer::WriteTx;
 use crate::domain::event::{EventType, Tenant};
 
@@ -54,7 +54,7 @@ pub(super) fn matching(
         [Some(_), None] => "tenant = ?1 AND ?2 IS NULL",
         [None, _] => "?1 IS NULL AND type = ?2",
     };
-    let sql = format!("SELECT seq FROM topic WHERE {condition} LIMIT {}", walk::MOST + 1);
+    let sql = format!("SELECT seq FROM topic WHERE {condition} LIMIT {}", index_scan::MOST + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     row::collect(&mut statement, params, |row| Ok(row.get(0)?))
 }

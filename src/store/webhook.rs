@@ -5,9 +5,9 @@ use rusqlite::{Connection, Row, named_params};
 use std::sync::Arc;
 
 use super::error::StoreError;
+use super::index_scan;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
-use super::walk::{self, Bounds, List, Source};
 use super::writer::{Notice, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::CustomHeaders;
@@ -16,6 +16,7 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook, WebhookState, parse_events};
+use crate::store::index_scan::{Bounds, List, Source};
 
 /// Which webhooks a list shows.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +76,7 @@ pub fn list(
         };
         wants.then(|| from_row(row)).transpose()
     };
-    walk::page(connection, &[source(filter)], &list, request, read)
+    index_scan::page(connection, &[source(filter)], &list, request, read)
 }
 
 pub(super) const LIST: &str =

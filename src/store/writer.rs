@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 use super::directory::Directory;
 use super::error::StoreError;
 use super::event_type::Schemas;
+use super::index_scan;
 use super::open::OpenError;
 use super::profile::Profiles;
-use super::walk;
 use crate::clock::Clock;
 use crate::domain::delivery::Trigger;
 use crate::domain::event::{Event, EventType};
@@ -208,7 +208,7 @@ impl Writer {
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
         let loaded = || -> Result<_, StoreError> {
-            Ok((Directory::load(&connection)?, walk::furthest(&connection)?, walk::set_back(&connection)?))
+            Ok((Directory::load(&connection)?, index_scan::furthest(&connection)?, index_scan::set_back(&connection)?))
         };
         let (directory, furthest_ms, set_back_ms) =
             loaded().map_err(|error| OpenError::Damaged { path, detail: error.to_string() })?;
@@ -413,7 +413,7 @@ impl Group {
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
         if set_back_ms > self.set_back_ms {
-            walk::note_set_back(&self.connection, set_back_ms)?;
+            index_scan::note_set_back(&self.connection, set_back_ms)?;
         }
         let mut tx = WriteTx {
             connection: &self.connection,

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["actions"],
     &["delivery"],
     &["store"],
+    &["text"],
     &["profile"],
     &["clock", "metrics", "random"],
     &["domain"],
@@ -24,7 +25,10 @@ const LAYERS: &[&[&str]] = &[
 const PLACES: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "r2d2", "r2d2_sqlite"], &["store/"]),
     (&["ureq"], &["delivery/"]),
-    (&["actix_web", "actix_rt", "actix_server"], &["http/", "server.rs", "cli/serve.rs"]),
+    (
+        &["actix_web", "actix_rt", "actix_server"],
+        &["http/", "server.rs", "cli/serve.rs", "cli/listen/receiver.rs", "cli/demo/receivers.rs"],
+    ),
     (&["askama"], &["http/web/", "http/api/docs/"]),
     // What serves a route describes it too: see `http/api/table.rs`.
     (&["ServiceConfig"], &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs"]),

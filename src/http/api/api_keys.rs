@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, require_all_tenants};
-use super::spec::{Call, schema};
 use super::table::Table;
 use super::{blocking, list};
 use crate::auth::api_key::{KeyRequest, issue, revoke, store};
 use crate::domain::Invalid;
 use crate::domain::json::whole;
 use crate::domain::time::rfc3339;
+use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::{self, ApiKey, Scope};
 
 pub(super) fn routes(table: &mut Table) {

@@ -8,8 +8,8 @@ use super::super::backup;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, require_all_tenants};
 use super::blocking;
-use super::spec::Call;
 use super::table::Table;
+use crate::http::api::openapi::Call;
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {

@@ -15,13 +15,13 @@ use super::events::{
     EXAMPLE, EventBody, REFUSED, REUSED, describe_named_batch, idempotency, idempotency_key, refuse_when_stopping,
     show_named_batch,
 };
-use super::spec::{Call, schema};
 use super::table::Table;
 use super::{blocking, view};
 use crate::actions::Caller;
 use crate::actions::publish::NewEvent;
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::json;
+use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {

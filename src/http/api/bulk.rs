@@ -10,12 +10,12 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
 use super::deliveries::FILTER;
-use super::spec::{Call, schema};
 use super::table::Table;
 use super::{blocking, list};
-use crate::actions::bulk::{MOST_IDS, Selection};
+use crate::actions::delivery::bulk::{MOST_IDS, Selection};
 use crate::actions::{ActionError, Caller};
 use crate::domain::json::whole;
+use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 use crate::store::delivery::DeliveryFilter;
 

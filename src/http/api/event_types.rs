@@ -9,12 +9,12 @@ use serde_json::value::RawValue;
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
-use super::spec::{Call, schema};
 use super::table::Table;
 use super::{blocking, list};
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
 use crate::domain::time::rfc3339;
+use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 use crate::store::event_type::{self, DescribedType};
 

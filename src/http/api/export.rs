@@ -7,8 +7,8 @@ use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
 use super::super::{App, export};
 use super::deliveries::{DeliveryQuery, FILTER};
-use super::spec::Call;
 use super::table::Table;
+use crate::http::api::openapi::Call;
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::spec::Call;
 use super::table::Table;
+use crate::http::api::openapi::Call;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/healthz").get(alive, describe_alive);

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::error::ApiError;
-use super::spec::schema;
 use crate::domain::Invalid;
 use crate::domain::time::{Millis, parse_rfc3339};
+use crate::http::api::openapi::schema;
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 
 /// A page of a list, newest first.

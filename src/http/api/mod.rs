@@ -16,10 +16,9 @@ mod openapi;
 mod portal_links;
 mod profiles;
 mod replay;
-mod spec;
 mod stats;
 mod table;
-mod tests;
+mod test_events;
 pub(super) mod view;
 mod webhooks;
 
@@ -44,7 +43,7 @@ fn table() -> Table {
     // Under both: the reference documents address webhooks in both ways.
     for base in ["/v1", "/api"] {
         webhooks::routes(all, base);
-        tests::routes(all, base);
+        test_events::routes(all, base);
         replay::webhook_routes(all, base);
         stats::webhook_routes(all, base);
     }
@@ -59,7 +58,7 @@ fn table() -> Table {
     stats::routes(all);
     health::routes(all);
     metrics::routes(all);
-    openapi::routes(all);
+    openapi::route::routes(all);
     docs::routes(all);
     table
 }

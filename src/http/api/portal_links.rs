@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
-use super::spec::{Call, schema};
 use super::table::Table;
 use crate::actions::audit::Done;
-use crate::auth::people;
+use crate::auth::users;
 use crate::domain::Invalid;
-use crate::domain::deed::Deed;
+use crate::domain::audit_action::Deed;
 use crate::domain::json::whole;
 use crate::domain::time::{SECOND, rfc3339};
+use crate::http::api::openapi::{Call, schema};
 use crate::store::StoreError;
 use crate::store::api_key::Scope;
 
@@ -74,7 +74,7 @@ async fn create(
     }
     let made = app.actions.store.write(move |tx| -> Result<_, StoreError> {
         let ends_ms = tx.now_ms() + expires_s * SECOND;
-        let token = people::portal_link(tx.connection(), &tenant, tx.now_ms(), ends_ms)?;
+        let token = users::portal_link(tx.connection(), &tenant, tx.now_ms(), ends_ms)?;
         caller.did(tx, &Done::of(Deed::PortalLinkMade, &tenant, &tenant))?;
         Ok((token, ends_ms))
     });

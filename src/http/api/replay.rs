@@ -9,13 +9,13 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
 use super::bulk::{Count, counted, in_steps};
-use super::spec::{Call, schema};
 use super::table::Table;
 use super::view;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::parse_rfc3339;
+use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 use crate::store::bulk::Span;
 

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
-use super::spec::{Call, schema};
 use super::table::Table;
 use super::{blocking, list};
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::rfc3339;
+use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {

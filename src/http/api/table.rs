@@ -6,7 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, ResponseError, Route};
 
 use super::super::error::ApiError;
-use super::spec::Call;
+use crate::http::api::openapi::Call;
 
 /// Says what a call does, takes and answers. Run once, when the specification is first asked for.
 pub(super) type Describe = fn(&mut Call<'_>);

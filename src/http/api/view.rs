@@ -7,8 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::spec::schema;
-use crate::actions::find::DeliveryInFull;
+use crate::actions::lookup::DeliveryInFull;
 use crate::actions::publish::Receipt;
 use crate::actions::show_event::EventInFull;
 use crate::domain::delivery::Cause;
@@ -16,6 +15,7 @@ use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::webhook::{Webhook, WebhookState};
+use crate::http::api::openapi::schema;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::Delivery;
 use crate::store::event::StoredEvent;

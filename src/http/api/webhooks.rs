@@ -9,14 +9,14 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader};
 use super::deliveries::ATTEMPT;
-use super::spec::{Call, Codes, schema};
 use super::table::Table;
 use super::{blocking, list, view};
-use crate::actions::change_webhook::WebhookChange;
-use crate::actions::create_webhook::NewWebhook;
-use crate::actions::find;
-use crate::actions::rotate_secret::{Rotated, Rotation, fingerprint};
+use crate::actions::lookup;
+use crate::actions::webhook::change::WebhookChange;
+use crate::actions::webhook::create::NewWebhook;
+use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::rfc3339;
+use crate::http::api::openapi::{Call, Codes, schema};
 use crate::store::api_key::Scope;
 use crate::store::webhook::{self, WebhookFilter};
 
@@ -215,7 +215,7 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
 /// `GET /v1/webhooks/{id}`.
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let store = app.actions.store.clone();
-    let found = blocking(move || store.read(|connection| find::webhook(connection, &caller, &id)));
+    let found = blocking(move || store.read(|connection| lookup::webhook(connection, &caller, &id)));
     Ok(HttpResponse::Ok().json(view::webhook(&found.await?)))
 }
 

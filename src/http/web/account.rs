@@ -5,12 +5,12 @@ use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
 use super::error::{PageError, Problem, people_problem};
-use super::frame::{Flash, Frame, Section};
 use super::page;
-use super::visit::{Answer, Done, Submission, Visit};
-use crate::auth::people::PeopleError;
-use crate::auth::{password, people};
+use crate::auth::users::PeopleError;
+use crate::auth::{password, users};
 use crate::domain::time::SECOND;
+use crate::http::web::layout::{Flash, Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::user::Role;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -53,7 +53,7 @@ async fn show(visit: Visit) -> Answer {
 
 /// `POST /account/password`: for viewers too. It ends every session of the user; this browser gets a new one.
 async fn change_password(request: HttpRequest, form: Submission) -> Answer {
-    let app = super::visit::data(&request)?;
+    let app = super::session::data(&request)?;
     let address = app.site.client_address(&request);
     form.run_as_anybody(move |visit, fields| {
         let user = visit.require_operator()?.clone();
@@ -70,7 +70,7 @@ async fn change_password(request: HttpRequest, form: Submission) -> Answer {
             return again(format!("Too many tries. Try again in {seconds} s."), "old");
         }
         throttle.failed(&user.name, address, now);
-        if people::verify(Some(user.clone()), fields.text("old")).is_none() {
+        if users::verify(Some(user.clone()), fields.text("old")).is_none() {
             return again("This is not your password.".to_owned(), "old");
         }
         throttle.succeeded(&user.name, address);
@@ -81,7 +81,7 @@ async fn change_password(request: HttpRequest, form: Submission) -> Answer {
                 .app
                 .actions
                 .store
-                .write(move |tx| people::change_password(tx.connection(), &user, &hash, tx.now_ms()));
+                .write(move |tx| users::change_password(tx.connection(), &user, &hash, tx.now_ms()));
             change.wait()
         });
         match changed {

@@ -1,8 +1,8 @@
 //! Bars by hour, and the same as a table.
 
 use crate::domain::time::{HOUR, Millis};
-use crate::domain::words;
 use crate::store::stats::Hour;
+use crate::text::humanize;
 
 /// One hour of a chart. Heights are of 100.
 pub struct Bar {
@@ -49,10 +49,10 @@ impl Chart {
             most,
             summary: format!(
                 "Deliveries by hour: {} delivered and {} failed in {}, {} in an hour at most",
-                words::number(delivered),
-                words::number(failed),
-                words::counted(hours.len() as u64, "hour"),
-                words::number(most),
+                humanize::number(delivered),
+                humanize::number(failed),
+                humanize::counted(hours.len() as u64, "hour"),
+                humanize::number(most),
             ),
             bars: bars.map(|(index, hour)| bar(index, hour, most.max(1))).collect(),
         }
@@ -79,7 +79,7 @@ fn bar(index: usize, hour: &Hour, most: u64) -> Bar {
     let text = |number: f64| format!("{number:.2}");
     Bar {
         start_ms: hour.start_ms,
-        hour: words::clock(hour.start_ms),
+        hour: humanize::clock(hour.start_ms),
         delivered: hour.delivered,
         failed: hour.failed,
         x: text(index as f64 + 0.1),

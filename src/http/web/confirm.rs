@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::frame::Frame;
+use crate::http::web::layout::Frame;
 
 #[derive(Template)]
 #[template(path = "confirm.html")]

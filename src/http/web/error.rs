@@ -7,11 +7,11 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
 use super::super::error::ApiError;
-use super::frame::Bare;
-use super::visit::SetCookie;
 use crate::actions::ActionError;
-use crate::auth::people::PeopleError;
+use crate::auth::users::PeopleError;
 use crate::domain::Invalid;
+use crate::http::web::layout::Bare;
+use crate::http::web::session::SetCookie;
 use crate::store::StoreError;
 
 /// Why there is no page.
@@ -105,7 +105,7 @@ impl From<StoreError> for Problem {
 
 /// A page without the frame of somebody who is signed in.
 #[derive(Template)]
-#[template(path = "bare_problem.html")]
+#[template(path = "parts/bare_problem.html")]
 struct BareProblem<'a> {
     bare: Bare,
     message: &'a str,

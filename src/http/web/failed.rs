@@ -5,21 +5,22 @@ use std::collections::BTreeMap;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
-use super::deliveries::criteria::{Criteria, field_time};
 use super::deliveries::rows::{Name, Names};
 use super::error::PageError;
-use super::frame::{Frame, Section, spoken};
 use super::page;
-use super::visit::{Answer, Visit};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::failure_group::FailureGroup;
-use crate::domain::remedy::status_words;
 use crate::domain::time::{DAY, HOUR, Millis, SECOND};
-use crate::domain::words;
 use crate::http::export;
-use crate::store::failed::{self, Age, Failed};
+use crate::http::web::deliveries::filter::{Criteria, field_time};
+use crate::http::web::layout::{Frame, Section, spoken};
+use crate::http::web::session::{Answer, Visit};
+use crate::store::dead_letter_counts;
+use crate::store::dead_letter_counts::{Age, Failed};
 use crate::store::{Connection, StoreError, webhook};
+use crate::text::failure::status_words;
+use crate::text::humanize;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/failed").route(web::get().to(show)));
@@ -128,7 +129,7 @@ fn failed_page(visit: &Visit) -> Result<FailedPage, PageError> {
     let (ages, webhooks) = store.read(|connection| -> Result<_, PageError> {
         let ages = (0..AGES.len()).map(|age| {
             let (since, until) = span(age, now);
-            failed::of_age(connection, tenant, since, until)
+            dead_letter_counts::of_age(connection, tenant, since, until)
         });
         let ages: Vec<Age> = ages.collect::<Result<_, StoreError>>()?;
         let webhooks = webhooks(connection, &ages)?;
@@ -164,7 +165,7 @@ fn failed_page(visit: &Visit) -> Result<FailedPage, PageError> {
         total: plus(totals.iter().sum(), is_partial),
         webhooks,
         is_partial,
-        looked_at: words::number(failed::MOST.into()),
+        looked_at: humanize::number(dead_letter_counts::MOST.into()),
     })
 }
 
@@ -187,7 +188,7 @@ fn cells(ages: &[Age], counts: &[u64; AGES.len()], filter: &[(&'static str, Stri
 
 /// A number; with a plus where there may be more.
 fn plus(count: u64, more: bool) -> String {
-    format!("{}{}", words::number(count), if more { "+" } else { "" })
+    format!("{}{}", humanize::number(count), if more { "+" } else { "" })
 }
 
 /// The filter of the list that shows the same; tests are left out, as they are here.

@@ -7,12 +7,14 @@ use askama::Template;
 
 use super::super::error::ApiError;
 use super::error::{PageError, see};
-use super::frame::Bare;
 use super::page;
-use super::visit::{Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie};
-use crate::auth::people::PeopleError;
-use crate::auth::{people, session};
+use crate::auth::users::PeopleError;
+use crate::auth::{session, users};
 use crate::domain::time::SECOND;
+use crate::http::web::layout::Bare;
+use crate::http::web::session::{
+    Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie,
+};
 use crate::store::session::Owner;
 use crate::store::{StoreError, user};
 
@@ -86,10 +88,10 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
     };
     let cookie = web::block(move || -> Result<Option<String>, PeopleError> {
         let user = store.read(|connection| user::by_name(connection, &wanted))?;
-        let Some(user) = people::verify(user, &password) else {
+        let Some(user) = users::verify(user, &password) else {
             return Ok(None);
         };
-        let begun = store.write(move |tx| people::sign_in(tx.connection(), &user, tx.now_ms()));
+        let begun = store.write(move |tx| users::sign_in(tx.connection(), &user, tx.now_ms()));
         match begun.wait() {
             Err(PeopleError::Unknown(_)) => Ok(None),
             begun => begun.map(Some),
@@ -111,7 +113,7 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
 
 /// `POST /logout`: ends the session, here and in the database.
 async fn sign_out(request: HttpRequest, form: Submission) -> Result<HttpResponse, PageError> {
-    let app = super::visit::data(&request)?;
+    let app = super::session::data(&request)?;
     let cookie = cookie(&request, &app.site.cookie()).unwrap_or_default();
     let is_portal = form.is_portal();
     let door = if is_portal { "/portal" } else { "/login" };

@@ -14,18 +14,18 @@ mod error;
 mod event_types;
 mod events;
 mod failed;
-mod fields;
-mod first;
-mod frame;
+mod form;
 mod inbox;
+mod layout;
 mod login;
+mod onboarding;
 mod overview;
 mod pager;
 mod portal;
 mod profiles;
+mod session;
 mod settings;
 mod setup;
-mod visit;
 mod webhooks;
 
 use actix_web::web::{self, ServiceConfig};
@@ -37,7 +37,7 @@ use error::PageError;
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
     demo::routes(config);
-    first::routes(config);
+    onboarding::routes(config);
     inbox::routes(config);
     login::routes(config);
     portal::routes(config);
@@ -60,9 +60,9 @@ fn page(path: &str) -> actix_web::Resource {
 
 /// Where there is no page; within the frame for who is signed in.
 pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
-    if let Ok(visit) = visit::Visit::of(request) {
+    if let Ok(visit) = session::Visit::of(request) {
         return visit.unknown();
     }
-    let base = visit::data(request).map(|app| app.site.base().prefix().to_owned());
+    let base = session::data(request).map(|app| app.site.base().prefix().to_owned());
     PageError::not_found("page").below(&base.unwrap_or_default()).error_response()
 }

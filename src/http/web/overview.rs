@@ -7,21 +7,21 @@ use askama::Template;
 
 use super::chart::Chart;
 use super::error::PageError;
-use super::frame::{Frame, Section};
 use super::page;
-use super::visit::{Answer, Visit};
-use crate::actions::explain;
+use crate::actions::delivery::explain;
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
-use crate::domain::verdict;
 use crate::domain::webhook::{Webhook, WebhookState};
-use crate::domain::words;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, WebhookFilter};
 use crate::store::{Connection, StoreError};
+use crate::text::explanation;
+use crate::text::humanize;
 
 /// Webhooks named of each state at most.
 const NAMED: u32 = 5;
@@ -84,7 +84,7 @@ struct Machine {
 impl OverviewPage {
     fn success_rate(&self) -> String {
         let sums = &self.statistics.sums;
-        words::percent(sums.delivered, sums.delivered + sums.failed).unwrap_or_else(|| "–".to_owned())
+        humanize::percent(sums.delivered, sums.delivered + sums.failed).unwrap_or_else(|| "–".to_owned())
     }
 
     fn waiting(&self) -> u64 {
@@ -94,14 +94,14 @@ impl OverviewPage {
     fn dead_letters_text(&self) -> String {
         match self.dead_letters {
             count if count >= u64::from(MOST_COUNTED) => {
-                format!("{} or more dead letters", words::number(count))
+                format!("{} or more dead letters", humanize::number(count))
             }
-            count => words::counted(count, "dead letter"),
+            count => humanize::counted(count, "dead letter"),
         }
     }
 
     fn number(&self, count: impl std::borrow::Borrow<u64>) -> String {
-        words::number(*count.borrow())
+        humanize::number(*count.borrow())
     }
 
     fn version(&self) -> &'static str {
@@ -161,7 +161,7 @@ fn attention(connection: &Connection, visit: &Visit) -> Result<Vec<Concern>, Sto
     for (webhook, retrying) in webhook::failing(connection, visit.tenant(), NAMED)? {
         let why = match retrying {
             1 => "1 delivery failed so far and is tried again.".to_owned(),
-            many => format!("{} deliveries failed so far and are tried again.", words::number(many)),
+            many => format!("{} deliveries failed so far and are tried again.", humanize::number(many)),
         };
         found.push(Concern::of(&webhook, "retrying", "Failing", Some(why)));
     }
@@ -213,7 +213,7 @@ fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<F
     let last = last.map(|last| explain::last_of(last, url.unwrap_or_default()));
     let what = match (&last, url) {
         (Some(last), Some(_)) if last.failed.is_some() => last.failed.map(|failed| failed.sentence(now)),
-        (Some(last), _) => Some(verdict::short(last)),
+        (Some(last), _) => Some(explanation::short(last)),
         (None, _) => None,
     };
     Ok(Failure {
@@ -231,10 +231,10 @@ fn machine(visit: &Visit) -> Machine {
     let (database, wal) = store.sizes();
     let free = store.free_bytes();
     Machine {
-        database: words::bytes(database),
-        wal: words::bytes(wal),
+        database: humanize::bytes(database),
+        wal: humanize::bytes(wal),
         // A prune or an upgrade may need as much again as the file has.
         is_tight: free.is_some_and(|free| free < (database + wal).max(256 << 20)),
-        free: free.map(words::bytes),
+        free: free.map(humanize::bytes),
     }
 }

@@ -1,6 +1,6 @@
 //! Older and newer pages of a list. A list knows the way down only, so the address carries where it came from.
 
-use super::fields::Fields;
+use crate::http::web::form::Fields;
 use crate::store::page::Cursor;
 
 /// Pages that the way back leads over at most.

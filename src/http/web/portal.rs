@@ -8,11 +8,12 @@ use askama::Template;
 use super::super::App;
 use super::super::error::ApiError;
 use super::error::{PageError, see};
-use super::frame::{Bare, Portal};
 use super::page;
-use super::visit::{Answer, FormBody, Stranger, portal_mark, session_cookie};
-use crate::auth::people::{self, PeopleError};
-use crate::store::link::LinkKind;
+use crate::auth::users;
+use crate::auth::users::PeopleError;
+use crate::http::web::layout::{Bare, Portal};
+use crate::http::web::session::{Answer, FormBody, Stranger, portal_mark, session_cookie};
+use crate::store::one_time_link::LinkKind;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/portal").route(web::get().to(show)).route(web::post().to(enter)));
@@ -52,7 +53,7 @@ async fn show(stranger: Stranger) -> Answer {
     let app = stranger.app.clone();
     let token = stranger.query.text("token");
     let now = app.actions.clock.now_ms();
-    let is_open = app.actions.store.read(|connection| people::is_link(connection, LinkKind::Portal, token, now))?;
+    let is_open = app.actions.store.read(|connection| users::is_link(connection, LinkKind::Portal, token, now))?;
     PortalPage::of(&stranger, is_open.then_some(token)).answer(&stranger)
 }
 
@@ -62,7 +63,7 @@ async fn enter(stranger: Stranger, form: FormBody) -> Answer {
     let base = app.site.base().prefix().to_owned();
     form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
     let token = form.fields.text("token").to_owned();
-    let opened = app.actions.store.write(move |tx| people::enter_portal(tx.connection(), &token, tx.now_ms()));
+    let opened = app.actions.store.write(move |tx| users::enter_portal(tx.connection(), &token, tx.now_ms()));
     let opened = match opened.committed().await {
         Ok(opened) => opened,
         Err(PeopleError::LinkEnded) => return PortalPage::of(&stranger, None).answer(&stranger),

@@ -6,12 +6,12 @@ use askama::Template;
 
 use super::super::error::ApiError;
 use super::error::{PageError, Problem, see};
-use super::frame::Bare;
 use super::page;
-use super::visit::{Answer, FormBody, Stranger, session_cookie};
-use crate::auth::people::PeopleError;
-use crate::auth::{password, people, session};
+use crate::auth::users::PeopleError;
+use crate::auth::{password, session, users};
 use crate::domain::Invalid;
+use crate::http::web::layout::Bare;
+use crate::http::web::session::{Answer, FormBody, Stranger, session_cookie};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/setup").route(web::get().to(show)).route(web::post().to(set_up)));
@@ -54,7 +54,7 @@ async fn show(stranger: Stranger) -> Answer {
     let app = stranger.app.clone();
     let token = stranger.query.text("token");
     let now = app.actions.clock.now_ms();
-    let is_open = app.actions.store.read(|connection| people::is_setup_token(connection, token, now))?;
+    let is_open = app.actions.store.read(|connection| users::is_setup_token(connection, token, now))?;
     if !is_open {
         return Err(ended(app.site.base().prefix()));
     }
@@ -70,20 +70,20 @@ async fn set_up(stranger: Stranger, form: FormBody) -> Answer {
     let token = form.fields.text("token").to_owned();
     let name = form.fields.text("name").trim().to_owned();
     let password = form.fields.text("password").to_owned();
-    let checked = people::check_name(&name).and_then(|()| password::check(&password));
+    let checked = users::check_name(&name).and_then(|()| password::check(&password));
     let store = app.actions.store.clone();
     let made = match checked {
         Err(invalid) => Err(invalid.into()),
         Ok(()) => {
             let (token, name) = (token.clone(), name.clone());
             let work = web::block(move || {
-                let now = store.read(|connection| people::is_setup_token(connection, &token, 0));
+                let now = store.read(|connection| users::is_setup_token(connection, &token, 0));
                 // Nobody without a link makes the server hash.
                 if !now? {
                     return Err(PeopleError::LinkEnded);
                 }
                 let hash = password::hash(&password);
-                store.write(move |tx| people::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
+                store.write(move |tx| users::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
             });
             work.await.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))?
         }

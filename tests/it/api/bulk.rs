@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hookpost::actions::bulk::Selection;
+use hookpost::actions::delivery::bulk::Selection;
 use hookpost::actions::{ActionError, Caller};
 use hookpost::store::StoreError;
 use hookpost::store::api_key::Scope;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hookpost::delivery::Transport;
-use hookpost::delivery::client::{Outgoing, Sent};
+use hookpost::delivery::http::client::{Outgoing, Sent};
 use hookpost::domain::attempt::Timings;
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::DAY;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hookpost::delivery::Transport;
-use hookpost::delivery::client::{Outgoing, Sent};
+use hookpost::delivery::http::client::{Outgoing, Sent};
 use hookpost::domain::attempt::{Answer, ErrorCode, Failure, Timings};
 use hookpost::domain::time::{HOUR, MINUTE, SECOND};
 use serde_json::json;

@@ -1,9 +1,10 @@
 //! What became of real deliveries, as it is told.
 
-use hookpost::actions::{Caller, explain, find};
+use hookpost::actions::delivery::explain;
+use hookpost::actions::{Caller, lookup};
 use hookpost::domain::time::{HOUR, MINUTE};
-use hookpost::domain::verdict::Verdict;
 use hookpost::profile;
+use hookpost::text::explanation::Verdict;
 use serde_json::json;
 
 use super::pass;
@@ -15,7 +16,7 @@ fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let actions = &hub.running.app.actions;
     let caller = Caller::default();
     let full = actions.delivery_in_full(&caller, delivery).unwrap();
-    let webhook = actions.store.read(|connection| find::webhook(connection, &caller, webhook)).unwrap();
+    let webhook = actions.store.read(|connection| lookup::webhook(connection, &caller, webhook)).unwrap();
     let profile = profile::find(&webhook.profile).unwrap();
     let (last, now) = (full.attempts.last(), hub.clock.now_ms());
     let verdict = explain::verdict(&full.delivery, last, &webhook, &profile, None, now);

@@ -14,7 +14,7 @@ use hookpost::domain::id::DeliveryId;
 use hookpost::domain::secret::Secret;
 use hookpost::domain::time::{HOUR, MINUTE, SECOND};
 use hookpost::domain::webhook::OldSecret;
-use hookpost::profile::form::compose_challenge;
+use hookpost::profile::body_format::compose_challenge;
 use hookpost::profile::sign::Signed;
 use hookpost::profile::snippet::{Language, Snippet, snippet};
 use hookpost::profile::spec::Key;

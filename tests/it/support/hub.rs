@@ -285,8 +285,8 @@ impl Hub {
     /// Deletes what is old by now, as the server does once an hour.
     #[track_caller]
     pub fn prune_until_idle(&self) {
-        let upkeep = &self.running.upkeep;
-        assert!(upkeep.wait_until_idle(PATIENCE), "the prune did not end");
+        let retention_job = &self.running.retention_job;
+        assert!(retention_job.wait_until_idle(PATIENCE), "the prune did not end");
     }
 
     /// Moves the clock; what becomes due is sent.

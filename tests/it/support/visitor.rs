@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use hookpost::actions::Actor;
-use hookpost::auth::{password, people};
+use hookpost::auth::{password, users};
 use hookpost::store::Store;
 use hookpost::store::user::Role;
 
@@ -32,7 +32,7 @@ impl Hub {
         static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
         let hash = HASH.get_or_init(|| password::hash(PASSWORD));
         let connection = Store::open_for_command(&self.database()).unwrap();
-        people::add(&connection, &Actor::Command, name, role, hash, NOON).unwrap();
+        users::add(&connection, &Actor::Command, name, role, hash, NOON).unwrap();
     }
 
     /// An administrator who is signed in.

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 
-use super::spec::{Call, specification};
 use super::table::Table;
+use crate::http::api::openapi::{Call, specification};
 
 const SHEET: &str = include_str!("../../../../static/docs.css");
 

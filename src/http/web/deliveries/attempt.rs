@@ -1,12 +1,12 @@
 //! An attempt as its page shows it: what was sent, what came back, how long each phase took.
 
-use crate::actions::explain;
+use crate::actions::delivery::explain;
 use crate::domain::curl;
 use crate::domain::delivery::Trigger;
-use crate::domain::remedy::status_words;
 use crate::domain::time::Millis;
-use crate::domain::{verdict, words};
 use crate::store::attempt::Attempt;
+use crate::text::failure::status_words;
+use crate::text::{explanation, humanize};
 
 /// Bytes of a body on a page at most; the rest is for who downloads it.
 const SHOWN_BYTES: usize = 64 << 10;
@@ -70,11 +70,11 @@ impl AttemptView {
         AttemptView {
             number: attempt.number,
             status: if last.failed.is_some() { "failed" } else { "delivered" },
-            short: verdict::short(&last),
+            short: explanation::short(&last),
             sentence: last.failed.map(|failed| failed.sentence(now)),
             trigger: trigger_words(attempt.trigger),
             started_ms: attempt.started_ms,
-            duration: words::duration(attempt.duration_ms),
+            duration: humanize::duration(attempt.duration_ms),
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
             error: attempt.failure.as_ref().map(|failure| (failure.code.as_str(), failure.message.clone())),
@@ -111,7 +111,7 @@ impl Body {
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]);
         Body {
             text: text.replace('\0', "\u{2400}"),
-            size: words::bytes(bytes.len() as u64),
+            size: humanize::bytes(bytes.len() as u64),
             is_cut: bytes.len() > SHOWN_BYTES,
             is_empty: bytes.is_empty(),
         }
@@ -172,6 +172,6 @@ fn took(us: f64) -> String {
     match us {
         ..1_000.0 => format!("{:.2} ms", us / 1000.0),
         ..10_000.0 => format!("{:.1} ms", us / 1000.0),
-        _ => words::duration((us / 1000.0).round() as Millis),
+        _ => humanize::duration((us / 1000.0).round() as Millis),
     }
 }

@@ -2,18 +2,18 @@
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::PageError;
-use super::super::fields::Fields;
-use super::super::frame::Section;
-use super::super::visit::{Answer, Done, Submission, Visit};
-use super::criteria::Criteria;
 use super::rows::Name;
-use crate::actions::bulk::{MOST_IDS, Selection};
-use crate::actions::{ActionError, find};
+use crate::actions::delivery::bulk::{MOST_IDS, Selection};
+use crate::actions::{ActionError, lookup};
 use crate::domain::Invalid;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339;
-use crate::domain::words::counted;
+use crate::http::web::deliveries::filter::Criteria;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::Section;
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::text::humanize::counted;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -81,7 +81,7 @@ fn with_names(visit: &Visit, mut facts: Vec<(&'static str, String)>) -> Result<V
         if *label == "Webhook" {
             let store = &visit.app.actions.store;
             let caller = visit.caller();
-            let found = store.read(|connection| find::webhook(connection, &caller, value));
+            let found = store.read(|connection| lookup::webhook(connection, &caller, value));
             if let Ok(webhook) = found {
                 let name = Name::of(&webhook.description, webhook.url.as_str()).name;
                 *value = format!("{name} ({value})");

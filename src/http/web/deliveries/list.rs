@@ -3,15 +3,15 @@
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section, capitalized, spoken};
 use super::super::pager::Pager;
-use super::super::visit::{Answer, Visit};
-use super::criteria::{Criteria, below};
 use super::rows::{Name, Row, rows};
-use crate::actions::find;
+use crate::actions::lookup;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
+use crate::http::web::deliveries::filter::{Criteria, below};
+use crate::http::web::layout::{Frame, Section, capitalized, spoken};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::delivery;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 use crate::store::webhook::{self, WebhookFilter};
@@ -97,14 +97,14 @@ fn go_to(visit: &Visit, id: &str, criteria: &Criteria) -> Result<(), PageError> 
     let caller = visit.caller();
     let path = store.read(|connection| -> Result<_, PageError> {
         if id.parse::<DeliveryId>().is_ok() {
-            let found = find::delivery(connection, &caller, id).is_ok();
+            let found = lookup::delivery(connection, &caller, id).is_ok();
             return Ok(found.then(|| below(&format!("/deliveries/{id}"), &criteria.query())));
         }
         if id.parse::<WebhookId>().is_ok() {
-            let found = find::webhook(connection, &caller, id).is_ok();
+            let found = lookup::webhook(connection, &caller, id).is_ok();
             return Ok(found.then(|| below("/deliveries", &criteria.query_with("webhook", id))));
         }
-        let found = find::event(connection, &caller, id);
+        let found = lookup::event(connection, &caller, id);
         Ok(found.ok().map(|stored| format!("/events/{}", stored.event.id)))
     })?;
     match path {

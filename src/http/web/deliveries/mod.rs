@@ -1,10 +1,10 @@
 //! The pages about deliveries, one file each.
 
-mod act;
 pub mod attempt;
 mod bulk;
-pub mod criteria;
+pub mod filter;
 mod list;
+mod retry_discard;
 pub mod rows;
 mod show;
 
@@ -20,7 +20,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         page("/deliveries/discard").route(web::get().to(bulk::ask_discard)).route(web::post().to(bulk::discard)),
     );
     config.service(page("/deliveries/{id}").route(web::get().to(show::show)));
-    config.service(page("/deliveries/{id}/retry").route(web::post().to(act::retry)));
-    config.service(page("/deliveries/{id}/discard").route(web::post().to(act::discard)));
+    config.service(page("/deliveries/{id}/retry").route(web::post().to(retry_discard::retry)));
+    config.service(page("/deliveries/{id}/discard").route(web::post().to(retry_discard::discard)));
     config.service(page("/deliveries/{id}/attempts/{number}/{half}").route(web::get().to(show::download)));
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::frame::spoken;
-use crate::actions::explain;
+use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
 use crate::domain::time::Millis;
-use crate::domain::verdict;
+use crate::http::web::layout::spoken;
 use crate::store::delivery::Delivery;
 use crate::store::{Connection, StoreError, webhook};
+use crate::text::explanation;
 
 /// A delivery in a table.
 pub struct Row {
@@ -59,7 +59,7 @@ impl Names {
 impl Name {
     pub fn of(description: &str, url: &str) -> Name {
         let name = match description.trim() {
-            "" => verdict::host(url),
+            "" => explanation::host(url),
             description => description,
         };
         Name { name: name.to_owned(), url: url.to_owned() }
@@ -91,7 +91,7 @@ impl Row {
             status: delivery.status.as_str(),
             is_test,
             waiting_for: waiting_for.map(spoken),
-            cause: last.map(|last| verdict::short(&explain::last_of(last, &webhook.url))),
+            cause: last.map(|last| explanation::short(&explain::last_of(last, &webhook.url))),
             event_type: delivery.event_type.to_string(),
             webhook_id: delivery.webhook_id.to_string(),
             webhook,

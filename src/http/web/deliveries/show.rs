@@ -4,21 +4,22 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Visit};
 use super::attempt::AttemptView;
-use super::criteria::{Criteria, below};
 use super::rows::Name;
-use crate::actions::explain;
-use crate::actions::find::DeliveryInFull;
+use crate::actions::delivery::explain;
+use crate::actions::lookup::DeliveryInFull;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
-use crate::domain::verdict::{self, Tone, Verdict};
 use crate::domain::webhook::Webhook;
+use crate::http::web::deliveries::filter::{Criteria, below};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Visit};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, Delivery};
 use crate::store::page::{Cursor, PageRequest};
 use crate::store::webhook;
+use crate::text::explanation;
+use crate::text::explanation::{Tone, Verdict};
 
 /// Attempts whose requests and answers stand on the page, the newest; of an older one when it is asked for.
 const FULL: usize = 10;
@@ -140,7 +141,7 @@ fn verdict(visit: &Visit, full: &DeliveryInFull, webhook: Option<&Webhook>) -> R
 
 /// Without its webhook little can be said: what the last attempt brought.
 fn of_deleted(delivery: &Delivery, last: Option<&Attempt>) -> Verdict {
-    let came = last.map(|attempt| verdict::short(&explain::last_in_full(attempt)));
+    let came = last.map(|attempt| explanation::short(&explain::last_in_full(attempt)));
     let headline = match (delivery.status, came) {
         (DeliveryStatus::Delivered, Some(came)) => format!("Delivered: {came}."),
         (DeliveryStatus::Discarded, _) => "Discarded.".to_owned(),

@@ -6,14 +6,14 @@ use askama::Template;
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, problem};
-use super::super::fields::Fields;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::show::known;
 use crate::actions::ActionError;
 use crate::actions::event_types::TypeDescription;
 use crate::domain::Invalid;
 use crate::domain::event::EventType;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::event_type;
 
 #[derive(Template)]

@@ -3,13 +3,13 @@
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
 use crate::domain::event::EventType;
 use crate::domain::time::DAY;
-use crate::domain::words;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::page::DEFAULT_LIMIT;
 use crate::store::{Connection, StoreError, event, event_type, webhook};
+use crate::text::humanize;
 
 /// Events of a type that are counted at most.
 const MOST_COUNTED: u32 = 1_000;
@@ -86,7 +86,7 @@ fn rows(connection: &Connection, visit: &Visit, names: Vec<EventType>) -> Result
 /// A count that ended at a limit.
 pub fn counted(count: u64, most: u32) -> String {
     match count {
-        count if count >= most.into() => format!("{} or more", words::number(count)),
-        count => words::number(count),
+        count if count >= most.into() => format!("{} or more", humanize::number(count)),
+        count => humanize::number(count),
     }
 }

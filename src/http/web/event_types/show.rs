@@ -4,11 +4,11 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
 use super::list::counted;
 use crate::domain::event::EventType;
 use crate::domain::time::{DAY, Millis};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::page::PageRequest;
 use crate::store::webhook::WebhookFilter;
 use crate::store::{Connection, StoreError, event, event_type, webhook};

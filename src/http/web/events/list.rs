@@ -2,13 +2,13 @@
 
 use askama::Template;
 
-use super::super::deliveries::criteria::{below, parse_utc};
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
 use super::super::pager::Pager;
-use super::super::visit::{Answer, Visit};
 use crate::domain::Invalid;
 use crate::domain::time::{Millis, rfc3339_seconds};
+use crate::http::web::deliveries::filter::{below, parse_utc};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::event::{self, EventFilter, StoredEvent};
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 

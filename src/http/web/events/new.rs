@@ -4,13 +4,13 @@ use askama::Template;
 use serde_json::value::RawValue;
 
 use super::super::error::{PageError, Problem, problem};
-use super::super::fields::Fields;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use crate::actions::ActionError;
 use crate::actions::publish::{NewEvent, Receipt};
 use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::event_type;
 use crate::store::page::{MAX_LIMIT, PageRequest};
 

@@ -8,14 +8,14 @@ use super::super::confirm::ConfirmPage;
 use super::super::deliveries::attempt::Body;
 use super::super::deliveries::rows::{Row, rows};
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
-use crate::actions::{ActionError, find};
+use crate::actions::{ActionError, lookup};
 use crate::domain::time::Millis;
-use crate::domain::{verdict, words};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::StoreError;
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
+use crate::text::{explanation, humanize};
 
 /// Deliveries on the page at most, the newest; the list of deliveries shows all.
 const MOST: u32 = 100;
@@ -82,7 +82,7 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
         })
         .collect();
     let others = missed.iter().map(|missed| {
-        let host = verdict::host(&missed.url).to_owned();
+        let host = explanation::host(&missed.url).to_owned();
         (missed.webhook_id.clone(), host)
     });
     targets.extend(others);
@@ -115,7 +115,7 @@ pub async fn download(visit: Visit, path: Path<(String, String)>) -> Answer {
         .answer(move |visit| {
             let caller = visit.caller();
             let store = &visit.app.actions.store;
-            let event = store.read(|connection| find::event(connection, &caller, &id))?.event;
+            let event = store.read(|connection| lookup::event(connection, &caller, &id))?.event;
             let text = match part.as_str() {
                 "data" => Some(event.data),
                 "previous_data" => event.previous_data,
@@ -137,7 +137,7 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
         .run(move |visit, fields| {
             let caller = visit.caller();
             let actions = &visit.app.actions;
-            let stored = actions.store.read(|connection| find::event(connection, &caller, &id))?;
+            let stored = actions.store.read(|connection| lookup::event(connection, &caller, &id))?;
             let own = format!("/events/{}", stored.event.id);
             let webhook = fields.given("webhook").map(str::to_owned);
             if webhook.is_none() && !fields.has("confirmed") {
@@ -152,7 +152,7 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
                 Ok(made) => {
                     let count = match made.len() {
                         1 => "1 delivery".to_owned(),
-                        many => format!("{} deliveries", words::number(many as u64)),
+                        many => format!("{} deliveries", humanize::number(many as u64)),
                     };
                     let message = format!("Queued: {count}, due now. One of an inactive webhook waits for it.");
                     Ok(visit.done(&own, message))

@@ -3,11 +3,11 @@
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::fields::Fields;
-use super::super::frame::{ApiCall, Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::url;
 use crate::domain::event::Tenant;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{ApiCall, Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::inbox::{self, InboxRequest, KEPT};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 

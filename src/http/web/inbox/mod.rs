@@ -6,7 +6,7 @@ mod request;
 use actix_web::web::{self, ServiceConfig};
 
 use super::page;
-use super::visit::Visit;
+use crate::http::web::session::Visit;
 use crate::store::inbox::Inbox;
 
 pub(super) fn routes(config: &mut ServiceConfig) {

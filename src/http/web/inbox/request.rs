@@ -4,10 +4,10 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
 use crate::domain::event::Tenant;
 use crate::domain::header;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::inbox::InboxRequest;
 use crate::store::webhook;
 

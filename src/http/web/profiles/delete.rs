@@ -5,8 +5,8 @@ use actix_web::web::Path;
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::problem;
-use super::super::frame::Section;
-use super::super::visit::{Answer, Done, Submission};
+use crate::http::web::layout::Section;
+use crate::http::web::session::{Answer, Done, Submission};
 
 /// `POST /profiles/{name}/delete`.
 pub async fn delete(form: Submission, name: Path<String>) -> Answer {

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::super::super::error::ApiError;
 use super::super::super::extract;
 use super::super::error::{PageError, Problem};
-use super::super::fields::Fields;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::preview::Preview;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::profile::{self, Profile, ProfileSpec};
 
 #[derive(Template)]

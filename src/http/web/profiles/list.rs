@@ -5,8 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::profile::{self, Profile};
 use crate::store::profile as table;
 

@@ -1,12 +1,12 @@
 //! The request that a profile makes of an example event.
 
 use super::super::error::{PageError, Problem, problem};
-use super::super::fields::Fields;
-use super::super::visit::Visit;
 use crate::actions::ActionError;
 use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::http::web::form::Fields;
+use crate::http::web::session::Visit;
 use crate::profile::Profile;
 use crate::random;
 use crate::store::event_type;

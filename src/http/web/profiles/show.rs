@@ -4,17 +4,18 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section, capitalized};
-use super::super::visit::{Answer, Visit};
 use super::preview::Preview;
-use crate::domain::dated::{self, Planned};
 use crate::domain::retry::{Exhausted, Gone};
-use crate::domain::words;
-use crate::profile::form::{Body, Envelope, Value};
+use crate::http::web::layout::{Frame, Section, capitalized};
+use crate::http::web::session::{Answer, Visit};
+use crate::profile::body_format::{Body, Envelope, Value};
 use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
 use crate::profile::{self, Profile};
 use crate::store::webhook;
+use crate::text::humanize;
+use crate::text::retry_preview;
+use crate::text::retry_preview::Planned;
 
 /// Webhooks shown at most.
 const MOST_SHOWN: u32 = 50;
@@ -52,7 +53,7 @@ impl ShowPage {
 
     /// What an attempt is called in the schedule, as on the pages of webhooks.
     fn nth(attempt: u32) -> String {
-        format!("{} attempt", capitalized(&words::ordinal(attempt)))
+        format!("{} attempt", capitalized(&humanize::ordinal(attempt)))
     }
 }
 
@@ -78,8 +79,8 @@ fn show_page(visit: &Visit, name: &str) -> Result<ShowPage, PageError> {
         fields: fields(&spec.envelope),
         headers: headers(&profile),
         rules: rules(&profile),
-        steps: dated::schedule(profile.schedule(), visit.now()),
-        note: dated::note(profile.schedule()),
+        steps: retry_preview::schedule(profile.schedule(), visit.now()),
+        note: retry_preview::note(profile.schedule()),
         preview: Preview::of(visit, &profile, &visit.query)?,
         languages: Language::ALL,
         language,

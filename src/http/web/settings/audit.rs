@@ -3,10 +3,10 @@
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
-use crate::domain::deed::{Deed, Subject};
+use crate::domain::audit_action::{Deed, Subject};
 use crate::domain::time::Millis;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::audit::{self, Entry};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 

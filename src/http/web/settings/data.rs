@@ -4,9 +4,9 @@ use askama::Template;
 
 use super::super::super::backup;
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
-use crate::domain::words;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::text::humanize;
 
 #[derive(Template)]
 #[template(path = "settings/data.html")]
@@ -30,7 +30,7 @@ fn data_page(visit: &Visit) -> Result<DataPage, PageError> {
     let actions = &visit.app.actions;
     let (database, wal) = actions.store.sizes();
     let retention = &actions.retention;
-    let days = |days: u32| words::counted(days.into(), "day");
+    let days = |days: u32| humanize::counted(days.into(), "day");
     let frame = visit.frame("Data", Section::Settings)?;
     Ok(DataPage {
         frame: frame.with_api("GET", "/v1/backup"),
@@ -48,9 +48,9 @@ fn data_page(visit: &Visit) -> Result<DataPage, PageError> {
             },
         ],
         path: actions.store.path().display().to_string(),
-        database: words::bytes(database),
-        wal: words::bytes(wal),
-        free: actions.store.free_bytes().map(words::bytes),
+        database: humanize::bytes(database),
+        wal: humanize::bytes(wal),
+        free: actions.store.free_bytes().map(humanize::bytes),
     })
 }
 

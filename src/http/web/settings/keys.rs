@@ -6,12 +6,12 @@ use askama::Template;
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, problem};
-use super::super::fields::Fields;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::api_key::{self, ApiKey, Scope};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 

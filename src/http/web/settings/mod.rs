@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::error::PageError;
 use super::page;
-use super::visit::{Answer, Visit};
+use crate::http::web::session::{Answer, Visit};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     let (get, post) = (web::get, web::post);

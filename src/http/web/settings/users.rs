@@ -6,11 +6,11 @@ use askama::Template;
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, people_problem};
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
-use crate::auth::people::PeopleError;
-use crate::auth::{password, people};
+use crate::auth::users::PeopleError;
+use crate::auth::{password, users};
 use crate::domain::Invalid;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 use crate::store::WriteTx;
 use crate::store::user::{self, Role, User};
 
@@ -115,13 +115,13 @@ pub async fn add(form: Submission) -> Answer {
         let name = fields.text("name").trim().to_owned();
         let role = fields.text("role").parse().unwrap_or(Role::Viewer);
         let actor = visit.caller().actor;
-        let added = people::check_name(&name)
+        let added = users::check_name(&name)
             .and_then(|()| password::check(fields.text("password")))
             .map_err(PeopleError::from)
             .and_then(|()| {
                 let hash = password::hash(fields.text("password"));
                 let name = name.clone();
-                write(visit, move |tx| people::add(tx.connection(), &actor, &name, role, &hash, tx.now_ms()))
+                write(visit, move |tx| users::add(tx.connection(), &actor, &name, role, &hash, tx.now_ms()))
             });
         match added {
             Ok(_) => Ok(visit.done("/settings/users", format!("{name} can sign in now."))),
@@ -144,7 +144,7 @@ pub async fn set_role(form: Submission, seq: Path<String>) -> Answer {
         let role: Result<Role, Invalid> = fields.text("role").parse();
         let (actor, name) = (visit.caller().actor, user.name.clone());
         let changed = role.map_err(PeopleError::from).and_then(|role| {
-            write(visit, move |tx| people::set_role(tx.connection(), &actor, &name, role, tx.now_ms()))
+            write(visit, move |tx| users::set_role(tx.connection(), &actor, &name, role, tx.now_ms()))
         });
         let message = format!("The role of {} was changed.", user.name);
         after(visit, user, changed, message)
@@ -164,7 +164,7 @@ pub async fn reset_password(form: Submission, seq: Path<String>) -> Answer {
         let (actor, name) = (visit.caller().actor, user.name.clone());
         let changed = password::check(&new).map_err(PeopleError::from).and_then(|()| {
             let hash = password::hash(&new);
-            write(visit, move |tx| people::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms()))
+            write(visit, move |tx| users::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms()))
         });
         let message = format!("{} has a new password, and is signed out everywhere.", user.name);
         after(visit, user, changed, message)
@@ -195,7 +195,7 @@ pub async fn remove(form: Submission, seq: Path<String>) -> Answer {
             ));
         }
         let (actor, name) = (visit.caller().actor, user.name.clone());
-        let removed = write(visit, move |tx| people::remove(tx.connection(), &actor, &name, tx.now_ms()));
+        let removed = write(visit, move |tx| users::remove(tx.connection(), &actor, &name, tx.now_ms()));
         let message = format!("{} was removed.", user.name);
         after(visit, user, removed, message)
     })

@@ -1,8 +1,8 @@
 //! What finished in each of the last 24 hours, as bars.
 
 use crate::domain::time::{HOUR, Millis};
-use crate::domain::words;
 use crate::store::stats::Hour;
+use crate::text::humanize;
 
 /// The bars of a window, oldest first: one for every hour that it touches.
 pub struct Bars {
@@ -50,9 +50,9 @@ impl Bars {
                 bad_height,
                 title: format!(
                     "{}: {} delivered, {} failed",
-                    words::clock(start_ms),
-                    words::number(delivered),
-                    words::number(failed)
+                    humanize::clock(start_ms),
+                    humanize::number(delivered),
+                    humanize::number(failed)
                 ),
             }
         };
@@ -70,12 +70,16 @@ impl Bars {
 
     /// What a reader is told who sees no bars.
     pub fn summary(&self) -> String {
-        format!("Last 24 hours: {} delivered, {} failed", words::number(self.delivered), words::number(self.failed))
+        format!(
+            "Last 24 hours: {} delivered, {} failed",
+            humanize::number(self.delivered),
+            humanize::number(self.failed)
+        )
     }
 
     /// `99.2 %`; nothing where nothing finished.
     pub fn success_rate(&self) -> Option<String> {
-        words::percent(self.delivered, self.delivered + self.failed)
+        humanize::percent(self.delivered, self.delivered + self.failed)
     }
 
     /// How the rate comes about.
@@ -88,8 +92,8 @@ impl Bars {
 pub fn formula(delivered: u64, failed: u64) -> String {
     format!(
         "delivered ÷ (delivered + failed) of the deliveries that finished: {} ÷ {}. What still retries is not counted.",
-        words::number(delivered),
-        words::number(delivered + failed)
+        humanize::number(delivered),
+        humanize::number(delivered + failed)
     )
 }
 

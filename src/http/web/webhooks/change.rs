@@ -3,11 +3,11 @@
 use actix_web::web::Path;
 
 use super::super::error::{PageError, problem};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::create::{FormPage, previewed};
 use super::form::{Form, known_types};
-use super::head;
+use super::header;
 use super::turn;
+use crate::http::web::session::{Answer, Done, Submission, Visit};
 
 /// `GET /webhooks/{id}/edit`.
 pub async fn show(visit: Visit, id: Path<String>) -> Answer {
@@ -15,7 +15,7 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
 }
 
 fn edit_page(visit: &Visit, id: &str) -> Result<FormPage, PageError> {
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let profile = visit.app.actions.store.profiles().find(&webhook.profile);
     let schedule = profile.as_deref().map(|profile| profile.schedule());
     let form = Form::of_webhook(&webhook, &known_types(visit)?, schedule);
@@ -29,7 +29,7 @@ pub async fn change(submission: Submission, id: Path<String>) -> Answer {
     submission
         .run(move |visit, fields| {
             let _turn = turn;
-            let webhook = head::find(visit, &id)?;
+            let webhook = header::find(visit, &id)?;
             let form = Form::of_fields(fields);
             if fields.has("preview") {
                 let page = FormPage::of(visit, Some(&webhook), form, None, true)?;

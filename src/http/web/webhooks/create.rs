@@ -4,12 +4,13 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::super::error::{PageError, Problem, problem};
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::form::{Form, KnownProfile, KnownType, Preview, known_profiles, known_types};
-use super::head::{self, Head, Tab};
+use super::header;
 use super::turn;
 use crate::domain::webhook::Webhook;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 
 /// The form, for a new webhook or one that is there.
 #[derive(Template)]
@@ -127,7 +128,7 @@ fn new_page(visit: &Visit) -> Result<FormPage, PageError> {
         form.url = visit.query.text("url").to_owned();
         return FormPage::of(visit, None, form, None, false);
     };
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let profile = visit.app.actions.store.profiles().find(&webhook.profile);
     let types = known_types(visit)?;
     let mut form = Form::of_webhook(&webhook, &types, profile.as_deref().map(|profile| profile.schedule()));
@@ -135,7 +136,7 @@ fn new_page(visit: &Visit) -> Result<FormPage, PageError> {
     let mut page = FormPage::of(visit, None, form, None, false)?;
     let headers = if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
     page.note =
-        Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", head::name(&webhook)));
+        Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", header::name(&webhook)));
     Ok(page)
 }
 

@@ -4,9 +4,10 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
-use super::head::{self, Head, Tab};
+use super::header;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 
 #[derive(Template)]
 #[template(path = "webhooks/delete.html")]
@@ -21,7 +22,7 @@ struct DeletePage {
 
 fn delete_page(visit: &Visit, id: &str, typed: Option<&str>) -> Result<DeletePage, PageError> {
     visit.require_change()?;
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let frame = visit.frame("Delete webhook", Section::Webhooks)?;
     Ok(DeletePage {
         frame: frame.with_api("DELETE", &format!("/v1/webhooks/{}", webhook.id)),
@@ -41,7 +42,7 @@ pub async fn ask(visit: Visit, id: Path<String>) -> Answer {
 pub async fn delete(submission: Submission, id: Path<String>) -> Answer {
     submission
         .run(move |visit, fields| {
-            let webhook = head::find(visit, &id)?;
+            let webhook = header::find(visit, &id)?;
             let typed = fields.text("typed").trim();
             if !typed.eq_ignore_ascii_case(webhook.url.host()) {
                 return Ok(Done::again(&delete_page(visit, &id, Some(typed))?));
@@ -50,7 +51,7 @@ pub async fn delete(submission: Submission, id: Path<String>) -> Answer {
             actions.delete_webhook(&visit.caller(), &id).wait()?;
             let message = format!(
                 "Deleted: {}. What waited is discarded; its log stays until retention takes it.",
-                head::name(&webhook)
+                header::name(&webhook)
             );
             Ok(visit.done("/webhooks", message))
         })

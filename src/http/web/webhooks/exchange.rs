@@ -1,8 +1,8 @@
 //! A request and its answer, as a page shows them.
 
 use crate::domain::curl;
-use crate::domain::words;
 use crate::store::attempt::Attempt;
+use crate::text::humanize;
 
 /// Bytes of a body that a page shows at most.
 const SHOWN_BYTES: usize = 64 << 10;
@@ -38,7 +38,7 @@ pub struct Text {
 
 impl Text {
     fn of(bytes: &[u8], is_cut: bool) -> Text {
-        let size = words::bytes(bytes.len() as u64);
+        let size = humanize::bytes(bytes.len() as u64);
         let text = String::from_utf8_lossy(bytes);
         let end = text.floor_char_boundary(SHOWN_BYTES);
         Text {
@@ -81,7 +81,7 @@ fn timings(attempt: &Attempt) -> Vec<(&'static str, String)> {
         ("First byte, from the start", attempt.timings.first_byte_us),
     ];
     let mut all: Vec<_> = phases.into_iter().filter_map(|(label, us)| Some((label, micros(us?)))).collect();
-    all.push(("In all", words::duration(attempt.duration_ms)));
+    all.push(("In all", humanize::duration(attempt.duration_ms)));
     all
 }
 
@@ -91,6 +91,6 @@ const MICROS: i64 = 1_000;
 fn micros(us: u32) -> String {
     match i64::from(us) / MICROS {
         0 => format!("{:.1} ms", f64::from(us) / MICROS as f64),
-        ms => words::duration(ms),
+        ms => humanize::duration(ms),
     }
 }

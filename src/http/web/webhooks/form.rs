@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::error::Problem;
-use super::super::fields::Fields;
-use super::super::frame::capitalized;
-use super::super::visit::Visit;
-use crate::actions::change_webhook::WebhookChange;
-use crate::actions::create_webhook::{HeaderMap, NewWebhook};
-use crate::domain::dated;
-use crate::domain::delays;
+use crate::actions::webhook::change::WebhookChange;
+use crate::actions::webhook::create::{HeaderMap, NewWebhook};
+use crate::domain::duration_list;
 use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, Webhook};
-use crate::domain::words;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::capitalized;
+use crate::http::web::session::Visit;
 use crate::store::StoreError;
 use crate::store::page::{MAX_LIMIT, PageRequest};
 use crate::store::{event_type, topic};
+use crate::text::humanize;
+use crate::text::retry_preview;
 
 /// The fields as they are typed.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ impl Form {
             ordered: webhook.ordered,
             standard_headers: webhook.standard_headers,
             own_retry: webhook.retry.is_some(),
-            delays: schedule.map_or(blank.delays, |schedule| delays::text(schedule.delays())),
+            delays: schedule.map_or(blank.delays, |schedule| duration_list::text(schedule.delays())),
             measured_from: match schedule.map(|schedule| schedule.measured_from) {
                 Some(MeasuredFrom::FirstFailure) => "first_failure".to_owned(),
                 _ => "previous_attempt".to_owned(),
@@ -211,7 +211,7 @@ impl Form {
             problem
         };
         let spec = ScheduleSpec {
-            delays_s: delays::parse(&self.delays).map_err(|invalid| in_retry(invalid.into()))?,
+            delays_s: duration_list::parse(&self.delays).map_err(|invalid| in_retry(invalid.into()))?,
             measured_from: match self.measured_from.as_str() {
                 "first_failure" => MeasuredFrom::FirstFailure,
                 _ => MeasuredFrom::PreviousAttempt,
@@ -253,16 +253,16 @@ pub struct Step {
 impl Preview {
     /// Of a delivery that is due at `start` and never gets through.
     pub fn of(schedule: &Schedule, start: Millis) -> Preview {
-        let planned = dated::schedule(schedule, start).into_iter();
+        let planned = retry_preview::schedule(schedule, start).into_iter();
         Preview {
             steps: planned
                 .map(|planned| Step {
-                    name: format!("{} attempt", capitalized(&words::ordinal(planned.attempt))),
+                    name: format!("{} attempt", capitalized(&humanize::ordinal(planned.attempt))),
                     at: planned.at,
                     wait: planned.wait,
                 })
                 .collect(),
-            note: dated::note(schedule),
+            note: retry_preview::note(schedule),
         }
     }
 }

@@ -3,20 +3,20 @@
 use askama::Template;
 
 use super::super::error::{PageError, Problem};
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
 use super::bars::Bars;
-use super::head;
+use super::header;
 use crate::actions::ActionError;
 use crate::actions::statistics::Window;
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
-use crate::domain::words;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
 use crate::store::StoreError;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 use crate::store::stats;
 use crate::store::webhook::{self, WebhookFilter};
+use crate::text::humanize;
 
 #[derive(Template)]
 #[template(path = "webhooks/list.html")]
@@ -71,7 +71,7 @@ impl Events {
         let more = all.len().saturating_sub(PATTERNS);
         Events {
             text: all[..all.len() - more].join(", "),
-            more: (more > 0).then(|| format!("and {} more", words::number(more as u64))),
+            more: (more > 0).then(|| format!("and {} more", humanize::number(more as u64))),
             all: all.join(", "),
         }
     }
@@ -90,7 +90,7 @@ impl Row {
         Row {
             id: webhook.id.to_string(),
             url: webhook.url.as_str().to_owned(),
-            name: head::name(webhook),
+            name: header::name(webhook),
             is_described: !webhook.description.trim().is_empty(),
             tenant: webhook.tenant.to_string(),
             events: Events::of(webhook),

@@ -4,14 +4,15 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
 use super::bars::{Bars, formula};
-use super::head::{self, Head, Tab};
+use super::header;
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::Millis;
-use crate::domain::words;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::stats::{self, Of};
+use crate::text::humanize;
 
 #[derive(Template)]
 #[template(path = "webhooks/metrics.html")]
@@ -41,7 +42,7 @@ struct Row {
 impl Row {
     fn of(statistics: &Statistics) -> Row {
         let sums = &statistics.sums;
-        let ms = |ms: f64| words::duration(ms.round() as i64);
+        let ms = |ms: f64| humanize::duration(ms.round() as i64);
         Row {
             label: match statistics.window {
                 Window::Hour => "1 hour",
@@ -49,11 +50,11 @@ impl Row {
                 Window::Week => "7 days",
                 Window::Month => "30 days",
             },
-            delivered: words::number(sums.delivered),
-            failed: words::number(sums.failed),
-            rate: words::percent(sums.delivered, sums.delivered + sums.failed),
+            delivered: humanize::number(sums.delivered),
+            failed: humanize::number(sums.failed),
+            rate: humanize::percent(sums.delivered, sums.delivered + sums.failed),
             formula: formula(sums.delivered, sums.failed),
-            retries: words::number(sums.retry_attempts),
+            retries: humanize::number(sums.retry_attempts),
             average: sums.average_response_ms().map(ms),
             p95: sums.p95_response_ms().map(ms),
         }
@@ -66,7 +67,7 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
 }
 
 fn metrics_page(visit: &Visit, id: &str) -> Result<MetricsPage, PageError> {
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let actions = &visit.app.actions;
     let (caller, now) = (visit.caller(), visit.now());
     let windows = Window::ALL.iter().map(|window| {
@@ -90,8 +91,8 @@ fn metrics_page(visit: &Visit, id: &str) -> Result<MetricsPage, PageError> {
         head,
         bars: Bars::of(&hours, from, now),
         windows,
-        pending: words::number(waiting.pending),
-        retrying: words::number(waiting.retrying),
+        pending: humanize::number(waiting.pending),
+        retrying: humanize::number(waiting.retrying),
         oldest_ms,
     })
 }

@@ -6,7 +6,7 @@ mod create;
 mod delete;
 mod exchange;
 mod form;
-mod head;
+mod header;
 mod list;
 mod metrics;
 mod replay;

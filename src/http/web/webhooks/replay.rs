@@ -5,17 +5,18 @@ use askama::Template;
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, problem};
-use super::super::fields::Fields;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
-use super::head::{self, Head, Tab};
+use super::header;
 use super::turn;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
-use crate::domain::words;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::bulk::Span;
+use crate::text::humanize;
 
 /// The form as it is typed.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +39,7 @@ struct ReplayPage {
 impl ReplayPage {
     fn of(visit: &Visit, id: &str, form: Form, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
         visit.require_change()?;
-        let webhook = head::find(visit, id)?;
+        let webhook = header::find(visit, id)?;
         let frame = visit.frame("Replay events", Section::Webhooks)?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
@@ -181,10 +182,10 @@ fn run(visit: &Visit, fields: &Fields, id: &str, form: &Form) -> Result<Result<D
         Ok(count) => count,
         Err(error) => return problem(error).map(Err),
     };
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let path = format!("/webhooks/{}", webhook.id);
     if is_confirmed {
-        let made = words::counted(count, "event");
+        let made = humanize::counted(count, "event");
         return Ok(Ok(visit.done(&path, format!("Queued: {made} to deliver again. What became of them shows below."))));
     }
     if count == 0 {
@@ -195,10 +196,10 @@ fn run(visit: &Visit, fields: &Fields, id: &str, form: &Form) -> Result<Result<D
             field: None,
         }));
     }
-    let events = words::counted(count, "event");
+    let events = humanize::counted(count, "event");
     let page = ConfirmPage {
         frame: visit.frame("Replay events", Section::Webhooks)?,
-        heading: format!("Deliver {events} to {} again?", head::name(&webhook)),
+        heading: format!("Deliver {events} to {} again?", header::name(&webhook)),
         facts: Vec::new(),
         effect: format!(
             "Each becomes a new delivery with the same event id, oldest first. A receiver that does not look at the id handles {} twice.",

@@ -6,12 +6,13 @@ use askama::Template;
 
 use super::super::confirm::ConfirmPage;
 use super::super::error::{PageError, Problem, problem};
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
-use super::head::{self, Head, Tab};
-use crate::actions::rotate_secret::{Rotated, Rotation, fingerprint};
+use super::header;
+use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::snippet::{Language, snippet};
 use crate::profile::spec::Key;
 
@@ -126,7 +127,7 @@ fn code(visit: &Visit, webhook: &Webhook) -> Option<Code> {
 
 /// `GET /webhooks/{id}/secret?lang=`.
 pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| SecretPage::of(visit, &head::find(visit, &id)?)).await
+    visit.show(move |visit| SecretPage::of(visit, &header::find(visit, &id)?)).await
 }
 
 /// `POST /webhooks/{id}/secret`: the same page with the secret in it. A POST, so that no link, history or preview
@@ -134,7 +135,7 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
 pub async fn reveal(submission: Submission, id: Path<String>) -> Answer {
     submission
         .run(move |visit, _| {
-            let webhook = head::find(visit, &id)?;
+            let webhook = header::find(visit, &id)?;
             let mut page = SecretPage::of(visit, &webhook)?;
             // This one is written down: somebody has seen it.
             let revealed = visit.app.actions.reveal_secret(&visit.caller(), &id)?;
@@ -152,7 +153,7 @@ pub async fn reveal(submission: Submission, id: Path<String>) -> Answer {
 pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
     submission
         .run(move |visit, fields| {
-            let webhook = head::find(visit, &id)?;
+            let webhook = header::find(visit, &id)?;
             let path = format!("/webhooks/{}/secret", webhook.id);
             let page_path = format!("{path}?{}", visit.query.query_without(&[]));
             let overlap = fields.given("overlap_s").unwrap_or("86400").to_owned();
@@ -204,7 +205,7 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
     };
     let page = ConfirmPage {
         frame: visit.frame(question, Section::Webhooks)?,
-        heading: format!("{question} ({})", head::name(webhook)),
+        heading: format!("{question} ({})", header::name(webhook)),
         facts: Vec::new(),
         effect:
             "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."

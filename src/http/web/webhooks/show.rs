@@ -4,21 +4,22 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Visit};
 use super::form::Preview;
-use super::head::{self, Head, Tab};
-use crate::actions::explain;
-use crate::domain::delays;
+use super::header;
+use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
-use crate::domain::header;
+use crate::domain::duration_list;
+use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone, Schedule};
 use crate::domain::time::Millis;
-use crate::domain::verdict;
 use crate::domain::webhook::Webhook;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::Profile;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
+use crate::text::explanation;
 
 /// Deliveries shown; the rest is in their own list.
 const SHOWN: u32 = 20;
@@ -52,7 +53,7 @@ impl Row {
             event_type: delivery.event_type.to_string(),
             status: delivery.status.as_str(),
             is_test: delivery.cause == Cause::Test,
-            result: delivery.last.as_ref().map(|last| verdict::short(&explain::last_of(last, url))),
+            result: delivery.last.as_ref().map(|last| explanation::short(&explain::last_of(last, url))),
             attempts: delivery.attempt_count,
             next_ms: delivery.due_ms.filter(|_| waits),
             created_ms: delivery.created_ms,
@@ -66,7 +67,7 @@ pub async fn deliveries(visit: Visit, id: Path<String>) -> Answer {
 }
 
 fn deliveries_page(visit: &Visit, id: &str) -> Result<DeliveriesPage, PageError> {
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let request = PageRequest { limit: SHOWN, cursor: None };
     let store = &visit.app.actions.store;
@@ -126,9 +127,9 @@ impl Facts {
             rate_limit_per_s: webhook.limits.rate_limit_per_s,
             ordered: webhook.ordered,
             standard_headers: webhook.standard_headers,
-            headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).to_owned())).collect(),
+            headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
             has_own_retry: webhook.retry.is_some(),
-            delays: schedule.map_or_else(String::new, |schedule| delays::text(schedule.delays())),
+            delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
             exhausted: match schedule.map(|schedule| schedule.exhausted) {
                 Some(Exhausted::Disable) => {
                     "The delivery becomes a dead letter, and the webhook is disabled unless another delivery got through meanwhile."
@@ -152,7 +153,7 @@ pub async fn settings(visit: Visit, id: Path<String>) -> Answer {
 }
 
 fn settings_page(visit: &Visit, id: &str) -> Result<SettingsPage, PageError> {
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     let profile = visit.app.actions.store.profiles().find(&webhook.profile);
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));

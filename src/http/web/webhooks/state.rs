@@ -4,15 +4,16 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::{PageError, problem};
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::exchange::Exchange;
-use super::head::{self, Head, Tab};
+use super::header;
 use super::turn;
-use crate::actions::change_webhook::WebhookChange;
+use crate::actions::webhook::change::WebhookChange;
 use crate::domain::webhook::WebhookState;
-use crate::domain::words;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::stats::{self, Of};
+use crate::text::humanize;
 
 /// `POST /webhooks/{id}/pause`.
 pub async fn pause(submission: Submission, id: Path<String>) -> Answer {
@@ -39,7 +40,7 @@ struct ResumePage {
 
 impl ResumePage {
     fn of(visit: &Visit, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
-        let webhook = head::find(visit, id)?;
+        let webhook = header::find(visit, id)?;
         let of = Of::Webhook(webhook.seq);
         let store = &visit.app.actions.store;
         let waiting = store.read(|connection| stats::waiting(connection, &of))?;
@@ -54,7 +55,7 @@ impl ResumePage {
             head: Head::of(visit, &webhook, Tab::None),
             waiting: (waiting > 0).then(|| match waiting {
                 1 => "1 delivery waits".to_owned(),
-                _ => format!("{} deliveries wait", words::number(waiting)),
+                _ => format!("{} deliveries wait", humanize::number(waiting)),
             }),
             problem,
         })

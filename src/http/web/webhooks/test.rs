@@ -6,23 +6,25 @@ use askama::Template;
 use serde_json::value::RawValue;
 
 use super::super::error::{PageError, Problem, problem};
-use super::super::frame::{Frame, Section};
-use super::super::visit::{Answer, Done, Submission, Visit};
 use super::exchange::Exchange;
 use super::form::known_types;
-use super::head::{self, Head, Tab};
+use super::header;
 use super::turn;
-use crate::actions::explain;
-use crate::actions::find::{self, DeliveryInFull};
+use crate::actions::delivery::explain;
+use crate::actions::lookup;
+use crate::actions::lookup::DeliveryInFull;
 use crate::actions::test_event::TestEvent;
 use crate::domain::Invalid;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::EventType;
 use crate::domain::json;
 use crate::domain::pattern::EventPattern;
-use crate::domain::verdict::Verdict;
 use crate::domain::webhook::Webhook;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::{StoreError, event_type};
+use crate::text::explanation::Verdict;
 
 /// Types that are offered at most.
 const OFFERED: usize = 100;
@@ -114,7 +116,7 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
 }
 
 fn test_page(visit: &Visit, id: &str) -> Result<TestPage, PageError> {
-    let webhook = head::find(visit, id)?;
+    let webhook = header::find(visit, id)?;
     if let Some(delivery) = visit.query.given("delivery") {
         return result_page(visit, &webhook, delivery);
     }
@@ -134,7 +136,7 @@ fn result_page(visit: &Visit, webhook: &Webhook, id: &str) -> Result<TestPage, P
         return Err(PageError::not_found("test of this webhook"));
     }
     let event = delivery.event_id.as_str();
-    let stored = actions.store.read(|connection| find::event(connection, &visit.caller(), event))?;
+    let stored = actions.store.read(|connection| lookup::event(connection, &visit.caller(), event))?;
     let event_type = delivery.event_type.to_string();
     let mut page = TestPage::of(visit, webhook, event_type, stored.event.data.into())?;
     page.outcome = Some(outcome(visit, webhook, &full));
@@ -162,7 +164,7 @@ pub async fn send(submission: Submission, id: Path<String>) -> Answer {
     submission
         .run(move |visit, fields| {
             let _turn = turn;
-            let webhook = head::find(visit, &id)?;
+            let webhook = header::find(visit, &id)?;
             let event_type = fields.text("event_type").trim().to_owned();
             if fields.has("example") {
                 let data = example(visit, &event_type)?;

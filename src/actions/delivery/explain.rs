@@ -1,0 +1,94 @@
+//! Telling what became of a delivery, from what the store knows of it.
+
+use crate::domain::delivery::{Cause, DeliveryStatus};
+use crate::domain::time::Millis;
+use crate::domain::webhook::Webhook;
+use crate::profile::Profile;
+use crate::store::attempt::Attempt;
+use crate::store::delivery::{Delivery, LastAttempt};
+use crate::text::explanation::{Last, Queue, Story, Verdict};
+use crate::text::failure::Failed;
+
+/// What became of a delivery of this webhook, whose profile this is. `attempt` is the last one of its log.
+pub fn verdict(
+    delivery: &Delivery,
+    attempt: Option<&Attempt>,
+    webhook: &Webhook,
+    profile: &Profile,
+    others_before: Option<u64>,
+    now: Millis,
+) -> Verdict {
+    let schedule = webhook.retry.as_ref().unwrap_or(profile.schedule());
+    let url = webhook.url.as_str();
+    let story = Story {
+        status: delivery.status,
+        test: delivery.cause == Cause::Test,
+        webhook_state: delivery.webhook_state,
+        url,
+        attempt_count: delivery.attempt_count,
+        series_failures: series_failures(delivery),
+        schedule_attempts: u32::try_from(schedule.attempts()).unwrap_or(u32::MAX),
+        exhausted: schedule.exhausted,
+        gone: profile.gone(),
+        last: match attempt {
+            Some(attempt) => Some(last_in_full(attempt)),
+            None => delivery.last.as_ref().map(|last| last_of(last, url)),
+        },
+        next_ms: delivery.due_ms,
+        created_ms: delivery.created_ms,
+        finished_ms: delivery.finished_ms,
+        queue: Queue { others_before, rate_limit_per_s: webhook.limits.rate_limit_per_s, ordered: webhook.ordered },
+    };
+    Verdict::of(&story, now)
+}
+
+/// The failure that ends a series is not counted any more: the delivery is finished.
+fn series_failures(delivery: &Delivery) -> u32 {
+    match delivery.status {
+        DeliveryStatus::Failed => delivery.series_failures + 1,
+        _ => delivery.series_failures,
+    }
+}
+
+/// The last attempt as its log has it, with everything that was said.
+pub fn last_in_full(attempt: &Attempt) -> Last<'_> {
+    let answer = attempt.answer.as_ref();
+    let retry_after = answer.and_then(|answer| {
+        let mut headers = answer.headers.iter();
+        let found = headers.find(|(name, _)| name == "retry-after")?;
+        Some(found.1.as_str())
+    });
+    let code = answer.map(|answer| answer.code);
+    Last {
+        failed: attempt.failure.as_ref().map(|failure| Failed {
+            error_code: failure.code,
+            code,
+            message: Some(&failure.message),
+            retry_after,
+            duration_ms: attempt.duration_ms,
+            at_ms: attempt.started_ms,
+            url: &attempt.url,
+        }),
+        code,
+        duration_ms: attempt.duration_ms,
+        at_ms: attempt.started_ms,
+    }
+}
+
+/// The last attempt as lists have it. `url` is the webhook's, which may have changed since.
+pub fn last_of<'a>(last: &LastAttempt, url: &'a str) -> Last<'a> {
+    Last {
+        failed: last.error_code.map(|error_code| Failed {
+            error_code,
+            code: last.code,
+            message: None,
+            retry_after: None,
+            duration_ms: last.duration_ms,
+            at_ms: last.at_ms,
+            url,
+        }),
+        code: last.code,
+        duration_ms: last.duration_ms,
+        at_ms: last.at_ms,
+    }
+}

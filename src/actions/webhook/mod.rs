@@ -1,0 +1,7 @@
+//! Changes of one webhook.
+
+pub mod change;
+pub mod create;
+pub mod delete;
+pub mod rotate_secret;
+pub mod verify;

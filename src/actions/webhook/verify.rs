@@ -1,0 +1,85 @@
+//! Verifying a webhook whose profile has a challenge.
+
+use std::sync::Arc;
+
+use crate::actions::audit::Done;
+use crate::actions::webhook::create::find_profile;
+use crate::actions::{ActionError, Actions, Caller, lookup};
+use crate::delivery::Endpoint;
+use crate::delivery::challenge::{Challenged, challenge};
+use crate::domain::audit_action::Deed;
+use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookState};
+use crate::store::attempt::Attempt;
+use crate::store::{sweep, webhook};
+
+/// A webhook after its challenge, and the attempt that was made.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    pub webhook: Arc<Webhook>,
+    pub attempt: Attempt,
+    /// Why it did not pass, if so.
+    pub refusal: Option<String>,
+}
+
+impl Actions {
+    /// Runs the challenge of a webhook's profile now. An unverified webhook that passes becomes active, and what
+    /// waited is sent; one that was verified for this URL stays as it is, whatever comes back. Takes as long as the
+    /// webhook's timeout; call it from a thread that may block.
+    pub fn verify_webhook(&self, caller: &Caller, id: &str) -> Result<Verified, ActionError> {
+        let webhook = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
+        self.verify_stored(caller, &Arc::new(webhook))
+    }
+
+    /// Challenges a stored webhook and stores what came of it.
+    pub(super) fn verify_stored(&self, caller: &Caller, webhook: &Arc<Webhook>) -> Result<Verified, ActionError> {
+        let Challenged { made, body, refusal } = self.challenge(webhook)?;
+        let (asked, caller) = (webhook.url.clone(), caller.clone());
+        let (seq, why) = (webhook.seq, refusal.clone());
+        let webhook = self
+            .store
+            .write(move |tx| {
+                let mut webhook = webhook::by_seq(tx.connection(), seq)?.ok_or(ActionError::NotFound("webhook"))?;
+                if webhook.url != asked {
+                    return Err(ActionError::conflict(
+                        "url_changed",
+                        "The URL was changed while its endpoint was asked. Verify it again.",
+                    ));
+                }
+                webhook.updated_ms = tx.now_ms();
+                if why.is_none() {
+                    let done = Done::of(Deed::WebhookVerified, &webhook.tenant, webhook.id);
+                    caller.did(tx, &done.saying(asked.as_str()))?;
+                    webhook.verified_url = Some(asked.as_str().to_owned());
+                }
+                if webhook.state == WebhookState::Unverified {
+                    webhook.disabled_reason = why;
+                    if webhook.disabled_reason.is_none() {
+                        webhook.state = WebhookState::Active;
+                        webhook.sweep =
+                            Some(Sweep { waiting: Waiting::Resume, up_to_seq: sweep::newest(tx.connection())? });
+                    }
+                }
+                webhook::update(tx, webhook)?;
+                sweep::step(tx, seq)?;
+                let webhook = webhook::by_seq(tx.connection(), seq)?;
+                Ok(Arc::new(webhook.ok_or(ActionError::NotFound("webhook"))?))
+            })
+            .wait()?;
+        let mut attempt = made.attempt;
+        attempt.request_body = Some(body);
+        Ok(Verified { webhook, attempt, refusal })
+    }
+
+    /// Challenges the endpoint of a webhook, stored or not.
+    pub(super) fn challenge(&self, webhook: &Webhook) -> Result<Challenged, ActionError> {
+        let profile = find_profile(self.store.profiles(), &webhook.profile)?;
+        let Some(spec) = &profile.spec().challenge else {
+            return Err(ActionError::conflict(
+                "no_challenge",
+                format!("The profile {} has no challenge; there is nothing to verify.", profile.name()),
+            ));
+        };
+        let endpoint = Endpoint::new(Arc::new(webhook.clone()), &profile);
+        Ok(challenge(self.engine.sender(), &endpoint, spec, self.clock.now_ms()))
+    }
+}

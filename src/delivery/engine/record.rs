@@ -1,0 +1,194 @@
+//! What an attempt changes in the database: the log, the delivery, sometimes the webhook. Runs inside the
+//! writer's transaction, where what follows is decided.
+
+use crate::delivery::endpoint::Endpoint;
+use crate::delivery::sender::Made;
+use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::delivery::{DeliveryStatus, Trigger};
+use crate::domain::retry::{self, AnswerHints, History, Next};
+use crate::domain::webhook::{DisabledReason, WebhookState};
+use crate::store::attempt::Attempt;
+use crate::store::delivery::{self, Outcome, Place, Series};
+use crate::store::{NewDelivery, Notice, StoreError, WriteTx, attempt, webhook};
+
+/// Logs an attempt and carries out what follows it. `jitter` is in 0.0..1.0.
+pub fn record(
+    tx: &mut WriteTx<'_>,
+    endpoint: &Endpoint,
+    job: &NewDelivery,
+    made: &Made,
+    jitter: f64,
+) -> Result<(), StoreError> {
+    let next_due_ms =
+        if made.is_success() { succeeded(tx, job, made)? } else { failed(tx, endpoint, job, made, jitter)? };
+    tx.notify(Notice::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
+    Ok(())
+}
+
+/// Logs the one attempt of a test and ends it. Tests change nothing else.
+pub fn record_test(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
+    let status = if made.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
+    if delivery::finish_test(tx, job.seq, status, &outcome(made))? {
+        attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())?;
+    }
+    Ok(())
+}
+
+fn succeeded(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<Option<i64>, StoreError> {
+    let usual = match job.attempt_count {
+        0 => DeliveryStatus::Pending,
+        _ => DeliveryStatus::Retrying,
+    };
+    let to = DeliveryStatus::Delivered;
+    if delivery::finish(tx, place(job, usual), to, &outcome(made))? {
+        log(tx, job, made)?;
+        delivery::count_success(tx, job.webhook_seq);
+    }
+    Ok(None)
+}
+
+fn failed(
+    tx: &mut WriteTx<'_>,
+    endpoint: &Endpoint,
+    job: &NewDelivery,
+    made: &Made,
+    jitter: f64,
+) -> Result<Option<i64>, StoreError> {
+    let Some(mut series) = delivery::series(tx.connection(), job.seq)? else {
+        return Ok(None);
+    };
+    log(tx, job, made)?;
+    let before = place(job, series.status);
+    if series.status.is_finished() {
+        // Discarded by a person while the attempt was under way: it stays so.
+        delivery::count_failure(tx, before, &series, &outcome(made))?;
+        return Ok(None);
+    }
+    count(tx, job, made, &mut series);
+    match decide(tx, endpoint, job, made, &series, jitter) {
+        Next::RetryAt { due_ms, origin_ms } => {
+            series.status = DeliveryStatus::Retrying;
+            series.due_ms = Some(due_ms);
+            series.origin_ms = origin_ms;
+            delivery::count_failure(tx, before, &series, &outcome(made))?;
+            Ok(Some(due_ms))
+        }
+        Next::DeadLetter => {
+            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
+            Ok(None)
+        }
+        Next::Disable(reason) => {
+            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
+            disable(tx, job.webhook_seq, reason, series.failures)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Counts the failure: a panic uses up nothing of the schedule.
+fn count(tx: &WriteTx<'_>, job: &NewDelivery, made: &Made, series: &mut Series) {
+    if made.error_code() == Some(ErrorCode::WorkerPanic) {
+        series.panics += 1;
+        return;
+    }
+    series.failures += 1;
+    if series.success_mark.is_none() {
+        series.success_mark = Some(tx.directory().successes(job.webhook_seq));
+    }
+}
+
+fn decide(tx: &WriteTx<'_>, endpoint: &Endpoint, job: &NewDelivery, made: &Made, series: &Series, jitter: f64) -> Next {
+    let failure = made.attempt.failure.as_ref().expect("only a failed attempt is decided on");
+    let answer = made.attempt.answer.as_ref();
+    let mut retry_after = answer
+        .into_iter()
+        .flat_map(|answer| &answer.headers)
+        .filter(|(name, _)| name == "retry-after")
+        .map(|(_, value)| value.as_str());
+    let hints = AnswerHints {
+        status: answer.map(|answer| answer.code),
+        // Two of them contradict each other: neither counts.
+        retry_after: retry_after.next().filter(|_| retry_after.next().is_none()),
+    };
+    let successes = tx.directory().successes(job.webhook_seq);
+    let state = tx.directory().get(job.webhook_seq).map(|webhook| webhook.state);
+    let history = History {
+        failures: series.failures,
+        due_ms: job.due_ms,
+        started_ms: made.attempt.started_ms,
+        ended_ms: made.ended_ms,
+        origin_ms: series.origin_ms,
+        endpoint_is_alive: series.success_mark.is_some_and(|mark| successes > mark),
+        webhook_is_active: state == Some(WebhookState::Active),
+        panics: series.panics,
+    };
+    retry::after_failure(failure, hints, &history, endpoint.rules(), jitter)
+}
+
+fn disable(tx: &mut WriteTx<'_>, webhook_seq: i64, reason: DisabledReason, failures: u32) -> Result<(), StoreError> {
+    let Some(found) = tx.directory().get(webhook_seq) else {
+        return Ok(());
+    };
+    let mut changed = (**found).clone();
+    let sentence = reason.sentence(failures);
+    log::warn!("{} ({}) is disabled: {sentence}", changed.id, changed.url.as_str());
+    changed.state = WebhookState::Disabled;
+    changed.disabled_ms = Some(tx.now_ms());
+    changed.disabled_reason = Some(sentence);
+    changed.updated_ms = tx.now_ms();
+    webhook::update(tx, changed)?;
+    Ok(())
+}
+
+fn place(job: &NewDelivery, status: DeliveryStatus) -> Place {
+    Place { seq: job.seq, webhook_seq: job.webhook_seq, status }
+}
+
+fn log(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
+    let answer = made.attempt.answer.as_ref();
+    let answer_ms = answer.map(|_| made.attempt.duration_ms.max(0) as u64);
+    delivery::count_attempt(tx, job.webhook_seq, made.attempt.number > 1, answer_ms);
+    attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())
+}
+
+fn outcome(made: &Made) -> Outcome {
+    Outcome {
+        attempt_count: made.attempt.number,
+        code: made.attempt.answer.as_ref().map(|answer| answer.code),
+        error_code: made.error_code(),
+        duration_ms: made.attempt.duration_ms,
+        at_ms: made.ended_ms,
+    }
+}
+
+/// Ends a delivery whose stored event does not match its checksum, with the reason in its log.
+pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64) -> Result<(), StoreError> {
+    let Some(series) = delivery::series(tx.connection(), delivery_seq)? else {
+        return Ok(());
+    };
+    let Some(webhook) = tx.directory().get(webhook_seq).cloned() else {
+        return Ok(());
+    };
+    let now = tx.now_ms();
+    let number = series.attempt_count + 1;
+    let attempt = Attempt::unsent(
+        now,
+        number,
+        Trigger::Automatic,
+        webhook.url.as_str(),
+        Failure::new(
+            ErrorCode::WorkerPanic,
+            "The stored event is damaged: it does not match its checksum. It was not sent. Check the disk, and publish the event again.",
+        ),
+    );
+    let outcome = Outcome {
+        attempt_count: number,
+        code: None,
+        error_code: Some(ErrorCode::WorkerPanic),
+        duration_ms: 0,
+        at_ms: now,
+    };
+    let place = Place { seq: delivery_seq, webhook_seq, status: series.status };
+    delivery::finish(tx, place, DeliveryStatus::Failed, &outcome)?;
+    attempt::insert(tx, delivery_seq, &attempt, None)
+}

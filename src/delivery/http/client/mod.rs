@@ -1,0 +1,274 @@
+//! The HTTP client: one POST to one target, within one time limit, and what became of it.
+//!
+//! It follows no redirect, uses no proxy, asks for no compression, and reads 16 KiB of an answer at most. It never
+//! decides where a request may go: [`Resolve`] hands over the addresses, and no other is ever dialled. Nothing is
+//! stored, and nothing is tried again but one case: a kept connection that the receiver had closed while it was idle.
+//!
+//! A call blocks its thread. The client takes no lock but the one around its idle connections, briefly.
+
+use std::fmt;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use ureq::config::AutoHeaderValue;
+use ureq::http;
+use ureq::{Agent, Body};
+
+use super::exchange;
+use super::transport;
+use crate::delivery::http::classify;
+use crate::delivery::http::exchange::{Exchange, micros};
+use crate::delivery::http::pool::Idle;
+use crate::domain::attempt::{Answer, Failure, Timings};
+
+#[cfg(test)]
+mod tests;
+
+/// How much of an answer's headers (names and values), and how much of its body, is kept.
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// A limit on limits, so that sums with instants cannot overflow.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Turns a target into checked socket addresses.
+pub trait Resolve: Send + Sync + 'static {
+    /// The addresses where `url`, as it was handed to [`Client::post`], may be dialled, in the order to try them.
+    ///
+    /// # Errors
+    ///
+    /// A failure ends the attempt and is reported as it is. It should come by `deadline`.
+    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure>;
+}
+
+/// How a client is set up.
+#[derive(Debug, Clone, Default)]
+pub struct ClientOptions {
+    /// Sent when a request brings no `User-Agent` of its own.
+    pub user_agent: String,
+    /// Certificates trusted besides Mozilla's, each one DER certificate or a PEM text with any number of them.
+    pub extra_root_certificates: Vec<Vec<u8>>,
+    /// How many idle connections are kept over all endpoints: at least the number of workers.
+    pub idle_connections: usize,
+}
+
+/// Why a client could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// `number` counts from 1, in the order of [`ClientOptions::extra_root_certificates`].
+    #[error(
+        "extra root certificate number {number} is neither a DER certificate nor a PEM text with certificates: {reason}"
+    )]
+    RootCertificate { number: usize, reason: String },
+    #[error("the TLS library could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    pub url: &'a str,
+    /// All headers but those of the framing (`Host`, `Content-Length`), which the client adds and which must not be
+    /// given: a `Content-Length` that is not the body's would make the connection unusable.
+    pub headers: &'a [(String, String)],
+    pub body: &'a [u8],
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// What was answered; also there, as far as it came, when a failure ended the answer's body.
+    pub answer: Option<Answer>,
+    /// `None` for a whole 2xx answer. Every other whole answer has the code `Status`, but for 101.
+    pub failure: Option<Failure>,
+    pub timings: Timings,
+    pub duration: Duration,
+    /// The peer of the connection that was used last, also when it had been opened by a former request.
+    pub remote_address: Option<SocketAddr>,
+    /// 1, or 2 when a kept connection turned out to be closed and a fresh one was opened.
+    pub connections: u8,
+}
+
+/// Sends requests. Clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    resolve: Arc<dyn Resolve>,
+    agent: Agent,
+    idle: Arc<Idle>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// What one exchange brought, before it is judged.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) answer: Option<Answer>,
+    pub(super) error: Option<ureq::Error>,
+}
+
+impl Client {
+    /// Sets up a client; opens no connection.
+    ///
+    /// # Errors
+    ///
+    /// When an extra root certificate cannot be read.
+    pub fn new(resolve: Arc<dyn Resolve>, options: ClientOptions) -> Result<Client, ClientError> {
+        let idle = Arc::new(Idle::new(options.idle_connections));
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .accept_encoding(AutoHeaderValue::None)
+            .user_agent(options.user_agent)
+            .max_response_header_size(transport::HEAD_BYTES)
+            // Idle connections are kept by `Idle`.
+            .max_idle_connections(0)
+            .max_idle_connections_per_host(0)
+            .build();
+        let tls = Arc::new(tls_config(&options.extra_root_certificates)?);
+        let agent = transport::agent(config, tls, idle.clone());
+        Ok(Client { shared: Arc::new(Shared { resolve, agent, idle }) })
+    }
+
+    /// Sends one POST and reads its answer, all within `timeout` (a day at most). Blocks; at the end of the time
+    /// limit it returns within a few milliseconds. Every fault of the receiver or the network is in the result. A
+    /// panic of the HTTP library goes through as one, and leaves the client usable.
+    pub fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
+        let started = Instant::now();
+        let timeout = timeout.min(LONGEST_TIMEOUT);
+        let deadline = started + timeout;
+        let mut sent = Sent {
+            answer: None,
+            failure: None,
+            timings: Timings::default(),
+            duration: Duration::ZERO,
+            remote_address: None,
+            connections: 1,
+        };
+
+        let resolved = self.shared.resolve.resolve(request.url, deadline);
+        let resolve_us = micros(started.elapsed());
+        match resolved {
+            Ok(addresses) if addresses.is_empty() => sent.failure = Some(classify::no_address(request.url)),
+            Ok(addresses) => {
+                let first = Exchange::new(started, deadline, addresses.clone(), false);
+                let (mut outcome, mut exchange) = self.exchange(request, first);
+                if exchange.deserves_fresh_connection() {
+                    let second = Exchange::new(started, deadline, addresses, true);
+                    (outcome, exchange) = self.exchange(request, second);
+                    sent.connections = 2;
+                }
+                sent.failure = classify::failure(&outcome, &exchange, request.url, timeout);
+                sent.answer = outcome.answer;
+                sent.timings = exchange.timings;
+                sent.remote_address = exchange.peer;
+                if !exchange.reused {
+                    sent.timings.resolve_us = Some(resolve_us);
+                }
+            }
+            Err(failure) => {
+                sent.timings.resolve_us = Some(resolve_us);
+                sent.failure = Some(failure);
+            }
+        }
+        sent.duration = started.elapsed();
+        sent
+    }
+
+    /// Closes connections that have been idle for long (a minute). Posting does that too; this is for quiet times.
+    pub fn close_idle(&self) {
+        self.shared.idle.sweep();
+    }
+
+    fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (Outcome, Exchange) {
+        let names = request.headers.iter().map(|(name, _)| name.clone());
+        exchange.spelling = names.collect();
+        let running = exchange::begin(exchange);
+        let outcome = match self.head(request) {
+            Ok(response) => {
+                exchange::with(Exchange::begin_body);
+                read_answer(response)
+            }
+            Err(error) => Outcome { answer: None, error: Some(error) },
+        };
+        (outcome, running.finish())
+    }
+
+    fn head(&self, request: &Outgoing<'_>) -> Result<http::Response<Body>, ureq::Error> {
+        let mut builder = http::Request::post(request.url);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        self.shared.agent.run(builder.body(request.body)?)
+    }
+}
+
+/// The failure that a whole answer amounts to; `None` for a 2xx. For what stands in for the client.
+pub fn judged(answer: &Answer, url: &str) -> Option<Failure> {
+    classify::of_status(answer, classify::host_of(url))
+}
+
+/// Reads the body as far as it is kept. What is not read is never read: the connection is closed.
+fn read_answer(response: http::Response<Body>) -> Outcome {
+    let (head, body) = response.into_parts();
+    let mut kept = Vec::new();
+    let result = body.into_reader().take(KEPT_BYTES as u64 + 1).read_to_end(&mut kept);
+    let body_truncated = kept.len() > KEPT_BYTES;
+    kept.truncate(KEPT_BYTES);
+    let answer =
+        Answer { code: head.status.as_u16(), headers: kept_headers(&head.headers), body: kept, body_truncated };
+    let error = result.err().filter(|_| !body_truncated).map(ureq::Error::from);
+    Outcome { answer: Some(answer), error }
+}
+
+fn kept_headers(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let mut left = KEPT_BYTES;
+    let mut kept = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let Some(rest) = left.checked_sub(name.as_str().len() + value.len()) else {
+            break;
+        };
+        left = rest;
+        kept.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    }
+    kept
+}
+
+fn tls_config(extra_root_certificates: &[Vec<u8>]) -> Result<ClientConfig, ClientError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for (index, bytes) in extra_root_certificates.iter().enumerate() {
+        let refuse = |reason: String| ClientError::RootCertificate { number: index + 1, reason };
+        let certificates = if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
+            CertificateDer::pem_slice_iter(bytes)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| refuse(error.to_string()))?
+        } else {
+            vec![CertificateDer::from(bytes.clone())]
+        };
+        if certificates.is_empty() {
+            return Err(refuse("it holds none".into()));
+        }
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}

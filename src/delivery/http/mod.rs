@@ -1,0 +1,8 @@
+//! One HTTP request to a receiver: from the address to the classified result.
+
+mod classify;
+pub mod client;
+mod connection;
+mod exchange;
+mod pool;
+mod transport;

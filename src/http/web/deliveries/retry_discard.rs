@@ -1,0 +1,69 @@
+//! Retrying or discarding one delivery.
+
+use actix_web::web::Path;
+
+use crate::actions::{ActionError, lookup};
+use crate::http::web::confirm::ConfirmPage;
+use crate::http::web::error::PageError;
+use crate::http::web::layout::Section;
+use crate::http::web::session::{Answer, Done, Submission};
+use crate::store::delivery::Delivery;
+
+/// `POST /deliveries/{id}/retry`.
+pub async fn retry(submission: Submission, id: Path<String>) -> Answer {
+    submission
+        .run(move |visit, fields| {
+            let caller = visit.caller();
+            let store = &visit.app.actions.store;
+            let before = store.read(|connection| lookup::delivery(connection, &caller, &id))?;
+            let back = visit.back(fields, &format!("/deliveries/{}", before.id));
+            match visit.app.actions.retry(&caller, &id).wait() {
+                Ok(after) => Ok(visit.done(&back, queued(&before, &after))),
+                Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&back, message)),
+                Err(other) => Err(other.into()),
+            }
+        })
+        .await
+}
+
+/// What a retry did, which is no word on whether it gets through.
+fn queued(before: &Delivery, after: &Delivery) -> &'static str {
+    match (after.webhook_state.waiting_for(), before.status.is_finished()) {
+        (Some(_), _) => "Queued: it is sent once its webhook is active.",
+        (None, true) => "Queued: a fresh series of attempts begins, and the next attempt is due now.",
+        (None, false) => "Queued: the next attempt is due now.",
+    }
+}
+
+/// `POST /deliveries/{id}/discard`, once it is confirmed.
+pub async fn discard(submission: Submission, id: Path<String>) -> Answer {
+    submission
+        .run(move |visit, fields| {
+            let caller = visit.caller();
+            let store = &visit.app.actions.store;
+            let delivery = store.read(|connection| lookup::delivery(connection, &caller, &id))?;
+            let own = format!("/deliveries/{}", delivery.id);
+            let back = visit.back(fields, &own);
+            if !fields.has("confirmed") {
+                let heading = "Discard this delivery?".to_owned();
+                let page = ConfirmPage {
+                    frame: visit.frame(heading.clone(), Section::Deliveries)?,
+                    heading,
+                    facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
+                    effect: "It is not sent any more. This is final.".to_owned(),
+                    action: Some(format!("{own}/discard")),
+                    button: "Discard".to_owned(),
+                    is_danger: true,
+                    fields: Vec::new(),
+                    back,
+                };
+                return Ok::<_, PageError>(Done::page(actix_web::http::StatusCode::OK, &page));
+            }
+            match visit.app.actions.discard(&caller, &id).wait() {
+                Ok(_) => Ok(visit.done(&back, "Discarded: it is not sent any more.")),
+                Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&back, message)),
+                Err(other) => Err(other.into()),
+            }
+        })
+        .await
+}

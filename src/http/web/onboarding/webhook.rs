@@ -1,0 +1,121 @@
+//! `/setup/webhook`: the first webhook, to the built-in inbox or to a URL of one's own, and its first test.
+
+use askama::Template;
+
+use super::turn;
+use crate::actions::ActionError;
+use crate::actions::test_event::TestEvent;
+use crate::actions::webhook::create::NewWebhook;
+use crate::http::web::error::{PageError, Problem, problem};
+use crate::http::web::form::Fields;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Answer, Done, Submission, Visit};
+
+#[derive(Template)]
+#[template(path = "onboarding/webhook.html")]
+struct WebhookPage {
+    frame: Frame,
+    /// Whether the built-in inbox is chosen.
+    to_inbox: bool,
+    url: String,
+    events: String,
+    profile: String,
+    profiles: Vec<(String, String)>,
+    problem: Option<Problem>,
+}
+
+impl WebhookPage {
+    fn has_problem_in(&self, field: &str) -> bool {
+        let named = self.problem.as_ref().and_then(|problem| problem.field.as_deref());
+        named.is_some_and(|named| named == field || named.starts_with(&format!("{field}[")))
+    }
+
+    fn of(visit: &Visit, fields: &Fields, problem: Option<Problem>) -> Result<WebhookPage, PageError> {
+        let actions = &visit.app.actions;
+        let all = actions.store.profiles().all();
+        let known = all.iter().map(|profile| {
+            let title = match profile.spec().title.as_str() {
+                "" => profile.name(),
+                title => title,
+            };
+            (profile.name().to_owned(), title.to_owned())
+        });
+        Ok(WebhookPage {
+            frame: visit.frame("Your first webhook", Section::None)?,
+            to_inbox: fields.text("target") != "own",
+            url: fields.text("url").to_owned(),
+            events: fields.given("events").unwrap_or("*").to_owned(),
+            profile: fields.given("profile").unwrap_or(&actions.default_profile).to_owned(),
+            profiles: known.collect(),
+            problem,
+        })
+    }
+}
+
+/// `GET /setup/webhook`.
+pub async fn show(visit: Visit) -> Answer {
+    visit
+        .show(|visit| {
+            visit.require_administrator()?;
+            WebhookPage::of(visit, &Fields::default(), None)
+        })
+        .await
+}
+
+/// `POST /setup/webhook`: makes it, sends a test, and shows what came of it.
+pub async fn create(submission: Submission) -> Answer {
+    let turn = turn(&submission).await?;
+    submission
+        .run(move |visit, fields| {
+            let _turn = turn;
+            visit.require_administrator()?;
+            match made(visit, fields) {
+                Ok(id) => tested(visit, &id),
+                Err(error) => {
+                    let page = WebhookPage::of(visit, fields, Some(problem(error)?))?;
+                    Ok(Done::again(&page))
+                }
+            }
+        })
+        .await
+}
+
+fn made(visit: &Visit, fields: &Fields) -> Result<String, ActionError> {
+    let actions = &visit.app.actions;
+    let caller = visit.caller();
+    let url = match fields.text("target") {
+        "own" => fields.text("url").trim().to_owned(),
+        _ => {
+            let inbox = actions.open_inbox(&caller, None).wait()?;
+            visit.app.site.url(&format!("/in/{}", inbox.token))
+        }
+    };
+    let patterns = fields.text("events").split([',', '\n', ' ']);
+    let new = NewWebhook {
+        url,
+        events: patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect(),
+        profile: fields.given("profile").map(str::to_owned),
+        ..NewWebhook::default()
+    };
+    Ok(actions.create_webhook(&caller, new)?.id.to_string())
+}
+
+/// Sends a test event and goes on to what came of it.
+fn tested(visit: &Visit, webhook_id: &str) -> Result<Done, PageError> {
+    let actions = &visit.app.actions;
+    let sent = actions.test_webhook(&visit.caller(), webhook_id, TestEvent::default())?;
+    let path = format!("{}/setup/done?delivery={}", visit.base(), sent.delivery.id);
+    Ok(Done::To(path, None))
+}
+
+/// `POST /setup/test`: another test to the same webhook.
+pub async fn test_again(submission: Submission) -> Answer {
+    let turn = turn(&submission).await?;
+    submission
+        .run(move |visit, fields| {
+            let _turn = turn;
+            visit.require_administrator()?;
+            tested(visit, fields.text("webhook"))
+        })
+        .await
+}

@@ -1,0 +1,9 @@
+//! Sentences that people read about events, attempts and failures.
+//!
+//! Makes text from typed facts, in one place for the API, the pages and the log. Never reads a sentence back, a clock,
+//! or a file: the time is an argument.
+
+pub mod explanation;
+pub mod failure;
+pub mod humanize;
+pub mod retry_preview;
