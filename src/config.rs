@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::auth::api_key::RATE_LIMITS;
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
-use crate::http::site::{BaseUrl, PortalLook};
+use crate::http::site::{BaseUrl, Branding};
 use crate::server::ServerOptions;
 
 /// A setting of the server.
@@ -106,20 +106,20 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     Flag,
     Environment,
     File,
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Source::Flag => "flag",
-            Source::Environment => "environment",
-            Source::File => "file",
-            Source::Default => "default",
+            ValueSource::Flag => "flag",
+            ValueSource::Environment => "environment",
+            ValueSource::File => "file",
+            ValueSource::Default => "default",
         })
     }
 }
@@ -134,11 +134,11 @@ pub enum ConfigError {
     #[error("{0}: there is no setting {1:?}. \"hookpost serve --help\" lists them all.")]
     Unknown(PathBuf, String),
     #[error("--{name} (from the {origin}): {value:?} is not {wanted}")]
-    Bad { name: &'static str, origin: Source, value: String, wanted: String },
+    Bad { name: &'static str, origin: ValueSource, value: String, wanted: String },
 }
 
 /// The value of each setting, and where it came from.
-pub struct Values(Vec<(&'static Setting, Vec<String>, Source)>);
+pub struct Values(Vec<(&'static Setting, Vec<String>, ValueSource)>);
 
 /// The environment twin of a setting: `HOOKPOST_ALLOW_TARGET`; lists are divided by commas.
 pub fn environment_name(setting: &Setting) -> String {
@@ -219,14 +219,14 @@ impl Values {
             let from_environment = || environment(&environment_name(setting));
             let from_file = || file.as_ref().and_then(|file| file.get(setting.name));
             if let Some(values) = given(matches, setting.name) {
-                (setting, values, Source::Flag)
+                (setting, values, ValueSource::Flag)
             } else if let Some(text) = from_environment() {
-                (setting, split(setting, &text), Source::Environment)
+                (setting, split(setting, &text), ValueSource::Environment)
             } else if let Some(value) = from_file() {
-                (setting, texts(value), Source::File)
+                (setting, texts(value), ValueSource::File)
             } else {
                 let default = setting.default.map(str::to_owned);
-                (setting, default.into_iter().collect(), Source::Default)
+                (setting, default.into_iter().collect(), ValueSource::Default)
             }
         });
         Ok(Values(values.collect()))
@@ -313,7 +313,7 @@ impl Values {
             .collect()
     }
 
-    fn portal_look(&self) -> Result<PortalLook, ConfigError> {
+    fn portal_look(&self) -> Result<Branding, ConfigError> {
         let is_colour = |text: &str| {
             let digits = text.strip_prefix('#').unwrap_or_default();
             digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -326,7 +326,7 @@ impl Values {
             None => None,
             Some((path, _)) => Some(read_logo(Path::new(path))?),
         };
-        Ok(PortalLook {
+        Ok(Branding {
             name: self.checked("portal-name", name, is_name)?,
             logo,
             accent,
@@ -379,14 +379,14 @@ impl Values {
         parsed.collect()
     }
 
-    fn find(&self, name: &str) -> Option<(&'static Setting, &[String], &Source)> {
+    fn find(&self, name: &str) -> Option<(&'static Setting, &[String], &ValueSource)> {
         self.0
             .iter()
             .find(|(setting, ..)| setting.name == name)
             .map(|(setting, values, source)| (*setting, values.as_slice(), source))
     }
 
-    fn one(&self, name: &str) -> Option<(&str, &Source)> {
+    fn one(&self, name: &str) -> Option<(&str, &ValueSource)> {
         let (_, values, source) = self.find(name)?;
         values.first().map(|value| (value.as_str(), source))
     }
@@ -397,7 +397,7 @@ impl Values {
         wanted: &str,
         is_allowed: impl Fn(&T) -> bool,
     ) -> Result<T, ConfigError> {
-        let (text, origin) = self.one(name).unwrap_or(("", &Source::Default));
+        let (text, origin) = self.one(name).unwrap_or(("", &ValueSource::Default));
         text.parse().ok().filter(is_allowed).ok_or_else(|| ConfigError::Bad {
             name,
             origin: origin.clone(),

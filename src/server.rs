@@ -29,10 +29,10 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::http::rate_limit::RateLimits;
-use crate::http::site::{BaseUrl, PortalLook, Site};
+use crate::http::site::{BaseUrl, Branding, Site};
 use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
 use crate::metrics::Metrics;
-pub use crate::server::retention_job::Upkeep;
+pub use crate::server::retention_job::RetentionJob;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 
 /// The longest timeout of a webhook: no request in flight takes longer.
@@ -58,7 +58,7 @@ pub struct ServerOptions {
     pub base_url: Option<BaseUrl>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    pub portal: PortalLook,
+    pub portal: Branding,
     /// Requests a second of each API key that has no limit of its own; `None`: any number.
     pub key_rate_limit: Option<u32>,
     /// Whether `/metrics` needs no key.
@@ -87,7 +87,7 @@ impl ServerOptions {
             max_body: 1 << 20,
             base_url: None,
             trusted_proxies: Vec::new(),
-            portal: PortalLook::default(),
+            portal: Branding::default(),
             key_rate_limit: None,
             metrics_open: false,
             extra_certificates: Vec::new(),
@@ -118,7 +118,7 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
-    retention_job: Upkeep,
+    retention_job: RetentionJob,
     lock: FileLock,
 }
 
@@ -133,7 +133,7 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
-    pub retention_job: Upkeep,
+    pub retention_job: RetentionJob,
     handle: ServerHandle,
     // Given back by a stop, after the store was closed.
     lock: Arc<Mutex<Option<FileLock>>>,
@@ -172,7 +172,7 @@ impl Prepared {
             retention: options.retention,
         };
         let retention_job =
-            Upkeep::start(actions.clone()).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            RetentionJob::start(actions.clone()).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
@@ -233,7 +233,7 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
     )
 }
 
-fn serve(options: &ServerOptions, app: App, retention_job: Upkeep, lock: FileLock) -> Result<Server, StartError> {
+fn serve(options: &ServerOptions, app: App, retention_job: RetentionJob, lock: FileLock) -> Result<Server, StartError> {
     let listen = |source| StartError::Listen { address: options.listen, source };
     let state = app.clone();
     let http = HttpServer::new(move || {

@@ -10,7 +10,7 @@ use crate::domain::event::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::domain::webhook::Webhook;
-use crate::profile::verify::{Fault, timestamp, verify};
+use crate::profile::verify::{SignatureFault, timestamp, verify};
 use crate::profile::{self, Profile};
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
 use crate::store::{Pending, StoreError, webhook};
@@ -41,7 +41,7 @@ pub struct Arrival {
 pub type Echo = (String, String);
 
 /// Whether a request is what a webhook sent.
-struct Verdict {
+struct SignatureCheck {
     is_verified: bool,
     sentence: String,
     webhook: Option<Webhook>,
@@ -116,7 +116,7 @@ impl Actions {
         Ok(echo)
     }
 
-    fn verdict(&self, webhooks: Vec<Webhook>, arrival: &Arrival, now: Millis) -> Verdict {
+    fn verdict(&self, webhooks: Vec<Webhook>, arrival: &Arrival, now: Millis) -> SignatureCheck {
         let count = webhooks.len();
         let mut refusal = None;
         for webhook in webhooks {
@@ -126,7 +126,7 @@ impl Actions {
             };
             match checked {
                 Ok(sentence) => {
-                    return Verdict { is_verified: true, sentence, webhook: Some(webhook) };
+                    return SignatureCheck { is_verified: true, sentence, webhook: Some(webhook) };
                 }
                 Err(sentence) => refusal = refusal.or(Some((sentence, webhook))),
             }
@@ -136,7 +136,7 @@ impl Actions {
             Some((sentence, webhook)) if count == 1 => (sentence, Some(webhook)),
             Some((sentence, _)) => (format!("It is of none of the {count} webhooks that point here. {sentence}"), None),
         };
-        Verdict { is_verified: false, sentence, webhook }
+        SignatureCheck { is_verified: false, sentence, webhook }
     }
 
     /// The text of a challenge, by the field of a profile that asks for it.
@@ -185,7 +185,7 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
                 took_old |= index > 0;
                 fitting.extend(names);
             }
-            (None, Some(Fault::NoSignature) | None) => {}
+            (None, Some(SignatureFault::NoSignature) | None) => {}
             (None, Some(fault)) => return Err(sentence(&fault.to_string())),
         }
         let signed = timestamp(profile, &arrival.headers).map(|signed| signed.saturating_mul(SECOND));

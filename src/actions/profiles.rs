@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::audit::Done;
+use super::audit::AuditEntry;
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Event;
 use crate::domain::id::DeliveryId;
 use crate::domain::secret::Secret;
@@ -37,7 +37,7 @@ impl Actions {
         }
         let caller = caller.clone();
         Ok(self.store.write(move |tx| {
-            caller.did(tx, &Done::new(Deed::ProfilePut, profile.name()))?;
+            caller.audit(tx, &AuditEntry::new(AuditAction::ProfilePut, profile.name()))?;
             Ok(table::put(tx, profile)?)
         }))
     }
@@ -61,7 +61,7 @@ impl Actions {
                     ),
                 ));
             }
-            if table::delete(tx, &name)? { Ok(caller.did(tx, &Done::new(Deed::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
+            if table::delete(tx, &name)? { Ok(caller.audit(tx, &AuditEntry::new(AuditAction::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
         }))
     }
 

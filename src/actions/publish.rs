@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::audit::Done;
+use super::audit::AuditEntry;
 use super::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
@@ -79,8 +79,8 @@ impl Actions {
         self.store.write(move |tx| {
             let receipt = publish(tx, checked)?;
             if !receipt.duplicate {
-                let done = Done::of(Deed::EventPublished, &tenant, &receipt.id);
-                caller.did(tx, &done.saying(event_type))?;
+                let done = AuditEntry::of(AuditAction::EventPublished, &tenant, &receipt.id);
+                caller.audit(tx, &done.saying(event_type))?;
             }
             Ok(receipt)
         })

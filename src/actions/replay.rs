@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::audit::Done;
+use super::audit::AuditEntry;
 use super::batched;
 use super::{ActionError, Actions, Caller, lookup};
 use crate::actions::batched::GoOn;
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
@@ -15,7 +15,7 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Connection, Notice, Pending, StoreError, WriteTx, event, sweep};
+use crate::store::{Change, Connection, Pending, StoreError, WriteTx, event, sweep};
 use crate::text::humanize;
 
 /// Which of a webhook's events are replayed.
@@ -70,9 +70,9 @@ impl Actions {
                 delivery::insert(tx, stored.seq, &event, webhook.seq, id, Cause::Replay)?;
                 deliveries.extend(delivery::get(tx.connection(), id)?);
             }
-            let done = Done::of(Deed::EventReplayed, &event.tenant, &event.id);
+            let done = AuditEntry::of(AuditAction::EventReplayed, &event.tenant, &event.id);
             let count = humanize::counted(deliveries.len() as u64, "webhook");
-            caller.did(tx, &done.saying(format!("to {count}")))?;
+            caller.audit(tx, &done.saying(format!("to {count}")))?;
             Ok(deliveries)
         })
     }
@@ -115,7 +115,7 @@ impl Actions {
             let (webhook, caller) = (webhook.clone(), caller.clone());
             let made = self.step(go_on, move |tx| {
                 let made = insert(tx, webhook.seq, &events)?;
-                let done = Done::of(Deed::WebhookReplayed, &webhook.tenant, webhook.id)
+                let done = AuditEntry::of(AuditAction::WebhookReplayed, &webhook.tenant, webhook.id)
                     .saying(humanize::counted(done + made, "event"));
                 Ok((made, caller.goes_on(tx, entry, &done)?))
             });
@@ -167,7 +167,7 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64,
         }
     }
     if let Some(from_seq) = first {
-        tx.notify(Notice::Reread { webhook_seq, from_seq });
+        tx.notify(Change::Reread { webhook_seq, from_seq });
     }
     Ok(made)
 }

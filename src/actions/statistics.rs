@@ -4,7 +4,7 @@ use super::{ActionError, Actions, Caller, lookup};
 use crate::domain::delivery::text_enum;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
-use crate::store::stats::{self, FINE, Of, Sums, Waiting};
+use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
 
 text_enum!(
     /// How far back statistics look.
@@ -36,7 +36,7 @@ pub struct Statistics {
     pub window: Window,
     pub since_ms: Millis,
     pub sums: Sums,
-    pub waiting: Waiting,
+    pub waiting: WaitingCounts,
 }
 
 impl Actions {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::audit::Done;
+use super::audit::AuditEntry;
 use super::{ActionError, Actions, Caller, lookup};
 use crate::actions::lookup::DeliveryInFull;
 use crate::actions::webhook::create::find_profile;
 use crate::delivery::Endpoint;
 use crate::delivery::engine::record;
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::DeliveryId;
@@ -17,7 +17,7 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::profile::Profiles;
-use crate::store::{NewDelivery, StoreError, WriteTx, delivery, event, event_type};
+use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
 
 /// Tests under way at a time at most, for one request to every webhook that subscribed.
 const AT_ONCE: usize = 8;
@@ -33,7 +33,7 @@ pub struct TestEvent {
 /// A stored test that still has to be sent.
 struct Prepared {
     endpoint: Endpoint,
-    delivery: NewDelivery,
+    delivery: DueDelivery,
 }
 
 impl Actions {
@@ -54,8 +54,8 @@ impl Actions {
                     Some(text) => parse_type(text, "event_type")?,
                     None => usual_type(&webhook),
                 };
-                let done = Done::of(Deed::TestSent, &webhook.tenant, webhook.id);
-                of.did(tx, &done.saying(&event_type))?;
+                let done = AuditEntry::of(AuditAction::TestSent, &webhook.tenant, webhook.id);
+                of.audit(tx, &done.saying(&event_type))?;
                 let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
                 prepare(tx, &profiles, Arc::new(webhook), &stored)
             })
@@ -82,8 +82,8 @@ impl Actions {
                     return Ok(Vec::new());
                 }
                 for webhook in &webhooks {
-                    let done = Done::of(Deed::TestSent, &tenant, webhook.id);
-                    of.did(tx, &done.saying(&event_type))?;
+                    let done = AuditEntry::of(AuditAction::TestSent, &tenant, webhook.id);
+                    of.audit(tx, &done.saying(&event_type))?;
                 }
                 let stored = store_event(tx, tenant, event_type, data)?;
                 webhooks

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
@@ -87,9 +87,9 @@ pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, 
 pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<(), ActionError> {
     require_profile(connection, new.profile.as_deref())?;
     api_key::insert(connection, new)?;
-    let done = Done { tenant: new.tenant.as_ref(), ..Done::new(Deed::KeyCreated, new.id) };
+    let done = AuditEntry { tenant: new.tenant.as_ref(), ..AuditEntry::new(AuditAction::KeyCreated, new.id) };
     let told = done.saying(format!("{}, {}", new.name, new.scope));
-    actor.did(connection, new.created_ms, &told)?;
+    actor.audit(connection, new.created_ms, &told)?;
     Ok(())
 }
 
@@ -105,7 +105,7 @@ pub fn take_out(connection: &Connection, actor: &Actor, id: &str, now: Millis) -
     let id: ApiKeyId = id.parse().map_err(|_| unknown.clone())?;
     match api_key::revoke(connection, id, now)? {
         Some(name) => {
-            actor.did(connection, now, &Done::new(Deed::KeyRevoked, id).saying(name))?;
+            actor.audit(connection, now, &AuditEntry::new(AuditAction::KeyRevoked, id).saying(name))?;
             Ok(())
         }
         None => Err(unknown),

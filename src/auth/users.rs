@@ -4,13 +4,13 @@ use thiserror::Error;
 
 use super::{password, session, token};
 use crate::actions::Actor;
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, MINUTE, Millis};
 use crate::store::one_time_link;
-use crate::store::one_time_link::{Link, LinkKind};
+use crate::store::one_time_link::{LinkKind, OneTimeLink};
 use crate::store::user::{self, Role, User};
 use crate::store::{Connection, StoreError};
 
@@ -22,7 +22,7 @@ pub const PORTAL_LASTS: Millis = DAY;
 
 /// Why something about users was not done.
 #[derive(Debug, Clone, Error)]
-pub enum PeopleError {
+pub enum UserError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     #[error(transparent)]
@@ -61,18 +61,18 @@ pub fn add(
     role: Role,
     password_hash: &str,
     now: Millis,
-) -> Result<i64, PeopleError> {
+) -> Result<i64, UserError> {
     check_name(name)?;
     let seq =
-        user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| PeopleError::Taken(name.to_owned()))?;
-    let done = Done::new(Deed::UserAdded, name).saying(role);
-    actor.did(connection, now, &done)?;
+        user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
+    let done = AuditEntry::new(AuditAction::UserAdded, name).saying(role);
+    actor.audit(connection, now, &done)?;
     Ok(seq)
 }
 
 /// The user of this name.
-pub fn find(connection: &Connection, name: &str) -> Result<User, PeopleError> {
-    user::by_name(connection, name)?.ok_or_else(|| PeopleError::Unknown(name.to_owned()))
+pub fn find(connection: &Connection, name: &str) -> Result<User, UserError> {
+    user::by_name(connection, name)?.ok_or_else(|| UserError::Unknown(name.to_owned()))
 }
 
 /// Sets a new password, from its hash, and ends every session of the user.
@@ -82,10 +82,10 @@ pub fn reset_password(
     name: &str,
     password_hash: &str,
     now: Millis,
-) -> Result<(), PeopleError> {
+) -> Result<(), UserError> {
     let user = find(connection, name)?;
     user::set_password(connection, user.seq, password_hash)?;
-    actor.did(connection, now, &Done::new(Deed::PasswordReset, user.name))?;
+    actor.audit(connection, now, &AuditEntry::new(AuditAction::PasswordReset, user.name))?;
     Ok(())
 }
 
@@ -96,63 +96,57 @@ pub fn change_password(
     user: &User,
     password_hash: &str,
     now: Millis,
-) -> Result<String, PeopleError> {
+) -> Result<String, UserError> {
     require_unchanged(connection, user)?;
     user::set_password(connection, user.seq, password_hash)?;
     let actor = Actor::Person(user.name.clone());
-    actor.did(connection, now, &Done::new(Deed::PasswordChanged, &user.name))?;
+    actor.audit(connection, now, &AuditEntry::new(AuditAction::PasswordChanged, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
 
 /// Begins the session of a user who signed in; its cookie.
-pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, PeopleError> {
+pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, UserError> {
     require_unchanged(connection, user)?;
     user::signed_in(connection, user.seq, now)?;
     let actor = Actor::Person(user.name.clone());
-    actor.did(connection, now, &Done::new(Deed::SignedIn, &user.name))?;
+    actor.audit(connection, now, &AuditEntry::new(AuditAction::SignedIn, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
 
 /// Refuses what was asked for with a password that somebody reset meanwhile.
-fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), PeopleError> {
+fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), UserError> {
     match user::by_seq(connection, verified.seq)? {
         Some(now) if now.password == verified.password => Ok(()),
-        _ => Err(PeopleError::Unknown(verified.name.clone())),
+        _ => Err(UserError::Unknown(verified.name.clone())),
     }
 }
 
 /// Takes a user away, unless nobody who administers would be left.
-pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<(), PeopleError> {
+pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<(), UserError> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
     user::delete(connection, user.seq)?;
-    actor.did(connection, now, &Done::new(Deed::UserRemoved, user.name))?;
+    actor.audit(connection, now, &AuditEntry::new(AuditAction::UserRemoved, user.name))?;
     Ok(())
 }
 
 /// Changes what a user may do, unless nobody who administers would be left.
-pub fn set_role(
-    connection: &Connection,
-    actor: &Actor,
-    name: &str,
-    role: Role,
-    now: Millis,
-) -> Result<(), PeopleError> {
+pub fn set_role(connection: &Connection, actor: &Actor, name: &str, role: Role, now: Millis) -> Result<(), UserError> {
     let user = find(connection, name)?;
     if role != Role::Administrator {
         require_another(connection, &user)?;
     }
     user::set_role(connection, user.seq, role)?;
-    let done = Done::new(Deed::RoleChanged, user.name).saying(role);
-    actor.did(connection, now, &done)?;
+    let done = AuditEntry::new(AuditAction::RoleChanged, user.name).saying(role);
+    actor.audit(connection, now, &done)?;
     Ok(())
 }
 
-fn require_another(connection: &Connection, user: &User) -> Result<(), PeopleError> {
+fn require_another(connection: &Connection, user: &User) -> Result<(), UserError> {
     if user.role == Role::Administrator && user::count_administrators(connection)? == 1 {
-        return Err(PeopleError::LastAdministrator(user.name.clone()));
+        return Err(UserError::LastAdministrator(user.name.clone()));
     }
     Ok(())
 }
@@ -170,12 +164,13 @@ pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>
         return Ok(None);
     }
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
-    let link = Link { kind: LinkKind::Setup, tenant: None, ends_ms: now + SETUP_LASTS, session_ms: session::LONGEST };
+    let link =
+        OneTimeLink { kind: LinkKind::Setup, tenant: None, ends_ms: now + SETUP_LASTS, session_ms: session::LONGEST };
     one_time_link(connection, &link).map(Some)
 }
 
 /// Stores a link; the token that opens it.
-pub fn one_time_link(connection: &Connection, link: &Link) -> Result<String, StoreError> {
+pub fn one_time_link(connection: &Connection, link: &OneTimeLink) -> Result<String, StoreError> {
     let token = token::generate();
     one_time_link::insert(connection, &token::hash(&token), link)?;
     Ok(token)
@@ -189,7 +184,7 @@ pub fn portal_link(
     ends_ms: Millis,
 ) -> Result<String, StoreError> {
     one_time_link::forget_ended(connection, now)?;
-    let link = Link { kind: LinkKind::Portal, tenant: Some(tenant.clone()), ends_ms, session_ms: PORTAL_LASTS };
+    let link = OneTimeLink { kind: LinkKind::Portal, tenant: Some(tenant.clone()), ends_ms, session_ms: PORTAL_LASTS };
     one_time_link(connection, &link)
 }
 
@@ -198,17 +193,21 @@ pub const DEMO_USER: &str = "demo";
 
 /// The token of a new link that signs in to a demo, once.
 pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreError> {
-    let link =
-        Link { kind: LinkKind::Demo, tenant: None, ends_ms: now + session::LONGEST, session_ms: session::LONGEST };
+    let link = OneTimeLink {
+        kind: LinkKind::Demo,
+        tenant: None,
+        ends_ms: now + session::LONGEST,
+        session_ms: session::LONGEST,
+    };
     one_time_link(connection, &link)
 }
 
 /// Begins a session of a demo's administrator with the demo's link, which is used up.
-pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<Opened, PeopleError> {
+pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<Opened, UserError> {
     let hash = token::hash(token);
     let link = one_time_link::by_hash(connection, &hash, now)?;
     let Some(link) = link.filter(|link| link.kind == LinkKind::Demo) else {
-        return Err(PeopleError::LinkEnded);
+        return Err(UserError::LinkEnded);
     };
     let user = find(connection, DEMO_USER)?;
     one_time_link::delete(connection, &hash)?;
@@ -234,11 +233,11 @@ pub struct Opened {
 }
 
 /// Begins a session of a tenant's people with their link, which is used up.
-pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened, PeopleError> {
+pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened, UserError> {
     let hash = token::hash(token);
     let link = one_time_link::by_hash(connection, &hash, now)?;
-    let Some(Link { kind: LinkKind::Portal, tenant: Some(tenant), session_ms: lasts_ms, .. }) = link else {
-        return Err(PeopleError::LinkEnded);
+    let Some(OneTimeLink { kind: LinkKind::Portal, tenant: Some(tenant), session_ms: lasts_ms, .. }) = link else {
+        return Err(UserError::LinkEnded);
     };
     one_time_link::delete(connection, &hash)?;
     let owner = session::NewOwner::Portal(tenant);
@@ -259,9 +258,9 @@ pub fn set_up(
     name: &str,
     password_hash: &str,
     now: Millis,
-) -> Result<String, PeopleError> {
+) -> Result<String, UserError> {
     if !is_setup_token(connection, setup_token, now)? {
-        return Err(PeopleError::LinkEnded);
+        return Err(UserError::LinkEnded);
     }
     let actor = Actor::Person(name.to_owned());
     add(connection, &actor, name, Role::Administrator, password_hash, now)?;

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::CliError;
 use super::input::text;
-use crate::cli::demo::history::{Place, Plot, tell};
+use crate::cli::demo::history::{DemoWebhook, HistoryOptions, build};
 use crate::config::temporary_folder;
 use crate::domain::time::HOUR;
 use crate::store::backup;
@@ -33,10 +33,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
 fn make(database: &Path, file: &Path) -> Result<(), CliError> {
     // Where nobody says otherwise the server is there, and so is its inbox.
     let base_url = "http://127.0.0.1:8080";
-    let url = |place: &Place| format!("https://{}.{}.example/hooks", place.name, place.tenant);
-    tell(
+    let url = |place: &DemoWebhook| format!("https://{}.{}.example/hooks", place.name, place.tenant);
+    build(
         database,
-        &Plot {
+        &HistoryOptions {
             ends_ms: ENDS_MS,
             lasts_ms: 8 * HOUR,
             // Longer than the longest schedule of what is retried: nothing is left that would be sent.

@@ -20,7 +20,7 @@ use clap::Command;
 use thiserror::Error;
 
 use crate::actions::ActionError;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;
@@ -43,16 +43,16 @@ pub enum CliError {
     #[error("{}", with_flag(.0))]
     Invalid(#[from] Invalid),
     #[error(transparent)]
-    People(PeopleError),
+    People(UserError),
     #[error("{0}")]
     Other(String),
 }
 
-impl From<PeopleError> for CliError {
-    fn from(error: PeopleError) -> CliError {
+impl From<UserError> for CliError {
+    fn from(error: UserError) -> CliError {
         match error {
-            PeopleError::Invalid(invalid) => invalid.into(),
-            PeopleError::Store(error) => error.into(),
+            UserError::Invalid(invalid) => invalid.into(),
+            UserError::Store(error) => error.into(),
             other => CliError::People(other),
         }
     }

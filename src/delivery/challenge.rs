@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::endpoint::Endpoint;
-use super::sender::{Made, Sender};
-use crate::domain::attempt::Answer;
+use super::sender::{AttemptResult, Sender};
+use crate::domain::attempt::ReceiverResponse;
 use crate::domain::delivery::Trigger;
 use crate::domain::event::{Event, EventId};
 use crate::domain::id::DeliveryId;
@@ -15,11 +15,11 @@ use crate::domain::time::Millis;
 use crate::profile::body_format::compose_challenge;
 use crate::profile::spec::ChallengeSpec;
 use crate::random;
-use crate::store::NewDelivery;
+use crate::store::DueDelivery;
 
 /// What came of a challenge.
 pub struct Challenged {
-    pub made: Made,
+    pub made: AttemptResult,
     /// The body that was sent.
     pub body: Vec<u8>,
     /// Why the endpoint is not verified; `None` where it is.
@@ -41,7 +41,7 @@ pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now
 }
 
 /// The challenge as a delivery that is stored nowhere.
-fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> NewDelivery {
+fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> DueDelivery {
     let event = Event {
         id: EventId::generate(now, random::bits()),
         tenant: endpoint.webhook.tenant.clone(),
@@ -52,7 +52,7 @@ fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> NewDelivery {
         previous_data: None,
         test: true,
     };
-    NewDelivery {
+    DueDelivery {
         seq: 0,
         id: DeliveryId::generate(now, random::bits()),
         webhook_seq: endpoint.webhook.seq,
@@ -64,7 +64,7 @@ fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> NewDelivery {
 }
 
 /// What is wrong with an answer, where it does not echo the text.
-fn echo_fault(answer: &Answer, field: &str, text: &str) -> Option<String> {
+fn echo_fault(answer: &ReceiverResponse, field: &str, text: &str) -> Option<String> {
     let json: serde_json::Value = match serde_json::from_slice(&answer.body) {
         Ok(json) => json,
         Err(_) => {

@@ -7,8 +7,8 @@ use crate::domain::retry::{Gone, Rules, Schedule};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::profile::sign::{Signed, Signs};
-use crate::profile::{self, Form, Profile, Signer};
-use crate::store::NewDelivery;
+use crate::profile::{self, BodyFormat, Profile, Signer};
+use crate::store::DueDelivery;
 
 /// What `User-Agent` says.
 pub const USER_AGENT: &str = concat!("Hookpost/", env!("CARGO_PKG_VERSION"));
@@ -18,7 +18,7 @@ pub struct Endpoint {
     pub webhook: Arc<Webhook>,
     /// Host and port, which webhooks may share.
     pub host: Arc<str>,
-    form: Form,
+    form: BodyFormat,
     form_definition: Arc<str>,
     signer: Signer,
     /// The webhook's own headers. One that the profile came to set after they were checked is the profile's.
@@ -61,7 +61,7 @@ impl Endpoint {
     }
 
     /// How its bodies are composed.
-    pub fn form(&self) -> &Form {
+    pub fn form(&self) -> &BodyFormat {
         &self.form
     }
 
@@ -77,14 +77,14 @@ impl Endpoint {
 
     /// Composes and signs an attempt made at `at_ms`. The headers stand in this order: content type, agent, the
     /// profile's, the Standard Webhooks ones, the webhook's own. `Err` says why no body can be composed.
-    pub fn request(&self, delivery: &NewDelivery, at_ms: Millis) -> Result<Request, String> {
+    pub fn request(&self, delivery: &DueDelivery, at_ms: Millis) -> Result<Request, String> {
         let body = self.form.compose(&delivery.event);
         let body = body.map_err(|invalid| invalid.message)?;
         Ok(self.request_with(delivery, at_ms, body))
     }
 
     /// Signs an attempt with this body.
-    pub fn request_with(&self, delivery: &NewDelivery, at_ms: Millis, body: Vec<u8>) -> Request {
+    pub fn request_with(&self, delivery: &DueDelivery, at_ms: Millis, body: Vec<u8>) -> Request {
         let event = &*delivery.event;
         let signed =
             Signed { event_id: &event.id, event_type: &event.event_type, delivery_id: delivery.id, at_ms, body: &body };

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::endpoint::{Endpoint, Request};
 use crate::clock::Clock;
-use crate::delivery::http::client::{Client, Outgoing, Sent};
+use crate::delivery::http::client::{Client, ClientResult, Outgoing};
 use crate::domain::attempt::{ErrorCode, Failure};
 use crate::domain::time::Millis;
-use crate::store::NewDelivery;
+use crate::store::DueDelivery;
 use crate::store::attempt::Attempt;
 
 /// What carries a request: the HTTP client, or a stand-in for tests.
 pub trait Transport: Send + Sync {
     /// One POST within `timeout` over all phases.
-    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent;
+    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult;
 
     /// Gives back what is not needed in quiet times.
     fn tidy(&self) {}
@@ -29,14 +29,14 @@ pub struct Sender {
 }
 
 /// An attempt that was made, ready to be recorded.
-pub struct Made {
+pub struct AttemptResult {
     pub attempt: Attempt,
     /// How the body was composed; `None` where none was.
     pub form_definition: Option<Arc<str>>,
     pub ended_ms: Millis,
 }
 
-impl Made {
+impl AttemptResult {
     /// Whether the receiver took it.
     pub fn is_success(&self) -> bool {
         self.attempt.failure.is_none()
@@ -48,7 +48,7 @@ impl Made {
 }
 
 impl Transport for Client {
-    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
+    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
         Client::post(self, request, timeout)
     }
 
@@ -69,7 +69,7 @@ impl Sender {
 
     /// Composes, signs and sends. Takes as long as the webhook's timeout at most, and half a second. A panic on
     /// the way is an attempt that failed by our own fault.
-    pub fn attempt(&self, endpoint: &Endpoint, delivery: &NewDelivery) -> Made {
+    pub fn attempt(&self, endpoint: &Endpoint, delivery: &DueDelivery) -> AttemptResult {
         self.guarded(endpoint, delivery, |started_ms| match endpoint.request(delivery, started_ms) {
             Ok(request) => {
                 let mut made = self.send(endpoint, delivery, started_ms, &request);
@@ -87,14 +87,19 @@ impl Sender {
     }
 
     /// The same with a body that is not composed from the event.
-    pub fn attempt_with(&self, endpoint: &Endpoint, delivery: &NewDelivery, body: Vec<u8>) -> Made {
+    pub fn attempt_with(&self, endpoint: &Endpoint, delivery: &DueDelivery, body: Vec<u8>) -> AttemptResult {
         self.guarded(endpoint, delivery, |started_ms| {
             let request = endpoint.request_with(delivery, started_ms, body);
             self.send(endpoint, delivery, started_ms, &request)
         })
     }
 
-    fn guarded(&self, endpoint: &Endpoint, delivery: &NewDelivery, send: impl FnOnce(Millis) -> Made) -> Made {
+    fn guarded(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &DueDelivery,
+        send: impl FnOnce(Millis) -> AttemptResult,
+    ) -> AttemptResult {
         let started_ms = self.clock.now_ms();
         let sent = catch_unwind(AssertUnwindSafe(|| send(started_ms)));
         let mut made = sent.unwrap_or_else(|panic| {
@@ -113,7 +118,13 @@ impl Sender {
         made
     }
 
-    fn send(&self, endpoint: &Endpoint, delivery: &NewDelivery, started_ms: Millis, request: &Request) -> Made {
+    fn send(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &DueDelivery,
+        started_ms: Millis,
+        request: &Request,
+    ) -> AttemptResult {
         let webhook = &endpoint.webhook;
         let outgoing = Outgoing { url: webhook.url.as_str(), headers: &request.headers, body: &request.body };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
@@ -132,8 +143,8 @@ impl Sender {
 }
 
 /// An attempt that failed before anything was sent.
-fn unsent(endpoint: &Endpoint, delivery: &NewDelivery, started_ms: Millis, failure: Failure) -> Made {
-    Made {
+fn unsent(endpoint: &Endpoint, delivery: &DueDelivery, started_ms: Millis, failure: Failure) -> AttemptResult {
+    AttemptResult {
         attempt: Attempt::unsent(
             started_ms,
             delivery.attempt_count + 1,

@@ -113,7 +113,7 @@ impl Failure {
     }
 }
 
-/// How long each phase took, in microseconds; `None` where the phase did not happen (a kept-alive
+/// How long each phase took, in microseconds; `None` where the phase audit not happen (a kept-alive
 /// connection resolves and connects nothing) or did not end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
@@ -126,7 +126,7 @@ pub struct Timings {
 
 /// What the receiver answered, cut to what the log keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ReceiverResponse {
     /// 100 to 999.
     pub code: u16,
     /// In the order they came; names in lower case; values that are no UTF-8 with replacement characters; 16 KiB at most in all.

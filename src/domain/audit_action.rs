@@ -4,7 +4,7 @@ use crate::domain::delivery::text_enum;
 
 text_enum!(
     /// Something that was done. The texts are stored: they are never changed.
-    Deed {
+    AuditAction {
         WebhookCreated = "webhook.created",
         WebhookChanged = "webhook.changed",
         WebhookPaused = "webhook.paused",
@@ -54,68 +54,70 @@ pub enum Subject {
     Other,
 }
 
-impl Deed {
+impl AuditAction {
     /// Said after who did it, and before what it was done to: `anna` *created the webhook* `wh_…`.
     pub fn words(self) -> &'static str {
         match self {
-            Deed::WebhookCreated => "created the webhook",
-            Deed::WebhookChanged => "changed the webhook",
-            Deed::WebhookPaused => "paused the webhook",
-            Deed::WebhookResumed => "resumed the webhook",
-            Deed::WebhookVerified => "verified the webhook",
-            Deed::WebhookDeleted => "deleted the webhook",
-            Deed::SecretRotated => "rotated the secret of the webhook",
-            Deed::SecretRevealed => "revealed the secret of the webhook",
-            Deed::TestSent => "sent a test event to the webhook",
-            Deed::EventPublished => "published by hand the event",
-            Deed::EventReplayed => "replayed the event",
-            Deed::WebhookReplayed => "replayed events to the webhook",
-            Deed::DeliveryRetried => "retried the delivery",
-            Deed::DeliveryDiscarded => "discarded the delivery",
-            Deed::DeliveriesRetried => "retried deliveries",
-            Deed::DeliveriesDiscarded => "discarded deliveries",
-            Deed::EventTypePut => "described the event type",
-            Deed::EventTypeDeleted => "deleted the event type",
-            Deed::ProfilePut => "saved the profile",
-            Deed::ProfileDeleted => "deleted the profile",
-            Deed::KeyCreated => "made the API key",
-            Deed::KeyRevoked => "revoked the API key",
-            Deed::UserAdded => "added the user",
-            Deed::UserRemoved => "removed the user",
-            Deed::RoleChanged => "changed the role of the user",
-            Deed::PasswordReset => "reset the password of the user",
-            Deed::PasswordChanged => "changed their own password, as the user",
-            Deed::SignedIn => "signed in as the user",
-            Deed::PortalLinkMade => "made a portal link for the tenant",
-            Deed::BackupDownloaded => "downloaded a backup of everything",
+            AuditAction::WebhookCreated => "created the webhook",
+            AuditAction::WebhookChanged => "changed the webhook",
+            AuditAction::WebhookPaused => "paused the webhook",
+            AuditAction::WebhookResumed => "resumed the webhook",
+            AuditAction::WebhookVerified => "verified the webhook",
+            AuditAction::WebhookDeleted => "deleted the webhook",
+            AuditAction::SecretRotated => "rotated the secret of the webhook",
+            AuditAction::SecretRevealed => "revealed the secret of the webhook",
+            AuditAction::TestSent => "sent a test event to the webhook",
+            AuditAction::EventPublished => "published by hand the event",
+            AuditAction::EventReplayed => "replayed the event",
+            AuditAction::WebhookReplayed => "replayed events to the webhook",
+            AuditAction::DeliveryRetried => "retried the delivery",
+            AuditAction::DeliveryDiscarded => "discarded the delivery",
+            AuditAction::DeliveriesRetried => "retried deliveries",
+            AuditAction::DeliveriesDiscarded => "discarded deliveries",
+            AuditAction::EventTypePut => "described the event type",
+            AuditAction::EventTypeDeleted => "deleted the event type",
+            AuditAction::ProfilePut => "saved the profile",
+            AuditAction::ProfileDeleted => "deleted the profile",
+            AuditAction::KeyCreated => "made the API key",
+            AuditAction::KeyRevoked => "revoked the API key",
+            AuditAction::UserAdded => "added the user",
+            AuditAction::UserRemoved => "removed the user",
+            AuditAction::RoleChanged => "changed the role of the user",
+            AuditAction::PasswordReset => "reset the password of the user",
+            AuditAction::PasswordChanged => "changed their own password, as the user",
+            AuditAction::SignedIn => "signed in as the user",
+            AuditAction::PortalLinkMade => "made a portal link for the tenant",
+            AuditAction::BackupDownloaded => "downloaded a backup of everything",
         }
     }
 
     pub fn subject(self) -> Subject {
         match self {
-            Deed::WebhookCreated
-            | Deed::WebhookChanged
-            | Deed::WebhookPaused
-            | Deed::WebhookResumed
-            | Deed::WebhookVerified
-            | Deed::WebhookDeleted
-            | Deed::SecretRotated
-            | Deed::SecretRevealed
-            | Deed::TestSent
-            | Deed::WebhookReplayed => Subject::Webhook,
-            Deed::EventPublished | Deed::EventReplayed => Subject::Event,
-            Deed::DeliveryRetried | Deed::DeliveryDiscarded => Subject::Delivery,
-            Deed::EventTypePut | Deed::EventTypeDeleted => Subject::EventType,
-            Deed::ProfilePut | Deed::ProfileDeleted => Subject::Profile,
-            Deed::KeyCreated | Deed::KeyRevoked => Subject::Key,
-            Deed::UserAdded
-            | Deed::UserRemoved
-            | Deed::RoleChanged
-            | Deed::PasswordReset
-            | Deed::PasswordChanged
-            | Deed::SignedIn => Subject::User,
-            Deed::PortalLinkMade => Subject::Tenant,
-            Deed::DeliveriesRetried | Deed::DeliveriesDiscarded | Deed::BackupDownloaded => Subject::Other,
+            AuditAction::WebhookCreated
+            | AuditAction::WebhookChanged
+            | AuditAction::WebhookPaused
+            | AuditAction::WebhookResumed
+            | AuditAction::WebhookVerified
+            | AuditAction::WebhookDeleted
+            | AuditAction::SecretRotated
+            | AuditAction::SecretRevealed
+            | AuditAction::TestSent
+            | AuditAction::WebhookReplayed => Subject::Webhook,
+            AuditAction::EventPublished | AuditAction::EventReplayed => Subject::Event,
+            AuditAction::DeliveryRetried | AuditAction::DeliveryDiscarded => Subject::Delivery,
+            AuditAction::EventTypePut | AuditAction::EventTypeDeleted => Subject::EventType,
+            AuditAction::ProfilePut | AuditAction::ProfileDeleted => Subject::Profile,
+            AuditAction::KeyCreated | AuditAction::KeyRevoked => Subject::Key,
+            AuditAction::UserAdded
+            | AuditAction::UserRemoved
+            | AuditAction::RoleChanged
+            | AuditAction::PasswordReset
+            | AuditAction::PasswordChanged
+            | AuditAction::SignedIn => Subject::User,
+            AuditAction::PortalLinkMade => Subject::Tenant,
+            AuditAction::DeliveriesRetried | AuditAction::DeliveriesDiscarded | AuditAction::BackupDownloaded => {
+                Subject::Other
+            }
         }
     }
 
@@ -123,7 +125,11 @@ impl Deed {
     pub fn is_end(self) -> bool {
         matches!(
             self,
-            Deed::WebhookDeleted | Deed::EventTypeDeleted | Deed::ProfileDeleted | Deed::KeyRevoked | Deed::UserRemoved
+            AuditAction::WebhookDeleted
+                | AuditAction::EventTypeDeleted
+                | AuditAction::ProfileDeleted
+                | AuditAction::KeyRevoked
+                | AuditAction::UserRemoved
         )
     }
 }

@@ -11,9 +11,9 @@ use actix_web::web::Bytes;
 use tokio::sync::mpsc;
 
 use super::error::ApiError;
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Caller};
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::random;
 use crate::store::{Store, backup, beside};
 
@@ -40,8 +40,9 @@ pub fn copy(store: &Store, caller: &Caller) -> Result<Copied, ApiError> {
     std::fs::remove_file(&path).map_err(|error| internal(&error))?;
     let copied = opened.map_err(|error| internal(&error))?;
     let caller = caller.clone();
-    let noted = store
-        .write(move |tx| -> Result<(), ActionError> { Ok(caller.did(tx, &Done::new(Deed::BackupDownloaded, ""))?) });
+    let noted = store.write(move |tx| -> Result<(), ActionError> {
+        Ok(caller.audit(tx, &AuditEntry::new(AuditAction::BackupDownloaded, ""))?)
+    });
     noted.wait()?;
     Ok(copied)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::request_id::RequestId;
 use crate::actions::ActionError;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::domain::Invalid;
 use crate::store::StoreError;
 
@@ -28,7 +28,7 @@ pub struct ApiError {
 /// The one form of errors.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
-pub struct Form<'a> {
+pub struct ErrorBody<'a> {
     error: Inner<'a>,
 }
 
@@ -166,7 +166,8 @@ impl ResponseError for ApiError {
         if let Some((name, value)) = &self.header {
             response.insert_header((*name, &**value));
         }
-        response.json(Form { error: Inner { code: self.code, message: &self.message, field: self.field.as_deref() } })
+        response
+            .json(ErrorBody { error: Inner { code: self.code, message: &self.message, field: self.field.as_deref() } })
     }
 }
 
@@ -232,24 +233,22 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<PeopleError> for ApiError {
-    fn from(error: PeopleError) -> ApiError {
+impl From<UserError> for ApiError {
+    fn from(error: UserError) -> ApiError {
         match error {
-            PeopleError::Invalid(invalid) => invalid.into(),
-            PeopleError::Store(error) => error.into(),
-            PeopleError::Taken(name) => {
+            UserError::Invalid(invalid) => invalid.into(),
+            UserError::Store(error) => error.into(),
+            UserError::Taken(name) => {
                 ApiError::new(StatusCode::CONFLICT, "name_taken", format!("There is a user {name} already."))
                     .in_field("name")
             }
-            PeopleError::Unknown(name) => ApiError::not_found(format!("There is no user {name}.")),
-            PeopleError::LastAdministrator(name) => ApiError::new(
+            UserError::Unknown(name) => ApiError::not_found(format!("There is no user {name}.")),
+            UserError::LastAdministrator(name) => ApiError::new(
                 StatusCode::CONFLICT,
                 "last_administrator",
                 format!("{name} is the only administrator. Make another one first."),
             ),
-            PeopleError::LinkEnded => {
-                ApiError::new(StatusCode::GONE, "link_ended", "This link was used, or has ended.")
-            }
+            UserError::LinkEnded => ApiError::new(StatusCode::GONE, "link_ended", "This link was used, or has ended."),
         }
     }
 }

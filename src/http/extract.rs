@@ -71,7 +71,7 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!("This key has the scope {}; the call needs {needed}.", key.scope)));
     }
-    app.key_use.note(&app.actions.store, &key, now);
+    app.key_last_used.note(&app.actions.store, &key, now);
     Ok(api_key::caller(&key))
 }
 

@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError, WriteTx};
 
 /// Uses of keys that are not written yet. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct KeyUse(Arc<Mutex<Uses>>);
+pub struct KeyLastUsed(Arc<Mutex<Uses>>);
 
 #[derive(Default)]
 struct Uses {
@@ -22,7 +22,7 @@ struct Uses {
     is_queued: bool,
 }
 
-impl KeyUse {
+impl KeyLastUsed {
     /// Notes that a key, as it was just read, is used now.
     pub fn note(&self, store: &Store, key: &ApiKey, now: Millis) {
         let is_known = |last: Millis| (0..MINUTE).contains(&(now - last));
@@ -46,7 +46,7 @@ impl KeyUse {
 }
 
 /// The job, and its end, whether it ran or was refused.
-struct Flush(KeyUse);
+struct Flush(KeyLastUsed);
 
 impl Flush {
     fn write(self, tx: &mut WriteTx<'_>) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
-use crate::http::key_last_used::KeyUse;
+use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
 use rate_limit::RateLimits;
@@ -40,7 +40,7 @@ pub struct App {
     pub batches: Arc<Semaphore>,
     /// Actions in steps under way: each holds a thread until it is done.
     pub bulk: Arc<Semaphore>,
-    pub key_use: KeyUse,
+    pub key_last_used: KeyLastUsed,
     /// How fast each inbox is filled.
     pub inbox_pace: inbox::Pace,
     /// Sign-ins under way.
@@ -98,7 +98,7 @@ impl App {
             tests: Arc::new(Semaphore::new(16)),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
-            key_use: KeyUse::default(),
+            key_last_used: KeyLastUsed::default(),
             inbox_pace: inbox::Pace::default(),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),

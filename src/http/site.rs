@@ -81,7 +81,7 @@ impl std::fmt::Display for BaseUrl {
 
 /// How the tenant portal looks, and where it may be embedded.
 #[derive(Debug, Clone, Default)]
-pub struct PortalLook {
+pub struct Branding {
     /// The application's name in place of Hookpost's.
     pub name: Option<String>,
     /// An image, as bytes with its media type.
@@ -98,11 +98,11 @@ pub struct Site {
     base: OnceLock<BaseUrl>,
     /// Proxies whose word about the address of a client is believed.
     pub trusted_proxies: Vec<IpNet>,
-    pub portal: PortalLook,
+    pub portal: Branding,
 }
 
 impl Site {
-    pub fn new(base: Option<BaseUrl>, trusted_proxies: Vec<IpNet>, portal: PortalLook) -> Site {
+    pub fn new(base: Option<BaseUrl>, trusted_proxies: Vec<IpNet>, portal: Branding) -> Site {
         Site { base: base.map(OnceLock::from).unwrap_or_default(), trusted_proxies, portal }
     }
 

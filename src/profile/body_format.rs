@@ -14,7 +14,7 @@ use crate::domain::time::{SECOND, rfc3339_seconds};
 
 /// Everything that decides the bytes of a body, given the event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Form {
+pub struct BodyFormat {
     pub envelope: Envelope,
     pub body: Body,
 }
@@ -71,7 +71,7 @@ pub enum Value {
     Text(String),
 }
 
-impl Form {
+impl BodyFormat {
     /// The body of an event. `Err` only for data that is no JSON, which the API does not let in.
     pub fn compose(&self, event: &Event) -> Result<Vec<u8>, Invalid> {
         let exact = self.envelope.compose(event);
@@ -89,7 +89,7 @@ impl Form {
     }
 
     /// Reads what `definition` wrote.
-    pub fn from_definition(text: &str) -> Result<Form, serde_json::Error> {
+    pub fn from_definition(text: &str) -> Result<BodyFormat, serde_json::Error> {
         serde_json::from_str(text)
     }
 }
@@ -224,7 +224,7 @@ impl<'de> Deserialize<'de> for Envelope {
 }
 
 /// Puts the fields of a challenge request together: the envelope without its data, and the random text beside it.
-pub fn compose_challenge(form: &Form, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
+pub fn compose_challenge(form: &BodyFormat, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
     let mut body = String::from("{");
     for (name, value) in form.envelope.challenge_fields() {
         push_text(&mut body, name);

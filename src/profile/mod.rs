@@ -16,7 +16,7 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-pub use crate::profile::body_format::Form;
+pub use crate::profile::body_format::BodyFormat;
 pub use sign::Signer;
 pub use spec::{Profile, ProfileSpec};
 

@@ -9,7 +9,7 @@ use crate::domain::Invalid;
 use crate::domain::event::EventType;
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::retry::{Exhausted, Gone, MeasuredFrom, Schedule, ScheduleSpec};
-use crate::profile::body_format::{Body, Envelope, Form};
+use crate::profile::body_format::{Body, BodyFormat, Envelope};
 
 /// A profile as it is written: in a file of `builtin/`, or by the API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -117,7 +117,7 @@ pub struct ChallengeSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     spec: ProfileSpec,
-    form: Form,
+    form: BodyFormat,
     schedule: Schedule,
     headers: Vec<(String, String)>,
 }
@@ -139,7 +139,7 @@ impl Profile {
             check_challenge(challenge, &spec.envelope)?;
         }
         Ok(Profile {
-            form: Form { envelope: spec.envelope.clone(), body: spec.body },
+            form: BodyFormat { envelope: spec.envelope.clone(), body: spec.body },
             schedule: Schedule::parse(&spec.retry)?,
             headers,
             spec,
@@ -155,7 +155,7 @@ impl Profile {
     }
 
     /// How its bodies are composed.
-    pub fn form(&self) -> &Form {
+    pub fn form(&self) -> &BodyFormat {
         &self.form
     }
 

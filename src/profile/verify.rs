@@ -7,7 +7,7 @@ use crate::domain::secret::Secret;
 
 /// Why a request is not what its headers say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum SignatureFault {
     /// A header that the profile sends is not there.
     Missing(String),
     /// A header is there, and is not the signature of this body under this secret.
@@ -16,14 +16,14 @@ pub enum Fault {
     NoSignature,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for SignatureFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Fault::Missing(name) => write!(f, "the header {name} is missing"),
-            Fault::Differs(name) => {
+            SignatureFault::Missing(name) => write!(f, "the header {name} is missing"),
+            SignatureFault::Differs(name) => {
                 write!(f, "{name} does not fit: another secret, or the body was changed on the way")
             }
-            Fault::NoSignature => f.write_str("this profile signs nothing"),
+            SignatureFault::NoSignature => f.write_str("this profile signs nothing"),
         }
     }
 }
@@ -35,10 +35,10 @@ pub fn verify(
     secret: &Secret,
     headers: &[(String, String)],
     body: &[u8],
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<String>, SignatureFault> {
     let specs = &profile.spec().signatures;
     if specs.is_empty() {
-        return Err(Fault::NoSignature);
+        return Err(SignatureFault::NoSignature);
     }
     specs.iter().map(|spec| check(profile, spec, secret, headers, body)).collect()
 }
@@ -56,16 +56,16 @@ fn check(
     secret: &Secret,
     headers: &[(String, String)],
     body: &[u8],
-) -> Result<String, Fault> {
-    let value = find(headers, &spec.header).ok_or_else(|| Fault::Missing(spec.header.clone()))?;
+) -> Result<String, SignatureFault> {
+    let value = find(headers, &spec.header).ok_or_else(|| SignatureFault::Missing(spec.header.clone()))?;
     let timestamp = if spec.content.contains("{timestamp}") {
-        moment(profile, spec, headers, value).ok_or_else(|| Fault::Missing("with the timestamp".to_owned()))?
+        moment(profile, spec, headers, value).ok_or_else(|| SignatureFault::Missing("with the timestamp".to_owned()))?
     } else {
         ""
     };
     let id = if spec.content.contains("{id}") {
         let name = header_with(profile, "{id}").unwrap_or("webhook-id");
-        find(headers, name).ok_or_else(|| Fault::Missing(name.to_owned()))?
+        find(headers, name).ok_or_else(|| SignatureFault::Missing(name.to_owned()))?
     } else {
         ""
     };
@@ -75,12 +75,12 @@ fn check(
     let given = value
         .strip_prefix(before)
         .and_then(|rest| rest.strip_suffix(after))
-        .ok_or_else(|| Fault::Differs(spec.header.clone()))?;
+        .ok_or_else(|| SignatureFault::Differs(spec.header.clone()))?;
     let fits = match &spec.join {
         Some(join) => given.split(join.as_str()).any(|one| one == expected),
         None => given == expected,
     };
-    if fits { Ok(spec.header.clone()) } else { Err(Fault::Differs(spec.header.clone())) }
+    if fits { Ok(spec.header.clone()) } else { Err(SignatureFault::Differs(spec.header.clone())) }
 }
 
 /// The timestamp of a request: in the signature's own header, or in one of its own.
@@ -158,10 +158,10 @@ mod tests {
             assert!(verify(profile, &secret, &headers, b"{}").is_ok(), "{}", profile.name());
             for (secret, body) in [(&other, &b"{}"[..]), (&secret, b"{ }")] {
                 let fault = verify(profile, secret, &headers, body).unwrap_err();
-                assert!(matches!(fault, Fault::Differs(_)), "{}: {fault}", profile.name());
+                assert!(matches!(fault, SignatureFault::Differs(_)), "{}: {fault}", profile.name());
             }
             let fault = verify(profile, &secret, &[], b"{}").unwrap_err();
-            assert!(matches!(fault, Fault::Missing(_)), "{}", profile.name());
+            assert!(matches!(fault, SignatureFault::Missing(_)), "{}", profile.name());
         }
     }
 

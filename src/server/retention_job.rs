@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// Prunes in the background until it is stopped. Cheap to clone.
 #[derive(Clone)]
-pub struct Upkeep(Arc<Shared>);
+pub struct RetentionJob(Arc<Shared>);
 
 struct Shared {
     actions: Actions,
@@ -38,20 +38,20 @@ struct State {
     next_ms: Millis,
 }
 
-impl Upkeep {
-    pub(super) fn start(actions: Actions) -> io::Result<Upkeep> {
+impl RetentionJob {
+    pub(super) fn start(actions: Actions) -> io::Result<RetentionJob> {
         let state = State { stopping: false, is_at_work: false, next_ms: actions.clock.now_ms() + AFTER_START };
-        let upkeep = Upkeep(Arc::new(Shared {
+        let retention_job = RetentionJob(Arc::new(Shared {
             actions,
             state: Mutex::new(state),
             wake: Condvar::new(),
             rest: Condvar::new(),
             thread: Mutex::new(None),
         }));
-        let shared = Arc::clone(&upkeep.0);
+        let shared = Arc::clone(&retention_job.0);
         let thread = std::thread::Builder::new().name("upkeep".to_owned()).spawn(move || shared.run())?;
-        *upkeep.0.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(upkeep)
+        *retention_job.0.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(retention_job)
     }
 
     /// Waits until what is to be pruned by now is. `false` after `patience`.

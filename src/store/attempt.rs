@@ -6,7 +6,7 @@ use super::body_format;
 use super::error::StoreError;
 use super::row::{self, parsed, parsed_option};
 use super::writer::WriteTx;
-use crate::domain::attempt::{Answer, Failure, Timings};
+use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
 use crate::domain::delivery::Trigger;
 use crate::domain::event::Event;
 use crate::domain::id::AttemptId;
@@ -32,7 +32,7 @@ pub struct Attempt {
     pub request_headers: Vec<(String, String)>,
     /// Composed again from the event and the form; `None` where nothing was sent.
     pub request_body: Option<Vec<u8>>,
-    pub answer: Option<Answer>,
+    pub answer: Option<ReceiverResponse>,
     pub failure: Option<Failure>,
 }
 
@@ -125,7 +125,7 @@ fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Att
     let code: Option<u16> = row.get("code")?;
     let answer = match code {
         None => None,
-        Some(code) => Some(Answer {
+        Some(code) => Some(ReceiverResponse {
             code,
             headers: from_lines(&row.get::<_, Option<String>>("response_headers")?.unwrap_or_default()),
             body: row.get::<_, Option<Vec<u8>>>("response_body")?.unwrap_or_default(),

@@ -10,7 +10,7 @@ use crate::domain::time::Millis;
 
 /// Something that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct AuditRecord {
     pub seq: i64,
     pub at_ms: Millis,
     /// Who did it, in words.
@@ -60,13 +60,13 @@ pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<(),
 }
 
 /// A page of what was done, newest first.
-pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<Entry>, StoreError> {
+pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<AuditRecord>, StoreError> {
     let mut conditions = Filter::default();
     conditions.below("seq", request);
     let sql = format!("SELECT * FROM audit {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = row::collect(&mut statement, conditions.params(), |row| {
-        Ok(Entry {
+        Ok(AuditRecord {
             seq: row.get("seq")?,
             at_ms: row.get("at_ms")?,
             actor: row.get("actor")?,

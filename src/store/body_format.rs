@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::row;
-use crate::profile::Form;
+use crate::profile::BodyFormat;
 use crate::store::error::StoreError;
 use crate::store::writer::WriteTx;
 
@@ -24,9 +24,9 @@ pub fn seq_of(tx: &mut WriteTx<'_>, definition: &str) -> Result<i64, StoreError>
 }
 
 /// The form that an attempt's body was composed with.
-pub fn get(connection: &Connection, seq: i64) -> Result<Form, StoreError> {
+pub fn get(connection: &Connection, seq: i64) -> Result<BodyFormat, StoreError> {
     let definition: String = connection
         .prepare_cached("SELECT definition FROM form WHERE seq = :seq")?
         .query_row(named_params! {":seq": seq}, |row| row.get(0))?;
-    Form::from_definition(&definition).map_err(|_| row::corrupt("definition"))
+    BodyFormat::from_definition(&definition).map_err(|_| row::corrupt("definition"))
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::delivery::{self, DeliveryFilter, Place};
+use super::delivery::{self, DeliveryFilter, DeliveryRef};
 use super::error::StoreError;
 use super::event::{self, EventFilter};
 use super::index_scan;
@@ -95,8 +95,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub fn place(&self) -> Place {
-        Place { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
+    pub fn place(&self) -> DeliveryRef {
+        DeliveryRef { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
     }
 }
 

@@ -11,7 +11,7 @@ use super::index_scan;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
 use super::topic;
-use super::writer::{NewDelivery, Notice, WriteTx};
+use super::writer::{Change, DueDelivery, WriteTx};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use crate::domain::event::{Event, EventId, EventType, Tenant};
@@ -44,8 +44,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub fn place(&self) -> Place {
-        Place { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
+    pub fn place(&self) -> DeliveryRef {
+        DeliveryRef { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
     }
 }
 
@@ -107,7 +107,7 @@ pub fn insert(
     webhook_seq: i64,
     id: DeliveryId,
     cause: Cause,
-) -> Result<NewDelivery, StoreError> {
+) -> Result<DueDelivery, StoreError> {
     let now = tx.now_ms();
     let trigger = match cause {
         Cause::Test => Trigger::Test,
@@ -130,7 +130,7 @@ pub fn insert(
             ":now": now,
             ":topic_seq": topic_seq,
         })?;
-    let delivery = NewDelivery {
+    let delivery = DueDelivery {
         seq: tx.connection().last_insert_rowid(),
         id,
         webhook_seq,
@@ -141,7 +141,7 @@ pub fn insert(
     };
     if cause != Cause::Test {
         tx.directory_mut().tally().made(webhook_seq);
-        tx.notify(Notice::Due(delivery.clone()));
+        tx.notify(Change::Due(delivery.clone()));
     }
     Ok(delivery)
 }
@@ -159,7 +159,7 @@ pub enum Order {
 /// What a lane reads from the table.
 #[derive(Debug, Default)]
 pub struct DueRows {
-    pub rows: Vec<NewDelivery>,
+    pub rows: Vec<DueDelivery>,
     /// Rows whose stored event does not match its checksum.
     pub damaged: Vec<i64>,
     /// When the first row that is not due yet becomes due.
@@ -205,7 +205,7 @@ pub fn due(
             continue;
         };
         bytes += event.size_bytes();
-        found.rows.push(NewDelivery {
+        found.rows.push(DueDelivery {
             seq,
             id: DeliveryId::from_bytes(row.get("delivery_id")?),
             webhook_seq,
@@ -258,7 +258,7 @@ pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>, Store
 /// Where a delivery stands, and whose it is, as far as whoever changes it knows: what counts deliveries by status
 /// has to hear from where to where each goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct DeliveryRef {
     pub seq: i64,
     pub webhook_seq: i64,
     pub status: DeliveryStatus,
@@ -268,11 +268,11 @@ pub struct Place {
 /// another one. Whether there was such a delivery.
 pub fn finish(
     tx: &mut WriteTx<'_>,
-    delivery: Place,
+    delivery: DeliveryRef,
     status: DeliveryStatus,
     outcome: &Outcome,
 ) -> Result<bool, StoreError> {
-    let Place { seq, webhook_seq, status: mut before } = delivery;
+    let DeliveryRef { seq, webhook_seq, status: mut before } = delivery;
     if !end(tx, seq, before, status, outcome)? {
         match series(tx.connection(), seq)? {
             None => return Ok(false),
@@ -327,11 +327,11 @@ fn end(
 /// will be tried again at `due_ms`, or was finished by somebody else meanwhile (`None`).
 pub fn count_failure(
     tx: &mut WriteTx<'_>,
-    before: Place,
+    before: DeliveryRef,
     series: &Series,
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
-    let Place { seq, webhook_seq, status } = before;
+    let DeliveryRef { seq, webhook_seq, status } = before;
     if status != series.status {
         let tally = tx.directory_mut().tally();
         tally.moved(webhook_seq, status, series.status, 1);
@@ -370,8 +370,8 @@ pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
 }
 
 /// Starts a fresh series of attempts of a finished delivery, due now; the old attempts stay in the log.
-pub fn restart(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> {
-    let Place { seq, webhook_seq, status } = delivery;
+pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<(), StoreError> {
+    let DeliveryRef { seq, webhook_seq, status } = delivery;
     let tally = tx.directory_mut().tally();
     tally.moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     tx.connection()
@@ -385,8 +385,8 @@ pub fn restart(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> 
 }
 
 /// Gives up a waiting delivery.
-pub fn discard(tx: &mut WriteTx<'_>, delivery: Place) -> Result<(), StoreError> {
-    let Place { seq, webhook_seq, status } = delivery;
+pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<(), StoreError> {
+    let DeliveryRef { seq, webhook_seq, status } = delivery;
     let tally = tx.directory_mut().tally();
     tally.moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
     discard_uncounted(tx, seq)

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::error::StoreError;
 use super::webhook;
-use super::writer::Notice;
+use super::writer::Change;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
@@ -145,17 +145,17 @@ impl Directory {
         self.tally.flush(connection, now)
     }
 
-    pub(super) fn apply(&mut self, notice: &Notice) {
+    pub(super) fn apply(&mut self, notice: &Change) {
         match notice {
-            Notice::Webhook(webhook) => self.put(Arc::clone(webhook)),
-            Notice::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
-            Notice::Due(_)
-            | Notice::Recorded { .. }
-            | Notice::Withdrawn { .. }
-            | Notice::Reread { .. }
-            | Notice::Profile(_)
-            | Notice::ProfileGone { .. }
-            | Notice::EventType { .. } => {}
+            Change::Webhook(webhook) => self.put(Arc::clone(webhook)),
+            Change::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
+            Change::Due(_)
+            | Change::Recorded { .. }
+            | Change::Withdrawn { .. }
+            | Change::Reread { .. }
+            | Change::Profile(_)
+            | Change::ProfileGone { .. }
+            | Change::EventType { .. } => {}
         }
     }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed};
-use super::writer::{Notice, WriteTx};
+use super::writer::{Change, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
@@ -51,8 +51,8 @@ impl Schemas {
         all.get(name).cloned()
     }
 
-    pub(super) fn apply(&self, notice: &Notice) {
-        if let Notice::EventType { name, schema } = notice {
+    pub(super) fn apply(&self, notice: &Change) {
+        if let Change::EventType { name, schema } = notice {
             self.write(|all| match schema {
                 Some(schema) => all.insert(name.clone(), Arc::clone(schema)),
                 None => all.remove(name),
@@ -161,7 +161,7 @@ pub fn put(
             ":schema": schema.as_ref().map(|schema| schema.text()),
             ":now": tx.now_ms(),
         })?;
-    tx.notify(Notice::EventType { name: name.clone(), schema });
+    tx.notify(Change::EventType { name: name.clone(), schema });
     Ok(())
 }
 
@@ -171,7 +171,7 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &EventType) -> Result<bool, StoreError
         .connection()
         .prepare_cached("DELETE FROM event_type WHERE name = :name")?
         .execute(named_params! {":name": name.as_str()})?;
-    tx.notify(Notice::EventType { name: name.clone(), schema: None });
+    tx.notify(Change::EventType { name: name.clone(), schema: None });
     Ok(deleted == 1)
 }
 

@@ -51,7 +51,7 @@ pub use error::StoreError;
 pub use lock::FileLock;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
-pub use writer::{NewDelivery, Notice, Observer, Pending, WriteTx};
+pub use writer::{Change, DueDelivery, Observer, Pending, WriteTx};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;

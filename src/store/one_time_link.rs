@@ -23,7 +23,7 @@ text_enum!(
 
 /// A link that was not used yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct OneTimeLink {
     pub kind: LinkKind,
     /// Of a portal link.
     pub tenant: Option<Tenant>,
@@ -33,11 +33,11 @@ pub struct Link {
 }
 
 /// The link with this hash, unless it was used or has ended.
-pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Link>, StoreError> {
+pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM link WHERE hash = :hash AND ends_ms > :now")?;
     let params = named_params! {":hash": hash, ":now": now};
     row::first(&mut statement, params, |row| {
-        Ok(Link {
+        Ok(OneTimeLink {
             kind: parsed(row, "kind")?,
             tenant: parsed_option(row, "tenant")?,
             ends_ms: row.get("ends_ms")?,
@@ -47,7 +47,7 @@ pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<
 }
 
 /// Stores a link.
-pub fn insert(connection: &Connection, hash: &[u8; 32], link: &Link) -> Result<(), StoreError> {
+pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO link (hash, kind, tenant, ends_ms, session_ms)

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::error::StoreError;
 use super::row;
-use super::writer::{Notice, WriteTx};
+use super::writer::{Change, WriteTx};
 use crate::profile::{self, Profile, ProfileSpec};
 
 /// Every profile by name: the built-in ones, and the custom ones as of the last commit. Cheap to clone.
@@ -40,10 +40,10 @@ impl Profiles {
         all
     }
 
-    pub(super) fn apply(&self, notice: &Notice) {
+    pub(super) fn apply(&self, notice: &Change) {
         match notice {
-            Notice::Profile(profile) => self.put(Arc::clone(profile)),
-            Notice::ProfileGone { name } => {
+            Change::Profile(profile) => self.put(Arc::clone(profile)),
+            Change::ProfileGone { name } => {
                 self.custom.write().unwrap_or_else(PoisonError::into_inner).remove(name);
             }
             _ => {}
@@ -110,11 +110,11 @@ pub fn put(tx: &mut WriteTx<'_>, profile: Profile) -> Result<Arc<Profile>, Store
         )?
         .execute(named_params! {":name": profile.name(), ":spec": spec, ":now": tx.now_ms()})?;
     let profile = Arc::new(profile);
-    tx.notify(Notice::Profile(Arc::clone(&profile)));
+    tx.notify(Change::Profile(Arc::clone(&profile)));
     let users = tx.directory().iter();
     let users: Vec<_> = users.filter(|webhook| webhook.profile == profile.name()).cloned().collect();
     for webhook in users {
-        tx.notify(Notice::Webhook(webhook));
+        tx.notify(Change::Webhook(webhook));
     }
     Ok(profile)
 }
@@ -125,6 +125,6 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &str) -> Result<bool, StoreError> {
         .connection()
         .prepare_cached("DELETE FROM profile WHERE name = :name")?
         .execute(named_params! {":name": name})?;
-    tx.notify(Notice::ProfileGone { name: name.to_owned() });
+    tx.notify(Change::ProfileGone { name: name.to_owned() });
     Ok(deleted == 1)
 }

@@ -48,7 +48,7 @@ pub struct Sums {
 
 /// Deliveries that wait. Tests are left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingCounts {
     pub pending: u64,
     pub retrying: u64,
 }
@@ -235,7 +235,7 @@ pub fn by_hour_of_each(
 }
 
 /// How many deliveries wait now.
-pub fn waiting(connection: &Connection, of: &Of) -> Result<Waiting, StoreError> {
+pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts, StoreError> {
     let conditions = webhooks_of(of);
     let mut statement = connection.prepare_cached(&format!(
         "SELECT coalesce(sum(pending_count), 0) AS pending, coalesce(sum(retrying_count), 0) AS retrying
@@ -244,7 +244,7 @@ pub fn waiting(connection: &Connection, of: &Of) -> Result<Waiting, StoreError> 
     ))?;
     let found = row::first(&mut statement, conditions.params(), |row| {
         let (pending, retrying): (i64, i64) = (row.get("pending")?, row.get("retrying")?);
-        Ok(Waiting { pending: pending.max(0) as u64, retrying: retrying.max(0) as u64 })
+        Ok(WaitingCounts { pending: pending.max(0) as u64, retrying: retrying.max(0) as u64 })
     })?;
     Ok(found.unwrap_or_default())
 }

@@ -16,13 +16,13 @@ use crate::store::stats::{ALL, Sums};
 #[derive(Default)]
 pub(super) struct Tally {
     /// Of the job at hand, which may still be rolled back.
-    job: Vec<(i64, Change)>,
+    job: Vec<(i64, DeltaStep)>,
     group: BTreeMap<i64, Counts>,
 }
 
 /// A change of one webhook.
 #[derive(Clone, Copy)]
-enum Change {
+enum DeltaStep {
     /// So many deliveries went from one status to another; `None` before they were made.
     Moved {
         from: Option<DeliveryStatus>,
@@ -55,19 +55,19 @@ pub(super) struct Finished {
 impl Tally {
     /// A delivery that was made and waits.
     pub(super) fn made(&mut self, webhook_seq: i64) {
-        let change = Change::Moved { from: None, to: DeliveryStatus::Pending, count: 1 };
+        let change = DeltaStep::Moved { from: None, to: DeliveryStatus::Pending, count: 1 };
         self.job.push((webhook_seq, change));
     }
 
     /// Deliveries, no tests, whose status changed.
     pub(super) fn moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus, count: usize) {
-        let change = Change::Moved { from: Some(from), to, count: count as i64 };
+        let change = DeltaStep::Moved { from: Some(from), to, count: count as i64 };
         self.job.push((webhook_seq, change));
     }
 
     /// An attempt of a delivery, no test, and how long its answer took, where there was one.
     pub(super) fn attempted(&mut self, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
-        let change = Change::Attempted { is_retry, answer_ms };
+        let change = DeltaStep::Attempted { is_retry, answer_ms };
         self.job.push((webhook_seq, change));
     }
 
@@ -104,9 +104,9 @@ impl Tally {
 }
 
 impl Counts {
-    fn add(&mut self, change: Change) {
+    fn add(&mut self, change: DeltaStep) {
         match change {
-            Change::Moved { from, to, count } => {
+            DeltaStep::Moved { from, to, count } => {
                 if let Some(waiting) = from.and_then(|from| self.waiting(from)) {
                     *waiting -= count;
                 }
@@ -120,7 +120,7 @@ impl Counts {
                     DeliveryStatus::Pending | DeliveryStatus::Retrying => {}
                 }
             }
-            Change::Attempted { is_retry, answer_ms } => self.sums.attempted(is_retry, answer_ms),
+            DeltaStep::Attempted { is_retry, answer_ms } => self.sums.attempted(is_retry, answer_ms),
         }
     }
 

@@ -3,11 +3,11 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::delivery::{self, Place};
+use super::delivery::{self, DeliveryRef};
 use super::error::StoreError;
 use super::row;
 use super::webhook;
-use super::writer::{Notice, WriteTx};
+use super::writer::{Change, WriteTx};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::webhook::{Sweep, Waiting};
 
@@ -45,7 +45,7 @@ pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<bool, StoreError> 
     // From the table: the job at hand may have changed the webhook just before.
     if let Some(webhook) = webhook::by_seq(tx.connection(), webhook_seq)? {
         webhook::update(tx, webhook)?;
-        tx.notify(Notice::Reread { webhook_seq, from_seq: 0 });
+        tx.notify(Change::Reread { webhook_seq, from_seq: 0 });
     }
     Ok(false)
 }
@@ -65,7 +65,7 @@ fn discard(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, 
          WHERE webhook_seq = :webhook AND due_ms IS NOT NULL AND seq <= :up_to LIMIT {STEP}"
     ))?;
     let found = row::collect(&mut statement, params, |row| {
-        Ok(Place { seq: row.get("seq")?, webhook_seq, status: row::parsed(row, "status")? })
+        Ok(DeliveryRef { seq: row.get("seq")?, webhook_seq, status: row::parsed(row, "status")? })
     })?;
     drop(statement);
     for place in &found {

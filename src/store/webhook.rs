@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::index_scan;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
-use super::writer::{Notice, WriteTx};
+use super::writer::{Change, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::CustomHeaders;
 use crate::domain::id::WebhookId;
@@ -241,7 +241,7 @@ pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>
         .and_then(|mut statement| execute(&mut statement, &webhook, Key::Id))?;
     webhook.seq = tx.connection().last_insert_rowid();
     let webhook = Arc::new(webhook);
-    tx.notify(Notice::Webhook(Arc::clone(&webhook)));
+    tx.notify(Change::Webhook(Arc::clone(&webhook)));
     Ok(webhook)
 }
 
@@ -259,7 +259,7 @@ pub fn update(tx: &mut WriteTx<'_>, webhook: Webhook) -> Result<Arc<Webhook>, St
         )
         .and_then(|mut statement| execute(&mut statement, &webhook, Key::Seq))?;
     let webhook = Arc::new(webhook);
-    tx.notify(Notice::Webhook(Arc::clone(&webhook)));
+    tx.notify(Change::Webhook(Arc::clone(&webhook)));
     Ok(webhook)
 }
 
@@ -272,7 +272,7 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<(), StoreError> 
              WHERE seq = :seq",
         )?
         .execute(named_params! {":now": tx.now_ms(), ":seq": webhook_seq})?;
-    tx.notify(Notice::WebhookGone { webhook_seq });
+    tx.notify(Change::WebhookGone { webhook_seq });
     Ok(())
 }
 

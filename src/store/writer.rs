@@ -38,9 +38,9 @@ const GROUP: usize = 1024;
 
 /// What a commit changed, for who sends deliveries.
 #[derive(Debug, Clone)]
-pub enum Notice {
+pub enum Change {
     /// A delivery is due now.
-    Due(NewDelivery),
+    Due(DueDelivery),
     /// An attempt was recorded; the next one is due at the time, or there is none.
     Recorded { webhook_seq: i64, delivery_seq: i64, next_due_ms: Option<Millis> },
     /// A delivery is no longer to be sent.
@@ -61,7 +61,7 @@ pub enum Notice {
 
 /// A delivery whose first attempt is due.
 #[derive(Debug, Clone)]
-pub struct NewDelivery {
+pub struct DueDelivery {
     pub seq: i64,
     pub id: DeliveryId,
     pub webhook_seq: i64,
@@ -73,14 +73,14 @@ pub struct NewDelivery {
 
 /// Who is told what each commit changed, in order, from the writer's thread: it must not wait for the writer.
 pub trait Observer: Send + Sync {
-    fn committed(&self, notices: Vec<Notice>);
+    fn committed(&self, notices: Vec<Change>);
 }
 
 /// The transaction that a job runs in.
 pub struct WriteTx<'a> {
     connection: &'a Connection,
     directory: &'a mut Directory,
-    notices: Vec<Notice>,
+    notices: Vec<Change>,
     now_ms: Millis,
 }
 
@@ -99,7 +99,7 @@ impl WriteTx<'_> {
     }
 
     /// Says what changed, for after the commit.
-    pub fn notify(&mut self, notice: Notice) {
+    pub fn notify(&mut self, notice: Change) {
         self.notices.push(notice);
     }
 
@@ -131,14 +131,14 @@ trait Job: Send {
 }
 
 /// A job in the queue, and since when it is there.
-struct Waiting {
+struct QueuedJob {
     job: Box<dyn Job>,
     since: Instant,
 }
 
-impl Waiting {
-    fn now(job: Box<dyn Job>) -> Waiting {
-        Waiting { job, since: Instant::now() }
+impl QueuedJob {
+    fn now(job: Box<dyn Job>) -> QueuedJob {
+        QueuedJob { job, since: Instant::now() }
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) struct Writer {
 }
 
 struct Shared {
-    jobs: Mutex<Option<SyncSender<Waiting>>>,
+    jobs: Mutex<Option<SyncSender<QueuedJob>>>,
     observer: OnceLock<Arc<dyn Observer>>,
     broken: OnceLock<String>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -265,7 +265,7 @@ impl Writer {
         });
         let refused = match self.sender() {
             None => Some((task, StoreError::Stopping)),
-            Some(sender) => match sender.try_send(Waiting::now(task)) {
+            Some(sender) => match sender.try_send(QueuedJob::now(task)) {
                 Ok(()) => None,
                 Err(TrySendError::Full(task)) => Some((task.job, StoreError::Overloaded)),
                 Err(TrySendError::Disconnected(task)) => Some((task.job, StoreError::Stopping)),
@@ -289,7 +289,7 @@ impl Writer {
         let refused = match self.sender() {
             None => Some(task),
             Some(sender) => {
-                let sent = sender.send(Waiting::now(task));
+                let sent = sender.send(QueuedJob::now(task));
                 sent.err().map(|unsent| unsent.0.job)
             }
         };
@@ -298,7 +298,7 @@ impl Writer {
         }
     }
 
-    fn sender(&self) -> Option<SyncSender<Waiting>> {
+    fn sender(&self) -> Option<SyncSender<QueuedJob>> {
         self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -351,12 +351,12 @@ struct Group {
 }
 
 impl Group {
-    fn run(mut self, jobs: &Receiver<Waiting>) {
+    fn run(mut self, jobs: &Receiver<QueuedJob>) {
         let mut group = Vec::with_capacity(GROUP);
         while let Ok(first) = jobs.recv() {
             let begins = Instant::now();
             let mut next = Some(first);
-            while let Some(Waiting { job, since }) = next {
+            while let Some(QueuedJob { job, since }) = next {
                 self.metrics.writer_waited(begins.saturating_duration_since(since));
                 group.push(job);
                 next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
@@ -392,7 +392,7 @@ impl Group {
     }
 
     /// Runs every job in one transaction. `Err` means that nothing of the group is kept.
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Notice>, StoreError> {
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
         let outcome = self.transaction(group);
         if outcome.is_err() {
             if !self.connection.is_autocommit() {
@@ -408,7 +408,7 @@ impl Group {
         outcome
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Notice>, StoreError> {
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);

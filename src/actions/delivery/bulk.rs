@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::batched;
 use crate::actions::batched::GoOn;
 use crate::actions::{ActionError, Actions, Caller};
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339_seconds;
 use crate::store::bulk::{self, Standing};
 use crate::store::delivery::{self, DeliveryFilter};
-use crate::store::{Connection, Notice, StoreError, WriteTx, sweep};
+use crate::store::{Change, Connection, StoreError, WriteTx, sweep};
 use crate::text::humanize;
 
 /// Ids of a bulk action at most.
@@ -35,10 +35,10 @@ enum Verb {
 }
 
 impl Verb {
-    fn deed(self) -> Deed {
+    fn deed(self) -> AuditAction {
         match self {
-            Verb::Retry => Deed::DeliveriesRetried,
-            Verb::Discard => Deed::DeliveriesDiscarded,
+            Verb::Retry => AuditAction::DeliveriesRetried,
+            Verb::Discard => AuditAction::DeliveriesDiscarded,
         }
     }
 
@@ -133,7 +133,7 @@ impl Actions {
                     if changed == 0 {
                         return Ok((0, entry));
                     }
-                    let done = Done { tenant: caller.tenant.as_ref(), ..Done::new(verb.deed(), "") };
+                    let done = AuditEntry { tenant: caller.tenant.as_ref(), ..AuditEntry::new(verb.deed(), "") };
                     let count = humanize::number(done_so_far + changed);
                     let done = done.saying(format!("{count}: {told}"));
                     Ok((changed, Some(caller.goes_on(tx, entry, &done)?)))
@@ -209,7 +209,7 @@ fn change(tx: &mut WriteTx<'_>, verb: Verb, seqs: &[i64], states: &[DeliveryStat
         done += 1;
     }
     for (webhook_seq, from_seq) in first_of_webhook {
-        tx.notify(Notice::Reread { webhook_seq, from_seq });
+        tx.notify(Change::Reread { webhook_seq, from_seq });
     }
     Ok(done)
 }

@@ -1,11 +1,11 @@
 //! Giving up a delivery that waits.
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actions, Caller, lookup};
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Notice, Pending};
+use crate::store::{Change, Pending};
 
 impl Actions {
     /// Discards a delivery that is not finished. An attempt under way is not called back; where it gets through,
@@ -24,9 +24,9 @@ impl Actions {
                 Cause::Test => delivery::discard_test(tx, delivery.seq)?,
                 Cause::Event | Cause::Replay => delivery::discard(tx, delivery.place())?,
             }
-            tx.notify(Notice::Withdrawn { webhook_seq: delivery.webhook_seq, delivery_seq: delivery.seq });
-            let done = Done::of(Deed::DeliveryDiscarded, &delivery.tenant, delivery.id);
-            caller.did(tx, &done.saying(&delivery.event_type))?;
+            tx.notify(Change::Withdrawn { webhook_seq: delivery.webhook_seq, delivery_seq: delivery.seq });
+            let done = AuditEntry::of(AuditAction::DeliveryDiscarded, &delivery.tenant, delivery.id);
+            caller.audit(tx, &done.saying(&delivery.event_type))?;
             lookup::delivery(tx.connection(), &caller, &id)
         })
     }

@@ -6,7 +6,7 @@ use crate::domain::webhook::Webhook;
 use crate::profile::Profile;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{Delivery, LastAttempt};
-use crate::text::explanation::{Last, Queue, Story, Verdict};
+use crate::text::explanation::{DeliveryFacts, Explanation, Last, Queue};
 use crate::text::failure::Failed;
 
 /// What became of a delivery of this webhook, whose profile this is. `attempt` is the last one of its log.
@@ -17,10 +17,10 @@ pub fn verdict(
     profile: &Profile,
     others_before: Option<u64>,
     now: Millis,
-) -> Verdict {
+) -> Explanation {
     let schedule = webhook.retry.as_ref().unwrap_or(profile.schedule());
     let url = webhook.url.as_str();
-    let story = Story {
+    let story = DeliveryFacts {
         status: delivery.status,
         test: delivery.cause == Cause::Test,
         webhook_state: delivery.webhook_state,
@@ -39,7 +39,7 @@ pub fn verdict(
         finished_ms: delivery.finished_ms,
         queue: Queue { others_before, rate_limit_per_s: webhook.limits.rate_limit_per_s, ordered: webhook.ordered },
     };
-    Verdict::of(&story, now)
+    Explanation::of(&story, now)
 }
 
 /// The failure that ends a series is not counted any more: the delivery is finished.

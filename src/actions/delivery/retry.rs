@@ -1,11 +1,11 @@
 //! Retrying a delivery by hand.
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actions, Caller, lookup};
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Notice, Pending, WriteTx, webhook};
+use crate::store::{Change, Pending, WriteTx, webhook};
 
 impl Actions {
     /// A finished delivery starts a fresh series of attempts; one that waits is due now. One of an inactive
@@ -15,8 +15,8 @@ impl Actions {
         self.store.write(move |tx| {
             let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
             retry(tx, &delivery)?;
-            let done = Done::of(Deed::DeliveryRetried, &delivery.tenant, delivery.id);
-            caller.did(tx, &done.saying(format!("{}, which was {}", delivery.event_type, delivery.status)))?;
+            let done = AuditEntry::of(AuditAction::DeliveryRetried, &delivery.tenant, delivery.id);
+            caller.audit(tx, &done.saying(format!("{}, which was {}", delivery.event_type, delivery.status)))?;
             lookup::delivery(tx.connection(), &caller, &id)
         })
     }
@@ -39,6 +39,6 @@ fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<(), ActionError> {
             ));
         }
     }
-    tx.notify(Notice::Reread { webhook_seq: delivery.webhook_seq, from_seq: delivery.seq });
+    tx.notify(Change::Reread { webhook_seq: delivery.webhook_seq, from_seq: delivery.seq });
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::{HeaderMap, find_profile, headers_schema, parse_headers, require_profile};
 use crate::actions::{ActionError, Actions, Caller, lookup};
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::event::EventType;
 use crate::domain::header::CustomHeaders;
 use crate::domain::json::whole;
@@ -143,12 +143,12 @@ impl Actions {
                 let fields = change.fields();
                 let mut webhook = apply(&profiles, webhook, change, url)?;
                 if !fields.is_empty() {
-                    let done = Done::of(Deed::WebhookChanged, &webhook.tenant, webhook.id);
-                    caller.did(tx, &done.saying(fields.join(", ")))?;
+                    let done = AuditEntry::of(AuditAction::WebhookChanged, &webhook.tenant, webhook.id);
+                    caller.audit(tx, &done.saying(fields.join(", ")))?;
                 }
                 if let Some(activation) = &activation {
-                    let done = Done::of(activation.deed(), &webhook.tenant, webhook.id);
-                    caller.did(tx, &done.saying(activation.said()))?;
+                    let done = AuditEntry::of(activation.deed(), &webhook.tenant, webhook.id);
+                    caller.audit(tx, &done.saying(activation.said()))?;
                 }
                 require_profile(tx, &webhook.profile)?;
                 webhook.updated_ms = tx.now_ms();
@@ -199,10 +199,10 @@ enum Activation {
 }
 
 impl Activation {
-    fn deed(&self) -> Deed {
+    fn deed(&self) -> AuditAction {
         match self {
-            Activation::Pause => Deed::WebhookPaused,
-            Activation::Resume(_) => Deed::WebhookResumed,
+            Activation::Pause => AuditAction::WebhookPaused,
+            Activation::Resume(_) => AuditAction::WebhookResumed,
         }
     }
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actions, Caller};
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::id::WebhookId;
@@ -153,8 +153,8 @@ impl Actions {
             .write(move |tx| -> Result<_, ActionError> {
                 require_profile(tx, &webhook.profile)?;
                 let webhook = webhook::insert(tx, webhook)?;
-                let done = Done::of(Deed::WebhookCreated, &webhook.tenant, webhook.id);
-                of.did(tx, &done.saying(webhook.url.as_str()))?;
+                let done = AuditEntry::of(AuditAction::WebhookCreated, &webhook.tenant, webhook.id);
+                of.audit(tx, &done.saying(webhook.url.as_str()))?;
                 Ok(webhook)
             })
             .wait()?;

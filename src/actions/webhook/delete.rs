@@ -1,8 +1,8 @@
 //! Deleting a webhook: what waits is discarded, the log stays until retention takes it.
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actions, Caller, lookup};
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::store::{Pending, sweep, webhook};
 
 impl Actions {
@@ -12,8 +12,8 @@ impl Actions {
             let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
             webhook::delete(tx, webhook.seq)?;
             sweep::step(tx, webhook.seq)?;
-            let done = Done::of(Deed::WebhookDeleted, &webhook.tenant, webhook.id);
-            Ok(caller.did(tx, &done.saying(webhook.url.as_str()))?)
+            let done = AuditEntry::of(AuditAction::WebhookDeleted, &webhook.tenant, webhook.id);
+            Ok(caller.audit(tx, &done.saying(webhook.url.as_str()))?)
         })
     }
 }

@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::find_profile;
 use crate::actions::{ActionError, Actions, Caller, lookup};
 use crate::delivery::Endpoint;
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::json::whole;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Millis, SECOND};
@@ -111,8 +111,8 @@ impl Actions {
             };
             webhook.updated_ms = now;
             let webhook = webhook::update(tx, webhook)?;
-            let done = Done::of(Deed::SecretRotated, &webhook.tenant, webhook.id);
-            caller.did(tx, &done.saying(said(overlap, is_running)))?;
+            let done = AuditEntry::of(AuditAction::SecretRotated, &webhook.tenant, webhook.id);
+            caller.audit(tx, &done.saying(said(overlap, is_running)))?;
             Rotated::of(&profiles, &webhook, now)
         })
     }
@@ -122,7 +122,7 @@ impl Actions {
         let (of, id) = (caller.clone(), id.to_owned());
         let webhook = self.store.write(move |tx| -> Result<_, ActionError> {
             let webhook = lookup::webhook(tx.connection(), &of, &id)?;
-            of.did(tx, &Done::of(Deed::SecretRevealed, &webhook.tenant, webhook.id))?;
+            of.audit(tx, &AuditEntry::of(AuditAction::SecretRevealed, &webhook.tenant, webhook.id))?;
             Ok(webhook)
         });
         Rotated::of(self.store.profiles(), &webhook.wait()?, self.clock.now_ms())

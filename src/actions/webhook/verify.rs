@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::find_profile;
 use crate::actions::{ActionError, Actions, Caller, lookup};
 use crate::delivery::Endpoint;
 use crate::delivery::challenge::{Challenged, challenge};
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::{sweep, webhook};
@@ -47,8 +47,8 @@ impl Actions {
                 }
                 webhook.updated_ms = tx.now_ms();
                 if why.is_none() {
-                    let done = Done::of(Deed::WebhookVerified, &webhook.tenant, webhook.id);
-                    caller.did(tx, &done.saying(asked.as_str()))?;
+                    let done = AuditEntry::of(AuditAction::WebhookVerified, &webhook.tenant, webhook.id);
+                    caller.audit(tx, &done.saying(asked.as_str()))?;
                     webhook.verified_url = Some(asked.as_str().to_owned());
                 }
                 if webhook.state == WebhookState::Unverified {

@@ -5,7 +5,7 @@ use crate::cli::demo::receivers::Behaviour;
 use crate::domain::Invalid;
 
 /// A webhook of the story.
-pub(in crate::cli) struct Place {
+pub(in crate::cli) struct DemoWebhook {
     pub tenant: &'static str,
     /// A word for its URL.
     pub name: &'static str,
@@ -25,12 +25,12 @@ const fn place(
     events: &'static [&'static str],
     profile: &'static str,
     behaviour: Option<Behaviour>,
-) -> Place {
-    Place { tenant, name, description, events, profile, behaviour, is_paused_later: false }
+) -> DemoWebhook {
+    DemoWebhook { tenant, name, description, events, profile, behaviour, is_paused_later: false }
 }
 
 #[rustfmt::skip]
-pub(super) const PLACES: &[Place] = &[
+pub(super) const PLACES: &[DemoWebhook] = &[
     place("acme", "fulfilment", "Order fulfilment", &["order.*"], "generic", Some(Behaviour::Ok)),
     place("acme", "ledger", "Ledger, slow at month's end", &["order.paid", "invoice.*"], "stripe", Some(Behaviour::Slow)),
     place("acme", "erp", "Old ERP behind a VPN", &["order.*"], "iverton", Some(Behaviour::Flaky)),
@@ -43,7 +43,7 @@ pub(super) const PLACES: &[Place] = &[
     place("default", "warehouse", "Data warehouse", &["user.*"], "socialsyncer", Some(Behaviour::Silent)),
     place("default", "crm", "CRM", &["user.*"], "github", Some(Behaviour::Ok)),
     place("default", "inbox", "The built-in inbox", &["*"], "standard", None),
-    Place {
+    DemoWebhook {
         is_paused_later: true,
         ..place("acme", "staging", "Staging, paused for a migration", &["order.*"], "generic", Some(Behaviour::Ok))
     },

@@ -14,8 +14,8 @@ use crate::actions::webhook::change::WebhookChange;
 use crate::actions::webhook::create::NewWebhook;
 use crate::actions::{Actions, Caller};
 use crate::cli::CliError;
+pub(in crate::cli) use crate::cli::demo::cast::{DemoWebhook, event};
 use crate::cli::demo::cast::{EVENT_TYPES, PLACES};
-pub(in crate::cli) use crate::cli::demo::cast::{Place, event};
 use crate::cli::demo::stand_in::StandIn;
 use crate::clock::Clock;
 use crate::domain::Invalid;
@@ -29,7 +29,7 @@ const STEP: Millis = 3 * MINUTE;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a story is told with.
-pub(in crate::cli) struct Plot<'a> {
+pub(in crate::cli) struct HistoryOptions<'a> {
     /// When it ends, and how long it takes; in milliseconds.
     pub ends_ms: Millis,
     pub lasts_ms: Millis,
@@ -41,11 +41,11 @@ pub(in crate::cli) struct Plot<'a> {
     pub base_url: &'a str,
     pub allow: Vec<AllowEntry>,
     /// Where a webhook points.
-    pub url: &'a dyn Fn(&Place) -> String,
+    pub url: &'a dyn Fn(&DemoWebhook) -> String,
 }
 
 /// Makes the database and fills it. Takes some seconds; sends nothing.
-pub(in crate::cli) fn tell(database: &Path, plot: &Plot<'_>) -> Result<(), CliError> {
+pub(in crate::cli) fn build(database: &Path, plot: &HistoryOptions<'_>) -> Result<(), CliError> {
     let stand_in = Arc::new(StandIn::default());
     let mut options = ServerOptions::new(database.to_owned());
     options.clock = Clock::manual(plot.ends_ms - plot.lasts_ms);
@@ -66,7 +66,7 @@ pub(in crate::cli) fn tell(database: &Path, plot: &Plot<'_>) -> Result<(), CliEr
     if is_at_rest { Ok(()) } else { Err(CliError::Other("the story did not come to its end".to_owned())) }
 }
 
-fn act(actions: &Actions, stand_in: &StandIn, plot: &Plot<'_>) -> Result<(), CliError> {
+fn act(actions: &Actions, stand_in: &StandIn, plot: &HistoryOptions<'_>) -> Result<(), CliError> {
     let caller = Caller::default();
     describe_types(actions)?;
     let mut paused = None;

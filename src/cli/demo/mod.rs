@@ -17,7 +17,7 @@ use super::input::text;
 use super::{CliError, serve};
 use crate::actions::Actor;
 use crate::auth::{password, users};
-use crate::cli::demo::history::{Place, Plot, event, tell};
+use crate::cli::demo::history::{DemoWebhook, HistoryOptions, build, event};
 use crate::cli::demo::receivers::Behaviour;
 use crate::clock::Clock;
 use crate::config::temporary_folder;
@@ -70,15 +70,15 @@ fn show(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
     options.allow_targets =
         [port, DEAD_PORT].iter().filter_map(|port| format!("127.0.0.1:{port}").parse().ok()).collect();
     let base_url = crate::http::site::BaseUrl::of(found).to_string();
-    let url = |place: &Place| {
+    let url = |place: &DemoWebhook| {
         let behaviour = place.behaviour.unwrap_or(Behaviour::Ok);
         let port = if behaviour == Behaviour::Refused { DEAD_PORT } else { port };
         format!("http://127.0.0.1:{port}/{}/{}/{behaviour}", place.tenant, place.name)
     };
     let now = Clock::machine().now_ms();
-    tell(
+    build(
         &options.database,
-        &Plot {
+        &HistoryOptions {
             ends_ms: now,
             lasts_ms: HISTORY,
             quiet_ms: 0,

@@ -9,8 +9,8 @@ use crate::actions::Actions;
 use crate::actions::inbox::Arrival;
 use crate::cli::demo::receivers::{Behaviour, Reply};
 use crate::delivery::Transport;
-use crate::delivery::http::client::{Outgoing, Sent, judged};
-use crate::domain::attempt::{Answer, ErrorCode, Failure, Timings};
+use crate::delivery::http::client::{ClientResult, Outgoing, judged};
+use crate::domain::attempt::{ErrorCode, Failure, ReceiverResponse, Timings};
 use crate::store::inbox::Inbox;
 
 /// Plays every receiver of the story.
@@ -85,7 +85,7 @@ impl StandIn {
 }
 
 impl Transport for StandIn {
-    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
+    fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
         if self.takes_in(request) {
             return answered(request.url, Reply { code: 200, after: Duration::from_millis(3), retry_after: None });
         }
@@ -97,12 +97,13 @@ impl Transport for StandIn {
     }
 }
 
-fn answered(url: &str, reply: Reply) -> Sent {
+fn answered(url: &str, reply: Reply) -> ClientResult {
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     headers.extend(reply.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string())));
-    let answer = Answer { code: reply.code, headers, body: receivers::body(reply.code).into(), body_truncated: false };
+    let answer =
+        ReceiverResponse { code: reply.code, headers, body: receivers::body(reply.code).into(), body_truncated: false };
     let micros = reply.after.as_micros() as u32;
-    Sent {
+    ClientResult {
         failure: judged(&answer, url),
         answer: Some(answer),
         timings: Timings {
@@ -117,7 +118,7 @@ fn answered(url: &str, reply: Reply) -> Sent {
     }
 }
 
-fn unanswered(url: &str, behaviour: Behaviour, timeout: Duration) -> Sent {
+fn unanswered(url: &str, behaviour: Behaviour, timeout: Duration) -> ClientResult {
     let host = url.split('/').nth(2).unwrap_or(url);
     let (failure, duration) = match behaviour {
         Behaviour::Silent => (
@@ -135,7 +136,7 @@ fn unanswered(url: &str, behaviour: Behaviour, timeout: Duration) -> Sent {
             Duration::from_millis(1),
         ),
     };
-    Sent {
+    ClientResult {
         answer: None,
         failure: Some(failure),
         timings: Timings::default(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::delivery::endpoint::Endpoint;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::time::Millis;
-use crate::store::NewDelivery;
+use crate::store::DueDelivery;
 use crate::store::delivery::{DueRows, Order};
 
 /// Deliveries that a lane holds at most.
@@ -37,7 +37,7 @@ pub(super) struct Lane {
     pub endpoint: Arc<Endpoint>,
     /// Whether the webhook sends at all.
     open: bool,
-    queue: VecDeque<NewDelivery>,
+    queue: VecDeque<DueDelivery>,
     queue_bytes: usize,
     /// Taken, and their outcome is not in the table yet.
     claimed: HashSet<i64>,
@@ -115,7 +115,7 @@ impl Lane {
     }
 
     /// A delivery that is due now; kept only where it is the next one and there is room.
-    pub(super) fn push(&mut self, delivery: NewDelivery, has_room: bool) {
+    pub(super) fn push(&mut self, delivery: DueDelivery, has_room: bool) {
         // A read may have found it between its commit and this notice.
         let is_known =
             self.claimed.contains(&delivery.seq) || self.queue.iter().any(|queued| queued.seq == delivery.seq);
@@ -176,7 +176,7 @@ impl Lane {
     }
 
     /// The next delivery to be sent; call it when `readiness` is `Now`.
-    pub(super) fn take(&mut self, now: Millis) -> Option<NewDelivery> {
+    pub(super) fn take(&mut self, now: Millis) -> Option<DueDelivery> {
         let delivery = self.queue.pop_front()?;
         self.queue_bytes -= delivery.event.size_bytes();
         self.claimed.insert(delivery.seq);

@@ -14,12 +14,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::endpoint::Endpoint;
-use super::sender::{Made, Sender};
+use super::sender::{AttemptResult, Sender};
 use crate::clock::Clock;
 use crate::delivery::engine::state::{Claim, State};
 use crate::metrics::Metrics;
 use crate::random;
-use crate::store::{Notice, Observer, Store, StoreError};
+use crate::store::{Change, Observer, Store, StoreError};
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -54,13 +54,13 @@ pub(super) struct Shared {
     /// Who waits for the engine to come to rest waits here.
     pub rest: Condvar,
     /// Outcomes that the store could not take; they are handed to it again.
-    pub unrecorded: Mutex<Vec<Arc<Outcome>>>,
+    pub unrecorded: Mutex<Vec<Arc<Unrecorded>>>,
 }
 
 /// What came of an attempt, kept until the table has it.
-pub(super) struct Outcome {
+pub(super) struct Unrecorded {
     claim: Claim,
-    made: Made,
+    made: AttemptResult,
     jitter: f64,
 }
 
@@ -170,11 +170,11 @@ impl Engine {
 }
 
 impl Observer for Engine {
-    fn committed(&self, notices: Vec<Notice>) {
+    fn committed(&self, notices: Vec<Change>) {
         let now = self.0.clock.now_ms();
         // Endpoints are made outside the lock: their keys take a moment to prepare.
         for notice in &notices {
-            if let Notice::Webhook(webhook) = notice {
+            if let Change::Webhook(webhook) = notice {
                 self.put(webhook);
             }
         }
@@ -222,7 +222,7 @@ impl Shared {
 
     /// Hands an outcome to the writer. One that it cannot take now is kept, and handed over again: the delivery
     /// stays claimed meanwhile, so that nothing is sent twice for a full disk.
-    pub(super) fn record(self: &Arc<Self>, outcome: Arc<Outcome>) {
+    pub(super) fn record(self: &Arc<Self>, outcome: Arc<Unrecorded>) {
         let shared = Arc::clone(self);
         let kept = Arc::clone(&outcome);
         self.store.write_then(
@@ -241,8 +241,8 @@ impl Shared {
     }
 }
 
-impl Outcome {
-    fn new(claim: Claim, made: Made) -> Outcome {
-        Outcome { claim, made, jitter: random::fraction() }
+impl Unrecorded {
+    fn new(claim: Claim, made: AttemptResult) -> Unrecorded {
+        Unrecorded { claim, made, jitter: random::fraction() }
     }
 }

@@ -2,31 +2,31 @@
 //! writer's transaction, where what follows is decided.
 
 use crate::delivery::endpoint::Endpoint;
-use crate::delivery::sender::Made;
+use crate::delivery::sender::AttemptResult;
 use crate::domain::attempt::{ErrorCode, Failure};
 use crate::domain::delivery::{DeliveryStatus, Trigger};
 use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
-use crate::store::delivery::{self, Outcome, Place, Series};
-use crate::store::{NewDelivery, Notice, StoreError, WriteTx, attempt, webhook};
+use crate::store::delivery::{self, DeliveryRef, Outcome, Series};
+use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
 
 /// Logs an attempt and carries out what follows it. `jitter` is in 0.0..1.0.
 pub fn record(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
-    job: &NewDelivery,
-    made: &Made,
+    job: &DueDelivery,
+    made: &AttemptResult,
     jitter: f64,
 ) -> Result<(), StoreError> {
     let next_due_ms =
         if made.is_success() { succeeded(tx, job, made)? } else { failed(tx, endpoint, job, made, jitter)? };
-    tx.notify(Notice::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
+    tx.notify(Change::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
     Ok(())
 }
 
 /// Logs the one attempt of a test and ends it. Tests change nothing else.
-pub fn record_test(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
+pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<(), StoreError> {
     let status = if made.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
     if delivery::finish_test(tx, job.seq, status, &outcome(made))? {
         attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())?;
@@ -34,7 +34,7 @@ pub fn record_test(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Resu
     Ok(())
 }
 
-fn succeeded(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<Option<i64>, StoreError> {
+fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<Option<i64>, StoreError> {
     let usual = match job.attempt_count {
         0 => DeliveryStatus::Pending,
         _ => DeliveryStatus::Retrying,
@@ -50,8 +50,8 @@ fn succeeded(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<Opt
 fn failed(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
-    job: &NewDelivery,
-    made: &Made,
+    job: &DueDelivery,
+    made: &AttemptResult,
     jitter: f64,
 ) -> Result<Option<i64>, StoreError> {
     let Some(mut series) = delivery::series(tx.connection(), job.seq)? else {
@@ -86,7 +86,7 @@ fn failed(
 }
 
 /// Counts the failure: a panic uses up nothing of the schedule.
-fn count(tx: &WriteTx<'_>, job: &NewDelivery, made: &Made, series: &mut Series) {
+fn count(tx: &WriteTx<'_>, job: &DueDelivery, made: &AttemptResult, series: &mut Series) {
     if made.error_code() == Some(ErrorCode::WorkerPanic) {
         series.panics += 1;
         return;
@@ -97,7 +97,14 @@ fn count(tx: &WriteTx<'_>, job: &NewDelivery, made: &Made, series: &mut Series) 
     }
 }
 
-fn decide(tx: &WriteTx<'_>, endpoint: &Endpoint, job: &NewDelivery, made: &Made, series: &Series, jitter: f64) -> Next {
+fn decide(
+    tx: &WriteTx<'_>,
+    endpoint: &Endpoint,
+    job: &DueDelivery,
+    made: &AttemptResult,
+    series: &Series,
+    jitter: f64,
+) -> Next {
     let failure = made.attempt.failure.as_ref().expect("only a failed attempt is decided on");
     let answer = made.attempt.answer.as_ref();
     let mut retry_after = answer
@@ -140,18 +147,18 @@ fn disable(tx: &mut WriteTx<'_>, webhook_seq: i64, reason: DisabledReason, failu
     Ok(())
 }
 
-fn place(job: &NewDelivery, status: DeliveryStatus) -> Place {
-    Place { seq: job.seq, webhook_seq: job.webhook_seq, status }
+fn place(job: &DueDelivery, status: DeliveryStatus) -> DeliveryRef {
+    DeliveryRef { seq: job.seq, webhook_seq: job.webhook_seq, status }
 }
 
-fn log(tx: &mut WriteTx<'_>, job: &NewDelivery, made: &Made) -> Result<(), StoreError> {
+fn log(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<(), StoreError> {
     let answer = made.attempt.answer.as_ref();
     let answer_ms = answer.map(|_| made.attempt.duration_ms.max(0) as u64);
     delivery::count_attempt(tx, job.webhook_seq, made.attempt.number > 1, answer_ms);
     attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())
 }
 
-fn outcome(made: &Made) -> Outcome {
+fn outcome(made: &AttemptResult) -> Outcome {
     Outcome {
         attempt_count: made.attempt.number,
         code: made.attempt.answer.as_ref().map(|answer| answer.code),
@@ -188,7 +195,7 @@ pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64
         duration_ms: 0,
         at_ms: now,
     };
-    let place = Place { seq: delivery_seq, webhook_seq, status: series.status };
+    let place = DeliveryRef { seq: delivery_seq, webhook_seq, status: series.status };
     delivery::finish(tx, place, DeliveryStatus::Failed, &outcome)?;
     attempt::insert(tx, delivery_seq, &attempt, None)
 }

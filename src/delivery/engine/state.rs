@@ -9,7 +9,7 @@ use crate::delivery::endpoint::Endpoint;
 use crate::delivery::engine::lane::{Lane, Readiness};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::time::Millis;
-use crate::store::{NewDelivery, Notice};
+use crate::store::{Change, DueDelivery};
 
 /// Bytes of events that all lanes hold in memory at most, about; each may hold a few more to go on at all.
 const HINT_BYTES: usize = 8 << 20;
@@ -18,7 +18,7 @@ const BUSY: Duration = Duration::from_millis(1);
 
 /// A delivery taken by a worker.
 pub(super) struct Claim {
-    pub delivery: NewDelivery,
+    pub delivery: DueDelivery,
     pub endpoint: Arc<Endpoint>,
     host: Arc<str>,
 }
@@ -116,23 +116,23 @@ impl State {
     }
 
     /// Takes over what a commit changed.
-    pub(super) fn notice(&mut self, notice: Notice, now: Millis) {
+    pub(super) fn notice(&mut self, notice: Change, now: Millis) {
         match notice {
-            Notice::Due(delivery) => {
+            Change::Due(delivery) => {
                 let has_room = self.hint_bytes < HINT_BYTES;
                 self.with(delivery.webhook_seq, now, |lane| lane.push(delivery, has_room));
             }
-            Notice::Recorded { webhook_seq, delivery_seq, next_due_ms } => {
+            Change::Recorded { webhook_seq, delivery_seq, next_due_ms } => {
                 self.unrecorded = self.unrecorded.saturating_sub(1);
                 self.with(webhook_seq, now, |lane| lane.recorded(delivery_seq, next_due_ms));
             }
-            Notice::Withdrawn { webhook_seq, delivery_seq } => {
+            Change::Withdrawn { webhook_seq, delivery_seq } => {
                 self.with(webhook_seq, now, |lane| lane.withdraw(delivery_seq))
             }
-            Notice::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
-            Notice::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
+            Change::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
+            Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // The engine makes an endpoint of it first, outside the lock.
-            Notice::Webhook(_) | Notice::Profile(_) | Notice::ProfileGone { .. } | Notice::EventType { .. } => {}
+            Change::Webhook(_) | Change::Profile(_) | Change::ProfileGone { .. } | Change::EventType { .. } => {}
         }
     }
 

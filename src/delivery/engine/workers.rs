@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, Shared};
+use super::{Shared, Unrecorded};
 use crate::delivery::engine::state::{Claim, State};
-use crate::delivery::sender::Made;
+use crate::delivery::sender::AttemptResult;
 use crate::domain::delivery::Trigger;
-use crate::store::NewDelivery;
+use crate::store::DueDelivery;
 
 /// A worker that has had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -26,9 +26,9 @@ pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
     }
 }
 
-fn measure(shared: &Shared, claim: &Claim, made: &Made) {
+fn measure(shared: &Shared, claim: &Claim, made: &AttemptResult) {
     let millis = |ms: i64| Duration::from_millis(ms.max(0) as u64);
-    let NewDelivery { due_ms, attempt_count, trigger, .. } = claim.delivery;
+    let DueDelivery { due_ms, attempt_count, trigger, .. } = claim.delivery;
     // A new delivery is due since it was accepted.
     let is_first = attempt_count == 0 && trigger == Trigger::Initial;
     let waited = is_first.then(|| millis(made.attempt.started_ms - due_ms));
@@ -52,7 +52,7 @@ fn run(shared: &Arc<Shared>, number: usize) {
             state.came_back(&claim, made.error_code(), shared.clock.now_ms());
             drop(state);
             // May wait for the writer, which in turn may wait for the lock.
-            shared.record(Arc::new(Outcome::new(claim, made)));
+            shared.record(Arc::new(Unrecorded::new(claim, made)));
             state = shared.lock();
             continue;
         }

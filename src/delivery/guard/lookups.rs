@@ -51,12 +51,12 @@ struct Flight {
 
 struct Job {
     host: Box<str>,
-    answer: Mutex<Option<Answer>>,
+    answer: Mutex<Option<LookupResult>>,
     answered: Condvar,
 }
 
 /// The addresses, or the sentence for the log.
-type Answer = Result<Arc<[IpAddr]>, Arc<str>>;
+type LookupResult = Result<Arc<[IpAddr]>, Arc<str>>;
 
 impl Lookups {
     pub(super) fn new(lookup: Arc<Lookup>) -> Lookups {
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    fn ask(&self, host: &str) -> Answer {
+    fn ask(&self, host: &str) -> LookupResult {
         // A panic must not leave the host's flight behind: later callers would wait for it forever.
         match catch_unwind(AssertUnwindSafe(|| (self.lookup)(host))) {
             Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("{host} has no address in DNS.").into()),
@@ -208,7 +208,7 @@ impl Shared {
 
 impl Job {
     /// The answer, or `None` if it is not there at the deadline.
-    fn wait(&self, deadline: Instant) -> Option<Answer> {
+    fn wait(&self, deadline: Instant) -> Option<LookupResult> {
         let answer = lock(&self.answer);
         let left = deadline.saturating_duration_since(Instant::now());
         let (answer, _) = self

@@ -172,16 +172,16 @@ impl From<Unresolved> for Failure {
 
 /// Judged addresses by origin: the policy looks at the port and the scheme too.
 struct Verdicts {
-    by_origin: HashMap<Box<str>, Verdict>,
+    by_origin: HashMap<Box<str>, CachedResolution>,
     capacity: usize,
 }
 
-struct Verdict {
+struct CachedResolution {
     addresses: Arc<[SocketAddr]>,
     made: Instant,
 }
 
-impl Verdict {
+impl CachedResolution {
     fn holds_at(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.made) < BELIEVED_FOR
     }
@@ -201,7 +201,7 @@ impl Verdicts {
         if !self.by_origin.contains_key(origin) {
             self.make_room(now);
         }
-        let verdict = Verdict { addresses, made: now };
+        let verdict = CachedResolution { addresses, made: now };
         self.by_origin.insert(origin.into(), verdict);
     }
 

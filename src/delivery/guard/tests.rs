@@ -11,7 +11,7 @@ use super::{BELIEVED_FOR, Guard, Interfaces, Lookup, MAX_ADDRESSES, Verdicts};
 use crate::domain::attempt::{ErrorCode, Failure};
 use crate::domain::target::{OwnInbox, TargetPolicy, TargetUrl};
 
-type Reply = io::Result<Vec<IpAddr>>;
+type ScriptedLookup = io::Result<Vec<IpAddr>>;
 
 fn url(text: &str) -> TargetUrl {
     text.parse().unwrap()
@@ -36,7 +36,7 @@ fn guard_with(entries: &[&str], lookup: Arc<Lookup>) -> Arc<Guard> {
 }
 
 /// A resolver with these answers, one after the other, and a count of the questions.
-fn scripted(answers: Vec<Reply>) -> (Arc<Lookup>, Arc<AtomicUsize>) {
+fn scripted(answers: Vec<ScriptedLookup>) -> (Arc<Lookup>, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let answers = Mutex::new(answers.into_iter());
@@ -56,7 +56,7 @@ fn always(texts: &[&str]) -> Arc<Lookup> {
 /// A lookup that hangs until the test replies, or drops the sender.
 struct Question {
     host: String,
-    reply: Sender<Reply>,
+    reply: Sender<ScriptedLookup>,
 }
 
 /// A resolver whose questions the test receives, and answers when it likes.

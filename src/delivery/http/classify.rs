@@ -9,16 +9,16 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use ureq::http::StatusCode;
 
-use crate::delivery::http::client::Outcome;
+use crate::delivery::http::client::RawOutcome;
 use crate::delivery::http::exchange::{Exchange, Fault, Phase};
-use crate::domain::attempt::{Answer, ErrorCode, Failure};
+use crate::domain::attempt::{ErrorCode, Failure, ReceiverResponse};
 use crate::domain::time::{SECOND, rfc3339_seconds};
 
 /// The first byte of a TLS record that carries an alert, and its protocol's first version byte.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// The failure that an exchange amounts to; `None` for a whole 2xx answer.
-pub fn failure(outcome: &Outcome, exchange: &Exchange, url: &str, timeout: Duration) -> Option<Failure> {
+pub fn failure(outcome: &RawOutcome, exchange: &Exchange, url: &str, timeout: Duration) -> Option<Failure> {
     let host = host_of(url);
     match (&outcome.answer, &outcome.error) {
         (Some(answer), None) if !answer.body_truncated && broke_in_body(exchange) => Some(broken(exchange, host)),
@@ -37,7 +37,7 @@ fn broke_in_body(exchange: &Exchange) -> bool {
     exchange.phase == Phase::Body && matches!(exchange.fault, Some(Fault::Broken))
 }
 
-pub fn of_status(answer: &Answer, host: &str) -> Option<Failure> {
+pub fn of_status(answer: &ReceiverResponse, host: &str) -> Option<Failure> {
     let status = StatusCode::from_u16(answer.code).ok()?;
     if status.is_success() {
         return None;

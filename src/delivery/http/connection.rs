@@ -150,19 +150,23 @@ pub enum HandshakeError {
 
 /// One connection, plain or with TLS.
 #[derive(Debug)]
-pub struct Link {
+pub struct ReceiverConnection {
     socket: Socket,
     tls: Option<Box<ClientConnection>>,
 }
 
-impl Link {
+impl ReceiverConnection {
     /// Connects to the first of `addresses` that answers, before the deadline of the exchange.
-    pub fn connect(addresses: &[SocketAddr]) -> io::Result<Link> {
-        Ok(Link { socket: Socket::connect(addresses)?, tls: None })
+    pub fn connect(addresses: &[SocketAddr]) -> io::Result<ReceiverConnection> {
+        Ok(ReceiverConnection { socket: Socket::connect(addresses)?, tls: None })
     }
 
     /// Puts TLS over a fresh connection.
-    pub fn secure(mut self, config: &Arc<ClientConfig>, name: ServerName<'static>) -> Result<Link, HandshakeError> {
+    pub fn secure(
+        mut self,
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<ReceiverConnection, HandshakeError> {
         let mut tls = ClientConnection::new(config.clone(), name).map_err(HandshakeError::Tls)?;
         let mut raw = Raw { socket: &mut self.socket, wait: true };
         while tls.is_handshaking() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::uri::Authority;
 
-use crate::delivery::http::connection::Link;
+use crate::delivery::http::connection::ReceiverConnection;
 
 /// How long a connection is kept idle. Servers close theirs after 5 s (Node.js) to 75 s (nginx).
 const IDLE_FOR: Duration = Duration::from_secs(60);
@@ -23,14 +23,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Which connections are alike: the same scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint {
+pub struct PoolKey {
     pub tls: bool,
     pub authority: Authority,
 }
 
 /// The idle connections of all endpoints.
 #[derive(Debug)]
-pub struct Idle {
+pub struct Pool {
     limit: usize,
     kept: Mutex<Kept>,
 }
@@ -38,26 +38,26 @@ pub struct Idle {
 #[derive(Debug)]
 struct Kept {
     /// Oldest first; no list is empty.
-    links: HashMap<Endpoint, Vec<Waiting>>,
+    links: HashMap<PoolKey, Vec<IdleConnection>>,
     count: usize,
     swept: Instant,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    link: Link,
+struct IdleConnection {
+    link: ReceiverConnection,
     since: Instant,
 }
 
-impl Idle {
+impl Pool {
     /// Keeps `limit` connections at most, over all endpoints.
-    pub fn new(limit: usize) -> Idle {
+    pub fn new(limit: usize) -> Pool {
         let kept = Kept { links: HashMap::new(), count: 0, swept: Instant::now() };
-        Idle { limit, kept: Mutex::new(kept) }
+        Pool { limit, kept: Mutex::new(kept) }
     }
 
     /// A connection to one of `addresses` that is still open as far as this machine knows.
-    pub fn take(&self, endpoint: &Endpoint, addresses: &[SocketAddr]) -> Option<Link> {
+    pub fn take(&self, endpoint: &PoolKey, addresses: &[SocketAddr]) -> Option<ReceiverConnection> {
         loop {
             let mut waiting = self.lock().take_newest(endpoint)?;
             let usable = waiting.since.elapsed() < IDLE_FOR
@@ -70,10 +70,10 @@ impl Idle {
     }
 
     /// Keeps a connection; the one that waited longest goes when there are too many.
-    pub fn put(&self, endpoint: Endpoint, link: Link) {
+    pub fn put(&self, endpoint: PoolKey, link: ReceiverConnection) {
         let now = Instant::now();
         let mut kept = self.lock();
-        kept.links.entry(endpoint).or_default().push(Waiting { link, since: now });
+        kept.links.entry(endpoint).or_default().push(IdleConnection { link, since: now });
         kept.count += 1;
         if kept.count > self.limit {
             kept.drop_oldest();
@@ -100,7 +100,7 @@ impl Idle {
 }
 
 impl Kept {
-    fn take_newest(&mut self, endpoint: &Endpoint) -> Option<Waiting> {
+    fn take_newest(&mut self, endpoint: &PoolKey) -> Option<IdleConnection> {
         let list = self.links.get_mut(endpoint)?;
         let newest = list.pop()?;
         if list.is_empty() {

@@ -17,12 +17,12 @@ use super::{TargetUrl, is_port, name_fault, policy};
 /// Hosts are compared without regard to case and to a final dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowEntry {
-    place: Place,
+    place: AllowTarget,
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum AllowTarget {
     Net(IpNet),
     /// In lower case, without a final dot.
     Host(String),
@@ -31,14 +31,14 @@ enum Place {
 impl AllowEntry {
     /// The entry for one address on every port.
     pub(super) fn for_address(address: IpAddr) -> AllowEntry {
-        AllowEntry { place: Place::Net(IpNet::from(address)), port: None }
+        AllowEntry { place: AllowTarget::Net(IpNet::from(address)), port: None }
     }
 
     /// The entry for the URL's host, a name or an address, on every port.
     pub(super) fn for_host(url: &TargetUrl) -> AllowEntry {
         match url.address() {
             Some(address) => AllowEntry::for_address(policy::judged_form(address)),
-            None => AllowEntry { place: Place::Host(url.host().to_owned()), port: None },
+            None => AllowEntry { place: AllowTarget::Host(url.host().to_owned()), port: None },
         }
     }
 
@@ -49,22 +49,22 @@ impl AllowEntry {
 
     /// Whether the entry is for addresses and covers this one, given in its judged form.
     pub(super) fn covers_address(&self, address: IpAddr, port: u16) -> bool {
-        self.covers_port(port) && matches!(&self.place, Place::Net(net) if net.contains(&address))
+        self.covers_port(port) && matches!(&self.place, AllowTarget::Net(net) if net.contains(&address))
     }
 
     /// Whether the entry names this very address, and no other one with it.
     pub(super) fn names_address(&self, address: IpAddr, port: u16) -> bool {
-        self.covers_port(port) && matches!(&self.place, Place::Net(net) if *net == IpNet::from(address))
+        self.covers_port(port) && matches!(&self.place, AllowTarget::Net(net) if *net == IpNet::from(address))
     }
 
     /// Whether the entry names the URL's host by name.
     pub(super) fn covers_host(&self, url: &TargetUrl) -> bool {
-        self.covers_port(url.port()) && matches!(&self.place, Place::Host(host) if host == url.host())
+        self.covers_port(url.port()) && matches!(&self.place, AllowTarget::Host(host) if host == url.host())
     }
 
     /// Whether the entry could cover some address that the URL's host resolves to.
     pub(super) fn may_cover_addresses_of(&self, url: &TargetUrl) -> bool {
-        self.covers_port(url.port()) && matches!(self.place, Place::Net(_))
+        self.covers_port(url.port()) && matches!(self.place, AllowTarget::Net(_))
     }
 
     fn covers_port(&self, port: u16) -> bool {
@@ -75,9 +75,9 @@ impl AllowEntry {
 impl fmt::Display for AllowEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match &self.place {
-            Place::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
-            Place::Net(net) => net.to_string(),
-            Place::Host(host) => host.clone(),
+            AllowTarget::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
+            AllowTarget::Net(net) => net.to_string(),
+            AllowTarget::Host(host) => host.clone(),
         };
         match self.port {
             None => f.write_str(&place),
@@ -94,8 +94,8 @@ impl FromStr for AllowEntry {
         let faulty = |fault: &str| AllowEntryError { message: format!("{text:?} is no target to allow: {fault}") };
         let (place, port) = split_port(text).map_err(faulty)?;
         let place = match parse_net(place).map_err(|fault| faulty(&fault))? {
-            Some(net) => Place::Net(net),
-            None => Place::Host(parse_host(place).map_err(|fault| faulty(&fault))?),
+            Some(net) => AllowTarget::Net(net),
+            None => AllowTarget::Host(parse_host(place).map_err(|fault| faulty(&fault))?),
         };
         Ok(AllowEntry { place, port })
     }

@@ -32,7 +32,7 @@ fn describe_index(call: &mut Call<'_>) {
         .says("Those that were not revoked. Their texts are stored nowhere.")
         .needs(Scope::Admin)
         .pages::<KeyQuery>()
-        .answers::<list::Form<KeyView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
+        .answers::<list::ListResponse<KeyView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
 }
 
 fn describe_create(call: &mut Call<'_>) {

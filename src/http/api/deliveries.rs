@@ -65,7 +65,7 @@ fn describe_index(call: &mut Call<'_>) {
         .says("Without their attempts.")
         .needs(Scope::Read)
         .pages::<DeliveryQuery>()
-        .answers::<list::Form<view::DeliveryView>>(200, "A page of them.", PAGE)
+        .answers::<list::ListResponse<view::DeliveryView>>(200, "A page of them.", PAGE)
         .fails(422, FILTER);
 }
 
@@ -105,7 +105,7 @@ fn describe_dead_letters(call: &mut Call<'_>) {
         .needs(Scope::Read)
         .pages::<DeliveryQuery>()
         .without(&["status", "test"])
-        .answers::<list::Form<view::DeliveryView>>(200, "A page of them.", PAGE)
+        .answers::<list::ListResponse<view::DeliveryView>>(200, "A page of them.", PAGE)
         .fails(422, FILTER);
 }
 

@@ -32,7 +32,7 @@ fn describe_index(call: &mut Call<'_>) {
         .of("Event types")
         .needs(Scope::Read)
         .pages::<ListQuery>()
-        .answers::<list::Form<EventTypeView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
+        .answers::<list::ListResponse<EventTypeView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
 }
 
 fn describe_show(call: &mut Call<'_>) {

@@ -70,7 +70,7 @@ fn describe_index(call: &mut Call<'_>) {
         .of("Events")
         .needs(Scope::Read)
         .pages::<EventQuery>()
-        .answers::<list::Form<view::EventView>>(200, "A page of them.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
+        .answers::<list::ListResponse<view::EventView>>(200, "A page of them.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
         .fails(422, &["invalid_event_type", "invalid_tenant", "invalid_time"]);

@@ -13,7 +13,7 @@ use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 /// A page of a list, newest first.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
-pub(super) struct Form<T> {
+pub(super) struct ListResponse<T> {
     data: Vec<T>,
     /// The `cursor` of the next page; null on the last.
     #[schemars(with = "Option<schema::Cursor>")]
@@ -22,7 +22,7 @@ pub(super) struct Form<T> {
 
 /// A page as the API shows it.
 pub(super) fn show<T, V: Serialize>(page: Page<T>, view: impl FnMut(T) -> V) -> HttpResponse {
-    HttpResponse::Ok().json(Form {
+    HttpResponse::Ok().json(ListResponse {
         data: page.rows.into_iter().map(view).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),
     })

@@ -9,10 +9,10 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
 use super::table::Table;
-use crate::actions::audit::Done;
+use crate::actions::audit::AuditEntry;
 use crate::auth::users;
 use crate::domain::Invalid;
-use crate::domain::audit_action::Deed;
+use crate::domain::audit_action::AuditAction;
 use crate::domain::json::whole;
 use crate::domain::time::{SECOND, rfc3339};
 use crate::http::api::openapi::{Call, schema};
@@ -75,7 +75,7 @@ async fn create(
     let made = app.actions.store.write(move |tx| -> Result<_, StoreError> {
         let ends_ms = tx.now_ms() + expires_s * SECOND;
         let token = users::portal_link(tx.connection(), &tenant, tx.now_ms(), ends_ms)?;
-        caller.did(tx, &Done::of(Deed::PortalLinkMade, &tenant, &tenant))?;
+        caller.audit(tx, &AuditEntry::of(AuditAction::PortalLinkMade, &tenant, &tenant))?;
         Ok((token, ends_ms))
     });
     let (token, ends_ms) = made.committed().await?;

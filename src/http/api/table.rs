@@ -20,11 +20,11 @@ pub(super) struct Table {
 /// A path, and the calls that it takes.
 pub(super) struct Path {
     pub(super) path: String,
-    pub(super) calls: Vec<Entry>,
+    pub(super) calls: Vec<Operation>,
 }
 
 /// A method of a path.
-pub(super) struct Entry {
+pub(super) struct Operation {
     pub(super) method: Method,
     route: Route,
     pub(super) describe: Describe,
@@ -66,7 +66,7 @@ macro_rules! methods {
                 {
                     let route = web::$name().to(handler);
                     let method = Method::$method;
-                    self.calls.push(Entry { method, route, describe });
+                    self.calls.push(Operation { method, route, describe });
                     self
                 }
             )+

@@ -92,7 +92,11 @@ fn describe_index(call: &mut Call<'_>) {
         .of("Webhooks")
         .needs(Scope::Read)
         .pages::<WebhookQuery>()
-        .answers::<list::Form<view::WebhookView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#)
+        .answers::<list::ListResponse<view::WebhookView>>(
+            200,
+            "A page of them.",
+            r#"{"data": [], "next_cursor": null}"#,
+        )
         .fails(422, &["invalid_tenant", "invalid_value", "invalid_event_type"]);
 }
 

@@ -6,11 +6,11 @@ use askama::Template;
 
 use super::error::{PageError, Problem, people_problem};
 use super::page;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::auth::{password, users};
 use crate::domain::time::SECOND;
 use crate::http::web::layout::{Flash, Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::user::Role;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -29,10 +29,10 @@ struct AccountPage {
 }
 
 impl AccountPage {
-    fn of(visit: &Visit, problem: Option<Problem>) -> Result<AccountPage, PageError> {
-        let user = visit.require_operator()?;
+    fn of(session: &Session, problem: Option<Problem>) -> Result<AccountPage, PageError> {
+        let user = session.require_operator()?;
         Ok(AccountPage {
-            frame: visit.frame("Your account", Section::None)?,
+            frame: session.frame("Your account", Section::None)?,
             name: user.name.clone(),
             role: user.role,
             problem,
@@ -47,23 +47,23 @@ impl AccountPage {
 }
 
 /// `GET /account`.
-async fn show(visit: Visit) -> Answer {
-    visit.show(|visit| AccountPage::of(visit, None)).await
+async fn show(session: Session) -> PageResult {
+    session.show(|session| AccountPage::of(session, None)).await
 }
 
 /// `POST /account/password`: for viewers too. It ends every session of the user; this browser gets a new one.
-async fn change_password(request: HttpRequest, form: Submission) -> Answer {
+async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
     let app = super::session::data(&request)?;
     let address = app.site.client_address(&request);
-    form.run_as_anybody(move |visit, fields| {
-        let user = visit.require_operator()?.clone();
+    form.run_as_anybody(move |session, fields| {
+        let user = session.require_operator()?.clone();
         let again = |message: String, field: &str| {
             let field = Some(field.to_owned());
             let problem = Problem { message, field };
-            Ok(Done::again(&AccountPage::of(visit, Some(problem))?))
+            Ok(Response::again(&AccountPage::of(session, Some(problem))?))
         };
         // A session that was left open is no way to guess the password.
-        let (throttle, now) = (&visit.app.throttle, visit.now());
+        let (throttle, now) = (&session.app.throttle, session.now());
         let wait = throttle.wait(&user.name, address, now);
         if wait > 0 {
             let seconds = (wait + SECOND - 1) / SECOND;
@@ -75,9 +75,9 @@ async fn change_password(request: HttpRequest, form: Submission) -> Answer {
         }
         throttle.succeeded(&user.name, address);
         let new = fields.text("password");
-        let changed = password::check(new).map_err(PeopleError::from).and_then(|()| {
+        let changed = password::check(new).map_err(UserError::from).and_then(|()| {
             let hash = password::hash(new);
-            let change = visit
+            let change = session
                 .app
                 .actions
                 .store
@@ -88,12 +88,12 @@ async fn change_password(request: HttpRequest, form: Submission) -> Answer {
             Ok(cookie) => {
                 let message = "Your password was changed. Every other session of yours has ended.";
                 let flash = Flash { is_ok: true, message: message.to_owned() };
-                let location = format!("{}/account", visit.base());
-                Ok(Done::SignedIn(location, flash, cookie))
+                let location = format!("{}/account", session.base());
+                Ok(Response::SignedIn(location, flash, cookie))
             }
             Err(error) => {
                 let problem = people_problem(error)?;
-                Ok(Done::again(&AccountPage::of(visit, Some(problem))?))
+                Ok(Response::again(&AccountPage::of(session, Some(problem))?))
             }
         }
     })

@@ -8,9 +8,9 @@ use super::super::error::ApiError;
 use super::error::{PageError, see};
 use super::page;
 use crate::auth::users;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Answer, FormBody, Stranger, session_cookie};
+use crate::http::web::session::{Anonymous, FormBody, PageResult, session_cookie};
 use crate::store::one_time_link::LinkKind;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -34,7 +34,7 @@ fn ended() -> PageError {
 }
 
 /// `GET /demo?token=…`: shows a button, and uses nothing up.
-async fn show(stranger: Stranger) -> Answer {
+async fn show(stranger: Anonymous) -> PageResult {
     let app = stranger.app.clone();
     let token = stranger.query.text("token").to_owned();
     let base = app.site.base().prefix();
@@ -49,7 +49,7 @@ async fn show(stranger: Stranger) -> Answer {
 }
 
 /// `POST /demo`: signs in.
-async fn enter(stranger: Stranger, form: FormBody) -> Answer {
+async fn enter(stranger: Anonymous, form: FormBody) -> PageResult {
     let app = stranger.app.clone();
     let base = app.site.base().prefix().to_owned();
     form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
@@ -57,7 +57,7 @@ async fn enter(stranger: Stranger, form: FormBody) -> Answer {
     let opened = app.actions.store.write(move |tx| users::enter_demo(tx.connection(), &token, tx.now_ms()));
     let opened = match opened.committed().await {
         Ok(opened) => opened,
-        Err(PeopleError::LinkEnded) => return Err(ended().below(&base)),
+        Err(UserError::LinkEnded) => return Err(ended().below(&base)),
         Err(other) => return Err(PageError::from(ApiError::from(other)).below(&base)),
     };
     let cookie = session_cookie(&app, opened.cookie, opened.lasts_ms, false);

@@ -8,7 +8,7 @@ use askama::Template;
 
 use super::super::error::ApiError;
 use crate::actions::ActionError;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::domain::Invalid;
 use crate::http::web::layout::Bare;
 use crate::http::web::session::SetCookie;
@@ -84,13 +84,13 @@ pub fn problem(error: ActionError) -> Result<Problem, PageError> {
 }
 
 /// The same for what is wrong with a form about users.
-pub fn people_problem(error: PeopleError) -> Result<Problem, PageError> {
+pub fn people_problem(error: UserError) -> Result<Problem, PageError> {
     match error {
-        PeopleError::Invalid(invalid) => Ok(invalid.into()),
-        PeopleError::Taken(name) => {
+        UserError::Invalid(invalid) => Ok(invalid.into()),
+        UserError::Taken(name) => {
             Ok(Problem { message: format!("There is a user {name} already."), field: Some("name".to_owned()) })
         }
-        PeopleError::LastAdministrator(name) => {
+        UserError::LastAdministrator(name) => {
             Ok(Problem { message: format!("{name} is the only administrator. Make another one first."), field: None })
         }
         other => Err(other.into()),

@@ -15,7 +15,7 @@ use crate::domain::time::{DAY, HOUR, Millis, SECOND};
 use crate::http::export;
 use crate::http::web::deliveries::filter::{Criteria, field_time};
 use crate::http::web::layout::{Frame, Section, spoken};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::dead_letter_counts;
 use crate::store::dead_letter_counts::{Age, Failed};
 use crate::store::{Connection, StoreError, webhook};
@@ -117,15 +117,15 @@ impl CauseKey {
 }
 
 /// `GET /failed`.
-async fn show(visit: Visit) -> Answer {
-    visit.show(failed_page).await
+async fn show(session: Session) -> PageResult {
+    session.show(failed_page).await
 }
 
-fn failed_page(visit: &Visit) -> Result<FailedPage, PageError> {
+fn failed_page(session: &Session) -> Result<FailedPage, PageError> {
     // Whole seconds: so the fields of the filter hold the same bounds.
-    let now = visit.now() / SECOND * SECOND;
-    let tenant = visit.tenant();
-    let store = &visit.app.actions.store;
+    let now = session.now() / SECOND * SECOND;
+    let tenant = session.tenant();
+    let store = &session.app.actions.store;
     let (ages, webhooks) = store.read(|connection| -> Result<_, PageError> {
         let ages = (0..AGES.len()).map(|age| {
             let (since, until) = span(age, now);
@@ -156,7 +156,7 @@ fn failed_page(visit: &Visit) -> Result<FailedPage, PageError> {
     for (index, age) in ages.iter().enumerate() {
         totals[index] = age.failed.len() as u64;
     }
-    let frame = visit.frame("Failed", Section::Failed)?;
+    let frame = session.frame("Failed", Section::Failed)?;
     Ok(FailedPage {
         frame: frame.with_api("GET", "/v1/dead-letters"),
         ages: AGES.iter().map(|(label, _)| *label).collect(),
@@ -240,15 +240,15 @@ fn webhooks(connection: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, St
 }
 
 /// `GET /failed/export?…`: what the filter meets of the dead letters, as lines of JSON.
-async fn download(visit: Visit) -> Answer {
-    let criteria = Criteria::of(&visit, &visit.query);
+async fn download(session: Session) -> PageResult {
+    let criteria = Criteria::of(&session, &session.query);
     if let Some(problem) = criteria.problem {
         let error = crate::domain::Invalid::new("invalid_filter", problem);
-        return Err(PageError::from(error).below(visit.base()));
+        return Err(PageError::from(error).below(session.base()));
     }
     let mut filter = criteria.filter;
     filter.status = Some(DeliveryStatus::Failed);
     filter.test = Some(false);
-    let answer = export::dead_letters(&visit.app, filter).await;
-    answer.map_err(|error| PageError::from(error).below(visit.base()))
+    let answer = export::dead_letters(&session.app, filter).await;
+    answer.map_err(|error| PageError::from(error).below(session.base()))
 }

@@ -6,7 +6,7 @@ use askama::filters::HtmlSafe;
 
 use super::assets;
 use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
-use crate::http::site::PortalLook;
+use crate::http::site::Branding;
 use crate::store::webhook::Attention;
 
 /// The parts of the site, as the navigation names them.
@@ -109,7 +109,7 @@ pub struct Portal {
 }
 
 impl Portal {
-    pub fn of(look: &PortalLook) -> Portal {
+    pub fn of(look: &Branding) -> Portal {
         Portal {
             name: look.name.clone().unwrap_or_else(|| "Webhooks".to_owned()),
             has_logo: look.logo.is_some(),

@@ -8,12 +8,12 @@ use askama::Template;
 use super::super::error::ApiError;
 use super::error::{PageError, see};
 use super::page;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::auth::{session, users};
 use crate::domain::time::SECOND;
 use crate::http::web::layout::Bare;
 use crate::http::web::session::{
-    Answer, Done, FormBody, Stranger, Submission, cookie, local, portal_mark, session_cookie,
+    Anonymous, FormBody, PageResult, Response, Submission, cookie, local, portal_mark, session_cookie,
 };
 use crate::store::session::Owner;
 use crate::store::{StoreError, user};
@@ -36,7 +36,7 @@ struct LoginPage {
 }
 
 /// `GET /login`.
-async fn show(request: HttpRequest, stranger: Stranger) -> Answer {
+async fn show(request: HttpRequest, stranger: Anonymous) -> PageResult {
     let app = &stranger.app;
     let now = app.actions.clock.now_ms();
     let next = local(stranger.query.text("next")).unwrap_or("/").to_owned();
@@ -53,14 +53,14 @@ async fn show(request: HttpRequest, stranger: Stranger) -> Answer {
     stranger.show(StatusCode::OK, &page)
 }
 
-fn login_page(stranger: &Stranger, next: String, name: String, problem: Option<String>, has_users: bool) -> LoginPage {
+fn login_page(stranger: &Anonymous, next: String, name: String, problem: Option<String>, has_users: bool) -> LoginPage {
     let mut bare = Bare::new(stranger.app.site.base().prefix(), "Sign in");
     bare.form_token = stranger.form_token();
     LoginPage { bare, next, name, problem, has_users }
 }
 
 /// `POST /login`. Takes the same time and says the same for a wrong password and for nobody's name.
-async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> Answer {
+async fn sign_in(request: HttpRequest, stranger: Anonymous, form: FormBody) -> PageResult {
     let base = stranger.app.site.base().prefix().to_owned();
     form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
     let app = stranger.app.clone();
@@ -86,14 +86,14 @@ async fn sign_in(request: HttpRequest, stranger: Stranger, form: FormBody) -> An
         let busy = "More people sign in than can be taken. Try again in a moment.";
         return Err(PageError::from(ApiError::unavailable("overloaded", busy)).below(&base));
     };
-    let cookie = web::block(move || -> Result<Option<String>, PeopleError> {
+    let cookie = web::block(move || -> Result<Option<String>, UserError> {
         let user = store.read(|connection| user::by_name(connection, &wanted))?;
         let Some(user) = users::verify(user, &password) else {
             return Ok(None);
         };
         let begun = store.write(move |tx| users::sign_in(tx.connection(), &user, tx.now_ms()));
         match begun.wait() {
-            Err(PeopleError::Unknown(_)) => Ok(None),
+            Err(UserError::Unknown(_)) => Ok(None),
             begun => begun.map(Some),
         }
     });
@@ -118,10 +118,10 @@ async fn sign_out(request: HttpRequest, form: Submission) -> Result<HttpResponse
     let is_portal = form.is_portal();
     let door = if is_portal { "/portal" } else { "/login" };
     let location = format!("{}{door}", app.site.base().prefix());
-    let ended = form.run_as_anybody(move |visit, _| {
-        let end = visit.app.actions.store.write(move |tx| session::end(tx.connection(), &cookie));
+    let ended = form.run_as_anybody(move |session, _| {
+        let end = session.app.actions.store.write(move |tx| session::end(tx.connection(), &cookie));
         end.wait()?;
-        Ok(Done::To(location, None))
+        Ok(Response::To(location, None))
     });
     let mut answer = ended.await?;
     session_cookie(&app, String::new(), 0, is_portal).on(&mut answer);

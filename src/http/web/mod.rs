@@ -60,8 +60,8 @@ fn page(path: &str) -> actix_web::Resource {
 
 /// Where there is no page; within the frame for who is signed in.
 pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
-    if let Ok(visit) = session::Visit::of(request) {
-        return visit.unknown();
+    if let Ok(session) = session::Session::of(request) {
+        return session.unknown();
     }
     let base = session::data(request).map(|app| app.site.base().prefix().to_owned());
     PageError::not_found("page").below(&base.unwrap_or_default()).error_response()

@@ -14,7 +14,7 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
@@ -110,30 +110,30 @@ impl OverviewPage {
 }
 
 /// `GET /`.
-async fn show(visit: Visit) -> Answer {
-    visit.show(overview).await
+async fn show(session: Session) -> PageResult {
+    session.show(overview).await
 }
 
-fn overview(visit: &Visit) -> Result<OverviewPage, PageError> {
-    let actions = &visit.app.actions;
-    let now = visit.now();
-    let tenant = visit.tenant();
+fn overview(session: &Session) -> Result<OverviewPage, PageError> {
+    let actions = &session.app.actions;
+    let now = session.now();
+    let tenant = session.tenant();
     let of = tenant.cloned().map_or(Of::All, Of::Tenant);
     let statistics = actions.overall_statistics(tenant.cloned(), Window::Day)?;
     let since_ms = statistics.since_ms;
     // Before the read: one that waits for another inside of it would hold a reader that others wait for.
-    let frame = visit.frame("Overview", Section::Overview)?;
+    let frame = session.frame("Overview", Section::Overview)?;
     let store = &actions.store;
     store.read(|connection| -> Result<_, PageError> {
         let hours = stats::by_hour(connection, &of, since_ms)?;
         Ok(OverviewPage {
-            has_webhooks: !webhooks(connection, visit, None, 1)?.is_empty(),
-            attention: attention(connection, visit)?,
+            has_webhooks: !webhooks(connection, session, None, 1)?.is_empty(),
+            attention: attention(connection, session)?,
             dead_letters: delivery::count_dead_letters(connection, tenant, MOST_COUNTED)?,
             oldest_ms: stats::oldest_waiting(connection, &of)?,
             chart: Chart::of(&hours, since_ms, now),
-            failures: failures(connection, visit)?,
-            machine: tenant.is_none().then(|| machine(visit)),
+            failures: failures(connection, session)?,
+            machine: tenant.is_none().then(|| machine(session)),
             statistics,
             frame: frame.with_api("GET", "/v1/stats?window=24h"),
         })
@@ -142,30 +142,30 @@ fn overview(visit: &Visit) -> Result<OverviewPage, PageError> {
 
 fn webhooks(
     connection: &Connection,
-    visit: &Visit,
+    session: &Session,
     state: Option<WebhookState>,
     limit: u32,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let filter = WebhookFilter { tenant: visit.tenant().cloned(), state, ..WebhookFilter::default() };
+    let filter = WebhookFilter { tenant: session.tenant().cloned(), state, ..WebhookFilter::default() };
     let request = PageRequest { limit, cursor: None };
     Ok(webhook::list(connection, &filter, &request)?.rows)
 }
 
 /// What needs somebody, the worst first.
-fn attention(connection: &Connection, visit: &Visit) -> Result<Vec<Concern>, StoreError> {
+fn attention(connection: &Connection, session: &Session) -> Result<Vec<Concern>, StoreError> {
     let mut found = Vec::new();
-    for webhook in webhooks(connection, visit, Some(WebhookState::Disabled), NAMED)? {
+    for webhook in webhooks(connection, session, Some(WebhookState::Disabled), NAMED)? {
         let reason = webhook.disabled_reason.clone();
         found.push(Concern::of(&webhook, "disabled", "Disabled", reason));
     }
-    for (webhook, retrying) in webhook::failing(connection, visit.tenant(), NAMED)? {
+    for (webhook, retrying) in webhook::failing(connection, session.tenant(), NAMED)? {
         let why = match retrying {
             1 => "1 delivery failed so far and is tried again.".to_owned(),
             many => format!("{} deliveries failed so far and are tried again.", humanize::number(many)),
         };
         found.push(Concern::of(&webhook, "retrying", "Failing", Some(why)));
     }
-    for webhook in webhooks(connection, visit, Some(WebhookState::Unverified), NAMED)? {
+    for webhook in webhooks(connection, session, Some(WebhookState::Unverified), NAMED)? {
         let reason = webhook.disabled_reason.clone();
         let why = reason.unwrap_or_else(|| "It has not answered its challenge.".to_owned());
         found.push(Concern::of(&webhook, "unverified", "Unverified", Some(why)));
@@ -188,12 +188,12 @@ fn name(webhook: &Webhook) -> String {
 }
 
 /// The newest that failed for good, and the newest that are tried again, by their last attempt.
-fn failures(connection: &Connection, visit: &Visit) -> Result<Vec<Failure>, StoreError> {
+fn failures(connection: &Connection, session: &Session) -> Result<Vec<Failure>, StoreError> {
     let mut found: Vec<Delivery> = Vec::new();
     for status in [DeliveryStatus::Failed, DeliveryStatus::Retrying] {
         let filter = DeliveryFilter {
             status: Some(status),
-            tenant: visit.tenant().cloned(),
+            tenant: session.tenant().cloned(),
             test: Some(false),
             ..DeliveryFilter::default()
         };
@@ -202,7 +202,7 @@ fn failures(connection: &Connection, visit: &Visit) -> Result<Vec<Failure>, Stor
     }
     found.sort_by_key(|delivery| delivery.last.as_ref().map(|last| -last.at_ms));
     found.truncate(FAILURES);
-    let now = visit.now();
+    let now = session.now();
     found.into_iter().map(|delivery| failure(connection, delivery, now)).collect()
 }
 
@@ -226,8 +226,8 @@ fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<F
     })
 }
 
-fn machine(visit: &Visit) -> Machine {
-    let store = &visit.app.actions.store;
+fn machine(session: &Session) -> Machine {
+    let store = &session.app.actions.store;
     let (database, wal) = store.sizes();
     let free = store.free_bytes();
     Machine {

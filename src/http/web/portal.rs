@@ -10,9 +10,9 @@ use super::super::error::ApiError;
 use super::error::{PageError, see};
 use super::page;
 use crate::auth::users;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::http::web::layout::{Bare, Portal};
-use crate::http::web::session::{Answer, FormBody, Stranger, portal_mark, session_cookie};
+use crate::http::web::session::{Anonymous, FormBody, PageResult, portal_mark, session_cookie};
 use crate::store::one_time_link::LinkKind;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -31,7 +31,7 @@ struct PortalPage {
 }
 
 impl PortalPage {
-    fn of(stranger: &Stranger, token: Option<&str>) -> PortalPage {
+    fn of(stranger: &Anonymous, token: Option<&str>) -> PortalPage {
         let look = &stranger.app.site.portal;
         let mut bare = Bare::new(stranger.app.site.base().prefix(), "Webhooks");
         bare.form_token = stranger.form_token();
@@ -39,7 +39,7 @@ impl PortalPage {
     }
 
     /// The page, which the application may hold in a frame.
-    fn answer(&self, stranger: &Stranger) -> Answer {
+    fn answer(&self, stranger: &Anonymous) -> PageResult {
         let status = match self.token {
             Some(_) => StatusCode::OK,
             None => StatusCode::GONE,
@@ -49,7 +49,7 @@ impl PortalPage {
 }
 
 /// `GET /portal?token=…`: shows a button, and uses nothing up: programs that preview links look at them too.
-async fn show(stranger: Stranger) -> Answer {
+async fn show(stranger: Anonymous) -> PageResult {
     let app = stranger.app.clone();
     let token = stranger.query.text("token");
     let now = app.actions.clock.now_ms();
@@ -58,7 +58,7 @@ async fn show(stranger: Stranger) -> Answer {
 }
 
 /// `POST /portal`: uses the link up and begins the session that it opens.
-async fn enter(stranger: Stranger, form: FormBody) -> Answer {
+async fn enter(stranger: Anonymous, form: FormBody) -> PageResult {
     let app = stranger.app.clone();
     let base = app.site.base().prefix().to_owned();
     form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
@@ -66,7 +66,7 @@ async fn enter(stranger: Stranger, form: FormBody) -> Answer {
     let opened = app.actions.store.write(move |tx| users::enter_portal(tx.connection(), &token, tx.now_ms()));
     let opened = match opened.committed().await {
         Ok(opened) => opened,
-        Err(PeopleError::LinkEnded) => return PortalPage::of(&stranger, None).answer(&stranger),
+        Err(UserError::LinkEnded) => return PortalPage::of(&stranger, None).answer(&stranger),
         Err(other) => return Err(PageError::from(ApiError::from(other)).below(&base)),
     };
     let cookie = session_cookie(&app, opened.cookie, opened.lasts_ms, true);
@@ -76,7 +76,7 @@ async fn enter(stranger: Stranger, form: FormBody) -> Answer {
 }
 
 /// `GET /portal/logo`: the application's own, as the operator gave it.
-async fn logo(request: HttpRequest, app: Data<App>) -> Answer {
+async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
     let Some((bytes, media_type)) = &app.site.portal.logo else {
         return Ok(super::unknown_page(&request));
     };
@@ -89,7 +89,7 @@ async fn logo(request: HttpRequest, app: Data<App>) -> Answer {
 }
 
 /// `GET /portal/look.css`: the application's accent colour.
-async fn look(request: HttpRequest, app: Data<App>) -> Answer {
+async fn look(request: HttpRequest, app: Data<App>) -> PageResult {
     let Some(accent) = &app.site.portal.accent else {
         return Ok(super::unknown_page(&request));
     };

@@ -30,7 +30,7 @@ use crate::store::user::{Role, User};
 use crate::store::webhook::{self, Attention};
 
 /// What handlers answer.
-pub type Answer = Result<HttpResponse, PageError>;
+pub type PageResult = Result<HttpResponse, PageError>;
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding makes three of one.
 const FORM_BYTES: usize = 64 << 10;
@@ -40,7 +40,7 @@ const MOST_FIELDS: usize = 5_000;
 const STRANGERS_FORM_BYTES: usize = 16 << 10;
 
 /// Somebody who is signed in looks at a page.
-pub struct Visit {
+pub struct Session {
     pub app: Data<App>,
     pub owner: Owner,
     /// The query of the page's address.
@@ -53,18 +53,18 @@ pub struct Visit {
     is_live: bool,
 }
 
-impl FromRequest for Visit {
+impl FromRequest for Session {
     type Error = PageError;
-    type Future = Ready<Result<Visit, PageError>>;
+    type Future = Ready<Result<Session, PageError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Visit::of(request))
+        ready(Session::of(request))
     }
 }
 
-impl Visit {
+impl Session {
     /// Who looks, of a request.
-    pub fn of(request: &HttpRequest) -> Result<Visit, PageError> {
+    pub fn of(request: &HttpRequest) -> Result<Session, PageError> {
         let app = data(request)?;
         let prefix = app.site.base().prefix().to_owned();
         let here = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -94,7 +94,7 @@ impl Visit {
             // Nobody waits for it, and nobody minds where it is refused.
             drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, now)));
         }
-        Ok(Visit {
+        Ok(Session {
             flash: flash(request, &app),
             owner: session.owner,
             query: Fields::parse(request.query_string().as_bytes()),
@@ -212,13 +212,19 @@ impl Visit {
     }
 
     /// Makes a page, off the threads that serve requests.
-    pub async fn show<T: Template>(self, work: impl FnOnce(&Visit) -> Result<T, PageError> + Send + 'static) -> Answer {
-        self.answer(move |visit| Ok(Done::page(StatusCode::OK, &work(visit)?))).await
+    pub async fn show<T: Template>(
+        self,
+        work: impl FnOnce(&Session) -> Result<T, PageError> + Send + 'static,
+    ) -> PageResult {
+        self.answer(move |session| Ok(Response::page(StatusCode::OK, &work(session)?))).await
     }
 
     /// Does something and answers with what came of it, off the threads that serve requests. What goes wrong is shown
     /// within the frame.
-    pub async fn answer(self, work: impl FnOnce(&Visit) -> Result<Done, PageError> + Send + 'static) -> Answer {
+    pub async fn answer(
+        self,
+        work: impl FnOnce(&Session) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
         let clears_flash = self.flash.is_some() && !self.is_live;
         let app = self.app.clone();
         let parents = match self.tenant() {
@@ -233,19 +239,19 @@ impl Visit {
         let done =
             done.await.map_err(|_| PageError::from(ApiError::unavailable("stopping", "Hookpost is stopping.")))??;
         let mut answer = match done {
-            Done::Page(status, text) => html_framed(status, text, &parents),
-            Done::To(location, flash) => {
+            Response::Page(status, text) => html_framed(status, text, &parents),
+            Response::To(location, flash) => {
                 let flash = flash.map(|flash| flash_cookie(&app, &flash, is_portal));
                 return Ok(see(&location, flash));
             }
-            Done::SignedIn(location, flash, cookie) => {
+            Response::SignedIn(location, flash, cookie) => {
                 let flash = flash_cookie(&app, &flash, is_portal);
                 let mut answer = see(&location, Some(flash));
                 session_cookie(&app, cookie, session::LONGEST, is_portal).on(&mut answer);
                 return Ok(answer);
             }
-            Done::Backup(copied) => return Ok(copied.stream()),
-            Done::File { media_type, name, bytes } => HttpResponse::Ok()
+            Response::Backup(copied) => return Ok(copied.stream()),
+            Response::File { media_type, name, bytes } => HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, media_type))
                 .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
                 .body(bytes),
@@ -260,7 +266,7 @@ impl Visit {
     pub fn unknown(&self) -> HttpResponse {
         let error = ApiError::not_found("There is no such page.");
         match self.problem(&error) {
-            Ok(Done::Page(status, text)) => match self.tenant() {
+            Ok(Response::Page(status, text)) => match self.tenant() {
                 Some(_) => html_framed(status, text, &parents(&self.app)),
                 None => html(status, text),
             },
@@ -268,13 +274,13 @@ impl Visit {
         }
     }
 
-    fn problem(&self, error: &ApiError) -> Result<Done, PageError> {
+    fn problem(&self, error: &ApiError) -> Result<Response, PageError> {
         let title = title(error.status());
         let page = ProblemPage {
             frame: self.frame_with(title.to_owned(), Section::None, Attention::default()),
             message: error.message().to_owned(),
         };
-        Ok(Done::page(error.status(), &page))
+        Ok(Response::page(error.status(), &page))
     }
 }
 
@@ -286,7 +292,7 @@ struct ProblemPage {
 }
 
 /// What came of a visit.
-pub enum Done {
+pub enum Response {
     Page(StatusCode, String),
     /// A redirect, with a message to be shown there.
     To(String, Option<Flash>),
@@ -302,26 +308,26 @@ pub enum Done {
     },
 }
 
-impl Done {
-    pub fn page(status: StatusCode, page: &impl Template) -> Done {
+impl Response {
+    pub fn page(status: StatusCode, page: &impl Template) -> Response {
         match page.render() {
-            Ok(text) => Done::Page(status, text),
+            Ok(text) => Response::Page(status, text),
             Err(error) => {
                 let error = ApiError::internal(&error);
-                Done::Page(error.status(), error.message().to_owned())
+                Response::Page(error.status(), error.message().to_owned())
             }
         }
     }
 
     /// A form again, with what is wrong in it.
-    pub fn again(page: &impl Template) -> Done {
-        Done::page(StatusCode::UNPROCESSABLE_ENTITY, page)
+    pub fn again(page: &impl Template) -> Response {
+        Response::page(StatusCode::UNPROCESSABLE_ENTITY, page)
     }
 }
 
 /// Somebody who is signed in sent a form of ours: its token is right, and the browser says that it comes from here.
 pub struct Submission {
-    visit: Visit,
+    session: Session,
     pub fields: Fields,
 }
 
@@ -330,15 +336,15 @@ impl FromRequest for Submission {
     type Future = Pin<Box<dyn Future<Output = Result<Submission, PageError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let visit = Visit::of(request);
+        let session = Session::of(request);
         let payload = payload.take();
         let request = request.clone();
         Box::pin(async move {
-            let visit = visit?;
-            let limit = visit.app.limits.single * 3 + FORM_BYTES;
+            let session = session?;
+            let limit = session.app.limits.single * 3 + FORM_BYTES;
             let form = FormBody::read(&request, payload, limit).await?;
-            form.require_token(&visit.cookie).map_err(|error| error.below(visit.base()))?;
-            Ok(Submission { visit, fields: form.fields })
+            form.require_token(&session.cookie).map_err(|error| error.below(session.base()))?;
+            Ok(Submission { session, fields: form.fields })
         })
     }
 }
@@ -346,19 +352,22 @@ impl FromRequest for Submission {
 impl Submission {
     /// The server's state, for who has to wait for a turn before the work begins.
     pub fn app(&self) -> Data<App> {
-        self.visit.app.clone()
+        self.session.app.clone()
     }
 
     /// Whether the people of one tenant sent it.
     pub fn is_portal(&self) -> bool {
-        self.visit.tenant().is_some()
+        self.session.tenant().is_some()
     }
 
     /// Does what was asked for, off the threads that serve requests; by somebody who may change things.
-    pub async fn run(self, work: impl FnOnce(&Visit, &Fields) -> Result<Done, PageError> + Send + 'static) -> Answer {
-        self.run_as_anybody(move |visit, fields| {
-            visit.require_change()?;
-            work(visit, fields)
+    pub async fn run(
+        self,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        self.run_as_anybody(move |session, fields| {
+            session.require_change()?;
+            work(session, fields)
         })
         .await
     }
@@ -366,32 +375,32 @@ impl Submission {
     /// The same, for what viewers may do too: their own account.
     pub async fn run_as_anybody(
         self,
-        work: impl FnOnce(&Visit, &Fields) -> Result<Done, PageError> + Send + 'static,
-    ) -> Answer {
-        let Submission { visit, fields } = self;
-        visit
-            .answer(move |visit| {
-                visit.require_still()?;
-                work(visit, &fields)
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let Submission { session, fields } = self;
+        session
+            .answer(move |session| {
+                session.require_still()?;
+                work(session, &fields)
             })
             .await
     }
 }
 
-impl Visit {
+impl Session {
     /// To another page, given by its path below the server's prefix, with a message that something was done.
-    pub fn done(&self, path: &str, message: impl Into<String>) -> Done {
+    pub fn done(&self, path: &str, message: impl Into<String>) -> Response {
         self.to(path, true, message.into())
     }
 
     /// The same with a message that it was not.
-    pub fn refused(&self, path: &str, message: impl Into<String>) -> Done {
+    pub fn refused(&self, path: &str, message: impl Into<String>) -> Response {
         self.to(path, false, message.into())
     }
 
-    fn to(&self, path: &str, is_ok: bool, message: String) -> Done {
+    fn to(&self, path: &str, is_ok: bool, message: String) -> Response {
         let flash = Flash { is_ok, message };
-        Done::To(format!("{}{path}", self.base()), Some(flash))
+        Response::To(format!("{}{path}", self.base()), Some(flash))
     }
 
     /// Where a form says that it came from, when that is a page of ours: so that no filter is lost. Else the path.
@@ -539,7 +548,7 @@ fn flash(request: &HttpRequest, app: &App) -> Option<Flash> {
 }
 
 /// Before anybody is signed in: a cookie that ties a form to the browser it was shown in.
-pub struct Stranger {
+pub struct Anonymous {
     pub app: Data<App>,
     /// What the cookie holds; a new one where there was none.
     pub cookie: String,
@@ -547,14 +556,14 @@ pub struct Stranger {
     is_new: bool,
 }
 
-impl FromRequest for Stranger {
+impl FromRequest for Anonymous {
     type Error = PageError;
-    type Future = Ready<Result<Stranger, PageError>>;
+    type Future = Ready<Result<Anonymous, PageError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(data(request).map(|app| {
             let known = cookie(request, &format!("{}_form", app.site.cookie()));
-            Stranger {
+            Anonymous {
                 is_new: known.is_none(),
                 cookie: known.unwrap_or_else(token::generate),
                 query: Fields::parse(request.query_string().as_bytes()),
@@ -564,23 +573,23 @@ impl FromRequest for Stranger {
     }
 }
 
-impl Stranger {
+impl Anonymous {
     /// The token of a form shown now.
     pub fn form_token(&self) -> String {
         token::form_token(&self.cookie)
     }
 
     /// A page with its form's cookie.
-    pub fn show(&self, status: StatusCode, page: &impl Template) -> Answer {
+    pub fn show(&self, status: StatusCode, page: &impl Template) -> PageResult {
         self.answer(status, page, false)
     }
 
     /// The same for who comes by a portal link: it works inside of the pages that may hold the portal.
-    pub fn show_portal(&self, status: StatusCode, page: &impl Template) -> Answer {
+    pub fn show_portal(&self, status: StatusCode, page: &impl Template) -> PageResult {
         self.answer(status, page, true)
     }
 
-    fn answer(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> Answer {
+    fn answer(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> PageResult {
         let text = page.render().map_err(|error| ApiError::internal(&error))?;
         let mut answer = if is_portal { html_framed(status, text, &parents(&self.app)) } else { html(status, text) };
         if self.is_new {

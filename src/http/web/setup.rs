@@ -7,11 +7,11 @@ use askama::Template;
 use super::super::error::ApiError;
 use super::error::{PageError, Problem, see};
 use super::page;
-use crate::auth::users::PeopleError;
+use crate::auth::users::UserError;
 use crate::auth::{password, session, users};
 use crate::domain::Invalid;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Answer, FormBody, Stranger, session_cookie};
+use crate::http::web::session::{Anonymous, FormBody, PageResult, session_cookie};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/setup").route(web::get().to(show)).route(web::post().to(set_up)));
@@ -28,7 +28,7 @@ struct SetupPage {
 }
 
 impl SetupPage {
-    fn new(stranger: &Stranger, token: &str, name: &str, problem: Option<Problem>) -> SetupPage {
+    fn new(stranger: &Anonymous, token: &str, name: &str, problem: Option<Problem>) -> SetupPage {
         let mut bare = Bare::new(stranger.app.site.base().prefix(), "Set up Hookpost");
         bare.form_token = stranger.form_token();
         SetupPage { bare, token: token.to_owned(), name: name.to_owned(), problem, shortest: password::SHORTEST }
@@ -50,7 +50,7 @@ fn ended(base: &str) -> PageError {
 }
 
 /// `GET /setup?token=…`: shows the form, and uses nothing up.
-async fn show(stranger: Stranger) -> Answer {
+async fn show(stranger: Anonymous) -> PageResult {
     let app = stranger.app.clone();
     let token = stranger.query.text("token");
     let now = app.actions.clock.now_ms();
@@ -63,7 +63,7 @@ async fn show(stranger: Stranger) -> Answer {
 }
 
 /// `POST /setup`: makes the administrator, signs them in, and goes on to the first webhook.
-async fn set_up(stranger: Stranger, form: FormBody) -> Answer {
+async fn set_up(stranger: Anonymous, form: FormBody) -> PageResult {
     let app = stranger.app.clone();
     let base = app.site.base().prefix();
     form.require_token(&stranger.cookie).map_err(|error| error.below(base))?;
@@ -80,7 +80,7 @@ async fn set_up(stranger: Stranger, form: FormBody) -> Answer {
                 let now = store.read(|connection| users::is_setup_token(connection, &token, 0));
                 // Nobody without a link makes the server hash.
                 if !now? {
-                    return Err(PeopleError::LinkEnded);
+                    return Err(UserError::LinkEnded);
                 }
                 let hash = password::hash(&password);
                 store.write(move |tx| users::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
@@ -90,15 +90,15 @@ async fn set_up(stranger: Stranger, form: FormBody) -> Answer {
     };
     let cookie = match made {
         Ok(cookie) => cookie,
-        Err(PeopleError::Invalid(invalid)) => return refused(&stranger, &token, &name, invalid),
-        Err(PeopleError::LinkEnded) => return Err(ended(base)),
+        Err(UserError::Invalid(invalid)) => return refused(&stranger, &token, &name, invalid),
+        Err(UserError::LinkEnded) => return Err(ended(base)),
         Err(other) => return Err(PageError::from(ApiError::from(other)).below(base)),
     };
     let cookie = session_cookie(&app, cookie, session::LONGEST, false);
     Ok(see(&format!("{base}/setup/webhook"), Some(cookie)))
 }
 
-fn refused(stranger: &Stranger, token: &str, name: &str, invalid: Invalid) -> Answer {
+fn refused(stranger: &Anonymous, token: &str, name: &str, invalid: Invalid) -> PageResult {
     let page = SetupPage::new(stranger, token, name, Some(invalid.into()));
     stranger.show(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

@@ -6,7 +6,7 @@ use crate::profile::spec::{Profile, SignatureSpec};
 #[derive(Debug, Clone)]
 pub struct Check {
     pub spec: SignatureSpec,
-    pub place: Place,
+    pub place: SignaturePosition,
     /// The header with the event's id, where the signed content holds it.
     pub id_header: Option<String>,
     /// The header with the timestamp, where the signed content holds it and the signature's own header does not.
@@ -15,7 +15,7 @@ pub struct Check {
 
 /// Where the signatures stand in the header's value. Texts are literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SignaturePosition {
     Whole,
     Cut { before: String, after: String },
     TimestampFirst { before: String, between: String, after: String },
@@ -39,8 +39,9 @@ pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
 
 impl Check {
     fn of(profile: &Profile, spec: &SignatureSpec, standard_headers: bool) -> Option<Check> {
-        let place = Place::of(&spec.template)?;
-        let in_value = matches!(place, Place::TimestampFirst { .. } | Place::SignatureFirst { .. });
+        let place = SignaturePosition::of(&spec.template)?;
+        let in_value =
+            matches!(place, SignaturePosition::TimestampFirst { .. } | SignaturePosition::SignatureFirst { .. });
         let signs_time = spec.content.contains("{timestamp}");
         if in_value && !signs_time {
             return None;
@@ -57,20 +58,28 @@ impl Check {
     }
 }
 
-impl Place {
+impl SignaturePosition {
     /// `None` for a template that a value cannot be taken apart by.
-    fn of(template: &str) -> Option<Place> {
+    fn of(template: &str) -> Option<SignaturePosition> {
         let (left, right) = template.split_once("{signature}")?;
         let timestamp = "{timestamp}";
         let owned = str::to_owned;
         match (left.split_once(timestamp), right.split_once(timestamp)) {
-            (None, None) if left.is_empty() && right.is_empty() => Some(Place::Whole),
-            (None, None) => Some(Place::Cut { before: owned(left), after: owned(right) }),
+            (None, None) if left.is_empty() && right.is_empty() => Some(SignaturePosition::Whole),
+            (None, None) => Some(SignaturePosition::Cut { before: owned(left), after: owned(right) }),
             (Some((before, between)), None) if !between.is_empty() && !between.contains(timestamp) => {
-                Some(Place::TimestampFirst { before: owned(before), between: owned(between), after: owned(right) })
+                Some(SignaturePosition::TimestampFirst {
+                    before: owned(before),
+                    between: owned(between),
+                    after: owned(right),
+                })
             }
             (None, Some((between, after))) if !between.is_empty() && !after.contains(timestamp) => {
-                Some(Place::SignatureFirst { before: owned(left), between: owned(between), after: owned(after) })
+                Some(SignaturePosition::SignatureFirst {
+                    before: owned(left),
+                    between: owned(between),
+                    after: owned(after),
+                })
             }
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! Texts, patterns and expressions as each language spells them.
 
 use super::Language;
-use super::choice::{Check, Place};
+use super::choice::{Check, SignaturePosition};
 
 /// A text between quotes.
 pub fn text(language: Language, text: &str) -> String {
@@ -29,17 +29,17 @@ pub fn header(language: Language, name: &str) -> String {
 }
 
 /// A regular expression that takes the header's value apart.
-pub fn pattern(language: Language, place: &Place) -> String {
+pub fn pattern(language: Language, place: &SignaturePosition) -> String {
     let (signature, timestamp) = ("(.+)", "([0-9]{1,12})");
     let inner = match place {
-        Place::Whole => signature.to_owned(),
-        Place::Cut { before, after } => {
+        SignaturePosition::Whole => signature.to_owned(),
+        SignaturePosition::Cut { before, after } => {
             format!("{}{signature}{}", escaped(before), escaped(after))
         }
-        Place::TimestampFirst { before, between, after } => {
+        SignaturePosition::TimestampFirst { before, between, after } => {
             format!("{}{timestamp}{}{signature}{}", escaped(before), escaped(between), escaped(after))
         }
-        Place::SignatureFirst { before, between, after } => {
+        SignaturePosition::SignatureFirst { before, between, after } => {
             format!("{}{signature}{}{timestamp}{}", escaped(before), escaped(between), escaped(after))
         }
     };
@@ -65,7 +65,7 @@ fn escaped(literal: &str) -> String {
 }
 
 /// The names that the parts of the value get.
-pub fn groups(language: Language, place: &Place) -> &'static str {
+pub fn groups(language: Language, place: &SignaturePosition) -> &'static str {
     let (only, timestamp_first, signature_first) = match language {
         Language::Node | Language::Ruby => ("given", "timestamp, given", "given, timestamp"),
         Language::Python => ("(given,)", "timestamp, given", "given, timestamp"),
@@ -76,14 +76,14 @@ pub fn groups(language: Language, place: &Place) -> &'static str {
         }
     };
     match place {
-        Place::Whole | Place::Cut { .. } => only,
-        Place::TimestampFirst { .. } => timestamp_first,
-        Place::SignatureFirst { .. } => signature_first,
+        SignaturePosition::Whole | SignaturePosition::Cut { .. } => only,
+        SignaturePosition::TimestampFirst { .. } => timestamp_first,
+        SignaturePosition::SignatureFirst { .. } => signature_first,
     }
 }
 
 /// How Rust takes the value apart, without a regular expression.
-pub fn rust_parts(place: &Place) -> String {
+pub fn rust_parts(place: &SignaturePosition) -> String {
     let strip = |before: &str, after: &str| {
         let mut code = String::new();
         for (call, text) in [("strip_prefix", before), ("strip_suffix", after)] {
@@ -94,12 +94,12 @@ pub fn rust_parts(place: &Place) -> String {
         code
     };
     match place {
-        Place::Whole => ".as_str()".to_owned(),
-        Place::Cut { before, after } => strip(before, after),
-        Place::TimestampFirst { before, between, after } => {
+        SignaturePosition::Whole => ".as_str()".to_owned(),
+        SignaturePosition::Cut { before, after } => strip(before, after),
+        SignaturePosition::TimestampFirst { before, between, after } => {
             format!("{}.split_once({between:?})?", strip(before, after))
         }
-        Place::SignatureFirst { before, between, after } => {
+        SignaturePosition::SignatureFirst { before, between, after } => {
             format!("{}.rsplit_once({between:?})?", strip(before, after))
         }
     }

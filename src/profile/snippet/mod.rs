@@ -10,7 +10,7 @@ mod literal;
 use super::spec::{Encoding, Key, Profile};
 use crate::domain::delivery::text_enum;
 use crate::profile::body_format::{Body, Envelope, Value};
-use choice::{Check, Place};
+use choice::{Check, SignaturePosition};
 
 text_enum!(
     /// What the code is written in.
@@ -100,7 +100,7 @@ impl<'a> Filler<'a> {
             let type_field = type_field.map(|field| field.name.clone());
             (type_field, challenge.event.clone(), challenge.field.clone())
         });
-        let matched = check.place != Place::Whole;
+        let matched = check.place != SignaturePosition::Whole;
         let conditions = [
             ("own", spec.key == Key::Secret),
             ("standard", spec.key == Key::Standard),
@@ -187,7 +187,7 @@ impl<'a> Filler<'a> {
             "pattern" => literal::pattern(self.language, &self.check.place),
             "groups" => literal::groups(self.language, &self.check.place).to_owned(),
             "captures" => match self.check.place {
-                Place::Cut { .. } => "parts[1]".to_owned(),
+                SignaturePosition::Cut { .. } => "parts[1]".to_owned(),
                 _ => "parts.captures".to_owned(),
             },
             "parts" => literal::rust_parts(&self.check.place),

@@ -10,7 +10,7 @@ use crate::text::failure::{Failed, host_and_port, status_words};
 
 /// Everything that is told of a delivery.
 #[derive(Debug, Clone, Copy)]
-pub struct Story<'a> {
+pub struct DeliveryFacts<'a> {
     pub status: DeliveryStatus,
     /// A test is attempted once and disables nothing.
     pub test: bool,
@@ -71,7 +71,7 @@ pub enum Tone {
 
 /// Up to three short texts, each of whole sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Explanation {
     pub tone: Tone,
     /// What happened.
     pub headline: String,
@@ -81,9 +81,9 @@ pub struct Verdict {
     pub next: Option<String>,
 }
 
-impl Verdict {
+impl Explanation {
     /// What became of a delivery, as seen at `now`.
-    pub fn of(story: &Story<'_>, now: Millis) -> Verdict {
+    pub fn of(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
         match story.status {
             DeliveryStatus::Delivered => delivered(story, now),
             DeliveryStatus::Failed => failed(story, now),
@@ -94,7 +94,7 @@ impl Verdict {
     }
 }
 
-fn delivered(story: &Story<'_>, now: Millis) -> Verdict {
+fn delivered(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let what = if story.test { "Test delivered" } else { "Delivered" };
     let at = match (story.test, story.attempt_count) {
         (true, _) | (_, 0) => String::new(),
@@ -111,12 +111,12 @@ fn delivered(story: &Story<'_>, now: Millis) -> Verdict {
         let after = humanize::duration(finished - story.created_ms);
         format!("That was {}, {after} after the delivery was created.", humanize::relative(finished, now))
     });
-    Verdict { tone: Tone::Good, headline, detail, next: None }
+    Explanation { tone: Tone::Good, headline, detail, next: None }
 }
 
-fn failed(story: &Story<'_>, now: Millis) -> Verdict {
+fn failed(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let Some((last, fault)) = story.last_failed() else {
-        return Verdict {
+        return Explanation {
             tone: Tone::Bad,
             headline: "It was given up without an attempt in the log.".to_owned(),
             detail: None,
@@ -144,7 +144,7 @@ fn failed(story: &Story<'_>, now: Millis) -> Verdict {
             _ => format!("{used}: it is a dead letter. {RETRY}"),
         }
     };
-    Verdict {
+    Explanation {
         tone: Tone::Bad,
         headline: fault.sentence(now),
         detail: Some(fault.advice().into_owned()),
@@ -154,13 +154,13 @@ fn failed(story: &Story<'_>, now: Millis) -> Verdict {
 
 const RETRY: &str = "Correct the cause, then retry it.";
 
-fn discarded(story: &Story<'_>, now: Millis) -> Verdict {
+fn discarded(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let when = story.finished_ms.map(|at| format!(" {}", humanize::relative(at, now))).unwrap_or_default();
     let headline = match story.attempt_count {
         0 => format!("Discarded{when}, before any attempt."),
         count => format!("Discarded{when}, after {}.", humanize::counted(count.into(), "attempt")),
     };
-    Verdict {
+    Explanation {
         tone: Tone::Neutral,
         headline,
         detail: story.last_failed().map(|(_, fault)| format!("The last attempt: {}", fault.sentence(now))),
@@ -169,7 +169,7 @@ fn discarded(story: &Story<'_>, now: Millis) -> Verdict {
 }
 
 /// No attempt of the series at hand has failed, which says nothing of those before it.
-fn pending(story: &Story<'_>, now: Millis) -> Verdict {
+fn pending(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let before = story.last.filter(|_| story.attempt_count > 0);
     let (headline, detail) = match before {
         None if story.test => ("The test is being sent.".to_owned(), None),
@@ -187,7 +187,7 @@ fn pending(story: &Story<'_>, now: Millis) -> Verdict {
         }
     };
     let waits = story.waits();
-    Verdict {
+    Explanation {
         tone: Tone::Waiting,
         headline: waits.map_or(headline.clone(), |(waits, _)| waits.to_owned()),
         detail: match (waits, detail) {
@@ -198,7 +198,7 @@ fn pending(story: &Story<'_>, now: Millis) -> Verdict {
     }
 }
 
-fn retrying(story: &Story<'_>, now: Millis) -> Verdict {
+fn retrying(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let Some((_, fault)) = story.last_failed() else {
         return pending(story, now);
     };
@@ -210,10 +210,10 @@ fn retrying(story: &Story<'_>, now: Millis) -> Verdict {
             Some(format!("{} {due}", story.attempts()).trim_end().to_owned())
         }
     };
-    Verdict { tone: Tone::Trouble, headline: fault.sentence(now), detail: Some(fault.advice().into_owned()), next }
+    Explanation { tone: Tone::Trouble, headline: fault.sentence(now), detail: Some(fault.advice().into_owned()), next }
 }
 
-impl<'a> Story<'a> {
+impl<'a> DeliveryFacts<'a> {
     fn last_failed(&self) -> Option<(Last<'a>, Failed<'a>)> {
         let last = self.last?;
         Some((last, last.failed?))

@@ -5,8 +5,8 @@ use crate::domain::time::{DAY, HOUR, MINUTE};
 const NOW: Millis = 1_768_479_600_000;
 const URL: &str = "https://api.acme.io:8443/hooks";
 
-fn story(status: DeliveryStatus) -> Story<'static> {
-    Story {
+fn story(status: DeliveryStatus) -> DeliveryFacts<'static> {
+    DeliveryFacts {
         status,
         test: false,
         webhook_state: WebhookState::Active,
@@ -38,8 +38,8 @@ fn success(code: u16) -> Option<Last<'static>> {
     Some(Last { failed: None, code: Some(code), duration_ms: 48, at_ms: NOW - HOUR })
 }
 
-fn texts(story: &Story<'_>) -> (String, String, String) {
-    let verdict = Verdict::of(story, NOW);
+fn texts(story: &DeliveryFacts<'_>) -> (String, String, String) {
+    let verdict = Explanation::of(story, NOW);
     (verdict.headline, verdict.detail.unwrap_or_default(), verdict.next.unwrap_or_default())
 }
 
@@ -57,7 +57,7 @@ fn a_delivered_one_says_at_which_attempt_with_what_and_when() {
     assert_eq!(texts(&told).0, "Delivered at the 3rd attempt: 200 in 48 ms.");
     told.test = true;
     assert_eq!(texts(&told).0, "Test delivered: 200 in 48 ms.");
-    assert_eq!(Verdict::of(&told, NOW).tone, Tone::Good);
+    assert_eq!(Explanation::of(&told, NOW).tone, Tone::Good);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_retrying_one_says_what_failed_and_when_the_next_attempt_is() {
     told.attempt_count = 9;
     told.next_ms = Some(NOW + 2 * HOUR);
     assert_eq!(texts(&told).2, "Attempt 4 of 5 (after 5 others before this series), next at 14:20 UTC, in 2 h.");
-    assert_eq!(Verdict::of(&told, NOW).tone, Tone::Trouble);
+    assert_eq!(Explanation::of(&told, NOW).tone, Tone::Trouble);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_retry_by_hand_does_not_read_as_success_before_it_is_delivered() {
     assert_eq!(headline, "It is sent again and has not arrived yet.");
     assert_eq!(detail, "The receiver took it before (202 Accepted, 1 h ago) and gets it once more.");
     assert_eq!(next, "It is due now.");
-    assert_eq!(Verdict::of(&told, NOW).tone, Tone::Waiting);
+    assert_eq!(Explanation::of(&told, NOW).tone, Tone::Waiting);
     told.last = failure(ErrorCode::Status, Some(404), None);
     assert_eq!(texts(&told).1, "The last attempt, 1 h ago: api.acme.io answered 404 Not Found.");
 }
@@ -227,7 +227,7 @@ fn every_verdict_is_made_of_whole_sentences() {
                     told.series_failures = count.min(5);
                     told.next_ms = Some(NOW + HOUR);
                     told.last = failure(error_code, Some(418), None).filter(|_| count > 0);
-                    let verdict = Verdict::of(&told, NOW);
+                    let verdict = Explanation::of(&told, NOW);
                     let all = [Some(verdict.headline), verdict.detail, verdict.next];
                     for text in all.into_iter().flatten() {
                         assert!(text.ends_with('.') && !text.contains("  "), "{text:?}");

@@ -20,9 +20,9 @@ fn count(hub: &Hub, path: &str, body: &Value) -> u64 {
     let mut dry = body.clone();
     dry["dry_run"] = json!(true);
     let would = hub.post(path, &dry).expect(200).json();
-    let did = hub.post(path, body).expect(202).json();
-    assert_eq!(would, did, "{body}");
-    did["count"].as_u64().unwrap()
+    let audit = hub.post(path, body).expect(202).json();
+    assert_eq!(would, audit, "{body}");
+    audit["count"].as_u64().unwrap()
 }
 
 fn with_status(hub: &Hub, status: &str) -> usize {

@@ -2,7 +2,7 @@
 
 use hookpost::domain::time::{DAY, HOUR, MINUTE, Millis};
 use hookpost::store::api_key::Scope;
-use hookpost::store::stats::{self, Hour, Of, Waiting};
+use hookpost::store::stats::{self, Hour, Of, WaitingCounts};
 use hookpost::store::{Connection, StoreError};
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ fn what_waits_is_counted_apart_and_discarding_counts_as_nothing() {
     publish(&hub, 4, &json!({}));
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 0, 4, 1, 0]);
     let waiting = read(&hub, |connection| stats::waiting(connection, &Of::All));
-    assert_eq!(waiting, Waiting { pending: 4, retrying: 1 });
+    assert_eq!(waiting, WaitingCounts { pending: 4, retrying: 1 });
     let discarded = hub.publish_one("order.paid", json!({}));
     hub.post(&format!("/v1/deliveries/{discarded}/discard"), &json!({})).expect(202);
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 0, 4, 1, 0]);

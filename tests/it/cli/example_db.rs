@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hookpost::delivery::Transport;
-use hookpost::delivery::http::client::{Outgoing, Sent};
+use hookpost::delivery::http::client::{ClientResult, Outgoing};
 use hookpost::domain::attempt::Timings;
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::DAY;
@@ -23,9 +23,9 @@ const MAKE_IT_AGAIN: &str = "Make it again after a migration: rm webhooks.db.exa
 struct Counting(AtomicUsize);
 
 impl Transport for Counting {
-    fn post(&self, _: &Outgoing<'_>, _: Duration) -> Sent {
+    fn post(&self, _: &Outgoing<'_>, _: Duration) -> ClientResult {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Sent {
+        ClientResult {
             answer: None,
             failure: None,
             timings: Timings::default(),

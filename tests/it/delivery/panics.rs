@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hookpost::delivery::Transport;
-use hookpost::delivery::http::client::{Outgoing, Sent};
-use hookpost::domain::attempt::{Answer, ErrorCode, Failure, Timings};
+use hookpost::delivery::http::client::{ClientResult, Outgoing};
+use hookpost::domain::attempt::{ErrorCode, Failure, ReceiverResponse, Timings};
 use hookpost::domain::time::{HOUR, MINUTE, SECOND};
 use serde_json::json;
 
@@ -22,12 +22,17 @@ struct Panicking {
 }
 
 impl Transport for Panicking {
-    fn post(&self, _: &Outgoing<'_>, _: Duration) -> Sent {
+    fn post(&self, _: &Outgoing<'_>, _: Duration) -> ClientResult {
         let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         assert!(before.is_err(), "this panic belongs to the test");
         let failed = || Failure::new(ErrorCode::Status, "The stand-in failed.");
-        Sent {
-            answer: Some(Answer { code: self.status, headers: Vec::new(), body: Vec::new(), body_truncated: false }),
+        ClientResult {
+            answer: Some(ReceiverResponse {
+                code: self.status,
+                headers: Vec::new(),
+                body: Vec::new(),
+                body_truncated: false,
+            }),
             failure: (self.status != 200).then(failed),
             timings: Timings::default(),
             duration: Duration::ZERO,

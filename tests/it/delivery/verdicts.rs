@@ -4,7 +4,7 @@ use hookpost::actions::delivery::explain;
 use hookpost::actions::{Caller, lookup};
 use hookpost::domain::time::{HOUR, MINUTE};
 use hookpost::profile;
-use hookpost::text::explanation::Verdict;
+use hookpost::text::explanation::Explanation;
 use serde_json::json;
 
 use super::pass;
@@ -20,7 +20,7 @@ fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let profile = profile::find(&webhook.profile).unwrap();
     let (last, now) = (full.attempts.last(), hub.clock.now_ms());
     let verdict = explain::verdict(&full.delivery, last, &webhook, &profile, None, now);
-    let Verdict { headline, next, .. } = verdict;
+    let Explanation { headline, next, .. } = verdict;
     (headline, next.unwrap_or_default())
 }
 

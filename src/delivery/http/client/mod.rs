@@ -23,8 +23,8 @@ use super::exchange;
 use super::transport;
 use crate::delivery::http::classify;
 use crate::delivery::http::exchange::{Exchange, micros};
-use crate::delivery::http::pool::Idle;
-use crate::domain::attempt::{Answer, Failure, Timings};
+use crate::delivery::http::pool::Pool;
+use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
 
 #[cfg(test)]
 mod tests;
@@ -80,9 +80,9 @@ pub struct Outgoing<'a> {
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+pub struct ClientResult {
     /// What was answered; also there, as far as it came, when a failure ended the answer's body.
-    pub answer: Option<Answer>,
+    pub answer: Option<ReceiverResponse>,
     /// `None` for a whole 2xx answer. Every other whole answer has the code `Status`, but for 101.
     pub failure: Option<Failure>,
     pub timings: Timings,
@@ -102,7 +102,7 @@ pub struct Client {
 struct Shared {
     resolve: Arc<dyn Resolve>,
     agent: Agent,
-    idle: Arc<Idle>,
+    idle: Arc<Pool>,
 }
 
 impl fmt::Debug for Client {
@@ -113,8 +113,8 @@ impl fmt::Debug for Client {
 
 /// What one exchange brought, before it is judged.
 #[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) answer: Option<Answer>,
+pub(super) struct RawOutcome {
+    pub(super) answer: Option<ReceiverResponse>,
     pub(super) error: Option<ureq::Error>,
 }
 
@@ -125,7 +125,7 @@ impl Client {
     ///
     /// When an extra root certificate cannot be read.
     pub fn new(resolve: Arc<dyn Resolve>, options: ClientOptions) -> Result<Client, ClientError> {
-        let idle = Arc::new(Idle::new(options.idle_connections));
+        let idle = Arc::new(Pool::new(options.idle_connections));
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
@@ -134,7 +134,7 @@ impl Client {
             .accept_encoding(AutoHeaderValue::None)
             .user_agent(options.user_agent)
             .max_response_header_size(transport::HEAD_BYTES)
-            // Idle connections are kept by `Idle`.
+            // Idle connections are kept by `Pool`.
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
             .build();
@@ -146,11 +146,11 @@ impl Client {
     /// Sends one POST and reads its answer, all within `timeout` (a day at most). Blocks; at the end of the time
     /// limit it returns within a few milliseconds. Every fault of the receiver or the network is in the result. A
     /// panic of the HTTP library goes through as one, and leaves the client usable.
-    pub fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> Sent {
+    pub fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
         let started = Instant::now();
         let timeout = timeout.min(LONGEST_TIMEOUT);
         let deadline = started + timeout;
-        let mut sent = Sent {
+        let mut sent = ClientResult {
             answer: None,
             failure: None,
             timings: Timings::default(),
@@ -193,7 +193,7 @@ impl Client {
         self.shared.idle.sweep();
     }
 
-    fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (Outcome, Exchange) {
+    fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (RawOutcome, Exchange) {
         let names = request.headers.iter().map(|(name, _)| name.clone());
         exchange.spelling = names.collect();
         let running = exchange::begin(exchange);
@@ -202,7 +202,7 @@ impl Client {
                 exchange::with(Exchange::begin_body);
                 read_answer(response)
             }
-            Err(error) => Outcome { answer: None, error: Some(error) },
+            Err(error) => RawOutcome { answer: None, error: Some(error) },
         };
         (outcome, running.finish())
     }
@@ -217,21 +217,25 @@ impl Client {
 }
 
 /// The failure that a whole answer amounts to; `None` for a 2xx. For what stands in for the client.
-pub fn judged(answer: &Answer, url: &str) -> Option<Failure> {
+pub fn judged(answer: &ReceiverResponse, url: &str) -> Option<Failure> {
     classify::of_status(answer, classify::host_of(url))
 }
 
 /// Reads the body as far as it is kept. What is not read is never read: the connection is closed.
-fn read_answer(response: http::Response<Body>) -> Outcome {
+fn read_answer(response: http::Response<Body>) -> RawOutcome {
     let (head, body) = response.into_parts();
     let mut kept = Vec::new();
     let result = body.into_reader().take(KEPT_BYTES as u64 + 1).read_to_end(&mut kept);
     let body_truncated = kept.len() > KEPT_BYTES;
     kept.truncate(KEPT_BYTES);
-    let answer =
-        Answer { code: head.status.as_u16(), headers: kept_headers(&head.headers), body: kept, body_truncated };
+    let answer = ReceiverResponse {
+        code: head.status.as_u16(),
+        headers: kept_headers(&head.headers),
+        body: kept,
+        body_truncated,
+    };
     let error = result.err().filter(|_| !body_truncated).map(ureq::Error::from);
-    Outcome { answer: Some(answer), error }
+    RawOutcome { answer: Some(answer), error }
 }
 
 fn kept_headers(headers: &http::HeaderMap) -> Vec<(String, String)> {

@@ -6,8 +6,8 @@
 //! - a request is written into `Buffers::output` from its beginning and handed over with `transmit_output`; nothing
 //!   is read before that. So output can be held back, and head and body go out as one piece;
 //! - `is_open` is asked when a whole answer was read and the connection may be used again, and when ureq takes one
-//!   from its own pool, which is empty here. So `is_open` is where a connection goes back to [`Idle`];
-//! - without timeouts of its own ureq passes none on: the deadline is checked in [`Link`] alone.
+//!   from its own pool, which is empty here. So `is_open` is where a connection goes back to [`Pool`];
+//! - without timeouts of its own ureq passes none on: the deadline is checked in [`ReceiverConnection`] alone.
 
 use std::fmt;
 use std::io;
@@ -25,9 +25,9 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::exchange;
-use crate::delivery::http::connection::{HandshakeError, Link};
+use crate::delivery::http::connection::{HandshakeError, ReceiverConnection};
 use crate::delivery::http::exchange::{Fault, Phase, micros};
-use crate::delivery::http::pool::{Endpoint, Idle};
+use crate::delivery::http::pool::{Pool, PoolKey};
 use crate::delivery::http::transport::buffer::Buffer;
 
 mod buffer;
@@ -39,7 +39,7 @@ pub const HEAD_BYTES: usize = 32 * 1024;
 const ROOM_BYTES: usize = 8 * 1024;
 
 /// An agent that connects through this file only.
-pub fn agent(config: Config, tls: Arc<ClientConfig>, idle: Arc<Idle>) -> Agent {
+pub fn agent(config: Config, tls: Arc<ClientConfig>, idle: Arc<Pool>) -> Agent {
     Agent::with_parts(config, Dial { tls, idle }, Judged)
 }
 
@@ -59,7 +59,7 @@ impl Resolver for Judged {
 /// Makes connections, or takes kept ones.
 struct Dial {
     tls: Arc<ClientConfig>,
-    idle: Arc<Idle>,
+    idle: Arc<Pool>,
 }
 
 impl fmt::Debug for Dial {
@@ -73,7 +73,7 @@ impl Connector<()> for Dial {
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
         let authority = details.uri.authority().ok_or(ureq::Error::HostNotFound)?.clone();
-        let endpoint = Endpoint { tls: details.uri.scheme() == Some(&Scheme::HTTPS), authority };
+        let endpoint = PoolKey { tls: details.uri.scheme() == Some(&Scheme::HTTPS), authority };
         let (addresses, fresh) = exchange::with(|exchange| (exchange.addresses.clone(), exchange.fresh));
 
         let kept = if fresh { None } else { self.idle.take(&endpoint, &addresses) };
@@ -102,9 +102,9 @@ impl Connector<()> for Dial {
 }
 
 impl Dial {
-    fn open(&self, endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Link, ureq::Error> {
+    fn open(&self, endpoint: &PoolKey, addresses: &[SocketAddr]) -> Result<ReceiverConnection, ureq::Error> {
         let before = Instant::now();
-        let link = Link::connect(addresses).map_err(|error| {
+        let link = ReceiverConnection::connect(addresses).map_err(|error| {
             let deadline_passed = exchange::left().is_err();
             fail(if deadline_passed { Fault::Deadline } else { Fault::Connect(error) })
         })?;
@@ -151,10 +151,10 @@ fn fault_of(error: io::Error) -> Fault {
 /// A connection in use.
 struct Wire {
     /// `None` once the connection went back to the idle ones.
-    link: Option<Link>,
+    link: Option<ReceiverConnection>,
     is_tls: bool,
-    endpoint: Endpoint,
-    idle: Arc<Idle>,
+    endpoint: PoolKey,
+    idle: Arc<Pool>,
     buffer: Buffer,
     /// Whether the request's head was handed over.
     head_ended: bool,

@@ -38,7 +38,7 @@ struct Call {
     body: String,
     fields: Vec<Field>,
     curl: String,
-    answers: Vec<Answer>,
+    answers: Vec<ResponseView>,
 }
 
 #[derive(Clone)]
@@ -51,7 +51,7 @@ struct Field {
 }
 
 #[derive(Clone)]
-struct Answer {
+struct ResponseView {
     status: String,
     about: String,
     kind: String,
@@ -158,13 +158,13 @@ fn call(specification: &Value, path: &str, method: &str, operation: &Value, also
     }
 }
 
-fn answer(status: &str, answer: &Value) -> Answer {
+fn answer(status: &str, answer: &Value) -> ResponseView {
     let media = entries(&answer["content"]).next();
     let schema = media.map_or(&Value::Null, |(_, media)| &media["schema"]);
     let codes = &schema["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"];
     let example = media.and_then(|(_, media)| media.get("example"));
     let name = media.map(|(name, _)| format!("<code>{name}</code>"));
-    Answer {
+    ResponseView {
         status: status.to_owned(),
         about: marked(&text(&answer["description"])),
         kind: if codes.is_array() { String::new() } else { [name.unwrap_or_default(), kind(schema)].join(" ") },

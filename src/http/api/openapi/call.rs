@@ -65,7 +65,7 @@ struct Media {
 }
 
 #[derive(Serialize)]
-struct Response {
+struct ResponseSpec {
     description: &'static str,
     #[serde(skip_serializing_if = "Map::is_empty")]
     headers: Map<String, Value>,
@@ -274,7 +274,7 @@ impl<'a> Call<'a> {
         media: Option<(&'static str, Media)>,
         headers: Map<String, Value>,
     ) -> &mut Self {
-        let response = Response { description, headers, content: media.into_iter().collect() };
+        let response = ResponseSpec { description, headers, content: media.into_iter().collect() };
         let response = serde_json::to_value(response).expect("a response is plain data");
         self.operation.responses.insert(status, response);
         self

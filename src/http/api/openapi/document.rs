@@ -114,7 +114,7 @@ pub(super) fn codes_schema(codes: &[&str]) -> Value {
 /// The specification of everything in the table.
 pub(super) fn of(table: Table) -> Value {
     let mut schemas = Schemas::new();
-    schemas.shown::<super::super::super::error::Form<'static>>();
+    schemas.shown::<super::super::super::error::ErrorBody<'static>>();
     let mut paths = Map::new();
     for path in table.paths {
         let mut calls = Map::new();

@@ -37,10 +37,10 @@ pub struct Full {
     pub request_body: Option<Body>,
     /// The whole as a command; `None` where the body is too long for a page, or nothing was sent.
     pub curl: Option<String>,
-    pub response: Option<Response>,
+    pub response: Option<AttemptResponse>,
 }
 
-pub struct Response {
+pub struct AttemptResponse {
     pub code: String,
     pub headers: Vec<(String, String)>,
     pub body: Body,
@@ -95,7 +95,7 @@ impl Full {
             request_headers: headers.clone(),
             request_body: body.map(Body::of),
             curl: body.filter(|_| is_short).map(|body| curl::command(&attempt.url, headers, body)),
-            response: attempt.answer.as_ref().map(|answer| Response {
+            response: attempt.answer.as_ref().map(|answer| AttemptResponse {
                 code: status_words(answer.code),
                 headers: answer.headers.clone(),
                 body: Body::of(&answer.body),

@@ -12,7 +12,7 @@ use crate::domain::time::rfc3339;
 use crate::http::web::deliveries::filter::Criteria;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::Section;
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::text::humanize::counted;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,43 +32,43 @@ impl Verb {
 }
 
 /// `GET /deliveries/retry?…`: how many the filter meets, and what would come of it.
-pub async fn ask_retry(visit: Visit) -> Answer {
-    ask(visit, Verb::Retry).await
+pub async fn ask_retry(session: Session) -> PageResult {
+    ask(session, Verb::Retry).await
 }
 
 /// `GET /deliveries/discard?…`.
-pub async fn ask_discard(visit: Visit) -> Answer {
-    ask(visit, Verb::Discard).await
+pub async fn ask_discard(session: Session) -> PageResult {
+    ask(session, Verb::Discard).await
 }
 
 /// `POST /deliveries/retry`: what was ticked, or all that match.
-pub async fn retry(submission: Submission) -> Answer {
+pub async fn retry(submission: Submission) -> PageResult {
     act(submission, Verb::Retry).await
 }
 
 /// `POST /deliveries/discard`: the same, once it is confirmed.
-pub async fn discard(submission: Submission) -> Answer {
+pub async fn discard(submission: Submission) -> PageResult {
     act(submission, Verb::Discard).await
 }
 
-async fn ask(visit: Visit, verb: Verb) -> Answer {
-    let permit = visit.app.bulk_permit().await?;
-    visit
-        .show(move |visit| {
+async fn ask(session: Session, verb: Verb) -> PageResult {
+    let permit = session.app.bulk_permit().await?;
+    session
+        .show(move |session| {
             let _permit = permit;
-            visit.require_change()?;
-            let criteria = Criteria::of(visit, &visit.query);
+            session.require_change()?;
+            let criteria = Criteria::of(session, &session.query);
             let selection = matching(&criteria)?;
-            let count = run(visit, verb, &selection, true)?;
+            let count = run(session, verb, &selection, true)?;
             let facts = if criteria.is_empty() {
                 vec![("Filter", "none: every delivery there is".to_owned())]
             } else {
                 criteria.words()
             };
-            let facts = with_names(visit, facts)?;
-            let mut page = confirm_page(visit, verb, count, visit.back(&visit.query, &criteria.list()))?;
+            let facts = with_names(session, facts)?;
+            let mut page = confirm_page(session, verb, count, session.back(&session.query, &criteria.list()))?;
             page.facts = facts;
-            page.fields = all_until_now(visit, &criteria);
+            page.fields = all_until_now(session, &criteria);
             page.frame = page.frame.with_api_body("POST", verb.api(), &criteria.api_body());
             Ok(page)
         })
@@ -76,11 +76,14 @@ async fn ask(visit: Visit, verb: Verb) -> Answer {
 }
 
 /// A webhook is told by its name beside its id.
-fn with_names(visit: &Visit, mut facts: Vec<(&'static str, String)>) -> Result<Vec<(&'static str, String)>, PageError> {
+fn with_names(
+    session: &Session,
+    mut facts: Vec<(&'static str, String)>,
+) -> Result<Vec<(&'static str, String)>, PageError> {
     for (label, value) in &mut facts {
         if *label == "Webhook" {
-            let store = &visit.app.actions.store;
-            let caller = visit.caller();
+            let store = &session.app.actions.store;
+            let caller = session.caller();
             let found = store.read(|connection| lookup::webhook(connection, &caller, value));
             if let Ok(webhook) = found {
                 let name = Name::of(&webhook.description, webhook.url.as_str()).name;
@@ -91,29 +94,29 @@ fn with_names(visit: &Visit, mut facts: Vec<(&'static str, String)>) -> Result<V
     Ok(facts)
 }
 
-async fn act(submission: Submission, verb: Verb) -> Answer {
+async fn act(submission: Submission, verb: Verb) -> PageResult {
     let permit = submission.app().bulk_permit().await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _permit = permit;
-            let back = visit.back(fields, "/deliveries");
+            let back = session.back(fields, "/deliveries");
             let is_confirmed = fields.has("confirmed");
-            let selection = if fields.has("all") { matching(&Criteria::of(visit, fields))? } else { ticked(fields)? };
+            let selection = if fields.has("all") { matching(&Criteria::of(session, fields))? } else { ticked(fields)? };
             if matches!(&selection, Selection::Ids(ids) if ids.is_empty()) {
-                return Ok(visit.refused(&back, "Nothing was ticked. Tick deliveries first."));
+                return Ok(session.refused(&back, "Nothing was ticked. Tick deliveries first."));
             }
             let is_asked = fields.has("all") || verb == Verb::Discard;
             if is_asked && !is_confirmed {
-                let count = run(visit, verb, &selection, true)?;
-                let mut page = confirm_page(visit, verb, count, back)?;
-                page.fields = carried(visit, fields);
-                return Ok(Done::page(actix_web::http::StatusCode::OK, &page));
+                let count = run(session, verb, &selection, true)?;
+                let mut page = confirm_page(session, verb, count, back)?;
+                page.fields = carried(session, fields);
+                return Ok(Response::page(actix_web::http::StatusCode::OK, &page));
             }
-            let count = run(visit, verb, &selection, false)?;
+            let count = run(session, verb, &selection, false)?;
             let message = told(verb, &selection, count);
             Ok(match count {
-                0 => visit.refused(&back, message),
-                _ => visit.done(&back, message),
+                0 => session.refused(&back, message),
+                _ => session.done(&back, message),
             })
         })
         .await
@@ -121,19 +124,19 @@ async fn act(submission: Submission, verb: Verb) -> Answer {
 
 /// The fields that mean all that match, as of when they were counted: what comes in while somebody reads the number
 /// is not meant.
-fn all_until_now(visit: &Visit, criteria: &Criteria) -> Vec<(String, String)> {
+fn all_until_now(session: &Session, criteria: &Criteria) -> Vec<(String, String)> {
     let mut fields = criteria.fields();
     if criteria.text("to").is_empty() {
-        fields.push(("to".to_owned(), rfc3339(visit.now() + 1)));
+        fields.push(("to".to_owned(), rfc3339(session.now() + 1)));
     }
     fields.push(("all".to_owned(), "yes".to_owned()));
     fields
 }
 
 /// What the form of the confirmation carries on.
-fn carried(visit: &Visit, fields: &Fields) -> Vec<(String, String)> {
+fn carried(session: &Session, fields: &Fields) -> Vec<(String, String)> {
     if fields.has("all") {
-        return all_until_now(visit, &Criteria::of(visit, fields));
+        return all_until_now(session, &Criteria::of(session, fields));
     }
     let ids = fields.all("id");
     ids.map(|id| ("id".to_owned(), id.to_owned())).collect()
@@ -164,16 +167,16 @@ fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
     Ok(Selection::Matching(filter))
 }
 
-fn run(visit: &Visit, verb: Verb, selection: &Selection, dry_run: bool) -> Result<u64, ActionError> {
-    let (actions, caller) = (&visit.app.actions, visit.caller());
-    let go_on = || !visit.app.is_stopping();
+fn run(session: &Session, verb: Verb, selection: &Selection, dry_run: bool) -> Result<u64, ActionError> {
+    let (actions, caller) = (&session.app.actions, session.caller());
+    let go_on = || !session.app.is_stopping();
     match verb {
         Verb::Retry => actions.retry_all(&caller, selection, dry_run, &go_on),
         Verb::Discard => actions.discard_all(&caller, selection, dry_run, &go_on),
     }
 }
 
-fn confirm_page(visit: &Visit, verb: Verb, count: u64, back: String) -> Result<ConfirmPage, PageError> {
+fn confirm_page(session: &Session, verb: Verb, count: u64, back: String) -> Result<ConfirmPage, PageError> {
     let counted = deliveries(count);
     let (name, action) = match verb {
         Verb::Retry => ("Retry", "/deliveries/retry"),
@@ -188,7 +191,7 @@ fn confirm_page(visit: &Visit, verb: Verb, count: u64, back: String) -> Result<C
             "Nothing to discard".to_owned(),
             "No delivery here waits. What was delivered or failed is finished already.",
         ),
-        (_, Verb::Retry) if is_delivered(visit) => (
+        (_, Verb::Retry) if is_delivered(session) => (
             format!("{name} {counted}?"),
             "They got through before; their receivers get them once more. Those of inactive webhooks wait.",
         ),
@@ -201,7 +204,7 @@ fn confirm_page(visit: &Visit, verb: Verb, count: u64, back: String) -> Result<C
         }
     };
     Ok(ConfirmPage {
-        frame: visit.frame(heading.clone(), Section::Deliveries)?,
+        frame: session.frame(heading.clone(), Section::Deliveries)?,
         heading,
         facts: Vec::new(),
         effect: effect.to_owned(),
@@ -213,8 +216,8 @@ fn confirm_page(visit: &Visit, verb: Verb, count: u64, back: String) -> Result<C
     })
 }
 
-fn is_delivered(visit: &Visit) -> bool {
-    visit.query.given("status") == Some(DeliveryStatus::Delivered.as_str())
+fn is_delivered(session: &Session) -> bool {
+    session.query.given("status") == Some(DeliveryStatus::Delivered.as_str())
 }
 
 /// What became of it, and of the ticked ones that were left as they are: why, and how to retry them all the same.

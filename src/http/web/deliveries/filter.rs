@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::domain::Invalid;
 use crate::domain::time::{Millis, parse_rfc3339, rfc3339_seconds};
 use crate::http::web::form::Fields;
-use crate::http::web::session::Visit;
+use crate::http::web::session::Session;
 use crate::store::delivery::DeliveryFilter;
 use crate::text::failure::status_words;
 
@@ -34,10 +34,10 @@ pub struct Criteria {
 
 impl Criteria {
     /// The people of a tenant see what is theirs, whatever they ask for.
-    pub fn of(visit: &Visit, fields: &Fields) -> Criteria {
+    pub fn of(session: &Session, fields: &Fields) -> Criteria {
         let mut criteria = Criteria { given: Vec::new(), filter: DeliveryFilter::default(), problem: None };
         for (name, _) in NAMES {
-            let is_meant = name != "tenant" || visit.tenant().is_none();
+            let is_meant = name != "tenant" || session.tenant().is_none();
             if let Some(text) = fields.given(name).filter(|_| is_meant) {
                 criteria.given.push((name, text.to_owned()));
             }
@@ -45,7 +45,7 @@ impl Criteria {
         if let Err(problem) = criteria.read() {
             criteria.problem = Some(problem);
         }
-        if let Some(own) = visit.tenant() {
+        if let Some(own) = session.tenant() {
             criteria.filter.tenant = Some(own.clone());
         }
         criteria

@@ -4,14 +4,14 @@ use askama::Template;
 
 use super::super::error::PageError;
 use super::super::pager::Pager;
-use super::rows::{Name, Row, rows};
+use super::rows::{DeliveryRow, Name, rows};
 use crate::actions::lookup;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::http::web::deliveries::filter::{Criteria, below};
 use crate::http::web::layout::{Frame, Section, capitalized, spoken};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::delivery;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 use crate::store::webhook::{self, WebhookFilter};
@@ -23,7 +23,7 @@ const FEW_WEBHOOKS: u32 = 100;
 #[template(path = "deliveries/list.html")]
 struct ListPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<DeliveryRow>,
     pager: Pager,
     criteria: Criteria,
     /// Code and word.
@@ -43,20 +43,20 @@ struct ListPage {
 }
 
 /// `GET /deliveries?status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&q=&cursor=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(list_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(list_page).await
 }
 
-fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
-    let criteria = Criteria::of(visit, &visit.query);
-    let query = visit.query.given("q");
+fn list_page(session: &Session) -> Result<ListPage, PageError> {
+    let criteria = Criteria::of(session, &session.query);
+    let query = session.query.given("q");
     if let Some(query) = query {
-        go_to(visit, query, &criteria)?;
+        go_to(session, query, &criteria)?;
     }
     let request =
-        PageRequest { limit: DEFAULT_LIMIT, cursor: visit.query.given("cursor").map(str::parse).transpose()? };
+        PageRequest { limit: DEFAULT_LIMIT, cursor: session.query.given("cursor").map(str::parse).transpose()? };
     let is_shown = criteria.problem.is_none() && query.is_none();
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let (page, rows) = store.read(|connection| -> Result<_, PageError> {
         let page = if is_shown {
             delivery::list(connection, &criteria.filter, &request)?
@@ -67,18 +67,18 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
         Ok((page, rows))
     })?;
     let suffix = criteria.query();
-    let frame = visit.frame("Deliveries", Section::Deliveries)?;
-    let path = format!("{}/deliveries", visit.base());
+    let frame = session.frame("Deliveries", Section::Deliveries)?;
+    let path = format!("{}/deliveries", session.base());
     let api = below("/v1/deliveries", &criteria.api_query());
     let status = criteria.filter.status;
     Ok(ListPage {
-        pager: Pager::new(&path, &suffix, &visit.query, page.next),
+        pager: Pager::new(&path, &suffix, &session.query, page.next),
         rows,
         statuses: DeliveryStatus::ALL.iter().map(|status| (status.as_str(), capitalized(status.as_str()))).collect(),
         errors: ErrorCode::ALL.iter().map(|code| (code.as_str(), spoken(code.as_str()))).collect(),
-        webhooks: webhooks(visit, &criteria)?,
+        webhooks: webhooks(session, &criteria)?,
         not_found: query.map(str::to_owned),
-        here: visit.here.clone(),
+        here: session.here.clone(),
         has_bulk: frame.may_change
             && is_shown
             && criteria.filter.test != Some(true)
@@ -92,9 +92,9 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
 
 /// Leads to what has this id: a delivery's page, an event's, or the deliveries of a webhook. Where nothing has it,
 /// the list says so.
-fn go_to(visit: &Visit, id: &str, criteria: &Criteria) -> Result<(), PageError> {
-    let store = &visit.app.actions.store;
-    let caller = visit.caller();
+fn go_to(session: &Session, id: &str, criteria: &Criteria) -> Result<(), PageError> {
+    let store = &session.app.actions.store;
+    let caller = session.caller();
     let path = store.read(|connection| -> Result<_, PageError> {
         if id.parse::<DeliveryId>().is_ok() {
             let found = lookup::delivery(connection, &caller, id).is_ok();
@@ -109,14 +109,14 @@ fn go_to(visit: &Visit, id: &str, criteria: &Criteria) -> Result<(), PageError> 
     })?;
     match path {
         None => Ok(()),
-        Some(path) => Err(PageError::Redirect { location: format!("{}{path}", visit.base()) }),
+        Some(path) => Err(PageError::Redirect { location: format!("{}{path}", session.base()) }),
     }
 }
 
-fn webhooks(visit: &Visit, criteria: &Criteria) -> Result<Option<Vec<(String, String)>>, PageError> {
-    let filter = WebhookFilter { tenant: visit.tenant().cloned(), ..WebhookFilter::default() };
+fn webhooks(session: &Session, criteria: &Criteria) -> Result<Option<Vec<(String, String)>>, PageError> {
+    let filter = WebhookFilter { tenant: session.tenant().cloned(), ..WebhookFilter::default() };
     let request = PageRequest { limit: FEW_WEBHOOKS, cursor: None };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let page = store.read(|connection| webhook::list(connection, &filter, &request))?;
     if page.next.is_some() {
         return Ok(None);

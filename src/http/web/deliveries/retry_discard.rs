@@ -6,20 +6,20 @@ use crate::actions::{ActionError, lookup};
 use crate::http::web::confirm::ConfirmPage;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::Section;
-use crate::http::web::session::{Answer, Done, Submission};
+use crate::http::web::session::{PageResult, Response, Submission};
 use crate::store::delivery::Delivery;
 
 /// `POST /deliveries/{id}/retry`.
-pub async fn retry(submission: Submission, id: Path<String>) -> Answer {
+pub async fn retry(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, fields| {
-            let caller = visit.caller();
-            let store = &visit.app.actions.store;
+        .run(move |session, fields| {
+            let caller = session.caller();
+            let store = &session.app.actions.store;
             let before = store.read(|connection| lookup::delivery(connection, &caller, &id))?;
-            let back = visit.back(fields, &format!("/deliveries/{}", before.id));
-            match visit.app.actions.retry(&caller, &id).wait() {
-                Ok(after) => Ok(visit.done(&back, queued(&before, &after))),
-                Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&back, message)),
+            let back = session.back(fields, &format!("/deliveries/{}", before.id));
+            match session.app.actions.retry(&caller, &id).wait() {
+                Ok(after) => Ok(session.done(&back, queued(&before, &after))),
+                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
                 Err(other) => Err(other.into()),
             }
         })
@@ -36,18 +36,18 @@ fn queued(before: &Delivery, after: &Delivery) -> &'static str {
 }
 
 /// `POST /deliveries/{id}/discard`, once it is confirmed.
-pub async fn discard(submission: Submission, id: Path<String>) -> Answer {
+pub async fn discard(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, fields| {
-            let caller = visit.caller();
-            let store = &visit.app.actions.store;
+        .run(move |session, fields| {
+            let caller = session.caller();
+            let store = &session.app.actions.store;
             let delivery = store.read(|connection| lookup::delivery(connection, &caller, &id))?;
             let own = format!("/deliveries/{}", delivery.id);
-            let back = visit.back(fields, &own);
+            let back = session.back(fields, &own);
             if !fields.has("confirmed") {
                 let heading = "Discard this delivery?".to_owned();
                 let page = ConfirmPage {
-                    frame: visit.frame(heading.clone(), Section::Deliveries)?,
+                    frame: session.frame(heading.clone(), Section::Deliveries)?,
                     heading,
                     facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
                     effect: "It is not sent any more. This is final.".to_owned(),
@@ -57,11 +57,11 @@ pub async fn discard(submission: Submission, id: Path<String>) -> Answer {
                     fields: Vec::new(),
                     back,
                 };
-                return Ok::<_, PageError>(Done::page(actix_web::http::StatusCode::OK, &page));
+                return Ok::<_, PageError>(Response::page(actix_web::http::StatusCode::OK, &page));
             }
-            match visit.app.actions.discard(&caller, &id).wait() {
-                Ok(_) => Ok(visit.done(&back, "Discarded: it is not sent any more.")),
-                Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&back, message)),
+            match session.app.actions.discard(&caller, &id).wait() {
+                Ok(_) => Ok(session.done(&back, "Discarded: it is not sent any more.")),
+                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
                 Err(other) => Err(other.into()),
             }
         })

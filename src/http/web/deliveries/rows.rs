@@ -11,7 +11,7 @@ use crate::store::{Connection, StoreError, webhook};
 use crate::text::explanation;
 
 /// A delivery in a table.
-pub struct Row {
+pub struct DeliveryRow {
     pub id: String,
     pub status: &'static str,
     pub is_test: bool,
@@ -71,22 +71,22 @@ impl Name {
 }
 
 /// Deliveries as rows, with the names of their webhooks.
-pub fn rows(connection: &Connection, deliveries: &[Delivery]) -> Result<Vec<Row>, StoreError> {
+pub fn rows(connection: &Connection, deliveries: &[Delivery]) -> Result<Vec<DeliveryRow>, StoreError> {
     let mut names = Names::default();
     let row = |delivery: &Delivery| {
         let name = names.of(connection, delivery.webhook_seq)?;
-        Ok(Row::of(delivery, name))
+        Ok(DeliveryRow::of(delivery, name))
     };
     deliveries.iter().map(row).collect()
 }
 
-impl Row {
-    fn of(delivery: &Delivery, webhook: Name) -> Row {
+impl DeliveryRow {
+    fn of(delivery: &Delivery, webhook: Name) -> DeliveryRow {
         let is_test = delivery.cause == Cause::Test;
         let waits = !delivery.status.is_finished() && !is_test;
         let waiting_for = delivery.webhook_state.waiting_for().filter(|_| waits);
         let last = delivery.last.as_ref();
-        Row {
+        DeliveryRow {
             id: delivery.id.to_string(),
             status: delivery.status.as_str(),
             is_test,

@@ -13,13 +13,13 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::http::web::deliveries::filter::{Criteria, below};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Visit};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, Delivery};
 use crate::store::page::{Cursor, PageRequest};
 use crate::store::webhook;
 use crate::text::explanation;
-use crate::text::explanation::{Tone, Verdict};
+use crate::text::explanation::{Explanation, Tone};
 
 /// Attempts whose requests and answers stand on the page, the newest; of an older one when it is asked for.
 const FULL: usize = 10;
@@ -35,7 +35,7 @@ struct ShowPage {
     is_test: bool,
     is_live: bool,
     tone: &'static str,
-    verdict: Verdict,
+    verdict: Explanation,
     event_id: String,
     event_type: String,
     tenant: String,
@@ -60,22 +60,22 @@ struct ShowPage {
 }
 
 /// `GET /deliveries/{id}?attempt=` and the filter of the list that it was opened from.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| show_page(visit, &id)).await
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| show_page(session, &id)).await
 }
 
-fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
-    let actions = &visit.app.actions;
-    let full = actions.delivery_in_full(&visit.caller(), id)?;
+fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
+    let actions = &session.app.actions;
+    let full = actions.delivery_in_full(&session.caller(), id)?;
     let DeliveryInFull { delivery, attempts } = &full;
     let store = &actions.store;
     let webhook = store.read(|connection| webhook::by_seq(connection, delivery.webhook_seq))?;
-    let criteria = Criteria::of(visit, &visit.query);
-    let (newer, older) = neighbours(visit, &criteria, delivery)?;
-    let verdict = verdict(visit, &full, webhook.as_ref())?;
+    let criteria = Criteria::of(session, &session.query);
+    let (newer, older) = neighbours(session, &criteria, delivery)?;
+    let verdict = verdict(session, &full, webhook.as_ref())?;
     let is_test = delivery.cause == Cause::Test;
     let is_finished = delivery.status.is_finished();
-    let frame = visit.frame("Delivery", Section::Deliveries)?;
+    let frame = session.frame("Delivery", Section::Deliveries)?;
     let may_change = frame.may_change;
     let waits = delivery.webhook_state.waiting_for().is_some();
     Ok(ShowPage {
@@ -103,44 +103,44 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
         finished_ms: delivery.finished_ms,
         next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !waits),
         more: attempts.len().saturating_sub(MOST),
-        attempts: views(visit, attempts),
+        attempts: views(session, attempts),
         can_retry: may_change && !is_test && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
         can_discard: may_change && !is_finished && !is_test,
         list: criteria.list(),
         suffix: criteria.query(),
         newer,
         older,
-        here: visit.here.clone(),
+        here: session.here.clone(),
         frame: frame.with_api("GET", &format!("/v1/deliveries/{}", delivery.id)),
     })
 }
 
 /// The attempts, the newest first.
-fn views(visit: &Visit, attempts: &[Attempt]) -> Vec<AttemptView> {
-    let asked: Option<u32> = visit.query.given("attempt").and_then(|n| n.parse().ok());
+fn views(session: &Session, attempts: &[Attempt]) -> Vec<AttemptView> {
+    let asked: Option<u32> = session.query.given("attempt").and_then(|n| n.parse().ok());
     let newest = attempts.iter().rev().take(MOST).enumerate();
     let view = |(index, attempt): (usize, &Attempt)| {
         let is_asked = asked == Some(attempt.number);
-        let mut view = AttemptView::of(attempt, visit.now(), index < FULL || is_asked);
+        let mut view = AttemptView::of(attempt, session.now(), index < FULL || is_asked);
         view.is_open = is_asked || (index == 0 && asked.is_none());
         view
     };
     newest.map(view).collect()
 }
 
-fn verdict(visit: &Visit, full: &DeliveryInFull, webhook: Option<&Webhook>) -> Result<Verdict, PageError> {
+fn verdict(session: &Session, full: &DeliveryInFull, webhook: Option<&Webhook>) -> Result<Explanation, PageError> {
     let DeliveryInFull { delivery, attempts } = full;
-    let now = visit.now();
+    let now = session.now();
     let Some(webhook) = webhook else {
         return Ok(of_deleted(delivery, attempts.last()));
     };
-    let profile = visit.app.actions.profile(&webhook.profile)?;
+    let profile = session.app.actions.profile(&webhook.profile)?;
     let last = attempts.last();
     Ok(explain::verdict(delivery, last, webhook, &profile, None, now))
 }
 
 /// Without its webhook little can be said: what the last attempt brought.
-fn of_deleted(delivery: &Delivery, last: Option<&Attempt>) -> Verdict {
+fn of_deleted(delivery: &Delivery, last: Option<&Attempt>) -> Explanation {
     let came = last.map(|attempt| explanation::short(&explain::last_in_full(attempt)));
     let headline = match (delivery.status, came) {
         (DeliveryStatus::Delivered, Some(came)) => format!("Delivered: {came}."),
@@ -148,7 +148,7 @@ fn of_deleted(delivery: &Delivery, last: Option<&Attempt>) -> Verdict {
         (_, Some(came)) => format!("It failed: {came}."),
         (_, None) => "No attempt was made.".to_owned(),
     };
-    Verdict {
+    Explanation {
         tone: match delivery.status {
             DeliveryStatus::Delivered => Tone::Good,
             DeliveryStatus::Failed => Tone::Bad,
@@ -173,7 +173,7 @@ fn tone(tone: Tone) -> &'static str {
 
 /// The addresses of the next newer and the next older delivery that the filter shows.
 fn neighbours(
-    visit: &Visit,
+    session: &Session,
     criteria: &Criteria,
     delivery: &Delivery,
 ) -> Result<(Option<String>, Option<String>), PageError> {
@@ -181,23 +181,23 @@ fn neighbours(
         return Ok((None, None));
     }
     let request = PageRequest { limit: 1, cursor: Some(Cursor::below(delivery.seq)) };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let (newer, older) = store.read(|connection| -> Result<_, PageError> {
         let newer = delivery::newer(connection, &criteria.filter, delivery.seq)?;
         let older = delivery::list(connection, &criteria.filter, &request)?;
         Ok((newer, older.rows.first().map(|delivery| delivery.id)))
     })?;
-    let to = |id| below(&format!("{}/deliveries/{id}", visit.base()), &criteria.query());
+    let to = |id| below(&format!("{}/deliveries/{id}", session.base()), &criteria.query());
     Ok((newer.map(to), older.map(to)))
 }
 
 /// `GET /deliveries/{id}/attempts/{number}/request` and `…/response`: a body as a file.
-pub async fn download(visit: Visit, path: Path<(String, u32, String)>) -> Answer {
+pub async fn download(session: Session, path: Path<(String, u32, String)>) -> PageResult {
     let (id, number, half) = path.into_inner();
-    visit
-        .answer(move |visit| {
-            let actions = &visit.app.actions;
-            let DeliveryInFull { delivery, attempts } = actions.delivery_in_full(&visit.caller(), &id)?;
+    session
+        .answer(move |session| {
+            let actions = &session.app.actions;
+            let DeliveryInFull { delivery, attempts } = actions.delivery_in_full(&session.caller(), &id)?;
             let attempt = attempts.into_iter().find(|one| one.number == number);
             let (body, ending) = match (half.as_str(), attempt) {
                 ("request", Some(attempt)) => (attempt.request_body, "json"),
@@ -205,7 +205,7 @@ pub async fn download(visit: Visit, path: Path<(String, u32, String)>) -> Answer
                 _ => (None, ""),
             };
             let bytes = body.ok_or_else(|| PageError::not_found("body"))?;
-            Ok(Done::File {
+            Ok(Response::File {
                 media_type: "application/octet-stream",
                 name: format!("{}-{number}-{half}.{ending}", delivery.id),
                 bytes,

@@ -13,7 +13,7 @@ use crate::domain::Invalid;
 use crate::domain::event::EventType;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::event_type;
 
 #[derive(Template)]
@@ -34,7 +34,7 @@ struct EditPage {
 impl EditPage {
     /// The form as it was sent.
     fn again(
-        visit: &Visit,
+        session: &Session,
         name: Option<&EventType>,
         fields: &Fields,
         problem: Problem,
@@ -45,14 +45,14 @@ impl EditPage {
             example: fields.text("example").to_owned(),
             schema: fields.text("schema").to_owned(),
             problem: Some(problem),
-            ..EditPage::of(visit, name)?
+            ..EditPage::of(session, name)?
         })
     }
 
     /// The form with what was said so far.
-    fn of(visit: &Visit, name: Option<&EventType>) -> Result<EditPage, PageError> {
-        visit.require_administrator()?;
-        let store = &visit.app.actions.store;
+    fn of(session: &Session, name: Option<&EventType>) -> Result<EditPage, PageError> {
+        session.require_administrator()?;
+        let store = &session.app.actions.store;
         let described = match name {
             Some(name) => store.read(|connection| event_type::get(connection, name))?,
             None => None,
@@ -65,7 +65,7 @@ impl EditPage {
             None => (String::new(), None, None),
         };
         Ok(EditPage {
-            frame: visit.frame(title, Section::EventTypes)?.with_api_body(
+            frame: session.frame(title, Section::EventTypes)?.with_api_body(
                 "PUT",
                 &call,
                 r#"{"description": "…", "example": {"id": 1}}"#,
@@ -109,79 +109,79 @@ impl EditPage {
 }
 
 /// `GET /new-event-type`.
-pub async fn blank(visit: Visit) -> Answer {
-    visit.show(|visit| EditPage::of(visit, None)).await
+pub async fn blank(session: Session) -> PageResult {
+    session.show(|session| EditPage::of(session, None)).await
 }
 
 /// `GET /event-types/{name}/edit`.
-pub async fn show(visit: Visit, name: Path<String>) -> Answer {
-    visit.show(move |visit| EditPage::of(visit, Some(&known(&name)?))).await
+pub async fn show(session: Session, name: Path<String>) -> PageResult {
+    session.show(move |session| EditPage::of(session, Some(&known(&name)?))).await
 }
 
 /// `POST /new-event-type`: refuses a name that is described, so that nothing is lost by mistake.
-pub async fn create(form: Submission) -> Answer {
-    form.run(|visit, fields| {
-        visit.require_administrator()?;
+pub async fn create(form: Submission) -> PageResult {
+    form.run(|session, fields| {
+        session.require_administrator()?;
         let name = fields.text("name").trim().parse::<EventType>();
         let name = name.map_err(|invalid| invalid.in_field("name"));
         let stored = name.map_err(ActionError::from).and_then(|name| {
-            let store = &visit.app.actions.store;
+            let store = &session.app.actions.store;
             if store.read(|connection| event_type::get(connection, &name))?.is_some() {
                 let taken = format!("{name} is described already. Open it in the list to change it.");
                 return Err(Invalid::new("name_taken", taken).in_field("name").into());
             }
-            put(visit, name, fields)
+            put(session, name, fields)
         });
-        answer(visit, None, fields, stored)
+        answer(session, None, fields, stored)
     })
     .await
 }
 
 /// `POST /event-types/{name}/edit`.
-pub async fn change(form: Submission, name: Path<String>) -> Answer {
-    form.run(move |visit, fields| {
-        visit.require_administrator()?;
+pub async fn change(form: Submission, name: Path<String>) -> PageResult {
+    form.run(move |session, fields| {
+        session.require_administrator()?;
         let name = known(&name)?;
-        let stored = put(visit, name.clone(), fields);
-        answer(visit, Some(&name), fields, stored)
+        let stored = put(session, name.clone(), fields);
+        answer(session, Some(&name), fields, stored)
     })
     .await
 }
 
-fn put(visit: &Visit, name: EventType, fields: &Fields) -> Result<EventType, ActionError> {
+fn put(session: &Session, name: EventType, fields: &Fields) -> Result<EventType, ActionError> {
     let new = TypeDescription {
         name,
         description: fields.text("description").trim().to_owned(),
         example: fields.json("example")?,
         schema: fields.json("schema")?,
     };
-    let (described, _) = visit.app.actions.put_event_type(&visit.caller(), new)?.wait()?;
+    let (described, _) = session.app.actions.put_event_type(&session.caller(), new)?.wait()?;
     Ok(described.name)
 }
 
 fn answer(
-    visit: &Visit,
+    session: &Session,
     name: Option<&EventType>,
     fields: &Fields,
     stored: Result<EventType, ActionError>,
-) -> Result<Done, PageError> {
+) -> Result<Response, PageError> {
     match stored {
-        Ok(name) => Ok(visit.done(&format!("/event-types/{name}"), format!("{name} was saved."))),
+        Ok(name) => Ok(session.done(&format!("/event-types/{name}"), format!("{name} was saved."))),
         Err(error) => {
-            let page = EditPage::again(visit, name, fields, problem(error)?)?;
-            Ok(Done::again(&page))
+            let page = EditPage::again(session, name, fields, problem(error)?)?;
+            Ok(Response::again(&page))
         }
     }
 }
 
 /// `POST /event-types/{name}/delete`.
-pub async fn delete(form: Submission, name: Path<String>) -> Answer {
-    form.run(move |visit, fields| {
-        visit.require_administrator()?;
+pub async fn delete(form: Submission, name: Path<String>) -> PageResult {
+    form.run(move |session, fields| {
+        session.require_administrator()?;
         let name = known(&name)?;
         if fields.text("confirmed") != "yes" {
-            let frame = visit.frame(name.to_string(), Section::EventTypes)?;
-            return Ok(Done::page(
+            let frame = session.frame(name.to_string(), Section::EventTypes)?;
+            return Ok(Response::page(
                 StatusCode::OK,
                 &ConfirmPage {
                     frame,
@@ -196,9 +196,9 @@ pub async fn delete(form: Submission, name: Path<String>) -> Answer {
                 },
             ));
         }
-        let deleted = visit.app.actions.delete_event_type(&visit.caller(), name.clone());
+        let deleted = session.app.actions.delete_event_type(&session.caller(), name.clone());
         deleted.wait()?;
-        Ok(visit.done("/event-types", format!("What was said about {name} was deleted.")))
+        Ok(session.done("/event-types", format!("What was said about {name} was deleted.")))
     })
     .await
 }

@@ -6,7 +6,7 @@ use super::super::error::PageError;
 use crate::domain::event::EventType;
 use crate::domain::time::DAY;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::page::DEFAULT_LIMIT;
 use crate::store::{Connection, StoreError, event, event_type, webhook};
 use crate::text::humanize;
@@ -20,12 +20,12 @@ const MOST_WEBHOOKS: u32 = 5_000;
 #[template(path = "event_types/list.html")]
 struct ListPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<EventTypeRow>,
     next: Option<String>,
     is_further: bool,
 }
 
-struct Row {
+struct EventTypeRow {
     name: String,
     description: String,
     is_described: bool,
@@ -37,22 +37,22 @@ struct Row {
 }
 
 /// `GET /event-types?after=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(list_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(list_page).await
 }
 
-fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
-    let after = visit.query.text("after").to_owned();
+fn list_page(session: &Session) -> Result<ListPage, PageError> {
+    let after = session.query.text("after").to_owned();
     let limit = DEFAULT_LIMIT;
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let (rows, next) = store.read(|connection| -> Result<_, StoreError> {
-        let mut names = event_type::names(connection, visit.tenant(), &after, limit + 1)?;
+        let mut names = event_type::names(connection, session.tenant(), &after, limit + 1)?;
         let has_more = names.len() > limit as usize;
         names.truncate(limit as usize);
         let next = names.last().filter(|_| has_more).map(ToString::to_string);
-        Ok((rows(connection, visit, names)?, next))
+        Ok((rows(connection, session, names)?, next))
     })?;
-    let frame = visit.frame("Event types", Section::EventTypes)?;
+    let frame = session.frame("Event types", Section::EventTypes)?;
     Ok(ListPage {
         next: next.map(|name| format!("{}/event-types?after={name}", frame.base)),
         rows,
@@ -61,16 +61,16 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     })
 }
 
-fn rows(connection: &Connection, visit: &Visit, names: Vec<EventType>) -> Result<Vec<Row>, StoreError> {
-    let tenant = visit.tenant();
+fn rows(connection: &Connection, session: &Session, names: Vec<EventType>) -> Result<Vec<EventTypeRow>, StoreError> {
+    let tenant = session.tenant();
     let subscriptions = webhook::subscriptions(connection, tenant, MOST_WEBHOOKS)?;
-    let since = visit.now() - 7 * DAY;
+    let since = session.now() - 7 * DAY;
     let row = |name: EventType| {
         let described = event_type::get(connection, &name)?;
         let count = event::count_since(connection, tenant, &name, since, MOST_COUNTED)?;
         let wants = subscriptions.iter().filter(|patterns| patterns.iter().any(|pattern| pattern.matches(&name)));
         let described = described.as_ref();
-        Ok(Row {
+        Ok(EventTypeRow {
             subscribers: wants.count(),
             volume: counted(count, MOST_COUNTED),
             description: described.map_or_else(String::new, |of| of.description.clone()),

@@ -8,7 +8,7 @@ use super::list::counted;
 use crate::domain::event::EventType;
 use crate::domain::time::{DAY, Millis};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::page::PageRequest;
 use crate::store::webhook::WebhookFilter;
 use crate::store::{Connection, StoreError, event, event_type, webhook};
@@ -42,23 +42,23 @@ struct Subscriber {
 }
 
 /// `GET /event-types/{name}`.
-pub async fn show(visit: Visit, name: Path<String>) -> Answer {
-    visit.show(move |visit| show_page(visit, &name)).await
+pub async fn show(session: Session, name: Path<String>) -> PageResult {
+    session.show(move |session| show_page(session, &name)).await
 }
 
-fn show_page(visit: &Visit, name: &str) -> Result<ShowPage, PageError> {
+fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
     let name = known(name)?;
-    let tenant = visit.tenant();
-    let store = &visit.app.actions.store;
-    let frame = visit.frame(name.to_string(), Section::EventTypes)?;
+    let tenant = session.tenant();
+    let store = &session.app.actions.store;
+    let frame = session.frame(name.to_string(), Section::EventTypes)?;
     store.read(|connection| {
         let described = event_type::get(connection, &name)?;
         if described.is_none() && !event_type::was_seen(connection, tenant, &name)? {
             return Err(PageError::not_found("event type"));
         }
-        let since = visit.now() - 7 * DAY;
+        let since = session.now() - 7 * DAY;
         let count = event::count_since(connection, tenant, &name, since, MOST_COUNTED)?;
-        let (subscribers, has_more) = subscribers(connection, visit, &name)?;
+        let (subscribers, has_more) = subscribers(connection, session, &name)?;
         let is_described = described.is_some();
         let described = described.as_ref();
         Ok(ShowPage {
@@ -84,11 +84,11 @@ pub fn known(name: &str) -> Result<EventType, PageError> {
 /// The webhooks whose patterns match, and whether there may be more.
 fn subscribers(
     connection: &Connection,
-    visit: &Visit,
+    session: &Session,
     name: &EventType,
 ) -> Result<(Vec<Subscriber>, bool), StoreError> {
     let filter =
-        WebhookFilter { tenant: visit.tenant().cloned(), event: Some(name.clone()), ..WebhookFilter::default() };
+        WebhookFilter { tenant: session.tenant().cloned(), event: Some(name.clone()), ..WebhookFilter::default() };
     let request = PageRequest { limit: MOST_SHOWN, cursor: None };
     let page = webhook::list(connection, &filter, &request)?;
     let rows = page.rows.into_iter().map(|webhook| {

@@ -8,7 +8,7 @@ use crate::domain::Invalid;
 use crate::domain::time::{Millis, rfc3339_seconds};
 use crate::http::web::deliveries::filter::{below, parse_utc};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::event::{self, EventFilter, StoredEvent};
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 
@@ -19,7 +19,7 @@ const PREVIEW: usize = 120;
 #[template(path = "events/list.html")]
 struct ListPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<EventRow>,
     pager: Pager,
     event_type: String,
     tenant: String,
@@ -29,7 +29,7 @@ struct ListPage {
     problem: Option<String>,
 }
 
-struct Row {
+struct EventRow {
     id: String,
     event_type: String,
     tenant: String,
@@ -38,15 +38,15 @@ struct Row {
     created_ms: Option<Millis>,
 }
 
-impl Row {
-    fn of(stored: &StoredEvent) -> Row {
+impl EventRow {
+    fn of(stored: &StoredEvent) -> EventRow {
         let event = &stored.event;
         let is_later = event.received_ms.abs_diff(event.created_ms) >= 1_000;
         let mut preview: String = event.data.chars().take(PREVIEW).collect();
         if preview.len() < event.data.len() {
             preview.push('…');
         }
-        Row {
+        EventRow {
             id: event.id.to_string(),
             event_type: event.event_type.to_string(),
             tenant: event.tenant.to_string(),
@@ -58,31 +58,31 @@ impl Row {
 }
 
 /// `GET /events?type=&tenant=&since=&until=&cursor=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(list_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(list_page).await
 }
 
-fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
-    let query = &visit.query;
-    let (filter, problem) = match filter(visit) {
+fn list_page(session: &Session) -> Result<ListPage, PageError> {
+    let query = &session.query;
+    let (filter, problem) = match filter(session) {
         Ok(filter) => (filter, None),
         Err(invalid) => (EventFilter::default(), Some(invalid.message)),
     };
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
     let page = match problem {
-        None => visit.app.actions.store.read(|connection| event::list(connection, &filter, &request))?,
+        None => session.app.actions.store.read(|connection| event::list(connection, &filter, &request))?,
         Some(_) => Page { rows: Vec::new(), next: None },
     };
     let mut left_out = vec!["cursor", "trail"];
-    if visit.tenant().is_some() {
+    if session.tenant().is_some() {
         left_out.push("tenant");
     }
     let without_cursor = query.query_without(&left_out);
-    let path = format!("{}/events", visit.base());
-    let frame = visit.frame("Events", Section::Events)?;
+    let path = format!("{}/events", session.base());
+    let frame = session.frame("Events", Section::Events)?;
     Ok(ListPage {
-        frame: frame.with_api("GET", &below("/v1/events", &api_query(visit, &filter))),
-        rows: page.rows.iter().map(Row::of).collect(),
+        frame: frame.with_api("GET", &below("/v1/events", &api_query(session, &filter))),
+        rows: page.rows.iter().map(EventRow::of).collect(),
         pager: Pager::new(&path, &without_cursor, query, page.next),
         event_type: query.text("type").to_owned(),
         tenant: query.text("tenant").to_owned(),
@@ -93,10 +93,10 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
     })
 }
 
-fn filter(visit: &Visit) -> Result<EventFilter, Invalid> {
-    let query = &visit.query;
+fn filter(session: &Session) -> Result<EventFilter, Invalid> {
+    let query = &session.query;
     Ok(EventFilter {
-        tenant: match visit.tenant() {
+        tenant: match session.tenant() {
             Some(own) => Some(own.clone()),
             None => query.given("tenant").map(str::parse).transpose()?,
         },
@@ -107,10 +107,10 @@ fn filter(visit: &Visit) -> Result<EventFilter, Invalid> {
 }
 
 /// What the API takes for the same: its times are RFC 3339.
-fn api_query(visit: &Visit, filter: &EventFilter) -> String {
+fn api_query(session: &Session, filter: &EventFilter) -> String {
     let mut api = url::form_urlencoded::Serializer::new(String::new());
     for name in ["type", "tenant"] {
-        if let Some(text) = visit.query.given(name) {
+        if let Some(text) = session.query.given(name) {
             api.append_pair(name, text);
         }
     }

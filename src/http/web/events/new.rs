@@ -10,7 +10,7 @@ use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::event_type;
 use crate::store::page::{MAX_LIMIT, PageRequest};
 
@@ -45,45 +45,45 @@ impl NewPage {
 }
 
 /// `GET /events/new?type=`: the form, with the type's example.
-pub async fn show(visit: Visit) -> Answer {
-    visit
-        .show(|visit| {
-            visit.require_operator()?;
-            visit.require_change()?;
-            let mut fields = Form::of(&visit.query);
+pub async fn show(session: Session) -> PageResult {
+    session
+        .show(|session| {
+            session.require_operator()?;
+            session.require_change()?;
+            let mut fields = PublishForm::of(&session.query);
             if let Ok(name) = fields.event_type.parse::<EventType>()
                 && fields.data.is_empty()
             {
-                let store = &visit.app.actions.store;
+                let store = &session.app.actions.store;
                 let example = store.read(|connection| event_type::example(connection, &name))?;
                 fields.data = example.map(String::from).unwrap_or_default();
             }
             if fields.data.is_empty() {
                 fields.data = "{}".to_owned();
             }
-            page(visit, fields, None)
+            page(session, fields, None)
         })
         .await
 }
 
 /// `POST /events/new`: publishes the event, and goes on to its page.
-pub async fn publish(submission: Submission) -> Answer {
+pub async fn publish(submission: Submission) -> PageResult {
     submission
-        .run(|visit, fields| {
-            visit.require_operator()?;
-            if visit.app.is_stopping() {
+        .run(|session, fields| {
+            session.require_operator()?;
+            if session.app.is_stopping() {
                 return Err(ActionError::from(crate::store::StoreError::Stopping).into());
             }
-            let form = Form::of(fields);
-            let published = form.parse(visit).and_then(|event| {
-                let actions = &visit.app.actions;
-                actions.publish_by_hand(&visit.caller(), event).wait()
+            let form = PublishForm::of(fields);
+            let published = form.parse(session).and_then(|event| {
+                let actions = &session.app.actions;
+                actions.publish_by_hand(&session.caller(), event).wait()
             });
             match published {
-                Ok(receipt) => Ok(visit.done(&format!("/events/{}", receipt.id), told(&receipt))),
+                Ok(receipt) => Ok(session.done(&format!("/events/{}", receipt.id), told(&receipt))),
                 Err(error) => {
                     let problem = problem(error)?;
-                    Ok(Done::again(&page(visit, form, Some(problem))?))
+                    Ok(Response::again(&page(session, form, Some(problem))?))
                 }
             }
         })
@@ -100,7 +100,7 @@ fn told(receipt: &Receipt) -> String {
 }
 
 /// What the form holds.
-struct Form {
+struct PublishForm {
     event_type: String,
     tenant: String,
     id: String,
@@ -108,10 +108,10 @@ struct Form {
     previous_data: String,
 }
 
-impl Form {
-    fn of(fields: &Fields) -> Form {
+impl PublishForm {
+    fn of(fields: &Fields) -> PublishForm {
         let trimmed = |name: &str| fields.given(name).unwrap_or_default().to_owned();
-        Form {
+        PublishForm {
             event_type: trimmed("type"),
             tenant: trimmed("tenant"),
             id: trimmed("id"),
@@ -120,13 +120,13 @@ impl Form {
         }
     }
 
-    fn parse(&self, visit: &Visit) -> Result<NewEvent, ActionError> {
+    fn parse(&self, session: &Session) -> Result<NewEvent, ActionError> {
         let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
-        let limit = visit.app.limits.single;
+        let limit = session.app.limits.single;
         let id = given(&self.id).map(|id| id.parse()).transpose();
         Ok(NewEvent {
             event_type: (self.event_type.parse()).map_err(|invalid: Invalid| invalid.in_field("type"))?,
-            tenant: visit.caller().tenant_for(given(&self.tenant).as_deref())?,
+            tenant: session.caller().tenant_for(given(&self.tenant).as_deref())?,
             id: id.map_err(|invalid: Invalid| invalid.in_field("id"))?,
             created_ms: None,
             data: checked(&self.data, limit).map_err(|invalid| invalid.in_field("data"))?,
@@ -151,13 +151,13 @@ fn checked(text: &str, limit: usize) -> Result<Box<str>, Invalid> {
     Ok(text.into())
 }
 
-fn page(visit: &Visit, form: Form, problem: Option<Problem>) -> Result<NewPage, PageError> {
+fn page(session: &Session, form: PublishForm, problem: Option<Problem>) -> Result<NewPage, PageError> {
     let request = PageRequest { limit: MAX_LIMIT, cursor: None };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let types = store.read(|connection| event_type::list(connection, &request))?;
     let types = types.rows.into_iter();
     Ok(NewPage {
-        frame: visit.frame("Publish an event", Section::Events)?.with_api_body(
+        frame: session.frame("Publish an event", Section::Events)?.with_api_body(
             "POST",
             "/v1/events",
             r#"{"type": "order.paid", "data": {"id": 1}}"#,

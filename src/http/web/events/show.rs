@@ -6,12 +6,12 @@ use askama::Template;
 
 use super::super::confirm::ConfirmPage;
 use super::super::deliveries::attempt::Body;
-use super::super::deliveries::rows::{Row, rows};
+use super::super::deliveries::rows::{DeliveryRow, rows};
 use super::super::error::PageError;
 use crate::actions::{ActionError, lookup};
 use crate::domain::time::Millis;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::StoreError;
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
@@ -32,7 +32,7 @@ struct ShowPage {
     received_ms: Millis,
     data: Body,
     previous_data: Option<Body>,
-    rows: Vec<Row>,
+    rows: Vec<DeliveryRow>,
     /// For the addresses of the rows: previous and next are those of the event.
     suffix: String,
     has_more: bool,
@@ -51,13 +51,13 @@ struct Missed {
 }
 
 /// `GET /events/{id}`.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| show_page(visit, &id)).await
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| show_page(session, &id)).await
 }
 
-fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
-    let actions = &visit.app.actions;
-    let full = actions.event_alone(&visit.caller(), id)?;
+fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
+    let actions = &session.app.actions;
+    let full = actions.event_alone(&session.caller(), id)?;
     let event = &full.stored.event;
     let filter = DeliveryFilter { event: Some(event.id.clone()), ..DeliveryFilter::default() };
     let request = PageRequest { limit: MOST, cursor: None };
@@ -86,7 +86,7 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
         (missed.webhook_id.clone(), host)
     });
     targets.extend(others);
-    let frame = visit.frame(event.event_type.to_string(), Section::Events)?;
+    let frame = session.frame(event.event_type.to_string(), Section::Events)?;
     Ok(ShowPage {
         id: event.id.to_string(),
         event_type: event.event_type.to_string(),
@@ -109,12 +109,12 @@ fn show_page(visit: &Visit, id: &str) -> Result<ShowPage, PageError> {
 }
 
 /// `GET /events/{id}/data` and `…/previous_data`: as a file, as the application spelled it.
-pub async fn download(visit: Visit, path: Path<(String, String)>) -> Answer {
+pub async fn download(session: Session, path: Path<(String, String)>) -> PageResult {
     let (id, part) = path.into_inner();
-    visit
-        .answer(move |visit| {
-            let caller = visit.caller();
-            let store = &visit.app.actions.store;
+    session
+        .answer(move |session| {
+            let caller = session.caller();
+            let store = &session.app.actions.store;
             let event = store.read(|connection| lookup::event(connection, &caller, &id))?.event;
             let text = match part.as_str() {
                 "data" => Some(event.data),
@@ -122,7 +122,7 @@ pub async fn download(visit: Visit, path: Path<(String, String)>) -> Answer {
                 _ => None,
             };
             let text = text.ok_or_else(|| PageError::not_found("page"))?;
-            Ok(Done::File {
+            Ok(Response::File {
                 media_type: "application/octet-stream",
                 name: format!("{}-{part}.json", event.id),
                 bytes: text.into_string().into_bytes(),
@@ -132,22 +132,22 @@ pub async fn download(visit: Visit, path: Path<(String, String)>) -> Answer {
 }
 
 /// `POST /events/{id}/replay`: to every webhook that subscribes to it now, once that is confirmed; or to `webhook`.
-pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
+pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, fields| {
-            let caller = visit.caller();
-            let actions = &visit.app.actions;
+        .run(move |session, fields| {
+            let caller = session.caller();
+            let actions = &session.app.actions;
             let stored = actions.store.read(|connection| lookup::event(connection, &caller, &id))?;
             let own = format!("/events/{}", stored.event.id);
             let webhook = fields.given("webhook").map(str::to_owned);
             if webhook.is_none() && !fields.has("confirmed") {
-                let page = ask(visit, &own, stored.event.event_type.as_str())?;
-                return Ok(Done::page(StatusCode::OK, &page));
+                let page = ask(session, &own, stored.event.event_type.as_str())?;
+                return Ok(Response::page(StatusCode::OK, &page));
             }
             match actions.replay_event(&caller, &id, webhook).wait() {
                 Ok(made) if made.is_empty() => {
                     let message = "Nothing was queued: no webhook subscribes to this event now.";
-                    Ok(visit.refused(&own, message))
+                    Ok(session.refused(&own, message))
                 }
                 Ok(made) => {
                     let count = match made.len() {
@@ -155,19 +155,19 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
                         many => format!("{} deliveries", humanize::number(many as u64)),
                     };
                     let message = format!("Queued: {count}, due now. One of an inactive webhook waits for it.");
-                    Ok(visit.done(&own, message))
+                    Ok(session.done(&own, message))
                 }
-                Err(ActionError::Conflict { message, .. }) => Ok(visit.refused(&own, message)),
+                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&own, message)),
                 Err(other) => Err(other.into()),
             }
         })
         .await
 }
 
-fn ask(visit: &Visit, own: &str, event_type: &str) -> Result<ConfirmPage, PageError> {
+fn ask(session: &Session, own: &str, event_type: &str) -> Result<ConfirmPage, PageError> {
     let heading = "Replay this event?".to_owned();
     Ok(ConfirmPage {
-        frame: visit.frame(heading.clone(), Section::Events)?,
+        frame: session.frame(heading.clone(), Section::Events)?,
         heading,
         facts: vec![("Event type", event_type.to_owned())],
         effect: "Every webhook that subscribes to it now gets it once more, whether or not it got it before."

@@ -7,7 +7,7 @@ use super::url;
 use crate::domain::event::Tenant;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{ApiCall, Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::inbox::{self, InboxRequest, KEPT};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
@@ -22,13 +22,13 @@ struct ListPage {
     url: Option<String>,
     /// The address that makes a webhook with it.
     create: String,
-    rows: Vec<Row>,
+    rows: Vec<InboxRow>,
     next: Option<String>,
     is_first_page: bool,
     kept: i64,
 }
 
-struct Row {
+struct InboxRow {
     seq: i64,
     at_ms: i64,
     method: String,
@@ -40,10 +40,10 @@ struct Row {
     code: u16,
 }
 
-impl Row {
-    fn of(request: InboxRequest) -> Row {
+impl InboxRow {
+    fn of(request: InboxRequest) -> InboxRow {
         let preview = String::from_utf8_lossy(&request.body);
-        Row {
+        InboxRow {
             seq: request.seq,
             at_ms: request.at_ms,
             method: request.method,
@@ -58,36 +58,36 @@ impl Row {
 }
 
 /// `GET /inbox?tenant=&cursor=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(list_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(list_page).await
 }
 
-fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
-    let named = named(visit, &visit.query);
-    let caller = visit.caller();
+fn list_page(session: &Session) -> Result<ListPage, PageError> {
+    let named = named(session, &session.query);
+    let caller = session.caller();
     let tenant = caller.tenant_for(named.as_deref())?;
-    let found = visit.app.actions.inbox(&caller, named.as_deref())?;
+    let found = session.app.actions.inbox(&caller, named.as_deref())?;
     let request =
-        PageRequest { limit: DEFAULT_LIMIT, cursor: visit.query.given("cursor").map(str::parse).transpose()? };
-    let store = &visit.app.actions.store;
+        PageRequest { limit: DEFAULT_LIMIT, cursor: session.query.given("cursor").map(str::parse).transpose()? };
+    let store = &session.app.actions.store;
     let mut tenants = Vec::new();
-    if visit.tenant().is_none() {
+    if session.tenant().is_none() {
         tenants = store.read(inbox::tenants)?;
         if !tenants.contains(&tenant) {
             tenants.push(tenant.clone());
         }
     }
-    let mut frame = visit.frame("Inbox", Section::Inbox)?;
+    let mut frame = session.frame("Inbox", Section::Inbox)?;
     let (mut rows, mut next, mut create) = (Vec::new(), None, String::new());
-    let found_url = found.as_ref().map(|inbox| url(visit, inbox));
+    let found_url = found.as_ref().map(|inbox| url(session, inbox));
     if let (Some(inbox), Some(url)) = (&found, &found_url) {
         let page = store.read(|connection| inbox::page(connection, inbox.seq, &request))?;
-        rows = page.rows.into_iter().map(Row::of).collect();
+        rows = page.rows.into_iter().map(InboxRow::of).collect();
         next = page.next.map(|cursor| {
-            let query = query_of(visit, &tenant, &[("cursor", &cursor.to_string())]);
+            let query = query_of(session, &tenant, &[("cursor", &cursor.to_string())]);
             format!("{}/inbox{query}", frame.base)
         });
-        let query = query_of(visit, &tenant, &[("url", url)]);
+        let query = query_of(session, &tenant, &[("url", url)]);
         create = format!("{}/webhooks/new{query}", frame.base);
         frame.api = Some(ApiCall {
             curl: format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"),
@@ -107,17 +107,17 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
 }
 
 /// The tenant that a query or a form names; portal people have their own alone.
-fn named(visit: &Visit, fields: &Fields) -> Option<String> {
-    match visit.tenant() {
+fn named(session: &Session, fields: &Fields) -> Option<String> {
+    match session.tenant() {
         Some(_) => None,
         None => fields.given("tenant").map(str::to_owned),
     }
 }
 
 /// A query with the tenant in it, where there is more than one to choose from.
-fn query_of(visit: &Visit, tenant: &Tenant, further: &[(&str, &str)]) -> String {
+fn query_of(session: &Session, tenant: &Tenant, further: &[(&str, &str)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    if visit.tenant().is_none() && *tenant != Tenant::default_tenant() {
+    if session.tenant().is_none() && *tenant != Tenant::default_tenant() {
         query.append_pair("tenant", tenant.as_str());
     }
     query.extend_pairs(further);
@@ -128,14 +128,14 @@ fn query_of(visit: &Visit, tenant: &Tenant, further: &[(&str, &str)]) -> String 
 }
 
 /// `POST /inbox`: opens the inbox.
-pub async fn open(form: Submission) -> Answer {
-    form.run(|visit, fields| {
-        let named = named(visit, fields);
-        let caller = visit.caller();
-        let inbox = visit.app.actions.open_inbox(&caller, named.as_deref());
+pub async fn open(form: Submission) -> PageResult {
+    form.run(|session, fields| {
+        let named = named(session, fields);
+        let caller = session.caller();
+        let inbox = session.app.actions.open_inbox(&caller, named.as_deref());
         let inbox = inbox.wait()?;
-        let query = query_of(visit, &inbox.tenant, &[]);
-        Ok(visit.done(&format!("/inbox{query}"), "The inbox is open."))
+        let query = query_of(session, &inbox.tenant, &[]);
+        Ok(session.done(&format!("/inbox{query}"), "The inbox is open."))
     })
     .await
 }
@@ -148,38 +148,38 @@ struct EmptyPage {
 }
 
 /// `GET /inbox/empty`: asks, for who has no script.
-pub async fn ask_to_empty(visit: Visit) -> Answer {
-    visit
-        .show(|visit| {
-            visit.require_change()?;
-            let named = named(visit, &visit.query);
-            empty_page(visit, named.as_deref())
+pub async fn ask_to_empty(session: Session) -> PageResult {
+    session
+        .show(|session| {
+            session.require_change()?;
+            let named = named(session, &session.query);
+            empty_page(session, named.as_deref())
         })
         .await
 }
 
-fn empty_page(visit: &Visit, named: Option<&str>) -> Result<EmptyPage, PageError> {
-    let tenant = visit.caller().tenant_for(named)?;
-    Ok(EmptyPage { frame: visit.frame("Empty the inbox", Section::Inbox)?, tenant: tenant.to_string() })
+fn empty_page(session: &Session, named: Option<&str>) -> Result<EmptyPage, PageError> {
+    let tenant = session.caller().tenant_for(named)?;
+    Ok(EmptyPage { frame: session.frame("Empty the inbox", Section::Inbox)?, tenant: tenant.to_string() })
 }
 
 /// `POST /inbox/empty`: forgets what arrived, once it is confirmed.
-pub async fn empty(form: Submission) -> Answer {
-    form.run(|visit, fields| {
-        let named = named(visit, fields);
+pub async fn empty(form: Submission) -> PageResult {
+    form.run(|session, fields| {
+        let named = named(session, fields);
         if !fields.has("confirmed") {
-            let page = empty_page(visit, named.as_deref())?;
-            return Ok(Done::page(actix_web::http::StatusCode::OK, &page));
+            let page = empty_page(session, named.as_deref())?;
+            return Ok(Response::page(actix_web::http::StatusCode::OK, &page));
         }
-        let caller = visit.caller();
-        let emptied = visit.app.actions.empty_inbox(&caller, named.as_deref());
+        let caller = session.caller();
+        let emptied = session.app.actions.empty_inbox(&caller, named.as_deref());
         let message = match emptied.wait()? {
             1 => "1 request was removed.".to_owned(),
             count => format!("{count} requests were removed."),
         };
         let tenant = caller.tenant_for(named.as_deref())?;
-        let query = query_of(visit, &tenant, &[]);
-        Ok(visit.done(&format!("/inbox{query}"), message))
+        let query = query_of(session, &tenant, &[]);
+        Ok(session.done(&format!("/inbox{query}"), message))
     })
     .await
 }

@@ -6,7 +6,7 @@ mod request;
 use actix_web::web::{self, ServiceConfig};
 
 use super::page;
-use crate::http::web::session::Visit;
+use crate::http::web::session::Session;
 use crate::store::inbox::Inbox;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -17,6 +17,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// Where an inbox takes requests in.
-pub(super) fn url(visit: &Visit, inbox: &Inbox) -> String {
-    visit.app.site.url(&format!("/in/{}", inbox.token))
+pub(super) fn url(session: &Session, inbox: &Inbox) -> String {
+    session.app.site.url(&format!("/in/{}", inbox.token))
 }

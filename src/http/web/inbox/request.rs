@@ -7,7 +7,7 @@ use super::super::error::PageError;
 use crate::domain::event::Tenant;
 use crate::domain::header;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::inbox::InboxRequest;
 use crate::store::webhook;
 
@@ -26,25 +26,25 @@ struct RequestPage {
 }
 
 /// `GET /inbox/{id}`.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| request_page(visit, &id)).await
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| request_page(session, &id)).await
 }
 
-fn request_page(visit: &Visit, id: &str) -> Result<RequestPage, PageError> {
-    let (tenant, mut request) = visit.app.actions.inbox_request(&visit.caller(), id)?;
-    if !visit.may_change() {
+fn request_page(session: &Session, id: &str) -> Result<RequestPage, PageError> {
+    let (tenant, mut request) = session.app.actions.inbox_request(&session.caller(), id)?;
+    if !session.may_change() {
         // As in the log: who may not see a webhook's headers does not see them here.
         for (name, value) in &mut request.headers {
             *value = header::shown(name, value).to_owned();
         }
     }
     let webhook = match request.webhook {
-        Some(id) => visit.app.actions.store.read(|connection| webhook::get(connection, id))?,
+        Some(id) => session.app.actions.store.read(|connection| webhook::get(connection, id))?,
         None => None,
     };
     Ok(RequestPage {
-        frame: visit.frame("Request", Section::Inbox)?,
-        is_default_tenant: visit.tenant().is_some() || tenant == Tenant::default_tenant(),
+        frame: session.frame("Request", Section::Inbox)?,
+        is_default_tenant: session.tenant().is_some() || tenant == Tenant::default_tenant(),
         tenant: tenant.to_string(),
         body: String::from_utf8_lossy(&request.body).into_owned(),
         is_cut: request.body_bytes > request.body.len() as i64,

@@ -8,7 +8,7 @@ use crate::auth::api_key::{KeyRequest, issue, store};
 use crate::domain::delivery::DeliveryStatus;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::api_key::Scope;
 use crate::store::inbox::{self, InboxRequest};
 
@@ -19,7 +19,7 @@ struct DonePage {
     delivery: String,
     webhook: String,
     url: String,
-    outcome: Outcome,
+    outcome: TestOutcome,
     /// What arrived in the inbox, where the webhook points there.
     arrived: Option<InboxRequest>,
     /// Why the webhook takes no events yet.
@@ -29,37 +29,37 @@ struct DonePage {
 }
 
 /// What came of the delivery.
-enum Outcome {
+enum TestOutcome {
     UnderWay,
     Delivered { code: u16, duration_ms: i64 },
     Failed { why: String },
 }
 
 /// `GET /setup/done?delivery=dlv_…`.
-pub async fn show(visit: Visit) -> Answer {
-    visit
-        .show(|visit| {
-            visit.require_administrator()?;
-            done_page(visit, visit.query.text("delivery"), None)
+pub async fn show(session: Session) -> PageResult {
+    session
+        .show(|session| {
+            session.require_administrator()?;
+            done_page(session, session.query.text("delivery"), None)
         })
         .await
 }
 
-fn done_page(visit: &Visit, delivery: &str, key: Option<String>) -> Result<DonePage, PageError> {
-    let actions = &visit.app.actions;
-    let caller = visit.caller();
+fn done_page(session: &Session, delivery: &str, key: Option<String>) -> Result<DonePage, PageError> {
+    let actions = &session.app.actions;
+    let caller = session.caller();
     let full = actions.delivery_in_full(&caller, delivery)?;
     let delivery = &full.delivery;
     let webhook_id = delivery.webhook_id.to_string();
     let webhook = actions.store.read(|connection| lookup::webhook(connection, &caller, &webhook_id))?;
     let attempt = full.attempts.last();
     let outcome = match (delivery.status, attempt) {
-        (DeliveryStatus::Pending | DeliveryStatus::Retrying, _) => Outcome::UnderWay,
-        (DeliveryStatus::Delivered, Some(attempt)) => Outcome::Delivered {
+        (DeliveryStatus::Pending | DeliveryStatus::Retrying, _) => TestOutcome::UnderWay,
+        (DeliveryStatus::Delivered, Some(attempt)) => TestOutcome::Delivered {
             code: attempt.answer.as_ref().map_or(0, |answer| answer.code),
             duration_ms: attempt.duration_ms,
         },
-        (_, attempt) => Outcome::Failed {
+        (_, attempt) => TestOutcome::Failed {
             why: attempt
                 .and_then(|attempt| attempt.failure.as_ref())
                 .map_or_else(|| "It was not sent.".to_owned(), |failure| failure.message.clone()),
@@ -73,7 +73,7 @@ fn done_page(visit: &Visit, delivery: &str, key: Option<String>) -> Result<DoneP
         _ => None,
     };
     Ok(DonePage {
-        frame: visit.frame("Your first delivery", Section::None)?,
+        frame: session.frame("Your first delivery", Section::None)?,
         delivery: delivery.id.to_string(),
         webhook: webhook_id,
         url: webhook.url.as_str().to_owned(),
@@ -88,13 +88,13 @@ fn done_page(visit: &Visit, delivery: &str, key: Option<String>) -> Result<DoneP
 }
 
 /// `POST /setup/key`: a key that may publish, shown on the page that this answers with and never again.
-pub async fn make_key(submission: Submission) -> Answer {
+pub async fn make_key(submission: Submission) -> PageResult {
     submission
-        .run(|visit, fields| {
-            visit.require_administrator()?;
+        .run(|session, fields| {
+            session.require_administrator()?;
             // Looked up first: a page that cannot be shown would hide the key for good.
             let delivery = fields.text("delivery");
-            done_page(visit, delivery, None)?;
+            done_page(session, delivery, None)?;
             let request = KeyRequest {
                 name: "first key".to_owned(),
                 scope: Scope::Publish,
@@ -102,10 +102,10 @@ pub async fn make_key(submission: Submission) -> Answer {
                 profile: None,
                 rate_limit_per_s: None,
             };
-            let (text, new) = issue(request, visit.now())?;
-            store(&visit.app.actions.store, &visit.caller(), new).wait()?;
-            let page = done_page(visit, delivery, Some(text))?;
-            Ok(Done::page(StatusCode::OK, &page))
+            let (text, new) = issue(request, session.now())?;
+            store(&session.app.actions.store, &session.caller(), new).wait()?;
+            let page = done_page(session, delivery, Some(text))?;
+            Ok(Response::page(StatusCode::OK, &page))
         })
         .await
 }

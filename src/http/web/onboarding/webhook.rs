@@ -9,7 +9,7 @@ use crate::actions::webhook::create::NewWebhook;
 use crate::http::web::error::{PageError, Problem, problem};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 
 #[derive(Template)]
 #[template(path = "onboarding/webhook.html")]
@@ -30,8 +30,8 @@ impl WebhookPage {
         named.is_some_and(|named| named == field || named.starts_with(&format!("{field}[")))
     }
 
-    fn of(visit: &Visit, fields: &Fields, problem: Option<Problem>) -> Result<WebhookPage, PageError> {
-        let actions = &visit.app.actions;
+    fn of(session: &Session, fields: &Fields, problem: Option<Problem>) -> Result<WebhookPage, PageError> {
+        let actions = &session.app.actions;
         let all = actions.store.profiles().all();
         let known = all.iter().map(|profile| {
             let title = match profile.spec().title.as_str() {
@@ -41,7 +41,7 @@ impl WebhookPage {
             (profile.name().to_owned(), title.to_owned())
         });
         Ok(WebhookPage {
-            frame: visit.frame("Your first webhook", Section::None)?,
+            frame: session.frame("Your first webhook", Section::None)?,
             to_inbox: fields.text("target") != "own",
             url: fields.text("url").to_owned(),
             events: fields.given("events").unwrap_or("*").to_owned(),
@@ -53,41 +53,41 @@ impl WebhookPage {
 }
 
 /// `GET /setup/webhook`.
-pub async fn show(visit: Visit) -> Answer {
-    visit
-        .show(|visit| {
-            visit.require_administrator()?;
-            WebhookPage::of(visit, &Fields::default(), None)
+pub async fn show(session: Session) -> PageResult {
+    session
+        .show(|session| {
+            session.require_administrator()?;
+            WebhookPage::of(session, &Fields::default(), None)
         })
         .await
 }
 
 /// `POST /setup/webhook`: makes it, sends a test, and shows what came of it.
-pub async fn create(submission: Submission) -> Answer {
+pub async fn create(submission: Submission) -> PageResult {
     let turn = turn(&submission).await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _turn = turn;
-            visit.require_administrator()?;
-            match made(visit, fields) {
-                Ok(id) => tested(visit, &id),
+            session.require_administrator()?;
+            match made(session, fields) {
+                Ok(id) => tested(session, &id),
                 Err(error) => {
-                    let page = WebhookPage::of(visit, fields, Some(problem(error)?))?;
-                    Ok(Done::again(&page))
+                    let page = WebhookPage::of(session, fields, Some(problem(error)?))?;
+                    Ok(Response::again(&page))
                 }
             }
         })
         .await
 }
 
-fn made(visit: &Visit, fields: &Fields) -> Result<String, ActionError> {
-    let actions = &visit.app.actions;
-    let caller = visit.caller();
+fn made(session: &Session, fields: &Fields) -> Result<String, ActionError> {
+    let actions = &session.app.actions;
+    let caller = session.caller();
     let url = match fields.text("target") {
         "own" => fields.text("url").trim().to_owned(),
         _ => {
             let inbox = actions.open_inbox(&caller, None).wait()?;
-            visit.app.site.url(&format!("/in/{}", inbox.token))
+            session.app.site.url(&format!("/in/{}", inbox.token))
         }
     };
     let patterns = fields.text("events").split([',', '\n', ' ']);
@@ -101,21 +101,21 @@ fn made(visit: &Visit, fields: &Fields) -> Result<String, ActionError> {
 }
 
 /// Sends a test event and goes on to what came of it.
-fn tested(visit: &Visit, webhook_id: &str) -> Result<Done, PageError> {
-    let actions = &visit.app.actions;
-    let sent = actions.test_webhook(&visit.caller(), webhook_id, TestEvent::default())?;
-    let path = format!("{}/setup/done?delivery={}", visit.base(), sent.delivery.id);
-    Ok(Done::To(path, None))
+fn tested(session: &Session, webhook_id: &str) -> Result<Response, PageError> {
+    let actions = &session.app.actions;
+    let sent = actions.test_webhook(&session.caller(), webhook_id, TestEvent::default())?;
+    let path = format!("{}/setup/done?delivery={}", session.base(), sent.delivery.id);
+    Ok(Response::To(path, None))
 }
 
 /// `POST /setup/test`: another test to the same webhook.
-pub async fn test_again(submission: Submission) -> Answer {
+pub async fn test_again(submission: Submission) -> PageResult {
     let turn = turn(&submission).await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _turn = turn;
-            visit.require_administrator()?;
-            tested(visit, fields.text("webhook"))
+            session.require_administrator()?;
+            tested(session, fields.text("webhook"))
         })
         .await
 }

@@ -6,18 +6,18 @@ use actix_web::web::Path;
 use super::super::confirm::ConfirmPage;
 use super::super::error::problem;
 use crate::http::web::layout::Section;
-use crate::http::web::session::{Answer, Done, Submission};
+use crate::http::web::session::{PageResult, Response, Submission};
 
 /// `POST /profiles/{name}/delete`.
-pub async fn delete(form: Submission, name: Path<String>) -> Answer {
-    form.run(move |visit, fields| {
-        visit.require_administrator()?;
-        let actions = &visit.app.actions;
+pub async fn delete(form: Submission, name: Path<String>) -> PageResult {
+    form.run(move |session, fields| {
+        session.require_administrator()?;
+        let actions = &session.app.actions;
         let profile = actions.profile(&name)?;
         let name = profile.name();
         if fields.text("confirmed") != "yes" {
-            let frame = visit.frame(format!("Profile {name}"), Section::Profiles)?;
-            return Ok(Done::page(
+            let frame = session.frame(format!("Profile {name}"), Section::Profiles)?;
+            return Ok(Response::page(
                 StatusCode::OK,
                 &ConfirmPage {
                     frame,
@@ -32,12 +32,12 @@ pub async fn delete(form: Submission, name: Path<String>) -> Answer {
                 },
             ));
         }
-        let deleted = actions.delete_profile(&visit.caller(), name);
+        let deleted = actions.delete_profile(&session.caller(), name);
         match deleted.and_then(crate::store::Pending::wait) {
-            Ok(()) => Ok(visit.done("/profiles", format!("The profile {name} was deleted."))),
+            Ok(()) => Ok(session.done("/profiles", format!("The profile {name} was deleted."))),
             Err(error) => {
                 let message = problem(error)?.message;
-                Ok(visit.refused(&format!("/profiles/{name}"), message))
+                Ok(session.refused(&format!("/profiles/{name}"), message))
             }
         }
     })

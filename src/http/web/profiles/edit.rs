@@ -11,7 +11,7 @@ use super::super::error::{PageError, Problem};
 use super::preview::Preview;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::profile::{self, Profile, ProfileSpec};
 
 #[derive(Template)]
@@ -30,14 +30,14 @@ struct EditPage {
 }
 
 impl EditPage {
-    fn of(visit: &Visit, name: Option<&str>, json: String) -> Result<EditPage, PageError> {
-        visit.require_administrator()?;
+    fn of(session: &Session, name: Option<&str>, json: String) -> Result<EditPage, PageError> {
+        session.require_administrator()?;
         let title = match name {
             Some(name) => format!("Profile {name}"),
             None => "Create profile".to_owned(),
         };
-        let profiles = visit.app.actions.store.profiles().all();
-        let frame = visit.frame(title, Section::Profiles)?;
+        let profiles = session.app.actions.store.profiles().all();
+        let frame = session.frame(title, Section::Profiles)?;
         let path = format!("/v1/profiles/{}", name.unwrap_or("NAME"));
         Ok(EditPage {
             frame: frame.with_api("PUT", &path),
@@ -85,69 +85,69 @@ fn text_of(profile: &Profile) -> String {
 }
 
 /// `GET /profiles/new?from=`.
-pub async fn blank(visit: Visit) -> Answer {
-    visit
-        .show(|visit| {
-            let from = visit.query.given("from").unwrap_or(profile::DEFAULT);
-            let base = visit.app.actions.profile(from)?;
-            Ok(EditPage { from: base.name().to_owned(), ..EditPage::of(visit, None, text_of(&base))? })
+pub async fn blank(session: Session) -> PageResult {
+    session
+        .show(|session| {
+            let from = session.query.given("from").unwrap_or(profile::DEFAULT);
+            let base = session.app.actions.profile(from)?;
+            Ok(EditPage { from: base.name().to_owned(), ..EditPage::of(session, None, text_of(&base))? })
         })
         .await
 }
 
 /// `GET /profiles/{name}/edit`.
-pub async fn show(visit: Visit, name: Path<String>) -> Answer {
-    visit
-        .show(move |visit| {
-            let profile = own(visit, &name)?;
-            EditPage::of(visit, Some(profile.name()), text_of(&profile))
+pub async fn show(session: Session, name: Path<String>) -> PageResult {
+    session
+        .show(move |session| {
+            let profile = own(session, &name)?;
+            EditPage::of(session, Some(profile.name()), text_of(&profile))
         })
         .await
 }
 
 /// One that can be changed.
-fn own(visit: &Visit, name: &str) -> Result<std::sync::Arc<Profile>, PageError> {
-    visit.require_administrator()?;
+fn own(session: &Session, name: &str) -> Result<std::sync::Arc<Profile>, PageError> {
+    session.require_administrator()?;
     match profile::find(name) {
         Some(_) => Err(PageError::forbidden(format!(
             "{name} is built in and cannot be changed. Create one of your own from it."
         ))),
-        None => Ok(visit.app.actions.profile(name)?),
+        None => Ok(session.app.actions.profile(name)?),
     }
 }
 
 /// `POST /profiles/new`.
-pub async fn create(form: Submission) -> Answer {
-    form.run(|visit, fields| {
-        visit.require_administrator()?;
+pub async fn create(form: Submission) -> PageResult {
+    form.run(|session, fields| {
+        session.require_administrator()?;
         let name = fields.text("name").trim();
-        let is_taken = visit.app.actions.profile(name).is_ok();
+        let is_taken = session.app.actions.profile(name).is_ok();
         let checked = if is_taken {
             Err(ApiError::invalid("name_taken", format!("There is a profile {name} already.")).in_field("name"))
         } else {
-            parse(visit, name, fields)
+            parse(session, name, fields)
         };
-        go_on(visit, None, fields, checked)
+        go_on(session, None, fields, checked)
     })
     .await
 }
 
 /// `POST /profiles/{name}/edit`.
-pub async fn change(form: Submission, name: Path<String>) -> Answer {
-    form.run(move |visit, fields| {
-        let profile = own(visit, &name)?;
-        let checked = parse(visit, profile.name(), fields);
-        go_on(visit, Some(profile.name()), fields, checked)
+pub async fn change(form: Submission, name: Path<String>) -> PageResult {
+    form.run(move |session, fields| {
+        let profile = own(session, &name)?;
+        let checked = parse(session, profile.name(), fields);
+        go_on(session, Some(profile.name()), fields, checked)
     })
     .await
 }
 
 /// What was typed, checked as the API checks it.
-fn parse(visit: &Visit, name: &str, fields: &Fields) -> Result<ProfileSpec, ApiError> {
+fn parse(session: &Session, name: &str, fields: &Fields) -> Result<ProfileSpec, ApiError> {
     let mut given: Map<String, Value> = extract::parse(fields.text("json").as_bytes())?;
     given.shift_remove("built_in");
     given.insert("name".to_owned(), Value::from(name));
-    let complete = visit.app.actions.complete_spec(given)?;
+    let complete = session.app.actions.complete_spec(given)?;
     let spec: ProfileSpec = extract::parse(complete.to_string().as_bytes())?;
     Profile::parse(spec.clone())?;
     Ok(spec)
@@ -155,38 +155,38 @@ fn parse(visit: &Visit, name: &str, fields: &Fields) -> Result<ProfileSpec, ApiE
 
 /// Previews or saves; the form again with what is wrong.
 fn go_on(
-    visit: &Visit,
+    session: &Session,
     name: Option<&str>,
     fields: &Fields,
     checked: Result<ProfileSpec, ApiError>,
-) -> Result<Done, PageError> {
+) -> Result<Response, PageError> {
     let wants_preview = fields.has("preview");
     let saved = checked.and_then(|spec| {
         if wants_preview {
             return Ok(spec);
         }
-        let caller = visit.caller();
-        visit.app.actions.put_profile(&caller, spec.clone())?.wait()?;
+        let caller = session.caller();
+        session.app.actions.put_profile(&caller, spec.clone())?.wait()?;
         Ok(spec)
     });
     let page = EditPage {
         typed_name: fields.text("name").to_owned(),
-        ..EditPage::of(visit, name, fields.text("json").to_owned())?
+        ..EditPage::of(session, name, fields.text("json").to_owned())?
     };
     match saved {
         Ok(spec) if wants_preview => {
             let profile = Profile::parse(spec)?;
-            let preview = Some(Preview::of(visit, &profile, &Fields::default())?);
-            Ok(Done::page(StatusCode::OK, &EditPage { preview, ..page }))
+            let preview = Some(Preview::of(session, &profile, &Fields::default())?);
+            Ok(Response::page(StatusCode::OK, &EditPage { preview, ..page }))
         }
         Ok(spec) => {
             let message = format!("The profile {} was saved.", spec.name);
-            Ok(visit.done(&format!("/profiles/{}", spec.name), message))
+            Ok(session.done(&format!("/profiles/{}", spec.name), message))
         }
         Err(error) if error.status().is_client_error() => {
             let problem =
                 Some(Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) });
-            Ok(Done::again(&EditPage { problem, ..page }))
+            Ok(Response::again(&EditPage { problem, ..page }))
         }
         Err(error) => Err(error.into()),
     }

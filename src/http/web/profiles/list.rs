@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::super::error::PageError;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::profile::{self, Profile};
 use crate::store::profile as table;
 
@@ -14,10 +14,10 @@ use crate::store::profile as table;
 #[template(path = "profiles/list.html")]
 struct ListPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<ProfileRow>,
 }
 
-struct Row {
+struct ProfileRow {
     name: String,
     title: String,
     is_built_in: bool,
@@ -28,18 +28,18 @@ struct Row {
 }
 
 /// `GET /profiles`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(list_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(list_page).await
 }
 
-fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
-    visit.require_operator()?;
-    let actions = &visit.app.actions;
+fn list_page(session: &Session) -> Result<ListPage, PageError> {
+    session.require_operator()?;
+    let actions = &session.app.actions;
     let uses = actions.store.read(table::uses_of_all)?;
     let row = |profile: &Arc<Profile>| {
         let spec = profile.spec();
         let headers: Vec<&str> = spec.signatures.iter().map(|of| of.header.as_str()).collect();
-        Row {
+        ProfileRow {
             name: profile.name().to_owned(),
             title: spec.title.clone(),
             is_built_in: profile::find(profile.name()).is_some(),
@@ -50,6 +50,6 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
         }
     };
     let rows = actions.store.profiles().all().iter().map(row).collect();
-    let frame = visit.frame("Profiles", Section::Profiles)?;
+    let frame = session.frame("Profiles", Section::Profiles)?;
     Ok(ListPage { rows, frame: frame.with_api("GET", "/v1/profiles") })
 }

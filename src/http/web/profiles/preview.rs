@@ -6,7 +6,7 @@ use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::http::web::form::Fields;
-use crate::http::web::session::Visit;
+use crate::http::web::session::Session;
 use crate::profile::Profile;
 use crate::random;
 use crate::store::event_type;
@@ -28,11 +28,11 @@ pub struct Preview {
 
 impl Preview {
     /// Of the event in these fields (`type`, `data`), or of an example.
-    pub fn of(visit: &Visit, profile: &Profile, fields: &Fields) -> Result<Preview, PageError> {
+    pub fn of(session: &Session, profile: &Profile, fields: &Fields) -> Result<Preview, PageError> {
         let event_type = fields.given("type").unwrap_or("content.published").to_owned();
         let data = match fields.given("data") {
             Some(data) => data.to_owned(),
-            None => example(visit, &event_type)?,
+            None => example(session, &event_type)?,
         };
         let mut shown = Preview {
             event_type,
@@ -42,9 +42,9 @@ impl Preview {
             secret: EXAMPLE_SECRET,
             problem: None,
         };
-        let made = shown.event(visit, fields).map_err(ActionError::from).and_then(|event| {
+        let made = shown.event(session, fields).map_err(ActionError::from).and_then(|event| {
             let secret = EXAMPLE_SECRET.parse()?;
-            preview(profile, &event, &secret, visit.now())
+            preview(profile, &event, &secret, session.now())
         });
         match made {
             Ok(made) => {
@@ -57,8 +57,8 @@ impl Preview {
         Ok(shown)
     }
 
-    fn event(&self, visit: &Visit, fields: &Fields) -> Result<Event, Invalid> {
-        let now = visit.now();
+    fn event(&self, session: &Session, fields: &Fields) -> Result<Event, Invalid> {
+        let now = session.now();
         let event_type = self.event_type.parse::<EventType>();
         Ok(Event {
             id: EventId::generate(now, random::bits()),
@@ -79,8 +79,8 @@ impl Preview {
 }
 
 /// The example of the type, where it has one.
-fn example(visit: &Visit, event_type: &str) -> Result<String, PageError> {
-    let store = &visit.app.actions.store;
+fn example(session: &Session, event_type: &str) -> Result<String, PageError> {
+    let store = &session.app.actions.store;
     let described = match event_type.parse() {
         Ok(name) => store.read(|connection| event_type::example(connection, &name))?,
         Err(_) => None,

@@ -7,7 +7,7 @@ use super::super::error::PageError;
 use super::preview::Preview;
 use crate::domain::retry::{Exhausted, Gone};
 use crate::http::web::layout::{Frame, Section, capitalized};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::profile::body_format::{Body, Envelope, Value};
 use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
@@ -58,18 +58,18 @@ impl ShowPage {
 }
 
 /// `GET /profiles/{name}?type=&data=&lang=`.
-pub async fn show(visit: Visit, name: Path<String>) -> Answer {
-    visit.show(move |visit| show_page(visit, &name)).await
+pub async fn show(session: Session, name: Path<String>) -> PageResult {
+    session.show(move |session| show_page(session, &name)).await
 }
 
-fn show_page(visit: &Visit, name: &str) -> Result<ShowPage, PageError> {
-    visit.require_operator()?;
-    let actions = &visit.app.actions;
+fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
+    session.require_operator()?;
+    let actions = &session.app.actions;
     let profile = actions.profile(name)?;
     let store = &actions.store;
     let found = store.read(|connection| webhook::with_profile(connection, name, MOST_SHOWN + 1))?;
-    let language = visit.query.text("lang").parse().unwrap_or(Language::Node);
-    let frame = visit.frame(format!("Profile {name}"), Section::Profiles)?;
+    let language = session.query.text("lang").parse().unwrap_or(Language::Node);
+    let frame = session.frame(format!("Profile {name}"), Section::Profiles)?;
     let spec = profile.spec();
     Ok(ShowPage {
         frame: frame.with_api("GET", &format!("/v1/profiles/{name}")),
@@ -79,9 +79,9 @@ fn show_page(visit: &Visit, name: &str) -> Result<ShowPage, PageError> {
         fields: fields(&spec.envelope),
         headers: headers(&profile),
         rules: rules(&profile),
-        steps: retry_preview::schedule(profile.schedule(), visit.now()),
+        steps: retry_preview::schedule(profile.schedule(), session.now()),
         note: retry_preview::note(profile.schedule()),
-        preview: Preview::of(visit, &profile, &visit.query)?,
+        preview: Preview::of(session, &profile, &session.query)?,
         languages: Language::ALL,
         language,
         code: snippet(&profile, true, language),

@@ -1,26 +1,26 @@
-//! `/settings/audit`: who did what, newest first.
+//! `/settings/audit`: who audit what, newest first.
 
 use askama::Template;
 
 use super::super::error::PageError;
-use crate::domain::audit_action::{Deed, Subject};
+use crate::domain::audit_action::{AuditAction, Subject};
 use crate::domain::time::Millis;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
-use crate::store::audit::{self, Entry};
+use crate::http::web::session::{PageResult, Session};
+use crate::store::audit::{self, AuditRecord};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 #[derive(Template)]
 #[template(path = "settings/audit.html")]
 struct AuditPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<AuditRow>,
     next: Option<String>,
     /// Whether this is not the first page.
     is_further: bool,
 }
 
-struct Row {
+struct AuditRow {
     at_ms: Millis,
     actor: String,
     words: String,
@@ -31,10 +31,10 @@ struct Row {
     tenant: String,
 }
 
-impl Row {
-    fn of(entry: Entry) -> Row {
-        let deed: Option<Deed> = entry.action.parse().ok();
-        Row {
+impl AuditRow {
+    fn of(entry: AuditRecord) -> AuditRow {
+        let deed: Option<AuditAction> = entry.action.parse().ok();
+        AuditRow {
             at_ms: entry.at_ms,
             actor: entry.actor,
             // What an earlier or later version wrote is shown as it stands.
@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-fn path(deed: Deed, subject: &str) -> Option<String> {
+fn path(deed: AuditAction, subject: &str) -> Option<String> {
     let folder = match deed.subject() {
         _ if deed.is_end() => return None,
         Subject::Webhook => "/webhooks",
@@ -64,20 +64,20 @@ fn path(deed: Deed, subject: &str) -> Option<String> {
 }
 
 /// `GET /settings/audit?cursor=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(audit_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(audit_page).await
 }
 
-fn audit_page(visit: &Visit) -> Result<AuditPage, PageError> {
-    visit.require_operator()?;
-    let cursor = visit.query.given("cursor");
+fn audit_page(session: &Session) -> Result<AuditPage, PageError> {
+    session.require_operator()?;
+    let cursor = session.query.given("cursor");
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let page = store.read(|connection| audit::page(connection, &request))?;
-    let frame = visit.frame("Audit", Section::Settings)?;
+    let frame = session.frame("Audit", Section::Settings)?;
     Ok(AuditPage {
         next: page.next.map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
-        rows: page.rows.into_iter().map(Row::of).collect(),
+        rows: page.rows.into_iter().map(AuditRow::of).collect(),
         is_further: cursor.is_some(),
         frame,
     })

@@ -5,7 +5,7 @@ use askama::Template;
 use super::super::super::backup;
 use super::super::error::PageError;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::text::humanize;
 
 #[derive(Template)]
@@ -21,17 +21,17 @@ struct DataPage {
 }
 
 /// `GET /settings/data`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(data_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(data_page).await
 }
 
-fn data_page(visit: &Visit) -> Result<DataPage, PageError> {
-    visit.require_operator()?;
-    let actions = &visit.app.actions;
+fn data_page(session: &Session) -> Result<DataPage, PageError> {
+    session.require_operator()?;
+    let actions = &session.app.actions;
     let (database, wal) = actions.store.sizes();
     let retention = &actions.retention;
     let days = |days: u32| humanize::counted(days.into(), "day");
-    let frame = visit.frame("Data", Section::Settings)?;
+    let frame = session.frame("Data", Section::Settings)?;
     Ok(DataPage {
         frame: frame.with_api("GET", "/v1/backup"),
         retention: [
@@ -55,11 +55,11 @@ fn data_page(visit: &Visit) -> Result<DataPage, PageError> {
 }
 
 /// `POST /settings/data/backup`: the same copy as `GET /v1/backup` streams.
-pub async fn backup(form: Submission) -> Answer {
-    form.run(|visit, _| {
-        visit.require_administrator()?;
-        let copied = backup::copy(&visit.app.actions.store, &visit.caller())?;
-        Ok(Done::Backup(copied))
+pub async fn backup(form: Submission) -> PageResult {
+    form.run(|session, _| {
+        session.require_administrator()?;
+        let copied = backup::copy(&session.app.actions.store, &session.caller())?;
+        Ok(Response::Backup(copied))
     })
     .await
 }

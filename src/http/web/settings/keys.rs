@@ -11,7 +11,7 @@ use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::store::api_key::{self, ApiKey, Scope};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
@@ -23,7 +23,7 @@ struct KeysPage {
     next: Option<String>,
     is_further: bool,
     /// A key that was just made, in clear.
-    made: Option<Made>,
+    made: Option<CreatedKey>,
     /// What was typed into the form.
     typed: Fields,
     problem: Option<Problem>,
@@ -31,19 +31,19 @@ struct KeysPage {
     profiles: Vec<String>,
 }
 
-struct Made {
+struct CreatedKey {
     name: String,
     text: String,
 }
 
 impl KeysPage {
-    fn of(visit: &Visit) -> Result<KeysPage, PageError> {
-        visit.require_operator()?;
-        let cursor = visit.query.given("cursor");
+    fn of(session: &Session) -> Result<KeysPage, PageError> {
+        session.require_operator()?;
+        let cursor = session.query.given("cursor");
         let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
-        let store = &visit.app.actions.store;
+        let store = &session.app.actions.store;
         let page = store.read(|connection| api_key::page(connection, &request))?;
-        let frame = visit.frame("API keys", Section::Settings)?;
+        let frame = session.frame("API keys", Section::Settings)?;
         let profiles = store.profiles().all();
         Ok(KeysPage {
             next: page.next.map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
@@ -78,27 +78,29 @@ impl KeysPage {
 }
 
 /// `GET /settings/keys?cursor=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(KeysPage::of).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(KeysPage::of).await
 }
 
 /// `POST /settings/keys`: answers with the key, which stands in no redirect, log or cookie.
-pub async fn create(form: Submission) -> Answer {
-    form.run(|visit, fields| {
-        visit.require_administrator()?;
+pub async fn create(form: Submission) -> PageResult {
+    form.run(|session, fields| {
+        session.require_administrator()?;
         let made = parse(fields).map_err(ActionError::from).and_then(|request| {
             let name = request.name.clone();
-            let (text, new) = issue(request, visit.now())?;
-            auth::store(&visit.app.actions.store, &visit.caller(), new).wait()?;
-            Ok(Made { name, text })
+            let (text, new) = issue(request, session.now())?;
+            auth::store(&session.app.actions.store, &session.caller(), new).wait()?;
+            Ok(CreatedKey { name, text })
         });
-        let page = KeysPage::of(visit)?;
+        let page = KeysPage::of(session)?;
         match made {
             Ok(made) => {
                 let made = Some(made);
-                Ok(Done::page(StatusCode::OK, &KeysPage { made, ..page }))
+                Ok(Response::page(StatusCode::OK, &KeysPage { made, ..page }))
             }
-            Err(error) => Ok(Done::again(&KeysPage { problem: Some(problem(error)?), typed: fields.clone(), ..page })),
+            Err(error) => {
+                Ok(Response::again(&KeysPage { problem: Some(problem(error)?), typed: fields.clone(), ..page }))
+            }
         }
     })
     .await
@@ -120,12 +122,12 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
 }
 
 /// `POST /settings/keys/{id}/revoke`.
-pub async fn revoke(form: Submission, id: Path<String>) -> Answer {
-    form.run(move |visit, fields| {
-        visit.require_administrator()?;
+pub async fn revoke(form: Submission, id: Path<String>) -> PageResult {
+    form.run(move |session, fields| {
+        session.require_administrator()?;
         if fields.text("confirmed") != "yes" {
-            let frame = visit.frame("Revoke an API key", Section::Settings)?;
-            return Ok(Done::page(
+            let frame = session.frame("Revoke an API key", Section::Settings)?;
+            return Ok(Response::page(
                 StatusCode::OK,
                 &ConfirmPage {
                     frame,
@@ -141,8 +143,8 @@ pub async fn revoke(form: Submission, id: Path<String>) -> Answer {
                 },
             ));
         }
-        auth::revoke(&visit.app.actions.store, &visit.caller(), &id).wait()?;
-        Ok(visit.done("/settings/keys", "The key was revoked. No request with it is taken any more."))
+        auth::revoke(&session.app.actions.store, &session.caller(), &id).wait()?;
+        Ok(session.done("/settings/keys", "The key was revoked. No request with it is taken any more."))
     })
     .await
 }

@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use super::error::PageError;
 use super::page;
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     let (get, post) = (web::get, web::post);
@@ -27,7 +27,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// `GET /settings`: its first page.
-async fn start(visit: Visit) -> Answer {
-    visit.require_operator().map_err(|error| error.below(visit.base()))?;
-    Err(PageError::Redirect { location: format!("{}/settings/keys", visit.base()) })
+async fn start(session: Session) -> PageResult {
+    session.require_operator().map_err(|error| error.below(session.base()))?;
+    Err(PageError::Redirect { location: format!("{}/settings/keys", session.base()) })
 }

@@ -4,12 +4,12 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::super::error::{PageError, Problem, problem};
-use super::form::{Form, KnownProfile, KnownType, Preview, known_profiles, known_types};
+use super::form::{KnownProfile, KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header;
 use super::turn;
 use crate::domain::webhook::Webhook;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
 
 /// The form, for a new webhook or one that is there.
@@ -19,10 +19,10 @@ pub struct FormPage {
     frame: Frame,
     /// The webhook that is changed.
     head: Option<Head>,
-    form: Form,
+    form: WebhookForm,
     types: Vec<KnownType>,
     profiles: Vec<KnownProfile>,
-    preview: Option<Preview>,
+    preview: Option<SchedulePreview>,
     problem: Option<Problem>,
     /// What was not copied from another webhook, in a sentence.
     note: Option<String>,
@@ -32,14 +32,14 @@ pub struct FormPage {
 impl FormPage {
     /// The form with what is wrong in it. `previews` shows its schedule.
     pub fn of(
-        visit: &Visit,
+        session: &Session,
         changed: Option<&Webhook>,
-        form: Form,
+        form: WebhookForm,
         problem: Option<Problem>,
         previews: bool,
     ) -> Result<FormPage, PageError> {
-        visit.require_change()?;
-        let (preview, problem) = match form.preview(visit) {
+        session.require_change()?;
+        let (preview, problem) = match form.preview(session) {
             Ok(preview) => (Some(preview), problem),
             Err(wrong) if previews => (None, problem.or(Some(wrong))),
             Err(_) => (None, problem),
@@ -48,7 +48,7 @@ impl FormPage {
             Some(_) => "Edit webhook",
             None => "Create webhook",
         };
-        let frame = visit.frame(title, Section::Webhooks)?;
+        let frame = session.frame(title, Section::Webhooks)?;
         let mut page = FormPage {
             frame: match changed {
                 Some(webhook) => frame.with_api_body(
@@ -62,9 +62,9 @@ impl FormPage {
                     r#"{"url": "https://example.com/webhooks", "events": ["content.*"]}"#,
                 ),
             },
-            head: changed.map(|webhook| Head::of(visit, webhook, Tab::None)),
-            types: known_types(visit)?,
-            profiles: known_profiles(visit),
+            head: changed.map(|webhook| Head::of(session, webhook, Tab::None)),
+            types: known_types(session)?,
+            profiles: known_profiles(session),
             is_advanced: previews || form.is_advanced(),
             preview,
             problem,
@@ -117,23 +117,23 @@ impl FormPage {
 }
 
 /// `GET /webhooks/new?from=wh_…&event=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(new_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(new_page).await
 }
 
-fn new_page(visit: &Visit) -> Result<FormPage, PageError> {
-    let Some(id) = visit.query.given("from") else {
-        let mut form = Form::blank(&visit.app.actions.default_profile);
-        form.patterns = visit.query.text("event").to_owned();
-        form.url = visit.query.text("url").to_owned();
-        return FormPage::of(visit, None, form, None, false);
+fn new_page(session: &Session) -> Result<FormPage, PageError> {
+    let Some(id) = session.query.given("from") else {
+        let mut form = WebhookForm::blank(&session.app.actions.default_profile);
+        form.patterns = session.query.text("event").to_owned();
+        form.url = session.query.text("url").to_owned();
+        return FormPage::of(session, None, form, None, false);
     };
-    let webhook = header::find(visit, id)?;
-    let profile = visit.app.actions.store.profiles().find(&webhook.profile);
-    let types = known_types(visit)?;
-    let mut form = Form::of_webhook(&webhook, &types, profile.as_deref().map(|profile| profile.schedule()));
+    let webhook = header::find(session, id)?;
+    let profile = session.app.actions.store.profiles().find(&webhook.profile);
+    let types = known_types(session)?;
+    let mut form = WebhookForm::of_webhook(&webhook, &types, profile.as_deref().map(|profile| profile.schedule()));
     let masked = form.drop_masked();
-    let mut page = FormPage::of(visit, None, form, None, false)?;
+    let mut page = FormPage::of(session, None, form, None, false)?;
     let headers = if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
     page.note =
         Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", header::name(&webhook)));
@@ -152,46 +152,46 @@ struct CreatedPage {
 }
 
 /// `POST /webhooks/new`, with `preview` for its schedule alone.
-pub async fn create(submission: Submission) -> Answer {
+pub async fn create(submission: Submission) -> PageResult {
     let turn = turn(&submission.app().tests).await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _turn = turn;
-            let form = Form::of_fields(fields);
+            let form = WebhookForm::of_fields(fields);
             if fields.has("preview") {
-                return Ok(previewed(&FormPage::of(visit, None, form, None, true)?));
+                return Ok(previewed(&FormPage::of(session, None, form, None, true)?));
             }
             let wrong = match form.settings() {
                 Err(wrong) => wrong,
                 Ok(settings) => {
-                    let new = settings.creation(&form, visit.tenant().is_none());
-                    match visit.app.actions.create_webhook(&visit.caller(), new) {
-                        Ok(webhook) => return created_page(visit, &webhook),
+                    let new = settings.creation(&form, session.tenant().is_none());
+                    match session.app.actions.create_webhook(&session.caller(), new) {
+                        Ok(webhook) => return created_page(session, &webhook),
                         Err(error) => problem(error)?,
                     }
                 }
             };
-            Ok(Done::again(&FormPage::of(visit, None, form, Some(wrong), false)?))
+            Ok(Response::again(&FormPage::of(session, None, form, Some(wrong), false)?))
         })
         .await
 }
 
 /// A form whose schedule was asked for.
-pub fn previewed(page: &FormPage) -> Done {
+pub fn previewed(page: &FormPage) -> Response {
     match page.problem {
-        Some(_) => Done::again(page),
-        None => Done::page(StatusCode::OK, page),
+        Some(_) => Response::again(page),
+        None => Response::page(StatusCode::OK, page),
     }
 }
 
-fn created_page(visit: &Visit, webhook: &Webhook) -> Result<Done, PageError> {
-    let head = Head::of(visit, webhook, Tab::None);
+fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageError> {
+    let head = Head::of(session, webhook, Tab::None);
     let secret = webhook.secret.as_str().to_owned();
     let page = CreatedPage {
-        frame: visit.frame("Webhook created", Section::Webhooks)?,
+        frame: session.frame("Webhook created", Section::Webhooks)?,
         head,
         standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,
     };
-    Ok(Done::page(StatusCode::OK, &page))
+    Ok(Response::page(StatusCode::OK, &page))
 }

@@ -6,7 +6,7 @@ use askama::Template;
 use super::super::error::PageError;
 use super::header;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
 
 #[derive(Template)]
@@ -20,13 +20,13 @@ struct DeletePage {
     is_wrong: bool,
 }
 
-fn delete_page(visit: &Visit, id: &str, typed: Option<&str>) -> Result<DeletePage, PageError> {
-    visit.require_change()?;
-    let webhook = header::find(visit, id)?;
-    let frame = visit.frame("Delete webhook", Section::Webhooks)?;
+fn delete_page(session: &Session, id: &str, typed: Option<&str>) -> Result<DeletePage, PageError> {
+    session.require_change()?;
+    let webhook = header::find(session, id)?;
+    let frame = session.frame("Delete webhook", Section::Webhooks)?;
     Ok(DeletePage {
         frame: frame.with_api("DELETE", &format!("/v1/webhooks/{}", webhook.id)),
-        head: Head::of(visit, &webhook, Tab::None),
+        head: Head::of(session, &webhook, Tab::None),
         word: webhook.url.host().to_owned(),
         typed: typed.unwrap_or_default().to_owned(),
         is_wrong: typed.is_some(),
@@ -34,26 +34,26 @@ fn delete_page(visit: &Visit, id: &str, typed: Option<&str>) -> Result<DeletePag
 }
 
 /// `GET /webhooks/{id}/delete`.
-pub async fn ask(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| delete_page(visit, &id, None)).await
+pub async fn ask(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| delete_page(session, &id, None)).await
 }
 
 /// `POST /webhooks/{id}/delete`, with the word that was typed.
-pub async fn delete(submission: Submission, id: Path<String>) -> Answer {
+pub async fn delete(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, fields| {
-            let webhook = header::find(visit, &id)?;
+        .run(move |session, fields| {
+            let webhook = header::find(session, &id)?;
             let typed = fields.text("typed").trim();
             if !typed.eq_ignore_ascii_case(webhook.url.host()) {
-                return Ok(Done::again(&delete_page(visit, &id, Some(typed))?));
+                return Ok(Response::again(&delete_page(session, &id, Some(typed))?));
             }
-            let actions = &visit.app.actions;
-            actions.delete_webhook(&visit.caller(), &id).wait()?;
+            let actions = &session.app.actions;
+            actions.delete_webhook(&session.caller(), &id).wait()?;
             let message = format!(
                 "Deleted: {}. What waited is discarded; its log stays until retention takes it.",
                 header::name(&webhook)
             );
-            Ok(visit.done("/webhooks", message))
+            Ok(session.done("/webhooks", message))
         })
         .await
 }

@@ -12,7 +12,7 @@ pub struct Exchange {
     pub url: String,
     pub request_headers: Vec<(String, String)>,
     pub request_body: Option<Text>,
-    pub answer: Option<Reply>,
+    pub answer: Option<ExchangeResponse>,
     /// Why nothing that counts came back, in the words of the log.
     pub error: Option<String>,
     /// What each phase took.
@@ -23,7 +23,7 @@ pub struct Exchange {
 }
 
 /// What the receiver answered.
-pub struct Reply {
+pub struct ExchangeResponse {
     pub code: u16,
     pub headers: Vec<(String, String)>,
     pub body: Text,
@@ -60,7 +60,7 @@ impl Exchange {
             url: attempt.url.clone(),
             request_headers: attempt.request_headers.clone(),
             request_body: body.map(|body| Text::of(body, false)),
-            answer: attempt.answer.as_ref().map(|answer| Reply {
+            answer: attempt.answer.as_ref().map(|answer| ExchangeResponse {
                 code: answer.code,
                 headers: answer.headers.clone(),
                 body: Text::of(&answer.body, answer.body_truncated),

@@ -14,7 +14,7 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, Webhook};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::capitalized;
-use crate::http::web::session::Visit;
+use crate::http::web::session::Session;
 use crate::store::StoreError;
 use crate::store::page::{MAX_LIMIT, PageRequest};
 use crate::store::{event_type, topic};
@@ -23,7 +23,7 @@ use crate::text::retry_preview;
 
 /// The fields as they are typed.
 #[derive(Debug, Clone)]
-pub struct Form {
+pub struct WebhookForm {
     pub url: String,
     pub description: String,
     pub tenant: String,
@@ -56,11 +56,11 @@ pub struct Settings {
     retry: Option<ScheduleSpec>,
 }
 
-impl Form {
+impl WebhookForm {
     /// A new one.
-    pub fn blank(default_profile: &str) -> Form {
+    pub fn blank(default_profile: &str) -> WebhookForm {
         let limits = Limits::DEFAULT;
-        Form {
+        WebhookForm {
             url: String::new(),
             description: String::new(),
             tenant: String::new(),
@@ -82,10 +82,10 @@ impl Form {
     }
 
     /// As it was sent.
-    pub fn of_fields(fields: &Fields) -> Form {
+    pub fn of_fields(fields: &Fields) -> WebhookForm {
         let text = |name: &str| fields.text(name).to_owned();
         let line = |name: &str| fields.text(name).trim().to_owned();
-        Form {
+        WebhookForm {
             url: line("url"),
             description: text("description"),
             tenant: line("tenant"),
@@ -108,15 +108,15 @@ impl Form {
 
     /// What a webhook has. Its secret is not among it; secret values of headers are masks. `profile_schedule` fills in
     /// the schedule of one that has none of its own.
-    pub fn of_webhook(webhook: &Webhook, known: &[KnownType], profile_schedule: Option<&Schedule>) -> Form {
+    pub fn of_webhook(webhook: &Webhook, known: &[KnownType], profile_schedule: Option<&Schedule>) -> WebhookForm {
         let patterns: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
         let is_known = |pattern: &String| pattern == "*" || known.iter().any(|known| known.name == *pattern);
         let (ticked, others): (Vec<_>, Vec<_>) = patterns.into_iter().partition(is_known);
         let headers: Vec<String> =
             webhook.headers.iter().map(|(name, value)| format!("{name}: {}", header::shown(name, value))).collect();
         let schedule = webhook.retry.as_ref().or(profile_schedule);
-        let blank = Form::blank(&webhook.profile);
-        Form {
+        let blank = WebhookForm::blank(&webhook.profile);
+        WebhookForm {
             url: webhook.url.as_str().to_owned(),
             description: webhook.description.clone(),
             tenant: webhook.tenant.to_string(),
@@ -155,7 +155,7 @@ impl Form {
 
     /// Whether something stands in the part for experts that is not what everybody has.
     pub fn is_advanced(&self) -> bool {
-        let usual = Form::blank("");
+        let usual = WebhookForm::blank("");
         !self.headers.is_empty()
             || self.timeout_s != usual.timeout_s
             || self.max_in_flight != usual.max_in_flight
@@ -226,18 +226,18 @@ impl Form {
     }
 
     /// The schedule that the webhook would have, with dates from now on.
-    pub fn preview(&self, visit: &Visit) -> Result<Preview, Problem> {
-        let profile = visit.app.actions.store.profiles().find(&self.profile);
+    pub fn preview(&self, session: &Session) -> Result<SchedulePreview, Problem> {
+        let profile = session.app.actions.store.profiles().find(&self.profile);
         let schedule = match (self.own_retry, profile) {
             (false, Some(profile)) => profile.schedule().clone(),
             _ => Schedule::parse(&self.schedule()?)?,
         };
-        Ok(Preview::of(&schedule, visit.now()))
+        Ok(SchedulePreview::of(&schedule, session.now()))
     }
 }
 
 /// A schedule with dates.
-pub struct Preview {
+pub struct SchedulePreview {
     pub steps: Vec<Step>,
     /// What the dates do not say.
     pub note: String,
@@ -250,11 +250,11 @@ pub struct Step {
     pub wait: String,
 }
 
-impl Preview {
+impl SchedulePreview {
     /// Of a delivery that is due at `start` and never gets through.
-    pub fn of(schedule: &Schedule, start: Millis) -> Preview {
+    pub fn of(schedule: &Schedule, start: Millis) -> SchedulePreview {
         let planned = retry_preview::schedule(schedule, start).into_iter();
-        Preview {
+        SchedulePreview {
             steps: planned
                 .map(|planned| Step {
                     name: format!("{} attempt", capitalized(&humanize::ordinal(planned.attempt))),
@@ -279,7 +279,7 @@ fn number(field: &str, text: &str) -> Result<Option<u32>, Problem> {
 
 impl Settings {
     /// What a new webhook is made from.
-    pub fn creation(self, form: &Form, is_operator: bool) -> NewWebhook {
+    pub fn creation(self, form: &WebhookForm, is_operator: bool) -> NewWebhook {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         NewWebhook {
             url: form.url.clone(),
@@ -300,7 +300,7 @@ impl Settings {
     }
 
     /// What changes in one that is there. Its secret changes by rotation.
-    pub fn change(self, form: &Form) -> WebhookChange {
+    pub fn change(self, form: &WebhookForm) -> WebhookChange {
         WebhookChange {
             url: Some(form.url.clone()),
             events: Some(self.events),
@@ -325,11 +325,11 @@ pub struct KnownType {
 }
 
 /// The event types that were described, or published where the visitor sees it, by name; 250 of each at most.
-pub fn known_types(visit: &Visit) -> Result<Vec<KnownType>, StoreError> {
+pub fn known_types(session: &Session) -> Result<Vec<KnownType>, StoreError> {
     let request = PageRequest { limit: MAX_LIMIT, cursor: None };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let (described, seen) = store.read(|connection| -> Result<_, StoreError> {
-        let seen = topic::types(connection, visit.tenant(), MAX_LIMIT)?;
+        let seen = topic::types(connection, session.tenant(), MAX_LIMIT)?;
         Ok((event_type::list(connection, &request)?.rows, seen))
     })?;
     let seen = seen.into_iter().map(|name| (name.to_string(), String::new()));
@@ -345,8 +345,8 @@ pub struct KnownProfile {
     pub title: String,
 }
 
-pub fn known_profiles(visit: &Visit) -> Vec<KnownProfile> {
-    let all = visit.app.actions.store.profiles().all();
+pub fn known_profiles(session: &Session) -> Vec<KnownProfile> {
+    let all = session.app.actions.store.profiles().all();
     all.iter()
         .map(|profile| KnownProfile { name: profile.name().to_owned(), title: profile.spec().title.clone() })
         .collect()

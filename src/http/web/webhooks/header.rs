@@ -3,7 +3,7 @@
 use crate::actions::{ActionError, lookup};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
-use crate::http::web::session::Visit;
+use crate::http::web::session::Session;
 
 /// Letters of a name at most.
 const NAME_LETTERS: usize = 80;
@@ -44,13 +44,13 @@ pub struct Trouble {
 }
 
 impl Head {
-    pub fn of(visit: &Visit, webhook: &Webhook, tab: Tab) -> Head {
-        let profile = visit.app.actions.store.profiles().find(&webhook.profile);
+    pub fn of(session: &Session, webhook: &Webhook, tab: Tab) -> Head {
+        let profile = session.app.actions.store.profiles().find(&webhook.profile);
         Head {
             id: webhook.id.to_string(),
             name: name(webhook),
             url: webhook.url.as_str().to_owned(),
-            tenant: visit.tenant().is_none().then(|| webhook.tenant.to_string()),
+            tenant: session.tenant().is_none().then(|| webhook.tenant.to_string()),
             state: webhook.state,
             trouble: trouble(webhook),
             has_challenge: profile.is_some_and(|profile| profile.spec().challenge.is_some()),
@@ -84,9 +84,9 @@ impl Head {
 }
 
 /// The webhook of a page's address, as far as the visitor sees it.
-pub fn find(visit: &Visit, id: &str) -> Result<Webhook, ActionError> {
-    let store = &visit.app.actions.store;
-    store.read(|connection| lookup::webhook(connection, &visit.caller(), id))
+pub fn find(session: &Session, id: &str) -> Result<Webhook, ActionError> {
+    let store = &session.app.actions.store;
+    store.read(|connection| lookup::webhook(connection, &session.caller(), id))
 }
 
 /// What a webhook is called: the first line of its description, or its URL.

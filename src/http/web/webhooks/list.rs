@@ -11,7 +11,7 @@ use crate::domain::Invalid;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::store::StoreError;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 use crate::store::stats;
@@ -22,7 +22,7 @@ use crate::text::humanize;
 #[template(path = "webhooks/list.html")]
 struct ListPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<WebhookRow>,
     states: &'static [WebhookState],
     text: String,
     state: String,
@@ -40,7 +40,7 @@ struct ListPage {
     has_filter: bool,
 }
 
-struct Row {
+struct WebhookRow {
     id: String,
     url: String,
     /// The first line of its description, or its URL.
@@ -77,7 +77,7 @@ impl Events {
     }
 }
 
-impl Row {
+impl WebhookRow {
     /// The tenant as far as a column has room.
     fn shown_tenant(&self) -> String {
         match self.tenant.char_indices().nth(16) {
@@ -86,8 +86,8 @@ impl Row {
         }
     }
 
-    fn of(webhook: &Webhook, bars: Bars, last_ms: Option<Millis>) -> Row {
-        Row {
+    fn of(webhook: &Webhook, bars: Bars, last_ms: Option<Millis>) -> WebhookRow {
+        WebhookRow {
             id: webhook.id.to_string(),
             url: webhook.url.as_str().to_owned(),
             name: header::name(webhook),
@@ -103,25 +103,25 @@ impl Row {
 }
 
 /// `GET /webhooks?q=&state=&tenant=&event=&cursor=`.
-pub async fn show(visit: Visit) -> Answer {
-    visit.show(list_page).await
+pub async fn show(session: Session) -> PageResult {
+    session.show(list_page).await
 }
 
-fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
-    let query = &visit.query;
-    let found = load(visit);
+fn list_page(session: &Session) -> Result<ListPage, PageError> {
+    let query = &session.query;
+    let found = load(session);
     let (page, problem) = match found {
         Ok(page) => (page, None),
         Err(ActionError::Invalid(invalid)) => (empty(), Some(invalid.into())),
         Err(ActionError::Store(error)) => (empty(), Some(error.into())),
         Err(other) => return Err(other.into()),
     };
-    let frame = visit.frame("Webhooks", Section::Webhooks)?;
+    let frame = session.frame("Webhooks", Section::Webhooks)?;
     let without_cursor = query.query_without(&["cursor"]);
     let base = &frame.base;
     Ok(ListPage {
         next: page.next.map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
-        rows: rows(visit, &page.rows)?,
+        rows: rows(session, &page.rows)?,
         states: WebhookState::ALL,
         text: query.text("q").to_owned(),
         state: query.text("state").to_owned(),
@@ -129,18 +129,18 @@ fn list_page(visit: &Visit) -> Result<ListPage, PageError> {
         event: query.text("event").to_owned(),
         without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "event"])),
         problem,
-        here: format!("{base}{}", visit.here),
+        here: format!("{base}{}", session.here),
         has_filter: !without_cursor.is_empty(),
         // The API's list has no search for a text.
         frame: frame.with_api("GET", &format!("/v1/webhooks?{}", query.query_without(&["cursor", "q"]))),
     })
 }
 
-fn load(visit: &Visit) -> Result<Page<Webhook>, ActionError> {
-    let query = &visit.query;
+fn load(session: &Session) -> Result<Page<Webhook>, ActionError> {
+    let query = &session.query;
     let named = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let filter = WebhookFilter {
-        tenant: match visit.tenant() {
+        tenant: match session.tenant() {
             Some(own) => Some(own.clone()),
             None => query.given("tenant").map(str::parse).transpose().map_err(named("tenant"))?,
         },
@@ -149,23 +149,23 @@ fn load(visit: &Visit) -> Result<Page<Webhook>, ActionError> {
         text: query.given("q").map(str::to_owned),
     };
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     Ok(store.read(|connection| webhook::list(connection, &filter, &request))?)
 }
 
 /// Rows with how each fares, from two queries for all of them.
-fn rows(visit: &Visit, webhooks: &[Webhook]) -> Result<Vec<Row>, StoreError> {
+fn rows(session: &Session, webhooks: &[Webhook]) -> Result<Vec<WebhookRow>, StoreError> {
     let numbers: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
-    let now = visit.now();
+    let now = session.now();
     let from = Window::Day.begins(now);
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let (hours, last) = store.read(|connection| -> Result<_, StoreError> {
         Ok((stats::by_hour_of_each(connection, &numbers, from)?, stats::last_finished(connection, &numbers)?))
     })?;
     let row = |webhook: &Webhook| {
         let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
         let last = last.get(&webhook.seq).copied();
-        Row::of(webhook, Bars::of(hours, from, now), last)
+        WebhookRow::of(webhook, Bars::of(hours, from, now), last)
     };
     Ok(webhooks.iter().map(row).collect())
 }

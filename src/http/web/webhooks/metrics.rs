@@ -9,7 +9,7 @@ use super::header;
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::Millis;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::stats::{self, Of};
 use crate::text::humanize;
@@ -20,7 +20,7 @@ struct MetricsPage {
     frame: Frame,
     head: Head,
     bars: Bars,
-    windows: Vec<Row>,
+    windows: Vec<WindowRow>,
     pending: String,
     retrying: String,
     /// Since when the one that waits longest has waited.
@@ -28,7 +28,7 @@ struct MetricsPage {
 }
 
 /// A window in words.
-struct Row {
+struct WindowRow {
     label: &'static str,
     delivered: String,
     failed: String,
@@ -39,11 +39,11 @@ struct Row {
     p95: Option<String>,
 }
 
-impl Row {
-    fn of(statistics: &Statistics) -> Row {
+impl WindowRow {
+    fn of(statistics: &Statistics) -> WindowRow {
         let sums = &statistics.sums;
         let ms = |ms: f64| humanize::duration(ms.round() as i64);
-        Row {
+        WindowRow {
             label: match statistics.window {
                 Window::Hour => "1 hour",
                 Window::Day => "24 hours",
@@ -62,17 +62,17 @@ impl Row {
 }
 
 /// `GET /webhooks/{id}/metrics`.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| metrics_page(visit, &id)).await
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| metrics_page(session, &id)).await
 }
 
-fn metrics_page(visit: &Visit, id: &str) -> Result<MetricsPage, PageError> {
-    let webhook = header::find(visit, id)?;
-    let actions = &visit.app.actions;
-    let (caller, now) = (visit.caller(), visit.now());
+fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
+    let webhook = header::find(session, id)?;
+    let actions = &session.app.actions;
+    let (caller, now) = (session.caller(), session.now());
     let windows = Window::ALL.iter().map(|window| {
         let found = actions.webhook_statistics(&caller, id, *window)?;
-        Ok(Row::of(&found))
+        Ok(WindowRow::of(&found))
     });
     let windows = windows.collect::<Result<_, PageError>>()?;
     let from = Window::Day.begins(now);
@@ -84,8 +84,8 @@ fn metrics_page(visit: &Visit, id: &str) -> Result<MetricsPage, PageError> {
             stats::oldest_waiting(connection, &of)?,
         ))
     })?;
-    let head = Head::of(visit, &webhook, Tab::Metrics);
-    let frame = visit.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
+    let head = Head::of(session, &webhook, Tab::Metrics);
+    let frame = session.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,

@@ -13,14 +13,14 @@ use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339, rfc3339_sec
 use crate::domain::webhook::parse_events;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::bulk::Span;
 use crate::text::humanize;
 
 /// The form as it is typed.
 #[derive(Debug, Clone, Default)]
-struct Form {
+struct ReplayForm {
     since: String,
     until: String,
     types: String,
@@ -32,22 +32,22 @@ struct Form {
 struct ReplayPage {
     frame: Frame,
     head: Head,
-    form: Form,
+    form: ReplayForm,
     problem: Option<Problem>,
 }
 
 impl ReplayPage {
-    fn of(visit: &Visit, id: &str, form: Form, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
-        visit.require_change()?;
-        let webhook = header::find(visit, id)?;
-        let frame = visit.frame("Replay events", Section::Webhooks)?;
+    fn of(session: &Session, id: &str, form: ReplayForm, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
+        session.require_change()?;
+        let webhook = header::find(session, id)?;
+        let frame = session.frame("Replay events", Section::Webhooks)?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
                 "POST",
                 &format!("/v1/webhooks/{}/replay", webhook.id),
-                &format!(r#"{{"since": "{}", "dry_run": true}}"#, rfc3339_seconds(visit.now() - DAY)),
+                &format!(r#"{{"since": "{}", "dry_run": true}}"#, rfc3339_seconds(session.now() - DAY)),
             ),
-            head: Head::of(visit, &webhook, Tab::None),
+            head: Head::of(session, &webhook, Tab::None),
             form,
             problem,
         })
@@ -87,9 +87,9 @@ fn time(text: &str) -> Result<Millis, Invalid> {
     }
 }
 
-impl Form {
-    fn of(fields: &Fields) -> Form {
-        Form {
+impl ReplayForm {
+    fn of(fields: &Fields) -> ReplayForm {
+        ReplayForm {
             since: fields.text("since").trim().to_owned(),
             until: fields.text("until").trim().to_owned(),
             types: fields.text("types").trim().to_owned(),
@@ -137,30 +137,30 @@ impl Form {
 }
 
 /// `GET /webhooks/{id}/replay?since=`.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit
-        .show(move |visit| {
-            let mut form = Form::of(&visit.query);
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session
+        .show(move |session| {
+            let mut form = ReplayForm::of(&session.query);
             if form.since.is_empty() {
-                form.since = input_time(visit.now() - DAY);
+                form.since = input_time(session.now() - DAY);
             }
-            ReplayPage::of(visit, &id, form, None)
+            ReplayPage::of(session, &id, form, None)
         })
         .await
 }
 
 /// `POST /webhooks/{id}/replay`: how many it would be, and with `confirmed=yes` delivers them.
-pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
+pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
     let turn = turn(&submission.app().bulk).await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _turn = turn;
-            let form = Form::of(fields);
-            match run(visit, fields, &id, &form) {
+            let form = ReplayForm::of(fields);
+            match run(session, fields, &id, &form) {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(wrong)) => {
-                    let page = ReplayPage::of(visit, &id, form, Some(wrong))?;
-                    Ok(Done::again(&page))
+                    let page = ReplayPage::of(session, &id, form, Some(wrong))?;
+                    Ok(Response::again(&page))
                 }
                 Err(error) => Err(error),
             }
@@ -168,25 +168,32 @@ pub async fn replay(submission: Submission, id: Path<String>) -> Answer {
         .await
 }
 
-fn run(visit: &Visit, fields: &Fields, id: &str, form: &Form) -> Result<Result<Done, Problem>, PageError> {
+fn run(
+    session: &Session,
+    fields: &Fields,
+    id: &str,
+    form: &ReplayForm,
+) -> Result<Result<Response, Problem>, PageError> {
     let replay = match form.parse() {
         Ok(replay) => replay,
         Err(invalid) => return Ok(Err(invalid.into())),
     };
     let is_confirmed = fields.text("confirmed") == "yes";
-    let app = visit.app.clone();
+    let app = session.app.clone();
     let go_on = || !app.is_stopping();
-    let actions = &visit.app.actions;
-    let count = actions.replay_webhook(&visit.caller(), id, &replay, !is_confirmed, &go_on);
+    let actions = &session.app.actions;
+    let count = actions.replay_webhook(&session.caller(), id, &replay, !is_confirmed, &go_on);
     let count = match count {
         Ok(count) => count,
         Err(error) => return problem(error).map(Err),
     };
-    let webhook = header::find(visit, id)?;
+    let webhook = header::find(session, id)?;
     let path = format!("/webhooks/{}", webhook.id);
     if is_confirmed {
         let made = humanize::counted(count, "event");
-        return Ok(Ok(visit.done(&path, format!("Queued: {made} to deliver again. What became of them shows below."))));
+        return Ok(Ok(
+            session.done(&path, format!("Queued: {made} to deliver again. What became of them shows below."))
+        ));
     }
     if count == 0 {
         return Ok(Err(Problem {
@@ -198,7 +205,7 @@ fn run(visit: &Visit, fields: &Fields, id: &str, form: &Form) -> Result<Result<D
     }
     let events = humanize::counted(count, "event");
     let page = ConfirmPage {
-        frame: visit.frame("Replay events", Section::Webhooks)?,
+        frame: session.frame("Replay events", Section::Webhooks)?,
         heading: format!("Deliver {events} to {} again?", header::name(&webhook)),
         facts: Vec::new(),
         effect: format!(
@@ -207,11 +214,11 @@ fn run(visit: &Visit, fields: &Fields, id: &str, form: &Form) -> Result<Result<D
         ),
         action: Some(format!("{path}/replay")),
         back: format!("{path}/replay"),
-        fields: form.hidden(visit.now()),
+        fields: form.hidden(session.now()),
         button: "Deliver again".to_owned(),
         is_danger: false,
     };
-    Ok(Ok(Done::page(actix_web::http::StatusCode::OK, &page)))
+    Ok(Ok(Response::page(actix_web::http::StatusCode::OK, &page)))
 }
 
 #[cfg(test)]

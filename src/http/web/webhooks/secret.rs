@@ -11,7 +11,7 @@ use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::snippet::{Language, snippet};
 use crate::profile::spec::Key;
@@ -61,11 +61,11 @@ struct Code {
 }
 
 impl SecretPage {
-    fn of(visit: &Visit, webhook: &Webhook) -> Result<SecretPage, PageError> {
-        let actions = &visit.app.actions;
-        let secrets = actions.secrets(&visit.caller(), &webhook.id.to_string())?;
-        let head = Head::of(visit, webhook, Tab::Secret);
-        let frame = visit.frame(format!("{}: secret", head.name), Section::Webhooks)?;
+    fn of(session: &Session, webhook: &Webhook) -> Result<SecretPage, PageError> {
+        let actions = &session.app.actions;
+        let secrets = actions.secrets(&session.caller(), &webhook.id.to_string())?;
+        let head = Head::of(session, webhook, Tab::Secret);
+        let frame = session.frame(format!("{}: secret", head.name), Section::Webhooks)?;
         Ok(SecretPage {
             frame: frame.with_api("GET", &format!("/v1/webhooks/{}/secret", webhook.id)),
             head,
@@ -76,9 +76,9 @@ impl SecretPage {
             overlap: "86400".to_owned(),
             problem: None,
             languages: Language::ALL,
-            code: code(visit, webhook),
+            code: code(session, webhook),
             profile: webhook.profile.clone(),
-            query: visit.query.query_without(&[]),
+            query: session.query.query_without(&[]),
         })
     }
 
@@ -112,9 +112,9 @@ fn running(secrets: &Rotated) -> Option<Running> {
     })
 }
 
-fn code(visit: &Visit, webhook: &Webhook) -> Option<Code> {
-    let profile = visit.app.actions.store.profiles().find(&webhook.profile)?;
-    let language = visit.query.text("lang").parse().unwrap_or(Language::Node);
+fn code(session: &Session, webhook: &Webhook) -> Option<Code> {
+    let profile = session.app.actions.store.profiles().find(&webhook.profile)?;
+    let language = session.query.text("lang").parse().unwrap_or(Language::Node);
     let found = snippet(&profile, webhook.standard_headers, language)?;
     Some(Code {
         language,
@@ -126,42 +126,42 @@ fn code(visit: &Visit, webhook: &Webhook) -> Option<Code> {
 }
 
 /// `GET /webhooks/{id}/secret?lang=`.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| SecretPage::of(visit, &header::find(visit, &id)?)).await
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| SecretPage::of(session, &header::find(session, &id)?)).await
 }
 
 /// `POST /webhooks/{id}/secret`: the same page with the secret in it. A POST, so that no link, history or preview
 /// shows it.
-pub async fn reveal(submission: Submission, id: Path<String>) -> Answer {
+pub async fn reveal(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, _| {
-            let webhook = header::find(visit, &id)?;
-            let mut page = SecretPage::of(visit, &webhook)?;
+        .run(move |session, _| {
+            let webhook = header::find(session, &id)?;
+            let mut page = SecretPage::of(session, &webhook)?;
             // This one is written down: somebody has seen it.
-            let revealed = visit.app.actions.reveal_secret(&visit.caller(), &id)?;
+            let revealed = session.app.actions.reveal_secret(&session.caller(), &id)?;
             page.shown = Some(Shown {
                 secret: revealed.secret.as_str().to_owned(),
                 standard_secret: revealed.secret.standard_form(),
             });
-            Ok(Done::page(StatusCode::OK, &page))
+            Ok(Response::page(StatusCode::OK, &page))
         })
         .await
 }
 
 /// `POST /webhooks/{id}/secret/rotate` with `overlap_s` and perhaps `own`. What takes the old secret away at once is
 /// asked for twice.
-pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
+pub async fn rotate(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, fields| {
-            let webhook = header::find(visit, &id)?;
+        .run(move |session, fields| {
+            let webhook = header::find(session, &id)?;
             let path = format!("/webhooks/{}/secret", webhook.id);
-            let page_path = format!("{path}?{}", visit.query.query_without(&[]));
+            let page_path = format!("{path}?{}", session.query.query_without(&[]));
             let overlap = fields.given("overlap_s").unwrap_or("86400").to_owned();
             let own = fields.text("own").to_owned();
             let is_at_once = overlap == "0";
             let only_ends = fields.has("ends");
             if is_at_once && fields.text("confirmed") != "yes" {
-                return ask(visit, &webhook, &path, own);
+                return ask(session, &webhook, &path, own);
             }
             let rotation = Rotation {
                 secret: Some(own.clone()).filter(|own| !own.is_empty()),
@@ -169,28 +169,28 @@ pub async fn rotate(submission: Submission, id: Path<String>) -> Answer {
                 overlap_s: Some(overlap.parse().unwrap_or(-1)),
                 only_ends,
             };
-            let actions = &visit.app.actions;
-            match actions.rotate_secret(&visit.caller(), &id, rotation).wait() {
+            let actions = &session.app.actions;
+            match actions.rotate_secret(&session.caller(), &id, rotation).wait() {
                 Ok(_) if is_at_once => {
-                    Ok(visit.done(&page_path, "Only the new secret signs from now on. Reveal it to copy it."))
+                    Ok(session.done(&page_path, "Only the new secret signs from now on. Reveal it to copy it."))
                 }
-                Ok(_) => Ok(visit.done(
+                Ok(_) => Ok(session.done(
                     &page_path,
                     "Rotated. Reveal the new secret, copy it into the receiver, and test before the overlap ends.",
                 )),
                 Err(error) => {
-                    let mut page = SecretPage::of(visit, &webhook)?;
+                    let mut page = SecretPage::of(session, &webhook)?;
                     (page.own, page.overlap) = (own, overlap);
                     page.problem = Some(problem(error)?);
-                    Ok(Done::again(&page))
+                    Ok(Response::again(&page))
                 }
             }
         })
         .await
 }
 
-fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done, PageError> {
-    let ends = webhook.old_secret.as_ref().is_some_and(|old| visit.now() < old.overlap_ends_ms);
+fn ask(session: &Session, webhook: &Webhook, path: &str, own: String) -> Result<Response, PageError> {
+    let ends = webhook.old_secret.as_ref().is_some_and(|old| session.now() < old.overlap_ends_ms);
     let mut hidden = vec![("overlap_s".to_owned(), "0".to_owned())];
     if !own.is_empty() {
         hidden.push(("own".to_owned(), own));
@@ -204,7 +204,7 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
         ("Rotate the secret without an overlap?", "Rotate secret now")
     };
     let page = ConfirmPage {
-        frame: visit.frame(question, Section::Webhooks)?,
+        frame: session.frame(question, Section::Webhooks)?,
         heading: format!("{question} ({})", header::name(webhook)),
         facts: Vec::new(),
         effect:
@@ -216,5 +216,5 @@ fn ask(visit: &Visit, webhook: &Webhook, path: &str, own: String) -> Result<Done
         button: label.to_owned(),
         is_danger: true,
     };
-    Ok(Done::page(StatusCode::OK, &page))
+    Ok(Response::page(StatusCode::OK, &page))
 }

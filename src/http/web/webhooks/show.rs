@@ -4,7 +4,7 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::form::Preview;
+use super::form::SchedulePreview;
 use super::header;
 use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
@@ -14,7 +14,7 @@ use crate::domain::retry::{Exhausted, Gone, Schedule};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Visit};
+use crate::http::web::session::{PageResult, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::Profile;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -29,11 +29,11 @@ const SHOWN: u32 = 20;
 struct DeliveriesPage {
     frame: Frame,
     head: Head,
-    rows: Vec<Row>,
+    rows: Vec<RecentDelivery>,
     has_more: bool,
 }
 
-struct Row {
+struct RecentDelivery {
     id: String,
     event_type: String,
     status: &'static str,
@@ -45,10 +45,10 @@ struct Row {
     created_ms: Millis,
 }
 
-impl Row {
-    fn of(delivery: Delivery, url: &str) -> Row {
+impl RecentDelivery {
+    fn of(delivery: Delivery, url: &str) -> RecentDelivery {
         let waits = !delivery.status.is_finished() && delivery.webhook_state.waiting_for().is_none();
-        Row {
+        RecentDelivery {
             id: delivery.id.to_string(),
             event_type: delivery.event_type.to_string(),
             status: delivery.status.as_str(),
@@ -62,24 +62,24 @@ impl Row {
 }
 
 /// `GET /webhooks/{id}`.
-pub async fn deliveries(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| deliveries_page(visit, &id)).await
+pub async fn deliveries(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| deliveries_page(session, &id)).await
 }
 
-fn deliveries_page(visit: &Visit, id: &str) -> Result<DeliveriesPage, PageError> {
-    let webhook = header::find(visit, id)?;
+fn deliveries_page(session: &Session, id: &str) -> Result<DeliveriesPage, PageError> {
+    let webhook = header::find(session, id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let request = PageRequest { limit: SHOWN, cursor: None };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let found = store.read(|connection| delivery::list(connection, &filter, &request))?;
-    let head = Head::of(visit, &webhook, Tab::Deliveries);
-    let frame = visit.frame(head.name.clone(), Section::Webhooks)?;
+    let head = Head::of(session, &webhook, Tab::Deliveries);
+    let frame = session.frame(head.name.clone(), Section::Webhooks)?;
     let url = webhook.url.as_str();
     Ok(DeliveriesPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
         has_more: found.next.is_some(),
-        rows: found.rows.into_iter().map(|row| Row::of(row, url)).collect(),
+        rows: found.rows.into_iter().map(|row| RecentDelivery::of(row, url)).collect(),
     })
 }
 
@@ -89,7 +89,7 @@ struct SettingsPage {
     frame: Frame,
     head: Head,
     facts: Facts,
-    preview: Option<Preview>,
+    preview: Option<SchedulePreview>,
 }
 
 /// The settings in words.
@@ -148,21 +148,21 @@ impl Facts {
 }
 
 /// `GET /webhooks/{id}/settings`.
-pub async fn settings(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| settings_page(visit, &id)).await
+pub async fn settings(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| settings_page(session, &id)).await
 }
 
-fn settings_page(visit: &Visit, id: &str) -> Result<SettingsPage, PageError> {
-    let webhook = header::find(visit, id)?;
-    let profile = visit.app.actions.store.profiles().find(&webhook.profile);
+fn settings_page(session: &Session, id: &str) -> Result<SettingsPage, PageError> {
+    let webhook = header::find(session, id)?;
+    let profile = session.app.actions.store.profiles().find(&webhook.profile);
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
-    let head = Head::of(visit, &webhook, Tab::Settings);
-    let frame = visit.frame(format!("{}: settings", head.name), Section::Webhooks)?;
+    let head = Head::of(session, &webhook, Tab::Settings);
+    let frame = session.frame(format!("{}: settings", head.name), Section::Webhooks)?;
     Ok(SettingsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
         facts: Facts::of(&webhook, profile, schedule),
-        preview: schedule.map(|schedule| Preview::of(schedule, visit.now())),
+        preview: schedule.map(|schedule| SchedulePreview::of(schedule, session.now())),
     })
 }

@@ -10,19 +10,19 @@ use super::turn;
 use crate::actions::webhook::change::WebhookChange;
 use crate::domain::webhook::WebhookState;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::stats::{self, Of};
 use crate::text::humanize;
 
 /// `POST /webhooks/{id}/pause`.
-pub async fn pause(submission: Submission, id: Path<String>) -> Answer {
+pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
-            let webhook = visit.app.actions.change_webhook(&visit.caller(), &id, change)?;
-            let back = visit.back(fields, &format!("/webhooks/{}", webhook.id));
-            Ok(visit.done(&back, "Paused. Its events wait until you resume it."))
+            let webhook = session.app.actions.change_webhook(&session.caller(), &id, change)?;
+            let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
+            Ok(session.done(&back, "Paused. Its events wait until you resume it."))
         })
         .await
 }
@@ -39,20 +39,20 @@ struct ResumePage {
 }
 
 impl ResumePage {
-    fn of(visit: &Visit, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
-        let webhook = header::find(visit, id)?;
+    fn of(session: &Session, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
+        let webhook = header::find(session, id)?;
         let of = Of::Webhook(webhook.seq);
-        let store = &visit.app.actions.store;
+        let store = &session.app.actions.store;
         let waiting = store.read(|connection| stats::waiting(connection, &of))?;
         let waiting = waiting.pending + waiting.retrying;
-        let frame = visit.frame("Resume", Section::Webhooks)?;
+        let frame = session.frame("Resume", Section::Webhooks)?;
         Ok(ResumePage {
             frame: frame.with_api_body(
                 "PATCH",
                 &format!("/v1/webhooks/{}", webhook.id),
                 r#"{"active": true, "waiting": "resume"}"#,
             ),
-            head: Head::of(visit, &webhook, Tab::None),
+            head: Head::of(session, &webhook, Tab::None),
             waiting: (waiting > 0).then(|| match waiting {
                 1 => "1 delivery waits".to_owned(),
                 _ => format!("{} deliveries wait", humanize::number(waiting)),
@@ -63,38 +63,38 @@ impl ResumePage {
 }
 
 /// `GET /webhooks/{id}/resume`: what becomes of what waits.
-pub async fn ask(visit: Visit, id: Path<String>) -> Answer {
-    visit
-        .show(move |visit| {
-            visit.require_change()?;
-            ResumePage::of(visit, &id, None)
+pub async fn ask(session: Session, id: Path<String>) -> PageResult {
+    session
+        .show(move |session| {
+            session.require_change()?;
+            ResumePage::of(session, &id, None)
         })
         .await
 }
 
 /// `POST /webhooks/{id}/resume` with `waiting`, `resume` or `discard`. Runs the challenge first where there is one to
 /// be answered.
-pub async fn resume(submission: Submission, id: Path<String>) -> Answer {
+pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
     let turn = turn(&submission.app().tests).await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _turn = turn;
             let change = WebhookChange {
                 active: Some(true),
                 waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
                 ..WebhookChange::default()
             };
-            match visit.app.actions.change_webhook(&visit.caller(), &id, change) {
+            match session.app.actions.change_webhook(&session.caller(), &id, change) {
                 Ok(webhook) => {
                     let message = match fields.text("waiting") {
                         "discard" => "Resumed. What waited is discarded; new events are sent.",
                         _ => "Resumed. What waited is sent now.",
                     };
-                    Ok(visit.done(&format!("/webhooks/{}", webhook.id), message))
+                    Ok(session.done(&format!("/webhooks/{}", webhook.id), message))
                 }
                 Err(error) => {
                     let problem = problem(error)?.message;
-                    Ok(Done::again(&ResumePage::of(visit, &id, Some(problem))?))
+                    Ok(Response::again(&ResumePage::of(session, &id, Some(problem))?))
                 }
             }
         })
@@ -111,25 +111,25 @@ struct VerifiedPage {
 }
 
 /// `POST /webhooks/{id}/verify`: the challenge, now; what was sent and what came back.
-pub async fn verify(submission: Submission, id: Path<String>) -> Answer {
+pub async fn verify(submission: Submission, id: Path<String>) -> PageResult {
     let turn = turn(&submission.app().tests).await?;
     submission
-        .run(move |visit, _| {
+        .run(move |session, _| {
             let _turn = turn;
-            let verified = visit.app.actions.verify_webhook(&visit.caller(), &id)?;
+            let verified = session.app.actions.verify_webhook(&session.caller(), &id)?;
             let webhook = &verified.webhook;
             let path = format!("/webhooks/{}", webhook.id);
             if verified.refusal.is_none() && webhook.state == WebhookState::Active {
-                return Ok(visit.done(&path, "Verified. It is active, and what waited is sent."));
+                return Ok(session.done(&path, "Verified. It is active, and what waited is sent."));
             }
-            let frame = visit.frame("Verification", Section::Webhooks)?;
+            let frame = session.frame("Verification", Section::Webhooks)?;
             let page = VerifiedPage {
                 frame: frame.with_api("POST", &format!("/v1{path}/verify")),
-                head: Head::of(visit, webhook, Tab::None),
+                head: Head::of(session, webhook, Tab::None),
                 refusal: verified.refusal,
                 exchange: Exchange::of(&verified.attempt),
             };
-            Ok(Done::page(actix_web::http::StatusCode::OK, &page))
+            Ok(Response::page(actix_web::http::StatusCode::OK, &page))
         })
         .await
 }

@@ -21,10 +21,10 @@ use crate::domain::json;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Answer, Done, Submission, Visit};
+use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::{StoreError, event_type};
-use crate::text::explanation::Verdict;
+use crate::text::explanation::Explanation;
 
 /// Types that are offered at most.
 const OFFERED: usize = 100;
@@ -40,22 +40,22 @@ struct TestPage {
     data: String,
     timeout_s: u32,
     problem: Option<Problem>,
-    outcome: Option<Outcome>,
+    outcome: Option<TestOutcome>,
 }
 
 /// What came of a test.
-struct Outcome {
+struct TestOutcome {
     delivery: String,
     is_good: bool,
-    verdict: Verdict,
+    verdict: Explanation,
     exchange: Option<Exchange>,
 }
 
 impl TestPage {
-    fn of(visit: &Visit, webhook: &Webhook, event_type: String, data: String) -> Result<TestPage, PageError> {
-        visit.require_change()?;
-        let head = Head::of(visit, webhook, Tab::None);
-        let frame = visit.frame("Send test event", Section::Webhooks)?;
+    fn of(session: &Session, webhook: &Webhook, event_type: String, data: String) -> Result<TestPage, PageError> {
+        session.require_change()?;
+        let head = Head::of(session, webhook, Tab::None);
+        let frame = session.frame("Send test event", Section::Webhooks)?;
         Ok(TestPage {
             frame: frame.with_api_body(
                 "POST",
@@ -63,7 +63,7 @@ impl TestPage {
                 r#"{"event_type": "content.published", "data": {}}"#,
             ),
             head,
-            types: offered(visit, webhook)?,
+            types: offered(session, webhook)?,
             event_type,
             data,
             timeout_s: webhook.limits.timeout_s,
@@ -83,14 +83,14 @@ impl TestPage {
 }
 
 /// The types that a webhook names, and those of its patterns that were described.
-fn offered(visit: &Visit, webhook: &Webhook) -> Result<Vec<String>, StoreError> {
+fn offered(session: &Session, webhook: &Webhook) -> Result<Vec<String>, StoreError> {
     let mut types: Vec<String> = webhook
         .events
         .iter()
         .filter(|pattern| matches!(pattern, EventPattern::Exact(_)))
         .map(ToString::to_string)
         .collect();
-    for known in known_types(visit)? {
+    for known in known_types(session)? {
         let wanted = known.name.parse().is_ok_and(|name| webhook.wants(&name));
         if wanted && !types.contains(&known.name) {
             types.push(known.name);
@@ -101,55 +101,55 @@ fn offered(visit: &Visit, webhook: &Webhook) -> Result<Vec<String>, StoreError> 
 }
 
 /// The example of a type; an empty object where it has none.
-fn example(visit: &Visit, event_type: &str) -> Result<String, StoreError> {
+fn example(session: &Session, event_type: &str) -> Result<String, StoreError> {
     let Ok(name) = event_type.parse::<EventType>() else {
         return Ok("{}".to_owned());
     };
-    let store = &visit.app.actions.store;
+    let store = &session.app.actions.store;
     let found = store.read(|connection| event_type::example(connection, &name))?;
     Ok(found.map_or_else(|| "{}".to_owned(), Into::into))
 }
 
 /// `GET /webhooks/{id}/test?type=`, and with `delivery=` what came of one.
-pub async fn show(visit: Visit, id: Path<String>) -> Answer {
-    visit.show(move |visit| test_page(visit, &id)).await
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    session.show(move |session| test_page(session, &id)).await
 }
 
-fn test_page(visit: &Visit, id: &str) -> Result<TestPage, PageError> {
-    let webhook = header::find(visit, id)?;
-    if let Some(delivery) = visit.query.given("delivery") {
-        return result_page(visit, &webhook, delivery);
+fn test_page(session: &Session, id: &str) -> Result<TestPage, PageError> {
+    let webhook = header::find(session, id)?;
+    if let Some(delivery) = session.query.given("delivery") {
+        return result_page(session, &webhook, delivery);
     }
-    let event_type = match visit.query.given("type") {
+    let event_type = match session.query.given("type") {
         Some(named) => named.to_owned(),
-        None => offered(visit, &webhook)?.into_iter().next().unwrap_or_else(|| "webhook.test".to_owned()),
+        None => offered(session, &webhook)?.into_iter().next().unwrap_or_else(|| "webhook.test".to_owned()),
     };
-    let data = example(visit, &event_type)?;
-    TestPage::of(visit, &webhook, event_type, data)
+    let data = example(session, &event_type)?;
+    TestPage::of(session, &webhook, event_type, data)
 }
 
-fn result_page(visit: &Visit, webhook: &Webhook, id: &str) -> Result<TestPage, PageError> {
-    let actions = &visit.app.actions;
-    let full = actions.delivery_in_full(&visit.caller(), id)?;
+fn result_page(session: &Session, webhook: &Webhook, id: &str) -> Result<TestPage, PageError> {
+    let actions = &session.app.actions;
+    let full = actions.delivery_in_full(&session.caller(), id)?;
     let delivery = &full.delivery;
     if delivery.webhook_seq != webhook.seq || delivery.cause != Cause::Test {
         return Err(PageError::not_found("test of this webhook"));
     }
     let event = delivery.event_id.as_str();
-    let stored = actions.store.read(|connection| lookup::event(connection, &visit.caller(), event))?;
+    let stored = actions.store.read(|connection| lookup::event(connection, &session.caller(), event))?;
     let event_type = delivery.event_type.to_string();
-    let mut page = TestPage::of(visit, webhook, event_type, stored.event.data.into())?;
-    page.outcome = Some(outcome(visit, webhook, &full));
+    let mut page = TestPage::of(session, webhook, event_type, stored.event.data.into())?;
+    page.outcome = Some(outcome(session, webhook, &full));
     Ok(page)
 }
 
-fn outcome(visit: &Visit, webhook: &Webhook, full: &DeliveryInFull) -> Outcome {
+fn outcome(session: &Session, webhook: &Webhook, full: &DeliveryInFull) -> TestOutcome {
     let attempt = full.attempts.last();
-    let profiles = visit.app.actions.store.profiles();
+    let profiles = session.app.actions.store.profiles();
     // A profile in use cannot be deleted; without one the default tells the same of a test.
     let profile = profiles.find(&webhook.profile).unwrap_or_else(crate::profile::standard);
-    let now = visit.now();
-    Outcome {
+    let now = session.now();
+    TestOutcome {
         delivery: full.delivery.id.to_string(),
         is_good: full.delivery.status == DeliveryStatus::Delivered,
         verdict: explain::verdict(&full.delivery, attempt, webhook, &profile, None, now),
@@ -159,40 +159,40 @@ fn outcome(visit: &Visit, webhook: &Webhook, full: &DeliveryInFull) -> Outcome {
 
 /// `POST /webhooks/{id}/test`: sends, waits for the answer, and shows it; with `example` only fills in the example of
 /// the type.
-pub async fn send(submission: Submission, id: Path<String>) -> Answer {
+pub async fn send(submission: Submission, id: Path<String>) -> PageResult {
     let turn = turn(&submission.app().tests).await?;
     submission
-        .run(move |visit, fields| {
+        .run(move |session, fields| {
             let _turn = turn;
-            let webhook = header::find(visit, &id)?;
+            let webhook = header::find(session, &id)?;
             let event_type = fields.text("event_type").trim().to_owned();
             if fields.has("example") {
-                let data = example(visit, &event_type)?;
-                let page = TestPage::of(visit, &webhook, event_type, data)?;
-                return Ok(Done::page(actix_web::http::StatusCode::OK, &page));
+                let data = example(session, &event_type)?;
+                let page = TestPage::of(session, &webhook, event_type, data)?;
+                return Ok(Response::page(actix_web::http::StatusCode::OK, &page));
             }
             let data = fields.text("data").trim();
             let wrong = match parse(data) {
                 Err(invalid) => invalid.into(),
                 Ok(parsed) => {
                     let test = TestEvent { event_type: Some(event_type.clone()), data: Some(parsed) };
-                    match visit.app.actions.test_webhook(&visit.caller(), &id, test) {
-                        Ok(full) => return Ok(sent(visit, &webhook, &full)),
+                    match session.app.actions.test_webhook(&session.caller(), &id, test) {
+                        Ok(full) => return Ok(sent(session, &webhook, &full)),
                         Err(error) => problem(error)?,
                     }
                 }
             };
-            let mut page = TestPage::of(visit, &webhook, event_type, data.to_owned())?;
+            let mut page = TestPage::of(session, &webhook, event_type, data.to_owned())?;
             page.problem = Some(wrong);
-            Ok(Done::again(&page))
+            Ok(Response::again(&page))
         })
         .await
 }
 
 /// To the page of the result, which can be loaded again without sending again.
-fn sent(visit: &Visit, webhook: &Webhook, full: &DeliveryInFull) -> Done {
-    let (base, id) = (visit.base(), &full.delivery.id);
-    Done::To(format!("{base}/webhooks/{}/test?delivery={id}#result", webhook.id), None)
+fn sent(session: &Session, webhook: &Webhook, full: &DeliveryInFull) -> Response {
+    let (base, id) = (session.base(), &full.delivery.id);
+    Response::To(format!("{base}/webhooks/{}/test?delivery={id}#result", webhook.id), None)
 }
 
 fn parse(data: &str) -> Result<Box<str>, Invalid> {

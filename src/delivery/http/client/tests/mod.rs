@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Client, ClientOptions, Outgoing, Resolve, Sent};
+use super::{Client, ClientOptions, ClientResult, Outgoing, Resolve};
 use crate::domain::attempt::{ErrorCode, Failure};
 
 mod answers;
@@ -140,20 +140,20 @@ fn client_with(resolve: impl Resolve, extra_root_certificates: Vec<Vec<u8>>) -> 
     Client::new(Arc::new(resolve), options).unwrap()
 }
 
-fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> Sent {
+fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> ClientResult {
     let headers = [("content-type".to_owned(), "application/json".to_owned())];
     client.post(&Outgoing { url, headers: &headers, body }, timeout)
 }
 
 /// Posts with a short limit and checks that it held.
-fn post_within_limit(url: &str, body: &[u8]) -> Sent {
+fn post_within_limit(url: &str, body: &[u8]) -> ClientResult {
     let sent = post(&client(), url, body, SHORT);
     assert!(sent.duration < SHORT + SLACK, "{sent:?}");
     sent
 }
 
 #[track_caller]
-fn assert_fails(sent: &Sent, code: ErrorCode, words: &str) {
+fn assert_fails(sent: &ClientResult, code: ErrorCode, words: &str) {
     let failure = sent.failure.as_ref().unwrap_or_else(|| panic!("no failure in {sent:?}"));
     assert_eq!(failure.code, code, "{failure:?}");
     assert!(failure.message.contains(words), "{words:?} is not in {:?}", failure.message);
