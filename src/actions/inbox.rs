@@ -90,7 +90,7 @@ impl Actions {
         let path_end = format!("/in/{}", inbox.token);
         let webhooks =
             self.store.read(|connection| webhook::pointing_at(connection, &inbox.tenant, &path_end, MOST_WEBHOOKS))?;
-        let verdict = self.verdict(webhooks.clone(), &arrival, now);
+        let signature_check = self.signature_check(webhooks.clone(), &arrival, now);
         let echo = self.echo(&webhooks, &arrival.body);
         let body_bytes = arrival.body.len() as i64;
         let mut body = arrival.body;
@@ -104,9 +104,9 @@ impl Actions {
             headers: arrival.headers,
             body,
             body_bytes,
-            is_verified: verdict.is_verified,
-            verdict: verdict.sentence,
-            webhook: verdict.webhook.map(|webhook| webhook.id),
+            is_verified: signature_check.is_verified,
+            signature_check: signature_check.sentence,
+            webhook: signature_check.webhook.map(|webhook| webhook.id),
             code: arrival.code,
         };
         let seq = inbox.seq;
@@ -116,7 +116,7 @@ impl Actions {
         Ok(echo)
     }
 
-    fn verdict(&self, webhooks: Vec<Webhook>, arrival: &Arrival, now: Millis) -> SignatureCheck {
+    fn signature_check(&self, webhooks: Vec<Webhook>, arrival: &Arrival, now: Millis) -> SignatureCheck {
         let count = webhooks.len();
         let mut refusal = None;
         for webhook in webhooks {

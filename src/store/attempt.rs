@@ -64,16 +64,16 @@ pub fn insert(
     attempt: &Attempt,
     form_definition: Option<&str>,
 ) -> Result<(), StoreError> {
-    let form_seq = form_definition.map(|definition| body_format::seq_of(tx, definition)).transpose()?;
+    let body_format_seq = form_definition.map(|definition| body_format::seq_of(tx, definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
     tx.connection()
         .prepare_cached(
             "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
-                 tls_us, first_byte_us, remote_address, connections, url, form_seq, request_headers, code,
+                 tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
                  response_headers, response_body, body_truncated, error_code, error_message)
              VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
-                 :tls_us, :first_byte_us, :remote_address, :connections, :url, :form_seq, :request_headers, :code,
+                 :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
                  :response_headers, :response_body, :body_truncated, :error_code, :error_message)",
         )?
         .execute(named_params! {
@@ -90,7 +90,7 @@ pub fn insert(
             ":remote_address": attempt.remote_address,
             ":connections": attempt.connections,
             ":url": attempt.url,
-            ":form_seq": form_seq,
+            ":body_format_seq": body_format_seq,
             ":request_headers": to_lines(&attempt.request_headers),
             ":code": answer.map(|answer| answer.code),
             ":response_headers": answer.map(|answer| to_lines(&answer.headers)),
@@ -117,8 +117,8 @@ pub fn last(connection: &Connection, delivery_seq: i64, event: &Event) -> Result
 }
 
 fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Attempt, StoreError> {
-    let form_seq: Option<i64> = row.get("form_seq")?;
-    let request_body = match form_seq {
+    let body_format_seq: Option<i64> = row.get("body_format_seq")?;
+    let request_body = match body_format_seq {
         None => None,
         Some(seq) => body_format::get(connection, seq)?.compose(event).ok(),
     };

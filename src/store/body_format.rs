@@ -11,14 +11,14 @@ use crate::store::writer::WriteTx;
 pub fn seq_of(tx: &mut WriteTx<'_>, definition: &str) -> Result<i64, StoreError> {
     let connection = tx.connection();
     let found: Option<i64> = connection
-        .prepare_cached("SELECT seq FROM form WHERE definition = :definition")?
+        .prepare_cached("SELECT seq FROM body_format WHERE definition = :definition")?
         .query_row(named_params! {":definition": definition}, |row| row.get(0))
         .optional()?;
     if let Some(seq) = found {
         return Ok(seq);
     }
     connection
-        .prepare_cached("INSERT INTO form (definition) VALUES (:definition)")?
+        .prepare_cached("INSERT INTO body_format (definition) VALUES (:definition)")?
         .execute(named_params! {":definition": definition})?;
     Ok(connection.last_insert_rowid())
 }
@@ -26,7 +26,7 @@ pub fn seq_of(tx: &mut WriteTx<'_>, definition: &str) -> Result<i64, StoreError>
 /// The form that an attempt's body was composed with.
 pub fn get(connection: &Connection, seq: i64) -> Result<BodyFormat, StoreError> {
     let definition: String = connection
-        .prepare_cached("SELECT definition FROM form WHERE seq = :seq")?
+        .prepare_cached("SELECT definition FROM body_format WHERE seq = :seq")?
         .query_row(named_params! {":seq": seq}, |row| row.get(0))?;
     BodyFormat::from_definition(&definition).map_err(|_| row::corrupt("definition"))
 }

@@ -44,7 +44,7 @@ pub struct InboxRequest {
     pub event_id: Option<String>,
     pub is_verified: bool,
     /// Why it is verified, or not: a sentence.
-    pub verdict: String,
+    pub signature_check: String,
     /// Whose secret it was checked with.
     pub webhook: Option<WebhookId>,
     /// What it was answered with.
@@ -87,9 +87,9 @@ pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -
     connection
         .prepare_cached(
             "INSERT INTO inbox_request (inbox_seq, at_ms, method, query, headers, body, body_bytes, event_id,
-                 verified, verdict, webhook_id, code)
+                 verified, signature_check, webhook_id, code)
              VALUES (:inbox_seq, :at_ms, :method, :query, :headers, :body, :body_bytes, :event_id,
-                 :verified, :verdict, :webhook_id, :code)",
+                 :verified, :signature_check, :webhook_id, :code)",
         )?
         .execute(named_params! {
             ":inbox_seq": inbox_seq,
@@ -101,7 +101,7 @@ pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -
             ":body_bytes": request.body_bytes,
             ":event_id": request.event_id,
             ":verified": request.is_verified,
-            ":verdict": request.verdict,
+            ":signature_check": request.signature_check,
             ":webhook_id": request.webhook.map(WebhookId::to_bytes),
             ":code": request.code,
         })?;
@@ -124,7 +124,7 @@ pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> R
     conditions.below("seq", request);
     let sql = format!(
         "SELECT seq, at_ms, method, query, '[]' AS headers, coalesce(substr(body, 1, {PREVIEW}), x'') AS body, body_bytes,
-             event_id, verified, verdict, webhook_id, code
+             event_id, verified, signature_check, webhook_id, code
          FROM inbox_request {} ORDER BY seq DESC LIMIT {}",
         conditions.sql(),
         request.limit + 1
@@ -149,7 +149,7 @@ pub fn last_of_event(
     event_id: &str,
 ) -> Result<Option<InboxRequest>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, at_ms, method, query, '[]' AS headers, x'' AS body, body_bytes, event_id, verified, verdict,
+        "SELECT seq, at_ms, method, query, '[]' AS headers, x'' AS body, body_bytes, event_id, verified, signature_check,
              webhook_id, code
          FROM inbox_request WHERE inbox_seq = :inbox_seq AND event_id = :event_id ORDER BY seq DESC LIMIT 1",
     )?;
@@ -182,7 +182,7 @@ fn request_from_row(row: &Row<'_>) -> Result<InboxRequest, StoreError> {
         body_bytes: row.get("body_bytes")?,
         event_id: row.get("event_id")?,
         is_verified: row.get("verified")?,
-        verdict: row.get("verdict")?,
+        signature_check: row.get("signature_check")?,
         webhook: webhook.map(WebhookId::from_bytes),
         code: row.get("code")?,
     })

@@ -9,16 +9,7 @@ use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
 /// Each step in order; a released one is never changed.
-const STEPS: &[&str] = &[
-    include_str!("migrations/0001_main.sql"),
-    include_str!("migrations/0002_profile.sql"),
-    include_str!("migrations/0003_batches.sql"),
-    include_str!("migrations/0004_event_type.sql"),
-    include_str!("migrations/0005_indexes.sql"),
-    include_str!("migrations/0006_stats.sql"),
-    include_str!("migrations/0008_people.sql"),
-    include_str!("migrations/0009_inbox.sql"),
-];
+const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
 
 const CURRENT: i64 = STEPS.len() as i64;
 
@@ -84,44 +75,4 @@ pub(super) fn require_current(connection: &Connection, path: &Path) -> Result<()
         return Err(OpenError::Older { path: path.to_owned(), found, known: CURRENT });
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The step that numbers topics.
-    const INDEXES: usize = 4;
-
-    /// Two tenants with an event each, one test, and a clock that was set back by 40 ms.
-    const EARLIER: &str = "
-        INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
-            max_in_flight, ordered, standard_headers, created_ms, updated_ms)
-        VALUES (1, x'01', 'acme', 'https://example.com/', '', '[]', 'generic', 's', 'active', '[]', 5, 8, 0, 1, 0, 0);
-        INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data)
-        VALUES (1, 'a', 'acme', 'a.b', 0, 100, 0, 0, '{}'), (2, 'b', 'other', 'a.b', 0, 60, 0, 0, '{}'),
-               (3, 'c', 'acme', 'a.c', 0, 90, 1, 0, '{}');
-        INSERT INTO delivery (seq, id, event_seq, webhook_seq, status, cause, next_trigger, created_ms)
-        VALUES (1, x'01', 1, 1, 'failed', 'event', 'initial', 100), (2, x'02', 3, 1, 'failed', 'test', 'test', 120);";
-
-    #[test]
-    fn rows_of_an_earlier_schema_are_numbered_and_the_clock_is_looked_back_on() {
-        let connection = Connection::open_in_memory().unwrap();
-        let (earlier, later) = STEPS.split_at(INDEXES);
-        connection.execute_batch(&earlier.join("\n")).unwrap();
-        connection.execute_batch(EARLIER).unwrap();
-        connection.execute_batch(&later.join("\n")).unwrap();
-        let count = |sql: &str| -> i64 {
-            let row = connection.query_row(sql, [], |row| row.get(0));
-            row.unwrap()
-        };
-        let events = "FROM event e JOIN topic t ON t.seq = e.topic_seq
-            WHERE t.tenant = e.tenant AND t.type = e.type";
-        assert_eq!(count(&format!("SELECT count(*) {events}")), 2);
-        assert_eq!(count("SELECT count(*) FROM event WHERE topic_seq IS NULL AND test"), 1);
-        let deliveries = "FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN topic t ON t.seq = d.topic_seq
-            WHERE t.tenant = e.tenant AND t.type = e.type";
-        assert_eq!(count(&format!("SELECT count(*) {deliveries}")), 2);
-        assert_eq!(count("SELECT set_back_ms FROM clock"), 40);
-    }
 }

@@ -34,7 +34,8 @@ pub struct OneTimeLink {
 
 /// The link with this hash, unless it was used or has ended.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM link WHERE hash = :hash AND ends_ms > :now")?;
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM one_time_link WHERE hash = :hash AND ends_ms > :now")?;
     let params = named_params! {":hash": hash, ":now": now};
     row::first(&mut statement, params, |row| {
         Ok(OneTimeLink {
@@ -50,7 +51,7 @@ pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<
 pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO link (hash, kind, tenant, ends_ms, session_ms)
+            "INSERT INTO one_time_link (hash, kind, tenant, ends_ms, session_ms)
              VALUES (:hash, :kind, :tenant, :ends_ms, :session_ms)",
         )?
         .execute(named_params! {
@@ -65,20 +66,24 @@ pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> R
 
 /// Uses a link up.
 pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM link WHERE hash = :hash")?.execute(named_params! {":hash": hash})?;
+    connection
+        .prepare_cached("DELETE FROM one_time_link WHERE hash = :hash")?
+        .execute(named_params! {":hash": hash})?;
     Ok(())
 }
 
 /// Takes back every link of a kind.
 pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<(), StoreError> {
     connection
-        .prepare_cached("DELETE FROM link WHERE kind = :kind")?
+        .prepare_cached("DELETE FROM one_time_link WHERE kind = :kind")?
         .execute(named_params! {":kind": kind.as_str()})?;
     Ok(())
 }
 
 /// Forgets links that have ended.
 pub fn forget_ended(connection: &Connection, now: Millis) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM link WHERE ends_ms <= :now")?.execute(named_params! {":now": now})?;
+    connection
+        .prepare_cached("DELETE FROM one_time_link WHERE ends_ms <= :now")?
+        .execute(named_params! {":now": now})?;
     Ok(())
 }

@@ -36,7 +36,7 @@ struct InboxRow {
     preview: String,
     bytes: i64,
     is_verified: bool,
-    verdict: String,
+    signature_check: String,
     code: u16,
 }
 
@@ -51,7 +51,7 @@ impl InboxRow {
             preview: preview.trim_end_matches('\u{fffd}').to_owned(),
             bytes: request.body_bytes,
             is_verified: request.is_verified,
-            verdict: request.verdict,
+            signature_check: request.signature_check,
             code: request.code,
         }
     }
