@@ -89,7 +89,7 @@ fn view(of: ApiKey) -> KeyView {
     KeyView {
         id: of.id.to_string(),
         name: of.name,
-        scope: of.scope.as_str(),
+        scope: of.scope.into_str(),
         tenant: of.tenant.map(|tenant| tenant.to_string()),
         profile: of.profile,
         prefix: of.prefix,

@@ -80,7 +80,7 @@ struct StatsView {
 fn view(of: &Statistics) -> StatsView {
     let thousandth = |number: f64| (number * 1_000.0).round() / 1_000.0;
     StatsView {
-        window: of.window.as_str(),
+        window: of.window.into_str(),
         since: rfc3339(of.since_ms),
         delivered: of.sums.delivered,
         failed: of.sums.failed,

@@ -271,7 +271,7 @@ async fn verify(
         attempt: view::attempt(&verified.attempt),
         verified: verified.refusal.is_none(),
         reason: verified.refusal,
-        state: verified.webhook.state.as_str(),
+        state: verified.webhook.state.into_str(),
     }))
 }
 
@@ -352,6 +352,6 @@ fn rotated_view(rotated: &Rotated) -> RotatedView {
         secret: rotated.secret.as_str().to_owned(),
         standard_secret: rotated.secret.standard_form(),
         overlap_ends_at: rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
-        headers: headers.map(|(name, signs)| SignedHeader { name: name.clone(), signs: signs.as_str() }).collect(),
+        headers: headers.map(|(name, signs)| SignedHeader { name: name.clone(), signs: signs.into_str() }).collect(),
     }
 }
