@@ -8,31 +8,31 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use strum::{Display, EnumString};
 
 use crate::cli::receiver::{self, Reply};
-use crate::domain::delivery::text_enum;
 
-text_enum!(
-    /// Behavior of a receiver.
-    Behavior {
-        /// Responds immediately.
-        Ok = "ok",
-        /// Responds after two seconds.
-        Slow = "slow",
-        /// Responds with 500 to every fourth request.
-        Flaky = "flaky",
-        /// Responds with 429 to every other request.
-        Busy = "busy",
-        /// Always responds with 500.
-        Down = "down",
-        /// Always responds with 410.
-        Gone = "gone",
-        /// Refuses connections.
-        Refused = "refused",
-        /// Never responds before the timeout.
-        Silent = "silent",
-    }
-);
+/// Behavior of a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, Display)]
+#[strum(serialize_all = "snake_case")]
+pub enum Behavior {
+    /// Responds immediately.
+    Ok,
+    /// Responds after two seconds.
+    Slow,
+    /// Responds with 500 to every fourth request.
+    Flaky,
+    /// Responds with 429 to every other request.
+    Busy,
+    /// Always responds with 500.
+    Down,
+    /// Always responds with 410.
+    Gone,
+    /// Refuses connections.
+    Refused,
+    /// Never responds before the timeout.
+    Silent,
+}
 
 impl Behavior {
     /// Returns the response to the request with this number, from 1; `None` if there is none before the timeout.
