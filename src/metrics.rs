@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
+use strum::VariantArray as _;
 
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
@@ -85,7 +86,7 @@ impl Metrics {
         let r = &mut registry;
         r.register("build", "Version of the program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let statuses = [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Discarded];
-        let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
+        let codes = ErrorCode::VARIANTS.iter().map(|code| code.into_str());
         let histogram = |bounds: &[f64]| Histogram::new(bounds.iter().copied());
         Metrics(Arc::new(Inner {
             events: register(r, "events_accepted", "Accepted events, without duplicates", Counter::default()),
@@ -94,7 +95,7 @@ impl Metrics {
                 "deliveries_finished",
                 "Finished deliveries, by outcome",
                 "outcome",
-                statuses.map(DeliveryStatus::as_str),
+                statuses.map(|status| status.into_str()),
             ),
             attempts: register_labeled(
                 r,
@@ -154,14 +155,14 @@ impl Metrics {
 
     /// Counts the deliveries that a commit finished.
     pub fn finished(&self, delivered: u64, failed: u64, discarded: u64) {
-        self.0.finished.add(DeliveryStatus::Delivered.as_str(), delivered);
-        self.0.finished.add(DeliveryStatus::Failed.as_str(), failed);
-        self.0.finished.add(DeliveryStatus::Discarded.as_str(), discarded);
+        self.0.finished.add(DeliveryStatus::Delivered.into_str(), delivered);
+        self.0.finished.add(DeliveryStatus::Failed.into_str(), failed);
+        self.0.finished.add(DeliveryStatus::Discarded.into_str(), discarded);
     }
 
     /// Counts an attempt; `waited` is set for the first attempt of a new delivery.
     pub fn attempted(&self, error: Option<ErrorCode>, took: Duration, waited: Option<Duration>) {
-        self.0.attempts.add(error.map_or(NO_ERROR, |code| code.as_str()), 1);
+        self.0.attempts.add(error.map_or(NO_ERROR, |code| code.into_str()), 1);
         self.0.attempt.observe(took.as_secs_f64());
         if let Some(waited) = waited {
             self.0.first_attempt.observe(waited.as_secs_f64());
