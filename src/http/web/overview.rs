@@ -217,7 +217,7 @@ fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<F
         (None, _) => None,
     };
     Ok(Failure {
-        status: delivery.status.as_str(),
+        status: delivery.status.into_str(),
         event_type: delivery.event_type.to_string(),
         webhook: webhook.as_ref().map_or_else(|| "a deleted webhook".to_owned(), name),
         what: what.unwrap_or_else(|| "It was given up without an attempt.".to_owned()),

@@ -217,7 +217,7 @@ fn confirm_page(session: &Session, verb: Verb, count: u64, back: String) -> Resu
 }
 
 fn is_delivered(session: &Session) -> bool {
-    session.query.given("status") == Some(DeliveryStatus::Delivered.as_str())
+    session.query.given("status") == Some(DeliveryStatus::Delivered.into_str())
 }
 
 /// What became of it, and of the ticked ones that were left as they are: why, and how to retry them all the same.

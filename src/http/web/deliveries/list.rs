@@ -1,6 +1,7 @@
 //! `/deliveries`: every delivery, by every filter, each of which stands in the address.
 
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use super::super::pager::Pager;
@@ -74,8 +75,11 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
     Ok(ListPage {
         pager: Pager::new(&path, &suffix, &session.query, page.next),
         rows,
-        statuses: DeliveryStatus::ALL.iter().map(|status| (status.as_str(), capitalized(status.as_str()))).collect(),
-        errors: ErrorCode::ALL.iter().map(|code| (code.as_str(), spoken(code.as_str()))).collect(),
+        statuses: DeliveryStatus::VARIANTS
+            .iter()
+            .map(|status| (status.into_str(), capitalized(status.into_str())))
+            .collect(),
+        errors: ErrorCode::VARIANTS.iter().map(|code| (code.into_str(), spoken(code.into_str()))).collect(),
         webhooks: webhooks(session, &criteria)?,
         not_found: query.map(str::to_owned),
         here: session.here.clone(),

@@ -88,7 +88,7 @@ impl DeliveryRow {
         let last = delivery.last.as_ref();
         DeliveryRow {
             id: delivery.id.to_string(),
-            status: delivery.status.as_str(),
+            status: delivery.status.into_str(),
             is_test,
             waiting_for: waiting_for.map(spoken),
             cause: last.map(|last| explanation::short(&explain::last_of(last, &webhook.url))),

@@ -80,7 +80,7 @@ fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
     let waits = delivery.webhook_state.waiting_for().is_some();
     Ok(ShowPage {
         id: delivery.id.to_string(),
-        status: delivery.status.as_str(),
+        status: delivery.status.into_str(),
         is_test,
         is_live: !is_finished,
         tone: tone(verdict.tone),

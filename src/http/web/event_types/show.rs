@@ -97,7 +97,7 @@ fn subscribers(
         Subscriber {
             id: webhook.id.to_string(),
             tenant: webhook.tenant.to_string(),
-            state: webhook.state.as_str(),
+            state: webhook.state.into_str(),
             events: matching.join(", "),
             name: match webhook.description.trim() {
                 "" => webhook.url.as_str().to_owned(),

@@ -2,6 +2,7 @@
 
 use actix_web::web::Path;
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use super::preview::Preview;
@@ -82,7 +83,7 @@ fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
         steps: retry_preview::schedule(profile.schedule(), session.now()),
         note: retry_preview::note(profile.schedule()),
         preview: Preview::of(session, &profile, &session.query)?,
-        languages: Language::ALL,
+        languages: Language::VARIANTS,
         language,
         code: snippet(&profile, true, language),
         has_more: found.len() > MOST_SHOWN as usize,

@@ -51,7 +51,7 @@ impl RecentDelivery {
         RecentDelivery {
             id: delivery.id.to_string(),
             event_type: delivery.event_type.to_string(),
-            status: delivery.status.as_str(),
+            status: delivery.status.into_str(),
             is_test: delivery.cause == Cause::Test,
             result: delivery.last.as_ref().map(|last| explanation::short(&explain::last_of(last, url))),
             attempts: delivery.attempt_count,
