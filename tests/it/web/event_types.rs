@@ -12,7 +12,7 @@ const SHOWN: &str = "&#60;script&#62;alert(1)&#60;/script&#62;{{ 7 * 7 }}\u{202e
 fn a_type_is_described_shown_changed_and_deleted() {
     let hub = Hub::start();
     let visitor = hub.administrator();
-    assert!(visitor.page("/event-types").contains("No event type yet"));
+    assert!(visitor.page("/event-types").contains("No event types yet"));
     assert!(visitor.page("/new-event-type").contains("Create event type"));
     let fields = [
         ("name", "order.paid"),
@@ -26,7 +26,7 @@ fn a_type_is_described_shown_changed_and_deleted() {
     }
     assert!(!page.contains("<script>alert"));
     let again = visitor.submit("/new-event-type", &fields).expect(422);
-    assert!(again.text.contains("order.paid is described already"));
+    assert!(again.text.contains("order.paid already has a description"));
     let page = visitor.page("/event-types/order.paid/edit");
     assert!(page.contains("1.50") && page.contains("Delete event type"));
     let fields = [("description", "Somebody paid."), ("example", "{}"), ("schema", "")];
@@ -34,9 +34,9 @@ fn a_type_is_described_shown_changed_and_deleted() {
     assert!(page.contains("Somebody paid.") && !page.contains("JSON Schema"));
     let path = "/event-types/order.paid/delete";
     let asked = visitor.submit(path, &[]).expect(200);
-    assert!(asked.text.contains("Delete what is said about order.paid?"));
+    assert!(asked.text.contains("Delete the description of order.paid?"));
     let page = visitor.submit_and_follow(path, &[("confirmed", "yes")]);
-    assert!(page.contains("No event type yet"), "{page}");
+    assert!(page.contains("No event types yet"), "{page}");
     visitor.submit(path, &[("confirmed", "yes")]).expect(404);
 }
 
@@ -62,7 +62,7 @@ fn a_wrong_form_keeps_what_was_typed_and_says_what_is_wrong_where() {
     let fields = [("name", "a.b"), ("description", long.as_str())];
     let answer = visitor.submit("/new-event-type", &fields).expect(422);
     assert!(answer.text.contains("id=\"description-problem\""));
-    assert!(visitor.page("/event-types").contains("No event type yet"));
+    assert!(visitor.page("/event-types").contains("No event types yet"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn what_was_seen_is_listed_with_its_volume_and_subscribers() {
     hub.publish("zebra", json!({}));
     let visitor = hub.viewer();
     let page = visitor.page("/event-types");
-    for text in ["Seen, not described", "/event-types/order.paid\"", "class=\"num\">3<", "/event-types/zebra\""] {
+    for text in ["Not described", "/event-types/order.paid\"", "class=\"num\">3<", "/event-types/zebra\""] {
         assert!(page.contains(text), "{text} in {page}");
     }
     assert!(page.find("order.paid").unwrap() < page.find("zebra").unwrap());
@@ -106,7 +106,7 @@ fn a_long_list_goes_on_where_it_ended() {
     assert!(page.contains("/event-types?after=type.n49"));
     let page = visitor.page("/event-types?after=type.n49");
     assert!(page.contains("type.n50\"") && page.contains("type.n59\"") && !page.contains("type.n49\""));
-    assert!(visitor.page("/event-types?after=zzz").contains("No further event types"));
+    assert!(visitor.page("/event-types?after=zzz").contains("No more event types"));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn the_page_of_a_webhook_shows_its_deliveries_settings_and_metrics() {
     let webhook = hub.add_webhook_with(receiver.url(), &fields);
     let anna = hub.administrator();
     let path = format!("/webhooks/{webhook}");
-    assert_has(&anna.page(&path), "Nothing was sent yet");
+    assert_has(&anna.page(&path), "No deliveries yet");
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     let page = anna.page(&path);
