@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use strum::VariantArray;
 
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
@@ -33,7 +34,7 @@ struct Inner {
     registry: Registry,
     events: Counter,
     finished: [Counter; 3],
-    /// By error code, in the order of `ErrorCode::ALL`; the first one without an error.
+    /// By error code, in the order of `ErrorCode::VARIANTS`; the first one without an error.
     attempts: Vec<Counter>,
     /// By the first digit of the status code.
     requests: [Counter; 5],
@@ -77,7 +78,7 @@ impl Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "The program that runs", build);
         let outcomes = [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Discarded];
-        let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
+        let codes = ErrorCode::VARIANTS.iter().map(|code| code.into_str());
         let inner = Inner {
             events: counter(r, "events_accepted", "Events that were answered 202, duplicates left out"),
             finished: family(
@@ -85,7 +86,7 @@ impl Metrics {
                 "deliveries_finished",
                 "Deliveries that finished, by what became of them",
                 "outcome",
-                outcomes.map(DeliveryStatus::as_str),
+                outcomes.map(|status| status.into_str()),
             ),
             attempts: family_of(
                 r,
@@ -153,7 +154,7 @@ impl Metrics {
 
     /// An attempt that was made; `waited` is given for the first one of a new delivery.
     pub fn attempted(&self, error: Option<ErrorCode>, took: Duration, waited: Option<Duration>) {
-        let place = error.and_then(|code| ErrorCode::ALL.iter().position(|known| *known == code));
+        let place = error.and_then(|code| ErrorCode::VARIANTS.iter().position(|known| *known == code));
         if let Some(counter) = self.0.attempts.get(place.map_or(0, |place| place + 1)) {
             counter.inc();
         }

@@ -41,7 +41,15 @@ impl<'a> AuditEntry<'a> {
 impl Actor {
     /// Writes down that this was done, as of the transaction at hand; the entry's number.
     pub fn audit(&self, connection: &Connection, now: Millis, done: &AuditEntry<'_>) -> Result<i64, StoreError> {
-        audit::insert(connection, now, &self.to_string(), done.tenant, done.deed.as_str(), &done.subject, &done.detail)
+        audit::insert(
+            connection,
+            now,
+            &self.to_string(),
+            done.tenant,
+            done.deed.into_str(),
+            &done.subject,
+            &done.detail,
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! An event with its deliveries, and why each other webhook of its tenant got none.
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 use super::{ActionError, Actions, Caller, lookup};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
@@ -46,19 +48,20 @@ pub struct Missed {
     pub message: String,
 }
 
-text_enum!(
-    /// Why an event was not delivered to a webhook.
-    MissedReason {
-        /// The event is a test, which goes to who was asked for.
-        Test = "test",
-        /// The webhook is younger than the event.
-        CreatedLater = "created_later",
-        /// None of its patterns matches.
-        NotSubscribed = "not_subscribed",
-        /// A pattern matches now, and none did when the event came.
-        SubscribedLater = "subscribed_later",
-    }
-);
+/// Why an event was not delivered to a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<MissedReason>)]
+pub enum MissedReason {
+    /// The event is a test, which goes to who was asked for.
+    Test,
+    /// The webhook is younger than the event.
+    CreatedLater,
+    /// None of its patterns matches.
+    NotSubscribed,
+    /// A pattern matches now, and none did when the event came.
+    SubscribedLater,
+}
 
 impl Actions {
     /// An event, its deliveries, and who got none.

@@ -1,20 +1,27 @@
 //! What became of deliveries lately: per webhook, per tenant, over all.
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 use super::{ActionError, Actions, Caller, lookup};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
 
-text_enum!(
-    /// How far back statistics look.
-    Window {
-        Hour = "1h",
-        Day = "24h",
-        Week = "7d",
-        Month = "30d",
-    }
-);
+/// How far back statistics look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Window>)]
+pub enum Window {
+    #[strum(serialize = "1h")]
+    Hour,
+    #[strum(serialize = "24h")]
+    Day,
+    #[strum(serialize = "7d")]
+    Week,
+    #[strum(serialize = "30d")]
+    Month,
+}
 
 impl Window {
     /// Where it begins: at a whole 5 minutes, hour or day (UTC), so it is up to that much longer than its name.

@@ -92,7 +92,7 @@ fn list(connection: &Connection) -> Result<(), CliError> {
             "{}  {}…  {:7}  {:16}  {}  {}",
             key.id,
             key.prefix,
-            key.scope.as_str(),
+            key.scope.into_str(),
             tenant.as_deref().unwrap_or("all tenants"),
             rfc3339(key.created_ms),
             key.name,

@@ -61,7 +61,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
 }
 
 fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
-    let role = input::text(matches, "role").unwrap_or(Role::Administrator.as_str());
+    let role = input::text(matches, "role").unwrap_or(Role::Administrator.into_str());
     let role: Role = role.parse().map_err(|invalid: crate::domain::Invalid| invalid.in_field("role"))?;
     users::check_name(name(matches))?;
     let password = Password::of(matches)?;
@@ -102,7 +102,7 @@ fn list(connection: &Connection) -> Result<(), CliError> {
         let last = user.last_login_ms.map(rfc3339);
         println!(
             "{:13}  made {}  last signed in {}  {}",
-            user.role.as_str(),
+            user.role.into_str(),
             rfc3339(user.created_ms),
             last.as_deref().unwrap_or("never"),
             user.name,

@@ -1,7 +1,8 @@
 //! A URL that subscribed to event types.
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 use super::Invalid;
-use super::delivery::text_enum;
 use super::event::{EventType, Tenant};
 use super::header::CustomHeaders;
 use super::id::WebhookId;
@@ -11,18 +12,19 @@ use super::secret::Secret;
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
 
-text_enum!(
-    /// Whether a webhook's deliveries are sent or wait.
-    WebhookState {
-        Active = "active",
-        /// Stopped by a person.
-        Paused = "paused",
-        /// Stopped by Hookpost, with a reason.
-        Disabled = "disabled",
-        /// Its profile wants a challenge answered first.
-        Unverified = "unverified",
-    }
-);
+/// Whether a webhook's deliveries are sent or wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<WebhookState>)]
+pub enum WebhookState {
+    Active,
+    /// Stopped by a person.
+    Paused,
+    /// Stopped by Hookpost, with a reason.
+    Disabled,
+    /// Its profile wants a challenge answered first.
+    Unverified,
+}
 
 impl WebhookState {
     /// What a waiting delivery of such a webhook waits for, as the API's `waiting_for`.
@@ -36,15 +38,16 @@ impl WebhookState {
     }
 }
 
-text_enum!(
-    /// Why Hookpost disabled a webhook.
-    DisabledReason {
-        /// The endpoint answered 410 Gone.
-        Gone = "gone",
-        /// A delivery used up its attempts and nothing else got through meanwhile.
-        Exhausted = "exhausted",
-    }
-);
+/// Why Hookpost disabled a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<DisabledReason>)]
+pub enum DisabledReason {
+    /// The endpoint answered 410 Gone.
+    Gone,
+    /// A delivery used up its attempts and nothing else got through meanwhile.
+    Exhausted,
+}
 
 impl DisabledReason {
     /// The reason as a sentence, for `disabled_reason`.
@@ -157,14 +160,15 @@ impl Webhook {
     }
 }
 
-text_enum!(
-    /// What happens to what waited when a webhook becomes active again.
-    Waiting {
-        /// Each starts a fresh series of attempts.
-        Resume = "resume",
-        Discard = "discard",
-    }
-);
+/// What happens to what waited when a webhook becomes active again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Waiting>)]
+pub enum Waiting {
+    /// Each starts a fresh series of attempts.
+    Resume,
+    Discard,
+}
 
 /// Work on what waited that is too much for one transaction: it goes on in small ones, also after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

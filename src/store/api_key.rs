@@ -1,26 +1,28 @@
 //! The table of API keys. The keys themselves are never stored, only their hash.
 
 use rusqlite::{Connection, Row, named_params};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
 use super::row::{self, parsed, parsed_option};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
 
-text_enum!(
-    /// What a key may do.
-    Scope {
-        /// Publish events, singly and in batches.
-        Publish = "publish",
-        /// Every GET but secrets and backups.
-        Read = "read",
-        /// Everything.
-        Admin = "admin",
-    }
-);
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Scope>)]
+pub enum Scope {
+    /// Publish events, singly and in batches.
+    Publish,
+    /// Every GET but secrets and backups.
+    Read,
+    /// Everything.
+    Admin,
+}
 
 /// A key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub fn insert(connection: &Connection, key: &NewApiKey) -> Result<(), StoreError
         .execute(named_params! {
             ":id": key.id.to_bytes(),
             ":name": key.name,
-            ":scope": key.scope.as_str(),
+            ":scope": key.scope.into_str(),
             ":tenant": key.tenant.as_ref().map(Tenant::as_str),
             ":profile": key.profile,
             ":prefix": key.prefix,

@@ -80,7 +80,7 @@ pub fn insert(
             ":delivery_seq": delivery_seq,
             ":number": attempt.number,
             ":id": attempt.id.to_bytes(),
-            ":trigger": attempt.trigger.as_str(),
+            ":trigger": attempt.trigger.into_str(),
             ":started_ms": attempt.started_ms,
             ":duration_ms": attempt.duration_ms,
             ":resolve_us": attempt.timings.resolve_us,
@@ -96,7 +96,7 @@ pub fn insert(
             ":response_headers": answer.map(|answer| to_lines(&answer.headers)),
             ":response_body": body,
             ":body_truncated": answer.is_some_and(|answer| answer.body_truncated),
-            ":error_code": attempt.failure.as_ref().map(|failure| failure.code.as_str()),
+            ":error_code": attempt.failure.as_ref().map(|failure| failure.code.into_str()),
             ":error_message": attempt.failure.as_ref().map(|failure| &failure.message),
         })?;
     Ok(())

@@ -78,7 +78,7 @@ pub(super) fn source(
     if states.contains(&DeliveryStatus::Delivered) {
         return Ok(Source::table("delivery"));
     }
-    let states = states.iter().map(|state| state.as_str().to_owned().into());
+    let states = states.iter().map(|state| state.into_str().to_owned().into());
     Ok(Source::index("delivery", "delivery_status", "status = ?1 AND status <> 'delivered'", states.collect()))
 }
 

@@ -124,9 +124,9 @@ pub fn insert(
             ":id": id.to_bytes(),
             ":event_seq": event_seq,
             ":webhook_seq": webhook_seq,
-            ":cause": cause.as_str(),
+            ":cause": cause.into_str(),
             ":due_ms": due_ms,
-            ":trigger": trigger.as_str(),
+            ":trigger": trigger.into_str(),
             ":now": now,
             ":topic_seq": topic_seq,
         })?;
@@ -310,12 +310,12 @@ fn end(
              WHERE seq = :seq AND status = :before",
         )?
         .execute(named_params! {
-            ":status": status.as_str(),
-            ":before": before.as_str(),
+            ":status": status.into_str(),
+            ":before": before.into_str(),
             ":now": tx.now_ms(),
             ":attempt_count": outcome.attempt_count,
             ":code": outcome.code,
-            ":error": outcome.error_code.map(ErrorCode::as_str),
+            ":error": outcome.error_code.map(|code| code.into_str()),
             ":duration_ms": outcome.duration_ms,
             ":at": outcome.at_ms,
             ":seq": seq,
@@ -345,7 +345,7 @@ pub fn count_failure(
              WHERE seq = :seq",
         )?
         .execute(named_params! {
-            ":status": series.status.as_str(),
+            ":status": series.status.into_str(),
             ":due_ms": series.due_ms,
             ":attempt_count": outcome.attempt_count,
             ":failures": series.failures,
@@ -353,7 +353,7 @@ pub fn count_failure(
             ":origin_ms": series.origin_ms,
             ":panics": series.panics,
             ":code": outcome.code,
-            ":error": outcome.error_code.map(ErrorCode::as_str),
+            ":error": outcome.error_code.map(|code| code.into_str()),
             ":duration_ms": outcome.duration_ms,
             ":at": outcome.at_ms,
             ":seq": seq,
@@ -539,7 +539,7 @@ pub(super) fn conditions(filter: &DeliveryFilter) -> Filter {
         conditions.and("d.last_code = ?", i64::from(code));
     }
     if let Some(code) = filter.error_code {
-        conditions.and("d.last_error = ?", code.as_str().to_owned());
+        conditions.and("d.last_error = ?", code.into_str().to_owned());
     }
     match filter.test {
         Some(true) => conditions.and_fixed("d.cause = 'test'"),
@@ -581,7 +581,7 @@ pub(super) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Resul
         found.push(index("delivery_test", "cause = 'test'", Value::Null));
     }
     if let Some(code) = filter.error_code {
-        let key = Value::Text(code.as_str().to_owned());
+        let key = Value::Text(code.into_str().to_owned());
         found.push(index("delivery_error", "last_error = ?1", key));
     }
     if let Some(code) = filter.response_code.filter(|code| *code != 200) {

@@ -1,25 +1,27 @@
 //! The table of links that open something once. A link's token is never stored, only its hash.
 
 use rusqlite::{Connection, named_params};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::row;
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 use crate::store::error::StoreError;
 use crate::store::row::{parsed, parsed_option};
 
-text_enum!(
-    /// What a link opens.
-    LinkKind {
-        /// The page that makes the first administrator.
-        Setup = "setup",
-        /// The pages limited to one tenant.
-        Portal = "portal",
-        /// The pages of a throw-away database.
-        Demo = "demo",
-    }
-);
+/// What a link opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<LinkKind>)]
+pub enum LinkKind {
+    /// The page that makes the first administrator.
+    Setup,
+    /// The pages limited to one tenant.
+    Portal,
+    /// The pages of a throw-away database.
+    Demo,
+}
 
 /// A link that was not used yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> R
         )?
         .execute(named_params! {
             ":hash": hash,
-            ":kind": link.kind.as_str(),
+            ":kind": link.kind.into_str(),
             ":tenant": link.tenant.as_ref().map(Tenant::as_str),
             ":ends_ms": link.ends_ms,
             ":session_ms": link.session_ms,
@@ -76,7 +78,7 @@ pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError
 pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM one_time_link WHERE kind = :kind")?
-        .execute(named_params! {":kind": kind.as_str()})?;
+        .execute(named_params! {":kind": kind.into_str()})?;
     Ok(())
 }
 

@@ -1,21 +1,23 @@
 //! The table of people who use the pages.
 
 use rusqlite::{Connection, Row, named_params};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::error::StoreError;
 use super::row::{self, parsed};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::time::Millis;
 
-text_enum!(
-    /// What a user may do.
-    Role {
-        /// Everything.
-        Administrator = "administrator",
-        /// Look at everything but secrets, and change nothing.
-        Viewer = "viewer",
-    }
-);
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Role>)]
+pub enum Role {
+    /// Everything.
+    Administrator,
+    /// Look at everything but secrets, and change nothing.
+    Viewer,
+}
 
 /// A user as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub fn insert(
         )?
         .execute(named_params! {
             ":name": name,
-            ":role": role.as_str(),
+            ":role": role.into_str(),
             ":password": password,
             ":now": now,
         })?;
@@ -94,7 +96,7 @@ pub fn set_password(connection: &Connection, seq: i64, password: &str) -> Result
 pub fn set_role(connection: &Connection, seq: i64, role: Role) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE user SET role = :role WHERE seq = :seq")?
-        .execute(named_params! {":role": role.as_str(), ":seq": seq})?;
+        .execute(named_params! {":role": role.into_str(), ":seq": seq})?;
     Ok(())
 }
 

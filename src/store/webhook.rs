@@ -65,7 +65,7 @@ pub fn list(
         }
     }
     if let Some(state) = filter.state {
-        conditions.and("state = ?", state.as_str().to_owned());
+        conditions.and("state = ?", state.into_str().to_owned());
     }
     let list = List { select: LIST, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
     // Patterns cannot be matched in SQL.
@@ -92,7 +92,7 @@ pub(super) fn source(filter: &WebhookFilter) -> Source {
         return Source::index("webhook", "webhook_tenant", "tenant = ?1", vec![key]);
     }
     if let Some(state) = filter.state {
-        let key = Value::Text(state.as_str().to_owned());
+        let key = Value::Text(state.into_str().to_owned());
         return Source::index("webhook", "webhook_state", "state = ?1", vec![key]);
     }
     Source::table("webhook")
@@ -319,7 +319,7 @@ fn execute(statement: &mut rusqlite::Statement<'_>, webhook: &Webhook, key: Key)
         ":secret": webhook.secret.as_str(),
         ":old_secret": old.map(|old| old.secret.as_str()),
         ":overlap_ends_ms": old.map(|old| old.overlap_ends_ms),
-        ":state": webhook.state.as_str(),
+        ":state": webhook.state.into_str(),
         ":disabled_ms": webhook.disabled_ms,
         ":disabled_reason": webhook.disabled_reason,
         ":headers": json(&headers),
@@ -332,7 +332,7 @@ fn execute(statement: &mut rusqlite::Statement<'_>, webhook: &Webhook, key: Key)
         ":created_ms": webhook.created_ms,
         ":updated_ms": webhook.updated_ms,
         ":verified_url": webhook.verified_url,
-        ":sweep": webhook.sweep.map(|sweep| sweep.waiting.as_str()),
+        ":sweep": webhook.sweep.map(|sweep| sweep.waiting.into_str()),
         ":sweep_up_to_seq": webhook.sweep.map(|sweep| sweep.up_to_seq),
     };
     let id = webhook.id.to_bytes();

@@ -10,30 +10,32 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 
-text_enum!(
-    /// How a receiver of the demo answers.
-    Behaviour {
-        /// At once.
-        Ok = "ok",
-        /// After two seconds.
-        Slow = "slow",
-        /// A 500 to every fourth request.
-        Flaky = "flaky",
-        /// A 429 to every other request.
-        Busy = "busy",
-        /// A 500, always.
-        Down = "down",
-        /// A 410.
-        Gone = "gone",
-        /// Nothing listens.
-        Refused = "refused",
-        /// No answer before any timeout.
-        Silent = "silent",
-    }
-);
+/// How a receiver of the demo answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Behaviour>)]
+pub enum Behaviour {
+    /// At once.
+    Ok,
+    /// After two seconds.
+    Slow,
+    /// A 500 to every fourth request.
+    Flaky,
+    /// A 429 to every other request.
+    Busy,
+    /// A 500, always.
+    Down,
+    /// A 410.
+    Gone,
+    /// Nothing listens.
+    Refused,
+    /// No answer before any timeout.
+    Silent,
+}
 
 /// What a request is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
+use strum::VariantArray;
 
 use super::deliveries::rows::WebhookName;
 use super::error::PageError;
@@ -100,14 +101,14 @@ impl CauseKey {
     fn of(failed: &Failed) -> CauseKey {
         let code = failed.code.filter(|_| failed.error_code == Some(ErrorCode::Status));
         let group = FailureGroup::of(failed.error_code, failed.code);
-        let position = FailureGroup::ALL.iter().position(|known| *known == group);
+        let position = FailureGroup::VARIANTS.iter().position(|known| *known == group);
         CauseKey { group: position.unwrap_or(usize::MAX), error_code: failed.error_code, code }
     }
 
     fn label(self) -> String {
         match (self.error_code, self.code) {
             (Some(ErrorCode::Status), Some(code)) => status_words(code),
-            (Some(error), _) => code_label(error.as_str()),
+            (Some(error), _) => code_label(error.into_str()),
             (None, _) => "No attempt logged".to_owned(),
         }
     }
@@ -145,7 +146,7 @@ fn failed_page(session: &Session, db: &Connection) -> Result<FailedPage, PageErr
         let filter = key.query();
         CauseRow {
             label: key.label(),
-            group: FailureGroup::ALL.get(key.group).map_or("", |group| group.label()),
+            group: FailureGroup::VARIANTS.get(key.group).map_or("", |group| group.label()),
             cells: cells(&ages, counts, &filter, now),
             total: at_least(counts.iter().sum(), is_partial),
             query: query(&filter, None, now),
@@ -217,7 +218,7 @@ fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError
         let id = webhook::id_of(db, seq)?.to_string();
         let most_frequent = causes.iter().max_by_key(|(_, count)| **count);
         Ok(WebhookRow {
-            state: webhook.as_ref().map_or("", |webhook| webhook.state.as_str()),
+            state: webhook.as_ref().map_or("", |webhook| webhook.state.into_str()),
             tenant: webhook.as_ref().map(|webhook| webhook.tenant.to_string()).unwrap_or_default(),
             webhook: webhook.as_ref().map(WebhookName::from),
             count: at_least(count, is_partial),

@@ -9,6 +9,7 @@ use super::page;
 use crate::auth::users::UserError;
 use crate::auth::{session, users};
 use crate::domain::time::SECOND;
+use crate::http::blocking;
 use crate::http::error::ApiError;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::PageError;
@@ -16,7 +17,7 @@ use crate::http::web::form::{AnonymousSubmission, Submission};
 use crate::http::web::layout::Bare;
 use crate::http::web::session::{Anonymous, PageResult, Response, data, local, see};
 use crate::store::session::Owner;
-use crate::store::{StoreError, user};
+use crate::store::user;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/login").route(web::get().to(show)).route(web::post().to(sign_in)));
@@ -79,7 +80,7 @@ async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageResult 
         return Err(visitor.error(ApiError::unavailable("overloaded", busy)));
     };
     let (store, wanted, password) = (app.actions.store.clone(), name.to_owned(), fields.text("password").to_owned());
-    let cookie = web::block(move || -> Result<Option<String>, UserError> {
+    let cookie = blocking(move || -> Result<Option<String>, UserError> {
         let user = store.read(|db| user::by_name(db, &wanted))?;
         let Some(user) = users::verify(user, &password) else {
             return Ok(None);
@@ -89,8 +90,7 @@ async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageResult 
             signed_in => signed_in.map(Some),
         }
     });
-    let cookie = cookie.await.map_err(|_| StoreError::Stopping)?;
-    let Some(cookie) = cookie.map_err(ApiError::from)? else {
+    let Some(cookie) = cookie.await?? else {
         log::warn!("a sign-in failed, from {address:?}");
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
     };

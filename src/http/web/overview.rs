@@ -190,7 +190,7 @@ fn failure(db: &Connection, delivery: Delivery, now: Millis) -> Result<FailureRo
         None => "It was given up without an attempt.".to_owned(),
     };
     Ok(FailureRow {
-        status: delivery.status.as_str(),
+        status: delivery.status.into_str(),
         event_type: delivery.event_type.to_string(),
         reason,
         at_ms: last.map_or(delivery.created_ms, |last| last.at_ms),

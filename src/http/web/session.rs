@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 
@@ -12,7 +12,6 @@ use crate::actions::{Actor, Caller};
 use crate::auth::{session, token};
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
-use crate::http::App;
 use crate::http::backup::Copied;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
@@ -20,6 +19,7 @@ use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Bare, Flash, Frame, Portal, Section};
+use crate::http::{App, blocking};
 use crate::store::Connection;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
@@ -220,13 +220,11 @@ impl Session {
         let clears_flash = self.flash.is_some() && !self.is_live;
         let app = self.app.clone();
         let is_portal = self.tenant().is_some();
-        let done = web::block(move || match work(&self) {
+        let done = blocking(move || match work(&self) {
             Err(PageError::Problem { error, .. }) => self.problem(&error),
             other => other,
         });
-        let done =
-            done.await.map_err(|_| PageError::from(ApiError::unavailable("stopping", "Hookpost is stopping.")))??;
-        let mut response = match done {
+        let mut response = match done.await?? {
             Response::Page(status, text) => html(status, text, parents(&app, is_portal)),
             Response::To(location, flash) => {
                 let mut response = see(&location);

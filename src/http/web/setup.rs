@@ -7,6 +7,7 @@ use askama::Template;
 use super::page;
 use crate::auth::users::UserError;
 use crate::auth::{password, session, users};
+use crate::http::blocking;
 use crate::http::error::ApiError;
 use crate::http::web::cookies::SetCookie;
 use crate::http::web::error::PageError;
@@ -50,34 +51,12 @@ async fn show(visitor: Anonymous) -> PageResult {
 /// `POST /setup`: creates the administrator, signs them in, and continues with the first webhook.
 async fn set_up(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
-    let (token, name) = (fields.text("token"), fields.text("name").trim());
-    match create(&visitor, token, name, fields.text("password")).await? {
-        Ok(cookie) => {
-            let mut response = see(&format!("{}/setup/webhook", visitor.base()));
-            SetCookie::session(&visitor.app, cookie, session::LONGEST, false).on(&mut response);
-            Ok(response)
-        }
-        Err(UserError::Invalid(invalid)) => {
-            let page = setup_page(&visitor, token, name, invalid.into());
-            visitor.show(StatusCode::UNPROCESSABLE_ENTITY, &page, false)
-        }
-        Err(UserError::LinkEnded) => Err(expired(&visitor)),
-        Err(other) => Err(visitor.error(other)),
-    }
-}
-
-async fn create(
-    visitor: &Anonymous,
-    token: &str,
-    name: &str,
-    password: &str,
-) -> Result<Result<String, UserError>, PageError> {
-    if let Err(invalid) = users::check_name(name).and_then(|()| password::check(password)) {
-        return Ok(Err(invalid.into()));
-    }
     let store = visitor.app.actions.store.clone();
-    let (token, name, password) = (token.to_owned(), name.to_owned(), password.to_owned());
-    let created = web::block(move || {
+    let text = |name: &str| fields.text(name).trim().to_owned();
+    let (token, name, password) = (text("token"), text("name"), fields.text("password").to_owned());
+    let created = blocking(move || {
+        users::check_name(&name)?;
+        password::check(&password)?;
         // Hashing is expensive: only a valid link may request it.
         if !store.read(|db| users::is_setup_token(db, &token, 0))? {
             return Err(UserError::LinkEnded);
@@ -85,5 +64,17 @@ async fn create(
         let hash = password::hash(&password);
         store.write(move |tx| users::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
     });
-    created.await.map_err(|_| visitor.error(ApiError::unavailable("stopping", "Hookpost is stopping.")))
+    match created.await.map_err(|error| visitor.error(error))? {
+        Ok(cookie) => {
+            let mut response = see(&format!("{}/setup/webhook", visitor.base()));
+            SetCookie::session(&visitor.app, cookie, session::LONGEST, false).on(&mut response);
+            Ok(response)
+        }
+        Err(UserError::Invalid(invalid)) => {
+            let page = setup_page(&visitor, fields.text("token"), fields.text("name"), invalid.into());
+            visitor.show(StatusCode::UNPROCESSABLE_ENTITY, &page, false)
+        }
+        Err(UserError::LinkEnded) => Err(expired(&visitor)),
+        Err(other) => Err(visitor.error(other)),
+    }
 }

@@ -131,7 +131,7 @@ fn confirm(session: &Session, action: BulkAction, count: u64, back: String) -> C
         BulkAction::Retry => "Retry",
         BulkAction::Discard => "Discard",
     };
-    let is_delivered = session.query.given("status") == Some(DeliveryStatus::Delivered.as_str());
+    let is_delivered = session.query.given("status") == Some(DeliveryStatus::Delivered.into_str());
     let effect = match (count, action) {
         (0, BulkAction::Retry) => {
             "None of these deliveries can be retried. Tests, discarded deliveries and deliveries of deleted webhooks are skipped; delivered ones too, unless you filter by that status."

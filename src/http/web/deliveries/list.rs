@@ -1,6 +1,7 @@
 //! `/deliveries`: the deliveries that match the filter in the URL.
 
 use askama::Template;
+use strum::VariantArray;
 
 use super::filter::{Criteria, below};
 use super::rows::DeliveryTable;
@@ -65,8 +66,11 @@ fn deliveries_page(session: &Session, db: &Connection) -> Result<DeliveriesPage,
     Ok(DeliveriesPage {
         pager: Pager::new(&path, &table.query, &session.query, page.next),
         table,
-        statuses: DeliveryStatus::ALL.iter().map(|status| (status.as_str(), capitalized(status.as_str()))).collect(),
-        errors: ErrorCode::ALL.iter().map(|code| (code.as_str(), code_label(code.as_str()))).collect(),
+        statuses: DeliveryStatus::VARIANTS
+            .iter()
+            .map(|status| (status.into_str(), capitalized(status.into_str())))
+            .collect(),
+        errors: ErrorCode::VARIANTS.iter().map(|code| (code.into_str(), code_label(code.into_str()))).collect(),
         webhooks: webhooks(session, db, &criteria)?,
         not_found: query.map(str::to_owned),
         here: session.here.clone(),

@@ -82,7 +82,7 @@ impl DeliveryRow {
         let url = webhook.as_ref().map_or("", |webhook| &webhook.url);
         DeliveryRow {
             id: delivery.id.to_string(),
-            status: delivery.status.as_str(),
+            status: delivery.status.into_str(),
             is_test,
             waiting_for: waiting_for.map(code_label),
             outcome: last.map(|last| explanation::short(&explain::last_of(last, url))),

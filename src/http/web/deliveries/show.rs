@@ -79,7 +79,7 @@ fn delivery_page(session: &Session, db: &Connection, id: &str) -> Result<Deliver
     let may_change = frame.may_change && !is_test;
     Ok(DeliveryPage {
         id: delivery.id.to_string(),
-        status: delivery.status.as_str(),
+        status: delivery.status.into_str(),
         is_test,
         is_live: !is_finished,
         tone: tone(verdict.tone),

@@ -50,7 +50,7 @@ impl Subscriber {
             id: webhook.id.to_string(),
             name: webhook.name(),
             tenant: webhook.tenant.to_string(),
-            state: webhook.state.as_str(),
+            state: webhook.state.into_str(),
             patterns: matching.map(ToString::to_string).collect::<Vec<_>>().join(", "),
         }
     }

@@ -2,6 +2,7 @@
 
 use actix_web::web::Path;
 use askama::Template;
+use strum::VariantArray;
 
 use super::preview::Preview;
 use crate::domain::retry::{Exhausted, Gone};
@@ -82,7 +83,7 @@ fn profile_page(session: &Session, db: &Connection, name: &str) -> Result<Profil
         note: retry_preview::note(profile.schedule()),
         preview,
         errors,
-        languages: Language::ALL,
+        languages: Language::VARIANTS,
         language,
         code: snippet(&profile, true, language),
         webhooks: shown.map(|webhook| (webhook.id.to_string(), webhook.name())).collect(),

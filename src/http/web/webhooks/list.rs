@@ -1,6 +1,7 @@
 //! `/webhooks`: every webhook with its state and why, where it points, and how it fares.
 
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use crate::actions::ActionError;
@@ -94,7 +95,7 @@ impl WebhookRow {
             is_described: !webhook.description.trim().is_empty(),
             tenant: webhook.tenant.to_string(),
             events: Events::of(webhook),
-            state: webhook.state.as_str(),
+            state: webhook.state.into_str(),
             reason: webhook.disabled_reason.clone(),
             bars,
             last_ms,
@@ -122,7 +123,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
     Ok(ListPage {
         next: page.next.map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
         rows: rows(session, &page.rows)?,
-        states: WebhookState::ALL,
+        states: WebhookState::VARIANTS,
         text: query.text("q").to_owned(),
         state: query.text("state").to_owned(),
         tenant: query.text("tenant").to_owned(),

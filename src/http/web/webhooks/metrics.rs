@@ -2,6 +2,7 @@
 
 use actix_web::web::Path;
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use super::header;
@@ -70,7 +71,7 @@ fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
     let webhook = header::find(session, id)?;
     let actions = &session.app.actions;
     let (caller, now) = (session.caller(), session.now());
-    let windows = Window::ALL.iter().map(|window| {
+    let windows = Window::VARIANTS.iter().map(|window| {
         let found = actions.webhook_statistics(&caller, id, *window)?;
         Ok(WindowRow::of(&found))
     });

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::confirm::Confirm;
 use super::super::error::PageError;
@@ -76,7 +77,7 @@ impl SecretPage {
             own: String::new(),
             overlap: "86400".to_owned(),
             problem: None,
-            languages: Language::ALL,
+            languages: Language::VARIANTS,
             code: code(session, webhook),
             profile: webhook.profile.clone(),
             query: session.query.query_without(&[]),
@@ -102,7 +103,7 @@ fn running(secrets: &Rotated) -> Option<Running> {
         ends_ms: old.overlap_ends_ms,
         headers: headers
             .map(|(name, signs)| {
-                let signs = match signs.as_str() {
+                let signs = match signs.into_str() {
                     "new" => "the new secret",
                     "old" => "the old secret, until the overlap ends",
                     _ => "both secrets",
