@@ -258,10 +258,8 @@ fn a_delivery_says_in_words_what_became_of_it_and_shows_its_attempts() {
 fn a_retry_by_hand_says_that_it_is_queued() {
     let world = World::new();
     let visitor = world.hub.administrator();
-    for (id, words) in [
-        (&world.failed, "A new series of attempts starts."),
-        (&world.retrying, "Queued for retry now."),
-    ] {
+    for (id, words) in [(&world.failed, "A new series of attempts starts."), (&world.retrying, "Queued for retry now.")]
+    {
         let path = format!("/deliveries/{id}");
         let here = format!("{path}?status=failed");
         visitor.page(&here);
