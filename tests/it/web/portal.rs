@@ -58,7 +58,7 @@ fn a_link_ends_and_so_does_the_session_which_asks_for_no_password_then() {
     let ended = visitor.get("/webhooks").expect(303);
     assert_eq!(ended.header("location"), Some("/portal"));
     let page = visitor.get("/portal").expect(410).page();
-    assert!(page.contains("Open it again from the application"));
+    assert!(page.contains("This link has expired"));
 }
 
 #[test]

@@ -13,14 +13,14 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
     assert!(visitor.page("/settings/keys").has_button("Create API key"));
     let fields = [("name", "shop & co"), ("scope", "publish"), ("tenant", "acme"), ("rate_limit_per_s", "50")];
     let made = visitor.submit("/settings/keys", &fields).expect(200);
-    let key = made.page().get("#made").text();
+    let key = made.page().get("#new-key").text();
     assert_eq!(made.header("cache-control"), Some("no-store"));
     assert!(!made.headers.iter().any(|(_, value)| value.contains(&key)));
     let event = json!({"type": "a.b", "data": {}}).to_string();
     hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(202);
     let page = visitor.page("/settings/keys");
     assert!(!page.holds(&key));
-    for text in ["shop & co", "acme", "50 a second", &key[..9]] {
+    for text in ["shop & co", "acme", "50 per second", &key[..9]] {
         assert!(page.contains(text), "{text} in {page}");
     }
     let keys = hub.get("/v1/api-keys").json();
@@ -30,7 +30,7 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
     assert!(asked.page().contains("Revoke this API key?"));
     hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(202);
     let page = visitor.submit_and_follow(&path, &[("confirmed", "yes")]);
-    assert!(page.has_flash("The key was revoked"), "{page}");
+    assert!(page.has_flash("Key revoked"), "{page}");
     hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(401);
     visitor.submit(&path, &[("confirmed", "yes")]).expect(404);
 }
@@ -42,7 +42,7 @@ fn a_wrong_form_for_a_key_is_shown_again_with_what_is_wrong() {
     visitor.page("/settings/keys");
     for (fields, message) in [
         (vec![("name", ""), ("scope", "read")], "A key's name is 1 to 128 characters"),
-        (vec![("name", "kept"), ("scope", "all")], "is none of"),
+        (vec![("name", "kept"), ("scope", "all")], "is not one of"),
         (vec![("name", "kept"), ("scope", "read"), ("tenant", "a b")], "1 to 64"),
         (vec![("name", "kept"), ("scope", "read"), ("profile", "none")], "There is no profile"),
         (vec![("name", "kept"), ("scope", "read"), ("rate_limit_per_s", "0")], "1 to 100000"),
@@ -76,13 +76,13 @@ fn a_user_is_added_changed_and_removed() {
     visitor.page(&path);
     visitor.submit(&format!("{path}/role"), &[("role", "nonsense")]).expect(422);
     visitor.submit_and_follow(&format!("{path}/role"), &[("role", "administrator")]);
-    assert!(otto.page("/settings/users").contains("Add a user"));
+    assert!(otto.page("/settings/users").contains("Add user"));
 
     visitor.page(&path);
     let new = "another good password";
     visitor.submit(&format!("{path}/password"), &[("password", "short")]).expect(422);
     let page = visitor.submit_and_follow(&format!("{path}/password"), &[("password", new)]);
-    assert!(page.has_flash("is signed out everywhere"), "{page}");
+    assert!(page.has_flash("Their sessions have ended"), "{page}");
     assert_eq!(otto.get("/webhooks").status, 303);
     otto.sign_in("Otto <b>", new).expect(303);
 
@@ -90,7 +90,7 @@ fn a_user_is_added_changed_and_removed() {
     let asked = visitor.submit(&format!("{path}/remove"), &[]).expect(200);
     assert!(asked.page().contains("Remove Otto"));
     let page = visitor.submit_and_follow(&format!("{path}/remove"), &[("confirmed", "yes")]);
-    assert!(page.has_flash("was removed"));
+    assert!(page.has_flash("Otto <b> removed"));
     assert_eq!(otto.get("/webhooks").status, 303);
     otto.sign_in("Otto <b>", new).expect(422);
 }
@@ -121,11 +121,11 @@ fn ones_own_password_needs_the_old_one_and_ends_other_sessions() {
     here.page("/account");
     let new = "a much better password";
     let wrong = here.submit("/account/password", &[("old", "guess"), ("password", new)]);
-    assert!(wrong.expect(422).page().contains("This is not your password"));
+    assert!(wrong.expect(422).page().contains("Wrong password"));
     let short = here.submit("/account/password", &[("old", PASSWORD), ("password", "short")]);
     short.expect(422);
     let page = here.submit_and_follow("/account/password", &[("old", PASSWORD), ("password", new)]);
-    assert!(page.has_flash("Every other session of yours has ended"));
+    assert!(page.has_flash("Your other sessions have ended"));
     here.page("/webhooks");
     assert_eq!(elsewhere.get("/webhooks").status, 303);
     elsewhere.sign_in("vera", PASSWORD).expect(422);
@@ -135,7 +135,7 @@ fn ones_own_password_needs_the_old_one_and_ends_other_sessions() {
         here.submit("/account/password", &[("old", "guess"), ("password", new)]).expect(422);
     }
     let refused = here.submit("/account/password", &[("old", new), ("password", new)]);
-    assert!(refused.expect(422).page().contains("Too many tries"));
+    assert!(refused.expect(422).page().contains("Too many attempts"));
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_choice_that_there_is_not_is_refused_and_nothing_changes() {
     let path = format!("/webhooks/{webhook}/resume");
     anna.page(&path);
     let page = anna.submit(&path, &[("waiting", "keep")]).expect(422).page();
-    assert_has(&page, "is none of resume, discard");
+    assert_has(&page, "is not one of resume, discard");
     assert_eq!(hub.state_of(&webhook), "paused");
 }
 
@@ -120,7 +120,7 @@ fn a_replay_is_counted_before_it_is_made() {
         (vec![("since", "2026-01-15T10:00"), ("types", "order.*\nnone.such")], "3 events"),
     ] {
         let page = anna.submit(&path, &fields).expect(200).page();
-        assert_has(&page, &format!("Deliver {count}"));
+        assert_has(&page, &format!("Replay {count}"));
     }
     assert_eq!(receiver.hits(), 4);
     for (fields, field, says) in [
