@@ -46,7 +46,7 @@ impl Actions {
             require_room(tx.connection(), &new)?;
             let existed = event_type::get(tx.connection(), &new.name)?.is_some();
             event_type::put(tx, &new.name, &new.description, new.example.as_deref(), schema.map(Arc::new))?;
-            caller.audit(tx, &AuditEntry::new(AuditAction::EventTypePut, &new.name))?;
+            caller.audit(tx, AuditEntry::new(AuditAction::EventTypePut, &new.name))?;
             Ok((described(tx.connection(), &new.name)?, existed))
         }))
     }
@@ -56,7 +56,7 @@ impl Actions {
         let caller = caller.clone();
         self.store.write(move |tx| {
             if event_type::delete(tx, &name)? {
-                Ok(caller.audit(tx, &AuditEntry::new(AuditAction::EventTypeDeleted, &name))?)
+                Ok(caller.audit(tx, AuditEntry::new(AuditAction::EventTypeDeleted, &name))?)
             } else {
                 Err(ActionError::NotFound("event type"))
             }

@@ -37,7 +37,7 @@ impl Actions {
         }
         let caller = caller.clone();
         Ok(self.store.write(move |tx| {
-            caller.audit(tx, &AuditEntry::new(AuditAction::ProfilePut, profile.name()))?;
+            caller.audit(tx, AuditEntry::new(AuditAction::ProfilePut, profile.name()))?;
             Ok(table::put(tx, profile)?)
         }))
     }
@@ -61,7 +61,7 @@ impl Actions {
                     ),
                 ));
             }
-            if table::delete(tx, &name)? { Ok(caller.audit(tx, &AuditEntry::new(AuditAction::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
+            if table::delete(tx, &name)? { Ok(caller.audit(tx, AuditEntry::new(AuditAction::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
         }))
     }
 

@@ -45,7 +45,7 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
         return Ok(pruned);
     }
     while pruning.step(move |tx| retention::delete_webhooks(tx, cutoffs))? > 0 {}
-    while pruning.step(retention::give_back)? {}
+    while pruning.step(retention::shrink_file)? {}
     Ok(pruned)
 }
 

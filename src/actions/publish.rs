@@ -79,8 +79,8 @@ impl Actions {
         self.store.write(move |tx| {
             let receipt = publish(tx, checked)?;
             if !receipt.duplicate {
-                let done = AuditEntry::of(AuditAction::EventPublished, &tenant, &receipt.id);
-                caller.audit(tx, &done.saying(event_type))?;
+                let entry = AuditEntry::new(AuditAction::EventPublished, &receipt.id).in_tenant(&tenant);
+                caller.audit(tx, entry.with_detail(event_type))?;
             }
             Ok(receipt)
         })

@@ -44,18 +44,18 @@ impl Actions {
         webhook_id: &str,
         test: TestEvent,
     ) -> Result<DeliveryInFull, ActionError> {
-        let (of, id) = (caller.clone(), webhook_id.to_owned());
+        let (auditor, id) = (caller.clone(), webhook_id.to_owned());
         let profiles = self.store.profiles().clone();
         let prepared = self
             .store
             .write(move |tx| {
-                let webhook = lookup::webhook(tx.connection(), &of, &id)?;
+                let webhook = lookup::webhook(tx.connection(), &auditor, &id)?;
                 let event_type = match &test.event_type {
                     Some(text) => parse_type(text, "event_type")?,
                     None => usual_type(&webhook),
                 };
-                let done = AuditEntry::of(AuditAction::TestSent, &webhook.tenant, webhook.id);
-                of.audit(tx, &done.saying(&event_type))?;
+                let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&webhook.tenant);
+                auditor.audit(tx, entry.with_detail(&event_type))?;
                 let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
                 prepare(tx, &profiles, Arc::new(webhook), &stored)
             })
@@ -72,7 +72,7 @@ impl Actions {
     ) -> Result<Vec<DeliveryInFull>, ActionError> {
         let event_type = parse_type(event_type, "event")?;
         let tenant = caller.tenant_for(None)?;
-        let of = caller.clone();
+        let auditor = caller.clone();
         let profiles = self.store.profiles().clone();
         let prepared = self
             .store
@@ -82,8 +82,8 @@ impl Actions {
                     return Ok(Vec::new());
                 }
                 for webhook in &webhooks {
-                    let done = AuditEntry::of(AuditAction::TestSent, &tenant, webhook.id);
-                    of.audit(tx, &done.saying(&event_type))?;
+                    let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&tenant);
+                    auditor.audit(tx, entry.with_detail(&event_type))?;
                 }
                 let stored = store_event(tx, tenant, event_type, data)?;
                 webhooks

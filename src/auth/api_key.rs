@@ -87,9 +87,8 @@ pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, 
 pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<(), ActionError> {
     require_profile(connection, new.profile.as_deref())?;
     api_key::insert(connection, new)?;
-    let done = AuditEntry { tenant: new.tenant.as_ref(), ..AuditEntry::new(AuditAction::KeyCreated, new.id) };
-    let told = done.saying(format!("{}, {}", new.name, new.scope));
-    actor.audit(connection, new.created_ms, &told)?;
+    let entry = AuditEntry::new(AuditAction::KeyCreated, new.id).in_tenant(new.tenant.as_ref());
+    actor.audit(connection, new.created_ms, entry.with_detail(format!("{}, {}", new.name, new.scope)))?;
     Ok(())
 }
 
@@ -105,7 +104,7 @@ pub fn take_out(connection: &Connection, actor: &Actor, id: &str, now: Millis) -
     let id: ApiKeyId = id.parse().map_err(|_| unknown.clone())?;
     match api_key::revoke(connection, id, now)? {
         Some(name) => {
-            actor.audit(connection, now, &AuditEntry::new(AuditAction::KeyRevoked, id).saying(name))?;
+            actor.audit(connection, now, AuditEntry::new(AuditAction::KeyRevoked, id).with_detail(name))?;
             Ok(())
         }
         None => Err(unknown),

@@ -11,7 +11,7 @@ pub const LONGEST: Millis = 14 * DAY;
 
 /// Begins a session in the transaction at hand; what its cookie holds.
 pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Millis) -> Result<String, StoreError> {
-    session::forget_ended(connection, now)?;
+    session::delete_expired(connection, now)?;
     let token = token::generate();
     let (user, tenant) = match owner {
         NewOwner::User(seq) => (Some(*seq), None),

@@ -65,8 +65,8 @@ pub fn add(
     check_name(name)?;
     let seq =
         user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
-    let done = AuditEntry::new(AuditAction::UserAdded, name).saying(role);
-    actor.audit(connection, now, &done)?;
+    let entry = AuditEntry::new(AuditAction::UserAdded, name).with_detail(role);
+    actor.audit(connection, now, entry)?;
     Ok(seq)
 }
 
@@ -85,7 +85,7 @@ pub fn reset_password(
 ) -> Result<(), UserError> {
     let user = find(connection, name)?;
     user::set_password(connection, user.seq, password_hash)?;
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::PasswordReset, user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordReset, user.name))?;
     Ok(())
 }
 
@@ -100,7 +100,7 @@ pub fn change_password(
     require_unchanged(connection, user)?;
     user::set_password(connection, user.seq, password_hash)?;
     let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::PasswordChanged, &user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordChanged, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
@@ -110,7 +110,7 @@ pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<Stri
     require_unchanged(connection, user)?;
     user::signed_in(connection, user.seq, now)?;
     let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::SignedIn, &user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::SignedIn, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
@@ -128,7 +128,7 @@ pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -
     let user = find(connection, name)?;
     require_another(connection, &user)?;
     user::delete(connection, user.seq)?;
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::UserRemoved, user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::UserRemoved, user.name))?;
     Ok(())
 }
 
@@ -139,8 +139,8 @@ pub fn set_role(connection: &Connection, actor: &Actor, name: &str, role: Role, 
         require_another(connection, &user)?;
     }
     user::set_role(connection, user.seq, role)?;
-    let done = AuditEntry::new(AuditAction::RoleChanged, user.name).saying(role);
-    actor.audit(connection, now, &done)?;
+    let entry = AuditEntry::new(AuditAction::RoleChanged, user.name).with_detail(role);
+    actor.audit(connection, now, entry)?;
     Ok(())
 }
 
@@ -183,7 +183,7 @@ pub fn portal_link(
     now: Millis,
     ends_ms: Millis,
 ) -> Result<String, StoreError> {
-    one_time_link::forget_ended(connection, now)?;
+    one_time_link::delete_expired(connection, now)?;
     let link = OneTimeLink { kind: LinkKind::Portal, tenant: Some(tenant.clone()), ends_ms, session_ms: PORTAL_LASTS };
     one_time_link(connection, &link)
 }

@@ -80,7 +80,7 @@ fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
         store.close();
     }
     let mut connection = Store::open_for_command(&path)?;
-    Store::together(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
+    Store::transaction(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
     println!("{key}");
     Ok(())
 }
@@ -102,7 +102,8 @@ fn list(connection: &Connection) -> Result<(), CliError> {
 }
 
 fn revoke(connection: &mut Connection, id: &str, clock: &Clock) -> Result<(), CliError> {
-    let revoked = Store::together(connection, |connection| take_out(connection, &Actor::Command, id, clock.now_ms()));
+    let revoked =
+        Store::transaction(connection, |connection| take_out(connection, &Actor::Command, id, clock.now_ms()));
     match revoked {
         Err(ActionError::NotFound(_)) => {
             Err(CliError::Other(format!("there is no key {id}; \"hookpost keys list\" lists them")))

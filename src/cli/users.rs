@@ -74,14 +74,14 @@ fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let mut connection = Store::open_for_command(&path)?;
     let hash = password::hash(&password.text);
     let (name, now) = (name(matches), clock.now_ms());
-    Store::together(&mut connection, |connection| users::add(connection, &Actor::Command, name, role, &hash, now))?;
+    Store::transaction(&mut connection, |connection| users::add(connection, &Actor::Command, name, role, &hash, now))?;
     password.print();
     Ok(())
 }
 
 fn remove(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let (name, now) = (name(matches), clock.now_ms());
-    Ok(Store::together(&mut open(matches)?, |connection| users::remove(connection, &Actor::Command, name, now))?)
+    Ok(Store::transaction(&mut open(matches)?, |connection| users::remove(connection, &Actor::Command, name, now))?)
 }
 
 fn reset_password(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
@@ -90,7 +90,7 @@ fn reset_password(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
     let password = Password::of(matches)?;
     let hash = password::hash(&password.text);
     let (name, now) = (name(matches), clock.now_ms());
-    Store::together(&mut connection, |connection| {
+    Store::transaction(&mut connection, |connection| {
         users::reset_password(connection, &Actor::Command, name, &hash, now)
     })?;
     password.print();

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use crate::actions::event_types::TypeDescription;
 use crate::actions::test_event::TestEvent;
-use crate::actions::webhook::change::WebhookChange;
-use crate::actions::webhook::create::NewWebhook;
 use crate::actions::{Actions, Caller};
 use crate::cli::CliError;
 pub(in crate::cli) use crate::cli::demo::cast::{DemoWebhook, event};
@@ -21,6 +19,7 @@ use crate::clock::Clock;
 use crate::domain::Invalid;
 use crate::domain::target::{AllowEntry, OwnInbox};
 use crate::domain::time::{MINUTE, Millis};
+use crate::domain::webhook::WebhookSettings;
 use crate::server::{Prepared, ServerOptions};
 
 /// How far the clock is moved at a time.
@@ -86,13 +85,13 @@ fn act(actions: &Actions, stand_in: &StandIn, plot: &HistoryOptions<'_>) -> Resu
         };
         let webhook = actions.create_webhook(
             &caller,
-            NewWebhook {
-                url,
-                events: place.events.iter().map(|text| (*text).to_owned()).collect(),
+            WebhookSettings {
+                url: Some(url),
+                events: Some(place.events.iter().map(|text| (*text).to_owned()).collect()),
                 tenant: Some(place.tenant.to_owned()),
                 description: Some(place.description.to_owned()),
                 profile: Some(place.profile.to_owned()),
-                ..NewWebhook::default()
+                ..WebhookSettings::default()
             },
         )?;
         if place.is_paused_later {
@@ -112,7 +111,7 @@ fn act(actions: &Actions, stand_in: &StandIn, plot: &HistoryOptions<'_>) -> Resu
         if step == busy_steps / 2
             && let Some(id) = &paused
         {
-            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
+            let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
             actions.change_webhook(&caller, id, change)?;
         }
         while step < busy_steps && (published as f64) < (step + 1) as f64 * plot.per_step {

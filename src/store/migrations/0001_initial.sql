@@ -150,6 +150,7 @@ CREATE INDEX topic_type ON topic (type);
 -- A webhook's deliveries in order: lists, and the head of an ordered lane. Every entry of an index ends with the
 -- sequence number, so it need not be a column too.
 CREATE INDEX delivery_webhook ON delivery (webhook_seq);
+CREATE INDEX delivery_event ON delivery (event_seq);
 
 CREATE INDEX event_topic ON event (topic_seq) WHERE topic_seq IS NOT NULL;
 CREATE INDEX delivery_topic ON delivery (topic_seq);

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod crawl;
+pub mod fixtures;
 pub mod hub;
 pub mod process;
 pub mod receiver;

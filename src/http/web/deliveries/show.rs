@@ -136,7 +136,7 @@ fn verdict(session: &Session, full: &DeliveryInFull, webhook: Option<&Webhook>) 
     };
     let profile = session.app.actions.profile(&webhook.profile)?;
     let last = attempts.last();
-    Ok(explain::verdict(delivery, last, webhook, &profile, None, now))
+    Ok(explain::explain(delivery, last, webhook, &profile, None, now))
 }
 
 /// Without its webhook little can be said: what the last attempt brought.

@@ -7,8 +7,7 @@ use super::super::error::{PageError, problem};
 use super::exchange::Exchange;
 use super::header;
 use super::turn;
-use crate::actions::webhook::change::WebhookChange;
-use crate::domain::webhook::WebhookState;
+use crate::domain::webhook::{WebhookSettings, WebhookState};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session, Submission};
 use crate::http::web::webhooks::header::{Head, Tab};
@@ -19,7 +18,7 @@ use crate::text::humanize;
 pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
-            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
+            let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
             let webhook = session.app.actions.change_webhook(&session.caller(), &id, change)?;
             let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
             Ok(session.done(&back, "Paused. Its events wait until you resume it."))
@@ -79,10 +78,10 @@ pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
             let _turn = turn;
-            let change = WebhookChange {
+            let change = WebhookSettings {
                 active: Some(true),
                 waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
-                ..WebhookChange::default()
+                ..WebhookSettings::default()
             };
             match session.app.actions.change_webhook(&session.caller(), &id, change) {
                 Ok(webhook) => {

@@ -152,7 +152,7 @@ fn outcome(session: &Session, webhook: &Webhook, full: &DeliveryInFull) -> TestO
     TestOutcome {
         delivery: full.delivery.id.to_string(),
         is_good: full.delivery.status == DeliveryStatus::Delivered,
-        verdict: explain::verdict(&full.delivery, attempt, webhook, &profile, None, now),
+        verdict: explain::explain(&full.delivery, attempt, webhook, &profile, None, now),
         exchange: attempt.map(Exchange::of),
     }
 }
