@@ -1,7 +1,9 @@
-//! An event with its deliveries, and why each other webhook of its tenant got none.
+//! Showing an event with its deliveries, and the reasons why other webhooks of its tenant did not receive it.
+
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::{ActionError, Actions, Caller, lookup};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
@@ -11,23 +13,23 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::event::StoredEvent;
 use crate::store::webhook::{self, Bystander};
 
-/// Webhooks without a delivery that are told about at most.
+/// Maximum webhooks without a delivery that are listed.
 const MOST: u32 = 250;
-/// Patterns that a message names at most.
+/// Maximum patterns that a message names.
 const NAMED: usize = 10;
 
-/// An event and what became of it.
+/// Event with its deliveries.
 #[derive(Debug, Clone)]
 pub struct EventInFull {
     pub stored: StoredEvent,
     pub deliveries: Vec<Delivery>,
     /// The first 250, oldest first.
     pub missed: Vec<Missed>,
-    /// How many webhooks there are in all that got no delivery.
+    /// Number of all webhooks without a delivery.
     pub missed_count: u64,
 }
 
-/// An event without its deliveries.
+/// Event without its deliveries.
 #[derive(Debug, Clone)]
 pub struct EventAlone {
     pub stored: StoredEvent,
@@ -36,7 +38,7 @@ pub struct EventAlone {
     pub missed_count: u64,
 }
 
-/// A webhook that an event was not delivered to.
+/// Webhook that did not receive an event.
 #[derive(Debug, Clone)]
 pub struct Missed {
     pub webhook_id: WebhookId,
@@ -46,22 +48,23 @@ pub struct Missed {
     pub message: String,
 }
 
-text_enum!(
-    /// Why an event was not delivered to a webhook.
-    MissedReason {
-        /// The event is a test, which goes to who was asked for.
-        Test = "test",
-        /// The webhook is younger than the event.
-        CreatedLater = "created_later",
-        /// None of its patterns matches.
-        NotSubscribed = "not_subscribed",
-        /// A pattern matches now, and none did when the event came.
-        SubscribedLater = "subscribed_later",
-    }
-);
+/// Why an event was not delivered to a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<MissedReason>)]
+pub enum MissedReason {
+    /// The event is a test, sent only to the webhook under test.
+    Test,
+    /// The webhook was created after the event.
+    CreatedLater,
+    /// No pattern of the webhook matches.
+    NotSubscribed,
+    /// A pattern matches now, but none did when the event was received.
+    SubscribedLater,
+}
 
 impl Actions {
-    /// An event, its deliveries, and who got none.
+    /// Returns an event with its deliveries and the webhooks without one.
     pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
         self.store.read(|connection| {
             let EventAlone { stored, missed, missed_count } = alone(connection, caller, id)?;
@@ -69,7 +72,7 @@ impl Actions {
         })
     }
 
-    /// An event, and who got no delivery of it: for who shows a page of the deliveries, which may be very many.
+    /// Returns an event with the webhooks without a delivery. For callers that page through many deliveries.
     pub fn event_alone(&self, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
         self.store.read(|connection| alone(connection, caller, id))
     }
@@ -93,10 +96,10 @@ fn missed(webhook: Bystander, event: &Event) -> Missed {
     let wants = webhook.events.iter().any(|pattern| pattern.matches(wanted));
     let created = rfc3339(webhook.created_ms);
     let received = rfc3339(event.received_ms);
-    // Within one millisecond it cannot be told which came first; a webhook that was there would have got it.
+    // Within one millisecond the order is unknown; an earlier webhook would have received the event.
     let is_younger = webhook.created_ms > event.received_ms || (wants && webhook.created_ms == event.received_ms);
     let (reason, message) = if event.test {
-        (MissedReason::Test, "The event is a test, which is sent only to the webhook it was asked for.".to_owned())
+        (MissedReason::Test, "The event is a test, which is sent only to the webhook under test.".to_owned())
     } else if is_younger {
         (
             MissedReason::CreatedLater,

@@ -1,23 +1,30 @@
-//! What became of deliveries lately: per webhook, per tenant, over all.
+//! Statistics of recent deliveries: per webhook, per tenant, or overall.
+
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::{ActionError, Actions, Caller, lookup};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
 
-text_enum!(
-    /// How far back statistics look.
-    Window {
-        Hour = "1h",
-        Day = "24h",
-        Week = "7d",
-        Month = "30d",
-    }
-);
+/// Time window of statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Window>)]
+pub enum Window {
+    #[strum(serialize = "1h")]
+    Hour,
+    #[strum(serialize = "24h")]
+    Day,
+    #[strum(serialize = "7d")]
+    Week,
+    #[strum(serialize = "30d")]
+    Month,
+}
 
 impl Window {
-    /// Where it begins: at a whole 5 minutes, hour or day (UTC), so it is up to that much longer than its name.
+    /// Returns the start of the window, rounded down to 5 minutes, an hour or a day (UTC). The window is longer by as much.
     pub fn begins(self, now: Millis) -> Millis {
         let (length, unit) = match self {
             Window::Hour => (HOUR, FINE),
@@ -30,7 +37,7 @@ impl Window {
     }
 }
 
-/// What became of deliveries in a window, and what waits now.
+/// Statistics of a window, with the current queue.
 #[derive(Debug, Clone)]
 pub struct Statistics {
     pub window: Window,
@@ -40,7 +47,7 @@ pub struct Statistics {
 }
 
 impl Actions {
-    /// Statistics of one webhook.
+    /// Returns the statistics of one webhook.
     pub fn webhook_statistics(
         &self,
         caller: &Caller,
@@ -51,7 +58,7 @@ impl Actions {
         self.statistics(&Of::Webhook(found.seq), window)
     }
 
-    /// Statistics of all webhooks of a tenant, or of all there are.
+    /// Returns the statistics of all webhooks of a tenant, or of all tenants.
     pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics, ActionError> {
         self.statistics(&tenant.map_or(Of::All, Of::Tenant), window)
     }

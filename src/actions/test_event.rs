@@ -1,4 +1,4 @@
-//! Test events: real in everything (signer, connection, log), but asked for by a person and answered at once.
+//! Test events: real deliveries (signed, sent, logged) whose result is returned at once.
 
 use std::sync::Arc;
 
@@ -19,25 +19,25 @@ use crate::random;
 use crate::store::profile::Profiles;
 use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
 
-/// Tests under way at a time at most, for one request to every webhook that subscribed.
+/// Maximum concurrent tests of one request to all subscribers.
 const AT_ONCE: usize = 8;
 
-/// What to send as a test.
+/// Test event to send.
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
     pub event_type: Option<String>,
-    /// JSON; where there is none, the type's example, or else `{}`.
+    /// JSON. Default: the example of the type, or `{}`.
     pub data: Option<Box<str>>,
 }
 
-/// A stored test that still has to be sent.
+/// Stored test to send.
 struct Prepared {
     endpoint: Endpoint,
     delivery: DueDelivery,
 }
 
 impl Actions {
-    /// Sends a test to one webhook, whatever its state, and waits for the answer: as long as its timeout at most.
+    /// Sends a test to one webhook in any state. Blocks until the response or the timeout.
     pub fn test_webhook(
         &self,
         caller: &Caller,
@@ -63,7 +63,7 @@ impl Actions {
         self.send_test(caller, &prepared)
     }
 
-    /// Sends a test to every webhook of the tenant that subscribed to its type, whatever their states.
+    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state. Blocks.
     pub fn test_subscribers(
         &self,
         caller: &Caller,
@@ -121,7 +121,7 @@ fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {
     text.parse().map_err(|invalid: Invalid| invalid.in_field(field))
 }
 
-/// The first type that the webhook names, so that the receiver sees something it knows.
+/// Returns the first exact type of the subscriptions, which the receiver knows.
 fn usual_type(webhook: &Webhook) -> EventType {
     let named = webhook.events.iter().find_map(|pattern| match pattern {
         EventPattern::Exact(name) => Some(name.clone()),

@@ -2,11 +2,16 @@
 //!
 //! Pure data: nothing here knows how a request is sent or where an attempt is stored.
 
-use std::fmt;
-use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use super::Invalid;
 
 /// Why an attempt failed: the stable codes of the API (`error.code` of an attempt, the filter `error_code`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, Display, VariantArray,
+)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<ErrorCode>)]
 pub enum ErrorCode {
     /// The operator's policy forbids the address or the scheme.
     TargetBlocked,
@@ -34,69 +39,18 @@ pub enum ErrorCode {
     ProtocolError,
     /// An answer came, and it was not a 2xx.
     Status,
-    /// Our own worker failed; the fault is ours, never the receiver's.
+    /// The stored event does not match its checksum.
+    EventDamaged,
+    /// No request body could be composed from the event and the webhook's profile.
+    ComposeFailed,
+    /// A fault in Hookpost itself interrupted the attempt.
     WorkerPanic,
 }
 
 impl ErrorCode {
-    /// Every code, in the order of the API's documentation.
-    pub const ALL: [ErrorCode; 14] = [
-        ErrorCode::TargetBlocked,
-        ErrorCode::DnsFailed,
-        ErrorCode::ConnectRefused,
-        ErrorCode::ConnectFailed,
-        ErrorCode::ConnectTimeout,
-        ErrorCode::TlsExpired,
-        ErrorCode::TlsUntrusted,
-        ErrorCode::TlsWrongHost,
-        ErrorCode::TlsFailed,
-        ErrorCode::ConnectionReset,
-        ErrorCode::Timeout,
-        ErrorCode::ProtocolError,
-        ErrorCode::Status,
-        ErrorCode::WorkerPanic,
-    ];
-
-    /// The spelling in the API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorCode::TargetBlocked => "target_blocked",
-            ErrorCode::DnsFailed => "dns_failed",
-            ErrorCode::ConnectRefused => "connect_refused",
-            ErrorCode::ConnectFailed => "connect_failed",
-            ErrorCode::ConnectTimeout => "connect_timeout",
-            ErrorCode::TlsExpired => "tls_expired",
-            ErrorCode::TlsUntrusted => "tls_untrusted",
-            ErrorCode::TlsWrongHost => "tls_wrong_host",
-            ErrorCode::TlsFailed => "tls_failed",
-            ErrorCode::ConnectionReset => "connection_reset",
-            ErrorCode::Timeout => "timeout",
-            ErrorCode::ProtocolError => "protocol_error",
-            ErrorCode::Status => "status",
-            ErrorCode::WorkerPanic => "worker_panic",
-        }
-    }
-
     /// Whether the attempt failed because time ran out: the endpoint holds a thread while it does.
     pub fn is_timeout(self) -> bool {
         matches!(self, ErrorCode::Timeout | ErrorCode::ConnectTimeout)
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ErrorCode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        ErrorCode::ALL
-            .into_iter()
-            .find(|code| code.as_str() == text)
-            .ok_or_else(|| format!("there is no error code {text:?}"))
     }
 }
 

@@ -1,42 +1,75 @@
 //! What people and programs do that changes something, for the audit list.
 
-use crate::domain::delivery::text_enum;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-text_enum!(
-    /// Something that was done. The texts are stored: they are never changed.
-    AuditAction {
-        WebhookCreated = "webhook.created",
-        WebhookChanged = "webhook.changed",
-        WebhookPaused = "webhook.paused",
-        WebhookResumed = "webhook.resumed",
-        WebhookVerified = "webhook.verified",
-        WebhookDeleted = "webhook.deleted",
-        SecretRotated = "secret.rotated",
-        SecretRevealed = "secret.revealed",
-        TestSent = "test.sent",
-        EventPublished = "event.published",
-        EventReplayed = "event.replayed",
-        WebhookReplayed = "webhook.replayed",
-        DeliveryRetried = "delivery.retried",
-        DeliveryDiscarded = "delivery.discarded",
-        DeliveriesRetried = "deliveries.retried",
-        DeliveriesDiscarded = "deliveries.discarded",
-        EventTypePut = "event_type.put",
-        EventTypeDeleted = "event_type.deleted",
-        ProfilePut = "profile.put",
-        ProfileDeleted = "profile.deleted",
-        KeyCreated = "api_key.created",
-        KeyRevoked = "api_key.revoked",
-        UserAdded = "user.added",
-        UserRemoved = "user.removed",
-        RoleChanged = "user.role_changed",
-        PasswordReset = "user.password_reset",
-        PasswordChanged = "user.password_changed",
-        SignedIn = "user.signed_in",
-        PortalLinkMade = "portal_link.made",
-        BackupDownloaded = "backup.downloaded",
-    }
-);
+use super::Invalid;
+
+/// Something that was done. The texts are stored: they are never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<AuditAction>)]
+pub enum AuditAction {
+    #[strum(serialize = "webhook.created")]
+    WebhookCreated,
+    #[strum(serialize = "webhook.changed")]
+    WebhookChanged,
+    #[strum(serialize = "webhook.paused")]
+    WebhookPaused,
+    #[strum(serialize = "webhook.resumed")]
+    WebhookResumed,
+    #[strum(serialize = "webhook.verified")]
+    WebhookVerified,
+    #[strum(serialize = "webhook.deleted")]
+    WebhookDeleted,
+    #[strum(serialize = "secret.rotated")]
+    SecretRotated,
+    #[strum(serialize = "secret.revealed")]
+    SecretRevealed,
+    #[strum(serialize = "test.sent")]
+    TestSent,
+    #[strum(serialize = "event.published")]
+    EventPublished,
+    #[strum(serialize = "event.replayed")]
+    EventReplayed,
+    #[strum(serialize = "webhook.replayed")]
+    WebhookReplayed,
+    #[strum(serialize = "delivery.retried")]
+    DeliveryRetried,
+    #[strum(serialize = "delivery.discarded")]
+    DeliveryDiscarded,
+    #[strum(serialize = "deliveries.retried")]
+    DeliveriesRetried,
+    #[strum(serialize = "deliveries.discarded")]
+    DeliveriesDiscarded,
+    #[strum(serialize = "event_type.put")]
+    EventTypePut,
+    #[strum(serialize = "event_type.deleted")]
+    EventTypeDeleted,
+    #[strum(serialize = "profile.put")]
+    ProfilePut,
+    #[strum(serialize = "profile.deleted")]
+    ProfileDeleted,
+    #[strum(serialize = "api_key.created")]
+    KeyCreated,
+    #[strum(serialize = "api_key.revoked")]
+    KeyRevoked,
+    #[strum(serialize = "user.added")]
+    UserAdded,
+    #[strum(serialize = "user.removed")]
+    UserRemoved,
+    #[strum(serialize = "user.role_changed")]
+    RoleChanged,
+    #[strum(serialize = "user.password_reset")]
+    PasswordReset,
+    #[strum(serialize = "user.password_changed")]
+    PasswordChanged,
+    #[strum(serialize = "user.signed_in")]
+    SignedIn,
+    #[strum(serialize = "portal_link.made")]
+    PortalLinkMade,
+    #[strum(serialize = "backup.downloaded")]
+    BackupDownloaded,
+}
 
 /// What a deed was done to, for a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

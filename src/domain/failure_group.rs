@@ -1,28 +1,35 @@
 //! The groups that failed attempts fall into, for a table of what went wrong: each failure is in one group, and each
 //! group says which filter of the lists shows it.
 
-use super::attempt::ErrorCode;
-use super::delivery::text_enum;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-text_enum!(
-    /// What failed attempts have in common, in the order in which a person looks for the fault.
-    FailureGroup {
-        Dns = "dns",
-        Connection = "connection",
-        Tls = "tls",
-        /// Connecting included.
-        Timeout = "timeout",
-        Redirect = "3xx",
-        /// Without 429.
-        Client = "4xx",
-        TooMany = "429",
-        Server = "5xx",
-        /// The operator's policy forbids the target.
-        Blocked = "blocked",
-        /// Answers that are no HTTP or no known status, and faults of our own.
-        Other = "other",
-    }
-);
+use super::Invalid;
+use super::attempt::ErrorCode;
+
+/// What failed attempts have in common, in the order in which a person looks for the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<FailureGroup>)]
+pub enum FailureGroup {
+    Dns,
+    Connection,
+    Tls,
+    /// Connecting included.
+    Timeout,
+    #[strum(serialize = "3xx")]
+    Redirect,
+    /// Without 429.
+    #[strum(serialize = "4xx")]
+    Client,
+    #[strum(serialize = "429")]
+    TooMany,
+    #[strum(serialize = "5xx")]
+    Server,
+    /// The operator's policy forbids the target.
+    Blocked,
+    /// Answers that are no HTTP or no known status, and faults of our own.
+    Other,
+}
 
 /// What a filter has to ask for: the error code of the last attempt, and the code of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +60,7 @@ impl FailureGroup {
         let Some(error_code) = error_code else {
             return FailureGroup::Other;
         };
-        FailureGroup::ALL
+        FailureGroup::VARIANTS
             .iter()
             .copied()
             .find(|group| {
@@ -91,6 +98,8 @@ impl FailureGroup {
                 const {
                     &[
                         Slice::of(Code::ProtocolError),
+                        Slice::of(Code::EventDamaged),
+                        Slice::of(Code::ComposeFailed),
                         Slice::of(Code::WorkerPanic),
                         Slice::answers(0, 299),
                         Slice::answers(600, 999),
@@ -123,10 +132,10 @@ mod tests {
 
     #[test]
     fn every_failure_is_in_one_group_and_its_filter_finds_it_there_alone() {
-        for error_code in ErrorCode::ALL {
+        for &error_code in ErrorCode::VARIANTS {
             for code in 100..1000 {
                 let group = FailureGroup::of(Some(error_code), Some(code));
-                let holding: Vec<_> = FailureGroup::ALL
+                let holding: Vec<_> = FailureGroup::VARIANTS
                     .iter()
                     .filter(|group| {
                         let holds = |slice: &&Slice| slice.holds(error_code, Some(code));
@@ -157,10 +166,12 @@ mod tests {
             (Code::TargetBlocked, None, "blocked"),
             (Code::ProtocolError, Some(101), "other"),
             (Code::Status, Some(999), "other"),
+            (Code::EventDamaged, None, "other"),
+            (Code::ComposeFailed, None, "other"),
             (Code::WorkerPanic, None, "other"),
         ] {
-            assert_eq!(FailureGroup::of(Some(error_code), code).as_str(), group);
-            assert_eq!(group.parse::<FailureGroup>().unwrap().as_str(), group);
+            assert_eq!(FailureGroup::of(Some(error_code), code).into_str(), group);
+            assert_eq!(group.parse::<FailureGroup>().unwrap().into_str(), group);
         }
         assert_eq!(FailureGroup::of(None, None), FailureGroup::Other);
     }

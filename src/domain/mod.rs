@@ -1,7 +1,7 @@
-//! The words of the product as types, and its decisions as pure functions.
+//! The product's terms as types, and its decisions as pure functions.
 //!
-//! Nothing here reads a clock, draws a random number, opens a file or a socket: time and chance are
-//! arguments. Text is parsed here once (`FromStr`), and trusted everywhere above.
+//! Never reads a clock, draws a random number, or opens a file or a socket: time and randomness are arguments.
+//! Text is parsed once, here (`FromStr`), and trusted everywhere above.
 
 pub mod attempt;
 pub mod audit_action;
@@ -13,7 +13,6 @@ pub mod failure_group;
 pub mod header;
 pub mod histogram;
 pub mod id;
-pub mod invalid;
 pub mod json;
 pub mod pattern;
 pub mod retention;
@@ -24,4 +23,44 @@ pub mod target;
 pub mod time;
 pub mod webhook;
 
-pub use invalid::Invalid;
+use std::fmt;
+
+use strum::VariantArray;
+
+/// Error for input that breaks a rule: what is wrong and how to fix it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Stable identifier such as `invalid_url`; part of the API.
+    pub code: &'static str,
+    /// One or two sentences for the sender of the value.
+    pub message: String,
+    /// Path of the field that holds the value, such as `headers.X-Api-Key`, if known.
+    pub field: Option<String>,
+}
+
+impl Invalid {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Invalid {
+        Invalid { code, message: message.into(), field: None }
+    }
+
+    /// Error for text that names no variant of `T`; the message lists the valid names.
+    pub fn unknown_value<T: VariantArray + Copy + Into<&'static str>>(text: &str) -> Invalid {
+        let valid: Vec<&str> = T::VARIANTS.iter().map(|&variant| variant.into()).collect();
+        Invalid::new("invalid_value", format!("{text:?} is not one of {}.", valid.join(", ")))
+    }
+
+    /// Sets the field that the error is about.
+    #[must_use]
+    pub fn in_field(mut self, field: impl Into<String>) -> Invalid {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Invalid {}

@@ -4,8 +4,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 use super::Invalid;
-use super::delivery::text_enum;
 use super::event::{EventType, Tenant};
 use super::header::{self, CustomHeaders};
 use super::id::WebhookId;
@@ -16,21 +17,22 @@ use super::secret::Secret;
 use super::target::{MAX_URL_BYTES, TargetUrl};
 use super::time::{DAY, Millis};
 
-text_enum!(
-    /// Whether a webhook's deliveries are sent or wait.
-    WebhookState {
-        Active = "active",
-        /// Stopped by a person.
-        Paused = "paused",
-        /// Stopped by Hookpost, with a reason.
-        Disabled = "disabled",
-        /// Its profile wants a challenge answered first.
-        Unverified = "unverified",
-    }
-);
+/// State of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<WebhookState>)]
+pub enum WebhookState {
+    Active,
+    /// Paused by a person.
+    Paused,
+    /// Disabled by Hookpost, with a reason.
+    Disabled,
+    /// The endpoint has not passed the challenge of the profile.
+    Unverified,
+}
 
 impl WebhookState {
-    /// What a waiting delivery of such a webhook waits for, as the API's `waiting_for`.
+    /// Returns the API's `waiting_for` of a queued delivery to such a webhook.
     pub fn waiting_for(self) -> Option<&'static str> {
         match self {
             WebhookState::Active => None,
@@ -41,24 +43,23 @@ impl WebhookState {
     }
 }
 
-text_enum!(
-    /// Why Hookpost disabled a webhook.
-    DisabledReason {
-        /// The endpoint answered 410 Gone.
-        Gone = "gone",
-        /// A delivery used up its attempts and nothing else got through meanwhile.
-        Exhausted = "exhausted",
-    }
-);
+/// Why Hookpost disabled a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<DisabledReason>)]
+pub enum DisabledReason {
+    /// The endpoint responded with 410 Gone.
+    Gone,
+    /// A delivery ran out of attempts, and no other delivery succeeded in the meantime.
+    Exhausted,
+}
 
 impl DisabledReason {
-    /// The reason as a sentence, for `disabled_reason`.
+    /// Returns the reason as a sentence, for `disabled_reason`.
     pub fn sentence(self, attempts: u32) -> String {
         match self {
-            DisabledReason::Gone => "The endpoint answered 410 Gone: it asked for no more deliveries.".to_owned(),
-            DisabledReason::Exhausted => format!(
-                "{attempts} attempts of one delivery failed in a row, and no other delivery got through meanwhile."
-            ),
+            DisabledReason::Gone => "The endpoint responded with 410 Gone and receives no more deliveries.".to_owned(),
+            DisabledReason::Exhausted => format!("Disabled after {attempts} failed attempts without a success."),
         }
     }
 }
@@ -334,14 +335,15 @@ pub fn parse_url(text: &str) -> Result<TargetUrl, Invalid> {
     text.parse().map_err(|error: super::target::TargetError| Invalid::new(error.code, error.message).in_field("url"))
 }
 
-text_enum!(
-    /// What happens to what waited when a webhook becomes active again.
-    Waiting {
-        /// Each starts a fresh series of attempts.
-        Resume = "resume",
-        Discard = "discard",
-    }
-);
+/// Treatment of queued deliveries when a webhook is resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Waiting>)]
+pub enum Waiting {
+    /// Each starts a new series of attempts.
+    Resume,
+    Discard,
+}
 
 /// Pending work on queued deliveries, done in small transactions that continue after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::spec::{Encoding, Key, Profile, SignatureSpec};
 use crate::domain::event::{EventId, EventType};
@@ -39,24 +40,12 @@ struct Signature {
 }
 
 /// Which secret a header is signed with during an overlap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Signs {
     New,
     Old,
     Both,
-}
-
-impl Signs {
-    /// Every value, in the order of the documentation.
-    pub const ALL: &[Signs] = &[Signs::New, Signs::Old, Signs::Both];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Signs::New => "new",
-            Signs::Old => "old",
-            Signs::Both => "both",
-        }
-    }
 }
 
 impl Signer {

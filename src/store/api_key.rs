@@ -1,26 +1,28 @@
 //! The table of API keys. Keys are never stored, only their hashes.
 
 use rusqlite::{Connection, Row, named_params};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
-use super::sql;
-use crate::domain::delivery::text_enum;
+use super::sql::{self, read_row};
+use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
 
-text_enum!(
-    /// What a key may do.
-    Scope {
-        /// Publish events, singly and in batches.
-        Publish = "publish",
-        /// Every GET but secrets and backups.
-        Read = "read",
-        /// Everything.
-        Admin = "admin",
-    }
-);
+/// Permissions of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Scope>)]
+pub enum Scope {
+    /// Publish events, single or in batches.
+    Publish,
+    /// All GET requests except secrets and backups.
+    Read,
+    /// Everything.
+    Admin,
+}
 
 /// API key as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,16 +109,8 @@ pub fn used(connection: &Connection, seq: i64, at: Millis) -> Result<(), StoreEr
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
-    Ok(ApiKey {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
-        name: row.get("name")?,
-        scope: row.get("scope")?,
-        tenant: row.get("tenant")?,
-        profile: row.get("profile")?,
-        prefix: row.get("prefix")?,
-        rate_limit_per_s: row.get("rate_limit_per_s")?,
-        created_ms: row.get("created_ms")?,
-        last_used_ms: row.get("last_used_ms")?,
-    })
+    Ok(read_row!(
+        row,
+        ApiKey { seq, id, name, scope, tenant, profile, prefix, rate_limit_per_s, created_ms, last_used_ms }
+    ))
 }

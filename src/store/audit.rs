@@ -4,7 +4,7 @@ use rusqlite::{Connection, named_params};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
-use super::sql;
+use super::sql::{self, read_row};
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
@@ -60,15 +60,7 @@ pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<(),
 /// Returns a page of the log, newest first.
 pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<AuditRecord>, StoreError> {
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(AuditRecord {
-            seq: row.get("seq")?,
-            at_ms: row.get("at_ms")?,
-            actor: row.get("actor")?,
-            tenant: row.get("tenant")?,
-            action: row.get("action")?,
-            subject: row.get("subject")?,
-            detail: row.get("detail")?,
-        })
+        Ok(read_row!(row, AuditRecord { seq, at_ms, actor, tenant, action, subject, detail }))
     };
     Page::read(connection, "SELECT * FROM audit", Filter::default(), request, read, |entry| entry.seq)
 }

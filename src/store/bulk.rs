@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::event::{self, EventFilter};
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::Filter;
-use super::sql;
+use super::sql::{self, read_row};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::time::Millis;
@@ -98,14 +98,7 @@ pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>, S
                  FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq
                  WHERE d.seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| {
-        Ok(Standing {
-            seq: row.get("seq")?,
-            webhook_seq: row.get("webhook_seq")?,
-            status: row.get("status")?,
-            cause: row.get("cause")?,
-            tenant: row.get("tenant")?,
-            is_orphan: row.get("is_orphan")?,
-        })
+        Ok(read_row!(row, Standing { seq, webhook_seq, status, cause, tenant, is_orphan }))
     })
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::Change;
 use super::error::StoreError;
 use super::stats_delta::{Finished, StatsDelta};
 use super::webhook;
-use super::writer::Change;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, named_params};
 use super::error::StoreError;
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::{Filter, Page, PageRequest};
-use super::sql;
+use super::sql::{self, read_row};
 use super::topic;
 use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
@@ -162,16 +162,10 @@ pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<V
 fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent {
         seq: row.get("seq")?,
-        event: Event {
-            id: row.get("id")?,
-            tenant: row.get("tenant")?,
+        event: read_row!(row, Event {
+            id, tenant, created_ms, received_ms, data, previous_data, test;
             event_type: row.get("type")?,
-            created_ms: row.get("created_ms")?,
-            received_ms: row.get("received_ms")?,
-            data: row.get("data")?,
-            previous_data: row.get("previous_data")?,
-            test: row.get("test")?,
-        },
+        }),
     })
 }
 

@@ -7,8 +7,8 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
-use super::sql;
-use super::writer::{Change, WriteTx};
+use super::sql::{self, read_row};
+use super::{Change, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
@@ -148,13 +148,5 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &EventType) -> Result<bool, StoreError
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<DescribedType> {
-    Ok(DescribedType {
-        seq: row.get("seq")?,
-        name: row.get("name")?,
-        description: row.get("description")?,
-        example: row.get("example")?,
-        schema: row.get("schema")?,
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-    })
+    Ok(read_row!(row, DescribedType { seq, name, description, example, schema, created_ms, updated_ms }))
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
-use super::sql;
+use super::sql::{self, read_row};
 use super::sql_types::Json;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
@@ -160,18 +160,10 @@ fn inbox_from_row(row: &Row<'_>) -> rusqlite::Result<Inbox> {
 
 fn request_from_row(row: &Row<'_>) -> rusqlite::Result<InboxRequest> {
     let Json(headers) = row.get("headers")?;
-    Ok(InboxRequest {
-        seq: row.get("seq")?,
-        at_ms: row.get("at_ms")?,
-        method: row.get("method")?,
-        query: row.get("query")?,
+    Ok(read_row!(row, InboxRequest {
+        seq, at_ms, method, query, body, body_bytes, event_id, signature_check, code;
         headers,
-        body: row.get("body")?,
-        body_bytes: row.get("body_bytes")?,
-        event_id: row.get("event_id")?,
         is_verified: row.get("verified")?,
-        signature_check: row.get("signature_check")?,
         webhook: row.get("webhook_id")?,
-        code: row.get("code")?,
-    })
+    }))
 }

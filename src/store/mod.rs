@@ -15,6 +15,7 @@ pub mod attempt;
 pub mod audit;
 pub mod backup;
 pub mod bulk;
+mod change;
 pub mod dead_letter_counts;
 pub mod delivery;
 pub mod directory;
@@ -50,11 +51,12 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use change::{Change, DueDelivery, Observer};
 pub use error::StoreError;
 pub use lock::FileLock;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
-pub use writer::{Change, DueDelivery, Observer, Pending, WriteTx};
+pub use writer::{Pending, WriteTx};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -151,6 +153,14 @@ impl Store {
     pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let connection = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         read(&connection)
+    }
+
+    /// Runs a read within one snapshot: all its statements see the same state. Otherwise like [`Store::read`].
+    pub fn snapshot<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+            read(&transaction)
+        })
     }
 
     /// Submits a job to the writer, or fails with `Overloaded` if the queue is full. The job runs in a savepoint of a

@@ -1,24 +1,26 @@
 //! The table of one-time links. A link's token is never stored, only its hash.
 
 use rusqlite::{Connection, named_params};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::error::StoreError;
-use super::sql;
-use crate::domain::delivery::text_enum;
+use super::sql::{self, read_row};
+use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
-text_enum!(
-    /// What a link opens.
-    LinkKind {
-        /// The page that makes the first administrator.
-        Setup = "setup",
-        /// The pages limited to one tenant.
-        Portal = "portal",
-        /// The pages of a throw-away database.
-        Demo = "demo",
-    }
-);
+/// Purpose of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<LinkKind>)]
+pub enum LinkKind {
+    /// Opens the page that adds the first administrator.
+    Setup,
+    /// Opens the pages limited to one tenant.
+    Portal,
+    /// Opens the pages of a demo database.
+    Demo,
+}
 
 /// Link that was not used yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +37,7 @@ pub struct OneTimeLink {
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>, StoreError> {
     let query = "SELECT * FROM one_time_link WHERE hash = :hash AND ends_ms > :now";
     sql::first(connection, query, named_params! {":hash": hash, ":now": now}, |row| {
-        Ok(OneTimeLink {
-            kind: row.get("kind")?,
-            tenant: row.get("tenant")?,
-            ends_ms: row.get("ends_ms")?,
-            session_ms: row.get("session_ms")?,
-        })
+        Ok(read_row!(row, OneTimeLink { kind, tenant, ends_ms, session_ms }))
     })
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, named_params};
 use super::error::StoreError;
 use super::sql;
 use super::sql_types::Json;
-use super::writer::{Change, WriteTx};
+use super::{Change, WriteTx};
 use crate::profile::{self, Profile};
 
 /// All profiles by name: the built-in ones, and the custom ones as of the last commit. Cheap to clone.

@@ -46,3 +46,14 @@ pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Re
 pub(super) fn get_count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count as u64)
 }
+
+/// Builds a struct from a row, with fields named like their columns. Other fields follow after `;`, with their values.
+macro_rules! read_row {
+    ($row:ident, $type:ident { $($column:ident),+ $(,)? $(; $($field:ident $(: $value:expr)?),+ $(,)?)? }) => {
+        $type {
+            $($column: $row.get(stringify!($column))?,)+
+            $($($field $(: $value)?,)+)?
+        }
+    };
+}
+pub(super) use read_row;

@@ -30,10 +30,10 @@ fn corrupt<E>(_: E) -> FromSqlError {
 }
 
 macro_rules! stored_as_text {
-    ($($name:ty),+ $(,)?) => {$(
+    ($text:ident: $($name:ty),+ $(,)?) => {$(
         impl ToSql for $name {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(self.as_str().into())
+                Ok(self.$text().into())
             }
         }
 
@@ -45,22 +45,8 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(
-    Cause,
-    DeliveryStatus,
-    ErrorCode,
-    EventId,
-    EventType,
-    LinkKind,
-    Role,
-    Scope,
-    Secret,
-    TargetUrl,
-    Tenant,
-    Trigger,
-    Waiting,
-    WebhookState,
-);
+stored_as_text!(as_str: EventId, EventType, Secret, TargetUrl, Tenant);
+stored_as_text!(into_str: Cause, DeliveryStatus, ErrorCode, LinkKind, Role, Scope, Trigger, Waiting, WebhookState);
 
 macro_rules! stored_as_bytes {
     ($($name:ty),+ $(,)?) => {$(

@@ -7,7 +7,7 @@ use super::delivery::{self, DeliveryRef};
 use super::error::StoreError;
 use super::sql;
 use super::webhook;
-use super::writer::{Change, WriteTx};
+use super::{Change, WriteTx};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::webhook::{Sweep, Waiting};
 

@@ -1,21 +1,23 @@
 //! The table of users: the people who sign in to the pages.
 
 use rusqlite::{Connection, Row, named_params};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::error::StoreError;
-use super::sql;
-use crate::domain::delivery::text_enum;
+use super::sql::{self, read_row};
+use crate::domain::Invalid;
 use crate::domain::time::Millis;
 
-text_enum!(
-    /// What a user may do.
-    Role {
-        /// Everything.
-        Administrator = "administrator",
-        /// Look at everything but secrets, and change nothing.
-        Viewer = "viewer",
-    }
-);
+/// Permissions of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Role>)]
+pub enum Role {
+    /// Everything.
+    Administrator,
+    /// See everything except secrets; change nothing.
+    Viewer,
+}
 
 /// User as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,12 +97,5 @@ pub fn delete(connection: &Connection, seq: i64) -> Result<(), StoreError> {
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User {
-        seq: row.get("seq")?,
-        name: row.get("name")?,
-        role: row.get("role")?,
-        password: row.get("password")?,
-        created_ms: row.get("created_ms")?,
-        last_login_ms: row.get("last_login_ms")?,
-    })
+    Ok(read_row!(row, User { seq, name, role, password, created_ms, last_login_ms }))
 }

@@ -8,9 +8,9 @@ use rusqlite::{Connection, Row, ToSql, named_params, params_from_iter};
 use super::error::StoreError;
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::{Filter, Page, PageRequest};
-use super::sql;
+use super::sql::{self, read_row};
 use super::sql_types::{Json, Patterns};
-use super::writer::{Change, WriteTx};
+use super::{Change, WriteTx};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
@@ -313,31 +313,16 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         (Some(waiting), Some(up_to_seq)) => Some(Sweep { waiting, up_to_seq }),
         _ => None,
     };
-    Ok(Webhook {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
-        tenant: row.get("tenant")?,
-        url: row.get("url")?,
-        description: row.get("description")?,
+    Ok(read_row!(row, Webhook {
+        seq, id, tenant, url, description, profile, secret, state, disabled_ms, disabled_reason, headers, ordered,
+        retry, standard_headers, created_ms, updated_ms, verified_url;
         events: patterns(row)?,
-        profile: row.get("profile")?,
-        secret: row.get("secret")?,
         old_secret,
-        state: row.get("state")?,
-        disabled_ms: row.get("disabled_ms")?,
-        disabled_reason: row.get("disabled_reason")?,
-        headers: row.get("headers")?,
         limits: Limits {
             timeout_s: row.get("timeout_s")?,
             max_in_flight: row.get("max_in_flight")?,
             rate_limit_per_s: row.get("rate_limit_per_s")?,
         },
-        ordered: row.get("ordered")?,
-        retry: row.get("retry")?,
-        standard_headers: row.get("standard_headers")?,
-        created_ms: row.get("created_ms")?,
-        updated_ms: row.get("updated_ms")?,
-        verified_url: row.get("verified_url")?,
         sweep,
-    })
+    }))
 }

@@ -9,4 +9,5 @@ mod layers;
 mod profiles;
 mod store;
 mod support;
+mod text_forms;
 mod web;

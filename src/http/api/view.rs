@@ -85,7 +85,7 @@ pub(super) fn webhook(webhook: &Webhook) -> WebhookView {
         description: webhook.description.clone(),
         events: webhook.events.iter().map(ToString::to_string).collect(),
         profile: webhook.profile.clone(),
-        state: webhook.state.as_str(),
+        state: webhook.state.into_str(),
         active: webhook.state == WebhookState::Active,
         disabled_at: webhook.disabled_ms.map(rfc3339),
         disabled_reason: webhook.disabled_reason.clone(),
@@ -202,7 +202,7 @@ pub(super) fn event_in_full(full: EventInFull) -> EventView {
     let missed = full.missed.into_iter().map(|missed| MissedView {
         webhook_id: missed.webhook_id.to_string(),
         url: missed.url,
-        reason: missed.reason.as_str(),
+        reason: missed.reason.into_str(),
         message: missed.message,
     });
     EventView {
@@ -288,7 +288,7 @@ pub(in crate::http) fn delivery(delivery: &Delivery) -> DeliveryView {
     let next: Option<Millis> = delivery.due_ms.filter(|_| waiting_for.is_none());
     let last = delivery.last.as_ref().map(|last| LastAttemptView {
         code: last.code,
-        error_code: last.error_code.map(|code| code.as_str()),
+        error_code: last.error_code.map(|code| code.into_str()),
         duration_ms: last.duration_ms,
         at: rfc3339(last.at_ms),
     });
@@ -298,7 +298,7 @@ pub(in crate::http) fn delivery(delivery: &Delivery) -> DeliveryView {
         event_type: delivery.event_type.as_str().to_owned(),
         webhook_id: delivery.webhook_id.to_string(),
         tenant: delivery.tenant.as_str().to_owned(),
-        status: delivery.status.as_str(),
+        status: delivery.status.into_str(),
         waiting_for,
         test: delivery.cause == Cause::Test,
         attempt_count: delivery.attempt_count,
@@ -390,7 +390,7 @@ pub(in crate::http) fn attempt(attempt: &Attempt) -> AttemptView {
     AttemptView {
         id: attempt.id.to_string(),
         number: attempt.number,
-        trigger: attempt.trigger.as_str(),
+        trigger: attempt.trigger.into_str(),
         started_at: rfc3339(attempt.started_ms),
         duration_ms: attempt.duration_ms,
         timings: TimingsView {
@@ -415,7 +415,7 @@ pub(in crate::http) fn attempt(attempt: &Attempt) -> AttemptView {
         error: attempt
             .failure
             .as_ref()
-            .map(|failure| AttemptError { code: failure.code.as_str(), message: failure.message.clone() }),
+            .map(|failure| AttemptError { code: failure.code.into_str(), message: failure.message.clone() }),
     }
 }
 

@@ -228,7 +228,7 @@ async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.create_webhook(&caller, settings)).await?;
+    let webhook = blocking(move || actions.create_webhook(&caller, settings)).await??;
     Ok(HttpResponse::Created().json(view::webhook_with_secret(&webhook)))
 }
 
@@ -264,14 +264,14 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     };
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| webhook::list(connection, &filter, &page)));
-    Ok(list::show(found.await?, |webhook| view::webhook(&webhook)))
+    Ok(list::show(found.await??, |webhook| view::webhook(&webhook)))
 }
 
 /// `GET /v1/webhooks/{id}`.
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| lookup::webhook(connection, &caller, &id)));
-    Ok(HttpResponse::Ok().json(view::webhook(&found.await?)))
+    Ok(HttpResponse::Ok().json(view::webhook(&found.await??)))
 }
 
 /// `PATCH /v1/webhooks/{id}`.
@@ -283,7 +283,7 @@ async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.change_webhook(&caller, &id, settings)).await?;
+    let webhook = blocking(move || actions.change_webhook(&caller, &id, settings)).await??;
     Ok(HttpResponse::Ok().json(view::webhook(&webhook)))
 }
 
@@ -317,12 +317,12 @@ async fn verify(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
-    let verified = blocking(move || actions.verify_webhook(&caller, &id)).await?;
+    let verified = blocking(move || actions.verify_webhook(&caller, &id)).await??;
     Ok(HttpResponse::Ok().json(VerifiedView {
         attempt: view::attempt(&verified.attempt),
         verified: verified.refusal.is_none(),
         reason: verified.refusal,
-        state: verified.webhook.state.as_str(),
+        state: verified.webhook.state.into_str(),
     }))
 }
 
@@ -353,7 +353,7 @@ async fn secret(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
-    let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await?;
+    let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await??;
     let old = rotated.old.as_ref();
     Ok(HttpResponse::Ok().json(SecretView {
         secret: rotated.secret.as_str().to_owned(),
@@ -403,6 +403,6 @@ fn rotated_view(rotated: &Rotated) -> RotatedView {
         secret: rotated.secret.as_str().to_owned(),
         standard_secret: rotated.secret.standard_form(),
         overlap_ends_at: rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
-        headers: headers.map(|(name, signs)| SignedHeader { name: name.clone(), signs: signs.as_str() }).collect(),
+        headers: headers.map(|(name, signs)| SignedHeader { name: name.clone(), signs: signs.into_str() }).collect(),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
+use strum::VariantArray;
 
 use super::deliveries::rows::{Name, Names};
 use super::error::PageError;
@@ -14,7 +15,7 @@ use crate::domain::failure_group::FailureGroup;
 use crate::domain::time::{DAY, HOUR, Millis, SECOND};
 use crate::http::export;
 use crate::http::web::deliveries::filter::{Criteria, field_time};
-use crate::http::web::layout::{Frame, Section, spoken};
+use crate::http::web::layout::{Frame, Section, code_label};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::dead_letter_counts;
 use crate::store::dead_letter_counts::{Age, Failed};
@@ -97,14 +98,14 @@ impl CauseKey {
     fn of(failed: &Failed) -> CauseKey {
         let code = failed.code.filter(|_| failed.error_code == Some(ErrorCode::Status));
         let group = FailureGroup::of(failed.error_code, failed.code);
-        let place = FailureGroup::ALL.iter().position(|known| *known == group);
+        let place = FailureGroup::VARIANTS.iter().position(|known| *known == group);
         CauseKey { group: place.unwrap_or(usize::MAX), error_code: failed.error_code, code }
     }
 
     fn label(self) -> String {
         match (self.error_code, self.code) {
             (Some(ErrorCode::Status), Some(code)) => status_words(code),
-            (Some(error), _) => spoken(error.as_str()),
+            (Some(error), _) => code_label(error.into_str()),
             (None, _) => "No attempt in the log".to_owned(),
         }
     }
@@ -146,7 +147,7 @@ fn failed_page(session: &Session) -> Result<FailedPage, PageError> {
         let filter = key.query();
         CauseRow {
             label: key.label(),
-            group: FailureGroup::ALL.get(key.group).map_or("", |group| group.label()),
+            group: FailureGroup::VARIANTS.get(key.group).map_or("", |group| group.label()),
             cells: cells(&ages, counts, &filter, now),
             total: plus(counts.iter().sum(), is_partial),
             query: query(&filter, None, now),
@@ -156,7 +157,7 @@ fn failed_page(session: &Session) -> Result<FailedPage, PageError> {
     for (index, age) in ages.iter().enumerate() {
         totals[index] = age.failed.len() as u64;
     }
-    let frame = session.frame("Failed", Section::Failed)?;
+    let frame = session.read(|db| session.frame(db, "Failed", Section::Failed))?;
     Ok(FailedPage {
         frame: frame.with_api("GET", "/v1/dead-letters"),
         ages: AGES.iter().map(|(label, _)| *label).collect(),
@@ -228,7 +229,7 @@ fn webhooks(connection: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, St
         let most = causes.iter().max_by_key(|(_, count)| **count);
         rows.push(WebhookRow {
             name: names.of(connection, seq)?,
-            state: webhook.as_ref().map(|webhook| webhook.state.as_str()),
+            state: webhook.as_ref().map(|webhook| webhook.state.into_str()),
             tenant: webhook.map(|webhook| webhook.tenant.to_string()).unwrap_or_default(),
             count: plus(sum(&causes), is_partial),
             cause: most.map(|(key, _)| key.label()).unwrap_or_default(),

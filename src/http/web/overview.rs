@@ -122,7 +122,7 @@ fn overview(session: &Session) -> Result<OverviewPage, PageError> {
     let statistics = actions.overall_statistics(tenant.cloned(), Window::Day)?;
     let since_ms = statistics.since_ms;
     // Before the read: one that waits for another inside of it would hold a reader that others wait for.
-    let frame = session.frame("Overview", Section::Overview)?;
+    let frame = session.read(|db| session.frame(db, "Overview", Section::Overview))?;
     let store = &actions.store;
     store.read(|connection| -> Result<_, PageError> {
         let hours = stats::by_hour(connection, &of, since_ms)?;
@@ -217,7 +217,7 @@ fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<F
         (None, _) => None,
     };
     Ok(Failure {
-        status: delivery.status.as_str(),
+        status: delivery.status.into_str(),
         event_type: delivery.event_type.to_string(),
         webhook: webhook.as_ref().map_or_else(|| "a deleted webhook".to_owned(), name),
         what: what.unwrap_or_else(|| "It was given up without an attempt.".to_owned()),

@@ -7,22 +7,25 @@
 mod choice;
 mod literal;
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 use super::spec::{Encoding, Key, Profile};
-use crate::domain::delivery::text_enum;
+use crate::domain::Invalid;
 use crate::profile::body_format::{Body, Envelope, Value};
 use choice::{Check, SignaturePosition};
 
-text_enum!(
-    /// What the code is written in.
-    Language {
-        Node = "node",
-        Python = "python",
-        Go = "go",
-        Php = "php",
-        Ruby = "ruby",
-        Rust = "rust",
-    }
-);
+/// What the code is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Language>)]
+pub enum Language {
+    Node,
+    Python,
+    Go,
+    Php,
+    Ruby,
+    Rust,
+}
 
 impl Language {
     /// For a tab or a heading.

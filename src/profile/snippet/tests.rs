@@ -1,3 +1,5 @@
+use strum::VariantArray;
+
 use super::*;
 use crate::profile::{builtin, find};
 
@@ -20,7 +22,7 @@ fn header(profile: &Profile, standard_headers: bool) -> Option<(String, Key)> {
 #[test]
 fn each_snippet_is_short_whole_and_reads_the_secret_from_the_environment() {
     for profile in builtin().values() {
-        for language in Language::ALL {
+        for language in Language::VARIANTS {
             let snippet = snippet(profile, true, *language).unwrap();
             let code = &snippet.code;
             let name = format!("{} {language}:\n{code}", profile.name());

@@ -11,7 +11,8 @@ use crate::domain::event::Event;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
 use crate::store::error::StoreError;
-use crate::store::{Change, DueDelivery, WriteTx, sql, topic};
+use crate::store::sql::{self, read_row};
+use crate::store::{Change, DueDelivery, WriteTx, topic};
 
 /// State of a delivery's current series of attempts, by which the next step is decided.
 #[derive(Debug, Clone, Copy)]
@@ -112,15 +113,11 @@ pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>, Store
     let query = "SELECT status, due_ms, attempt_count, series_failures, success_mark, origin_ms, panics
                  FROM delivery WHERE seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| {
-        Ok(Series {
-            status: row.get("status")?,
-            due_ms: row.get("due_ms")?,
-            attempt_count: row.get("attempt_count")?,
+        Ok(read_row!(row, Series {
+            status, due_ms, attempt_count, origin_ms, panics;
             failures: row.get("series_failures")?,
             success_mark: row.get::<_, Option<i64>>("success_mark")?.map(|mark| mark as u64),
-            origin_ms: row.get("origin_ms")?,
-            panics: row.get("panics")?,
-        })
+        }))
     })
 }
 

@@ -15,7 +15,7 @@ pub(super) use list::{conditions, failing_at, sources};
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
-use super::sql;
+use super::sql::{self, read_row};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventId, EventType, Tenant};
@@ -110,23 +110,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             at_ms,
         }),
     };
-    Ok(Delivery {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
-        event_seq: row.get("event_seq")?,
-        event_id: row.get("event_id")?,
-        event_type: row.get("event_type")?,
-        webhook_seq: row.get("webhook_seq")?,
-        webhook_id: row.get("webhook_id")?,
-        webhook_state: row.get("webhook_state")?,
-        tenant: row.get("tenant")?,
-        status: row.get("status")?,
-        cause: row.get("cause")?,
-        due_ms: row.get("due_ms")?,
-        attempt_count: row.get("attempt_count")?,
-        series_failures: row.get("series_failures")?,
-        created_ms: row.get("created_ms")?,
-        finished_ms: row.get("finished_ms")?,
+    Ok(read_row!(row, Delivery {
+        seq, id, event_seq, event_id, event_type, webhook_seq, webhook_id, webhook_state, tenant, status, cause,
+        due_ms, attempt_count, series_failures, created_ms, finished_ms;
         last,
-    })
+    }))
 }

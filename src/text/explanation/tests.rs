@@ -1,3 +1,5 @@
+use strum::VariantArray;
+
 use super::*;
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
@@ -217,9 +219,9 @@ fn a_discarded_one_says_what_had_been_tried() {
 
 #[test]
 fn every_verdict_is_made_of_whole_sentences() {
-    for status in DeliveryStatus::ALL {
-        for state in WebhookState::ALL {
-            for error_code in ErrorCode::ALL {
+    for status in DeliveryStatus::VARIANTS {
+        for state in WebhookState::VARIANTS {
+            for &error_code in ErrorCode::VARIANTS {
                 for count in [0, 1, 5, 7] {
                     let mut told = story(*status);
                     told.webhook_state = *state;

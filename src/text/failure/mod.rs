@@ -53,6 +53,12 @@ impl Failed<'_> {
             ErrorCode::ConnectionReset => logged(format!("{host} broke off the connection before it had answered.")),
             ErrorCode::Timeout => self.late(host),
             ErrorCode::ProtocolError => logged(format!("What {host} answered is not HTTP.")),
+            ErrorCode::EventDamaged => {
+                "The stored event is damaged: it does not match its checksum. It was not sent.".to_owned()
+            }
+            ErrorCode::ComposeFailed => {
+                logged("The request could not be composed from the event and the webhook's profile.".to_owned())
+            }
             ErrorCode::WorkerPanic => {
                 "A fault in Hookpost interrupted the attempt; it is not the receiver's.".to_owned()
             }
@@ -100,6 +106,10 @@ impl Failed<'_> {
             ErrorCode::ProtocolError => {
                 "Check that the URL names an HTTP server, the right port, and https:// or http:// as it speaks."
             }
+            ErrorCode::EventDamaged => "Check the disk that Hookpost stores its data on, then publish the event again.",
+            ErrorCode::ComposeFailed => {
+                "Compare the event's data with the webhook's profile. The receiver got nothing."
+            }
             ErrorCode::WorkerPanic => "The receiver may have got the request. Please report it with Hookpost's log.",
         };
         Cow::Borrowed(fixed)
@@ -123,6 +133,8 @@ impl Failed<'_> {
             ErrorCode::ConnectionReset => "connection broke".to_owned(),
             ErrorCode::Timeout => format!("timeout after {}", limit(self.duration_ms)),
             ErrorCode::ProtocolError => "not HTTP".to_owned(),
+            ErrorCode::EventDamaged => "event damaged".to_owned(),
+            ErrorCode::ComposeFailed => "cannot be composed".to_owned(),
             ErrorCode::WorkerPanic => "fault in Hookpost".to_owned(),
             ErrorCode::Status => match self.code {
                 Some(code) => code.to_string(),

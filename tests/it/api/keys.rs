@@ -52,7 +52,7 @@ fn every_call_asks_for_its_scope() {
             } else {
                 let error = error(&answer, 403, "forbidden");
                 let message = error["message"].as_str().unwrap();
-                assert!(message.contains(needed.as_str()), "{message}");
+                assert!(message.contains(needed.into_str()), "{message}");
             }
         }
     }

@@ -112,7 +112,7 @@ fn the_calls_that_other_tests_know_are_in_the_specification() {
         };
         let found = calls.iter().find(|call| call.method == method && shape(&call.path) == shape(path));
         let found = found.unwrap_or_else(|| panic!("{method} {path} is missing"));
-        assert_eq!(found.scope(), Some(scope.as_str()), "{method} {path}");
+        assert_eq!(found.scope(), Some(scope.into_str()), "{method} {path}");
     }
 }
 
@@ -128,7 +128,7 @@ fn each_call_needs_the_scope_that_the_specification_says() {
             let refused = answer.status == 403;
             assert_eq!(
                 refused,
-                needed != scope.as_str(),
+                needed != scope.into_str(),
                 "{} {} with {scope}: {}",
                 call.method,
                 call.path,

@@ -118,7 +118,7 @@ impl<'a> Call<'a> {
 
     /// The scope that a key must have.
     pub(in super::super) fn needs(&mut self, scope: Scope) -> &mut Self {
-        let by = |scheme: &str| Map::from_iter([(scheme.to_owned(), json!([scope.as_str()]))]);
+        let by = |scheme: &str| Map::from_iter([(scheme.to_owned(), json!([scope.into_str()]))]);
         self.operation.security = vec![by("bearer"), by("api_key")];
         self.common(&[
             (401, "Unauthorized"),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use strum::VariantArray;
 
 use crate::actions::show_event;
 use crate::domain::{attempt, delivery, event, pattern, secret, webhook};
@@ -30,7 +31,7 @@ macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident = $all:expr;)+) => {
         texts! {$(
             $(#[doc = $doc])+
-            $name { "enum": $all.iter().map(|word| word.as_str()).collect::<Vec<_>>() }
+            $name { "enum": $all.iter().map(|word| word.into_str()).collect::<Vec<_>>() }
         )+}
     };
 }
@@ -83,27 +84,27 @@ texts! {
 
 words! {
     /// Whether a webhook's deliveries are sent or wait.
-    WebhookState = webhook::WebhookState::ALL;
+    WebhookState = webhook::WebhookState::VARIANTS;
     /// Where a delivery stands.
-    DeliveryStatus = delivery::DeliveryStatus::ALL;
+    DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
     /// What set off an attempt.
-    Trigger = delivery::Trigger::ALL;
+    Trigger = delivery::Trigger::VARIANTS;
     /// Why an attempt failed.
-    ErrorCode = attempt::ErrorCode::ALL;
+    ErrorCode = attempt::ErrorCode::VARIANTS;
     /// What an API key may do.
-    Scope = api_key::Scope::ALL;
+    Scope = api_key::Scope::VARIANTS;
     /// Why an event was not delivered to a webhook.
-    MissedReason = show_event::MissedReason::ALL;
+    MissedReason = show_event::MissedReason::VARIANTS;
     /// How far back statistics look.
-    Window = crate::actions::statistics::Window::ALL;
+    Window = crate::actions::statistics::Window::VARIANTS;
     /// Which secret signs a header.
-    Signs = crate::profile::sign::Signs::ALL;
+    Signs = crate::profile::sign::Signs::VARIANTS;
 }
 
 texts! {
     /// What a delivery of an inactive webhook waits for.
     WaitingFor {
-        "enum": webhook::WebhookState::ALL.iter().filter_map(|state| state.waiting_for()).collect::<Vec<_>>()
+        "enum": webhook::WebhookState::VARIANTS.iter().filter_map(|state| state.waiting_for()).collect::<Vec<_>>()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/deliveries`: every delivery, by every filter, each of which stands in the address.
 
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use super::super::pager::Pager;
@@ -10,7 +11,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::http::web::deliveries::filter::{Criteria, below};
-use crate::http::web::layout::{Frame, Section, capitalized, spoken};
+use crate::http::web::layout::{Frame, Section, capitalized, code_label};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::delivery;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
@@ -67,15 +68,18 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         Ok((page, rows))
     })?;
     let suffix = criteria.query();
-    let frame = session.frame("Deliveries", Section::Deliveries)?;
+    let frame = session.read(|db| session.frame(db, "Deliveries", Section::Deliveries))?;
     let path = format!("{}/deliveries", session.base());
     let api = below("/v1/deliveries", &criteria.api_query());
     let status = criteria.filter.status;
     Ok(ListPage {
         pager: Pager::new(&path, &suffix, &session.query, page.next),
         rows,
-        statuses: DeliveryStatus::ALL.iter().map(|status| (status.as_str(), capitalized(status.as_str()))).collect(),
-        errors: ErrorCode::ALL.iter().map(|code| (code.as_str(), spoken(code.as_str()))).collect(),
+        statuses: DeliveryStatus::VARIANTS
+            .iter()
+            .map(|status| (status.into_str(), capitalized(status.into_str())))
+            .collect(),
+        errors: ErrorCode::VARIANTS.iter().map(|code| (code.into_str(), code_label(code.into_str()))).collect(),
         webhooks: webhooks(session, &criteria)?,
         not_found: query.map(str::to_owned),
         here: session.here.clone(),

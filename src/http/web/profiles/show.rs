@@ -2,6 +2,7 @@
 
 use actix_web::web::Path;
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use super::preview::Preview;
@@ -69,7 +70,7 @@ fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
     let store = &actions.store;
     let found = store.read(|connection| webhook::with_profile(connection, name, MOST_SHOWN + 1))?;
     let language = session.query.text("lang").parse().unwrap_or(Language::Node);
-    let frame = session.frame(format!("Profile {name}"), Section::Profiles)?;
+    let frame = session.read(|db| session.frame(db, format!("Profile {name}"), Section::Profiles))?;
     let spec = profile.spec();
     Ok(ShowPage {
         frame: frame.with_api("GET", &format!("/v1/profiles/{name}")),
@@ -82,7 +83,7 @@ fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
         steps: retry_preview::schedule(profile.schedule(), session.now()),
         note: retry_preview::note(profile.schedule()),
         preview: Preview::of(session, &profile, &session.query)?,
-        languages: Language::ALL,
+        languages: Language::VARIANTS,
         language,
         code: snippet(&profile, true, language),
         has_more: found.len() > MOST_SHOWN as usize,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::error::Problem;
 use crate::domain::duration_list;
 use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem};
 use crate::http::web::layout::capitalized;
 use crate::http::web::session::Session;
 use crate::store::StoreError;

@@ -1,8 +1,9 @@
 //! `/webhooks`: every webhook with its state and why, where it points, and how it fares.
 
 use askama::Template;
+use strum::VariantArray;
 
-use super::super::error::{PageError, Problem};
+use super::super::error::PageError;
 use super::bars::Bars;
 use super::header;
 use crate::actions::ActionError;
@@ -10,6 +11,7 @@ use crate::actions::statistics::Window;
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
+use crate::http::web::form::Problem;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::StoreError;
@@ -94,7 +96,7 @@ impl WebhookRow {
             is_described: !webhook.description.trim().is_empty(),
             tenant: webhook.tenant.to_string(),
             events: Events::of(webhook),
-            state: webhook.state.as_str(),
+            state: webhook.state.into_str(),
             reason: webhook.disabled_reason.clone(),
             bars,
             last_ms,
@@ -116,13 +118,13 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         Err(ActionError::Store(error)) => (empty(), Some(error.into())),
         Err(other) => return Err(other.into()),
     };
-    let frame = session.frame("Webhooks", Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, "Webhooks", Section::Webhooks))?;
     let without_cursor = query.query_without(&["cursor"]);
     let base = &frame.base;
     Ok(ListPage {
         next: page.next.map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
         rows: rows(session, &page.rows)?,
-        states: WebhookState::ALL,
+        states: WebhookState::VARIANTS,
         text: query.text("q").to_owned(),
         state: query.text("state").to_owned(),
         tenant: query.text("tenant").to_owned(),

@@ -2,6 +2,7 @@
 
 use actix_web::web::Path;
 use askama::Template;
+use strum::VariantArray;
 
 use super::super::error::PageError;
 use super::bars::{Bars, formula};
@@ -70,7 +71,7 @@ fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
     let webhook = header::find(session, id)?;
     let actions = &session.app.actions;
     let (caller, now) = (session.caller(), session.now());
-    let windows = Window::ALL.iter().map(|window| {
+    let windows = Window::VARIANTS.iter().map(|window| {
         let found = actions.webhook_statistics(&caller, id, *window)?;
         Ok(WindowRow::of(&found))
     });
@@ -85,7 +86,7 @@ fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
         ))
     })?;
     let head = Head::of(session, &webhook, Tab::Metrics);
-    let frame = session.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, format!("{}: metrics", head.name), Section::Webhooks))?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,

@@ -51,7 +51,7 @@ impl RecentDelivery {
         RecentDelivery {
             id: delivery.id.to_string(),
             event_type: delivery.event_type.to_string(),
-            status: delivery.status.as_str(),
+            status: delivery.status.into_str(),
             is_test: delivery.cause == Cause::Test,
             result: delivery.last.as_ref().map(|last| explanation::short(&explain::last_of(last, url))),
             attempts: delivery.attempt_count,
@@ -73,7 +73,7 @@ fn deliveries_page(session: &Session, id: &str) -> Result<DeliveriesPage, PageEr
     let store = &session.app.actions.store;
     let found = store.read(|connection| delivery::list(connection, &filter, &request))?;
     let head = Head::of(session, &webhook, Tab::Deliveries);
-    let frame = session.frame(head.name.clone(), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, head.name.clone(), Section::Webhooks))?;
     let url = webhook.url.as_str();
     Ok(DeliveriesPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
@@ -139,7 +139,7 @@ fn settings_page(session: &Session, id: &str) -> Result<SettingsPage, PageError>
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
     let head = Head::of(session, &webhook, Tab::Settings);
-    let frame = session.frame(format!("{}: settings", head.name), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, format!("{}: settings", head.name), Section::Webhooks))?;
     Ok(SettingsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
