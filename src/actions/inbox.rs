@@ -13,7 +13,7 @@ use crate::domain::webhook::Webhook;
 use crate::profile::verify::{SignatureFault, timestamp, verify};
 use crate::profile::{self, Profile};
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
-use crate::store::{Pending, StoreError, webhook};
+use crate::store::{Connection, Pending, StoreError, webhook};
 
 /// Maximum webhooks whose secrets are tried.
 const MOST_WEBHOOKS: usize = 20;
@@ -47,6 +47,15 @@ struct SignatureCheck {
     webhook: Option<Webhook>,
 }
 
+/// Returns the request with this id, and the tenant of its inbox.
+pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
+    let not_found = ActionError::NotFound("request");
+    let Ok(seq) = id.parse() else {
+        return Err(not_found);
+    };
+    inbox::get(connection, seq)?.filter(|(tenant, _)| caller.sees(tenant)).ok_or(not_found)
+}
+
 impl Actions {
     /// Returns the inbox of the caller's tenant, or of the given one for a caller of all tenants; `None` before it is
     /// opened.
@@ -72,16 +81,6 @@ impl Actions {
             Some(inbox) => Ok(inbox::empty(tx.connection(), inbox.seq)?),
             None => Ok(0),
         })
-    }
-
-    /// Returns a received request in full, with the tenant of its inbox.
-    pub fn inbox_request(&self, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
-        let none = || ActionError::NotFound("request");
-        let seq: i64 = id.parse().map_err(|_| none())?;
-        self.store
-            .read(|connection| inbox::get(connection, seq))?
-            .filter(|(tenant, _)| caller.sees(tenant))
-            .ok_or_else(none)
     }
 
     /// Verifies and stores a received request. Returns the challenge to send back, if any. Blocks until the commit.

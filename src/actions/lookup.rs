@@ -38,6 +38,14 @@ pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<Store
         .ok_or(ActionError::NotFound("event"))
 }
 
+/// Returns the delivery with this id and all its attempts.
+pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
+    let delivery = delivery(connection, caller, id)?;
+    let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
+    let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
+    Ok(DeliveryInFull { delivery, attempts })
+}
+
 impl Actions {
     /// Returns the event of a delivery with the last attempt, if any; `None` if the event was deleted.
     pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
@@ -50,13 +58,8 @@ impl Actions {
         })
     }
 
-    /// Returns a delivery with all its attempts.
+    /// Like [`delivery_in_full`], on a connection of its own.
     pub fn delivery_in_full(&self, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
-        self.store.read(|connection| {
-            let delivery = delivery(connection, caller, id)?;
-            let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
-            let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
-            Ok(DeliveryInFull { delivery, attempts })
-        })
+        self.store.read(|connection| delivery_in_full(connection, caller, id))
     }
 }

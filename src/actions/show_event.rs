@@ -67,18 +67,14 @@ impl Actions {
     /// Returns an event with its deliveries and the webhooks without one.
     pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
         self.store.read(|connection| {
-            let EventAlone { stored, missed, missed_count } = alone(connection, caller, id)?;
+            let EventAlone { stored, missed, missed_count } = event_alone(connection, caller, id)?;
             Ok(EventInFull { deliveries: delivery::of_event(connection, stored.seq)?, stored, missed, missed_count })
         })
     }
-
-    /// Returns an event with the webhooks without a delivery. For callers that page through many deliveries.
-    pub fn event_alone(&self, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
-        self.store.read(|connection| alone(connection, caller, id))
-    }
 }
 
-fn alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
+/// Returns the event with this id and the webhooks without a delivery. For callers that page through many deliveries.
+pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
     let stored = lookup::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
     let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;

@@ -26,31 +26,33 @@ pub enum Selection {
     Matching(DeliveryFilter),
 }
 
-/// Change to make to each delivery.
+/// What a bulk action does to each delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub enum BulkAction {
+    /// A failed delivery starts a new series of attempts; a pending or retrying one is due now.
     Retry,
+    /// A pending or retrying delivery is given up.
     Discard,
 }
 
-impl Verb {
-    fn action(self) -> AuditAction {
+impl BulkAction {
+    fn audit_action(self) -> AuditAction {
         match self {
-            Verb::Retry => AuditAction::DeliveriesRetried,
-            Verb::Discard => AuditAction::DeliveriesDiscarded,
+            BulkAction::Retry => AuditAction::DeliveriesRetried,
+            BulkAction::Discard => AuditAction::DeliveriesDiscarded,
         }
     }
 
-    /// States that the verb applies to. Delivered ones are retried only if the filter asks for them, because a second
-    /// delivery cannot be undone.
+    /// Statuses that the action applies to. A delivered one is sent again only if the filter asks for that status,
+    /// because a repeated request cannot be taken back.
     fn states(self, selection: &Selection) -> Vec<DeliveryStatus> {
         use DeliveryStatus::{Delivered, Failed, Pending, Retrying};
         let usual = match self {
-            Verb::Retry => vec![Failed, Pending, Retrying],
-            Verb::Discard => vec![Pending, Retrying],
+            BulkAction::Retry => vec![Failed, Pending, Retrying],
+            BulkAction::Discard => vec![Pending, Retrying],
         };
         match selection {
-            Selection::Matching(DeliveryFilter { status: Some(Delivered), .. }) if self == Verb::Retry => {
+            Selection::Matching(DeliveryFilter { status: Some(Delivered), .. }) if self == BulkAction::Retry => {
                 vec![Delivered]
             }
             _ => usual,
@@ -83,39 +85,17 @@ impl Selection {
 }
 
 impl Actions {
-    /// Retries the selected deliveries: failed ones start a new series of attempts, queued ones are due now. Skips tests,
-    /// discarded deliveries and those of deleted webhooks. Returns the number retried, or with `dry_run` the number that
-    /// would be. Blocks.
-    pub fn retry_all(
+    /// Retries or discards the selected deliveries. Skips tests, discarded deliveries and those of deleted webhooks.
+    /// Returns the number changed, or with `dry_run` the number that would be. Blocks.
+    pub fn bulk(
         &self,
         caller: &Caller,
+        action: BulkAction,
         selection: &Selection,
         dry_run: bool,
         go_on: GoOn<'_>,
     ) -> Result<u64, ActionError> {
-        self.change_all(Verb::Retry, caller, selection, dry_run, go_on)
-    }
-
-    /// Discards the selected deliveries that are queued. Otherwise like [`Actions::retry_all`].
-    pub fn discard_all(
-        &self,
-        caller: &Caller,
-        selection: &Selection,
-        dry_run: bool,
-        go_on: GoOn<'_>,
-    ) -> Result<u64, ActionError> {
-        self.change_all(Verb::Discard, caller, selection, dry_run, go_on)
-    }
-
-    fn change_all(
-        &self,
-        verb: Verb,
-        caller: &Caller,
-        selection: &Selection,
-        dry_run: bool,
-        go_on: GoOn<'_>,
-    ) -> Result<u64, ActionError> {
-        let states = verb.states(selection);
+        let states = action.states(selection);
         let mut done = 0;
         let mut written = None;
         let description = selection.describe();
@@ -128,11 +108,11 @@ impl Actions {
                 let (some, states, done_so_far) = (some.to_vec(), states.clone(), done);
                 let (caller, description) = (caller.clone(), description.clone());
                 let changed = self.step(go_on, move |tx| {
-                    let changed = change(tx, verb, &some, &states)?;
+                    let changed = change(tx, action, &some, &states)?;
                     if changed == 0 {
                         return Ok((0, written));
                     }
-                    let entry = AuditEntry::new(verb.action(), "").in_tenant(caller.tenant.as_ref());
+                    let entry = AuditEntry::new(action.audit_action(), "").in_tenant(caller.tenant.as_ref());
                     let count = humanize::number(done_so_far + changed);
                     let entry = entry.with_detail(format!("{count}: {description}"));
                     Ok((changed, Some(caller.audit_step(tx, written, entry)?)))
@@ -189,7 +169,12 @@ fn can_change(found: &Standing, states: &[DeliveryStatus]) -> bool {
 }
 
 /// Changes the deliveries that are still in one of the states. Each lane then reads the table once.
-fn change(tx: &mut WriteTx<'_>, verb: Verb, seqs: &[i64], states: &[DeliveryStatus]) -> Result<u64, StoreError> {
+fn change(
+    tx: &mut WriteTx<'_>,
+    action: BulkAction,
+    seqs: &[i64],
+    states: &[DeliveryStatus],
+) -> Result<u64, StoreError> {
     let mut changed = 0;
     let mut first_of_webhook = BTreeMap::new();
     for seq in seqs {
@@ -197,12 +182,12 @@ fn change(tx: &mut WriteTx<'_>, verb: Verb, seqs: &[i64], states: &[DeliveryStat
         let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;
         };
-        match (verb, found.status) {
-            (Verb::Discard, _) => delivery::discard(tx, found.reference())?,
-            (Verb::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
+        match (action, found.status) {
+            (BulkAction::Discard, _) => delivery::discard(tx, found.reference())?,
+            (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
                 delivery::make_due(tx, *seq)?;
             }
-            (Verb::Retry, _) => delivery::restart(tx, found.reference())?,
+            (BulkAction::Retry, _) => delivery::restart(tx, found.reference())?,
         }
         first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
         changed += 1;

@@ -120,7 +120,7 @@ fn an_internal_error_of_an_inbox_names_the_id_of_its_header() {
     let visitor = hub.administrator();
     visitor.page("/inbox");
     let page = visitor.submit_and_follow("/inbox", &[]);
-    let url = page.get("#inbox-url").text();
+    let url = page.find("#inbox-url").unwrap().text();
     let path = url.strip_prefix(&hub.at("")).unwrap();
     execute(&hub, "UPDATE inbox SET tenant = 'no tenant'");
     assert_names_its_id(&hub.get(path));
