@@ -59,7 +59,7 @@ impl DisabledReason {
     pub fn sentence(self, attempts: u32) -> String {
         match self {
             DisabledReason::Gone => "The endpoint responded with 410 Gone and receives no more deliveries.".to_owned(),
-            DisabledReason::Exhausted => format!("Disabled after {attempts} failed attempts without a success."),
+            DisabledReason::Exhausted => format!("{attempts} failed attempts without a success."),
         }
     }
 }
