@@ -73,7 +73,7 @@ impl Sender {
         self.guarded(endpoint, delivery, |started_ms| match endpoint.request(delivery, started_ms) {
             Ok(request) => {
                 let mut made = self.send(endpoint, delivery, started_ms, &request);
-                made.form_definition = Some(Arc::clone(endpoint.form_definition()));
+                made.form_definition = Some(Arc::clone(endpoint.body_format_definition()));
                 made
             }
             Err(why) => {
