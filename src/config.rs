@@ -160,7 +160,7 @@ impl ConfigError {
         };
         let flag = text(ContextKind::InvalidArg).split([' ', '[', '=']).next().unwrap_or_default();
         let variable = environment_name(flag);
-        let is_flag = || std::env::args().any(|arg| arg.split('=').next() == Some(flag));
+        let is_flag = || std::env::args_os().any(|arg| arg.to_string_lossy().split('=').next() == Some(flag));
         let source = match file {
             Some(path) => format!(" (from {})", path.display()),
             None if environment(&variable).is_some() && !is_flag() => format!(" (from {variable})"),
