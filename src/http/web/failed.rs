@@ -15,7 +15,7 @@ use crate::domain::failure_group::FailureGroup;
 use crate::domain::time::{DAY, HOUR, Millis, SECOND};
 use crate::http::export;
 use crate::http::web::deliveries::filter::{Criteria, field_time};
-use crate::http::web::layout::{Frame, Section, spoken};
+use crate::http::web::layout::{Frame, Section, code_label};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::dead_letter_counts;
 use crate::store::dead_letter_counts::{Age, Failed};
@@ -105,7 +105,7 @@ impl CauseKey {
     fn label(self) -> String {
         match (self.error_code, self.code) {
             (Some(ErrorCode::Status), Some(code)) => status_words(code),
-            (Some(error), _) => spoken(error.into_str()),
+            (Some(error), _) => code_label(error.into_str()),
             (None, _) => "No attempt in the log".to_owned(),
         }
     }
@@ -157,7 +157,7 @@ fn failed_page(session: &Session) -> Result<FailedPage, PageError> {
     for (index, age) in ages.iter().enumerate() {
         totals[index] = age.failed.len() as u64;
     }
-    let frame = session.frame("Failed", Section::Failed)?;
+    let frame = session.read(|db| session.frame(db, "Failed", Section::Failed))?;
     Ok(FailedPage {
         frame: frame.with_api("GET", "/v1/dead-letters"),
         ages: AGES.iter().map(|(label, _)| *label).collect(),

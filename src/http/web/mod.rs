@@ -8,6 +8,7 @@ mod account;
 mod assets;
 mod chart;
 mod confirm;
+mod cookies;
 mod deliveries;
 mod demo;
 mod error;

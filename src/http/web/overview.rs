@@ -122,7 +122,7 @@ fn overview(session: &Session) -> Result<OverviewPage, PageError> {
     let statistics = actions.overall_statistics(tenant.cloned(), Window::Day)?;
     let since_ms = statistics.since_ms;
     // Before the read: one that waits for another inside of it would hold a reader that others wait for.
-    let frame = session.frame("Overview", Section::Overview)?;
+    let frame = session.read(|db| session.frame(db, "Overview", Section::Overview))?;
     let store = &actions.store;
     store.read(|connection| -> Result<_, PageError> {
         let hours = stats::by_hour(connection, &of, since_ms)?;

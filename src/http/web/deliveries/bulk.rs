@@ -1,6 +1,6 @@
 //! Retrying or discarding many: those that were ticked, or all that match the filter, whose number is said first.
 
-use super::super::confirm::ConfirmPage;
+use super::super::confirm::Confirm;
 use super::super::error::PageError;
 use super::rows::Name;
 use crate::actions::delivery::bulk::{MOST_IDS, Selection};
@@ -10,9 +10,9 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339;
 use crate::http::web::deliveries::filter::Criteria;
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Submission};
 use crate::http::web::layout::Section;
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Session};
 use crate::text::humanize::counted;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,10 @@ async fn ask(session: Session, verb: Verb) -> PageResult {
                 criteria.words()
             };
             let facts = with_names(session, facts)?;
-            let mut page = confirm_page(session, verb, count, session.back(&session.query, &criteria.list()))?;
-            page.facts = facts;
-            page.fields = all_until_now(session, &criteria);
+            let back = session.back(&session.query, &criteria.list());
+            let fields = all_until_now(session, &criteria);
+            let confirm = Confirm { facts, fields, ..confirm(session, verb, count, back) };
+            let mut page = confirm.page(session, Section::Deliveries)?;
             page.frame = page.frame.with_api_body("POST", verb.api(), &criteria.api_body());
             Ok(page)
         })
@@ -108,9 +109,8 @@ async fn act(submission: Submission, verb: Verb) -> PageResult {
             let is_asked = fields.has("all") || verb == Verb::Discard;
             if is_asked && !is_confirmed {
                 let count = run(session, verb, &selection, true)?;
-                let mut page = confirm_page(session, verb, count, back)?;
-                page.fields = carried(session, fields);
-                return Ok(Response::page(actix_web::http::StatusCode::OK, &page));
+                let fields = carried(session, fields);
+                return Confirm { fields, ..confirm(session, verb, count, back) }.show(session, Section::Deliveries);
             }
             let count = run(session, verb, &selection, false)?;
             let message = told(verb, &selection, count);
@@ -176,7 +176,7 @@ fn run(session: &Session, verb: Verb, selection: &Selection, dry_run: bool) -> R
     }
 }
 
-fn confirm_page(session: &Session, verb: Verb, count: u64, back: String) -> Result<ConfirmPage, PageError> {
+fn confirm(session: &Session, verb: Verb, count: u64, back: String) -> Confirm {
     let counted = deliveries(count);
     let (name, action) = match verb {
         Verb::Retry => ("Retry", "/deliveries/retry"),
@@ -203,17 +203,15 @@ fn confirm_page(session: &Session, verb: Verb, count: u64, back: String) -> Resu
             (format!("{name} {counted}?"), "They wait for an attempt now and are not sent any more. This is final.")
         }
     };
-    Ok(ConfirmPage {
-        frame: session.frame(heading.clone(), Section::Deliveries)?,
+    Confirm {
         heading,
-        facts: Vec::new(),
         effect: effect.to_owned(),
         action: (count > 0).then(|| action.to_owned()),
         button: format!("{name} {counted}"),
         is_danger: verb == Verb::Discard,
-        fields: Vec::new(),
         back,
-    })
+        ..Confirm::default()
+    }
 }
 
 fn is_delivered(session: &Session) -> bool {

@@ -11,7 +11,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::http::web::deliveries::filter::{Criteria, below};
-use crate::http::web::layout::{Frame, Section, capitalized, spoken};
+use crate::http::web::layout::{Frame, Section, capitalized, code_label};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::delivery;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
@@ -68,7 +68,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         Ok((page, rows))
     })?;
     let suffix = criteria.query();
-    let frame = session.frame("Deliveries", Section::Deliveries)?;
+    let frame = session.read(|db| session.frame(db, "Deliveries", Section::Deliveries))?;
     let path = format!("{}/deliveries", session.base());
     let api = below("/v1/deliveries", &criteria.api_query());
     let status = criteria.filter.status;
@@ -79,7 +79,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
             .iter()
             .map(|status| (status.into_str(), capitalized(status.into_str())))
             .collect(),
-        errors: ErrorCode::VARIANTS.iter().map(|code| (code.into_str(), spoken(code.into_str()))).collect(),
+        errors: ErrorCode::VARIANTS.iter().map(|code| (code.into_str(), code_label(code.into_str()))).collect(),
         webhooks: webhooks(session, &criteria)?,
         not_found: query.map(str::to_owned),
         here: session.here.clone(),

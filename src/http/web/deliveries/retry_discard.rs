@@ -3,10 +3,10 @@
 use actix_web::web::Path;
 
 use crate::actions::{ActionError, lookup};
-use crate::http::web::confirm::ConfirmPage;
-use crate::http::web::error::PageError;
+use crate::http::web::confirm::Confirm;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::Section;
-use crate::http::web::session::{PageResult, Response, Submission};
+use crate::http::web::session::PageResult;
 use crate::store::delivery::Delivery;
 
 /// `POST /deliveries/{id}/retry`.
@@ -45,19 +45,17 @@ pub async fn discard(submission: Submission, id: Path<String>) -> PageResult {
             let own = format!("/deliveries/{}", delivery.id);
             let back = session.back(fields, &own);
             if !fields.has("confirmed") {
-                let heading = "Discard this delivery?".to_owned();
-                let page = ConfirmPage {
-                    frame: session.frame(heading.clone(), Section::Deliveries)?,
-                    heading,
+                return Confirm {
+                    heading: "Discard this delivery?".to_owned(),
                     facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
                     effect: "It is not sent any more. This is final.".to_owned(),
                     action: Some(format!("{own}/discard")),
                     button: "Discard".to_owned(),
                     is_danger: true,
-                    fields: Vec::new(),
                     back,
-                };
-                return Ok::<_, PageError>(Response::page(actix_web::http::StatusCode::OK, &page));
+                    ..Confirm::default()
+                }
+                .show(session, Section::Deliveries);
             }
             match session.app.actions.discard(&caller, &id).wait() {
                 Ok(_) => Ok(session.done(&back, "Discarded: it is not sent any more.")),

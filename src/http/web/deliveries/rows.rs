@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
 use crate::domain::time::Millis;
-use crate::http::web::layout::spoken;
+use crate::http::web::layout::code_label;
 use crate::store::delivery::Delivery;
 use crate::store::{Connection, StoreError, webhook};
 use crate::text::explanation;
@@ -90,7 +90,7 @@ impl DeliveryRow {
             id: delivery.id.to_string(),
             status: delivery.status.into_str(),
             is_test,
-            waiting_for: waiting_for.map(spoken),
+            waiting_for: waiting_for.map(code_label),
             cause: last.map(|last| explanation::short(&explain::last_of(last, &webhook.url))),
             event_type: delivery.event_type.to_string(),
             webhook_id: delivery.webhook_id.to_string(),

@@ -75,7 +75,7 @@ fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
     let verdict = verdict(session, &full, webhook.as_ref())?;
     let is_test = delivery.cause == Cause::Test;
     let is_finished = delivery.status.is_finished();
-    let frame = session.frame("Delivery", Section::Deliveries)?;
+    let frame = session.read(|db| session.frame(db, "Delivery", Section::Deliveries))?;
     let may_change = frame.may_change;
     let waits = delivery.webhook_state.waiting_for().is_some();
     Ok(ShowPage {

@@ -1,19 +1,18 @@
 //! Describing an event type: a new one, one that was seen, one that is described already.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::{PageError, Problem, problem};
+use super::super::confirm::Confirm;
+use super::super::error::PageError;
 use super::show::known;
 use crate::actions::ActionError;
 use crate::actions::event_types::TypeDescription;
 use crate::domain::Invalid;
 use crate::domain::event::EventType;
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::event_type;
 
 #[derive(Template)]
@@ -65,7 +64,7 @@ impl EditPage {
             None => (String::new(), None, None),
         };
         Ok(EditPage {
-            frame: session.frame(title, Section::EventTypes)?.with_api_body(
+            frame: session.read(|db| session.frame(db, title, Section::EventTypes))?.with_api_body(
                 "PUT",
                 &call,
                 r#"{"description": "…", "example": {"id": 1}}"#,
@@ -180,21 +179,18 @@ pub async fn delete(form: Submission, name: Path<String>) -> PageResult {
         session.require_administrator()?;
         let name = known(&name)?;
         if fields.text("confirmed") != "yes" {
-            let frame = session.frame(name.to_string(), Section::EventTypes)?;
-            return Ok(Response::page(
-                StatusCode::OK,
-                &ConfirmPage {
-                    frame,
-                    heading: format!("Delete what is said about {name}?"),
-                    effect: "Its description, example and schema go. Its events and the webhooks that subscribe to it go on.".to_owned(),
-                    action: Some(format!("/event-types/{name}/delete")),
-                    back: format!("/event-types/{name}"),
-                    button: "Delete".to_owned(),
-                    is_danger: true,
-                    facts: Vec::new(),
-                    fields: Vec::new(),
-                },
-            ));
+            return Confirm {
+                heading: format!("Delete what is said about {name}?"),
+                effect:
+                    "Its description, example and schema go. Its events and the webhooks that subscribe to it go on."
+                        .to_owned(),
+                action: Some(format!("/event-types/{name}/delete")),
+                back: format!("/event-types/{name}"),
+                button: "Delete".to_owned(),
+                is_danger: true,
+                ..Confirm::default()
+            }
+            .show(session, Section::EventTypes);
         }
         let deleted = session.app.actions.delete_event_type(&session.caller(), name.clone());
         deleted.wait()?;

@@ -52,7 +52,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         let next = names.last().filter(|_| has_more).map(ToString::to_string);
         Ok((rows(connection, session, names)?, next))
     })?;
-    let frame = session.frame("Event types", Section::EventTypes)?;
+    let frame = session.read(|db| session.frame(db, "Event types", Section::EventTypes))?;
     Ok(ListPage {
         next: next.map(|name| format!("{}/event-types?after={name}", frame.base)),
         rows,

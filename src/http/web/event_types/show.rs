@@ -50,7 +50,7 @@ fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
     let name = known(name)?;
     let tenant = session.tenant();
     let store = &session.app.actions.store;
-    let frame = session.frame(name.to_string(), Section::EventTypes)?;
+    let frame = session.read(|db| session.frame(db, name.to_string(), Section::EventTypes))?;
     store.read(|connection| {
         let described = event_type::get(connection, &name)?;
         if described.is_none() && !event_type::was_seen(connection, tenant, &name)? {

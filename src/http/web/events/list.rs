@@ -79,7 +79,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
     }
     let without_cursor = query.query_without(&left_out);
     let path = format!("{}/events", session.base());
-    let frame = session.frame("Events", Section::Events)?;
+    let frame = session.read(|db| session.frame(db, "Events", Section::Events))?;
     Ok(ListPage {
         frame: frame.with_api("GET", &below("/v1/events", &api_query(session, &filter))),
         rows: page.rows.iter().map(EventRow::of).collect(),

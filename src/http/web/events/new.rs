@@ -3,14 +3,14 @@
 use askama::Template;
 use serde_json::value::RawValue;
 
-use super::super::error::{PageError, Problem, problem};
+use super::super::error::PageError;
 use crate::actions::ActionError;
 use crate::actions::publish::{NewEvent, Receipt};
 use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::event_type;
 use crate::store::page::{MAX_LIMIT, PageRequest};
 
@@ -157,7 +157,7 @@ fn page(session: &Session, form: PublishForm, problem: Option<Problem>) -> Resul
     let types = store.read(|connection| event_type::list(connection, &request))?;
     let types = types.rows.into_iter();
     Ok(NewPage {
-        frame: session.frame("Publish an event", Section::Events)?.with_api_body(
+        frame: session.read(|db| session.frame(db, "Publish an event", Section::Events))?.with_api_body(
             "POST",
             "/v1/events",
             r#"{"type": "order.paid", "data": {"id": 1}}"#,

@@ -1,17 +1,17 @@
 //! `/events/{id}`: what came in, where it went, and why it went nowhere else.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::ConfirmPage;
+use super::super::confirm::Confirm;
 use super::super::deliveries::attempt::Body;
 use super::super::deliveries::rows::{DeliveryRow, rows};
 use super::super::error::PageError;
 use crate::actions::{ActionError, lookup};
 use crate::domain::time::Millis;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::StoreError;
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
@@ -86,7 +86,7 @@ fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
         (missed.webhook_id.clone(), host)
     });
     targets.extend(others);
-    let frame = session.frame(event.event_type.to_string(), Section::Events)?;
+    let frame = session.read(|db| session.frame(db, event.event_type.to_string(), Section::Events))?;
     Ok(ShowPage {
         id: event.id.to_string(),
         event_type: event.event_type.to_string(),
@@ -141,8 +141,7 @@ pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
             let own = format!("/events/{}", stored.event.id);
             let webhook = fields.given("webhook").map(str::to_owned);
             if webhook.is_none() && !fields.has("confirmed") {
-                let page = ask(session, &own, stored.event.event_type.as_str())?;
-                return Ok(Response::page(StatusCode::OK, &page));
+                return ask(session, &own, stored.event.event_type.as_str());
             }
             match actions.replay_event(&caller, &id, webhook).wait() {
                 Ok(made) if made.is_empty() => {
@@ -164,18 +163,16 @@ pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
         .await
 }
 
-fn ask(session: &Session, own: &str, event_type: &str) -> Result<ConfirmPage, PageError> {
-    let heading = "Replay this event?".to_owned();
-    Ok(ConfirmPage {
-        frame: session.frame(heading.clone(), Section::Events)?,
-        heading,
+fn ask(session: &Session, own: &str, event_type: &str) -> Result<Response, PageError> {
+    Confirm {
+        heading: "Replay this event?".to_owned(),
         facts: vec![("Event type", event_type.to_owned())],
         effect: "Every webhook that subscribes to it now gets it once more, whether or not it got it before."
             .to_owned(),
         action: Some(format!("{own}/replay")),
         button: "Replay to all that match now".to_owned(),
-        is_danger: false,
-        fields: Vec::new(),
         back: own.to_owned(),
-    })
+        ..Confirm::default()
+    }
+    .show(session, Section::Events)
 }

@@ -5,9 +5,9 @@ use askama::Template;
 use super::super::error::PageError;
 use super::url;
 use crate::domain::event::Tenant;
-use crate::http::web::form::Fields;
-use crate::http::web::layout::{ApiCall, Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::form::{Fields, Submission};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::inbox::{self, InboxRequest, KEPT};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
@@ -77,7 +77,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
             tenants.push(tenant.clone());
         }
     }
-    let mut frame = session.frame("Inbox", Section::Inbox)?;
+    let mut frame = session.read(|db| session.frame(db, "Inbox", Section::Inbox))?;
     let (mut rows, mut next, mut create) = (Vec::new(), None, String::new());
     let found_url = found.as_ref().map(|inbox| url(session, inbox));
     if let (Some(inbox), Some(url)) = (&found, &found_url) {
@@ -89,9 +89,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         });
         let query = query_of(session, &tenant, &[("url", url)]);
         create = format!("{}/webhooks/new{query}", frame.base);
-        frame.api = Some(ApiCall {
-            curl: format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"),
-        });
+        frame.curl = Some(format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"));
     }
     Ok(ListPage {
         tenant: tenant.to_string(),
@@ -160,7 +158,10 @@ pub async fn ask_to_empty(session: Session) -> PageResult {
 
 fn empty_page(session: &Session, named: Option<&str>) -> Result<EmptyPage, PageError> {
     let tenant = session.caller().tenant_for(named)?;
-    Ok(EmptyPage { frame: session.frame("Empty the inbox", Section::Inbox)?, tenant: tenant.to_string() })
+    Ok(EmptyPage {
+        frame: session.read(|db| session.frame(db, "Empty the inbox", Section::Inbox))?,
+        tenant: tenant.to_string(),
+    })
 }
 
 /// `POST /inbox/empty`: forgets what arrived, once it is confirmed.

@@ -43,7 +43,7 @@ fn request_page(session: &Session, id: &str) -> Result<RequestPage, PageError> {
         None => None,
     };
     Ok(RequestPage {
-        frame: session.frame("Request", Section::Inbox)?,
+        frame: session.read(|db| session.frame(db, "Request", Section::Inbox))?,
         is_default_tenant: session.tenant().is_some() || tenant == Tenant::default_tenant(),
         tenant: tenant.to_string(),
         body: String::from_utf8_lossy(&request.body).into_owned(),

@@ -1,12 +1,11 @@
 //! `/profiles/{name}/delete`.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Path;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::problem;
+use super::super::confirm::Confirm;
+use crate::http::web::form::{Submission, problem};
 use crate::http::web::layout::Section;
-use crate::http::web::session::{PageResult, Response, Submission};
+use crate::http::web::session::PageResult;
 
 /// `POST /profiles/{name}/delete`.
 pub async fn delete(form: Submission, name: Path<String>) -> PageResult {
@@ -16,21 +15,16 @@ pub async fn delete(form: Submission, name: Path<String>) -> PageResult {
         let profile = actions.profile(&name)?;
         let name = profile.name();
         if fields.text("confirmed") != "yes" {
-            let frame = session.frame(format!("Profile {name}"), Section::Profiles)?;
-            return Ok(Response::page(
-                StatusCode::OK,
-                &ConfirmPage {
-                    frame,
-                    heading: format!("Delete the profile {name}?"),
-                    effect: "There is no way back.".to_owned(),
-                    action: Some(format!("/profiles/{name}/delete")),
-                    back: format!("/profiles/{name}"),
-                    button: "Delete profile".to_owned(),
-                    is_danger: true,
-                    facts: Vec::new(),
-                    fields: Vec::new(),
-                },
-            ));
+            return Confirm {
+                heading: format!("Delete the profile {name}?"),
+                effect: "There is no way back.".to_owned(),
+                action: Some(format!("/profiles/{name}/delete")),
+                back: format!("/profiles/{name}"),
+                button: "Delete profile".to_owned(),
+                is_danger: true,
+                ..Confirm::default()
+            }
+            .show(session, Section::Profiles);
         }
         let deleted = actions.delete_profile(&session.caller(), name);
         match deleted.and_then(crate::store::Pending::wait) {

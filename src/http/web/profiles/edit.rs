@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use super::super::super::error::ApiError;
 use super::super::super::extract;
-use super::super::error::{PageError, Problem};
+use super::super::error::PageError;
 use super::preview::Preview;
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem, Submission};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::profile::{self, Profile, ProfileSpec};
 
 #[derive(Template)]
@@ -37,7 +37,7 @@ impl EditPage {
             None => "Create profile".to_owned(),
         };
         let profiles = session.app.actions.store.profiles().all();
-        let frame = session.frame(title, Section::Profiles)?;
+        let frame = session.read(|db| session.frame(db, title, Section::Profiles))?;
         let path = format!("/v1/profiles/{}", name.unwrap_or("NAME"));
         Ok(EditPage {
             frame: frame.with_api("PUT", &path),

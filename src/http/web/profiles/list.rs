@@ -50,6 +50,6 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         }
     };
     let rows = actions.store.profiles().all().iter().map(row).collect();
-    let frame = session.frame("Profiles", Section::Profiles)?;
+    let frame = session.read(|db| session.frame(db, "Profiles", Section::Profiles))?;
     Ok(ListPage { rows, frame: frame.with_api("GET", "/v1/profiles") })
 }

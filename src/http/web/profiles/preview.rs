@@ -1,11 +1,11 @@
 //! The request that a profile makes of an example event.
 
-use super::super::error::{PageError, Problem, problem};
+use super::super::error::PageError;
 use crate::actions::ActionError;
 use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem, problem};
 use crate::http::web::session::Session;
 use crate::profile::Profile;
 use crate::random;

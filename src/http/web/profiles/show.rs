@@ -70,7 +70,7 @@ fn show_page(session: &Session, name: &str) -> Result<ShowPage, PageError> {
     let store = &actions.store;
     let found = store.read(|connection| webhook::with_profile(connection, name, MOST_SHOWN + 1))?;
     let language = session.query.text("lang").parse().unwrap_or(Language::Node);
-    let frame = session.frame(format!("Profile {name}"), Section::Profiles)?;
+    let frame = session.read(|db| session.frame(db, format!("Profile {name}"), Section::Profiles))?;
     let spec = profile.spec();
     Ok(ShowPage {
         frame: frame.with_api("GET", &format!("/v1/profiles/{name}")),

@@ -3,7 +3,7 @@
 use askama::Template;
 use strum::VariantArray;
 
-use super::super::error::{PageError, Problem};
+use super::super::error::PageError;
 use super::bars::Bars;
 use super::header;
 use crate::actions::ActionError;
@@ -11,6 +11,7 @@ use crate::actions::statistics::Window;
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
+use crate::http::web::form::Problem;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::StoreError;
@@ -117,7 +118,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         Err(ActionError::Store(error)) => (empty(), Some(error.into())),
         Err(other) => return Err(other.into()),
     };
-    let frame = session.frame("Webhooks", Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, "Webhooks", Section::Webhooks))?;
     let without_cursor = query.query_without(&["cursor"]);
     let base = &frame.base;
     Ok(ListPage {

@@ -86,7 +86,7 @@ fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
         ))
     })?;
     let head = Head::of(session, &webhook, Tab::Metrics);
-    let frame = session.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, format!("{}: metrics", head.name), Section::Webhooks))?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,

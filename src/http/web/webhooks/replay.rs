@@ -3,17 +3,17 @@
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::{PageError, Problem, problem};
+use super::super::confirm::Confirm;
+use super::super::error::PageError;
 use super::header;
 use super::turn;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::bulk::Span;
 use crate::text::humanize;
@@ -40,7 +40,7 @@ impl ReplayPage {
     fn of(session: &Session, id: &str, form: ReplayForm, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
         session.require_change()?;
         let webhook = header::find(session, id)?;
-        let frame = session.frame("Replay events", Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, "Replay events", Section::Webhooks))?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
                 "POST",
@@ -204,21 +204,16 @@ fn run(
         }));
     }
     let events = humanize::counted(count, "event");
-    let page = ConfirmPage {
-        frame: session.frame("Replay events", Section::Webhooks)?,
-        heading: format!("Deliver {events} to {} again?", header::name(&webhook)),
-        facts: Vec::new(),
-        effect: format!(
-            "Each becomes a new delivery with the same event id, oldest first. A receiver that does not look at the id handles {} twice.",
-            if count == 1 { "it" } else { "them" }
-        ),
+    let confirm = Confirm {
+        heading: format!("Replay {events} to {}?", header::name(&webhook)),
+        effect: "Each event becomes a new delivery with the same event ID, oldest first. A receiver that ignores the ID processes the event twice.".to_owned(),
         action: Some(format!("{path}/replay")),
         back: format!("{path}/replay"),
         fields: form.hidden(session.now()),
-        button: "Deliver again".to_owned(),
-        is_danger: false,
+        button: "Replay".to_owned(),
+        ..Confirm::default()
     };
-    Ok(Ok(Response::page(actix_web::http::StatusCode::OK, &page)))
+    confirm.show(session, Section::Webhooks).map(Ok)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn deliveries_page(session: &Session, id: &str) -> Result<DeliveriesPage, PageEr
     let store = &session.app.actions.store;
     let found = store.read(|connection| delivery::list(connection, &filter, &request))?;
     let head = Head::of(session, &webhook, Tab::Deliveries);
-    let frame = session.frame(head.name.clone(), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, head.name.clone(), Section::Webhooks))?;
     let url = webhook.url.as_str();
     Ok(DeliveriesPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
@@ -158,7 +158,7 @@ fn settings_page(session: &Session, id: &str) -> Result<SettingsPage, PageError>
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
     let head = Head::of(session, &webhook, Tab::Settings);
-    let frame = session.frame(format!("{}: settings", head.name), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, format!("{}: settings", head.name), Section::Webhooks))?;
     Ok(SettingsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,

@@ -5,7 +5,7 @@ use actix_web::web::Path;
 use askama::Template;
 use serde_json::value::RawValue;
 
-use super::super::error::{PageError, Problem, problem};
+use super::super::error::PageError;
 use super::exchange::Exchange;
 use super::form::known_types;
 use super::header;
@@ -20,8 +20,9 @@ use crate::domain::event::EventType;
 use crate::domain::json;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
+use crate::http::web::form::{Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::{StoreError, event_type};
 use crate::text::explanation::Explanation;
@@ -55,7 +56,7 @@ impl TestPage {
     fn of(session: &Session, webhook: &Webhook, event_type: String, data: String) -> Result<TestPage, PageError> {
         session.require_change()?;
         let head = Head::of(session, webhook, Tab::None);
-        let frame = session.frame("Send test event", Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, "Send test event", Section::Webhooks))?;
         Ok(TestPage {
             frame: frame.with_api_body(
                 "POST",
