@@ -135,8 +135,6 @@ pub struct Loaded {
 pub enum ConfigError {
     #[error("{0} cannot be read: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    #[error("{0} is not valid TOML: {1}")]
-    NotToml(PathBuf, String),
     #[error("{0}: unknown setting {1:?}. \"hookpost serve --help\" lists the settings.")]
     Unknown(PathBuf, String),
     #[error("{0}")]
@@ -294,8 +292,11 @@ fn read_file(path: Option<&Path>, flags: &ArgMatches) -> Result<ArgMatches, Conf
     let mut arguments = Vec::new();
     if let Some(path) = path {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml(path.to_owned(), error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            // The first line of the text has the position.
+            let (text, reason) = (error.to_string(), error.message());
+            ConfigError::Invalid(format!("{}: {}: {reason}", path.display(), text.lines().next().unwrap_or_default()))
+        })?;
         for (key, value) in table {
             let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(&key)) else {
                 return Err(ConfigError::Unknown(path.to_owned(), key));
