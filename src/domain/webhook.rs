@@ -143,6 +143,17 @@ impl Webhook {
         self.events.iter().any(|pattern| pattern.matches(event_type))
     }
 
+    /// Name on pages: the first line of the description, or the URL if there is none. At most 80 characters.
+    pub fn name(&self) -> String {
+        const MAX_CHARS: usize = 80;
+        let mut lines = self.description.lines().map(str::trim);
+        let line = lines.find(|line| !line.is_empty()).unwrap_or_else(|| self.url.as_str());
+        match line.char_indices().nth(MAX_CHARS) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        }
+    }
+
     /// Whether its deliveries are sent now.
     pub fn is_sending(&self) -> bool {
         self.state == WebhookState::Active && self.sweep.is_none()

@@ -16,7 +16,7 @@ use super::openapi::schema::{
 };
 use super::table::Table;
 use super::{ApiResult, list};
-use crate::actions::delivery::bulk::{MOST_IDS, Selection};
+use crate::actions::delivery::bulk::{BulkAction, MOST_IDS, Selection};
 use crate::actions::{ActionError, Caller};
 use crate::domain::json::whole;
 use crate::store::api_key::Scope;
@@ -138,15 +138,17 @@ pub(super) async fn run(
 }
 
 async fn retry(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
-    let body: BulkBody = body.parse()?;
-    let (actions, selection, dry_run) = (app.actions.clone(), body.parse(&caller)?, body.dry_run);
-    run(&app, dry_run, move |go_on| actions.retry_all(&caller, &selection, dry_run, go_on)).await
+    run_on_selection(&app, caller, BulkAction::Retry, &body).await
 }
 
 async fn discard(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
+    run_on_selection(&app, caller, BulkAction::Discard, &body).await
+}
+
+async fn run_on_selection(app: &App, caller: Caller, action: BulkAction, body: &JsonBody) -> ApiResult {
     let body: BulkBody = body.parse()?;
     let (actions, selection, dry_run) = (app.actions.clone(), body.parse(&caller)?, body.dry_run);
-    run(&app, dry_run, move |go_on| actions.discard_all(&caller, &selection, dry_run, go_on)).await
+    run(app, dry_run, move |go_on| actions.bulk(&caller, action, &selection, dry_run, go_on)).await
 }
 
 impl BulkBody {

@@ -9,6 +9,7 @@ mod assets;
 mod chart;
 mod confirm;
 mod cookies;
+mod date_field;
 mod deliveries;
 mod demo;
 mod error;

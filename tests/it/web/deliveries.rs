@@ -78,7 +78,7 @@ fn every_filter_of_the_address_narrows_the_list() {
         }
     }
     let none = visitor.page("/deliveries?type=a.nothing");
-    assert!(none.contains("No delivery matches") && none.has_button("Clear filters"));
+    assert!(none.contains("No matching deliveries") && none.has_button("Clear filters"));
     for wrong in ["status=lost", "code=many", "from=yesterday", "webhook=x", "error=no", "test=perhaps"] {
         let page = visitor.page(&format!("/deliveries?{wrong}"));
         assert!(page.has(".problem-state") && page.has_button("Clear filters"), "{wrong}");
@@ -88,7 +88,7 @@ fn every_filter_of_the_address_narrows_the_list() {
 #[test]
 fn without_deliveries_the_list_says_where_they_come_from() {
     let hub = Hub::start();
-    assert!(hub.administrator().page("/deliveries").contains("No delivery yet"));
+    assert!(hub.administrator().page("/deliveries").contains("No deliveries yet"));
     let viewer = hub.viewer().page("/deliveries");
     assert!(!viewer.holds("/events/new"));
 }
@@ -107,7 +107,7 @@ fn an_id_leads_to_what_has_it() {
         assert_eq!(location(&answer), leads_to);
     }
     let page = visitor.page("/deliveries?q=%3Cscript%3E");
-    assert!(page.contains("There is no delivery, event or webhook"));
+    assert!(page.contains("No delivery, event or webhook has the ID"));
     assert!(!page.source().contains("<script>alert") && page.contains("<script>"));
 }
 
@@ -143,14 +143,14 @@ fn what_is_ticked_is_retried_and_the_filter_is_kept() {
     assert_eq!(location(&answer), back);
     let page = visitor.page(back);
     // One that got through is not sent again by mistake.
-    assert!(page.has_flash("Queued: 1 delivery."), "{page}");
-    assert!(page.has_flash("Left as they are: 1 delivery."), "{page}");
+    assert!(page.has_flash("Queued for retry: 1 delivery."), "{page}");
+    assert!(page.has_flash("Skipped: 1 delivery."), "{page}");
     assert!(!page.source().to_lowercase().contains("successful"));
     world.hub.deliver_until_idle();
     assert_eq!(world.hub.delivery(&world.failed)["attempt_count"], 2);
     assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
     let nothing = visitor.submit_and_follow("/deliveries/retry", &[("back", back)]);
-    assert!(nothing.has_flash("Nothing was ticked."));
+    assert!(nothing.has_flash("Select at least one delivery."));
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn ticking_only_what_was_delivered_says_that_nothing_was_queued_and_what_to_do_i
     let fields = [("id", world.delivered.as_str()), ("back", back)];
     let page = visitor.submit_and_follow("/deliveries/retry", &fields);
     assert!(page.flash_error().is_some(), "{page}");
-    assert!(page.has_flash("Nothing was queued. Left as they are: 1 delivery."));
-    assert!(page.has_flash("filter by the status Delivered and retry all that match"));
+    assert!(page.has_flash("Nothing was queued. Skipped: 1 delivery."));
+    assert!(page.has_flash("filter by the status Delivered and retry all matches"));
     world.hub.deliver_until_idle();
     assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
 }
@@ -178,7 +178,7 @@ fn all_that_match_are_counted_first_and_then_retried() {
     }
     hub.deliver_until_idle();
     let list = visitor.page("/deliveries?status=failed&type=a.failed");
-    let page = visitor.page(list.link("Retry all that match").unwrap());
+    let page = visitor.page(list.link("Retry all matches").unwrap());
     assert!(page.contains("Retry 5 deliveries?"), "{page}");
     assert_eq!(page.fact("Status").as_deref(), Some("failed"));
     assert_eq!(page.fact("Event type").as_deref(), Some("a.failed"));
@@ -192,7 +192,7 @@ fn all_that_match_are_counted_first_and_then_retried() {
     let confirmed = [&fields[..], &[("confirmed", "yes")]].concat();
     let answer = visitor.submit("/deliveries/retry", &confirmed).expect(303);
     assert_eq!(location(&answer), back);
-    assert!(visitor.page(back).has_flash("Queued: 5 deliveries."));
+    assert!(visitor.page(back).has_flash("Queued for retry: 5 deliveries."));
     hub.deliver_until_idle();
     assert_eq!(hub.delivery(&world.failed)["attempt_count"], 2);
     assert_eq!(hub.delivery(&world.retrying)["attempt_count"], 1);
@@ -258,10 +258,8 @@ fn a_delivery_says_in_words_what_became_of_it_and_shows_its_attempts() {
 fn a_retry_by_hand_says_that_it_is_queued() {
     let world = World::new();
     let visitor = world.hub.administrator();
-    for (id, words) in [
-        (&world.failed, "a fresh series of attempts begins"),
-        (&world.retrying, "Queued: the next attempt is due now."),
-    ] {
+    for (id, words) in [(&world.failed, "A new series of attempts starts."), (&world.retrying, "Queued for retry now.")]
+    {
         let path = format!("/deliveries/{id}");
         let here = format!("{path}?status=failed");
         visitor.page(&here);
@@ -288,7 +286,7 @@ fn a_discard_of_one_asks_first() {
     assert!(asked.page().contains("Discard this delivery?"));
     assert_eq!(world.hub.status_of(&world.retrying), "retrying");
     let page = visitor.submit_and_follow(&format!("{path}/discard"), &[("confirmed", "yes")]);
-    assert!(page.has_flash("Discarded: it is not sent any more."));
+    assert!(page.has_flash("Discarded. It will not be sent."));
     let again = visitor.submit_and_follow(&format!("{path}/discard"), &[("confirmed", "yes")]);
     assert!(again.has_flash("This delivery is discarded already"));
     assert!(!again.holds("/retry\""));
@@ -370,7 +368,7 @@ fn a_long_body_is_cut_on_the_page_and_whole_in_the_file() {
     let visitor = hub.administrator();
     let page = visitor.page(&format!("/deliveries/{id}"));
     assert!(page.source().len() < 100_000, "{}", page.source().len());
-    assert!(page.contains("its beginning"));
+    assert!(page.contains("the first 64 KiB are shown"));
     let file = visitor.get(&format!("/deliveries/{id}/attempts/1/request")).expect(200);
     assert_eq!(file.text, receiver.last().text());
 }
@@ -398,7 +396,7 @@ fn a_delivery_of_a_deleted_webhook_is_still_there() {
     world.hub.delete(&format!("/v1/webhooks/{}", world.failing)).expect(204);
     let visitor = world.hub.administrator();
     let page = visitor.page(&format!("/deliveries/{}", world.failed));
-    assert!(page.contains("It failed: 503.") && page.contains("Its webhook was deleted since."));
+    assert!(page.contains("Failed: 503.") && page.contains("The webhook was deleted."));
     assert!(!page.holds("/retry\""));
     assert!(visitor.page("/deliveries").contains("deleted webhook"));
     assert!(visitor.page("/failed").contains("deleted"));
@@ -409,7 +407,7 @@ fn viewers_look_and_change_nothing() {
     let world = World::new();
     let viewer = world.hub.viewer();
     let page = viewer.page("/deliveries");
-    assert!(!page.holds("Retry ticked") && !page.holds("all that match") && !page.has(".tick"));
+    assert!(!page.holds("Retry selected") && !page.holds("all matches") && !page.has(".tick"));
     let path = format!("/deliveries/{}", world.failed);
     let page = viewer.page(&path);
     assert!(!page.holds("/retry\""));
@@ -487,7 +485,7 @@ fn dead_letters_are_downloaded_as_the_api_exports_them() {
 fn without_dead_letters_the_page_says_so() {
     let hub = Hub::start();
     let page = hub.administrator().page("/failed");
-    assert!(page.contains("Nothing failed for good") && !page.holds("Download"));
+    assert!(page.contains("No dead letters") && !page.holds("Download"));
 }
 
 #[test]
@@ -501,7 +499,7 @@ fn a_delivery_that_waits_is_watched() {
     let page = visitor.page(&format!("/deliveries/{id}"));
     assert!(page.contains("Waits: the webhook is paused.") && page.has("[data-live]"));
     let retried = visitor.submit_and_follow(&format!("/deliveries/{id}/retry"), &[]);
-    assert!(retried.has_flash("Queued: it is sent once its webhook is active."));
+    assert!(retried.has_flash("Queued until the webhook is active."));
     assert!(visitor.page("/deliveries").contains("Webhook paused"));
 }
 
@@ -555,16 +553,16 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
     visitor.get("/events/new").expect(404);
     for id in [&other.0, &other.1, &other.2] {
         let page = visitor.page(&format!("/deliveries?q={id}"));
-        assert!(page.contains("There is no delivery, event or webhook"));
+        assert!(page.contains("No delivery, event or webhook has the ID"));
     }
     let export = visitor.get("/failed/export?tenant=globex").expect(200).text;
     assert!(export.contains(&own.1) && !export.contains("globex"));
     visitor.page("/deliveries");
     let both = [("id", own.1.as_str()), ("id", other.1.as_str())];
     let page = visitor.submit_and_follow("/deliveries/retry", &both);
-    assert!(page.has_flash("Queued: 1 delivery."));
+    assert!(page.has_flash("Queued for retry: 1 delivery."));
     let page = visitor.submit_and_follow("/deliveries/retry", &[("all", "yes"), ("confirmed", "yes")]);
-    assert!(page.has_flash("Queued: 1 delivery."), "{page}");
+    assert!(page.has_flash("Queued for retry: 1 delivery."), "{page}");
     hub.deliver_until_idle();
     assert_eq!(hub.delivery(&other.1)["attempt_count"], 1);
     let path = format!("/events/{}/replay", own.2);

@@ -11,7 +11,7 @@ const HOSTILE: &str = "<script>alert(1)</script>{{ 7 * 7 }}\u{202e}\u{1f600}%00"
 fn a_type_is_described_shown_changed_and_deleted() {
     let hub = Hub::start();
     let visitor = hub.administrator();
-    assert!(visitor.page("/event-types").contains("No event type yet"));
+    assert!(visitor.page("/event-types").contains("No event types yet"));
     assert!(visitor.page("/new-event-type").contains("Create event type"));
     let fields = [
         ("name", "order.paid"),
@@ -25,7 +25,7 @@ fn a_type_is_described_shown_changed_and_deleted() {
     }
     assert!(!page.source().contains("<script>alert"));
     let again = visitor.submit("/new-event-type", &fields).expect(422);
-    assert!(again.page().contains("order.paid is described already"));
+    assert!(again.page().contains("order.paid already has a description"));
     let page = visitor.page("/event-types/order.paid/edit");
     assert!(page.field("example").unwrap().contains("1.50") && page.has_button("Delete event type"));
     let fields = [("description", "Somebody paid."), ("example", "{}"), ("schema", "")];
@@ -33,9 +33,9 @@ fn a_type_is_described_shown_changed_and_deleted() {
     assert!(page.contains("Somebody paid.") && !page.holds("JSON Schema"));
     let path = "/event-types/order.paid/delete";
     let asked = visitor.submit(path, &[]).expect(200);
-    assert!(asked.page().contains("Delete what is said about order.paid?"));
+    assert!(asked.page().contains("Delete the description of order.paid?"));
     let page = visitor.submit_and_follow(path, &[("confirmed", "yes")]);
-    assert!(page.contains("No event type yet"), "{page}");
+    assert!(page.contains("No event types yet"), "{page}");
     visitor.submit(path, &[("confirmed", "yes")]).expect(404);
 }
 
@@ -61,7 +61,7 @@ fn a_wrong_form_keeps_what_was_typed_and_says_what_is_wrong_where() {
     let fields = [("name", "a.b"), ("description", long.as_str())];
     let page = visitor.submit("/new-event-type", &fields).expect(422).page();
     assert!(page.problem("description").is_some());
-    assert!(visitor.page("/event-types").contains("No event type yet"));
+    assert!(visitor.page("/event-types").contains("No event types yet"));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn what_was_seen_is_listed_with_its_volume_and_subscribers() {
     hub.publish("zebra", json!({}));
     let visitor = hub.viewer();
     let page = visitor.page("/event-types");
-    assert!(page.contains("Seen, not described"), "{page}");
+    assert!(page.contains("Not described"), "{page}");
     assert_eq!(page.rows(), ["/event-types/order.paid", "/event-types/zebra"]);
     assert!(page.all("td.num").iter().any(|cell| cell.text() == "3"), "{page}");
     assert!(!page.holds("new-event-type"));
@@ -104,7 +104,7 @@ fn a_long_list_goes_on_where_it_ended() {
     assert_eq!(page.rows(), paths(0, 50));
     assert!(page.links_to("/event-types?after=type.n49"));
     assert_eq!(visitor.page("/event-types?after=type.n49").rows(), paths(50, 60));
-    assert!(visitor.page("/event-types?after=zzz").contains("No further event types"));
+    assert!(visitor.page("/event-types?after=zzz").contains("No more event types"));
 }
 
 #[test]

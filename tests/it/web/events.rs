@@ -37,7 +37,7 @@ fn events_are_listed_by_type_tenant_and_time() {
         }
         assert!(!page.source().contains("<script>alert"));
     }
-    assert!(visitor.page("/events?type=a.none").contains("No event matches."));
+    assert!(visitor.page("/events?type=a.none").contains("No matching events."));
     assert!(visitor.page("/events?since=soon").has(".problem-state"));
 }
 
@@ -87,7 +87,7 @@ fn an_event_is_replayed_to_all_once_confirmed_or_to_one_webhook() {
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 1);
     let page = visitor.submit_and_follow(&path, &[("confirmed", "yes")]);
-    assert!(page.has_flash("Queued: 1 delivery, due now."));
+    assert!(page.has_flash("Queued: 1 delivery."));
     let page = visitor.submit_and_follow(&path, &[("webhook", &other)]);
     assert!(page.has_flash("Queued: 1 delivery"));
     hub.deliver_until_idle();
@@ -104,7 +104,7 @@ fn an_event_is_published_by_hand() {
     let receiver = Receiver::start();
     hub.add_webhook(receiver.url());
     let visitor = hub.administrator();
-    assert!(visitor.page("/events").contains("No event yet."));
+    assert!(visitor.page("/events").contains("No events yet."));
     visitor.page("/events/new");
     let data = "{\"n\": 12345678901234567890123,\r\n \"n\": 1}";
     let fields = [("type", " a.b "), ("data", data), ("id", "mine"), ("tenant", "")];
@@ -114,7 +114,7 @@ fn an_event_is_published_by_hand() {
     hub.deliver_until_idle();
     assert!(receiver.last().text().contains("12345678901234567890123"));
     let again = visitor.submit_and_follow("/events/new", &fields);
-    assert!(again.contains("It was published before"));
+    assert!(again.contains("This event was published before"));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_is_wrong_stands_at_its_field_and_nothing_is_lost() {
     assert!(!answer.page().source().contains("<script>alert"));
     let large = format!("\"{}\"", "x".repeat(1 << 20));
     visitor.submit("/events/new", &[("type", "a.b"), ("data", &large)]).expect(422);
-    assert!(visitor.page("/events").contains("No event yet."));
+    assert!(visitor.page("/events").contains("No events yet."));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_webhook_to_the_inbox_works_where_nothing_else_is_allowed() {
     assert!(visitor.page("/inbox").contains("not open yet"));
     let url = open(&visitor);
     assert!(url.starts_with(&hub.at("/in/")), "{url}");
-    assert!(visitor.page("/inbox").contains("Nothing has arrived yet"));
+    assert!(visitor.page("/inbox").contains("No requests yet"));
     hub.add_webhook(&url);
     let delivery = hub.publish_one("content.published", json!({"id": 7}));
     hub.deliver_until_idle();
@@ -276,7 +276,7 @@ fn an_inbox_keeps_the_newest_and_takes_so_many_a_second() {
     hub.send("POST", path, &[], b"").expect(200);
     assert_eq!(visitor.get("/inbox/1").status, 404);
     let page = visitor.page("/inbox/2");
-    assert!(page.contains("20000 bytes, the first 16384 of them are kept"));
+    assert!(page.contains("20000 bytes, of which the first 16384 are kept"));
     let mut seen = 0;
     let mut next = Some("/inbox".to_owned());
     while let Some(path) = next {
@@ -335,8 +335,8 @@ fn emptying_asks_first_and_a_viewer_changes_nothing() {
     assert!(asked.contains("Empty the inbox?"));
     assert_eq!(visitor.page("/inbox").rows().len(), 1);
     let page = visitor.submit_and_follow("/inbox/empty", &[("confirmed", "yes")]);
-    assert!(page.has_flash("1 request was removed."));
-    assert!(page.contains("Nothing has arrived yet"));
+    assert!(page.has_flash("1 request was deleted."));
+    assert!(page.contains("No requests yet"));
     hub.advance(HOUR);
 }
 

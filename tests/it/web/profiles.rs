@@ -14,7 +14,7 @@ fn every_built_in_profile_is_told_in_words_with_a_preview_a_schedule_and_code() 
     for name in hookpost::profile::builtin().keys() {
         assert!(list.links_to(&format!("/profiles/{name}")), "{name}");
         let page = visitor.page(&format!("/profiles/{name}"));
-        for text in ["2nd attempt", "HMAC-SHA256", "WEBHOOK_SECRET", "Webhooks that use it"] {
+        for text in ["2nd attempt", "HMAC-SHA256", "WEBHOOK_SECRET", "Webhooks with this profile"] {
             assert!(page.contains(text), "{text} of {name} in {page}");
         }
         assert!(!page.get("#preview-body").text().is_empty());
@@ -56,14 +56,14 @@ fn a_profile_is_copied_previewed_saved_changed_and_deleted() {
     let spec = json!({"based_on": "generic", "title": "<b>Ours</b>", "headers": {"X-Ours": "{type}"}}).to_string();
     let fields = [("name", "ours"), ("json", spec.as_str()), ("preview", "yes")];
     let shown = visitor.submit("/profiles/new", &fields).expect(200);
-    assert!(shown.page().contains("Nothing was saved yet") && shown.page().contains("X-Ours"));
+    assert!(shown.page().contains("Not saved yet") && shown.page().contains("X-Ours"));
     hub.get("/v1/profiles/ours").expect(404);
     let page = visitor.submit_and_follow("/profiles/new", &fields[..2]);
     for text in ["The profile ours was saved", "<b>Ours</b>", "X-Ours", "Delete profile"] {
         assert!(page.contains(text), "{text} in {page}");
     }
     let again = visitor.submit("/profiles/new", &fields[..2]).expect(422);
-    assert!(again.page().contains("There is a profile ours already"));
+    assert!(again.page().contains("The profile ours already exists"));
 
     let page = visitor.page("/profiles/ours/edit");
     assert!(page.contains("X-Ours") && !page.holds("\"name\":"), "{page}");

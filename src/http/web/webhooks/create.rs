@@ -136,8 +136,7 @@ fn new_page(session: &Session) -> Result<FormPage, PageError> {
     let masked = form.drop_masked();
     let mut page = FormPage::of(session, None, form, None, false)?;
     let headers = if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-    page.note =
-        Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", header::name(&webhook)));
+    page.note = Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", webhook.name()));
     Ok(page)
 }
 

@@ -52,7 +52,7 @@ pub async fn delete(submission: Submission, id: Path<String>) -> PageResult {
             actions.delete_webhook(&session.caller(), &id).wait()?;
             let message = format!(
                 "Deleted: {}. What waited is discarded; its log stays until retention takes it.",
-                header::name(&webhook)
+                webhook.name()
             );
             Ok(session.done("/webhooks", message))
         })

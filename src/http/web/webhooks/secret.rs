@@ -206,7 +206,7 @@ fn ask(session: &Session, webhook: &Webhook, path: &str, own: String) -> Result<
         ("Rotate the secret without an overlap?", "Rotate secret now")
     };
     Confirm {
-        heading: format!("{question} ({})", header::name(webhook)),
+        heading: format!("{question} ({})", webhook.name()),
         effect: "A receiver that still has the old secret rejects every delivery until it has the new one.".to_owned(),
         action: Some(format!("{path}/rotate")),
         back: path.to_owned(),

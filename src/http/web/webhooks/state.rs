@@ -4,11 +4,11 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::super::error::PageError;
-use super::exchange::Exchange;
 use super::header;
 use super::turn;
 use crate::actions::webhook::change::WebhookChange;
 use crate::domain::webhook::WebhookState;
+use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::form::{Submission, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
@@ -108,7 +108,7 @@ struct VerifiedPage {
     frame: Frame,
     head: Head,
     refusal: Option<String>,
-    exchange: Exchange,
+    detail: AttemptDetail,
 }
 
 /// `POST /webhooks/{id}/verify`: the challenge, now; what was sent and what came back.
@@ -128,7 +128,7 @@ pub async fn verify(submission: Submission, id: Path<String>) -> PageResult {
                 frame: frame.with_api("POST", &format!("/v1{path}/verify")),
                 head: Head::of(session, webhook, Tab::None),
                 refusal: verified.refusal,
-                exchange: Exchange::of(&verified.attempt),
+                detail: AttemptDetail::of(&verified.attempt, None, session.now()),
             };
             Ok(Response::page(actix_web::http::StatusCode::OK, &page))
         })

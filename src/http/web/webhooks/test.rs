@@ -6,7 +6,6 @@ use askama::Template;
 use serde_json::value::RawValue;
 
 use super::super::error::PageError;
-use super::exchange::Exchange;
 use super::form::known_types;
 use super::header;
 use super::turn;
@@ -20,6 +19,7 @@ use crate::domain::event::EventType;
 use crate::domain::json;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
+use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::form::{Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
@@ -49,7 +49,7 @@ struct TestOutcome {
     delivery: String,
     is_good: bool,
     verdict: Explanation,
-    exchange: Option<Exchange>,
+    attempt: Option<AttemptDetail>,
 }
 
 impl TestPage {
@@ -154,7 +154,8 @@ fn outcome(session: &Session, webhook: &Webhook, full: &DeliveryInFull) -> TestO
         delivery: full.delivery.id.to_string(),
         is_good: full.delivery.status == DeliveryStatus::Delivered,
         verdict: explain::verdict(&full.delivery, attempt, webhook, &profile, None, now),
-        exchange: attempt.map(Exchange::of),
+        attempt: attempt
+            .map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", full.delivery.id)), now)),
     }
 }
 

@@ -167,7 +167,7 @@ fn the_page_of_a_webhook_shows_its_deliveries_settings_and_metrics() {
     let webhook = hub.add_webhook_with(receiver.url(), &fields);
     let anna = hub.administrator();
     let path = format!("/webhooks/{webhook}");
-    assert_has(&anna.page(&path), "Nothing was sent yet");
+    assert_has(&anna.page(&path), "No deliveries yet");
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     let page = anna.page(&path);
@@ -180,7 +180,7 @@ fn the_page_of_a_webhook_shows_its_deliveries_settings_and_metrics() {
     assert_has(&page, "3rd attempt");
     assert_has(&page, "tomorrow 03:01 UTC");
     let page = anna.page(&format!("{path}/metrics"));
-    assert_has(&page, "Nothing finished in the last 24 hours");
+    assert_has(&page, "No deliveries finished in the last 24 hours");
     receiver.behave(Behaviour::Answer(Reply::status(200)));
     hub.advance(2 * MINUTE);
     hub.deliver_until_idle();
