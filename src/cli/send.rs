@@ -12,7 +12,7 @@ use super::input::{self, text};
 use crate::config;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
-use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::attempt::FailureCause;
 use crate::domain::target::TargetUrl;
 
 /// How long the server may take.
@@ -87,8 +87,8 @@ fn body(matches: &ArgMatches, data: &RawValue) -> Result<String, CliError> {
 struct Anywhere;
 
 impl Resolve for Anywhere {
-    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-        let fail = |why: String| Failure::new(ErrorCode::DnsFailed, why);
+    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        let fail = |reason: String| FailureCause::LookupFailed { reason };
         let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| fail(error.message))?;
         let found = (url.host().trim_matches(['[', ']']), url.port())
             .to_socket_addrs()

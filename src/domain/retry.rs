@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
-use super::attempt::{ErrorCode, Failure};
+use super::attempt::ErrorCode;
 use super::json::Object;
 use super::time::{DAY, Millis, SECOND, parse_retry_after};
 use super::webhook::DisabledReason;
@@ -192,13 +192,13 @@ pub struct AnswerHints<'a> {
 
 /// What follows a failed attempt. `jitter` is in 0.0..=1.0 and only ever delays, by up to 10 % of the wait.
 pub fn after_failure(
-    failure: &Failure,
+    failure: ErrorCode,
     answer: AnswerHints<'_>,
     history: &History,
     rules: Rules<'_>,
     jitter: f64,
 ) -> Next {
-    if failure.code == ErrorCode::WorkerPanic {
+    if failure.is_internal() {
         return after_panic(history);
     }
     if answer.status == Some(410) && rules.gone == Gone::Disable {
@@ -280,14 +280,13 @@ mod tests {
         }
     }
 
-    fn status(code: u16) -> (Failure, AnswerHints<'static>) {
-        (Failure::new(ErrorCode::Status, "an answer"), AnswerHints { status: Some(code), retry_after: None })
+    fn status(code: u16) -> AnswerHints<'static> {
+        AnswerHints { status: Some(code), retry_after: None }
     }
 
     fn decide(code: u16, history: &History, schedule: &Schedule, jitter: f64) -> Next {
-        let (failure, answer) = status(code);
-        let gone = Gone::Disable;
-        after_failure(&failure, answer, history, Rules { schedule, gone }, jitter)
+        let rules = Rules { schedule, gone: Gone::Disable };
+        after_failure(ErrorCode::Status, status(code), history, rules, jitter)
     }
 
     #[test]
@@ -337,11 +336,11 @@ mod tests {
             (429, "soon", MINUTE, 0),
             (500, "600", MINUTE, 0),
         ] {
-            let (failure, _) = status(code);
+            let _ = status(code);
             let answer = AnswerHints { status: Some(code), retry_after: Some(value) };
             let rules = Rules { schedule: &schedule, gone: Gone::Disable };
             assert_eq!(
-                after_failure(&failure, answer, &history(1, 0, None), rules, 0.0),
+                after_failure(ErrorCode::Status, answer, &history(1, 0, None), rules, 0.0),
                 Next::RetryAt { due_ms: due, origin_ms: Some(origin) },
                 "{code} {value}"
             );
@@ -366,19 +365,18 @@ mod tests {
         let schedule = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
         let first = history(1, 0, None);
         assert_eq!(decide(410, &first, &schedule, 0.0), Next::Disable(DisabledReason::Gone));
-        let (failure, answer) = status(410);
+        let answer = status(410);
         let rules = Rules { schedule: &schedule, gone: Gone::Retry };
-        assert!(matches!(after_failure(&failure, answer, &first, rules, 0.0), Next::RetryAt { .. }));
+        assert!(matches!(after_failure(ErrorCode::Status, answer, &first, rules, 0.0), Next::RetryAt { .. }));
     }
 
     #[test]
     fn ten_panics_end_a_delivery_and_fewer_use_up_nothing() {
         let schedule = schedule(&[], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
-        let failure = Failure::new(ErrorCode::WorkerPanic, "a panic");
         let rules = Rules { schedule: &schedule, gone: Gone::Disable };
         for (panics, ends) in [(1, false), (9, false), (10, true)] {
             let history = History { panics, ..history(1, 0, None) };
-            let next = after_failure(&failure, AnswerHints::default(), &history, rules, 0.0);
+            let next = after_failure(ErrorCode::WorkerPanic, AnswerHints::default(), &history, rules, 0.0);
             assert_eq!(next == Next::DeadLetter, ends, "{panics}");
         }
     }

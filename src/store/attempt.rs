@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::body_format;
 use super::error::StoreError;
-use super::row::{self, parsed, parsed_option};
+use super::row::{self, parsed};
 use super::writer::WriteTx;
 use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
 use crate::domain::delivery::Trigger;
@@ -37,8 +37,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// An attempt that failed before anything was sent.
-    pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Failure) -> Attempt {
+    /// An attempt that sent nothing.
+    pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Option<Failure>) -> Attempt {
         Attempt {
             id: AttemptId::generate(started_ms, random::bits()),
             number,
@@ -52,7 +52,7 @@ impl Attempt {
             request_headers: Vec::new(),
             request_body: None,
             answer: None,
-            failure: Some(failure),
+            failure,
         }
     }
 }
@@ -67,14 +67,16 @@ pub fn insert(
     let body_format_seq = form_definition.map(|definition| body_format::seq_of(tx, definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
+    let cause = attempt.failure.as_ref().map(|failure| serde_json::to_string(&failure.cause));
+    let cause = cause.transpose().map_err(|error| StoreError::Corrupt(format!("a failure's cause: {error}")))?;
     tx.connection()
         .prepare_cached(
             "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
                  tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
-                 response_headers, response_body, body_truncated, error_code, error_message)
+                 response_headers, response_body, body_truncated, error_code, error_message, error_cause)
              VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
                  :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
-                 :response_headers, :response_body, :body_truncated, :error_code, :error_message)",
+                 :response_headers, :response_body, :body_truncated, :error_code, :error_message, :error_cause)",
         )?
         .execute(named_params! {
             ":delivery_seq": delivery_seq,
@@ -96,8 +98,9 @@ pub fn insert(
             ":response_headers": answer.map(|answer| to_lines(&answer.headers)),
             ":response_body": body,
             ":body_truncated": answer.is_some_and(|answer| answer.body_truncated),
-            ":error_code": attempt.failure.as_ref().map(|failure| failure.code.into_str()),
+            ":error_code": attempt.failure.as_ref().map(|failure| failure.code().into_str()),
             ":error_message": attempt.failure.as_ref().map(|failure| &failure.message),
+            ":error_cause": cause,
         })?;
     Ok(())
 }
@@ -132,12 +135,10 @@ fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Att
             body_truncated: row.get("body_truncated")?,
         }),
     };
-    let failure = parsed_option(row, "error_code")?
-        .map(|code| -> Result<Failure, StoreError> {
-            let message: Option<String> = row.get("error_message")?;
-            Ok(Failure::new(code, message.unwrap_or_default()))
-        })
-        .transpose()?;
+    let failure = match row.get::<_, Option<String>>("error_cause")? {
+        None => None,
+        Some(cause) => Some(Failure { cause: row::json(&cause, "error_cause")?, message: row.get("error_message")? }),
+    };
     Ok(Attempt {
         id: AttemptId::from_bytes(row.get("id")?),
         number: row.get("number")?,

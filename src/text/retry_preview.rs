@@ -88,7 +88,7 @@ fn plan(attempt: u32, wait: String, at_ms: Millis, latest_ms: Millis, start: Mil
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempt::{ErrorCode, Failure};
+    use crate::domain::attempt::ErrorCode;
     use crate::domain::retry::{AnswerHints, Exhausted, Gone, History, Next, Rules, ScheduleSpec, after_failure};
     use crate::domain::time::{HOUR, MINUTE, SECOND};
 
@@ -117,9 +117,8 @@ mod tests {
                 panics: 0,
             };
             let gone = Gone::Retry;
-            let failure = Failure::new(ErrorCode::Timeout, "late");
             let rules = Rules { schedule, gone };
-            match after_failure(&failure, AnswerHints::default(), &history, rules, jitter) {
+            match after_failure(ErrorCode::Timeout, AnswerHints::default(), &history, rules, jitter) {
                 Next::RetryAt { due_ms, origin_ms: origin } => {
                     due.push(due_ms);
                     origin_ms = origin;

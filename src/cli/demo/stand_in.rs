@@ -10,8 +10,10 @@ use crate::actions::inbox::Arrival;
 use crate::cli::demo::receivers::{Behaviour, Reply};
 use crate::delivery::Transport;
 use crate::delivery::http::client::{ClientResult, Outgoing, judged};
-use crate::domain::attempt::{ErrorCode, Failure, ReceiverResponse, Timings};
+use crate::domain::attempt::{FailureCause, Phase, ReceiverResponse, Timings};
+use crate::domain::time::Millis;
 use crate::store::inbox::Inbox;
+use crate::text::failure::describe;
 
 /// Plays every receiver of the story.
 #[derive(Default)]
@@ -119,26 +121,15 @@ fn answered(url: &str, reply: Reply) -> ClientResult {
 }
 
 fn unanswered(url: &str, behaviour: Behaviour, timeout: Duration) -> ClientResult {
-    let host = url.split('/').nth(2).unwrap_or(url);
-    let (failure, duration) = match behaviour {
-        Behaviour::Silent => (
-            Failure::new(
-                ErrorCode::Timeout,
-                format!("The time limit of {} s for {host} passed while waiting for the answer.", timeout.as_secs()),
-            ),
-            timeout,
-        ),
-        _ => (
-            Failure::new(
-                ErrorCode::ConnectRefused,
-                format!("{host} refused the connection: nothing listens on that port."),
-            ),
-            Duration::from_millis(1),
-        ),
+    let (cause, duration) = match behaviour {
+        Behaviour::Silent => {
+            (FailureCause::Timeout { phase: Phase::Wait, limit_ms: timeout.as_millis() as Millis }, timeout)
+        }
+        _ => (FailureCause::Refused { addresses: 1 }, Duration::from_millis(1)),
     };
     ClientResult {
         answer: None,
-        failure: Some(failure),
+        failure: Some(describe(cause, url)),
         timings: Timings::default(),
         duration,
         remote_address: None,

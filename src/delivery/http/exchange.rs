@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::domain::attempt::Timings;
+use crate::domain::attempt::{Phase, Timings};
 
 /// How many of the answer's first bytes are kept, to be shown when they turn out not to be HTTP.
 pub const FIRST_BYTES: usize = 32;
@@ -22,16 +22,6 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// How many bytes may come on the wire after the head: the 16 KiB that are kept, each in a chunk of its own with
 /// some padding, are well below.
 const BODY_BYTES: usize = 256 * 1024;
-
-/// What the attempt is waiting for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    Connect,
-    Handshake,
-    Send,
-    Head,
-    Body,
-}
 
 /// What ended an exchange early, as the transport saw it.
 #[derive(Debug)]

@@ -415,7 +415,7 @@ pub(in crate::http) fn attempt(attempt: &Attempt) -> AttemptView {
         error: attempt
             .failure
             .as_ref()
-            .map(|failure| AttemptError { code: failure.code.into_str(), message: failure.message.clone() }),
+            .map(|failure| AttemptError { code: failure.code().into_str(), message: failure.message.clone() }),
     }
 }
 

@@ -212,7 +212,7 @@ fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<F
     let last = delivery.last.as_ref();
     let last = last.map(|last| explain::last_of(last, url.unwrap_or_default()));
     let what = match (&last, url) {
-        (Some(last), Some(_)) if last.failed.is_some() => last.failed.map(|failed| failed.sentence(now)),
+        (Some(last), Some(_)) if last.failed.is_some() => last.failed.as_ref().map(|failed| failed.sentence(now)),
         (Some(last), _) => Some(explanation::short(last)),
         (None, _) => None,
     };
@@ -221,7 +221,7 @@ fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<F
         event_type: delivery.event_type.to_string(),
         webhook: webhook.as_ref().map_or_else(|| "a deleted webhook".to_owned(), name),
         what: what.unwrap_or_else(|| "It was given up without an attempt.".to_owned()),
-        at_ms: last.map_or(delivery.created_ms, |last| last.at_ms),
+        at_ms: last.map_or(delivery.created_ms, |last| last.started_ms),
         id: delivery.id.to_string(),
     })
 }

@@ -271,7 +271,7 @@ fn a_delivery_says_in_words_what_became_of_it_and_shows_its_attempts() {
         assert!(lower.contains(&text.to_lowercase()), "{text} in {page}");
     }
     let delivered = visitor.page(&format!("/deliveries/{}", world.delivered));
-    assert!(delivered.contains("Delivered at the first attempt: 200 in"));
+    assert!(delivered.contains("Delivered on the first attempt: 200 in"));
     assert!(!delivered.contains("id=\"delivery\" class=\"stack\" data-live"));
 }
 
@@ -532,7 +532,7 @@ fn a_delivery_that_waits_is_watched() {
     let id = hub.publish_one("a.b", json!({}));
     let visitor: Visitor<'_> = hub.administrator();
     let page = visitor.page(&format!("/deliveries/{id}"));
-    assert!(page.contains("Waits: the webhook is paused.") && page.contains("data-live"));
+    assert!(page.contains("Queued: the webhook is paused.") && page.contains("data-live"));
     let retried = visitor.submit_and_follow(&format!("/deliveries/{id}/retry"), &[]);
     assert!(retried.contains("Queued: it is sent once its webhook is active."));
     assert!(visitor.page("/deliveries").contains("Webhook paused"));

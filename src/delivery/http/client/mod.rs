@@ -24,7 +24,8 @@ use super::transport;
 use crate::delivery::http::classify;
 use crate::delivery::http::exchange::{Exchange, micros};
 use crate::delivery::http::pool::Pool;
-use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
+use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
+use crate::text::failure::describe;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,7 @@ pub trait Resolve: Send + Sync + 'static {
     /// # Errors
     ///
     /// A failure ends the attempt and is reported as it is. It should come by `deadline`.
-    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure>;
+    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause>;
 }
 
 /// How a client is set up.
@@ -162,7 +163,9 @@ impl Client {
         let resolved = self.shared.resolve.resolve(request.url, deadline);
         let resolve_us = micros(started.elapsed());
         match resolved {
-            Ok(addresses) if addresses.is_empty() => sent.failure = Some(classify::no_address(request.url)),
+            Ok(addresses) if addresses.is_empty() => {
+                sent.failure = Some(describe(FailureCause::NoAddress, request.url));
+            }
             Ok(addresses) => {
                 let first = Exchange::new(started, deadline, addresses.clone(), false);
                 let (mut outcome, mut exchange) = self.exchange(request, first);
@@ -171,7 +174,7 @@ impl Client {
                     (outcome, exchange) = self.exchange(request, second);
                     sent.connections = 2;
                 }
-                sent.failure = classify::failure(&outcome, &exchange, request.url, timeout);
+                sent.failure = classify::cause(&outcome, &exchange).map(|cause| describe(cause, request.url));
                 sent.answer = outcome.answer;
                 sent.timings = exchange.timings;
                 sent.remote_address = exchange.peer;
@@ -179,9 +182,9 @@ impl Client {
                     sent.timings.resolve_us = Some(resolve_us);
                 }
             }
-            Err(failure) => {
+            Err(cause) => {
                 sent.timings.resolve_us = Some(resolve_us);
-                sent.failure = Some(failure);
+                sent.failure = Some(describe(cause, request.url));
             }
         }
         sent.duration = started.elapsed();
@@ -218,7 +221,7 @@ impl Client {
 
 /// The failure that a whole answer amounts to; `None` for a 2xx. For what stands in for the client.
 pub fn judged(answer: &ReceiverResponse, url: &str) -> Option<Failure> {
-    classify::of_status(answer, classify::host_of(url))
+    classify::of_status(answer.code).map(|cause| describe(cause, url))
 }
 
 /// Reads the body as far as it is kept. What is not read is never read: the connection is closed.

@@ -26,9 +26,10 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 
 use super::exchange;
 use crate::delivery::http::connection::{HandshakeError, ReceiverConnection};
-use crate::delivery::http::exchange::{Fault, Phase, micros};
+use crate::delivery::http::exchange::{Fault, micros};
 use crate::delivery::http::pool::{Pool, PoolKey};
 use crate::delivery::http::transport::buffer::Buffer;
+use crate::domain::attempt::Phase;
 
 mod buffer;
 

@@ -77,7 +77,7 @@ impl AttemptView {
             duration: humanize::duration(attempt.duration_ms),
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
-            error: attempt.failure.as_ref().map(|failure| (failure.code.into_str(), failure.message.clone())),
+            error: attempt.failure.as_ref().map(|failure| (failure.code().into_str(), failure.message.clone())),
             phases: phases(attempt),
             full: is_full.then(|| Full::of(attempt)),
             is_open: false,

@@ -43,7 +43,7 @@ fn a_choice_that_there_is_not_is_refused_and_nothing_changes() {
     let path = format!("/webhooks/{webhook}/resume");
     anna.page(&path);
     let page = anna.submit(&path, &[("waiting", "keep")]).expect(422).text;
-    assert_has(&page, "is none of resume, discard");
+    assert_has(&page, "is not one of resume, discard");
     assert_eq!(hub.state_of(&webhook), "paused");
 }
 
