@@ -77,6 +77,11 @@ impl ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_header("Retry-After", "1")
     }
 
+    /// 503: the server is shutting down.
+    pub fn stopping() -> ApiError {
+        ApiError::unavailable("stopping", "Hookpost is stopping.")
+    }
+
     /// 429: more requests than the key may make.
     pub fn rate_limited(retry_after_s: i64) -> ApiError {
         ApiError::new(

@@ -73,7 +73,7 @@ async fn piece_of(letters: &mut Option<Letters>) -> Result<Option<Bytes>, ApiErr
         let piece = taken.piece()?;
         Ok::<_, ApiError>((taken, piece))
     })
-    .await?;
+    .await??;
     *letters = piece.is_some().then_some(taken);
     Ok(piece)
 }

@@ -10,10 +10,9 @@ use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::App;
 use super::error::ApiError;
 use super::extract::read_in_time;
-use crate::actions::ActionError;
+use super::{App, blocking};
 use crate::actions::inbox::Arrival;
 use crate::domain::time::{Millis, SECOND};
 use crate::store::inbox;
@@ -75,8 +74,8 @@ async fn receive(
 ) -> Result<HttpResponse, ApiError> {
     let (status, delay) = Wanted::parse(&request)?;
     let actions = app.actions.clone();
-    let found = blocking(move || Ok(actions.store.read(|connection| inbox::by_token(connection, &token))?));
-    let inbox = found.await?.ok_or_else(|| ApiError::not_found("There is no inbox at this address."))?;
+    let found = blocking(move || actions.store.read(|connection| inbox::by_token(connection, &token)));
+    let inbox = found.await??.ok_or_else(|| ApiError::not_found("There is no inbox at this address."))?;
     if !app.inbox_pace.take(inbox.seq, app.actions.clock.now_ms()) {
         return Err(ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -95,7 +94,7 @@ async fn receive(
         code: status.as_u16(),
     };
     let actions = app.actions.clone();
-    let echo = blocking(move || actions.take_in(&inbox, arrival)).await?;
+    let echo = blocking(move || actions.take_in(&inbox, arrival)).await??;
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -109,15 +108,6 @@ async fn receive(
         json.insert(field, text.into());
     }
     Ok(answer.json(json))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ActionError> + Send + 'static,
-) -> Result<T, ApiError> {
-    match web::block(work).await {
-        Ok(result) => result.map_err(ApiError::from),
-        Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
-    }
 }
 
 /// The headers as they came, as many as are kept. A browser that opens the URL sends the cookie of its session

@@ -125,7 +125,7 @@ impl App {
     /// Leave to run an action in steps, once there is room. It is held until the action is done.
     pub async fn bulk_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let permit = self.bulk.clone().acquire_owned().await;
-        permit.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))
+        permit.map_err(|_| ApiError::stopping())
     }
 
     /// From here on no event is taken in.
@@ -138,15 +138,9 @@ impl App {
     }
 }
 
-/// Runs what may wait (a read, a name server, a receiver) off the threads that serve requests.
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
-where
-    T: Send + 'static,
-    E: Into<ApiError> + Send + 'static,
-{
+/// Runs blocking work (a query, a name lookup, a request to a receiver) off the threads that serve requests, under
+/// the id of the current request.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     let id = RequestId::current();
-    match actix_web::web::block(move || id.during(work)).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(ApiError::unavailable("stopping", "Hookpost is stopping.")),
-    }
+    actix_web::web::block(move || id.during(work)).await.map_err(|_| ApiError::stopping())
 }

@@ -32,6 +32,8 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["askama"], &["http/web/", "http/api/docs/"]),
     // What serves a route describes it too: see `http/api/table.rs`.
     (&["ServiceConfig"], &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs"]),
+    // `http::blocking` carries the id of the request to the other thread.
+    (&["web::block"], &["http/mod.rs"]),
     (&["std::env", "env::var", "env::vars"], &["config.rs"]),
     (&["SystemTime::now"], &["clock.rs"]),
     // None at all: `expect` states why it cannot fail.

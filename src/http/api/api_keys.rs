@@ -122,7 +122,7 @@ async fn index(
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| api_key::page(connection, &page)));
-    Ok(list::show(found.await?, view))
+    Ok(list::show(found.await??, view))
 }
 
 /// A key to be made: `name` (1 to 128 characters) and `scope` are needed.

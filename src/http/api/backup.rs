@@ -28,6 +28,6 @@ fn describe_download(call: &mut Call<'_>) {
 async fn download(app: Data<App>, Administrator(caller): Administrator) -> Result<HttpResponse, ApiError> {
     require_all_tenants(&caller)?;
     let store = app.actions.store.clone();
-    let copied = blocking(move || backup::copy(&store, &caller)).await?;
+    let copied = blocking(move || backup::copy(&store, &caller)).await??;
     Ok(copied.stream())
 }

@@ -85,7 +85,7 @@ async fn create(
             idempotency: key.map(|key| idempotency(key, &bytes)),
         })
     });
-    let receipts = app.actions.publish_batch(batch.await?).committed().await?;
+    let receipts = app.actions.publish_batch(batch.await??).committed().await?;
     let new = receipts.iter().filter(|receipt| !receipt.duplicate).count();
     if new > 0 {
         app.metrics.accepted(new as u64, began.elapsed());

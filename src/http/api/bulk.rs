@@ -141,12 +141,12 @@ pub(super) async fn in_steps(
 ) -> Result<u64, ApiError> {
     let permit = app.bulk_permit().await?;
     let app = app.clone();
-    blocking(move || {
-        // Held to the end, also where the client goes away before.
+    let count = blocking(move || {
+        // Held to the end, even if the client disconnects before.
         let _permit = permit;
         work(&|| !app.is_stopping())
-    })
-    .await
+    });
+    Ok(count.await??)
 }
 
 /// `POST /v1/deliveries/retry`: failed deliveries start a fresh series of attempts, waiting ones are due now, and

@@ -217,13 +217,13 @@ async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Read
 async fn show_list(app: &App, filter: DeliveryFilter, page: PageRequest) -> Result<HttpResponse, ApiError> {
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| delivery::list(connection, &filter, &page)));
-    Ok(list::show(found.await?, |delivery| view::delivery(&delivery)))
+    Ok(list::show(found.await??, |delivery| view::delivery(&delivery)))
 }
 
 /// `GET /v1/deliveries/{id}`: with every attempt.
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
-    let full = blocking(move || actions.delivery_in_full(&caller, &id)).await?;
+    let full = blocking(move || actions.delivery_in_full(&caller, &id)).await??;
     Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))
 }
 

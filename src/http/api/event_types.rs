@@ -111,14 +111,14 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(_): Reader) -> Resul
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| event_type::list(connection, &page)));
-    Ok(list::show(found.await?, view))
+    Ok(list::show(found.await??, view))
 }
 
 /// `GET /v1/event-types/{name}`.
 async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let name = known(&name)?;
     let actions = app.actions.clone();
-    let found = blocking(move || actions.event_type(&name)).await?;
+    let found = blocking(move || actions.event_type(&name)).await??;
     Ok(HttpResponse::Ok().json(view(found)))
 }
 
@@ -166,7 +166,7 @@ async fn put(
     };
     let actions = app.actions.clone();
     let stored = blocking(move || actions.put_event_type(&caller, new)?.wait());
-    let (described, existed) = stored.await?;
+    let (described, existed) = stored.await??;
     Ok(if existed { HttpResponse::Ok().json(view(described)) } else { HttpResponse::Created().json(view(described)) })
 }
 

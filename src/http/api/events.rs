@@ -154,7 +154,7 @@ async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionEr
     if event.data.len() < LARGE_BYTES || actions.store.schemas().find(&event.event_type).is_none() {
         return Ok(actions.publish(event));
     }
-    blocking(move || Ok::<_, ApiError>(actions.publish(event))).await
+    blocking(move || actions.publish(event)).await
 }
 
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
@@ -219,7 +219,7 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     };
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| event::list(connection, &filter, &page)));
-    Ok(list::show(found.await?, |stored| view::event(stored, None)))
+    Ok(list::show(found.await??, |stored| view::event(stored, None)))
 }
 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {
@@ -239,6 +239,6 @@ pub(super) async fn show_named_batch(app: Data<App>, caller: Reader) -> Result<H
 /// those, oldest first, and how many there are.
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
-    let full = blocking(move || actions.event_in_full(&caller, &id)).await?;
+    let full = blocking(move || actions.event_in_full(&caller, &id)).await??;
     Ok(HttpResponse::Ok().json(view::event_in_full(full)))
 }

@@ -44,7 +44,7 @@ async fn alive() -> HttpResponse {
 /// `GET /readyz`: events are taken and sent.
 async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
     if app.is_stopping() {
-        return Err(ApiError::unavailable("stopping", "Hookpost is stopping."));
+        return Err(ApiError::stopping());
     }
     if let Some(why) = app.actions.store.broken() {
         return Err(ApiError::unavailable("store_unavailable", why));

@@ -38,7 +38,7 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiE
         require_all_tenants(&caller)?;
     }
     let (state, metrics) = (app.clone(), app.metrics.clone());
-    let now = blocking(move || snapshot(&state)).await?;
+    let now = blocking(move || snapshot(&state)).await??;
     let text = metrics.text(&now).map_err(|error| ApiError::internal(&error))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }

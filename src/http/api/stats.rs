@@ -110,7 +110,7 @@ async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -
     let window = window(query.window.as_deref())?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
     let actions = app.actions.clone();
-    let found = blocking(move || actions.overall_statistics(tenant, window)).await?;
+    let found = blocking(move || actions.overall_statistics(tenant, window)).await??;
     Ok(HttpResponse::Ok().json(view(&found)))
 }
 
@@ -132,7 +132,7 @@ async fn of_webhook(
     let query: WebhookQuery = extract::query(&request)?;
     let window = window(query.window.as_deref())?;
     let actions = app.actions.clone();
-    let found = blocking(move || actions.webhook_statistics(&caller, &id, window)).await?;
+    let found = blocking(move || actions.webhook_statistics(&caller, &id, window)).await??;
     Ok(HttpResponse::Ok().json(view(&found)))
 }
 

@@ -95,7 +95,7 @@ async fn by_id(
     let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
     let _permit = permit(&app).await?;
     let actions = app.actions.clone();
-    let full = blocking(move || actions.test_webhook(&caller, &id, test)).await?;
+    let full = blocking(move || actions.test_webhook(&caller, &id, test)).await??;
     Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))
 }
 
@@ -135,11 +135,11 @@ async fn by_body(
     let actions = app.actions.clone();
     let _permit = permit(&app).await?;
     let sent = match event {
-        Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await?,
+        Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await??,
         None => {
             let OneWebhook { webhook_id, event_type, data } = body.parse()?;
             let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
-            vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await?]
+            vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await??]
         }
     };
     Ok(HttpResponse::Ok().json(Tested {
@@ -150,7 +150,7 @@ async fn by_body(
 
 /// Waits for its turn among the tests under way.
 async fn permit(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
-    app.tests.acquire().await.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))
+    app.tests.acquire().await.map_err(|_| ApiError::stopping())
 }
 
 /// `{"event": …, anything else}`: the other fields, where there are any, become the data, spelled as they came.

@@ -177,7 +177,7 @@ async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let new: NewWebhook = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.create_webhook(&caller, new)).await?;
+    let webhook = blocking(move || actions.create_webhook(&caller, new)).await??;
     Ok(HttpResponse::Created().json(view::webhook_with_secret(&webhook)))
 }
 
@@ -213,14 +213,14 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     };
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| webhook::list(connection, &filter, &page)));
-    Ok(list::show(found.await?, |webhook| view::webhook(&webhook)))
+    Ok(list::show(found.await??, |webhook| view::webhook(&webhook)))
 }
 
 /// `GET /v1/webhooks/{id}`.
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let store = app.actions.store.clone();
     let found = blocking(move || store.read(|connection| lookup::webhook(connection, &caller, &id)));
-    Ok(HttpResponse::Ok().json(view::webhook(&found.await?)))
+    Ok(HttpResponse::Ok().json(view::webhook(&found.await??)))
 }
 
 /// `PATCH /v1/webhooks/{id}`.
@@ -232,7 +232,7 @@ async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let change: WebhookChange = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.change_webhook(&caller, &id, change)).await?;
+    let webhook = blocking(move || actions.change_webhook(&caller, &id, change)).await??;
     Ok(HttpResponse::Ok().json(view::webhook(&webhook)))
 }
 
@@ -266,7 +266,7 @@ async fn verify(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
-    let verified = blocking(move || actions.verify_webhook(&caller, &id)).await?;
+    let verified = blocking(move || actions.verify_webhook(&caller, &id)).await??;
     Ok(HttpResponse::Ok().json(VerifiedView {
         attempt: view::attempt(&verified.attempt),
         verified: verified.refusal.is_none(),
@@ -302,7 +302,7 @@ async fn secret(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let actions = app.actions.clone();
-    let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await?;
+    let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await??;
     let old = rotated.old.as_ref();
     Ok(HttpResponse::Ok().json(SecretView {
         secret: rotated.secret.as_str().to_owned(),

@@ -5,6 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::super::blocking;
 use super::super::error::ApiError;
 use super::error::{PageError, see};
 use super::page;
@@ -16,7 +17,7 @@ use crate::http::web::session::{
     Anonymous, FormBody, PageResult, Response, Submission, cookie, local, portal_mark, session_cookie,
 };
 use crate::store::session::Owner;
-use crate::store::{StoreError, user};
+use crate::store::user;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/login").route(web::get().to(show)).route(web::post().to(sign_in)));
@@ -86,7 +87,7 @@ async fn sign_in(request: HttpRequest, stranger: Anonymous, form: FormBody) -> P
         let busy = "More people sign in than can be taken. Try again in a moment.";
         return Err(PageError::from(ApiError::unavailable("overloaded", busy)).below(&base));
     };
-    let cookie = web::block(move || -> Result<Option<String>, UserError> {
+    let cookie = blocking(move || -> Result<Option<String>, UserError> {
         let user = store.read(|connection| user::by_name(connection, &wanted))?;
         let Some(user) = users::verify(user, &password) else {
             return Ok(None);
@@ -97,8 +98,7 @@ async fn sign_in(request: HttpRequest, stranger: Anonymous, form: FormBody) -> P
             begun => begun.map(Some),
         }
     });
-    let cookie = cookie.await.map_err(|_| StoreError::Stopping)?;
-    let Some(cookie) = cookie.map_err(ApiError::from)? else {
+    let Some(cookie) = cookie.await?? else {
         log::warn!("a sign-in failed, from {address:?}");
         let problem = "There is no user of this name with this password.".to_owned();
         let page = login_page(&stranger, next, name, Some(problem), true);

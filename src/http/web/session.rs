@@ -7,7 +7,7 @@ use actix_web::cookie::time::Duration as CookieTime;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 use base64::Engine as _;
@@ -17,13 +17,13 @@ use crate::actions::{Actor, Caller};
 use crate::auth::{session, token};
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, MINUTE, Millis};
-use crate::http::App;
 use crate::http::backup::Copied;
 use crate::http::error::ApiError;
 use crate::http::extract::{app, read_in_time};
 use crate::http::web::error::{PageError, html, html_framed, see, title};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Flash, Frame, Portal, Section};
+use crate::http::{App, blocking};
 use crate::store::StoreError;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
@@ -232,12 +232,11 @@ impl Session {
             None => Vec::new(),
         };
         let is_portal = self.tenant().is_some();
-        let done = web::block(move || match work(&self) {
+        let done = blocking(move || match work(&self) {
             Err(PageError::Problem { error, .. }) => self.problem(&error),
             other => other,
         });
-        let done =
-            done.await.map_err(|_| PageError::from(ApiError::unavailable("stopping", "Hookpost is stopping.")))??;
+        let done = done.await??;
         let mut answer = match done {
             Response::Page(status, text) => html_framed(status, text, &parents),
             Response::To(location, flash) => {

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
+use super::super::blocking;
 use super::super::error::ApiError;
 use super::error::{PageError, Problem, see};
 use super::page;
@@ -76,7 +77,7 @@ async fn set_up(stranger: Anonymous, form: FormBody) -> PageResult {
         Err(invalid) => Err(invalid.into()),
         Ok(()) => {
             let (token, name) = (token.clone(), name.clone());
-            let work = web::block(move || {
+            let work = blocking(move || {
                 let now = store.read(|connection| users::is_setup_token(connection, &token, 0));
                 // Nobody without a link makes the server hash.
                 if !now? {
@@ -85,7 +86,7 @@ async fn set_up(stranger: Anonymous, form: FormBody) -> PageResult {
                 let hash = password::hash(&password);
                 store.write(move |tx| users::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
             });
-            work.await.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping."))?
+            work.await?
         }
     };
     let cookie = match made {

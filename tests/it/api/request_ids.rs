@@ -10,6 +10,7 @@ use super::{CALLS, error};
 use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::process::Site;
+use crate::support::visitor::PASSWORD;
 
 fn id_of(answer: &Answer) -> &str {
     answer.header("x-request-id").unwrap()
@@ -69,6 +70,60 @@ fn an_internal_error_shows_the_id_of_its_request() {
     assert_eq!(id_of(&answer), "mine-1");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("mine-1"), "{message}");
+}
+
+/// Damages the database with a statement.
+fn execute(hub: &Hub, sql: &str) {
+    Connection::open(hub.database()).unwrap().execute(sql, []).unwrap();
+}
+
+/// Asserts that a response is an internal error that names the id of its own header.
+#[track_caller]
+fn assert_names_its_id(answer: &Answer) {
+    assert_eq!(answer.status, 500, "{}", answer.text);
+    assert!(answer.text.contains(id_of(answer)), "{} in {}", id_of(answer), answer.text);
+}
+
+#[test]
+fn an_internal_error_on_a_page_names_the_id_of_its_header() {
+    let hub = Hub::start();
+    let webhook = hub.add_webhook("http://127.0.0.1:9/");
+    let visitor = hub.administrator();
+    visitor.page("/account");
+    damage(&hub.database());
+    assert_names_its_id(&visitor.get(&format!("/webhooks/{webhook}")));
+    assert_names_its_id(&visitor.submit(&format!("/webhooks/{webhook}/pause"), &[]));
+}
+
+#[test]
+fn an_internal_error_before_anybody_is_signed_in_names_the_id_of_its_header() {
+    let hub = Hub::start();
+    let link = hub.running.setup_link().unwrap().unwrap();
+    let visitor = hub.visitor();
+    visitor.page(link.strip_prefix(&hub.at("")).unwrap());
+    let fields = [("token", link.split('=').nth(1).unwrap()), ("name", "anna"), ("password", PASSWORD)];
+    execute(&hub, "ALTER TABLE one_time_link RENAME TO gone");
+    assert_names_its_id(&visitor.submit("/setup", &fields));
+
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    execute(&hub, "UPDATE user SET role = 'none'");
+    let other = hub.visitor();
+    other.page("/login");
+    assert_names_its_id(&other.submit("/login", &[("name", "anna"), ("password", PASSWORD)]));
+    assert_names_its_id(&visitor.get("/webhooks"));
+}
+
+#[test]
+fn an_internal_error_of_an_inbox_names_the_id_of_its_header() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    visitor.page("/inbox");
+    let page = visitor.submit_and_follow("/inbox", &[]);
+    let url = page.split("id=\"inbox-url\">").nth(1).unwrap();
+    let path = url[..url.find('<').unwrap()].strip_prefix(&hub.at("")).unwrap();
+    execute(&hub, "UPDATE inbox SET tenant = 'no tenant'");
+    assert_names_its_id(&hub.get(path));
 }
 
 #[test]
