@@ -307,7 +307,7 @@ impl Values {
                     name: setting.name,
                     origin: origin.clone(),
                     value: value.clone(),
-                    wanted: format!("a target: {}", error.message()),
+                    wanted: format!("a target: {}", error.message),
                 })
             })
             .collect()

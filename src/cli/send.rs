@@ -89,7 +89,7 @@ struct Anywhere;
 impl Resolve for Anywhere {
     fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         let fail = |reason: String| FailureCause::LookupFailed { reason };
-        let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| fail(error.message))?;
+        let url: TargetUrl = url.parse().map_err(|error: crate::domain::Invalid| fail(error.message))?;
         let found = (url.host().trim_matches(['[', ']']), url.port())
             .to_socket_addrs()
             .map_err(|error| fail(format!("{} has no address: {error}", url.host())))?;

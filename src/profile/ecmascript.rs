@@ -316,32 +316,7 @@ fn rank(name: &str) -> u32 {
     if is_canonical { name.parse().unwrap_or(u32::MAX) } else { u32::MAX }
 }
 
-/// Prints a string as `sec-quotejsonstring` does.
+/// Prints a string as `sec-quotejsonstring` does: serde_json writes the same escapes.
 fn quote(text: &str, out: &mut String) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    out.push('"');
-    let mut run_start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&text[run_start..at]);
-        run_start = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            0x08 => out.push_str("\\b"),
-            b'\t' => out.push_str("\\t"),
-            b'\n' => out.push_str("\\n"),
-            0x0c => out.push_str("\\f"),
-            b'\r' => out.push_str("\\r"),
-            _ => {
-                out.push_str("\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
-        }
-    }
-    out.push_str(&text[run_start..]);
-    out.push('"');
+    out.push_str(&serde_json::to_string(text).expect("text is always JSON"));
 }

@@ -167,9 +167,9 @@ impl Actions {
 
     /// Parses a URL and judges where it leads, as far as that can be told now.
     pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl, ActionError> {
-        let url: TargetUrl = text.parse().map_err(|error: crate::domain::target::TargetError| {
-            Invalid::new(error.code, error.message).in_field("url")
-        })?;
+        let url: TargetUrl = text
+            .parse()
+            .map_err(|error: crate::domain::Invalid| Invalid::new(error.code, error.message).in_field("url"))?;
         self.guard
             .check_new(&url, Instant::now() + LOOKUP)
             .map_err(|refusal| Invalid::new("target_blocked", refusal.message()).in_field("url"))?;

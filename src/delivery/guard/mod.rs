@@ -268,9 +268,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl super::http::client::Resolve for Guard {
     fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
-        let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| {
-            FailureCause::TargetBlocked { reason: Some(error.message) }
-        })?;
+        let url: TargetUrl = url
+            .parse()
+            .map_err(|error: crate::domain::Invalid| FailureCause::TargetBlocked { reason: Some(error.message) })?;
         Guard::resolve(self, &url, deadline)
     }
 }

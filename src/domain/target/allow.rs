@@ -1,6 +1,5 @@
 //! One entry of the operator's allow list (`--allow-target`): its text form and what it covers.
 
-use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,7 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::Host;
 
-use super::{TargetUrl, is_port, name_fault, policy};
+use super::{Invalid, TargetUrl, is_port, name_fault, policy};
 
 /// What the operator opened: addresses or one host, on every port or on one.
 ///
@@ -88,10 +87,11 @@ impl fmt::Display for AllowEntry {
 }
 
 impl FromStr for AllowEntry {
-    type Err = AllowEntryError;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<AllowEntry, AllowEntryError> {
-        let faulty = |fault: &str| AllowEntryError { message: format!("{text:?} is no target to allow: {fault}") };
+    fn from_str(text: &str) -> Result<AllowEntry, Invalid> {
+        let faulty =
+            |fault: &str| Invalid::new("invalid_target", format!("{text:?} is not a valid --allow-target: {fault}"));
         let (place, port) = split_port(text).map_err(faulty)?;
         let place = match parse_net(place).map_err(|fault| faulty(&fault))? {
             Some(net) => AllowTarget::Net(net),
@@ -181,24 +181,3 @@ fn parse_host(text: &str) -> Result<String, String> {
         Ok(Host::Ipv6(_)) | Err(_) => Err("it is neither a host name nor an address.".to_owned()),
     }
 }
-
-/// Why a text is no allow entry: a sentence that says what to change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowEntryError {
-    message: String,
-}
-
-impl AllowEntryError {
-    /// The sentence, with the entry quoted in it.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl fmt::Display for AllowEntryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for AllowEntryError {}

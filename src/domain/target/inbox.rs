@@ -1,6 +1,6 @@
 //! The built-in inbox: the one place of this server itself that a webhook may point at.
 
-use super::{AllowEntry, TargetError, TargetPolicy, TargetUrl};
+use super::{AllowEntry, Invalid, TargetPolicy, TargetUrl};
 
 /// Where the inbox is: an origin, and how its paths begin.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ impl OwnInbox {
     ///
     /// # Errors
     /// Where a webhook could not have such a URL at all.
-    pub fn below(base_url: &str) -> Result<OwnInbox, TargetError> {
+    pub fn below(base_url: &str) -> Result<OwnInbox, Invalid> {
         let start: TargetUrl = format!("{base_url}/in/").parse()?;
         Ok(OwnInbox { name: format!("{}{}", start.origin(), start.path()), start })
     }

@@ -3,12 +3,13 @@
 //! Owns the rules and nothing else: it never resolves a name, opens a socket or reads a clock.
 //! `delivery::guard` asks the resolver and brings the addresses here before every connection.
 
-use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::{Host, Url};
+
+use super::Invalid;
 
 mod allow;
 mod inbox;
@@ -16,7 +17,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use allow::{AllowEntry, AllowEntryError};
+pub use allow::AllowEntry;
 pub use inbox::OwnInbox;
 pub use policy::{Refusal, TargetPolicy};
 
@@ -106,12 +107,12 @@ impl fmt::Display for TargetUrl {
 }
 
 impl FromStr for TargetUrl {
-    type Err = TargetError;
+    type Err = Invalid;
 
     /// Refuses, before the parser can repair it, whatever would be read as another URL than the one
     /// that is written: `url` drops tabs and line ends, reads `\` as `/`, decodes `%` in hosts and
     /// turns full-width digits into plain ones.
-    fn from_str(text: &str) -> Result<TargetUrl, TargetError> {
+    fn from_str(text: &str) -> Result<TargetUrl, Invalid> {
         refuse_oversize(text)?;
         refuse_repairable_characters(text)?;
         refuse_ambiguous_authority(authority(text)?)?;
@@ -123,7 +124,7 @@ impl FromStr for TargetUrl {
 }
 
 impl TargetUrl {
-    fn from_parsed(url: Url) -> Result<TargetUrl, TargetError> {
+    fn from_parsed(url: Url) -> Result<TargetUrl, Invalid> {
         let https = match url.scheme() {
             "https" => true,
             "http" => false,
@@ -150,39 +151,23 @@ impl TargetUrl {
     }
 }
 
-/// Why a text is no URL for a webhook: a stable code, and a sentence that says what to change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetError {
-    /// Always `invalid_url`.
-    pub code: &'static str,
-    pub message: String,
+fn invalid(message: impl Into<String>) -> Invalid {
+    Invalid::new("invalid_url", message)
 }
 
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for TargetError {}
-
-fn invalid(message: impl Into<String>) -> TargetError {
-    TargetError { code: "invalid_url", message: message.into() }
-}
-
-fn no_host() -> TargetError {
+fn no_host() -> Invalid {
     invalid("The URL names no host. Write it as https://host/path.")
 }
 
-fn wrong_scheme() -> TargetError {
+fn wrong_scheme() -> Invalid {
     invalid("The URL must begin with https:// (or http://, where the operator allows it).")
 }
 
-fn bad_port() -> TargetError {
+fn bad_port() -> Invalid {
     invalid("The port must be a number from 1 to 65535. Correct it, or leave it and its colon out.")
 }
 
-fn refuse_oversize(text: &str) -> Result<(), TargetError> {
+fn refuse_oversize(text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(invalid("The URL is empty. Write it as https://host/path."));
     }
@@ -195,7 +180,7 @@ fn refuse_oversize(text: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-fn refuse_repairable_characters(text: &str) -> Result<(), TargetError> {
+fn refuse_repairable_characters(text: &str) -> Result<(), Invalid> {
     for character in text.chars() {
         if character.is_control() {
             return Err(invalid(format!(
@@ -217,7 +202,7 @@ fn refuse_repairable_characters(text: &str) -> Result<(), TargetError> {
 }
 
 /// What stands between `://` and the path: the same cut that the parser makes, now that there are no backslashes.
-fn authority(text: &str) -> Result<&str, TargetError> {
+fn authority(text: &str) -> Result<&str, Invalid> {
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong_scheme)?;
     if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
         return Err(wrong_scheme());
@@ -226,7 +211,7 @@ fn authority(text: &str) -> Result<&str, TargetError> {
     Ok(&rest[..end])
 }
 
-fn refuse_ambiguous_authority(authority: &str) -> Result<(), TargetError> {
+fn refuse_ambiguous_authority(authority: &str) -> Result<(), Invalid> {
     if authority.contains('@') {
         return Err(invalid(
             "The URL has a user or password before an @. Remove it; secrets go into a header of the webhook.",
@@ -258,7 +243,7 @@ fn is_port(digits: &str) -> bool {
     digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
-fn refuse_ambiguous_host(host: &str) -> Result<(), TargetError> {
+fn refuse_ambiguous_host(host: &str) -> Result<(), Invalid> {
     if host.is_empty() {
         return Err(no_host());
     }
