@@ -1,5 +1,5 @@
-// Hookpost's one script. Every page works without it; this makes pages fresh, and quick to use with a keyboard.
-// Markup it acts on: [data-live] [data-live-note] .copy[data-copy] [data-pretty] [data-reveal] [data-dialog] [data-confirm]
+// Optional script of the pages: live refresh, local times, copy buttons, selections, dialogs, keyboard shortcuts.
+// Every page works without it. Markup: [data-live] [data-live-note] .copy[data-copy] [data-pretty] [data-reveal] [data-dialog] [data-confirm]
 // [data-tick-all] [data-count] [data-needs-ticks] [data-submit] [data-no-script] [data-key] [data-search] [data-row]
 // [data-keys-off] time[datetime] (data-relative, data-countdown)
 
@@ -7,7 +7,7 @@ const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const LANGUAGE = document.documentElement.lang || "en";
 
-// --- What a screen reader is told -------------------------------------------------------------------------------------
+// --- Announcements for screen readers ---------------------------------------------------------------------------------
 
 const voice = document.createElement("p");
 voice.className = "sr";
@@ -64,8 +64,8 @@ setInterval(() => $$("time[data-countdown]").forEach(showTime), 1000);
 
 // --- Copy, reveal, pretty ---------------------------------------------------------------------------------------------
 
-const raw = new WeakMap(); // what a block said before it was made pretty
-let preferRaw = false; // the last choice, kept when a region is swapped
+const raw = new WeakMap(); // original text of an indented block
+let preferRaw = false; // last choice, for regions that are swapped
 
 const textOf = (element) => element.value ?? raw.get(element) ?? element.textContent;
 
@@ -74,7 +74,7 @@ async function copy(text, near) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Plain HTTP on a LAN has no clipboard API. The area stands beside the button: a modal dialog lets nothing else have focus.
+    // Plain HTTP on a LAN has no clipboard API. The area is next to the button: within a modal dialog, nothing outside can have focus.
     const area = document.createElement("textarea");
     area.className = "sr";
     area.value = text;
@@ -91,7 +91,7 @@ async function onCopy(button) {
   const source = $(button.dataset.copy);
   if (!source) return;
   const done = await copy(textOf(source), button);
-  say(done ? "Copied" : "Could not copy. Select the text and copy it by hand.");
+  say(done ? "Copied" : "Copy failed. Select the text and copy it manually.");
   const label = $("span", button);
   if (label && !button.dataset.label) {
     button.dataset.label = label.textContent;
@@ -103,9 +103,9 @@ async function onCopy(button) {
   }
 }
 
-/** Indents JSON token by token, so that numbers, key order and duplicate keys stay as they were sent. */
+/** Indents JSON token by token, which keeps numbers, key order and duplicate keys as sent. */
 function pretty(text) {
-  JSON.parse(text); // throws where it is none
+  JSON.parse(text); // throws if it is not JSON
   let out = "";
   let depth = 0;
   const line = () => "\n" + "  ".repeat(depth);
@@ -137,7 +137,7 @@ function offerPretty(button) {
     setPretty(button, !preferRaw);
     button.hidden = false;
   } catch {
-    // Not JSON, or cut off: it stays as it is.
+    // Not JSON, or truncated.
   }
 }
 
@@ -181,7 +181,7 @@ function onTick(box, shift) {
 
 // --- Dialogs ----------------------------------------------------------------------------------------------------------
 
-/** Asks first. What the dialog's form holds goes along with the real one, so that the server need not ask again. */
+/** Opens the confirmation dialog, then submits the form with the fields of the dialog and `confirmed`. */
 function confirmFirst(form, submitter, dialog) {
   $$("[data-count]", dialog).forEach((place) => (place.textContent = boxes(form).filter((box) => box.checked).length));
   dialog.returnValue = "";
@@ -208,13 +208,13 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     confirmFirst(form, submitter, dialog);
   } else if (form.method === "post") {
-    if (form.dataset.sent) return event.preventDefault(); // a second click on the same button
+    if (form.dataset.sent) return event.preventDefault(); // second click
     form.dataset.sent = "yes";
     setTimeout(() => release(form), 5000); // a download leaves the page where it is
   }
 });
 
-// Back to a page from the history: its forms may be sent again.
+// A page restored from the history can submit its forms again.
 addEventListener("pageshow", () => $$("form[data-sent]").forEach(release));
 
 function release(form) {
@@ -223,7 +223,7 @@ function release(form) {
   $$("[data-from-dialog]", form).forEach((input) => input.remove());
 }
 
-// Short addresses: a filter that is empty is left out.
+// Empty filters are left out of the URL.
 document.addEventListener("formdata", ({ target, formData }) => {
   if (target.method !== "get") return;
   for (const name of new Set(formData.keys())) {
@@ -258,12 +258,12 @@ document.addEventListener("change", ({ target }) => {
 
 // --- Keys -------------------------------------------------------------------------------------------------------------
 
-/** Whether the person turned the keys off (WCAG 2.1.4); without storage the choice lasts as long as the page. */
+/** Whether keyboard shortcuts are off (WCAG 2.1.4). Without storage, the choice lasts as long as the page. */
 let keysOff = false;
 try {
   keysOff = localStorage.getItem("keys") === "off";
 } catch {
-  // Storage is blocked, in a frame for instance.
+  // Storage is blocked, for example in a frame.
 }
 
 function setKeysOff(off) {
@@ -271,7 +271,7 @@ function setKeysOff(off) {
   try {
     localStorage.setItem("keys", off ? "off" : "on");
   } catch {
-    // As above.
+    // Storage is blocked.
   }
 }
 
@@ -315,15 +315,15 @@ document.addEventListener("keydown", onKey);
 const NORMAL_MS = 3000;
 const FAST_MS = 1000;
 const LONGEST_MS = 30_000;
-const seen = new Map(); // region id: what the server last said
-const opened = new WeakSet(); // details that the person opened or closed
+const seen = new Map(); // region id: last HTML from the server
+const opened = new WeakSet(); // details that the visitor opened or closed
 let failures = 0;
 let stopped = false;
 let timer = 0;
 
 const regions = () => $$("[data-live][id]");
 
-/** A region is left alone while somebody is at work in it. Details that have an id do not count: their state is kept. */
+/** Whether the visitor works in a region, which then stays as it is. Details with an id do not count: their state is kept. */
 function busy(region) {
   const selection = getSelection();
   return (
@@ -361,7 +361,7 @@ function apply(page) {
     const html = fresh.innerHTML;
     if (seen.get(region.id) !== html) swap(region, fresh);
     seen.set(region.id, html);
-    // The server ends a watch, or speeds it up, by what it writes here.
+    // The server stops or speeds up the refresh with this attribute.
     if (fresh.dataset.live === undefined) delete region.dataset.live;
     else region.dataset.live = fresh.dataset.live;
   }
@@ -371,8 +371,8 @@ function signedOut() {
   stopped = true;
   const link = document.createElement("a");
   link.href = location.href;
-  link.textContent = "Log in again";
-  note("Not updating: you are signed out. ", link);
+  link.textContent = "Sign in again";
+  note("Not updating. You are signed out. ", link);
 }
 
 async function refresh() {
@@ -414,7 +414,7 @@ document.addEventListener("click", ({ target }) => {
 
 // --- Start ------------------------------------------------------------------------------------------------------------
 
-/** Brings what the server wrote to life: a whole page, or a region of it that was just swapped. */
+/** Initializes markup of the server: a whole page, or a swapped region. */
 function enhance(root) {
   $$("time[datetime]", root).forEach(showTime);
   $$(".copy, [data-reveal], button[data-dialog]", root).forEach((button) => (button.hidden = false));

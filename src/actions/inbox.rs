@@ -13,7 +13,7 @@ use crate::domain::webhook::Webhook;
 use crate::profile::verify::{SignatureFault, timestamp, verify};
 use crate::profile::{self, Profile};
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
-use crate::store::{Pending, StoreError, webhook};
+use crate::store::{Connection, Pending, StoreError, webhook};
 
 /// Webhooks whose secrets a request is checked with, at most.
 const MOST_WEBHOOKS: usize = 20;
@@ -47,6 +47,15 @@ struct SignatureCheck {
     webhook: Option<Webhook>,
 }
 
+/// The request with this id, and the tenant of its inbox.
+pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
+    let not_found = ActionError::NotFound("request");
+    let Ok(seq) = id.parse() else {
+        return Err(not_found);
+    };
+    inbox::get(connection, seq)?.filter(|(tenant, _)| caller.sees(tenant)).ok_or(not_found)
+}
+
 impl Actions {
     /// The inbox of the caller's tenant or, for a caller of all of them, of the one named; `None` before it is opened.
     pub fn inbox(&self, caller: &Caller, tenant: Option<&str>) -> Result<Option<Inbox>, ActionError> {
@@ -71,16 +80,6 @@ impl Actions {
             Some(inbox) => Ok(inbox::empty(tx.connection(), inbox.seq)?),
             None => Ok(0),
         })
-    }
-
-    /// Something that arrived, in full, with the tenant in whose inbox it is.
-    pub fn inbox_request(&self, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
-        let none = || ActionError::NotFound("request");
-        let seq: i64 = id.parse().map_err(|_| none())?;
-        self.store
-            .read(|connection| inbox::get(connection, seq))?
-            .filter(|(tenant, _)| caller.sees(tenant))
-            .ok_or_else(none)
     }
 
     /// Takes a request in: verifies it, stores it, and says which challenge is to be sent back. Waits for the disk;

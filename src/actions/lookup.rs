@@ -38,6 +38,14 @@ pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<Store
         .ok_or(ActionError::NotFound("event"))
 }
 
+/// The delivery with this id, and the request and response of each attempt.
+pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
+    let delivery = delivery(connection, caller, id)?;
+    let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
+    let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
+    Ok(DeliveryInFull { delivery, attempts })
+}
+
 impl Actions {
     /// The event of a delivery and its last attempt, where there was one; `None` where the event is gone.
     pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
@@ -50,13 +58,8 @@ impl Actions {
         })
     }
 
-    /// A delivery and what each of its attempts sent and got.
+    /// Like the function of this name, on a connection of its own.
     pub fn delivery_in_full(&self, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
-        self.store.read(|connection| {
-            let delivery = delivery(connection, caller, id)?;
-            let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
-            let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
-            Ok(DeliveryInFull { delivery, attempts })
-        })
+        self.store.read(|connection| delivery_in_full(connection, caller, id))
     }
 }

@@ -67,18 +67,14 @@ impl Actions {
     /// An event, its deliveries, and who got none.
     pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
         self.store.read(|connection| {
-            let EventAlone { stored, missed, missed_count } = alone(connection, caller, id)?;
+            let EventAlone { stored, missed, missed_count } = event_alone(connection, caller, id)?;
             Ok(EventInFull { deliveries: delivery::of_event(connection, stored.seq)?, stored, missed, missed_count })
         })
     }
-
-    /// An event, and who got no delivery of it: for who shows a page of the deliveries, which may be very many.
-    pub fn event_alone(&self, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
-        self.store.read(|connection| alone(connection, caller, id))
-    }
 }
 
-fn alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
+/// The event with this id, without its deliveries. For callers that page through many deliveries.
+pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
     let stored = lookup::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
     let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;

@@ -1,4 +1,4 @@
-//! A URL that subscribed to event types.
+//! Webhooks: URLs that subscribe to event types.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -12,22 +12,22 @@ use super::secret::Secret;
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
 
-/// Whether a webhook's deliveries are sent or wait.
+/// State of a webhook. Only active webhooks are sent to; for the others deliveries are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<WebhookState>)]
 pub enum WebhookState {
     Active,
-    /// Stopped by a person.
+    /// Paused by a person.
     Paused,
-    /// Stopped by Hookpost, with a reason.
+    /// Disabled by Hookpost, with a reason.
     Disabled,
-    /// Its profile wants a challenge answered first.
+    /// The endpoint has not passed its profile's challenge yet.
     Unverified,
 }
 
 impl WebhookState {
-    /// What a waiting delivery of such a webhook waits for, as the API's `waiting_for`.
+    /// Value of `waiting_for` in the API for the webhook's pending deliveries.
     pub fn waiting_for(self) -> Option<&'static str> {
         match self {
             WebhookState::Active => None,
@@ -45,38 +45,36 @@ impl WebhookState {
 pub enum DisabledReason {
     /// The endpoint answered 410 Gone.
     Gone,
-    /// A delivery used up its attempts and nothing else got through meanwhile.
+    /// All attempts of a delivery failed, and no other delivery succeeded meanwhile.
     Exhausted,
 }
 
 impl DisabledReason {
-    /// The reason as a sentence, for `disabled_reason`.
+    /// Sentence for `disabled_reason`.
     pub fn sentence(self, attempts: u32) -> String {
         match self {
             DisabledReason::Gone => "The endpoint answered 410 Gone: it asked for no more deliveries.".to_owned(),
-            DisabledReason::Exhausted => format!(
-                "{attempts} attempts of one delivery failed in a row, and no other delivery got through meanwhile."
-            ),
+            DisabledReason::Exhausted => format!("Disabled after {attempts} failed attempts without a success."),
         }
     }
 }
 
-/// The numbers of a webhook that a person sets, each within its range.
+/// Limits of a webhook's requests, each within its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// 1 to 30, over all phases of an attempt.
+    /// 1 to 30; covers all phases of an attempt.
     pub timeout_s: u32,
     /// 1 to 64 requests at a time.
     pub max_in_flight: u32,
-    /// 1 to 1,000; `None` means as fast as the endpoint takes it.
+    /// 1 to 1,000; `None` for no limit.
     pub rate_limit_per_s: Option<u32>,
 }
 
 impl Limits {
-    /// Five seconds (what the reference documents grant a receiver), eight at a time, no rate limit.
+    /// Five seconds, as the reference documents grant a receiver; eight at a time; no rate limit.
     pub const DEFAULT: Limits = Limits { timeout_s: 5, max_in_flight: 8, rate_limit_per_s: None };
 
-    /// Holds each number to its range; the error names the field.
+    /// Checks the range of each limit; the error names the field.
     pub fn check(self) -> Result<Limits, Invalid> {
         in_range("timeout_s", self.timeout_s, 1, 30)?;
         in_range("max_in_flight", self.max_in_flight, 1, 64)?;
@@ -91,25 +89,25 @@ fn in_range(field: &str, value: u32, low: u32, high: u32) -> Result<(), Invalid>
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(Invalid::new("out_of_range", format!("{field} is {low} to {high}; {value} is not.")).in_field(field))
+    Err(Invalid::new("out_of_range", format!("{field} must be {low} to {high}.")).in_field(field))
 }
 
-/// How long both secrets of a rotation are in use, at most.
+/// Longest time in which both secrets of a rotation are in use.
 pub const MAX_OVERLAP: Millis = 7 * DAY;
-/// How long they are where nobody says.
+/// Overlap of a rotation that sets none.
 pub const DEFAULT_OVERLAP: Millis = DAY;
 
-/// The secret before a rotation, while it still signs.
+/// Previous secret of a rotation, while it still signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldSecret {
     pub secret: Secret,
     pub overlap_ends_ms: Millis,
 }
 
-/// A webhook as it is stored.
+/// Stored webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The number that the store knows it by.
+    /// Sequence number in the store.
     pub seq: i64,
     pub id: WebhookId,
     pub tenant: Tenant,
@@ -121,20 +119,20 @@ pub struct Webhook {
     pub old_secret: Option<OldSecret>,
     pub state: WebhookState,
     pub disabled_ms: Option<Millis>,
-    /// A sentence; why it is disabled or unverified.
+    /// Why the webhook is disabled or unverified, as a sentence.
     pub disabled_reason: Option<String>,
     pub headers: CustomHeaders,
     pub limits: Limits,
     pub ordered: bool,
-    /// In place of the profile's schedule.
+    /// Replaces the profile's schedule.
     pub retry: Option<Schedule>,
-    /// Whether deliveries carry the three Standard Webhooks headers beside the profile's own.
+    /// Whether deliveries carry the three Standard Webhooks headers in addition to the profile's own.
     pub standard_headers: bool,
     pub created_ms: Millis,
     pub updated_ms: Millis,
-    /// The URL whose challenge was answered, under a profile that has one.
+    /// URL that passed the profile's challenge, if the profile has one.
     pub verified_url: Option<String>,
-    /// Deliveries that still have to be resumed or discarded before anything is sent.
+    /// Queued deliveries that must be resumed or discarded before anything is sent.
     pub sweep: Option<Sweep>,
 }
 
@@ -143,23 +141,34 @@ impl Webhook {
         self.events.iter().any(|pattern| pattern.matches(event_type))
     }
 
-    /// Whether its deliveries are sent now.
+    /// Name on pages: the first line of the description, or the URL if there is none. At most 80 characters.
+    pub fn name(&self) -> String {
+        const MAX_CHARS: usize = 80;
+        let mut lines = self.description.lines().map(str::trim);
+        let line = lines.find(|line| !line.is_empty()).unwrap_or_else(|| self.url.as_str());
+        match line.char_indices().nth(MAX_CHARS) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        }
+    }
+
+    /// Whether deliveries are sent now.
     pub fn is_sending(&self) -> bool {
         self.state == WebhookState::Active && self.sweep.is_none()
     }
 }
 
-/// What happens to what waited when a webhook becomes active again.
+/// Fate of queued deliveries when a webhook becomes active again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Waiting>)]
 pub enum Waiting {
-    /// Each starts a fresh series of attempts.
+    /// Each starts a new series of attempts.
     Resume,
     Discard,
 }
 
-/// Work on what waited that is too much for one transaction: it goes on in small ones, also after a restart.
+/// Work on queued deliveries that is too much for one transaction. It runs in small ones and survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sweep {
     pub waiting: Waiting,
@@ -167,12 +176,12 @@ pub struct Sweep {
     pub up_to_seq: i64,
 }
 
-/// Checks a webhook's list of event patterns: at least one, 256 at most.
+/// Parses a webhook's list of event patterns: 1 to 256, duplicates dropped.
 pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     if texts.is_empty() || texts.len() > 256 {
         return Err(Invalid::new(
             "invalid_events",
-            "A webhook subscribes to 1 to 256 event types or patterns; [\"*\"] is every event.",
+            "Choose at least one event type or pattern, and at most 256; [\"*\"] is every event.",
         )
         .in_field("events"));
     }
@@ -186,18 +195,18 @@ pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     Ok(patterns)
 }
 
-/// What a description matches, up to its length.
+/// Regular expression of a description, without its length.
 pub const DESCRIPTION_PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-/// Characters of a description at most.
+/// Maximum length of a description in characters.
 pub const MAX_DESCRIPTION: usize = 1024;
 
-/// Checks a description: 1,024 characters at most, no control characters but line breaks and tabs.
+/// Checks a description: at most 1,024 characters; no control characters except line breaks and tabs.
 pub fn parse_description(text: String) -> Result<String, Invalid> {
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
     if text.chars().count() > MAX_DESCRIPTION || text.contains(odd) {
         return Err(Invalid::new(
             "invalid_description",
-            "A description is at most 1024 characters, without control characters.",
+            "A description must be at most 1024 characters, without control characters.",
         )
         .in_field("description"));
     }

@@ -151,6 +151,14 @@ impl Store {
         read(&connection)
     }
 
+    /// Reads within one snapshot: every statement of `read` sees the same state. Like [`Store::read`] otherwise.
+    pub fn snapshot<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+            read(&transaction)
+        })
+    }
+
     /// Hands a job to the writer without waiting for room: `Overloaded` where too many wait. The job runs in a
     /// savepoint of a group's transaction; its answer comes once the commit is on disk.
     pub fn write<T, E>(&self, job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>

@@ -154,11 +154,12 @@ pub fn percent(part: u64, whole: u64) -> Option<String> {
     })
 }
 
-/// A number and its noun: `1 attempt`, `2 attempts`, `12,345 attempts`.
+/// A number and its noun: `1 attempt`, `12,345 attempts`, `2 deliveries`.
 pub fn counted(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{} {noun}s", number(count)),
+    match (count, noun.strip_suffix("ry")) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ries", number(count)),
+        (_, None) => format!("{} {noun}s", number(count)),
     }
 }
 
@@ -301,5 +302,6 @@ mod tests {
         }
         assert_eq!(counted(1, "attempt"), "1 attempt");
         assert_eq!(counted(1_200, "attempt"), "1,200 attempts");
+        assert_eq!(counted(2, "delivery"), "2 deliveries");
     }
 }

@@ -27,31 +27,33 @@ pub enum Selection {
     Matching(DeliveryFilter),
 }
 
-/// What is done to each.
+/// What a bulk action does to each delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub enum BulkAction {
+    /// A failed delivery starts a new series of attempts; a pending or retrying one is due now.
     Retry,
+    /// A pending or retrying delivery is given up.
     Discard,
 }
 
-impl Verb {
-    fn deed(self) -> AuditAction {
+impl BulkAction {
+    fn audit_action(self) -> AuditAction {
         match self {
-            Verb::Retry => AuditAction::DeliveriesRetried,
-            Verb::Discard => AuditAction::DeliveriesDiscarded,
+            BulkAction::Retry => AuditAction::DeliveriesRetried,
+            BulkAction::Discard => AuditAction::DeliveriesDiscarded,
         }
     }
 
-    /// States in which the verb makes sense. One that got through is sent again only where the filter asks for
-    /// such, since doing so by mistake cannot be taken back.
+    /// Statuses that the action applies to. A delivered one is sent again only if the filter asks for that status,
+    /// because a repeated request cannot be taken back.
     fn states(self, selection: &Selection) -> Vec<DeliveryStatus> {
         use DeliveryStatus::{Delivered, Failed, Pending, Retrying};
         let usual = match self {
-            Verb::Retry => vec![Failed, Pending, Retrying],
-            Verb::Discard => vec![Pending, Retrying],
+            BulkAction::Retry => vec![Failed, Pending, Retrying],
+            BulkAction::Discard => vec![Pending, Retrying],
         };
         match selection {
-            Selection::Matching(DeliveryFilter { status: Some(Delivered), .. }) if self == Verb::Retry => {
+            Selection::Matching(DeliveryFilter { status: Some(Delivered), .. }) if self == BulkAction::Retry => {
                 vec![Delivered]
             }
             _ => usual,
@@ -84,39 +86,17 @@ impl Selection {
 }
 
 impl Actions {
-    /// Retries what matches: a failed delivery starts a fresh series, one that waits is due now. Tests, discarded
-    /// deliveries and those of deleted webhooks are passed over. How many there were; with `dry_run` how many there
-    /// would be. Call it from a thread that may block.
-    pub fn retry_all(
+    /// Retries or discards the selected deliveries. Skips tests, discarded deliveries and those of deleted webhooks.
+    /// Returns the number changed, or with `dry_run` the number that would be. Blocks.
+    pub fn bulk(
         &self,
         caller: &Caller,
+        action: BulkAction,
         selection: &Selection,
         dry_run: bool,
         go_on: GoOn<'_>,
     ) -> Result<u64, ActionError> {
-        self.all(Verb::Retry, caller, selection, dry_run, go_on)
-    }
-
-    /// Discards what matches and waits; otherwise the same.
-    pub fn discard_all(
-        &self,
-        caller: &Caller,
-        selection: &Selection,
-        dry_run: bool,
-        go_on: GoOn<'_>,
-    ) -> Result<u64, ActionError> {
-        self.all(Verb::Discard, caller, selection, dry_run, go_on)
-    }
-
-    fn all(
-        &self,
-        verb: Verb,
-        caller: &Caller,
-        selection: &Selection,
-        dry_run: bool,
-        go_on: GoOn<'_>,
-    ) -> Result<u64, ActionError> {
-        let states = verb.states(selection);
+        let states = action.states(selection);
         let mut done = 0;
         let mut entry = None;
         let told = selection.told();
@@ -129,11 +109,12 @@ impl Actions {
                 let (some, states, done_so_far) = (some.to_vec(), states.clone(), done);
                 let (caller, told) = (caller.clone(), told.clone());
                 let changed = self.step(go_on, move |tx| {
-                    let changed = change(tx, verb, &some, &states)?;
+                    let changed = change(tx, action, &some, &states)?;
                     if changed == 0 {
                         return Ok((0, entry));
                     }
-                    let done = AuditEntry { tenant: caller.tenant.as_ref(), ..AuditEntry::new(verb.deed(), "") };
+                    let done =
+                        AuditEntry { tenant: caller.tenant.as_ref(), ..AuditEntry::new(action.audit_action(), "") };
                     let count = humanize::number(done_so_far + changed);
                     let done = done.saying(format!("{count}: {told}"));
                     Ok((changed, Some(caller.goes_on(tx, entry, &done)?)))
@@ -190,7 +171,12 @@ fn is_meant(found: &Standing, states: &[DeliveryStatus]) -> bool {
 }
 
 /// Changes those that still stand so. Each lane reads the table once, however many of its rows were changed.
-fn change(tx: &mut WriteTx<'_>, verb: Verb, seqs: &[i64], states: &[DeliveryStatus]) -> Result<u64, StoreError> {
+fn change(
+    tx: &mut WriteTx<'_>,
+    action: BulkAction,
+    seqs: &[i64],
+    states: &[DeliveryStatus],
+) -> Result<u64, StoreError> {
     let mut done = 0;
     let mut first_of_webhook = BTreeMap::new();
     for seq in seqs {
@@ -198,12 +184,12 @@ fn change(tx: &mut WriteTx<'_>, verb: Verb, seqs: &[i64], states: &[DeliveryStat
         let Some(found) = found.filter(|found| is_meant(found, states)) else {
             continue;
         };
-        match (verb, found.status) {
-            (Verb::Discard, _) => delivery::discard(tx, found.place())?,
-            (Verb::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
+        match (action, found.status) {
+            (BulkAction::Discard, _) => delivery::discard(tx, found.place())?,
+            (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
                 delivery::make_due(tx, *seq)?;
             }
-            (Verb::Retry, _) => delivery::restart(tx, found.place())?,
+            (BulkAction::Retry, _) => delivery::restart(tx, found.place())?,
         }
         first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
         done += 1;

@@ -12,7 +12,7 @@ use super::super::extract::{Administrator, JsonBody};
 use super::deliveries::FILTER;
 use super::table::Table;
 use super::{blocking, list};
-use crate::actions::delivery::bulk::{MOST_IDS, Selection};
+use crate::actions::delivery::bulk::{BulkAction, MOST_IDS, Selection};
 use crate::actions::{ActionError, Caller};
 use crate::domain::json::whole;
 use crate::http::api::openapi::{Call, schema};
@@ -157,7 +157,7 @@ async fn retry(app: Data<App>, Administrator(caller): Administrator, body: JsonB
     let body: BulkBody = body.parse()?;
     let selection = body.parse(&caller)?;
     let (actions, dry_run) = (app.actions.clone(), body.dry_run);
-    let count = in_steps(&app, move |go_on| actions.retry_all(&caller, &selection, dry_run, go_on));
+    let count = in_steps(&app, move |go_on| actions.bulk(&caller, BulkAction::Retry, &selection, dry_run, go_on));
     Ok(counted(count.await?, dry_run))
 }
 
@@ -170,7 +170,7 @@ async fn discard(
     let body: BulkBody = body.parse()?;
     let selection = body.parse(&caller)?;
     let (actions, dry_run) = (app.actions.clone(), body.dry_run);
-    let count = in_steps(&app, move |go_on| actions.discard_all(&caller, &selection, dry_run, go_on));
+    let count = in_steps(&app, move |go_on| actions.bulk(&caller, BulkAction::Discard, &selection, dry_run, go_on));
     Ok(counted(count.await?, dry_run))
 }
 

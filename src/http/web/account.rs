@@ -1,16 +1,18 @@
-//! `/account`: one's own password.
+//! `/account`: the visitor's own password.
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
-use super::error::{PageError, Problem, people_problem};
+use super::login::too_many_attempts;
 use super::page;
 use crate::auth::users::UserError;
 use crate::auth::{password, users};
-use crate::domain::time::SECOND;
+use crate::domain::Invalid;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{FormErrors, Submission, problem};
 use crate::http::web::layout::{Flash, Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session, data};
 use crate::store::user::Role;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -24,77 +26,59 @@ struct AccountPage {
     frame: Frame,
     name: String,
     role: Role,
-    problem: Option<Problem>,
-    shortest: usize,
+    errors: FormErrors,
+    min_password: usize,
 }
 
-impl AccountPage {
-    fn of(session: &Session, problem: Option<Problem>) -> Result<AccountPage, PageError> {
-        let user = session.require_operator()?;
-        Ok(AccountPage {
-            frame: session.frame("Your account", Section::None)?,
-            name: user.name.clone(),
-            role: user.role,
-            problem,
-            shortest: password::SHORTEST,
-        })
-    }
-
-    fn problem_in(&self, field: &str) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
-    }
+fn account_page(session: &Session, errors: FormErrors) -> Result<AccountPage, PageError> {
+    let user = session.require_operator()?;
+    Ok(AccountPage {
+        frame: session.read(|db| session.frame(db, "Your account", Section::None))?,
+        name: user.name.clone(),
+        role: user.role,
+        errors,
+        min_password: password::SHORTEST,
+    })
 }
 
 /// `GET /account`.
 async fn show(session: Session) -> PageResult {
-    session.show(|session| AccountPage::of(session, None)).await
+    session.show(|session| account_page(session, FormErrors::default())).await
 }
 
-/// `POST /account/password`: for viewers too. It ends every session of the user; this browser gets a new one.
+/// `POST /account/password`: for viewers too. Ends every session of the user and starts a new one in this browser.
 async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
-    let app = super::session::data(&request)?;
-    let address = app.site.client_address(&request);
+    let address = data(&request)?.site.client_address(&request);
     form.run_as_anybody(move |session, fields| {
         let user = session.require_operator()?.clone();
-        let again = |message: String, field: &str| {
-            let field = Some(field.to_owned());
-            let problem = Problem { message, field };
-            Ok(Response::again(&AccountPage::of(session, Some(problem))?))
+        let wrong_old = |message: String| {
+            let invalid = Invalid::new("wrong_password", message).in_field("old");
+            Ok(Response::again(&account_page(session, invalid.into())?))
         };
-        // A session that was left open is no way to guess the password.
+        // Throttled like a sign-in: an open session must not help to guess the password.
         let (throttle, now) = (&session.app.throttle, session.now());
         let wait = throttle.wait(&user.name, address, now);
         if wait > 0 {
-            let seconds = (wait + SECOND - 1) / SECOND;
-            return again(format!("Too many tries. Try again in {seconds} s."), "old");
+            return wrong_old(too_many_attempts(wait));
         }
         throttle.failed(&user.name, address, now);
         if users::verify(Some(user.clone()), fields.text("old")).is_none() {
-            return again("This is not your password.".to_owned(), "old");
+            return wrong_old("Wrong password.".to_owned());
         }
         throttle.succeeded(&user.name, address);
         let new = fields.text("password");
         let changed = password::check(new).map_err(UserError::from).and_then(|()| {
             let hash = password::hash(new);
-            let change = session
-                .app
-                .actions
-                .store
-                .write(move |tx| users::change_password(tx.connection(), &user, &hash, tx.now_ms()));
-            change.wait()
+            let store = &session.app.actions.store;
+            store.write(move |tx| users::change_password(tx.connection(), &user, &hash, tx.now_ms())).wait()
         });
         match changed {
             Ok(cookie) => {
-                let message = "Your password was changed. Every other session of yours has ended.";
-                let flash = Flash { is_ok: true, message: message.to_owned() };
+                let message = "Password changed. Your other sessions have ended.".to_owned();
                 let location = format!("{}/account", session.base());
-                Ok(Response::SignedIn(location, flash, cookie))
+                Ok(Response::SignedIn(location, Flash { is_ok: true, message }, cookie))
             }
-            Err(error) => {
-                let problem = people_problem(error)?;
-                Ok(Response::again(&AccountPage::of(session, Some(problem))?))
-            }
+            Err(error) => Ok(Response::again(&account_page(session, problem(error)?.into())?)),
         }
     })
     .await

@@ -1,60 +1,60 @@
-//! Bars by hour, and the same as a table.
+//! Chart of the deliveries that finished, by hour.
 
 use crate::domain::time::{HOUR, Millis};
 use crate::store::stats::Hour;
 use crate::text::humanize;
 
-/// One hour of a chart. Heights are of 100.
+/// Bars from the oldest hour to the newest, without gaps.
+pub struct Chart {
+    pub bars: Vec<Bar>,
+    pub delivered: u64,
+    pub failed: u64,
+    /// Deliveries of the highest bar.
+    pub most: u64,
+}
+
+/// One hour. Heights are percentages of the highest bar.
 pub struct Bar {
+    /// Position from the left, in hours.
+    pub x: usize,
     pub start_ms: Millis,
     /// `14:00 UTC`
     pub hour: String,
     pub delivered: u64,
     pub failed: u64,
-    /// Where the bar begins from the left, in hours.
-    pub x: String,
-    pub delivered_y: String,
-    pub delivered_height: String,
-    pub failed_y: String,
-    pub failed_height: String,
-}
-
-/// Deliveries that finished, hour by hour, without a gap.
-pub struct Chart {
-    pub bars: Vec<Bar>,
-    /// What the highest bar stands for.
-    pub most: u64,
-    /// What a screen reader says of it.
-    pub summary: String,
+    pub ok_y: u64,
+    pub ok_height: u64,
+    pub bad_y: u64,
+    pub bad_height: u64,
 }
 
 impl Chart {
-    /// The hours from `from` to `now`; `found` are those in which something finished.
-    pub fn of(found: &[Hour], from: Millis, now: Millis) -> Chart {
+    /// `from` and `now` are any times within the first and the last hour. `hours` may lack hours without deliveries.
+    pub fn of(hours: &[Hour], from: Millis, now: Millis) -> Chart {
         let first = from - from.rem_euclid(HOUR);
-        let starts = (0..).map(|index| first + index * HOUR);
-        let hours: Vec<Hour> = starts
-            .take_while(|start| *start <= now)
-            .map(|start_ms| {
-                let known = found.iter().find(|hour| hour.start_ms == start_ms);
-                known.copied().unwrap_or(Hour { start_ms, delivered: 0, failed: 0 })
-            })
-            .collect();
-        let most = hours.iter().map(|hour| hour.delivered + hour.failed).max();
-        let most = most.unwrap_or(0);
-        let delivered: u64 = hours.iter().map(|hour| hour.delivered).sum();
-        let failed: u64 = hours.iter().map(|hour| hour.failed).sum();
-        let bars = hours.iter().enumerate();
+        let most = hours.iter().map(|hour| hour.delivered + hour.failed).max().unwrap_or_default();
+        let bar = |index: Millis| {
+            let start_ms = first + index * HOUR;
+            let found = hours.iter().find(|hour| hour.start_ms == start_ms);
+            let (delivered, failed) = found.map_or((0, 0), |hour| (hour.delivered, hour.failed));
+            let (ok_height, bad_height) = (height(delivered, most), height(failed, most));
+            Bar {
+                x: index as usize,
+                start_ms,
+                hour: humanize::clock(start_ms),
+                delivered,
+                failed,
+                ok_y: 100 - ok_height,
+                ok_height,
+                bad_y: 100_u64.saturating_sub(ok_height + bad_height),
+                bad_height,
+            }
+        };
         Chart {
+            bars: (0..=(now - first) / HOUR).map(bar).collect(),
+            delivered: hours.iter().map(|hour| hour.delivered).sum(),
+            failed: hours.iter().map(|hour| hour.failed).sum(),
             most,
-            summary: format!(
-                "Deliveries by hour: {} delivered and {} failed in {}, {} in an hour at most",
-                humanize::number(delivered),
-                humanize::number(failed),
-                humanize::counted(hours.len() as u64, "hour"),
-                humanize::number(most),
-            ),
-            bars: bars.map(|(index, hour)| bar(index, hour, most.max(1))).collect(),
         }
     }
 
@@ -62,31 +62,42 @@ impl Chart {
         self.most == 0
     }
 
-    /// The times below the chart: its beginning, its middle and its end.
+    /// Text for screen readers.
+    pub fn summary(&self) -> String {
+        let (delivered, failed) = (humanize::number(self.delivered), humanize::number(self.failed));
+        format!("Last 24 hours: {delivered} delivered, {failed} failed")
+    }
+
+    /// `99.2 %`; `None` if no delivery finished.
+    pub fn success_rate(&self) -> Option<String> {
+        humanize::percent(self.delivered, self.delivered + self.failed)
+    }
+
+    pub fn formula(&self) -> String {
+        formula(self.delivered, self.failed)
+    }
+
+    /// Hours that label the axis: first, middle, last.
     pub fn axis(&self) -> impl Iterator<Item = &Bar> {
         let last = self.bars.len().saturating_sub(1);
         [0, last / 2, last].into_iter().filter_map(|index| self.bars.get(index))
     }
 }
 
-fn bar(index: usize, hour: &Hour, most: u64) -> Bar {
-    // What happened at all is seen, however much more happened in another hour.
-    let height = |count: u64| match count {
-        0 => 0.0,
-        count => (count as f64 / most as f64 * 96.0).max(2.0),
-    };
-    let (delivered, failed) = (height(hour.delivered), height(hour.failed));
-    let text = |number: f64| format!("{number:.2}");
-    Bar {
-        start_ms: hour.start_ms,
-        hour: humanize::clock(hour.start_ms),
-        delivered: hour.delivered,
-        failed: hour.failed,
-        x: text(index as f64 + 0.1),
-        delivered_y: text(100.0 - delivered),
-        delivered_height: text(delivered),
-        failed_y: text(100.0 - delivered - failed),
-        failed_height: text(failed),
+/// Explanation of a success rate.
+pub fn formula(delivered: u64, failed: u64) -> String {
+    format!(
+        "delivered ÷ (delivered + failed) = {} ÷ {}. Deliveries that are still retried are not counted.",
+        humanize::number(delivered),
+        humanize::number(delivered + failed)
+    )
+}
+
+/// At least 4 for any delivery: one failure among thousands stays visible.
+fn height(count: u64, most: u64) -> u64 {
+    match count {
+        0 => 0,
+        _ => (count * 100 / most.max(1)).clamp(4, 100),
     }
 }
 
@@ -97,14 +108,19 @@ mod tests {
     #[test]
     fn a_chart_has_every_hour_and_shows_the_least_that_happened() {
         let hour = |start_ms, delivered, failed| Hour { start_ms, delivered, failed };
-        let found = [hour(HOUR, 960, 0), hour(2 * HOUR, 0, 1)];
-        let chart = Chart::of(&found, 0, 3 * HOUR + 5);
-        assert_eq!(chart.bars.len(), 4);
-        assert_eq!(chart.most, 960);
-        assert_eq!(chart.bars[1].delivered_height, "96.00");
-        assert_eq!(chart.bars[2].failed_height, "2.00");
-        assert_eq!(chart.bars[3].delivered_height, "0.00");
-        assert!(chart.summary.contains("960 delivered and 1 failed in 4 hours"));
-        assert!(Chart::of(&[], 0, 0).is_empty());
+        let found = [hour(80 * HOUR, 999, 1), hour(100 * HOUR, 500, 0)];
+        let chart = Chart::of(&found, 76 * HOUR + 5, 100 * HOUR + 5);
+        assert_eq!((chart.bars.len(), chart.most), (25, 1_000));
+        let bar = |index: usize| {
+            let bar = &chart.bars[index];
+            (bar.ok_y, bar.ok_height, bar.bad_height)
+        };
+        assert_eq!(bar(0), (100, 0, 0));
+        assert_eq!(bar(4), (1, 99, 4));
+        assert_eq!(bar(24), (50, 50, 0));
+        assert_eq!(chart.success_rate().as_deref(), Some("99.9 %"));
+        assert!(chart.summary().contains("1,499 delivered, 1 failed"));
+        assert!(chart.formula().contains("1,499 ÷ 1,500"));
+        assert!(Chart::of(&[], 0, 0).is_empty() && Chart::of(&[], 0, 0).success_rate().is_none());
     }
 }

@@ -1,26 +1,44 @@
-//! The page that asks before something that cannot be taken back, or that meets very much.
+//! Page that asks before a change that is final or large.
 
+use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::http::web::layout::Frame;
+use crate::http::web::error::PageError;
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{Response, Session};
+
+/// A question with a form. The form sends `confirmed=yes`.
+#[derive(Default)]
+pub struct Confirm {
+    pub heading: String,
+    pub facts: Vec<(&'static str, String)>,
+    pub effect: String,
+    /// Path of the form, below the server's prefix; `None` if there is nothing to do.
+    pub action: Option<String>,
+    pub button: String,
+    pub is_danger: bool,
+    /// Hidden fields of the form, beside its token and `confirmed`.
+    pub fields: Vec<(String, String)>,
+    /// Path of the link back, below the server's prefix.
+    pub back: String,
+}
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
 pub struct ConfirmPage {
     pub frame: Frame,
-    /// The question.
-    pub heading: String,
-    /// What is meant, a line each.
-    pub facts: Vec<(&'static str, String)>,
-    /// What it does, in sentences.
-    pub effect: String,
-    /// Where the form goes, below the server's prefix; `None` where there is nothing to do.
-    pub action: Option<String>,
-    /// What the button says.
-    pub button: String,
-    pub is_danger: bool,
-    /// What the form carries beside its token and `confirmed`.
-    pub fields: Vec<(String, String)>,
-    /// Where it leads back to, below the server's prefix.
-    pub back: String,
+    ask: Confirm,
+}
+
+impl Confirm {
+    /// Page of the question, with the heading as title.
+    pub fn page(self, session: &Session, section: Section) -> Result<ConfirmPage, PageError> {
+        let frame = session.read(|db| session.frame(db, self.heading.clone(), section))?;
+        Ok(ConfirmPage { frame, ask: self })
+    }
+
+    /// Responds with the page.
+    pub fn show(self, session: &Session, section: Section) -> Result<Response, PageError> {
+        Ok(Response::page(StatusCode::OK, &self.page(session, section)?))
+    }
 }

@@ -1,24 +1,25 @@
 //! `/failed`: dead letters by cause and age, and by webhook.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 use strum::VariantArray;
 
-use super::deliveries::rows::{Name, Names};
+use super::deliveries::rows::WebhookName;
 use super::error::PageError;
-use super::page;
+use super::{date_field, page};
+use crate::domain::Invalid;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::failure_group::FailureGroup;
 use crate::domain::time::{DAY, HOUR, Millis, SECOND};
 use crate::http::export;
-use crate::http::web::deliveries::filter::{Criteria, field_time};
-use crate::http::web::layout::{Frame, Section, spoken};
+use crate::http::web::deliveries::filter::Criteria;
+use crate::http::web::layout::{Frame, Section, code_label};
 use crate::http::web::session::{PageResult, Session};
-use crate::store::dead_letter_counts;
-use crate::store::dead_letter_counts::{Age, Failed};
+use crate::store::dead_letter_counts::{self, Age, Failed};
 use crate::store::{Connection, StoreError, webhook};
 use crate::text::failure::status_words;
 use crate::text::humanize;
@@ -28,7 +29,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/failed/export").route(web::get().to(download)));
 }
 
-/// The ages, and how long ago each ends.
+/// Age ranges: label, and the age at the far end.
 const AGES: [(&str, Option<Millis>); 6] = [
     ("Up to 1 h", Some(HOUR)),
     ("1 to 3 h", Some(3 * HOUR)),
@@ -38,32 +39,33 @@ const AGES: [(&str, Option<Millis>); 6] = [
     ("Older", None),
 ];
 
-/// Causes on the page at most; there are some twenty that anybody ever saw.
-const MOST_CAUSES: usize = 60;
-/// Webhooks on the page at most, those with the most failures.
-const MOST_WEBHOOKS: usize = 50;
+/// Rows of the table of causes. Some twenty causes exist, plus the response codes that receivers use.
+const MAX_CAUSES: usize = 60;
+/// Rows of the table of webhooks, those with the most dead letters.
+const MAX_WEBHOOKS: usize = 50;
+
+/// Dead letters of each age.
+type Counts = [u64; AGES.len()];
 
 #[derive(Template)]
 #[template(path = "failed.html")]
 struct FailedPage {
     frame: Frame,
-    ages: Vec<&'static str>,
     causes: Vec<CauseRow>,
     totals: Vec<Cell>,
     total: String,
     webhooks: Vec<WebhookRow>,
-    /// Whether of some age more failed than was looked at.
+    /// Whether an age has more dead letters than were counted.
     is_partial: bool,
-    looked_at: String,
+    max_counted: String,
 }
 
-/// Dead letters that failed for the same reason.
 struct CauseRow {
     label: String,
     group: &'static str,
     cells: Vec<Cell>,
     total: String,
-    /// The filter that shows them all.
+    /// Query of the list with these deliveries.
     query: String,
 }
 
@@ -76,21 +78,22 @@ struct Cell {
 
 struct WebhookRow {
     id: String,
-    name: Name,
-    state: Option<&'static str>,
+    /// `None` if the webhook was deleted.
+    webhook: Option<WebhookName>,
+    state: &'static str,
     tenant: String,
     count: String,
-    /// What most of them failed for.
+    /// Most frequent cause.
     cause: String,
     query: String,
 }
 
-/// Why a delivery failed, in the order in which a person looks for the fault.
+/// Cause of a dead letter, in the order in which one looks for a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct CauseKey {
     group: usize,
     error_code: Option<ErrorCode>,
-    /// Of an answer; of other errors it does not matter.
+    /// Response code; `None` for other errors.
     code: Option<u16>,
 }
 
@@ -98,15 +101,15 @@ impl CauseKey {
     fn of(failed: &Failed) -> CauseKey {
         let code = failed.code.filter(|_| failed.error_code == Some(ErrorCode::Status));
         let group = FailureGroup::of(failed.error_code, failed.code);
-        let place = FailureGroup::VARIANTS.iter().position(|known| *known == group);
-        CauseKey { group: place.unwrap_or(usize::MAX), error_code: failed.error_code, code }
+        let position = FailureGroup::VARIANTS.iter().position(|known| *known == group);
+        CauseKey { group: position.unwrap_or(usize::MAX), error_code: failed.error_code, code }
     }
 
     fn label(self) -> String {
         match (self.error_code, self.code) {
             (Some(ErrorCode::Status), Some(code)) => status_words(code),
-            (Some(error), _) => spoken(error.into_str()),
-            (None, _) => "No attempt in the log".to_owned(),
+            (Some(error), _) => code_label(error.into_str()),
+            (None, _) => "No attempt logged".to_owned(),
         }
     }
 
@@ -119,80 +122,70 @@ impl CauseKey {
 
 /// `GET /failed`.
 async fn show(session: Session) -> PageResult {
-    session.show(failed_page).await
+    session.show(|session| session.read(|db| failed_page(session, db))).await
 }
 
-fn failed_page(session: &Session) -> Result<FailedPage, PageError> {
-    // Whole seconds: so the fields of the filter hold the same bounds.
+fn failed_page(session: &Session, db: &Connection) -> Result<FailedPage, PageError> {
+    // Whole seconds, as in the date fields of the lists that the numbers link to.
     let now = session.now() / SECOND * SECOND;
-    let tenant = session.tenant();
-    let store = &session.app.actions.store;
-    let (ages, webhooks) = store.read(|connection| -> Result<_, PageError> {
-        let ages = (0..AGES.len()).map(|age| {
-            let (since, until) = span(age, now);
-            dead_letter_counts::of_age(connection, tenant, since, until)
-        });
-        let ages: Vec<Age> = ages.collect::<Result<_, StoreError>>()?;
-        let webhooks = webhooks(connection, &ages)?;
-        Ok((ages, webhooks))
-    })?;
+    let age = |age| {
+        let (since, until) = span(age, now);
+        dead_letter_counts::of_age(db, session.tenant(), since, until)
+    };
+    let ages: Vec<Age> = (0..AGES.len()).map(age).collect::<Result<_, StoreError>>()?;
     let is_partial = ages.iter().any(|age| age.more);
-    let mut counts: BTreeMap<CauseKey, [u64; AGES.len()]> = BTreeMap::new();
+    let mut counts: BTreeMap<CauseKey, Counts> = BTreeMap::new();
+    let mut totals = Counts::default();
     for (index, age) in ages.iter().enumerate() {
+        totals[index] = age.failed.len() as u64;
         for failed in &age.failed {
             counts.entry(CauseKey::of(failed)).or_default()[index] += 1;
         }
     }
-    let row = |(key, counts): (&CauseKey, &[u64; AGES.len()])| {
+    let row = |(key, counts): (&CauseKey, &Counts)| {
         let filter = key.query();
         CauseRow {
             label: key.label(),
             group: FailureGroup::VARIANTS.get(key.group).map_or("", |group| group.label()),
             cells: cells(&ages, counts, &filter, now),
-            total: plus(counts.iter().sum(), is_partial),
+            total: at_least(counts.iter().sum(), is_partial),
             query: query(&filter, None, now),
         }
     };
-    let mut totals = [0; AGES.len()];
-    for (index, age) in ages.iter().enumerate() {
-        totals[index] = age.failed.len() as u64;
-    }
-    let frame = session.frame("Failed", Section::Failed)?;
     Ok(FailedPage {
-        frame: frame.with_api("GET", "/v1/dead-letters"),
-        ages: AGES.iter().map(|(label, _)| *label).collect(),
-        causes: counts.iter().take(MOST_CAUSES).map(row).collect(),
+        frame: session.frame(db, "Failed", Section::Failed)?.with_api("GET", "/v1/dead-letters"),
+        causes: counts.iter().take(MAX_CAUSES).map(row).collect(),
         totals: cells(&ages, &totals, &[], now),
-        total: plus(totals.iter().sum(), is_partial),
-        webhooks,
+        total: at_least(totals.iter().sum(), is_partial),
+        webhooks: webhooks(db, &ages)?,
         is_partial,
-        looked_at: humanize::number(dead_letter_counts::MOST.into()),
+        max_counted: humanize::number(dead_letter_counts::MOST.into()),
     })
 }
 
-/// When the deliveries of an age were created.
+/// Creation times of an age range.
 fn span(age: usize, now: Millis) -> (Option<Millis>, Option<Millis>) {
-    let until = age.checked_sub(1).and_then(|before| AGES[before].1);
+    let until = age.checked_sub(1).and_then(|younger| AGES[younger].1);
     let at = |ago: Millis| now - ago;
     (AGES[age].1.map(at), until.map(at))
 }
 
-fn cells(ages: &[Age], counts: &[u64; AGES.len()], filter: &[(&'static str, String)], now: Millis) -> Vec<Cell> {
+fn cells(ages: &[Age], counts: &Counts, filter: &[(&'static str, String)], now: Millis) -> Vec<Cell> {
     let cells = counts.iter().enumerate().map(|(age, count)| Cell {
         label: AGES[age].0,
-        count: plus(*count, ages[age].more),
+        count: at_least(*count, ages[age].more),
         is_zero: *count == 0 && !ages[age].more,
         query: query(filter, Some(age), now),
     });
     cells.collect()
 }
 
-/// A number; with a plus where there may be more.
-fn plus(count: u64, more: bool) -> String {
+/// A number, with a plus sign if there may be more.
+fn at_least(count: u64, more: bool) -> String {
     format!("{}{}", humanize::number(count), if more { "+" } else { "" })
 }
 
-/// The filter of the list that shows the same; tests are left out, as they are here.
+/// Query of the list with these dead letters. Excludes tests, as the page does.
 fn query(filter: &[(&'static str, String)], age: Option<usize>, now: Millis) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("status", "failed");
@@ -202,54 +195,50 @@ fn query(filter: &[(&'static str, String)], age: Option<usize>, now: Millis) -> 
         let (since, until) = span(age, now);
         for (name, at) in [("from", since), ("to", until)] {
             if let Some(at) = at {
-                query.append_pair(name, &field_time(at));
+                query.append_pair(name, &date_field::format(at));
             }
         }
     }
     query.finish()
 }
 
-/// The webhooks with the most failures among those looked at.
-fn webhooks(connection: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError> {
-    let mut found: BTreeMap<i64, BTreeMap<CauseKey, u64>> = BTreeMap::new();
+/// Webhooks with the most dead letters, among those that were counted.
+fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError> {
+    let mut causes_of: BTreeMap<i64, BTreeMap<CauseKey, u64>> = BTreeMap::new();
     for failed in ages.iter().flat_map(|age| &age.failed) {
-        let causes = found.entry(failed.webhook_seq).or_default();
-        *causes.entry(CauseKey::of(failed)).or_default() += 1;
+        *causes_of.entry(failed.webhook_seq).or_default().entry(CauseKey::of(failed)).or_default() += 1;
     }
-    let sum = |causes: &BTreeMap<CauseKey, u64>| causes.values().sum::<u64>();
-    let mut found: Vec<_> = found.into_iter().collect();
-    found.sort_by_key(|(_, causes)| std::cmp::Reverse(sum(causes)));
-    found.truncate(MOST_WEBHOOKS);
+    let mut counted: Vec<_> =
+        causes_of.into_iter().map(|(seq, causes)| (causes.values().sum::<u64>(), seq, causes)).collect();
+    counted.sort_by_key(|(count, ..)| Reverse(*count));
+    counted.truncate(MAX_WEBHOOKS);
     let is_partial = ages.iter().any(|age| age.more);
-    let mut names = Names::default();
-    let mut rows = Vec::with_capacity(found.len());
-    for (seq, causes) in found {
-        let webhook = webhook::by_seq(connection, seq)?;
-        let id = webhook::id_of(connection, seq)?.to_string();
-        let most = causes.iter().max_by_key(|(_, count)| **count);
-        rows.push(WebhookRow {
-            name: names.of(connection, seq)?,
-            state: webhook.as_ref().map(|webhook| webhook.state.into_str()),
-            tenant: webhook.map(|webhook| webhook.tenant.to_string()).unwrap_or_default(),
-            count: plus(sum(&causes), is_partial),
-            cause: most.map(|(key, _)| key.label()).unwrap_or_default(),
+    let row = |(count, seq, causes): (u64, i64, BTreeMap<CauseKey, u64>)| {
+        let webhook = webhook::by_seq(db, seq)?;
+        let id = webhook::id_of(db, seq)?.to_string();
+        let most_frequent = causes.iter().max_by_key(|(_, count)| **count);
+        Ok(WebhookRow {
+            state: webhook.as_ref().map_or("", |webhook| webhook.state.into_str()),
+            tenant: webhook.as_ref().map(|webhook| webhook.tenant.to_string()).unwrap_or_default(),
+            webhook: webhook.as_ref().map(WebhookName::from),
+            count: at_least(count, is_partial),
+            cause: most_frequent.map(|(key, _)| key.label()).unwrap_or_default(),
             query: query(&[("webhook", id.clone())], None, 0),
             id,
-        });
-    }
-    Ok(rows)
+        })
+    };
+    counted.into_iter().map(row).collect()
 }
 
-/// `GET /failed/export?…`: what the filter meets of the dead letters, as lines of JSON.
+/// `GET /failed/export?…`: the dead letters that match the filter, as NDJSON.
 async fn download(session: Session) -> PageResult {
     let criteria = Criteria::of(&session, &session.query);
     if let Some(problem) = criteria.problem {
-        let error = crate::domain::Invalid::new("invalid_filter", problem);
-        return Err(PageError::from(error).below(session.base()));
+        return Err(PageError::from(Invalid::new("invalid_filter", problem)).below(session.base()));
     }
     let mut filter = criteria.filter;
     filter.status = Some(DeliveryStatus::Failed);
     filter.test = Some(false);
-    let answer = export::dead_letters(&session.app, filter).await;
-    answer.map_err(|error| PageError::from(error).below(session.base()))
+    let response = export::dead_letters(&session.app, filter).await;
+    response.map_err(|error| PageError::from(error).below(session.base()))
 }

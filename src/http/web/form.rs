@@ -1,55 +1,75 @@
-//! What a form sent: names and values in order, each name as often as it was ticked.
+//! Submitted forms: their fields, the check that this server's own page sent them, and their errors.
 
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
 use serde_json::value::RawValue;
 
+use crate::auth::token;
 use crate::domain::{Invalid, json};
+use crate::http::App;
+use crate::http::error::ApiError;
+use crate::http::extract::read_in_time;
+use crate::http::web::error::PageError;
+use crate::http::web::session::{Anonymous, PageResult, Response, Session, data};
+use crate::store::StoreError;
 
-/// The fields of a form, or of a query.
+/// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
+const FORM_BYTES: usize = 64 << 10;
+/// Bytes of an anonymous visitor's form at most: a name, a password, a token.
+const ANONYMOUS_FORM_BYTES: usize = 16 << 10;
+/// Fields of a form at most.
+const MAX_FIELDS: usize = 5_000;
+
+/// Fields of a form or a query: names and values in order. A name repeats for each ticked box.
 #[derive(Debug, Clone, Default)]
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Reads `application/x-www-form-urlencoded`. Line ends are as the server's own: browsers send `\r\n`.
+    /// Parses `application/x-www-form-urlencoded`. Line ends become `\n`: browsers send `\r\n`.
     pub fn parse(body: &[u8]) -> Fields {
         let pairs = url::form_urlencoded::parse(body);
         let pairs = pairs.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")));
         Fields(pairs.collect())
     }
 
-    /// The first value of a name; empty where there is none.
+    /// First value of a field; empty if the field is missing.
     pub fn text(&self, name: &str) -> &str {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, value)| value)
+        let named = self.0.iter().find(|(known, _)| known == name);
+        named.map_or("", |(_, value)| value)
     }
 
-    /// The first value of a name without white space around it, where there is any.
+    /// First value of a field, trimmed; `None` if it is empty.
     pub fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty())
     }
 
-    /// What was typed as JSON, as it was spelled without white space around it; what is wrong with it otherwise.
+    /// JSON of a field, trimmed but otherwise as typed; `None` if the field is empty.
     pub fn json(&self, name: &str) -> Result<Option<Box<str>>, Invalid> {
         let Some(text) = self.given(name) else {
             return Ok(None);
         };
         let parsed = serde_json::from_str::<&RawValue>(text);
-        parsed.map_err(|error| Invalid::new("invalid_json", format!("This is not JSON: {error}.")).in_field(name))?;
+        parsed.map_err(|error| Invalid::new("invalid_json", format!("Invalid JSON: {error}.")).in_field(name))?;
         json::check(text.as_bytes()).map_err(|invalid| invalid.in_field(name))?;
         Ok(Some(text.into()))
     }
 
-    /// Every value of a name.
+    /// Every value of a field.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(known, _)| known == name);
         named.map(|(_, value)| value.as_str())
     }
 
-    /// Whether a box was ticked, or a button of this name pressed.
+    /// Whether a box was ticked or a button of this name was pressed.
     pub fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
     }
 
-    /// The same as a query, without these names and without what is empty.
+    /// Query string of the fields that are not empty, without the fields in `left_out`.
     pub fn query_without(&self, left_out: &[&str]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in &self.0 {
@@ -58,6 +78,165 @@ impl Fields {
             }
         }
         query.finish()
+    }
+}
+
+/// Reads a form that a page of this server sent; refuses one that another site may have sent.
+async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &str) -> Result<Fields, PageError> {
+    let app = data(request)?;
+    let below = |error: ApiError| PageError::from(error).below(app.site.base().prefix());
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        let message = "Send a form. Programs use the API, under /v1.";
+        return Err(below(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)));
+    }
+    let body = read_in_time(payload, limit).await.map_err(below)?;
+    if body.iter().filter(|byte| **byte == b'&').count() > MAX_FIELDS {
+        let message = format!("A form has at most {MAX_FIELDS} fields.");
+        return Err(below(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)));
+    }
+    let fields = Fields::parse(&body);
+    if !app.site.is_same_site(request) || !token::is_form_token(fields.text("form_token"), cookie) {
+        return Err(below(ApiError::forbidden("This form has expired. Reload and try again.")));
+    }
+    Ok(fields)
+}
+
+/// A form of a visitor who is signed in.
+pub struct Submission {
+    session: Session,
+    pub fields: Fields,
+}
+
+impl FromRequest for Submission {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Submission, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let session = Session::of(&request)?;
+            let limit = session.app.limits.single * 3 + FORM_BYTES;
+            let fields = read(&request, payload, limit, session.cookie()).await?;
+            Ok(Submission { session, fields })
+        })
+    }
+}
+
+impl Submission {
+    /// Shared state of the server, for handlers that wait for a permit first.
+    pub fn app(&self) -> Data<App> {
+        self.session.app.clone()
+    }
+
+    /// Whether a portal visitor sent the form.
+    pub fn is_portal(&self) -> bool {
+        self.session.tenant().is_some()
+    }
+
+    /// Runs the form's work on a blocking thread. Viewers are refused.
+    pub async fn run(
+        self,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        self.run_as_anybody(move |session, fields| {
+            session.require_change()?;
+            work(session, fields)
+        })
+        .await
+    }
+
+    /// Like [`Submission::run`], for viewers too: forms about their own account.
+    pub async fn run_as_anybody(
+        self,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let Submission { session, fields } = self;
+        session
+            .answer(move |session| {
+                session.require_unchanged()?;
+                work(session, &fields)
+            })
+            .await
+    }
+}
+
+/// A form of a visitor who is not signed in.
+pub struct AnonymousSubmission {
+    pub visitor: Anonymous,
+    pub fields: Fields,
+}
+
+impl FromRequest for AnonymousSubmission {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<AnonymousSubmission, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let visitor = Anonymous::of(&request)?;
+            let fields = read(&request, payload, ANONYMOUS_FORM_BYTES, visitor.cookie()).await?;
+            Ok(AnonymousSubmission { visitor, fields })
+        })
+    }
+}
+
+/// A validation error, and the field that it belongs to.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub message: String,
+    pub field: Option<String>,
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Problem {
+        Problem { message: invalid.message, field: invalid.field }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        Problem { message: error.to_string(), field: None }
+    }
+}
+
+/// Converts an error that the visitor can correct in the form; other errors become a page of their own.
+pub fn problem(error: impl Into<ApiError>) -> Result<Problem, PageError> {
+    let error = error.into();
+    match error.status().as_u16() {
+        403 | 409 | 422 => Ok(Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) }),
+        _ => Err(error.into()),
+    }
+}
+
+/// Errors of a submitted form, by field. A form stops at its first error.
+#[derive(Debug, Clone, Default)]
+pub struct FormErrors(Option<Problem>);
+
+impl FormErrors {
+    /// Message for a field or a part of the field, such as `events[2]` or `headers.X-Api-Key`.
+    pub fn of(&self, field: &str) -> Option<&str> {
+        let Problem { message, field: named } = self.0.as_ref()?;
+        let named = named.as_deref()?;
+        let end = named.find(['.', '[']).unwrap_or(named.len());
+        (named[..end] == *field).then_some(message.as_str())
+    }
+
+    /// Message that belongs to none of these fields.
+    pub fn outside(&self, fields: &[&str]) -> Option<&str> {
+        let problem = self.0.as_ref()?;
+        (!fields.iter().any(|field| self.of(field).is_some())).then_some(problem.message.as_str())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<T: Into<Problem>> From<T> for FormErrors {
+    fn from(problem: T) -> FormErrors {
+        FormErrors(Some(problem.into()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every page has around it, and how pages show the things that all of them show: states, times, icons.
+//! The frame of a page (navigation, banners, messages), and the markup of states, times and icons.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
 use crate::http::site::Branding;
 use crate::store::webhook::Attention;
 
-/// The parts of the site, as the navigation names them.
+/// Section of the site, as in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     Overview,
@@ -21,17 +21,17 @@ pub enum Section {
     Profiles,
     Inbox,
     Settings,
-    /// Of no part: one's own account.
+    /// A page outside the navigation, such as the own account.
     None,
 }
 
-/// An entry of the navigation.
+/// Entry of the navigation.
 pub struct NavItem {
     pub section: Section,
     pub path: &'static str,
     pub label: &'static str,
     pub icon: &'static str,
-    /// Pressed after `g`.
+    /// Key that opens the section, pressed after `g`.
     pub key: &'static str,
 }
 
@@ -45,7 +45,6 @@ const fn item(
     NavItem { section, path, label, icon, key }
 }
 
-/// What everybody sees.
 const NAV: [NavItem; 7] = [
     item(Section::Overview, "/", "Overview", "overview", "o"),
     item(Section::Webhooks, "/webhooks", "Webhooks", "webhooks", "w"),
@@ -56,51 +55,44 @@ const NAV: [NavItem; 7] = [
     item(Section::Inbox, "/inbox", "Inbox", "inbox", "i"),
 ];
 
-/// What the people of a tenant do not see.
+/// Entries that portal visitors do not see.
 const OPERATOR_NAV: [NavItem; 2] = [
     item(Section::Profiles, "/profiles", "Profiles", "profiles", "p"),
     item(Section::Settings, "/settings", "Settings", "settings", "s"),
 ];
 
-/// A message after something was done.
+/// Result of an action, shown on the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flash {
-    /// Whether it went well.
     pub is_ok: bool,
     pub message: String,
 }
 
-/// The call of the API that does what a page does.
-#[derive(Debug, Clone)]
-pub struct ApiCall {
-    pub curl: String,
-}
-
-/// Around every page of somebody who is signed in.
+/// Frame of every page for a visitor who is signed in.
 pub struct Frame {
-    /// The path that stands before every link: empty, or `/hookpost`.
+    /// Path prefix of every link: empty, or `/hookpost`.
     pub base: String,
-    /// Where the server is reached, its path included.
+    /// URL of the server, including its path prefix.
     pub url: String,
     pub title: String,
     pub section: Section,
-    /// Who looks.
+    /// Name of the user; empty for a portal visitor.
     pub viewer: String,
-    /// The one tenant whose things are shown, to its own people.
+    /// Branding, for a portal visitor.
     pub portal: Option<Portal>,
-    /// Whether the viewer may change webhooks and deliveries.
+    /// Whether the visitor may change webhooks and deliveries.
     pub may_change: bool,
-    /// Whether the viewer may do everything.
     pub may_administer: bool,
-    /// The token that every form carries.
+    /// Hidden field of every form.
     pub form_token: String,
     pub flash: Option<Flash>,
     pub attention: Attention,
     pub now_ms: Millis,
-    pub api: Option<ApiCall>,
+    /// Command that does the same with the API.
+    pub curl: Option<String>,
 }
 
-/// How the pages are called for the people of a tenant.
+/// Branding of the tenant portal.
 #[derive(Debug, Clone)]
 pub struct Portal {
     pub name: String,
@@ -128,13 +120,13 @@ impl Frame {
         NAV.iter().chain(operator)
     }
 
-    /// The same page with the call of the API that answers the same: a method, and a path below the server's.
+    /// Adds the API call that does the same as the page; `path` is below the server's URL.
     #[must_use]
     pub fn with_api(self, method: &str, path: &str) -> Frame {
         self.with_call(method, path, "")
     }
 
-    /// The same for a call with a body of JSON.
+    /// Like [`Frame::with_api`], with a JSON body.
     #[must_use]
     pub fn with_api_body(self, method: &str, path: &str, body: &str) -> Frame {
         let body = body.replace('\'', r"'\''");
@@ -143,42 +135,40 @@ impl Frame {
     }
 
     fn with_call(mut self, method: &str, path: &str, further: &str) -> Frame {
-        // Portal people have no key.
+        // Portal visitors have no API key.
         if self.portal.is_none() {
             let method = match method {
                 "GET" => String::new(),
                 other => format!("-X {other} "),
             };
             let url = format!("{}{path}", self.url).replace('\'', "%27");
-            self.api = Some(ApiCall {
-                curl: format!("curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\"{further}"),
-            });
+            self.curl = Some(format!("curl {method}'{url}' -H \"Authorization: Bearer $HOOKPOST_KEY\"{further}"));
         }
         self
     }
 
-    /// An icon, for the eye alone.
+    /// Decorative icon, hidden from screen readers.
     pub fn icon(&self, name: &str) -> Html {
         Html(icon(&self.base, name))
     }
 
-    /// A state as icon, word and colour. Words of the API: `delivered`, `active`, …
+    /// Badge of a state of the API, such as `delivered` or `active`: icon, word and colour.
     pub fn badge(&self, status: &str) -> Html {
-        self.badge_saying(status, &capitalized(status))
+        self.badge_labeled(status, &capitalized(status))
     }
 
-    /// The same in another word.
-    pub fn badge_saying(&self, status: &str, word: &str) -> Html {
+    /// Like [`Frame::badge`], with another word.
+    pub fn badge_labeled(&self, status: &str, word: &str) -> Html {
         let icon = icon(&self.base, status_icon(status));
         Html(format!("<span class=\"badge\" data-status=\"{}\">{icon}{}</span>", escape(status), escape(word)))
     }
 
-    /// A time, relative where a script runs.
+    /// Time that the script shows as relative.
     pub fn ago(&self, ms: &Millis) -> Html {
         Html(self.time_element(*ms, " data-relative"))
     }
 
-    /// The same for a time that may not be.
+    /// Like [`Frame::ago`], with a fallback text for `None`.
     pub fn ago_or(&self, ms: &Option<Millis>, otherwise: &str) -> Html {
         match ms {
             Some(ms) => self.ago(ms),
@@ -186,12 +176,12 @@ impl Frame {
         }
     }
 
-    /// A time, to the second.
+    /// Absolute time, to the second.
     pub fn time(&self, ms: &Millis) -> Html {
         Html(self.time_element(*ms, ""))
     }
 
-    /// A time that is counted down to.
+    /// Time that the script shows as a countdown.
     pub fn countdown(&self, ms: &Millis) -> Html {
         Html(self.time_element(*ms, " data-countdown"))
     }
@@ -205,18 +195,14 @@ impl Frame {
     }
 }
 
-/// What a page without navigation has around it: login, setup, problems.
+/// Frame of a page for a visitor who is not signed in: sign-in, setup, errors.
 pub struct Bare {
     pub base: String,
-    pub title: String,
+    pub title: &'static str,
     pub form_token: String,
 }
 
 impl Bare {
-    pub fn new(base: &str, title: &str) -> Bare {
-        Bare { base: base.to_owned(), title: title.to_owned(), form_token: String::new() }
-    }
-
     pub fn asset(&self, name: &str) -> String {
         format!("{}{}", self.base, assets::path(name))
     }
@@ -226,7 +212,7 @@ impl Bare {
     }
 }
 
-/// Markup that is not escaped again.
+/// Markup that templates do not escape.
 pub struct Html(pub String);
 
 impl fmt::Display for Html {
@@ -242,7 +228,7 @@ fn icon(base: &str, name: &str) -> String {
     format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{base}{sprite}#{name}\"/></svg>")
 }
 
-/// The symbol of a state in the sheet of icons: those are named alike.
+/// Icon of a state.
 fn status_icon(status: &str) -> &str {
     match status {
         "delivered" | "active" | "verified" | "ok" | "failed" | "error" | "retrying" | "pending" | "discarded"
@@ -251,7 +237,7 @@ fn status_icon(status: &str) -> &str {
     }
 }
 
-/// A word with a capital.
+/// Returns a word with a capital first letter.
 pub fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     match letters.next() {
@@ -260,24 +246,13 @@ pub fn capitalized(word: &str) -> String {
     }
 }
 
-/// A code of the API as words: `TLS expired` of `tls_expired`.
-pub fn spoken(code: &str) -> String {
+/// Label of an error code: `TLS expired` for `tls_expired`.
+pub fn code_label(code: &str) -> String {
     let words = capitalized(&code.replace('_', " "));
     words.replacen("Tls ", "TLS ", 1).replacen("Dns ", "DNS ", 1)
 }
 
-/// A text as HTML shows it, in an attribute too.
+/// Escapes a text for HTML content and attributes.
 pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    askama::filters::escape(text, askama::filters::Html).map(|escaped| escaped.to_string()).unwrap_or_default()
 }

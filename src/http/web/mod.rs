@@ -8,6 +8,8 @@ mod account;
 mod assets;
 mod chart;
 mod confirm;
+mod cookies;
+mod date_field;
 mod deliveries;
 mod demo;
 mod error;

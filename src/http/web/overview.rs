@@ -1,4 +1,4 @@
-//! `/`: what needs attention, what became of deliveries in the last 24 hours, what failed last.
+//! `/`: what needs attention, the deliveries of the last 24 hours, the latest failures.
 
 use actix_web::guard;
 use actix_web::http::header::Accept;
@@ -9,7 +9,7 @@ use super::chart::Chart;
 use super::error::PageError;
 use super::page;
 use crate::actions::delivery::explain;
-use crate::actions::statistics::{Statistics, Window};
+use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
@@ -19,19 +19,18 @@ use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, WebhookFilter};
-use crate::store::{Connection, StoreError};
-use crate::text::explanation;
-use crate::text::humanize;
+use crate::store::{Connection, Store, StoreError};
+use crate::text::{explanation, humanize};
 
-/// Webhooks named of each state at most.
-const NAMED: u32 = 5;
-/// Failures shown at most.
-const FAILURES: usize = 8;
-/// Dead letters counted at most.
-const MOST_COUNTED: u32 = 1_000;
+/// Webhooks listed for each state.
+const MAX_WEBHOOKS: u32 = 5;
+/// Failures listed.
+const MAX_FAILURES: u32 = 8;
+/// Dead letters counted.
+const MAX_DEAD_LETTERS: u32 = 1_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    // Programs that come here by mistake are told where the API is.
+    // A program that calls the server's root gets a 404 that names the API.
     let start = page("/").guard(guard::fn_guard(|context| {
         let accepts = context.header::<Accept>();
         accepts.is_some_and(|accept| accept.iter().any(|item| item.item.essence_str() == "text/html"))
@@ -43,153 +42,127 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[template(path = "overview.html")]
 struct OverviewPage {
     frame: Frame,
-    /// Whether there is any webhook; without one there is a first step and nothing else.
+    /// Without a webhook, the page shows the first step only.
     has_webhooks: bool,
     attention: Vec<Concern>,
-    dead_letters: u64,
-    statistics: Statistics,
+    /// `None` if there are none.
+    dead_letters: Option<String>,
+    since_ms: Millis,
+    delivered: String,
+    failed: String,
+    waiting: String,
     oldest_ms: Option<Millis>,
+    success_rate: Option<String>,
     chart: Chart,
-    failures: Vec<Failure>,
+    failures: Vec<FailureRow>,
+    /// For operators only.
     machine: Option<Machine>,
+    version: &'static str,
 }
 
-/// A webhook that somebody has to look at.
+/// A webhook that needs attention.
 struct Concern {
     status: &'static str,
-    word: &'static str,
+    label: &'static str,
     id: String,
     name: String,
-    why: String,
+    reason: String,
 }
 
-/// A delivery that failed, for good or for now.
-struct Failure {
+/// A delivery that failed or is being retried.
+struct FailureRow {
     id: String,
     status: &'static str,
     event_type: String,
     webhook: String,
-    what: String,
+    reason: String,
     at_ms: Millis,
 }
 
-/// What the server stands on; for operators.
 struct Machine {
     database: String,
     wal: String,
     free: Option<String>,
-    is_tight: bool,
-}
-
-impl OverviewPage {
-    fn success_rate(&self) -> String {
-        let sums = &self.statistics.sums;
-        humanize::percent(sums.delivered, sums.delivered + sums.failed).unwrap_or_else(|| "–".to_owned())
-    }
-
-    fn waiting(&self) -> u64 {
-        self.statistics.waiting.pending + self.statistics.waiting.retrying
-    }
-
-    fn dead_letters_text(&self) -> String {
-        match self.dead_letters {
-            count if count >= u64::from(MOST_COUNTED) => {
-                format!("{} or more dead letters", humanize::number(count))
-            }
-            count => humanize::counted(count, "dead letter"),
-        }
-    }
-
-    fn number(&self, count: impl std::borrow::Borrow<u64>) -> String {
-        humanize::number(*count.borrow())
-    }
-
-    fn version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
-    }
+    is_low: bool,
 }
 
 /// `GET /`.
 async fn show(session: Session) -> PageResult {
-    session.show(overview).await
+    session.show(|session| session.read(|db| overview_page(session, db))).await
 }
 
-fn overview(session: &Session) -> Result<OverviewPage, PageError> {
-    let actions = &session.app.actions;
+fn overview_page(session: &Session, db: &Connection) -> Result<OverviewPage, PageError> {
     let now = session.now();
     let tenant = session.tenant();
     let of = tenant.cloned().map_or(Of::All, Of::Tenant);
-    let statistics = actions.overall_statistics(tenant.cloned(), Window::Day)?;
-    let since_ms = statistics.since_ms;
-    // Before the read: one that waits for another inside of it would hold a reader that others wait for.
-    let frame = session.frame("Overview", Section::Overview)?;
-    let store = &actions.store;
-    store.read(|connection| -> Result<_, PageError> {
-        let hours = stats::by_hour(connection, &of, since_ms)?;
-        Ok(OverviewPage {
-            has_webhooks: !webhooks(connection, session, None, 1)?.is_empty(),
-            attention: attention(connection, session)?,
-            dead_letters: delivery::count_dead_letters(connection, tenant, MOST_COUNTED)?,
-            oldest_ms: stats::oldest_waiting(connection, &of)?,
-            chart: Chart::of(&hours, since_ms, now),
-            failures: failures(connection, session)?,
-            machine: tenant.is_none().then(|| machine(session)),
-            statistics,
-            frame: frame.with_api("GET", "/v1/stats?window=24h"),
-        })
+    let since_ms = Window::Day.begins(now);
+    let sums = stats::since(db, &of, since_ms)?;
+    let waiting = stats::waiting(db, &of)?;
+    let dead_letters = delivery::count_dead_letters(db, tenant, MAX_DEAD_LETTERS)?;
+    Ok(OverviewPage {
+        has_webhooks: !webhooks(session, db, None, 1)?.is_empty(),
+        attention: attention(session, db)?,
+        dead_letters: match dead_letters {
+            0 => None,
+            count if count >= u64::from(MAX_DEAD_LETTERS) => {
+                Some(format!("{} or more dead letters", humanize::number(count)))
+            }
+            count => Some(humanize::counted(count, "dead letter")),
+        },
+        since_ms,
+        delivered: humanize::number(sums.delivered),
+        failed: humanize::number(sums.failed),
+        waiting: humanize::number(waiting.pending + waiting.retrying),
+        oldest_ms: stats::oldest_waiting(db, &of)?,
+        success_rate: humanize::percent(sums.delivered, sums.delivered + sums.failed),
+        chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now),
+        failures: failures(session, db)?,
+        machine: tenant.is_none().then(|| machine(&session.app.actions.store)),
+        version: env!("CARGO_PKG_VERSION"),
+        frame: session.frame(db, "Overview", Section::Overview)?.with_api("GET", "/v1/stats?window=24h"),
     })
 }
 
 fn webhooks(
-    connection: &Connection,
     session: &Session,
+    db: &Connection,
     state: Option<WebhookState>,
     limit: u32,
 ) -> Result<Vec<Webhook>, StoreError> {
     let filter = WebhookFilter { tenant: session.tenant().cloned(), state, ..WebhookFilter::default() };
-    let request = PageRequest { limit, cursor: None };
-    Ok(webhook::list(connection, &filter, &request)?.rows)
+    Ok(webhook::list(db, &filter, &PageRequest { limit, cursor: None })?.rows)
 }
 
-/// What needs somebody, the worst first.
-fn attention(connection: &Connection, session: &Session) -> Result<Vec<Concern>, StoreError> {
-    let mut found = Vec::new();
-    for webhook in webhooks(connection, session, Some(WebhookState::Disabled), NAMED)? {
+/// Webhooks that need attention, worst first.
+fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreError> {
+    let concern = |webhook: &Webhook, status, label, reason| Concern {
+        status,
+        label,
+        id: webhook.id.to_string(),
+        name: webhook.name(),
+        reason,
+    };
+    let mut concerns = Vec::new();
+    for webhook in webhooks(session, db, Some(WebhookState::Disabled), MAX_WEBHOOKS)? {
+        let reason = webhook.disabled_reason.clone().unwrap_or_default();
+        concerns.push(concern(&webhook, "disabled", "Disabled", reason));
+    }
+    for (webhook, retrying) in webhook::failing(db, session.tenant(), MAX_WEBHOOKS)? {
+        let verb = if retrying == 1 { "is" } else { "are" };
+        let reason = format!("{} {verb} failing and being retried.", humanize::counted(retrying, "delivery"));
+        concerns.push(concern(&webhook, "retrying", "Failing", reason));
+    }
+    for webhook in webhooks(session, db, Some(WebhookState::Unverified), MAX_WEBHOOKS)? {
         let reason = webhook.disabled_reason.clone();
-        found.push(Concern::of(&webhook, "disabled", "Disabled", reason));
+        let reason = reason.unwrap_or_else(|| "The endpoint has not answered its challenge.".to_owned());
+        concerns.push(concern(&webhook, "unverified", "Unverified", reason));
     }
-    for (webhook, retrying) in webhook::failing(connection, session.tenant(), NAMED)? {
-        let why = match retrying {
-            1 => "1 delivery failed so far and is tried again.".to_owned(),
-            many => format!("{} deliveries failed so far and are tried again.", humanize::number(many)),
-        };
-        found.push(Concern::of(&webhook, "retrying", "Failing", Some(why)));
-    }
-    for webhook in webhooks(connection, session, Some(WebhookState::Unverified), NAMED)? {
-        let reason = webhook.disabled_reason.clone();
-        let why = reason.unwrap_or_else(|| "It has not answered its challenge.".to_owned());
-        found.push(Concern::of(&webhook, "unverified", "Unverified", Some(why)));
-    }
-    Ok(found)
+    Ok(concerns)
 }
 
-impl Concern {
-    fn of(webhook: &Webhook, status: &'static str, word: &'static str, why: Option<String>) -> Concern {
-        Concern { status, word, id: webhook.id.to_string(), name: name(webhook), why: why.unwrap_or_default() }
-    }
-}
-
-/// What people call a webhook.
-fn name(webhook: &Webhook) -> String {
-    match webhook.description.trim() {
-        "" => webhook.url.as_str().to_owned(),
-        description => description.to_owned(),
-    }
-}
-
-/// The newest that failed for good, and the newest that are tried again, by their last attempt.
-fn failures(connection: &Connection, session: &Session) -> Result<Vec<Failure>, StoreError> {
-    let mut found: Vec<Delivery> = Vec::new();
+/// Dead letters and retrying deliveries, latest attempt first.
+fn failures(session: &Session, db: &Connection) -> Result<Vec<FailureRow>, StoreError> {
+    let mut deliveries: Vec<Delivery> = Vec::new();
     for status in [DeliveryStatus::Failed, DeliveryStatus::Retrying] {
         let filter = DeliveryFilter {
             status: Some(status),
@@ -197,44 +170,43 @@ fn failures(connection: &Connection, session: &Session) -> Result<Vec<Failure>, 
             test: Some(false),
             ..DeliveryFilter::default()
         };
-        let request = PageRequest { limit: FAILURES as u32, cursor: None };
-        found.extend(delivery::list(connection, &filter, &request)?.rows);
+        deliveries.extend(delivery::list(db, &filter, &PageRequest { limit: MAX_FAILURES, cursor: None })?.rows);
     }
-    found.sort_by_key(|delivery| delivery.last.as_ref().map(|last| -last.at_ms));
-    found.truncate(FAILURES);
-    let now = session.now();
-    found.into_iter().map(|delivery| failure(connection, delivery, now)).collect()
+    deliveries.sort_by_key(|delivery| delivery.last.as_ref().map(|last| -last.at_ms));
+    deliveries.truncate(MAX_FAILURES as usize);
+    deliveries.into_iter().map(|delivery| failure(db, delivery, session.now())).collect()
 }
 
-fn failure(connection: &Connection, delivery: Delivery, now: Millis) -> Result<Failure, StoreError> {
-    let webhook = webhook::by_seq(connection, delivery.webhook_seq)?;
+fn failure(db: &Connection, delivery: Delivery, now: Millis) -> Result<FailureRow, StoreError> {
+    let webhook = webhook::by_seq(db, delivery.webhook_seq)?;
     let url = webhook.as_ref().map(|webhook| webhook.url.as_str());
-    let last = delivery.last.as_ref();
-    let last = last.map(|last| explain::last_of(last, url.unwrap_or_default()));
-    let what = match (&last, url) {
-        (Some(last), Some(_)) if last.failed.is_some() => last.failed.as_ref().map(|failed| failed.sentence(now)),
-        (Some(last), _) => Some(explanation::short(last)),
-        (None, _) => None,
+    let last = delivery.last.as_ref().map(|last| explain::last_of(last, url.unwrap_or_default()));
+    let reason = match &last {
+        // A sentence names the host, which is unknown for a deleted webhook.
+        Some(last) => match &last.failed {
+            Some(failed) if url.is_some() => failed.sentence(now),
+            _ => explanation::short(last),
+        },
+        None => "It was given up without an attempt.".to_owned(),
     };
-    Ok(Failure {
+    Ok(FailureRow {
         status: delivery.status.into_str(),
         event_type: delivery.event_type.to_string(),
-        webhook: webhook.as_ref().map_or_else(|| "a deleted webhook".to_owned(), name),
-        what: what.unwrap_or_else(|| "It was given up without an attempt.".to_owned()),
+        reason,
         at_ms: last.map_or(delivery.created_ms, |last| last.started_ms),
+        webhook: webhook.map_or_else(|| "deleted webhook".to_owned(), |webhook| webhook.name()),
         id: delivery.id.to_string(),
     })
 }
 
-fn machine(session: &Session) -> Machine {
-    let store = &session.app.actions.store;
+fn machine(store: &Store) -> Machine {
     let (database, wal) = store.sizes();
     let free = store.free_bytes();
     Machine {
         database: humanize::bytes(database),
         wal: humanize::bytes(wal),
-        // A prune or an upgrade may need as much again as the file has.
-        is_tight: free.is_some_and(|free| free < (database + wal).max(256 << 20)),
+        // A prune or an upgrade may need as much space again as the file takes.
+        is_low: free.is_some_and(|free| free < (database + wal).max(256 << 20)),
         free: free.map(humanize::bytes),
     }
 }

@@ -1,14 +1,15 @@
-//! Older and newer pages of a list. A list knows the way down only, so the address carries where it came from.
+//! Links to the older and newer pages of a list. A cursor leads to older rows only, so the URL carries the cursors of
+//! the newer pages.
 
+use crate::http::web::deliveries::filter::below;
 use crate::http::web::form::Fields;
 use crate::store::page::Cursor;
 
-/// Pages that the way back leads over at most.
-const TRAIL: usize = 40;
-/// Stands in the trail for the newest page, which has no cursor.
+/// Cursors of newer pages in a URL.
+const MAX_TRAIL: usize = 40;
+/// Stands for the newest page, which has no cursor.
 const NEWEST: &str = "0";
 
-/// The addresses beside a page.
 pub struct Pager {
     pub newer: Option<String>,
     pub newest: Option<String>,
@@ -16,19 +17,15 @@ pub struct Pager {
 }
 
 impl Pager {
-    /// `path` is where the list is, with the server's prefix; `filter` a query without a cursor; `query` that of the
-    /// page that is shown.
+    /// `path` is the path of the list, with the server's prefix; `filter` its query without a cursor; `query` the one
+    /// of the current page.
     pub fn new(path: &str, filter: &str, query: &Fields, next: Option<Cursor>) -> Pager {
         let to = |cursor: &str, trail: &[&str]| {
-            let mut address = url::form_urlencoded::Serializer::new(filter.to_owned());
+            let mut query = url::form_urlencoded::Serializer::new(filter.to_owned());
             if cursor != NEWEST {
-                address.append_pair("cursor", cursor);
-                address.append_pair("trail", &trail.join("."));
+                query.append_pair("cursor", cursor).append_pair("trail", &trail.join("."));
             }
-            match address.finish() {
-                query if query.is_empty() => path.to_owned(),
-                query => format!("{path}?{query}"),
-            }
+            below(path, &query.finish())
         };
         let here = query.given("cursor").unwrap_or(NEWEST);
         let trail = query.given("trail").unwrap_or_default();
@@ -40,7 +37,7 @@ impl Pager {
         };
         let mut down = trail;
         down.push(here);
-        let first = down.len().saturating_sub(TRAIL);
+        let first = down.len().saturating_sub(MAX_TRAIL);
         Pager {
             newer,
             newest: (here != NEWEST).then(|| to(NEWEST, &[])),

@@ -1,81 +1,68 @@
-//! `/portal`: a tenant's own people come in by a link that the application made, and see what is theirs.
+//! `/portal`: opens the pages of one tenant, by a link that the application requested.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::super::App;
-use super::super::error::ApiError;
-use super::error::{PageError, see};
 use super::page;
 use crate::auth::users;
 use crate::auth::users::UserError;
+use crate::http::App;
+use crate::http::web::cookies::SetCookie;
+use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::{Bare, Portal};
-use crate::http::web::session::{Anonymous, FormBody, PageResult, portal_mark, session_cookie};
+use crate::http::web::session::{Anonymous, PageResult, see};
 use crate::store::one_time_link::LinkKind;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/portal").route(web::get().to(show)).route(web::post().to(enter)));
     config.service(page("/portal/logo").route(web::get().to(logo)));
-    config.service(page("/portal/look.css").route(web::get().to(look)));
+    config.service(page("/portal/look.css").route(web::get().to(style)));
 }
 
 #[derive(Template)]
 #[template(path = "portal.html")]
 struct PortalPage {
-    bare: Bare,
+    frame: Bare,
     portal: Portal,
-    /// `None` where there is nothing to open: the link has ended, or the session has.
+    /// `None` if the link or the session has expired.
     token: Option<String>,
 }
 
-impl PortalPage {
-    fn of(stranger: &Anonymous, token: Option<&str>) -> PortalPage {
-        let look = &stranger.app.site.portal;
-        let mut bare = Bare::new(stranger.app.site.base().prefix(), "Webhooks");
-        bare.form_token = stranger.form_token();
-        PortalPage { bare, portal: Portal::of(look), token: token.map(str::to_owned) }
-    }
-
-    /// The page, which the application may hold in a frame.
-    fn answer(&self, stranger: &Anonymous) -> PageResult {
-        let status = match self.token {
-            Some(_) => StatusCode::OK,
-            None => StatusCode::GONE,
-        };
-        stranger.show_portal(status, self)
-    }
+/// Responds with the page, which the application may embed.
+fn portal_page(visitor: &Anonymous, token: Option<String>) -> PageResult {
+    let status = if token.is_some() { StatusCode::OK } else { StatusCode::GONE };
+    let portal = Portal::of(&visitor.app.site.portal);
+    visitor.show(status, &PortalPage { frame: visitor.frame("Webhooks"), portal, token }, true)
 }
 
-/// `GET /portal?token=…`: shows a button, and uses nothing up: programs that preview links look at them too.
-async fn show(stranger: Anonymous) -> PageResult {
-    let app = stranger.app.clone();
-    let token = stranger.query.text("token");
-    let now = app.actions.clock.now_ms();
-    let is_open = app.actions.store.read(|connection| users::is_link(connection, LinkKind::Portal, token, now))?;
-    PortalPage::of(&stranger, is_open.then_some(token)).answer(&stranger)
+/// `GET /portal?token=…`: shows a button and does not use the link up, since programs that preview links follow them.
+async fn show(visitor: Anonymous) -> PageResult {
+    let token = visitor.query.text("token");
+    let actions = &visitor.app.actions;
+    let is_open = actions.store.read(|db| users::is_link(db, LinkKind::Portal, token, actions.clock.now_ms()))?;
+    portal_page(&visitor, is_open.then(|| token.to_owned()))
 }
 
-/// `POST /portal`: uses the link up and begins the session that it opens.
-async fn enter(stranger: Anonymous, form: FormBody) -> PageResult {
-    let app = stranger.app.clone();
-    let base = app.site.base().prefix().to_owned();
-    form.require_token(&stranger.cookie).map_err(|error| error.below(&base))?;
-    let token = form.fields.text("token").to_owned();
+/// `POST /portal`: uses the link up and starts its session.
+async fn enter(form: AnonymousSubmission) -> PageResult {
+    let AnonymousSubmission { visitor, fields } = form;
+    let app = &visitor.app;
+    let token = fields.text("token").to_owned();
     let opened = app.actions.store.write(move |tx| users::enter_portal(tx.connection(), &token, tx.now_ms()));
     let opened = match opened.committed().await {
         Ok(opened) => opened,
-        Err(UserError::LinkEnded) => return PortalPage::of(&stranger, None).answer(&stranger),
-        Err(other) => return Err(PageError::from(ApiError::from(other)).below(&base)),
+        Err(UserError::LinkEnded) => return portal_page(&visitor, None),
+        Err(other) => return Err(visitor.error(other)),
     };
-    let cookie = session_cookie(&app, opened.cookie, opened.lasts_ms, true);
-    let mut answer = see(&format!("{base}/webhooks"), Some(cookie));
-    portal_mark(&app, true).on(&mut answer);
-    Ok(answer)
+    let mut response = see(&format!("{}/webhooks", visitor.base()));
+    SetCookie::session(app, opened.cookie, opened.lasts_ms, true).on(&mut response);
+    SetCookie::portal_mark(app, true).on(&mut response);
+    Ok(response)
 }
 
-/// `GET /portal/logo`: the application's own, as the operator gave it.
+/// `GET /portal/logo`: logo of the application.
 async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
     let Some((bytes, media_type)) = &app.site.portal.logo else {
         return Ok(super::unknown_page(&request));
@@ -83,13 +70,13 @@ async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, *media_type))
         .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
-        // An image that is opened by itself runs nothing either.
+        // An SVG that is opened directly runs no script either.
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"))
         .body(bytes.clone()))
 }
 
-/// `GET /portal/look.css`: the application's accent colour.
-async fn look(request: HttpRequest, app: Data<App>) -> PageResult {
+/// `GET /portal/look.css`: accent colour of the application.
+async fn style(request: HttpRequest, app: Data<App>) -> PageResult {
     let Some(accent) = &app.site.portal.accent else {
         return Ok(super::unknown_page(&request));
     };

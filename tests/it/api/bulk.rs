@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hookpost::actions::delivery::bulk::Selection;
+use hookpost::actions::delivery::bulk::{BulkAction, Selection};
 use hookpost::actions::{ActionError, Caller};
 use hookpost::store::StoreError;
 use hookpost::store::api_key::Scope;
@@ -262,7 +262,7 @@ fn an_action_that_a_stop_cuts_short_says_how_far_it_came() {
     let twice = || steps.fetch_add(1, Ordering::SeqCst) < 2;
     let actions = &hub.running.app.actions;
     let all = Selection::Matching(DeliveryFilter::default());
-    let result = actions.discard_all(&Caller::default(), &all, false, &twice);
+    let result = actions.bulk(&Caller::default(), BulkAction::Discard, &all, false, &twice);
     let Err(ActionError::Partly { done, cause }) = result else {
         panic!("{result:?}");
     };
@@ -270,6 +270,6 @@ fn an_action_that_a_stop_cuts_short_says_how_far_it_came() {
     assert!(matches!(cause, StoreError::Stopping), "{cause}");
     let rest = json!({"all": true, "dry_run": true});
     assert_eq!(hub.post(DISCARD, &rest).json()["count"], 1_000);
-    let result = actions.discard_all(&Caller::default(), &all, false, &|| false);
+    let result = actions.bulk(&Caller::default(), BulkAction::Discard, &all, false, &|| false);
     assert!(matches!(result, Err(ActionError::Store(StoreError::Stopping))), "{result:?}");
 }

@@ -1,4 +1,4 @@
-//! An attempt as its page shows it: what was sent, what came back, how long each phase took.
+//! View of an attempt: outcome, request, response, time per phase. Used wherever a page shows an attempt.
 
 use crate::actions::delivery::explain;
 use crate::domain::curl;
@@ -8,167 +8,175 @@ use crate::store::attempt::Attempt;
 use crate::text::failure::status_words;
 use crate::text::{explanation, humanize};
 
-/// Bytes of a body on a page at most; the rest is for who downloads it.
+/// Bytes of a body on a page. Downloads are complete.
 const SHOWN_BYTES: usize = 64 << 10;
 
-/// One attempt.
+/// An attempt in the timeline of its delivery.
 pub struct AttemptView {
     pub number: u32,
     pub status: &'static str,
-    /// What came of it, in a few words.
-    pub short: String,
-    pub sentence: Option<String>,
+    /// Outcome in a few words.
+    pub outcome: String,
     pub trigger: &'static str,
     pub started_ms: Millis,
     pub duration: String,
-    pub remote_address: Option<String>,
-    pub connections: u8,
-    pub error: Option<(&'static str, String)>,
-    pub phases: Vec<Phase>,
-    /// `None` where only its heading is shown.
-    pub full: Option<Full>,
+    /// `None` if the page shows the heading only.
+    pub detail: Option<AttemptDetail>,
     pub is_open: bool,
 }
 
-/// What was sent and what came back.
-pub struct Full {
+/// Request and response; the template is `parts/attempt.html`.
+pub struct AttemptDetail {
+    pub number: u32,
     pub url: String,
+    pub remote_address: Option<String>,
+    pub connections: u8,
+    pub duration: String,
+    /// Code and message.
+    pub error: Option<(&'static str, String)>,
+    /// Failure in a sentence.
+    pub explanation: Option<String>,
+    pub phases: Vec<Phase>,
     pub request_headers: Vec<(String, String)>,
-    pub request_body: Option<Body>,
-    /// The whole as a command; `None` where the body is too long for a page, or nothing was sent.
+    pub request_body: Option<BodyView>,
+    /// `None` if nothing was sent, or if the body is too long for a page.
     pub curl: Option<String>,
-    pub response: Option<AttemptResponse>,
+    pub response: Option<ResponseView>,
+    /// Path of the delivery; `None` for a challenge, which is not logged.
+    delivery: Option<String>,
 }
 
-pub struct AttemptResponse {
-    pub code: String,
+pub struct ResponseView {
+    pub status: String,
     pub headers: Vec<(String, String)>,
-    pub body: Body,
-    /// The log keeps the first 16 KiB.
-    pub is_truncated: bool,
+    pub body: BodyView,
 }
 
-pub struct Body {
+/// A body as text.
+pub struct BodyView {
     pub text: String,
+    /// Size, and how much of the body is shown.
     pub size: String,
-    /// Whether the page shows its beginning only.
-    pub is_cut: bool,
-    pub is_empty: bool,
 }
 
-/// A part of an attempt's time, as a bar on a scale of a hundred.
+/// Part of an attempt's time, as a bar on a scale of 100.
 pub struct Phase {
     pub label: &'static str,
-    pub took: String,
+    pub duration: String,
     pub from: f64,
     pub width: f64,
 }
 
 impl AttemptView {
-    pub fn of(attempt: &Attempt, now: Millis, is_full: bool) -> AttemptView {
+    pub fn of(attempt: &Attempt, detail: Option<AttemptDetail>, is_open: bool) -> AttemptView {
         let last = explain::last_in_full(attempt);
         AttemptView {
             number: attempt.number,
             status: if last.failed.is_some() { "failed" } else { "delivered" },
-            short: explanation::short(&last),
-            sentence: last.failed.map(|failed| failed.sentence(now)),
-            trigger: trigger_words(attempt.trigger),
+            outcome: explanation::short(&last),
+            trigger: match attempt.trigger {
+                Trigger::Initial => "first attempt",
+                Trigger::Automatic => "scheduled retry",
+                Trigger::Manual => "manual retry",
+                Trigger::Test => "test",
+                Trigger::Challenge => "challenge",
+            },
             started_ms: attempt.started_ms,
             duration: humanize::duration(attempt.duration_ms),
+            detail,
+            is_open,
+        }
+    }
+}
+
+impl AttemptDetail {
+    /// `delivery` is the path of the page that offers the bodies as files.
+    pub fn of(attempt: &Attempt, delivery: Option<String>, now: Millis) -> AttemptDetail {
+        let headers = &attempt.request_headers;
+        let body = attempt.request_body.as_deref();
+        let short_body = body.filter(|body| body.len() <= SHOWN_BYTES);
+        AttemptDetail {
+            number: attempt.number,
+            url: attempt.url.clone(),
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
+            duration: humanize::duration(attempt.duration_ms),
             error: attempt.failure.as_ref().map(|failure| (failure.code().into_str(), failure.message.clone())),
+            explanation: explain::last_in_full(attempt).failed.map(|failed| failed.sentence(now)),
             phases: phases(attempt),
-            full: is_full.then(|| Full::of(attempt)),
-            is_open: false,
-        }
-    }
-}
-
-impl Full {
-    fn of(attempt: &Attempt) -> Full {
-        let body = attempt.request_body.as_deref();
-        let is_short = body.is_some_and(|body| body.len() <= SHOWN_BYTES);
-        let headers = &attempt.request_headers;
-        Full {
-            url: attempt.url.clone(),
             request_headers: headers.clone(),
-            request_body: body.map(Body::of),
-            curl: body.filter(|_| is_short).map(|body| curl::command(&attempt.url, headers, body)),
-            response: attempt.answer.as_ref().map(|answer| AttemptResponse {
-                code: status_words(answer.code),
-                headers: answer.headers.clone(),
-                body: Body::of(&answer.body),
-                is_truncated: answer.body_truncated,
+            request_body: body.map(|body| BodyView::of(body, false)),
+            curl: short_body.map(|body| curl::command(&attempt.url, headers, body)),
+            response: attempt.answer.as_ref().map(|response| ResponseView {
+                status: status_words(response.code),
+                headers: response.headers.clone(),
+                body: BodyView::of(&response.body, response.body_truncated),
             }),
+            delivery,
         }
+    }
+
+    /// Id of an element, unique on a page with several attempts.
+    pub fn id(&self, part: &str) -> String {
+        format!("{part}-{}", self.number)
+    }
+
+    /// Path of a body as a file; empty if there is none.
+    pub fn file(&self, half: &str) -> String {
+        let path = self.delivery.as_ref();
+        path.map_or_else(String::new, |path| format!("{path}/attempts/{}/{half}", self.number))
     }
 }
 
-impl Body {
-    /// Bytes as text: what is no UTF-8 is replaced, and so is NUL, which no page can hold.
-    pub fn of(bytes: &[u8]) -> Body {
+impl BodyView {
+    /// Replaces bytes that are not UTF-8, and NUL, which HTML cannot contain. `is_truncated` says that the log has
+    /// the beginning only.
+    pub fn of(bytes: &[u8], is_truncated: bool) -> BodyView {
+        let size = humanize::bytes(bytes.len() as u64);
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]);
-        Body {
+        BodyView {
+            size: match (is_truncated, bytes.len() > SHOWN_BYTES) {
+                (true, _) => format!("the first {size}"),
+                (false, true) => format!("{size}; the first 64 KiB are shown"),
+                (false, false) => size,
+            },
             text: text.replace('\0', "\u{2400}"),
-            size: humanize::bytes(bytes.len() as u64),
-            is_cut: bytes.len() > SHOWN_BYTES,
-            is_empty: bytes.is_empty(),
         }
     }
 }
 
-fn trigger_words(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Initial => "first attempt",
-        Trigger::Automatic => "retried on schedule",
-        Trigger::Manual => "retried by hand",
-        Trigger::Test => "test",
-        Trigger::Challenge => "challenge",
-    }
-}
-
-/// The phases one after the other: resolving, connecting, TLS, waiting for the first byte, reading the rest.
+/// Phases in their order, each as long as it took.
 fn phases(attempt: &Attempt) -> Vec<Phase> {
     let timings = &attempt.timings;
-    let whole = f64::from(u32::try_from(attempt.duration_ms).unwrap_or(u32::MAX)) * 1000.0;
-    let before = [("Resolve", timings.resolve_us), ("Connect", timings.connect_us), ("TLS", timings.tls_us)];
-    let mut phases = Vec::new();
-    let mut at = 0.0;
-    let mut parts: Vec<(&'static str, f64)> = Vec::new();
-    for (label, us) in before {
-        if let Some(us) = us.map(f64::from) {
-            parts.push((label, us));
-            at += us;
-        }
-    }
+    let total_us = f64::from(u32::try_from(attempt.duration_ms).unwrap_or(u32::MAX)) * 1000.0;
+    let before =
+        [("DNS lookup", timings.resolve_us), ("Connect", timings.connect_us), ("TLS handshake", timings.tls_us)];
+    let mut parts: Vec<(&'static str, f64)> =
+        before.into_iter().filter_map(|(label, us)| Some((label, f64::from(us?)))).collect();
+    let mut elapsed: f64 = parts.iter().map(|(_, us)| us).sum();
     if let Some(first_byte) = timings.first_byte_us.map(f64::from) {
-        parts.push(("First byte", (first_byte - at).max(0.0)));
-        at = at.max(first_byte);
-        if whole > at {
-            parts.push(("Rest of the answer", whole - at));
+        parts.push(("Waiting for first byte", (first_byte - elapsed).max(0.0)));
+        elapsed = elapsed.max(first_byte);
+        if total_us > elapsed {
+            parts.push(("Reading response", total_us - elapsed));
         }
     }
-    let total = parts.iter().map(|(_, us)| us).sum::<f64>().max(whole).max(1.0);
+    let scale = parts.iter().map(|(_, us)| us).sum::<f64>().max(total_us).max(1.0);
     let mut from = 0.0;
-    for (label, us) in parts {
-        phases.push(Phase {
-            label,
-            took: took(us),
-            from: percent(from, total),
-            // Seen, however short it was.
-            width: percent(us, total).max(0.5),
-        });
+    let phase = |(label, us)| {
+        let start = from;
         from += us;
-    }
-    phases
+        // At least half a unit, or a short phase would be invisible.
+        Phase { label, duration: micros(us), from: percent(start, scale), width: percent(us, scale).max(0.5) }
+    };
+    parts.into_iter().map(phase).collect()
 }
 
 fn percent(part: f64, whole: f64) -> f64 {
     (part / whole * 1000.0).round() / 10.0
 }
 
-fn took(us: f64) -> String {
+fn micros(us: f64) -> String {
     match us {
         ..1_000.0 => format!("{:.2} ms", us / 1000.0),
         ..10_000.0 => format!("{:.1} ms", us / 1000.0),

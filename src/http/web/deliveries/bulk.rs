@@ -1,129 +1,94 @@
-//! Retrying or discarding many: those that were ticked, or all that match the filter, whose number is said first.
+//! Retrying or discarding many deliveries: the selected ones, or all that match a filter, which are counted first.
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::PageError;
-use super::rows::Name;
-use crate::actions::delivery::bulk::{MOST_IDS, Selection};
+use super::filter::Criteria;
+use crate::actions::delivery::bulk::{BulkAction, MOST_IDS, Selection};
 use crate::actions::{ActionError, lookup};
 use crate::domain::Invalid;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339;
-use crate::http::web::deliveries::filter::Criteria;
-use crate::http::web::form::Fields;
+use crate::http::web::confirm::Confirm;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, Submission};
 use crate::http::web::layout::Section;
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Session};
 use crate::text::humanize::counted;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Retry,
-    Discard,
-}
-
-impl Verb {
-    /// The call of the API that does the same.
-    fn api(self) -> &'static str {
-        match self {
-            Verb::Retry => "/v1/deliveries/retry",
-            Verb::Discard => "/v1/deliveries/discard",
-        }
+/// Path below the server's prefix; the API has the same one below `/v1`.
+fn path(action: BulkAction) -> &'static str {
+    match action {
+        BulkAction::Retry => "/deliveries/retry",
+        BulkAction::Discard => "/deliveries/discard",
     }
 }
 
-/// `GET /deliveries/retry?…`: how many the filter meets, and what would come of it.
-pub async fn ask_retry(session: Session) -> PageResult {
-    ask(session, Verb::Retry).await
-}
-
-/// `GET /deliveries/discard?…`.
-pub async fn ask_discard(session: Session) -> PageResult {
-    ask(session, Verb::Discard).await
-}
-
-/// `POST /deliveries/retry`: what was ticked, or all that match.
-pub async fn retry(submission: Submission) -> PageResult {
-    act(submission, Verb::Retry).await
-}
-
-/// `POST /deliveries/discard`: the same, once it is confirmed.
-pub async fn discard(submission: Submission) -> PageResult {
-    act(submission, Verb::Discard).await
-}
-
-async fn ask(session: Session, verb: Verb) -> PageResult {
+/// `GET /deliveries/retry?…` and `…/discard?…`: counts the matches and asks for confirmation.
+pub async fn ask(session: Session, action: BulkAction) -> PageResult {
     let permit = session.app.bulk_permit().await?;
     session
         .show(move |session| {
             let _permit = permit;
             session.require_change()?;
             let criteria = Criteria::of(session, &session.query);
-            let selection = matching(&criteria)?;
-            let count = run(session, verb, &selection, true)?;
-            let facts = if criteria.is_empty() {
-                vec![("Filter", "none: every delivery there is".to_owned())]
-            } else {
-                criteria.words()
+            let count = run(session, action, &matching(&criteria)?, true)?;
+            let confirm = Confirm {
+                facts: facts(session, &criteria),
+                fields: all_until_now(session, &criteria),
+                ..confirm(session, action, count, session.back(&session.query, &criteria.list()))
             };
-            let facts = with_names(session, facts)?;
-            let mut page = confirm_page(session, verb, count, session.back(&session.query, &criteria.list()))?;
-            page.facts = facts;
-            page.fields = all_until_now(session, &criteria);
-            page.frame = page.frame.with_api_body("POST", verb.api(), &criteria.api_body());
+            let mut page = confirm.page(session, Section::Deliveries)?;
+            page.frame = page.frame.with_api_body("POST", &format!("/v1{}", path(action)), &criteria.api_body());
             Ok(page)
         })
         .await
 }
 
-/// A webhook is told by its name beside its id.
-fn with_names(
-    session: &Session,
-    mut facts: Vec<(&'static str, String)>,
-) -> Result<Vec<(&'static str, String)>, PageError> {
-    for (label, value) in &mut facts {
-        if *label == "Webhook" {
-            let store = &session.app.actions.store;
-            let caller = session.caller();
-            let found = store.read(|connection| lookup::webhook(connection, &caller, value));
-            if let Ok(webhook) = found {
-                let name = Name::of(&webhook.description, webhook.url.as_str()).name;
-                *value = format!("{name} ({value})");
-            }
+/// The filter in words, with the webhook's name.
+fn facts(session: &Session, criteria: &Criteria) -> Vec<(&'static str, String)> {
+    if criteria.is_empty() {
+        return vec![("Filter", "none: all deliveries".to_owned())];
+    }
+    let mut facts = criteria.facts();
+    for (_, value) in facts.iter_mut().filter(|(label, _)| *label == "Webhook") {
+        let webhook = session.read(|db| Ok(lookup::webhook(db, &session.caller(), value)?));
+        if let Ok(webhook) = webhook {
+            *value = format!("{} ({value})", webhook.name());
         }
     }
-    Ok(facts)
+    facts
 }
 
-async fn act(submission: Submission, verb: Verb) -> PageResult {
+/// `POST /deliveries/retry` and `…/discard`. Asks for confirmation, except to retry selected deliveries.
+pub async fn submit(submission: Submission, action: BulkAction) -> PageResult {
     let permit = submission.app().bulk_permit().await?;
     submission
         .run(move |session, fields| {
             let _permit = permit;
             let back = session.back(fields, "/deliveries");
-            let is_confirmed = fields.has("confirmed");
-            let selection = if fields.has("all") { matching(&Criteria::of(session, fields))? } else { ticked(fields)? };
+            let is_all = fields.has("all");
+            let selection = if is_all { matching(&Criteria::of(session, fields))? } else { selected(fields)? };
             if matches!(&selection, Selection::Ids(ids) if ids.is_empty()) {
-                return Ok(session.refused(&back, "Nothing was ticked. Tick deliveries first."));
+                return Ok(session.refused(&back, "Select at least one delivery."));
             }
-            let is_asked = fields.has("all") || verb == Verb::Discard;
-            if is_asked && !is_confirmed {
-                let count = run(session, verb, &selection, true)?;
-                let mut page = confirm_page(session, verb, count, back)?;
-                page.fields = carried(session, fields);
-                return Ok(Response::page(actix_web::http::StatusCode::OK, &page));
+            let asks = is_all || action == BulkAction::Discard;
+            if asks && !fields.has("confirmed") {
+                let count = run(session, action, &selection, true)?;
+                let fields = if is_all {
+                    all_until_now(session, &Criteria::of(session, fields))
+                } else {
+                    fields.all("id").map(|id| ("id".to_owned(), id.to_owned())).collect()
+                };
+                let confirm = Confirm { fields, ..confirm(session, action, count, back) };
+                return confirm.show(session, Section::Deliveries);
             }
-            let count = run(session, verb, &selection, false)?;
-            let message = told(verb, &selection, count);
-            Ok(match count {
-                0 => session.refused(&back, message),
-                _ => session.done(&back, message),
-            })
+            let count = run(session, action, &selection, false)?;
+            let message = result(action, &selection, count);
+            Ok(if count == 0 { session.refused(&back, message) } else { session.done(&back, message) })
         })
         .await
 }
 
-/// The fields that mean all that match, as of when they were counted: what comes in while somebody reads the number
-/// is not meant.
+/// Fields that select all matches created before the count, so that a later delivery is not changed unseen.
 fn all_until_now(session: &Session, criteria: &Criteria) -> Vec<(String, String)> {
     let mut fields = criteria.fields();
     if criteria.text("to").is_empty() {
@@ -133,22 +98,11 @@ fn all_until_now(session: &Session, criteria: &Criteria) -> Vec<(String, String)
     fields
 }
 
-/// What the form of the confirmation carries on.
-fn carried(session: &Session, fields: &Fields) -> Vec<(String, String)> {
-    if fields.has("all") {
-        return all_until_now(session, &Criteria::of(session, fields));
-    }
-    let ids = fields.all("id");
-    ids.map(|id| ("id".to_owned(), id.to_owned())).collect()
-}
-
-fn ticked(fields: &Fields) -> Result<Selection, PageError> {
-    let ids: Vec<DeliveryId> = fields
-        .all("id")
-        .map(|id| id.parse().map_err(|_| Invalid::new("invalid_ids", "The id of a delivery looks like dlv_….")))
-        .collect::<Result<_, Invalid>>()?;
+fn selected(fields: &Fields) -> Result<Selection, PageError> {
+    let parse = |id: &str| id.parse().map_err(|_| Invalid::new("invalid_ids", "Enter delivery IDs such as dlv_…."));
+    let ids: Vec<DeliveryId> = fields.all("id").map(parse).collect::<Result<_, Invalid>>()?;
     if ids.len() > MOST_IDS {
-        let message = format!("Up to {MOST_IDS} deliveries can be ticked; use a filter for more.");
+        let message = format!("Select at most {MOST_IDS} deliveries, or use a filter.");
         return Err(Invalid::new("invalid_ids", message).into());
     }
     Ok(Selection::Ids(ids))
@@ -159,7 +113,7 @@ fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
         return Err(Invalid::new("invalid_filter", problem.clone()).into());
     }
     if criteria.filter.test == Some(true) {
-        let message = "A test is attempted once. Send a new one on the page of its webhook.";
+        let message = "Tests are sent once. Send a new one from the page of the webhook.";
         return Err(Invalid::new("invalid_filter", message).into());
     }
     let mut filter = criteria.filter.clone();
@@ -167,87 +121,62 @@ fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
     Ok(Selection::Matching(filter))
 }
 
-fn run(session: &Session, verb: Verb, selection: &Selection, dry_run: bool) -> Result<u64, ActionError> {
-    let (actions, caller) = (&session.app.actions, session.caller());
+fn run(session: &Session, action: BulkAction, selection: &Selection, dry_run: bool) -> Result<u64, ActionError> {
     let go_on = || !session.app.is_stopping();
-    match verb {
-        Verb::Retry => actions.retry_all(&caller, selection, dry_run, &go_on),
-        Verb::Discard => actions.discard_all(&caller, selection, dry_run, &go_on),
-    }
+    session.app.actions.bulk(&session.caller(), action, selection, dry_run, &go_on)
 }
 
-fn confirm_page(session: &Session, verb: Verb, count: u64, back: String) -> Result<ConfirmPage, PageError> {
-    let counted = deliveries(count);
-    let (name, action) = match verb {
-        Verb::Retry => ("Retry", "/deliveries/retry"),
-        Verb::Discard => ("Discard", "/deliveries/discard"),
+fn confirm(session: &Session, action: BulkAction, count: u64, back: String) -> Confirm {
+    let verb = match action {
+        BulkAction::Retry => "Retry",
+        BulkAction::Discard => "Discard",
     };
-    let (heading, effect) = match (count, verb) {
-        (0, Verb::Retry) => (
-            "Nothing to retry".to_owned(),
-            "No delivery here can be retried: tests, discarded deliveries, those of deleted webhooks and, unless the filter asks for them, those that got through are passed over.",
-        ),
-        (0, Verb::Discard) => (
-            "Nothing to discard".to_owned(),
-            "No delivery here waits. What was delivered or failed is finished already.",
-        ),
-        (_, Verb::Retry) if is_delivered(session) => (
-            format!("{name} {counted}?"),
-            "They got through before; their receivers get them once more. Those of inactive webhooks wait.",
-        ),
-        (_, Verb::Retry) => (
-            format!("{name} {counted}?"),
-            "Failed ones start a fresh series of attempts, waiting ones are due now. Those of inactive webhooks wait until the webhook is resumed.",
-        ),
-        (_, Verb::Discard) => {
-            (format!("{name} {counted}?"), "They wait for an attempt now and are not sent any more. This is final.")
+    let is_delivered = session.query.given("status") == Some(DeliveryStatus::Delivered.into_str());
+    let effect = match (count, action) {
+        (0, BulkAction::Retry) => {
+            "None of these deliveries can be retried. Tests, discarded deliveries and deliveries of deleted webhooks are skipped; delivered ones too, unless you filter by that status."
         }
+        (0, BulkAction::Discard) => "None of these deliveries is pending or retrying.",
+        (_, BulkAction::Retry) if is_delivered => {
+            "They were delivered before and will be sent again. Deliveries of inactive webhooks are queued."
+        }
+        (_, BulkAction::Retry) => {
+            "Failed deliveries start a new series of attempts; pending ones are sent now. Deliveries of inactive webhooks are queued until the webhook is resumed."
+        }
+        (_, BulkAction::Discard) => "They are queued and will not be sent. This can't be undone.",
     };
-    Ok(ConfirmPage {
-        frame: session.frame(heading.clone(), Section::Deliveries)?,
+    let button = format!("{verb} {}", counted(count, "delivery"));
+    let heading = if count == 0 { format!("Nothing to {}", verb.to_lowercase()) } else { format!("{button}?") };
+    Confirm {
         heading,
-        facts: Vec::new(),
         effect: effect.to_owned(),
-        action: (count > 0).then(|| action.to_owned()),
-        button: format!("{name} {counted}"),
-        is_danger: verb == Verb::Discard,
-        fields: Vec::new(),
+        action: (count > 0).then(|| path(action).to_owned()),
+        button,
+        is_danger: action == BulkAction::Discard,
         back,
-    })
-}
-
-fn is_delivered(session: &Session) -> bool {
-    session.query.given("status") == Some(DeliveryStatus::Delivered.into_str())
-}
-
-/// What became of it, and of the ticked ones that were left as they are: why, and how to retry them all the same.
-fn told(verb: Verb, selection: &Selection, count: u64) -> String {
-    let done = match (count, verb) {
-        (0, Verb::Retry) => "Nothing was queued.".to_owned(),
-        (0, Verb::Discard) => "Nothing was discarded: none of them waits any more.".to_owned(),
-        (_, Verb::Retry) => format!(
-            "Queued: {}. The next attempts are due now; what an inactive webhook holds back waits.",
-            deliveries(count)
-        ),
-        (_, Verb::Discard) => format!("Discarded: {}.", deliveries(count)),
-    };
-    let left = match selection {
-        Selection::Ids(ids) => (ids.len() as u64).saturating_sub(count),
-        Selection::Matching(_) => u64::from(count == 0),
-    };
-    match (left, selection, verb) {
-        (0, ..) | (_, _, Verb::Discard) => done,
-        (_, Selection::Matching(_), _) => format!("{done} None of them can be retried."),
-        (_, Selection::Ids(_), _) => format!(
-            "{done} Left as they are: {}. Ticking does not send again what was delivered; open a delivery to retry it, or filter by the status Delivered and retry all that match.",
-            deliveries(left)
-        ),
+        ..Confirm::default()
     }
 }
 
-fn deliveries(count: u64) -> String {
-    match count {
-        1 => "1 delivery".to_owned(),
-        _ => counted(count, "delivery").replace("deliverys", "deliveries"),
+/// Message after the action: the number changed, and why selected deliveries were skipped.
+fn result(action: BulkAction, selection: &Selection, count: u64) -> String {
+    let changed = counted(count, "delivery");
+    match (action, count) {
+        (BulkAction::Discard, 0) => return "Nothing was discarded: no delivery is pending or retrying.".to_owned(),
+        (BulkAction::Discard, _) => return format!("Discarded: {changed}."),
+        (BulkAction::Retry, _) => {}
+    }
+    let queued = if count == 0 {
+        "Nothing was queued.".to_owned()
+    } else {
+        format!("Queued for retry: {changed}. Deliveries of inactive webhooks are sent when the webhook is resumed.")
+    };
+    match selection {
+        Selection::Ids(ids) if ids.len() as u64 > count => format!(
+            "{queued} Skipped: {}. Selected deliveries that were already delivered are not sent again. Open one to retry it, or filter by the status Delivered and retry all matches.",
+            counted(ids.len() as u64 - count, "delivery")
+        ),
+        Selection::Matching(_) if count == 0 => format!("{queued} None of the matches can be retried."),
+        _ => queued,
     }
 }

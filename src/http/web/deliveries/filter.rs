@@ -1,49 +1,47 @@
-//! Which deliveries a page shows: the names of its address, and what they mean.
+//! Filter of the deliveries on a page, as the query of its URL.
 
 use std::str::FromStr;
 
 use crate::domain::Invalid;
-use crate::domain::time::{Millis, parse_rfc3339, rfc3339_seconds};
+use crate::domain::time::rfc3339_seconds;
+use crate::http::web::date_field;
 use crate::http::web::form::Fields;
 use crate::http::web::session::Session;
 use crate::store::delivery::DeliveryFilter;
 use crate::text::failure::status_words;
 
-/// The names in the order in which they are told, each with its name in the API.
-const NAMES: [(&str, &str); 10] = [
-    ("status", "status"),
-    ("webhook", "webhook_id"),
-    ("event", "event_id"),
-    ("type", "event_type"),
-    ("tenant", "tenant"),
-    ("code", "response_code"),
-    ("error", "error_code"),
-    ("test", "test"),
-    ("from", "since"),
-    ("to", "until"),
+/// Query parameter, field of the API, label on pages.
+const NAMES: [(&str, &str, &str); 10] = [
+    ("status", "status", "Status"),
+    ("webhook", "webhook_id", "Webhook"),
+    ("event", "event_id", "Event"),
+    ("type", "event_type", "Event type"),
+    ("tenant", "tenant", "Tenant"),
+    ("code", "response_code", "Response code"),
+    ("error", "error_code", "Error"),
+    ("test", "test", "Tests"),
+    ("from", "since", "Created at or after"),
+    ("to", "until", "Created before"),
 ];
 
-/// What somebody looks for.
+/// A filter, and the text that it was parsed from.
 pub struct Criteria {
-    /// What was given, by the names of the address.
+    /// Query parameters that are not empty.
     given: Vec<(&'static str, String)>,
     pub filter: DeliveryFilter,
-    /// What is wrong with it; the filter is of no use then.
+    /// Error in a parameter. `filter` is unusable if set.
     pub problem: Option<String>,
 }
 
 impl Criteria {
-    /// The people of a tenant see what is theirs, whatever they ask for.
+    /// Reads the parameters; limits portal visitors to their tenant.
     pub fn of(session: &Session, fields: &Fields) -> Criteria {
-        let mut criteria = Criteria { given: Vec::new(), filter: DeliveryFilter::default(), problem: None };
-        for (name, _) in NAMES {
-            let is_meant = name != "tenant" || session.tenant().is_none();
-            if let Some(text) = fields.given(name).filter(|_| is_meant) {
-                criteria.given.push((name, text.to_owned()));
-            }
-        }
-        if let Err(problem) = criteria.read() {
-            criteria.problem = Some(problem);
+        let names = NAMES.iter().filter(|(name, ..)| *name != "tenant" || session.tenant().is_none());
+        let given = names.filter_map(|(name, ..)| Some((*name, fields.given(name)?.to_owned())));
+        let mut criteria = Criteria { given: given.collect(), filter: DeliveryFilter::default(), problem: None };
+        match criteria.parse() {
+            Ok(filter) => criteria.filter = filter,
+            Err(problem) => criteria.problem = Some(problem),
         }
         if let Some(own) = session.tenant() {
             criteria.filter.tenant = Some(own.clone());
@@ -51,42 +49,34 @@ impl Criteria {
         criteria
     }
 
-    fn read(&mut self) -> Result<(), String> {
-        let filter = DeliveryFilter {
-            status: self.parsed("status")?,
-            webhook: self.other("webhook", "The id of a webhook looks like wh_….")?,
-            event: self.parsed("event")?,
-            event_type: self.parsed("type")?,
-            tenant: self.parsed("tenant")?,
-            response_code: self.other("code", "A response code is a number such as 500.")?,
-            error_code: self.other("error", "An error is a code such as timeout.")?,
-            test: self.other("test", "Tests are shown with true, left out with false.")?,
-            since: self.time("from")?,
-            until: self.time("to")?,
+    fn parse(&self) -> Result<DeliveryFilter, String> {
+        let message = |invalid: Invalid| invalid.message;
+        let time = |name| match self.text(name) {
+            "" => Ok(None),
+            text => date_field::parse(text).map(Some).map_err(message),
         };
-        self.filter = filter;
-        Ok(())
+        Ok(DeliveryFilter {
+            status: self.parsed("status", message)?,
+            webhook: self.parsed("webhook", |_| "Enter a webhook ID such as wh_….".to_owned())?,
+            event: self.parsed("event", message)?,
+            event_type: self.parsed("type", message)?,
+            tenant: self.parsed("tenant", message)?,
+            response_code: self.parsed("code", |_| "Enter a response code such as 500.".to_owned())?,
+            error_code: self.parsed("error", |_| "Enter an error code such as timeout.".to_owned())?,
+            test: self.parsed("test", |_| "Tests must be true or false.".to_owned())?,
+            since: time("from")?,
+            until: time("to")?,
+        })
     }
 
-    fn parsed<T: FromStr<Err = Invalid>>(&self, name: &str) -> Result<Option<T>, String> {
-        let text = self.text(name);
-        let parsed = (!text.is_empty()).then(|| text.parse()).transpose();
-        parsed.map_err(|invalid: Invalid| invalid.message)
+    fn parsed<T: FromStr>(&self, name: &str, message: impl Fn(T::Err) -> String) -> Result<Option<T>, String> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(message),
+        }
     }
 
-    fn other<T: FromStr>(&self, name: &str, otherwise: &str) -> Result<Option<T>, String> {
-        let text = self.text(name);
-        let parsed = (!text.is_empty()).then(|| text.parse()).transpose();
-        parsed.map_err(|_| otherwise.to_owned())
-    }
-
-    fn time(&self, name: &str) -> Result<Option<Millis>, String> {
-        let text = self.text(name);
-        let parsed = (!text.is_empty()).then(|| parse_utc(text)).transpose();
-        parsed.map_err(|invalid| invalid.message)
-    }
-
-    /// What was given by this name; empty where nothing was.
+    /// Text of a parameter; empty if it is not set.
     pub fn text(&self, name: &str) -> &str {
         let found = self.given.iter().find(|(known, _)| *known == name);
         found.map_or("", |(_, text)| text)
@@ -96,122 +86,88 @@ impl Criteria {
         self.given.is_empty()
     }
 
-    /// What a form carries along.
+    /// Hidden fields of a form that repeats the filter.
     pub fn fields(&self) -> Vec<(String, String)> {
-        let pairs = self.given.iter();
-        pairs.map(|(name, text)| ((*name).to_owned(), text.clone())).collect()
+        self.given.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect()
     }
 
-    /// The same as a query of a page's address.
+    /// Query string of a page.
     pub fn query(&self) -> String {
-        query_of(self.given.iter().map(|(name, text)| (*name, text.as_str())))
+        query_of(&self.given)
     }
 
-    /// The query with one name set to another value; without it where that is empty.
+    /// Query string with one parameter changed, or removed if `value` is empty.
     pub fn query_with(&self, name: &'static str, value: &str) -> String {
-        let others = self.given.iter().filter(|(known, _)| *known != name);
-        let others = others.map(|(name, text)| (*name, text.as_str()));
-        query_of(others.chain([(name, value)]))
+        let mut pairs = self.given.clone();
+        pairs.retain(|(known, _)| *known != name);
+        pairs.push((name, value.to_owned()));
+        query_of(&pairs)
     }
 
-    /// The address of the list, below the server's prefix.
+    /// Path of the list with this filter.
     pub fn list(&self) -> String {
         below("/deliveries", &self.query())
     }
 
-    /// The same as a query of the API.
+    /// Query string of the API.
     pub fn api_query(&self) -> String {
-        let named = self.api_pairs();
-        query_of(named.iter().map(|(name, text)| (*name, text.as_str())))
+        query_of(&self.api_pairs())
     }
 
-    /// The same as the body of a bulk call of the API.
+    /// Body of a bulk call of the API.
     pub fn api_body(&self) -> String {
-        let value = |(name, text): &(&'static str, String)| {
-            let quoted = match *name {
-                "response_code" | "test" => text.clone(),
-                _ => format!("\"{text}\""),
-            };
-            format!("\"{name}\": {quoted}")
+        let pairs = self.api_pairs();
+        if pairs.is_empty() {
+            return "{\"all\": true}".to_owned();
+        }
+        let member = |(name, text): &(&str, String)| match *name {
+            "response_code" | "test" => format!("\"{name}\": {text}"),
+            _ => format!("\"{name}\": \"{text}\""),
         };
-        let named: Vec<String> = self.api_pairs().iter().map(value).collect();
-        if named.is_empty() { "{\"all\": true}".to_owned() } else { format!("{{{}}}", named.join(", ")) }
+        format!("{{{}}}", pairs.iter().map(member).collect::<Vec<_>>().join(", "))
     }
 
-    /// Names and values as the API has them; the values hold no quotes, for they were parsed.
+    /// Fields and values of the API. The values are parsed ones, so none has a quote in it.
     fn api_pairs(&self) -> Vec<(&'static str, String)> {
-        let times = [("from", self.filter.since), ("to", self.filter.until)];
-        let named = NAMES.iter().filter_map(|(name, api)| {
-            let time = times.iter().find(|(known, _)| known == name);
-            let text = match time.and_then(|(_, at)| *at) {
-                Some(at) => rfc3339_seconds(at),
-                None => self.text(name).to_owned(),
+        let pair = |(name, api, _): &(&'static str, &'static str, _)| {
+            let time = match *name {
+                "from" => self.filter.since,
+                "to" => self.filter.until,
+                _ => None,
             };
-            (!text.is_empty()).then_some((*api, text))
-        });
-        named.collect()
+            (*api, time.map_or_else(|| self.text(name).to_owned(), rfc3339_seconds))
+        };
+        NAMES.iter().map(pair).filter(|(_, text)| !text.is_empty()).collect()
     }
 
-    /// What is meant, for a person who is about to change all of it.
-    pub fn words(&self) -> Vec<(&'static str, String)> {
-        let told = self.given.iter().map(|(name, text)| {
+    /// Labels and values, for a confirmation page.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let fact = |(name, text): &(&str, String)| {
+            let label = NAMES.iter().find(|(known, ..)| known == name).map_or("", |(.., label)| label);
             let value = match (*name, self.filter.response_code) {
                 ("code", Some(code)) => status_words(code),
-                ("from" | "to", _) => {
-                    format!("{} UTC", text.trim_end_matches('Z').replace('T', " "))
-                }
-                ("test", _) if text == "false" => "left out".to_owned(),
+                ("from" | "to", _) => format!("{} UTC", text.trim_end_matches('Z').replace('T', " ")),
+                ("test", _) if text == "false" => "hidden".to_owned(),
                 ("test", _) => "only".to_owned(),
                 ("error", _) => text.replace('_', " "),
                 _ => text.clone(),
             };
-            (label(name), value)
-        });
-        told.collect()
+            (label, value)
+        };
+        self.given.iter().map(fact).collect()
     }
 }
 
-fn label(name: &str) -> &'static str {
-    match name {
-        "status" => "Status",
-        "webhook" => "Webhook",
-        "event" => "Event",
-        "type" => "Event type",
-        "tenant" => "Tenant",
-        "code" => "Response code",
-        "error" => "Error",
-        "test" => "Tests",
-        "from" => "Created at or after",
-        _ => "Created before",
-    }
-}
-
-fn query_of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+fn query_of(pairs: &[(&str, String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(pairs.filter(|(_, value)| !value.is_empty()));
+    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
     query.finish()
 }
 
-/// A path with a query, if there is one.
+/// A path with its query, if there is one.
 pub fn below(path: &str, query: &str) -> String {
     match query {
         "" => path.to_owned(),
         _ => format!("{path}?{query}"),
     }
-}
-
-/// What a field for a date and a time sends, which is taken as UTC; RFC 3339 too.
-pub fn parse_utc(text: &str) -> Result<Millis, Invalid> {
-    // 2026-01-15T10:00, and with seconds.
-    match text.len() {
-        16 => parse_rfc3339(&format!("{text}:00Z")),
-        19 => parse_rfc3339(&format!("{text}Z")),
-        _ => parse_rfc3339(text),
-    }
-    .map_err(|invalid| Invalid::new(invalid.code, "A time looks like 2026-01-15T10:00, in UTC."))
-}
-
-/// A time as such a field takes it, to the second.
-pub fn field_time(ms: Millis) -> String {
-    rfc3339_seconds(ms).trim_end_matches('Z').to_owned()
 }

@@ -1,4 +1,4 @@
-//! The pages about deliveries, one file each.
+//! Pages about deliveries.
 
 pub mod attempt;
 mod bulk;
@@ -11,16 +11,18 @@ mod show;
 use actix_web::web::{self, ServiceConfig};
 
 use super::page;
+use crate::actions::delivery::bulk::BulkAction;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/deliveries").route(web::get().to(list::show)));
-    // Before `/deliveries/{id}`, which would take these for an id.
-    config.service(page("/deliveries/retry").route(web::get().to(bulk::ask_retry)).route(web::post().to(bulk::retry)));
-    config.service(
-        page("/deliveries/discard").route(web::get().to(bulk::ask_discard)).route(web::post().to(bulk::discard)),
-    );
-    config.service(page("/deliveries/{id}").route(web::get().to(show::show)));
-    config.service(page("/deliveries/{id}/retry").route(web::post().to(retry_discard::retry)));
-    config.service(page("/deliveries/{id}/discard").route(web::post().to(retry_discard::discard)));
-    config.service(page("/deliveries/{id}/attempts/{number}/{half}").route(web::get().to(show::download)));
+    let (get, post) = (web::get, web::post);
+    config.service(page("/deliveries").route(get().to(list::show)));
+    // Before `/deliveries/{id}`, which matches these paths too.
+    for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {
+        let bulk = page(path).route(get().to(move |session| bulk::ask(session, action)));
+        config.service(bulk.route(post().to(move |submission| bulk::submit(submission, action))));
+    }
+    config.service(page("/deliveries/{id}").route(get().to(show::show)));
+    config.service(page("/deliveries/{id}/retry").route(post().to(retry_discard::retry)));
+    config.service(page("/deliveries/{id}/discard").route(post().to(retry_discard::discard)));
+    config.service(page("/deliveries/{id}/attempts/{number}/{half}").route(get().to(show::download)));
 }

@@ -3,10 +3,10 @@
 use actix_web::web::Path;
 
 use crate::actions::{ActionError, lookup};
-use crate::http::web::confirm::ConfirmPage;
-use crate::http::web::error::PageError;
+use crate::http::web::confirm::Confirm;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::Section;
-use crate::http::web::session::{PageResult, Response, Submission};
+use crate::http::web::session::PageResult;
 use crate::store::delivery::Delivery;
 
 /// `POST /deliveries/{id}/retry`.
@@ -14,8 +14,7 @@ pub async fn retry(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
             let caller = session.caller();
-            let store = &session.app.actions.store;
-            let before = store.read(|connection| lookup::delivery(connection, &caller, &id))?;
+            let before = session.read(|db| Ok(lookup::delivery(db, &caller, &id)?))?;
             let back = session.back(fields, &format!("/deliveries/{}", before.id));
             match session.app.actions.retry(&caller, &id).wait() {
                 Ok(after) => Ok(session.done(&back, queued(&before, &after))),
@@ -26,41 +25,38 @@ pub async fn retry(submission: Submission, id: Path<String>) -> PageResult {
         .await
 }
 
-/// What a retry did, which is no word on whether it gets through.
+/// Message after a retry. Says that the delivery is queued, not that it succeeded.
 fn queued(before: &Delivery, after: &Delivery) -> &'static str {
     match (after.webhook_state.waiting_for(), before.status.is_finished()) {
-        (Some(_), _) => "Queued: it is sent once its webhook is active.",
-        (None, true) => "Queued: a fresh series of attempts begins, and the next attempt is due now.",
-        (None, false) => "Queued: the next attempt is due now.",
+        (Some(_), _) => "Queued until the webhook is active.",
+        (None, true) => "Queued for retry now. A new series of attempts starts.",
+        (None, false) => "Queued for retry now.",
     }
 }
 
-/// `POST /deliveries/{id}/discard`, once it is confirmed.
+/// `POST /deliveries/{id}/discard`. Asks for confirmation first.
 pub async fn discard(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
             let caller = session.caller();
-            let store = &session.app.actions.store;
-            let delivery = store.read(|connection| lookup::delivery(connection, &caller, &id))?;
-            let own = format!("/deliveries/{}", delivery.id);
-            let back = session.back(fields, &own);
+            let delivery = session.read(|db| Ok(lookup::delivery(db, &caller, &id)?))?;
+            let path = format!("/deliveries/{}", delivery.id);
+            let back = session.back(fields, &path);
             if !fields.has("confirmed") {
-                let heading = "Discard this delivery?".to_owned();
-                let page = ConfirmPage {
-                    frame: session.frame(heading.clone(), Section::Deliveries)?,
-                    heading,
+                return Confirm {
+                    heading: "Discard this delivery?".to_owned(),
                     facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
-                    effect: "It is not sent any more. This is final.".to_owned(),
-                    action: Some(format!("{own}/discard")),
+                    effect: "It will not be sent. This can't be undone.".to_owned(),
+                    action: Some(format!("{path}/discard")),
                     button: "Discard".to_owned(),
                     is_danger: true,
-                    fields: Vec::new(),
                     back,
-                };
-                return Ok::<_, PageError>(Response::page(actix_web::http::StatusCode::OK, &page));
+                    ..Confirm::default()
+                }
+                .show(session, Section::Deliveries);
             }
             match session.app.actions.discard(&caller, &id).wait() {
-                Ok(_) => Ok(session.done(&back, "Discarded: it is not sent any more.")),
+                Ok(_) => Ok(session.done(&back, "Discarded. It will not be sent.")),
                 Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
                 Err(other) => Err(other.into()),
             }

@@ -1,34 +1,33 @@
-//! `/deliveries/{id}`: what became of one delivery, in words first, then every attempt.
+//! `/deliveries/{id}`: the explanation of a delivery, then every attempt.
 
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::error::PageError;
-use super::attempt::AttemptView;
-use super::rows::Name;
+use super::attempt::{AttemptDetail, AttemptView};
+use super::filter::{Criteria, below};
+use super::rows::WebhookName;
 use crate::actions::delivery::explain;
-use crate::actions::lookup::DeliveryInFull;
+use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
-use crate::http::web::deliveries::filter::{Criteria, below};
+use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, Delivery};
 use crate::store::page::{Cursor, PageRequest};
-use crate::store::webhook;
-use crate::text::explanation;
-use crate::text::explanation::{Explanation, Tone};
+use crate::store::{Connection, webhook};
+use crate::text::explanation::{self, Explanation, Tone};
 
-/// Attempts whose requests and answers stand on the page, the newest; of an older one when it is asked for.
-const FULL: usize = 10;
-/// Attempts on a page at most, the newest.
-const MOST: usize = 200;
+/// Newest attempts with request and response. Older ones are headings with a link.
+const MAX_DETAILED: usize = 10;
+/// Newest attempts on the page.
+const MAX_ATTEMPTS: usize = 200;
 
 #[derive(Template)]
 #[template(path = "deliveries/show.html")]
-struct ShowPage {
+struct DeliveryPage {
     frame: Frame,
     id: String,
     status: &'static str,
@@ -40,18 +39,18 @@ struct ShowPage {
     event_type: String,
     tenant: String,
     webhook_id: String,
-    webhook: Name,
+    webhook: Option<WebhookName>,
     cause: &'static str,
     attempt_count: u32,
     created_ms: Millis,
     finished_ms: Option<Millis>,
     next_ms: Option<Millis>,
     attempts: Vec<AttemptView>,
-    /// Older attempts than the page shows.
+    /// Attempts beyond `MAX_ATTEMPTS`.
     more: usize,
     can_retry: bool,
     can_discard: bool,
-    /// The list that it was opened from, and its neighbours there.
+    /// Path of the list that the visitor came from, its query, and the neighbours in it.
     list: String,
     suffix: String,
     newer: Option<String>,
@@ -59,26 +58,26 @@ struct ShowPage {
     here: String,
 }
 
-/// `GET /deliveries/{id}?attempt=` and the filter of the list that it was opened from.
+/// `GET /deliveries/{id}?attempt=`, with the filter of the list that the visitor came from.
 pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| show_page(session, &id)).await
+    session.show(move |session| session.read(|db| delivery_page(session, db, &id))).await
 }
 
-fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
-    let actions = &session.app.actions;
-    let full = actions.delivery_in_full(&session.caller(), id)?;
-    let DeliveryInFull { delivery, attempts } = &full;
-    let store = &actions.store;
-    let webhook = store.read(|connection| webhook::by_seq(connection, delivery.webhook_seq))?;
+fn delivery_page(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage, PageError> {
+    let DeliveryInFull { delivery, attempts } = lookup::delivery_in_full(db, &session.caller(), id)?;
+    let webhook = webhook::by_seq(db, delivery.webhook_seq)?;
     let criteria = Criteria::of(session, &session.query);
-    let (newer, older) = neighbours(session, &criteria, delivery)?;
-    let verdict = verdict(session, &full, webhook.as_ref())?;
+    let (newer, older) = neighbours(session, db, &criteria, &delivery)?;
+    let verdict = match &webhook {
+        Some(webhook) => verdict(session, &delivery, attempts.last(), webhook)?,
+        None => verdict_without_webhook(&delivery, attempts.last()),
+    };
     let is_test = delivery.cause == Cause::Test;
     let is_finished = delivery.status.is_finished();
-    let frame = session.frame("Delivery", Section::Deliveries)?;
-    let may_change = frame.may_change;
-    let waits = delivery.webhook_state.waiting_for().is_some();
-    Ok(ShowPage {
+    let is_inactive = delivery.webhook_state.waiting_for().is_some();
+    let frame = session.frame(db, "Delivery", Section::Deliveries)?;
+    let may_change = frame.may_change && !is_test;
+    Ok(DeliveryPage {
         id: delivery.id.to_string(),
         status: delivery.status.into_str(),
         is_test,
@@ -89,23 +88,20 @@ fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
         event_type: delivery.event_type.to_string(),
         tenant: delivery.tenant.to_string(),
         webhook_id: delivery.webhook_id.to_string(),
-        webhook: match &webhook {
-            Some(webhook) => Name::of(&webhook.description, webhook.url.as_str()),
-            None => Name::of("deleted webhook", ""),
-        },
         cause: match delivery.cause {
-            Cause::Event => "the event was published",
-            Cause::Replay => "the event was replayed",
-            Cause::Test => "a test was asked for",
+            Cause::Event => "event published",
+            Cause::Replay => "event replayed",
+            Cause::Test => "test requested",
         },
         attempt_count: delivery.attempt_count,
         created_ms: delivery.created_ms,
         finished_ms: delivery.finished_ms,
-        next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !waits),
-        more: attempts.len().saturating_sub(MOST),
-        attempts: views(session, attempts),
-        can_retry: may_change && !is_test && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
-        can_discard: may_change && !is_finished && !is_test,
+        next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !is_inactive),
+        more: attempts.len().saturating_sub(MAX_ATTEMPTS),
+        attempts: views(session, &delivery, &attempts),
+        can_retry: may_change && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
+        can_discard: may_change && !is_finished,
+        webhook: webhook.as_ref().map(WebhookName::from),
         list: criteria.list(),
         suffix: criteria.query(),
         newer,
@@ -115,52 +111,43 @@ fn show_page(session: &Session, id: &str) -> Result<ShowPage, PageError> {
     })
 }
 
-/// The attempts, the newest first.
-fn views(session: &Session, attempts: &[Attempt]) -> Vec<AttemptView> {
+/// Attempts, newest first.
+fn views(session: &Session, delivery: &Delivery, attempts: &[Attempt]) -> Vec<AttemptView> {
     let asked: Option<u32> = session.query.given("attempt").and_then(|n| n.parse().ok());
-    let newest = attempts.iter().rev().take(MOST).enumerate();
+    let path = format!("/deliveries/{}", delivery.id);
     let view = |(index, attempt): (usize, &Attempt)| {
         let is_asked = asked == Some(attempt.number);
-        let mut view = AttemptView::of(attempt, session.now(), index < FULL || is_asked);
-        view.is_open = is_asked || (index == 0 && asked.is_none());
-        view
+        let is_detailed = index < MAX_DETAILED || is_asked;
+        let detail = is_detailed.then(|| AttemptDetail::of(attempt, Some(path.clone()), session.now()));
+        AttemptView::of(attempt, detail, is_asked || (index == 0 && asked.is_none()))
     };
-    newest.map(view).collect()
+    attempts.iter().rev().take(MAX_ATTEMPTS).enumerate().map(view).collect()
 }
 
-fn verdict(session: &Session, full: &DeliveryInFull, webhook: Option<&Webhook>) -> Result<Explanation, PageError> {
-    let DeliveryInFull { delivery, attempts } = full;
-    let now = session.now();
-    let Some(webhook) = webhook else {
-        return Ok(of_deleted(delivery, attempts.last()));
-    };
+fn verdict(
+    session: &Session,
+    delivery: &Delivery,
+    last: Option<&Attempt>,
+    webhook: &Webhook,
+) -> Result<Explanation, PageError> {
     let profile = session.app.actions.profile(&webhook.profile)?;
-    let last = attempts.last();
-    Ok(explain::verdict(delivery, last, webhook, &profile, None, now))
+    Ok(explain::verdict(delivery, last, webhook, &profile, None, session.now()))
 }
 
-/// Without its webhook little can be said: what the last attempt brought.
-fn of_deleted(delivery: &Delivery, last: Option<&Attempt>) -> Explanation {
-    let came = last.map(|attempt| explanation::short(&explain::last_in_full(attempt)));
-    let headline = match (delivery.status, came) {
-        (DeliveryStatus::Delivered, Some(came)) => format!("Delivered: {came}."),
-        (DeliveryStatus::Discarded, _) => "Discarded.".to_owned(),
-        (_, Some(came)) => format!("It failed: {came}."),
-        (_, None) => "No attempt was made.".to_owned(),
+/// Explanation of a delivery whose webhook was deleted: the outcome of its last attempt.
+fn verdict_without_webhook(delivery: &Delivery, last: Option<&Attempt>) -> Explanation {
+    let outcome = last.map(|attempt| explanation::short(&explain::last_in_full(attempt)));
+    let (tone, headline) = match (delivery.status, outcome) {
+        (DeliveryStatus::Delivered, Some(outcome)) => (Tone::Good, format!("Delivered: {outcome}.")),
+        (DeliveryStatus::Discarded, _) => (Tone::Neutral, "Discarded.".to_owned()),
+        (DeliveryStatus::Failed, Some(outcome)) => (Tone::Bad, format!("Failed: {outcome}.")),
+        (_, Some(outcome)) => (Tone::Neutral, format!("Failed: {outcome}.")),
+        (_, None) => (Tone::Neutral, "No attempts.".to_owned()),
     };
-    Explanation {
-        tone: match delivery.status {
-            DeliveryStatus::Delivered => Tone::Good,
-            DeliveryStatus::Failed => Tone::Bad,
-            _ => Tone::Neutral,
-        },
-        headline,
-        detail: Some("Its webhook was deleted since.".to_owned()),
-        next: None,
-    }
+    Explanation { tone, headline, detail: Some("The webhook was deleted.".to_owned()), next: None }
 }
 
-/// The word whose colour and icon say the same.
+/// Status with the colour and icon of a tone.
 fn tone(tone: Tone) -> &'static str {
     match tone {
         Tone::Good => "delivered",
@@ -171,9 +158,10 @@ fn tone(tone: Tone) -> &'static str {
     }
 }
 
-/// The addresses of the next newer and the next older delivery that the filter shows.
+/// URLs of the next newer and next older delivery within the filter.
 fn neighbours(
     session: &Session,
+    db: &Connection,
     criteria: &Criteria,
     delivery: &Delivery,
 ) -> Result<(Option<String>, Option<String>), PageError> {
@@ -181,14 +169,10 @@ fn neighbours(
         return Ok((None, None));
     }
     let request = PageRequest { limit: 1, cursor: Some(Cursor::below(delivery.seq)) };
-    let store = &session.app.actions.store;
-    let (newer, older) = store.read(|connection| -> Result<_, PageError> {
-        let newer = delivery::newer(connection, &criteria.filter, delivery.seq)?;
-        let older = delivery::list(connection, &criteria.filter, &request)?;
-        Ok((newer, older.rows.first().map(|delivery| delivery.id)))
-    })?;
-    let to = |id| below(&format!("{}/deliveries/{id}", session.base()), &criteria.query());
-    Ok((newer.map(to), older.map(to)))
+    let newer = delivery::newer(db, &criteria.filter, delivery.seq)?;
+    let older = delivery::list(db, &criteria.filter, &request)?.rows.first().map(|delivery| delivery.id);
+    let url = |id| below(&format!("{}/deliveries/{id}", session.base()), &criteria.query());
+    Ok((newer.map(url), older.map(url)))
 }
 
 /// `GET /deliveries/{id}/attempts/{number}/request` and `…/response`: a body as a file.
@@ -196,19 +180,18 @@ pub async fn download(session: Session, path: Path<(String, u32, String)>) -> Pa
     let (id, number, half) = path.into_inner();
     session
         .answer(move |session| {
-            let actions = &session.app.actions;
-            let DeliveryInFull { delivery, attempts } = actions.delivery_in_full(&session.caller(), &id)?;
-            let attempt = attempts.into_iter().find(|one| one.number == number);
-            let (body, ending) = match (half.as_str(), attempt) {
+            let DeliveryInFull { delivery, attempts } =
+                session.read(|db| Ok(lookup::delivery_in_full(db, &session.caller(), &id)?))?;
+            let attempt = attempts.into_iter().find(|attempt| attempt.number == number);
+            let (body, extension) = match (half.as_str(), attempt) {
                 ("request", Some(attempt)) => (attempt.request_body, "json"),
                 ("response", Some(attempt)) => (attempt.answer.map(|answer| answer.body), "txt"),
                 _ => (None, ""),
             };
-            let bytes = body.ok_or_else(|| PageError::not_found("body"))?;
             Ok(Response::File {
                 media_type: "application/octet-stream",
-                name: format!("{}-{number}-{half}.{ending}", delivery.id),
-                bytes,
+                name: format!("{}-{number}-{half}.{extension}", delivery.id),
+                bytes: body.ok_or_else(|| PageError::not_found("body"))?,
             })
         })
         .await

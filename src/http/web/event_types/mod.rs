@@ -1,4 +1,4 @@
-//! The pages about event types: what the application publishes, declared or seen.
+//! Pages about event types.
 
 mod edit;
 mod list;
@@ -11,7 +11,7 @@ use super::page;
 pub(super) fn routes(config: &mut ServiceConfig) {
     let (get, post) = (web::get, web::post);
     config.service(page("/event-types").route(get().to(list::show)));
-    // Not below the others: a type may be called "new".
+    // Outside `/event-types/`, where a type may be named "new".
     config.service(page("/new-event-type").route(get().to(edit::blank)).route(post().to(edit::create)));
     config.service(page("/event-types/{name}").route(get().to(show::show)));
     config.service(page("/event-types/{name}/edit").route(get().to(edit::show)).route(post().to(edit::change)));

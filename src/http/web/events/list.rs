@@ -1,23 +1,25 @@
-//! `/events`: what came in.
+//! `/events`: the events that match the filter in the URL.
 
 use askama::Template;
 
-use super::super::error::PageError;
-use super::super::pager::Pager;
 use crate::domain::Invalid;
 use crate::domain::time::{Millis, rfc3339_seconds};
-use crate::http::web::deliveries::filter::{below, parse_utc};
+use crate::http::web::date_field;
+use crate::http::web::deliveries::filter::below;
+use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
+use crate::http::web::pager::Pager;
 use crate::http::web::session::{PageResult, Session};
+use crate::store::Connection;
 use crate::store::event::{self, EventFilter, StoredEvent};
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 
-/// Characters of the data in a row at most.
-const PREVIEW: usize = 120;
+/// Characters of the data in a row.
+const PREVIEW_CHARS: usize = 120;
 
 #[derive(Template)]
 #[template(path = "events/list.html")]
-struct ListPage {
+struct EventsPage {
     frame: Frame,
     rows: Vec<EventRow>,
     pager: Pager,
@@ -35,14 +37,15 @@ struct EventRow {
     tenant: String,
     preview: String,
     received_ms: Millis,
+    /// `None` if the event was received within a second.
     created_ms: Option<Millis>,
 }
 
 impl EventRow {
     fn of(stored: &StoredEvent) -> EventRow {
         let event = &stored.event;
-        let is_later = event.received_ms.abs_diff(event.created_ms) >= 1_000;
-        let mut preview: String = event.data.chars().take(PREVIEW).collect();
+        let is_late = event.received_ms.abs_diff(event.created_ms) >= 1_000;
+        let mut preview: String = event.data.chars().take(PREVIEW_CHARS).collect();
         if preview.len() < event.data.len() {
             preview.push('…');
         }
@@ -52,38 +55,35 @@ impl EventRow {
             tenant: event.tenant.to_string(),
             preview,
             received_ms: event.received_ms,
-            created_ms: is_later.then_some(event.created_ms),
+            created_ms: is_late.then_some(event.created_ms),
         }
     }
 }
 
 /// `GET /events?type=&tenant=&since=&until=&cursor=`.
 pub async fn show(session: Session) -> PageResult {
-    session.show(list_page).await
+    session.show(|session| session.read(|db| events_page(session, db))).await
 }
 
-fn list_page(session: &Session) -> Result<ListPage, PageError> {
+fn events_page(session: &Session, db: &Connection) -> Result<EventsPage, PageError> {
     let query = &session.query;
     let (filter, problem) = match filter(session) {
         Ok(filter) => (filter, None),
         Err(invalid) => (EventFilter::default(), Some(invalid.message)),
     };
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
-    let page = match problem {
-        None => session.app.actions.store.read(|connection| event::list(connection, &filter, &request))?,
-        Some(_) => Page { rows: Vec::new(), next: None },
-    };
+    let page =
+        if problem.is_none() { event::list(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
     let mut left_out = vec!["cursor", "trail"];
     if session.tenant().is_some() {
         left_out.push("tenant");
     }
     let without_cursor = query.query_without(&left_out);
-    let path = format!("{}/events", session.base());
-    let frame = session.frame("Events", Section::Events)?;
-    Ok(ListPage {
+    let frame = session.frame(db, "Events", Section::Events)?;
+    Ok(EventsPage {
+        pager: Pager::new(&format!("{}/events", frame.base), &without_cursor, query, page.next),
         frame: frame.with_api("GET", &below("/v1/events", &api_query(session, &filter))),
         rows: page.rows.iter().map(EventRow::of).collect(),
-        pager: Pager::new(&path, &without_cursor, query, page.next),
         event_type: query.text("type").to_owned(),
         tenant: query.text("tenant").to_owned(),
         since: query.text("since").to_owned(),
@@ -101,23 +101,20 @@ fn filter(session: &Session) -> Result<EventFilter, Invalid> {
             None => query.given("tenant").map(str::parse).transpose()?,
         },
         event_type: query.given("type").map(str::parse).transpose()?,
-        since: query.given("since").map(parse_utc).transpose()?,
-        until: query.given("until").map(parse_utc).transpose()?,
+        since: query.given("since").map(date_field::parse).transpose()?,
+        until: query.given("until").map(date_field::parse).transpose()?,
     })
 }
 
-/// What the API takes for the same: its times are RFC 3339.
+/// Query string of the API, whose times are RFC 3339.
 fn api_query(session: &Session, filter: &EventFilter) -> String {
-    let mut api = url::form_urlencoded::Serializer::new(String::new());
-    for name in ["type", "tenant"] {
-        if let Some(text) = session.query.given(name) {
-            api.append_pair(name, text);
-        }
-    }
-    for (name, at) in [("since", filter.since), ("until", filter.until)] {
-        if let Some(at) = at {
-            api.append_pair(name, &rfc3339_seconds(at));
-        }
-    }
-    api.finish()
+    let text = |name: &str| session.query.given(name).map(str::to_owned);
+    let fields = [
+        ("type", text("type")),
+        ("tenant", text("tenant")),
+        ("since", filter.since.map(rfc3339_seconds)),
+        ("until", filter.until.map(rfc3339_seconds)),
+    ];
+    let given = fields.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish()
 }

@@ -1,4 +1,4 @@
-//! The pages about events, one file each.
+//! Pages about events.
 
 mod list;
 mod new;
@@ -10,7 +10,7 @@ use super::page;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/events").route(web::get().to(list::show)));
-    // Before `/events/{id}`, which would take it for an id.
+    // Before `/events/{id}`, which matches this path too.
     config.service(page("/events/new").route(web::get().to(new::show)).route(web::post().to(new::publish)));
     config.service(page("/events/{id}").route(web::get().to(show::show)));
     config.service(page("/events/{id}/replay").route(web::post().to(show::replay)));

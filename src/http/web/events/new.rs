@@ -1,78 +1,73 @@
-//! `/events/new`: publishing an event by hand.
+//! `/events/new`: publishes an event by hand.
 
 use askama::Template;
 use serde_json::value::RawValue;
 
-use super::super::error::{PageError, Problem, problem};
 use crate::actions::ActionError;
 use crate::actions::publish::{NewEvent, Receipt};
 use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
-use crate::http::web::form::Fields;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
-use crate::store::event_type;
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::page::{MAX_LIMIT, PageRequest};
+use crate::store::{Connection, StoreError, event_type};
 
 #[derive(Template)]
 #[template(path = "events/new.html")]
-struct NewPage {
+struct PublishPage {
     frame: Frame,
     /// Described event types, and whether each has an example.
     types: Vec<(String, bool)>,
-    event_type: String,
-    tenant: String,
-    id: String,
-    data: String,
-    previous_data: String,
-    problem: Option<Problem>,
+    form: PublishForm,
+    errors: FormErrors,
 }
 
-impl NewPage {
-    fn problem_in(&self, field: &str) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
-    }
+impl PublishPage {
+    const FIELDS: &[&str] = &["type", "tenant", "id", "data", "previous_data"];
 
-    /// What is wrong with no field of the form.
-    fn problem_elsewhere(&self) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        let known = ["type", "tenant", "id", "data", "previous_data"];
-        let field = problem.field.as_deref();
-        let is_shown = field.is_some_and(|field| known.contains(&field));
-        (!is_shown).then_some(problem.message.as_str())
+    fn of(session: &Session, db: &Connection, form: PublishForm, errors: FormErrors) -> Result<PublishPage, PageError> {
+        let types = event_type::list(db, &PageRequest { limit: MAX_LIMIT, cursor: None })?;
+        let frame = session.frame(db, "Publish event", Section::Events)?;
+        Ok(PublishPage {
+            frame: frame.with_api_body("POST", "/v1/events", r#"{"type": "order.paid", "data": {"id": 1}}"#),
+            types: types.rows.into_iter().map(|known| (known.name.to_string(), known.example.is_some())).collect(),
+            form,
+            errors,
+        })
     }
 }
 
-/// `GET /events/new?type=`: the form, with the type's example.
+/// `GET /events/new?type=`: the form, filled in with the example of the type.
 pub async fn show(session: Session) -> PageResult {
     session
         .show(|session| {
             session.require_operator()?;
             session.require_change()?;
-            let mut fields = PublishForm::of(&session.query);
-            if let Ok(name) = fields.event_type.parse::<EventType>()
-                && fields.data.is_empty()
-            {
-                let store = &session.app.actions.store;
-                let example = store.read(|connection| event_type::example(connection, &name))?;
-                fields.data = example.map(String::from).unwrap_or_default();
-            }
-            if fields.data.is_empty() {
-                fields.data = "{}".to_owned();
-            }
-            page(session, fields, None)
+            session.read(|db| {
+                let mut form = PublishForm::of(&session.query);
+                if form.data.is_empty() {
+                    form.data = "{}".to_owned();
+                    if let Ok(name) = form.event_type.parse::<EventType>()
+                        && let Some(example) = event_type::example(db, &name)?
+                    {
+                        form.data = example.into();
+                    }
+                }
+                PublishPage::of(session, db, form, FormErrors::default())
+            })
         })
         .await
 }
 
-/// `POST /events/new`: publishes the event, and goes on to its page.
+/// `POST /events/new`: publishes the event and redirects to its page.
 pub async fn publish(submission: Submission) -> PageResult {
     submission
         .run(|session, fields| {
             session.require_operator()?;
             if session.app.is_stopping() {
-                return Err(ActionError::from(crate::store::StoreError::Stopping).into());
+                return Err(ActionError::from(StoreError::Stopping).into());
             }
             let form = PublishForm::of(fields);
             let published = form.parse(session).and_then(|event| {
@@ -80,26 +75,25 @@ pub async fn publish(submission: Submission) -> PageResult {
                 actions.publish_by_hand(&session.caller(), event).wait()
             });
             match published {
-                Ok(receipt) => Ok(session.done(&format!("/events/{}", receipt.id), told(&receipt))),
+                Ok(receipt) => Ok(session.done(&format!("/events/{}", receipt.id), message(&receipt))),
                 Err(error) => {
-                    let problem = problem(error)?;
-                    Ok(Response::again(&page(session, form, Some(problem))?))
+                    let errors = FormErrors::from(problem(error)?);
+                    Ok(Response::again(&session.read(|db| PublishPage::of(session, db, form, errors))?))
                 }
             }
         })
         .await
 }
 
-fn told(receipt: &Receipt) -> String {
+fn message(receipt: &Receipt) -> String {
     match (receipt.duplicate, receipt.deliveries.len()) {
-        (true, _) => "It was published before: nothing new was stored or sent.".to_owned(),
-        (_, 0) => "Published. No webhook subscribes to it, so it goes nowhere.".to_owned(),
+        (true, _) => "This event was published before. Nothing was stored or sent.".to_owned(),
+        (_, 0) => "Published. No webhook subscribes to it.".to_owned(),
         (_, 1) => "Published. 1 delivery is queued.".to_owned(),
         (_, many) => format!("Published. {many} deliveries are queued."),
     }
 }
 
-/// What the form holds.
 struct PublishForm {
     event_type: String,
     tenant: String,
@@ -129,45 +123,21 @@ impl PublishForm {
             tenant: session.caller().tenant_for(given(&self.tenant).as_deref())?,
             id: id.map_err(|invalid: Invalid| invalid.in_field("id"))?,
             created_ms: None,
-            data: checked(&self.data, limit).map_err(|invalid| invalid.in_field("data"))?,
-            previous_data: given(&self.previous_data)
-                .map(|text| checked(&text, limit))
-                .transpose()
-                .map_err(|invalid| invalid.in_field("previous_data"))?,
+            data: checked("data", &self.data, limit)?,
+            previous_data: given(&self.previous_data).map(|text| checked("previous_data", &text, limit)).transpose()?,
             idempotency: None,
         })
     }
 }
 
-/// JSON as the API takes it.
-fn checked(text: &str, limit: usize) -> Result<Box<str>, Invalid> {
+/// Validates JSON as the API does.
+fn checked(field: &str, text: &str, limit: usize) -> Result<Box<str>, Invalid> {
     if text.len() > limit {
-        let message = format!("The data has {} bytes; {limit} are taken at most.", text.len());
-        return Err(Invalid::new("too_large", message));
+        let message = format!("{} bytes exceed the limit of {limit} bytes.", text.len());
+        return Err(Invalid::new("too_large", message).in_field(field));
     }
     serde_json::from_str::<&RawValue>(text)
-        .map_err(|error| Invalid::new("invalid_json", format!("This is not JSON: {error}.")))?;
-    json::check(text.as_bytes())?;
+        .map_err(|error| Invalid::new("invalid_json", format!("Invalid JSON: {error}.")).in_field(field))?;
+    json::check(text.as_bytes()).map_err(|invalid| invalid.in_field(field))?;
     Ok(text.into())
-}
-
-fn page(session: &Session, form: PublishForm, problem: Option<Problem>) -> Result<NewPage, PageError> {
-    let request = PageRequest { limit: MAX_LIMIT, cursor: None };
-    let store = &session.app.actions.store;
-    let types = store.read(|connection| event_type::list(connection, &request))?;
-    let types = types.rows.into_iter();
-    Ok(NewPage {
-        frame: session.frame("Publish an event", Section::Events)?.with_api_body(
-            "POST",
-            "/v1/events",
-            r#"{"type": "order.paid", "data": {"id": 1}}"#,
-        ),
-        types: types.map(|one| (one.name.to_string(), one.example.is_some())).collect(),
-        event_type: form.event_type,
-        tenant: form.tenant,
-        id: form.id,
-        data: form.data,
-        previous_data: form.previous_data,
-        problem,
-    })
 }

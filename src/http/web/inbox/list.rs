@@ -1,26 +1,29 @@
-//! `/inbox`: what arrived in a tenant's inbox, newest first, and its URL.
+//! `/inbox`: the URL of a tenant's inbox, and the requests it received.
 
 use askama::Template;
 
-use super::super::error::PageError;
 use super::url;
 use crate::domain::event::Tenant;
-use crate::http::web::form::Fields;
-use crate::http::web::layout::{ApiCall, Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::confirm::Confirm;
+use crate::http::web::deliveries::filter::below;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, Submission};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{PageResult, Session};
+use crate::store::Connection;
 use crate::store::inbox::{self, InboxRequest, KEPT};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 #[derive(Template)]
 #[template(path = "inbox/list.html")]
-struct ListPage {
+struct InboxPage {
     frame: Frame,
     tenant: String,
-    /// Every tenant that has an inbox, for who may see them.
+    /// Tenants with an inbox, for operators.
     tenants: Vec<String>,
-    /// `None` before the inbox is opened.
+    /// `None` if the inbox is not open yet.
     url: Option<String>,
-    /// The address that makes a webhook with it.
+    /// URL of the form that creates a webhook to the inbox.
     create: String,
     rows: Vec<InboxRow>,
     next: Option<String>,
@@ -48,6 +51,7 @@ impl InboxRow {
             at_ms: request.at_ms,
             method: request.method,
             query: request.query,
+            // The preview may end within a character.
             preview: preview.trim_end_matches('\u{fffd}').to_owned(),
             bytes: request.body_bytes,
             is_verified: request.is_verified,
@@ -59,54 +63,47 @@ impl InboxRow {
 
 /// `GET /inbox?tenant=&cursor=`.
 pub async fn show(session: Session) -> PageResult {
-    session.show(list_page).await
+    session.show(|session| session.read(|db| inbox_page(session, db))).await
 }
 
-fn list_page(session: &Session) -> Result<ListPage, PageError> {
-    let named = named(session, &session.query);
-    let caller = session.caller();
-    let tenant = caller.tenant_for(named.as_deref())?;
-    let found = session.app.actions.inbox(&caller, named.as_deref())?;
-    let request =
-        PageRequest { limit: DEFAULT_LIMIT, cursor: session.query.given("cursor").map(str::parse).transpose()? };
-    let store = &session.app.actions.store;
+fn inbox_page(session: &Session, db: &Connection) -> Result<InboxPage, PageError> {
+    let tenant = session.caller().tenant_for(named(session, &session.query).as_deref())?;
+    let cursor = session.query.given("cursor").map(str::parse).transpose()?;
     let mut tenants = Vec::new();
     if session.tenant().is_none() {
-        tenants = store.read(inbox::tenants)?;
+        tenants = inbox::tenants(db)?;
         if !tenants.contains(&tenant) {
             tenants.push(tenant.clone());
         }
     }
-    let mut frame = session.frame("Inbox", Section::Inbox)?;
-    let (mut rows, mut next, mut create) = (Vec::new(), None, String::new());
-    let found_url = found.as_ref().map(|inbox| url(session, inbox));
-    if let (Some(inbox), Some(url)) = (&found, &found_url) {
-        let page = store.read(|connection| inbox::page(connection, inbox.seq, &request))?;
-        rows = page.rows.into_iter().map(InboxRow::of).collect();
-        next = page.next.map(|cursor| {
-            let query = query_of(session, &tenant, &[("cursor", &cursor.to_string())]);
-            format!("{}/inbox{query}", frame.base)
-        });
-        let query = query_of(session, &tenant, &[("url", url)]);
-        create = format!("{}/webhooks/new{query}", frame.base);
-        frame.api = Some(ApiCall {
-            curl: format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"),
-        });
-    }
-    Ok(ListPage {
+    let mut page = InboxPage {
+        frame: session.frame(db, "Inbox", Section::Inbox)?,
         tenant: tenant.to_string(),
         tenants: tenants.iter().map(Tenant::to_string).collect(),
-        url: found_url,
-        create,
-        rows,
-        next,
-        is_first_page: request.cursor.is_none(),
+        url: None,
+        create: String::new(),
+        rows: Vec::new(),
+        next: None,
+        is_first_page: cursor.is_none(),
         kept: KEPT,
-        frame,
-    })
+    };
+    let Some(inbox) = inbox::of_tenant(db, &tenant)? else {
+        return Ok(page);
+    };
+    let url = url(session, &inbox);
+    let requests = inbox::page(db, inbox.seq, &PageRequest { limit: DEFAULT_LIMIT, cursor })?;
+    let base = session.base();
+    page.rows = requests.rows.into_iter().map(InboxRow::of).collect();
+    page.next = requests
+        .next
+        .map(|cursor| format!("{base}{}", path(session, &tenant, "/inbox", &[("cursor", &cursor.to_string())])));
+    page.create = format!("{base}{}", path(session, &tenant, "/webhooks/new", &[("url", &url)]));
+    page.frame.curl = Some(format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"));
+    page.url = Some(url);
+    Ok(page)
 }
 
-/// The tenant that a query or a form names; portal people have their own alone.
+/// Tenant named in a query or a form. Ignored for portal visitors, who have one tenant.
 fn named(session: &Session, fields: &Fields) -> Option<String> {
     match session.tenant() {
         Some(_) => None,
@@ -114,72 +111,69 @@ fn named(session: &Session, fields: &Fields) -> Option<String> {
     }
 }
 
-/// A query with the tenant in it, where there is more than one to choose from.
-fn query_of(session: &Session, tenant: &Tenant, further: &[(&str, &str)]) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
+/// A path whose query names the tenant, unless that is the default one.
+fn path(session: &Session, tenant: &Tenant, path: &str, fields: &[(&str, &str)]) -> String {
+    let mut query = ::url::form_urlencoded::Serializer::new(String::new());
     if session.tenant().is_none() && *tenant != Tenant::default_tenant() {
         query.append_pair("tenant", tenant.as_str());
     }
-    query.extend_pairs(further);
-    match query.finish() {
-        text if text.is_empty() => text,
-        text => format!("?{text}"),
-    }
+    below(path, &query.extend_pairs(fields).finish())
 }
 
 /// `POST /inbox`: opens the inbox.
-pub async fn open(form: Submission) -> PageResult {
-    form.run(|session, fields| {
-        let named = named(session, fields);
-        let caller = session.caller();
-        let inbox = session.app.actions.open_inbox(&caller, named.as_deref());
-        let inbox = inbox.wait()?;
-        let query = query_of(session, &inbox.tenant, &[]);
-        Ok(session.done(&format!("/inbox{query}"), "The inbox is open."))
-    })
-    .await
-}
-
-#[derive(Template)]
-#[template(path = "inbox/empty.html")]
-struct EmptyPage {
-    frame: Frame,
-    tenant: String,
-}
-
-/// `GET /inbox/empty`: asks, for who has no script.
-pub async fn ask_to_empty(session: Session) -> PageResult {
-    session
-        .show(|session| {
-            session.require_change()?;
-            let named = named(session, &session.query);
-            empty_page(session, named.as_deref())
+pub async fn open(submission: Submission) -> PageResult {
+    submission
+        .run(|session, fields| {
+            let named = named(session, fields);
+            let inbox = session.app.actions.open_inbox(&session.caller(), named.as_deref()).wait()?;
+            Ok(session.done(&path(session, &inbox.tenant, "/inbox", &[]), "The inbox is open."))
         })
         .await
 }
 
-fn empty_page(session: &Session, named: Option<&str>) -> Result<EmptyPage, PageError> {
-    let tenant = session.caller().tenant_for(named)?;
-    Ok(EmptyPage { frame: session.frame("Empty the inbox", Section::Inbox)?, tenant: tenant.to_string() })
+/// `GET /inbox/empty`: asks for confirmation.
+pub async fn ask_to_empty(session: Session) -> PageResult {
+    session
+        .show(|session| {
+            session.require_change()?;
+            confirm(session, named(session, &session.query))?.page(session, Section::Inbox)
+        })
+        .await
 }
 
-/// `POST /inbox/empty`: forgets what arrived, once it is confirmed.
-pub async fn empty(form: Submission) -> PageResult {
-    form.run(|session, fields| {
-        let named = named(session, fields);
-        if !fields.has("confirmed") {
-            let page = empty_page(session, named.as_deref())?;
-            return Ok(Response::page(actix_web::http::StatusCode::OK, &page));
-        }
-        let caller = session.caller();
-        let emptied = session.app.actions.empty_inbox(&caller, named.as_deref());
-        let message = match emptied.wait()? {
-            1 => "1 request was removed.".to_owned(),
-            count => format!("{count} requests were removed."),
-        };
-        let tenant = caller.tenant_for(named.as_deref())?;
-        let query = query_of(session, &tenant, &[]);
-        Ok(session.done(&format!("/inbox{query}"), message))
+fn confirm(session: &Session, named: Option<String>) -> Result<Confirm, PageError> {
+    let tenant = session.caller().tenant_for(named.as_deref())?;
+    let (facts, fields) = match session.tenant() {
+        Some(_) => (Vec::new(), Vec::new()),
+        None => (vec![("Tenant", tenant.to_string())], vec![("tenant".to_owned(), tenant.to_string())]),
+    };
+    Ok(Confirm {
+        heading: "Empty the inbox?".to_owned(),
+        facts,
+        effect: "All requests in the inbox are deleted. Deliveries and their log are not changed.".to_owned(),
+        action: Some("/inbox/empty".to_owned()),
+        button: "Empty the inbox".to_owned(),
+        is_danger: true,
+        fields,
+        back: path(session, &tenant, "/inbox", &[]),
     })
-    .await
+}
+
+/// `POST /inbox/empty`: deletes the requests after a confirmation.
+pub async fn empty(submission: Submission) -> PageResult {
+    submission
+        .run(|session, fields| {
+            let named = named(session, fields);
+            if !fields.has("confirmed") {
+                return confirm(session, named)?.show(session, Section::Inbox);
+            }
+            let caller = session.caller();
+            let message = match session.app.actions.empty_inbox(&caller, named.as_deref()).wait()? {
+                1 => "1 request was deleted.".to_owned(),
+                count => format!("{count} requests were deleted."),
+            };
+            let tenant = caller.tenant_for(named.as_deref())?;
+            Ok(session.done(&path(session, &tenant, "/inbox", &[]), message))
+        })
+        .await
 }

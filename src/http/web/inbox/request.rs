@@ -1,54 +1,59 @@
-//! `/inbox/{id}`: one request that arrived, with its headers and its body.
+//! `/inbox/{id}`: one request with its headers and body.
 
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::error::PageError;
+use crate::actions::inbox;
 use crate::domain::event::Tenant;
 use crate::domain::header;
+use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::inbox::InboxRequest;
-use crate::store::webhook;
+use crate::store::{Connection, webhook};
 
 #[derive(Template)]
 #[template(path = "inbox/request.html")]
 struct RequestPage {
     frame: Frame,
-    tenant: String,
-    is_default_tenant: bool,
+    /// Path of the inbox.
+    list: String,
     request: InboxRequest,
-    /// Bytes that are no text are shown as replacement characters.
+    /// Body as text, with replacement characters for bytes that are not UTF-8.
     body: String,
     is_cut: bool,
-    /// The webhook that it was checked with, while there is one.
-    webhook: Option<String>,
+    /// Whether the webhook that verified the request still exists.
+    has_webhook: bool,
 }
 
 /// `GET /inbox/{id}`.
 pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| request_page(session, &id)).await
+    session.show(move |session| session.read(|db| request_page(session, db, &id))).await
 }
 
-fn request_page(session: &Session, id: &str) -> Result<RequestPage, PageError> {
-    let (tenant, mut request) = session.app.actions.inbox_request(&session.caller(), id)?;
+fn request_page(session: &Session, db: &Connection, id: &str) -> Result<RequestPage, PageError> {
+    let (tenant, mut request) = inbox::request(db, &session.caller(), id)?;
     if !session.may_change() {
-        // As in the log: who may not see a webhook's headers does not see them here.
+        // Viewers see no secret header values, as in the log of deliveries.
         for (name, value) in &mut request.headers {
             *value = header::shown(name, value).to_owned();
         }
     }
-    let webhook = match request.webhook {
-        Some(id) => session.app.actions.store.read(|connection| webhook::get(connection, id))?,
-        None => None,
+    let has_webhook = match request.webhook {
+        Some(id) => webhook::get(db, id)?.is_some(),
+        None => false,
     };
+    let is_default = session.tenant().is_some() || tenant == Tenant::default_tenant();
     Ok(RequestPage {
-        frame: session.frame("Request", Section::Inbox)?,
-        is_default_tenant: session.tenant().is_some() || tenant == Tenant::default_tenant(),
-        tenant: tenant.to_string(),
-        body: String::from_utf8_lossy(&request.body).into_owned(),
+        frame: session.frame(db, "Request", Section::Inbox)?,
+        list: if is_default { "/inbox".to_owned() } else { format!("/inbox?tenant={tenant}") },
+        body: if request.body.is_empty() {
+            "(empty)".to_owned()
+        } else {
+            String::from_utf8_lossy(&request.body).into_owned()
+        },
         is_cut: request.body_bytes > request.body.len() as i64,
-        webhook: webhook.map(|webhook| webhook.id.to_string()),
+        has_webhook,
         request,
     })
 }

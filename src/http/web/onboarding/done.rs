@@ -7,8 +7,9 @@ use crate::actions::lookup;
 use crate::auth::api_key::{KeyRequest, issue, store};
 use crate::domain::delivery::DeliveryStatus;
 use crate::http::web::error::PageError;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::api_key::Scope;
 use crate::store::inbox::{self, InboxRequest};
 
@@ -73,7 +74,7 @@ fn done_page(session: &Session, delivery: &str, key: Option<String>) -> Result<D
         _ => None,
     };
     Ok(DonePage {
-        frame: session.frame("Your first delivery", Section::None)?,
+        frame: session.read(|db| session.frame(db, "Your first delivery", Section::None))?,
         delivery: delivery.id.to_string(),
         webhook: webhook_id,
         url: webhook.url.as_str().to_owned(),

@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::page;
 use crate::http::error::ApiError;
 use crate::http::web::error::PageError;
-use crate::http::web::session::Submission;
+use crate::http::web::form::Submission;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/setup/webhook").route(web::get().to(webhook::show)).route(web::post().to(webhook::create)));

@@ -6,10 +6,10 @@ use super::turn;
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
 use crate::actions::webhook::create::NewWebhook;
-use crate::http::web::error::{PageError, Problem, problem};
-use crate::http::web::form::Fields;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 
 #[derive(Template)]
 #[template(path = "onboarding/webhook.html")]
@@ -41,7 +41,7 @@ impl WebhookPage {
             (profile.name().to_owned(), title.to_owned())
         });
         Ok(WebhookPage {
-            frame: session.frame("Your first webhook", Section::None)?,
+            frame: session.read(|db| session.frame(db, "Your first webhook", Section::None))?,
             to_inbox: fields.text("target") != "own",
             url: fields.text("url").to_owned(),
             events: fields.given("events").unwrap_or("*").to_owned(),

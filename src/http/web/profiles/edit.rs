@@ -1,53 +1,53 @@
-//! `/profiles/new` and `/profiles/{name}/edit`: a profile as JSON, with a preview before it is saved.
+//! `/profiles/new` and `/profiles/{name}/edit`: a profile as JSON, with a preview; and its deletion.
+
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::super::super::error::ApiError;
-use super::super::super::extract;
-use super::super::error::{PageError, Problem};
 use super::preview::Preview;
-use crate::http::web::form::Fields;
+use crate::http::error::ApiError;
+use crate::http::extract;
+use crate::http::web::confirm::Confirm;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::profile::{self, Profile, ProfileSpec};
+use crate::store::Pending;
 
 #[derive(Template)]
 #[template(path = "profiles/edit.html")]
-struct EditPage {
+struct ProfileForm {
     frame: Frame,
-    /// The profile that is changed; `None` for a new one.
+    /// `None` for a new profile.
     name: Option<String>,
     typed_name: String,
     json: String,
     problem: Option<Problem>,
     preview: Option<Preview>,
-    /// What a new one can begin as, and what this one began as.
+    /// Profiles that a new one can start from, and the one it started from.
     bases: Vec<String>,
     from: String,
 }
 
-impl EditPage {
-    fn of(session: &Session, name: Option<&str>, json: String) -> Result<EditPage, PageError> {
+impl ProfileForm {
+    fn of(session: &Session, name: Option<&str>, json: String) -> Result<ProfileForm, PageError> {
         session.require_administrator()?;
-        let title = match name {
-            Some(name) => format!("Profile {name}"),
-            None => "Create profile".to_owned(),
-        };
+        let title = name.map_or_else(|| "Create profile".to_owned(), |name| format!("Profile {name}"));
+        let frame = session.read(|db| session.frame(db, title, Section::Profiles))?;
         let profiles = session.app.actions.store.profiles().all();
-        let frame = session.frame(title, Section::Profiles)?;
-        let path = format!("/v1/profiles/{}", name.unwrap_or("NAME"));
-        Ok(EditPage {
-            frame: frame.with_api("PUT", &path),
+        Ok(ProfileForm {
+            frame: frame.with_api("PUT", &format!("/v1/profiles/{}", name.unwrap_or("NAME"))),
             name: name.map(str::to_owned),
             typed_name: String::new(),
             json,
             problem: None,
             preview: None,
-            from: profile::DEFAULT.to_owned(),
             bases: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
+            from: profile::DEFAULT.to_owned(),
         })
     }
 
@@ -58,15 +58,14 @@ impl EditPage {
         }
     }
 
-    /// Where the problem belongs: the name, or else the text.
-    fn is_about_name(&self) -> bool {
-        let problem = self.problem.as_ref();
-        problem.is_some_and(|problem| problem.field.as_deref() == Some("name"))
+    fn name_problem(&self) -> Option<&str> {
+        let problem = self.problem.as_ref().filter(|problem| problem.field.as_deref() == Some("name"))?;
+        (self.name.is_none()).then_some(&problem.message)
     }
 
-    /// What is wrong, with the path of the field in the text.
-    fn problem_text(&self) -> Option<String> {
-        let problem = self.problem.as_ref()?;
+    /// Error of any other field, with the path of the field in the JSON.
+    fn json_problem(&self) -> Option<String> {
+        let problem = self.problem.as_ref().filter(|_| self.name_problem().is_none())?;
         Some(match problem.field.as_deref() {
             Some(field) if field != "name" => format!("{field}: {}", problem.message),
             _ => problem.message.clone(),
@@ -74,8 +73,8 @@ impl EditPage {
     }
 }
 
-/// A profile as the text that is edited: without its name, which stands beside it.
-fn text_of(profile: &Profile) -> String {
+/// JSON of a profile without its name, which is a field of the form.
+fn json_of(profile: &Profile) -> String {
     let mut spec = serde_json::to_value(profile.spec()).unwrap_or_default();
     if let Value::Object(fields) = &mut spec {
         // Not `remove`, which would change the order of the rest.
@@ -88,9 +87,8 @@ fn text_of(profile: &Profile) -> String {
 pub async fn blank(session: Session) -> PageResult {
     session
         .show(|session| {
-            let from = session.query.given("from").unwrap_or(profile::DEFAULT);
-            let base = session.app.actions.profile(from)?;
-            Ok(EditPage { from: base.name().to_owned(), ..EditPage::of(session, None, text_of(&base))? })
+            let base = session.app.actions.profile(session.query.given("from").unwrap_or(profile::DEFAULT))?;
+            Ok(ProfileForm { from: base.name().to_owned(), ..ProfileForm::of(session, None, json_of(&base))? })
         })
         .await
 }
@@ -99,50 +97,51 @@ pub async fn blank(session: Session) -> PageResult {
 pub async fn show(session: Session, name: Path<String>) -> PageResult {
     session
         .show(move |session| {
-            let profile = own(session, &name)?;
-            EditPage::of(session, Some(profile.name()), text_of(&profile))
+            let profile = custom(session, &name)?;
+            ProfileForm::of(session, Some(profile.name()), json_of(&profile))
         })
         .await
 }
 
-/// One that can be changed.
-fn own(session: &Session, name: &str) -> Result<std::sync::Arc<Profile>, PageError> {
+/// The profile with this name, which must not be built in.
+fn custom(session: &Session, name: &str) -> Result<Arc<Profile>, PageError> {
     session.require_administrator()?;
-    match profile::find(name) {
-        Some(_) => Err(PageError::forbidden(format!(
-            "{name} is built in and cannot be changed. Create one of your own from it."
-        ))),
-        None => Ok(session.app.actions.profile(name)?),
+    if profile::find(name).is_some() {
+        let message = format!("The profile {name} is built in and can't be changed. Create a copy of it.");
+        return Err(PageError::forbidden(message));
     }
+    Ok(session.app.actions.profile(name)?)
 }
 
 /// `POST /profiles/new`.
-pub async fn create(form: Submission) -> PageResult {
-    form.run(|session, fields| {
-        session.require_administrator()?;
-        let name = fields.text("name").trim();
-        let is_taken = session.app.actions.profile(name).is_ok();
-        let checked = if is_taken {
-            Err(ApiError::invalid("name_taken", format!("There is a profile {name} already.")).in_field("name"))
-        } else {
-            parse(session, name, fields)
-        };
-        go_on(session, None, fields, checked)
-    })
-    .await
+pub async fn create(submission: Submission) -> PageResult {
+    submission
+        .run(|session, fields| {
+            session.require_administrator()?;
+            let name = fields.text("name").trim();
+            let spec = if session.app.actions.profile(name).is_ok() {
+                let message = format!("The profile {name} already exists.");
+                Err(ApiError::invalid("name_taken", message).in_field("name"))
+            } else {
+                parse(session, name, fields)
+            };
+            save_or_preview(session, None, fields, spec)
+        })
+        .await
 }
 
 /// `POST /profiles/{name}/edit`.
-pub async fn change(form: Submission, name: Path<String>) -> PageResult {
-    form.run(move |session, fields| {
-        let profile = own(session, &name)?;
-        let checked = parse(session, profile.name(), fields);
-        go_on(session, Some(profile.name()), fields, checked)
-    })
-    .await
+pub async fn change(submission: Submission, name: Path<String>) -> PageResult {
+    submission
+        .run(move |session, fields| {
+            let profile = custom(session, &name)?;
+            let spec = parse(session, profile.name(), fields);
+            save_or_preview(session, Some(profile.name()), fields, spec)
+        })
+        .await
 }
 
-/// What was typed, checked as the API checks it.
+/// Validates the JSON as the API does.
 fn parse(session: &Session, name: &str, fields: &Fields) -> Result<ProfileSpec, ApiError> {
     let mut given: Map<String, Value> = extract::parse(fields.text("json").as_bytes())?;
     given.shift_remove("built_in");
@@ -153,41 +152,66 @@ fn parse(session: &Session, name: &str, fields: &Fields) -> Result<ProfileSpec, 
     Ok(spec)
 }
 
-/// Previews or saves; the form again with what is wrong.
-fn go_on(
+fn save_or_preview(
     session: &Session,
     name: Option<&str>,
     fields: &Fields,
-    checked: Result<ProfileSpec, ApiError>,
+    spec: Result<ProfileSpec, ApiError>,
 ) -> Result<Response, PageError> {
-    let wants_preview = fields.has("preview");
-    let saved = checked.and_then(|spec| {
-        if wants_preview {
-            return Ok(spec);
+    let is_preview = fields.has("preview");
+    let spec = spec.and_then(|spec| {
+        if !is_preview {
+            session.app.actions.put_profile(&session.caller(), spec.clone())?.wait()?;
         }
-        let caller = session.caller();
-        session.app.actions.put_profile(&caller, spec.clone())?.wait()?;
         Ok(spec)
     });
-    let page = EditPage {
-        typed_name: fields.text("name").to_owned(),
-        ..EditPage::of(session, name, fields.text("json").to_owned())?
-    };
-    match saved {
-        Ok(spec) if wants_preview => {
+    let mut form = ProfileForm::of(session, name, fields.text("json").to_owned())?;
+    form.typed_name = fields.text("name").to_owned();
+    match spec {
+        Ok(spec) if is_preview => {
             let profile = Profile::parse(spec)?;
-            let preview = Some(Preview::of(session, &profile, &Fields::default())?);
-            Ok(Response::page(StatusCode::OK, &EditPage { preview, ..page }))
+            let (preview, _) = session.read(|db| Preview::of(session, db, &profile, &Fields::default()))?;
+            form.preview = Some(preview);
+            Ok(Response::page(StatusCode::OK, &form))
         }
         Ok(spec) => {
             let message = format!("The profile {} was saved.", spec.name);
             Ok(session.done(&format!("/profiles/{}", spec.name), message))
         }
         Err(error) if error.status().is_client_error() => {
-            let problem =
-                Some(Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) });
-            Ok(Response::again(&EditPage { problem, ..page }))
+            let field = error.field().map(str::to_owned);
+            form.problem = Some(Problem { message: error.message().to_owned(), field });
+            Ok(Response::again(&form))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// `POST /profiles/{name}/delete`.
+pub async fn delete(submission: Submission, name: Path<String>) -> PageResult {
+    submission
+        .run(move |session, fields| {
+            session.require_administrator()?;
+            let actions = &session.app.actions;
+            let profile = actions.profile(&name)?;
+            let name = profile.name();
+            let path = format!("/profiles/{name}");
+            if !fields.has("confirmed") {
+                return Confirm {
+                    heading: format!("Delete the profile {name}?"),
+                    effect: "This can't be undone.".to_owned(),
+                    action: Some(format!("{path}/delete")),
+                    back: path,
+                    button: "Delete profile".to_owned(),
+                    is_danger: true,
+                    ..Confirm::default()
+                }
+                .show(session, Section::Profiles);
+            }
+            match actions.delete_profile(&session.caller(), name).and_then(Pending::wait) {
+                Ok(()) => Ok(session.done("/profiles", format!("The profile {name} was deleted."))),
+                Err(error) => Ok(session.refused(&path, problem(error)?.message)),
+            }
+        })
+        .await
 }

@@ -1,18 +1,16 @@
-//! `/profiles`: the built-in ones and one's own.
-
-use std::sync::Arc;
+//! `/profiles`: the built-in profiles and the custom ones.
 
 use askama::Template;
 
-use super::super::error::PageError;
+use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::profile::{self, Profile};
-use crate::store::profile as table;
+use crate::store::{Connection, profile as table};
 
 #[derive(Template)]
 #[template(path = "profiles/list.html")]
-struct ListPage {
+struct ProfilesPage {
     frame: Frame,
     rows: Vec<ProfileRow>,
 }
@@ -29,16 +27,16 @@ struct ProfileRow {
 
 /// `GET /profiles`.
 pub async fn show(session: Session) -> PageResult {
-    session.show(list_page).await
+    session.show(|session| session.read(|db| profiles_page(session, db))).await
 }
 
-fn list_page(session: &Session) -> Result<ListPage, PageError> {
+fn profiles_page(session: &Session, db: &Connection) -> Result<ProfilesPage, PageError> {
     session.require_operator()?;
     let actions = &session.app.actions;
-    let uses = actions.store.read(table::uses_of_all)?;
-    let row = |profile: &Arc<Profile>| {
+    let uses = table::uses_of_all(db)?;
+    let row = |profile: &Profile| {
         let spec = profile.spec();
-        let headers: Vec<&str> = spec.signatures.iter().map(|of| of.header.as_str()).collect();
+        let headers: Vec<&str> = spec.signatures.iter().map(|signature| signature.header.as_str()).collect();
         ProfileRow {
             name: profile.name().to_owned(),
             title: spec.title.clone(),
@@ -49,7 +47,8 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
             webhooks: uses.get(profile.name()).copied().unwrap_or(0),
         }
     };
-    let rows = actions.store.profiles().all().iter().map(row).collect();
-    let frame = session.frame("Profiles", Section::Profiles)?;
-    Ok(ListPage { rows, frame: frame.with_api("GET", "/v1/profiles") })
+    Ok(ProfilesPage {
+        rows: actions.store.profiles().all().iter().map(|profile| row(profile)).collect(),
+        frame: session.frame(db, "Profiles", Section::Profiles)?.with_api("GET", "/v1/profiles"),
+    })
 }

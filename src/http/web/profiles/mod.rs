@@ -1,6 +1,5 @@
-//! The pages about profiles: how deliveries look. For operators.
+//! Pages about profiles, for operators.
 
-mod delete;
 mod edit;
 mod list;
 mod preview;
@@ -16,5 +15,5 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/profiles/new").route(get().to(edit::blank)).route(post().to(edit::create)));
     config.service(page("/profiles/{name}").route(get().to(show::show)));
     config.service(page("/profiles/{name}/edit").route(get().to(edit::show)).route(post().to(edit::change)));
-    config.service(page("/profiles/{name}/delete").route(post().to(delete::delete)));
+    config.service(page("/profiles/{name}/delete").route(post().to(edit::delete)));
 }

@@ -1,69 +1,72 @@
-//! The request that a profile makes of an example event.
+//! Preview of the request that a profile builds for an example event.
 
-use super::super::error::{PageError, Problem, problem};
 use crate::actions::ActionError;
 use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
-use crate::http::web::form::Fields;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, FormErrors, problem};
 use crate::http::web::session::Session;
 use crate::profile::Profile;
 use crate::random;
-use crate::store::event_type;
+use crate::store::{Connection, event_type};
 
-/// What previews are signed with: nobody's secret.
+/// Secret that signs previews; no webhook uses it.
 const EXAMPLE_SECRET: &str = "whsec_ZXhhbXBsZSBzZWNyZXQgb2YgdGhlIHByZXZpZXc=";
-/// Bytes of a body that are shown at most.
-const SHOWN: usize = 64 << 10;
+/// Bytes of the body on the page.
+const SHOWN_BYTES: usize = 64 << 10;
 
-/// A form for an event, and what became of it.
+/// The form for an event, and the request.
 pub struct Preview {
     pub event_type: String,
     pub data: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
     pub secret: &'static str,
-    pub problem: Option<Problem>,
 }
 
 impl Preview {
-    /// Of the event in these fields (`type`, `data`), or of an example.
-    pub fn of(session: &Session, profile: &Profile, fields: &Fields) -> Result<Preview, PageError> {
+    /// Previews the event in the fields `type` and `data`, or an example. With errors there is no request.
+    pub fn of(
+        session: &Session,
+        db: &Connection,
+        profile: &Profile,
+        fields: &Fields,
+    ) -> Result<(Preview, FormErrors), PageError> {
         let event_type = fields.given("type").unwrap_or("content.published").to_owned();
-        let data = match fields.given("data") {
-            Some(data) => data.to_owned(),
-            None => example(session, &event_type)?,
+        let example = match event_type.parse() {
+            Ok(name) => event_type::example(db, &name)?,
+            Err(_) => None,
         };
+        let data = fields.given("data").map(str::to_owned).or(example.map(String::from));
         let mut shown = Preview {
             event_type,
-            data,
+            data: data.unwrap_or_else(|| r#"{"id": 42, "title": "Hello"}"#.to_owned()),
             headers: Vec::new(),
             body: String::new(),
             secret: EXAMPLE_SECRET,
-            problem: None,
         };
-        let made = shown.event(session, fields).map_err(ActionError::from).and_then(|event| {
-            let secret = EXAMPLE_SECRET.parse()?;
-            preview(profile, &event, &secret, session.now())
-        });
-        match made {
-            Ok(made) => {
-                let body = String::from_utf8_lossy(&made.body);
-                shown.body = body[..body.floor_char_boundary(SHOWN)].to_owned();
-                shown.headers = made.headers;
+        let request = shown
+            .event(session, fields)
+            .map_err(ActionError::from)
+            .and_then(|event| preview(profile, &event, &EXAMPLE_SECRET.parse()?, session.now()));
+        match request {
+            Ok(request) => {
+                let body = String::from_utf8_lossy(&request.body);
+                shown.body = body[..body.floor_char_boundary(SHOWN_BYTES)].to_owned();
+                shown.headers = request.headers;
+                Ok((shown, FormErrors::default()))
             }
-            Err(error) => shown.problem = Some(problem(error)?),
+            Err(error) => Ok((shown, FormErrors::from(problem(error)?))),
         }
-        Ok(shown)
     }
 
     fn event(&self, session: &Session, fields: &Fields) -> Result<Event, Invalid> {
         let now = session.now();
-        let event_type = self.event_type.parse::<EventType>();
         Ok(Event {
             id: EventId::generate(now, random::bits()),
             tenant: Tenant::default_tenant(),
-            event_type: event_type.map_err(|invalid| invalid.in_field("type"))?,
+            event_type: self.event_type.parse::<EventType>().map_err(|invalid| invalid.in_field("type"))?,
             created_ms: now,
             received_ms: now,
             data: fields.json("data")?.unwrap_or_else(|| self.data.as_str().into()),
@@ -71,20 +74,4 @@ impl Preview {
             test: false,
         })
     }
-
-    pub fn problem_in(&self, field: &str) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
-    }
-}
-
-/// The example of the type, where it has one.
-fn example(session: &Session, event_type: &str) -> Result<String, PageError> {
-    let store = &session.app.actions.store;
-    let described = match event_type.parse() {
-        Ok(name) => store.read(|connection| event_type::example(connection, &name))?,
-        Err(_) => None,
-    };
-    let usual = || r#"{"id": 42, "title": "Hello"}"#.to_owned();
-    Ok(described.map_or_else(usual, String::from))
 }

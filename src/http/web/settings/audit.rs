@@ -74,7 +74,7 @@ fn audit_page(session: &Session) -> Result<AuditPage, PageError> {
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
     let store = &session.app.actions.store;
     let page = store.read(|connection| audit::page(connection, &request))?;
-    let frame = session.frame("Audit", Section::Settings)?;
+    let frame = session.read(|db| session.frame(db, "Audit", Section::Settings))?;
     Ok(AuditPage {
         next: page.next.map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
         rows: page.rows.into_iter().map(AuditRow::of).collect(),

@@ -4,8 +4,9 @@ use askama::Template;
 
 use super::super::super::backup;
 use super::super::error::PageError;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::text::humanize;
 
 #[derive(Template)]
@@ -31,7 +32,7 @@ fn data_page(session: &Session) -> Result<DataPage, PageError> {
     let (database, wal) = actions.store.sizes();
     let retention = &actions.retention;
     let days = |days: u32| humanize::counted(days.into(), "day");
-    let frame = session.frame("Data", Section::Settings)?;
+    let frame = session.read(|db| session.frame(db, "Data", Section::Settings))?;
     Ok(DataPage {
         frame: frame.with_api("GET", "/v1/backup"),
         retention: [

@@ -1,17 +1,17 @@
-//! `/settings/keys`: the API keys. One is shown in clear on the page that answers its creation, and never again.
+//! `/settings/keys`: API keys. A new key is shown once, on the page that responds to its creation.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::{PageError, Problem, problem};
+use super::super::confirm::Confirm;
+use super::super::error::PageError;
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::api_key::{self, ApiKey, Scope};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
@@ -22,15 +22,14 @@ struct KeysPage {
     keys: Vec<ApiKey>,
     next: Option<String>,
     is_further: bool,
-    /// A key that was just made, in clear.
-    made: Option<CreatedKey>,
-    /// What was typed into the form.
+    created: Option<CreatedKey>,
     typed: Fields,
-    problem: Option<Problem>,
+    errors: FormErrors,
     scopes: [(Scope, &'static str); 3],
     profiles: Vec<String>,
 }
 
+/// A new key, in plain text.
 struct CreatedKey {
     name: String,
     text: String,
@@ -41,39 +40,24 @@ impl KeysPage {
         session.require_operator()?;
         let cursor = session.query.given("cursor");
         let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
-        let store = &session.app.actions.store;
-        let page = store.read(|connection| api_key::page(connection, &request))?;
-        let frame = session.frame("API keys", Section::Settings)?;
-        let profiles = store.profiles().all();
+        let (frame, page) =
+            session.read(|db| Ok((session.frame(db, "API keys", Section::Settings)?, api_key::page(db, &request)?)))?;
+        let profiles = session.app.actions.store.profiles().all();
         Ok(KeysPage {
             next: page.next.map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
             keys: page.rows,
             is_further: cursor.is_some(),
             frame: frame.with_api("GET", "/v1/api-keys"),
-            made: None,
+            created: None,
             typed: Fields::default(),
-            problem: None,
+            errors: FormErrors::default(),
             scopes: [
-                (Scope::Publish, "publishes events, singly and in batches"),
-                (Scope::Read, "reads everything but secrets and backups"),
-                (Scope::Admin, "does everything"),
+                (Scope::Publish, "publish events and batches"),
+                (Scope::Read, "read everything except secrets and backups"),
+                (Scope::Admin, "full access"),
             ],
             profiles: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
         })
-    }
-
-    fn problem_in(&self, field: &str) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
-    }
-
-    /// What is wrong with none of the fields that the form has.
-    fn other_problem(&self) -> Option<&str> {
-        let fields = ["name", "scope", "tenant", "profile", "rate_limit_per_s"];
-        let problem = self.problem.as_ref()?;
-        let is_shown = |field: &str| fields.contains(&field);
-        let is_elsewhere = problem.field.as_deref().is_some_and(is_shown);
-        (!is_elsewhere).then_some(problem.message.as_str())
     }
 }
 
@@ -82,24 +66,21 @@ pub async fn show(session: Session) -> PageResult {
     session.show(KeysPage::of).await
 }
 
-/// `POST /settings/keys`: answers with the key, which stands in no redirect, log or cookie.
+/// `POST /settings/keys`: responds with the key itself, which no redirect, log or cookie may contain.
 pub async fn create(form: Submission) -> PageResult {
     form.run(|session, fields| {
         session.require_administrator()?;
-        let made = parse(fields).map_err(ActionError::from).and_then(|request| {
+        let created = parse(fields).map_err(ActionError::from).and_then(|request| {
             let name = request.name.clone();
             let (text, new) = issue(request, session.now())?;
             auth::store(&session.app.actions.store, &session.caller(), new).wait()?;
             Ok(CreatedKey { name, text })
         });
         let page = KeysPage::of(session)?;
-        match made {
-            Ok(made) => {
-                let made = Some(made);
-                Ok(Response::page(StatusCode::OK, &KeysPage { made, ..page }))
-            }
+        match created {
+            Ok(created) => Ok(Response::page(StatusCode::OK, &KeysPage { created: Some(created), ..page })),
             Err(error) => {
-                Ok(Response::again(&KeysPage { problem: Some(problem(error)?), typed: fields.clone(), ..page }))
+                Ok(Response::again(&KeysPage { errors: problem(error)?.into(), typed: fields.clone(), ..page }))
             }
         }
     })
@@ -116,7 +97,8 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
         tenant: tenant.map_err(in_field("tenant"))?,
         profile: fields.given("profile").map(str::to_owned),
         rate_limit_per_s: limit.map_err(|_| {
-            Invalid::new("invalid_rate_limit", "A limit is 1 to 100000 requests a second.").in_field("rate_limit_per_s")
+            Invalid::new("invalid_rate_limit", "The rate limit must be 1 to 100000 requests per second.")
+                .in_field("rate_limit_per_s")
         })?,
     })
 }
@@ -126,25 +108,19 @@ pub async fn revoke(form: Submission, id: Path<String>) -> PageResult {
     form.run(move |session, fields| {
         session.require_administrator()?;
         if fields.text("confirmed") != "yes" {
-            let frame = session.frame("Revoke an API key", Section::Settings)?;
-            return Ok(Response::page(
-                StatusCode::OK,
-                &ConfirmPage {
-                    frame,
-                    heading: "Revoke this API key?".to_owned(),
-                    effect: "No request with it is taken from then on. There is no way back; make a new key instead."
-                        .to_owned(),
-                    action: Some(format!("/settings/keys/{id}/revoke")),
-                    back: "/settings/keys".to_owned(),
-                    button: "Revoke key".to_owned(),
-                    is_danger: true,
-                    facts: Vec::new(),
-                    fields: Vec::new(),
-                },
-            ));
+            return Confirm {
+                heading: "Revoke this API key?".to_owned(),
+                effect: "Requests with this key are rejected. This can't be undone.".to_owned(),
+                action: Some(format!("/settings/keys/{id}/revoke")),
+                back: "/settings/keys".to_owned(),
+                button: "Revoke key".to_owned(),
+                is_danger: true,
+                ..Confirm::default()
+            }
+            .show(session, Section::Settings);
         }
         auth::revoke(&session.app.actions.store, &session.caller(), &id).wait()?;
-        Ok(session.done("/settings/keys", "The key was revoked. No request with it is taken any more."))
+        Ok(session.done("/settings/keys", "Key revoked. Requests with this key are rejected."))
     })
     .await
 }

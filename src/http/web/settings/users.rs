@@ -1,34 +1,34 @@
-//! `/settings/users`: who may use the pages, and for what.
+//! `/settings/users`: users and their roles.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::{PageError, Problem, people_problem};
+use super::super::confirm::Confirm;
+use super::super::error::PageError;
 use crate::auth::users::UserError;
 use crate::auth::{password, users};
 use crate::domain::Invalid;
+use crate::http::web::form::{FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::WriteTx;
 use crate::store::user::{self, Role, User};
 
-/// The roles, and what each may do.
+/// Roles and their permissions.
 const ROLES: [(Role, &str); 2] =
-    [(Role::Administrator, "everything"), (Role::Viewer, "looks at everything but secrets, and changes nothing")];
+    [(Role::Administrator, "full access"), (Role::Viewer, "read everything except secrets; no changes")];
 
 #[derive(Template)]
 #[template(path = "settings/users.html")]
 struct UsersPage {
     frame: Frame,
     users: Vec<User>,
-    /// What was typed as the new user's name and role.
+    /// Typed name and role of the new user.
     name: String,
     role: Role,
-    problem: Option<Problem>,
+    errors: FormErrors,
     roles: [(Role, &'static str); 2],
-    shortest: usize,
+    min_password: usize,
 }
 
 #[derive(Template)]
@@ -36,71 +36,60 @@ struct UsersPage {
 struct UserPage {
     frame: Frame,
     user: User,
-    /// Whether it is the visitor.
+    /// Whether the visitor is this user.
     is_own: bool,
-    problem: Option<Problem>,
+    errors: FormErrors,
     roles: [(Role, &'static str); 2],
-    shortest: usize,
+    min_password: usize,
 }
 
-impl UsersPage {
-    fn of(session: &Session) -> Result<UsersPage, PageError> {
-        session.require_operator()?;
-        let store = &session.app.actions.store;
+fn users_page(session: &Session) -> Result<UsersPage, PageError> {
+    session.require_operator()?;
+    session.read(|db| {
         Ok(UsersPage {
-            frame: session.frame("Users", Section::Settings)?,
-            users: store.read(user::list)?,
+            frame: session.frame(db, "Users", Section::Settings)?,
+            users: user::list(db)?,
             name: String::new(),
             role: Role::Viewer,
-            problem: None,
+            errors: FormErrors::default(),
             roles: ROLES,
-            shortest: password::SHORTEST,
+            min_password: password::SHORTEST,
         })
-    }
-
-    fn problem_in(&self, field: &str) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        (problem.field.as_deref() == Some(field)).then_some(problem.message.as_str())
-    }
+    })
 }
 
-impl UserPage {
-    fn of(session: &Session, user: User, problem: Option<Problem>) -> Result<UserPage, PageError> {
-        let frame = session.frame(format!("User {}", user.name), Section::Settings)?;
-        Ok(UserPage {
-            frame,
-            is_own: session.require_operator()?.seq == user.seq,
-            user,
-            problem,
-            roles: ROLES,
-            shortest: password::SHORTEST,
-        })
-    }
+fn user_page(session: &Session, user: User, errors: FormErrors) -> Result<UserPage, PageError> {
+    Ok(UserPage {
+        frame: session.read(|db| session.frame(db, format!("User {}", user.name), Section::Settings))?,
+        is_own: session.require_operator()?.seq == user.seq,
+        user,
+        errors,
+        roles: ROLES,
+        min_password: password::SHORTEST,
+    })
 }
 
 /// `GET /settings/users`.
 pub async fn show(session: Session) -> PageResult {
-    session.show(UsersPage::of).await
+    session.show(users_page).await
 }
 
-/// `GET /settings/users/{seq}`: what can be changed of one.
+/// `GET /settings/users/{seq}`.
 pub async fn user(session: Session, seq: Path<String>) -> PageResult {
     session
         .show(move |session| {
             session.require_administrator()?;
-            UserPage::of(session, find(session, &seq)?, None)
+            user_page(session, find(session, &seq)?, FormErrors::default())
         })
         .await
 }
 
 fn find(session: &Session, seq: &str) -> Result<User, PageError> {
     let seq: i64 = seq.parse().map_err(|_| PageError::not_found("user"))?;
-    let store = &session.app.actions.store;
-    let found = store.read(|connection| user::by_seq(connection, seq))?;
-    found.ok_or_else(|| PageError::not_found("user"))
+    session.read(|db| user::by_seq(db, seq)?.ok_or_else(|| PageError::not_found("user")))
 }
 
-/// Does something about users in the writer, and waits for it.
+/// Runs a change of users in the writer and waits for its commit.
 fn write<T: Send + 'static>(
     session: &Session,
     work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, UserError> + Send + 'static,
@@ -125,12 +114,10 @@ pub async fn add(form: Submission) -> PageResult {
             });
         match added {
             Ok(_) => Ok(session.done("/settings/users", format!("{name} can sign in now."))),
-            Err(error) => Ok(Response::again(&UsersPage {
-                problem: Some(people_problem(error)?),
-                name,
-                role,
-                ..UsersPage::of(session)?
-            })),
+            Err(error) => {
+                let errors = problem(error)?.into();
+                Ok(Response::again(&UsersPage { errors, name, role, ..users_page(session)? }))
+            }
         }
     })
     .await
@@ -146,19 +133,19 @@ pub async fn set_role(form: Submission, seq: Path<String>) -> PageResult {
         let changed = role.map_err(UserError::from).and_then(|role| {
             write(session, move |tx| users::set_role(tx.connection(), &actor, &name, role, tx.now_ms()))
         });
-        let message = format!("The role of {} was changed.", user.name);
+        let message = format!("Role of {} changed.", user.name);
         after(session, user, changed, message)
     })
     .await
 }
 
-/// `POST /settings/users/{seq}/password`: ends every session of the user.
+/// `POST /settings/users/{seq}/password`: also ends every session of the user.
 pub async fn reset_password(form: Submission, seq: Path<String>) -> PageResult {
     form.run(move |session, fields| {
         let own = session.require_administrator()?.seq;
         let user = find(session, &seq)?;
         if user.seq == own {
-            return Ok(session.refused("/account", "Change your own password here: it asks for the old one."));
+            return Ok(session.refused("/account", "Change your own password here. You need your current password."));
         }
         let new = fields.text("password").to_owned();
         let (actor, name) = (session.caller().actor, user.name.clone());
@@ -166,7 +153,7 @@ pub async fn reset_password(form: Submission, seq: Path<String>) -> PageResult {
             let hash = password::hash(&new);
             write(session, move |tx| users::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms()))
         });
-        let message = format!("{} has a new password, and is signed out everywhere.", user.name);
+        let message = format!("Password of {} reset. Their sessions have ended.", user.name);
         after(session, user, changed, message)
     })
     .await
@@ -178,37 +165,29 @@ pub async fn remove(form: Submission, seq: Path<String>) -> PageResult {
         session.require_administrator()?;
         let user = find(session, &seq)?;
         if fields.text("confirmed") != "yes" {
-            let frame = session.frame("Remove a user", Section::Settings)?;
-            return Ok(Response::page(
-                StatusCode::OK,
-                &ConfirmPage {
-                    frame,
-                    heading: format!("Remove {}?", user.name),
-                    effect: "They are signed out everywhere, and can sign in no more.".to_owned(),
-                    action: Some(format!("/settings/users/{}/remove", user.seq)),
-                    back: format!("/settings/users/{}", user.seq),
-                    button: "Remove user".to_owned(),
-                    is_danger: true,
-                    facts: Vec::new(),
-                    fields: Vec::new(),
-                },
-            ));
+            return Confirm {
+                heading: format!("Remove {}?", user.name),
+                effect: "This user is signed out everywhere and can't sign in again.".to_owned(),
+                action: Some(format!("/settings/users/{}/remove", user.seq)),
+                back: format!("/settings/users/{}", user.seq),
+                button: "Remove user".to_owned(),
+                is_danger: true,
+                ..Confirm::default()
+            }
+            .show(session, Section::Settings);
         }
         let (actor, name) = (session.caller().actor, user.name.clone());
         let removed = write(session, move |tx| users::remove(tx.connection(), &actor, &name, tx.now_ms()));
-        let message = format!("{} was removed.", user.name);
+        let message = format!("{} removed.", user.name);
         after(session, user, removed, message)
     })
     .await
 }
 
-/// Back to the list with a message, or the same page again with what is wrong.
-fn after(session: &Session, user: User, done: Result<(), UserError>, message: String) -> Result<Response, PageError> {
-    match done {
+/// Redirects to the list, or shows the user's page with the error.
+fn after(session: &Session, user: User, result: Result<(), UserError>, message: String) -> Result<Response, PageError> {
+    match result {
         Ok(()) => Ok(session.done("/settings/users", message)),
-        Err(error) => {
-            let problem = people_problem(error)?;
-            Ok(Response::again(&UserPage::of(session, user, Some(problem))?))
-        }
+        Err(error) => Ok(Response::again(&user_page(session, user, problem(error)?.into())?)),
     }
 }

@@ -2,12 +2,13 @@
 
 use actix_web::web::Path;
 
-use super::super::error::{PageError, problem};
+use super::super::error::PageError;
 use super::create::{FormPage, previewed};
 use super::form::{WebhookForm, known_types};
 use super::header;
 use super::turn;
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::form::{Submission, problem};
+use crate::http::web::session::{PageResult, Response, Session};
 
 /// `GET /webhooks/{id}/edit`.
 pub async fn show(session: Session, id: Path<String>) -> PageResult {

@@ -3,13 +3,14 @@
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::super::error::{PageError, Problem, problem};
+use super::super::error::PageError;
 use super::form::{KnownProfile, KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header;
 use super::turn;
 use crate::domain::webhook::Webhook;
+use crate::http::web::form::{Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 
 /// The form, for a new webhook or one that is there.
@@ -48,7 +49,7 @@ impl FormPage {
             Some(_) => "Edit webhook",
             None => "Create webhook",
         };
-        let frame = session.frame(title, Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, title, Section::Webhooks))?;
         let mut page = FormPage {
             frame: match changed {
                 Some(webhook) => frame.with_api_body(
@@ -135,8 +136,7 @@ fn new_page(session: &Session) -> Result<FormPage, PageError> {
     let masked = form.drop_masked();
     let mut page = FormPage::of(session, None, form, None, false)?;
     let headers = if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-    page.note =
-        Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", header::name(&webhook)));
+    page.note = Some(format!("Everything is as in {}, but its secret{headers}: those are not copied.", webhook.name()));
     Ok(page)
 }
 
@@ -188,7 +188,7 @@ fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageEr
     let head = Head::of(session, webhook, Tab::None);
     let secret = webhook.secret.as_str().to_owned();
     let page = CreatedPage {
-        frame: session.frame("Webhook created", Section::Webhooks)?,
+        frame: session.read(|db| session.frame(db, "Webhook created", Section::Webhooks))?,
         head,
         standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,

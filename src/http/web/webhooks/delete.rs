@@ -5,8 +5,9 @@ use askama::Template;
 
 use super::super::error::PageError;
 use super::header;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 
 #[derive(Template)]
@@ -23,7 +24,7 @@ struct DeletePage {
 fn delete_page(session: &Session, id: &str, typed: Option<&str>) -> Result<DeletePage, PageError> {
     session.require_change()?;
     let webhook = header::find(session, id)?;
-    let frame = session.frame("Delete webhook", Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, "Delete webhook", Section::Webhooks))?;
     Ok(DeletePage {
         frame: frame.with_api("DELETE", &format!("/v1/webhooks/{}", webhook.id)),
         head: Head::of(session, &webhook, Tab::None),
@@ -51,7 +52,7 @@ pub async fn delete(submission: Submission, id: Path<String>) -> PageResult {
             actions.delete_webhook(&session.caller(), &id).wait()?;
             let message = format!(
                 "Deleted: {}. What waited is discarded; its log stays until retention takes it.",
-                header::name(&webhook)
+                webhook.name()
             );
             Ok(session.done("/webhooks", message))
         })

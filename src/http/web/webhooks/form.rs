@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::error::Problem;
 use crate::actions::webhook::change::WebhookChange;
 use crate::actions::webhook::create::{HeaderMap, NewWebhook};
 use crate::domain::duration_list;
@@ -12,7 +11,7 @@ use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, Webhook};
-use crate::http::web::form::Fields;
+use crate::http::web::form::{Fields, Problem};
 use crate::http::web::layout::capitalized;
 use crate::http::web::session::Session;
 use crate::store::StoreError;

@@ -5,9 +5,6 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::http::web::session::Session;
 
-/// Letters of a name at most.
-const NAME_LETTERS: usize = 80;
-
 /// Which tab is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
@@ -48,7 +45,7 @@ impl Head {
         let profile = session.app.actions.store.profiles().find(&webhook.profile);
         Head {
             id: webhook.id.to_string(),
-            name: name(webhook),
+            name: webhook.name(),
             url: webhook.url.as_str().to_owned(),
             tenant: session.tenant().is_none().then(|| webhook.tenant.to_string()),
             state: webhook.state,
@@ -87,17 +84,6 @@ impl Head {
 pub fn find(session: &Session, id: &str) -> Result<Webhook, ActionError> {
     let store = &session.app.actions.store;
     store.read(|connection| lookup::webhook(connection, &session.caller(), id))
-}
-
-/// What a webhook is called: the first line of its description, or its URL.
-pub fn name(webhook: &Webhook) -> String {
-    let described = webhook.description.lines().map(str::trim);
-    let line = described.into_iter().find(|line| !line.is_empty());
-    let line = line.unwrap_or_else(|| webhook.url.as_str());
-    match line.char_indices().nth(NAME_LETTERS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
 }
 
 fn trouble(webhook: &Webhook) -> Option<Trouble> {

@@ -3,14 +3,14 @@
 use askama::Template;
 use strum::VariantArray;
 
-use super::super::error::{PageError, Problem};
-use super::bars::Bars;
-use super::header;
+use super::super::error::PageError;
 use crate::actions::ActionError;
 use crate::actions::statistics::Window;
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
+use crate::http::web::chart::Chart;
+use crate::http::web::form::Problem;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::store::StoreError;
@@ -51,7 +51,7 @@ struct WebhookRow {
     events: Events,
     state: &'static str,
     reason: Option<String>,
-    bars: Bars,
+    bars: Chart,
     /// When a delivery to it last got through or failed for good.
     last_ms: Option<Millis>,
 }
@@ -87,11 +87,11 @@ impl WebhookRow {
         }
     }
 
-    fn of(webhook: &Webhook, bars: Bars, last_ms: Option<Millis>) -> WebhookRow {
+    fn of(webhook: &Webhook, bars: Chart, last_ms: Option<Millis>) -> WebhookRow {
         WebhookRow {
             id: webhook.id.to_string(),
             url: webhook.url.as_str().to_owned(),
-            name: header::name(webhook),
+            name: webhook.name(),
             is_described: !webhook.description.trim().is_empty(),
             tenant: webhook.tenant.to_string(),
             events: Events::of(webhook),
@@ -117,7 +117,7 @@ fn list_page(session: &Session) -> Result<ListPage, PageError> {
         Err(ActionError::Store(error)) => (empty(), Some(error.into())),
         Err(other) => return Err(other.into()),
     };
-    let frame = session.frame("Webhooks", Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, "Webhooks", Section::Webhooks))?;
     let without_cursor = query.query_without(&["cursor"]);
     let base = &frame.base;
     Ok(ListPage {
@@ -166,7 +166,7 @@ fn rows(session: &Session, webhooks: &[Webhook]) -> Result<Vec<WebhookRow>, Stor
     let row = |webhook: &Webhook| {
         let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
         let last = last.get(&webhook.seq).copied();
-        WebhookRow::of(webhook, Bars::of(hours, from, now), last)
+        WebhookRow::of(webhook, Chart::of(hours, from, now), last)
     };
     Ok(webhooks.iter().map(row).collect())
 }

@@ -5,10 +5,10 @@ use askama::Template;
 use strum::VariantArray;
 
 use super::super::error::PageError;
-use super::bars::{Bars, formula};
 use super::header;
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::Millis;
+use crate::http::web::chart::{Chart, formula};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
@@ -20,7 +20,7 @@ use crate::text::humanize;
 struct MetricsPage {
     frame: Frame,
     head: Head,
-    bars: Bars,
+    chart: Chart,
     windows: Vec<WindowRow>,
     pending: String,
     retrying: String,
@@ -86,11 +86,11 @@ fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
         ))
     })?;
     let head = Head::of(session, &webhook, Tab::Metrics);
-    let frame = session.frame(format!("{}: metrics", head.name), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, format!("{}: metrics", head.name), Section::Webhooks))?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,
-        bars: Bars::of(&hours, from, now),
+        chart: Chart::of(&hours, from, now),
         windows,
         pending: humanize::number(waiting.pending),
         retrying: humanize::number(waiting.retrying),

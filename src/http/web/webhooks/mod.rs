@@ -1,10 +1,8 @@
-//! The pages about webhooks, one file each. `head` and `exchange` are what several of them show.
+//! The pages about webhooks, one file each. `header` is on several of them.
 
-mod bars;
 mod change;
 mod create;
 mod delete;
-mod exchange;
 mod form;
 mod header;
 mod list;

@@ -3,17 +3,18 @@
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::{PageError, Problem, problem};
+use super::super::confirm::Confirm;
+use super::super::error::PageError;
 use super::header;
 use super::turn;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
-use crate::domain::time::{DAY, HOUR, Millis, parse_rfc3339, rfc3339, rfc3339_seconds};
+use crate::domain::time::{DAY, HOUR, Millis, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
-use crate::http::web::form::Fields;
+use crate::http::web::date_field;
+use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::bulk::Span;
 use crate::text::humanize;
@@ -40,7 +41,7 @@ impl ReplayPage {
     fn of(session: &Session, id: &str, form: ReplayForm, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
         session.require_change()?;
         let webhook = header::find(session, id)?;
-        let frame = session.frame("Replay events", Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, "Replay events", Section::Webhooks))?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
                 "POST",
@@ -66,24 +67,8 @@ impl ReplayPage {
 
     /// Spans that are often asked for, and when each begins.
     fn spans(&self) -> [(&'static str, String); 3] {
-        let ago = |span: Millis| input_time(self.frame.now_ms - span);
+        let ago = |span: Millis| date_field::format(self.frame.now_ms - span);
         [("the last hour", ago(HOUR)), ("the last 24 hours", ago(DAY)), ("the last 7 days", ago(7 * DAY))]
-    }
-}
-
-/// As `<input type="datetime-local">` has it; in UTC.
-fn input_time(at: Millis) -> String {
-    rfc3339_seconds(at).trim_end_matches('Z').to_owned()
-}
-
-/// Reads that, with or without seconds, and RFC 3339 too.
-fn time(text: &str) -> Result<Millis, Invalid> {
-    let text = text.trim().replace(' ', "T");
-    let has_zone = text.ends_with('Z') || text.len() > 19;
-    match (has_zone, text.len()) {
-        (false, 16) => parse_rfc3339(&format!("{text}:00Z")),
-        (false, _) => parse_rfc3339(&format!("{text}Z")),
-        (true, _) => parse_rfc3339(&text),
     }
 }
 
@@ -98,10 +83,10 @@ impl ReplayForm {
     }
 
     fn parse(&self) -> Result<Replay, Invalid> {
-        let since = time(&self.since).map_err(|invalid| invalid.in_field("since"))?;
+        let since = date_field::parse(&self.since).map_err(|invalid| invalid.in_field("since"))?;
         let until = match self.until.as_str() {
             "" => None,
-            text => Some(time(text).map_err(|invalid| invalid.in_field("until"))?),
+            text => Some(date_field::parse(text).map_err(|invalid| invalid.in_field("until"))?),
         };
         if until.is_some_and(|until| until <= since) {
             return Err(Invalid::new("invalid_span", "It ends before it begins.").in_field("until"));
@@ -142,7 +127,7 @@ pub async fn show(session: Session, id: Path<String>) -> PageResult {
         .show(move |session| {
             let mut form = ReplayForm::of(&session.query);
             if form.since.is_empty() {
-                form.since = input_time(session.now() - DAY);
+                form.since = date_field::format(session.now() - DAY);
             }
             ReplayPage::of(session, &id, form, None)
         })
@@ -204,41 +189,14 @@ fn run(
         }));
     }
     let events = humanize::counted(count, "event");
-    let page = ConfirmPage {
-        frame: session.frame("Replay events", Section::Webhooks)?,
-        heading: format!("Deliver {events} to {} again?", header::name(&webhook)),
-        facts: Vec::new(),
-        effect: format!(
-            "Each becomes a new delivery with the same event id, oldest first. A receiver that does not look at the id handles {} twice.",
-            if count == 1 { "it" } else { "them" }
-        ),
+    let confirm = Confirm {
+        heading: format!("Replay {events} to {}?", webhook.name()),
+        effect: "Each event becomes a new delivery with the same event ID, oldest first. A receiver that ignores the ID processes the event twice.".to_owned(),
         action: Some(format!("{path}/replay")),
         back: format!("{path}/replay"),
         fields: form.hidden(session.now()),
-        button: "Deliver again".to_owned(),
-        is_danger: false,
+        button: "Replay".to_owned(),
+        ..Confirm::default()
     };
-    Ok(Ok(Response::page(actix_web::http::StatusCode::OK, &page)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_browsers_send_them_and_as_the_api_spells_them() {
-        let ten = 1_768_471_200_000;
-        for text in [
-            "2026-01-15T10:00",
-            "2026-01-15T10:00:00",
-            "2026-01-15 10:00:00",
-            "2026-01-15T10:00:00Z",
-            "2026-01-15T12:00:00+02:00",
-        ] {
-            assert_eq!(time(text).unwrap(), ten, "{text}");
-        }
-        for text in ["", "yesterday", "2026-01-15", "2026-13-15T10:00", "٢٠٢٦"] {
-            assert!(time(text).is_err(), "{text}");
-        }
-    }
+    confirm.show(session, Section::Webhooks).map(Ok)
 }

@@ -5,14 +5,15 @@ use actix_web::web::Path;
 use askama::Template;
 use strum::VariantArray;
 
-use super::super::confirm::ConfirmPage;
-use super::super::error::{PageError, Problem, problem};
+use super::super::confirm::Confirm;
+use super::super::error::PageError;
 use super::header;
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::form::{Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::snippet::{Language, snippet};
 use crate::profile::spec::Key;
@@ -66,7 +67,7 @@ impl SecretPage {
         let actions = &session.app.actions;
         let secrets = actions.secrets(&session.caller(), &webhook.id.to_string())?;
         let head = Head::of(session, webhook, Tab::Secret);
-        let frame = session.frame(format!("{}: secret", head.name), Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, format!("{}: secret", head.name), Section::Webhooks))?;
         Ok(SecretPage {
             frame: frame.with_api("GET", &format!("/v1/webhooks/{}/secret", webhook.id)),
             head,
@@ -204,18 +205,15 @@ fn ask(session: &Session, webhook: &Webhook, path: &str, own: String) -> Result<
     } else {
         ("Rotate the secret without an overlap?", "Rotate secret now")
     };
-    let page = ConfirmPage {
-        frame: session.frame(question, Section::Webhooks)?,
-        heading: format!("{question} ({})", header::name(webhook)),
-        facts: Vec::new(),
-        effect:
-            "A receiver that still has the old secret refuses every delivery from now on, until it has the new one."
-                .to_owned(),
+    Confirm {
+        heading: format!("{question} ({})", webhook.name()),
+        effect: "A receiver that still has the old secret rejects every delivery until it has the new one.".to_owned(),
         action: Some(format!("{path}/rotate")),
         back: path.to_owned(),
         fields: hidden,
         button: label.to_owned(),
         is_danger: true,
-    };
-    Ok(Response::page(StatusCode::OK, &page))
+        ..Confirm::default()
+    }
+    .show(session, Section::Webhooks)
 }

@@ -6,80 +6,50 @@ use askama::Template;
 use super::super::error::PageError;
 use super::form::SchedulePreview;
 use super::header;
-use crate::actions::delivery::explain;
-use crate::domain::delivery::Cause;
+use crate::actions::lookup;
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone, Schedule};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::deliveries::rows::DeliveryTable;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::Profile;
-use crate::store::delivery::{self, Delivery, DeliveryFilter};
+use crate::store::Connection;
+use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
-use crate::text::explanation;
 
-/// Deliveries shown; the rest is in their own list.
-const SHOWN: u32 = 20;
+/// Latest deliveries on the page. The list of deliveries has all.
+const MAX_DELIVERIES: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "webhooks/deliveries.html")]
-struct DeliveriesPage {
+struct WebhookPage {
     frame: Frame,
     head: Head,
-    rows: Vec<RecentDelivery>,
+    table: DeliveryTable,
     has_more: bool,
-}
-
-struct RecentDelivery {
-    id: String,
-    event_type: String,
-    status: &'static str,
-    is_test: bool,
-    /// What the last attempt brought, in a few words.
-    result: Option<String>,
-    attempts: u32,
-    next_ms: Option<Millis>,
-    created_ms: Millis,
-}
-
-impl RecentDelivery {
-    fn of(delivery: Delivery, url: &str) -> RecentDelivery {
-        let waits = !delivery.status.is_finished() && delivery.webhook_state.waiting_for().is_none();
-        RecentDelivery {
-            id: delivery.id.to_string(),
-            event_type: delivery.event_type.to_string(),
-            status: delivery.status.into_str(),
-            is_test: delivery.cause == Cause::Test,
-            result: delivery.last.as_ref().map(|last| explanation::short(&explain::last_of(last, url))),
-            attempts: delivery.attempt_count,
-            next_ms: delivery.due_ms.filter(|_| waits),
-            created_ms: delivery.created_ms,
-        }
-    }
 }
 
 /// `GET /webhooks/{id}`.
 pub async fn deliveries(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| deliveries_page(session, &id)).await
+    session.show(move |session| session.read(|db| webhook_page(session, db, &id))).await
 }
 
-fn deliveries_page(session: &Session, id: &str) -> Result<DeliveriesPage, PageError> {
-    let webhook = header::find(session, id)?;
+fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookPage, PageError> {
+    let webhook = lookup::webhook(db, &session.caller(), id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
-    let request = PageRequest { limit: SHOWN, cursor: None };
-    let store = &session.app.actions.store;
-    let found = store.read(|connection| delivery::list(connection, &filter, &request))?;
+    let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
+    let table = DeliveryTable::read(db, &page.rows, format!("webhook={}", webhook.id))?;
     let head = Head::of(session, &webhook, Tab::Deliveries);
-    let frame = session.frame(head.name.clone(), Section::Webhooks)?;
-    let url = webhook.url.as_str();
-    Ok(DeliveriesPage {
+    let frame = session.frame(db, head.name.clone(), Section::Webhooks)?;
+    Ok(WebhookPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
-        has_more: found.next.is_some(),
-        rows: found.rows.into_iter().map(|row| RecentDelivery::of(row, url)).collect(),
+        table: DeliveryTable { has_webhook: false, ..table },
+        has_more: page.next.is_some(),
     })
 }
 
@@ -158,7 +128,7 @@ fn settings_page(session: &Session, id: &str) -> Result<SettingsPage, PageError>
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
     let head = Head::of(session, &webhook, Tab::Settings);
-    let frame = session.frame(format!("{}: settings", head.name), Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, format!("{}: settings", head.name), Section::Webhooks))?;
     Ok(SettingsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,

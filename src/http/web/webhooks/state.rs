@@ -3,14 +3,15 @@
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::error::{PageError, problem};
-use super::exchange::Exchange;
+use super::super::error::PageError;
 use super::header;
 use super::turn;
 use crate::actions::webhook::change::WebhookChange;
 use crate::domain::webhook::WebhookState;
+use crate::http::web::deliveries::attempt::AttemptDetail;
+use crate::http::web::form::{Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::stats::{self, Of};
 use crate::text::humanize;
@@ -45,7 +46,7 @@ impl ResumePage {
         let store = &session.app.actions.store;
         let waiting = store.read(|connection| stats::waiting(connection, &of))?;
         let waiting = waiting.pending + waiting.retrying;
-        let frame = session.frame("Resume", Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, "Resume", Section::Webhooks))?;
         Ok(ResumePage {
             frame: frame.with_api_body(
                 "PATCH",
@@ -107,7 +108,7 @@ struct VerifiedPage {
     frame: Frame,
     head: Head,
     refusal: Option<String>,
-    exchange: Exchange,
+    detail: AttemptDetail,
 }
 
 /// `POST /webhooks/{id}/verify`: the challenge, now; what was sent and what came back.
@@ -122,12 +123,12 @@ pub async fn verify(submission: Submission, id: Path<String>) -> PageResult {
             if verified.refusal.is_none() && webhook.state == WebhookState::Active {
                 return Ok(session.done(&path, "Verified. It is active, and what waited is sent."));
             }
-            let frame = session.frame("Verification", Section::Webhooks)?;
+            let frame = session.read(|db| session.frame(db, "Verification", Section::Webhooks))?;
             let page = VerifiedPage {
                 frame: frame.with_api("POST", &format!("/v1{path}/verify")),
                 head: Head::of(session, webhook, Tab::None),
                 refusal: verified.refusal,
-                exchange: Exchange::of(&verified.attempt),
+                detail: AttemptDetail::of(&verified.attempt, None, session.now()),
             };
             Ok(Response::page(actix_web::http::StatusCode::OK, &page))
         })

@@ -5,8 +5,7 @@ use actix_web::web::Path;
 use askama::Template;
 use serde_json::value::RawValue;
 
-use super::super::error::{PageError, Problem, problem};
-use super::exchange::Exchange;
+use super::super::error::PageError;
 use super::form::known_types;
 use super::header;
 use super::turn;
@@ -20,8 +19,10 @@ use crate::domain::event::EventType;
 use crate::domain::json;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
+use crate::http::web::deliveries::attempt::AttemptDetail;
+use crate::http::web::form::{Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, Submission};
+use crate::http::web::session::{PageResult, Response, Session};
 use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::{StoreError, event_type};
 use crate::text::explanation::Explanation;
@@ -48,14 +49,14 @@ struct TestOutcome {
     delivery: String,
     is_good: bool,
     verdict: Explanation,
-    exchange: Option<Exchange>,
+    attempt: Option<AttemptDetail>,
 }
 
 impl TestPage {
     fn of(session: &Session, webhook: &Webhook, event_type: String, data: String) -> Result<TestPage, PageError> {
         session.require_change()?;
         let head = Head::of(session, webhook, Tab::None);
-        let frame = session.frame("Send test event", Section::Webhooks)?;
+        let frame = session.read(|db| session.frame(db, "Send test event", Section::Webhooks))?;
         Ok(TestPage {
             frame: frame.with_api_body(
                 "POST",
@@ -153,7 +154,8 @@ fn outcome(session: &Session, webhook: &Webhook, full: &DeliveryInFull) -> TestO
         delivery: full.delivery.id.to_string(),
         is_good: full.delivery.status == DeliveryStatus::Delivered,
         verdict: explain::verdict(&full.delivery, attempt, webhook, &profile, None, now),
-        exchange: attempt.map(Exchange::of),
+        attempt: attempt
+            .map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", full.delivery.id)), now)),
     }
 }
 

@@ -1,0 +1,101 @@
+//! Cookies of the pages: the session, the token of a form, the flash message, the mark of a portal visitor.
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{HeaderValue, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::domain::time::{DAY, MINUTE, Millis};
+use crate::http::App;
+use crate::http::web::layout::Flash;
+
+/// Bytes of a flash message at most: a message may quote user input, and a cookie has 4 KiB.
+const FLASH_BYTES: usize = 2_000;
+
+/// Value of the session cookie.
+pub fn session(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &app.site.cookie())
+}
+
+/// Value of the cookie that the form token of an anonymous visitor is derived from.
+pub fn form(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &suffixed(app, "form"))
+}
+
+/// Whether the visitor came by a portal link.
+pub fn has_portal_mark(request: &HttpRequest, app: &App) -> bool {
+    value(request, &suffixed(app, "portal")).is_some()
+}
+
+/// Message that the previous response left for this page.
+pub fn flash(request: &HttpRequest, app: &App) -> Option<Flash> {
+    let value = value(request, &suffixed(app, "flash"))?;
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
+    let message = text.strip_prefix(['+', '-'])?;
+    Some(Flash { is_ok: text.starts_with('+'), message: message.to_owned() })
+}
+
+fn value(request: &HttpRequest, name: &str) -> Option<String> {
+    request.cookie(name).map(|cookie| cookie.value().to_owned())
+}
+
+fn suffixed(app: &App, suffix: &str) -> String {
+    format!("{}_{suffix}", app.site.cookie())
+}
+
+/// A `Set-Cookie` header.
+pub struct SetCookie(String);
+
+impl SetCookie {
+    /// Session cookie; a lifetime of 0 ms deletes it.
+    pub fn session(app: &App, value: String, lasts: Millis, is_portal: bool) -> SetCookie {
+        SetCookie::new(app, app.site.cookie(), value, lasts, is_portal)
+    }
+
+    /// Cookie that ties the forms of an anonymous visitor to the browser. It outlives any open sign-in page.
+    pub fn form(app: &App, value: String, is_portal: bool) -> SetCookie {
+        SetCookie::new(app, suffixed(app, "form"), value, DAY, is_portal)
+    }
+
+    /// Message for the next page; `None` deletes it.
+    pub fn flash(app: &App, flash: Option<&Flash>, is_portal: bool) -> SetCookie {
+        let name = suffixed(app, "flash");
+        let Some(Flash { is_ok, message }) = flash else {
+            return SetCookie::new(app, name, String::new(), 0, is_portal);
+        };
+        let sign = if *is_ok { '+' } else { '-' };
+        let message = &message[..message.floor_char_boundary(FLASH_BYTES)];
+        SetCookie::new(app, name, URL_SAFE_NO_PAD.encode(format!("{sign}{message}")), MINUTE, is_portal)
+    }
+
+    /// Marks a portal visitor, who is not asked for a password after the session ends; or deletes the mark.
+    pub fn portal_mark(app: &App, is_portal: bool) -> SetCookie {
+        let lasts = if is_portal { 30 * DAY } else { 0 };
+        SetCookie::new(app, suffixed(app, "portal"), "1".to_owned(), lasts, true)
+    }
+
+    /// Hidden from scripts and not sent from other sites. In an embedded portal, browsers send the cookie inside the
+    /// parent's page and keep one per parent (`Partitioned`).
+    fn new(app: &App, name: String, value: String, lasts: Millis, is_portal: bool) -> SetCookie {
+        let is_embedded = is_portal && app.site.is_embedded();
+        let mut cookie = Cookie::new(name, value);
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_secure(app.site.base().is_https());
+        cookie.set_max_age(Duration::milliseconds(lasts));
+        cookie.set_same_site(if is_embedded { SameSite::None } else { SameSite::Lax });
+        // The cookie crate that actix uses does not support this attribute yet.
+        let partitioned = if is_embedded { "; Partitioned" } else { "" };
+        SetCookie(format!("{cookie}{partitioned}"))
+    }
+
+    /// Adds the header to a response.
+    pub fn on(&self, response: &mut HttpResponse) {
+        // Names and values consist of characters that a header allows.
+        if let Ok(value) = HeaderValue::from_str(&self.0) {
+            response.headers_mut().append(SET_COOKIE, value);
+        }
+    }
+}
