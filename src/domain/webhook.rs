@@ -54,7 +54,8 @@ impl DisabledReason {
     pub fn sentence(self, attempts: u32) -> String {
         match self {
             DisabledReason::Gone => "The endpoint answered 410 Gone: it asked for no more deliveries.".to_owned(),
-            DisabledReason::Exhausted => format!("Disabled after {attempts} failed attempts without a success."),
+            DisabledReason::Exhausted if attempts == 1 => "1 failed attempt without a success.".to_owned(),
+            DisabledReason::Exhausted => format!("{attempts} failed attempts without a success."),
         }
     }
 }
