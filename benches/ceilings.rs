@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hookpost::actions::publish::{Checked, NewEvent, publish};
 use hookpost::clock::Clock;
 use hookpost::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
-use hookpost::domain::attempt::Failure;
+use hookpost::domain::attempt::FailureCause;
 use hookpost::metrics::Metrics;
 use hookpost::store::Store;
 
@@ -22,7 +22,7 @@ const BODY: usize = 270;
 struct Fixed(Arc<[SocketAddr]>);
 
 impl Resolve for Fixed {
-    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         Ok(Arc::clone(&self.0))
     }
 }

@@ -13,8 +13,9 @@ use super::CliError;
 use super::common::{flag_or_environment, read};
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
-use crate::domain::attempt::{ErrorCode, Failure};
-use crate::domain::target::{TargetError, TargetUrl};
+use crate::domain::Invalid;
+use crate::domain::attempt::FailureCause;
+use crate::domain::target::TargetUrl;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -86,9 +87,9 @@ impl Send {
 struct AnyTarget;
 
 impl Resolve for AnyTarget {
-    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-        let fail = |message: String| Failure::new(ErrorCode::DnsFailed, message);
-        let url: TargetUrl = url.parse().map_err(|error: TargetError| fail(error.message))?;
+    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        let fail = |reason: String| FailureCause::LookupFailed { reason };
+        let url: TargetUrl = url.parse().map_err(|error: Invalid| fail(error.message))?;
         let addresses = (url.host().trim_matches(['[', ']']), url.port())
             .to_socket_addrs()
             .map_err(|error| fail(format!("{} cannot be resolved: {error}", url.host())))?;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::endpoint::{Endpoint, Request};
 use crate::clock::Clock;
 use crate::delivery::http::client::{Client, ClientResult, Outgoing};
-use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::time::Millis;
 use crate::store::DueDelivery;
 use crate::store::attempt::Attempt;
+use crate::text::failure::describe;
 
 /// Carrier of requests: the HTTP client, or a stub.
 pub trait Transport: Send + Sync {
@@ -42,7 +43,7 @@ impl AttemptResult {
     }
 
     pub fn error_code(&self) -> Option<ErrorCode> {
-        self.attempt.failure.as_ref().map(|failure| failure.code)
+        self.attempt.failure.as_ref().map(|failure| failure.code())
     }
 }
 
@@ -76,11 +77,8 @@ impl Sender {
                 made
             }
             Err(why) => {
-                let failure = Failure::new(
-                    ErrorCode::WorkerPanic,
-                    format!("The stored event cannot be put in the profile's form: {why}"),
-                );
-                unsent(endpoint, delivery, started_ms, failure)
+                let cause = FailureCause::ComposeFailed { error: Some(why.to_string()) };
+                unsent(endpoint, delivery, started_ms, Some(cause))
             }
         })
     }
@@ -108,10 +106,7 @@ impl Sender {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no words".to_owned());
             log::error!("a worker panicked on {}: {what}", delivery.id);
-            unsent(endpoint, delivery, started_ms, Failure::new(
-                ErrorCode::WorkerPanic,
-                "A fault in Hookpost interrupted the attempt; the receiver may have got it. Please report it with the log.",
-            ))
+            unsent(endpoint, delivery, started_ms, Some(FailureCause::WorkerPanic))
         });
         made.ended_ms = self.clock.now_ms();
         made
@@ -128,8 +123,7 @@ impl Sender {
         let outgoing = Outgoing { url: webhook.url.as_str(), headers: &request.headers, body: &request.body };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);
-        let nothing = Failure::new(ErrorCode::Status, "");
-        let mut made = unsent(endpoint, delivery, started_ms, nothing);
+        let mut made = unsent(endpoint, delivery, started_ms, None);
         made.attempt.duration_ms = sent.duration.as_millis() as i64;
         made.attempt.timings = sent.timings;
         made.attempt.remote_address = sent.remote_address.map(|address| address.to_string());
@@ -141,16 +135,17 @@ impl Sender {
     }
 }
 
-/// An attempt that failed before anything was sent.
-fn unsent(endpoint: &Endpoint, delivery: &DueDelivery, started_ms: Millis, failure: Failure) -> AttemptResult {
+/// An attempt that sent nothing, or nothing yet.
+fn unsent(
+    endpoint: &Endpoint,
+    delivery: &DueDelivery,
+    started_ms: Millis,
+    cause: Option<FailureCause>,
+) -> AttemptResult {
+    let url = endpoint.webhook.url.as_str();
+    let failure = cause.map(|cause| describe(cause, url));
     AttemptResult {
-        attempt: Attempt::unsent(
-            started_ms,
-            delivery.attempt_count + 1,
-            delivery.trigger,
-            endpoint.webhook.url.as_str(),
-            failure,
-        ),
+        attempt: Attempt::unsent(started_ms, delivery.attempt_count + 1, delivery.trigger, url, failure),
         form_definition: None,
         ended_ms: started_ms,
     }

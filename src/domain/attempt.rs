@@ -1,12 +1,12 @@
-//! What one try of a delivery brought back, as the client reports it and the log keeps it.
-//!
-//! Pure data: nothing here knows how a request is sent or where an attempt is stored.
+//! Result of one attempt, as the client reports it and the log stores it. Pure data.
 
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
+use super::time::{Millis, SECOND};
 
-/// Why an attempt failed: the stable codes of the API (`error.code` of an attempt, the filter `error_code`).
+/// Stable code of a failed attempt in the API (`error.code` of an attempt, the filter `error_code`).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, Display, VariantArray,
 )]
@@ -15,29 +15,29 @@ use super::Invalid;
 pub enum ErrorCode {
     /// The operator's policy forbids the address or the scheme.
     TargetBlocked,
-    /// The name has no address, or nobody answered for it in time.
+    /// The name has no address, or the lookup failed or timed out.
     DnsFailed,
-    /// The machine is there, nothing listens on the port.
+    /// The machine is up, but nothing listens on the port.
     ConnectRefused,
-    /// No route, network down, and every other failure to connect.
+    /// No route, network down, or any other failure to connect.
     ConnectFailed,
-    /// No answer to the connection request within the timeout.
+    /// The connection was not accepted within the time limit.
     ConnectTimeout,
-    /// The certificate expired, or is not valid yet.
+    /// The certificate has expired or is not valid yet.
     TlsExpired,
-    /// The certificate was issued by nobody we trust, self-signed ones included.
+    /// The certificate's issuer is not trusted; self-signed certificates included.
     TlsUntrusted,
-    /// The certificate is for another host.
+    /// The certificate was issued for another host.
     TlsWrongHost,
-    /// Every other failure of the handshake.
+    /// Any other failure of the handshake.
     TlsFailed,
-    /// The connection broke before a whole answer was there.
+    /// The connection broke before the response was complete.
     ConnectionReset,
-    /// The time limit passed after the connection was made; the message says in which phase.
+    /// The time limit passed after the connection was accepted; the message names the phase.
     Timeout,
-    /// What came back is not HTTP.
+    /// The response is not valid HTTP.
     ProtocolError,
-    /// An answer came, and it was not a 2xx.
+    /// A complete response with a status other than 2xx.
     Status,
     /// The stored event does not match its checksum.
     EventDamaged,
@@ -48,42 +48,200 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Whether the attempt failed because time ran out: the endpoint holds a thread while it does.
+    /// Whether the attempt ran out of time, holding a worker for as long as the limit.
     pub fn is_timeout(self) -> bool {
         matches!(self, ErrorCode::Timeout | ErrorCode::ConnectTimeout)
     }
+
+    /// Whether the fault is Hookpost's own: it uses up no attempt of the schedule.
+    pub fn is_internal(self) -> bool {
+        matches!(self, ErrorCode::EventDamaged | ErrorCode::ComposeFailed | ErrorCode::WorkerPanic)
+    }
 }
 
-/// Why an attempt failed: the code, and a sentence for the person who reads the log.
+/// Step of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Connect,
+    Handshake,
+    Send,
+    /// The request is sent; nothing of the response has arrived.
+    Wait,
+    Head,
+    Body,
+}
+
+/// Reason of a failed attempt, with the facts that its sentences are made from. The log stores it as JSON, so
+/// renaming a variant or a field needs a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FailureCause {
+    /// `reason` is the sentence of the target policy.
+    TargetBlocked {
+        reason: Option<String>,
+    },
+    NoAddress,
+    /// `reason` is the sentence of the name lookup.
+    LookupFailed {
+        reason: String,
+    },
+    Refused {
+        addresses: usize,
+    },
+    Unreachable {
+        addresses: usize,
+        error: String,
+    },
+    ConnectFailed {
+        addresses: usize,
+        error: Option<String>,
+    },
+    Timeout {
+        phase: Phase,
+        limit_ms: Millis,
+    },
+    CertificateExpired {
+        not_after_ms: Option<Millis>,
+    },
+    CertificateNotYetValid,
+    CertificateUntrusted,
+    CertificateForOtherHost,
+    CertificateInvalid {
+        error: String,
+    },
+    /// The port of an https:// URL speaks another protocol.
+    NotTls,
+    ClientCertificateRequired,
+    TlsAlert {
+        alert: String,
+    },
+    TlsOutdated {
+        error: String,
+    },
+    TlsFailed {
+        error: Option<String>,
+    },
+    /// The connection broke: by a reset, or closed in an orderly way.
+    Disconnected {
+        reset: bool,
+        phase: Phase,
+    },
+    UnexpectedUpgrade,
+    HeadTooLong,
+    BodyTooPadded,
+    /// The port of an http:// URL speaks TLS.
+    OnlyTls,
+    /// `first_bytes` of the response, escaped.
+    NotHttp {
+        first_bytes: String,
+    },
+    MalformedResponse {
+        error: String,
+    },
+    RequestFailed {
+        error: String,
+    },
+    Status {
+        code: u16,
+    },
+    EventDamaged,
+    ComposeFailed {
+        error: Option<String>,
+    },
+    WorkerPanic,
+}
+
+impl FailureCause {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            FailureCause::TargetBlocked { .. } => ErrorCode::TargetBlocked,
+            FailureCause::NoAddress | FailureCause::LookupFailed { .. } => ErrorCode::DnsFailed,
+            FailureCause::Refused { .. } => ErrorCode::ConnectRefused,
+            FailureCause::Unreachable { .. } | FailureCause::ConnectFailed { .. } => ErrorCode::ConnectFailed,
+            FailureCause::Timeout { phase: Phase::Connect, .. } => ErrorCode::ConnectTimeout,
+            FailureCause::Timeout { .. } => ErrorCode::Timeout,
+            FailureCause::CertificateExpired { .. } | FailureCause::CertificateNotYetValid => ErrorCode::TlsExpired,
+            FailureCause::CertificateUntrusted => ErrorCode::TlsUntrusted,
+            FailureCause::CertificateForOtherHost => ErrorCode::TlsWrongHost,
+            FailureCause::CertificateInvalid { .. }
+            | FailureCause::NotTls
+            | FailureCause::ClientCertificateRequired
+            | FailureCause::TlsAlert { .. }
+            | FailureCause::TlsOutdated { .. }
+            | FailureCause::TlsFailed { .. }
+            | FailureCause::Disconnected { phase: Phase::Handshake, .. } => ErrorCode::TlsFailed,
+            FailureCause::Disconnected { .. } => ErrorCode::ConnectionReset,
+            FailureCause::UnexpectedUpgrade
+            | FailureCause::HeadTooLong
+            | FailureCause::BodyTooPadded
+            | FailureCause::OnlyTls
+            | FailureCause::NotHttp { .. }
+            | FailureCause::MalformedResponse { .. }
+            | FailureCause::RequestFailed { .. } => ErrorCode::ProtocolError,
+            FailureCause::Status { .. } => ErrorCode::Status,
+            FailureCause::EventDamaged => ErrorCode::EventDamaged,
+            FailureCause::ComposeFailed { .. } => ErrorCode::ComposeFailed,
+            FailureCause::WorkerPanic => ErrorCode::WorkerPanic,
+        }
+    }
+
+    /// Returns the usual cause for a code, for lists, which load no attempt. `status` is that of the response, if
+    /// any; `duration_ms` stands in for the time limit.
+    pub fn of_code(code: ErrorCode, status: Option<u16>, duration_ms: Millis) -> FailureCause {
+        // An attempt ends a moment after its limit, which is a number of whole seconds.
+        let limit_ms = if duration_ms < SECOND { duration_ms } else { duration_ms / SECOND * SECOND };
+        match code {
+            ErrorCode::TargetBlocked => FailureCause::TargetBlocked { reason: None },
+            ErrorCode::DnsFailed => FailureCause::NoAddress,
+            ErrorCode::ConnectRefused => FailureCause::Refused { addresses: 1 },
+            ErrorCode::ConnectFailed => FailureCause::ConnectFailed { addresses: 1, error: None },
+            ErrorCode::ConnectTimeout => FailureCause::Timeout { phase: Phase::Connect, limit_ms },
+            ErrorCode::TlsExpired => FailureCause::CertificateExpired { not_after_ms: None },
+            ErrorCode::TlsUntrusted => FailureCause::CertificateUntrusted,
+            ErrorCode::TlsWrongHost => FailureCause::CertificateForOtherHost,
+            ErrorCode::TlsFailed => FailureCause::TlsFailed { error: None },
+            ErrorCode::ConnectionReset => FailureCause::Disconnected { reset: false, phase: Phase::Wait },
+            ErrorCode::Timeout => FailureCause::Timeout { phase: Phase::Wait, limit_ms },
+            ErrorCode::ProtocolError => FailureCause::NotHttp { first_bytes: String::new() },
+            ErrorCode::Status => FailureCause::Status { code: status.unwrap_or_default() },
+            ErrorCode::EventDamaged => FailureCause::EventDamaged,
+            ErrorCode::ComposeFailed => FailureCause::ComposeFailed { error: None },
+            ErrorCode::WorkerPanic => FailureCause::WorkerPanic,
+        }
+    }
+}
+
+/// A failed attempt's cause, and the sentence about it in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub code: ErrorCode,
+    pub cause: FailureCause,
     pub message: String,
 }
 
 impl Failure {
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into() }
+    pub fn code(&self) -> ErrorCode {
+        self.cause.code()
     }
 }
 
-/// How long each phase took, in microseconds; `None` where the phase audit not happen (a kept-alive
-/// connection resolves and connects nothing) or did not end.
+/// Duration of each phase in microseconds; `None` if the phase did not end, or did not happen: a kept-alive
+/// connection neither resolves nor connects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
     pub resolve_us: Option<u32>,
     pub connect_us: Option<u32>,
     pub tls_us: Option<u32>,
-    /// From the start of the attempt to the first byte of the answer.
+    /// From the start of the attempt to the first byte of the response.
     pub first_byte_us: Option<u32>,
 }
 
-/// What the receiver answered, cut to what the log keeps.
+/// A receiver's response, truncated for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiverResponse {
     /// 100 to 999.
     pub code: u16,
-    /// In the order they came; names in lower case; values that are no UTF-8 with replacement characters; 16 KiB at most in all.
+    /// In order of arrival, names in lower case, invalid UTF-8 replaced; 16 KiB at most in total.
     pub headers: Vec<(String, String)>,
     /// The first 16 KiB.
     pub body: Vec<u8>,

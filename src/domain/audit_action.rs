@@ -1,10 +1,10 @@
-//! What people and programs do that changes something, for the audit list.
+//! Actions of people and programs that the audit log records.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 
-/// Something that was done. The texts are stored: they are never changed.
+/// Recorded action. The text forms are stored: they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<AuditAction>)]
@@ -71,7 +71,7 @@ pub enum AuditAction {
     BackupDownloaded,
 }
 
-/// What a deed was done to, for a link.
+/// Kind of object that an action changed, for a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Webhook,
@@ -83,79 +83,49 @@ pub enum Subject {
     User,
     /// A tenant's name.
     Tenant,
-    /// Many things, or none.
+    /// Several objects, or none.
     Other,
 }
 
 impl AuditAction {
-    /// Said after who did it, and before what it was done to: `anna` *created the webhook* `wh_…`.
-    pub fn words(self) -> &'static str {
+    /// Returns the kind of object changed, and the words between actor and object: `anna` *created the webhook* `wh_…`.
+    pub fn subject_and_words(self) -> (Subject, &'static str) {
         match self {
-            AuditAction::WebhookCreated => "created the webhook",
-            AuditAction::WebhookChanged => "changed the webhook",
-            AuditAction::WebhookPaused => "paused the webhook",
-            AuditAction::WebhookResumed => "resumed the webhook",
-            AuditAction::WebhookVerified => "verified the webhook",
-            AuditAction::WebhookDeleted => "deleted the webhook",
-            AuditAction::SecretRotated => "rotated the secret of the webhook",
-            AuditAction::SecretRevealed => "revealed the secret of the webhook",
-            AuditAction::TestSent => "sent a test event to the webhook",
-            AuditAction::EventPublished => "published by hand the event",
-            AuditAction::EventReplayed => "replayed the event",
-            AuditAction::WebhookReplayed => "replayed events to the webhook",
-            AuditAction::DeliveryRetried => "retried the delivery",
-            AuditAction::DeliveryDiscarded => "discarded the delivery",
-            AuditAction::DeliveriesRetried => "retried deliveries",
-            AuditAction::DeliveriesDiscarded => "discarded deliveries",
-            AuditAction::EventTypePut => "described the event type",
-            AuditAction::EventTypeDeleted => "deleted the event type",
-            AuditAction::ProfilePut => "saved the profile",
-            AuditAction::ProfileDeleted => "deleted the profile",
-            AuditAction::KeyCreated => "made the API key",
-            AuditAction::KeyRevoked => "revoked the API key",
-            AuditAction::UserAdded => "added the user",
-            AuditAction::UserRemoved => "removed the user",
-            AuditAction::RoleChanged => "changed the role of the user",
-            AuditAction::PasswordReset => "reset the password of the user",
-            AuditAction::PasswordChanged => "changed their own password, as the user",
-            AuditAction::SignedIn => "signed in as the user",
-            AuditAction::PortalLinkMade => "made a portal link for the tenant",
-            AuditAction::BackupDownloaded => "downloaded a backup of everything",
+            AuditAction::WebhookCreated => (Subject::Webhook, "created the webhook"),
+            AuditAction::WebhookChanged => (Subject::Webhook, "changed the webhook"),
+            AuditAction::WebhookPaused => (Subject::Webhook, "paused the webhook"),
+            AuditAction::WebhookResumed => (Subject::Webhook, "resumed the webhook"),
+            AuditAction::WebhookVerified => (Subject::Webhook, "verified the webhook"),
+            AuditAction::WebhookDeleted => (Subject::Webhook, "deleted the webhook"),
+            AuditAction::SecretRotated => (Subject::Webhook, "rotated the secret of the webhook"),
+            AuditAction::SecretRevealed => (Subject::Webhook, "revealed the secret of the webhook"),
+            AuditAction::TestSent => (Subject::Webhook, "sent a test event to the webhook"),
+            AuditAction::EventPublished => (Subject::Event, "manually published the event"),
+            AuditAction::EventReplayed => (Subject::Event, "replayed the event"),
+            AuditAction::WebhookReplayed => (Subject::Webhook, "replayed events to the webhook"),
+            AuditAction::DeliveryRetried => (Subject::Delivery, "retried the delivery"),
+            AuditAction::DeliveryDiscarded => (Subject::Delivery, "discarded the delivery"),
+            AuditAction::DeliveriesRetried => (Subject::Other, "retried deliveries"),
+            AuditAction::DeliveriesDiscarded => (Subject::Other, "discarded deliveries"),
+            AuditAction::EventTypePut => (Subject::EventType, "saved the event type"),
+            AuditAction::EventTypeDeleted => (Subject::EventType, "deleted the event type"),
+            AuditAction::ProfilePut => (Subject::Profile, "saved the profile"),
+            AuditAction::ProfileDeleted => (Subject::Profile, "deleted the profile"),
+            AuditAction::KeyCreated => (Subject::Key, "created the API key"),
+            AuditAction::KeyRevoked => (Subject::Key, "revoked the API key"),
+            AuditAction::UserAdded => (Subject::User, "added the user"),
+            AuditAction::UserRemoved => (Subject::User, "removed the user"),
+            AuditAction::RoleChanged => (Subject::User, "changed the role of the user"),
+            AuditAction::PasswordReset => (Subject::User, "reset the password of the user"),
+            AuditAction::PasswordChanged => (Subject::User, "changed their own password as the user"),
+            AuditAction::SignedIn => (Subject::User, "signed in as the user"),
+            AuditAction::PortalLinkMade => (Subject::Tenant, "created a portal link for the tenant"),
+            AuditAction::BackupDownloaded => (Subject::Other, "downloaded a backup of everything"),
         }
     }
 
-    pub fn subject(self) -> Subject {
-        match self {
-            AuditAction::WebhookCreated
-            | AuditAction::WebhookChanged
-            | AuditAction::WebhookPaused
-            | AuditAction::WebhookResumed
-            | AuditAction::WebhookVerified
-            | AuditAction::WebhookDeleted
-            | AuditAction::SecretRotated
-            | AuditAction::SecretRevealed
-            | AuditAction::TestSent
-            | AuditAction::WebhookReplayed => Subject::Webhook,
-            AuditAction::EventPublished | AuditAction::EventReplayed => Subject::Event,
-            AuditAction::DeliveryRetried | AuditAction::DeliveryDiscarded => Subject::Delivery,
-            AuditAction::EventTypePut | AuditAction::EventTypeDeleted => Subject::EventType,
-            AuditAction::ProfilePut | AuditAction::ProfileDeleted => Subject::Profile,
-            AuditAction::KeyCreated | AuditAction::KeyRevoked => Subject::Key,
-            AuditAction::UserAdded
-            | AuditAction::UserRemoved
-            | AuditAction::RoleChanged
-            | AuditAction::PasswordReset
-            | AuditAction::PasswordChanged
-            | AuditAction::SignedIn => Subject::User,
-            AuditAction::PortalLinkMade => Subject::Tenant,
-            AuditAction::DeliveriesRetried | AuditAction::DeliveriesDiscarded | AuditAction::BackupDownloaded => {
-                Subject::Other
-            }
-        }
-    }
-
-    /// Whether what it was done to is gone after it.
-    pub fn is_end(self) -> bool {
+    /// Whether the action deletes its object.
+    pub fn is_deletion(self) -> bool {
         matches!(
             self,
             AuditAction::WebhookDeleted

@@ -1,16 +1,16 @@
-//! A logged attempt as a `curl` command, for a person who wants to send it by hand.
+//! A logged attempt as a `curl` command, for sending it by hand.
 
 use super::header::MASK;
 
 /// Longer bodies go through a pipe: one argument of a program is 128 KiB at most on Linux.
 const MAX_ARGUMENT_BYTES: usize = 100_000;
 
-/// Headers that curl makes itself from the URL and the body.
+/// Headers that curl sets itself.
 const OWN: [&str; 3] = ["host", "content-length", "connection"];
 
-/// The command that sends the request of an attempt again, for a POSIX shell: it is one command whatever the URL, the
-/// headers and the body hold. The value of a masked header is a placeholder such as `<Authorization>`. The signature is
-/// that of the attempt, so a receiver that checks the age of a timestamp refuses it after some minutes.
+/// Returns the POSIX shell command that repeats the request of an attempt; a single command whatever the URL, the headers
+/// and the body contain. Masked header values become placeholders such as `<Authorization>`. The signature is the
+/// original one, so a receiver that checks the age of the timestamp rejects it after a few minutes.
 pub fn command(url: &str, headers: &[(String, String)], body: &[u8]) -> String {
     let body = quoted(&String::from_utf8_lossy(body));
     let piped = body.len() > MAX_ARGUMENT_BYTES;
@@ -34,7 +34,7 @@ fn header(name: &str, value: &str) -> String {
     }
 }
 
-/// Text between single quotes, where a shell reads nothing but the closing one.
+/// Text in single quotes, within which a shell interprets nothing.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    /// What `sh` hands to curl: the arguments, and after them what it reads.
+    /// The arguments that `sh` passes to curl, then its standard input.
     fn run(command: &str) -> Vec<String> {
         let script = format!("curl() {{ printf '%s\\0' \"$@\"; cat; }}\n{command}\n");
         let mut child = Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,47 +1,47 @@
-//! The states of a delivery and what set off an attempt.
+//! The states of a delivery, and the triggers of an attempt.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
-/// Where a delivery stands, as people see it.
+/// State of a delivery in the API and on pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<DeliveryStatus>)]
 pub enum DeliveryStatus {
     /// No attempt has failed yet.
     Pending,
-    /// At least one attempt failed, another will follow.
+    /// At least one attempt failed; another follows.
     Retrying,
     Delivered,
-    /// A dead letter: its attempts are used up.
+    /// Dead letter: all attempts failed.
     Failed,
-    /// Given up by a person.
+    /// Discarded by a person.
     Discarded,
 }
 
 impl DeliveryStatus {
-    /// Whether no further attempt follows by itself.
+    /// Whether no automatic attempt follows.
     pub fn is_finished(self) -> bool {
         !matches!(self, DeliveryStatus::Pending | DeliveryStatus::Retrying)
     }
 }
 
-/// What set off an attempt.
+/// Trigger of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Trigger>)]
 pub enum Trigger {
     /// The first attempt of a delivery.
     Initial,
-    /// The schedule.
+    /// A retry by the schedule.
     Automatic,
-    /// A person.
+    /// A retry by a person.
     Manual,
     Test,
     Challenge,
 }
 
-/// How a delivery came to be.
+/// Origin of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Cause>)]
@@ -50,6 +50,6 @@ pub enum Cause {
     Event,
     /// A stored event was sent again on request.
     Replay,
-    /// A test was asked for.
+    /// A test was requested.
     Test,
 }

@@ -1,9 +1,9 @@
-//! A list of waits as people write it: `1m, 5m, 30m, 2h`.
+//! Lists of durations as people write them: `1m, 5m, 30m, 2h`.
 
 use super::Invalid;
 use crate::domain::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 
-/// Units by every name that people write, the one that [`text`] writes first.
+/// Accepted names of each unit; [`text`] writes the first.
 const UNITS: [(&[&str], Millis); 5] = [
     (&["d", "day", "days"], DAY),
     (&["h", "hr", "hour", "hours"], HOUR),
@@ -12,8 +12,8 @@ const UNITS: [(&[&str], Millis); 5] = [
     (&["ms"], 1),
 ];
 
-/// Reads waits with a unit each, in seconds: `90s`, `1.5 h`, `1h 30m`, with commas or line breaks between them; `0` needs
-/// no unit. Nothing is an empty list. Ranges are not checked here.
+/// Parses durations into seconds: `90s`, `1.5 h`, `1h 30m`, separated by commas, semicolons or line breaks; `0` needs no
+/// unit. Does not check ranges.
 pub fn parse(text: &str) -> Result<Vec<f64>, Invalid> {
     text.split([',', ';', '\n'])
         .map(str::trim)
@@ -26,7 +26,7 @@ fn unread(piece: &str) -> Invalid {
     let piece: String = piece.chars().take(40).collect();
     Invalid::new(
         "invalid_retry",
-        format!("{piece:?} is no wait. Write each with its unit, such as 90s, 5m, 1h 30m or 2d."),
+        format!("{piece:?} is not a duration. Write each with its unit, such as 90s, 5m, 1h 30m or 2d."),
     )
 }
 
@@ -50,7 +50,7 @@ fn delay(piece: &str) -> Option<f64> {
     Some(seconds)
 }
 
-/// The same list in the shortest spelling that [`parse`] reads back: `1m, 5m, 1h 30m`.
+/// Formats durations in the shortest form that [`parse`] reads: `1m, 5m, 1h 30m`.
 pub fn text(delays: &[Millis]) -> String {
     let all: Vec<String> = delays.iter().map(|delay| one(*delay)).collect();
     all.join(", ")

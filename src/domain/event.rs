@@ -1,4 +1,4 @@
-//! What happened: tenants, event types, event ids, events.
+//! Events, and the names that they carry: tenants, event types, event ids.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,12 +16,14 @@ pub(super) fn is_segment(text: &str) -> bool {
 }
 
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $max_bytes:literal, $is_valid:expr, $code:literal, $message:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Box<str>);
 
         impl $name {
+            pub const MAX_BYTES: usize = $max_bytes;
+
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -32,113 +34,86 @@ macro_rules! text_type {
                 f.write_str(&self.0)
             }
         }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<$name, Invalid> {
+                let is_valid: fn(&str) -> bool = $is_valid;
+                if text.len() <= $max_bytes && is_valid(text) {
+                    Ok($name(text.into()))
+                } else {
+                    Err(Invalid::new($code, $message))
+                }
+            }
+        }
     };
 }
 
 text_type!(
     /// One customer of the application. 1 to 64 of `A-Z a-z 0-9 _ -`.
-    Tenant
+    Tenant, 64, is_segment,
+    "invalid_tenant", "A tenant is 1 to 64 of the characters A-Z a-z 0-9 _ -."
 );
 
 impl Tenant {
-    /// What its text matches, for who describes it. The same rule as `from_str`.
+    /// Regular expression of the text; the same rule as `from_str`.
     pub const PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 
-    /// The tenant of everything that names none.
+    /// Tenant of requests that name none.
     pub fn default_tenant() -> Tenant {
         Tenant("default".into())
     }
 }
 
-impl FromStr for Tenant {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Tenant, Invalid> {
-        if is_segment(text) && text.len() <= 64 {
-            Ok(Tenant(text.into()))
-        } else {
-            Err(Invalid::new("invalid_tenant", "A tenant is 1 to 64 of the characters A-Z a-z 0-9 _ -."))
-        }
-    }
-}
-
 text_type!(
-    /// A dotted name such as `content.published`: segments of `A-Z a-z 0-9 _ -` joined by single dots, 128 bytes at most.
-    EventType
+    /// Dotted name such as `content.published`: segments of `A-Z a-z 0-9 _ -` joined by single dots, 128 bytes at most.
+    EventType, 128, |text| text.split('.').all(is_segment),
+    "invalid_event_type",
+    "An event type is a dotted name such as content.published: segments of A-Z a-z 0-9 _ - joined by single dots, 128 bytes at most."
 );
 
 impl EventType {
-    /// What its text matches, up to its length; the same rule as `from_str`.
+    /// Regular expression of the text, without its length; the same rule as `from_str`.
     pub const PATTERN: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
-    /// Bytes, and characters, at most.
-    pub const MAX_BYTES: usize = 128;
-}
-
-impl FromStr for EventType {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<EventType, Invalid> {
-        if text.len() <= EventType::MAX_BYTES && text.split('.').all(is_segment) {
-            Ok(EventType(text.into()))
-        } else {
-            Err(Invalid::new(
-                "invalid_event_type",
-                "An event type is a dotted name such as content.published: segments of A-Z a-z 0-9 _ - joined by single dots, 128 bytes at most.",
-            ))
-        }
-    }
 }
 
 text_type!(
-    /// The id of an event: generated (`evt_` and a ULID), or the application's own.
-    /// It travels as `webhook-id`, which must hold no dot (Standard Webhooks 1.0.0), so: 1 to 128 of `A-Z a-z 0-9 _ -`.
-    EventId
+    /// Id of an event: generated (`evt_` and a ULID), or the application's own. 1 to 128 of `A-Z a-z 0-9 _ -`: it is
+    /// sent as `webhook-id`, which must not contain a dot (Standard Webhooks 1.0.0).
+    EventId, 128, is_segment,
+    "invalid_event_id",
+    "An event id is 1 to 128 of the characters A-Z a-z 0-9 _ -. It is sent as webhook-id, which must not contain a dot."
 );
 
 impl EventId {
-    /// What its text matches; the same rule as `from_str`.
+    /// Regular expression of the text; the same rule as `from_str`.
     pub const PATTERN: &str = "^[A-Za-z0-9_-]{1,128}$";
 
-    /// A new id from a time and 80 random bits.
+    /// Returns a new id from a time and 80 random bits.
     pub fn generate(now: Millis, random: u128) -> EventId {
         let ulid = ulid::Ulid::from_parts(now.max(0) as u64, random);
         EventId(format!("evt_{ulid}").into())
     }
 }
 
-impl FromStr for EventId {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<EventId, Invalid> {
-        if is_segment(text) && text.len() <= 128 {
-            Ok(EventId(text.into()))
-        } else {
-            Err(Invalid::new(
-                "invalid_event_id",
-                "An event id is 1 to 128 of the characters A-Z a-z 0-9 _ -. It is sent as webhook-id, which must hold no dot.",
-            ))
-        }
-    }
-}
-
-/// One thing that happened; immutable. `data` and `previous_data` are JSON exactly as the application spelled it.
+/// Something that happened in the application; immutable. `data` and `previous_data` are JSON, byte for byte as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     pub id: EventId,
     pub tenant: Tenant,
     pub event_type: EventType,
-    /// When it happened, as the application says, or else when it was received.
+    /// Time of the event: the application's, or that of receipt.
     pub created_ms: Millis,
-    /// When Hookpost stored it.
+    /// Time at which Hookpost stored the event.
     pub received_ms: Millis,
     pub data: Box<str>,
     pub previous_data: Option<Box<str>>,
-    /// A test event is real but for this mark.
     pub test: bool,
 }
 
 impl Event {
-    /// A checksum over what is delivered, so that a flipped byte on the disk is noticed before it is sent.
+    /// Returns a checksum over the delivered fields, to detect a flipped byte on the disk before sending.
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         for part in
@@ -151,7 +126,7 @@ impl Event {
         hasher.finalize()
     }
 
-    /// About how many bytes of memory the event takes.
+    /// Returns the approximate memory use in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<Event>()
             + self.data.len()

@@ -1,12 +1,12 @@
-//! The groups that failed attempts fall into, for a table of what went wrong: each failure is in one group, and each
-//! group says which filter of the lists shows it.
+//! Groups of failed attempts for the table of failures by cause. Each failure belongs to one group, and each group knows
+//! the list filters that show it.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 use super::attempt::ErrorCode;
 
-/// What failed attempts have in common, in the order in which a person looks for the fault.
+/// Group of failures, in the order in which a person looks for the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<FailureGroup>)]
@@ -27,15 +27,15 @@ pub enum FailureGroup {
     Server,
     /// The operator's policy forbids the target.
     Blocked,
-    /// Answers that are no HTTP or no known status, and faults of our own.
+    /// Invalid HTTP, unknown statuses, and faults of Hookpost itself.
     Other,
 }
 
-/// What a filter has to ask for: the error code of the last attempt, and the code of its answer.
+/// Filter by the error code of the last attempt and the status of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice {
     pub error_code: ErrorCode,
-    /// The lowest and the highest code that belong to it; `None` where the code does not matter.
+    /// Lowest and highest status; `None` for any.
     pub codes: Option<(u16, u16)>,
 }
 
@@ -55,7 +55,7 @@ impl Slice {
 }
 
 impl FailureGroup {
-    /// The group of a failed attempt. A broken connection counts as such, whatever code had arrived before it broke.
+    /// Returns the group of a failed attempt. A broken connection counts as such even if a status had arrived.
     pub fn of(error_code: Option<ErrorCode>, code: Option<u16>) -> FailureGroup {
         let Some(error_code) = error_code else {
             return FailureGroup::Other;
@@ -70,7 +70,7 @@ impl FailureGroup {
             .unwrap_or(FailureGroup::Other)
     }
 
-    /// The filters whose results together are the group.
+    /// Filters whose results together make up the group.
     pub fn slices(self) -> &'static [Slice] {
         use ErrorCode as Code;
         match self {
@@ -109,7 +109,7 @@ impl FailureGroup {
         }
     }
 
-    /// What stands above its column or before its row.
+    /// Heading of the group's column or row.
     pub fn label(self) -> &'static str {
         match self {
             FailureGroup::Dns => "DNS",

@@ -81,7 +81,7 @@ impl CustomHeaders {
         CustomHeaders::parse(self.0, reserved)
     }
 
-    /// Takes what was checked before, from the store.
+    /// Wraps headers from the store without checking them again.
     pub fn trusted(pairs: Vec<(String, String)>) -> CustomHeaders {
         CustomHeaders(pairs)
     }

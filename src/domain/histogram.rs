@@ -1,15 +1,15 @@
-//! How response times are distributed, in a few bytes: enough for a percentile, small enough to be kept per webhook.
+//! Distribution of response times in a few bytes: precise enough for a percentile, small enough to store per webhook.
 
-/// Below this many milliseconds each has a class of its own.
+/// Each millisecond below this number has its own class.
 const EXACT: u64 = 16;
-/// Classes of each doubling from there on.
+/// Classes per doubling from there on.
 const STEPS: u64 = 8;
-/// Everything from 2^15 ms (33 s) on is one class: no attempt takes longer than 30.5 s.
+/// Times of 2^15 ms (33 s) or more share one class: no attempt takes longer than 30.5 s.
 const DOUBLINGS: u64 = 11;
 const CLASSES: usize = (EXACT + STEPS * DOUBLINGS + 1) as usize;
 
-/// Counts of response times in 105 classes: one a millisecond below 16 ms, then eight a doubling. A percentile of it
-/// is within 1 ms of the true one below 16 ms, and within 12.5 % from there to 32.8 s.
+/// Counts of response times in 105 classes: one per millisecond below 16 ms, then eight per doubling. A percentile
+/// is accurate to 1 ms below 16 ms, and to 12.5 % from there to 32.8 s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram([u64; CLASSES]);
 
@@ -25,15 +25,15 @@ impl Histogram {
         self.0[class_of(ms)] += 1;
     }
 
-    /// Counts what another one counted.
+    /// Adds the counts of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine += theirs;
         }
     }
 
-    /// The time in milliseconds that this part (0.0 to 1.0) of all times does not exceed, interpolated within its
-    /// class. `None` where nothing was counted.
+    /// Returns the time in milliseconds that this share (0.0 to 1.0) of all times does not exceed, interpolated within its
+    /// class. `None` for an empty histogram.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let total: u64 = self.0.iter().sum();
         if total == 0 {
@@ -52,7 +52,7 @@ impl Histogram {
         None
     }
 
-    /// As it is stored: for each class that counted anything its number and, seven bits a byte, its count.
+    /// Returns the stored form: for each non-empty class its number, then its count, seven bits per byte.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (class, count) in self.0.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -67,7 +67,7 @@ impl Histogram {
         bytes
     }
 
-    /// Reads what `to_bytes` wrote; `None` for anything else.
+    /// Parses the output of `to_bytes`; `None` for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Histogram> {
         let mut histogram = Histogram::default();
         let mut bytes = bytes.iter().copied();
@@ -97,7 +97,7 @@ fn class_of(ms: u64) -> usize {
     ((EXACT + doubling * STEPS + step) as usize).min(CLASSES - 1)
 }
 
-/// Where a class begins, and where the next one does.
+/// Returns the lower bounds of a class and of the next one.
 fn bounds(class: usize) -> (u64, u64) {
     let class = class as u64;
     if class < EXACT {

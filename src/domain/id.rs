@@ -1,6 +1,5 @@
-//! Public ids: a prefix that says what it is, and a ULID (<https://github.com/ulid/spec>).
-//!
-//! An id says nothing about order: order goes by the sequence number that the store assigns.
+//! Public ids: a prefix for the type, and a ULID (<https://github.com/ulid/spec>). Order goes by the sequence number that
+//! the store assigns, never by id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +8,7 @@ use ulid::Ulid;
 
 use super::time::Millis;
 
-/// Text that is no id of the kind expected.
+/// Error for text that is not an id of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotAnId;
 
@@ -20,12 +19,12 @@ macro_rules! id {
         pub struct $name(Ulid);
 
         impl $name {
-            /// A new id from a time and 80 random bits.
+            /// Returns a new id from a time and 80 random bits.
             pub fn generate(now: Millis, random: u128) -> $name {
                 $name(Ulid::from_parts(now.max(0) as u64, random))
             }
 
-            /// The 16 bytes that the database keeps.
+            /// Returns the 16 bytes that the database stores.
             pub fn to_bytes(self) -> [u8; 16] {
                 self.0.to_bytes()
             }

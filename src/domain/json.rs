@@ -1,7 +1,7 @@
-//! What the JSON that passes through must hold to, beyond being JSON.
+//! Checks of pass-through JSON beyond its syntax, and readers for stricter or looser JSON types.
 //!
-//! `serde_json`'s `RawValue` keeps the bytes as they were spelled, but takes any depth of nesting and escapes
-//! that stand for no character. Receivers' parsers do not, so both are refused at the door.
+//! `serde_json`'s `RawValue` keeps the bytes as received, but accepts any depth of nesting, and escapes that
+//! encode no character. Receivers' parsers do not, so both are refused on arrival.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::Invalid;
 
-/// What is read from an object only. A derived `Deserialize` takes an array too, as its fields in their order,
-/// which the API promises nowhere.
+/// Wrapper that deserializes from an object only. A derived `Deserialize` also accepts an array of the fields in order,
+/// which the API does not document.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -34,7 +34,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A whole number as JSON has it, where `5.0` is one as well as `5`: some libraries know no other numbers.
+/// Whole number in JSON: `5`, or `5.0`, since some libraries only have floating-point numbers.
 pub struct Whole<T>(pub T);
 
 impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
@@ -60,7 +60,7 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
             }
 
             fn visit_f64<E: Error>(self, number: f64) -> Result<Whole<T>, E> {
-                // Up to there every whole number has a form of its own.
+                // Whole numbers are exact up to here.
                 let exact = (2_i64.pow(53)) as f64;
                 if number.fract() == 0.0 && number.abs() <= exact {
                     self.visit_i64(number as i64)
@@ -73,17 +73,16 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
     }
 }
 
-/// For a field that is a whole number, null or absent.
+/// Deserializes a field that is a whole number, null or absent.
 pub fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let number = Option::<Whole<T>>::deserialize(deserializer)?;
     Ok(number.map(|Whole(number)| number))
 }
 
-/// Levels of nesting at most; a receiver's parser may stop at 128 as well.
+/// Maximum depth of nesting; many parsers stop at 128.
 pub const MAX_DEPTH: usize = 128;
 
-/// Checks nesting and surrogate escapes of a text that is otherwise checked by a JSON parser.
-/// One pass over the bytes; no recursion.
+/// Checks nesting and surrogate escapes; a JSON parser checks the rest. One pass over the bytes, no recursion.
 pub fn check(text: &[u8]) -> Result<(), Invalid> {
     let mut depth = 0usize;
     let mut at = 0;
@@ -107,7 +106,7 @@ pub fn check(text: &[u8]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The position of the closing quote of a string whose first byte is at `at`; the end of the text where there is none.
+/// Returns the position of the closing quote of the string that starts at `at`, or the end of the text.
 fn end_of_string(text: &[u8], mut at: usize) -> Result<usize, Invalid> {
     while at < text.len() {
         match text[at] {
@@ -129,7 +128,7 @@ fn end_of_string(text: &[u8], mut at: usize) -> Result<usize, Invalid> {
     Ok(at)
 }
 
-/// The UTF-16 unit of a `\uXXXX` at `at`, where there is one.
+/// Returns the UTF-16 unit of a `\uXXXX` at `at`, if there is one.
 fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
     let escape = text.get(at..at + 6)?;
     if escape[0] != b'\\' || escape[1] != b'u' {
@@ -142,7 +141,7 @@ fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
 fn lone_surrogate(at: usize) -> Invalid {
     Invalid::new(
         "lone_surrogate",
-        format!("The escape at byte {at} is one half of a surrogate pair and stands for no character."),
+        format!("The escape at byte {at} is half of a surrogate pair, which encodes no character."),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Which event types a webhook wants.
+//! Patterns of event types that a webhook subscribes to.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub enum EventPattern {
 }
 
 impl EventPattern {
-    /// What its text matches, up to its length; the same rule as `from_str`.
+    /// Regular expression of the text, without its length; the same rule as `from_str`.
     pub const PATTERN: &str = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$";
 
     pub fn matches(&self, event_type: &EventType) -> bool {
@@ -39,13 +39,13 @@ impl FromStr for EventPattern {
             Some(name) => name.parse().map(EventPattern::Below),
             None => text.parse().map(EventPattern::Exact),
         };
-        // Below a longer name there is no event type that a pattern could match.
+        // No event type is long enough to match a longer pattern.
         let fits = text.len() <= EventType::MAX_BYTES;
         pattern.ok().filter(|_| fits).ok_or_else(|| {
             Invalid::new(
                 "invalid_event_pattern",
                 format!(
-                    "{text:?} is neither an event type such as content.published, nor a pattern: content.* for everything below content, or * for everything."
+                    "{text:?} is neither an event type such as content.published nor a pattern such as content.* (everything below content) or * (everything)."
                 ),
             )
         })

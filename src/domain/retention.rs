@@ -1,47 +1,47 @@
-//! How long deliveries and events are kept.
+//! Retention of deliveries and events.
 
 use super::Invalid;
 use super::time::{DAY, Millis};
 
-/// Days that a limit names at most.
+/// Longest retention in days.
 pub const MOST_DAYS: u32 = 36_500;
 
-/// How long what is finished stays. What waits for an attempt stays whatever its age.
+/// How long finished deliveries are kept. Pending deliveries are never deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     finished_days: Option<u32>,
     failed_days: Option<u32>,
 }
 
-/// Times before which something must have ended to go; `None` where it stays for good.
+/// Deliveries that finished before these times are deleted; `None` keeps them forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cutoffs {
-    /// For deliveries that were delivered or discarded, tests, and events.
+    /// For delivered and discarded deliveries, tests, and events.
     pub finished_ms: Option<Millis>,
-    /// For dead letters. Never later than the other.
+    /// For dead letters. Never later than `finished_ms`.
     pub failed_ms: Option<Millis>,
 }
 
 impl Retention {
-    /// Days after which delivered and discarded deliveries go, and days after which failed ones do, which are no
-    /// fewer: a smaller number counts as the first one. 0 keeps for good.
+    /// Sets the days after which delivered and discarded deliveries are deleted, and those for dead letters; a smaller
+    /// number for dead letters counts as the first. 0 keeps forever.
     pub fn new(finished_days: u32, failed_days: u32) -> Retention {
         let limit = |days: u32| (days > 0).then_some(days);
         let (finished_days, failed_days) = (limit(finished_days), limit(failed_days));
         Retention { finished_days, failed_days: finished_days.zip(failed_days).map(|(a, b)| a.max(b)) }
     }
 
-    /// Days after which a delivery that was delivered or discarded goes; `None` for never.
+    /// Days after which delivered and discarded deliveries are deleted; `None` for never.
     pub fn finished_days(&self) -> Option<u32> {
         self.finished_days
     }
 
-    /// Days after which a dead letter goes that nobody did anything about; `None` for never.
+    /// Days after which dead letters are deleted; `None` for never.
     pub fn failed_days(&self) -> Option<u32> {
         self.failed_days
     }
 
-    /// What has to be over by when to go now.
+    /// Returns the cutoff times as of `now`.
     pub fn cutoffs(&self, now: Millis) -> Cutoffs {
         let before = |days: u32| now - Millis::from(days) * DAY;
         Cutoffs { finished_ms: self.finished_days.map(before), failed_ms: self.failed_days.map(before) }
@@ -55,7 +55,7 @@ impl Default for Retention {
     }
 }
 
-/// Reads a number of days as the command line spells it: `30d`.
+/// Parses a number of days in the form of the command line: `30d`.
 pub fn parse_days(text: &str) -> Result<u32, Invalid> {
     text.strip_suffix('d').and_then(|days| days.parse().ok()).filter(|days| (1..=MOST_DAYS).contains(days)).ok_or_else(
         || Invalid::new("invalid_age", format!("An age is a number of days from 1d to {MOST_DAYS}d, such as 30d.")),

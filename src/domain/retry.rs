@@ -1,62 +1,61 @@
-//! What follows an attempt: one pure function of the failure, the history, the schedule and a random number.
+//! Retry decision: a pure function of the failure, the history, the schedule and a random number.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
-use super::attempt::{ErrorCode, Failure};
+use super::attempt::ErrorCode;
 use super::json::Object;
 use super::time::{DAY, Millis, SECOND, parse_retry_after};
 use super::webhook::DisabledReason;
 
-/// Delays of a schedule at most.
+/// Maximum number of delays in a schedule.
 pub const MAX_DELAYS: usize = 100;
-/// A single delay at most, in seconds.
+/// Longest delay in seconds.
 pub const MAX_DELAY_S: f64 = 604_800.0;
-/// `Retry-After` moves an attempt by this much at most.
+/// Longest wait that a `Retry-After` can ask for.
 const MAX_RETRY_AFTER: Millis = DAY;
-/// Jitter, as a share of the wait.
+/// Maximum jitter as a share of the wait.
 pub const JITTER_SHARE: f64 = 0.1;
-/// Panics of a worker on one delivery before it is given up.
+/// Number of internal faults on one delivery after which it becomes a dead letter.
 pub const MAX_PANICS: u32 = 10;
 
-/// Where each delay is counted from.
+/// Start of each delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeasuredFrom {
-    /// The end of the attempt before.
+    /// The end of the previous attempt.
     PreviousAttempt,
     /// The end of the first failed attempt of the series.
     FirstFailure,
 }
 
-/// What happens once the attempts are used up.
+/// What happens when all attempts have failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Exhausted {
     /// The delivery is a dead letter and the webhook is disabled.
     Disable,
-    /// Only the delivery is given up.
+    /// The delivery is a dead letter.
     DeadLetter,
 }
 
-/// What an answer of 410 Gone means.
+/// Meaning of the response 410 Gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gone {
     /// The receiver is gone for good (Standard Webhooks 1.0.0).
     Disable,
-    /// A failure as any other.
+    /// Treated like any other failure.
     Retry,
 }
 
-/// Waits before each further attempt after the first, as `retry` in profiles and webhooks spells them.
+/// Delays before each retry, the `retry` field of profiles and webhooks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Object<ScheduleFields>")]
 #[schemars(!from, deny_unknown_fields, rename = "Retry")]
 pub struct ScheduleSpec {
-    /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed. Counted from the first failure they never become
-    /// shorter.
+    /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed. Delays from the first failure must not decrease.
     #[schemars(length(max = MAX_DELAYS), inner(range(min = 0, max = MAX_DELAY_S)))]
     pub delays_s: Vec<f64>,
     #[schemars(default = "previous_attempt")]
@@ -65,7 +64,7 @@ pub struct ScheduleSpec {
     pub exhausted: Exhausted,
 }
 
-/// A [`ScheduleSpec`] as it is read.
+/// Deserialized form of [`ScheduleSpec`].
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScheduleFields {
@@ -90,7 +89,7 @@ fn disable() -> Exhausted {
     Exhausted::Disable
 }
 
-/// A checked schedule. `[1 s, 2 s]` is three attempts: the first at once.
+/// Validated schedule. `[1 s, 2 s]` means three attempts, the first immediately.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schedule {
     delays: Vec<Millis>,
@@ -99,23 +98,23 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Checks number and range of the delays, and that they grow where they are counted from the first failure.
+    /// Checks the number, range and order of the delays.
     pub fn parse(spec: &ScheduleSpec) -> Result<Schedule, Invalid> {
         let invalid = |message: String| Err(Invalid::new("invalid_retry", message));
         if spec.delays_s.len() > MAX_DELAYS {
-            return invalid(format!("A schedule has {MAX_DELAYS} delays at most."))
+            return invalid(format!("A schedule has at most {MAX_DELAYS} delays."))
                 .map_err(|invalid| invalid.in_field("retry.delays_s"));
         }
         let mut delays = Vec::with_capacity(spec.delays_s.len());
         for (index, delay) in spec.delays_s.iter().enumerate() {
             let field = format!("retry.delays_s[{index}]");
             if !(0.0..=MAX_DELAY_S).contains(delay) {
-                return invalid(format!("A delay is 0 to 604800 seconds; {delay} is not."))
+                return invalid("A delay must be 0 to 604800 seconds.".to_owned())
                     .map_err(|invalid| invalid.in_field(field));
             }
             let delay = (delay * SECOND as f64).round() as Millis;
             if spec.measured_from == MeasuredFrom::FirstFailure && delays.last().is_some_and(|before| *before > delay) {
-                return invalid("Delays counted from the first failure cannot become shorter.".to_owned())
+                return invalid("Delays counted from the first failure must not decrease.".to_owned())
                     .map_err(|invalid| invalid.in_field(field));
             }
             delays.push(delay);
@@ -123,7 +122,7 @@ impl Schedule {
         Ok(Schedule { delays, measured_from: spec.measured_from, exhausted: spec.exhausted })
     }
 
-    /// The schedule as it is written.
+    /// Returns the schedule in the form of the API.
     pub fn spec(&self) -> ScheduleSpec {
         ScheduleSpec {
             delays_s: self.delays.iter().map(|delay| *delay as f64 / SECOND as f64).collect(),
@@ -132,33 +131,33 @@ impl Schedule {
         }
     }
 
-    /// The delays before each further attempt after the first, in milliseconds.
+    /// Delays before each retry, in milliseconds.
     pub fn delays(&self) -> &[Millis] {
         &self.delays
     }
 
-    /// Attempts in all, the first one included.
+    /// Number of attempts, including the first.
     pub fn attempts(&self) -> usize {
         self.delays.len() + 1
     }
 }
 
-/// What is known of a delivery's series of attempts when one of them has just failed.
+/// A delivery's series of attempts, after one of them failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
-    /// Failed attempts of the series, the one at hand included: 1 or more.
+    /// Failed attempts of the series, including the current one: 1 or more.
     pub failures: u32,
-    /// When the attempt at hand was due.
+    /// Due time of the current attempt.
     pub due_ms: Millis,
     pub started_ms: Millis,
     pub ended_ms: Millis,
-    /// What delays of `first_failure` are counted from; `None` before the first failure.
+    /// Start of `first_failure` delays; `None` before the first failure.
     pub origin_ms: Option<Millis>,
-    /// Whether another delivery of the webhook got through since this one first failed.
+    /// Whether another delivery of the webhook succeeded since this one first failed.
     pub endpoint_is_alive: bool,
-    /// Whether the webhook sends at all at the moment; one that does not is not disabled again.
+    /// An inactive webhook is not disabled again.
     pub webhook_is_active: bool,
-    /// Panics of a worker on this delivery, the one at hand included.
+    /// Internal faults on this delivery, including the current one.
     pub panics: u32,
 }
 
@@ -167,38 +166,38 @@ pub struct History {
 pub enum Next {
     RetryAt {
         due_ms: Millis,
-        /// What later delays of `first_failure` are counted from; `None` where only panics came before.
+        /// Start of later `first_failure` delays; `None` if only internal faults came before.
         origin_ms: Option<Millis>,
     },
-    /// The delivery is given up.
+    /// The delivery becomes a dead letter.
     DeadLetter,
-    /// The delivery is given up and the webhook is disabled.
+    /// The delivery becomes a dead letter and the webhook is disabled.
     Disable(DisabledReason),
 }
 
-/// The rules of the webhook and its profile that a decision goes by.
+/// Rules of the webhook and its profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     pub schedule: &'a Schedule,
     pub gone: Gone,
 }
 
-/// What the answer says beyond its failure: the status and a `Retry-After`, where there is exactly one.
+/// Status of the response, and its `Retry-After` header if there is exactly one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AnswerHints<'a> {
     pub status: Option<u16>,
     pub retry_after: Option<&'a str>,
 }
 
-/// What follows a failed attempt. `jitter` is in 0.0..=1.0 and only ever delays, by up to 10 % of the wait.
+/// Decides what follows a failed attempt. `jitter` is in 0.0..=1.0 and only delays, by up to 10 % of the wait.
 pub fn after_failure(
-    failure: &Failure,
+    failure: ErrorCode,
     answer: AnswerHints<'_>,
     history: &History,
     rules: Rules<'_>,
     jitter: f64,
 ) -> Next {
-    if failure.code == ErrorCode::WorkerPanic {
+    if failure.is_internal() {
         return after_panic(history);
     }
     if answer.status == Some(410) && rules.gone == Gone::Disable {
@@ -214,22 +213,22 @@ pub fn after_failure(
     }
 }
 
-/// A panic is our own fault: it uses up no attempt of the schedule, but it does not go on for ever either.
+/// An internal fault uses up no attempt of the schedule, but does not repeat forever.
 fn after_panic(history: &History) -> Next {
     if history.panics >= MAX_PANICS {
         return Next::DeadLetter;
     }
     let due_ms = history.ended_ms + Millis::from(history.panics) * SECOND;
-    // All of this time the delivery could not be attempted.
+    // The delivery could not be attempted in this time.
     let lost = (due_ms - history.due_ms).max(0);
     Next::RetryAt { due_ms, origin_ms: history.origin_ms.map(|origin| origin + lost) }
 }
 
-/// The next attempt, or `None` where the schedule is used up.
+/// Returns the next attempt, or `None` after the last one.
 fn next_due(answer: AnswerHints<'_>, history: &History, schedule: &Schedule, jitter: f64) -> Option<Next> {
     let delay = *schedule.delays.get(history.failures.max(1) as usize - 1)?;
-    // Time in which the delivery could not be attempted moves the origin, so that what is overdue
-    // after an outage goes on with its waits instead of firing in a burst.
+    // Time in which the delivery could not be attempted moves the origin: overdue retries after an outage keep
+    // their delays instead of firing in a burst.
     let late = (history.started_ms - history.due_ms).max(0);
     let origin = match history.origin_ms {
         Some(origin) => origin + late,
@@ -249,7 +248,7 @@ fn next_due(answer: AnswerHints<'_>, history: &History, schedule: &Schedule, jit
     Some(Next::RetryAt { due_ms, origin_ms: Some(origin + (due_ms - jittered)) })
 }
 
-/// The wait that the receiver asked for, where its answer is one that may ask (RFC 9110 10.2.3, RFC 6585 4).
+/// Returns the wait that a 429 or 503 response asks for (RFC 9110 10.2.3, RFC 6585 4).
 fn retry_after(answer: AnswerHints<'_>, now: Millis) -> Option<Millis> {
     if !matches!(answer.status, Some(429 | 503)) {
         return None;
@@ -280,14 +279,13 @@ mod tests {
         }
     }
 
-    fn status(code: u16) -> (Failure, AnswerHints<'static>) {
-        (Failure::new(ErrorCode::Status, "an answer"), AnswerHints { status: Some(code), retry_after: None })
+    fn status(code: u16) -> AnswerHints<'static> {
+        AnswerHints { status: Some(code), retry_after: None }
     }
 
     fn decide(code: u16, history: &History, schedule: &Schedule, jitter: f64) -> Next {
-        let (failure, answer) = status(code);
-        let gone = Gone::Disable;
-        after_failure(&failure, answer, history, Rules { schedule, gone }, jitter)
+        let rules = Rules { schedule, gone: Gone::Disable };
+        after_failure(ErrorCode::Status, status(code), history, rules, jitter)
     }
 
     #[test]
@@ -337,11 +335,11 @@ mod tests {
             (429, "soon", MINUTE, 0),
             (500, "600", MINUTE, 0),
         ] {
-            let (failure, _) = status(code);
+            let _ = status(code);
             let answer = AnswerHints { status: Some(code), retry_after: Some(value) };
             let rules = Rules { schedule: &schedule, gone: Gone::Disable };
             assert_eq!(
-                after_failure(&failure, answer, &history(1, 0, None), rules, 0.0),
+                after_failure(ErrorCode::Status, answer, &history(1, 0, None), rules, 0.0),
                 Next::RetryAt { due_ms: due, origin_ms: Some(origin) },
                 "{code} {value}"
             );
@@ -366,19 +364,18 @@ mod tests {
         let schedule = schedule(&[1.0], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
         let first = history(1, 0, None);
         assert_eq!(decide(410, &first, &schedule, 0.0), Next::Disable(DisabledReason::Gone));
-        let (failure, answer) = status(410);
+        let answer = status(410);
         let rules = Rules { schedule: &schedule, gone: Gone::Retry };
-        assert!(matches!(after_failure(&failure, answer, &first, rules, 0.0), Next::RetryAt { .. }));
+        assert!(matches!(after_failure(ErrorCode::Status, answer, &first, rules, 0.0), Next::RetryAt { .. }));
     }
 
     #[test]
     fn ten_panics_end_a_delivery_and_fewer_use_up_nothing() {
         let schedule = schedule(&[], MeasuredFrom::PreviousAttempt, Exhausted::Disable);
-        let failure = Failure::new(ErrorCode::WorkerPanic, "a panic");
         let rules = Rules { schedule: &schedule, gone: Gone::Disable };
         for (panics, ends) in [(1, false), (9, false), (10, true)] {
             let history = History { panics, ..history(1, 0, None) };
-            let next = after_failure(&failure, AnswerHints::default(), &history, rules, 0.0);
+            let next = after_failure(ErrorCode::WorkerPanic, AnswerHints::default(), &history, rules, 0.0);
             assert_eq!(next == Next::DeadLetter, ends, "{panics}");
         }
     }

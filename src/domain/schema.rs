@@ -1,7 +1,7 @@
-//! JSON Schemas that hold the data of events to a form.
+//! JSON Schemas that event data is validated against.
 //!
-//! Nothing outside a schema is ever fetched, and its regular expressions are those that take linear time, so that
-//! what a schema costs grows with the data alone.
+//! A schema never fetches anything, and its regular expressions run in linear time: validation costs grow with the data
+//! alone.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::Invalid;
 
-/// Bytes of a schema's text at most.
+/// Maximum size of a schema's text.
 pub const MAX_SCHEMA_BYTES: usize = 64 << 10;
 
-/// Bytes that one regular expression of a schema may take, compiled and while it runs.
+/// Maximum memory of one regular expression, compiled and while running.
 const REGEX_BYTES: usize = 256 << 10;
 
-/// Violations that a message names at most.
+/// Maximum number of violations in a message.
 const NAMED: usize = 3;
 
 /// A compiled JSON Schema: draft 2020-12, or the draft that its `$schema` names (4, 6, 7, 2019-09).
@@ -25,7 +25,7 @@ pub struct Schema {
     validator: Validator,
 }
 
-/// Refuses whatever lies outside the schema.
+/// Refuses references to other documents.
 struct FetchNothing;
 
 impl Retrieve for FetchNothing {
@@ -35,23 +35,23 @@ impl Retrieve for FetchNothing {
 }
 
 impl Schema {
-    /// Compiles a schema. A `$ref` may lead anywhere within it, and nowhere else.
+    /// Compiles a schema. A `$ref` may only point within the schema.
     pub fn parse(text: &str) -> Result<Schema, Invalid> {
         let invalid = |message: String| Invalid::new("invalid_schema", message).in_field("schema");
         if text.len() > MAX_SCHEMA_BYTES {
-            return Err(invalid(format!("A schema has at most {MAX_SCHEMA_BYTES} bytes.")));
+            return Err(invalid(format!("A schema must be at most {MAX_SCHEMA_BYTES} bytes.")));
         }
         let value: Value =
             serde_json::from_str(text).map_err(|error| invalid(format!("The schema is not JSON: {error}.")))?;
         if !matches!(value, Value::Object(_) | Value::Bool(_)) {
-            return Err(invalid("A schema is an object, true or false.".to_owned()));
+            return Err(invalid("A schema must be an object, true or false.".to_owned()));
         }
         let patterns = PatternOptions::regex().size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
         let validator =
             jsonschema::options().with_retriever(FetchNothing).with_pattern_options(patterns).build(&value).map_err(
                 |error| {
                     invalid(format!(
-                        "This is no JSON Schema that can be used: {}. References stay within the schema (#/$defs/…).",
+                        "This is not a usable JSON Schema: {}. References must stay within the schema (#/$defs/…).",
                         describe(&error)
                     ))
                 },
@@ -59,12 +59,12 @@ impl Schema {
         Ok(Schema { text: text.into(), validator })
     }
 
-    /// The schema as it was spelled.
+    /// Original text of the schema.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Holds JSON to the schema. The error says where it breaks it, as JSON pointers (RFC 6901).
+    /// Validates JSON. The error names the violations by JSON pointer (RFC 6901).
     pub fn check(&self, data: &str) -> Result<(), Invalid> {
         let violation = |text: String| Invalid::new("schema_violation", text);
         let value: Value =
@@ -78,11 +78,11 @@ impl Schema {
             Some(_) => "; and more",
             None => "",
         };
-        Err(violation(format!("The data breaks the schema of its event type: {}{more}.", named.join("; "))))
+        Err(violation(format!("The data does not match the schema of its event type: {}{more}.", named.join("; "))))
     }
 }
 
-/// One error: where, and what. The value itself is left out: whoever sent it has it.
+/// Describes one violation: where and what. Omits the value, which the sender has.
 fn describe(error: &ValidationError<'_>) -> String {
     let at = error.instance_path().as_str();
     let at = if at.is_empty() { "the whole" } else { at };

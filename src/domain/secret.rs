@@ -1,4 +1,4 @@
-//! The secret that a webhook's signatures key on.
+//! Signing secret of a webhook.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,21 +15,21 @@ const PREFIX: &str = "whsec_";
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// What its text matches; the same rule as `from_str`.
+    /// Regular expression of the text; the same rule as `from_str`.
     pub const PATTERN: &str = "^[ -~]{1,256}$";
 
-    /// `whsec_` and the base64 of 32 random bytes, the form of Standard Webhooks 1.0.0.
+    /// Returns `whsec_` and the base64 of 32 random bytes, the form of Standard Webhooks 1.0.0.
     pub fn generate(random: [u8; 32]) -> Secret {
         Secret(format!("{PREFIX}{}", STANDARD.encode(random)).into())
     }
 
-    /// The whole string, on which a profile's own signature keys.
+    /// Whole string, the key of a profile's own signatures.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key of the Standard Webhooks signature: the decoded tail of a `whsec_` secret; for any other
-    /// secret (a tail that is no padded base64 included) the bytes of the whole string.
+    /// Returns the key of the Standard Webhooks signature: the decoded tail of a `whsec_` secret, or the bytes of the whole
+    /// string if the tail is not padded base64 or the prefix is missing.
     pub fn standard_key(&self) -> Vec<u8> {
         self.0
             .strip_prefix(PREFIX)
@@ -38,7 +38,7 @@ impl Secret {
             .unwrap_or_else(|| self.0.as_bytes().to_vec())
     }
 
-    /// The secret as an off-the-shelf library takes it: such libraries always decode what follows `whsec_`.
+    /// Returns the secret for off-the-shelf libraries, which always decode the part after `whsec_`.
     pub fn standard_form(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(self.standard_key()))
     }
@@ -54,7 +54,7 @@ impl FromStr for Secret {
         } else {
             Err(Invalid::new(
                 "invalid_secret",
-                "A secret is 1 to 256 printable ASCII characters. Leave it out to have one generated.",
+                "A secret is 1 to 256 printable ASCII characters. Leave it blank to generate one.",
             ))
         }
     }

@@ -1,4 +1,4 @@
-//! Times as the API and the envelopes spell them. Inside, a time is a number of milliseconds since 1970, UTC.
+//! Times: milliseconds since 1970 in the program, RFC 3339 in the API and in envelopes.
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ pub const MINUTE: Millis = 60 * SECOND;
 pub const HOUR: Millis = 60 * MINUTE;
 pub const DAY: Millis = 24 * HOUR;
 
-/// RFC 3339 in UTC, with milliseconds: `2026-01-15T10:00:00.123Z`.
+/// Formats a time as RFC 3339 in UTC with milliseconds: `2026-01-15T10:00:00.123Z`.
 pub fn rfc3339(ms: Millis) -> String {
     match Timestamp::from_millisecond(ms) {
         Ok(time) => format!("{time:.3}"),
@@ -20,7 +20,7 @@ pub fn rfc3339(ms: Millis) -> String {
     }
 }
 
-/// RFC 3339 in UTC, whole seconds, as the reference documents show envelope times: `2026-01-15T10:00:00Z`.
+/// Formats a time as RFC 3339 in UTC with whole seconds, as in envelopes: `2026-01-15T10:00:00Z`.
 pub fn rfc3339_seconds(ms: Millis) -> String {
     match Timestamp::from_millisecond(ms - ms.rem_euclid(SECOND)) {
         Ok(time) => format!("{time:.0}"),
@@ -28,7 +28,7 @@ pub fn rfc3339_seconds(ms: Millis) -> String {
     }
 }
 
-/// Reads RFC 3339 with any offset. Years 1970 to 9999.
+/// Parses RFC 3339 with any offset, years 1970 to 9999.
 pub fn parse_rfc3339(text: &str) -> Result<Millis, Invalid> {
     text.parse::<Timestamp>()
         .ok()
@@ -37,13 +37,13 @@ pub fn parse_rfc3339(text: &str) -> Result<Millis, Invalid> {
         .ok_or_else(|| {
             Invalid::new(
                 "invalid_time",
-                "This is no time in RFC 3339 such as 2026-01-15T10:00:00Z (years 1970 to 9999).",
+                "Must be a time in RFC 3339 such as 2026-01-15T10:00:00Z (years 1970 to 9999).",
             )
         })
 }
 
-/// Reads the value of a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). Milliseconds to wait
-/// from `now`; `None` for anything else. A date that is past means no wait.
+/// Parses a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). Returns the milliseconds to wait from `now`, 0 for
+/// a past date, `None` for anything else.
 pub fn parse_retry_after(value: &str, now: Millis) -> Option<Millis> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -59,6 +59,7 @@ impl DisabledReason {
     pub fn sentence(self, attempts: u32) -> String {
         match self {
             DisabledReason::Gone => "The endpoint responded with 410 Gone and receives no more deliveries.".to_owned(),
+            DisabledReason::Exhausted if attempts == 1 => "1 failed attempt without a success.".to_owned(),
             DisabledReason::Exhausted => format!("{attempts} failed attempts without a success."),
         }
     }
@@ -343,7 +344,7 @@ fn parse_headers(map: HeaderMap, reserved: &[String]) -> Result<CustomHeaders, I
 
 /// Parses an endpoint URL. The error names the field `url`.
 pub fn parse_url(text: &str) -> Result<TargetUrl, Invalid> {
-    text.parse().map_err(|error: super::target::TargetError| Invalid::new(error.code, error.message).in_field("url"))
+    text.parse().map_err(|invalid: Invalid| invalid.in_field("url"))
 }
 
 /// Treatment of queued deliveries when a webhook is resumed.

@@ -1,7 +1,6 @@
-//! How a body is composed from an event: the envelope and the spelling.
+//! Composing a body from an event: the envelope and the serialization.
 //!
-//! A body is made once per event and form, and is the same bytes on every attempt, so the database keeps
-//! the event and the form, never the body.
+//! An event and a format always give the same bytes, so the database stores those two, never the body.
 
 use std::borrow::Cow;
 
@@ -12,26 +11,26 @@ use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::time::{SECOND, rfc3339_seconds};
 
-/// Everything that decides the bytes of a body, given the event.
+/// Everything besides the event that determines the bytes of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BodyFormat {
     pub envelope: Envelope,
     pub body: Body,
 }
 
-/// How the bytes are spelled.
+/// Serialization of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BodySpelling")]
 pub enum Body {
-    /// `data` passes through as the application spelled it.
+    /// `data` passes through byte for byte.
     #[default]
     Exact,
-    /// The form that survives parsing and printing in JavaScript.
+    /// The form that JavaScript reproduces when it parses and serializes the body.
     Ecmascript,
 }
 
-/// The fields around the data, in order; or the data alone.
+/// Fields around the data, in order; or the data alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Envelope {
     Fields(Vec<Field>),
@@ -44,35 +43,35 @@ pub enum Envelope {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EnvelopeField")]
 pub struct Field {
-    /// Its name.
+    /// Name of the field.
     #[serde(rename = "field")]
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
     pub value: Value,
 }
 
-/// What a field holds.
+/// Value of a field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "EnvelopeValue")]
 pub enum Value {
     Id,
     Type,
-    /// The event's time in whole seconds: `2026-01-15T10:00:00Z`.
+    /// Time of the event in whole seconds: `2026-01-15T10:00:00Z`.
     CreatedRfc3339,
-    /// The event's time as a number of seconds since 1970.
+    /// Time of the event in seconds since 1970.
     CreatedUnix,
     Data,
-    /// `null` where the event has none.
+    /// `null` if the event has none.
     PreviousData,
     /// `true` on test events; the field is absent from all others.
     Test,
-    /// The same text always.
+    /// A constant text.
     Text(String),
 }
 
 impl BodyFormat {
-    /// The body of an event. `Err` only for data that is no JSON, which the API does not let in.
+    /// Composes the body of an event. Fails only for data that is not JSON, which the API rejects.
     pub fn compose(&self, event: &Event) -> Result<Vec<u8>, Invalid> {
         let exact = self.envelope.compose(event);
         match self.body {
@@ -83,19 +82,19 @@ impl BodyFormat {
         }
     }
 
-    /// The form as JSON, the same text for the same form: what the database knows it by.
+    /// Returns the format as JSON, its key in the database: equal formats give equal texts.
     pub fn definition(&self) -> String {
         serde_json::to_string(self).expect("a form is plain data")
     }
 
-    /// Reads what `definition` wrote.
+    /// Parses the output of `definition`.
     pub fn from_definition(text: &str) -> Result<BodyFormat, serde_json::Error> {
         serde_json::from_str(text)
     }
 }
 
 impl Envelope {
-    /// Checks the fields: at least one, 32 at most, each name once.
+    /// Checks the fields: 1 to 32, each name once.
     pub(super) fn check(&self) -> Result<(), Invalid> {
         let Envelope::Fields(fields) = self else {
             return Ok(());
@@ -110,13 +109,13 @@ impl Envelope {
                 return invalid("A field's name is 1 to 128 characters.".into(), at);
             }
             if fields[..index].iter().any(|other| other.name == field.name) {
-                return invalid(format!("The field {:?} stands twice.", field.name), at);
+                return invalid(format!("The field {:?} is set twice.", field.name), at);
             }
         }
         Ok(())
     }
 
-    /// The fields that a challenge request has too: all but those that hold what belongs to an event.
+    /// Fields of a challenge request: all except those that hold an event's data.
     pub(super) fn challenge_fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         let fields = match self {
             Envelope::Fields(fields) => fields.as_slice(),
@@ -223,7 +222,7 @@ impl<'de> Deserialize<'de> for Envelope {
     }
 }
 
-/// Puts the fields of a challenge request together: the envelope without its data, and the random text beside it.
+/// Composes the body of a challenge request: the envelope without its data, then the random text.
 pub fn compose_challenge(form: &BodyFormat, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
     let mut body = String::from("{");
     for (name, value) in form.envelope.challenge_fields() {

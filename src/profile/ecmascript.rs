@@ -1,8 +1,7 @@
-//! JSON as JavaScript prints it after parsing it.
+//! JSON as JavaScript serializes it after parsing it.
 //!
-//! Some receivers verify a signature over `JSON.stringify(req.body)` rather than over the bytes that came in. A body that is
-//! already what [`stringify()`] returns survives that: parsed and printed again it is the same bytes. This module owns that
-//! form and nothing else; it never reads or changes what a value means to anybody but JavaScript.
+//! Some receivers verify a signature over `JSON.stringify(req.body)` rather than over the received bytes. The output of
+//! [`stringify()`] survives that: parsed and serialized again it is the same bytes.
 //!
 //! The rules are those of ECMA-262 (<https://tc39.es/ecma262/>), named here by their anchors:
 //!
@@ -12,14 +11,14 @@
 //! - `sec-numeric-types-number-tostring`: the spelling of a double; minus zero is `0`.
 //! - `sec-ordinaryownpropertykeys`: names that are array indices come first, ascending, then the others by first appearance.
 //!
-//! Values are printed while they are read, without a tree in between. An object whose members have to move is put together
-//! again once it is closed, so a byte is copied at most once a level: the time is linear for a bounded depth.
+//! Values are printed while they are read, without a tree. An object whose members have to move is reassembled when it
+//! closes, so each byte is copied at most once per level: the time is linear for a bounded depth.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Objects and arrays inside one another; deeper text is refused, which bounds the recursion.
+/// Maximum depth of nesting, which bounds the recursion.
 const MAX_DEPTH: u32 = 128;
 
 /// The text is not JSON, is more than 128 levels deep, or escapes half of a surrogate pair (which UTF-8 cannot carry).
@@ -30,9 +29,8 @@ pub struct NotJson {
     expected: &'static str,
 }
 
-/// What `JSON.stringify(JSON.parse(json))` returns in JavaScript.
-///
-/// Printing the result again changes nothing. It can be longer than `json`: `1e20` prints as 21 digits.
+/// Returns `JSON.stringify(JSON.parse(json))` of JavaScript. Applying the function twice changes nothing more. The result
+/// can be longer than `json`: `1e20` prints as 21 digits.
 pub fn stringify(json: &str) -> Result<String, NotJson> {
     let mut printer = Printer { json, at: 0, out: String::with_capacity(json.len()) };
     printer.value(0)?;
@@ -273,7 +271,7 @@ impl<'a> Printer<'a> {
         is_next
     }
 
-    /// Prints the next byte, which the caller knows to be punctuation, as it stands.
+    /// Prints the next byte, which must be punctuation, unchanged.
     fn print_next(&mut self) {
         self.out.extend(self.peek().map(char::from));
         self.at += 1;
@@ -284,10 +282,10 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// The double nearest to a JSON number, infinite when that is too large for one.
+/// Returns the double nearest to a JSON number; infinity if the number is too large.
 ///
-/// The standard library rounds correctly, but stops reading an exponent at 655,360 (rustc 1.95), and a body has room for enough
-/// zeros to make up for more than that. So a long exponent is first added to the place of the decimal point.
+/// The standard library rounds correctly, but stops reading an exponent at 655,360 (rustc 1.95), and a body has room for
+/// more zeros than that. So a long exponent is first added to the position of the decimal point.
 fn double(number: &str) -> Option<f64> {
     let Some((significand, exponent)) = number.split_once(['e', 'E']).filter(|(_, exponent)| exponent.len() > 5) else {
         return number.parse().ok();
@@ -307,41 +305,16 @@ fn double(number: &str) -> Option<f64> {
     format!("{sign}0.{significant}e{exponent}").parse().ok()
 }
 
-/// Where a name stands among the names of its object: an array index (`sec-array-index`: "0" to "4294967294", canonical) by its
-/// number, every other name after them.
+/// Returns the sort key of a name in its object: an array index (`sec-array-index`: "0" to "4294967294", canonical) by its
+/// number, any other name after them.
 fn rank(name: &str) -> u32 {
     let is_canonical = name == "0"
         || name.starts_with(|first: char| matches!(first, '1'..='9')) && name.bytes().all(|byte| byte.is_ascii_digit());
-    // 4294967295 is no array index, and u32::MAX is what the other names get.
+    // 4294967295 is not an array index; u32::MAX is the key of all other names.
     if is_canonical { name.parse().unwrap_or(u32::MAX) } else { u32::MAX }
 }
 
-/// Prints a string as `sec-quotejsonstring` does.
+/// Prints a string as `sec-quotejsonstring` does: serde_json writes the same escapes.
 fn quote(text: &str, out: &mut String) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    out.push('"');
-    let mut run_start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&text[run_start..at]);
-        run_start = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            0x08 => out.push_str("\\b"),
-            b'\t' => out.push_str("\\t"),
-            b'\n' => out.push_str("\\n"),
-            0x0c => out.push_str("\\f"),
-            b'\r' => out.push_str("\\r"),
-            _ => {
-                out.push_str("\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
-        }
-    }
-    out.push_str(&text[run_start..]);
-    out.push('"');
+    out.push_str(&serde_json::to_string(text).expect("text is always JSON"));
 }

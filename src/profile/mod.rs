@@ -1,10 +1,10 @@
-//! How deliveries look: the envelope, the signatures, the headers, the retry schedule.
+//! Profiles: the envelope, signatures, headers and retry schedule of deliveries.
 //!
-//! A profile is data. The built-in ones are the files of `builtin/`, embedded in the binary; nothing in the
-//! code knows one by name but the two defaults below. A custom one is the same JSON, from the API.
+//! A profile is data: a file of `builtin/`, embedded in the binary, or the same JSON from the API. The code refers to
+//! two profiles by name, the defaults below.
 //!
-//! Reading order: `spec` (what a profile can say), `form` (how a body is composed), `sign` (headers and
-//! signatures of one attempt), `verify` (the other side).
+//! Reading order: `spec` (fields of a profile), `body_format` (composing a body), `sign` (headers and signatures of an
+//! attempt), `verify` (the receiver's side).
 
 pub mod body_format;
 pub mod ecmascript;
@@ -22,11 +22,10 @@ pub use crate::profile::body_format::BodyFormat;
 pub use sign::Signer;
 pub use spec::{Profile, ProfileSpec};
 
-/// The profile of a webhook where neither the request, nor the key, nor the server names one.
+/// Profile of a webhook if neither the request, nor the key, nor the server names one.
 pub const DEFAULT: &str = "generic";
 
-/// The profile whose headers every delivery carries beside its own, whatever its profile is
-/// (Standard Webhooks 1.0.0).
+/// Profile whose headers every delivery carries in addition to its own (Standard Webhooks 1.0.0).
 pub const STANDARD: &str = "standard";
 
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/profile/builtin");
@@ -45,17 +44,17 @@ static BUILTIN: LazyLock<BTreeMap<String, Arc<Profile>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The built-in profiles by name.
+/// Built-in profiles by name.
 pub fn builtin() -> &'static BTreeMap<String, Arc<Profile>> {
     &BUILTIN
 }
 
-/// The built-in profile of that name.
+/// Returns the built-in profile with a name.
 pub fn find(name: &str) -> Option<Arc<Profile>> {
     BUILTIN.get(name).cloned()
 }
 
-/// The profile whose headers every delivery carries.
+/// Returns the profile [`STANDARD`].
 pub fn standard() -> Arc<Profile> {
     find(STANDARD).expect("the standard profile is built in")
 }

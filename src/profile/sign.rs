@@ -39,7 +39,7 @@ struct Signature {
     old: Option<(HmacSha256, Millis)>,
 }
 
-/// Which secret a header is signed with during an overlap.
+/// Secret that signs a header during an overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Signs {

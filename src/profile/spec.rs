@@ -43,7 +43,7 @@ fn retry_gone() -> Gone {
     Gone::Retry
 }
 
-/// What a profile's name matches.
+/// Regular expression of a profile's name.
 pub const NAME_PATTERN: &str = crate::domain::webhook::PROFILE_NAME_PATTERN;
 
 /// One signature header.

@@ -1,16 +1,16 @@
-//! Verifying a request as its receiver does: for the command line, and for the built-in receivers.
+//! Verification of a request as a receiver does it, for the command line and the built-in receivers.
 
 use super::Profile;
 use super::sign::sign_content;
 use super::spec::SignatureSpec;
 use crate::domain::secret::Secret;
 
-/// Why a request is not what its headers say.
+/// Reason why a request does not verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureFault {
-    /// A header that the profile sends is not there.
+    /// A header that the profile sends is missing.
     Missing(String),
-    /// A header is there, and is not the signature of this body under this secret.
+    /// A header does not match the body and the secret.
     Differs(String),
     /// The profile signs nothing.
     NoSignature,
@@ -21,15 +21,14 @@ impl std::fmt::Display for SignatureFault {
         match self {
             SignatureFault::Missing(name) => write!(f, "the header {name} is missing"),
             SignatureFault::Differs(name) => {
-                write!(f, "{name} does not fit: another secret, or the body was changed on the way")
+                write!(f, "{name} does not match: the secret is another one, or the body was changed in transit")
             }
             SignatureFault::NoSignature => f.write_str("this profile signs nothing"),
         }
     }
 }
 
-/// Checks every signature of a profile. `Ok` names the headers that were checked. How old a timestamp may be is
-/// for the caller to decide.
+/// Checks every signature of a profile and returns the names of their headers. Does not check the age of the timestamp.
 pub fn verify(
     profile: &Profile,
     secret: &Secret,
@@ -43,7 +42,7 @@ pub fn verify(
     specs.iter().map(|spec| check(profile, spec, secret, headers, body)).collect()
 }
 
-/// The time that a request says it was signed at, in seconds since 1970, where its profile sends one.
+/// Returns the timestamp of a request in seconds since 1970, if its profile sends one.
 pub fn timestamp(profile: &Profile, headers: &[(String, String)]) -> Option<i64> {
     let spec = profile.spec().signatures.first()?;
     let value = find(headers, &spec.header)?;
@@ -83,7 +82,7 @@ fn check(
     if fits { Ok(spec.header.clone()) } else { Err(SignatureFault::Differs(spec.header.clone())) }
 }
 
-/// The timestamp of a request: in the signature's own header, or in one of its own.
+/// Returns the text of the timestamp, from the signature's header or from a header of its own.
 fn moment<'a>(
     profile: &Profile,
     spec: &SignatureSpec,
@@ -92,7 +91,7 @@ fn moment<'a>(
 ) -> Option<&'a str> {
     if let Some((before, after)) = spec.template.split_once("{timestamp}") {
         if let Some((_, between)) = before.split_once("{signature}") {
-            // Read from the end: a timestamp is digits, so what stands before it is the last of its kind.
+            // Read from the end: a timestamp is digits, so the last separator is the one before it.
             let value = value.strip_suffix(after).unwrap_or(value);
             return Some(&value[value.rfind(between)? + between.len()..]);
         }
@@ -107,7 +106,7 @@ fn moment<'a>(
     find(headers, name)
 }
 
-/// The name of the header that holds nothing but this placeholder.
+/// Returns the name of the header whose whole value is this placeholder.
 fn header_with<'a>(profile: &'a Profile, placeholder: &str) -> Option<&'a str> {
     let found = profile.headers().iter().find(|(_, value)| value == placeholder);
     found.map(|(name, _)| name.as_str())

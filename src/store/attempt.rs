@@ -4,8 +4,9 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
 use super::sql;
+use super::sql_types::Json;
 use super::writer::WriteTx;
-use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
+use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
 use crate::domain::delivery::Trigger;
 use crate::domain::event::Event;
 use crate::domain::id::AttemptId;
@@ -37,8 +38,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Creates an attempt that failed before anything was sent.
-    pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Failure) -> Attempt {
+    /// An attempt that sent nothing.
+    pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Option<Failure>) -> Attempt {
         Attempt {
             id: AttemptId::generate(started_ms, random::bits()),
             number,
@@ -52,7 +53,7 @@ impl Attempt {
             request_headers: Vec::new(),
             request_body: None,
             answer: None,
-            failure: Some(failure),
+            failure,
         }
     }
 }
@@ -71,10 +72,10 @@ pub fn insert(
         .prepare_cached(
             "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
                  tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
-                 response_headers, response_body, body_truncated, error_code, error_message)
+                 response_headers, response_body, body_truncated, error_code, error_message, error_cause)
              VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
                  :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
-                 :response_headers, :response_body, :body_truncated, :error_code, :error_message)",
+                 :response_headers, :response_body, :body_truncated, :error_code, :error_message, :error_cause)",
         )?
         .execute(named_params! {
             ":delivery_seq": delivery_seq,
@@ -96,8 +97,9 @@ pub fn insert(
             ":response_headers": answer.map(|answer| to_lines(&answer.headers)),
             ":response_body": body,
             ":body_truncated": answer.is_some_and(|answer| answer.body_truncated),
-            ":error_code": attempt.failure.as_ref().map(|failure| failure.code),
+            ":error_code": attempt.failure.as_ref().map(Failure::code),
             ":error_message": attempt.failure.as_ref().map(|failure| &failure.message),
+            ":error_cause": attempt.failure.as_ref().map(|failure| Json(&failure.cause)),
         })?;
     Ok(())
 }
@@ -140,9 +142,9 @@ fn from_row(row: &Row<'_>, event: &Event) -> rusqlite::Result<Attempt> {
             body_truncated: row.get("body_truncated")?,
         }),
     };
-    let failure = match row.get("error_code")? {
+    let failure = match row.get::<_, Option<Json<FailureCause>>>("error_cause")? {
         None => None,
-        Some(code) => Some(Failure::new(code, row.get::<_, Option<String>>("error_message")?.unwrap_or_default())),
+        Some(Json(cause)) => Some(Failure { cause, message: row.get("error_message")? }),
     };
     Ok(Attempt {
         id: row.get("id")?,

@@ -1,5 +1,4 @@
-//! Times, durations and numbers in words, for people. Times are UTC and say so; what is rounded is never made to look better
-//! than it is.
+//! Times, durations and numbers in words. Times are UTC and say so. Rounding never makes a number look better.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -7,8 +6,8 @@ use jiff::tz::TimeZone;
 
 use crate::domain::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 
-/// How long something took or takes, in the two largest units that matter: `48 ms`, `1.2 s`, `1 min 30 s`, `2 h`,
-/// `3 days 4 h`. Less than nothing is nothing.
+/// Formats a duration in its two largest units: `48 ms`, `1.2 s`, `1 min 30 s`, `2 h`, `3 days 4 h`. Negative durations
+/// count as 0.
 pub fn duration(ms: Millis) -> String {
     let ms = ms.max(0);
     if ms < SECOND {
@@ -27,7 +26,7 @@ pub fn duration(ms: Millis) -> String {
     }
 }
 
-/// Of a duration in whole units, the largest two that follow one another.
+/// Formats a duration of whole units in the largest two adjacent ones.
 fn two_units(ms: Millis) -> String {
     let units = [DAY, HOUR, MINUTE, SECOND];
     let first = units.iter().position(|unit| ms >= *unit).unwrap_or(3);
@@ -49,8 +48,8 @@ fn one_unit(count: i64, unit: Millis) -> String {
     }
 }
 
-/// A time as seen from now: `in 2 h`, `3 days ago`, `now`. One unit, rounded, and two where the larger one is less
-/// than two: `in 1 h 30 min`.
+/// Formats a time relative to `now`: `in 2 h`, `3 days ago`, `now`. One rounded unit, or two below two of the larger:
+/// `in 1 h 30 min`.
 pub fn relative(at: Millis, now: Millis) -> String {
     let distance = (at - now).abs();
     if distance < SECOND {
@@ -74,18 +73,18 @@ fn roughly(distance: Millis) -> String {
     one_unit((distance + SECOND / 2) / SECOND, SECOND)
 }
 
-/// The time of day: `14:20 UTC`.
+/// Formats the time of day: `14:20 UTC`.
 pub fn clock(at: Millis) -> String {
     format!("{} UTC", civil(at).strftime("%H:%M"))
 }
 
-/// The day and the time of day: `15 Jan 2026 14:20 UTC`.
+/// Formats the date and the time of day: `15 Jan 2026 14:20 UTC`.
 pub fn date(at: Millis) -> String {
     format!("{} UTC", civil(at).strftime("%-d %b %Y %H:%M"))
 }
 
-/// A time as one would say it now: `14:20 UTC` of the same day, `tomorrow 03:12 UTC`, `yesterday 03:12 UTC`, the weekday
-/// of the next six days (`Friday 03:12 UTC`), and the date of every other day.
+/// Formats a time as one would say it now: `14:20 UTC` today, `tomorrow 03:12 UTC`, `yesterday 03:12 UTC`, the weekday
+/// within the next six days (`Friday 03:12 UTC`), otherwise the date.
 pub fn when(at: Millis, now: Millis) -> String {
     match at.div_euclid(DAY) - now.div_euclid(DAY) {
         0 => clock(at),
@@ -96,17 +95,17 @@ pub fn when(at: Millis, now: Millis) -> String {
     }
 }
 
-/// `Friday`.
+/// Returns the weekday: `Friday`.
 pub fn weekday(at: Millis) -> String {
     civil(at).strftime("%A").to_string()
 }
 
-/// A time that jiff cannot hold is shown as the last one that it can.
+/// Shows times beyond jiff's range as its last one.
 fn civil(at: Millis) -> DateTime {
     Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).datetime()
 }
 
-/// A size in decimal units: `512 B`, `1.2 kB`, `16.4 MB`. Rounded up in the last digit shown, so that it never looks smaller.
+/// Formats a size in decimal units, rounded up: `512 B`, `1.2 kB`, `16.4 MB`.
 pub fn bytes(count: u64) -> String {
     if count < 1000 {
         return format!("{count} B");
@@ -126,7 +125,7 @@ pub fn bytes(count: u64) -> String {
     unreachable!("the last unit takes everything")
 }
 
-/// A number with its thousands apart: `12,345`.
+/// Formats a number with thousands separators: `12,345`.
 pub fn number(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -139,8 +138,7 @@ pub fn number(count: u64) -> String {
     text
 }
 
-/// A share with one decimal: `99.2 %`. `100 %` only of everything and `0 %` only of nothing; `None` where there is nothing
-/// to have a share of.
+/// Formats a share with one decimal: `99.2 %`. `100 %` means everything and `0 %` nothing; `None` for a whole of 0.
 pub fn percent(part: u64, whole: u64) -> Option<String> {
     if whole == 0 {
         return None;
@@ -163,7 +161,7 @@ pub fn counted(count: u64, noun: &str) -> String {
     }
 }
 
-/// `first`, `2nd`, `3rd`, `11th`.
+/// Formats an ordinal number: `first`, `2nd`, `3rd`, `11th`.
 pub fn ordinal(n: u32) -> String {
     match (n, n % 10, n % 100) {
         (1, _, _) => "first".to_owned(),

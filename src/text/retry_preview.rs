@@ -1,4 +1,4 @@
-//! A retry schedule with dates: what would follow if every attempt from now on failed.
+//! A retry schedule with dates, for a delivery whose attempts all fail.
 
 use super::humanize;
 use crate::domain::retry::{JITTER_SHARE, MeasuredFrom, Schedule};
@@ -7,26 +7,26 @@ use crate::domain::time::{DAY, Millis};
 /// One attempt of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// 1 for the one at once.
+    /// 1 for the first.
     pub attempt: u32,
-    /// What it waits for: `at once`, `5 min after the attempt before`, `30 min after the first failure`.
+    /// Delay in words: `at once`, `5 min after the attempt before`, `30 min after the first failure`.
     pub wait: String,
-    /// The earliest time.
+    /// Earliest time.
     pub at_ms: Millis,
-    /// The latest, where every wait is drawn as long as it can be.
+    /// Latest time, with the longest jitter on every delay.
     pub latest_ms: Millis,
-    /// The earliest time as seen from the start: `14:20 UTC`, `tomorrow 03:12 UTC`, `Friday 03:12 UTC`, or a date.
+    /// Earliest time in words: `14:20 UTC`, `tomorrow 03:12 UTC`, `Friday 03:12 UTC`, or a date.
     pub at: String,
-    /// The latest in the same way; `None` where it is the same minute.
+    /// Latest time in words; `None` if it is the same minute.
     pub latest: Option<String>,
-    /// The earliest from the start: `in 2 h`; `now` for the first.
+    /// Earliest time relative to the start: `in 2 h`; `now` for the first attempt.
     pub relative: String,
-    /// The earliest's weekday, where it lies less than a week after the start.
+    /// Weekday of the earliest time, if it is less than a week after the start.
     pub weekday: Option<String>,
 }
 
-/// Every attempt of a delivery that is due at `start` and never gets through. The attempts themselves are taken to last no
-/// time: each moves what follows it by as long as it lasts, up to the webhook's timeout.
+/// Plans every attempt of a delivery that is due at `start` and always fails. Assumes that attempts take no time; in
+/// fact each delays the next ones by its duration, up to the webhook's timeout.
 pub fn schedule(schedule: &Schedule, start: Millis) -> Vec<Planned> {
     let mut planned = vec![plan(1, "at once".to_owned(), start, start, start)];
     let (mut earliest, mut latest) = (start, start);
@@ -39,7 +39,7 @@ pub fn schedule(schedule: &Schedule, start: Millis) -> Vec<Planned> {
                 "the attempt before"
             }
             MeasuredFrom::FirstFailure => {
-                // The wait is longest, and the jitter with it, after an attempt that came as early as it can.
+                // The wait, and so the jitter, is longest after an attempt that came as early as possible.
                 let due = start + delay;
                 latest = latest.max(due + longest(due - earliest));
                 earliest = due;
@@ -55,7 +55,7 @@ pub fn schedule(schedule: &Schedule, start: Millis) -> Vec<Planned> {
     planned
 }
 
-/// What the dates do not say by themselves.
+/// Note to show with the dates.
 pub fn note(schedule: &Schedule) -> String {
     let attempts = schedule.attempts();
     if attempts == 1 {
@@ -88,7 +88,7 @@ fn plan(attempt: u32, wait: String, at_ms: Millis, latest_ms: Millis, start: Mil
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempt::{ErrorCode, Failure};
+    use crate::domain::attempt::ErrorCode;
     use crate::domain::retry::{AnswerHints, Exhausted, Gone, History, Next, Rules, ScheduleSpec, after_failure};
     use crate::domain::time::{HOUR, MINUTE, SECOND};
 
@@ -100,7 +100,7 @@ mod tests {
             .unwrap()
     }
 
-    /// What the engine itself decides, attempt by attempt, with this jitter.
+    /// The engine's own decisions, attempt by attempt, with this jitter.
     fn decided(schedule: &Schedule, jitter: f64) -> Vec<Millis> {
         let mut due = vec![NOW];
         let mut origin_ms = None;
@@ -117,9 +117,8 @@ mod tests {
                 panics: 0,
             };
             let gone = Gone::Retry;
-            let failure = Failure::new(ErrorCode::Timeout, "late");
             let rules = Rules { schedule, gone };
-            match after_failure(&failure, AnswerHints::default(), &history, rules, jitter) {
+            match after_failure(ErrorCode::Timeout, AnswerHints::default(), &history, rules, jitter) {
                 Next::RetryAt { due_ms, origin_ms: origin } => {
                     due.push(due_ms);
                     origin_ms = origin;

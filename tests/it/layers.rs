@@ -29,7 +29,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
         &["actix_web", "actix_rt", "actix_server"],
         &["http/", "server.rs", "cli/serve.rs", "cli/receiver.rs", "cli/listen.rs", "cli/demo/receivers.rs"],
     ),
-    (&["askama"], &["http/web/", "http/api/docs/"]),
+    (&["askama"], &["http/web/", "http/api/docs/", "profile/snippet/"]),
     // What serves a route describes it too: see `http/api/table.rs`.
     (&["ServiceConfig"], &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs"]),
     // `http::blocking` carries the id of the request to the other thread.

@@ -1,5 +1,6 @@
 //! Explaining the state of a delivery from the stored facts.
 
+use crate::domain::attempt::FailureCause;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
@@ -61,17 +62,14 @@ pub fn last_in_full(attempt: &Attempt) -> Last<'_> {
     let code = answer.map(|answer| answer.code);
     Last {
         failed: attempt.failure.as_ref().map(|failure| Failed {
-            error_code: failure.code,
-            code,
-            message: Some(&failure.message),
+            cause: failure.cause.clone(),
             retry_after,
-            duration_ms: attempt.duration_ms,
-            at_ms: attempt.started_ms,
+            ended_ms: attempt.started_ms + attempt.duration_ms,
             url: &attempt.url,
         }),
         code,
         duration_ms: attempt.duration_ms,
-        at_ms: attempt.started_ms,
+        started_ms: attempt.started_ms,
     }
 }
 
@@ -79,16 +77,13 @@ pub fn last_in_full(attempt: &Attempt) -> Last<'_> {
 pub fn last_of<'a>(last: &LastAttempt, url: &'a str) -> Last<'a> {
     Last {
         failed: last.error_code.map(|error_code| Failed {
-            error_code,
-            code: last.code,
-            message: None,
+            cause: FailureCause::of_code(error_code, last.code, last.duration_ms),
             retry_after: None,
-            duration_ms: last.duration_ms,
-            at_ms: last.at_ms,
+            ended_ms: last.at_ms,
             url,
         }),
         code: last.code,
         duration_ms: last.duration_ms,
-        at_ms: last.at_ms,
+        started_ms: last.at_ms,
     }
 }

@@ -10,8 +10,10 @@ use crate::actions::inbox::Arrival;
 use crate::cli::receiver::Reply;
 use crate::delivery::Transport;
 use crate::delivery::http::client::{ClientResult, Outgoing, judged};
-use crate::domain::attempt::{ErrorCode, Failure, ReceiverResponse, Timings};
+use crate::domain::attempt::{Failure, FailureCause, Phase, ReceiverResponse, Timings};
+use crate::domain::time::Millis;
 use crate::store::inbox::Inbox;
+use crate::text::failure::describe;
 
 #[derive(Default)]
 pub(super) struct StubTransport(Mutex<State>);
@@ -103,16 +105,12 @@ fn response(url: &str, reply: Reply) -> ClientResult {
 }
 
 fn no_response(url: &str, behavior: Behavior, timeout: Duration) -> ClientResult {
-    let host = url.split('/').nth(2).unwrap_or(url);
-    let (failure, duration) = if behavior == Behavior::Silent {
-        let seconds = timeout.as_secs();
-        let message = format!("The time limit of {seconds} s for {host} passed while waiting for the answer.");
-        (Failure::new(ErrorCode::Timeout, message), timeout)
+    let (cause, duration) = if behavior == Behavior::Silent {
+        (FailureCause::Timeout { phase: Phase::Wait, limit_ms: timeout.as_millis() as Millis }, timeout)
     } else {
-        let message = format!("{host} refused the connection: nothing listens on that port.");
-        (Failure::new(ErrorCode::ConnectRefused, message), Duration::from_millis(1))
+        (FailureCause::Refused { addresses: 1 }, Duration::from_millis(1))
     };
-    result(Some(failure), None, Timings::default(), duration)
+    result(Some(describe(cause, url)), None, Timings::default(), duration)
 }
 
 fn result(

@@ -3,13 +3,14 @@
 
 use crate::delivery::endpoint::Endpoint;
 use crate::delivery::sender::AttemptResult;
-use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::delivery::{DeliveryStatus, Trigger};
 use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, DeliveryRef, Outcome, Series};
 use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
+use crate::text::failure::describe;
 
 /// Logs an attempt and carries out what follows it. `jitter` is in 0.0..1.0.
 pub fn record(
@@ -85,9 +86,9 @@ fn failed(
     }
 }
 
-/// Counts the failure: a panic uses up nothing of the schedule.
+/// Counts the failure: a fault of Hookpost itself uses up nothing of the schedule.
 fn count(tx: &WriteTx<'_>, job: &DueDelivery, made: &AttemptResult, series: &mut Series) {
-    if made.error_code() == Some(ErrorCode::WorkerPanic) {
+    if made.error_code().is_some_and(ErrorCode::is_internal) {
         series.panics += 1;
         return;
     }
@@ -105,7 +106,7 @@ fn decide(
     series: &Series,
     jitter: f64,
 ) -> Next {
-    let failure = made.attempt.failure.as_ref().expect("only a failed attempt is decided on");
+    let failure = made.error_code().expect("only a failed attempt is decided on");
     let answer = made.attempt.answer.as_ref();
     let mut retry_after = answer
         .into_iter()
@@ -178,20 +179,13 @@ pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64
     };
     let now = tx.now_ms();
     let number = series.attempt_count + 1;
-    let attempt = Attempt::unsent(
-        now,
-        number,
-        Trigger::Automatic,
-        webhook.url.as_str(),
-        Failure::new(
-            ErrorCode::WorkerPanic,
-            "The stored event is damaged: it does not match its checksum. It was not sent. Check the disk, and publish the event again.",
-        ),
-    );
+    let url = webhook.url.as_str();
+    let failure = describe(FailureCause::EventDamaged, url);
+    let attempt = Attempt::unsent(now, number, Trigger::Automatic, url, Some(failure));
     let outcome = Outcome {
         attempt_count: number,
         code: None,
-        error_code: Some(ErrorCode::WorkerPanic),
+        error_code: Some(ErrorCode::EventDamaged),
         duration_ms: 0,
         at_ms: now,
     };

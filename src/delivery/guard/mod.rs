@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::attempt::FailureCause;
 use crate::domain::target::{OwnInbox, Refusal, TargetPolicy, TargetUrl};
 
 use self::lookups::Lookups;
@@ -104,8 +104,8 @@ impl Guard {
     /// # Errors
     /// `target_blocked` if the policy refuses the target; `dns_failed` if the name has no address,
     /// nobody answered before the deadline, or this machine could not ask. No error is remembered.
-    pub fn resolve(&self, url: &TargetUrl, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-        self.resolve_at(url, Instant::now(), deadline).map_err(Failure::from)
+    pub fn resolve(&self, url: &TargetUrl, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        self.resolve_at(url, Instant::now(), deadline).map_err(FailureCause::from)
     }
 
     /// The check when a webhook is created or changed: may it point there, as far as can be told now?
@@ -161,11 +161,11 @@ impl From<Refusal> for Unresolved {
     }
 }
 
-impl From<Unresolved> for Failure {
-    fn from(unresolved: Unresolved) -> Failure {
+impl From<Unresolved> for FailureCause {
+    fn from(unresolved: Unresolved) -> FailureCause {
         match unresolved {
-            Unresolved::Refused(refusal) => Failure::new(ErrorCode::TargetBlocked, refusal.message()),
-            Unresolved::Dns(message) => Failure::new(ErrorCode::DnsFailed, message),
+            Unresolved::Refused(refusal) => FailureCause::TargetBlocked { reason: Some(refusal.message().to_owned()) },
+            Unresolved::Dns(reason) => FailureCause::LookupFailed { reason },
         }
     }
 }
@@ -267,10 +267,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl super::http::client::Resolve for Guard {
-    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-        let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| {
-            Failure::new(ErrorCode::TargetBlocked, error.message)
-        })?;
+    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        let url: TargetUrl = url
+            .parse()
+            .map_err(|error: crate::domain::Invalid| FailureCause::TargetBlocked { reason: Some(error.message) })?;
         Guard::resolve(self, &url, deadline)
     }
 }

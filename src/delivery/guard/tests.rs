@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::lookups::MAX_THREADS;
 use super::{BELIEVED_FOR, Guard, Interfaces, Lookup, MAX_ADDRESSES, Verdicts};
-use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::target::{OwnInbox, TargetPolicy, TargetUrl};
+use crate::text::failure::describe;
 
 type ScriptedLookup = io::Result<Vec<IpAddr>>;
 
@@ -71,9 +72,9 @@ fn manual() -> (Arc<Lookup>, Receiver<Question>) {
     (Arc::new(lookup), questions)
 }
 
-fn failure(result: Result<Arc<[SocketAddr]>, Failure>, code: ErrorCode) -> String {
-    let failure = result.unwrap_err();
-    assert_eq!(failure.code, code, "{}", failure.message);
+fn failure(result: Result<Arc<[SocketAddr]>, FailureCause>, code: ErrorCode) -> String {
+    let failure = describe(result.unwrap_err(), "https://h.example/");
+    assert_eq!(failure.code(), code, "{}", failure.message);
     failure.message
 }
 
@@ -102,7 +103,7 @@ fn a_verdict_holds_for_30_s_and_then_the_name_is_judged_anew() {
     assert!(guard.resolve_at(&target, last_moment, far()).is_ok());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let later = guard.resolve_at(&target, start + BELIEVED_FOR, far());
-    let message = failure(later.map_err(Failure::from), ErrorCode::TargetBlocked);
+    let message = failure(later.map_err(FailureCause::from), ErrorCode::TargetBlocked);
     assert!(message.contains("127.0.0.1, which is a loopback address"), "{message}");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
@@ -303,7 +304,7 @@ fn this_machines_own_addresses_are_read_every_30_s_and_kept_when_reading_fails()
     let (target, start) = (url("https://8.8.8.8/"), Instant::now());
     let code_at = |now| {
         let result = guard.resolve_at(&target, now, far());
-        result.map(|_| ()).map_err(|error| Failure::from(error).code)
+        result.map(|_| ()).map_err(|error| FailureCause::from(error).code())
     };
     assert_eq!(code_at(start), Err(ErrorCode::DnsFailed), "nothing is known, nothing is called");
     assert_eq!(code_at(start), Err(ErrorCode::TargetBlocked));

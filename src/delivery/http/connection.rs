@@ -1,8 +1,8 @@
-//! One connection: a socket that checks the deadline of the attempt at hand before every read and every partial
-//! write, and the TLS session over it.
+//! One connection: a socket that checks the attempt's deadline before every read and every partial write, and the TLS
+//! session over it.
 //!
-//! Because the check sits below TLS, a receiver that drips bytes, of the handshake, the head or the body, holds an
-//! attempt to its deadline and no longer.
+//! Because the check sits below TLS, a receiver that drips bytes of the handshake, the head or the body cannot delay an
+//! attempt past its deadline.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,11 +16,11 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::exchange;
 
-/// How far a blocking read may overstay the deadline. It saves setting the socket's timeout before every read.
+/// How long a blocking read may exceed the deadline. Saves setting the socket's timeout before every read.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// How long the first of several addresses may take: two repetitions of the connection request, sent after 1 s and
-/// 3 s (Linux's `tcp_syn_retries`), fit in.
+/// Longest connection attempt to one of several addresses: long enough for two repetitions of the SYN, which Linux sends
+/// after 1 s and 3 s.
 const PATIENCE_PER_ADDRESS: Duration = Duration::from_secs(4);
 
 /// A connected socket and its peer.
@@ -28,12 +28,12 @@ const PATIENCE_PER_ADDRESS: Duration = Duration::from_secs(4);
 struct Socket {
     stream: TcpStream,
     peer: SocketAddr,
-    /// The read timeout that the socket is set to.
+    /// Current read timeout of the socket.
     timeout: Option<Duration>,
 }
 
 impl Socket {
-    /// Connects to the first address that answers. Each but the last gets half of what is left at most.
+    /// Connects to the first address that accepts. Each except the last gets at most half of the time left.
     fn connect(addresses: &[SocketAddr]) -> io::Result<Socket> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for (index, address) in addresses.iter().enumerate() {
@@ -76,21 +76,21 @@ impl Socket {
         Ok(())
     }
 
-    /// Takes what is there; `WouldBlock` when nothing is.
+    /// Reads available bytes; `WouldBlock` if there are none.
     fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (_, count) = rustix::net::recv(&self.stream, buffer, RecvFlags::DONTWAIT)?;
         Ok(count)
     }
 
-    /// Whether there is nothing to be read, not even an end.
+    /// Whether there is nothing to read, not even the end of the stream.
     fn is_silent(&self) -> bool {
         let mut byte = [0];
         let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
         rustix::net::recv(&self.stream, &mut byte[..], flags) == Err(rustix::io::Errno::AGAIN)
     }
 
-    /// Sends a part of `bytes`, at least one byte, waiting until the deadline for room; `TimedOut` after it, and
-    /// `WouldBlock` when there is no room but something to be read. Rust's runtime ignores SIGPIPE.
+    /// Sends at least one byte of `bytes`, waiting for room until the deadline. Errors: `TimedOut` after the deadline,
+    /// `WouldBlock` if there is no room but something to read. Rust's runtime ignores SIGPIPE.
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let left = exchange::left()?;
@@ -118,7 +118,7 @@ impl Socket {
     }
 }
 
-/// The socket as the TLS layer wants it.
+/// Socket as a reader and writer for the TLS layer.
 struct Raw<'a> {
     socket: &'a mut Socket,
     wait: bool,
@@ -140,7 +140,7 @@ impl Write for Raw<'_> {
     }
 }
 
-/// Why a TLS handshake did not come to its end.
+/// Error of a TLS handshake.
 #[derive(Debug)]
 pub enum HandshakeError {
     Tls(rustls::Error),
@@ -156,12 +156,12 @@ pub struct ReceiverConnection {
 }
 
 impl ReceiverConnection {
-    /// Connects to the first of `addresses` that answers, before the deadline of the exchange.
+    /// Connects to the first of `addresses` that accepts, before the deadline of the exchange.
     pub fn connect(addresses: &[SocketAddr]) -> io::Result<ReceiverConnection> {
         Ok(ReceiverConnection { socket: Socket::connect(addresses)?, tls: None })
     }
 
-    /// Puts TLS over a fresh connection.
+    /// Performs the TLS handshake on a new connection.
     pub fn secure(
         mut self,
         config: &Arc<ClientConfig>,
@@ -189,7 +189,7 @@ impl ReceiverConnection {
         self.tls.is_some()
     }
 
-    /// Whether an idle connection is still open and the other side said nothing on it. Never waits.
+    /// Whether an idle connection is still open and has received nothing. Never blocks.
     pub fn is_quiet(&mut self) -> bool {
         if self.socket.is_silent() {
             return true;
@@ -210,8 +210,8 @@ impl ReceiverConnection {
         }
     }
 
-    /// Sends `rest`, and cuts off what went out. `WouldBlock` says that the other side speaks while it takes no
-    /// more; the call may be repeated with what remains.
+    /// Sends `rest` and shortens it by the bytes sent. `WouldBlock` means that the receiver sends data but accepts no more;
+    /// the call may be repeated with the remainder.
     pub fn send(&mut self, rest: &mut &[u8]) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             while !rest.is_empty() {
@@ -233,8 +233,8 @@ impl ReceiverConnection {
         }
     }
 
-    /// Reads into `buffer`, waiting until the deadline if `wait`; 0 is the end. An end of the stream without
-    /// TLS's own goodbye counts as an end: the framing of HTTP tells whether the answer was whole.
+    /// Reads into `buffer`, blocking until the deadline if `wait`; 0 is the end of the stream. An end without TLS's
+    /// close_notify counts: HTTP framing tells whether the response is complete.
     pub fn receive(&mut self, buffer: &mut [u8], wait: bool) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             return if wait { self.socket.receive(buffer) } else { self.socket.receive_now(buffer) };

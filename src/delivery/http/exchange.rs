@@ -1,9 +1,8 @@
-//! What the attempt that runs on this thread may do, and what has become of it so far.
+//! State of the attempt that runs on the current thread: its limits and its result so far.
 //!
-//! The HTTP library stands between the client, which knows the attempt, and the transport, which does the
-//! reading and writing; it carries neither our deadline down nor our findings up. Both meet here, in a
-//! thread-local: an attempt runs on one thread from beginning to end. No lock is taken, and no function that is
-//! called within [`with`] may call it again.
+//! The HTTP library sits between the client, which knows the attempt, and the transport, which reads and writes; it passes
+//! neither the deadline down nor errors in detail up. Both share this thread-local: an attempt runs on one thread from
+//! beginning to end. There is no lock, and a function called within [`with`] must not call it again.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,32 +10,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::domain::attempt::Timings;
+use crate::domain::attempt::{Phase, Timings};
 
-/// How many of the answer's first bytes are kept, to be shown when they turn out not to be HTTP.
+/// Number of the response's first bytes kept, to show them if they are not HTTP.
 pub const FIRST_BYTES: usize = 32;
 
-/// How many bytes may come before the answer's head is whole, interim (1xx) answers included.
+/// Maximum size of the response's head on the wire, including interim (1xx) responses.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// How many bytes may come on the wire after the head: the 16 KiB that are kept, each in a chunk of its own with
-/// some padding, are well below.
+/// Maximum number of bytes on the wire after the head. The 16 KiB that are kept need less, even with each byte in a
+/// chunk of its own.
 const BODY_BYTES: usize = 256 * 1024;
 
-/// What the attempt is waiting for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    Connect,
-    Handshake,
-    Send,
-    Head,
-    Body,
-}
-
-/// What ended an exchange early, as the transport saw it.
+/// Error that ended an exchange early, as the transport saw it.
 #[derive(Debug)]
 pub enum Fault {
-    /// No address could be connected to; the error is the last one's.
+    /// No address accepted a connection; the error is that of the last one.
     Connect(io::Error),
     /// The deadline passed, in the phase that the exchange is in.
     Deadline,
@@ -46,7 +35,7 @@ pub enum Fault {
     Closed,
     /// The connection broke.
     Broken,
-    /// The answer's head, or what frames its body, is longer than we accept.
+    /// The response's head, or the framing of its body, is longer than accepted.
     TooLong,
 }
 
@@ -55,16 +44,16 @@ pub enum Fault {
 pub struct Exchange {
     pub started: Instant,
     pub deadline: Instant,
-    /// Where the target may be dialled: judged addresses, in the order to try them.
+    /// Addresses that the guard allowed, in the order to try them.
     pub addresses: Arc<[SocketAddr]>,
-    /// Whether kept connections are passed over.
+    /// Whether to open a new connection even if an idle one exists.
     pub fresh: bool,
-    /// The names of the request's headers, spelled as they are to be sent.
+    /// Names of the request's headers in the case to send.
     pub spelling: Vec<String>,
     pub phase: Phase,
     /// Whether the connection had been used before.
     pub reused: bool,
-    /// How many bytes of the answer have come.
+    /// Bytes of the response received.
     pub received: usize,
     pub first_bytes: [u8; FIRST_BYTES],
     pub peer: Option<SocketAddr>,
@@ -90,25 +79,25 @@ impl Exchange {
         }
     }
 
-    /// Whether a kept connection turned out to be dead before a byte of the answer came: the receiver closed it
-    /// while it was idle, which says nothing about the request.
+    /// Whether a reused connection broke before a byte of the response arrived: the receiver closed it while it was idle, so
+    /// the request may be sent again.
     pub fn deserves_fresh_connection(&self) -> bool {
         self.reused && self.received == 0 && matches!(self.fault, Some(Fault::Closed | Fault::Broken))
     }
 
-    /// The head is whole. A request that was cut short is forgiven: the receiver answered it.
+    /// Marks the head as complete. Ignores a fault while sending: the receiver responded anyway.
     pub fn begin_body(&mut self) {
         self.phase = Phase::Body;
         self.fault = None;
     }
 
-    /// The answer's first bytes, at most [`FIRST_BYTES`].
+    /// First bytes of the response, at most [`FIRST_BYTES`].
     pub fn first_bytes(&self) -> &[u8] {
         &self.first_bytes[..self.received.min(FIRST_BYTES)]
     }
 
-    /// Notes bytes of the answer. Fails once they are more than any honest answer needs: a flood of interim answers
-    /// or of padding would otherwise keep a worker busy until the deadline.
+    /// Records bytes of the response. Fails if they are more than a response needs: a flood of interim responses or of
+    /// padding would otherwise keep a worker busy until the deadline.
     pub fn note_received(&mut self, bytes: &[u8]) -> Result<(), ()> {
         if self.received == 0 {
             self.timings.first_byte_us = Some(micros(self.started.elapsed()));
@@ -134,12 +123,12 @@ thread_local! {
     static CURRENT: RefCell<Option<Exchange>> = const { RefCell::new(None) };
 }
 
-/// Keeps the thread's exchange; dropping it, also while a panic unwinds, leaves the thread without one.
+/// Guard of the thread's exchange; dropping it, also while a panic unwinds, removes the exchange.
 #[derive(Debug)]
 pub struct Running(());
 
 impl Running {
-    /// Takes the exchange back once the HTTP library has returned.
+    /// Returns the exchange after the HTTP library has returned.
     pub fn finish(self) -> Exchange {
         CURRENT.with(|current| current.borrow_mut().take()).expect("an exchange runs until it is finished")
     }
@@ -151,24 +140,24 @@ impl Drop for Running {
     }
 }
 
-/// Makes `exchange` the one that runs on this thread.
+/// Starts an exchange on this thread.
 pub fn begin(exchange: Exchange) -> Running {
     CURRENT.with(|current| *current.borrow_mut() = Some(exchange));
     Running(())
 }
 
-/// Gives access to the exchange that runs on this thread.
+/// Accesses the exchange that runs on this thread.
 pub fn with<R>(f: impl FnOnce(&mut Exchange) -> R) -> R {
     CURRENT.with(|current| f(current.borrow_mut().as_mut().expect("the transport works within an exchange only")))
 }
 
-/// The time left until the deadline, never zero; an error of kind `TimedOut` once it passed.
+/// Returns the time left until the deadline, never zero; an error of kind `TimedOut` after the deadline.
 pub fn left() -> io::Result<Duration> {
     let left = with(|exchange| exchange.deadline.saturating_duration_since(Instant::now()));
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
-/// Microseconds, as the log of attempts keeps them.
+/// Converts a duration to microseconds, the unit of the log.
 pub fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }

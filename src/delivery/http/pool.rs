@@ -1,10 +1,9 @@
-//! Connections that wait for the next request to the same endpoint.
+//! Idle connections, kept for the next request to the same endpoint.
 //!
-//! The HTTP library has a pool of its own, which we leave empty: it walks over all idle connections several times a
-//! request while it holds its lock, it keeps two buffers with every idle connection, and it hands out a connection
-//! whose address is no longer one that the target may have. Here a connection is only a socket and its TLS state,
-//! and the newest one of an endpoint is taken first. The lock is held for map operations only, never over a system
-//! call other than the closing of dropped sockets.
+//! The HTTP library's own pool stays empty: under its lock it walks over all idle connections several times per request,
+//! it keeps two buffers per idle connection, and it reuses connections to addresses that are no longer allowed. Here a
+//! connection is only a socket and its TLS state, and the newest of an endpoint is taken first. The lock is held for map
+//! operations only, never over a system call other than closing dropped sockets.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,13 +14,13 @@ use ureq::http::uri::Authority;
 
 use crate::delivery::http::connection::ReceiverConnection;
 
-/// How long a connection is kept idle. Servers close theirs after 5 s (Node.js) to 75 s (nginx).
+/// Longest idle time of a connection. Servers close theirs after 5 s (Node.js) to 75 s (nginx).
 const IDLE_FOR: Duration = Duration::from_secs(60);
 
-/// How often all endpoints are looked through for connections that waited too long.
+/// Interval of the sweep over all endpoints.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Which connections are alike: the same scheme, host and port.
+/// Scheme, host and port that interchangeable connections share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     pub tls: bool,
@@ -50,13 +49,13 @@ struct IdleConnection {
 }
 
 impl Pool {
-    /// Keeps `limit` connections at most, over all endpoints.
+    /// Creates a pool of at most `limit` connections over all endpoints.
     pub fn new(limit: usize) -> Pool {
         let kept = Kept { links: HashMap::new(), count: 0, swept: Instant::now() };
         Pool { limit, kept: Mutex::new(kept) }
     }
 
-    /// A connection to one of `addresses` that is still open as far as this machine knows.
+    /// Takes a connection to one of `addresses` that is still open as far as this machine knows.
     pub fn take(&self, endpoint: &PoolKey, addresses: &[SocketAddr]) -> Option<ReceiverConnection> {
         loop {
             let mut waiting = self.lock().take_newest(endpoint)?;
@@ -69,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection; the one that waited longest goes when there are too many.
+    /// Keeps a connection; drops the one that was idle longest if there are too many.
     pub fn put(&self, endpoint: PoolKey, link: ReceiverConnection) {
         let now = Instant::now();
         let mut kept = self.lock();
@@ -83,7 +82,7 @@ impl Pool {
         }
     }
 
-    /// Closes the connections that waited too long.
+    /// Closes the connections that were idle for too long.
     pub fn sweep(&self) {
         self.lock().sweep(Instant::now());
     }

@@ -1,6 +1,5 @@
-//! One entry of the operator's allow list (`--allow-target`): its text form and what it covers.
+//! Entries of the operator's allow list (`--allow-target`).
 
-use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,13 +7,13 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::Host;
 
-use super::{TargetUrl, is_port, name_fault, policy};
+use super::{Invalid, TargetUrl, is_port, name_fault, policy};
 
-/// What the operator opened: addresses or one host, on every port or on one.
+/// Targets that the operator allows: addresses or one host, on every port or on one.
 ///
 /// Text forms: `10.0.0.0/8`, `10.0.0.0/8:8080`, `127.0.0.1`, `[fd00::/8]:8080`, `[::1]:80`,
-/// `hooks.internal`, `hooks.internal:8080`. A bare address stands for itself only (/32 or /128).
-/// Hosts are compared without regard to case and to a final dot.
+/// `hooks.internal`, `hooks.internal:8080`. A bare address covers itself only (/32 or /128). Hosts are compared without
+/// regard to case or a final dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowEntry {
     place: AllowTarget,
@@ -29,12 +28,12 @@ enum AllowTarget {
 }
 
 impl AllowEntry {
-    /// The entry for one address on every port.
+    /// Returns the entry for one address on every port.
     pub(super) fn for_address(address: IpAddr) -> AllowEntry {
         AllowEntry { place: AllowTarget::Net(IpNet::from(address)), port: None }
     }
 
-    /// The entry for the URL's host, a name or an address, on every port.
+    /// Returns the entry for the URL's host, a name or an address, on every port.
     pub(super) fn for_host(url: &TargetUrl) -> AllowEntry {
         match url.address() {
             Some(address) => AllowEntry::for_address(policy::judged_form(address)),
@@ -42,17 +41,17 @@ impl AllowEntry {
         }
     }
 
-    /// The entry for the URL's host and its port alone.
+    /// Returns the entry for the URL's host on its port only.
     pub(super) fn for_origin(url: &TargetUrl) -> AllowEntry {
         AllowEntry { port: Some(url.port()), ..AllowEntry::for_host(url) }
     }
 
-    /// Whether the entry is for addresses and covers this one, given in its judged form.
+    /// Whether the entry covers an address, given in its judged form.
     pub(super) fn covers_address(&self, address: IpAddr, port: u16) -> bool {
         self.covers_port(port) && matches!(&self.place, AllowTarget::Net(net) if net.contains(&address))
     }
 
-    /// Whether the entry names this very address, and no other one with it.
+    /// Whether the entry names this address alone.
     pub(super) fn names_address(&self, address: IpAddr, port: u16) -> bool {
         self.covers_port(port) && matches!(&self.place, AllowTarget::Net(net) if *net == IpNet::from(address))
     }
@@ -88,10 +87,11 @@ impl fmt::Display for AllowEntry {
 }
 
 impl FromStr for AllowEntry {
-    type Err = AllowEntryError;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<AllowEntry, AllowEntryError> {
-        let faulty = |fault: &str| AllowEntryError { message: format!("{text:?} is no target to allow: {fault}") };
+    fn from_str(text: &str) -> Result<AllowEntry, Invalid> {
+        let faulty =
+            |fault: &str| Invalid::new("invalid_target", format!("{text:?} is not a valid --allow-target: {fault}"));
         let (place, port) = split_port(text).map_err(faulty)?;
         let place = match parse_net(place).map_err(|fault| faulty(&fault))? {
             Some(net) => AllowTarget::Net(net),
@@ -101,7 +101,7 @@ impl FromStr for AllowEntry {
     }
 }
 
-/// Cuts the port off. Only brackets tell the port of an IPv6 address from its last group.
+/// Splits off the port. Only brackets distinguish the port of an IPv6 address from its last group.
 fn split_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
     const BAD_PORT: &str = "the port must be a number from 1 to 65535.";
     let (place, port) = if let Some(rest) = text.strip_prefix('[') {
@@ -131,7 +131,7 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
     }
 }
 
-/// `None` if the text is neither a network nor an address, so that it can only be a host name.
+/// Returns `None` if the text is neither a network nor an address, but possibly a host name.
 fn parse_net(text: &str) -> Result<Option<IpNet>, String> {
     let net = if let Ok(address) = text.parse::<IpAddr>() {
         IpNet::from(address)
@@ -181,24 +181,3 @@ fn parse_host(text: &str) -> Result<String, String> {
         Ok(Host::Ipv6(_)) | Err(_) => Err("it is neither a host name nor an address.".to_owned()),
     }
 }
-
-/// Why a text is no allow entry: a sentence that says what to change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowEntryError {
-    message: String,
-}
-
-impl AllowEntryError {
-    /// The sentence, with the entry quoted in it.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl fmt::Display for AllowEntryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for AllowEntryError {}

@@ -1,27 +1,27 @@
-//! The built-in inbox: the one place of this server itself that a webhook may point at.
+//! The built-in inbox: the only URL of this server that webhooks may always target.
 
-use super::{AllowEntry, TargetError, TargetPolicy, TargetUrl};
+use super::{AllowEntry, Invalid, TargetPolicy, TargetUrl};
 
-/// Where the inbox is: an origin, and how its paths begin.
+/// Location of the inbox: an origin and a path prefix.
 #[derive(Debug, Clone)]
 pub struct OwnInbox {
     start: TargetUrl,
-    /// `scheme://host:port/prefix/in/`: no origin looks like it.
+    /// `scheme://host:port/prefix/in/`, which differs from every origin.
     name: String,
 }
 
 impl OwnInbox {
-    /// The inbox of a server that is reached at this URL, which may have a path and has no slash at its end.
+    /// Returns the inbox of a server at this URL, which may have a path and must not end with a slash.
     ///
     /// # Errors
-    /// Where a webhook could not have such a URL at all.
-    pub fn below(base_url: &str) -> Result<OwnInbox, TargetError> {
+    /// If a webhook could not have such a URL.
+    pub fn below(base_url: &str) -> Result<OwnInbox, Invalid> {
         let start: TargetUrl = format!("{base_url}/in/").parse()?;
         Ok(OwnInbox { name: format!("{}{}", start.origin(), start.path()), start })
     }
 
-    /// Whether a URL is that of an inbox: the same origin, and a path that is nothing but the inbox's and a token.
-    /// A query may follow. Nothing in a token can be read as a way out of the path, by whoever stands in between.
+    /// Whether a URL is that of an inbox: the same origin, and the inbox's path followed by a token. A query may follow. A
+    /// token contains nothing that a proxy could read as a way out of the path.
     pub fn covers(&self, url: &TargetUrl) -> bool {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let token = url.path().strip_prefix(self.start.path());
@@ -29,12 +29,12 @@ impl OwnInbox {
             && token.is_some_and(|token| !token.is_empty() && token.bytes().all(is_plain))
     }
 
-    /// How its verdicts are called.
+    /// Key of the inbox's decisions in the guard's cache.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The rules for what [`covers`](Self::covers) says: the operator's, and the inbox's own host and port.
+    /// Returns the policy for URLs that [`covers`](Self::covers): the operator's, plus the inbox's own host and port.
     pub fn opened(&self, policy: &TargetPolicy) -> TargetPolicy {
         policy.with(AllowEntry::for_origin(&self.start))
     }

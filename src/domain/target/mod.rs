@@ -1,14 +1,15 @@
-//! Where a webhook may point: the URL as text, the operator's allow list, and the verdict on addresses.
+//! Targets of webhooks: the URL, the operator's allow list, and the policy for addresses.
 //!
-//! Owns the rules and nothing else: it never resolves a name, opens a socket or reads a clock.
-//! `delivery::guard` asks the resolver and brings the addresses here before every connection.
+//! Rules only: never resolves a name, opens a socket or reads a clock. `delivery::guard` resolves names and has the
+//! addresses checked here before every connection.
 
-use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::{Host, Url};
+
+use super::Invalid;
 
 mod allow;
 mod inbox;
@@ -16,25 +17,24 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use allow::{AllowEntry, AllowEntryError};
+pub use allow::AllowEntry;
 pub use inbox::OwnInbox;
 pub use policy::{Refusal, TargetPolicy};
 
-/// The longest URL that is stored, in bytes, as given and as printed after parsing.
+/// Maximum length of a URL in bytes, both as given and as printed after parsing.
 pub const MAX_URL_BYTES: usize = 2048;
 
 /// The URL of a webhook: `http` or `https`, a host, a port from 1 to 65535, no user, no fragment.
 ///
-/// The text is what the `url` crate prints (WHATWG URL Standard), so numeric spellings such as
-/// `http://2130706433` are already `http://127.0.0.1/` here, and the text that is stored, judged and
-/// dialled is one and the same. Parsing that text again gives an equal value. That a URL parses
-/// does not mean that it may be called: see [`TargetPolicy`].
+/// The text is the output of the `url` crate (WHATWG URL Standard): numeric forms such as `http://2130706433` are
+/// normalized to `http://127.0.0.1/`, and the same text is stored, checked and connected to. Parsing it again gives an
+/// equal value. A valid URL is not necessarily an allowed one: see [`TargetPolicy`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TargetUrl {
     text: String,
     /// `scheme://host:port`, always with the port.
     origin: String,
-    /// Where the host ends in `origin`.
+    /// End of the host in `origin`.
     host_end: usize,
     address: Option<IpAddr>,
     port: u16,
@@ -42,41 +42,41 @@ pub struct TargetUrl {
 }
 
 impl TargetUrl {
-    /// What its text matches at least: there is more to a URL than a pattern can say.
+    /// Regular expression that every valid URL matches, but not only valid ones.
     pub const PATTERN: &str =
         r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#/?\u0000-\u001f\u007f-\u009f]+([/?][^\s\\#\u0000-\u001f\u007f-\u009f]*)?$";
 
-    /// The whole URL, as the parser prints it; ASCII, at most 2,048 bytes.
+    /// Whole URL as the parser prints it; ASCII, at most 2,048 bytes.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The host in lower case, an IPv6 address in its brackets. Never ends with a dot.
+    /// Host in lower case, an IPv6 address in brackets. Never ends with a dot.
     pub fn host(&self) -> &str {
         &self.origin[self.host_start()..self.host_end]
     }
 
-    /// The port that is dialled, 1 to 65535: the one written, or else 443 or 80.
+    /// Port to connect to, 1 to 65535; by default 443 or 80.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether the scheme is `https`; the only other one is `http`.
+    /// Whether the scheme is `https`, not `http`.
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// `host:port`, always with the port: what limits per host count by.
+    /// `host:port`, always with the port: the key of limits per host.
     pub fn host_key(&self) -> &str {
         &self.origin[self.host_start()..]
     }
 
-    /// `scheme://host:port`, always with the port: two URLs with one origin get the same verdict.
+    /// `scheme://host:port`, always with the port. The policy decides the same for all URLs of an origin.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The address, if the host is one; `None` for a name.
+    /// Address, if the host is one; `None` for a name.
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
@@ -87,7 +87,7 @@ impl TargetUrl {
         host == "localhost" || host.ends_with(".localhost")
     }
 
-    /// The path, from its first slash up to the query.
+    /// Path from its first slash up to the query.
     pub fn path(&self) -> &str {
         let authority = &self.text[self.host_start()..];
         let path = authority.find('/').map_or("/", |at| &authority[at..]);
@@ -106,12 +106,11 @@ impl fmt::Display for TargetUrl {
 }
 
 impl FromStr for TargetUrl {
-    type Err = TargetError;
+    type Err = Invalid;
 
-    /// Refuses, before the parser can repair it, whatever would be read as another URL than the one
-    /// that is written: `url` drops tabs and line ends, reads `\` as `/`, decodes `%` in hosts and
-    /// turns full-width digits into plain ones.
-    fn from_str(text: &str) -> Result<TargetUrl, TargetError> {
+    /// Refuses text that the parser would repair into another URL: `url` drops tabs and line ends, reads `\` as `/`, decodes
+    /// `%` in hosts and turns full-width digits into plain ones.
+    fn from_str(text: &str) -> Result<TargetUrl, Invalid> {
         refuse_oversize(text)?;
         refuse_repairable_characters(text)?;
         refuse_ambiguous_authority(authority(text)?)?;
@@ -123,7 +122,7 @@ impl FromStr for TargetUrl {
 }
 
 impl TargetUrl {
-    fn from_parsed(url: Url) -> Result<TargetUrl, TargetError> {
+    fn from_parsed(url: Url) -> Result<TargetUrl, Invalid> {
         let https = match url.scheme() {
             "https" => true,
             "http" => false,
@@ -150,39 +149,23 @@ impl TargetUrl {
     }
 }
 
-/// Why a text is no URL for a webhook: a stable code, and a sentence that says what to change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetError {
-    /// Always `invalid_url`.
-    pub code: &'static str,
-    pub message: String,
+fn invalid(message: impl Into<String>) -> Invalid {
+    Invalid::new("invalid_url", message)
 }
 
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for TargetError {}
-
-fn invalid(message: impl Into<String>) -> TargetError {
-    TargetError { code: "invalid_url", message: message.into() }
-}
-
-fn no_host() -> TargetError {
+fn no_host() -> Invalid {
     invalid("The URL names no host. Write it as https://host/path.")
 }
 
-fn wrong_scheme() -> TargetError {
+fn wrong_scheme() -> Invalid {
     invalid("The URL must begin with https:// (or http://, where the operator allows it).")
 }
 
-fn bad_port() -> TargetError {
+fn bad_port() -> Invalid {
     invalid("The port must be a number from 1 to 65535. Correct it, or leave it and its colon out.")
 }
 
-fn refuse_oversize(text: &str) -> Result<(), TargetError> {
+fn refuse_oversize(text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(invalid("The URL is empty. Write it as https://host/path."));
     }
@@ -195,7 +178,7 @@ fn refuse_oversize(text: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-fn refuse_repairable_characters(text: &str) -> Result<(), TargetError> {
+fn refuse_repairable_characters(text: &str) -> Result<(), Invalid> {
     for character in text.chars() {
         if character.is_control() {
             return Err(invalid(format!(
@@ -216,8 +199,8 @@ fn refuse_repairable_characters(text: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// What stands between `://` and the path: the same cut that the parser makes, now that there are no backslashes.
-fn authority(text: &str) -> Result<&str, TargetError> {
+/// Returns the text between `://` and the path, as the parser cuts it if there are no backslashes.
+fn authority(text: &str) -> Result<&str, Invalid> {
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong_scheme)?;
     if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
         return Err(wrong_scheme());
@@ -226,7 +209,7 @@ fn authority(text: &str) -> Result<&str, TargetError> {
     Ok(&rest[..end])
 }
 
-fn refuse_ambiguous_authority(authority: &str) -> Result<(), TargetError> {
+fn refuse_ambiguous_authority(authority: &str) -> Result<(), Invalid> {
     if authority.contains('@') {
         return Err(invalid(
             "The URL has a user or password before an @. Remove it; secrets go into a header of the webhook.",
@@ -258,7 +241,7 @@ fn is_port(digits: &str) -> bool {
     digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
-fn refuse_ambiguous_host(host: &str) -> Result<(), TargetError> {
+fn refuse_ambiguous_host(host: &str) -> Result<(), Invalid> {
     if host.is_empty() {
         return Err(no_host());
     }
@@ -285,8 +268,8 @@ fn refuse_ambiguous_host(host: &str) -> Result<(), TargetError> {
     name_fault(host).map_or(Ok(()), |fault| Err(invalid(fault)))
 }
 
-/// What is wrong with a host name, as a sentence. Letters, digits, `-`, `_` and dots are taken;
-/// lengths as in RFC 1035, section 2.3.4.
+/// Returns the fault of a host name as a sentence. Allows letters, digits, `-`, `_` and dots; lengths as in RFC 1035,
+/// section 2.3.4.
 fn name_fault(name: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(odd) = name.chars().find(|&c| !plain(c)) {

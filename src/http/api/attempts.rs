@@ -114,7 +114,7 @@ impl From<&Attempt> for AttemptView {
             error: attempt
                 .failure
                 .as_ref()
-                .map(|failure| AttemptError { code: failure.code.into(), message: failure.message.clone() }),
+                .map(|failure| AttemptError { code: failure.code().into(), message: failure.message.clone() }),
         }
     }
 }

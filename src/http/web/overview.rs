@@ -179,7 +179,7 @@ fn failure(db: &Connection, delivery: Delivery, now: Millis) -> Result<FailureRo
         },
         None => "It was given up without an attempt.".to_owned(),
     };
-    let at_ms = last.map_or(delivery.created_ms, |last| last.at_ms);
+    let at_ms = last.map_or(delivery.created_ms, |last| last.started_ms);
     Ok(FailureRow { at_ms, reason, webhook, delivery })
 }
 

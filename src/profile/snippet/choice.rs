@@ -1,19 +1,19 @@
-//! Which signature a receiver checks, and where the parts of it stand.
+//! Choice of the signature that a receiver checks, and the position of its parts.
 
 use crate::profile::spec::{Profile, SignatureSpec};
 
-/// A signature with everything that checking it takes.
+/// A signature and the headers that checking it takes.
 #[derive(Debug, Clone)]
 pub struct Check {
     pub spec: SignatureSpec,
     pub place: SignaturePosition,
-    /// The header with the event's id, where the signed content holds it.
+    /// Header with the event's id, if the signed content includes it.
     pub id_header: Option<String>,
-    /// The header with the timestamp, where the signed content holds it and the signature's own header does not.
+    /// Header with the timestamp, if the signed content includes it and the signature's own header does not.
     pub timestamp_header: Option<String>,
 }
 
-/// Where the signatures stand in the header's value. Texts are literal.
+/// Position of the signatures in the header's value. Texts are literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignaturePosition {
     Whole,
@@ -22,13 +22,13 @@ pub enum SignaturePosition {
     SignatureFirst { before: String, between: String, after: String },
 }
 
-/// The profile's only signature, or that of Standard Webhooks, or the profile's first.
+/// Returns the profile's only signature, or that of Standard Webhooks, or the profile's first.
 pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
     let own = &profile.spec().signatures;
     let mut checks = own.iter().filter_map(|spec| Check::of(profile, spec, standard_headers));
     let standard = crate::profile::standard();
     let spec = &standard.spec().signatures[0];
-    // A profile that sets this header itself is the one that says what it holds.
+    // A profile that sets this header itself decides its content.
     let is_own = profile.header_names().contains(&spec.header.to_ascii_lowercase());
     let first = checks.next();
     if own.len() == 1 && first.is_some() {
@@ -40,8 +40,7 @@ pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
 impl Check {
     fn of(profile: &Profile, spec: &SignatureSpec, standard_headers: bool) -> Option<Check> {
         let place = SignaturePosition::of(&spec.template)?;
-        let in_value =
-            matches!(place, SignaturePosition::TimestampFirst { .. } | SignaturePosition::SignatureFirst { .. });
+        let in_value = place.holds_timestamp();
         let signs_time = spec.content.contains("{timestamp}");
         if in_value && !signs_time {
             return None;
@@ -59,7 +58,16 @@ impl Check {
 }
 
 impl SignaturePosition {
-    /// `None` for a template that a value cannot be taken apart by.
+    pub fn is_whole(&self) -> bool {
+        *self == SignaturePosition::Whole
+    }
+
+    /// Whether the header's value holds the timestamp beside the signature.
+    pub fn holds_timestamp(&self) -> bool {
+        matches!(self, SignaturePosition::TimestampFirst { .. } | SignaturePosition::SignatureFirst { .. })
+    }
+
+    /// Returns `None` for a template whose values cannot be taken apart.
     fn of(template: &str) -> Option<SignaturePosition> {
         let (left, right) = template.split_once("{signature}")?;
         let timestamp = "{timestamp}";

@@ -1,9 +1,9 @@
-//! Texts, patterns and expressions as each language spells them.
+//! String literals, patterns and expressions of each language.
 
 use super::Language;
 use super::choice::{Check, SignaturePosition};
 
-/// A text between quotes.
+/// Returns a string literal.
 pub fn text(language: Language, text: &str) -> String {
     let json = || serde_json::to_string(text).expect("text is always JSON");
     match language {
@@ -16,7 +16,7 @@ pub fn text(language: Language, text: &str) -> String {
     }
 }
 
-/// A header's name, as the requests of the language have it.
+/// Returns a header's name as a literal, in the form that the language's requests use.
 pub fn header(language: Language, name: &str) -> String {
     match language {
         Language::Node | Language::Rust => text(language, &name.to_ascii_lowercase()),
@@ -28,7 +28,7 @@ pub fn header(language: Language, name: &str) -> String {
     }
 }
 
-/// A regular expression that takes the header's value apart.
+/// Returns a regular expression that takes the header's value apart.
 pub fn pattern(language: Language, place: &SignaturePosition) -> String {
     let (signature, timestamp) = ("(.+)", "([0-9]{1,12})");
     let inner = match place {
@@ -52,7 +52,7 @@ pub fn pattern(language: Language, place: &SignaturePosition) -> String {
     }
 }
 
-/// Every sign that could mean something, in any of the languages, with a backslash before it.
+/// Escapes every character that is special in a regular expression of any of the languages.
 fn escaped(literal: &str) -> String {
     let mut text = String::with_capacity(literal.len());
     for c in literal.chars() {
@@ -64,7 +64,7 @@ fn escaped(literal: &str) -> String {
     text
 }
 
-/// The names that the parts of the value get.
+/// Returns the variables that the parts of the value are assigned to.
 pub fn groups(language: Language, place: &SignaturePosition) -> &'static str {
     let (only, timestamp_first, signature_first) = match language {
         Language::Node | Language::Ruby => ("given", "timestamp, given", "given, timestamp"),
@@ -82,7 +82,7 @@ pub fn groups(language: Language, place: &SignaturePosition) -> &'static str {
     }
 }
 
-/// How Rust takes the value apart, without a regular expression.
+/// Returns the Rust expression that takes the value apart, without a regular expression.
 pub fn rust_parts(place: &SignaturePosition) -> String {
     let strip = |before: &str, after: &str| {
         let mut code = String::new();
@@ -105,7 +105,7 @@ pub fn rust_parts(place: &SignaturePosition) -> String {
     }
 }
 
-/// The signed content, as the language puts it together or feeds it to the MAC.
+/// Returns the code that concatenates the signed content or feeds it to the MAC.
 pub fn signed(language: Language, check: &Check) -> String {
     let (before, after) = check.spec.content.split_once("{body}").unwrap_or((&check.spec.content, ""));
     let (before, after) = (terms(language, before, check), terms(language, after, check));
@@ -150,7 +150,7 @@ pub fn signed(language: Language, check: &Check) -> String {
     }
 }
 
-/// Variables and texts of one side of the body, in order.
+/// Returns the variables and literals on one side of the body, in order.
 fn terms(language: Language, content: &str, check: &Check) -> Vec<String> {
     let id_header = check.id_header.as_deref().unwrap_or_default();
     let (id, timestamp) = match language {

@@ -101,6 +101,7 @@ CREATE TABLE attempt (
     body_truncated   INTEGER NOT NULL DEFAULT 0,
     error_code       TEXT,
     error_message    TEXT,
+    error_cause      TEXT,                          -- JSON, the facts of the failure
     PRIMARY KEY (delivery_seq, number)
 ) STRICT, WITHOUT ROWID;
 

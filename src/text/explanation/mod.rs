@@ -1,294 +1,286 @@
-//! What became of a delivery, in a sentence or two for a person.
+//! The state of a delivery in a few sentences: what happened, what to do, what happens next.
 
 use super::humanize;
-use crate::domain::attempt::ErrorCode;
+use crate::domain::attempt::FailureCause;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::retry::{Exhausted, Gone, MAX_PANICS};
 use crate::domain::time::Millis;
 use crate::domain::webhook::WebhookState;
 use crate::text::failure::{Failed, host_and_port, status_words};
 
-/// Everything that is told of a delivery.
-#[derive(Debug, Clone, Copy)]
+#[cfg(test)]
+mod tests;
+
+/// Facts of a delivery that its explanation is made from.
+#[derive(Debug, Clone)]
 pub struct DeliveryFacts<'a> {
     pub status: DeliveryStatus,
     /// A test is attempted once and disables nothing.
     pub test: bool,
     pub webhook_state: WebhookState,
-    /// Where the webhook points now.
+    /// URL that the webhook has now.
     pub url: &'a str,
-    /// Attempts in all.
+    /// Attempts in total.
     pub attempt_count: u32,
-    /// Failed attempts of the series at hand: a retry by hand of a finished delivery, and a resumed webhook, begin a
-    /// new one.
+    /// Failed attempts of the current series. A manual retry of a finished delivery, or resuming the webhook, starts a
+    /// new series.
     pub series_failures: u32,
-    /// Attempts of the schedule in all, the first one included.
+    /// Attempts that the schedule allows, including the first.
     pub schedule_attempts: u32,
     pub exhausted: Exhausted,
     pub gone: Gone,
     pub last: Option<Last<'a>>,
-    /// When it is due; of no meaning while it waits for its webhook.
+    /// Time of the next attempt, while the webhook is active.
     pub next_ms: Option<Millis>,
     pub created_ms: Millis,
     pub finished_ms: Option<Millis>,
-    /// Why a due one may not have been sent yet.
     pub queue: Queue,
 }
 
-/// What stands before a delivery that is due.
+/// Reasons why a delivery that is due may not be sent yet.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Queue {
-    /// Others of the webhook that are due before it; `None` where they were not counted.
+    /// Other deliveries of the webhook that are due before this one; `None` if not counted.
     pub others_before: Option<u64>,
     pub rate_limit_per_s: Option<u32>,
     pub ordered: bool,
 }
 
 /// The last attempt.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Last<'a> {
-    /// `None` where it got through.
+    /// `None` if the attempt succeeded.
     pub failed: Option<Failed<'a>>,
     pub code: Option<u16>,
     pub duration_ms: Millis,
-    /// When it began.
-    pub at_ms: Millis,
+    pub started_ms: Millis,
 }
 
-/// How it stands, for an icon and a colour beside the words.
+/// State of a delivery as an icon and a colour show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     Good,
-    /// Nothing failed, nothing arrived yet.
+    /// Nothing has failed or arrived yet.
     Waiting,
-    /// It failed and is tried again.
+    /// Failing and being retried.
     Trouble,
-    /// It failed for good.
+    /// Failed for good.
     Bad,
-    /// Given up by a person.
+    /// Discarded by a person.
     Neutral,
 }
 
-/// Up to three short texts, each of whole sentences.
+/// Up to three short texts of whole sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub tone: Tone,
     /// What happened.
     pub headline: String,
-    /// What it means and what to do.
+    /// What to do about it, or further facts.
     pub detail: Option<String>,
-    /// What comes next.
+    /// What happens next.
     pub next: Option<String>,
 }
 
 impl Explanation {
-    /// What became of a delivery, as seen at `now`.
-    pub fn of(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
-        match story.status {
-            DeliveryStatus::Delivered => delivered(story, now),
-            DeliveryStatus::Failed => failed(story, now),
-            DeliveryStatus::Discarded => discarded(story, now),
-            DeliveryStatus::Pending => pending(story, now),
-            DeliveryStatus::Retrying => retrying(story, now),
+    /// Explains a delivery as of `now`.
+    pub fn of(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
+        match facts.status {
+            DeliveryStatus::Delivered => delivered(facts, now),
+            DeliveryStatus::Failed => failed(facts, now),
+            DeliveryStatus::Discarded => discarded(facts, now),
+            DeliveryStatus::Pending => pending(facts, now),
+            DeliveryStatus::Retrying => retrying(facts, now),
         }
     }
 }
 
-fn delivered(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
-    let what = if story.test { "Test delivered" } else { "Delivered" };
-    let at = match (story.test, story.attempt_count) {
-        (true, _) | (_, 0) => String::new(),
-        (_, count) => format!(" at the {} attempt", humanize::ordinal(count)),
+fn delivered(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
+    let delivered = match facts.attempt_count {
+        _ if facts.test => "Test delivered".to_owned(),
+        0 => "Delivered".to_owned(),
+        count => format!("Delivered on the {} attempt", humanize::ordinal(count)),
     };
-    let headline = match story.last {
+    let headline = match facts.last {
         Some(Last { code: Some(code), duration_ms, .. }) => {
-            format!("{what}{at}: {code} in {}.", humanize::duration(duration_ms))
+            format!("{delivered}: {code} in {}.", humanize::duration(duration_ms))
         }
-        _ => format!("{what}{at}."),
+        _ => format!("{delivered}."),
     };
-    let finished = story.finished_ms.filter(|_| !story.test);
+    let finished = facts.finished_ms.filter(|_| !facts.test);
     let detail = finished.map(|finished| {
-        let after = humanize::duration(finished - story.created_ms);
+        let after = humanize::duration(finished - facts.created_ms);
         format!("That was {}, {after} after the delivery was created.", humanize::relative(finished, now))
     });
     Explanation { tone: Tone::Good, headline, detail, next: None }
 }
 
-fn failed(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
-    let Some((last, fault)) = story.last_failed() else {
+const RETRY: &str = "Fix the cause, then retry.";
+
+fn failed(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
+    let Some(failure) = facts.last_failure() else {
         return Explanation {
             tone: Tone::Bad,
-            headline: "It was given up without an attempt in the log.".to_owned(),
+            headline: "The delivery failed, and its log holds no attempt.".to_owned(),
             detail: None,
             next: Some(RETRY.to_owned()),
         };
     };
-    let gone = last.code == Some(410) && fault.error_code == ErrorCode::Status && story.gone == Gone::Disable;
-    let next = if story.test {
-        "This was a test: it is attempted once, and changes nothing else. Send a new one after the correction."
-            .to_owned()
-    } else if gone {
-        format!("It is a dead letter, and the webhook was disabled: 410 asks for no more deliveries. {}", story.back())
-    } else if fault.error_code == ErrorCode::WorkerPanic {
-        format!("It was given up after {MAX_PANICS} faults of this kind and is a dead letter. {RETRY}")
-    } else {
-        let count = story.series_failures.max(1);
-        let used = match count {
-            1 => "Its one attempt is used up".to_owned(),
-            _ => format!("All {count} attempts are used up"),
-        };
-        match (story.webhook_state, story.exhausted) {
-            (WebhookState::Disabled, Exhausted::Disable) => {
-                format!("{used}: it is a dead letter, and the webhook is disabled. {}", story.back())
+    // The way back for a dead letter.
+    let retry = match facts.webhook_state {
+        WebhookState::Active => RETRY,
+        _ => "Fix the cause, resume the webhook, then retry.",
+    };
+    let next = match failure.cause {
+        _ if facts.test => {
+            "Tests are attempted once and change nothing else. Fix the cause, then send another test.".to_owned()
+        }
+        FailureCause::Status { code: 410 } if facts.gone == Gone::Disable => {
+            format!(
+                "The delivery is a dead letter, and the webhook was disabled: 410 asks for no more deliveries. {retry}"
+            )
+        }
+        FailureCause::EventDamaged => "The delivery is a dead letter: a damaged event is never sent.".to_owned(),
+        _ if failure.cause.code().is_internal() => {
+            format!("The delivery is a dead letter after {MAX_PANICS} faults of this kind. {RETRY}")
+        }
+        _ => {
+            let attempts = match facts.series_failures {
+                0 | 1 => "The only attempt failed".to_owned(),
+                count => format!("All {count} attempts failed"),
+            };
+            match (facts.webhook_state, facts.exhausted) {
+                (WebhookState::Disabled, Exhausted::Disable) => {
+                    format!("{attempts}: the delivery is a dead letter, and the webhook is disabled. {retry}")
+                }
+                _ => format!("{attempts}: the delivery is a dead letter. {RETRY}"),
             }
-            _ => format!("{used}: it is a dead letter. {RETRY}"),
         }
     };
-    Explanation {
-        tone: Tone::Bad,
-        headline: fault.sentence(now),
-        detail: Some(fault.advice().into_owned()),
-        next: Some(next),
-    }
+    explain_failure(failure, Tone::Bad, Some(next), now)
 }
 
-const RETRY: &str = "Correct the cause, then retry it.";
+fn explain_failure(failure: &Failed<'_>, tone: Tone, next: Option<String>, now: Millis) -> Explanation {
+    Explanation { tone, headline: failure.sentence(now), detail: Some(failure.advice().into_owned()), next }
+}
 
-fn discarded(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
-    let when = story.finished_ms.map(|at| format!(" {}", humanize::relative(at, now))).unwrap_or_default();
-    let headline = match story.attempt_count {
+fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
+    let when = facts.finished_ms.map(|at| format!(" {}", humanize::relative(at, now))).unwrap_or_default();
+    let headline = match facts.attempt_count {
         0 => format!("Discarded{when}, before any attempt."),
         count => format!("Discarded{when}, after {}.", humanize::counted(count.into(), "attempt")),
     };
     Explanation {
         tone: Tone::Neutral,
         headline,
-        detail: story.last_failed().map(|(_, fault)| format!("The last attempt: {}", fault.sentence(now))),
-        next: Some("It is not sent again. Replay the event to deliver it after all.".to_owned()),
+        detail: facts.last_failure().map(|failure| format!("Last attempt: {}", failure.sentence(now))),
+        next: Some("It will not be sent. Replay the event to deliver it after all.".to_owned()),
     }
 }
 
-/// No attempt of the series at hand has failed, which says nothing of those before it.
-fn pending(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
-    let before = story.last.filter(|_| story.attempt_count > 0);
-    let (headline, detail) = match before {
-        None if story.test => ("The test is being sent.".to_owned(), None),
-        None => ("No attempt was made yet.".to_owned(), None),
-        Some(last) => {
-            let ago = humanize::relative(last.at_ms, now);
-            let earlier = match last.failed {
-                None => format!(
-                    "The receiver took it before ({}, {ago}) and gets it once more.",
-                    last.code.map_or_else(|| "2xx".to_owned(), status_words)
-                ),
-                Some(fault) => format!("The last attempt, {ago}: {}", fault.sentence(now)),
-            };
-            ("It is sent again and has not arrived yet.".to_owned(), Some(earlier))
+/// No attempt of the current series has failed; those of an earlier series may have.
+fn pending(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
+    let earlier = facts.last.as_ref().filter(|_| facts.attempt_count > 0);
+    let headline = match earlier {
+        None if facts.test => "The test is being sent.",
+        None => "No attempt has been made yet.",
+        Some(_) => "Queued to be sent again.",
+    }
+    .to_owned();
+    let detail = earlier.map(|last| {
+        let ago = humanize::relative(last.started_ms, now);
+        match &last.failed {
+            None => format!(
+                "The receiver accepted it before ({}, {ago}).",
+                last.code.map_or_else(|| "2xx".to_owned(), status_words)
+            ),
+            Some(failure) => format!("Last attempt, {ago}: {}", failure.sentence(now)),
         }
-    };
-    let waits = story.waits();
-    Explanation {
-        tone: Tone::Waiting,
-        headline: waits.map_or(headline.clone(), |(waits, _)| waits.to_owned()),
-        detail: match (waits, detail) {
-            (Some(_), None) => Some(headline),
-            (_, detail) => detail,
+    });
+    match facts.hold() {
+        Some((hold, next)) => Explanation {
+            tone: Tone::Waiting,
+            headline: hold.to_owned(),
+            detail: detail.or(Some(headline)),
+            next: Some(next.to_owned()),
         },
-        next: waits.map(|(_, next)| next.to_owned()).or_else(|| story.due(now)),
+        None => Explanation { tone: Tone::Waiting, headline, detail, next: facts.due(now) },
     }
 }
 
-fn retrying(story: &DeliveryFacts<'_>, now: Millis) -> Explanation {
-    let Some((_, fault)) = story.last_failed() else {
-        return pending(story, now);
+fn retrying(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
+    let Some(failure) = facts.last_failure() else {
+        return pending(facts, now);
     };
-    let next = match story.waits() {
-        Some((waits, next)) => Some(format!("{waits} {next}")),
-        None if story.next_ms.is_some_and(|at| at > now) => Some(story.scheduled(now)),
-        None => {
-            let due = story.due(now).unwrap_or_default();
-            Some(format!("{} {due}", story.attempts()).trim_end().to_owned())
+    let next = match (facts.hold(), facts.due(now)) {
+        (Some((hold, next)), _) => format!("{hold} {next}"),
+        (None, Some(due)) if facts.next_ms.is_some_and(|at| at <= now) && facts.series_failures > 0 => {
+            format!("{}. {due}", facts.attempt_of())
         }
+        (None, due) => due.unwrap_or_default(),
     };
-    Explanation { tone: Tone::Trouble, headline: fault.sentence(now), detail: Some(fault.advice().into_owned()), next }
+    explain_failure(failure, Tone::Trouble, Some(next), now)
 }
 
 impl<'a> DeliveryFacts<'a> {
-    fn last_failed(&self) -> Option<(Last<'a>, Failed<'a>)> {
-        let last = self.last?;
-        Some((last, last.failed?))
+    fn last_failure(&self) -> Option<&Failed<'a>> {
+        self.last.as_ref()?.failed.as_ref()
     }
 
-    /// What a delivery of an inactive webhook waits for, and until when. Tests go out all the same.
-    fn waits(&self) -> Option<(&'static str, &'static str)> {
-        if self.test {
-            return None;
-        }
+    /// Why the webhook's state holds the delivery back, and until when. Tests are sent in any state.
+    fn hold(&self) -> Option<(&'static str, &'static str)> {
         match self.webhook_state {
+            _ if self.test => None,
             WebhookState::Active => None,
-            WebhookState::Paused => Some(("Waits: the webhook is paused.", "It is sent when somebody resumes it.")),
+            WebhookState::Paused => {
+                Some(("Queued: the webhook is paused.", "It will be sent when the webhook is resumed."))
+            }
             WebhookState::Disabled => Some((
-                "Waits: Hookpost disabled the webhook after failures.",
-                "It is sent when somebody resumes the webhook.",
+                "Queued: Hookpost disabled the webhook after failures.",
+                "It will be sent when the webhook is resumed.",
             )),
             WebhookState::Unverified => Some((
-                "Waits: the endpoint has not answered its challenge yet.",
-                "It is sent once the webhook is verified.",
+                "Queued: the endpoint has not passed its challenge yet.",
+                "It will be sent when the webhook is verified.",
             )),
         }
     }
 
-    /// How a dead letter of a disabled webhook gets on its way again.
-    fn back(&self) -> &'static str {
-        match self.webhook_state {
-            WebhookState::Active => RETRY,
-            _ => "Correct the cause, resume the webhook, then retry it.",
-        }
+    /// `Attempt 4 of 5`.
+    fn attempt_of(&self) -> String {
+        format!("Attempt {} of {}", self.series_failures, self.schedule_attempts.max(self.series_failures))
     }
 
-    /// `Attempt 4 of 5` with a full stop.
-    fn attempts(&self) -> String {
-        match self.series_failures {
-            0 => String::new(),
-            made => format!("Attempt {made} of {}.", self.schedule_attempts.max(made)),
-        }
-    }
-
-    fn scheduled(&self, now: Millis) -> String {
-        let at = self.next_ms.unwrap_or(now);
-        let next = format!("next at {}, {}.", humanize::when(at, now), humanize::relative(at, now));
-        let next = next.replacen("next at tomorrow", "next tomorrow", 1);
-        let earlier = self.attempt_count.saturating_sub(self.series_failures);
-        let series = match earlier {
+    fn scheduled(&self, at: Millis, now: Millis) -> String {
+        let when = humanize::when(at, now);
+        let at_word = if when.starts_with(|c: char| c.is_ascii_digit()) { "at " } else { "" };
+        let next = format!("{at_word}{when}, {}.", humanize::relative(at, now));
+        let series = match self.attempt_count.saturating_sub(self.series_failures) {
             0 => String::new(),
             count => format!(" (after {} before this series)", humanize::counted(count.into(), "other")),
         };
         match self.series_failures {
-            0 => format!("The {next}").replacen("The next", "The next attempt", 1),
-            made => format!("Attempt {made} of {}{series}, {next}", self.schedule_attempts.max(made)),
+            0 => format!("Next attempt {next}"),
+            _ => format!("{}{series}, next {next}", self.attempt_of()),
         }
     }
 
-    /// What a delivery that is due waits for; when it is due, if it is not.
+    /// When the next attempt is; for one that is due, what is ahead of it.
     fn due(&self, now: Millis) -> Option<String> {
-        if self.test {
-            return None;
-        }
-        let at = self.next_ms?;
+        let at = self.next_ms.filter(|_| !self.test)?;
         if at > now {
-            return Some(self.scheduled(now));
+            return Some(self.scheduled(at, now));
         }
         let mut text = match self.queue.others_before {
-            Some(0) | None => "It is due now.".to_owned(),
-            Some(1) => "It is due; 1 other waits before it.".to_owned(),
-            Some(count) => format!("It is due; {} others wait before it.", humanize::number(count)),
+            Some(0) | None => "Due now.".to_owned(),
+            Some(count) => format!("Due now, behind {}.", humanize::counted(count, "other")),
         };
         if self.queue.ordered {
-            text.push_str(" The webhook takes its events strictly one after the other.");
+            text.push_str(" The webhook receives its events strictly in order.");
         }
         if let Some(rate) = self.queue.rate_limit_per_s {
             let limit = humanize::counted(rate.into(), "request");
-            text.push_str(&format!(" The webhook's rate limit is {limit} a second."));
+            text.push_str(&format!(" The webhook's rate limit is {limit} per second."));
         }
         Some(text)
     }
@@ -297,16 +289,13 @@ impl<'a> DeliveryFacts<'a> {
 /// The last attempt in a few words, for lists: `200 in 48 ms`, `503`, `TLS expired`.
 pub fn short(last: &Last<'_>) -> String {
     match (&last.failed, last.code) {
-        (Some(failed), _) => failed.short(),
+        (Some(failure), _) => failure.short(),
         (None, Some(code)) => format!("{code} in {}", humanize::duration(last.duration_ms)),
         (None, None) => "delivered".to_owned(),
     }
 }
 
-/// The host that a list names beside the few words.
+/// Host of a URL, without the port.
 pub fn host(url: &str) -> &str {
     host_and_port(url).0
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,270 +1,312 @@
-//! A failed attempt in words for the developer of the receiver: what happened, what it means, what to do.
-//!
-//! Where the client left a sentence in the log that knows more than the code says, that sentence is taken.
+//! A failed attempt in words for the developer of the receiver: what happened and what to do.
 
 use std::borrow::Cow;
 
 use super::humanize;
-use crate::domain::attempt::ErrorCode;
-use crate::domain::time::{Millis, SECOND, parse_retry_after, parse_rfc3339};
+use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase};
+use crate::domain::time::{Millis, parse_retry_after, rfc3339_seconds};
 
-/// What is known of a failed attempt.
-#[derive(Debug, Clone, Copy)]
+/// A failed attempt with the facts that its texts are made from.
+#[derive(Debug, Clone)]
 pub struct Failed<'a> {
-    pub error_code: ErrorCode,
-    /// The code of the answer, where one came.
-    pub code: Option<u16>,
-    /// The sentence of the log; lists do without it.
-    pub message: Option<&'a str>,
-    /// The value of a `Retry-After` header.
+    pub cause: FailureCause,
+    /// Value of the response's `Retry-After` header.
     pub retry_after: Option<&'a str>,
-    pub duration_ms: Millis,
-    /// When the attempt began.
-    pub at_ms: Millis,
-    /// The URL that it went to.
+    pub ended_ms: Millis,
+    /// URL that the request was sent to.
     pub url: &'a str,
 }
 
-impl Failed<'_> {
-    /// What happened, as a sentence.
-    pub fn sentence(&self, now: Millis) -> String {
-        let (host, port) = host_and_port(self.url);
-        let logged = |otherwise: String| self.logged().unwrap_or(otherwise);
-        match self.error_code {
-            ErrorCode::TargetBlocked => {
-                logged(format!("Hookpost may not call {host}: its operator has not allowed this target."))
-            }
-            ErrorCode::DnsFailed => logged(format!("The name {host} has no address.")),
-            ErrorCode::ConnectRefused => {
-                format!("{host} refused the connection (nothing listens on port {port}).")
-            }
-            ErrorCode::ConnectFailed => logged(format!("No connection to {host} could be made.")),
-            ErrorCode::ConnectTimeout => {
-                format!("{host} did not accept a connection on port {port} within {}.", limit(self.duration_ms))
-            }
-            ErrorCode::TlsExpired => self.expired(host, now),
-            ErrorCode::TlsUntrusted => {
-                format!("TLS certificate of {host} was issued by nobody that is trusted.")
-            }
-            ErrorCode::TlsWrongHost => {
-                format!("TLS certificate of {host} was issued for another host.")
-            }
-            ErrorCode::TlsFailed => logged(format!("TLS with {host} failed.")),
-            ErrorCode::ConnectionReset => logged(format!("{host} broke off the connection before it had answered.")),
-            ErrorCode::Timeout => self.late(host),
-            ErrorCode::ProtocolError => logged(format!("What {host} answered is not HTTP.")),
-            ErrorCode::EventDamaged => {
-                "The stored event is damaged: it does not match its checksum. It was not sent.".to_owned()
-            }
-            ErrorCode::ComposeFailed => {
-                logged("The request could not be composed from the event and the webhook's profile.".to_owned())
-            }
-            ErrorCode::WorkerPanic => {
-                "A fault in Hookpost interrupted the attempt; it is not the receiver's.".to_owned()
-            }
-            ErrorCode::Status => match self.code {
-                Some(code) => format!("{host} answered {}.", status_words(code)),
-                None => logged(format!("{host} did not answer with a 2xx.")),
-            },
+/// Returns the failure for a cause, with the sentence for the log. `url` is the URL of the request.
+pub fn describe(cause: FailureCause, url: &str) -> Failure {
+    Failure { message: sentence(&cause, url, None), cause }
+}
+
+/// What happened, as a sentence. With `now`, times are relative to it; without, they are absolute.
+fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
+    let (host, port) = host_and_port(url);
+    let everywhere = |addresses: usize| match addresses {
+        0 | 1 => String::new(),
+        count => format!(" at any of its {count} addresses"),
+    };
+    match cause {
+        FailureCause::TargetBlocked { reason: Some(reason) } | FailureCause::LookupFailed { reason } => reason.clone(),
+        FailureCause::TargetBlocked { reason: None } => {
+            format!("Hookpost may not call {host}: its operator has not allowed this target.")
         }
+        FailureCause::NoAddress => format!("The name {host} has no address."),
+        FailureCause::Refused { addresses } => {
+            format!("{host} refused the connection{} (nothing listens on port {port}).", everywhere(*addresses))
+        }
+        FailureCause::Unreachable { addresses, error } => {
+            format!("There is no route to {host}{}: {error}.", everywhere(*addresses))
+        }
+        FailureCause::ConnectFailed { error: None, .. } => format!("Hookpost could not connect to {host}."),
+        FailureCause::ConnectFailed { addresses, error: Some(error) } => {
+            format!("Hookpost could not connect to {host}{}: {error}.", everywhere(*addresses))
+        }
+        FailureCause::Timeout { phase, limit_ms } => {
+            let limit = seconds(*limit_ms);
+            match phase {
+                Phase::Connect => format!("{host} did not accept a connection on port {port} within {limit}."),
+                Phase::Handshake => format!("{host} did not finish the TLS handshake within {limit}."),
+                Phase::Send => format!("{host} did not read the request within {limit}."),
+                Phase::Wait => format!("{host} did not respond within {limit}."),
+                Phase::Head => format!("{host} started to respond but did not finish the headers within {limit}."),
+                Phase::Body => format!("{host} started to respond but did not finish the body within {limit}."),
+            }
+        }
+        FailureCause::CertificateExpired { not_after_ms } => match (not_after_ms, now) {
+            (Some(end), None) => format!("The TLS certificate of {host} expired at {}.", rfc3339_seconds(*end)),
+            (Some(end), Some(now)) if *end < now => {
+                format!("The TLS certificate of {host} expired {}.", humanize::relative(*end, now))
+            }
+            _ => format!("The TLS certificate of {host} has expired."),
+        },
+        FailureCause::CertificateNotYetValid => format!("The TLS certificate of {host} is not valid yet."),
+        FailureCause::CertificateUntrusted => {
+            format!(
+                "The issuer of the TLS certificate of {host} isn't trusted: it is self-signed, from a private authority, or sent without its intermediate certificate."
+            )
+        }
+        FailureCause::CertificateForOtherHost => format!("The TLS certificate of {host} was issued for another host."),
+        FailureCause::CertificateInvalid { error } => {
+            format!("The TLS certificate of {host} is not acceptable: {error}.")
+        }
+        FailureCause::NotTls => format!("{host} does not speak TLS on port {port}."),
+        FailureCause::ClientCertificateRequired => {
+            format!("{host} requires a client certificate, which Hookpost does not support.")
+        }
+        FailureCause::TlsAlert { alert } => format!("{host} ended the TLS handshake with the alert {alert}."),
+        FailureCause::TlsOutdated { error } => format!("{host} supports neither TLS 1.2 nor TLS 1.3: {error}."),
+        FailureCause::TlsFailed { error: None } => format!("TLS with {host} failed."),
+        FailureCause::TlsFailed { error: Some(error) } => format!("TLS with {host} failed: {error}."),
+        FailureCause::Disconnected { reset, phase } => {
+            let verb = if *reset { "reset" } else { "closed" };
+            let moment = match phase {
+                Phase::Handshake => "during the TLS handshake",
+                Phase::Head => "in the middle of the response headers",
+                Phase::Body => "in the middle of the response body",
+                Phase::Connect | Phase::Send | Phase::Wait => "before it responded",
+            };
+            format!("{host} {verb} the connection {moment}.")
+        }
+        FailureCause::UnexpectedUpgrade => {
+            format!("{host} answered 101 Switching Protocols, which Hookpost did not ask for.")
+        }
+        FailureCause::HeadTooLong => {
+            format!("The response headers of {host} are longer than 32 KiB, or follow endless interim responses.")
+        }
+        FailureCause::BodyTooPadded => {
+            format!("The response body of {host} has more chunk framing than Hookpost accepts.")
+        }
+        FailureCause::OnlyTls => format!("{host} speaks TLS on port {port}: use an https:// URL."),
+        FailureCause::NotHttp { first_bytes } if first_bytes.is_empty() => {
+            format!("{host} did not return valid HTTP.")
+        }
+        FailureCause::NotHttp { first_bytes } => {
+            format!("{host} did not return valid HTTP/1; the response begins with \"{first_bytes}\".")
+        }
+        FailureCause::MalformedResponse { error } => format!("{host} did not return valid HTTP: {error}."),
+        FailureCause::RequestFailed { error } => format!("The request to {host} could not be made: {error}."),
+        FailureCause::Status { code: code @ (300..=303 | 305..=399) } => {
+            format!("{host} answered {}; redirects are not followed.", status_words(*code))
+        }
+        FailureCause::Status { code } => format!("{host} answered {}.", status_words(*code)),
+        FailureCause::EventDamaged => {
+            "The stored event is damaged (its checksum does not match), so nothing was sent.".to_owned()
+        }
+        FailureCause::ComposeFailed { error: None } => "The request body could not be composed.".to_owned(),
+        FailureCause::ComposeFailed { error: Some(error) } => {
+            format!("The request body could not be composed from the event: {error}")
+        }
+        FailureCause::WorkerPanic => "A fault in Hookpost interrupted the attempt.".to_owned(),
+    }
+}
+
+impl Failed<'_> {
+    /// What happened, as a sentence, with times relative to `now`.
+    pub fn sentence(&self, now: Millis) -> String {
+        sentence(&self.cause, self.url, Some(now))
     }
 
-    /// What to do about it, and what it means where that is not plain.
+    /// What to do about it, in a sentence or two.
     pub fn advice(&self) -> Cow<'static, str> {
-        let fixed = match self.error_code {
-            ErrorCode::Status => return self.status_advice(),
+        Cow::Borrowed(match self.cause.code() {
             ErrorCode::TargetBlocked => {
-                "Use a public https:// URL, or have the operator allow this one with --allow-target."
+                "Use a public https:// URL, or ask the operator to allow this one with --allow-target."
             }
-            ErrorCode::DnsFailed => "Check the host in the URL for a typing error, and its DNS records.",
+            ErrorCode::DnsFailed => "Check the host in the URL for typos, and its DNS records.",
             ErrorCode::ConnectRefused => {
-                "Start the receiver, or correct the port in the URL; a firewall can refuse as well."
+                "Start the receiver, or correct the port in the URL. A firewall can refuse connections too."
             }
             ErrorCode::ConnectFailed => {
-                "Check that the receiver's machine and its network are up, and that it can be reached from outside."
+                "Check that the receiver's machine and network are up, and reachable from the internet."
             }
             ErrorCode::ConnectTimeout => {
-                "The machine is off, or a firewall drops the request: check both, and the port in the URL."
-            }
-            ErrorCode::TlsExpired => {
-                "Renew the certificate at the receiver. Where it is valid, compare the clocks of both machines."
-            }
-            ErrorCode::TlsUntrusted => {
-                "Use a certificate of a public authority and send it with its intermediate certificates; a self-signed \
-                 one is not accepted."
-            }
-            ErrorCode::TlsWrongHost => "Use the host that the certificate names in the URL, or get one for this host.",
-            ErrorCode::TlsFailed => {
-                "Check the receiver's TLS settings: 1.2 or 1.3, on the port of the URL, without a client certificate."
-            }
-            ErrorCode::ConnectionReset => {
-                "Look in the receiver's log for a crash or a limit at that time; a proxy before it may have closed the connection."
+                "The machine is off, or a firewall drops the request. Check both, and the port in the URL."
             }
             ErrorCode::Timeout => {
-                "Answer 2xx first and do the work afterwards, in a queue; the webhook's timeout_s can be raised to 30."
+                "Respond with 2xx first and do the work afterwards, in a queue. You can raise the webhook's timeout_s to 30."
+            }
+            ErrorCode::TlsExpired if self.cause == FailureCause::CertificateNotYetValid => {
+                "Compare the clocks of both machines, or install a certificate that is valid now."
+            }
+            ErrorCode::TlsExpired => {
+                "Renew the certificate on the receiver. If it is valid, compare the clocks of both machines."
+            }
+            ErrorCode::TlsUntrusted => {
+                "Use a certificate from a public authority, and send its intermediate certificates with it."
+            }
+            ErrorCode::TlsWrongHost => {
+                "Use the host that the certificate names in the URL, or get a certificate for this host."
+            }
+            ErrorCode::TlsFailed if self.cause == FailureCause::NotTls => {
+                "Use the receiver's HTTPS port in the URL, or an http:// URL."
+            }
+            ErrorCode::TlsFailed => {
+                "Check the receiver's TLS settings: TLS 1.2 or 1.3 on the port of the URL, without a client certificate."
+            }
+            ErrorCode::ConnectionReset => {
+                "Check the receiver's log for a crash or a limit at that time. A proxy in front of it may have closed the connection."
             }
             ErrorCode::ProtocolError => {
-                "Check that the URL names an HTTP server, the right port, and https:// or http:// as it speaks."
+                "Check that the URL points to an HTTP server, with the right port and the right scheme."
             }
-            ErrorCode::EventDamaged => "Check the disk that Hookpost stores its data on, then publish the event again.",
+            ErrorCode::EventDamaged => {
+                "Check the disk of the machine that runs Hookpost, then publish the event again."
+            }
             ErrorCode::ComposeFailed => {
                 "Compare the event's data with the webhook's profile. The receiver got nothing."
             }
-            ErrorCode::WorkerPanic => "The receiver may have got the request. Please report it with Hookpost's log.",
-        };
-        Cow::Borrowed(fixed)
+            ErrorCode::WorkerPanic => {
+                "The receiver may have got the request. Please report this fault with Hookpost's log."
+            }
+            ErrorCode::Status => return self.status_advice(),
+        })
     }
 
     /// A few words for a list: `TLS expired`, `refused`, `timeout after 5 s`, `503`.
     pub fn short(&self) -> String {
-        match self.error_code {
-            ErrorCode::TargetBlocked => "blocked".to_owned(),
-            ErrorCode::DnsFailed => "DNS failed".to_owned(),
-            ErrorCode::ConnectRefused => "refused".to_owned(),
-            ErrorCode::ConnectFailed => "no connection".to_owned(),
-            ErrorCode::ConnectTimeout => {
-                format!("no connection after {}", limit(self.duration_ms))
+        match &self.cause {
+            FailureCause::Timeout { phase: Phase::Connect, limit_ms } => {
+                return format!("no connection after {}", seconds(*limit_ms));
             }
-            ErrorCode::TlsExpired if self.is_early() => "TLS not valid yet".to_owned(),
-            ErrorCode::TlsExpired => "TLS expired".to_owned(),
-            ErrorCode::TlsUntrusted => "TLS untrusted".to_owned(),
-            ErrorCode::TlsWrongHost => "TLS wrong host".to_owned(),
-            ErrorCode::TlsFailed => "TLS failed".to_owned(),
-            ErrorCode::ConnectionReset => "connection broke".to_owned(),
-            ErrorCode::Timeout => format!("timeout after {}", limit(self.duration_ms)),
-            ErrorCode::ProtocolError => "not HTTP".to_owned(),
-            ErrorCode::EventDamaged => "event damaged".to_owned(),
-            ErrorCode::ComposeFailed => "cannot be composed".to_owned(),
-            ErrorCode::WorkerPanic => "fault in Hookpost".to_owned(),
-            ErrorCode::Status => match self.code {
-                Some(code) => code.to_string(),
-                None => "not a 2xx".to_owned(),
+            FailureCause::Timeout { limit_ms, .. } => return format!("timeout after {}", seconds(*limit_ms)),
+            FailureCause::CertificateNotYetValid => "TLS not valid yet",
+            FailureCause::Status { code } => return code.to_string(),
+            cause => match cause.code() {
+                ErrorCode::TargetBlocked => "blocked",
+                ErrorCode::DnsFailed => "DNS failed",
+                ErrorCode::ConnectRefused => "refused",
+                ErrorCode::ConnectFailed | ErrorCode::ConnectTimeout => "no connection",
+                ErrorCode::TlsExpired => "TLS expired",
+                ErrorCode::TlsUntrusted => "TLS untrusted",
+                ErrorCode::TlsWrongHost => "TLS wrong host",
+                ErrorCode::TlsFailed => "TLS failed",
+                ErrorCode::ConnectionReset => "connection broke",
+                ErrorCode::Timeout => "timeout",
+                ErrorCode::ProtocolError => "not HTTP",
+                ErrorCode::Status => "not a 2xx",
+                ErrorCode::EventDamaged => "event damaged",
+                ErrorCode::ComposeFailed => "not composed",
+                ErrorCode::WorkerPanic => "fault in Hookpost",
             },
         }
-    }
-
-    fn logged(&self) -> Option<String> {
-        self.message.filter(|message| !message.is_empty()).map(str::to_owned)
-    }
-
-    fn is_early(&self) -> bool {
-        self.message.is_some_and(|message| message.contains("not valid yet"))
-    }
-
-    /// The client writes the end of a certificate's time into its sentence as RFC 3339.
-    fn expired(&self, host: &str, now: Millis) -> String {
-        if self.is_early() {
-            return format!("TLS certificate of {host} is not valid yet.");
-        }
-        let mut parts = self.message.unwrap_or_default().split(' ');
-        match parts.find_map(|word| parse_rfc3339(word.trim_end_matches([':', ','])).ok()) {
-            Some(end) if end < now => {
-                format!("TLS certificate of {host} expired {}.", humanize::relative(end, now))
-            }
-            _ => format!("TLS certificate of {host} has expired."),
-        }
-    }
-
-    /// The log knows in which phase the time ran out; waiting for the answer is the usual one.
-    fn late(&self, host: &str) -> String {
-        let limit = limit(self.duration_ms);
-        let message = self.message.unwrap_or_default();
-        let phases = [
-            ("in the TLS handshake", format!("{host} did not finish the TLS handshake within {limit}.")),
-            ("being sent", format!("{host} did not read the request within {limit}.")),
-            ("reading the head", format!("{host} began to answer and did not finish the head within {limit}.")),
-            ("reading the body", format!("{host} began to answer and did not finish the body within {limit}.")),
-        ];
-        let known = phases.into_iter().find(|(words, _)| message.contains(words));
-        known.map_or_else(|| format!("{host} did not answer within {limit}."), |(_, sentence)| sentence)
+        .to_owned()
     }
 
     fn status_advice(&self) -> Cow<'static, str> {
-        let code = self.code.unwrap_or_default();
+        let FailureCause::Status { code } = self.cause else { return Cow::Borrowed("") };
+        let asked_wait = self.retry_after.and_then(|value| parse_retry_after(value, self.ended_ms));
+        let asked_wait = asked_wait.filter(|wait| *wait > 0).map(humanize::duration);
+        match (code, asked_wait) {
+            (429, Some(wait)) => {
+                return format!(
+                    "The receiver asked for {wait} without requests; Hookpost waits that long, but no more than a day. Set a rate limit on the webhook to stay below the receiver's."
+                )
+                .into();
+            }
+            (503, Some(wait)) => {
+                return format!(
+                    "The receiver is down for maintenance or overloaded and asked for {wait} without requests; Hookpost waits that long, but no more than a day."
+                )
+                .into();
+            }
+            _ => {}
+        }
         Cow::Borrowed(match code {
-            301 | 308 => {
-                "Redirects are not followed. Set the URL of the webhook to the new one, in the Location header of the answer."
-            }
+            301 | 308 => "Set the URL of the webhook to the new one, given in the response's Location header.",
             302 | 303 | 307 => {
-                "Redirects are not followed. Set the URL to the one that answers itself; a redirect to a login page means that the path is not open to webhooks."
+                "Set the URL to the one that responds itself. A redirect to a login page means that the path requires a login."
             }
-            304 => "Nothing was asked that could be unmodified: a cache or proxy may answer in place of the receiver.",
+            304 => {
+                "Hookpost sends no conditional requests: a cache or proxy may be responding in place of the receiver."
+            }
             400 => {
-                "The receiver did not understand the body: compare it with what the handler expects, and look in its log."
+                "The receiver did not understand the body. Compare it with what the handler expects, and check the receiver's log."
             }
             401 => {
-                "The receiver did not accept the signature or its own credentials: check the secret on both sides, that the raw body is verified, and custom headers such as Authorization."
+                "The receiver rejected the signature or its own credentials. Check the secret on both sides, that the receiver verifies the raw body, and custom headers such as Authorization."
             }
             403 => {
-                "The receiver, or a firewall before it, forbids the request: check the signature check, CSRF protection and address rules on this path."
+                "The receiver, or a firewall in front of it, forbids the request. Check signature verification, CSRF protection and address rules for this path."
             }
-            404 => "There is nothing at this path: check the URL, and that the handler is deployed there.",
-            405 => "The path exists and takes no POST: let the handler accept POST, or correct the path.",
-            406 => "The receiver finds no form to answer in: let the handler answer 204 with no body.",
-            408 => "The receiver, or a proxy before it, gave up waiting for the request: check their time limits.",
-            409 => "The receiver saw a conflict, often an event that it has already: answer 2xx to what is known.",
+            404 => "Nothing is served at this path. Check the URL, and that the handler is deployed.",
+            405 => "The path exists but does not accept POST. Let the handler accept POST, or correct the path.",
+            406 => {
+                "The receiver cannot produce an acceptable response format. Let the handler respond 204 with no body."
+            }
+            408 => {
+                "The receiver, or a proxy in front of it, timed out waiting for the request. Check their time limits."
+            }
+            409 => {
+                "The receiver reported a conflict, often for an event that it already has. Respond with 2xx to duplicates."
+            }
             410 => {
-                "The receiver asks for no more deliveries. If that was not meant, correct it there before the webhook sends again."
+                "The receiver asks for no more deliveries. If that is a mistake, correct the receiver before resuming the webhook."
             }
             411 | 412 | 417 | 421 | 426 | 431 => {
-                "A proxy before the receiver refuses this kind of request: look in its log and its rules."
+                "A proxy in front of the receiver refuses this kind of request. Check its log and its rules."
             }
             413 => {
-                "The body is too large for the receiver: raise its limit (in a proxy too); Hookpost sends events of more than 1 MiB where its operator allows them."
+                "The body is too large for the receiver. Raise its limit, and the limit of any proxy in front of it."
             }
-            414 => "The URL is too long for the receiver: shorten its query.",
-            415 => "The receiver does not take application/json: let the handler accept it.",
-            422 => "The receiver read the body and refused what it says: look in its log for the rule that failed.",
-            425 => "The receiver is not ready for the request yet; the schedule tries again.",
-            429 => return self.too_many(),
-            451 => "The receiver may not answer for legal reasons; only its operator can say why.",
-            500 => "The receiver's own code failed: look for the exception in its log at that time.",
-            501 => "The receiver does not know this method: let the handler accept POST.",
-            502 => "A proxy got no proper answer from the receiver behind it: check that the application runs.",
-            503 => return self.unavailable(),
-            504 => "A proxy waited for the receiver behind it in vain: answer 2xx first and do the work afterwards.",
-            507 => "The receiver has no room left: free disk space there.",
+            414 => "The URL is too long for the receiver. Shorten its query.",
+            415 => "The receiver does not accept application/json. Let the handler accept it.",
+            422 => "The receiver read the body and rejected its content. Check its log for the rule that failed.",
+            425 => "The receiver is not ready for the request yet. Hookpost retries on schedule.",
+            429 => {
+                "The receiver gets more requests than it accepts. Set a rate limit on the webhook, or let the receiver send Retry-After."
+            }
+            451 => "The receiver may not respond for legal reasons. Only its operator can say why.",
+            500 => "The receiver's own code failed. Look for the exception in its log at that time.",
+            501 => "The receiver does not support this method. Let the handler accept POST.",
+            502 => "A proxy got no valid response from the receiver behind it. Check that the application runs.",
+            503 => {
+                "The receiver is down for maintenance or overloaded. Check that the application runs behind its proxy."
+            }
+            504 => {
+                "A proxy timed out waiting for the receiver behind it. Respond with 2xx first and do the work afterwards."
+            }
+            507 => "The receiver has run out of disk space. Free some there.",
             520..=527 | 530 => {
-                "Cloudflare could not get an answer from the receiver behind it: check that machine, its certificate and its firewall."
+                "Cloudflare got no response from the receiver behind it. Check that machine, its certificate and its firewall."
             }
             _ => match code / 100 {
-                1 => "An interim answer came where the final one was due: check the server and the proxies before it.",
-                3 => "Redirects are not followed. Set the URL of the webhook to the final one.",
-                4 => "The receiver refused the request: look in its log for the reason.",
-                5 => "The receiver failed: look in its log at that time.",
-                _ => "This is no status of HTTP: check what answers at this URL.",
+                1 => {
+                    "The receiver sent an interim response in place of a final one. Check the server and the proxies in front of it."
+                }
+                3 => "Set the URL of the webhook to the final one.",
+                4 => "The receiver refused the request. Check its log for the reason.",
+                5 => "The receiver failed. Check its log at that time.",
+                _ => "This is not an HTTP status. Check which program listens at this URL.",
             },
         })
     }
-
-    fn too_many(&self) -> Cow<'static, str> {
-        Cow::Owned(match self.asked_wait() {
-            Some(wait) => format!(
-                "The receiver asked for {wait} without requests, which is kept (a day at most). Set a rate limit for the webhook to stay below its own."
-            ),
-            None => "The receiver gets more requests than it takes: set a rate limit for the webhook, or let the receiver say Retry-After.".to_owned(),
-        })
-    }
-
-    fn unavailable(&self) -> Cow<'static, str> {
-        Cow::Owned(match self.asked_wait() {
-            Some(wait) => format!(
-                "The receiver is down for maintenance or overloaded and asked for {wait} without requests, which is kept (a day at most)."
-            ),
-            None => {
-                "The receiver is down for maintenance or overloaded: check that the application runs behind its proxy."
-                    .to_owned()
-            }
-        })
-    }
-
-    fn asked_wait(&self) -> Option<String> {
-        let wait = parse_retry_after(self.retry_after?, self.at_ms + self.duration_ms)?;
-        (wait > 0).then(|| humanize::duration(wait))
-    }
 }
 
-/// A status with its name, where it has one: `503 Service Unavailable`.
+/// Returns a status code with its name, if it has one: `503 Service Unavailable`.
 pub fn status_words(code: u16) -> String {
     let name = match code {
         200 => "OK",
@@ -312,15 +354,11 @@ pub fn status_words(code: u16) -> String {
     format!("{code} {name}")
 }
 
-/// A time limit that passed: whole seconds, since an attempt ends a moment after its limit.
-fn limit(duration_ms: Millis) -> String {
-    match duration_ms {
-        ..SECOND => humanize::duration(duration_ms),
-        _ => humanize::duration(duration_ms / SECOND * SECOND),
-    }
+fn seconds(ms: Millis) -> String {
+    format!("{} s", ms as f64 / 1000.0)
 }
 
-/// The host of a URL and the port that is dialled.
+/// Returns the host of a URL and the port that the client connects to.
 pub(super) fn host_and_port(url: &str) -> (&str, &str) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);

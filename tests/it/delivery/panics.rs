@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing};
-use hookpost::domain::attempt::{ErrorCode, Failure, ReceiverResponse, Timings};
+use hookpost::domain::attempt::{FailureCause, ReceiverResponse, Timings};
 use hookpost::domain::time::{HOUR, MINUTE, SECOND};
+use hookpost::text::failure::describe;
 use serde_json::json;
 
 use super::{next_attempt, pass, retry};
@@ -25,7 +26,7 @@ impl Transport for Panicking {
     fn post(&self, _: &Outgoing<'_>, _: Duration) -> ClientResult {
         let before = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         assert!(before.is_err(), "this panic belongs to the test");
-        let failed = || Failure::new(ErrorCode::Status, "The stand-in failed.");
+        let failed = || describe(FailureCause::Status { code: self.status }, "");
         ClientResult {
             answer: Some(ReceiverResponse {
                 code: self.status,

@@ -46,7 +46,7 @@ fn five_failed_attempts_on_the_generic_schedule_disable_the_webhook() {
     let webhook = hub.webhook(&webhook);
     assert_eq!(webhook["state"], "disabled");
     let reason = webhook["disabled_reason"].as_str().unwrap();
-    assert!(reason.starts_with("5 attempts"), "{reason}");
+    assert!(reason.starts_with("5 failed attempts"), "{reason}");
     let shown = hub.delivery(&delivery);
     let triggers: Vec<_> = shown["attempts"].as_array().unwrap().iter().collect();
     assert_eq!(triggers.len(), 5);

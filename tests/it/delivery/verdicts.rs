@@ -44,8 +44,8 @@ fn a_failing_delivery_is_told_attempt_by_attempt_until_it_is_a_dead_letter_and_a
     let (_, next) = told(&hub, &webhook, &delivery);
     assert_eq!(
         next,
-        "All 5 attempts are used up: it is a dead letter, and the webhook is disabled. Correct the cause, resume the \
-         webhook, then retry it."
+        "All 5 attempts failed: the delivery is a dead letter, and the webhook is disabled. Fix the cause, resume the \
+         webhook, then retry."
     );
     hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
     hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).expect(202);
@@ -63,9 +63,10 @@ fn a_delivered_one_and_one_that_is_retried_by_hand_are_told_apart() {
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     let (headline, _) = told(&hub, &webhook, &delivery);
-    assert!(headline.starts_with("Delivered at the first attempt: 202 in "), "{headline}");
+    assert!(headline.starts_with("Delivered on the first attempt: 202 in "), "{headline}");
     hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
     hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).expect(202);
-    let waits = ("Waits: the webhook is paused.".to_owned(), "It is sent when somebody resumes it.".to_owned());
+    let waits =
+        ("Queued: the webhook is paused.".to_owned(), "It will be sent when the webhook is resumed.".to_owned());
     assert_eq!(told(&hub, &webhook, &delivery), waits);
 }

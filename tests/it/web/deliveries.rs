@@ -250,7 +250,7 @@ fn a_delivery_says_in_words_what_became_of_it_and_shows_its_attempts() {
     }
     assert!(page.has("#delivery[data-live]"));
     let delivered = visitor.page(&format!("/deliveries/{}", world.delivered));
-    assert!(delivered.contains("Delivered at the first attempt: 200 in"));
+    assert!(delivered.contains("Delivered on the first attempt: 200 in"));
     assert!(delivered.has("#delivery") && !delivered.has("#delivery[data-live]"));
 }
 
@@ -497,7 +497,7 @@ fn a_delivery_that_waits_is_watched() {
     let id = hub.publish_one("a.b", json!({}));
     let visitor: Visitor<'_> = hub.administrator();
     let page = visitor.page(&format!("/deliveries/{id}"));
-    assert!(page.contains("Waits: the webhook is paused.") && page.has("[data-live]"));
+    assert!(page.contains("Queued: the webhook is paused.") && page.has("[data-live]"));
     let retried = visitor.submit_and_follow(&format!("/deliveries/{id}/retry"), &[]);
     assert!(retried.has_flash("Queued until the webhook is active."));
     assert!(visitor.page("/deliveries").contains("Webhook paused"));

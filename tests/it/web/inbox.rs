@@ -170,7 +170,7 @@ fn what_is_not_verified_says_why() {
     let created = hub.create(&url, &json!({"secret": "s"}));
     says(&[], b"{}", "The header X-Webhook-Signature is missing.");
     let wrong = [("x-webhook-signature", "00")];
-    says(&wrong, b"{}", "X-Webhook-Signature does not fit");
+    says(&wrong, b"{}", "X-Webhook-Signature does not match");
     // What was sent before, sent again later.
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();

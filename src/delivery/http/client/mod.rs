@@ -1,10 +1,10 @@
-//! The HTTP client: one POST to one target, within one time limit, and what became of it.
+//! HTTP client: one POST to one target within a time limit.
 //!
-//! It follows no redirect, uses no proxy, asks for no compression, and reads 16 KiB of an answer at most. It never
-//! decides where a request may go: [`Resolve`] hands over the addresses, and no other is ever dialled. Nothing is
-//! stored, and nothing is tried again but one case: a kept connection that the receiver had closed while it was idle.
+//! The client follows no redirect, uses no proxy, asks for no compression, and reads at most 16 KiB of a response. It
+//! connects to the addresses from [`Resolve`] only. It stores nothing, and retries in one case only: a reused connection
+//! that the receiver had closed while it was idle.
 //!
-//! A call blocks its thread. The client takes no lock but the one around its idle connections, briefly.
+//! A call blocks its thread. The only lock is around the idle connections, held briefly.
 
 use std::fmt;
 use std::io::Read;
@@ -24,39 +24,40 @@ use super::transport;
 use crate::delivery::http::classify;
 use crate::delivery::http::exchange::{Exchange, micros};
 use crate::delivery::http::pool::Pool;
-use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
+use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
+use crate::text::failure::describe;
 
 #[cfg(test)]
 mod tests;
 
-/// How much of an answer's headers (names and values), and how much of its body, is kept.
+/// Number of bytes kept of a response's headers (names and values), and of its body.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// A limit on limits, so that sums with instants cannot overflow.
+/// Longest time limit, to avoid overflow in sums with instants.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Turns a target into checked socket addresses.
+/// Resolves a target to allowed socket addresses.
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses where `url`, as it was handed to [`Client::post`], may be dialled, in the order to try them.
+    /// Returns the addresses to connect to for the `url` given to [`Client::post`], in the order to try them.
     ///
     /// # Errors
     ///
-    /// A failure ends the attempt and is reported as it is. It should come by `deadline`.
-    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure>;
+    /// The cause of the attempt's failure. Implementations should return by `deadline`.
+    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause>;
 }
 
-/// How a client is set up.
+/// Settings of a client.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
-    /// Sent when a request brings no `User-Agent` of its own.
+    /// `User-Agent` of requests that set none.
     pub user_agent: String,
-    /// Certificates trusted besides Mozilla's, each one DER certificate or a PEM text with any number of them.
+    /// Certificates trusted in addition to Mozilla's: each a DER certificate, or PEM with any number of them.
     pub extra_root_certificates: Vec<Vec<u8>>,
-    /// How many idle connections are kept over all endpoints: at least the number of workers.
+    /// Maximum number of idle connections over all endpoints; should be at least the number of workers.
     pub idle_connections: usize,
 }
 
-/// Why a client could not be set up.
+/// Error of setting up a client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// `number` counts from 1, in the order of [`ClientOptions::extra_root_certificates`].
@@ -72,24 +73,24 @@ pub enum ClientError {
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     pub url: &'a str,
-    /// All headers but those of the framing (`Host`, `Content-Length`), which the client adds and which must not be
-    /// given: a `Content-Length` that is not the body's would make the connection unusable.
+    /// All headers except `Host` and `Content-Length`, which the client adds: a wrong `Content-Length` would break the
+    /// connection.
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],
 }
 
-/// What became of a request.
+/// Result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientResult {
-    /// What was answered; also there, as far as it came, when a failure ended the answer's body.
+    /// Response; incomplete if a failure ended its body.
     pub answer: Option<ReceiverResponse>,
-    /// `None` for a whole 2xx answer. Every other whole answer has the code `Status`, but for 101.
+    /// `None` for a complete 2xx response. Any other complete response except 101 fails with the code `Status`.
     pub failure: Option<Failure>,
     pub timings: Timings,
     pub duration: Duration,
-    /// The peer of the connection that was used last, also when it had been opened by a former request.
+    /// Peer of the last connection used, which may have been opened by an earlier request.
     pub remote_address: Option<SocketAddr>,
-    /// 1, or 2 when a kept connection turned out to be closed and a fresh one was opened.
+    /// 1, or 2 if a reused connection was closed and a new one was opened.
     pub connections: u8,
 }
 
@@ -111,7 +112,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What one exchange brought, before it is judged.
+/// Unclassified result of one exchange.
 #[derive(Default)]
 pub(super) struct RawOutcome {
     pub(super) answer: Option<ReceiverResponse>,
@@ -123,7 +124,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When an extra root certificate cannot be read.
+    /// If an extra root certificate cannot be parsed.
     pub fn new(resolve: Arc<dyn Resolve>, options: ClientOptions) -> Result<Client, ClientError> {
         let idle = Arc::new(Pool::new(options.idle_connections));
         let config = Agent::config_builder()
@@ -143,9 +144,9 @@ impl Client {
         Ok(Client { shared: Arc::new(Shared { resolve, agent, idle }) })
     }
 
-    /// Sends one POST and reads its answer, all within `timeout` (a day at most). Blocks; at the end of the time
-    /// limit it returns within a few milliseconds. Every fault of the receiver or the network is in the result. A
-    /// panic of the HTTP library goes through as one, and leaves the client usable.
+    /// Sends one POST and reads the response within `timeout` (at most a day). Blocks; returns within a few milliseconds after
+    /// the time limit. Errors of the receiver or the network are in the result. The client stays usable after a panic of
+    /// the HTTP library, which propagates.
     pub fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
         let started = Instant::now();
         let timeout = timeout.min(LONGEST_TIMEOUT);
@@ -162,7 +163,9 @@ impl Client {
         let resolved = self.shared.resolve.resolve(request.url, deadline);
         let resolve_us = micros(started.elapsed());
         match resolved {
-            Ok(addresses) if addresses.is_empty() => sent.failure = Some(classify::no_address(request.url)),
+            Ok(addresses) if addresses.is_empty() => {
+                sent.failure = Some(describe(FailureCause::NoAddress, request.url));
+            }
             Ok(addresses) => {
                 let first = Exchange::new(started, deadline, addresses.clone(), false);
                 let (mut outcome, mut exchange) = self.exchange(request, first);
@@ -171,7 +174,7 @@ impl Client {
                     (outcome, exchange) = self.exchange(request, second);
                     sent.connections = 2;
                 }
-                sent.failure = classify::failure(&outcome, &exchange, request.url, timeout);
+                sent.failure = classify::cause(&outcome, &exchange).map(|cause| describe(cause, request.url));
                 sent.answer = outcome.answer;
                 sent.timings = exchange.timings;
                 sent.remote_address = exchange.peer;
@@ -179,16 +182,16 @@ impl Client {
                     sent.timings.resolve_us = Some(resolve_us);
                 }
             }
-            Err(failure) => {
+            Err(cause) => {
                 sent.timings.resolve_us = Some(resolve_us);
-                sent.failure = Some(failure);
+                sent.failure = Some(describe(cause, request.url));
             }
         }
         sent.duration = started.elapsed();
         sent
     }
 
-    /// Closes connections that have been idle for long (a minute). Posting does that too; this is for quiet times.
+    /// Closes connections that have been idle for a minute. Posting does so too; call this in quiet times.
     pub fn close_idle(&self) {
         self.shared.idle.sweep();
     }
@@ -216,12 +219,12 @@ impl Client {
     }
 }
 
-/// The failure that a whole answer amounts to; `None` for a 2xx. For what stands in for the client.
+/// Returns the failure for a complete response; `None` for a 2xx. For stand-ins of the client.
 pub fn judged(answer: &ReceiverResponse, url: &str) -> Option<Failure> {
-    classify::of_status(answer, classify::host_of(url))
+    classify::of_status(answer.code).map(|cause| describe(cause, url))
 }
 
-/// Reads the body as far as it is kept. What is not read is never read: the connection is closed.
+/// Reads the part of the body that is kept, then gives up the rest by closing the connection.
 fn read_answer(response: http::Response<Body>) -> RawOutcome {
     let (head, body) = response.into_parts();
     let mut kept = Vec::new();

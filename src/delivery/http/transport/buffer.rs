@@ -1,5 +1,4 @@
-//! The two buffers of a connection in use. Each worker thread keeps one pair and hands it from connection to
-//! connection, so that idle connections cost no buffers.
+//! The two buffers of a connection in use. Each worker thread keeps one pair, so idle connections need no buffers.
 
 use std::cell::Cell;
 
@@ -9,25 +8,25 @@ use super::{HEAD_BYTES, fail};
 use crate::delivery::http::exchange;
 use crate::delivery::http::exchange::Fault;
 
-/// The size of each of the two buffers that a connection has while it is in use.
+/// Initial size of each buffer.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// What is to be sent and what came.
+/// Input and output buffer.
 #[derive(Debug, Default)]
 pub struct Buffer {
     pub input: Vec<u8>,
-    /// `input[start..end]` came and was not used yet.
+    /// `input[start..end]` is received but not used yet.
     start: usize,
     pub end: usize,
-    /// Whether looking at the input again can be of use without reading more.
+    /// Whether parsing the input again can help without reading more.
     progressed: bool,
     pub output: Vec<u8>,
-    /// `output[..held]` was handed over and not sent yet.
+    /// `output[..held]` is handed over but not sent yet.
     pub held: usize,
 }
 
 thread_local! {
-    /// The buffers of the thread's last connection.
+    /// Buffers of the thread's last connection.
     static SPARE: Cell<Option<Buffer>> = const { Cell::new(None) };
 }
 
@@ -48,7 +47,7 @@ impl Buffer {
         }
     }
 
-    /// Makes sure that there is room to read into.
+    /// Makes room to read into.
     pub fn make_room(&mut self) -> Result<(), ureq::Error> {
         if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);
@@ -71,8 +70,8 @@ impl Buffer {
         within_limit.map_err(|()| ureq::Error::ConnectionFailed)
     }
 
-    /// Whether what came begins with an interim answer (1xx), after which the real one is to follow. A full buffer
-    /// of them is as good as an answer.
+    /// Whether the input begins with an interim (1xx) response, which the real one follows. A full buffer counts as a
+    /// response.
     pub fn holds_interim_answer(&self) -> bool {
         let came = &self.input[self.start..self.end];
         let may_be_interim = came.get("HTTP/1.1 ".len()).is_none_or(|first_digit| *first_digit == b'1');

@@ -26,24 +26,25 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 
 use super::exchange;
 use crate::delivery::http::connection::{HandshakeError, ReceiverConnection};
-use crate::delivery::http::exchange::{Fault, Phase, micros};
+use crate::delivery::http::exchange::{Fault, micros};
 use crate::delivery::http::pool::{Pool, PoolKey};
 use crate::delivery::http::transport::buffer::Buffer;
+use crate::domain::attempt::Phase;
 
 mod buffer;
 
-/// How far the input buffer grows for an answer's head, and so the longest head that is accepted.
+/// Maximum size of the input buffer, and so of a response's head.
 pub const HEAD_BYTES: usize = 32 * 1024;
 
-/// Less room than this in the output buffer, and what it holds is sent. A header line must fit in.
+/// The output buffer is flushed when it has less room than this. A header line must fit in.
 const ROOM_BYTES: usize = 8 * 1024;
 
-/// An agent that connects through this file only.
+/// Returns an agent that connects through this transport only.
 pub fn agent(config: Config, tls: Arc<ClientConfig>, idle: Arc<Pool>) -> Agent {
     Agent::with_parts(config, Dial { tls, idle }, Judged)
 }
 
-/// Gives ureq an address, which it wants to see; [`Dial`] takes the judged ones from the exchange.
+/// Resolver that satisfies ureq with one address; [`Dial`] takes the allowed ones from the exchange.
 #[derive(Debug)]
 struct Judged;
 
@@ -56,7 +57,7 @@ impl Resolver for Judged {
     }
 }
 
-/// Makes connections, or takes kept ones.
+/// Opens connections, or reuses idle ones.
 struct Dial {
     tls: Arc<ClientConfig>,
     idle: Arc<Pool>,
@@ -131,7 +132,7 @@ impl Dial {
     }
 }
 
-/// Notes what went wrong, and makes the error that takes ureq out of its work.
+/// Records a fault, and returns the error that makes ureq stop.
 fn fail(fault: Fault) -> ureq::Error {
     note(fault);
     ureq::Error::ConnectionFailed
@@ -150,15 +151,15 @@ fn fault_of(error: io::Error) -> Fault {
 
 /// A connection in use.
 struct Wire {
-    /// `None` once the connection went back to the idle ones.
+    /// `None` once the connection went back to the pool.
     link: Option<ReceiverConnection>,
     is_tls: bool,
     endpoint: PoolKey,
     idle: Arc<Pool>,
     buffer: Buffer,
-    /// Whether the request's head was handed over.
+    /// Whether ureq has handed over the whole head of the request.
     head_ended: bool,
-    /// Whether a part of the request was given up, because the other side had answered or broken off.
+    /// Whether part of the request was not sent, because the receiver had responded or disconnected.
     unsent: bool,
 }
 
@@ -169,8 +170,8 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Sends what is held back. A receiver that answers early, or breaks off, while it still has to take some of the
-    /// request may have left an answer to be read, so the rest is given up without an error: reading comes next.
+    /// Sends the held-back output. A receiver that responds early, or disconnects, before it has read the whole request may
+    /// have left a response to read, so the rest of the request is dropped without an error.
     fn flush(&mut self) -> Result<(), ureq::Error> {
         let Some(link) = &mut self.link else {
             return Err(fail(Fault::Closed));
@@ -212,8 +213,7 @@ impl Wire {
     }
 }
 
-/// Notes what went wrong. What was noted before stays, being the cause of what follows; but the other side's word
-/// over TLS explains a broken connection.
+/// Records a fault. An earlier fault stays, as the cause of later ones; but a TLS alert explains a broken connection.
 fn note(fault: Fault) {
     exchange::with(|exchange| {
         if exchange.fault.is_none() || matches!(fault, Fault::Tls(_)) {
@@ -222,8 +222,8 @@ fn note(fault: Fault) {
     });
 }
 
-/// Spells header names as they were given. The HTTP library knows them in lower case only, which every receiver
-/// must take (RFC 9110, 5.1), and not every home-made one does. Whether the head ends in these lines.
+/// Restores the case of header names, which the HTTP library keeps in lower case: every receiver must accept that (RFC
+/// 9110, 5.1), but not every home-made one does. Returns whether the head ends in these lines.
 fn spell(lines: &mut [u8], names: &[String]) -> bool {
     let mut start = 0;
     while let Some(length) = lines[start..].windows(2).position(|pair| pair == b"\r\n") {

@@ -101,7 +101,7 @@ impl AttemptDetail {
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
             duration: humanize::duration(attempt.duration_ms),
-            error: attempt.failure.as_ref().map(|failure| (failure.code.into_str(), failure.message.clone())),
+            error: attempt.failure.as_ref().map(|failure| (failure.code().into_str(), failure.message.clone())),
             explanation: explain::last_in_full(attempt).failed.map(|failed| failed.sentence(now)),
             phases: phases(attempt),
             request_headers: headers.clone(),

@@ -38,7 +38,7 @@ impl AuditRow {
             at_ms: entry.at_ms,
             actor: entry.actor,
             // What an earlier or later version wrote is shown as it stands.
-            words: deed.map_or(entry.action, |deed| deed.words().to_owned()),
+            words: deed.map_or(entry.action, |deed| deed.subject_and_words().1.to_owned()),
             path: deed.and_then(|deed| path(deed, &entry.subject)),
             subject: entry.subject,
             detail: entry.detail,
@@ -48,8 +48,8 @@ impl AuditRow {
 }
 
 fn path(deed: AuditAction, subject: &str) -> Option<String> {
-    let folder = match deed.subject() {
-        _ if deed.is_end() => return None,
+    let folder = match deed.subject_and_words().0 {
+        _ if deed.is_deletion() => return None,
         Subject::Webhook => "/webhooks",
         Subject::Event => "/events",
         Subject::Delivery => "/deliveries",

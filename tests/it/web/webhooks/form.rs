@@ -80,14 +80,14 @@ fn what_is_wrong_is_said_at_its_field_and_everything_stays_filled_in() {
         ("tenant", "a b", "tenant", ""),
         ("secret", "ä", "secret", "printable ASCII"),
         ("headers", "X-Team", "headers", "is no header"),
-        ("headers", "Host: a", "headers", "Hookpost frames itself"),
+        ("headers", "Host: a", "headers", "Hookpost sets itself"),
         ("headers", "X-A: 1\nX-A: 2", "headers", "given twice"),
         ("headers", "X-Token: ••••••", "headers", "mask"),
         ("timeout_s", "31", "timeout_s", "1 to 30"),
         ("timeout_s", "soon", "timeout_s", "whole number"),
         ("max_in_flight", "0", "max_in_flight", "1 to 64"),
         ("rate_limit_per_s", "-1", "rate_limit_per_s", "whole number"),
-        ("delays", "5m, 300", "retry", "no wait"),
+        ("delays", "5m, 300", "retry", "not a duration"),
         ("delays", "8d", "retry", "604800"),
     ] {
         anna.page("/webhooks/new");

@@ -110,7 +110,7 @@ fn a_fresh_connection_that_breaks_is_not_tried_again() {
         read_request(&mut stream);
     });
     let sent = post(&client(), &receiver.url(), b"{}", LONG);
-    assert_fails(&sent, ErrorCode::ConnectionReset, "before it had answered");
+    assert_fails(&sent, ErrorCode::ConnectionReset, "before it responded");
     assert_eq!((sent.connections, receiver.connections()), (1, 1));
 }
 
@@ -118,7 +118,7 @@ fn a_fresh_connection_that_breaks_is_not_tried_again() {
 fn a_kept_connection_is_left_when_its_address_is_no_longer_the_target_s() {
     struct Moving(AtomicUsize, Vec<SocketAddr>);
     impl Resolve for Moving {
-        fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+        fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
             Ok(Arc::from([self.1[self.0.fetch_add(1, Ordering::SeqCst).min(1)]]))
         }
     }
@@ -131,12 +131,12 @@ fn a_kept_connection_is_left_when_its_address_is_no_longer_the_target_s() {
 #[test]
 fn every_other_status_is_a_failure_that_names_it() {
     for (line, words) in [
-        ("500 Internal Server Error", "The endpoint answered 500 Internal Server Error."),
-        ("429 Slow Down", "The endpoint answered 429 Too Many Requests."),
+        ("500 Internal Server Error", "127.0.0.1 answered 500 Internal Server Error."),
+        ("429 Slow Down", "127.0.0.1 answered 429 Too Many Requests."),
         ("302 Found\r\nlocation: http://127.0.0.1:1/", "answered 302 Found; redirects are not followed"),
         ("308 Permanent Redirect", "redirects are not followed"),
-        ("304 Not Modified", "The endpoint answered 304 Not Modified."),
-        ("999 Whatever", "The endpoint answered 999."),
+        ("304 Not Modified", "127.0.0.1 answered 304 Not Modified."),
+        ("999 Whatever", "127.0.0.1 answered 999."),
     ] {
         let receiver = Receiver::answering(format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\n\r\n"));
         let sent = post(&client(), &receiver.url(), b"{}", LONG);
@@ -194,7 +194,7 @@ fn an_early_answer_to_a_request_that_is_not_read_is_reported() {
             }
         });
         let sent = post(&client(), &receiver.url(), &body, Duration::from_secs(3));
-        assert_fails(&sent, ErrorCode::Status, "413 Payload Too Large");
+        assert_fails(&sent, ErrorCode::Status, "413 Content Too Large");
         assert_eq!(sent.answer.unwrap().body, b"too long");
         assert!(sent.duration < Duration::from_secs(2));
     }
@@ -240,7 +240,7 @@ fn as_many_and_as_long_headers_as_are_allowed_go_out_whole() {
 fn a_panic_in_an_attempt_leaves_the_thread_and_the_client_usable() {
     struct Panicking(Trusting, AtomicUsize);
     impl Resolve for Panicking {
-        fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+        fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
             assert!(self.1.fetch_add(1, Ordering::SeqCst) > 0, "the first time");
             self.0.resolve(url, deadline)
         }

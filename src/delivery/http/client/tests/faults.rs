@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::attempt::Failure;
 
 /// An address that answers no connection request: a listener whose queue is full.
 struct Deaf {
@@ -23,9 +24,9 @@ fn refusing_address() -> SocketAddr {
 
 #[test]
 fn a_failure_to_resolve_is_reported_as_it_is() {
-    let failure = Failure::new(ErrorCode::TargetBlocked, "not there");
-    let sent = post(&client_with(Always(Err(failure.clone())), Vec::new()), "http://a.test/", b"{}", LONG);
-    assert_eq!(sent.failure, Some(failure));
+    let cause = FailureCause::TargetBlocked { reason: Some("not there".to_owned()) };
+    let sent = post(&client_with(Always(Err(cause.clone())), Vec::new()), "http://a.test/", b"{}", LONG);
+    assert_eq!(sent.failure, Some(Failure { cause, message: "not there".to_owned() }));
     assert_eq!((sent.answer, sent.remote_address), (None, None));
     assert!(sent.timings.resolve_us.is_some());
     let nowhere = post(&client_with(Always(Ok(Vec::new())), Vec::new()), "http://a.test/", b"{}", LONG);
@@ -63,7 +64,7 @@ fn silence_ends_at_the_limit() {
     });
     let sent = post_within_limit(&receiver.url(), b"{}");
     assert_fails(&sent, ErrorCode::Timeout, "0.4 s");
-    assert_fails(&sent, ErrorCode::Timeout, "while waiting for the answer");
+    assert_fails(&sent, ErrorCode::Timeout, "did not respond");
     assert_eq!(sent.remote_address, Some(receiver.address));
 }
 
@@ -74,7 +75,7 @@ fn a_receiver_that_never_reads_ends_at_the_limit() {
         drop(stream);
     });
     let sent = post_within_limit(&receiver.url(), &vec![b'x'; 32 * 1024 * 1024]);
-    assert_fails(&sent, ErrorCode::Timeout, "does not read it");
+    assert_fails(&sent, ErrorCode::Timeout, "did not read the request");
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn a_head_that_drips_ends_at_the_limit() {
     for pause in [1, 50, 150] {
         let receiver = Receiver::flooding(b"HTTP/1.1 200 OK\r\nx-drip: ", b"y", Duration::from_millis(pause));
         let sent = post_within_limit(&receiver.url(), b"{}");
-        assert_fails(&sent, ErrorCode::Timeout, "while reading the head");
+        assert_fails(&sent, ErrorCode::Timeout, "did not finish the headers");
         assert!(sent.timings.first_byte_us.is_some() && sent.answer.is_none());
     }
 }
@@ -96,7 +97,7 @@ fn a_body_that_drips_is_a_timeout_even_under_a_2xx_and_what_came_is_kept() {
     ] {
         let receiver = Receiver::flooding(head, b"y", Duration::from_millis(30));
         let sent = post_within_limit(&receiver.url(), b"{}");
-        assert_fails(&sent, ErrorCode::Timeout, "while reading the body");
+        assert_fails(&sent, ErrorCode::Timeout, "did not finish the body");
         let answer = sent.answer.unwrap();
         assert_eq!(answer.code, 200);
         assert!(answer.body.starts_with(b"yyy") && !answer.body_truncated);
@@ -114,7 +115,7 @@ fn a_limit_holds_on_a_kept_connection_that_had_a_longer_one_before() {
     let client = client();
     assert_eq!(post(&client, &receiver.url(), b"{}", LONG).failure, None);
     let sent = post(&client, &receiver.url(), b"{}", SHORT);
-    assert_fails(&sent, ErrorCode::Timeout, "while waiting");
+    assert_fails(&sent, ErrorCode::Timeout, "did not respond");
     assert!(sent.duration < SHORT + SLACK && sent.timings.connect_us.is_none());
 }
 
@@ -152,14 +153,14 @@ fn floods_before_or_around_a_body_are_cut_off() {
 fn what_is_not_http_is_said_to_be_so_and_shown() {
     for (answer, words) in [
         ("SSH-2.0-OpenSSH_9.6\r\n", "begins with \"SSH-2.0-OpenSSH_9.6"),
-        ("<html>HTTP/0.9</html>", "not HTTP/1"),
-        ("HTTP/2 200 OK\r\n\r\n", "not HTTP/1"),
-        ("HTTP/1.1 2xx OK\r\n\r\n", "breaks the rules"),
-        ("HTTP/1.1 099 OK\r\n\r\n", "breaks the rules"),
-        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "breaks the rules"),
+        ("<html>HTTP/0.9</html>", "not return valid HTTP/1"),
+        ("HTTP/2 200 OK\r\n\r\n", "not return valid HTTP/1"),
+        ("HTTP/1.1 2xx OK\r\n\r\n", "did not return valid HTTP: "),
+        ("HTTP/1.1 099 OK\r\n\r\n", "did not return valid HTTP: "),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "did not return valid HTTP: "),
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk", "conflicting content-length"),
-        ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok", "breaks the rules"),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok", "breaks the rules"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok", "did not return valid HTTP: "),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok", "did not return valid HTTP: "),
         ("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", "101 Switching Protocols"),
         ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}(", "https://"),
     ] {
@@ -184,10 +185,10 @@ fn a_banner_that_comes_before_the_request_is_not_http_either() {
 #[test]
 fn a_connection_that_breaks_tells_where() {
     for (answer, words) in [
-        ("", "before it had answered"),
-        ("HTTP/1.1 200 OK\r\ncontent-le", "inside the head"),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", "inside the body"),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshor", "inside the body"),
+        ("", "before it responded"),
+        ("HTTP/1.1 200 OK\r\ncontent-le", "in the middle of the response headers"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", "in the middle of the response body"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshor", "in the middle of the response body"),
     ] {
         for resets in [false, true] {
             let receiver = Receiver::start(move |mut stream, _| {
@@ -201,7 +202,7 @@ fn a_connection_that_breaks_tells_where() {
             let sent = post(&client(), &receiver.url(), b"{}", LONG);
             assert_fails(&sent, ErrorCode::ConnectionReset, words);
             assert_fails(&sent, ErrorCode::ConnectionReset, if resets { " reset the " } else { " closed the " });
-            assert_eq!(sent.answer.is_some(), words == "inside the body");
+            assert_eq!(sent.answer.is_some(), words == "in the middle of the response body");
         }
     }
 }
@@ -215,7 +216,7 @@ fn a_body_without_a_length_that_ends_in_a_reset_is_not_whole() {
         reset(stream);
     });
     let sent = post(&client(), &receiver.url(), b"{}", LONG);
-    assert_fails(&sent, ErrorCode::ConnectionReset, "inside the body");
+    assert_fails(&sent, ErrorCode::ConnectionReset, "in the middle of the response body");
     assert_eq!(sent.answer.unwrap().body, b"half");
 }
 

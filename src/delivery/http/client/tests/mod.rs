@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Client, ClientOptions, ClientResult, Outgoing, Resolve};
-use crate::domain::attempt::{ErrorCode, Failure};
+use crate::domain::attempt::{ErrorCode, FailureCause};
 
 mod answers;
 mod faults;
@@ -114,7 +114,7 @@ fn reset(stream: TcpStream) {
 struct Trusting;
 
 impl Resolve for Trusting {
-    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         let authority = url.split('/').nth(2).unwrap();
         let port = authority.rsplit(':').next().unwrap();
         let address = authority.parse().unwrap_or_else(|_| format!("127.0.0.1:{port}").parse().unwrap());
@@ -123,10 +123,10 @@ impl Resolve for Trusting {
 }
 
 /// Resolves everything to the same.
-struct Always(Result<Vec<SocketAddr>, Failure>);
+struct Always(Result<Vec<SocketAddr>, FailureCause>);
 
 impl Resolve for Always {
-    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         self.0.clone().map(Arc::from)
     }
 }
@@ -155,7 +155,7 @@ fn post_within_limit(url: &str, body: &[u8]) -> ClientResult {
 #[track_caller]
 fn assert_fails(sent: &ClientResult, code: ErrorCode, words: &str) {
     let failure = sent.failure.as_ref().unwrap_or_else(|| panic!("no failure in {sent:?}"));
-    assert_eq!(failure.code, code, "{failure:?}");
+    assert_eq!(failure.code(), code, "{failure:?}");
     assert!(failure.message.contains(words), "{words:?} is not in {:?}", failure.message);
     assert!(failure.message.ends_with('.'), "no sentence: {:?}", failure.message);
 }

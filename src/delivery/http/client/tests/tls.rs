@@ -122,9 +122,9 @@ fn each_fault_of_a_certificate_has_its_code() {
 
     check(authority.issue(for_host("other.test")), ErrorCode::TlsWrongHost, "another host");
     let strange = Authority::named("Another Authority");
-    check(strange.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "nobody we trust");
+    check(strange.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "isn't trusted");
     let namesake = Authority::new();
-    check(namesake.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "nobody we trust");
+    check(namesake.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "isn't trusted");
 
     // Made as most tools make them, and as `openssl req -x509` does.
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
@@ -148,7 +148,7 @@ fn a_port_without_tls_is_told_apart() {
     let closing = Receiver::start(|mut stream, _| {
         let _ = stream.read(&mut [0; 1024]);
     });
-    assert_fails(&post(&client(), &https(&closing), b"{}", LONG), ErrorCode::TlsFailed, "broke off");
+    assert_fails(&post(&client(), &https(&closing), b"{}", LONG), ErrorCode::TlsFailed, "during the TLS handshake");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_body_that_drips_through_tls_ends_at_the_limit() {
         }
     });
     let sent = post(&client_with(Trusting, vec![authority.pem()]), &https(&receiver), b"{}", SHORT);
-    assert_fails(&sent, ErrorCode::Timeout, "while reading the body");
+    assert_fails(&sent, ErrorCode::Timeout, "did not finish the body");
     assert!(sent.duration < SHORT + SLACK);
 }
 
