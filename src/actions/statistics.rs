@@ -1,4 +1,4 @@
-//! What became of deliveries lately: per webhook, per tenant, over all.
+//! Statistics of recent deliveries: per webhook, per tenant, or overall.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -8,7 +8,7 @@ use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
 
-/// How far back statistics look.
+/// Time window of statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Window>)]
@@ -24,7 +24,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// Where it begins: at a whole 5 minutes, hour or day (UTC), so it is up to that much longer than its name.
+    /// Returns the start of the window, rounded down to 5 minutes, an hour or a day (UTC). The window is longer by as much.
     pub fn begins(self, now: Millis) -> Millis {
         let (length, unit) = match self {
             Window::Hour => (HOUR, FINE),
@@ -37,7 +37,7 @@ impl Window {
     }
 }
 
-/// What became of deliveries in a window, and what waits now.
+/// Statistics of a window, with the current queue.
 #[derive(Debug, Clone)]
 pub struct Statistics {
     pub window: Window,
@@ -47,7 +47,7 @@ pub struct Statistics {
 }
 
 impl Actions {
-    /// Statistics of one webhook.
+    /// Returns the statistics of one webhook.
     pub fn webhook_statistics(
         &self,
         caller: &Caller,
@@ -58,7 +58,7 @@ impl Actions {
         self.statistics(&Of::Webhook(found.seq), window)
     }
 
-    /// Statistics of all webhooks of a tenant, or of all there are.
+    /// Returns the statistics of all webhooks of a tenant, or of all tenants.
     pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics, ActionError> {
         self.statistics(&tenant.map_or(Of::All, Of::Tenant), window)
     }

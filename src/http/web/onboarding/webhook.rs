@@ -5,7 +5,7 @@ use askama::Template;
 use super::turn;
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
-use crate::actions::webhook::create::NewWebhook;
+use crate::domain::webhook::WebhookSettings;
 use crate::http::web::error::PageError;
 use crate::http::web::form::{Fields, Problem, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
@@ -91,13 +91,13 @@ fn made(session: &Session, fields: &Fields) -> Result<String, ActionError> {
         }
     };
     let patterns = fields.text("events").split([',', '\n', ' ']);
-    let new = NewWebhook {
-        url,
-        events: patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect(),
+    let settings = WebhookSettings {
+        url: Some(url),
+        events: Some(patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect()),
         profile: fields.given("profile").map(str::to_owned),
-        ..NewWebhook::default()
+        ..WebhookSettings::default()
     };
-    Ok(actions.create_webhook(&caller, new)?.id.to_string())
+    Ok(actions.create_webhook(&caller, settings)?.id.to_string())
 }
 
 /// Sends a test event and goes on to what came of it.

@@ -38,16 +38,13 @@ pub async fn change(submission: Submission, id: Path<String>) -> PageResult {
             }
             let wrong = match form.settings() {
                 Err(wrong) => wrong,
-                Ok(settings) => {
-                    let change = settings.change(&form);
-                    match session.app.actions.change_webhook(&session.caller(), &id, change) {
-                        Ok(webhook) => {
-                            let path = format!("/webhooks/{}/settings", webhook.id);
-                            return Ok(session.done(&path, "Saved."));
-                        }
-                        Err(error) => problem(error)?,
+                Ok(settings) => match session.app.actions.change_webhook(&session.caller(), &id, settings) {
+                    Ok(webhook) => {
+                        let path = format!("/webhooks/{}/settings", webhook.id);
+                        return Ok(session.done(&path, "Saved."));
                     }
-                }
+                    Err(error) => problem(error)?,
+                },
             };
             let page = FormPage::of(session, Some(&webhook), form, Some(wrong), false)?;
             Ok(Response::again(&page))

@@ -161,15 +161,12 @@ pub async fn create(submission: Submission) -> PageResult {
             if fields.has("preview") {
                 return Ok(previewed(&FormPage::of(session, None, form, None, true)?));
             }
-            let wrong = match form.settings() {
+            let wrong = match form.new_settings(session.tenant().is_none()) {
                 Err(wrong) => wrong,
-                Ok(settings) => {
-                    let new = settings.creation(&form, session.tenant().is_none());
-                    match session.app.actions.create_webhook(&session.caller(), new) {
-                        Ok(webhook) => return created_page(session, &webhook),
-                        Err(error) => problem(error)?,
-                    }
-                }
+                Ok(settings) => match session.app.actions.create_webhook(&session.caller(), settings) {
+                    Ok(webhook) => return created_page(session, &webhook),
+                    Err(error) => problem(error)?,
+                },
             };
             Ok(Response::again(&FormPage::of(session, None, form, Some(wrong), false)?))
         })

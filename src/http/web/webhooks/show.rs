@@ -10,7 +10,6 @@ use crate::actions::lookup;
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone, Schedule};
-use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::http::web::deliveries::rows::DeliveryTable;
 use crate::http::web::layout::{Frame, Section};
@@ -42,7 +41,7 @@ fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookP
     let webhook = lookup::webhook(db, &session.caller(), id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
-    let table = DeliveryTable::read(db, &page.rows, format!("webhook={}", webhook.id))?;
+    let table = DeliveryTable::read(db, page.rows, format!("webhook={}", webhook.id))?;
     let head = Head::of(session, &webhook, Tab::Deliveries);
     let frame = session.frame(db, head.name.clone(), Section::Webhooks)?;
     Ok(WebhookPage {
@@ -58,45 +57,29 @@ fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookP
 struct SettingsPage {
     frame: Frame,
     head: Head,
+    webhook: Webhook,
     facts: Facts,
     preview: Option<SchedulePreview>,
 }
 
 /// The settings in words.
 struct Facts {
-    description: String,
     events: Vec<String>,
-    profile: String,
     profile_title: String,
-    timeout_s: u32,
-    max_in_flight: u32,
-    rate_limit_per_s: Option<u32>,
-    ordered: bool,
-    standard_headers: bool,
     /// Names, and values as far as they are no secrets.
     headers: Vec<(String, String)>,
     has_own_retry: bool,
     delays: String,
     exhausted: &'static str,
     gone: &'static str,
-    created_ms: Millis,
-    updated_ms: Millis,
-    verified: Option<String>,
 }
 
 impl Facts {
     fn of(webhook: &Webhook, profile: Option<&Profile>, schedule: Option<&Schedule>) -> Facts {
         let headers = webhook.headers.iter();
         Facts {
-            description: webhook.description.clone(),
             events: webhook.events.iter().map(ToString::to_string).collect(),
-            profile: webhook.profile.clone(),
             profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
-            timeout_s: webhook.limits.timeout_s,
-            max_in_flight: webhook.limits.max_in_flight,
-            rate_limit_per_s: webhook.limits.rate_limit_per_s,
-            ordered: webhook.ordered,
-            standard_headers: webhook.standard_headers,
             headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
             has_own_retry: webhook.retry.is_some(),
             delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
@@ -110,9 +93,6 @@ impl Facts {
                 Some(Gone::Disable) => "The webhook is disabled at once.",
                 _ => "It is a failure as any other.",
             },
-            created_ms: webhook.created_ms,
-            updated_ms: webhook.updated_ms,
-            verified: webhook.verified_url.clone(),
         }
     }
 }
@@ -134,5 +114,6 @@ fn settings_page(session: &Session, id: &str) -> Result<SettingsPage, PageError>
         head,
         facts: Facts::of(&webhook, profile, schedule),
         preview: schedule.map(|schedule| SchedulePreview::of(schedule, session.now())),
+        webhook,
     })
 }

@@ -6,8 +6,7 @@ use askama::Template;
 use super::super::error::PageError;
 use super::header;
 use super::turn;
-use crate::actions::webhook::change::WebhookChange;
-use crate::domain::webhook::WebhookState;
+use crate::domain::webhook::{WebhookSettings, WebhookState};
 use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::form::{Submission, problem};
 use crate::http::web::layout::{Frame, Section};
@@ -20,7 +19,7 @@ use crate::text::humanize;
 pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
-            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
+            let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
             let webhook = session.app.actions.change_webhook(&session.caller(), &id, change)?;
             let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
             Ok(session.done(&back, "Paused. Its events wait until you resume it."))
@@ -80,10 +79,10 @@ pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
             let _turn = turn;
-            let change = WebhookChange {
+            let change = WebhookSettings {
                 active: Some(true),
                 waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
-                ..WebhookChange::default()
+                ..WebhookSettings::default()
             };
             match session.app.actions.change_webhook(&session.caller(), &id, change) {
                 Ok(webhook) => {

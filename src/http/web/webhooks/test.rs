@@ -153,7 +153,7 @@ fn outcome(session: &Session, webhook: &Webhook, full: &DeliveryInFull) -> TestO
     TestOutcome {
         delivery: full.delivery.id.to_string(),
         is_good: full.delivery.status == DeliveryStatus::Delivered,
-        verdict: explain::verdict(&full.delivery, attempt, webhook, &profile, None, now),
+        verdict: explain::explain(&full.delivery, attempt, webhook, &profile, None, now),
         attempt: attempt
             .map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", full.delivery.id)), now)),
     }
