@@ -8,6 +8,8 @@ use super::{REQUIRE_NODE, run, skipped};
 
 /// Any 64-bit number; another one generates other texts.
 const SEED: &str = "HOOKPOST_TEST_SEED";
+/// Texts of each of three kinds; 2,500 if unset.
+const COUNT: &str = "HOOKPOST_TEST_TEXTS";
 
 /// Reads a JSON array of texts, prints a JSON array of what `JSON.stringify(JSON.parse(text))` makes of each: null where it
 /// throws, and where an escape is half of a surrogate pair, which `stringify` refuses because UTF-8 cannot carry it.
@@ -23,12 +25,14 @@ process.stdout.write(JSON.stringify(texts.map(print)));
 
 #[test]
 fn prints_what_node_prints_and_refuses_what_node_refuses() {
-    let seed = std::env::var_os(SEED).map_or(0x5eed, |seed| seed.to_str().unwrap().parse().unwrap());
+    let setting = |name| std::env::var_os(name).map(|text| text.to_str().unwrap().parse().unwrap());
+    let seed = setting(SEED).unwrap_or(0x5eed);
+    let count = setting(COUNT).unwrap_or(2_500);
     let mut generator = Generator(seed);
     let mut texts = handpicked();
-    texts.extend((0..8_000).map(|_| generator.text()));
-    texts.extend((0..8_000).map(|_| format!("[{}]", generator.number())));
-    texts.extend((0..8_000).map(|_| {
+    texts.extend((0..count).map(|_| generator.text()));
+    texts.extend((0..count).map(|_| format!("[{}]", generator.number())));
+    texts.extend((0..count).map(|_| {
         let text = generator.text();
         generator.damaged(&text)
     }));

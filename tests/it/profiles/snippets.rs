@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookpost::clock::Clock;
@@ -22,6 +22,7 @@ use hookpost::profile::{self, Profile, Signer};
 use serde_json::{Value, json};
 
 use super::{ALL, REQUIRE_NODE, skipped};
+use crate::support::process::{PATIENCE, wait_until};
 
 const BODY: &str = r#"{"id":"evt_1","type":"order.paid","data":{"text":"h\u00e9llo 日本 😀","n":1.0}}"#;
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -75,7 +76,7 @@ fn shown(text: &str, key: Key) -> String {
     }
 }
 
-/// The headers of a delivery that is made `age` milliseconds ago.
+/// Headers of a delivery signed `age` milliseconds ago.
 fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(String, String)> {
     let at_ms = Clock::machine().now_ms() - age;
     let old = old.map(|old| OldSecret { secret: secret(old), overlap_ends_ms: at_ms + HOUR });
@@ -89,7 +90,7 @@ fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(Str
     })
 }
 
-/// A receiver that was pasted together; ends with the value.
+/// A receiver that runs the code of a snippet, stopped on drop.
 struct Pasted {
     child: Child,
     port: u16,
@@ -104,10 +105,20 @@ impl Drop for Pasted {
 }
 
 impl Pasted {
-    /// Runs a program with the secrets in its environment, until it listens. `None` where the machine does not have it.
-    fn start(command: &[String], secrets: [&str; 2], name: &str) -> Option<Pasted> {
-        // A port that was free a moment ago; who took it meanwhile would answer something else than expected.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    /// Runs the program once with each pair of secrets in its environment, until all listen. `None` if this machine
+    /// does not have the program.
+    fn start_each<const N: usize>(command: &[String], secrets: [[&str; 2]; N], name: &str) -> Option<[Pasted; N]> {
+        // The ports are free at this moment. A program that takes one now would respond otherwise than expected.
+        let listeners = secrets.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let started: Option<Vec<Pasted>> =
+            ports.iter().zip(secrets).map(|(port, secrets)| Pasted::start(command, *port, secrets, name)).collect();
+        let mut started: [Pasted; N] = started?.try_into().ok().unwrap();
+        started.iter_mut().for_each(Pasted::wait_until_it_listens);
+        Some(started)
+    }
+
+    fn start(command: &[String], port: u16, secrets: [&str; 2], name: &str) -> Option<Pasted> {
         let address = format!("127.0.0.1:{port}");
         let arguments = command[1..].iter().map(|argument| argument.replace("ADDRESS", &address));
         let child = Command::new(&command[0])
@@ -119,19 +130,20 @@ impl Pasted {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        let mut child = match child {
+        let child = match child {
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             child => child.unwrap(),
         };
-        let patience = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(&address).is_err() {
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "{name} ended: {ended:?}");
-            assert!(Instant::now() < patience, "{name} does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let name = name.to_owned();
-        Some(Pasted { child, port, name })
+        Some(Pasted { child, port, name: name.to_owned() })
+    }
+
+    fn wait_until_it_listens(&mut self) {
+        let listens = wait_until(PATIENCE, || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{} ended: {ended:?}", self.name);
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+        assert!(listens, "{} does not listen", self.name);
     }
 
     /// The status and the body that it answers.
@@ -172,9 +184,8 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
     let body = BODY.as_bytes();
     let plain = signed(profile, SECRET, None, 0);
     let rotating = signed(profile, SECRET, Some(OLD), 0);
-    let now = Pasted::start(command, [&new, ""], &name)?;
-    let both = Pasted::start(command, [&new, &old], &name)?;
-    let before = Pasted::start(command, [&old, ""], &name)?;
+    let secrets = [[new.as_str(), ""], [&new, &old], [&old, ""]];
+    let [now, both, before] = Pasted::start_each(command, secrets, &name)?;
 
     assert!(now.accepts(&plain, body), "{name} refuses the right one");
     assert!(both.accepts(&plain, body), "{name} refuses with two secrets");

@@ -19,10 +19,10 @@ use super::hub::Hub;
 use super::skipped;
 use super::visitor::PASSWORD;
 
-/// Set where a missing browser is a failure.
+/// If set, a missing browser is a failure.
 pub const REQUIRE_BROWSER: &str = "HOOKPOST_TEST_REQUIRE_BROWSER";
 
-/// A browser with one window, and the address of the server that it looks at.
+/// A browser with one window on one server.
 pub struct Browser {
     site: String,
     client: Client,
@@ -32,7 +32,7 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// How a page is looked at.
+/// Preferred color scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     Light,
@@ -40,12 +40,12 @@ pub enum Scheme {
 }
 
 impl Browser {
-    /// A browser that looks at a hub; `None`, said plainly, where there is none on this machine.
+    /// Opens a browser on a hub. Prints a message and returns `None` if this machine has none.
     pub fn open(hub: &Hub) -> Option<Browser> {
         Browser::open_at(&hub.at(""))
     }
 
-    /// A browser that looks at a server.
+    /// Opens a browser on a server.
     pub fn open_at(site: &str) -> Option<Browser> {
         let found = find("chromedriver").zip(find("chromium"));
         let Some((chromedriver, chromium)) = found else {
@@ -79,12 +79,12 @@ impl Browser {
         self.runtime.block_on(self.client.goto(&url)).unwrap();
     }
 
-    /// Opens any address.
+    /// Opens a URL.
     pub fn go_to(&self, url: &str) {
         self.runtime.block_on(self.client.goto(url)).unwrap();
     }
 
-    /// The path and query of the page that is open.
+    /// Path and query of the current page.
     pub fn path(&self) -> String {
         let url = self.runtime.block_on(self.client.current_url()).unwrap();
         let query = url.query().map(|query| format!("?{query}"));
@@ -111,7 +111,7 @@ impl Browser {
         clicked.unwrap_or_else(|error| panic!("{text:?} at {}: {error}", self.path()));
     }
 
-    /// Types into a field, in place of what is there.
+    /// Replaces the text of a field.
     #[track_caller]
     pub fn fill(&self, css: &str, text: &str) {
         let filled = self.runtime.block_on(async {
@@ -131,14 +131,14 @@ impl Browser {
         pressed.unwrap();
     }
 
-    /// Waits until an element is there.
+    /// Waits for an element.
     #[track_caller]
     pub fn wait_for(&self, css: &str) {
         let found = self.runtime.block_on(self.client.wait().for_element(Locator::Css(css)));
         found.unwrap_or_else(|error| panic!("{css} at {}: {error}\n{}", self.path(), self.text("body")));
     }
 
-    /// Waits until the page says something.
+    /// Waits for a text on the page.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) {
         let xpath = format!("//*[contains(normalize-space(.), \"{text}\")]");
@@ -146,7 +146,7 @@ impl Browser {
         found.unwrap_or_else(|error| panic!("{text:?} at {}: {error}\n{}", self.path(), self.text("body")));
     }
 
-    /// The text of an element as people see it.
+    /// Visible text of an element.
     #[track_caller]
     pub fn text(&self, css: &str) -> String {
         let text = self.runtime.block_on(async {
@@ -156,25 +156,25 @@ impl Browser {
         text.unwrap_or_else(|error| panic!("{css} at {}: {error}", self.path()))
     }
 
-    /// What a script returns.
+    /// Runs a script. Returns its result.
     pub fn script(&self, script: &str) -> Value {
         let run = self.client.execute(script, Vec::new());
         self.runtime.block_on(run).unwrap()
     }
 
-    /// What a script hands to its last argument, a function.
+    /// Runs a script. Returns the value that the script passes to its last argument, a function.
     pub fn script_async(&self, script: &str) -> Value {
         let run = self.client.execute_async(script, Vec::new());
         self.runtime.block_on(run).unwrap()
     }
 
-    /// A window of this width, of a phone or of a screen.
+    /// Resizes the window to the viewport of a phone or a screen.
     pub fn resize(&self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// What the visitor likes.
+    /// Sets the preferred color scheme.
     pub fn prefer(&self, scheme: Scheme) {
         let value = match scheme {
             Scheme::Light => "light",
@@ -184,13 +184,13 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Whether pages may run their script.
+    /// Turns the scripts of pages on or off.
     pub fn allow_script(&self, is_allowed: bool) {
         let value = json!({"value": !is_allowed});
         self.devtools("Emulation.setScriptExecutionDisabled", value);
     }
 
-    /// What the console holds since it was last asked: errors of scripts, refusals of the policy, failed loads.
+    /// Returns and clears the console: script errors, policy violations, failed loads.
     pub fn complaints(&self) -> Vec<String> {
         let log = self.issue("se/log", json!({"type": "browser"}));
         let entries = log.as_array().cloned().unwrap_or_default();
@@ -198,7 +198,7 @@ impl Browser {
         severe.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// A picture of the window, as WebP.
+    /// Takes a picture of the window as WebP.
     pub fn screenshot(&self) -> Vec<u8> {
         let picture = self.devtools("Page.captureScreenshot", json!({"format": "webp", "quality": 85}));
         let text = picture["data"].as_str().unwrap();
@@ -226,7 +226,7 @@ impl Drop for Browser {
     }
 }
 
-/// A command that chromedriver knows beside the standard's.
+/// A command of chromedriver beyond the WebDriver standard.
 #[derive(Debug)]
 struct Extension {
     path: &'static str,

@@ -1,23 +1,23 @@
-//! Every page that can be reached by links, from one on.
+//! Opens every page that links lead to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::page::Page;
 use super::visitor::Visitor;
 
-/// Pages looked at beyond which a site is taken for endless.
+/// Number of pages beyond which a site counts as endless.
 const MOST: usize = 600;
-/// Pages of one kind that are opened: links with other ids or filters lead to the like.
+/// Number of pages opened of each kind: other ids and filters lead to similar pages.
 const OF_A_KIND: usize = 2;
 
-/// A page that was reached.
+/// A page and its path.
 pub struct CrawledPage {
     pub path: String,
     pub page: Page,
 }
 
-/// Follows every link of the server from this path, and opens two pages of each kind. Panics where one does not
-/// lead to a page.
+/// Follows every link of the server from this path, and opens two pages of each kind. Panics on a link that leads
+/// nowhere.
 #[track_caller]
 pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<CrawledPage> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -55,7 +55,7 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<CrawledPage> {
     found
 }
 
-/// What a path shows, whichever of its kind it shows: ids left out, and the values of a query.
+/// Kind of page that a path leads to: the path without ids and without the values of its query.
 pub fn kind(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_id = |part: &str| {
@@ -70,7 +70,7 @@ pub fn kind(path: &str) -> String {
     format!("{}?{}", parts.collect::<Vec<_>>().join("/"), names.join("&"))
 }
 
-/// The links of a page to others of the server, fragments left out.
+/// Links of a page to other pages of the server, without fragments.
 fn links(page: &Page) -> Vec<String> {
     let addresses = page.links().into_iter().map(|address| address.split('#').next().unwrap_or_default());
     let pages = addresses.filter(|address| address.starts_with('/') && !address.starts_with("/static/"));

@@ -15,13 +15,13 @@ use tempfile::TempDir;
 
 use super::page::Page;
 
-/// 2026-01-15T10:00:00Z, when every test begins.
+/// 2026-01-15T10:00:00Z, the time at which every test begins.
 pub const NOON: Millis = 1_768_471_200_000;
 
-/// How long real work may take before a test gives up on it.
+/// Time limit for work of the server, after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server, its folder, its clock, and a key that may do everything.
+/// A server with its folder, its clock, and a key of scope `admin`.
 pub struct Hub {
     pub clock: Clock,
     pub key: String,
@@ -33,7 +33,7 @@ pub struct Hub {
     _folder: TempDir,
 }
 
-/// What the API answered.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -43,7 +43,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; `null` where there is none.
+    /// Body as JSON; `null` if it is empty.
     pub fn json(&self) -> Value {
         if self.text.is_empty() {
             return Value::Null;
@@ -51,7 +51,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
     }
 
-    /// The body as a page.
+    /// Body as a page.
     #[track_caller]
     pub fn page(&self) -> Page {
         Page::read(self.text.as_str())
@@ -62,14 +62,14 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The code of an error in the API's one form.
+    /// Code of an error of the API.
     pub fn error_code(&self) -> String {
         let error = &self.json()["error"];
         assert!(error["message"].is_string(), "no error form: {}", self.text);
         error["code"].as_str().unwrap().to_owned()
     }
 
-    /// Says that the answer has this status, or shows what it is.
+    /// Checks the status, and prints the body if it differs.
     #[track_caller]
     pub fn expect(self, status: u16) -> Answer {
         assert_eq!(self.status, status, "{}", self.text);
@@ -78,12 +78,12 @@ impl Answer {
 }
 
 impl Hub {
-    /// A server that may deliver to 127.0.0.1 and `localhost`.
+    /// Starts a server that may deliver to 127.0.0.1 and `localhost`.
     pub fn start() -> Hub {
         Hub::with(|_| {})
     }
 
-    /// The same, set up further.
+    /// Like [`Hub::start`], with other options.
     pub fn with(set_up: impl FnOnce(&mut ServerOptions)) -> Hub {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NOON);
@@ -105,12 +105,12 @@ impl Hub {
         Hub { clock, key, running, options, thread: Some(thread), agent: config.into(), _folder: folder }
     }
 
-    /// Stops the server and starts it again over the same database.
+    /// Restarts the server with the same database.
     pub fn restart(&mut self) {
         self.restart_with(|_| {});
     }
 
-    /// The same, set up otherwise.
+    /// Like [`Hub::restart`], with other options.
     pub fn restart_with(&mut self, set_up: impl FnOnce(&mut ServerOptions)) {
         if self.thread.is_some() {
             self.stop();
@@ -127,7 +127,7 @@ impl Hub {
         self.join();
     }
 
-    /// Stops the server, and does this once it takes no more events.
+    /// Stops the server, and calls the closure once the server accepts no more events.
     pub fn stop_while(&mut self, meanwhile: impl FnOnce()) {
         let running = self.running.clone();
         let stopping = std::thread::spawn(move || block_on(running.stop()));
@@ -139,7 +139,7 @@ impl Hub {
         self.join();
     }
 
-    /// Stops the server without a wait for requests in flight; what comes of them is never recorded.
+    /// Stops the server without waiting for requests in flight, whose results are never recorded.
     pub fn abandon(&mut self) {
         block_on(self.running.stop_within(Duration::ZERO));
         self.join();
@@ -155,17 +155,17 @@ impl Hub {
         self.options.database.clone()
     }
 
-    /// The address of a path of the server.
+    /// URL of a path of the server.
     pub fn at(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.address)
     }
 
-    /// A further key.
+    /// Creates another key.
     pub fn make_key(&self, scope: Scope, tenant: Option<&str>, profile: Option<&str>) -> String {
         make_key(&self.options.database, scope, tenant, profile)
     }
 
-    /// One request, exactly as given.
+    /// Sends a request exactly as given.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = ureq::http::Request::builder().method(method).uri(self.at(path));
         for (name, value) in headers {
@@ -180,7 +180,7 @@ impl Hub {
         }
     }
 
-    /// What a GET answers, as bytes.
+    /// Returns the body of a GET response as bytes.
     pub fn download(&self, path: &str) -> (u16, Vec<u8>) {
         let bearer = format!("Bearer {}", self.key);
         let request = self.agent.get(self.at(path)).header("authorization", bearer);
@@ -189,7 +189,7 @@ impl Hub {
         (response.status().as_u16(), bytes.unwrap())
     }
 
-    /// What a form with its token alone answers: the status, the kind of file, and its bytes.
+    /// Sends a form with its token only. Returns the status, the media type and the bytes of the response.
     pub fn download_form(&self, path: &str, cookie: &str, token: &str) -> (u16, String, Vec<u8>) {
         let request = self.agent.post(self.at(path)).header("cookie", cookie);
         let mut response = request.send_form([("form_token", token)]).unwrap();
@@ -199,7 +199,7 @@ impl Hub {
         (response.status().as_u16(), kind, bytes)
     }
 
-    /// A request with a key and perhaps a JSON body.
+    /// Sends a request with a key and an optional JSON body.
     pub fn call_with(&self, key: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
         let bearer = format!("Bearer {key}");
         let mut headers = vec![("authorization", bearer.as_str())];
@@ -217,7 +217,7 @@ impl Hub {
         self.call_with(&self.key, "POST", path, Some(&body.to_string()))
     }
 
-    /// The body as it is spelled.
+    /// Sends the body as it is spelled.
     pub fn post_text(&self, path: &str, body: &str) -> Answer {
         self.call_with(&self.key, "POST", path, Some(body))
     }
@@ -230,18 +230,18 @@ impl Hub {
         self.call_with(&self.key, "DELETE", path, None)
     }
 
-    /// Makes a webhook for every event; its id.
+    /// Creates a webhook for every event. Returns its id.
     pub fn add_webhook(&self, url: impl AsRef<str>) -> String {
         self.add_webhook_with(url, &json!({}))
     }
 
-    /// Makes a webhook for every event with further fields; its id.
+    /// Creates a webhook for every event with other fields. Returns its id.
     pub fn add_webhook_with(&self, url: impl AsRef<str>, fields: &Value) -> String {
         let webhook = self.create(url, fields);
         webhook["id"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a webhook for every event with further fields; the answer, with its secret.
+    /// Creates a webhook for every event with other fields. Returns the response, with the secret.
     pub fn create(&self, url: impl AsRef<str>, fields: &Value) -> Value {
         let mut body = json!({"url": url.as_ref(), "events": ["*"]});
         for (name, value) in fields.as_object().unwrap() {
@@ -250,13 +250,13 @@ impl Hub {
         self.post("/v1/webhooks", &body).expect(201).json()
     }
 
-    /// Publishes an event; its receipt.
+    /// Publishes an event. Returns its receipt.
     pub fn publish(&self, event_type: &str, data: Value) -> Value {
         let body = json!({"type": event_type, "data": data});
         self.post("/v1/events", &body).expect(202).json()
     }
 
-    /// Publishes an event to one webhook; the id of its delivery.
+    /// Publishes an event that one webhook receives. Returns the id of its delivery.
     pub fn publish_one(&self, event_type: &str, data: Value) -> String {
         let receipt = self.publish(event_type, data);
         let deliveries = receipt["deliveries"].as_array().unwrap();
@@ -264,12 +264,12 @@ impl Hub {
         deliveries[0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// A delivery with its attempts.
+    /// Returns a delivery with its attempts.
     pub fn delivery(&self, id: &str) -> Value {
         self.get(&format!("/v1/deliveries/{id}")).expect(200).json()
     }
 
-    /// The status of a delivery.
+    /// Returns the status of a delivery.
     pub fn status_of(&self, delivery: &str) -> String {
         self.delivery(delivery)["status"].as_str().unwrap().to_owned()
     }
@@ -278,26 +278,26 @@ impl Hub {
         self.get(&format!("/v1/webhooks/{id}")).expect(200).json()
     }
 
-    /// The state of a webhook.
+    /// Returns the state of a webhook.
     pub fn state_of(&self, webhook: &str) -> String {
         self.webhook(webhook)["state"].as_str().unwrap().to_owned()
     }
 
-    /// Sends everything that is due now, and waits until its outcome is stored.
+    /// Sends everything that is due, and waits until the results are stored.
     #[track_caller]
     pub fn deliver_until_idle(&self) {
         let engine = &self.running.app.actions.engine;
         assert!(engine.wait_until_idle(PATIENCE), "the engine did not come to rest");
     }
 
-    /// Deletes what is old by now, as the server does once an hour.
+    /// Deletes old data, as the server does once an hour.
     #[track_caller]
     pub fn prune_until_idle(&self) {
         let retention_job = &self.running.retention_job;
         assert!(retention_job.wait_until_idle(PATIENCE), "the prune did not end");
     }
 
-    /// Moves the clock; what becomes due is sent.
+    /// Moves the clock, and sends what becomes due.
     pub fn advance(&self, by: Millis) {
         self.clock.advance(by);
         self.running.app.actions.engine.nudge();

@@ -1,4 +1,4 @@
-//! What the tests stand on: a real server with a clock that they move, and a real receiver.
+//! Test support: a real server with a clock that tests move, a real receiver, a reader of pages, a browser.
 
 pub mod browser;
 pub mod crawl;
@@ -14,8 +14,8 @@ use std::io::Write as _;
 pub use hub::Hub;
 pub use page::Page;
 
-/// Says that a test was not made, past the harness, which swallows what a passing test prints; a failure where
-/// `required` is set.
+/// Prints that a test was skipped, directly to standard error, because the harness hides the output of a passing test.
+/// Fails if the environment variable `required` is set.
 pub fn skipped(required: &str, why: &str) {
     assert!(std::env::var_os(required).is_none(), "{required}: {why}");
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");

@@ -1,4 +1,4 @@
-//! The real program, as people run it: for what only a process of its own can show (a kill, a signal, an exit code).
+//! The real program in a process of its own, for tests of kills, signals and exit codes.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::hub::Answer;
 
-/// How long a process may take to start, or a condition to come true.
+/// Time limit for a process to start, or for a condition to hold.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a database for the program.
@@ -22,24 +22,24 @@ pub struct Site {
     folder: TempDir,
 }
 
-/// A `hookpost serve` that runs. Dropping it kills it.
+/// A running `hookpost serve`, killed on drop.
 pub struct Process {
     pub address: String,
-    /// What it said on standard output when it listened.
+    /// The line on standard output with the address.
     pub greeting: String,
     child: Child,
     said: Option<JoinHandle<String>>,
     agent: ureq::Agent,
 }
 
-/// The program with these arguments and nothing of our environment.
+/// Command of the program with these arguments and an empty environment.
 pub fn hookpost(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hookpost"));
     command.args(arguments).env_clear().stdin(Stdio::null());
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command until it exits.
 pub fn run(mut command: Command) -> Output {
     command.output().unwrap()
 }
@@ -52,8 +52,8 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Waits until something is so; `false` after `patience`. For what gives no other sign than to be looked at: the end
-/// of a process, a file, a moment. The one place in the tests where time passes for its own sake.
+/// Polls a condition until it holds. Returns false after `patience`. For conditions that cannot be waited for, such as
+/// the end of a process or a file. The only place in the tests that sleeps.
 pub fn wait_until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
     loop {
@@ -73,7 +73,7 @@ impl Site {
         Site { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// A folder whose database was made by the program and closed again; the key may do everything.
+    /// Creates a folder with a database and a key of scope `admin`.
     pub fn with_key() -> (Site, String) {
         let site = Site::new();
         let key = site.make_key("admin");
@@ -88,19 +88,19 @@ impl Site {
         self.folder.path().join("webhooks.db")
     }
 
-    /// The program's command with `--db` of this folder.
+    /// Command of the program with `--db` of this folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = hookpost(arguments);
         command.arg("--db").arg(self.database());
         command
     }
 
-    /// Runs the program's command to its end.
+    /// Runs a command of the program until it exits.
     pub fn run(&self, arguments: &[&str]) -> Output {
         run(self.command(arguments))
     }
 
-    /// Makes a key with the program.
+    /// Creates a key with the program.
     #[track_caller]
     pub fn make_key(&self, scope: &str) -> String {
         let made = self.run(&["keys", "create", "--name", "test", "--scope", scope]);
@@ -108,7 +108,7 @@ impl Site {
         stdout(&made).trim_end().to_owned()
     }
 
-    /// `serve` on any free port, which may deliver to 127.0.0.1.
+    /// Command `serve` on a free port, with 127.0.0.1 as an allowed target.
     pub fn serve_command(&self) -> Command {
         self.command(&["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.1"])
     }
@@ -118,19 +118,19 @@ impl Site {
         Process::start(self.serve_command())
     }
 
-    /// `serve` where it is expected to refuse: what it said on standard error. Panics when it starts.
+    /// Runs a `serve` that must refuse to start. Returns its line on standard error.
     #[track_caller]
     pub fn serve_refused(&self) -> String {
         refused(self.serve_command())
     }
 
-    /// The bytes of the database's file.
+    /// Bytes of the database file.
     pub fn bytes(&self) -> Vec<u8> {
         fs::read(self.database()).unwrap()
     }
 }
 
-/// Runs a `serve` that is expected to refuse to start, with exit code 1 and one line that says why.
+/// Runs a `serve` that must refuse to start, with exit code 1 and one line on standard error, which is returned.
 #[track_caller]
 pub fn refused(mut command: Command) -> String {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -147,7 +147,7 @@ pub fn refused(mut command: Command) -> String {
     said
 }
 
-/// Makes the command run as a user whom file permissions bind, also where the tests run as root.
+/// Runs the command as a user without root's rights, also if the tests run as root.
 pub fn as_nobody(mut command: Command) -> Command {
     if fs::metadata("/proc/self").unwrap().uid_is_root() {
         command.uid(65534).gid(65534);
@@ -166,13 +166,13 @@ impl Owner for fs::Metadata {
 }
 
 impl Process {
-    /// Starts a `serve` and waits until it says that it listens.
+    /// Starts a `serve` and waits until it listens.
     #[track_caller]
     pub fn start(command: Command) -> Process {
         Process::spawn(command).listening()
     }
 
-    /// Starts a `serve` without waiting for anything.
+    /// Starts a `serve` without waiting.
     pub fn spawn(mut command: Command) -> Starting {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -204,24 +204,24 @@ impl Process {
         self.child.id()
     }
 
-    /// A client with connections of its own, for a thread of its own.
+    /// Returns a client of the process's API.
     pub fn client(&self, key: &str) -> Client {
         Client { origin: format!("http://{}", self.address), key: key.to_owned(), agent: self.agent.clone() }
     }
 
-    /// Sends a signal by its name.
+    /// Sends a signal, named as in `kill -TERM`.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone.
+    /// Kills the process (SIGKILL) and waits for its end.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for its end: how it ended, and all that it said on standard error.
+    /// Waits for the end of the process. Returns its exit status and standard error.
     #[track_caller]
     pub fn ended(mut self, patience: Duration) -> (ExitStatus, String) {
         let child = &mut self.child;
@@ -262,13 +262,13 @@ impl Starting {
         process
     }
 
-    /// Kills it, wherever it is.
+    /// Kills the process.
     pub fn kill(self) {
         self.process.kill();
     }
 }
 
-/// Speaks with a process's API.
+/// Client of a process's API.
 #[derive(Clone)]
 pub struct Client {
     origin: String,
@@ -277,7 +277,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A request; an error where the process did not answer.
+    /// Sends a request. Fails if the process does not respond.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
         let request = ureq::http::Request::builder()
             .method(method)
@@ -303,7 +303,7 @@ impl Client {
         self.call("GET", path, None).expect(200).json()
     }
 
-    /// Makes a webhook for every event; its id.
+    /// Creates a webhook for every event. Returns its id.
     #[track_caller]
     pub fn add_webhook(&self, url: &str, fields: &Value) -> String {
         let mut body = json!({"url": url, "events": ["*"]});
@@ -314,13 +314,13 @@ impl Client {
         made.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Publishes an event under an id; an error where the process did not answer.
+    /// Publishes an event with this id. Fails if the process does not respond.
     pub fn publish(&self, id: &str) -> Result<Answer, ureq::Error> {
         let body = json!({"type": "order.paid", "id": id, "data": {"of": id}});
         self.try_call("POST", "/v1/events", Some(&body))
     }
 
-    /// How many deliveries of the first page are in this state.
+    /// Counts the deliveries in this state on the first page.
     #[track_caller]
     pub fn count(&self, status: &str) -> usize {
         let page = self.get(&format!("/v1/deliveries?status={status}"));

@@ -1,4 +1,4 @@
-//! Somebody with a browser without a script: cookies, links, forms with their tokens.
+//! A browser without a script: cookies, links, forms with their tokens.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,24 +11,24 @@ use hookpost::store::user::Role;
 use super::hub::{Answer, Hub, NOON};
 use super::page::Page;
 
-/// The password of every user of the tests. Hashing takes a while, so it is hashed once.
+/// Password of every user in tests. It is hashed once, because hashing is slow.
 pub const PASSWORD: &str = "a password for tests";
 
-/// A visitor of a hub's pages.
+/// A browser session on a hub's pages.
 pub struct Visitor<'a> {
     hub: &'a Hub,
     cookies: RefCell<BTreeMap<String, String>>,
-    /// Where it was last, for forms.
+    /// Source of the last page, for its form token.
     page: RefCell<String>,
 }
 
 impl Hub {
-    /// Somebody who was never here.
+    /// Opens a browser without cookies.
     pub fn visitor(&self) -> Visitor<'_> {
         Visitor { hub: self, cookies: RefCell::default(), page: RefCell::default() }
     }
 
-    /// Makes a user with [`PASSWORD`].
+    /// Adds a user with [`PASSWORD`].
     pub fn add_user(&self, name: &str, role: Role) {
         static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
         let hash = HASH.get_or_init(|| password::hash(PASSWORD));
@@ -36,17 +36,17 @@ impl Hub {
         users::add(&connection, &Actor::Command, name, role, hash, NOON).unwrap();
     }
 
-    /// An administrator who is signed in.
+    /// Signs in as a new administrator.
     pub fn administrator(&self) -> Visitor<'_> {
         self.signed_in("anna", Role::Administrator)
     }
 
-    /// A user who may look and no more, signed in.
+    /// Signs in as a new viewer.
     pub fn viewer(&self) -> Visitor<'_> {
         self.signed_in("vera", Role::Viewer)
     }
 
-    /// A link to the portal of a tenant, made over the API; its path.
+    /// Creates a portal link for a tenant over the API. Returns its path.
     pub fn portal_path(&self, tenant: &str) -> String {
         let body = serde_json::json!({"tenant": tenant});
         let made = self.post("/v1/portal-links", &body).expect(201).json();
@@ -55,7 +55,7 @@ impl Hub {
         url.strip_prefix(&base).unwrap().to_owned()
     }
 
-    /// Somebody of a tenant, who came by a portal link.
+    /// Opens the portal of a tenant by a link.
     pub fn portal(&self, tenant: &str) -> Visitor<'_> {
         let visitor = self.visitor();
         let path = self.portal_path(tenant);
@@ -74,13 +74,13 @@ impl Hub {
 }
 
 impl Visitor<'_> {
-    /// Fills in the sign-in page.
+    /// Submits the sign-in page.
     pub fn sign_in(&self, name: &str, password: &str) -> Answer {
         self.get("/login");
         self.submit("/login", &[("name", name), ("password", password)])
     }
 
-    /// Opens a page; redirects are not followed.
+    /// Opens a page without following redirects.
     pub fn get(&self, path: &str) -> Answer {
         let answer = self.request("GET", path, &[], b"");
         let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
@@ -90,27 +90,27 @@ impl Visitor<'_> {
         answer
     }
 
-    /// Opens a page that is there.
+    /// Opens a page. Panics unless the status is 200.
     #[track_caller]
     pub fn page(&self, path: &str) -> Page {
         self.get(path).expect(200).page()
     }
 
-    /// Sends a form with the token of the page that was opened last.
+    /// Submits a form with the token of the last page.
     pub fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.form_token();
         let all = [&[("form_token", token.as_str())], fields].concat();
         self.submit_as_given(path, &all, &[])
     }
 
-    /// Sends a form and follows its redirect; the page it leads to.
+    /// Submits a form and follows its redirect.
     #[track_caller]
     pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let answer = self.submit(path, fields).expect(303);
         self.page(answer.header("location").unwrap())
     }
 
-    /// Sends a form without fields, whose answer is a file: the status, what it is, and its bytes.
+    /// Submits a form without fields that responds with a file. Returns the status, the media type and the bytes.
     pub fn download(&self, path: &str) -> (u16, String, Vec<u8>) {
         let token = self.form_token();
         let name = self.session_cookie();
@@ -118,7 +118,7 @@ impl Visitor<'_> {
         self.hub.download_form(path, &cookie, &token)
     }
 
-    /// Sends a form exactly as given.
+    /// Submits a form exactly as given.
     pub fn submit_as_given(&self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(fields);
@@ -127,23 +127,23 @@ impl Visitor<'_> {
         self.request("POST", path, &headers, body.finish().as_bytes())
     }
 
-    /// The token of the forms on the page that was opened last.
+    /// Token of the forms on the last page; empty if there is none.
     pub fn form_token(&self) -> String {
         Page::read(self.page.borrow().as_str()).field("form_token").unwrap_or_default()
     }
 
-    /// What a cookie holds.
+    /// Value of a cookie.
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.cookies.borrow().get(name).cloned()
     }
 
-    /// Puts a cookie in place.
+    /// Sets a cookie.
     pub fn set_cookie(&self, name: &str, value: &str) {
         let mut cookies = self.cookies.borrow_mut();
         cookies.insert(name.to_owned(), value.to_owned());
     }
 
-    /// The name of the session's cookie.
+    /// Name of the session cookie.
     pub fn session_cookie(&self) -> String {
         self.hub.running.app.site.cookie()
     }
