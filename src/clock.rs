@@ -1,4 +1,4 @@
-//! The one place that reads the current time.
+//! The current time. The only module that reads it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Millis;
 
-/// Tells the time: the machine's, or one that a test sets.
+/// Clock of the machine, or a manual one for tests.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
 
@@ -17,17 +17,16 @@ enum Source {
 }
 
 impl Clock {
-    /// The machine's clock, in UTC.
     pub fn machine() -> Clock {
         Clock(Source::Machine)
     }
 
-    /// A clock that stands still until it is moved, so that a schedule of hours is tested in milliseconds.
+    /// Returns a clock that only [`advance`](Clock::advance) moves.
     pub fn manual(now: Millis) -> Clock {
         Clock(Source::Manual(Arc::new(AtomicI64::new(now))))
     }
 
-    /// Milliseconds since 1970, UTC.
+    /// Returns the milliseconds since 1970, UTC.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now_ms(&self) -> Millis {
         match &self.0 {
@@ -39,7 +38,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock, back too; nothing happens to the machine's.
+    /// Moves a manual clock, also backwards. Has no effect on the machine's clock.
     pub fn advance(&self, by: Millis) {
         if let Source::Manual(now) = &self.0 {
             now.fetch_add(by, Ordering::SeqCst);

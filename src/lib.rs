@@ -1,10 +1,11 @@
-//! Hookpost stores events, signs them, delivers them to every webhook that subscribed, retries what fails,
-//! and shows a person what happened. One binary, one SQLite file.
+//! Hookpost stores events, signs them, delivers them to every webhook that subscribed, retries failed deliveries,
+//! and shows a person what happened. One program, one SQLite file.
 //!
-//! Modules in reading order: [`domain`] (words and decisions, pure), [`profile`] (how deliveries look),
-//! [`store`] (the file), [`delivery`] (the engine that sends), [`actions`] (what a person or program can do),
-//! [`auth`] (who may), [`http`] (the API), [`server`] (everything put together), [`cli`] (the commands).
-//! Imports point towards the beginning of that list only; [`clock`], [`metrics`] and [`random`] stand beside the first.
+//! Modules in reading order: [`domain`] (types and decisions, pure), [`profile`] (formats of deliveries), [`text`]
+//! (sentences about events and failures), [`store`] (the database), [`delivery`] (the engine that sends), [`actions`]
+//! (everything that changes something), [`auth`] (keys, users, sessions), [`http`] (API and pages), [`server`] (start
+//! and stop), [`config`] (settings), [`cli`] (commands). Imports point towards the beginning of this list only;
+//! [`clock`], [`metrics`] and [`random`] are beside [`domain`].
 
 #![forbid(unsafe_code)]
 

@@ -1,63 +1,72 @@
-//! What is measured while the program runs, for `/metrics`. Counting is a few atomic additions; nothing here locks
-//! on the way of an event. Labels have fixed sets of values, whatever people publish.
+//! Measurements of the running program, for `/metrics`. Labels have fixed sets of values, so the number of series does
+//! not depend on what is published.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
-use strum::VariantArray;
+use prometheus_client::registry::{Metric, Registry};
+use strum::VariantArray as _;
 
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 
-/// Upper bounds of what takes time, in seconds.
+/// Upper bounds of buckets for durations, in seconds.
 const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Upper bounds of how long deliveries wait for their first attempt, in seconds.
-const WAITS: &[f64] =
+/// Upper bounds of buckets for the time until the first attempt, in seconds.
+const FIRST_ATTEMPT: &[f64] =
     &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3_600.0, 86_400.0];
-/// Upper bounds of the jobs of a commit.
-const JOBS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
+/// Upper bounds of buckets for the changes of a commit.
+const COMMIT_JOBS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
-/// Everything that is measured. Cheap to clone; clones count together.
+/// Values of the label `status`, by the first digit of a status code.
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Value of the label `error_code` for a successful attempt.
+const NO_ERROR: &str = "none";
+
+/// Name, help and value of each gauge that counts.
+const GAUGES: &[(&str, &str, fn(&Snapshot) -> i64)] = &[
+    ("deliveries_pending", "Deliveries that wait for their first attempt", |now| now.pending as i64),
+    ("deliveries_retrying", "Deliveries that wait for a retry", |now| now.retrying as i64),
+    ("workers", "Threads that send requests", |now| now.workers as i64),
+    ("workers_busy", "Threads that are sending a request", |now| now.busy_workers as i64),
+    ("database_bytes", "Size of the database file", |now| now.database_bytes as i64),
+    ("database_wal_bytes", "Size of the write-ahead log of the database", |now| now.log_bytes as i64),
+];
+
+/// All metrics. Cheap to clone; clones share their values.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
     events: Counter,
-    finished: [Counter; 3],
-    /// By error code, in the order of `ErrorCode::VARIANTS`; the first one without an error.
-    attempts: Vec<Counter>,
-    /// By the first digit of the status code.
-    requests: [Counter; 5],
-    acceptance: Distribution,
-    first_attempt: Distribution,
-    attempt: Distribution,
-    commit_jobs: Distribution,
-    commit_wait: Distribution,
-    pending: Gauge,
-    retrying: Gauge,
+    finished: LabeledCounter,
+    attempts: LabeledCounter,
+    requests: LabeledCounter,
+    acceptance: Histogram,
+    first_attempt: Histogram,
+    attempt: Histogram,
+    commit_jobs: Histogram,
+    commit_wait: Histogram,
+    /// In the order of [`GAUGES`].
+    gauges: Vec<Gauge>,
     oldest_waiting: Gauge<f64, AtomicU64>,
-    workers: Gauge,
-    busy_workers: Gauge,
-    database_bytes: Gauge,
-    log_bytes: Gauge,
 }
 
-/// What is looked up when somebody asks, rather than counted on the way.
+/// Values that are read for each request to `/metrics`, in place of being counted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Snapshot {
     pub pending: u64,
     pub retrying: u64,
-    /// How long the delivery that waits longest has waited; 0 where none waits.
+    /// Age of the oldest delivery that is due; 0 if none is due.
     pub oldest_waiting: Duration,
     pub workers: usize,
     pub busy_workers: usize,
@@ -75,217 +84,149 @@ impl Metrics {
     pub fn new() -> Metrics {
         let mut registry = Registry::with_prefix("hookpost");
         let r = &mut registry;
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        r.register("build", "The program that runs", build);
-        let outcomes = [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Discarded];
+        r.register("build", "Version of the program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let statuses = [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Discarded];
         let codes = ErrorCode::VARIANTS.iter().map(|code| code.into_str());
-        let inner = Inner {
-            events: counter(r, "events_accepted", "Events that were answered 202, duplicates left out"),
-            finished: family(
+        let histogram = |bounds: &[f64]| Histogram::new(bounds.iter().copied());
+        Metrics(Arc::new(Inner {
+            events: register(r, "events_accepted", "Accepted events, without duplicates", Counter::default()),
+            finished: register_labeled(
                 r,
                 "deliveries_finished",
-                "Deliveries that finished, by what became of them",
+                "Finished deliveries, by outcome",
                 "outcome",
-                outcomes.map(|status| status.into_str()),
+                statuses.map(|status| status.into_str()),
             ),
-            attempts: family_of(
+            attempts: register_labeled(
                 r,
                 "attempts",
-                "Attempts, by what went wrong; tests left out",
+                "Attempts without those of test events, by error code",
                 "error_code",
-                ["none"].into_iter().chain(codes),
+                [NO_ERROR].into_iter().chain(codes),
             ),
-            requests: family(
+            requests: register_labeled(
                 r,
                 "requests",
-                "Requests to the API, by the class of the answer's status",
+                "Requests to the API, by class of the status code",
                 "status",
-                ["1xx", "2xx", "3xx", "4xx", "5xx"],
+                STATUS_CLASSES,
             ),
-            acceptance: distribution(
+            acceptance: register(
                 r,
                 "acceptance_seconds",
-                "From an event's whole request to its commit on disk",
-                SECONDS,
+                "Time from the end of a request with events to their commit",
+                histogram(SECONDS),
             ),
-            first_attempt: distribution(
+            first_attempt: register(
                 r,
                 "first_attempt_seconds",
-                "From a delivery's acceptance to the start of its first attempt, to the millisecond",
-                WAITS,
+                "Time from the acceptance of a delivery to the start of its first attempt, in steps of a millisecond",
+                histogram(FIRST_ATTEMPT),
             ),
-            attempt: distribution(r, "attempt_seconds", "How long attempts took, to the millisecond", SECONDS),
-            commit_jobs: distribution(r, "writer_commit_jobs", "Changes of one commit", JOBS),
-            commit_wait: distribution(
+            attempt: register(
+                r,
+                "attempt_seconds",
+                "Duration of attempts, in steps of a millisecond",
+                histogram(SECONDS),
+            ),
+            commit_jobs: register(r, "writer_commit_jobs", "Changes per commit", histogram(COMMIT_JOBS)),
+            commit_wait: register(
                 r,
                 "writer_wait_seconds",
-                "How long a change waited for the writer to begin with it",
-                SECONDS,
+                "Time that a change waits for the writer",
+                histogram(SECONDS),
             ),
-            pending: gauge(r, "deliveries_pending", "Deliveries that wait for their first attempt"),
-            retrying: gauge(r, "deliveries_retrying", "Deliveries that wait after a failed attempt"),
-            oldest_waiting: {
-                let gauge = Gauge::<f64, AtomicU64>::default();
-                let help = "How long the delivery that waits longest has waited; 0 where none waits";
-                r.register("oldest_waiting_seconds", help, gauge.clone());
-                gauge
-            },
-            workers: gauge(r, "workers", "Threads that send"),
-            busy_workers: gauge(r, "workers_busy", "Threads that send at this moment"),
-            database_bytes: gauge(r, "database_bytes", "Size of the database's file"),
-            log_bytes: gauge(r, "database_wal_bytes", "Size of the database's write-ahead log"),
+            gauges: GAUGES.iter().map(|(name, help, _)| register(r, name, help, Gauge::default())).collect(),
+            oldest_waiting: register(
+                r,
+                "oldest_waiting_seconds",
+                "Age of the oldest delivery that is due; 0 if none is due",
+                Gauge::default(),
+            ),
             registry,
-        };
-        Metrics(Arc::new(inner))
+        }))
     }
 
-    /// Events that were accepted in one request, which took so long until they were on disk.
+    /// Counts the events of one request; `took` is the time until their commit.
     pub fn accepted(&self, events: u64, took: Duration) {
         self.0.events.inc_by(events);
-        self.0.acceptance.observe(took);
+        self.0.acceptance.observe(took.as_secs_f64());
     }
 
-    /// Deliveries that a commit finished.
+    /// Counts the deliveries that a commit finished.
     pub fn finished(&self, delivered: u64, failed: u64, discarded: u64) {
-        for (counter, count) in self.0.finished.iter().zip([delivered, failed, discarded]) {
-            counter.inc_by(count);
-        }
+        self.0.finished.add(DeliveryStatus::Delivered.into_str(), delivered);
+        self.0.finished.add(DeliveryStatus::Failed.into_str(), failed);
+        self.0.finished.add(DeliveryStatus::Discarded.into_str(), discarded);
     }
 
-    /// An attempt that was made; `waited` is given for the first one of a new delivery.
+    /// Counts an attempt; `waited` is set for the first attempt of a new delivery.
     pub fn attempted(&self, error: Option<ErrorCode>, took: Duration, waited: Option<Duration>) {
-        let place = error.and_then(|code| ErrorCode::VARIANTS.iter().position(|known| *known == code));
-        if let Some(counter) = self.0.attempts.get(place.map_or(0, |place| place + 1)) {
-            counter.inc();
-        }
-        self.0.attempt.observe(took);
+        self.0.attempts.add(error.map_or(NO_ERROR, |code| code.into_str()), 1);
+        self.0.attempt.observe(took.as_secs_f64());
         if let Some(waited) = waited {
-            self.0.first_attempt.observe(waited);
+            self.0.first_attempt.observe(waited.as_secs_f64());
         }
     }
 
-    /// A request that was answered with this status.
+    /// Counts a response with this status.
     pub fn answered(&self, status: u16) {
-        let class = usize::from(status / 100).saturating_sub(1);
-        if let Some(counter) = self.0.requests.get(class) {
-            counter.inc();
+        if let Some(class) = STATUS_CLASSES.get(usize::from(status / 100).wrapping_sub(1)) {
+            self.0.requests.add(class, 1);
         }
     }
 
-    /// A change that the writer begins with.
+    /// Records how long a change waited for the writer.
     pub fn writer_waited(&self, waited: Duration) {
-        self.0.commit_wait.observe(waited);
+        self.0.commit_wait.observe(waited.as_secs_f64());
     }
 
-    /// A commit of so many changes.
+    /// Records the number of changes of a commit.
     pub fn committed(&self, jobs: usize) {
-        self.0.commit_jobs.observe_number(jobs as u64);
+        self.0.commit_jobs.observe(jobs as f64);
     }
 
-    /// All of it as OpenMetrics text, which Prometheus reads.
+    /// Returns all metrics as OpenMetrics text, which Prometheus reads.
     pub fn text(&self, now: &Snapshot) -> Result<String, fmt::Error> {
         let inner = &self.0;
-        inner.pending.set(now.pending as i64);
-        inner.retrying.set(now.retrying as i64);
+        for (gauge, (_, _, value)) in inner.gauges.iter().zip(GAUGES) {
+            gauge.set(value(now));
+        }
         inner.oldest_waiting.set(now.oldest_waiting.as_secs_f64());
-        inner.workers.set(now.workers as i64);
-        inner.busy_workers.set(now.busy_workers as i64);
-        inner.database_bytes.set(now.database_bytes as i64);
-        inner.log_bytes.set(now.log_bytes as i64);
         let mut text = String::new();
         text::encode(&mut text, &inner.registry)?;
         Ok(text)
     }
 }
 
-fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
-    let counter = Counter::default();
-    registry.register(name, help, counter.clone());
+/// A counter for each value of one label.
+struct LabeledCounter {
+    label: &'static str,
+    counters: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+impl LabeledCounter {
+    fn add(&self, value: &'static str, count: u64) {
+        self.counters.get_or_create(&[(self.label, value)]).inc_by(count);
+    }
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+/// Registers a counter that starts with 0 for each of `values`.
+fn register_labeled(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: impl IntoIterator<Item = &'static str>,
+) -> LabeledCounter {
+    let counter = LabeledCounter { label, counters: register(registry, name, help, Family::default()) };
+    values.into_iter().for_each(|value| counter.add(value, 0));
     counter
-}
-
-fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
-    let gauge = Gauge::default();
-    registry.register(name, help, gauge.clone());
-    gauge
-}
-
-fn family_of<'a>(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    label: &'static str,
-    values: impl IntoIterator<Item = &'a str>,
-) -> Vec<Counter> {
-    let family = Family::<[(&'static str, String); 1], Counter>::default();
-    registry.register(name, help, family.clone());
-    let one = |value: &str| family.get_or_create(&[(label, value.to_owned())]).clone();
-    values.into_iter().map(one).collect()
-}
-
-fn family<const N: usize>(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    label: &'static str,
-    values: [&str; N],
-) -> [Counter; N] {
-    let mut counters = family_of(registry, name, help, label, values).into_iter();
-    std::array::from_fn(|_| counters.next().unwrap_or_default())
-}
-
-fn distribution(registry: &mut Registry, name: &str, help: &str, bounds: &'static [f64]) -> Distribution {
-    let distribution = Distribution(Arc::new(Classes {
-        bounds,
-        counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
-        sum_micros: AtomicU64::new(0),
-    }));
-    registry.register(name, help, distribution.clone());
-    distribution
-}
-
-/// A histogram of atomics: that of the crate takes a lock.
-#[derive(Debug, Clone)]
-struct Distribution(Arc<Classes>);
-
-#[derive(Debug)]
-struct Classes {
-    bounds: &'static [f64],
-    /// One more than there are bounds.
-    counts: Vec<AtomicU64>,
-    /// The sum in millionths.
-    sum_micros: AtomicU64,
-}
-
-impl Distribution {
-    fn observe(&self, took: Duration) {
-        self.add(took.as_secs_f64(), took.as_micros() as u64);
-    }
-
-    fn observe_number(&self, number: u64) {
-        self.add(number as f64, number.saturating_mul(1_000_000));
-    }
-
-    fn add(&self, value: f64, micros: u64) {
-        let class = self.0.bounds.partition_point(|bound| *bound < value);
-        self.0.counts[class].fetch_add(1, Relaxed);
-        self.0.sum_micros.fetch_add(micros, Relaxed);
-    }
-}
-
-impl EncodeMetric for Distribution {
-    fn encode(&self, mut encoder: MetricEncoder) -> Result<(), fmt::Error> {
-        let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
-        let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
-        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        let sum = self.0.sum_micros.load(Relaxed) as f64 / 1e6;
-        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
-    }
 }
 
 #[cfg(test)]

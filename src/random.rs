@@ -1,18 +1,18 @@
-//! The one place that draws random numbers, from the operating system.
+//! Random numbers of the operating system. The only module that draws them.
 
-/// Random bytes. The operating system's generator fails only where a process must not go on.
+/// Returns random bytes. Panics if the operating system has none, since no secret would be safe then.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
     bytes
 }
 
-/// Random bits for an id.
+/// Returns the random bits of an id.
 pub fn bits() -> u128 {
     u128::from_le_bytes(bytes())
 }
 
-/// A number in 0.0..1.0, for jitter.
+/// Returns a number in 0.0..1.0, for jitter.
 pub fn fraction() -> f64 {
     f64::from(u32::from_le_bytes(bytes())) / (f64::from(u32::MAX) + 1.0)
 }

@@ -1,4 +1,4 @@
-//! Everything put together: the store, the engine, the API and the pages. One place starts them and one place stops them.
+//! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
 mod retention_job;
 
@@ -35,47 +35,46 @@ use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
 use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
 
-/// The longest timeout of a webhook: no request in flight takes longer.
+/// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
-/// What a stop grants beyond that.
+/// Time that a stop grants beyond [`LONGEST_ATTEMPT`].
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How a server is set up.
+/// Options of a server.
 #[derive(Clone)]
 pub struct ServerOptions {
     pub database: PathBuf,
-    /// Port 0 takes any that is free.
+    /// Port 0 is any free port.
     pub listen: SocketAddr,
     pub allow_targets: Vec<AllowEntry>,
     pub default_profile: String,
-    /// Threads that send at most.
+    /// Maximum number of threads that send.
     pub workers: usize,
-    /// Threads that serve HTTP.
+    /// Number of threads that serve HTTP.
     pub http_threads: usize,
-    /// Bytes of a request's body at most.
+    /// Maximum size of a request body in bytes.
     pub max_body: usize,
-    /// Where the server is reached; where it listens, unless somebody says.
+    /// URL of the server in browsers; the listen address if `None`.
     pub base_url: Option<BaseUrl>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` header is trusted.
     pub trusted_proxies: Vec<IpNet>,
     pub portal: Branding,
-    /// Requests a second of each API key that has no limit of its own; `None`: any number.
+    /// Requests per second of each API key without its own limit; unlimited if `None`.
     pub key_rate_limit: Option<u32>,
-    /// Whether `/metrics` needs no key.
+    /// Whether `/metrics` is served without an API key.
     pub metrics_open: bool,
-    /// Certificates trusted beside the public ones: PEM.
+    /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
-    /// How long what is finished is kept.
     pub retention: Retention,
     pub clock: Clock,
-    /// Name resolution; the system's unless a test brings its own.
+    /// Name resolution.
     pub lookup: Arc<Lookup>,
-    /// What carries requests; the HTTP client unless a test brings its own.
+    /// Replaces the HTTP client.
     pub transport: Option<Arc<dyn Transport>>,
 }
 
 impl ServerOptions {
-    /// A server over this database with every default.
+    /// Returns the defaults for a database.
     pub fn new(database: PathBuf) -> ServerOptions {
         ServerOptions {
             database,
@@ -99,22 +98,22 @@ impl ServerOptions {
     }
 }
 
-/// Why a server could not be started.
+/// Error of the start of a server.
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("{address} cannot be listened on: {source}. Choose another address with --listen.")]
+    #[error("cannot listen on {address}: {source}. Choose another address with --listen.")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("--default-profile: there is no profile {name:?}; there are {known}.")]
+    #[error("--default-profile: there is no profile {name:?}. Profiles: {known}.")]
     UnknownProfile { name: String, known: String },
     #[error("--ca-file: {0}")]
     Client(#[from] ClientError),
 }
 
-/// A server whose database is open and whose engine runs, before it listens.
+/// A server with an open database and a running engine that does not listen yet.
 pub struct Prepared {
     options: ServerOptions,
     app: App,
@@ -122,25 +121,25 @@ pub struct Prepared {
     lock: FileLock,
 }
 
-/// A server that listens.
+/// A listening server.
 pub struct Server {
     http: ActixServer,
     running: Running,
 }
 
-/// What stops a running server, and tells how it is.
+/// Handle of a listening server.
 #[derive(Clone)]
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
     pub retention_job: RetentionJob,
     handle: ServerHandle,
-    // Given back by a stop, after the store was closed.
+    /// Released by a stop, after the store is closed.
     lock: Arc<Mutex<Option<FileLock>>>,
 }
 
 impl Prepared {
-    /// Opens the database and starts the engine. Waits for the disk: call it outside of an async runtime.
+    /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let metrics = Metrics::new();
         let (store, lock) = Store::open(&options.database, &options.clock, &metrics)?;
@@ -154,7 +153,7 @@ impl Prepared {
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
-            log::info!("{interrupted} tests were interrupted when the server last ended");
+            log::info!("{interrupted} test deliveries were interrupted when the server last stopped");
         }
         let engine = Engine::start(
             store.clone(),
@@ -181,23 +180,66 @@ impl Prepared {
         Ok(Prepared { app, retention_job, options, lock })
     }
 
-    /// What can be done before it listens.
     pub fn actions(&self) -> Actions {
         self.app.actions.clone()
     }
 
-    /// Stops without ever having listened; everything is on disk then. Whether requests in flight came back in time.
+    /// Stops, with everything on disk. Returns whether all requests in flight ended within `patience`.
     pub fn close(self, patience: Duration) -> bool {
-        let is_at_rest = self.app.actions.engine.stop(patience);
+        let is_idle = self.app.actions.engine.stop(patience);
         self.retention_job.stop();
         self.app.actions.store.close();
         drop(self.lock);
-        is_at_rest
+        is_idle
     }
 
-    /// Binds the address. Needs an actix runtime around it.
+    /// Binds the address. Needs an actix runtime.
     pub fn listen(self) -> Result<Server, StartError> {
-        serve(&self.options, self.app, self.retention_job, self.lock)
+        let Prepared { options, app, retention_job, lock } = self;
+        let state = app.clone();
+        let http = HttpServer::new(move || {
+            ActixApp::new()
+                .wrap(
+                    DefaultHeaders::new()
+                        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                        .add((header::CACHE_CONTROL, "no-store")),
+                )
+                .wrap_fn({
+                    let state = state.clone();
+                    move |request, service| request_id::accompany(&state, request, service)
+                })
+                .wrap_fn({
+                    let state = state.clone();
+                    move |mut request, service| {
+                        strip_prefix(&mut request, state.site.base().prefix());
+                        service.call(request)
+                    }
+                })
+                .app_data(Data::new(state.clone()))
+                .configure(web::routes)
+                .configure(inbox::routes)
+                .configure(api::routes)
+                .default_service(actix_web::web::to(unknown_path))
+        })
+        .workers(options.http_threads)
+        // More than tests and bulk actions can hold, because a test to the built-in inbox needs a thread to arrive.
+        .worker_max_blocking_threads(32)
+        .client_request_timeout(Duration::from_secs(10))
+        .keep_alive(Duration::from_secs(75))
+        .shutdown_timeout(5)
+        .disable_signals()
+        .bind(options.listen)
+        .map_err(|source| StartError::Listen { address: options.listen, source })?;
+        let address = http.addrs().first().copied().unwrap_or(options.listen);
+        app.site.listens_on(address);
+        match OwnInbox::below(&app.site.base().to_string()) {
+            Ok(inbox) => app.actions.guard.open_inbox(inbox),
+            Err(error) => log::warn!("webhooks cannot target the built-in inbox: {error}"),
+        }
+        let http = http.run();
+        let lock = Arc::new(Mutex::new(Some(lock)));
+        let running = Running { address, app, retention_job, handle: http.handle(), lock };
+        Ok(Server { http, running })
     }
 }
 
@@ -233,66 +275,15 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
     )
 }
 
-fn serve(options: &ServerOptions, app: App, retention_job: RetentionJob, lock: FileLock) -> Result<Server, StartError> {
-    let listen = |source| StartError::Listen { address: options.listen, source };
-    let state = app.clone();
-    let http = HttpServer::new(move || {
-        ActixApp::new()
-            .wrap(
-                DefaultHeaders::new()
-                    .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                    .add((header::CACHE_CONTROL, "no-store")),
-            )
-            .wrap_fn({
-                let state = state.clone();
-                move |request, service| request_id::accompany(&state, request, service)
-            })
-            .wrap_fn({
-                let state = state.clone();
-                move |mut request, service| {
-                    leave_out(&mut request, state.site.base().prefix());
-                    service.call(request)
-                }
-            })
-            .app_data(Data::new(state.clone()))
-            .configure(web::routes)
-            .configure(inbox::routes)
-            .configure(api::routes)
-            .default_service(actix_web::web::to(unknown_path))
-    })
-    .workers(options.http_threads)
-    // More than tests and actions in steps can hold: a test that goes to the built-in inbox needs one of them to arrive.
-    .worker_max_blocking_threads(32)
-    .client_request_timeout(Duration::from_secs(10))
-    .keep_alive(Duration::from_secs(75))
-    .shutdown_timeout(5)
-    .disable_signals()
-    .bind(options.listen)
-    .map_err(listen)?;
-    let address = http.addrs().first().copied().unwrap_or(options.listen);
-    app.site.listens_on(address);
-    match OwnInbox::below(&app.site.base().to_string()) {
-        Ok(inbox) => app.actions.guard.open_inbox(inbox),
-        Err(error) => log::warn!("the built-in inbox cannot be delivered to: {error}"),
-    }
-    let http = http.run();
-    let running =
-        Running { address, app, retention_job, handle: http.handle(), lock: Arc::new(Mutex::new(Some(lock))) };
-    Ok(Server { http, running })
-}
-
-/// Takes the path that a proxy gives the server away, where the proxy does not: both ways work.
-fn leave_out(request: &mut ServiceRequest, prefix: &str) {
+/// Removes the path of the base URL from a request, since not every proxy removes it.
+fn strip_prefix(request: &mut ServiceRequest, prefix: &str) {
     let uri = request.uri();
-    let rest = match uri.path().strip_prefix(prefix) {
-        Some(rest) if !prefix.is_empty() && (rest.is_empty() || rest.starts_with('/')) => rest,
+    let path = match uri.path().strip_prefix(prefix) {
+        Some("") if !prefix.is_empty() => "/",
+        Some(rest) if !prefix.is_empty() && rest.starts_with('/') => rest,
         _ => return,
     };
-    let path = if rest.is_empty() { "/" } else { rest };
-    let path = match uri.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
+    let path = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = PathAndQuery::try_from(path).ok();
     if let Ok(uri) = Uri::from_parts(parts) {
@@ -302,36 +293,36 @@ fn leave_out(request: &mut ServiceRequest, prefix: &str) {
 }
 
 impl Running {
-    /// The link of the first run, good for half an hour and one use; `None` where there is a user already.
+    /// Returns the setup link, valid once and for half an hour; `None` if there is a user.
     pub fn setup_link(&self) -> Result<Option<String>, StoreError> {
-        let made = self.app.actions.store.write(|tx| users::setup_link(tx.connection(), tx.now_ms())).wait()?;
+        let token = self.app.actions.store.write(|tx| users::setup_link(tx.connection(), tx.now_ms())).wait()?;
         let site = &self.app.site;
-        Ok(made.map(|token| site.url(&format!("/setup?token={token}"))))
+        Ok(token.map(|token| site.url(&format!("/setup?token={token}"))))
     }
 
-    /// Stops: no new events, requests in flight finish within their timeout and five seconds, the rest stays
-    /// queued. Returns once everything is on disk.
+    /// Stops: accepts no new events, and waits for requests in flight up to their timeout and five seconds. Queued
+    /// deliveries stay queued. Returns once everything is on disk.
     pub async fn stop(&self) {
         self.stop_within(LONGEST_ATTEMPT + GRACE).await;
     }
 
-    /// The same, with another patience for requests in flight.
+    /// Like [`stop`](Running::stop), with another limit for requests in flight.
     pub async fn stop_within(&self, patience: Duration) {
         let engine = self.app.actions.engine.clone();
         engine.begin_stop();
         self.app.stop();
-        let at_rest = tokio::task::spawn_blocking(move || engine.stop(patience));
-        if !at_rest.await.unwrap_or(false) {
-            log::warn!("some requests did not come back in time; they are sent again at the next start");
+        let is_idle = tokio::task::spawn_blocking(move || engine.stop(patience));
+        if !is_idle.await.unwrap_or(false) {
+            log::warn!("some requests did not end in time; they are sent again at the next start");
         }
-        let answered = async {
+        let responses = async {
             while self.app.requests() > 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        // Not for ever: a client may never read its answer.
-        let _ = tokio::time::timeout(GRACE.min(patience), answered).await;
-        // Not the graceful way: that waits for connections which clients keep open between requests.
+        // Limited, because a client may never read its response.
+        let _ = tokio::time::timeout(GRACE.min(patience), responses).await;
+        // A graceful stop would wait for connections that clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
         let retention_job = self.retention_job.clone();
@@ -340,10 +331,9 @@ impl Running {
             store.close();
         };
         if tokio::task::spawn_blocking(close).await.is_err() {
-            log::error!("the database was not closed cleanly; nothing that was answered is lost");
+            log::error!("the database was not closed cleanly; no committed data is lost");
             return;
         }
-        // Now another process may serve it, or this one again.
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

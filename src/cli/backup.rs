@@ -1,23 +1,43 @@
-//! `hookpost backup`: a copy of the database, beside a running server too.
+//! `hookpost backup` and `hookpost check`.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::Args;
 
 use super::CliError;
-use super::input::text;
-use crate::config::{Values, database_flag};
+use crate::config::DatabaseFlag;
 use crate::store::backup;
 
-pub(super) fn command() -> Command {
-    Command::new("backup")
-        .about("Writes a consistent copy of the database to a new file, while the server runs or not")
-        .arg(database_flag())
-        .arg(Arg::new("file").value_name("FILE").required(true).help("The copy; it must not exist yet"))
+/// Write a consistent copy of the database to a new file; the server may be running
+#[derive(Args)]
+pub(super) struct Backup {
+    #[command(flatten)]
+    database: DatabaseFlag,
+    /// New file; it must not exist yet
+    file: PathBuf,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let database = Values::collect(matches)?.database();
-    backup::copy(&database, Path::new(text(matches, "file").unwrap_or_default()))?;
-    Ok(())
+/// Check the integrity of a database or a copy; exits with 0 if it is sound, and with 1 if it is damaged
+#[derive(Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    database: DatabaseFlag,
+}
+
+impl Backup {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        Ok(backup::copy(&self.database.settings()?.db, &self.file)?)
+    }
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let database = self.database.settings()?.db;
+        let faults = backup::check(&database)?;
+        if faults.is_empty() {
+            println!("{} is sound", database.display());
+            return Ok(());
+        }
+        Err(CliError::Other(format!("{} is damaged: {}", database.display(), faults.join("; "))))
+    }
 }

@@ -1,51 +1,43 @@
-//! `hookpost example-db`: the database that comes with the source, for people who want to see the pages with
-//! something on them.
+//! `hookpost example-db`: creates the example database that the source includes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::Args;
 
 use super::CliError;
-use super::input::text;
-use crate::cli::demo::history::{DemoWebhook, HistoryOptions, build};
-use crate::config::temporary_folder;
+use super::common::in_temporary_folder;
+use super::demo::history::{HistoryOptions, build};
+use super::demo::scenario::DemoWebhook;
 use crate::domain::time::HOUR;
 use crate::store::backup;
 
-/// 2026-11-20T18:00:00Z, when its story ends: the same in every copy.
+/// End of the history, in every copy: 2026-11-20T18:00:00Z.
 const ENDS_MS: i64 = 1_795_197_600_000;
 
-pub(super) fn command() -> Command {
-    Command::new("example-db")
-        .about("Writes an example database: webhooks, events and deliveries of an afternoon; serving it sends nothing")
-        .arg(Arg::new("file").value_name("FILE").required(true).help("The file; it must not exist yet"))
+/// Create an example database with webhooks, events and deliveries of one afternoon; serving it sends nothing
+#[derive(Args)]
+pub(super) struct ExampleDb {
+    /// New file; it must not exist yet
+    file: PathBuf,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let file = PathBuf::from(text(matches, "file").unwrap_or_default());
-    let folder = temporary_folder("hookpost-example")?;
-    let made = make(&folder.join("webhooks.db"), &file);
-    let removed = std::fs::remove_dir_all(&folder);
-    made?;
-    removed.map_err(|error| CliError::Other(format!("{}: {error}", folder.display())))
-}
-
-fn make(database: &Path, file: &Path) -> Result<(), CliError> {
-    // Where nobody says otherwise the server is there, and so is its inbox.
-    let base_url = "http://127.0.0.1:8080";
-    let url = |place: &DemoWebhook| format!("https://{}.{}.example/hooks", place.name, place.tenant);
-    build(
-        database,
-        &HistoryOptions {
-            ends_ms: ENDS_MS,
-            lasts_ms: 8 * HOUR,
-            // Longer than the longest schedule of what is retried: nothing is left that would be sent.
-            quiet_ms: 4 * HOUR,
-            per_step: 0.12,
-            base_url,
-            allow: Vec::new(),
-            url: &url,
-        },
-    )?;
-    Ok(backup::copy(database, file)?)
+impl ExampleDb {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        in_temporary_folder("hookpost-example", |folder| {
+            let database = folder.join("webhooks.db");
+            let options = HistoryOptions {
+                ends_ms: ENDS_MS,
+                lasts_ms: 8 * HOUR,
+                // Longer than the longest retry schedule, so no pending delivery remains.
+                quiet_ms: 4 * HOUR,
+                events_per_step: 0.12,
+                // The server's default address, which the inbox's URL contains.
+                base_url: "http://127.0.0.1:8080",
+                allow_targets: Vec::new(),
+                url: &|webhook: &DemoWebhook| format!("https://{}.{}.example/hooks", webhook.name, webhook.tenant),
+            };
+            build(&database, &options)?;
+            Ok(backup::copy(&database, &self.file)?)
+        })
+    }
 }

@@ -1,116 +1,103 @@
-//! `hookpost keys`: API keys, beside a running server too.
+//! `hookpost keys`: API keys. The server may be running.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Args, Subcommand};
 
 use super::CliError;
+use super::common::{open, open_or_create, print_table};
 use crate::actions::{ActionError, Actor};
-use crate::auth::api_key::{KeyRequest, add, issue, take_out};
+use crate::auth::api_key::{KeyRequest, RATE_LIMITS, add, issue, take_out};
 use crate::clock::Clock;
-use crate::config::{Values, database_flag};
-use crate::domain::Invalid;
+use crate::config::{DatabaseFlag, number};
+use crate::domain::event::Tenant;
 use crate::domain::time::rfc3339;
-use crate::metrics::Metrics;
-use crate::store::{Connection, Store, api_key};
+use crate::store::api_key::{self, Scope};
+use crate::store::{Connection, Store};
 
-pub(super) fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    Command::new("keys")
-        .about("Makes, lists and revokes API keys")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(
-            Command::new("create")
-                .about("Makes a key and prints it, alone, on standard output: it is shown this once")
-                .arg(database_flag())
-                .arg(option("name", "NAME", "What it is for").required(true))
-                .arg(option("scope", "SCOPE", "publish, read or admin").required(true))
-                .arg(option("tenant", "TENANT", "The one tenant it is for; all where left out"))
-                .arg(option("profile", "PROFILE", "The profile of webhooks made with it that name none"))
-                .arg(option(
-                    "rate-limit",
-                    "N",
-                    "Requests a second at most, 1 to 100000, in place of the server's --key-rate-limit",
-                )),
-        )
-        .subcommand(Command::new("list").about("Lists the keys").arg(database_flag()))
-        .subcommand(
-            Command::new("revoke")
-                .about("Takes a key out of use at once")
-                .arg(database_flag())
-                .arg(Arg::new("id").required(true).help("Its id, as \"keys list\" shows it")),
-        )
+/// Create, list and revoke API keys
+#[derive(Subcommand)]
+pub(super) enum Keys {
+    Create(Create),
+    /// List the keys
+    List(DatabaseFlag),
+    /// Revoke a key immediately
+    Revoke {
+        #[command(flatten)]
+        database: DatabaseFlag,
+        /// ID of the key, as shown by "hookpost keys list"
+        id: String,
+    },
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let clock = Clock::machine();
-    match matches.subcommand() {
-        Some(("create", matches)) => create(matches, &clock),
-        Some(("list", matches)) => {
-            let connection = Store::open_for_command(&Values::collect(matches)?.database())?;
-            list(&connection)
+/// Create a key and print it; it cannot be shown again
+#[derive(Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    database: DatabaseFlag,
+    /// Name that says what the key is for
+    #[arg(long)]
+    name: String,
+    /// Permissions: publish, read or admin
+    #[arg(long)]
+    scope: Scope,
+    /// Tenant that the key is limited to; all tenants if unset
+    #[arg(long)]
+    tenant: Option<Tenant>,
+    /// Profile of webhooks that are created with the key and without a profile
+    #[arg(long)]
+    profile: Option<String>,
+    /// Maximum requests per second, 1 to 100000; overrides the server's --key-rate-limit
+    #[arg(long, value_name = "N", value_parser = number(RATE_LIMITS))]
+    rate_limit: Option<u32>,
+}
+
+impl Keys {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        match self {
+            Keys::Create(create) => create.run(),
+            Keys::List(database) => list(&open(&database)?),
+            Keys::Revoke { database, id } => revoke(&mut open(&database)?, &id),
         }
-        Some(("revoke", matches)) => {
-            let mut connection = Store::open_for_command(&Values::collect(matches)?.database())?;
-            revoke(&mut connection, text(matches, "id").unwrap_or_default(), &clock)
-        }
-        _ => Err(CliError::Other("there is no such command".to_owned())),
     }
 }
 
-fn create(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
-    let in_flag = |name: &'static str| move |invalid: Invalid| invalid.in_field(name);
-    let request = KeyRequest {
-        name: text(matches, "name").unwrap_or_default().to_owned(),
-        scope: text(matches, "scope").unwrap_or_default().parse().map_err(in_flag("scope"))?,
-        tenant: text(matches, "tenant").map(str::parse).transpose().map_err(in_flag("tenant"))?,
-        profile: text(matches, "profile").map(str::to_owned),
-        rate_limit_per_s: text(matches, "rate-limit")
-            .map(|text| {
-                text.parse().map_err(|_| CliError::Other(format!("--rate-limit is 1 to 100000, and not {text:?}")))
-            })
-            .transpose()?,
-    };
-    let (key, stored) = issue(request, clock.now_ms())?;
-    let path = Values::collect(matches)?.database();
-    if !path.exists() {
-        // Nobody serves it yet: make it, as the server would.
-        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
-        store.close();
+impl Create {
+    fn run(self) -> Result<(), CliError> {
+        let clock = Clock::machine();
+        let request = KeyRequest {
+            name: self.name,
+            scope: self.scope,
+            tenant: self.tenant,
+            profile: self.profile,
+            rate_limit_per_s: self.rate_limit,
+        };
+        let (key, stored) = issue(request, clock.now_ms())?;
+        let mut connection = open_or_create(&self.database, &clock)?;
+        Store::together(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
+        println!("{key}");
+        Ok(())
     }
-    let mut connection = Store::open_for_command(&path)?;
-    Store::together(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
-    println!("{key}");
-    Ok(())
 }
 
 fn list(connection: &Connection) -> Result<(), CliError> {
-    for key in api_key::list(connection)? {
-        let tenant = key.tenant.map(|tenant| tenant.to_string());
-        println!(
-            "{}  {}…  {:7}  {:16}  {}  {}",
-            key.id,
-            key.prefix,
-            key.scope.into_str(),
-            tenant.as_deref().unwrap_or("all tenants"),
+    print_table(api_key::list(connection)?.into_iter().map(|key| {
+        [
+            key.id.to_string(),
+            format!("{}…", key.prefix),
+            key.scope.to_string(),
+            key.tenant.map_or_else(|| "all tenants".to_owned(), |tenant| tenant.to_string()),
             rfc3339(key.created_ms),
             key.name,
-        );
-    }
+        ]
+    }));
     Ok(())
 }
 
-fn revoke(connection: &mut Connection, id: &str, clock: &Clock) -> Result<(), CliError> {
-    let revoked = Store::together(connection, |connection| take_out(connection, &Actor::Command, id, clock.now_ms()));
-    match revoked {
+fn revoke(connection: &mut Connection, id: &str) -> Result<(), CliError> {
+    let now = Clock::machine().now_ms();
+    match Store::together(connection, |connection| take_out(connection, &Actor::Command, id, now)) {
         Err(ActionError::NotFound(_)) => {
-            Err(CliError::Other(format!("there is no key {id}; \"hookpost keys list\" lists them")))
+            Err(CliError::Other(format!("there is no key {id}; \"hookpost keys list\" lists the keys")))
         }
         other => Ok(other?),
     }
-}
-
-fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
-    matches.get_one::<String>(name).map(String::as_str)
 }

@@ -1,13 +1,13 @@
-//! The command line, one command a file.
+//! The command line: one file per command.
 
 mod backup;
-mod check;
+mod common;
 mod demo;
 mod example_db;
-mod input;
 mod keys;
 mod listen;
 mod prune;
+mod receiver;
 mod send;
 mod serve;
 mod sign;
@@ -16,7 +16,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use thiserror::Error;
 
 use crate::actions::ActionError;
@@ -27,7 +28,33 @@ use crate::server::StartError;
 use crate::store::backup::BackupError;
 use crate::store::{OpenError, StoreError};
 
-/// Why a command failed; its text is all that people see.
+/// Webhooks for teams without ops staff: one program, one database file
+#[derive(Parser)]
+#[command(name = "hookpost", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    #[command(subcommand)]
+    Users(users::Users),
+    Backup(backup::Backup),
+    Check(backup::Check),
+    Prune(prune::Prune),
+    Send(send::Send),
+    Listen(listen::Listen),
+    Sign(sign::Sign),
+    Verify(verify::Verify),
+    ExampleDb(example_db::ExampleDb),
+}
+
+/// Error of a command; its text is the line on standard error.
 #[derive(Debug, Error)]
 pub enum CliError {
     #[error(transparent)]
@@ -43,9 +70,16 @@ pub enum CliError {
     #[error("{}", with_flag(.0))]
     Invalid(#[from] Invalid),
     #[error(transparent)]
-    People(UserError),
+    User(UserError),
     #[error("{0}")]
     Other(String),
+}
+
+impl CliError {
+    /// Puts what failed before the error's own text.
+    fn because(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> CliError {
+        move |error| CliError::Other(format!("{what}: {error}"))
+    }
 }
 
 impl From<UserError> for CliError {
@@ -53,7 +87,7 @@ impl From<UserError> for CliError {
         match error {
             UserError::Invalid(invalid) => invalid.into(),
             UserError::Store(error) => error.into(),
-            other => CliError::People(other),
+            other => CliError::User(other),
         }
     }
 }
@@ -68,7 +102,7 @@ impl From<ActionError> for CliError {
     }
 }
 
-/// What is wrong, with the flag that it was given by.
+/// Puts the flag of the invalid value before the message.
 fn with_flag(invalid: &Invalid) -> String {
     match &invalid.field {
         Some(field) => format!("--{field}: {invalid}"),
@@ -76,46 +110,36 @@ fn with_flag(invalid: &Invalid) -> String {
     }
 }
 
-/// Runs the command that the arguments name. 0: done; 1: it failed, with one line on standard error; 2: wrong usage.
+/// Runs the command that the arguments name. Exit code 0: success; 1: failure, with one line on standard error;
+/// 2: wrong usage.
 pub fn run() -> ExitCode {
-    let command = Command::new("hookpost")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Webhooks for a team that has an application and no ops staff")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(serve::command())
-        .subcommand(demo::command())
-        .subcommand(keys::command())
-        .subcommand(users::command())
-        .subcommand(backup::command())
-        .subcommand(check::command())
-        .subcommand(prune::command())
-        .subcommand(send::command())
-        .subcommand(listen::command())
-        .subcommand(sign::command())
-        .subcommand(verify::command())
-        .subcommand(example_db::command());
-    let matches = command.get_matches();
-    let result = match matches.subcommand() {
-        Some(("serve", matches)) => serve::run(matches),
-        Some(("demo", matches)) => demo::run(matches),
-        Some(("keys", matches)) => keys::run(matches),
-        Some(("users", matches)) => users::run(matches),
-        Some(("backup", matches)) => backup::run(matches),
-        Some(("check", matches)) => check::run(matches),
-        Some(("prune", matches)) => prune::run(matches),
-        Some(("send", matches)) => send::run(matches),
-        Some(("listen", matches)) => listen::run(matches),
-        Some(("sign", matches)) => sign::run(matches),
-        Some(("verify", matches)) => verify::run(matches),
-        Some(("example-db", matches)) => example_db::run(matches),
-        _ => Err(CliError::Other("there is no such command".to_owned())),
-    };
-    match result {
+    match run_command() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hookpost: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run_command() -> Result<(), CliError> {
+    let mut matches = Cli::command().try_get_matches().or_else(|error| match error.kind() {
+        ErrorKind::ValueValidation => Err(ConfigError::invalid(&error, None)),
+        _ => error.exit(),
+    })?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| ConfigError::invalid(&error, None))?;
+    match cli.command {
+        Command::Serve(command) => command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default()),
+        Command::Demo(command) => command.run(),
+        Command::Keys(command) => command.run(),
+        Command::Users(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Prune(command) => command.run(),
+        Command::Send(command) => command.run(),
+        Command::Listen(command) => command.run(),
+        Command::Sign(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::ExampleDb(command) => command.run(),
     }
 }

@@ -1,73 +1,57 @@
-//! `hookpost prune`: deletes what is old, while no server runs.
+//! `hookpost prune`: deletes old deliveries and events while no server is running.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::Args;
 
 use super::CliError;
-use super::input::text;
 use crate::actions::prune::{Pace, prune};
 use crate::clock::Clock;
-use crate::config::{Values, database_flag};
-use crate::domain::Invalid;
+use crate::config::DatabaseFlag;
 use crate::domain::retention::{Retention, parse_days};
 use crate::metrics::Metrics;
 use crate::store::{OpenError, Store};
 
-pub(super) fn command() -> Command {
-    let age = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("AGE").help(help);
-    Command::new("prune")
-        .about(
-            "Deletes what ended long ago, while no server runs; a running one does so by itself. What waits for an attempt stays",
-        )
-        .arg(database_flag())
-        .arg(age(
-            "older-than",
-            "Age of deliveries and events that go, such as 30d; left out, the setting retention-days",
-        ))
-        .arg(age(
-            "failed-older-than",
-            "The same for dead letters, no younger; left out, the setting failed-retention-days",
-        ))
-        .arg(
-            Arg::new("dry-run")
-                .long("dry-run")
-                .action(ArgAction::SetTrue)
-                .help("Only says how much would go"),
-        )
+/// Delete old deliveries and events while no server is running; a running server does so itself. Pending deliveries
+/// are never deleted
+#[derive(Args)]
+pub(super) struct Prune {
+    #[command(flatten)]
+    database: DatabaseFlag,
+    /// Age of deliveries and events to delete, such as 30d; the setting retention-days if unset
+    #[arg(long, value_name = "AGE", value_parser = parse_days)]
+    older_than: Option<u32>,
+    /// Age of dead letters to delete, at least --older-than; the setting failed-retention-days if unset
+    #[arg(long, value_name = "AGE", value_parser = parse_days)]
+    failed_older_than: Option<u32>,
+    /// Only print the number of deliveries and events to delete
+    #[arg(long)]
+    dry_run: bool,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let values = Values::collect(matches)?;
-    let usual = values.retention()?;
-    let retention = Retention::new(
-        age(matches, "older-than")?.or(usual.finished_days()).unwrap_or(0),
-        age(matches, "failed-older-than")?.or(usual.failed_days()).unwrap_or(0),
-    );
-    if retention.finished_days().is_none() {
-        return Err(CliError::Other(
-            "retention-days is 0: everything is kept. Say what is to go, such as --older-than 30d".to_owned(),
-        ));
+impl Prune {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let settings = self.database.settings()?;
+        let default = settings.retention();
+        let retention = Retention::new(
+            self.older_than.or(default.finished_days()).unwrap_or(0),
+            self.failed_older_than.or(default.failed_days()).unwrap_or(0),
+        );
+        if retention.finished_days().is_none() {
+            return Err(CliError::Other(
+                "retention-days is 0, which keeps everything. Choose an age, such as --older-than 30d".to_owned(),
+            ));
+        }
+        let path = settings.db;
+        if !path.exists() {
+            return Err(OpenError::Missing { path }.into());
+        }
+        let clock = Clock::machine();
+        let (store, _lock) = Store::open(&path, &clock, &Metrics::new())?;
+        let pace = Pace { go_on: &|| true, rest: &|_| {} };
+        let pruned = prune(&store, retention.cutoffs(clock.now_ms()), self.dry_run, &pace);
+        store.close();
+        let pruned = pruned?;
+        let verb = if self.dry_run { "would be deleted" } else { "deleted" };
+        println!("{} deliveries and {} events {verb}", pruned.deliveries, pruned.events);
+        Ok(())
     }
-    let path = values.database();
-    if !path.exists() {
-        return Err(OpenError::Missing { path }.into());
-    }
-    let clock = Clock::machine();
-    let dry_run = matches.get_flag("dry-run");
-    let (store, _lock) = Store::open(&path, &clock, &Metrics::new())?;
-    let pace = Pace { go_on: &|| true, rest: &|_| {} };
-    let pruned = prune(&store, retention.cutoffs(clock.now_ms()), dry_run, &pace);
-    store.close();
-    let pruned = pruned?;
-    println!(
-        "{} deliveries and {} events {}",
-        pruned.deliveries,
-        pruned.events,
-        if dry_run { "would go" } else { "went" }
-    );
-    Ok(())
-}
-
-fn age(matches: &ArgMatches, name: &'static str) -> Result<Option<u32>, Invalid> {
-    let days = text(matches, name).map(parse_days).transpose();
-    days.map_err(|invalid| invalid.in_field(name))
 }

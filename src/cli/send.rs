@@ -1,98 +1,97 @@
 //! `hookpost send`: publishes an event to a running server.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::Args;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::CliError;
-use super::input::{self, text};
-use crate::config;
+use super::common::{flag_or_environment, read};
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
 use crate::domain::attempt::{ErrorCode, Failure};
-use crate::domain::target::TargetUrl;
+use crate::domain::target::{TargetError, TargetUrl};
 
-/// How long the server may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    Command::new("send")
-        .about("Publishes an event to a running server and prints the receipt")
-        .arg(Arg::new("type").value_name("TYPE").required(true).help("Its type, content.published say"))
-        .arg(option("data", "FILE", "Its data as JSON: a file, or - for standard input").required(true))
-        .arg(option("id", "ID", "Its id, so that sending it again does nothing"))
-        .arg(option("tenant", "TENANT", "Its tenant"))
-        .arg(option("url", "URL", "The server [env: HOOKPOST_URL] [default: http://127.0.0.1:8080]"))
-        .arg(option("key", "KEY", "An API key [env: HOOKPOST_KEY, or a file named by HOOKPOST_KEY_FILE]"))
+/// Publish an event to a running server and print the response
+#[derive(Args)]
+pub(super) struct Send {
+    /// Event type, such as content.published
+    #[arg(value_name = "TYPE")]
+    event_type: String,
+    /// File with the event's data as JSON, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Event ID; sending the same ID again has no effect
+    #[arg(long)]
+    id: Option<String>,
+    /// Tenant of the event
+    #[arg(long)]
+    tenant: Option<String>,
+    /// URL of the server
+    #[arg(long, env = "HOOKPOST_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// API key [env: HOOKPOST_KEY, or the file named by HOOKPOST_KEY_FILE]
+    #[arg(long)]
+    key: Option<String>,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let key = match text(matches, "key") {
-        Some(key) => key.to_owned(),
-        None => config::secret_from_environment("HOOKPOST_KEY")?
-            .ok_or_else(|| CliError::Other("an API key is needed: --key".to_owned()))?,
-    };
-    let data = input::read(text(matches, "data"))?;
-    let data: &RawValue =
-        serde_json::from_slice(&data).map_err(|error| CliError::Other(format!("the data is not JSON: {error}")))?;
-    let body = body(matches, data)?;
-    let base = text(matches, "url")
-        .map(str::to_owned)
-        .or_else(|| config::environment("HOOKPOST_URL"))
-        .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-    let url = format!("{}/v1/events", base.trim_end_matches('/'));
-    let client = Client::new(Arc::new(Anywhere), ClientOptions::default())
-        .map_err(|error| CliError::Other(error.to_string()))?;
-    let headers = [
-        ("Content-Type", "application/json".to_owned()),
-        ("User-Agent", USER_AGENT.to_owned()),
-        ("Authorization", format!("Bearer {key}")),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let sent = client.post(&Outgoing { url: &url, headers: &headers, body: body.as_bytes() }, PATIENCE);
-    match (sent.answer, sent.failure) {
-        (Some(answer), None) => {
-            println!("{}", String::from_utf8_lossy(&answer.body));
-            Ok(())
-        }
-        (Some(answer), Some(failure)) => {
-            Err(CliError::Other(format!("{} {}", failure.message, String::from_utf8_lossy(&answer.body))))
-        }
-        (None, failure) => {
-            Err(CliError::Other(failure.map_or_else(|| "no answer".to_owned(), |failure| failure.message)))
+/// Body of `POST /v1/events`, with the data as written in the file.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    data: &'a RawValue,
+}
+
+impl Send {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let other = |error: &dyn std::fmt::Display| CliError::Other(error.to_string());
+        let key = flag_or_environment(self.key.as_ref(), "HOOKPOST_KEY")?;
+        let key = key.ok_or_else(|| other(&"--key is required"))?;
+        let data = read(Some(&self.data))?;
+        let data: &RawValue =
+            serde_json::from_slice(&data).map_err(|error| other(&format_args!("the data is not JSON: {error}")))?;
+        let body = Body { r#type: &self.event_type, id: self.id.as_deref(), tenant: self.tenant.as_deref(), data };
+        let body = serde_json::to_vec(&body).map_err(|error| other(&error))?;
+        let url = format!("{}/v1/events", self.url.trim_end_matches('/'));
+        let client = Client::new(Arc::new(AnyTarget), ClientOptions::default()).map_err(|error| other(&error))?;
+        let headers = [
+            ("Content-Type", "application/json".to_owned()),
+            ("User-Agent", USER_AGENT.to_owned()),
+            ("Authorization", format!("Bearer {key}")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let result = client.post(&Outgoing { url: &url, headers: &headers, body: &body }, TIMEOUT);
+        let response = result.answer.map(|response| String::from_utf8_lossy(&response.body).into_owned());
+        match result.failure {
+            None => {
+                println!("{}", response.unwrap_or_default());
+                Ok(())
+            }
+            Some(failure) => Err(other(&format!("{} {}", failure.message, response.unwrap_or_default()).trim_end())),
         }
     }
 }
 
-/// The request's body, the data in it as it was spelled.
-fn body(matches: &ArgMatches, data: &RawValue) -> Result<String, CliError> {
-    let quote = |text: &str| serde_json::Value::from(text).to_string();
-    let mut body = format!("{{\"type\":{}", quote(text(matches, "type").unwrap_or_default()));
-    for name in ["id", "tenant"] {
-        if let Some(value) = text(matches, name) {
-            body.push_str(&format!(",\"{name}\":{}", quote(value)));
-        }
-    }
-    body.push_str(&format!(",\"data\":{}}}", data.get()));
-    Ok(body)
-}
+/// Resolves any host, without the guard: the user chooses the server.
+struct AnyTarget;
 
-/// A person's own server may be anywhere.
-struct Anywhere;
-
-impl Resolve for Anywhere {
+impl Resolve for AnyTarget {
     fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
-        let fail = |why: String| Failure::new(ErrorCode::DnsFailed, why);
-        let url: TargetUrl = url.parse().map_err(|error: crate::domain::target::TargetError| fail(error.message))?;
-        let found = (url.host().trim_matches(['[', ']']), url.port())
+        let fail = |message: String| Failure::new(ErrorCode::DnsFailed, message);
+        let url: TargetUrl = url.parse().map_err(|error: TargetError| fail(error.message))?;
+        let addresses = (url.host().trim_matches(['[', ']']), url.port())
             .to_socket_addrs()
-            .map_err(|error| fail(format!("{} has no address: {error}", url.host())))?;
-        Ok(found.collect())
+            .map_err(|error| fail(format!("{} cannot be resolved: {error}", url.host())))?;
+        Ok(addresses.collect())
     }
 }

@@ -3,104 +3,103 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Args};
 
 use super::CliError;
-use crate::config::{Values, flags};
+use crate::config::{Loaded, SettingFlags};
 use crate::server::{Prepared, Running};
 
-/// How often the server looks whether its file is still there and can be written.
-const WATCH: Duration = Duration::from_secs(5);
+/// Interval of the check that the database file still exists and can be written.
+const FILE_CHECK: Duration = Duration::from_secs(5);
 
-pub(super) fn command() -> Command {
-    Command::new("serve").about("Takes events in, delivers them, and shows what happened").args(flags()).arg(
-        Arg::new("print-config")
-            .long("print-config")
-            .action(ArgAction::SetTrue)
-            .help("Shows every setting and where it came from, and ends"),
-    )
+/// Accept events, deliver them, and show what happened
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    _settings: SettingFlags,
+    /// Print every setting with the source of its value, and exit
+    #[arg(long)]
+    print_config: bool,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let values = Values::collect(matches)?;
-    let options = values.server_options()?;
-    let level = values.log_level()?;
-    if matches.get_flag("print-config") {
-        print!("{}", values.print());
-        return Ok(());
+impl Serve {
+    /// Runs the server. `flags` are the matches of this command, with the source of each value.
+    pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
+        let loaded = Loaded::new(flags)?;
+        let config = self.print_config.then(|| loaded.print());
+        let level = loaded.settings.log;
+        let options = loaded.settings.server_options()?;
+        if let Some(config) = config {
+            print!("{config}");
+            return Ok(());
+        }
+        env_logger::Builder::new()
+            .filter_level(level)
+            .filter_module("actix_server", level.min(log::LevelFilter::Warn))
+            .init();
+        let database = options.database.display().to_string();
+        serve(Prepared::new(options)?, move |running| announce(running, &database))
     }
-    env_logger::Builder::new()
-        .filter_level(level)
-        .filter_module("actix_server", level.min(log::LevelFilter::Warn))
-        .init();
-    let database = options.database.display().to_string();
-    serve(Prepared::new(options)?, move |running| {
-        announce(running, &database);
-    })
 }
 
-/// Serves until a signal comes or the database is lost. `announce` says so once it listens; it may wait for the writer.
+/// Serves until a signal arrives or the database is lost. Calls `announce` once the server listens, on a thread that
+/// may block.
 pub(super) fn serve(prepared: Prepared, announce: impl FnOnce(&Running) + Send + 'static) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let server = prepared.listen()?;
         let running = server.running();
         let announced = running.clone();
-        // A link is written by the writer: not on the thread that serves.
-        let said = tokio::task::spawn_blocking(move || announce(&announced));
-        drop(said.await);
-        let broken = actix_web::rt::spawn(end(running));
-        server.run().await.map_err(|error| CliError::Other(format!("the server failed: {error}")))?;
-        match broken.await {
-            Ok(Some(why)) => Err(CliError::Other(why)),
+        // The setup link is stored by the writer, so this must not run on the thread that serves.
+        let _ = tokio::task::spawn_blocking(move || announce(&announced)).await;
+        let stopped = actix_web::rt::spawn(stop_at_end(running));
+        server.run().await.map_err(CliError::because("the server failed"))?;
+        match stopped.await {
+            Ok(Some(reason)) => Err(CliError::Other(reason)),
             _ => Ok(()),
         }
     })
 }
 
-/// Says where it listens, in a line on standard output, and how to get in.
+/// Prints the address in one line, and the way to sign in.
 fn announce(running: &Running, database: &str) {
     let mut out = std::io::stdout();
-    // Nobody may be reading; the server runs all the same.
-    let _ = writeln!(
-        out,
-        "Hookpost {} listens on http://{} (database: {database})",
-        env!("CARGO_PKG_VERSION"),
-        running.address
-    );
+    let address = running.address;
+    // The server runs even if nobody reads standard output.
+    let _ = writeln!(out, "Hookpost {} listens on http://{address} (database: {database})", env!("CARGO_PKG_VERSION"),);
     match running.setup_link() {
         Ok(Some(link)) => {
             let _ = writeln!(
                 out,
-                "\n  Set it up in your browser (this link works once, for 30 minutes):\n\n      {link}\n"
+                "\n  Open this link in your browser to set up Hookpost. It works once, for 30 minutes:\n\n      {link}\n"
             );
         }
         Ok(None) => {
             let _ = writeln!(out, "Sign in at {}", running.app.site.base());
         }
-        Err(error) => log::error!("there is no setup link: {error}. \"hookpost users add NAME\" makes a user."),
+        Err(error) => {
+            log::error!("the setup link cannot be created: {error}. \"hookpost users add NAME\" adds a user.")
+        }
     }
     let _ = out.flush();
 }
 
-/// Waits for what ends the server (a signal, or a database that is lost), and stops it. What was lost, if so.
-async fn end(running: Running) -> Option<String> {
-    let broken = tokio::select! {
+/// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.
+async fn stop_at_end(running: Running) -> Option<String> {
+    let fault = tokio::select! {
         () = signal() => None,
-        why = lost(&running) => Some(why),
+        fault = database_lost(&running) => Some(fault),
     };
-    match &broken {
-        None => log::info!("stopping: requests in flight finish, the rest stays queued"),
-        Some(why) => log::error!("stopping: {why}"),
+    match &fault {
+        None => log::info!("stopping: requests in flight finish, queued deliveries stay queued"),
+        Some(fault) => log::error!("stopping: {fault}"),
     }
     running.stop().await;
-    broken
+    fault
 }
 
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminate = signal(SignalKind::terminate());
-    let interrupt = signal(SignalKind::interrupt());
-    match (terminate, interrupt) {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -108,17 +107,18 @@ async fn signal() {
             }
         }
         _ => {
-            log::warn!("signals cannot be received here; the server ends when it is killed");
-            std::future::pending::<()>().await;
+            log::warn!("signals cannot be received; stop the server by killing the process");
+            std::future::pending().await
         }
     }
 }
 
-async fn lost(running: &Running) -> String {
+/// Returns once the database file is gone or cannot be written.
+async fn database_lost(running: &Running) -> String {
     loop {
-        tokio::time::sleep(WATCH).await;
-        if let Some(why) = running.app.actions.store.broken() {
-            return why;
+        tokio::time::sleep(FILE_CHECK).await;
+        if let Some(fault) = running.app.actions.store.broken() {
+            return fault;
         }
     }
 }

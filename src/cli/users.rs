@@ -1,150 +1,138 @@
-//! `hookpost users`: people who use the pages, beside a running server too.
+//! `hookpost users`: people who sign in to the pages. The server may be running.
 
-use clap::{Arg, ArgMatches, Command};
+use std::path::PathBuf;
 
-use super::{CliError, input};
+use clap::{Args, Subcommand};
+
+use super::CliError;
+use super::common::{open, open_or_create, print_table, read};
 use crate::actions::Actor;
 use crate::auth::{password, users};
 use crate::clock::Clock;
-use crate::config::{Values, database_flag, secret_from_environment};
+use crate::config::{DatabaseFlag, secret_from_environment};
 use crate::domain::time::rfc3339;
-use crate::metrics::Metrics;
 use crate::random;
 use crate::store::user::Role;
 use crate::store::{Connection, Store, user};
 
-pub(super) fn command() -> Command {
-    let name = || Arg::new("name").value_name("NAME").required(true);
-    let password = || {
-        Arg::new("password-file")
-            .long("password-file")
-            .value_name("FILE")
-            .help("A file whose first line is the password; - for standard input. Without it one is made and printed [env: HOOKPOST_PASSWORD]")
-    };
-    Command::new("users")
-        .about("Makes, lists and removes people who use the pages")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(
-            Command::new("add")
-                .about("Makes a user; prints the password, alone, where it made one")
-                .arg(database_flag())
-                .arg(name())
-                .arg(
-                    Arg::new("role")
-                        .long("role")
-                        .value_name("ROLE")
-                        .help("administrator or viewer [default: administrator]"),
-                )
-                .arg(password()),
-        )
-        .subcommand(
-            Command::new("reset-password")
-                .about("Sets a new password and ends every session of the user; prints it, alone, where it made one")
-                .arg(database_flag())
-                .arg(name())
-                .arg(password()),
-        )
-        .subcommand(Command::new("list").about("Lists the users").arg(database_flag()))
-        .subcommand(Command::new("remove").about("Takes a user away, at once").arg(database_flag()).arg(name()))
+/// Add, list and remove users of the pages
+#[derive(Subcommand)]
+pub(super) enum Users {
+    /// Add a user; prints the password if it was generated
+    Add {
+        #[command(flatten)]
+        user: UserFlags,
+        /// Role: administrator or viewer
+        #[arg(long, default_value = "administrator")]
+        role: Role,
+        #[command(flatten)]
+        password: PasswordFlags,
+    },
+    /// Set a new password and end all sessions of the user; prints the password if it was generated
+    ResetPassword {
+        #[command(flatten)]
+        user: UserFlags,
+        #[command(flatten)]
+        password: PasswordFlags,
+    },
+    /// List the users
+    List(DatabaseFlag),
+    /// Remove a user immediately
+    Remove(UserFlags),
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let clock = Clock::machine();
-    match matches.subcommand() {
-        Some(("add", matches)) => add(matches, &clock),
-        Some(("reset-password", matches)) => reset_password(matches, &clock),
-        Some(("list", matches)) => list(&open(matches)?),
-        Some(("remove", matches)) => remove(matches, &clock),
-        _ => Err(CliError::Other("there is no such command".to_owned())),
+#[derive(Args)]
+pub(super) struct UserFlags {
+    #[command(flatten)]
+    database: DatabaseFlag,
+    /// Name of the user
+    name: String,
+}
+
+#[derive(Args)]
+pub(super) struct PasswordFlags {
+    /// File whose first line is the password, or - for standard input; generated if unset [env: HOOKPOST_PASSWORD, or
+    /// the file named by HOOKPOST_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl Users {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let clock = Clock::machine();
+        let now = clock.now_ms();
+        match self {
+            Users::Add { user: UserFlags { database, name }, role, password } => {
+                users::check_name(&name)?;
+                let password = password.password()?;
+                let hash = password::hash(&password.text);
+                let mut connection = open_or_create(&database, &clock)?;
+                Store::together(&mut connection, |connection| {
+                    users::add(connection, &Actor::Command, &name, role, &hash, now)
+                })?;
+                password.print();
+            }
+            Users::ResetPassword { user: UserFlags { database, name }, password } => {
+                let mut connection = open(&database)?;
+                users::find(&connection, &name)?;
+                let password = password.password()?;
+                let hash = password::hash(&password.text);
+                Store::together(&mut connection, |connection| {
+                    users::reset_password(connection, &Actor::Command, &name, &hash, now)
+                })?;
+                password.print();
+            }
+            Users::List(database) => list(&open(&database)?)?,
+            Users::Remove(UserFlags { database, name }) => {
+                let mut connection = open(&database)?;
+                Store::together(&mut connection, |connection| users::remove(connection, &Actor::Command, &name, now))?;
+            }
+        }
+        Ok(())
     }
-}
-
-fn add(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
-    let role = input::text(matches, "role").unwrap_or(Role::Administrator.into_str());
-    let role: Role = role.parse().map_err(|invalid: crate::domain::Invalid| invalid.in_field("role"))?;
-    users::check_name(name(matches))?;
-    let password = Password::of(matches)?;
-    let path = Values::collect(matches)?.database();
-    if !path.exists() {
-        // Nobody serves it yet: make it, as the server would.
-        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
-        store.close();
-    }
-    let mut connection = Store::open_for_command(&path)?;
-    let hash = password::hash(&password.text);
-    let (name, now) = (name(matches), clock.now_ms());
-    Store::together(&mut connection, |connection| users::add(connection, &Actor::Command, name, role, &hash, now))?;
-    password.print();
-    Ok(())
-}
-
-fn remove(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
-    let (name, now) = (name(matches), clock.now_ms());
-    Ok(Store::together(&mut open(matches)?, |connection| users::remove(connection, &Actor::Command, name, now))?)
-}
-
-fn reset_password(matches: &ArgMatches, clock: &Clock) -> Result<(), CliError> {
-    let mut connection = open(matches)?;
-    users::find(&connection, name(matches))?;
-    let password = Password::of(matches)?;
-    let hash = password::hash(&password.text);
-    let (name, now) = (name(matches), clock.now_ms());
-    Store::together(&mut connection, |connection| {
-        users::reset_password(connection, &Actor::Command, name, &hash, now)
-    })?;
-    password.print();
-    Ok(())
 }
 
 fn list(connection: &Connection) -> Result<(), CliError> {
-    for user in user::list(connection)? {
-        let last = user.last_login_ms.map(rfc3339);
-        println!(
-            "{:13}  made {}  last signed in {}  {}",
-            user.role.into_str(),
-            rfc3339(user.created_ms),
-            last.as_deref().unwrap_or("never"),
+    print_table(user::list(connection)?.into_iter().map(|user| {
+        let last_login = user.last_login_ms.map_or_else(|| "never".to_owned(), rfc3339);
+        [
+            user.role.to_string(),
+            format!("created {}", rfc3339(user.created_ms)),
+            format!("last signed in {last_login}"),
             user.name,
-        );
-    }
+        ]
+    }));
     Ok(())
 }
 
-/// A password that was given, or made here.
 struct Password {
     text: String,
-    is_made: bool,
+    is_generated: bool,
 }
 
-impl Password {
-    fn of(matches: &ArgMatches) -> Result<Password, CliError> {
-        let given = match input::text(matches, "password-file") {
+impl PasswordFlags {
+    /// Returns the password of the flag or the environment, or generates one.
+    fn password(self) -> Result<Password, CliError> {
+        let text = match &self.password_file {
             Some(path) => {
-                let bytes = input::read(Some(path))?;
-                let text = String::from_utf8(bytes).map_err(|_| CliError::Other(format!("{path} is not UTF-8")))?;
+                let text = String::from_utf8(read(Some(path))?)
+                    .map_err(|_| CliError::Other(format!("{} is not UTF-8", path.display())))?;
                 Some(text.lines().next().unwrap_or_default().to_owned())
             }
             None => secret_from_environment("HOOKPOST_PASSWORD")?,
         };
-        let is_made = given.is_none();
-        // 100 bits; letters that look alike are told apart by hexadecimal.
-        let text = given.unwrap_or_else(|| hex::encode(random::bytes::<13>()));
+        let is_generated = text.is_none();
+        // 104 bits, in hexadecimal digits, which cannot be mistaken for each other.
+        let text = text.unwrap_or_else(|| hex::encode(random::bytes::<13>()));
         password::check(&text)?;
-        Ok(Password { text, is_made })
+        Ok(Password { text, is_generated })
     }
+}
 
+impl Password {
     fn print(&self) {
-        if self.is_made {
+        if self.is_generated {
             println!("{}", self.text);
         }
     }
-}
-
-fn open(matches: &ArgMatches) -> Result<Connection, CliError> {
-    Ok(Store::open_for_command(&Values::collect(matches)?.database())?)
-}
-
-fn name(matches: &ArgMatches) -> &str {
-    input::text(matches, "name").unwrap_or_default()
 }

@@ -1,58 +1,50 @@
-//! `hookpost verify`: whether headers fit a body.
+//! `hookpost verify`: checks the signatures of a request.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::path::PathBuf;
+
+use clap::Args;
 
 use super::CliError;
-use super::input::{self, file_argument, signing_flags, text};
+use super::common::{SigningFlags, read};
 use crate::clock::Clock;
 use crate::domain::time::SECOND;
 use crate::profile::verify::{timestamp, verify};
 
-pub(super) fn command() -> Command {
-    Command::new("verify")
-        .about("Checks the signatures of a request: exit code 0 where they fit, 1 where not")
-        .args(signing_flags())
-        .arg(
-            Arg::new("header")
-                .long("header")
-                .short('H')
-                .value_name("NAME: VALUE")
-                .action(ArgAction::Append)
-                .required(true)
-                .help("A header of the request; repeat it for each"),
-        )
-        .arg(
-            Arg::new("tolerance-s")
-                .long("tolerance-s")
-                .value_name("SECONDS")
-                .help("Refuses a timestamp that is further from now than this"),
-        )
-        .arg(file_argument("body", "The body; standard input where left out"))
+/// Check the signatures of a request; exits with 0 if they are valid, and with 1 if not
+#[derive(Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    signing: SigningFlags,
+    /// Header of the request; repeat the flag for each header
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", required = true, value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Maximum difference between the timestamp and now; unlimited if unset
+    #[arg(long, value_name = "SECONDS")]
+    tolerance_s: Option<u64>,
+    /// File with the body; standard input if unset or -
+    #[arg(value_name = "FILE")]
+    body: Option<PathBuf>,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let profile = input::profile(matches)?;
-    let secret = input::needed_secret(matches)?;
-    let headers = matches
-        .get_many::<String>("header")
-        .into_iter()
-        .flatten()
-        .map(|line| {
-            line.split_once(':')
-                .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-                .ok_or_else(|| CliError::Other(format!("--header {line:?} is not \"Name: value\"")))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let tolerance = input::number(matches, "tolerance-s", u64::MAX, 0..=u64::MAX)?;
-    let body = input::read(text(matches, "body"))?;
-    let checked = verify(&profile, &secret, &headers, &body)
-        .map_err(|fault| CliError::Other(format!("not verified: {fault}")))?;
-    if let Some(at) = timestamp(&profile, &headers) {
-        let age = (Clock::machine().now_ms() / SECOND).abs_diff(at);
-        if age > tolerance {
-            return Err(CliError::Other(format!("not verified: the timestamp is {age} seconds from now")));
+impl Verify {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let profile = self.signing.profile()?;
+        let secret = self.signing.required_secret()?;
+        let body = read(self.body.as_deref())?;
+        let invalid = |reason: &dyn std::fmt::Display| CliError::Other(format!("not verified: {reason}"));
+        let verified = verify(&profile, &secret, &self.headers, &body).map_err(|fault| invalid(&fault))?;
+        if let (Some(tolerance), Some(at)) = (self.tolerance_s, timestamp(&profile, &self.headers)) {
+            let difference = (Clock::machine().now_ms() / SECOND).abs_diff(at);
+            if difference > tolerance {
+                return Err(invalid(&format_args!("the timestamp is {difference} seconds from now")));
+            }
         }
+        println!("verified: {}", verified.join(", "));
+        Ok(())
     }
-    println!("verified: {}", checked.join(", "));
-    Ok(())
+}
+
+fn header(line: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = line.split_once(':').ok_or("must be \"Name: value\"")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

@@ -1,81 +1,66 @@
-//! Retention while the server runs: a thread that prunes once an hour, by the server's clock.
+//! Retention while the server runs: a thread that deletes old deliveries and events every hour, by the server's clock.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::actions::prune::{Pace, prune};
 use crate::actions::{ActionError, Actions};
 use crate::domain::time::{HOUR, MINUTE, Millis};
 use crate::store::StoreError;
 
-/// The first prune comes so long after the start: whatever waited is on its way then, and a machine that started with
-/// a wrong clock has the right one.
+/// Time from the start to the first run. By then overdue deliveries have been sent, and a clock that was wrong at the
+/// start has been set.
 const AFTER_START: Millis = 10 * MINUTE;
-/// The time from the end of a prune to the next one.
-const EVERY: Millis = HOUR;
-/// How long the clock is not looked at, at most: it may be set.
-const LOOK: Duration = Duration::from_secs(60);
+const INTERVAL: Millis = HOUR;
+/// Longest wait before the clock, which may have been set, is read again.
+const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
-/// Prunes in the background until it is stopped. Cheap to clone.
+/// Deletes in the background until it is stopped. Cheap to clone.
 #[derive(Clone)]
 pub struct RetentionJob(Arc<Shared>);
 
 struct Shared {
     actions: Actions,
     state: Mutex<State>,
-    /// The thread waits here.
-    wake: Condvar,
-    /// Who waits for the thread waits here.
-    rest: Condvar,
+    changed: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct State {
-    stopping: bool,
-    is_at_work: bool,
+    is_stopping: bool,
+    is_running: bool,
     next_ms: Millis,
 }
 
 impl RetentionJob {
     pub(super) fn start(actions: Actions) -> io::Result<RetentionJob> {
-        let state = State { stopping: false, is_at_work: false, next_ms: actions.clock.now_ms() + AFTER_START };
-        let retention_job = RetentionJob(Arc::new(Shared {
-            actions,
-            state: Mutex::new(state),
-            wake: Condvar::new(),
-            rest: Condvar::new(),
-            thread: Mutex::new(None),
-        }));
-        let shared = Arc::clone(&retention_job.0);
-        let thread = std::thread::Builder::new().name("upkeep".to_owned()).spawn(move || shared.run())?;
-        *retention_job.0.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(retention_job)
+        let next_ms = actions.clock.now_ms() + AFTER_START;
+        let state = Mutex::new(State { is_stopping: false, is_running: false, next_ms });
+        let shared = Arc::new(Shared { actions, state, changed: Condvar::new(), thread: Mutex::default() });
+        let job = RetentionJob(Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("retention".to_owned()).spawn(move || shared.run())?;
+        *job.0.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(job)
     }
 
-    /// Waits until what is to be pruned by now is. `false` after `patience`.
+    /// Waits until no run is due. Returns `false` after `patience`.
     pub fn wait_until_idle(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut state = self.0.lock();
-        while state.is_at_work || state.next_ms <= self.0.actions.clock.now_ms() {
-            self.0.wake.notify_all();
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = wait(&self.0.rest, state, left);
-        }
-        true
+        let is_due = |state: &State| state.is_running || state.next_ms <= self.0.actions.clock.now_ms();
+        let state = self.0.lock();
+        // The thread may not know that a manual clock was advanced.
+        self.0.changed.notify_all();
+        !is_due(&self.0.wait_while(state, patience, is_due))
     }
 
-    /// Begins no further step, and waits for the one at hand.
+    /// Ends after the current step, and waits for that.
     pub(super) fn stop(&self) {
-        self.0.lock().stopping = true;
-        self.0.wake.notify_all();
+        self.0.lock().is_stopping = true;
+        self.0.changed.notify_all();
         let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // A panic there was reported when it happened.
+            // The panic handler has already reported a panic.
             let _ = thread.join();
         }
     }
@@ -86,56 +71,50 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait_while<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        patience: Duration,
+        condition: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        let result = self.changed.wait_timeout_while(state, patience, |state| condition(state));
+        result.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn run(&self) {
         let mut state = self.lock();
-        while !state.stopping {
+        while !state.is_stopping {
             let now = self.actions.clock.now_ms();
-            // Of a clock that was set back, no more than the usual time is waited for.
-            state.next_ms = state.next_ms.min(now + EVERY);
+            // Never later than the interval, even if the clock was set back.
+            state.next_ms = state.next_ms.min(now + INTERVAL);
             if state.next_ms > now {
-                let left = Duration::from_millis((state.next_ms - now) as u64);
-                state = wait(&self.wake, state, left.min(LOOK));
+                let left = Duration::from_millis((state.next_ms - now) as u64).min(CLOCK_CHECK);
+                state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
-            state.is_at_work = true;
+            state.is_running = true;
             drop(state);
             self.prune(now);
             state = self.lock();
-            state.is_at_work = false;
-            state.next_ms = now + EVERY;
-            self.rest.notify_all();
+            state.is_running = false;
+            state.next_ms = now + INTERVAL;
+            self.changed.notify_all();
         }
     }
 
     fn prune(&self, now: Millis) {
-        let pace = Pace { go_on: &|| !self.lock().stopping, rest: &|time| self.pause(time) };
+        let pace = Pace { go_on: &|| !self.lock().is_stopping, rest: &|time| self.pause(time) };
         let cutoffs = self.actions.retention.cutoffs(now);
         match prune(&self.actions.store, cutoffs, false, &pace) {
-            Ok(pruned) if pruned.deliveries + pruned.events > 0 => log::info!(
-                "{} deliveries and {} events were older than they are kept, and went",
-                pruned.deliveries,
-                pruned.events
-            ),
-            Ok(_) | Err(ActionError::Store(StoreError::Stopping)) => {}
-            Err(error) => {
-                log::error!("what is older than it is kept could not be deleted, and will be tried in an hour: {error}")
+            Ok(pruned) if pruned.deliveries + pruned.events > 0 => {
+                log::info!("retention deleted {} deliveries and {} events", pruned.deliveries, pruned.events);
             }
+            Ok(_) | Err(ActionError::Store(StoreError::Stopping)) => {}
+            Err(error) => log::error!("retention failed and is retried in an hour: {error}"),
         }
     }
 
     fn pause(&self, time: Duration) {
-        let deadline = Instant::now() + time;
-        let mut state = self.lock();
-        while !state.stopping {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = wait(&self.wake, state, left);
-        }
+        drop(self.wait_while(self.lock(), time, |state| !state.is_stopping));
     }
-}
-
-fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
-    condition.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
 }

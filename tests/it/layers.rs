@@ -27,7 +27,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["ureq"], &["delivery/"]),
     (
         &["actix_web", "actix_rt", "actix_server"],
-        &["http/", "server.rs", "cli/serve.rs", "cli/listen/receiver.rs", "cli/demo/receivers.rs"],
+        &["http/", "server.rs", "cli/serve.rs", "cli/receiver.rs", "cli/listen.rs", "cli/demo/receivers.rs"],
     ),
     (&["askama"], &["http/web/", "http/api/docs/"]),
     // What serves a route describes it too: see `http/api/table.rs`.
@@ -80,7 +80,7 @@ fn an_upward_import_is_found_however_it_is_written() {
         ("store/mod.rs", "use super::actions;"),
         ("domain/id.rs", "use crate::clock::Clock;"),
         ("clock.rs", "use crate::random;"),
-        ("server.rs", "use crate::config::Values;"),
+        ("server.rs", "use crate::config::Settings;"),
         ("http/api/list.rs", "use crate::http::web::Page;"),
         ("http/web/list.rs", "use super::super::api::view;"),
     ] {
@@ -318,14 +318,13 @@ fn is_word(c: char) -> bool {
 #[test]
 fn the_readme_lists_every_setting_with_its_default() {
     let readme = fs::read_to_string("README.md").unwrap();
-    for setting in hookpost::config::SETTINGS {
-        let default = setting.default.map(|text| format!("`{text}`"));
-        let row = format!(
-            "| `--{}` | `{}` | {}",
-            setting.name,
-            hookpost::config::environment_name(setting),
-            default.unwrap_or_default(),
-        );
+    for setting in hookpost::config::Settings::command().get_arguments() {
+        let name = setting.get_long().unwrap();
+        let variable = setting.get_env().unwrap().to_str().unwrap();
+        assert_eq!(variable, format!("HOOKPOST_{}", name.to_ascii_uppercase().replace('-', "_")));
+        let default = setting.get_default_values().first();
+        let default = default.map(|text| format!("`{}`", text.to_str().unwrap())).unwrap_or_default();
+        let row = format!("| `--{name}` | `{variable}` | {default}");
         assert!(readme.contains(row.trim_end()), "README.md has no row {row:?}");
     }
 }

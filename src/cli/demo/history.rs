@@ -1,110 +1,79 @@
-//! A database in which something has happened: for the demo, and for the example that comes with the source.
+//! Builds a database with a history, for the demo and for the example database.
 //!
-//! It is told by the real engine, with a clock that is moved by hand and receivers that are played: states, retries,
-//! dead letters and signatures are what they would have been.
+//! The real engine runs with a manual clock and a stub transport, so states, retries, dead letters and signatures are
+//! real.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::scenario::{DemoWebhook, EVENT_TYPES, Target, WEBHOOKS, event};
+use super::stub_transport::StubTransport;
 use crate::actions::event_types::TypeDescription;
 use crate::actions::test_event::TestEvent;
 use crate::actions::webhook::change::WebhookChange;
 use crate::actions::webhook::create::NewWebhook;
 use crate::actions::{Actions, Caller};
 use crate::cli::CliError;
-pub(in crate::cli) use crate::cli::demo::cast::{DemoWebhook, event};
-use crate::cli::demo::cast::{EVENT_TYPES, PLACES};
-use crate::cli::demo::stand_in::StandIn;
 use crate::clock::Clock;
 use crate::domain::Invalid;
 use crate::domain::target::{AllowEntry, OwnInbox};
 use crate::domain::time::{MINUTE, Millis};
 use crate::server::{Prepared, ServerOptions};
 
-/// How far the clock is moved at a time.
+/// Time that each step advances the clock.
 const STEP: Millis = 3 * MINUTE;
-/// How long the engine may take for what is due at a time.
+/// Longest time the engine may take for the deliveries of one step.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a story is told with.
 pub(in crate::cli) struct HistoryOptions<'a> {
-    /// When it ends, and how long it takes; in milliseconds.
     pub ends_ms: Millis,
     pub lasts_ms: Millis,
-    /// How long before the end nothing new happens, so that what is retried comes to its own end.
+    /// Time without new events before the end, in which retries finish.
     pub quiet_ms: Millis,
-    /// Events of each step.
-    pub per_step: f64,
-    /// Where the server is going to be reached, for the inbox.
+    pub events_per_step: f64,
+    /// Base URL of the server, for the inbox.
     pub base_url: &'a str,
-    pub allow: Vec<AllowEntry>,
-    /// Where a webhook points.
+    pub allow_targets: Vec<AllowEntry>,
+    /// Returns the URL of a webhook.
     pub url: &'a dyn Fn(&DemoWebhook) -> String,
 }
 
-/// Makes the database and fills it. Takes some seconds; sends nothing.
-pub(in crate::cli) fn build(database: &Path, plot: &HistoryOptions<'_>) -> Result<(), CliError> {
-    let stand_in = Arc::new(StandIn::default());
-    let mut options = ServerOptions::new(database.to_owned());
-    options.clock = Clock::manual(plot.ends_ms - plot.lasts_ms);
-    options.allow_targets = plot.allow.clone();
-    options.workers = 4;
-    options.transport = Some(stand_in.clone());
-    options.lookup = Arc::new(|host| Err(io::Error::other(format!("{host} is not looked up"))));
-    let prepared = Prepared::new(options)?;
+/// Creates the database and fills it. Takes a few seconds; sends no requests.
+pub(in crate::cli) fn build(database: &Path, history: &HistoryOptions<'_>) -> Result<(), CliError> {
+    let transport = Arc::new(StubTransport::default());
+    let prepared = Prepared::new(ServerOptions {
+        clock: Clock::manual(history.ends_ms - history.lasts_ms),
+        allow_targets: history.allow_targets.clone(),
+        workers: 4,
+        transport: Some(transport.clone()),
+        lookup: Arc::new(|host| Err(io::Error::other(format!("{host} is not resolved")))),
+        ..ServerOptions::new(database.to_owned())
+    })?;
     let actions = prepared.actions();
-    let inbox = OwnInbox::below(plot.base_url).map_err(|error| CliError::Other(format!("the inbox: {error}")))?;
+    let inbox = OwnInbox::below(history.base_url).map_err(|error| CliError::Other(format!("the inbox: {error}")))?;
     actions.guard.open_inbox(inbox);
-    stand_in.knows(&actions);
-    let told = act(&actions, &stand_in, plot);
-    stand_in.forget();
+    let result = fill(&actions, &transport, history);
+    // The transport holds actions and the actions hold the transport.
+    transport.clear();
     drop(actions);
-    let is_at_rest = prepared.close(PATIENCE);
-    told?;
-    if is_at_rest { Ok(()) } else { Err(CliError::Other("the story did not come to its end".to_owned())) }
+    let is_idle = prepared.close(PATIENCE);
+    result?;
+    if is_idle { Ok(()) } else { Err(CliError::Other("the demo's deliveries did not finish in time".to_owned())) }
 }
 
-fn act(actions: &Actions, stand_in: &StandIn, plot: &HistoryOptions<'_>) -> Result<(), CliError> {
-    let caller = Caller::default();
-    describe_types(actions)?;
+fn fill(actions: &Actions, transport: &StubTransport, history: &HistoryOptions<'_>) -> Result<(), CliError> {
+    describe_event_types(actions)?;
     let mut paused = None;
-    for place in PLACES {
-        let url = match place.behaviour {
-            Some(behaviour) => {
-                let url = (plot.url)(place);
-                stand_in.plays(&url, behaviour);
-                url
-            }
-            None => {
-                let inbox = actions.open_inbox(&caller, Some(place.tenant)).wait()?;
-                let url = format!("{}/in/{}", plot.base_url, inbox.token);
-                stand_in.is_inbox(&url, inbox);
-                url
-            }
-        };
-        let webhook = actions.create_webhook(
-            &caller,
-            NewWebhook {
-                url,
-                events: place.events.iter().map(|text| (*text).to_owned()).collect(),
-                tenant: Some(place.tenant.to_owned()),
-                description: Some(place.description.to_owned()),
-                profile: Some(place.profile.to_owned()),
-                ..NewWebhook::default()
-            },
-        )?;
-        if place.is_paused_later {
-            paused = Some(webhook.id.to_string());
-        }
-        if place.behaviour.is_none() {
-            let id = webhook.id.to_string();
-            actions.test_webhook(&caller, &id, TestEvent::default())?;
+    for webhook in WEBHOOKS {
+        let id = create_webhook(actions, transport, history, webhook)?;
+        if webhook.is_paused {
+            paused = Some(id);
         }
     }
-    let steps = plot.lasts_ms / STEP;
-    let busy_steps = (plot.lasts_ms - plot.quiet_ms) / STEP;
+    let steps = history.lasts_ms / STEP;
+    let busy_steps = (history.lasts_ms - history.quiet_ms) / STEP;
     let mut published = 0;
     for step in 0..steps {
         actions.clock.advance(STEP);
@@ -113,20 +82,56 @@ fn act(actions: &Actions, stand_in: &StandIn, plot: &HistoryOptions<'_>) -> Resu
             && let Some(id) = &paused
         {
             let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
-            actions.change_webhook(&caller, id, change)?;
+            actions.change_webhook(&Caller::default(), id, change)?;
         }
-        while step < busy_steps && (published as f64) < (step + 1) as f64 * plot.per_step {
+        while step < busy_steps && (published as f64) < (step + 1) as f64 * history.events_per_step {
             actions.publish(event(published)?).wait()?;
             published += 1;
         }
         if !actions.engine.wait_until_idle(PATIENCE) {
-            return Err(CliError::Other("the engine did not come to rest".to_owned()));
+            return Err(CliError::Other("the demo's deliveries did not finish in time".to_owned()));
         }
     }
     Ok(())
 }
 
-fn describe_types(actions: &Actions) -> Result<(), CliError> {
+/// Creates a webhook with its target. Returns its id.
+fn create_webhook(
+    actions: &Actions,
+    transport: &StubTransport,
+    history: &HistoryOptions<'_>,
+    webhook: &DemoWebhook,
+) -> Result<String, CliError> {
+    let caller = Caller::default();
+    let url = match webhook.target {
+        Target::Receiver(behavior) => {
+            let url = (history.url)(webhook);
+            transport.add_receiver(&url, behavior);
+            url
+        }
+        Target::Inbox => {
+            let inbox = actions.open_inbox(&caller, Some(webhook.tenant)).wait()?;
+            let url = format!("{}/in/{}", history.base_url, inbox.token);
+            transport.set_inbox(&url, inbox, actions);
+            url
+        }
+    };
+    let new = NewWebhook {
+        url,
+        events: webhook.events.iter().map(|text| (*text).to_owned()).collect(),
+        tenant: Some(webhook.tenant.to_owned()),
+        description: Some(webhook.description.to_owned()),
+        profile: Some(webhook.profile.to_owned()),
+        ..NewWebhook::default()
+    };
+    let id = actions.create_webhook(&caller, new)?.id.to_string();
+    if matches!(webhook.target, Target::Inbox) {
+        actions.test_webhook(&caller, &id, TestEvent::default())?;
+    }
+    Ok(id)
+}
+
+fn describe_event_types(actions: &Actions) -> Result<(), CliError> {
     for (name, description, example) in EVENT_TYPES {
         let described = TypeDescription {
             name: name.parse().map_err(|invalid: Invalid| CliError::from(invalid))?,

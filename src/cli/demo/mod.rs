@@ -1,147 +1,133 @@
-//! `hookpost demo`: everything at work at once, over a database that is thrown away.
+//! `hookpost demo`: a server with receivers, a history and new events, over a temporary database.
 
-mod cast;
-pub(in crate::cli) mod history;
+pub(super) mod history;
 mod receivers;
-mod stand_in;
+pub(super) mod scenario;
+mod stub_transport;
 
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::Args;
 
-use super::input::text;
+use super::common::in_temporary_folder;
 use super::{CliError, serve};
-use crate::actions::Actor;
+use crate::actions::{ActionError, Actor};
 use crate::auth::{password, users};
-use crate::cli::demo::history::{DemoWebhook, HistoryOptions, build, event};
-use crate::cli::demo::receivers::Behaviour;
 use crate::clock::Clock;
-use crate::config::temporary_folder;
+use crate::config::ADDRESS;
 use crate::domain::time::HOUR;
+use crate::http::site::BaseUrl;
 use crate::random;
 use crate::server::{Prepared, Running, ServerOptions};
 use crate::store::user::Role;
 use crate::store::{Store, StoreError};
+use history::{HistoryOptions, build};
+use receivers::Behavior;
+use scenario::{DemoWebhook, Target, event};
 
-/// How much has happened already.
+/// Length of the history, in milliseconds.
 const HISTORY: i64 = 6 * HOUR;
-/// Between two events.
-const PACE: Duration = Duration::from_secs(1);
-/// Where nothing listens.
-const DEAD_PORT: u16 = 1;
+const EVENT_INTERVAL: Duration = Duration::from_secs(1);
+/// Port on which nothing listens.
+const CLOSED_PORT: u16 = 1;
 
-pub(super) fn command() -> Command {
-    Command::new("demo")
-        .about("Shows everything at work: tenants, receivers of all kinds, hours of history, events that keep coming. Nothing is kept")
-        .arg(
-            Arg::new("listen")
-                .long("listen")
-                .value_name("ADDRESS")
-                .help("Address and port to listen on [default: a free port of 127.0.0.1]"),
-        )
+/// Run a demo with three tenants, receivers that work or fail, six hours of history, and new events; Ctrl-C deletes
+/// everything
+#[derive(Args)]
+pub(super) struct Demo {
+    /// Address and port to listen on; port 0 is any free port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = ADDRESS)]
+    listen: SocketAddr,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), CliError> {
-    let address = text(matches, "listen").unwrap_or("127.0.0.1:0");
-    let listen: SocketAddr = address.parse().map_err(|_| {
-        CliError::Other(format!("--listen: {address:?} is not an address with a port such as 127.0.0.1:8080"))
-    })?;
-    let folder = temporary_folder("hookpost-demo")?;
-    let ran = show(listen, &folder);
-    let removed = std::fs::remove_dir_all(&folder);
-    ran?;
-    removed.map_err(|error| CliError::Other(format!("{} could not be removed: {error}", folder.display())))
+impl Demo {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        in_temporary_folder("hookpost-demo", |folder| run(self.listen, folder))
+    }
 }
 
-fn show(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
-    let failed = |what: &str, error: std::io::Error| CliError::Other(format!("{what}: {error}"));
-    let receiver = receivers::bind().map_err(|error| failed("the receivers", error))?;
-    let port = receiver.local_addr().map_err(|error| failed("the receivers", error))?.port();
-    // The inbox's URL holds the port, and the history the inbox: a free one is found first.
-    let found = TcpListener::bind(listen)
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| failed(&format!("{listen} cannot be listened on"), error))?;
-    let mut options = ServerOptions::new(folder.join("webhooks.db"));
-    options.listen = found;
-    options.allow_targets =
-        [port, DEAD_PORT].iter().filter_map(|port| format!("127.0.0.1:{port}").parse().ok()).collect();
-    let base_url = crate::http::site::BaseUrl::of(found).to_string();
-    let url = |place: &DemoWebhook| {
-        let behaviour = place.behaviour.unwrap_or(Behaviour::Ok);
-        let port = if behaviour == Behaviour::Refused { DEAD_PORT } else { port };
-        format!("http://127.0.0.1:{port}/{}/{}/{behaviour}", place.tenant, place.name)
+fn run(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
+    let bind_receivers = || {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Ok((listener.local_addr()?.port(), listener))
     };
+    let (port, receivers) = bind_receivers().map_err(CliError::because("the receivers cannot start"))?;
+    // The history contains the URL of the inbox, so the port must be known before the server listens.
+    let free_address = || -> io::Result<SocketAddr> { TcpListener::bind(listen)?.local_addr() };
+    let listen = free_address().map_err(CliError::because(format!("cannot listen on {listen}")))?;
+    let ports = [port, CLOSED_PORT];
+    let allow_targets = ports.iter().filter_map(|port| format!("127.0.0.1:{port}").parse().ok()).collect();
+    let options = ServerOptions { listen, allow_targets, ..ServerOptions::new(folder.join("webhooks.db")) };
     let now = Clock::machine().now_ms();
-    build(
-        &options.database,
-        &HistoryOptions {
-            ends_ms: now,
-            lasts_ms: HISTORY,
-            quiet_ms: 0,
-            per_step: 2.0,
-            base_url: &base_url,
-            allow: options.allow_targets.clone(),
-            url: &url,
+    let history = HistoryOptions {
+        ends_ms: now,
+        lasts_ms: HISTORY,
+        quiet_ms: 0,
+        events_per_step: 2.0,
+        base_url: &BaseUrl::of(listen).to_string(),
+        allow_targets: options.allow_targets.clone(),
+        url: &|webhook: &DemoWebhook| {
+            let behavior = if let Target::Receiver(behavior) = webhook.target { behavior } else { Behavior::Ok };
+            let port = if behavior == Behavior::Refused { CLOSED_PORT } else { port };
+            format!("http://127.0.0.1:{port}/{}/{}/{behavior}", webhook.tenant, webhook.name)
         },
-    )?;
-    let link = invite(&options.database, now)?;
-    start("receivers", move || {
-        if let Err(error) = receivers::run(receiver) {
-            log::error!("the receivers ended: {error}");
+    };
+    build(&options.database, &history)?;
+    let token = create_user(&options.database, now)?;
+    start_thread("receivers", move || {
+        if let Err(error) = receivers::run(receivers) {
+            log::error!("the receivers stopped: {error}");
         }
     })?;
     serve::serve(Prepared::new(options)?, move |running| {
-        announce(running, &link);
+        announce(running, &token);
         let running = running.clone();
-        if let Err(error) = start("events", move || publish(&running)) {
-            log::error!("no events are going to come: {error}");
+        if let Err(error) = start_thread("events", move || publish_events(&running)) {
+            log::error!("new events cannot be published: {error}");
         }
     })
 }
 
-/// Makes somebody who may do everything, and a link that signs them in; its token.
-fn invite(database: &Path, now: i64) -> Result<String, CliError> {
+/// Adds an administrator. Returns the token of a link that signs them in.
+fn create_user(database: &Path, now: i64) -> Result<String, CliError> {
     let connection = Store::open_for_command(database)?;
-    // Nobody knows it: the link is the only way in.
+    // The link is the only way to sign in: nobody knows this password.
     let hash = password::hash(&hex::encode(random::bytes::<16>()));
     users::add(&connection, &Actor::Command, users::DEMO_USER, Role::Administrator, &hash, now)?;
     Ok(users::demo_link(&connection, now)?)
 }
 
 fn announce(running: &Running, token: &str) {
-    let mut out = std::io::stdout();
+    let mut out = io::stdout();
     let link = running.app.site.url(&format!("/demo?token={token}"));
-    // Nobody may be reading; the server runs all the same.
+    // The server runs even if nobody reads standard output.
     let _ = writeln!(
         out,
-        "Hookpost {} demo: {link}\n\nOpen this link in your browser; it works once. Ctrl-C ends the demo and removes everything.",
+        "Hookpost {} demo: {link}\n\nOpen this link in your browser. It works once. Ctrl-C stops the demo and deletes its data.",
         env!("CARGO_PKG_VERSION"),
     );
     let _ = out.flush();
 }
 
-/// Publishes an event every second, until the server stops.
-fn publish(running: &Running) {
-    // On from where the history ended.
+/// Publishes an event every second until the server stops.
+fn publish_events(running: &Running) {
+    // Higher numbers than those of the history.
     for number in 1_000.. {
-        thread::sleep(PACE);
+        thread::sleep(EVENT_INTERVAL);
         let Ok(new) = event(number) else { continue };
         match running.app.actions.publish(new).wait() {
-            Err(crate::actions::ActionError::Store(StoreError::Stopping)) => return,
-            Err(error) => log::warn!("an event was not taken: {error}"),
+            Err(ActionError::Store(StoreError::Stopping)) => return,
+            Err(error) => log::warn!("an event was not published: {error}"),
             Ok(_) => {}
         }
     }
 }
 
-fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map(drop)
-        .map_err(|error| CliError::Other(format!("a thread could not be started: {error}")))
+fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map(drop).map_err(CliError::because("a thread cannot start"))
 }

@@ -1,117 +1,83 @@
-//! The receivers of the demo: one server, whose paths end in how they behave.
+//! Receivers of the demo: one server, and the last segment of the path is the behavior.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
-use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use strum::{Display, EnumString};
 
-use crate::domain::Invalid;
+use crate::cli::receiver::{self, Reply};
 
-/// How a receiver of the demo answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
-#[strum(serialize_all = "snake_case", const_into_str)]
-#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Behaviour>)]
-pub enum Behaviour {
-    /// At once.
+/// Behavior of a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, Display)]
+#[strum(serialize_all = "snake_case")]
+pub enum Behavior {
+    /// Responds immediately.
     Ok,
-    /// After two seconds.
+    /// Responds after two seconds.
     Slow,
-    /// A 500 to every fourth request.
+    /// Responds with 500 to every fourth request.
     Flaky,
-    /// A 429 to every other request.
+    /// Responds with 429 to every other request.
     Busy,
-    /// A 500, always.
+    /// Always responds with 500.
     Down,
-    /// A 410.
+    /// Always responds with 410.
     Gone,
-    /// Nothing listens.
+    /// Refuses connections.
     Refused,
-    /// No answer before any timeout.
+    /// Never responds before the timeout.
     Silent,
 }
 
-/// What a request is answered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reply {
-    pub code: u16,
-    pub after: Duration,
-    /// Seconds, for `Retry-After`.
-    pub retry_after: Option<u32>,
-}
-
-impl Behaviour {
-    /// The answer to the request with this number, from 1; `None` where there is none in time.
+impl Behavior {
+    /// Returns the response to the request with this number, from 1; `None` if there is none before the timeout.
     pub fn reply(self, number: u64) -> Option<Reply> {
         let quick = Duration::from_millis(15 + number * 37 % 90);
-        let answer = |code, after| Reply { code, after, retry_after: None };
+        let reply = |status, after| Reply { status, after, retry_after_s: None };
         Some(match self {
-            Behaviour::Ok => answer(200, quick),
-            Behaviour::Slow => answer(202, Duration::from_millis(1_500 + number * 311 % 1_900)),
-            Behaviour::Flaky if number.is_multiple_of(4) => answer(500, quick),
-            Behaviour::Busy if number.is_multiple_of(2) => Reply { retry_after: Some(90), ..answer(429, quick) },
-            Behaviour::Flaky | Behaviour::Busy => answer(200, quick),
-            Behaviour::Down => answer(500, quick),
-            Behaviour::Gone => answer(410, quick),
-            Behaviour::Refused | Behaviour::Silent => return None,
+            Behavior::Ok => reply(200, quick),
+            Behavior::Slow => reply(202, Duration::from_millis(1_500 + number * 311 % 1_900)),
+            Behavior::Flaky if number.is_multiple_of(4) => reply(500, quick),
+            Behavior::Busy if number.is_multiple_of(2) => Reply { retry_after_s: Some(90), ..reply(429, quick) },
+            Behavior::Flaky | Behavior::Busy => reply(200, quick),
+            Behavior::Down => reply(500, quick),
+            Behavior::Gone => reply(410, quick),
+            Behavior::Refused | Behavior::Silent => return None,
         })
     }
 }
 
-/// Requests so far, by path.
+/// Number of requests to each path.
 type Counts = Mutex<HashMap<String, u64>>;
 
-/// Binds a free port of this machine; what `run` is to be called with.
-pub fn bind() -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-}
-
-/// Serves for as long as the program runs, with a runtime of its own. Takes the thread that it is called on.
+/// Serves until the program ends, on the calling thread.
 pub fn run(listener: TcpListener) -> io::Result<()> {
-    actix_web::rt::System::new().block_on(async {
-        let counts: Data<Counts> = Data::default();
-        HttpServer::new(move || App::new().app_data(counts.clone()).default_service(web::to(receive)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)?
-            .run()
-            .await
-    })
+    receiver::run(listener, Counts::default(), receive, false)
 }
 
 async fn receive(counts: Data<Counts>, request: HttpRequest) -> HttpResponse {
     let path = request.path();
     let last = path.rsplit('/').next().unwrap_or_default();
-    let behaviour: Behaviour = last.parse().unwrap_or(Behaviour::Ok);
     let number = {
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(path.to_owned()).or_default();
         *count += 1;
         *count
     };
-    let Some(reply) = behaviour.reply(number) else {
-        // Longer than any webhook waits.
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        return HttpResponse::Ok().finish();
-    };
-    tokio::time::sleep(reply.after).await;
-    let status = StatusCode::from_u16(reply.code).unwrap_or(StatusCode::OK);
-    let mut answer = HttpResponse::build(status);
-    if let Some(seconds) = reply.retry_after {
-        answer.insert_header((RETRY_AFTER, seconds.to_string()));
-    }
-    answer.content_type("application/json").body(body(reply.code))
+    // Longer than the timeout of any webhook.
+    let silent = Reply { status: 200, after: Duration::from_secs(60), retry_after_s: None };
+    let reply = last.parse().unwrap_or(Behavior::Ok).reply(number).unwrap_or(silent);
+    reply.respond().await.content_type("application/json").body(body(reply.status))
 }
 
-/// What stands in an answer.
-pub fn body(code: u16) -> &'static str {
-    match code {
+/// Returns the body of the responses with this status.
+pub fn body(status: u16) -> &'static str {
+    match status {
         200..=299 => "{\"received\":true}",
         410 => "{\"error\":\"this endpoint was removed\"}",
         429 => "{\"error\":\"slow down\"}",

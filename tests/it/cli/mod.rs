@@ -6,3 +6,4 @@ mod example_db;
 mod keys;
 mod prune;
 mod serve;
+mod settings;

@@ -55,17 +55,17 @@ fn assert_sound(site: &Site) {
 fn a_prune_counts_first_and_then_deletes_and_makes_the_file_smaller() {
     let site = old();
     let dry = site.run(&["prune", "--older-than", "30d", "--dry-run"]);
-    assert_eq!(stdout(&dry), "3999 deliveries and 3999 events would go\n");
+    assert_eq!(stdout(&dry), "3999 deliveries and 3999 events would be deleted\n");
     assert_eq!(count(&site, "delivery"), 4001);
     let before = fs::metadata(site.database()).unwrap().len();
     let pruned = site.run(&["prune", "--older-than", "30d"]);
-    assert_eq!(stdout(&pruned), "3999 deliveries and 3999 events went\n", "{}", stderr(&pruned));
+    assert_eq!(stdout(&pruned), "3999 deliveries and 3999 events deleted\n", "{}", stderr(&pruned));
     assert_sound(&site);
     assert_eq!(count(&site, "event"), 2, "of what waits, and the newest");
     let after = fs::metadata(site.database()).unwrap().len();
     assert!(after < before / 10, "{before} to {after} bytes");
     let again = site.run(&["prune"]);
-    assert_eq!(stdout(&again), "0 deliveries and 0 events went\n");
+    assert_eq!(stdout(&again), "0 deliveries and 0 events deleted\n");
 }
 
 #[test]

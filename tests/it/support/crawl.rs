@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::page::Page;
 use super::visitor::Visitor;
 
 /// Pages looked at beyond which a site is taken for endless.
@@ -10,15 +11,15 @@ const MOST: usize = 600;
 const OF_A_KIND: usize = 2;
 
 /// A page that was reached.
-pub struct Found {
+pub struct CrawledPage {
     pub path: String,
-    pub text: String,
+    pub page: Page,
 }
 
 /// Follows every link of the server from this path, and opens two pages of each kind. Panics where one does not
 /// lead to a page.
 #[track_caller]
-pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
+pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<CrawledPage> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut known = BTreeSet::from([from.to_owned()]);
     let mut ahead = VecDeque::from([(from.to_owned(), "nowhere".to_owned())]);
@@ -42,12 +43,13 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<Found> {
         if !media_type.starts_with("text/html") {
             continue;
         }
-        for link in links(&answer.text) {
+        let page = answer.page();
+        for link in links(&page) {
             if known.insert(link.clone()) {
                 ahead.push_back((link, path.clone()));
             }
         }
-        found.push(Found { path, text: answer.text });
+        found.push(CrawledPage { path, page });
         assert!(found.len() < MOST, "the site does not end: {kinds:#?}");
     }
     found
@@ -69,13 +71,8 @@ pub fn kind(path: &str) -> String {
 }
 
 /// The links of a page to others of the server, fragments left out.
-fn links(page: &str) -> Vec<String> {
-    let links = page.split("<a ").skip(1).filter_map(|rest| {
-        let tag = &rest[..rest.find('>')?];
-        let rest = &tag[tag.find("href=\"")? + 6..];
-        let address = rest[..rest.find('"')?].replace("&#38;", "&").replace("&amp;", "&");
-        let address = address.split('#').next().unwrap_or_default().to_owned();
-        (address.starts_with('/') && !address.starts_with("/static/")).then_some(address)
-    });
-    links.collect()
+fn links(page: &Page) -> Vec<String> {
+    let addresses = page.links().into_iter().map(|address| address.split('#').next().unwrap_or_default());
+    let pages = addresses.filter(|address| address.starts_with('/') && !address.starts_with("/static/"));
+    pages.map(str::to_owned).collect()
 }

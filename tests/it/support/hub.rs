@@ -13,6 +13,8 @@ use hookpost::store::api_key::{self, Scope};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::page::Page;
+
 /// 2026-01-15T10:00:00Z, when every test begins.
 pub const NOON: Millis = 1_768_471_200_000;
 
@@ -47,6 +49,12 @@ impl Answer {
             return Value::Null;
         }
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
+    }
+
+    /// The body as a page.
+    #[track_caller]
+    pub fn page(&self) -> Page {
+        Page::read(self.text.as_str())
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

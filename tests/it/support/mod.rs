@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod crawl;
 pub mod hub;
+pub mod page;
 pub mod process;
 pub mod receiver;
 pub mod visitor;
@@ -10,6 +11,7 @@ pub mod visitor;
 use std::io::Write as _;
 
 pub use hub::Hub;
+pub use page::Page;
 
 /// Says that a test was not made, past the harness, which swallows what a passing test prints; a failure where
 /// `required` is set.

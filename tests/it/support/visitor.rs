@@ -9,6 +9,7 @@ use hookpost::store::Store;
 use hookpost::store::user::Role;
 
 use super::hub::{Answer, Hub, NOON};
+use super::page::Page;
 
 /// The password of every user of the tests. Hashing takes a while, so it is hashed once.
 pub const PASSWORD: &str = "a password for tests";
@@ -82,16 +83,17 @@ impl Visitor<'_> {
     /// Opens a page; redirects are not followed.
     pub fn get(&self, path: &str) -> Answer {
         let answer = self.request("GET", path, &[], b"");
-        if answer.status == 200 {
+        let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        if answer.status == 200 && is_page {
             self.page.replace(answer.text.clone());
         }
         answer
     }
 
-    /// Opens a page that is there; its text.
+    /// Opens a page that is there.
     #[track_caller]
-    pub fn page(&self, path: &str) -> String {
-        self.get(path).expect(200).text
+    pub fn page(&self, path: &str) -> Page {
+        self.get(path).expect(200).page()
     }
 
     /// Sends a form with the token of the page that was opened last.
@@ -103,7 +105,7 @@ impl Visitor<'_> {
 
     /// Sends a form and follows its redirect; the page it leads to.
     #[track_caller]
-    pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> String {
+    pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let answer = self.submit(path, fields).expect(303);
         self.page(answer.header("location").unwrap())
     }
@@ -127,13 +129,7 @@ impl Visitor<'_> {
 
     /// The token of the forms on the page that was opened last.
     pub fn form_token(&self) -> String {
-        let page = self.page.borrow();
-        let mark = "name=\"form_token\" value=\"";
-        let Some(at) = page.find(mark) else {
-            return String::new();
-        };
-        let rest = &page[at + mark.len()..];
-        rest[..rest.find('"').unwrap()].to_owned()
+        Page::read(self.page.borrow().as_str()).field("form_token").unwrap_or_default()
     }
 
     /// What a cookie holds.

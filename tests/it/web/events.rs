@@ -32,13 +32,13 @@ fn events_are_listed_by_type_tenant_and_time() {
     ] {
         let page = visitor.page(&format!("/events{query}"));
         for id in [&first, &second, &third] {
-            let is_shown = page.contains(&format!("/events/{id}\""));
+            let is_shown = page.links_to(&format!("/events/{id}"));
             assert_eq!(is_shown, expected.contains(&id), "{query}");
         }
-        assert!(!page.contains("<script>alert"));
+        assert!(!page.source().contains("<script>alert"));
     }
     assert!(visitor.page("/events?type=a.none").contains("No matching events."));
-    assert!(visitor.page("/events?since=soon").contains("problem-state"));
+    assert!(visitor.page("/events?since=soon").has(".problem-state"));
 }
 
 #[test]
@@ -59,11 +59,11 @@ fn an_event_says_where_it_went_and_why_not_elsewhere() {
         "previous_data",
         "Shop",
         "It subscribes to c.d, and not to a.b.",
-        "&#60;script&#62;alert(1)",
+        MARKUP,
     ] {
         assert!(page.contains(text), "{text} in {page}");
     }
-    assert!(!page.contains("<script>alert"));
+    assert!(!page.source().contains("<script>alert"));
     let file = visitor.get(&format!("/events/{id}/data")).expect(200);
     assert_eq!(file.text, body["data"].to_string());
     assert_eq!(file.header("content-type"), Some("application/octet-stream"));
@@ -83,19 +83,19 @@ fn an_event_is_replayed_to_all_once_confirmed_or_to_one_webhook() {
     let path = format!("/events/{id}/replay");
     visitor.page(&format!("/events/{id}"));
     let asked = visitor.submit(&path, &[]).expect(200);
-    assert!(asked.text.contains("Replay this event?"));
+    assert!(asked.page().contains("Replay this event?"));
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 1);
     let page = visitor.submit_and_follow(&path, &[("confirmed", "yes")]);
-    assert!(page.contains("Queued: 1 delivery. "));
+    assert!(page.has_flash("Queued: 1 delivery."));
     let page = visitor.submit_and_follow(&path, &[("webhook", &other)]);
-    assert!(page.contains("Queued: 1 delivery"));
+    assert!(page.has_flash("Queued: 1 delivery"));
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 3);
     visitor.submit(&path, &[("webhook", "wh_x")]).expect(404);
     let lonely = id_of(&hub.publish("x.y", json!({})));
     let page = visitor.submit_and_follow(&format!("/events/{lonely}/replay"), &[("confirmed", "yes")]);
-    assert!(page.contains("Nothing was queued"));
+    assert!(page.has_flash("Nothing was queued"));
 }
 
 #[test]
@@ -126,24 +126,24 @@ fn what_is_wrong_stands_at_its_field_and_nothing_is_lost() {
     hub.call_with(&hub.key, "PUT", path, Some(&schema.to_string())).expect(201);
     let visitor = hub.administrator();
     let filled = visitor.page("/events/new?type=order.paid");
-    assert!(filled.contains("{&#34;id&#34;:&#34;x&#34;}"), "{filled}");
+    assert_eq!(filled.field("data").as_deref(), Some("{\"id\":\"x\"}"));
     let deep = "[".repeat(200);
     for (fields, at) in [
-        ([("type", "a..b"), ("data", "{}"), ("id", "")], "type-problem"),
-        ([("type", "a.b"), ("data", "{\"a\": "), ("id", "")], "data-problem"),
-        ([("type", "a.b"), ("data", deep.as_str()), ("id", "")], "data-problem"),
-        ([("type", "a.b"), ("data", "{\"a\": \"\\ud800\"}"), ("id", "")], "data-problem"),
-        ([("type", "a.b"), ("data", ""), ("id", "")], "data-problem"),
-        ([("type", "a.b"), ("data", "{}"), ("id", "a.b")], "id-problem"),
-        ([("type", "order.paid"), ("data", "{}"), ("id", "")], "data-problem"),
+        ([("type", "a..b"), ("data", "{}"), ("id", "")], "type"),
+        ([("type", "a.b"), ("data", "{\"a\": "), ("id", "")], "data"),
+        ([("type", "a.b"), ("data", deep.as_str()), ("id", "")], "data"),
+        ([("type", "a.b"), ("data", "{\"a\": \"\\ud800\"}"), ("id", "")], "data"),
+        ([("type", "a.b"), ("data", ""), ("id", "")], "data"),
+        ([("type", "a.b"), ("data", "{}"), ("id", "a.b")], "id"),
+        ([("type", "order.paid"), ("data", "{}"), ("id", "")], "data"),
     ] {
-        let answer = visitor.submit("/events/new", &fields).expect(422);
-        assert!(answer.text.contains(&format!("id=\"{at}\"")), "{at}: {}", answer.text);
-        assert!(answer.text.contains(&format!("value=\"{}\"", fields[0].1)));
+        let page = visitor.submit("/events/new", &fields).expect(422).page();
+        assert!(page.problem(at).is_some(), "{at}: {page}");
+        assert_eq!(page.form("/events/new").unwrap().field("type").as_deref(), Some(fields[0].1));
     }
     let fields = [("type", MARKUP), ("tenant", MARKUP), ("data", MARKUP)];
     let answer = visitor.submit("/events/new", &fields).expect(422);
-    assert!(!answer.text.contains("<script>alert"));
+    assert!(!answer.page().source().contains("<script>alert"));
     let large = format!("\"{}\"", "x".repeat(1 << 20));
     visitor.submit("/events/new", &[("type", "a.b"), ("data", &large)]).expect(422);
     assert!(visitor.page("/events").contains("No events yet."));
@@ -154,8 +154,8 @@ fn viewers_publish_and_replay_nothing() {
     let hub = Hub::start();
     let id = id_of(&hub.publish("a.b", json!({})));
     let viewer = hub.viewer();
-    assert!(!viewer.page("/events").contains("/events/new"));
-    assert!(!viewer.page(&format!("/events/{id}")).contains("/replay"));
+    assert!(!viewer.page("/events").holds("/events/new"));
+    assert!(!viewer.page(&format!("/events/{id}")).holds("/replay"));
     viewer.get("/events/new").expect(403);
     let fields = [("type", "a.b"), ("data", "{}"), ("confirmed", "yes")];
     viewer.submit("/events/new", &fields).expect(403);

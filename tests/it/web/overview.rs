@@ -10,11 +10,12 @@ use crate::support::receiver::Receiver;
 fn an_empty_server_shows_the_first_step_and_itself() {
     let hub = Hub::start();
     let page = hub.administrator().page("/");
-    for text in ["No webhooks yet", "/webhooks/new", "Free disk", "Write-ahead log", env!("CARGO_PKG_VERSION")] {
+    for text in ["No webhooks yet", "Free disk", "Write-ahead log", env!("CARGO_PKG_VERSION")] {
         assert!(page.contains(text), "{text} in {page}");
     }
+    assert!(page.links_to("/webhooks/new"));
     let page = hub.viewer().page("/");
-    assert!(page.contains("An administrator can create one") && !page.contains("/webhooks/new"));
+    assert!(page.contains("An administrator can create one") && !page.holds("/webhooks/new"));
 }
 
 #[test]
@@ -34,7 +35,7 @@ fn the_last_day_is_told_in_numbers_bars_and_words() {
     hub.deliver_until_idle();
     let page = visitor.page("/");
     assert!(page.contains("1 delivery is failing and being retried"), "{page}");
-    assert!(page.contains(&format!("/webhooks/{failing}")));
+    assert!(page.links_below(&format!("/webhooks/{failing}")));
     assert!(page.contains("100 %"), "{page}");
     assert!(page.contains("Oldest: "), "{page}");
 
@@ -42,23 +43,24 @@ fn the_last_day_is_told_in_numbers_bars_and_words() {
     hub.deliver_until_idle();
     let page = visitor.page("/");
     for text in [
-        "1 dead letter<",
+        "1 dead letter",
         "50 %",
         "delivered ÷ (delivered + failed)",
-        "Last 24 hours: 1 delivered, 1 failed",
         "10:00 UTC: 1 delivered, 1 failed",
         "order.paid",
         "500",
-        "&#60;b&#62;Bad&#60;/b&#62; one",
+        "<b>Bad</b> one",
         "None queued",
     ] {
         assert!(page.contains(text), "{text} in {page}");
     }
-    assert!(!page.contains("<b>Bad"));
+    assert!(!page.source().contains("<b>Bad"));
+    let chart = page.get(".chart svg[role=img]").attribute("aria-label");
+    assert!(chart.unwrap().contains("Last 24 hours: 1 delivered, 1 failed"), "{chart:?}");
     hub.advance(26 * HOUR);
     let page = hub.viewer().page("/");
     assert!(page.contains("No deliveries finished in the last 24 hours"));
-    assert!(page.contains("1 dead letter<"));
+    assert!(page.contains("1 dead letter"));
 }
 
 #[test]
@@ -71,9 +73,12 @@ fn webhooks_that_are_disabled_or_unverified_are_named_with_the_reason() {
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
     let page = hub.administrator().page("/");
-    let list = &page[page.find("Needs attention").unwrap()..];
-    for text in [disabled.as_str(), &unverified, "Disabled", "Unverified", "410"] {
-        assert!(list.contains(text), "{text} in {list}");
+    assert!(page.contains("Needs attention"), "{page}");
+    for text in ["Disabled", "Unverified", "410"] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    for id in [disabled, unverified] {
+        assert!(page.links_below(&format!("/webhooks/{id}")), "{id} in {page}");
     }
 }
 
@@ -91,7 +96,7 @@ fn the_people_of_a_tenant_see_their_own_and_nothing_of_the_machine() {
     let theirs = hub.portal("acme").page("/");
     assert!(theirs.contains("All webhooks are healthy"), "{theirs}");
     for text in ["globex", "Free disk", "Write-ahead", "Authorization", "/settings"] {
-        assert!(!theirs.contains(text), "{text} in {theirs}");
+        assert!(!theirs.holds(text), "{text} in {theirs}");
     }
     let globex = hub.portal("globex").page("/");
     assert!(globex.contains("Secret of globex") && globex.contains("globex.only"));

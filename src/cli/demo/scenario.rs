@@ -1,55 +1,59 @@
-//! Who takes part in the story: tenants, their webhooks, and what happens.
+//! Tenants, webhooks and events of the demo.
 
 use crate::actions::publish::NewEvent;
-use crate::cli::demo::receivers::Behaviour;
+use crate::cli::demo::receivers::Behavior;
 use crate::domain::Invalid;
 
-/// A webhook of the story.
 pub(in crate::cli) struct DemoWebhook {
     pub tenant: &'static str,
-    /// A word for its URL.
+    /// Part of the URL.
     pub name: &'static str,
     pub description: &'static str,
     pub events: &'static [&'static str],
     pub profile: &'static str,
-    /// `None`: it points at the tenant's inbox.
-    pub behaviour: Option<Behaviour>,
-    /// Whether somebody pauses it in the middle.
-    pub is_paused_later: bool,
+    pub target: Target,
+    /// Whether the webhook is paused in the middle of the history.
+    pub is_paused: bool,
 }
 
-const fn place(
+pub(in crate::cli) enum Target {
+    Receiver(Behavior),
+    /// Built-in inbox of the tenant.
+    Inbox,
+}
+
+const fn webhook(
     tenant: &'static str,
     name: &'static str,
     description: &'static str,
     events: &'static [&'static str],
     profile: &'static str,
-    behaviour: Option<Behaviour>,
+    target: Target,
 ) -> DemoWebhook {
-    DemoWebhook { tenant, name, description, events, profile, behaviour, is_paused_later: false }
+    DemoWebhook { tenant, name, description, events, profile, target, is_paused: false }
 }
 
 #[rustfmt::skip]
-pub(super) const PLACES: &[DemoWebhook] = &[
-    place("acme", "fulfilment", "Order fulfilment", &["order.*"], "generic", Some(Behaviour::Ok)),
-    place("acme", "ledger", "Ledger, slow at month's end", &["order.paid", "invoice.*"], "stripe", Some(Behaviour::Slow)),
-    place("acme", "erp", "Old ERP behind a VPN", &["order.*"], "iverton", Some(Behaviour::Flaky)),
-    place("acme", "beta", "Partner in the beta", &["order.created"], "influship", Some(Behaviour::Down)),
-    place("globex", "search", "Search index", &["content.*"], "standard", Some(Behaviour::Ok)),
-    place("globex", "newsletter", "Newsletter", &["content.published"], "generic", Some(Behaviour::Down)),
-    place("globex", "agency", "The agency's site, until last year", &["content.published"], "generic", Some(Behaviour::Gone)),
-    place("globex", "analytics", "Analytics", &["*"], "irisync", Some(Behaviour::Busy)),
-    place("globex", "mirror", "Mirror in the office", &["content.*"], "socialsyncer", Some(Behaviour::Refused)),
-    place("default", "warehouse", "Data warehouse", &["user.*"], "socialsyncer", Some(Behaviour::Silent)),
-    place("default", "crm", "CRM", &["user.*"], "github", Some(Behaviour::Ok)),
-    place("default", "inbox", "The built-in inbox", &["*"], "standard", None),
+pub(super) const WEBHOOKS: &[DemoWebhook] = &[
+    webhook("acme", "fulfilment", "Order fulfilment", &["order.*"], "generic", Target::Receiver(Behavior::Ok)),
+    webhook("acme", "ledger", "Ledger, slow at month's end", &["order.paid", "invoice.*"], "stripe", Target::Receiver(Behavior::Slow)),
+    webhook("acme", "erp", "Old ERP behind a VPN", &["order.*"], "iverton", Target::Receiver(Behavior::Flaky)),
+    webhook("acme", "beta", "Partner in the beta", &["order.created"], "influship", Target::Receiver(Behavior::Down)),
+    webhook("globex", "search", "Search index", &["content.*"], "standard", Target::Receiver(Behavior::Ok)),
+    webhook("globex", "newsletter", "Newsletter", &["content.published"], "generic", Target::Receiver(Behavior::Down)),
+    webhook("globex", "agency", "The agency's site, until last year", &["content.published"], "generic", Target::Receiver(Behavior::Gone)),
+    webhook("globex", "analytics", "Analytics", &["*"], "irisync", Target::Receiver(Behavior::Busy)),
+    webhook("globex", "mirror", "Mirror in the office", &["content.*"], "socialsyncer", Target::Receiver(Behavior::Refused)),
+    webhook("default", "warehouse", "Data warehouse", &["user.*"], "socialsyncer", Target::Receiver(Behavior::Silent)),
+    webhook("default", "crm", "CRM", &["user.*"], "github", Target::Receiver(Behavior::Ok)),
+    webhook("default", "inbox", "The built-in inbox", &["*"], "standard", Target::Inbox),
     DemoWebhook {
-        is_paused_later: true,
-        ..place("acme", "staging", "Staging, paused for a migration", &["order.*"], "generic", Some(Behaviour::Ok))
+        is_paused: true,
+        ..webhook("acme", "staging", "Staging, paused for a migration", &["order.*"], "generic", Target::Receiver(Behavior::Ok))
     },
 ];
 
-/// Names, descriptions and examples.
+/// Name, description and example of each event type.
 #[rustfmt::skip]
 pub(super) const EVENT_TYPES: &[(&str, &str, &str)] = &[
     ("order.created", "A customer placed an order.", r#"{"id": "ord_1001", "total": 4990, "currency": "EUR"}"#),
@@ -61,7 +65,7 @@ pub(super) const EVENT_TYPES: &[(&str, &str, &str)] = &[
     ("user.signed_up", "Somebody made an account.", r#"{"id": "usr_5", "plan": "team"}"#),
 ];
 
-/// The event with this number: types and tenants take turns.
+/// Returns the event with this number. Types and tenants alternate.
 pub(in crate::cli) fn event(number: u64) -> Result<NewEvent, Invalid> {
     let (tenant, event_type, data) = match number % 9 {
         0 | 4 => (
@@ -78,7 +82,7 @@ pub(in crate::cli) fn event(number: u64) -> Result<NewEvent, Invalid> {
         3 => ("default", "user.signed_up", format!(r#"{{"id": "usr_{number}", "plan": "team"}}"#)),
         6 => ("globex", "content.updated", format!(r#"{{"id": {}, "title": "Post, corrected"}}"#, number - 1)),
         7 => ("acme", "order.refunded", format!(r#"{{"id": "ord_{}", "amount": 990}}"#, 993 + number)),
-        // A type that nobody described.
+        // A type without a description.
         _ => ("default", "user.deleted", format!(r#"{{"id": "usr_{}"}}"#, number - 5)),
     };
     Ok(NewEvent {

@@ -1,0 +1,115 @@
+//! Parts that commands share: the database, files and standard input, secrets, profiles, tables.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::CliError;
+use crate::clock::Clock;
+use crate::config::{DatabaseFlag, secret_from_environment, temporary_folder};
+use crate::domain::Invalid;
+use crate::domain::secret::Secret;
+use crate::metrics::Metrics;
+use crate::profile::{self, Profile, ProfileSpec};
+use crate::store::{Connection, Store};
+
+/// Flags of commands that sign or verify.
+#[derive(Args)]
+pub(super) struct SigningFlags {
+    /// Built-in profile, or a JSON file with a profile
+    #[arg(long, value_name = "PROFILE", default_value = profile::DEFAULT)]
+    profile: String,
+    /// Secret of the webhook [env: HOOKPOST_SECRET, or the file named by HOOKPOST_SECRET_FILE]
+    #[arg(long, value_name = "SECRET")]
+    secret: Option<String>,
+}
+
+impl SigningFlags {
+    pub(super) fn profile(&self) -> Result<Arc<Profile>, CliError> {
+        let name = &self.profile;
+        if let Some(profile) = profile::find(name) {
+            return Ok(profile);
+        }
+        if !Path::new(name).exists() {
+            let known: Vec<&str> = profile::builtin().keys().map(String::as_str).collect();
+            return Err(CliError::Other(format!(
+                "--profile: {name:?} is neither a built-in profile nor a file; built-in profiles: {}",
+                known.join(", ")
+            )));
+        }
+        let spec: ProfileSpec = serde_json::from_slice(&read(Some(Path::new(name)))?)
+            .map_err(|error| CliError::Other(format!("{name} is not a valid profile: {error}")))?;
+        Ok(Arc::new(Profile::parse(spec)?))
+    }
+
+    /// Returns the secret of the flag or the environment.
+    pub(super) fn secret(&self) -> Result<Option<Secret>, CliError> {
+        let secret = flag_or_environment(self.secret.as_ref(), "HOOKPOST_SECRET")?;
+        let parse = |text: String| text.parse().map_err(|invalid: Invalid| invalid.in_field("secret"));
+        Ok(secret.map(parse).transpose()?)
+    }
+
+    pub(super) fn required_secret(&self) -> Result<Secret, CliError> {
+        self.secret()?.ok_or_else(|| CliError::Other("--secret is required".to_owned()))
+    }
+}
+
+/// Returns the secret of a flag, of the variable, or of the file that `<variable>_FILE` names.
+pub(super) fn flag_or_environment(flag: Option<&String>, variable: &str) -> Result<Option<String>, CliError> {
+    match flag {
+        Some(text) => Ok(Some(text.clone())),
+        None => Ok(secret_from_environment(variable)?),
+    }
+}
+
+/// Opens the database, which a server may have open. It must exist.
+pub(super) fn open(database: &DatabaseFlag) -> Result<Connection, CliError> {
+    Ok(Store::open_for_command(&database.settings()?.db)?)
+}
+
+/// Like [`open`], but creates a missing database.
+pub(super) fn open_or_create(database: &DatabaseFlag, clock: &Clock) -> Result<Connection, CliError> {
+    let path = database.settings()?.db;
+    if !path.exists() {
+        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
+        store.close();
+    }
+    Ok(Store::open_for_command(&path)?)
+}
+
+/// Reads a file, or standard input for `None` and `-`.
+pub(super) fn read(path: Option<&Path>) -> Result<Vec<u8>, CliError> {
+    match path.filter(|path| path.as_os_str() != "-") {
+        Some(path) => std::fs::read(path).map_err(CliError::because(format!("{} cannot be read", path.display()))),
+        None => {
+            let mut bytes = Vec::new();
+            let result = std::io::stdin().read_to_end(&mut bytes);
+            result.map(|_| bytes).map_err(CliError::because("standard input cannot be read"))
+        }
+    }
+}
+
+/// Runs `work` with a new folder, and removes the folder afterwards.
+pub(super) fn in_temporary_folder(
+    prefix: &str,
+    work: impl FnOnce(&PathBuf) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let folder = temporary_folder(prefix)?;
+    let result = work(&folder);
+    let removed = std::fs::remove_dir_all(&folder);
+    result?;
+    removed.map_err(CliError::because(format!("{} cannot be removed", folder.display())))
+}
+
+/// Prints rows in aligned columns, two spaces apart.
+pub(super) fn print_table<const N: usize>(rows: impl Iterator<Item = [String; N]>) {
+    let rows: Vec<_> = rows.collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

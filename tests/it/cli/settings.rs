@@ -1,0 +1,105 @@
+//! Settings from flags, the environment and a file, as `hookpost serve --print-config` shows them.
+
+use std::fs;
+
+use crate::support::process::{Site, hookpost, refused, run, stderr, stdout};
+
+/// The environment, as names and values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn command(arguments: &[&str], variables: Variables<'_>) -> std::process::Command {
+    let mut command = hookpost(&[&["serve", "--print-config"], arguments].concat());
+    command.envs(variables.iter().copied());
+    command
+}
+
+#[track_caller]
+fn printed(arguments: &[&str], variables: Variables<'_>) -> String {
+    let output = run(command(arguments, variables));
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+#[track_caller]
+fn assert_printed(arguments: &[&str], variables: Variables<'_>, line: &str) {
+    let printed = printed(arguments, variables);
+    assert!(printed.lines().any(|printed| printed == line), "{line} in {printed}");
+}
+
+/// A site with a file of settings, and the file's path.
+fn with_file(text: &str) -> (Site, String) {
+    let site = Site::new();
+    let file = site.folder().join("hookpost.toml");
+    fs::write(&file, text).unwrap();
+    (site, file.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let (_site, file) = with_file("workers = 1\nlisten = \"127.0.0.1:1\"\nmax-body = 2048\n");
+    let variables = [("HOOKPOST_WORKERS", "2"), ("HOOKPOST_LISTEN", "127.0.0.1:2"), ("HOOKPOST_CONFIG", &file)];
+    for line in [
+        "workers = \"3\"  # flag",
+        "listen = \"127.0.0.1:2\"  # environment",
+        "max-body = \"2048\"  # file",
+        "http-threads = \"2\"  # default",
+        "base-url = (none)  # default",
+    ] {
+        assert_printed(&["--workers", "3"], &variables, line);
+    }
+    // Commands without flags for the settings take them from the same places.
+    let site = Site::new();
+    fs::write(&file, format!("db = {:?}\n", site.database())).unwrap();
+    let mut list = hookpost(&["keys", "list"]);
+    list.env("HOOKPOST_CONFIG", &file);
+    assert!(refused(list).contains(site.database().to_str().unwrap()));
+}
+
+#[test]
+fn a_switch_is_on_by_its_flag_alone_and_said_in_full_elsewhere() {
+    let on = [("HOOKPOST_METRICS_OPEN", "true")];
+    assert_printed(&[], &[], "metrics-open = \"false\"  # default");
+    assert_printed(&["--metrics-open"], &[], "metrics-open = \"true\"  # flag");
+    assert_printed(&[], &on, "metrics-open = \"true\"  # environment");
+    assert_printed(&["--metrics-open=false"], &on, "metrics-open = \"false\"  # flag");
+    refused(command(&[], &[("HOOKPOST_METRICS_OPEN", "yes")]));
+}
+
+#[test]
+fn a_list_is_given_by_repetition_commas_or_an_array() {
+    let (_site, file) = with_file("allow-target = [\"10.0.0.0/8\", \"hooks.internal\"]\n");
+    let flags = ["--allow-target", "10.0.0.0/8", "--allow-target", "hooks.internal"];
+    let variables = [("HOOKPOST_ALLOW_TARGET", "10.0.0.0/8, hooks.internal")];
+    let line = |source: &str| format!("allow-target = [\"10.0.0.0/8\", \"hooks.internal\"]  # {source}");
+    assert_printed(&flags, &[], &line("flag"));
+    assert_printed(&[], &variables, &line("environment"));
+    assert_printed(&["--config", &file], &[], &line("file"));
+    assert_printed(&[], &[("HOOKPOST_ALLOW_TARGET", "")], "allow-target = []  # environment");
+}
+
+#[test]
+fn an_unknown_key_and_a_bad_value_are_errors_that_name_it() {
+    let (_site, file) = with_file("wrokers = 1\n");
+    let said = refused(command(&["--config", &file], &[]));
+    assert!(said.contains("wrokers") && said.contains(&file), "{said}");
+    for (flag, value) in [
+        ("--workers", "0"),
+        ("--listen", "localhost"),
+        ("--allow-target", "10.1.2.3/8"),
+        ("--max-body", "12"),
+        ("--retention-days", "1.5"),
+        ("--failed-retention-days", "36501"),
+    ] {
+        let said = refused(command(&[flag, value], &[]));
+        assert!(said.contains(flag) && said.contains(value) && !said.contains("(from"), "{said}");
+        let variable = format!("HOOKPOST_{}", flag[2..].to_ascii_uppercase().replace('-', "_"));
+        let said = refused(command(&[], &[(&variable, value)]));
+        assert!(said.contains(&variable) && said.contains(value), "{said}");
+        fs::write(&file, format!("{} = {value:?}\n", &flag[2..])).unwrap();
+        let said = refused(command(&["--config", &file], &[]));
+        assert!(said.contains(&file) && said.contains(flag) && said.contains(value), "{said}");
+    }
+    fs::write(&file, "workers = [1, 2]\n").unwrap();
+    let said = refused(command(&["--config", &file], &[]));
+    assert!(said.contains(&file) && said.contains("--workers"), "{said}");
+}
