@@ -55,7 +55,8 @@ pub async fn delete(submission: Submission, id: Path<String>) -> PageResult {
             let webhook = session.read(|db| header::find(session, db, &id))?;
             let (typed, host) = (fields.text("typed").trim(), webhook.url.host());
             if !typed.eq_ignore_ascii_case(host) {
-                let invalid = Invalid::new("wrong_name", format!("Type {host} to delete it.")).in_field("typed");
+                let invalid =
+                    Invalid::new("wrong_name", format!("This is not {host}. Nothing was deleted.")).in_field("typed");
                 let page = session.read(|db| delete_page(session, db, &webhook, typed, invalid.into()))?;
                 return Ok(Response::again(&page));
             }

@@ -32,8 +32,7 @@ pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
 struct ResumePage {
     frame: Frame,
     head: Head,
-    /// Number of queued deliveries, in words; `None` for 0.
-    queued: Option<String>,
+    question: String,
     problem: Option<String>,
 }
 
@@ -49,10 +48,10 @@ fn resume_page(session: &Session, id: &str, problem: Option<String>) -> Result<R
                 r#"{"active": true, "waiting": "resume"}"#,
             ),
             head: Head::of(session, &webhook, Tab::None),
-            queued: match counts.pending + counts.retrying {
-                0 => None,
-                1 => Some("1 delivery is queued".to_owned()),
-                many => Some(format!("{} deliveries are queued", humanize::number(many))),
+            question: match counts.pending + counts.retrying {
+                0 => "What should happen to events queued before you resume?".to_owned(),
+                1 => "1 delivery is queued. What should happen to it?".to_owned(),
+                many => format!("{} deliveries are queued. What should happen to them?", humanize::number(many)),
             },
             problem,
         })
