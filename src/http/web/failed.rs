@@ -7,7 +7,6 @@ use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 use strum::VariantArray;
 
-use super::deliveries::rows::WebhookName;
 use super::error::PageError;
 use super::{date_field, page};
 use crate::domain::Invalid;
@@ -15,6 +14,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::failure_group::FailureGroup;
 use crate::domain::time::{DAY, HOUR, Millis, SECOND};
+use crate::domain::webhook::Webhook;
 use crate::http::export;
 use crate::http::web::deliveries::filter::Criteria;
 use crate::http::web::layout::{Frame, Section, code_label};
@@ -79,9 +79,7 @@ struct Cell {
 struct WebhookRow {
     id: String,
     /// `None` if the webhook was deleted.
-    webhook: Option<WebhookName>,
-    state: &'static str,
-    tenant: String,
+    webhook: Option<Webhook>,
     count: String,
     /// Most frequent cause.
     cause: String,
@@ -214,13 +212,10 @@ fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError
     counted.truncate(MAX_WEBHOOKS);
     let is_partial = ages.iter().any(|age| age.more);
     let row = |(count, seq, causes): (u64, i64, BTreeMap<CauseKey, u64>)| {
-        let webhook = webhook::by_seq(db, seq)?;
         let id = webhook::id_of(db, seq)?.to_string();
         let most_frequent = causes.iter().max_by_key(|(_, count)| **count);
         Ok(WebhookRow {
-            state: webhook.as_ref().map_or("", |webhook| webhook.state.into_str()),
-            tenant: webhook.as_ref().map(|webhook| webhook.tenant.to_string()).unwrap_or_default(),
-            webhook: webhook.as_ref().map(WebhookName::from),
+            webhook: webhook::by_seq(db, seq)?,
             count: at_least(count, is_partial),
             cause: most_frequent.map(|(key, _)| key.label()).unwrap_or_default(),
             query: query(&[("webhook", id.clone())], None, 0),

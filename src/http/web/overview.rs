@@ -64,17 +64,14 @@ struct OverviewPage {
 struct Concern {
     status: &'static str,
     label: &'static str,
-    id: String,
-    name: String,
+    webhook: Webhook,
     reason: String,
 }
 
 /// A delivery that failed or is being retried.
 struct FailureRow {
-    id: String,
-    status: &'static str,
-    event_type: String,
-    webhook: String,
+    delivery: Delivery,
+    webhook: Option<Webhook>,
     reason: String,
     at_ms: Millis,
 }
@@ -135,27 +132,20 @@ fn webhooks(
 
 /// Webhooks that need attention, worst first.
 fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreError> {
-    let concern = |webhook: &Webhook, status, label, reason| Concern {
-        status,
-        label,
-        id: webhook.id.to_string(),
-        name: webhook.name(),
-        reason,
-    };
     let mut concerns = Vec::new();
     for webhook in webhooks(session, db, Some(WebhookState::Disabled), MAX_WEBHOOKS)? {
         let reason = webhook.disabled_reason.clone().unwrap_or_default();
-        concerns.push(concern(&webhook, "disabled", "Disabled", reason));
+        concerns.push(Concern { status: "disabled", label: "Disabled", webhook, reason });
     }
     for (webhook, retrying) in webhook::failing(db, session.tenant(), MAX_WEBHOOKS)? {
         let verb = if retrying == 1 { "is" } else { "are" };
         let reason = format!("{} {verb} failing and being retried.", humanize::counted(retrying, "delivery"));
-        concerns.push(concern(&webhook, "retrying", "Failing", reason));
+        concerns.push(Concern { status: "retrying", label: "Failing", webhook, reason });
     }
     for webhook in webhooks(session, db, Some(WebhookState::Unverified), MAX_WEBHOOKS)? {
         let reason = webhook.disabled_reason.clone();
         let reason = reason.unwrap_or_else(|| "The endpoint has not answered its challenge.".to_owned());
-        concerns.push(concern(&webhook, "unverified", "Unverified", reason));
+        concerns.push(Concern { status: "unverified", label: "Unverified", webhook, reason });
     }
     Ok(concerns)
 }
@@ -189,14 +179,8 @@ fn failure(db: &Connection, delivery: Delivery, now: Millis) -> Result<FailureRo
         },
         None => "It was given up without an attempt.".to_owned(),
     };
-    Ok(FailureRow {
-        status: delivery.status.into_str(),
-        event_type: delivery.event_type.to_string(),
-        reason,
-        at_ms: last.map_or(delivery.created_ms, |last| last.at_ms),
-        webhook: webhook.map_or_else(|| "deleted webhook".to_owned(), |webhook| webhook.name()),
-        id: delivery.id.to_string(),
-    })
+    let at_ms = last.map_or(delivery.created_ms, |last| last.at_ms);
+    Ok(FailureRow { at_ms, reason, webhook, delivery })
 }
 
 fn machine(store: &Store) -> Machine {

@@ -58,7 +58,7 @@ fn deliveries_page(session: &Session, db: &Connection) -> Result<DeliveriesPage,
     let frame = session.frame(db, "Deliveries", Section::Deliveries)?;
     let path = format!("{}/deliveries", session.base());
     let status = criteria.filter.status;
-    let mut table = DeliveryTable::read(db, &page.rows, criteria.query())?;
+    let mut table = DeliveryTable::read(db, page.rows, criteria.query())?;
     table.has_ticks = frame.may_change
         && is_listed
         && criteria.filter.test != Some(true)

@@ -4,7 +4,6 @@ pub mod attempt;
 mod bulk;
 pub mod filter;
 mod list;
-mod retry_discard;
 pub mod rows;
 mod show;
 
@@ -22,7 +21,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         config.service(bulk.route(post().to(move |submission| bulk::submit(submission, action))));
     }
     config.service(page("/deliveries/{id}").route(get().to(show::show)));
-    config.service(page("/deliveries/{id}/retry").route(post().to(retry_discard::retry)));
-    config.service(page("/deliveries/{id}/discard").route(post().to(retry_discard::discard)));
+    config.service(page("/deliveries/{id}/retry").route(post().to(show::retry)));
+    config.service(page("/deliveries/{id}/discard").route(post().to(show::discard)));
     config.service(page("/deliveries/{id}/attempts/{number}/{half}").route(get().to(show::download)));
 }

@@ -1,6 +1,8 @@
 //! Table of deliveries; the template is `parts/rows.html`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::rc::Rc;
 
 use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
@@ -23,46 +25,27 @@ pub struct DeliveryTable {
 }
 
 pub struct DeliveryRow {
-    pub id: String,
-    pub status: &'static str,
+    pub delivery: Delivery,
+    /// `None` if the webhook was deleted.
+    pub webhook: Option<Rc<Webhook>>,
     pub is_test: bool,
     /// State of the inactive webhook that the delivery is queued for.
     pub waiting_for: Option<String>,
     /// Outcome of the last attempt in a few words.
     pub outcome: Option<String>,
-    pub event_type: String,
-    pub webhook_id: String,
-    /// `None` if the webhook was deleted.
-    pub webhook: Option<WebhookName>,
-    pub tenant: String,
-    pub attempts: u32,
-    pub created_ms: Millis,
-    pub last_ms: Option<Millis>,
     pub next_ms: Option<Millis>,
 }
 
-#[derive(Debug, Clone)]
-pub struct WebhookName {
-    pub name: String,
-    pub url: String,
-}
-
-impl From<&Webhook> for WebhookName {
-    fn from(webhook: &Webhook) -> WebhookName {
-        WebhookName { name: webhook.name(), url: webhook.url.as_str().to_owned() }
-    }
-}
-
 impl DeliveryTable {
-    pub fn read(connection: &Connection, deliveries: &[Delivery], query: String) -> Result<DeliveryTable, StoreError> {
-        let mut names: BTreeMap<i64, Option<WebhookName>> = BTreeMap::new();
+    pub fn read(db: &Connection, deliveries: Vec<Delivery>, query: String) -> Result<DeliveryTable, StoreError> {
+        let mut webhooks: BTreeMap<i64, Option<Rc<Webhook>>> = BTreeMap::new();
         let mut rows = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let seq = delivery.webhook_seq;
-            if !names.contains_key(&seq) {
-                names.insert(seq, webhook::by_seq(connection, seq)?.as_ref().map(WebhookName::from));
-            }
-            rows.push(DeliveryRow::of(delivery, names.get(&seq).cloned().flatten()));
+            let webhook = match webhooks.entry(delivery.webhook_seq) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(webhook::by_seq(db, delivery.webhook_seq)?.map(Rc::new)),
+            };
+            rows.push(DeliveryRow::of(delivery, webhook.clone()));
         }
         Ok(DeliveryTable { rows, query, has_ticks: false, has_webhook: true })
     }
@@ -74,26 +57,18 @@ impl DeliveryTable {
 }
 
 impl DeliveryRow {
-    fn of(delivery: &Delivery, webhook: Option<WebhookName>) -> DeliveryRow {
+    fn of(delivery: Delivery, webhook: Option<Rc<Webhook>>) -> DeliveryRow {
         let is_test = delivery.cause == Cause::Test;
         let is_queued = !delivery.status.is_finished() && !is_test;
         let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_queued);
-        let last = delivery.last.as_ref();
-        let url = webhook.as_ref().map_or("", |webhook| &webhook.url);
+        let url = webhook.as_ref().map_or("", |webhook| webhook.url.as_str());
         DeliveryRow {
-            id: delivery.id.to_string(),
-            status: delivery.status.into_str(),
             is_test,
             waiting_for: waiting_for.map(code_label),
-            outcome: last.map(|last| explanation::short(&explain::last_of(last, url))),
-            event_type: delivery.event_type.to_string(),
-            webhook_id: delivery.webhook_id.to_string(),
-            webhook,
-            tenant: delivery.tenant.to_string(),
-            attempts: delivery.attempt_count,
-            created_ms: delivery.created_ms,
-            last_ms: last.map(|last| last.at_ms),
+            outcome: delivery.last.as_ref().map(|last| explanation::short(&explain::last_of(last, url))),
             next_ms: delivery.due_ms.filter(|_| is_queued && waiting_for.is_none()),
+            delivery,
+            webhook,
         }
     }
 }

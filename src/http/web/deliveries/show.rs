@@ -1,17 +1,19 @@
-//! `/deliveries/{id}`: the explanation of a delivery, then every attempt.
+//! `/deliveries/{id}`: the explanation of a delivery, then every attempt; retrying or discarding it.
 
 use actix_web::web::Path;
 use askama::Template;
 
 use super::attempt::{AttemptDetail, AttemptView};
 use super::filter::{Criteria, below};
-use super::rows::WebhookName;
+use crate::actions::ActionError;
 use crate::actions::delivery::explain;
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::confirm::Confirm;
 use crate::http::web::error::PageError;
+use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
 use crate::store::attempt::Attempt;
@@ -29,30 +31,21 @@ const MAX_ATTEMPTS: usize = 200;
 #[template(path = "deliveries/show.html")]
 struct DeliveryPage {
     frame: Frame,
-    id: String,
-    status: &'static str,
-    is_test: bool,
-    is_live: bool,
+    delivery: Delivery,
+    /// `None` if it was deleted.
+    webhook: Option<Webhook>,
     tone: &'static str,
     verdict: Explanation,
-    event_id: String,
-    event_type: String,
-    tenant: String,
-    webhook_id: String,
-    webhook: Option<WebhookName>,
     cause: &'static str,
-    attempt_count: u32,
-    created_ms: Millis,
-    finished_ms: Option<Millis>,
     next_ms: Option<Millis>,
     attempts: Vec<AttemptView>,
     /// Attempts beyond `MAX_ATTEMPTS`.
     more: usize,
+    is_test: bool,
     can_retry: bool,
     can_discard: bool,
-    /// Path of the list that the visitor came from, its query, and the neighbours in it.
-    list: String,
-    suffix: String,
+    /// Filter of the list that the visitor came from, and the neighbours in it.
+    criteria: Criteria,
     newer: Option<String>,
     older: Option<String>,
     here: String,
@@ -78,36 +71,26 @@ fn delivery_page(session: &Session, db: &Connection, id: &str) -> Result<Deliver
     let frame = session.frame(db, "Delivery", Section::Deliveries)?;
     let may_change = frame.may_change && !is_test;
     Ok(DeliveryPage {
-        id: delivery.id.to_string(),
-        status: delivery.status.into_str(),
-        is_test,
-        is_live: !is_finished,
         tone: tone(verdict.tone),
         verdict,
-        event_id: delivery.event_id.to_string(),
-        event_type: delivery.event_type.to_string(),
-        tenant: delivery.tenant.to_string(),
-        webhook_id: delivery.webhook_id.to_string(),
         cause: match delivery.cause {
             Cause::Event => "event published",
             Cause::Replay => "event replayed",
             Cause::Test => "test requested",
         },
-        attempt_count: delivery.attempt_count,
-        created_ms: delivery.created_ms,
-        finished_ms: delivery.finished_ms,
         next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !is_inactive),
         more: attempts.len().saturating_sub(MAX_ATTEMPTS),
         attempts: views(session, &delivery, &attempts),
+        is_test,
         can_retry: may_change && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
         can_discard: may_change && !is_finished,
-        webhook: webhook.as_ref().map(WebhookName::from),
-        list: criteria.list(),
-        suffix: criteria.query(),
+        webhook,
+        criteria,
         newer,
         older,
         here: session.here.clone(),
         frame: frame.with_api("GET", &format!("/v1/deliveries/{}", delivery.id)),
+        delivery,
     })
 }
 
@@ -131,7 +114,7 @@ fn verdict(
     webhook: &Webhook,
 ) -> Result<Explanation, PageError> {
     let profile = session.app.actions.profile(&webhook.profile)?;
-    Ok(explain::verdict(delivery, last, webhook, &profile, None, session.now()))
+    Ok(explain::explain(delivery, last, webhook, &profile, None, session.now()))
 }
 
 /// Explanation of a delivery whose webhook was deleted: the outcome of its last attempt.
@@ -193,6 +176,61 @@ pub async fn download(session: Session, path: Path<(String, u32, String)>) -> Pa
                 name: format!("{}-{number}-{half}.{extension}", delivery.id),
                 bytes: body.ok_or_else(|| PageError::not_found("body"))?,
             })
+        })
+        .await
+}
+
+/// `POST /deliveries/{id}/retry`.
+pub async fn retry(submission: Submission, id: Path<String>) -> PageResult {
+    submission
+        .run(move |session, fields| {
+            let caller = session.caller();
+            let before = session.read(|db| Ok(lookup::delivery(db, &caller, &id)?))?;
+            let back = session.back(fields, &format!("/deliveries/{}", before.id));
+            match session.app.actions.retry(&caller, &id).wait() {
+                Ok(after) => Ok(session.done(&back, queued(&before, &after))),
+                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
+                Err(other) => Err(other.into()),
+            }
+        })
+        .await
+}
+
+/// Message after a retry. Says that the delivery is queued, not that it succeeded.
+fn queued(before: &Delivery, after: &Delivery) -> &'static str {
+    match (after.webhook_state.waiting_for(), before.status.is_finished()) {
+        (Some(_), _) => "Queued until the webhook is active.",
+        (None, true) => "Queued for retry now. A new series of attempts starts.",
+        (None, false) => "Queued for retry now.",
+    }
+}
+
+/// `POST /deliveries/{id}/discard`. Asks for confirmation first.
+pub async fn discard(submission: Submission, id: Path<String>) -> PageResult {
+    submission
+        .run(move |session, fields| {
+            let caller = session.caller();
+            let delivery = session.read(|db| Ok(lookup::delivery(db, &caller, &id)?))?;
+            let path = format!("/deliveries/{}", delivery.id);
+            let back = session.back(fields, &path);
+            if !fields.has("confirmed") {
+                return Confirm {
+                    heading: "Discard this delivery?".to_owned(),
+                    facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
+                    effect: "It will not be sent. This can't be undone.".to_owned(),
+                    action: Some(format!("{path}/discard")),
+                    button: "Discard".to_owned(),
+                    is_danger: true,
+                    back,
+                    ..Confirm::default()
+                }
+                .show(session, Section::Deliveries);
+            }
+            match session.app.actions.discard(&caller, &id).wait() {
+                Ok(_) => Ok(session.done(&back, "Discarded. It will not be sent.")),
+                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
+                Err(other) => Err(other.into()),
+            }
         })
         .await
 }

@@ -7,8 +7,9 @@ use crate::domain::time::DAY;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
+use crate::store::event_type::{self, DescribedType};
 use crate::store::page::DEFAULT_LIMIT;
-use crate::store::{Connection, StoreError, event, event_type, webhook};
+use crate::store::{Connection, StoreError, event, webhook};
 use crate::text::humanize;
 
 /// Events counted for each type.
@@ -26,11 +27,8 @@ struct EventTypesPage {
 }
 
 struct EventTypeRow {
-    name: String,
-    description: String,
-    is_described: bool,
-    has_example: bool,
-    has_schema: bool,
+    name: EventType,
+    described: Option<DescribedType>,
     subscribers: usize,
     /// Events in the last seven days.
     volume: String,
@@ -61,16 +59,12 @@ fn rows(session: &Session, db: &Connection, names: &[EventType]) -> Result<Vec<E
     let subscriptions = webhook::subscriptions(db, tenant, MAX_WEBHOOKS)?;
     let since = session.now() - 7 * DAY;
     let row = |name: &EventType| {
-        let described = event_type::get(db, name)?;
         let subscribers = subscriptions.iter().filter(|patterns| patterns.iter().any(|pattern| pattern.matches(name)));
         Ok(EventTypeRow {
             subscribers: subscribers.count(),
             volume: or_more(event::count_since(db, tenant, name, since, MAX_COUNTED)?, MAX_COUNTED),
-            is_described: described.is_some(),
-            has_example: described.as_ref().is_some_and(|known| known.example.is_some()),
-            has_schema: described.as_ref().is_some_and(|known| known.schema.is_some()),
-            description: described.map_or_else(String::new, |known| known.description),
-            name: name.to_string(),
+            described: event_type::get(db, name)?,
+            name: name.clone(),
         })
     };
     names.iter().map(row).collect()

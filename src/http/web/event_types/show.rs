@@ -5,14 +5,15 @@ use askama::Template;
 
 use super::list::or_more;
 use crate::domain::event::EventType;
-use crate::domain::time::{DAY, Millis};
+use crate::domain::time::DAY;
 use crate::domain::webhook::Webhook;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
+use crate::store::event_type::{self, DescribedType};
 use crate::store::page::PageRequest;
 use crate::store::webhook::WebhookFilter;
-use crate::store::{Connection, event, event_type, webhook};
+use crate::store::{Connection, event, webhook};
 
 /// Subscribers shown.
 const MAX_SUBSCRIBERS: u32 = 50;
@@ -23,36 +24,18 @@ const MAX_COUNTED: u32 = 10_000;
 #[template(path = "event_types/show.html")]
 struct EventTypePage {
     frame: Frame,
-    name: String,
-    description: String,
-    example: Option<Box<str>>,
-    schema: Option<Box<str>>,
-    /// `None` if the type is not described.
-    updated_ms: Option<Millis>,
+    name: EventType,
+    described: Option<DescribedType>,
     volume: String,
-    subscribers: Vec<Subscriber>,
+    subscribers: Vec<Webhook>,
     has_more: bool,
 }
 
-struct Subscriber {
-    id: String,
-    name: String,
-    tenant: String,
-    state: &'static str,
-    /// Patterns that match the type.
-    patterns: String,
-}
-
-impl Subscriber {
-    fn of(webhook: &Webhook, name: &EventType) -> Subscriber {
-        let matching = webhook.events.iter().filter(|pattern| pattern.matches(name));
-        Subscriber {
-            id: webhook.id.to_string(),
-            name: webhook.name(),
-            tenant: webhook.tenant.to_string(),
-            state: webhook.state.into_str(),
-            patterns: matching.map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        }
+impl EventTypePage {
+    /// Patterns of a webhook that match the type.
+    fn patterns(&self, webhook: &Webhook) -> String {
+        let matching = webhook.events.iter().filter(|pattern| pattern.matches(&self.name));
+        matching.map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -72,24 +55,14 @@ fn event_type_page(session: &Session, db: &Connection, name: &str) -> Result<Eve
     let filter = WebhookFilter { tenant: tenant.cloned(), event: Some(name.clone()), ..WebhookFilter::default() };
     let subscribers = webhook::list(db, &filter, &PageRequest { limit: MAX_SUBSCRIBERS, cursor: None })?;
     let frame = session.frame(db, name.to_string(), Section::EventTypes)?;
-    let mut page = EventTypePage {
+    Ok(EventTypePage {
         frame: frame.with_api("GET", &format!("/v1/event-types/{name}")),
-        description: String::new(),
-        example: None,
-        schema: None,
-        updated_ms: None,
+        name,
+        described,
         volume: or_more(count, MAX_COUNTED),
         has_more: subscribers.next.is_some(),
-        subscribers: subscribers.rows.iter().map(|webhook| Subscriber::of(webhook, &name)).collect(),
-        name: name.to_string(),
-    };
-    if let Some(known) = described {
-        page.description = known.description;
-        page.example = known.example;
-        page.schema = known.schema;
-        page.updated_ms = Some(known.updated_ms);
-    }
-    Ok(page)
+        subscribers: subscribers.rows,
+    })
 }
 
 /// Parses the name in a path. An invalid name is not found.

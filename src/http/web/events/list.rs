@@ -3,10 +3,12 @@
 use askama::Template;
 
 use crate::domain::Invalid;
-use crate::domain::time::{Millis, rfc3339_seconds};
+use crate::domain::event::Event;
+use crate::domain::time::rfc3339_seconds;
 use crate::http::web::date_field;
 use crate::http::web::deliveries::filter::below;
 use crate::http::web::error::PageError;
+use crate::http::web::form::Fields;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::pager::Pager;
 use crate::http::web::session::{PageResult, Session};
@@ -21,42 +23,26 @@ const PREVIEW_CHARS: usize = 120;
 #[template(path = "events/list.html")]
 struct EventsPage {
     frame: Frame,
-    rows: Vec<EventRow>,
+    rows: Vec<StoredEvent>,
     pager: Pager,
-    event_type: String,
-    tenant: String,
-    since: String,
-    until: String,
+    query: Fields,
     has_filter: bool,
     problem: Option<String>,
 }
 
-struct EventRow {
-    id: String,
-    event_type: String,
-    tenant: String,
-    preview: String,
-    received_ms: Millis,
-    /// `None` if the event was received within a second.
-    created_ms: Option<Millis>,
-}
-
-impl EventRow {
-    fn of(stored: &StoredEvent) -> EventRow {
-        let event = &stored.event;
-        let is_late = event.received_ms.abs_diff(event.created_ms) >= 1_000;
+impl EventsPage {
+    /// Beginning of the data.
+    fn preview(event: &Event) -> String {
         let mut preview: String = event.data.chars().take(PREVIEW_CHARS).collect();
         if preview.len() < event.data.len() {
             preview.push('…');
         }
-        EventRow {
-            id: event.id.to_string(),
-            event_type: event.event_type.to_string(),
-            tenant: event.tenant.to_string(),
-            preview,
-            received_ms: event.received_ms,
-            created_ms: is_late.then_some(event.created_ms),
-        }
+        preview
+    }
+
+    /// Whether the event was received later than a second after it occurred.
+    fn is_late(event: &Event) -> bool {
+        event.received_ms.abs_diff(event.created_ms) >= 1_000
     }
 }
 
@@ -83,11 +69,8 @@ fn events_page(session: &Session, db: &Connection) -> Result<EventsPage, PageErr
     Ok(EventsPage {
         pager: Pager::new(&format!("{}/events", frame.base), &without_cursor, query, page.next),
         frame: frame.with_api("GET", &below("/v1/events", &api_query(session, &filter))),
-        rows: page.rows.iter().map(EventRow::of).collect(),
-        event_type: query.text("type").to_owned(),
-        tenant: query.text("tenant").to_owned(),
-        since: query.text("since").to_owned(),
-        until: query.text("until").to_owned(),
+        rows: page.rows,
+        query: query.clone(),
         has_filter: !without_cursor.is_empty(),
         problem,
     })

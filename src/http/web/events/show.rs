@@ -4,7 +4,7 @@ use actix_web::web::Path;
 use askama::Template;
 
 use crate::actions::{ActionError, lookup, show_event};
-use crate::domain::time::Millis;
+use crate::domain::event::Event;
 use crate::http::web::confirm::Confirm;
 use crate::http::web::deliveries::attempt::BodyView;
 use crate::http::web::deliveries::rows::DeliveryTable;
@@ -24,12 +24,7 @@ const MAX_DELIVERIES: u32 = 100;
 #[template(path = "events/show.html")]
 struct EventPage {
     frame: Frame,
-    id: String,
-    event_type: String,
-    tenant: String,
-    is_test: bool,
-    created_ms: Millis,
-    received_ms: Millis,
+    event: Event,
     data: BodyView,
     previous_data: Option<BodyView>,
     table: DeliveryTable,
@@ -45,7 +40,7 @@ struct EventPage {
 impl EventPage {
     /// Path of a part as a file.
     fn file(&self, part: &str) -> String {
-        format!("/events/{}/{part}", self.id)
+        format!("/events/{}/{part}", self.event.id)
     }
 }
 
@@ -59,34 +54,30 @@ fn event_page(session: &Session, db: &Connection, id: &str) -> Result<EventPage,
     let event = found.stored.event;
     let filter = DeliveryFilter { event: Some(event.id.clone()), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
-    let table = DeliveryTable::read(db, &page.rows, format!("event={}", event.id))?;
+    let is_live = page.rows.iter().any(|delivery| !delivery.status.is_finished());
+    let table = DeliveryTable::read(db, page.rows, format!("event={}", event.id))?;
     let mut targets: Vec<(String, String)> = Vec::new();
     for row in &table.rows {
         if let Some(webhook) = &row.webhook
-            && targets.iter().all(|(id, _)| *id != row.webhook_id)
+            && targets.iter().all(|(id, _)| *id != webhook.id.to_string())
         {
-            targets.push((row.webhook_id.clone(), webhook.name.clone()));
+            targets.push((webhook.id.to_string(), webhook.name()));
         }
     }
     targets.extend(found.missed.iter().map(|missed| (missed.webhook_id.to_string(), missed.url.clone())));
     let frame = session.frame(db, event.event_type.to_string(), Section::Events)?;
     Ok(EventPage {
-        id: event.id.to_string(),
-        event_type: event.event_type.to_string(),
-        tenant: event.tenant.to_string(),
-        is_test: event.test,
-        created_ms: event.created_ms,
-        received_ms: event.received_ms,
         data: BodyView::of(event.data.as_bytes(), false),
         previous_data: event.previous_data.as_ref().map(|data| BodyView::of(data.as_bytes(), false)),
         table,
         has_more: page.next.is_some(),
-        is_live: page.rows.iter().any(|delivery| !delivery.status.is_finished()),
+        is_live,
         missed: found.missed,
         missed_count: found.missed_count,
         can_replay: frame.may_change && !event.test,
         targets,
         frame: frame.with_api("GET", &format!("/v1/events/{}", event.id)),
+        event,
     })
 }
 

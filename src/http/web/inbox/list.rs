@@ -25,39 +25,16 @@ struct InboxPage {
     url: Option<String>,
     /// URL of the form that creates a webhook to the inbox.
     create: String,
-    rows: Vec<InboxRow>,
+    rows: Vec<InboxRequest>,
     next: Option<String>,
     is_first_page: bool,
     kept: i64,
 }
 
-struct InboxRow {
-    seq: i64,
-    at_ms: i64,
-    method: String,
-    query: String,
-    preview: String,
-    bytes: i64,
-    is_verified: bool,
-    signature_check: String,
-    code: u16,
-}
-
-impl InboxRow {
-    fn of(request: InboxRequest) -> InboxRow {
-        let preview = String::from_utf8_lossy(&request.body);
-        InboxRow {
-            seq: request.seq,
-            at_ms: request.at_ms,
-            method: request.method,
-            query: request.query,
-            // The preview may end within a character.
-            preview: preview.trim_end_matches('\u{fffd}').to_owned(),
-            bytes: request.body_bytes,
-            is_verified: request.is_verified,
-            signature_check: request.signature_check,
-            code: request.code,
-        }
+impl InboxPage {
+    fn preview(request: &InboxRequest) -> String {
+        // The stored part may end within a character.
+        String::from_utf8_lossy(&request.body).trim_end_matches('\u{fffd}').to_owned()
     }
 }
 
@@ -93,7 +70,7 @@ fn inbox_page(session: &Session, db: &Connection) -> Result<InboxPage, PageError
     let url = url(session, &inbox);
     let requests = inbox::page(db, inbox.seq, &PageRequest { limit: DEFAULT_LIMIT, cursor })?;
     let base = session.base();
-    page.rows = requests.rows.into_iter().map(InboxRow::of).collect();
+    page.rows = requests.rows;
     page.next = requests
         .next
         .map(|cursor| format!("{base}{}", path(session, &tenant, "/inbox", &[("cursor", &cursor.to_string())])));

@@ -1,5 +1,7 @@
 //! `/profiles`: the built-in profiles and the custom ones.
 
+use std::sync::Arc;
+
 use askama::Template;
 
 use crate::http::web::error::PageError;
@@ -16,13 +18,20 @@ struct ProfilesPage {
 }
 
 struct ProfileRow {
-    name: String,
-    title: String,
-    is_built_in: bool,
+    profile: Arc<Profile>,
     is_default: bool,
-    signatures: String,
-    attempts: usize,
     webhooks: u64,
+}
+
+impl ProfileRow {
+    fn is_built_in(&self) -> bool {
+        profile::find(self.profile.name()).is_some()
+    }
+
+    fn signatures(&self) -> String {
+        let headers = self.profile.spec().signatures.iter().map(|signature| signature.header.as_str());
+        headers.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// `GET /profiles`.
@@ -34,21 +43,13 @@ fn profiles_page(session: &Session, db: &Connection) -> Result<ProfilesPage, Pag
     session.require_operator()?;
     let actions = &session.app.actions;
     let uses = table::uses_of_all(db)?;
-    let row = |profile: &Profile| {
-        let spec = profile.spec();
-        let headers: Vec<&str> = spec.signatures.iter().map(|signature| signature.header.as_str()).collect();
-        ProfileRow {
-            name: profile.name().to_owned(),
-            title: spec.title.clone(),
-            is_built_in: profile::find(profile.name()).is_some(),
-            is_default: *profile.name() == *actions.default_profile,
-            signatures: headers.join(", "),
-            attempts: profile.schedule().attempts(),
-            webhooks: uses.get(profile.name()).copied().unwrap_or(0),
-        }
+    let row = |profile: Arc<Profile>| ProfileRow {
+        is_default: *profile.name() == *actions.default_profile,
+        webhooks: uses.get(profile.name()).copied().unwrap_or(0),
+        profile,
     };
     Ok(ProfilesPage {
-        rows: actions.store.profiles().all().iter().map(|profile| row(profile)).collect(),
+        rows: actions.store.profiles().all().into_iter().map(row).collect(),
         frame: session.frame(db, "Profiles", Section::Profiles)?.with_api("GET", "/v1/profiles"),
     })
 }

@@ -39,7 +39,7 @@ fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookP
     let webhook = header::find(session, db, id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
-    let table = DeliveryTable::read(db, &page.rows, format!("webhook={}", webhook.id))?;
+    let table = DeliveryTable::read(db, page.rows, format!("webhook={}", webhook.id))?;
     let head = Head::of(session, &webhook, Tab::Deliveries);
     let frame = session.frame(db, head.name.clone(), Section::Webhooks)?;
     Ok(WebhookPage {
