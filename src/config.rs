@@ -135,8 +135,6 @@ pub struct Loaded {
 pub enum ConfigError {
     #[error("{0} cannot be read: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    #[error("{0} is not valid TOML: {1}")]
-    NotToml(PathBuf, String),
     #[error("{0}: unknown setting {1:?}. \"hookpost serve --help\" lists the settings.")]
     Unknown(PathBuf, String),
     #[error("{0}")]
@@ -160,7 +158,7 @@ impl ConfigError {
         };
         let flag = text(ContextKind::InvalidArg).split([' ', '[', '=']).next().unwrap_or_default();
         let variable = environment_name(flag);
-        let is_flag = || std::env::args().any(|arg| arg.split('=').next() == Some(flag));
+        let is_flag = || std::env::args_os().any(|arg| arg.to_string_lossy().split('=').next() == Some(flag));
         let source = match file {
             Some(path) => format!(" (from {})", path.display()),
             None if environment(&variable).is_some() && !is_flag() => format!(" (from {variable})"),
@@ -294,8 +292,11 @@ fn read_file(path: Option<&Path>, flags: &ArgMatches) -> Result<ArgMatches, Conf
     let mut arguments = Vec::new();
     if let Some(path) = path {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml(path.to_owned(), error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            // The first line of the text has the position.
+            let (text, reason) = (error.to_string(), error.message());
+            ConfigError::Invalid(format!("{}: {}: {reason}", path.display(), text.lines().next().unwrap_or_default()))
+        })?;
         for (key, value) in table {
             let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(&key)) else {
                 return Err(ConfigError::Unknown(path.to_owned(), key));

@@ -31,8 +31,10 @@ const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Value of the label `error_code` for a successful attempt.
 const NO_ERROR: &str = "none";
 
-/// Name, help and value of each gauge that counts.
-const GAUGES: &[(&str, &str, fn(&Snapshot) -> i64)] = &[
+/// Name, help and value of a gauge.
+type SnapshotGauge = (&'static str, &'static str, fn(&Snapshot) -> i64);
+
+const GAUGES: &[SnapshotGauge] = &[
     ("deliveries_pending", "Deliveries that wait for their first attempt", |now| now.pending as i64),
     ("deliveries_retrying", "Deliveries that wait for a retry", |now| now.retrying as i64),
     ("workers", "Threads that send requests", |now| now.workers as i64),

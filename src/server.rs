@@ -206,7 +206,7 @@ impl Prepared {
                 )
                 .wrap_fn({
                     let state = state.clone();
-                    move |request, service| request_id::accompany(&state, request, service)
+                    move |request, service| request_id::serve(&state, request, service)
                 })
                 .wrap_fn({
                     let state = state.clone();

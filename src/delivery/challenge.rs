@@ -1,4 +1,4 @@
-//! The challenge of a profile: a signed request whose random text the endpoint has to send back.
+//! The challenge of a profile: a signed request with a random text that the endpoint must return.
 
 use std::sync::Arc;
 
@@ -17,30 +17,30 @@ use crate::profile::spec::ChallengeSpec;
 use crate::random;
 use crate::store::DueDelivery;
 
-/// What came of a challenge.
+/// Result of a challenge.
 pub struct Challenged {
     pub made: AttemptResult,
-    /// The body that was sent.
+    /// Body of the request.
     pub body: Vec<u8>,
-    /// Why the endpoint is not verified; `None` where it is.
+    /// Reason why the endpoint is not verified; `None` if it is.
     pub refusal: Option<String>,
 }
 
-/// Sends the challenge once, within the webhook's timeout, and judges the echo.
+/// Sends the challenge once, within the webhook's timeout, and checks the returned text.
 pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> Challenged {
     let text = URL_SAFE_NO_PAD.encode(random::bytes::<24>());
     let job = job(endpoint, spec, now);
-    let body = compose_challenge(endpoint.form(), &job.event, &spec.field, &text);
-    let made = sender.attempt_with(endpoint, &job, body.clone());
-    let refusal = match (&made.attempt.failure, &made.attempt.answer) {
+    let body = compose_challenge(endpoint.body_format(), &job.event, &spec.field, &text);
+    let result = sender.attempt_with(endpoint, &job, body.clone());
+    let refusal = match (&result.attempt.failure, &result.attempt.answer) {
         (Some(failure), _) => Some(format!("The challenge failed. {}", failure.message)),
-        (None, Some(answer)) => echo_fault(answer, &spec.field, &text),
-        (None, None) => Some("The challenge was not answered.".to_owned()),
+        (None, Some(response)) => echo_fault(response, &spec.field, &text),
+        (None, None) => Some("The endpoint did not respond to the challenge.".to_owned()),
     };
-    Challenged { made, body, refusal }
+    Challenged { made: result, body, refusal }
 }
 
-/// The challenge as a delivery that is stored nowhere.
+/// Returns the challenge as a delivery, which is not stored.
 fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> DueDelivery {
     let event = Event {
         id: EventId::generate(now, random::bits()),
@@ -63,19 +63,16 @@ fn job(endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> DueDelivery {
     }
 }
 
-/// What is wrong with an answer, where it does not echo the text.
-fn echo_fault(answer: &ReceiverResponse, field: &str, text: &str) -> Option<String> {
-    let json: serde_json::Value = match serde_json::from_slice(&answer.body) {
-        Ok(json) => json,
-        Err(_) => {
-            return Some(format!(
-                "The answer to the challenge is not JSON. It has to be {{\"{field}\": …}} with the text of the request."
-            ));
-        }
+/// Returns the fault of a response that does not echo the text.
+fn echo_fault(response: &ReceiverResponse, field: &str, text: &str) -> Option<String> {
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(&response.body) else {
+        return Some(format!(
+            "The response to the challenge is not JSON. It must be {{\"{field}\": …}} with the text of the request."
+        ));
     };
     match json.get(field) {
         Some(echo) if echo.as_str() == Some(text) => None,
-        Some(_) => Some(format!("The answer to the challenge holds another {field:?} than the request.")),
-        None => Some(format!("The answer to the challenge holds no {field:?}.")),
+        Some(_) => Some(format!("The field {field:?} of the response is not the text of the challenge.")),
+        None => Some(format!("The response to the challenge has no field {field:?}.")),
     }
 }

@@ -10,24 +10,24 @@ use crate::profile::sign::{Signed, Signs};
 use crate::profile::{self, BodyFormat, Profile, Signer};
 use crate::store::DueDelivery;
 
-/// What `User-Agent` says.
+/// Value of the header `User-Agent`.
 pub const USER_AGENT: &str = concat!("Hookpost/", env!("CARGO_PKG_VERSION"));
 
-/// Everything about a webhook that its attempts share.
+/// Parts of a webhook that all its attempts share.
 pub struct Endpoint {
     pub webhook: Arc<Webhook>,
-    /// Host and port, which webhooks may share.
+    /// Host and port, which several webhooks may share.
     pub host: Arc<str>,
-    form: BodyFormat,
-    form_definition: Arc<str>,
+    body_format: BodyFormat,
+    body_format_definition: Arc<str>,
     signer: Signer,
-    /// The webhook's own headers. One that the profile came to set after they were checked is the profile's.
+    /// Headers of the webhook, without those that the profile has come to set since the webhook was saved.
     own_headers: Vec<(String, String)>,
     schedule: Schedule,
     gone: Gone,
 }
 
-/// The request of one attempt.
+/// Request of one attempt.
 pub struct Request {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -37,17 +37,17 @@ impl Endpoint {
     pub fn new(webhook: Arc<Webhook>, profile: &Profile) -> Endpoint {
         let standard = webhook.standard_headers.then(profile::standard);
         let signer = Signer::new(profile, standard.as_deref(), &webhook.secret, webhook.old_secret.as_ref());
-        let set_by_profile = profile.header_names();
+        let profile_headers = profile.header_names();
         let own_headers = webhook.headers.iter();
         let own_headers = own_headers
-            .filter(|(name, _)| !set_by_profile.contains(&name.to_ascii_lowercase()))
+            .filter(|(name, _)| !profile_headers.contains(&name.to_ascii_lowercase()))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         Endpoint {
             own_headers,
             host: webhook.url.host_key().into(),
-            form: profile.form().clone(),
-            form_definition: profile.form().definition().into(),
+            body_format: profile.form().clone(),
+            body_format_definition: profile.form().definition().into(),
             signer,
             schedule: webhook.retry.clone().unwrap_or_else(|| profile.schedule().clone()),
             gone: profile.gone(),
@@ -55,31 +55,29 @@ impl Endpoint {
         }
     }
 
-    /// What follows a failed attempt goes by these.
+    /// Returns the rules for a failed attempt.
     pub fn rules(&self) -> Rules<'_> {
         Rules { schedule: &self.schedule, gone: self.gone }
     }
 
-    /// How its bodies are composed.
-    pub fn form(&self) -> &BodyFormat {
-        &self.form
+    pub fn body_format(&self) -> &BodyFormat {
+        &self.body_format
     }
 
-    /// By which the log composes the body again.
-    pub fn form_definition(&self) -> &Arc<str> {
-        &self.form_definition
+    /// Returns the text from which the log composes the body again.
+    pub fn body_format_definition(&self) -> &Arc<str> {
+        &self.body_format_definition
     }
 
-    /// Which secret signs which header at `now`.
+    /// Returns each signature header with the secret that signs it at `now`.
     pub fn signs(&self, now: Millis) -> Vec<(&str, Signs)> {
         self.signer.signs(now)
     }
 
-    /// Composes and signs an attempt made at `at_ms`. The headers stand in this order: content type, agent, the
-    /// profile's, the Standard Webhooks ones, the webhook's own. `Err` says why no body can be composed.
+    /// Composes and signs an attempt at `at_ms`. Order of the headers: content type, user agent, those of the profile,
+    /// the Standard Webhooks ones, those of the webhook. `Err` is the reason why the body cannot be composed.
     pub fn request(&self, delivery: &DueDelivery, at_ms: Millis) -> Result<Request, String> {
-        let body = self.form.compose(&delivery.event);
-        let body = body.map_err(|invalid| invalid.message)?;
+        let body = self.body_format.compose(&delivery.event).map_err(|invalid| invalid.message)?;
         Ok(self.request_with(delivery, at_ms, body))
     }
 
@@ -97,7 +95,7 @@ impl Endpoint {
         Request { headers, body }
     }
 
-    /// The headers as the log keeps them: the webhook's own masked where they hold a secret.
+    /// Returns the headers for the log, with the secrets of the webhook's own headers masked.
     pub fn shown_headers(&self, headers: &[(String, String)]) -> Vec<(String, String)> {
         let own = headers.len() - self.own_headers.len();
         headers

@@ -1,11 +1,11 @@
-//! Sending: the engine that knows what is due, the workers that send it, the client, the guard.
+//! Sending: the engine that schedules due deliveries, the workers that send them, the HTTP client, the guard.
 //!
-//! Owns: lanes, limits, workers, connections, which addresses may be dialled. Never does: hold the engine's lock
-//! over a request, a query or a write. Locking: one mutex over all lanes (`state`), taken for moments only;
-//! the writer's thread takes it to hand over what it committed.
+//! Owns lanes, limits, workers, connections, and the decision which addresses may be connected to. Never holds the
+//! engine's lock during a request, a query or a write. Locking: one mutex over all lanes, held briefly; the writer
+//! thread takes it to hand over committed deliveries.
 //!
-//! Reading order: `endpoint` and `sender` (one attempt), `challenge`, `record` (what an attempt changes), `lane` (one webhook's queue),
-//! `state` (all lanes), `engine` (threads around it), `worker`, `pacer`; below them `client` (HTTP) and `guard` (DNS, policy).
+//! Reading order: [`endpoint`] and [`sender`] (one attempt), [`challenge`], [`engine`] (lanes, scheduler, workers,
+//! record of an attempt); below them [`http`] (client) and [`guard`] (DNS, policy).
 
 pub mod challenge;
 pub mod endpoint;

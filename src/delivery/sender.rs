@@ -1,4 +1,4 @@
-//! One attempt, from the stored event to what came back. Nothing here writes to the database.
+//! One attempt, from the stored event to the response. Nothing here writes to the database.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::domain::time::Millis;
 use crate::store::DueDelivery;
 use crate::store::attempt::Attempt;
 
-/// What carries a request: the HTTP client, or a stand-in for tests.
+/// Carrier of requests: the HTTP client, or a stub.
 pub trait Transport: Send + Sync {
-    /// One POST within `timeout` over all phases.
+    /// Sends one POST; `timeout` spans all phases.
     fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult;
 
-    /// Gives back what is not needed in quiet times.
+    /// Releases idle resources.
     fn tidy(&self) {}
 }
 
@@ -28,16 +28,15 @@ pub struct Sender {
     clock: Clock,
 }
 
-/// An attempt that was made, ready to be recorded.
+/// Result of an attempt, ready to be recorded.
 pub struct AttemptResult {
     pub attempt: Attempt,
-    /// How the body was composed; `None` where none was.
+    /// Definition of the body's format; `None` if the body was not composed from the event.
     pub form_definition: Option<Arc<str>>,
     pub ended_ms: Millis,
 }
 
 impl AttemptResult {
-    /// Whether the receiver took it.
     pub fn is_success(&self) -> bool {
         self.attempt.failure.is_none()
     }
@@ -62,18 +61,18 @@ impl Sender {
         Sender { transport, clock }
     }
 
-    /// Gives back what is not needed in quiet times: call it now and then.
+    /// Releases idle resources. The engine calls it now and then.
     pub fn tidy(&self) {
         self.transport.tidy();
     }
 
-    /// Composes, signs and sends. Takes as long as the webhook's timeout at most, and half a second. A panic on
-    /// the way is an attempt that failed by our own fault.
+    /// Composes, signs and sends, within the webhook's timeout and half a second. A panic becomes a failed attempt with
+    /// an internal error.
     pub fn attempt(&self, endpoint: &Endpoint, delivery: &DueDelivery) -> AttemptResult {
         self.guarded(endpoint, delivery, |started_ms| match endpoint.request(delivery, started_ms) {
             Ok(request) => {
                 let mut made = self.send(endpoint, delivery, started_ms, &request);
-                made.form_definition = Some(Arc::clone(endpoint.form_definition()));
+                made.form_definition = Some(Arc::clone(endpoint.body_format_definition()));
                 made
             }
             Err(why) => {
@@ -86,7 +85,7 @@ impl Sender {
         })
     }
 
-    /// The same with a body that is not composed from the event.
+    /// Like [`attempt`](Sender::attempt), with a body that is not composed from the event.
     pub fn attempt_with(&self, endpoint: &Endpoint, delivery: &DueDelivery, body: Vec<u8>) -> AttemptResult {
         self.guarded(endpoint, delivery, |started_ms| {
             let request = endpoint.request_with(delivery, started_ms, body);

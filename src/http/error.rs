@@ -1,4 +1,4 @@
-//! Errors as clients see them: one form, under every path.
+//! Errors as clients see them: one JSON form under every path.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,25 +21,25 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     field: Option<String>,
-    /// Name and value of a header that goes with it.
+    /// Name and value of an extra header, such as `Retry-After`.
     header: Option<(&'static str, Cow<'static, str>)>,
 }
 
-/// The one form of errors.
+/// Body of every error response.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct ErrorBody<'a> {
-    error: Inner<'a>,
+    error: ErrorDetail<'a>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-struct Inner<'a> {
-    /// A stable word, for programs.
+struct ErrorDetail<'a> {
+    /// A stable code, for programs.
     code: &'a str,
-    /// What happened and what to do, for people.
+    /// The problem and how to fix it, for people.
     message: &'a str,
-    /// The field or parameter that is wrong, as a path such as `headers.X-Api-Key` or `[3].type`.
+    /// The invalid field or parameter, as a path such as `headers.X-Api-Key` or `[3].type`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     field: Option<&'a str>,
@@ -50,12 +50,12 @@ impl ApiError {
         ApiError { status, code, message: shortened(message.into()), field: None, header: None }
     }
 
-    /// 400: what came is not even JSON.
+    /// 400: the request could not be read.
     pub fn malformed(code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// 422: understood, and wrong.
+    /// 422: validation failed.
     pub fn invalid(code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
@@ -72,7 +72,21 @@ impl ApiError {
         ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    /// 503: it may work in a moment.
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::CONFLICT, code, message)
+    }
+
+    pub fn unsupported(code: &'static str, message: &str) -> ApiError {
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message)
+    }
+
+    /// 413: the body is larger than `limit` bytes.
+    pub fn too_large(limit: usize) -> ApiError {
+        let message = format!("The body is too large. The limit is {limit} bytes.");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
+    /// 503: the call may succeed in a moment.
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_header("Retry-After", "1")
     }
@@ -82,24 +96,21 @@ impl ApiError {
         ApiError::unavailable("stopping", "Hookpost is stopping.")
     }
 
-    /// 429: more requests than the key may make.
+    /// 429: the key's rate limit is exceeded.
     pub fn rate_limited(retry_after_s: i64) -> ApiError {
-        ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            format!("This key makes more requests a second than it may. Wait {retry_after_s} s and send it again."),
-        )
-        .with_header("Retry-After", retry_after_s.to_string())
+        let message = format!("Rate limit of this key exceeded. Retry in {retry_after_s} s.");
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+            .with_header("Retry-After", retry_after_s.to_string())
     }
 
-    /// 500. The cause goes to the log, under the request's id, which the answer names.
+    /// 500. Logs the cause under the request's id, which the response names.
     pub fn internal(cause: &dyn fmt::Display) -> ApiError {
         let id = RequestId::current();
         log::error!("request {id}: internal error: {cause}");
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",
-            format!("An internal error. The log of the server tells more under {id}."),
+            format!("Internal error. See the server's log for request {id}."),
         )
     }
 
@@ -107,7 +118,6 @@ impl ApiError {
         self.status
     }
 
-    /// The field that is at fault, where one is.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
@@ -122,9 +132,17 @@ impl ApiError {
         self
     }
 
-    /// The same, where it is at or below this path: a field that is missing or unknown in it is named already.
+    /// Sets the field, if there is one.
+    fn in_optional_field(self, field: Option<impl Into<String>>) -> ApiError {
+        match field {
+            Some(field) => self.in_field(field),
+            None => self,
+        }
+    }
+
+    /// Prefixes the field with the path of its parent, unless the path already ends with the field.
     #[must_use]
-    pub fn below(self, path: &str) -> ApiError {
+    pub fn within(self, path: &str) -> ApiError {
         match &self.field {
             _ if path.is_empty() => self,
             Some(name) if path != name && !path.ends_with(&format!(".{name}")) => {
@@ -142,10 +160,10 @@ impl ApiError {
     }
 }
 
-/// Bytes of a message or of a field's path at most: both may quote what was sent.
+/// Largest message or field path in bytes: both may quote the request.
 const MAX_TEXT_BYTES: usize = 800;
 
-/// Cuts a text that quotes too much in the middle: its beginning says what it is about, its end what to do.
+/// Shortens a long text in the middle: its beginning states the problem, its end the fix.
 fn shortened(text: String) -> String {
     if text.len() <= MAX_TEXT_BYTES {
         return text;
@@ -171,18 +189,14 @@ impl ResponseError for ApiError {
         if let Some((name, value)) = &self.header {
             response.insert_header((*name, &**value));
         }
-        response
-            .json(ErrorBody { error: Inner { code: self.code, message: &self.message, field: self.field.as_deref() } })
+        let error = ErrorDetail { code: self.code, message: &self.message, field: self.field.as_deref() };
+        response.json(ErrorBody { error })
     }
 }
 
 impl From<Invalid> for ApiError {
     fn from(invalid: Invalid) -> ApiError {
-        let error = ApiError::invalid(invalid.code, invalid.message);
-        match invalid.field {
-            Some(field) => error.in_field(field),
-            None => error,
-        }
+        ApiError::invalid(invalid.code, invalid.message).in_optional_field(invalid.field)
     }
 }
 
@@ -190,20 +204,16 @@ impl From<ActionError> for ApiError {
     fn from(error: ActionError) -> ApiError {
         match error {
             ActionError::Invalid(invalid) => invalid.into(),
-            ActionError::NotFound(what) => ApiError::not_found(format!("There is no such {what}.")),
+            ActionError::NotFound(resource) => ApiError::not_found(format!("No such {resource}.")),
             ActionError::Conflict { code, message, field } => {
-                let error = ApiError::new(StatusCode::CONFLICT, code, message);
-                match field {
-                    Some(field) => error.in_field(field),
-                    None => error,
-                }
+                ApiError::conflict(code, message).in_optional_field(field)
             }
             ActionError::Forbidden(message) => ApiError::forbidden(message),
             ActionError::Store(error) => error.into(),
             ActionError::Partly { done, cause } => ApiError::unavailable(
                 "interrupted",
                 format!(
-                    "{done} were done and stay so. Then it ended early: {cause}. Count what is left with \"dry_run\": true before you call it again."
+                    "Interrupted after {done}, which are stored: {cause}. Count the rest with \"dry_run\": true before you call again."
                 ),
             ),
         }
@@ -213,23 +223,19 @@ impl From<ActionError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
         let (code, message) = match &error {
-            StoreError::Full => (
-                "disk_full",
-                "The disk that holds the database is full. Nothing was stored; send it again once there is room.",
-            ),
+            StoreError::Full => {
+                ("disk_full", "The disk of the database is full. Nothing was stored. Free some space, then retry.")
+            }
             StoreError::Busy => {
-                ("database_busy", "Another program holds the database. Nothing was stored; send it again in a moment.")
+                ("database_busy", "Another program has locked the database. Nothing was stored. Retry in a moment.")
             }
-            StoreError::Overloaded => (
-                "overloaded",
-                "More events wait for the disk than can be taken. Nothing was stored; send it again in a moment.",
-            ),
-            StoreError::Stopping => {
-                ("stopping", "Hookpost is stopping. Nothing was stored; send it again in a moment.")
+            StoreError::Overloaded => {
+                ("overloaded", "Too many writes are queued. Nothing was stored. Retry in a moment.")
             }
+            StoreError::Stopping => ("stopping", "Hookpost is stopping. Nothing was stored. Retry in a moment."),
             StoreError::Unavailable(_) => (
                 "store_unavailable",
-                "The database cannot be reached. Whether this was stored is not known; send it again with the same id.",
+                "The database is unavailable. The request may have been stored; retry with the same id.",
             ),
             StoreError::Corrupt(_) | StoreError::Sqlite(_) => return ApiError::internal(&error),
         };
@@ -244,16 +250,16 @@ impl From<UserError> for ApiError {
             UserError::Invalid(invalid) => invalid.into(),
             UserError::Store(error) => error.into(),
             UserError::Taken(name) => {
-                ApiError::new(StatusCode::CONFLICT, "name_taken", format!("There is a user {name} already."))
-                    .in_field("name")
+                ApiError::conflict("name_taken", format!("A user named {name} already exists.")).in_field("name")
             }
-            UserError::Unknown(name) => ApiError::not_found(format!("There is no user {name}.")),
-            UserError::LastAdministrator(name) => ApiError::new(
-                StatusCode::CONFLICT,
+            UserError::Unknown(name) => ApiError::not_found(format!("No such user: {name}.")),
+            UserError::LastAdministrator(name) => ApiError::conflict(
                 "last_administrator",
-                format!("{name} is the only administrator. Make another one first."),
+                format!("{name} is the only administrator. Make another user an administrator first."),
             ),
-            UserError::LinkEnded => ApiError::new(StatusCode::GONE, "link_ended", "This link was used, or has ended."),
+            UserError::LinkEnded => {
+                ApiError::new(StatusCode::GONE, "link_ended", "This link has expired or was already used.")
+            }
         }
     }
 }

@@ -1,9 +1,6 @@
-//! Dead letters as lines: a stream as long as there are dead letters, in memory a piece at a time. The API and the
-//! pages answer with it.
+//! Streamed download of dead letters as NDJSON, for the API and the pages. Memory holds one chunk at a time.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::vec::IntoIter;
 
 use actix_web::HttpResponse;
@@ -13,45 +10,51 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::api::view;
+use super::api::attempts::AttemptView;
+use super::api::deliveries::DeliveryView;
+use super::api::events::EventView;
 use super::error::ApiError;
 use super::request_id::RequestId;
-use super::{App, blocking};
+use super::{App, ByteStream, blocking};
 use crate::actions::Actions;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::{MAX_LIMIT, PageRequest};
 
-/// Bytes of a piece, about: a line more at most.
-const PIECE_BYTES: usize = 64 << 10;
+/// Size of a chunk in bytes; the last line may exceed it.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// A dead letter: the event that did not get through, the delivery, and its last attempt whole, where there was one.
+/// A dead letter: the event, its delivery, and the complete last attempt if there was one.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "DeadLetter")]
-pub(super) struct Line {
-    event: view::EventView,
-    delivery: view::DeliveryView,
-    last_attempt: Option<view::AttemptView>,
+pub(super) struct DeadLetter {
+    event: EventView,
+    delivery: DeliveryView,
+    last_attempt: Option<AttemptView>,
 }
 
-/// Every dead letter that a filter meets, newest first, one JSON object a line. An error in the middle cuts the
-/// answer off without its proper end, so that no client takes it for whole.
+/// Streams every dead letter that matches a filter, newest first, one JSON object per line. An error after the start
+/// breaks the response off, so no client takes it for complete.
 pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
-    let mut letters = Letters::new(app.actions.clone(), filter);
-    // Before the answer begins, so that what is wrong from the start is an error in the usual form.
-    let mut piece = piece_of(&mut letters).await?;
-    // One piece waits while the next is read. No thread does while the client is slow.
-    let (sender, pieces) = mpsc::channel(1);
+    let mut export = Some(Export {
+        actions: app.actions.clone(),
+        filter,
+        page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
+        rows: Vec::new().into_iter(),
+    });
+    // Read before the response starts: an error in the first chunk is returned in the usual form.
+    let mut chunk = next_chunk(&mut export).await?;
+    // One chunk is queued while the next is read. A slow client blocks no thread.
+    let (sender, receiver) = mpsc::channel(1);
     let id = RequestId::current();
     actix_web::rt::spawn(async move {
-        while let Some(bytes) = piece {
+        while let Some(bytes) = chunk {
             if sender.send(Ok(bytes)).await.is_err() {
                 return;
             }
-            piece = match piece_of(&mut letters).await {
+            chunk = match next_chunk(&mut export).await {
                 Ok(next) => next,
                 Err(error) => {
                     log::warn!("request {id}: an export of dead letters was cut off: {error}");
-                    // Where nobody reads any more, nobody has to be told.
+                    // Fails only if the client disconnected.
                     let _ = sender.send(Err(io::Error::other(error.to_string()))).await;
                     return;
                 }
@@ -61,60 +64,52 @@ pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<Ht
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"dead-letters.ndjson\""))
-        .streaming(Pieces(pieces)))
+        .streaming(ByteStream(receiver)))
 }
 
-/// The next piece, read off the threads that serve requests.
-async fn piece_of(letters: &mut Option<Letters>) -> Result<Option<Bytes>, ApiError> {
-    let Some(mut taken) = letters.take() else {
+/// Reads the next chunk. Leaves `None` in `export` at the end or after an error.
+async fn next_chunk(export: &mut Option<Export>) -> Result<Option<Bytes>, ApiError> {
+    let Some(mut state) = export.take() else {
         return Ok(None);
     };
-    let (taken, piece) = blocking(move || {
-        let piece = taken.piece()?;
-        Ok::<_, ApiError>((taken, piece))
+    let (state, chunk) = blocking(move || {
+        let chunk = state.chunk();
+        (state, chunk)
     })
-    .await??;
-    *letters = piece.is_some().then_some(taken);
-    Ok(piece)
+    .await?;
+    let chunk = chunk?;
+    *export = chunk.is_some().then_some(state);
+    Ok(chunk)
 }
 
-/// Where an export is.
-struct Letters {
+/// Progress of an export.
+struct Export {
     actions: Actions,
     filter: DeliveryFilter,
-    /// `None` once every page was read.
+    /// Next page to read; `None` after the last.
     page: Option<PageRequest>,
     rows: IntoIter<Delivery>,
 }
 
-impl Letters {
-    fn new(actions: Actions, filter: DeliveryFilter) -> Option<Letters> {
-        Some(Letters {
-            actions,
-            filter,
-            page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
-            rows: Vec::new().into_iter(),
-        })
-    }
-
-    /// Some further lines; `None` at the end.
-    fn piece(&mut self) -> Result<Option<Bytes>, ApiError> {
-        let mut piece = Vec::new();
-        while piece.len() < PIECE_BYTES
+impl Export {
+    /// Returns the next lines; `None` at the end.
+    fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK_BYTES
             && let Some(delivery) = self.next()?
         {
-            // An event that retention took meanwhile is left out.
+            // Retention may have deleted the event meanwhile.
             if let Some((event, attempt)) = self.actions.last_attempt(&delivery)? {
-                let line = Line {
-                    event: view::event(event, None),
-                    delivery: view::delivery(&delivery),
-                    last_attempt: attempt.as_ref().map(view::attempt),
+                let line = DeadLetter {
+                    event: event.into(),
+                    delivery: (&delivery).into(),
+                    last_attempt: attempt.as_ref().map(AttemptView::from),
                 };
-                serde_json::to_writer(&mut piece, &line).map_err(|error| ApiError::internal(&error))?;
-                piece.push(b'\n');
+                serde_json::to_writer(&mut chunk, &line).map_err(|error| ApiError::internal(&error))?;
+                chunk.push(b'\n');
             }
         }
-        Ok((!piece.is_empty()).then(|| piece.into()))
+        Ok((!chunk.is_empty()).then(|| chunk.into()))
     }
 
     fn next(&mut self) -> Result<Option<Delivery>, ApiError> {
@@ -130,15 +125,5 @@ impl Letters {
             self.page = found.next.map(|cursor| PageRequest { limit: MAX_LIMIT, cursor: Some(cursor) });
             self.rows = found.rows.into_iter();
         }
-    }
-}
-
-struct Pieces(mpsc::Receiver<io::Result<Bytes>>);
-
-impl futures_core::Stream for Pieces {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
     }
 }

@@ -1,4 +1,4 @@
-//! What handlers ask of a request: who calls, and what the body says.
+//! Extractors: the caller of a request, its body and its query.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
-use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Data, Query};
 use actix_web::{FromRequest, HttpRequest};
+use futures_core::Stream as _;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -22,11 +23,11 @@ use crate::auth::api_key;
 use crate::domain::json::{self, Object};
 use crate::store::api_key::Scope;
 
-/// How long a body may take to arrive.
-const SLOWEST_BODY: Duration = Duration::from_secs(30);
+/// Time within which a body has to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 macro_rules! scoped {
-    ($(#[$doc:meta])* $name:ident, $scope:expr) => {
+    ($($(#[$doc:meta])* $name:ident = $scope:expr;)+) => {$(
         $(#[$doc])*
         pub struct $name(pub Caller);
 
@@ -38,44 +39,37 @@ macro_rules! scoped {
                 ready(authorize(request, $scope).map($name))
             }
         }
-    };
+    )+};
 }
 
-scoped!(
-    /// A key that may publish.
-    Publisher,
-    Scope::Publish
-);
-scoped!(
-    /// A key that may read.
-    Reader,
-    Scope::Read
-);
-scoped!(
-    /// A key that may do everything.
-    Administrator,
-    Scope::Admin
-);
+scoped! {
+    /// Caller whose key has the scope `publish`.
+    Publisher = Scope::Publish;
+    /// Caller whose key has the scope `read`.
+    Reader = Scope::Read;
+    /// Caller whose key has the scope `admin`.
+    Administrator = Scope::Admin;
+}
 
 fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
     let app = app(request)?;
-    let text = key_text(request).ok_or_else(|| {
+    let text = key_in_headers(request).ok_or_else(|| {
         ApiError::unauthorized(
-            "No API key. Send it as \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"; \"hookpost keys create\" makes one.",
+            "Missing API key. Send \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"; \"hookpost keys create\" creates a key.",
         )
     })?;
     let found = app.actions.store.read(|connection| api_key::authenticate(connection, text))?;
-    let key = found.ok_or_else(|| ApiError::unauthorized("This API key does not exist, or was revoked."))?;
+    let key = found.ok_or_else(|| ApiError::unauthorized("This API key does not exist or was revoked."))?;
     let now = app.actions.clock.now_ms();
     app.rate_limits.take(&key, now).map_err(ApiError::rate_limited)?;
     if !api_key::covers(key.scope, needed) {
-        return Err(ApiError::forbidden(format!("This key has the scope {}; the call needs {needed}.", key.scope)));
+        return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));
     }
-    app.key_last_used.note(&app.actions.store, &key, now);
+    app.key_last_used.record(&app.actions.store, &key, now);
     Ok(api_key::caller(&key))
 }
 
-fn key_text(request: &HttpRequest) -> Option<&str> {
+fn key_in_headers(request: &HttpRequest) -> Option<&str> {
     let headers = request.headers();
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let value = value.to_str().ok()?;
@@ -89,20 +83,20 @@ pub fn app(request: &HttpRequest) -> Result<&App, ApiError> {
     request
         .app_data::<Data<App>>()
         .map(|data| &***data)
-        .ok_or_else(|| ApiError::internal(&"the server was put together without its state"))
+        .ok_or_else(|| ApiError::internal(&"the server has no App state"))
 }
 
-/// Refuses the key of one tenant, for what all tenants share.
+/// Refuses a key of one tenant, for resources shared by all tenants.
 pub fn require_all_tenants(caller: &Caller) -> Result<(), ApiError> {
     match &caller.tenant {
         None => Ok(()),
         Some(tenant) => Err(ApiError::forbidden(format!(
-            "This key is for the tenant {tenant} alone; this is shared by all of them."
+            "This key is limited to the tenant {tenant}; this call requires a key for all tenants."
         ))),
     }
 }
 
-/// A JSON body: arrived whole, within its limit, UTF-8, not too deep, without lone surrogates.
+/// Complete JSON body: within the size and nesting limits, UTF-8, without lone surrogates.
 pub struct JsonBody(Bytes);
 
 impl FromRequest for JsonBody {
@@ -125,30 +119,30 @@ impl FromRequest for JsonBody {
 }
 
 impl JsonBody {
-    /// The bytes as they came.
+    /// The bytes as they arrived.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The body as what it should be. An empty one counts as `{}`, where everything is optional.
+    /// Parses the body. An empty one counts as `{}`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         parse(&self.0)
     }
 }
 
-/// A JSON object as a type: 400 where it is no JSON, 422 with the field where it is another thing.
+/// Parses a JSON object: 400 if the text is not JSON, 422 with the field if a value does not fit.
 pub fn parse<'de, T: serde::Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        explain(error.into_inner()).below(path.trim_matches(['.', '?']))
+        json_error(error.into_inner()).within(path.trim_matches(['.', '?']))
     })?;
-    deserializer.end().map_err(explain)?;
+    deserializer.end().map_err(json_error)?;
     Ok(value)
 }
 
-fn explain(error: serde_json::Error) -> ApiError {
+fn json_error(error: serde_json::Error) -> ApiError {
     use serde_json::error::Category;
     match error.classify() {
         Category::Data => {
@@ -183,11 +177,9 @@ fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
     match media_type(request) {
         None => Ok(()),
         Some(essence) if is_json(&essence) => Ok(()),
-        Some(_) => Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "Send JSON, with Content-Type: application/json.",
-        )),
+        Some(_) => {
+            Err(ApiError::unsupported("unsupported_media_type", "Send JSON with Content-Type: application/json."))
+        }
     }
 }
 
@@ -196,16 +188,12 @@ fn check_encoding(request: &HttpRequest) -> Result<(), ApiError> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
         && encoding.as_bytes() != b"identity"
     {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_encoding",
-            "Send the body without Content-Encoding.",
-        ));
+        return Err(ApiError::unsupported("unsupported_encoding", "Send the body without Content-Encoding."));
     }
     Ok(())
 }
 
-/// What a request says that its body is, in lower case and without parameters; `None` where it says nothing.
+/// Returns the media type of the body, in lower case and without parameters.
 fn media_type(request: &HttpRequest) -> Option<String> {
     let content_type = request.headers().get(header::CONTENT_TYPE)?;
     let essence = content_type.to_str().unwrap_or_default().split(';').next();
@@ -216,12 +204,12 @@ fn is_json(essence: &str) -> bool {
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// The body of a batch, arrived whole and within its limit, and room for it in memory until it is dropped.
+/// Complete body of a batch, within its limit. Holds permits for its memory until dropped.
 pub struct BatchBody {
     pub bytes: Bytes,
-    /// Whether it is newline-delimited JSON; else it is an array.
+    /// Whether the body is newline-delimited JSON rather than an array.
     pub is_lines: bool,
-    _room: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl FromRequest for BatchBody {
@@ -233,7 +221,7 @@ impl FromRequest for BatchBody {
             let app = app(request)?;
             Ok((is_lines, app.limits.batch, Arc::clone(&app.batches)))
         });
-        let (is_lines, limit, room) = match checked {
+        let (is_lines, limit, memory) = match checked {
             Ok(checked) => checked,
             Err(error) => return Box::pin(ready(Err(error))),
         };
@@ -243,37 +231,36 @@ impl FromRequest for BatchBody {
         Box::pin(async move {
             let bytes = length.unwrap_or(limit);
             if bytes > limit {
-                return Err(too_large(limit));
+                return Err(ApiError::too_large(limit));
             }
             let mib = bytes.div_ceil(1 << 20).max(1) as u32;
-            let room = tokio::time::timeout(SLOWEST_BODY, room.acquire_many_owned(mib)).await;
-            let Ok(Ok(room)) = room else {
+            let permit = tokio::time::timeout(BODY_TIMEOUT, memory.acquire_many_owned(mib)).await;
+            let Ok(Ok(permit)) = permit else {
                 return Err(ApiError::unavailable(
                     "overloaded",
-                    "More batches are under way than can be taken. Nothing was stored; send it again in a moment.",
+                    "Too many batches are in progress. Nothing was stored. Retry in a moment.",
                 ));
             };
-            Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _room: room })
+            Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _permit: permit })
         })
     }
 }
 
-/// Whether a batch comes as lines; a 415 where it is neither that nor JSON.
+/// Returns whether a batch is newline-delimited JSON; 415 if it is neither that nor JSON.
 fn check_batch_headers(request: &HttpRequest) -> Result<bool, ApiError> {
     check_encoding(request)?;
     match media_type(request).as_deref() {
         None => Ok(false),
         Some("application/x-ndjson" | "application/ndjson") => Ok(true),
         Some(essence) if is_json(essence) => Ok(false),
-        Some(_) => Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Some(_) => Err(ApiError::unsupported(
             "unsupported_media_type",
-            "Send a JSON array, with Content-Type: application/json, or an event a line, with Content-Type: application/x-ndjson.",
+            "Send a JSON array with Content-Type: application/json, or one event per line with Content-Type: application/x-ndjson.",
         )),
     }
 }
 
-/// The elements of a JSON array as they are spelled, the first `most` of them, and how many there are.
+/// Returns the unparsed elements of a JSON array, at most `most`, and the count of all.
 pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), ApiError> {
     struct Elements(usize);
     impl<'de> Visitor<'de> for Elements {
@@ -298,50 +285,36 @@ pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), Api
         }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let found = deserializer.deserialize_seq(Elements(most)).map_err(explain)?;
-    deserializer.end().map_err(explain)?;
+    let found = deserializer.deserialize_seq(Elements(most)).map_err(json_error)?;
+    deserializer.end().map_err(json_error)?;
     Ok(found)
 }
 
+/// Reads a body of at most `limit` bytes within 30 seconds.
 pub async fn read_in_time(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
-    tokio::time::timeout(SLOWEST_BODY, read(payload, limit))
+    tokio::time::timeout(BODY_TIMEOUT, read(payload, limit))
         .await
         .map_err(|_| ApiError::malformed("body_too_slow", "The body did not arrive within 30 seconds."))?
 }
 
-pub fn too_large(limit: usize) -> ApiError {
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("A body has at most {limit} bytes here."))
-}
-
 async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = next(&mut payload).await {
+    while let Some(chunk) = std::future::poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
         let chunk = chunk
-            .map_err(|error| ApiError::malformed("incomplete_body", format!("The body could not be read: {error}.")))?;
+            .map_err(|error| ApiError::malformed("incomplete_body", format!("Could not read the body: {error}.")))?;
         if body.len() + chunk.len() > limit {
-            return Err(too_large(limit));
+            return Err(ApiError::too_large(limit));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
-async fn next(payload: &mut Payload) -> Option<Result<Bytes, actix_web::error::PayloadError>> {
-    use actix_web::dev::Payload as P;
-    std::future::poll_fn(|context| {
-        let payload: &mut P = payload;
-        futures_core::Stream::poll_next(Pin::new(payload), context)
-    })
-    .await
-}
-
-/// A query string as a type whose fields are all optional text; an unknown one is a 422 that names it.
+/// Parses a query string into a type whose fields are all optional texts; 422 names an unknown one.
 pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
-    actix_web::web::Query::<T>::from_query(request.query_string()).map(actix_web::web::Query::into_inner).map_err(
-        |error| {
-            let text = error.to_string();
-            let name = text.split('`').nth(1).unwrap_or_default().to_owned();
-            ApiError::invalid("unknown_parameter", format!("The query is refused: {text}.")).in_field(name)
-        },
-    )
+    Query::<T>::from_query(request.query_string()).map(Query::into_inner).map_err(|error| {
+        let text = error.to_string();
+        let name = text.split('`').nth(1).unwrap_or_default().to_owned();
+        ApiError::invalid("unknown_parameter", format!("Invalid query: {text}.")).in_field(name)
+    })
 }

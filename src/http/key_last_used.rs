@@ -1,7 +1,7 @@
-//! When each API key was last used, without a write in anybody's way.
+//! Last use of each API key, recorded without delaying requests.
 //!
-//! A use is kept in memory and handed to the writer as a small job that nobody waits for: one for all keys used
-//! until it runs, and for each key at most one a minute. What a full disk or a crash loses is a minute of it.
+//! Uses are collected in memory and written by one queued job for all keys, at most once a minute for each. A full disk
+//! or a crash loses about a minute of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,23 +10,23 @@ use crate::domain::time::{MINUTE, Millis};
 use crate::store::api_key::{self, ApiKey};
 use crate::store::{Store, StoreError, WriteTx};
 
-/// Uses of keys that are not written yet. Cheap to clone.
+/// Unwritten uses of keys. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct KeyLastUsed(Arc<Mutex<Uses>>);
 
 #[derive(Default)]
 struct Uses {
-    /// By the key's sequence number; a key has one entry at most.
+    /// Time of the last use by the key's sequence number.
     unwritten: HashMap<i64, Millis>,
-    /// Whether a job is on its way that will write them.
+    /// Whether a job that writes them is queued.
     is_queued: bool,
 }
 
 impl KeyLastUsed {
-    /// Notes that a key, as it was just read, is used now.
-    pub fn note(&self, store: &Store, key: &ApiKey, now: Millis) {
-        let is_known = |last: Millis| (0..MINUTE).contains(&(now - last));
-        if key.last_used_ms.is_some_and(is_known) {
+    /// Records that `key`, as just read from the store, is used now.
+    pub fn record(&self, store: &Store, key: &ApiKey, now: Millis) {
+        let is_recent = |last: Millis| (0..MINUTE).contains(&(now - last));
+        if key.last_used_ms.is_some_and(is_recent) {
             return;
         }
         let mut uses = self.lock();
@@ -36,7 +36,7 @@ impl KeyLastUsed {
         }
         drop(uses);
         let flush = Flush(self.clone());
-        // Nobody waits for it: where it is refused, a later use makes another one.
+        // Not awaited: if the job is refused, a later use queues another.
         drop(store.write(move |tx| flush.write(tx)));
     }
 
@@ -45,7 +45,7 @@ impl KeyLastUsed {
     }
 }
 
-/// The job, and its end, whether it ran or was refused.
+/// Write job. Dropping it, run or refused, allows the next one.
 struct Flush(KeyLastUsed);
 
 impl Flush {

@@ -1,5 +1,5 @@
-//! HTTP: requests in, answers out. Handlers read as a sentence: parse, act, show. `api` and `web` are two faces of
-//! the same actions and do not know each other.
+//! HTTP: the JSON API (`api`) and the pages (`web`) over the same actions. The two never import each other; what both
+//! need is here. A handler parses the request, runs an action or a query, and shows the result.
 
 pub mod api;
 pub mod backup;
@@ -13,39 +13,41 @@ pub mod request_id;
 pub mod site;
 pub mod web;
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use actix_web::http::header::ACCEPT;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
-use rate_limit::RateLimits;
+use rate_limit::{Buckets, RateLimits};
 use request_id::RequestId;
 use site::Site;
 
-/// What every handler works with. Cheap to clone.
+/// State shared by all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     pub actions: Actions,
     pub limits: BodyLimits,
-    /// Test calls under way: each holds a thread while its receiver thinks.
+    /// Permits for test calls: each holds a thread until its receiver responds.
     pub tests: Arc<Semaphore>,
-    /// Room for the bodies of batches, a permit a MiB: however many come at once, memory stays bounded.
+    /// Memory for bodies of batches, one permit per MiB.
     pub batches: Arc<Semaphore>,
-    /// Actions in steps under way: each holds a thread until it is done.
+    /// Permits for bulk actions: each holds a thread until it ends.
     pub bulk: Arc<Semaphore>,
     pub key_last_used: KeyLastUsed,
-    /// How fast each inbox is filled.
-    pub inbox_pace: inbox::Pace,
-    /// Sign-ins under way.
+    pub inbox_rates: Buckets,
+    /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
-    /// Failed sign-ins.
     pub throttle: Throttle,
     pub site: Arc<Site>,
     pub rate_limits: RateLimits,
@@ -56,7 +58,7 @@ pub struct App {
     requests: Arc<AtomicUsize>,
 }
 
-/// For a path at which there is nothing: a page for who asks for one, else the API's error.
+/// Responds to an unknown path: with a page if the client accepts HTML, else with the API's error.
 pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     let accepts = request.headers().get(ACCEPT);
@@ -67,10 +69,10 @@ pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
     if wants_page && !is_api {
         return web::unknown_page(&request);
     }
-    ApiError::not_found(format!("There is nothing at {path}. The API is under /v1.")).error_response()
+    ApiError::not_found(format!("No resource exists at {path}. The API is under /v1.")).error_response()
 }
 
-/// A request that is being served, for as long as this lives.
+/// Counts a request as in progress until dropped.
 pub struct InProgress(Arc<AtomicUsize>);
 
 impl Drop for InProgress {
@@ -79,14 +81,14 @@ impl Drop for InProgress {
     }
 }
 
-/// MiB of batches that are worked on at a time; one of the largest size fits.
+/// MiB of batches in memory at a time; one batch of the largest size fits.
 pub const BATCHES_MIB: u32 = 32;
 
-/// Bytes of a request's body at most.
+/// Largest bodies of requests, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub single: usize,
-    /// Of a whole batch; each event in it is held to `single`.
+    /// Limit of a whole batch; `single` applies to each event in it.
     pub batch: usize,
 }
 
@@ -99,7 +101,7 @@ impl App {
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),
-            inbox_pace: inbox::Pace::default(),
+            inbox_rates: Buckets::default(),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),
@@ -111,18 +113,18 @@ impl App {
         }
     }
 
-    /// Counts a request for as long as the answer to this lives.
+    /// Counts a request until the returned value is dropped.
     pub fn begin_request(&self) -> InProgress {
         self.requests.fetch_add(1, Ordering::SeqCst);
         InProgress(Arc::clone(&self.requests))
     }
 
-    /// Requests that are being served.
+    /// Number of requests in progress.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// Leave to run an action in steps, once there is room. It is held until the action is done.
+    /// Waits for a permit to run a bulk action. The caller holds the permit until the action ends.
     pub async fn bulk_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let permit = self.bulk.clone().acquire_owned().await;
         permit.map_err(|_| ApiError::stopping())
@@ -134,7 +136,7 @@ impl App {
         permit.map_err(|_| ApiError::stopping())
     }
 
-    /// From here on no event is taken in.
+    /// Refuses new events from now on.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
@@ -148,5 +150,16 @@ impl App {
 /// the id of the current request.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     let id = RequestId::current();
-    actix_web::web::block(move || id.during(work)).await.map_err(|_| ApiError::stopping())
+    actix_web::web::block(move || id.scope(work)).await.map_err(|_| ApiError::stopping())
+}
+
+/// Response body that streams chunks from a channel.
+struct ByteStream(mpsc::Receiver<io::Result<Bytes>>);
+
+impl futures_core::Stream for ByteStream {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
 }

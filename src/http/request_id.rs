@@ -1,6 +1,5 @@
-//! The id of a request: in its answer (`X-Request-Id`), in every line of the log about it, and in the answer to an
-//! internal error. It is the caller's own where it is well-formed, so that it can be followed through several
-//! programs.
+//! Request ids: in the response (`X-Request-Id`), in the log, and in the message of an internal error. A well-formed id
+//! of the caller is used as is, so a request can be traced through several programs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,9 +10,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::App;
 use crate::random;
 
-/// The header, in requests and answers.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Characters of a caller's own id at most.
 const MAX_LENGTH: usize = 64;
 
 tokio::task_local! {
@@ -31,8 +28,8 @@ impl fmt::Display for RequestId {
 }
 
 impl RequestId {
-    /// The caller's own, or else a new one of 64 random bits.
-    fn of(headers: &HeaderMap) -> RequestId {
+    /// Returns the caller's id if it is well-formed, else a new one of 64 random bits.
+    fn from_headers(headers: &HeaderMap) -> RequestId {
         let own = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
         let is_well_formed = |id: &&str| {
             let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -45,23 +42,19 @@ impl RequestId {
         RequestId(hex::encode(random::bytes::<8>()).into())
     }
 
-    /// That of the request at hand; a new one where there is none.
+    /// Returns the id of the current request, or a new one outside of requests.
     pub fn current() -> RequestId {
         CURRENT.try_with(Clone::clone).unwrap_or_else(|_| RequestId::random())
     }
 
-    /// Does something on behalf of the request on another thread.
-    pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
+    /// Runs work of the request on the current thread.
+    pub fn scope<T>(self, work: impl FnOnce() -> T) -> T {
         CURRENT.sync_scope(self, work)
-    }
-
-    fn header(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.0).ok()
     }
 }
 
-/// Serves a request under its id, and counts it among those in progress.
-pub fn accompany<S, B>(
+/// Serves a request under its id and counts it as in progress.
+pub fn serve<S, B>(
     app: &App,
     request: ServiceRequest,
     service: &S,
@@ -69,23 +62,23 @@ pub fn accompany<S, B>(
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
 {
-    let id = RequestId::of(request.headers());
+    let id = RequestId::from_headers(request.headers());
     let in_progress = app.begin_request();
-    let what = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), request.path()));
-    let answer = id.clone().during(|| service.call(request));
+    let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), request.path()));
+    let response = id.clone().scope(|| service.call(request));
     let metrics = app.metrics.clone();
     CURRENT.scope(id.clone(), async move {
-        let mut answer = answer.await;
-        if let Ok(answer) = &mut answer {
-            metrics.answered(answer.status().as_u16());
-            if let Some(value) = id.header() {
-                answer.headers_mut().insert(X_REQUEST_ID, value);
+        let mut response = response.await;
+        if let Ok(response) = &mut response {
+            metrics.answered(response.status().as_u16());
+            if let Ok(value) = HeaderValue::from_str(&id.0) {
+                response.headers_mut().insert(X_REQUEST_ID, value);
             }
-            if let Some(what) = what {
-                log::debug!("request {id}: {what} was answered {}", answer.status());
+            if let Some(line) = line {
+                log::debug!("request {id}: {line} returned {}", response.status());
             }
         }
         drop(in_progress);
-        answer
+        response
     })
 }

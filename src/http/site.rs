@@ -1,4 +1,4 @@
-//! Where Hookpost is reached from outside, and what its pages may do there.
+//! Public address of the server: base URL, cookies, trusted proxies, embedding of the portal.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -10,12 +10,12 @@ use url::Url;
 
 use crate::domain::Invalid;
 
-/// The address under which browsers reach the server: scheme, host, port, and perhaps a path that a proxy gives it.
+/// URL under which browsers reach the server: scheme, host, port, and optionally the path that a proxy maps to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     /// `https://hooks.example.com`
     origin: String,
-    /// `/hookpost`, or nothing.
+    /// `/hookpost`, or empty.
     prefix: String,
     port: u16,
 }
@@ -24,34 +24,34 @@ impl FromStr for BaseUrl {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<BaseUrl, Invalid> {
-        let bad = || {
+        let invalid = || {
             Invalid::new(
                 "invalid_base_url",
-                "A base URL is http or https with a host and perhaps a path, such as https://hooks.example.com or https://example.com/hookpost.",
+                "A base URL must be http or https with a host and an optional path, such as https://hooks.example.com or https://example.com/hookpost.",
             )
         };
-        let url = Url::parse(text).map_err(|_| bad())?;
+        let url = Url::parse(text).map_err(|_| invalid())?;
         let is_plain =
             url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_plain {
-            return Err(bad());
+            return Err(invalid());
         }
         let prefix = url.path().trim_end_matches('/');
         let is_odd = |c: char| !(c.is_ascii_alphanumeric() || "/-_.~".contains(c));
         if prefix.contains(is_odd) || prefix.contains("//") {
-            return Err(bad());
+            return Err(invalid());
         }
         Ok(BaseUrl {
             origin: url.origin().ascii_serialization(),
             prefix: prefix.to_owned(),
-            port: url.port_or_known_default().ok_or_else(bad)?,
+            port: url.port_or_known_default().ok_or_else(invalid)?,
         })
     }
 }
 
 impl BaseUrl {
-    /// The address of a server that nobody gave another name: this machine, where it listens on all of them.
-    pub fn of(address: SocketAddr) -> BaseUrl {
+    /// Default base URL of a server that listens on this address; loopback if it listens on all addresses.
+    pub fn from_address(address: SocketAddr) -> BaseUrl {
         let host = match address.ip() {
             ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
             IpAddr::V6(ip) => format!("[{ip}]"),
@@ -79,24 +79,24 @@ impl std::fmt::Display for BaseUrl {
     }
 }
 
-/// How the tenant portal looks, and where it may be embedded.
+/// Appearance of the tenant portal, and the sites that may embed it.
 #[derive(Debug, Clone, Default)]
 pub struct Branding {
-    /// The application's name in place of Hookpost's.
+    /// Name of the application, shown instead of Hookpost.
     pub name: Option<String>,
-    /// An image, as bytes with its media type.
+    /// Image bytes and media type.
     pub logo: Option<(Vec<u8>, &'static str)>,
     /// `#rrggbb`
     pub accent: Option<String>,
-    /// Origins whose pages may hold the portal in a frame.
+    /// Origins that may embed the portal in a frame.
     pub origins: Vec<String>,
 }
 
-/// How the server is reached.
+/// Public address of the server.
 #[derive(Debug, Default)]
 pub struct Site {
     base: OnceLock<BaseUrl>,
-    /// Proxies whose word about the address of a client is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     pub portal: Branding,
 }
@@ -106,23 +106,22 @@ impl Site {
         Site { base: base.map(OnceLock::from).unwrap_or_default(), trusted_proxies, portal }
     }
 
-    /// Says where the server listens, for where nobody said how it is reached.
+    /// Derives the base URL from the listening address, unless a base URL is set.
     pub fn listens_on(&self, address: SocketAddr) {
-        let _ = self.base.set(BaseUrl::of(address));
+        let _ = self.base.set(BaseUrl::from_address(address));
     }
 
-    /// Where the server is reached.
     pub fn base(&self) -> &BaseUrl {
-        self.base.get_or_init(|| BaseUrl::of(SocketAddr::from(([127, 0, 0, 1], 8080))))
+        self.base.get_or_init(|| BaseUrl::from_address(SocketAddr::from(([127, 0, 0, 1], 8080))))
     }
 
-    /// A URL of the server, from a path that begins with a slash.
+    /// Returns the absolute URL of a path that begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base())
     }
 
-    /// The name of the session's cookie. Under HTTPS no other host or plain connection can set it; else the port is
-    /// part of it, since browsers send a cookie to every port of a host.
+    /// Name of the session cookie. With HTTPS, the prefix `__Host-` keeps other hosts and plain connections from setting
+    /// it. Without, the name holds the port, because browsers send a cookie to every port of a host.
     pub fn cookie(&self) -> String {
         match self.base() {
             base if base.is_https() => "__Host-hookpost".to_owned(),
@@ -130,12 +129,12 @@ impl Site {
         }
     }
 
-    /// Whether a portal's session has to work inside of another site's page.
+    /// Whether portal sessions must work inside another site's frame.
     pub fn is_embedded(&self) -> bool {
         !self.portal.origins.is_empty() && self.base().is_https()
     }
 
-    /// Whether a request comes from a page of this server, as far as the browser says.
+    /// Whether a request comes from a page of this server, according to the browser's headers.
     pub fn is_same_site(&self, request: &HttpRequest) -> bool {
         let header = |name: &str| request.headers().get(name)?.to_str().ok();
         if let Some(site) = header("sec-fetch-site")
@@ -152,8 +151,8 @@ impl Site {
             || origin.strip_prefix("https://") == Some(host)
     }
 
-    /// The address that a request comes from: the peer's, or what a trusted proxy says. Each trusted proxy adds one
-    /// to the end of `X-Forwarded-For`; what stands before those that are trusted is a client's own word.
+    /// Returns the client's address: the peer's, or the one that trusted proxies report. Each proxy appends an address
+    /// to `X-Forwarded-For`; addresses before the trusted ones may be forged by the client.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let is_trusted = |address: &IpAddr| {
             let proxies = &self.trusted_proxies;

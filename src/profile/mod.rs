@@ -16,6 +16,8 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use include_dir::{Dir, include_dir};
+
 pub use crate::profile::body_format::BodyFormat;
 pub use sign::Signer;
 pub use spec::{Profile, ProfileSpec};
@@ -27,16 +29,14 @@ pub const DEFAULT: &str = "generic";
 /// (Standard Webhooks 1.0.0).
 pub const STANDARD: &str = "standard";
 
-#[derive(rust_embed::RustEmbed)]
-#[folder = "src/profile/builtin"]
-#[include = "*.json"]
-struct Files;
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/profile/builtin");
 
 static BUILTIN: LazyLock<BTreeMap<String, Arc<Profile>>> = LazyLock::new(|| {
-    Files::iter()
-        .map(|path| {
-            let file = Files::get(&path).expect("a listed file is embedded");
-            let spec: ProfileSpec = serde_json::from_slice(&file.data)
+    FILES
+        .files()
+        .map(|file| {
+            let path = file.path().display();
+            let spec: ProfileSpec = serde_json::from_slice(file.contents())
                 .unwrap_or_else(|error| unreachable!("built-in profile {path}: {error}"));
             let profile =
                 Profile::parse(spec).unwrap_or_else(|invalid| unreachable!("built-in profile {path}: {invalid}"));
@@ -66,11 +66,10 @@ mod tests {
 
     #[test]
     fn every_built_in_profile_is_valid_and_named_as_its_file() {
-        for path in Files::iter() {
-            let file = Files::get(&path).unwrap();
-            let spec: ProfileSpec = serde_json::from_slice(&file.data).unwrap();
+        for file in FILES.files() {
+            let spec: ProfileSpec = serde_json::from_slice(file.contents()).unwrap();
             let profile = Profile::parse(spec).unwrap();
-            assert_eq!(format!("{}.json", profile.name()), path);
+            assert_eq!(format!("{}.json", profile.name()), file.path().to_str().unwrap());
         }
         assert!(find(DEFAULT).is_some());
         assert!(find(STANDARD).is_some());

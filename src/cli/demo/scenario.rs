@@ -36,17 +36,17 @@ const fn webhook(
 #[rustfmt::skip]
 pub(super) const WEBHOOKS: &[DemoWebhook] = &[
     webhook("acme", "fulfilment", "Order fulfilment", &["order.*"], "generic", Target::Receiver(Behavior::Ok)),
-    webhook("acme", "ledger", "Ledger, slow at month's end", &["order.paid", "invoice.*"], "stripe", Target::Receiver(Behavior::Slow)),
+    webhook("acme", "ledger", "Ledger, slow at the end of the month", &["order.paid", "invoice.*"], "stripe", Target::Receiver(Behavior::Slow)),
     webhook("acme", "erp", "Old ERP behind a VPN", &["order.*"], "iverton", Target::Receiver(Behavior::Flaky)),
-    webhook("acme", "beta", "Partner in the beta", &["order.created"], "influship", Target::Receiver(Behavior::Down)),
+    webhook("acme", "beta", "Beta partner", &["order.created"], "influship", Target::Receiver(Behavior::Down)),
     webhook("globex", "search", "Search index", &["content.*"], "standard", Target::Receiver(Behavior::Ok)),
     webhook("globex", "newsletter", "Newsletter", &["content.published"], "generic", Target::Receiver(Behavior::Down)),
-    webhook("globex", "agency", "The agency's site, until last year", &["content.published"], "generic", Target::Receiver(Behavior::Gone)),
+    webhook("globex", "agency", "Former site of the agency", &["content.published"], "generic", Target::Receiver(Behavior::Gone)),
     webhook("globex", "analytics", "Analytics", &["*"], "irisync", Target::Receiver(Behavior::Busy)),
-    webhook("globex", "mirror", "Mirror in the office", &["content.*"], "socialsyncer", Target::Receiver(Behavior::Refused)),
+    webhook("globex", "mirror", "Office mirror", &["content.*"], "socialsyncer", Target::Receiver(Behavior::Refused)),
     webhook("default", "warehouse", "Data warehouse", &["user.*"], "socialsyncer", Target::Receiver(Behavior::Silent)),
     webhook("default", "crm", "CRM", &["user.*"], "github", Target::Receiver(Behavior::Ok)),
-    webhook("default", "inbox", "The built-in inbox", &["*"], "standard", Target::Inbox),
+    webhook("default", "inbox", "Built-in inbox", &["*"], "standard", Target::Inbox),
     DemoWebhook {
         is_paused: true,
         ..webhook("acme", "staging", "Staging, paused for a migration", &["order.*"], "generic", Target::Receiver(Behavior::Ok))
@@ -57,12 +57,12 @@ pub(super) const WEBHOOKS: &[DemoWebhook] = &[
 #[rustfmt::skip]
 pub(super) const EVENT_TYPES: &[(&str, &str, &str)] = &[
     ("order.created", "A customer placed an order.", r#"{"id": "ord_1001", "total": 4990, "currency": "EUR"}"#),
-    ("order.paid", "The payment of an order came in.", r#"{"id": "ord_1001", "paid": 4990, "method": "card"}"#),
-    ("order.refunded", "An order was paid back, in whole or in part.", r#"{"id": "ord_1001", "amount": 990}"#),
+    ("order.paid", "An order was paid.", r#"{"id": "ord_1001", "paid": 4990, "method": "card"}"#),
+    ("order.refunded", "An order was refunded, fully or partially.", r#"{"id": "ord_1001", "amount": 990}"#),
     ("invoice.failed", "An invoice could not be collected.", r#"{"id": "inv_77", "attempt": 2}"#),
     ("content.published", "A post went live.", r#"{"id": 7, "title": "Hello"}"#),
-    ("content.updated", "A post was changed.", r#"{"id": 7, "title": "Hello again"}"#),
-    ("user.signed_up", "Somebody made an account.", r#"{"id": "usr_5", "plan": "team"}"#),
+    ("content.updated", "A post was edited.", r#"{"id": 7, "title": "Hello again"}"#),
+    ("user.signed_up", "A user signed up.", r#"{"id": "usr_5", "plan": "team"}"#),
 ];
 
 /// Returns the event with this number. Types and tenants alternate.

@@ -8,15 +8,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, BatchBody, Publisher};
+use super::super::{App, blocking};
+use super::ApiResult;
 use super::events::{
-    EXAMPLE, EventBody, REFUSED, REUSED, describe_named_batch, idempotency, idempotency_key, refuse_when_stopping,
-    show_named_batch,
+    CONFLICT_CODES, EXAMPLE, EventBody, INVALID_CODES, ReceiptView, describe_named_batch, idempotency, idempotency_key,
+    refuse_when_stopping, show_named_batch,
 };
 use super::table::Table;
-use super::{blocking, view};
 use crate::actions::Caller;
 use crate::actions::publish::NewEvent;
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
@@ -25,11 +25,11 @@ use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
-    // An event may have the id `batch`: the method decides which is meant.
+    // `batch` is also a valid event id, so GET shows that event.
     table.at("/v1/events/batch").post(create, describe_create).get(show_named_batch, describe_named_batch);
 }
 
-/// The events of a batch, as its schema names them.
+/// Schema of a batch.
 enum BatchOfEvents {}
 
 impl JsonSchema for BatchOfEvents {
@@ -44,35 +44,26 @@ impl JsonSchema for BatchOfEvents {
 }
 
 fn describe_create(call: &mut Call<'_>) {
-    call.named("publish_batch", "Publish many events")
-        .of("Events")
-        .says("1 to 1,000 of them, as a JSON array, or as a line each with `Content-Type: application/x-ndjson`. Stored in one commit, all or nothing; an error names the event at fault by its index, counted from 0: `[3].type`. An `Idempotency-Key` holds for the whole batch.")
-        .needs(Scope::Publish)
-        .header::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to repeat for 24 hours.")
-        .takes::<BatchOfEvents>(&format!("[{EXAMPLE}]"))
-        .takes_lines_too()
-        .answers::<BatchView<'_>>(202, "All of them are on disk.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false, "deliveries": []}]}"#)
-        .fails(409, REUSED)
-        .fails(422, REFUSED)
-        .fails(422, &["invalid_batch"]);
+    call.operation("Events", "publish_batch", "Publish a batch of events")
+        .description("1 to 1,000 events, as a JSON array, or one per line with `Content-Type: application/x-ndjson`. All events are stored in one commit, or none is. An error names the invalid event by its index, counted from 0: `[3].type`. An `Idempotency-Key` applies to the whole batch, within the tenant of its first event.")
+        .scope(Scope::Publish)
+        .header_parameter::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to retry for 24 hours.")
+        .request_body::<BatchOfEvents>(&format!("[{EXAMPLE}]"))
+        .request_ndjson()
+        .response::<BatchView>(202, "All events are on disk.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false, "deliveries": []}]}"#)
+        .errors(409, CONFLICT_CODES)
+        .errors(422, INVALID_CODES)
+        .errors(422, &["invalid_batch"]);
 }
 
-/// A receipt for each event, in their order.
+/// Receipts in the order of the events.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Receipts")]
-struct BatchView<'a> {
-    data: Vec<view::ReceiptView<'a>>,
+struct BatchView {
+    data: Vec<ReceiptView>,
 }
 
-/// `POST /v1/events/batch`: 1 to 1,000 events, as a JSON array or a line each, 16 MiB at most and each within the
-/// limit of a single one. Stored in one commit, all or nothing; an error names the event at fault by its index,
-/// counted from 0: `[3].type`. An `Idempotency-Key` holds for the whole batch, within the tenant of its first event.
-async fn create(
-    app: Data<App>,
-    request: HttpRequest,
-    Publisher(caller): Publisher,
-    body: BatchBody,
-) -> Result<HttpResponse, ApiError> {
+async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, body: BatchBody) -> ApiResult {
     refuse_when_stopping(&app)?;
     let key = idempotency_key(&request)?;
     let began = Instant::now();
@@ -90,11 +81,11 @@ async fn create(
     if new > 0 {
         app.metrics.accepted(new as u64, began.elapsed());
     }
-    Ok(HttpResponse::Accepted().json(BatchView { data: receipts.iter().map(view::receipt).collect() }))
+    Ok(HttpResponse::Accepted().json(BatchView { data: receipts.iter().map(ReceiptView::from).collect() }))
 }
 
 fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result<Vec<NewEvent>, ApiError> {
-    let (spelled, count) = if is_lines {
+    let (texts, count) = if is_lines {
         lines(body)
     } else {
         let (elements, count) = extract::elements(body, MOST_EVENTS)?;
@@ -102,26 +93,24 @@ fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result
         (bytes.collect(), count)
     };
     if !(1..=MOST_EVENTS).contains(&count) {
-        return Err(ApiError::invalid(
-            "invalid_batch",
-            format!("A batch holds 1 to {MOST_EVENTS} events; this one holds {count}."),
-        ));
+        let message = format!("A batch must hold 1 to {MOST_EVENTS} events, not {count}.");
+        return Err(ApiError::invalid("invalid_batch", message));
     }
-    let one = |text: &[u8]| {
+    let parse_one = |text: &[u8]| {
         if text.len() > largest {
-            return Err(extract::too_large(largest));
+            return Err(ApiError::too_large(largest));
         }
         json::check(text)?;
         extract::parse::<EventBody<'_>>(text)?.parse(caller)
     };
-    spelled
+    texts
         .into_iter()
         .enumerate()
-        .map(|(index, text)| one(text).map_err(|error| error.below(&format!("[{index}]"))))
+        .map(|(index, text)| parse_one(text).map_err(|error| error.within(&format!("[{index}]"))))
         .collect()
 }
 
-/// The lines that hold anything, the first 1,000 of them, and how many there are.
+/// Returns the first 1,000 lines that are not empty, and the count of all.
 fn lines(body: &[u8]) -> (Vec<&[u8]>, usize) {
     let filled = || body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     (filled().take(MOST_EVENTS).collect(), filled().count())
@@ -131,7 +120,7 @@ impl From<BatchError> for ApiError {
     fn from(BatchError { index, error }: BatchError) -> ApiError {
         let error = ApiError::from(error);
         match index {
-            Some(index) => error.below(&format!("[{index}]")),
+            Some(index) => error.within(&format!("[{index}]")),
             None => error,
         }
     }

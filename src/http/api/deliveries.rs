@@ -3,18 +3,25 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::super::App;
 use super::super::error::ApiError;
+use super::super::export::{self, DeadLetter};
 use super::super::extract::{self, Administrator, Reader};
+use super::super::{App, blocking};
+use super::attempts::{self, AttemptView};
+use super::openapi::schema::{
+    Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, TenantName, Time,
+    WaitingFor, WebhookId,
+};
+use super::openapi::{Call, Codes};
 use super::table::Table;
-use super::{blocking, list, view};
+use super::{ApiResult, list};
 use crate::actions::Caller;
-use crate::domain::delivery::DeliveryStatus;
-use crate::http::api::openapi::{Call, Codes, schema};
+use crate::actions::lookup::DeliveryInFull;
+use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::api_key::Scope;
-use crate::store::delivery::{self, DeliveryFilter};
+use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 
 pub(super) fn routes(table: &mut Table) {
@@ -23,226 +30,252 @@ pub(super) fn routes(table: &mut Table) {
     table.at("/v1/deliveries/{id}/retry").post(retry, describe_retry);
     table.at("/v1/deliveries/{id}/discard").post(discard, describe_discard);
     table.at("/v1/dead-letters").get(dead_letters, describe_dead_letters);
+    table.at("/v1/dead-letters/export").get(export, describe_export);
 }
 
+/// Example of a delivery, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H",
     "event_type": "content.published", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "status": "failed",
     "waiting_for": null, "test": false, "attempt_count": 1, "next_attempt_at": null, "created_at": "2026-01-15T10:00:00.000Z",
     "finished_at": "2026-01-15T10:00:00.105Z", "last_attempt": {"code": 410, "error_code": "status", "duration_ms": 105,
-        "at": "2026-01-15T10:00:00.105Z"}}"#;
+        "at": "2026-01-15T10:00:00.105Z"}"#;
 
-pub(super) const IN_FULL: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H",
-    "event_type": "content.published", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "status": "failed",
-    "waiting_for": null, "test": false, "attempt_count": 1, "next_attempt_at": null, "created_at": "2026-01-15T10:00:00.000Z",
-    "finished_at": "2026-01-15T10:00:00.105Z", "last_attempt": {"code": 410, "error_code": "status", "duration_ms": 105,
-        "at": "2026-01-15T10:00:00.105Z"},
-    "attempts": [{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "number": 1,
-    "trigger": "initial", "started_at": "2026-01-15T10:00:00.000Z", "duration_ms": 105, "timings": {"resolve_ms": 1.25,
-        "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1,
-    "request": {"url": "https://hooks.example/orders", "headers": {"Content-Type": "application/json",
-        "User-Agent": "Hookpost/0.1.0"}, "body": "{\"id\":\"evt_01KF0AVD80A4NYB3X1YPR2TZ8H\"}"},
-    "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false},
-    "error": {"code": "status", "message": "The endpoint answered 410 Gone."}}]}"#;
+/// Example of a delivery with its attempts.
+pub(super) fn example_in_full() -> String {
+    format!("{EXAMPLE}, \"attempts\": [{}}}]}}", attempts::EXAMPLE)
+}
 
-/// An attempt, up to its closing brace.
-pub(super) const ATTEMPT: &str = r#"{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "number": 1,
-    "trigger": "initial", "started_at": "2026-01-15T10:00:00.000Z", "duration_ms": 105, "timings": {"resolve_ms": 1.25,
-        "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1,
-    "request": {"url": "https://hooks.example/orders", "headers": {"Content-Type": "application/json",
-        "User-Agent": "Hookpost/0.1.0"}, "body": "{\"id\":\"evt_01KF0AVD80A4NYB3X1YPR2TZ8H\"}"},
-    "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false},
-    "error": {"code": "status", "message": "The endpoint answered 410 Gone."}"#;
-
-const PAGE: &str = r#"{"data": [], "next_cursor": null}"#;
-
-/// What a filter may get wrong.
-pub(super) const FILTER: Codes =
+/// Codes of invalid filters.
+pub(super) const FILTER_CODES: Codes =
     &["invalid_parameter", "invalid_value", "invalid_event_id", "invalid_event_type", "invalid_tenant", "invalid_time"];
 
 fn describe_index(call: &mut Call<'_>) {
-    call.named("list_deliveries", "List deliveries")
-        .of("Deliveries")
-        .says("Without their attempts.")
-        .needs(Scope::Read)
-        .pages::<DeliveryQuery>()
-        .answers::<list::ListResponse<view::DeliveryView>>(200, "A page of them.", PAGE)
-        .fails(422, FILTER);
+    call.operation("Deliveries", "list_deliveries", "List deliveries")
+        .description("Without attempts.")
+        .scope(Scope::Read)
+        .list::<DeliveryQuery, DeliveryView>()
+        .errors(422, FILTER_CODES);
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("show_delivery", "Show a delivery")
-        .of("Deliveries")
-        .says("With every attempt: what was sent, and what came back.")
-        .needs(Scope::Read)
-        .path::<schema::DeliveryId>("id", "The id of the delivery.")
-        .answers::<view::DeliveryView>(200, "The delivery.", IN_FULL);
+    call.operation("Deliveries", "show_delivery", "Get a delivery")
+        .description("Includes every attempt with its request and response.")
+        .scope(Scope::Read)
+        .path_parameter::<DeliveryId>("id")
+        .response::<DeliveryView>(200, "The delivery.", &example_in_full());
 }
 
 fn describe_retry(call: &mut Call<'_>) {
-    call.named("retry_delivery", "Retry a delivery")
-        .of("Deliveries")
-        .says("One that is finished starts a fresh series of attempts; one that waits is due now. One of an inactive webhook waits for it.")
-        .needs(Scope::Admin)
-        .path::<schema::DeliveryId>("id", "The id of the delivery.")
-        .answers::<view::DeliveryView>(202, "The delivery, as it is now.", EXAMPLE)
-        .fails(409, &["test_delivery", "webhook_deleted", "delivery_discarded"]);
+    call.operation("Deliveries", "retry_delivery", "Retry a delivery")
+        .description("A finished delivery starts a new series of attempts; a pending one is sent now. If the webhook is inactive, the delivery stays queued until it is active.")
+        .scope(Scope::Admin)
+        .path_parameter::<DeliveryId>("id")
+        .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
+        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"]);
 }
 
 fn describe_discard(call: &mut Call<'_>) {
-    call.named("discard_delivery", "Discard a delivery")
-        .of("Deliveries")
-        .says("One that waits is given up for good.")
-        .needs(Scope::Admin)
-        .path::<schema::DeliveryId>("id", "The id of the delivery.")
-        .answers::<view::DeliveryView>(202, "The delivery, as it is now.", EXAMPLE)
-        .fails(409, &["delivery_finished"]);
+    call.operation("Deliveries", "discard_delivery", "Discard a delivery")
+        .description("Cancels a pending or retrying delivery permanently.")
+        .scope(Scope::Admin)
+        .path_parameter::<DeliveryId>("id")
+        .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
+        .errors(409, &["delivery_finished"]);
 }
 
 fn describe_dead_letters(call: &mut Call<'_>) {
-    call.named("list_dead_letters", "List dead letters")
-        .of("Deliveries")
-        .says("Deliveries that failed, tests left out.")
-        .needs(Scope::Read)
-        .pages::<DeliveryQuery>()
-        .without(&["status", "test"])
-        .answers::<list::ListResponse<view::DeliveryView>>(200, "A page of them.", PAGE)
-        .fails(422, FILTER);
+    call.operation("Deliveries", "list_dead_letters", "List dead letters")
+        .description("Failed deliveries, without tests.")
+        .scope(Scope::Read)
+        .list::<DeliveryQuery, DeliveryView>()
+        .without_parameters(&["status", "test"])
+        .errors(422, FILTER_CODES);
+}
+
+fn describe_export(call: &mut Call<'_>) {
+    call.operation("Deliveries", "export_dead_letters", "Download dead letters")
+        .description("Streams all dead letters that match the filters, newest first, one per line. An error after the start breaks the response off.")
+        .scope(Scope::Read)
+        .query_parameters::<DeliveryQuery>()
+        .without_parameters(&["status", "test", "limit", "cursor"])
+        .response_ndjson::<DeadLetter>("One dead letter per line.")
+        .errors(422, FILTER_CODES);
+}
+
+/// A delivery. Includes its attempts when requested by id.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
+pub(in crate::http) struct DeliveryView {
+    id: DeliveryId,
+    event_id: EventId,
+    event_type: EventTypeName,
+    webhook_id: WebhookId,
+    tenant: TenantName,
+    status: Status,
+    waiting_for: Option<WaitingFor>,
+    /// Whether the event is a test.
+    test: bool,
+    attempt_count: u32,
+    /// Time of the next attempt, if one is scheduled.
+    next_attempt_at: Option<Time>,
+    created_at: Time,
+    finished_at: Option<Time>,
+    last_attempt: Option<LastAttemptView>,
+    /// Present when the delivery is requested by id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<AttemptView>")]
+    attempts: Option<Vec<AttemptView>>,
+}
+
+/// Outcome of a delivery's last attempt.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LastAttempt")]
+struct LastAttemptView {
+    /// Status code of the response, if there was one.
+    code: Option<u16>,
+    error_code: Option<ErrorCode>,
+    duration_ms: i64,
+    /// When the attempt ended.
+    at: Time,
+}
+
+impl From<&Delivery> for DeliveryView {
+    fn from(delivery: &Delivery) -> DeliveryView {
+        let is_pending = !delivery.status.is_finished();
+        let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_pending);
+        DeliveryView {
+            id: delivery.id.into(),
+            event_id: delivery.event_id.as_str().into(),
+            event_type: delivery.event_type.as_str().into(),
+            webhook_id: delivery.webhook_id.into(),
+            tenant: delivery.tenant.as_str().into(),
+            status: delivery.status.into(),
+            waiting_for: waiting_for.map(WaitingFor::from),
+            test: delivery.cause == Cause::Test,
+            attempt_count: delivery.attempt_count,
+            next_attempt_at: delivery.due_ms.filter(|_| waiting_for.is_none()).map(Time::at),
+            created_at: Time::at(delivery.created_ms),
+            finished_at: delivery.finished_ms.map(Time::at),
+            last_attempt: delivery.last.as_ref().map(|last| LastAttemptView {
+                code: last.code,
+                error_code: last.error_code.map(ErrorCode::from),
+                duration_ms: last.duration_ms,
+                at: Time::at(last.at_ms),
+            }),
+            attempts: None,
+        }
+    }
+}
+
+impl From<&DeliveryInFull> for DeliveryView {
+    fn from(full: &DeliveryInFull) -> DeliveryView {
+        let attempts = full.attempts.iter().map(AttemptView::from).collect();
+        DeliveryView { attempts: Some(attempts), ..DeliveryView::from(&full.delivery) }
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DeliveryQuery {
-    /// Those to this webhook.
-    #[schemars(with = "schema::WebhookId")]
-    webhook_id: Option<String>,
-    /// Those of this event.
-    #[schemars(with = "schema::EventId")]
-    event_id: Option<String>,
-    /// Those that stand so.
-    #[schemars(with = "schema::DeliveryStatus")]
-    status: Option<String>,
-    /// Those of events of this type.
-    #[schemars(with = "schema::EventTypeName")]
-    event_type: Option<String>,
-    /// Those of this tenant.
-    #[schemars(with = "schema::TenantName")]
-    tenant: Option<String>,
-    /// Those whose last attempt was answered with this status.
+struct DeliveryQuery {
+    /// Only deliveries to this webhook.
+    webhook_id: Option<WebhookId>,
+    /// Only deliveries of this event.
+    event_id: Option<EventId>,
+    /// Only deliveries with this status.
+    status: Option<Status>,
+    /// Only deliveries of events of this type.
+    event_type: Option<EventTypeName>,
+    /// Only deliveries of this tenant.
+    tenant: Option<TenantName>,
+    /// Only deliveries whose last attempt returned this status code.
     #[schemars(with = "u16")]
     response_code: Option<String>,
-    /// Those whose last attempt failed so.
-    #[schemars(with = "schema::ErrorCode")]
-    error_code: Option<String>,
-    /// Tests alone, or no tests.
+    /// Only deliveries whose last attempt failed with this code.
+    error_code: Option<ErrorCode>,
+    /// `true`: only tests; `false`: no tests.
     #[schemars(with = "bool")]
     test: Option<String>,
-    /// Created at or after.
-    #[schemars(with = "schema::Time")]
-    since: Option<String>,
-    /// Created before.
-    #[schemars(with = "schema::Time")]
-    until: Option<String>,
-    /// Rows of a page at most.
-    #[schemars(with = "schema::Limit")]
-    limit: Option<String>,
-    /// Where the page begins.
-    #[schemars(with = "schema::Cursor")]
-    cursor: Option<String>,
+    /// Created at or after this time.
+    since: Option<Time>,
+    /// Created before this time.
+    until: Option<Time>,
+    /// Largest number of rows in the page.
+    limit: Option<Limit>,
+    /// Start of the page.
+    cursor: Option<Cursor>,
 }
 
 impl DeliveryQuery {
     fn parse(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let filter = DeliveryFilter {
-            webhook: list::other("webhook_id", self.webhook_id.as_deref(), "an id such as wh_…")?,
+            webhook: list::parameter_of("webhook_id", self.webhook_id.as_deref(), "an id such as wh_…")?,
             event: list::parameter("event_id", self.event_id.as_deref())?,
             status: list::parameter("status", self.status.as_deref())?,
             event_type: list::parameter("event_type", self.event_type.as_deref())?,
             tenant: caller.tenant_filter(self.tenant.as_deref())?,
-            response_code: list::other("response_code", self.response_code.as_deref(), "a status code such as 500")?,
-            error_code: list::other("error_code", self.error_code.as_deref(), "an error code such as timeout")?,
-            test: list::other("test", self.test.as_deref(), "true or false")?,
+            response_code: list::parameter_of("response_code", self.response_code.as_deref(), "a status code")?,
+            error_code: list::parameter_of("error_code", self.error_code.as_deref(), "an error code such as timeout")?,
+            test: list::parameter_of("test", self.test.as_deref(), "true or false")?,
             since: list::time("since", self.since.as_deref())?,
             until: list::time("until", self.until.as_deref())?,
         };
-        let page = list::page(self.limit.as_deref(), self.cursor.as_deref())?;
-        Ok((filter, page))
+        Ok((filter, list::page(self.limit.as_deref(), self.cursor.as_deref())?))
     }
 
-    /// The same for dead letters: deliveries that failed, tests left out.
-    fn dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
+    /// Like [`DeliveryQuery::parse`], for failed deliveries without tests.
+    fn parse_dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let (mut filter, page) = self.parse(caller)?;
-        for (name, given) in [("status", filter.status.is_some()), ("test", filter.test.is_some())] {
-            if given {
-                return Err(ApiError::invalid(
-                    "unknown_parameter",
-                    format!("Dead letters have one status and are no tests; leave {name} out."),
-                )
-                .in_field(name));
-            }
-        }
+        refuse("status", filter.status.is_some(), "Dead letters have one status")?;
+        refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
         filter.status = Some(DeliveryStatus::Failed);
         filter.test = Some(false);
         Ok((filter, page))
     }
+}
 
-    /// All dead letters, not a page of them.
-    pub(super) fn all_dead_letters(&self, caller: &Caller) -> Result<DeliveryFilter, ApiError> {
-        for (name, given) in [("limit", &self.limit), ("cursor", &self.cursor)] {
-            if given.is_some() {
-                return Err(ApiError::invalid(
-                    "unknown_parameter",
-                    format!("An export holds all that match; leave {name} out."),
-                )
-                .in_field(name));
-            }
-        }
-        Ok(self.dead_letters(caller)?.0)
+/// Refuses a parameter that this list does not have.
+fn refuse(name: &str, is_given: bool, reason: &str) -> Result<(), ApiError> {
+    if is_given {
+        return Err(ApiError::invalid("unknown_parameter", format!("{reason}; omit {name}.")).in_field(name));
     }
+    Ok(())
 }
 
-/// `GET /v1/deliveries`.
-async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    let (filter, page) = query.parse(&caller)?;
-    show_list(&app, filter, page).await
+    show_list(&app, query.parse(&caller)?).await
 }
 
-/// `GET /v1/dead-letters`: deliveries that failed, tests left out.
-async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
+async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    let (filter, page) = query.dead_letters(&caller)?;
-    show_list(&app, filter, page).await
+    show_list(&app, query.parse_dead_letters(&caller)?).await
 }
 
-async fn show_list(app: &App, filter: DeliveryFilter, page: PageRequest) -> Result<HttpResponse, ApiError> {
-    let store = app.actions.store.clone();
-    let found = blocking(move || store.read(|connection| delivery::list(connection, &filter, &page)));
-    Ok(list::show(found.await??, |delivery| view::delivery(&delivery)))
+async fn show_list(app: &App, (filter, page): (DeliveryFilter, PageRequest)) -> ApiResult {
+    let read = move |connection: &_| delivery::list(connection, &filter, &page);
+    list::show(app, read, |delivery| DeliveryView::from(&delivery)).await
 }
 
-/// `GET /v1/deliveries/{id}`: with every attempt.
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
+async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
+    let query: DeliveryQuery = extract::query(&request)?;
+    refuse("limit", query.limit.is_some(), "An export contains all matches")?;
+    refuse("cursor", query.cursor.is_some(), "An export contains all matches")?;
+    let (filter, _) = query.parse_dead_letters(&caller)?;
+    export::dead_letters(&app, filter).await
+}
+
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let actions = app.actions.clone();
     let full = blocking(move || actions.delivery_in_full(&caller, &id)).await??;
-    Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))
+    Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
 }
 
-/// `POST /v1/deliveries/{id}/retry`.
-async fn retry(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn retry(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
     let delivery = app.actions.retry(&caller, &id).committed().await?;
-    Ok(HttpResponse::Accepted().json(view::delivery(&delivery)))
+    Ok(HttpResponse::Accepted().json(DeliveryView::from(&delivery)))
 }
 
-/// `POST /v1/deliveries/{id}/discard`.
-async fn discard(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn discard(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
     let delivery = app.actions.discard(&caller, &id).committed().await?;
-    Ok(HttpResponse::Accepted().json(view::delivery(&delivery)))
+    Ok(HttpResponse::Accepted().json(DeliveryView::from(&delivery)))
 }

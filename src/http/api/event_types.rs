@@ -1,4 +1,4 @@
-//! `/v1/event-types`. All tenants share them: a key of any tenant reads them, only one of all tenants changes them.
+//! `/v1/event-types`, shared by all tenants: any key reads them, only a key for all tenants changes them.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
+use super::super::{App, blocking};
+use super::list::PageQuery;
 use super::table::Table;
-use super::{blocking, list};
+use super::{ApiResult, list};
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
-use crate::domain::time::rfc3339;
 use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 use crate::store::event_type::{self, DescribedType};
@@ -28,161 +28,123 @@ const EXAMPLE: &str = r#"{"name": "order.paid", "description": "An order was pai
     "updated_at": "2026-01-15T10:00:00.000Z"}"#;
 
 fn describe_index(call: &mut Call<'_>) {
-    call.named("list_event_types", "List described event types")
-        .of("Event types")
-        .needs(Scope::Read)
-        .pages::<ListQuery>()
-        .answers::<list::ListResponse<EventTypeView>>(200, "A page of them.", r#"{"data": [], "next_cursor": null}"#);
+    call.operation("Event types", "list_event_types", "List described event types")
+        .scope(Scope::Read)
+        .list::<PageQuery, EventTypeView>();
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("show_event_type", "Show an event type")
-        .of("Event types")
-        .needs(Scope::Read)
-        .path::<schema::EventTypeName>("name", "The event type.")
-        .answers::<EventTypeView>(200, "What is said about it.", EXAMPLE);
+    call.operation("Event types", "show_event_type", "Get an event type")
+        .scope(Scope::Read)
+        .path_parameter::<schema::EventTypeName>("name")
+        .response::<EventTypeView>(200, "The event type.", EXAMPLE);
 }
 
 fn describe_put(call: &mut Call<'_>) {
-    call.named("put_event_type", "Describe an event type")
-        .of("Event types")
-        .says("Everything that is said about it: what is left out, or null, is taken away. Events of the type are held to its schema from here on. For keys of all tenants.")
-        .needs(Scope::Admin)
-        .path::<schema::EventTypeName>("name", "The event type.")
-        .takes::<EventTypeBody<'_>>(r#"{"description": "An order was paid.", "example": {"id": 1001}, "schema": {"type": "object", "required": ["id"]}}"#)
-        .answers::<EventTypeView>(200, "It was described before.", EXAMPLE)
-        .answers::<EventTypeView>(201, "It was not.", EXAMPLE)
-        .fails(409, &["too_many_event_types"])
-        .fails(422, &["invalid_event_type", "name_differs", "invalid_description", "invalid_example", "invalid_schema", "schema_violation"]);
+    call.operation("Event types", "put_event_type", "Describe an event type")
+        .description("Replaces the whole description: omitted and null fields are removed. New events of the type must match its schema. Requires a key for all tenants.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::EventTypeName>("name")
+        .request_body::<EventTypeBody<'_>>(r#"{"description": "An order was paid.", "example": {"id": 1001}, "schema": {"type": "object", "required": ["id"]}}"#)
+        .response::<EventTypeView>(200, "The description is replaced.", EXAMPLE)
+        .response::<EventTypeView>(201, "The description is created.", EXAMPLE)
+        .errors(409, &["too_many_event_types"])
+        .errors(422, &["invalid_event_type", "name_differs", "invalid_description", "invalid_example", "invalid_schema", "schema_violation"]);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
-    call.named("delete_event_type", "Forget what is said about an event type")
-        .of("Event types")
-        .says("Its events stay, and more of them are taken. For keys of all tenants.")
-        .needs(Scope::Admin)
-        .path::<schema::EventTypeName>("name", "The event type.")
-        .answers_nothing("It was forgotten.");
+    call.operation("Event types", "delete_event_type", "Delete the description of an event type")
+        .description("Existing events are kept, and new ones are still accepted. Requires a key for all tenants.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::EventTypeName>("name")
+        .no_content("The description is deleted.");
 }
 
-/// An event type as the API shows it.
+/// An event type.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EventType")]
 struct EventTypeView {
-    #[schemars(with = "schema::EventTypeName")]
-    name: String,
+    name: schema::EventTypeName,
     description: String,
     /// Data of an example event.
     example: Option<Box<RawValue>>,
-    /// The JSON Schema that the data of events is held to.
+    /// JSON Schema that the data of events must match.
     schema: Option<Box<RawValue>>,
-    #[schemars(with = "schema::Time")]
-    created_at: String,
-    #[schemars(with = "schema::Time")]
-    updated_at: String,
+    created_at: schema::Time,
+    updated_at: schema::Time,
 }
 
-fn view(described: DescribedType) -> EventTypeView {
-    let raw = |text: Box<str>| RawValue::from_string(text.into()).ok();
-    EventTypeView {
-        name: described.name.as_str().to_owned(),
-        description: described.description,
-        example: described.example.and_then(raw),
-        schema: described.schema.and_then(raw),
-        created_at: rfc3339(described.created_ms),
-        updated_at: rfc3339(described.updated_ms),
+impl From<DescribedType> for EventTypeView {
+    fn from(described: DescribedType) -> EventTypeView {
+        let raw = |text: Box<str>| RawValue::from_string(text.into()).ok();
+        EventTypeView {
+            name: described.name.as_str().into(),
+            description: described.description,
+            example: described.example.and_then(raw),
+            schema: described.schema.and_then(raw),
+            created_at: schema::Time::at(described.created_ms),
+            updated_at: schema::Time::at(described.updated_ms),
+        }
     }
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    /// Rows of a page at most.
-    #[schemars(with = "schema::Limit")]
-    limit: Option<String>,
-    /// Where the page begins.
-    #[schemars(with = "schema::Cursor")]
-    cursor: Option<String>,
+async fn index(app: Data<App>, request: HttpRequest, Reader(_): Reader) -> ApiResult {
+    let page = extract::query::<PageQuery>(&request)?.parse()?;
+    list::show(&app, move |connection| event_type::list(connection, &page), EventTypeView::from).await
 }
 
-/// `GET /v1/event-types`.
-async fn index(app: Data<App>, request: HttpRequest, Reader(_): Reader) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
-    let store = app.actions.store.clone();
-    let found = blocking(move || store.read(|connection| event_type::list(connection, &page)));
-    Ok(list::show(found.await??, view))
-}
-
-/// `GET /v1/event-types/{name}`.
-async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    let name = known(&name)?;
+async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> ApiResult {
+    let name = parse_name(&name)?;
     let actions = app.actions.clone();
-    let found = blocking(move || actions.event_type(&name)).await??;
-    Ok(HttpResponse::Ok().json(view(found)))
+    let described = blocking(move || actions.event_type(&name)).await??;
+    Ok(HttpResponse::Ok().json(EventTypeView::from(described)))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewEventType")]
 struct EventTypeBody<'a> {
-    /// The name in the path, where it is given.
+    /// Optional; must match the name in the path.
     #[serde(default)]
-    #[schemars(with = "Option<schema::EventTypeName>")]
-    name: Option<String>,
+    name: Option<schema::EventTypeName>,
     /// For people.
     #[serde(default)]
     #[schemars(length(max = MAX_DESCRIPTION))]
     description: String,
-    /// Data of an example event, 64 KiB at most; it keeps to the schema.
+    /// Data of an example event, at most 64 KiB. Must match the schema.
     #[serde(borrow, default)]
     example: Option<&'a RawValue>,
-    /// A JSON Schema (draft 2020-12, or what its `$schema` names), 64 KiB at most, with references within itself only.
+    /// A JSON Schema (draft 2020-12 unless `$schema` names another), at most 64 KiB, without external references.
     #[serde(borrow, default)]
     #[schemars(with = "Option<schema::JsonSchemaText>")]
     schema: Option<&'a RawValue>,
 }
 
-/// `PUT /v1/event-types/{name}`: everything that is said about it; what is left out, or null, is taken away.
-async fn put(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    name: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn put(app: Data<App>, Administrator(caller): Administrator, name: Path<String>, body: JsonBody) -> ApiResult {
     require_all_tenants(&caller)?;
     let body: EventTypeBody<'_> = extract::parse(body.bytes())?;
     let name: EventType = name.parse()?;
-    if body.name.is_some_and(|inner| inner != name.as_str()) {
-        return Err(ApiError::invalid("name_differs", "The name in the body is another one than that in the path.")
-            .in_field("name"));
+    if body.name.is_some_and(|inner| *inner != *name.as_str()) {
+        return Err(ApiError::invalid("name_differs", "The name in the body must match the path.").in_field("name"));
     }
-    let given = |raw: Option<&RawValue>| raw.map(|raw| Box::from(raw.get()));
-    let new = TypeDescription {
-        name,
-        description: body.description,
-        example: given(body.example),
-        schema: given(body.schema),
-    };
+    let text = |raw: Option<&RawValue>| raw.map(|raw| Box::from(raw.get()));
+    let new =
+        TypeDescription { name, description: body.description, example: text(body.example), schema: text(body.schema) };
     let actions = app.actions.clone();
     let stored = blocking(move || actions.put_event_type(&caller, new)?.wait());
     let (described, existed) = stored.await??;
-    Ok(if existed { HttpResponse::Ok().json(view(described)) } else { HttpResponse::Created().json(view(described)) })
+    let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(response.json(EventTypeView::from(described)))
 }
 
-/// `DELETE /v1/event-types/{name}`.
-async fn delete(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    name: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn delete(app: Data<App>, Administrator(caller): Administrator, name: Path<String>) -> ApiResult {
     require_all_tenants(&caller)?;
-    let name = known(&name)?;
+    let name = parse_name(&name)?;
     app.actions.delete_event_type(&caller, name).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The name in a path; one that no type can have names nothing.
-fn known(name: &str) -> Result<EventType, ApiError> {
-    name.parse().map_err(|_| ApiError::not_found("There is no such event type."))
+/// Parses the name in a path. An invalid name is a 404, because no type can have it.
+fn parse_name(name: &str) -> Result<EventType, ApiError> {
+    name.parse().map_err(|_| ApiError::not_found("No such event type."))
 }

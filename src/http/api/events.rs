@@ -5,23 +5,28 @@ use std::time::Instant;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, JsonBody, Publisher, Reader};
+use super::super::{App, blocking};
+use super::deliveries::DeliveryView;
+use super::openapi::schema::{
+    Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, TenantName, Time, WebhookId,
+};
+use super::openapi::{Call, Codes};
 use super::table::Table;
-use super::{blocking, list, view};
+use super::{ApiResult, list};
 use crate::actions::publish::{Idempotency, NewEvent, Receipt};
+use crate::actions::show_event::EventInFull;
 use crate::actions::{ActionError, Caller};
 use crate::domain::Invalid;
 use crate::domain::time::parse_rfc3339;
-use crate::http::api::openapi::{Call, Codes, schema};
 use crate::store::Pending;
 use crate::store::api_key::Scope;
-use crate::store::event::{self, EventFilter};
+use crate::store::event::{self, EventFilter, StoredEvent};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/events").post(create, describe_create).get(index, describe_index);
@@ -30,8 +35,8 @@ pub(super) fn routes(table: &mut Table) {
 
 pub(super) const EXAMPLE: &str = r#"{"type": "content.published", "data": {"id": 7, "title": "Hello"}}"#;
 
-/// Why an event may be refused.
-pub(super) const REFUSED: Codes = &[
+/// Codes of invalid events.
+pub(super) const INVALID_CODES: Codes = &[
     "invalid_event_type",
     "invalid_tenant",
     "invalid_event_id",
@@ -40,10 +45,10 @@ pub(super) const REFUSED: Codes = &[
     "schema_violation",
 ];
 
-/// Why an event may contradict one before it.
-pub(super) const REUSED: Codes = &["event_id_reused", "idempotency_key_reused"];
+/// Codes of events that contradict an earlier one.
+pub(super) const CONFLICT_CODES: Codes = &["event_id_reused", "idempotency_key_reused"];
 
-const SHOWN: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
+const EXAMPLE_IN_FULL: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null, "deliveries": [],
             "not_delivered": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.example/orders",
@@ -51,66 +56,170 @@ const SHOWN: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content
             "not_delivered_count": 1}"#;
 
 fn describe_create(call: &mut Call<'_>) {
-    call.named("publish_event", "Publish an event")
-        .of("Events")
-        .says("To every webhook of its tenant that subscribes to its type. Answered once the event is on disk: from then on it is delivered, at least once, or visible as a dead letter. The same again answers the first receipt with `duplicate`.")
-        .needs(Scope::Publish)
-        .header::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to repeat for 24 hours.")
-        .takes::<EventBody<'_>>(EXAMPLE)
-        .answers::<view::ReceiptView<'_>>(202, "It is on disk.", r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false,
+    call.operation("Events", "publish_event", "Publish an event")
+        .description("Delivers the event to every webhook of its tenant that subscribes to its type. The response follows once the event is on disk; it is then delivered at least once, or becomes a dead letter. A repeated request returns the first receipt with `duplicate`.")
+        .scope(Scope::Publish)
+        .header_parameter::<IdempotencyKey>("Idempotency-Key", "Makes the call safe to retry for 24 hours.")
+        .request_body::<EventBody<'_>>(EXAMPLE)
+        .response::<ReceiptView>(202, "The event is on disk.", r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false,
             "deliveries": [{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB"}]}"#)
-        .leads_to(202, "/id", &["show_event", "replay_event"])
-        .leads_to(202, "/deliveries/0/id", &["show_delivery", "retry_delivery", "discard_delivery"])
-        .fails(409, REUSED)
-        .fails(422, REFUSED);
+        .links(202, "/id", &["show_event", "replay_event"])
+        .links(202, "/deliveries/0/id", &["show_delivery", "retry_delivery", "discard_delivery"])
+        .errors(409, CONFLICT_CODES)
+        .errors(422, INVALID_CODES);
 }
 
 fn describe_index(call: &mut Call<'_>) {
-    call.named("list_events", "List events")
-        .of("Events")
-        .needs(Scope::Read)
-        .pages::<EventQuery>()
-        .answers::<list::ListResponse<view::EventView>>(200, "A page of them.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
+    call.operation("Events", "list_events", "List events")
+        .scope(Scope::Read)
+        .list::<EventQuery, EventView>()
+        .response::<list::ListResponse<EventView>>(200, "One page of the list.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
-        .fails(422, &["invalid_event_type", "invalid_tenant", "invalid_time"]);
+        .errors(422, &["invalid_event_type", "invalid_tenant", "invalid_time"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("show_event", "Show an event")
-        .of("Events")
-        .says("With its deliveries, and why each other webhook of its tenant got none.")
-        .needs(Scope::Read)
-        .path::<schema::EventId>("id", "The id of the event.")
-        .answers::<view::EventView>(200, "The event.", SHOWN);
+    call.operation("Events", "show_event", "Get an event")
+        .description(
+            "Includes its deliveries, and the webhooks of its tenant that did not receive it, with the reason.",
+        )
+        .scope(Scope::Read)
+        .path_parameter::<EventId>("id")
+        .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL);
 }
 
-/// An event as it is sent. `data` stays text: it passes through as it is spelled.
+/// Receipt of a published event.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Receipt")]
+pub(super) struct ReceiptView {
+    id: EventId,
+    /// Whether the event was already published, in which case nothing new is stored.
+    duplicate: bool,
+    deliveries: Vec<ReceiptDelivery>,
+}
+
+/// A delivery of a published event.
+#[derive(Serialize, JsonSchema)]
+struct ReceiptDelivery {
+    id: DeliveryId,
+    webhook_id: WebhookId,
+}
+
+impl From<&Receipt> for ReceiptView {
+    fn from(receipt: &Receipt) -> ReceiptView {
+        let deliveries = receipt.deliveries.iter();
+        ReceiptView {
+            id: receipt.id.as_str().into(),
+            duplicate: receipt.duplicate,
+            deliveries: deliveries
+                .map(|(id, webhook_id)| ReceiptDelivery { id: id.into(), webhook_id: webhook_id.into() })
+                .collect(),
+        }
+    }
+}
+
+/// An event. Includes its deliveries, and the webhooks that did not receive it, when requested by id.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+pub(in crate::http) struct EventView {
+    id: EventId,
+    #[serde(rename = "type")]
+    event_type: EventTypeName,
+    tenant: TenantName,
+    /// When the event happened.
+    created_at: Time,
+    /// When Hookpost stored the event.
+    received_at: Time,
+    /// Whether the event is a test.
+    test: bool,
+    /// The data exactly as published.
+    data: Option<Box<RawValue>>,
+    /// The previous `data`, if the application sent it.
+    previous_data: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<DeliveryView>")]
+    deliveries: Option<Vec<DeliveryView>>,
+    /// Webhooks of the tenant that did not receive the event: the first 250, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<MissedView>")]
+    not_delivered: Option<Vec<MissedView>>,
+    /// Number of webhooks that did not receive the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    not_delivered_count: Option<u64>,
+}
+
+/// A webhook that did not receive an event of its tenant, with the reason.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NotDelivered")]
+struct MissedView {
+    webhook_id: WebhookId,
+    url: String,
+    reason: MissedReason,
+    /// Explanation for people.
+    message: String,
+}
+
+impl From<StoredEvent> for EventView {
+    fn from(stored: StoredEvent) -> EventView {
+        let event = stored.event;
+        let raw = |text: Box<str>| RawValue::from_string(text.into()).ok();
+        EventView {
+            id: event.id.as_str().into(),
+            event_type: event.event_type.as_str().into(),
+            tenant: event.tenant.as_str().into(),
+            created_at: Time::at(event.created_ms),
+            received_at: Time::at(event.received_ms),
+            test: event.test,
+            data: raw(event.data),
+            previous_data: event.previous_data.and_then(raw),
+            deliveries: None,
+            not_delivered: None,
+            not_delivered_count: None,
+        }
+    }
+}
+
+impl From<EventInFull> for EventView {
+    fn from(full: EventInFull) -> EventView {
+        let missed = full.missed.into_iter().map(|missed| MissedView {
+            webhook_id: missed.webhook_id.into(),
+            url: missed.url,
+            reason: missed.reason.into(),
+            message: missed.message,
+        });
+        EventView {
+            deliveries: Some(full.deliveries.iter().map(DeliveryView::from).collect()),
+            not_delivered: Some(missed.collect()),
+            not_delivered_count: Some(full.missed_count),
+            ..full.stored.into()
+        }
+    }
+}
+
+/// An event to publish. `data` stays text, so it is passed through exactly.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewEvent")]
 pub(super) struct EventBody<'a> {
     #[serde(rename = "type")]
-    #[schemars(with = "schema::EventTypeName")]
-    event_type: String,
-    /// Any JSON; it reaches receivers as it is spelled here.
+    event_type: EventTypeName,
+    /// Any JSON. Receivers get it exactly as sent here.
     #[serde(borrow)]
     data: &'a RawValue,
-    /// What `data` was before, where something changed.
+    /// The previous `data`, if something changed.
     #[serde(borrow, default)]
     previous_data: Option<&'a RawValue>,
-    /// Whose event it is; `default`, or the key's own tenant, where left out.
+    /// Owning tenant. Default: the key's tenant, or `default`.
     #[serde(default)]
-    #[schemars(with = "Option<schema::TenantName>")]
-    tenant: Option<String>,
-    /// The application's own id, by which the event is known for good; generated where left out.
+    tenant: Option<TenantName>,
+    /// The application's own id for the event. Default: generated.
     #[serde(default)]
-    #[schemars(with = "Option<schema::EventId>")]
-    id: Option<String>,
-    /// When it happened; now where left out.
+    id: Option<EventId>,
+    /// When the event happened. Default: now.
     #[serde(default)]
-    #[schemars(with = "Option<schema::Time>")]
-    created_at: Option<String>,
+    created_at: Option<Time>,
 }
 
 impl EventBody<'_> {
@@ -128,13 +237,7 @@ impl EventBody<'_> {
     }
 }
 
-/// `POST /v1/events`. Answers 202 only once the event is on disk.
-async fn create(
-    app: Data<App>,
-    request: HttpRequest,
-    Publisher(caller): Publisher,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, body: JsonBody) -> ApiResult {
     refuse_when_stopping(&app)?;
     let mut event = extract::parse::<EventBody<'_>>(body.bytes())?.parse(&caller)?;
     event.idempotency = idempotency_key(&request)?.map(|key| idempotency(key, body.bytes()));
@@ -143,10 +246,10 @@ async fn create(
     if !receipt.duplicate {
         app.metrics.accepted(1, began.elapsed());
     }
-    Ok(HttpResponse::Accepted().json(view::receipt(&receipt)))
+    Ok(HttpResponse::Accepted().json(ReceiptView::from(&receipt)))
 }
 
-/// Bytes of data from which on a schema's check, which grows with the data, may hold up other requests.
+/// Size of data in bytes from which on it is validated on another thread: validation time grows with the data.
 const LARGE_BYTES: usize = 16 << 10;
 
 async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionError>, ApiError> {
@@ -159,26 +262,25 @@ async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionEr
 
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
     if app.is_stopping() {
-        Err(ApiError::unavailable("stopping", "Hookpost is stopping. Send the event again in a moment."))
-    } else {
-        Ok(())
+        return Err(ApiError::unavailable("stopping", "Hookpost is stopping. Retry in a moment."));
     }
+    Ok(())
 }
 
-/// The `Idempotency-Key` of a request: 1 to 255 printable ASCII characters.
+/// Returns the `Idempotency-Key` of a request: 1 to 255 printable ASCII characters.
 pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(None);
     };
     let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && !key.contains('\t'));
     let key = key.ok_or_else(|| {
-        ApiError::invalid("invalid_idempotency_key", "An Idempotency-Key is 1 to 255 printable ASCII characters.")
+        ApiError::invalid("invalid_idempotency_key", "An Idempotency-Key must be 1 to 255 printable ASCII characters.")
             .in_field("Idempotency-Key")
     })?;
     Ok(Some(key.to_owned()))
 }
 
-/// A key with the fingerprint of what came under it.
+/// Returns a key with the fingerprint of its request.
 pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
     Idempotency { key, fingerprint: Sha256::digest(body).into() }
 }
@@ -186,29 +288,22 @@ pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EventQuery {
-    /// Those of this type.
+    /// Only events of this type.
     #[serde(rename = "type")]
-    #[schemars(with = "schema::EventTypeName")]
-    event_type: Option<String>,
-    /// Those of this tenant.
-    #[schemars(with = "schema::TenantName")]
-    tenant: Option<String>,
-    /// Received at or after.
-    #[schemars(with = "schema::Time")]
-    since: Option<String>,
-    /// Received before.
-    #[schemars(with = "schema::Time")]
-    until: Option<String>,
-    /// Rows of a page at most.
-    #[schemars(with = "schema::Limit")]
-    limit: Option<String>,
-    /// Where the page begins.
-    #[schemars(with = "schema::Cursor")]
-    cursor: Option<String>,
+    event_type: Option<EventTypeName>,
+    /// Only events of this tenant.
+    tenant: Option<TenantName>,
+    /// Received at or after this time.
+    since: Option<Time>,
+    /// Received before this time.
+    until: Option<Time>,
+    /// Largest number of rows in the page.
+    limit: Option<Limit>,
+    /// Start of the page.
+    cursor: Option<Cursor>,
 }
 
-/// `GET /v1/events`.
-async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: EventQuery = extract::query(&request)?;
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = EventFilter {
@@ -217,28 +312,23 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         since: list::time("since", query.since.as_deref())?,
         until: list::time("until", query.until.as_deref())?,
     };
-    let store = app.actions.store.clone();
-    let found = blocking(move || store.read(|connection| event::list(connection, &filter, &page)));
-    Ok(list::show(found.await??, |stored| view::event(stored, None)))
+    list::show(&app, move |connection| event::list(connection, &filter, &page), EventView::from).await
 }
 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {
-    call.named("show_event_named_batch", "Show the event whose own id is `batch`")
-        .of("Events")
-        .needs(Scope::Read)
-        .answers::<view::EventView>(200, "The event.", SHOWN)
-        .fails(404, &["not_found"]);
+    call.operation("Events", "show_event_named_batch", "Get the event with the id `batch`")
+        .scope(Scope::Read)
+        .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
+        .errors(404, &["not_found"]);
 }
 
-/// `GET /v1/events/batch`: that is an id too.
-pub(super) async fn show_named_batch(app: Data<App>, caller: Reader) -> Result<HttpResponse, ApiError> {
+/// `GET /v1/events/batch`: `batch` is a valid event id.
+pub(super) async fn show_named_batch(app: Data<App>, caller: Reader) -> ApiResult {
     show(app, caller, Path::from("batch".to_owned())).await
 }
 
-/// `GET /v1/events/{id}`: with its deliveries, and why each other webhook of its tenant got none: the first 250 of
-/// those, oldest first, and how many there are.
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let actions = app.actions.clone();
     let full = blocking(move || actions.event_in_full(&caller, &id)).await??;
-    Ok(HttpResponse::Ok().json(view::event_in_full(full)))
+    Ok(HttpResponse::Ok().json(EventView::from(full)))
 }

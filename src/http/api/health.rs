@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: for whatever watches the process. Neither needs a key.
+//! `/healthz` and `/readyz`, for monitoring. No key required.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::App;
 use super::super::error::ApiError;
+use super::ApiResult;
 use super::table::Table;
 use crate::http::api::openapi::Call;
 
@@ -16,38 +17,35 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 fn describe_alive(call: &mut Call<'_>) {
-    call.named("healthz", "Whether the process answers").of("Health and documentation").answers::<Health>(
+    call.operation("Health and documentation", "healthz", "Check liveness").response::<Health>(
         200,
-        "It does.",
+        "The process is running.",
         r#"{"status": "ok"}"#,
     );
 }
 
 fn describe_ready(call: &mut Call<'_>) {
-    call.named("readyz", "Whether events are taken and sent")
-        .of("Health and documentation")
-        .answers::<Health>(200, "They are.", r#"{"status": "ready"}"#)
-        .fails(503, &["stopping", "store_unavailable"]);
+    call.operation("Health and documentation", "readyz", "Check readiness")
+        .response::<Health>(200, "Events are accepted and delivered.", r#"{"status": "ready"}"#)
+        .errors(503, &["stopping", "store_unavailable"]);
 }
 
-/// How the server is.
+/// Health of the server.
 #[derive(Serialize, JsonSchema)]
 struct Health {
     status: &'static str,
 }
 
-/// `GET /healthz`: the process answers.
 async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
 }
 
-/// `GET /readyz`: events are taken and sent.
-async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
+async fn ready(app: Data<App>) -> ApiResult {
     if app.is_stopping() {
         return Err(ApiError::stopping());
     }
-    if let Some(why) = app.actions.store.broken() {
-        return Err(ApiError::unavailable("store_unavailable", why));
+    if let Some(reason) = app.actions.store.broken() {
+        return Err(ApiError::unavailable("store_unavailable", reason));
     }
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
 }

@@ -1,62 +1,83 @@
-//! What all lists share.
+//! Pagination and query parameters of lists.
+
+use std::str::FromStr;
 
 use actix_web::HttpResponse;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::error::ApiError;
+use super::super::{App, blocking};
+use super::ApiResult;
+use super::openapi::schema::{Cursor, Limit};
 use crate::domain::Invalid;
 use crate::domain::time::{Millis, parse_rfc3339};
-use crate::http::api::openapi::schema;
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
+use crate::store::{Connection, StoreError};
 
-/// A page of a list, newest first.
+/// One page of a list, newest first.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub(super) struct ListResponse<T> {
     data: Vec<T>,
-    /// The `cursor` of the next page; null on the last.
-    #[schemars(with = "Option<schema::Cursor>")]
-    next_cursor: Option<String>,
+    /// `cursor` of the next page; null on the last page.
+    next_cursor: Option<Cursor>,
 }
 
-/// A page as the API shows it.
-pub(super) fn show<T, V: Serialize>(page: Page<T>, view: impl FnMut(T) -> V) -> HttpResponse {
-    HttpResponse::Ok().json(ListResponse {
+/// Responds with the page that `read` returns. Runs `read` off the threads that serve requests.
+pub(super) async fn show<T: Send + 'static, V: Serialize>(
+    app: &App,
+    read: impl FnOnce(&Connection) -> Result<Page<T>, StoreError> + Send + 'static,
+    view: impl FnMut(T) -> V,
+) -> ApiResult {
+    let store = app.actions.store.clone();
+    let page = blocking(move || store.read(read)).await??;
+    Ok(HttpResponse::Ok().json(ListResponse {
         data: page.rows.into_iter().map(view).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
-    })
+        next_cursor: page.next.map(Cursor::from),
+    }))
 }
 
-/// The page that `limit` and `cursor` ask for.
+/// Query parameters of a list without filters.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// Largest number of rows in the page.
+    limit: Option<Limit>,
+    /// Start of the page.
+    cursor: Option<Cursor>,
+}
+
+impl PageQuery {
+    pub(super) fn parse(&self) -> Result<PageRequest, ApiError> {
+        page(self.limit.as_deref(), self.cursor.as_deref())
+    }
+}
+
+/// Parses the parameters `limit` and `cursor`.
 pub(super) fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, ApiError> {
     let limit = match limit {
         None => DEFAULT_LIMIT,
         Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-            ApiError::invalid("invalid_limit", format!("limit is 1 to {MAX_LIMIT}.")).in_field("limit")
+            ApiError::invalid("invalid_limit", format!("limit must be from 1 to {MAX_LIMIT}.")).in_field("limit")
         })?,
     };
     let cursor = cursor.map(str::parse).transpose()?;
     Ok(PageRequest { limit, cursor })
 }
 
-/// A parameter as the type that it should be.
-pub(super) fn parameter<T>(name: &str, text: Option<&str>) -> Result<Option<T>, ApiError>
-where
-    T: std::str::FromStr<Err = Invalid>,
-{
+/// Parses a parameter whose type explains what is invalid.
+pub(super) fn parameter<T: FromStr<Err = Invalid>>(name: &str, text: Option<&str>) -> Result<Option<T>, ApiError> {
     text.map(|text| text.parse().map_err(|invalid: Invalid| invalid.in_field(name).into())).transpose()
 }
 
-/// A parameter that is a time.
+/// Parses a time parameter.
 pub(super) fn time(name: &str, text: Option<&str>) -> Result<Option<Millis>, ApiError> {
     text.map(|text| parse_rfc3339(text).map_err(|invalid| invalid.in_field(name).into())).transpose()
 }
 
-/// A parameter that is an id, a number or a word: `what` says which.
-pub(super) fn other<T: std::str::FromStr>(name: &str, text: Option<&str>, what: &str) -> Result<Option<T>, ApiError> {
-    text.map(|text| {
-        text.parse().map_err(|_| ApiError::invalid("invalid_parameter", format!("{name} is {what}.")).in_field(name))
-    })
-    .transpose()
+/// Parses another parameter. `expected` describes valid values.
+pub(super) fn parameter_of<T: FromStr>(name: &str, text: Option<&str>, expected: &str) -> Result<Option<T>, ApiError> {
+    let invalid = |_| ApiError::invalid("invalid_parameter", format!("{name} must be {expected}.")).in_field(name);
+    text.map(|text| text.parse().map_err(invalid)).transpose()
 }

@@ -1,14 +1,14 @@
-//! `/metrics`: what is measured while the program runs.
+//! `/metrics` for Prometheus.
 
 use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
 
-use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Reader, require_all_tenants};
-use super::blocking;
+use super::super::{App, blocking};
+use super::ApiResult;
 use super::table::Table;
 use crate::http::api::openapi::Call;
 use crate::metrics::Snapshot;
@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::api_key::Scope;
 use crate::store::stats::{self, Of};
 
-/// OpenMetrics, which Prometheus asks for and reads.
+/// Media type of OpenMetrics, which Prometheus requests.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes(table: &mut Table) {
@@ -24,22 +24,20 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("metrics", "What is measured, for Prometheus")
-        .of("Health and documentation")
-        .says("Needs a key for all tenants, unless the server was started with `--metrics-open`.")
-        .needs(Scope::Read)
-        .answers_other("application/openmetrics-text", "Counters, gauges and histograms.");
+    call.operation("Health and documentation", "metrics", "Get metrics for Prometheus")
+        .description("Requires a key for all tenants, unless the server runs with `--metrics-open`.")
+        .scope(Scope::Read)
+        .response_of_type("application/openmetrics-text", "Counters, gauges and histograms.");
 }
 
-/// `GET /metrics`: needs a key with `read` for all tenants, unless `--metrics-open` is set.
-async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, request: HttpRequest) -> ApiResult {
     if !app.metrics_open {
         let Reader(caller) = Reader::extract(&request).await?;
         require_all_tenants(&caller)?;
     }
-    let (state, metrics) = (app.clone(), app.metrics.clone());
-    let now = blocking(move || snapshot(&state)).await??;
-    let text = metrics.text(&now).map_err(|error| ApiError::internal(&error))?;
+    let state = app.clone();
+    let values = blocking(move || snapshot(&state)).await??;
+    let text = app.metrics.text(&values).map_err(|error| ApiError::internal(&error))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }
 
@@ -50,13 +48,13 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
         let oldest = stats::oldest_waiting(connection, &Of::All)?;
         Ok::<_, StoreError>((waiting, oldest))
     })?;
-    let waited = oldest.map_or(0, |since| actions.clock.now_ms() - since);
+    let age_ms = oldest.map_or(0, |since| actions.clock.now_ms() - since);
     let (workers, busy_workers) = actions.engine.workers();
     let (database_bytes, log_bytes) = actions.store.sizes();
     Ok(Snapshot {
         pending: waiting.pending,
         retrying: waiting.retrying,
-        oldest_waiting: Duration::from_millis(waited.max(0) as u64),
+        oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
         workers,
         busy_workers,
         database_bytes,

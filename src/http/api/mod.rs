@@ -1,14 +1,14 @@
-//! The JSON API, one file a resource.
+//! JSON API: one file per resource, with its routes, their descriptions for the specification, its views and handlers.
 
 mod api_keys;
+pub(super) mod attempts;
 mod backup;
 mod batch;
 mod bulk;
-mod deliveries;
+pub(super) mod deliveries;
 mod docs;
 mod event_types;
-mod events;
-mod export;
+pub(super) mod events;
 mod health;
 mod list;
 mod metrics;
@@ -19,46 +19,47 @@ mod replay;
 mod stats;
 mod table;
 mod test_events;
-pub(super) mod view;
 mod webhooks;
 
+use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 
 use super::blocking;
-
+use super::error::ApiError;
 use table::Table;
 
-/// Every route of the API.
+/// Result of a handler.
+type ApiResult = Result<HttpResponse, ApiError>;
+
+/// Registers every route of the API.
 pub fn routes(config: &mut ServiceConfig) {
     table().serve(config);
 }
 
-/// Every path and what it takes.
 fn table() -> Table {
     let mut table = Table::default();
-    let all = &mut table;
-    events::routes(all);
-    batch::routes(all);
-    replay::routes(all);
-    // Under both: the reference documents address webhooks in both ways.
-    for base in ["/v1", "/api"] {
-        webhooks::routes(all, base);
-        test_events::routes(all, base);
-        replay::webhook_routes(all, base);
-        stats::webhook_routes(all, base);
+    for add_routes in [
+        events::routes,
+        batch::routes,
+        replay::event_routes,
+        webhooks::routes,
+        test_events::routes,
+        replay::webhook_routes,
+        stats::webhook_routes,
+        deliveries::routes,
+        bulk::routes,
+        event_types::routes,
+        profiles::routes,
+        api_keys::routes,
+        portal_links::routes,
+        backup::routes,
+        stats::routes,
+        health::routes,
+        metrics::routes,
+        openapi::routes,
+        docs::routes,
+    ] {
+        add_routes(&mut table);
     }
-    deliveries::routes(all);
-    bulk::routes(all);
-    export::routes(all);
-    event_types::routes(all);
-    profiles::routes(all);
-    api_keys::routes(all);
-    portal_links::routes(all);
-    backup::routes(all);
-    stats::routes(all);
-    health::routes(all);
-    metrics::routes(all);
-    openapi::route::routes(all);
-    docs::routes(all);
     table
 }

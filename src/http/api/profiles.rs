@@ -1,20 +1,21 @@
 //! `/v1/profiles`.
 
-use actix_web::HttpResponse;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
+use super::ApiResult;
+use super::attempts::headers;
 use super::table::Table;
-use super::view::headers;
 use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, Tenant};
@@ -37,67 +38,65 @@ const EXAMPLE: &str = r#"{"name": "shop", "title": "Our shop", "envelope": [{"fi
     "headers": {"X-Shop-Event": "{type}"}, "retry": {"delays_s": [60.0, 300.0], "measured_from": "previous_attempt",
         "exhausted": "disable"}, "gone": "retry", "challenge": null, "built_in": false}"#;
 
-/// Why a profile may be refused.
-const REFUSED: Codes = &["invalid_profile", "invalid_retry", "unknown_profile"];
+/// Codes of invalid profiles.
+const INVALID_CODES: Codes = &["invalid_profile", "invalid_retry", "unknown_profile"];
 
 fn describe_index(call: &mut Call<'_>) {
-    call.named("list_profiles", "List profiles").of("Profiles").needs(Scope::Read).answers::<ProfileList<'_>>(
+    call.operation("Profiles", "list_profiles", "List profiles").scope(Scope::Read).response::<ProfileList<'_>>(
         200,
-        "All of them, in one page.",
+        "All profiles in one page.",
         r#"{"data": [], "next_cursor": null}"#,
     );
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("show_profile", "Show a profile")
-        .of("Profiles")
-        .needs(Scope::Read)
-        .path::<schema::ProfileName>("name", "The name of the profile.")
-        .answers::<ProfileView<'_>>(200, "The profile.", EXAMPLE);
+    call.operation("Profiles", "show_profile", "Get a profile")
+        .scope(Scope::Read)
+        .path_parameter::<schema::ProfileName>("name")
+        .response::<ProfileView<'_>>(200, "The profile.", EXAMPLE);
 }
 
 fn describe_put(call: &mut Call<'_>) {
-    call.named("put_profile", "Make or change a profile")
-        .of("Profiles")
-        .says("A whole profile, or the differences to the one that `based_on` names. Deliveries of its webhooks look so from here on. For keys of all tenants.")
-        .needs(Scope::Admin)
-        .path::<schema::ProfileName>("name", "The name of the profile; no built-in one.")
-        .takes::<NewProfile>(r#"{"based_on": "generic", "title": "Our shop"}"#)
-        .answers::<ProfileView<'_>>(200, "It was there before.", EXAMPLE)
-        .answers::<ProfileView<'_>>(201, "It was not.", EXAMPLE)
-        .fails(409, &["profile_built_in"])
-        .fails(422, &["name_differs"])
-        .fails(422, REFUSED);
+    call.operation("Profiles", "put_profile", "Create or replace a profile")
+        .description("Takes a complete profile, or the differences from the one named by `based_on`. New deliveries of its webhooks use the new version. Built-in profiles cannot be replaced. Requires a key for all tenants.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::ProfileName>("name")
+        .request_body::<NewProfile>(r#"{"based_on": "generic", "title": "Our shop"}"#)
+        .response::<ProfileView<'_>>(200, "The profile is replaced.", EXAMPLE)
+        .response::<ProfileView<'_>>(201, "The profile is created.", EXAMPLE)
+        .errors(409, &["profile_built_in"])
+        .errors(422, &["name_differs"])
+        .errors(422, INVALID_CODES);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
-    call.named("delete_profile", "Delete a profile")
-        .of("Profiles")
-        .says("One that nothing uses. For keys of all tenants.")
-        .needs(Scope::Admin)
-        .path::<schema::ProfileName>("name", "The name of the profile; no built-in one.")
-        .answers_nothing("It was deleted.")
-        .fails(409, &["profile_built_in", "profile_in_use"]);
+    call.operation("Profiles", "delete_profile", "Delete a profile")
+        .description("Only unused profiles that are not built in can be deleted. Requires a key for all tenants.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::ProfileName>("name")
+        .no_content("The profile is deleted.")
+        .errors(409, &["profile_built_in", "profile_in_use"]);
 }
 
 fn describe_preview(call: &mut Call<'_>) {
-    call.named("preview_profile", "Preview a profile")
-        .of("Profiles")
-        .says("The request that it makes of an example event, signed now. Nothing is sent or stored.")
-        .needs(Scope::Admin)
-        .takes::<PreviewBody>(r#"{"profile": "github", "event": {"type": "content.published", "data": {"id": 7}}}"#)
-        .answers::<PreviewView>(
+    call.operation("Profiles", "preview_profile", "Preview a profile")
+        .description("Returns the request for an example event, signed now. Nothing is sent or stored.")
+        .scope(Scope::Admin)
+        .request_body::<PreviewBody>(
+            r#"{"profile": "github", "event": {"type": "content.published", "data": {"id": 7}}}"#,
+        )
+        .response::<PreviewView>(
             200,
-            "The request, and what it was signed with.",
+            "The request and the secret that signed it.",
             r#"{"headers": {"X-GitHub-Event": "content.published"},
             "body": "{\"id\": 7}", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
         )
-        .fails(422, REFUSED)
-        .fails(422, &["invalid_secret", "invalid_event_type", "invalid_event_id", "invalid_time", "invalid_json"]);
+        .errors(422, INVALID_CODES)
+        .errors(422, &["invalid_secret", "invalid_event_type", "invalid_event_id", "invalid_time", "invalid_json"]);
 }
 
-/// A profile as it is sent, as its schema names it: what `based_on` stands for may be left out.
+/// Schema of a profile in a request: with `based_on`, all other fields are optional.
 enum NewProfile {}
 
 impl JsonSchema for NewProfile {
@@ -108,79 +107,68 @@ impl JsonSchema for NewProfile {
     fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
         let mut schema = ProfileSpec::json_schema(schemas);
         let base = schemas.subschema_for::<schema::ProfileName>();
-        let mut all_needed = Value::Null;
+        let mut required = Value::Null;
         if let Some(fields) = schema.as_object_mut() {
-            all_needed = fields.shift_remove("required").unwrap_or_default();
-            if let Some(needed) = all_needed.as_array_mut() {
-                needed.retain(|name| name != "name");
+            required = fields.shift_remove("required").unwrap_or_default();
+            if let Some(names) = required.as_array_mut() {
+                names.retain(|name| name != "name");
             }
-            fields.insert("description".to_owned(), "A profile, whole or as differences to another one.".into());
+            fields.insert("description".to_owned(), "A complete profile, or the differences from another one.".into());
         }
         if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             fields.insert("based_on".to_owned(), base.to_value());
-            let ignored = json_schema!({"description": "As answers hold it; nothing goes by it."});
+            let ignored = json_schema!({"description": "Accepted from responses, and ignored."});
             fields.insert("built_in".to_owned(), ignored.to_value());
         }
-        let needs: [Value; 2] = [all_needed, Value::from(vec!["based_on"])];
-        let either: Vec<Value> =
-            needs.into_iter().map(|names| Value::Object(Map::from_iter([("required".to_owned(), names)]))).collect();
-        schema.insert("anyOf".to_owned(), either.into());
+        let choices = [required, Value::from(vec!["based_on"])];
+        schema.insert("anyOf".to_owned(), choices.map(|names| json!({"required": names})).to_vec().into());
         schema
     }
 }
 
-/// A profile as it is written, and whether it is built in.
+/// A profile.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Profile")]
 struct ProfileView<'a> {
     #[serde(flatten)]
     spec: &'a ProfileSpec,
-    /// Whether it is one of those that cannot be changed.
+    /// Whether the profile is built in and cannot be changed.
     built_in: bool,
 }
 
-/// All of them; there are few, so that no page follows.
+/// All profiles. There are few, so the list has one page.
 #[derive(Serialize, JsonSchema)]
 struct ProfileList<'a> {
     data: Vec<ProfileView<'a>>,
     next_cursor: Option<String>,
 }
 
-fn view(profile: &Profile) -> ProfileView<'_> {
-    ProfileView { spec: profile.spec(), built_in: profile::find(profile.name()).is_some() }
+impl<'a> From<&'a Profile> for ProfileView<'a> {
+    fn from(profile: &'a Profile) -> ProfileView<'a> {
+        ProfileView { spec: profile.spec(), built_in: profile::find(profile.name()).is_some() }
+    }
 }
 
-/// `GET /v1/profiles`: all of them.
-async fn index(app: Data<App>, Reader(_): Reader) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, Reader(_): Reader) -> ApiResult {
     let all = app.actions.store.profiles().all();
-    Ok(HttpResponse::Ok()
-        .json(ProfileList { data: all.iter().map(|profile| view(profile)).collect(), next_cursor: None }))
+    let data = all.iter().map(|profile| ProfileView::from(&**profile)).collect();
+    Ok(HttpResponse::Ok().json(ProfileList { data, next_cursor: None }))
 }
 
-/// `GET /v1/profiles/{name}`.
-async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> ApiResult {
     let profile = app.actions.profile(&name)?;
-    Ok(HttpResponse::Ok().json(view(&profile)))
+    Ok(HttpResponse::Ok().json(ProfileView::from(&*profile)))
 }
 
-/// `PUT /v1/profiles/{name}`: a whole profile, or the differences to the one that `based_on` names.
-async fn put(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    name: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn put(app: Data<App>, Administrator(caller): Administrator, name: Path<String>, body: JsonBody) -> ApiResult {
     require_all_tenants(&caller)?;
     let mut given: Map<String, Value> = body.parse()?;
-    // In the answers, so that what was read can be written back.
+    // Responses contain it, and can be sent back.
     given.remove("built_in");
     match given.get("name") {
         Some(Value::String(inner)) if *inner != *name => {
-            return Err(ApiError::invalid(
-                "name_differs",
-                format!("The name in the body is {inner:?}, and in the path {:?}.", *name),
-            )
-            .in_field("name"));
+            let message = format!("The name {inner:?} in the body must match {:?} in the path.", *name);
+            return Err(ApiError::invalid("name_differs", message).in_field("name"));
         }
         Some(_) => {}
         None => {
@@ -190,19 +178,15 @@ async fn put(
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
     let profile = app.actions.put_profile(&caller, spec)?.committed().await?;
-    Ok(if existed { HttpResponse::Ok().json(view(&profile)) } else { HttpResponse::Created().json(view(&profile)) })
+    let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(response.json(ProfileView::from(&*profile)))
 }
 
 fn parse_spec(value: Value) -> Result<ProfileSpec, ApiError> {
     extract::parse(value.to_string().as_bytes())
 }
 
-/// `DELETE /v1/profiles/{name}`.
-async fn delete(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    name: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn delete(app: Data<App>, Administrator(caller): Administrator, name: Path<String>) -> ApiResult {
     require_all_tenants(&caller)?;
     app.actions.delete_profile(&caller, &name)?.committed().await?;
     Ok(HttpResponse::NoContent().finish())
@@ -212,20 +196,19 @@ async fn delete(
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "PreviewRequest")]
 struct PreviewBody {
-    /// A name, or a whole profile.
+    /// A name, or a complete profile.
     #[schemars(with = "NameOrProfile")]
     profile: Value,
     event: PreviewEvent,
-    /// What it is signed with; generated where left out.
+    /// Secret that signs the request. Default: generated.
     #[serde(default)]
-    #[schemars(with = "Option<schema::SecretText>")]
-    secret: Option<String>,
+    secret: Option<schema::SecretText>,
 }
 
-/// What a profile is previewed with, as its schema names it.
+/// Schema of the profile to preview.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "it is there for its schema")]
+#[expect(dead_code, reason = "declared for its schema")]
 enum NameOrProfile {
     Name(#[schemars(with = "schema::ProfileName")] String),
     Profile(#[schemars(with = "NewProfile")] Value),
@@ -236,25 +219,22 @@ enum NameOrProfile {
 #[serde(deny_unknown_fields)]
 struct PreviewEvent {
     #[serde(rename = "type")]
-    #[schemars(with = "schema::EventTypeName")]
-    event_type: String,
-    /// `{}` where left out.
+    event_type: schema::EventTypeName,
+    /// Default: `{}`.
     #[serde(default)]
     data: Option<Box<RawValue>>,
     #[serde(default)]
     previous_data: Option<Box<RawValue>>,
     #[serde(default)]
-    #[schemars(with = "Option<schema::EventId>")]
-    id: Option<String>,
-    /// Now where left out.
+    id: Option<schema::EventId>,
+    /// Default: now.
     #[serde(default)]
-    #[schemars(with = "Option<schema::Time>")]
-    created_at: Option<String>,
+    created_at: Option<schema::Time>,
     #[serde(default)]
     test: bool,
 }
 
-/// The request that a profile makes, and what it was signed with.
+/// A previewed request and the secret that signed it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Preview")]
 struct PreviewView {
@@ -265,12 +245,7 @@ struct PreviewView {
     standard_secret: String,
 }
 
-/// `POST /v1/profiles/preview`: the request that a profile makes of an example event, signed now.
-async fn show_preview(
-    app: Data<App>,
-    Administrator(_): Administrator,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn show_preview(app: Data<App>, Administrator(_): Administrator, body: JsonBody) -> ApiResult {
     let PreviewBody { profile, event, secret } = body.parse()?;
     let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let profile = match profile {
@@ -320,5 +295,5 @@ fn parse_event(event: PreviewEvent, now: i64) -> Result<Event, ApiError> {
 }
 
 fn unknown_profile(text: &str) -> ApiError {
-    ApiError::invalid("unknown_profile", format!("There is no profile {text:?}.")).in_field("profile")
+    ApiError::invalid("unknown_profile", format!("No such profile: {text:?}.")).in_field("profile")
 }

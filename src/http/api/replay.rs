@@ -1,4 +1,4 @@
-//! Delivering again: `/v1/events/{id}/replay` and `/v1/webhooks/{id}/replay`.
+//! `/v1/events/{id}/replay` and `/v1/webhooks/{id}/replay`: events delivered again.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{Administrator, JsonBody};
-use super::bulk::{Count, counted, in_steps};
+use super::ApiResult;
+use super::bulk::{self, Count};
+use super::deliveries::DeliveryView;
 use super::table::Table;
-use super::view;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::pattern::EventPattern;
@@ -19,101 +20,81 @@ use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 use crate::store::bulk::Span;
 
-pub(super) fn routes(table: &mut Table) {
+pub(super) fn event_routes(table: &mut Table) {
     table.at("/v1/events/{id}/replay").post(event, describe_event);
 }
 
-pub(super) fn webhook_routes(table: &mut Table, base: &str) {
-    table.at(format!("{base}/webhooks/{{id}}/replay")).post(webhook, describe_webhook);
+pub(super) fn webhook_routes(table: &mut Table) {
+    table.at("/v1/webhooks/{id}/replay").post(webhook, describe_webhook);
 }
 
 fn describe_event(call: &mut Call<'_>) {
-    call.named("replay_event", "Deliver an event again")
-        .of("Events")
-        .says("To every webhook that subscribes to it now, or to `webhook_id`, which need not. A repeated call delivers it once more.")
-        .needs(Scope::Admin)
-        .path::<schema::EventId>("id", "The id of the event.")
-        .takes::<EventReplayBody>("{}")
-        .answers::<Replayed>(202, "The deliveries that were made.", r#"{"data": []}"#)
-        .fails(409, &["test_event", "event_damaged"])
-        .fails(422, &["other_tenant"]);
+    call.operation("Events", "replay_event", "Replay an event")
+        .description("Delivers the event again to every webhook that subscribes to it now, or to `webhook_id`, subscribed or not. Each call delivers it once more.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::EventId>("id")
+        .request_body::<EventReplayBody>("{}")
+        .response::<Replayed>(202, "The new deliveries.", r#"{"data": []}"#)
+        .errors(409, &["test_event", "event_damaged"])
+        .errors(422, &["other_tenant"]);
 }
 
 fn describe_webhook(call: &mut Call<'_>) {
-    call.named("replay_webhook", "Deliver a webhook's events again")
-        .of("Webhooks")
-        .says("What the webhook subscribes to and was received in the span; with `only_failed`, events whose newest delivery to it failed. Answered once all is stored. A repeated call repeats them.")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .takes::<WebhookReplayBody>(r#"{"since": "2026-01-15T00:00:00Z", "only_failed": true, "dry_run": true}"#)
-        .answers::<Count>(200, "How many events it would be, with `dry_run`.", r#"{"count": 12}"#)
-        .answers::<Count>(202, "How many events it were.", r#"{"count": 12}"#)
-        .fails(422, &["invalid_time", "empty_span", "invalid_event_types", "invalid_event_pattern"]);
+    call.operation("Webhooks", "replay_webhook", "Replay the events of a webhook")
+        .description("Delivers again the events that the webhook subscribes to and that were received in the time span; with `only_failed`, only those whose newest delivery to it failed. The response follows when all deliveries are stored; if the server stops before, a 503 states how many are. Each call delivers the events once more.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .request_body::<WebhookReplayBody>(r#"{"since": "2026-01-15T00:00:00Z", "only_failed": true, "dry_run": true}"#)
+        .response::<Count>(200, "With `dry_run`: the number of matching events.", r#"{"count": 12}"#)
+        .response::<Count>(202, "The number of replayed events.", r#"{"count": 12}"#)
+        .errors(422, &["invalid_time", "empty_span", "invalid_event_types", "invalid_event_pattern"]);
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EventReplay")]
 struct EventReplayBody {
-    /// The one webhook that it goes to, whether or not that subscribes.
-    #[schemars(with = "Option<schema::WebhookId>")]
-    webhook_id: Option<String>,
+    /// Delivers only to this webhook, subscribed or not.
+    webhook_id: Option<schema::WebhookId>,
 }
 
-/// The deliveries that a replay made.
+/// Deliveries of a replayed event.
 #[derive(Serialize, JsonSchema)]
 struct Replayed {
-    data: Vec<view::DeliveryView>,
+    data: Vec<DeliveryView>,
 }
 
-/// `POST /v1/events/{id}/replay`: to every webhook that subscribes to it now, or to `webhook_id`, which need not.
-async fn event(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn event(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let EventReplayBody { webhook_id } = body.parse()?;
-    let replayed = app.actions.replay_event(&caller, &id, webhook_id);
-    Ok(HttpResponse::Accepted()
-        .json(Replayed { data: replayed.committed().await?.iter().map(view::delivery).collect() }))
+    let webhook_id = webhook_id.map(|id| id.to_owned());
+    let deliveries = app.actions.replay_event(&caller, &id, webhook_id).committed().await?;
+    Ok(HttpResponse::Accepted().json(Replayed { data: deliveries.iter().map(DeliveryView::from).collect() }))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WebhookReplay")]
 struct WebhookReplayBody {
-    /// Events received from then on.
-    #[schemars(with = "schema::Time")]
-    since: String,
-    /// And before then; now where left out.
-    #[schemars(with = "Option<schema::Time>")]
-    until: Option<String>,
-    /// 1 to 256 event types or patterns; all that the webhook subscribes to where left out.
-    #[schemars(with = "Option<Vec<schema::EventTypePattern>>", length(min = 1, max = 256))]
-    event_types: Option<Vec<String>>,
-    /// Only those whose newest delivery to the webhook failed.
+    /// Events received at or after this time.
+    since: schema::Time,
+    /// Events received before this time. Default: now.
+    until: Option<schema::Time>,
+    /// 1 to 256 event types or patterns. Default: all that the webhook subscribes to.
+    #[schemars(length(min = 1, max = 256))]
+    event_types: Option<Vec<schema::EventTypePattern>>,
+    /// Only events whose newest delivery to the webhook failed.
     #[serde(default)]
     only_failed: bool,
-    /// Count alone.
+    /// Only count the events.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// `POST /v1/webhooks/{id}/replay`: what the webhook subscribes to and was received in the span is delivered to it
-/// again; with `only_failed`, events whose newest delivery to it failed. Answered once all is stored. Where the
-/// server stops in between, a 503 says how many were stored, and they are delivered. A repeated call repeats them.
-async fn webhook(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn webhook(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let body: WebhookReplayBody = body.parse()?;
     let (replay, dry_run) = (body.parse()?, body.dry_run);
     let actions = app.actions.clone();
-    let count = in_steps(&app, move |go_on| actions.replay_webhook(&caller, &id, &replay, dry_run, go_on));
-    Ok(counted(count.await?, dry_run))
+    bulk::run(&app, dry_run, move |go_on| actions.replay_webhook(&caller, &id, &replay, dry_run, go_on)).await
 }
 
 impl WebhookReplayBody {
@@ -122,12 +103,11 @@ impl WebhookReplayBody {
         let since = parse_rfc3339(&self.since).map_err(in_field("since"))?;
         let until = match &self.until {
             Some(text) => parse_rfc3339(text).map_err(in_field("until"))?,
-            // What is published after the call began is not met anyhow.
+            // Events published after the start of the call are never included.
             None => i64::MAX,
         };
         if until <= since {
-            return Err(ApiError::invalid("empty_span", "until is not after since: no event was received in between.")
-                .in_field("until"));
+            return Err(ApiError::invalid("empty_span", "until must be after since.").in_field("until"));
         }
         Ok(Replay { span: Span { since, until }, event_types: self.event_types()?, only_failed: self.only_failed })
     }
@@ -137,13 +117,10 @@ impl WebhookReplayBody {
             return Ok(Vec::new());
         };
         if !(1..=256).contains(&texts.len()) {
-            return Err(ApiError::invalid(
-                "invalid_event_types",
-                "event_types holds 1 to 256 event types or patterns; leave it out for all.",
-            )
-            .in_field("event_types"));
+            let message = "event_types must hold 1 to 256 event types or patterns. Omit it for all.";
+            return Err(ApiError::invalid("invalid_event_types", message).in_field("event_types"));
         }
-        let pattern = |(index, text): (usize, &String)| {
+        let pattern = |(index, text): (usize, &schema::EventTypePattern)| {
             text.parse().map_err(|invalid: Invalid| ApiError::from(invalid.in_field(format!("event_types[{index}]"))))
         };
         texts.iter().enumerate().map(pattern).collect()

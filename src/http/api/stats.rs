@@ -5,13 +5,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::App;
 use super::super::error::ApiError;
 use super::super::extract::{self, Reader};
+use super::super::{App, blocking};
 use super::table::Table;
-use super::{blocking, list};
+use super::{ApiResult, list};
 use crate::actions::statistics::{Statistics, Window};
-use crate::domain::time::rfc3339;
 use crate::http::api::openapi::{Call, schema};
 use crate::store::api_key::Scope;
 
@@ -19,8 +18,8 @@ pub(super) fn routes(table: &mut Table) {
     table.at("/v1/stats").get(overall, describe_overall);
 }
 
-pub(super) fn webhook_routes(table: &mut Table, base: &str) {
-    table.at(format!("{base}/webhooks/{{id}}/stats")).get(of_webhook, describe_of_webhook);
+pub(super) fn webhook_routes(table: &mut Table) {
+    table.at("/v1/webhooks/{id}/stats").get(of_webhook, describe_of_webhook);
 }
 
 const EXAMPLE: &str = r#"{"window": "24h", "since": "2026-01-14T11:00:00.000Z", "delivered": 1200, "failed": 3,
@@ -28,115 +27,103 @@ const EXAMPLE: &str = r#"{"window": "24h", "since": "2026-01-14T11:00:00.000Z", 
     "p95_response_ms": 96.0}"#;
 
 fn describe_overall(call: &mut Call<'_>) {
-    call.named("stats", "Statistics over all webhooks")
-        .of("Deliveries")
-        .says("Of a window that ends now. Tests and challenges are left out.")
-        .needs(Scope::Read)
-        .query::<OverallQuery>()
-        .answers::<StatsView>(200, "The numbers.", EXAMPLE)
-        .fails(422, &["invalid_value", "invalid_tenant"]);
+    call.operation("Deliveries", "stats", "Get statistics of all webhooks")
+        .description("Covers a time window that ends now. Tests and challenges are excluded.")
+        .scope(Scope::Read)
+        .query_parameters::<OverallQuery>()
+        .response::<StatsView>(200, "The statistics.", EXAMPLE)
+        .errors(422, &["invalid_value", "invalid_tenant"]);
 }
 
 fn describe_of_webhook(call: &mut Call<'_>) {
-    call.named("webhook_stats", "Statistics of a webhook")
-        .of("Webhooks")
-        .says("Of a window that ends now. Tests and challenges are left out.")
-        .needs(Scope::Read)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .query::<WebhookQuery>()
-        .answers::<StatsView>(200, "The numbers.", EXAMPLE)
-        .fails(422, &["invalid_value"]);
+    call.operation("Webhooks", "webhook_stats", "Get statistics of a webhook")
+        .description("Covers a time window that ends now. Tests and challenges are excluded.")
+        .scope(Scope::Read)
+        .path_parameter::<schema::WebhookId>("id")
+        .query_parameters::<WebhookQuery>()
+        .response::<StatsView>(200, "The statistics.", EXAMPLE)
+        .errors(422, &["invalid_value"]);
 }
 
-/// Statistics of a window. Tests and challenges are left out. A delivery counts when it finishes, and again when it
-/// finishes again after a retry by hand.
+/// Statistics of a time window, without tests and challenges. A delivery counts each time it finishes: again after a
+/// manual retry.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Statistics")]
 struct StatsView {
-    #[schemars(with = "schema::Window")]
-    window: &'static str,
-    /// Where the window begins: at whole 5 minutes (`1h`), hours (`24h`, `7d`) or days (`30d`), in UTC.
-    #[schemars(with = "schema::Time")]
-    since: String,
-    /// Deliveries that got through in the window.
+    window: schema::Window,
+    /// Start of the window in UTC, rounded to 5 minutes (`1h`), hours (`24h`, `7d`) or days (`30d`).
+    since: schema::Time,
+    /// Deliveries that succeeded in the window.
     delivered: u64,
-    /// Deliveries whose attempts were used up in the window.
+    /// Deliveries that ran out of attempts in the window.
     failed: u64,
-    /// Deliveries that wait now and were not attempted, or start anew.
+    /// Queued deliveries without a failed attempt, as of now.
     pending: u64,
-    /// Deliveries that wait now after a failed attempt.
+    /// Queued deliveries after a failed attempt, as of now.
     retrying: u64,
-    /// Attempts in the window that were not the first of their delivery.
+    /// Attempts in the window other than the first of each delivery.
     retry_attempts: u64,
-    /// delivered ÷ (delivered + failed), 0 to 1; `null` where both are 0.
+    /// delivered ÷ (delivered + failed), from 0 to 1; `null` if both are 0.
     success_rate: Option<f64>,
-    /// Milliseconds from the start of an attempt to the end of its answer, whatever that said; an attempt without an
-    /// answer does not count. `null` where there was none.
+    /// Average milliseconds from the start of an attempt to the end of its response, whatever its status; `null` without
+    /// responses.
     average_response_ms: Option<f64>,
-    /// 95 % took no longer: within 1 ms below 16 ms, within 12.5 % above.
+    /// 95th percentile in milliseconds, accurate to 1 ms below 16 ms and to 12.5 % above.
     p95_response_ms: Option<f64>,
 }
 
-fn view(of: &Statistics) -> StatsView {
-    let thousandth = |number: f64| (number * 1_000.0).round() / 1_000.0;
-    StatsView {
-        window: of.window.into_str(),
-        since: rfc3339(of.since_ms),
-        delivered: of.sums.delivered,
-        failed: of.sums.failed,
-        pending: of.waiting.pending,
-        retrying: of.waiting.retrying,
-        retry_attempts: of.sums.retry_attempts,
-        success_rate: of.sums.success_rate(),
-        average_response_ms: of.sums.average_response_ms().map(thousandth),
-        p95_response_ms: of.sums.p95_response_ms().map(thousandth),
+impl From<Statistics> for StatsView {
+    fn from(Statistics { window, since_ms, sums, waiting }: Statistics) -> StatsView {
+        let rounded = |number: f64| (number * 1_000.0).round() / 1_000.0;
+        StatsView {
+            window: window.into(),
+            since: schema::Time::at(since_ms),
+            delivered: sums.delivered,
+            failed: sums.failed,
+            pending: waiting.pending,
+            retrying: waiting.retrying,
+            retry_attempts: sums.retry_attempts,
+            success_rate: sums.success_rate(),
+            average_response_ms: sums.average_response_ms().map(rounded),
+            p95_response_ms: sums.p95_response_ms().map(rounded),
+        }
     }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OverallQuery {
-    /// How far back; `24h` where left out.
-    #[schemars(with = "Option<schema::Window>")]
-    window: Option<String>,
-    /// One tenant's webhooks alone.
-    #[schemars(with = "Option<schema::TenantName>")]
-    tenant: Option<String>,
+    /// Length of the window. Default: `24h`.
+    window: Option<schema::Window>,
+    /// Only webhooks of this tenant.
+    tenant: Option<schema::TenantName>,
 }
 
-/// `GET /v1/stats`: over all webhooks, or those of a tenant; for a tenant's key its own.
-async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
+async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: OverallQuery = extract::query(&request)?;
     let window = window(query.window.as_deref())?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
     let actions = app.actions.clone();
-    let found = blocking(move || actions.overall_statistics(tenant, window)).await??;
-    Ok(HttpResponse::Ok().json(view(&found)))
+    let statistics = blocking(move || actions.overall_statistics(tenant, window)).await??;
+    Ok(HttpResponse::Ok().json(StatsView::from(statistics)))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WebhookQuery {
-    /// How far back; `24h` where left out.
-    #[schemars(with = "Option<schema::Window>")]
-    window: Option<String>,
+    /// Length of the window. Default: `24h`.
+    window: Option<schema::Window>,
 }
 
-/// `GET /v1/webhooks/{id}/stats`.
-async fn of_webhook(
-    app: Data<App>,
-    request: HttpRequest,
-    Reader(caller): Reader,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn of_webhook(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let query: WebhookQuery = extract::query(&request)?;
     let window = window(query.window.as_deref())?;
     let actions = app.actions.clone();
-    let found = blocking(move || actions.webhook_statistics(&caller, &id, window)).await??;
-    Ok(HttpResponse::Ok().json(view(&found)))
+    let statistics = blocking(move || actions.webhook_statistics(&caller, &id, window)).await??;
+    Ok(HttpResponse::Ok().json(StatsView::from(statistics)))
 }
 
-/// `1h`, `24h`, `7d` or `30d`; 24 hours where nobody says.
+/// Parses `1h`, `24h`, `7d` or `30d`. Default: 24 hours.
 fn window(text: Option<&str>) -> Result<Window, ApiError> {
     Ok(list::parameter("window", text)?.unwrap_or(Window::Day))
 }

@@ -1,5 +1,4 @@
-//! The one table of routes. What is served and what the specification says are both made from it, so that neither
-//! has what the other lacks.
+//! Table of routes. The server and the specification are both built from it, so neither lacks a call of the other.
 
 use actix_web::http::{Method, header};
 use actix_web::web::{self, ServiceConfig};
@@ -8,22 +7,22 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Resp
 use super::super::error::ApiError;
 use crate::http::api::openapi::Call;
 
-/// Says what a call does, takes and answers. Run once, when the specification is first asked for.
+/// Describes a call for the specification.
 pub(super) type Describe = fn(&mut Call<'_>);
 
-/// Every path, in the order of the documentation.
+/// All paths, in the order of the documentation.
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) paths: Vec<Path>,
 }
 
-/// A path, and the calls that it takes.
+/// A path and its calls.
 pub(super) struct Path {
     pub(super) path: String,
     pub(super) calls: Vec<Operation>,
 }
 
-/// A method of a path.
+/// One method of a path.
 pub(super) struct Operation {
     pub(super) method: Method,
     route: Route,
@@ -31,19 +30,19 @@ pub(super) struct Operation {
 }
 
 impl Table {
-    /// A further path.
+    /// Adds a path.
     pub(super) fn at(&mut self, path: impl Into<String>) -> &mut Path {
         self.paths.push(Path { path: path.into(), calls: Vec::new() });
         self.paths.last_mut().expect("one was pushed just now")
     }
 
-    /// Serves it all. Paths without a parameter are tried before those that would take them for one. Further methods of a path are a 405 in the API's form.
+    /// Registers all routes, those without parameters first. Other methods of a path are a 405 in the API's form.
     pub(super) fn serve(mut self, config: &mut ServiceConfig) {
         self.paths.sort_by_key(|path| path.path.matches('{').count());
         for Path { path, calls } in self.paths {
             let names: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
             let allowed = names.join(", ");
-            let mut resource = web::resource(path);
+            let mut resource = web::resource(with_alias(path));
             for call in calls {
                 resource = resource.route(call.route);
             }
@@ -52,6 +51,12 @@ impl Table {
             })));
         }
     }
+}
+
+/// The reference documents address webhooks under `/api` as well as under `/v1`.
+fn with_alias(path: String) -> Vec<String> {
+    let alias = path.strip_prefix("/v1/webhooks").map(|rest| format!("/api/webhooks{rest}"));
+    [path].into_iter().chain(alias).collect()
 }
 
 macro_rules! methods {
@@ -75,16 +80,16 @@ macro_rules! methods {
 }
 methods!(get = GET, post = POST, put = PUT, patch = PATCH, delete = DELETE);
 
-/// For a path that exists with a method that it does not take.
+/// Returns the 405 of a path.
 fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
     let error = ApiError::new(
         actix_web::http::StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        format!("{} takes no {}.", request.path(), request.method()),
+        format!("{} does not support {}.", request.path(), request.method()),
     );
-    let mut answer = error.error_response();
+    let mut response = error.error_response();
     if let Ok(allowed) = header::HeaderValue::from_str(allowed) {
-        answer.headers_mut().insert(header::ALLOW, allowed);
+        response.headers_mut().insert(header::ALLOW, allowed);
     }
-    answer
+    response
 }

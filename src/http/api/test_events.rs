@@ -1,56 +1,50 @@
-//! The test calls: `/v1/webhooks/{id}/test`, and the forms of `/v1/webhooks/test` that the reference documents show.
+//! Test calls: `/v1/webhooks/{id}/test`, and the forms of `/v1/webhooks/test` in the reference documents.
 
-use actix_web::HttpResponse;
 use std::borrow::Cow;
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{blocking, view};
+use super::deliveries::{DeliveryView, example_in_full};
+use super::{ApiResult, blocking};
 use crate::actions::test_event::TestEvent;
 use crate::http::App;
-use crate::http::api::deliveries::IN_FULL;
-use crate::http::api::openapi::{Call, Codes, schema};
+use crate::http::api::openapi::{Call, schema};
 use crate::http::api::table::Table;
-use crate::http::error::ApiError;
-use crate::http::extract;
-use crate::http::extract::{Administrator, JsonBody};
+use crate::http::extract::{self, Administrator, JsonBody};
 use crate::store::api_key::Scope;
 
-pub(super) fn routes(table: &mut Table, base: &str) {
-    table.at(format!("{base}/webhooks/test")).post(by_body, describe_by_body);
-    table.at(format!("{base}/webhooks/{{id}}/test")).post(by_id, describe_by_id);
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/webhooks/test").post(by_body, describe_by_body);
+    table.at("/v1/webhooks/{id}/test").post(by_id, describe_by_id);
 }
 
-const REFUSED: Codes = &["invalid_event_type"];
-
 fn describe_by_id(call: &mut Call<'_>) {
-    call.named("test_webhook", "Send a test")
-        .of("Tests")
-        .says("A real delivery, marked as a test: sent at once, whatever the state of the webhook, and attempted once. Answered when its receiver answered, or did not in time.")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .takes::<TestBody>(r#"{"event_type": "content.published", "data": {"id": 7}}"#)
-        .answers::<view::DeliveryView>(200, "The delivery with its attempt, whatever the receiver said.", IN_FULL)
-        .fails(422, REFUSED);
+    call.operation("Tests", "test_webhook", "Send a test")
+        .description("Sends a real delivery, marked as a test, immediately and once, whatever the state of the webhook. The response follows when the endpoint responds or times out.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .request_body::<TestBody>(r#"{"event_type": "content.published", "data": {"id": 7}}"#)
+        .response::<DeliveryView>(200, "The delivery with its attempt, successful or not.", &example_in_full())
+        .errors(422, &["invalid_event_type"]);
 }
 
 fn describe_by_body(call: &mut Call<'_>) {
-    call.named("test_by_body", "Send a test to one webhook, or to all that subscribed")
-        .of("Tests")
-        .says("Either to the webhook that `webhook_id` names; or an event to every webhook of the tenant that subscribed to its type, where the other fields become its data.")
-        .needs(Scope::Admin)
-        .takes::<TestForms>(r#"{"event": "content.published", "id": 7}"#)
-        .answers::<Tested>(200, "The deliveries, each with its attempt, whatever the receivers said.", r#"{"data": [],
-            "message": "No webhook subscribed to this event type, so nothing was sent."}"#)
-        .fails(404, &["not_found"])
-        .fails(422, REFUSED);
+    call.operation("Tests", "test_by_body", "Send a test to one webhook or to all subscribed ones")
+        .description("With `webhook_id`, sends a test to that webhook. With `event`, sends a test to every webhook of the tenant that subscribes to this type; the other fields become its data.")
+        .scope(Scope::Admin)
+        .request_body::<TestForms>(r#"{"event": "content.published", "id": 7}"#)
+        .response::<Tested>(200, "The deliveries with their attempts, successful or not.", r#"{"data": [],
+            "message": "No webhook is subscribed to this event type. Nothing was sent."}"#)
+        .errors(404, &["not_found"])
+        .errors(422, &["invalid_event_type"]);
 }
 
-/// The two forms, as their schema names them.
+/// Schema of the two forms.
 enum TestForms {}
 
 impl JsonSchema for TestForms {
@@ -63,7 +57,7 @@ impl JsonSchema for TestForms {
         let event = schemas.subschema_for::<schema::EventTypeName>();
         json_schema!({"anyOf": [one, {
             "type": "object",
-            "description": "To every webhook that subscribed. Fields beside `event` become the data.",
+            "description": "A test to every subscribed webhook. All fields but `event` become the data.",
             "properties": {"event": event},
             "required": ["event"],
             "additionalProperties": true,
@@ -75,62 +69,48 @@ impl JsonSchema for TestForms {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Test")]
 struct TestBody {
-    /// The type of the event; the first that the webhook names where left out.
+    /// Type of the event. Default: the first that the webhook subscribes to.
     #[serde(default)]
-    #[schemars(with = "Option<schema::EventTypeName>")]
-    event_type: Option<String>,
-    /// The data; the type's example, or else `{}`, where left out.
+    event_type: Option<schema::EventTypeName>,
+    /// Data of the event. Default: the example of the type, or `{}`.
     #[serde(default)]
     data: Option<Box<RawValue>>,
 }
 
-/// `POST /v1/webhooks/{id}/test`: sends at once and waits for the answer.
-async fn by_id(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn by_id(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let TestBody { event_type, data } = body.parse()?;
-    let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
+    let test = test_event(event_type, data);
     let _permit = app.test_permit().await?;
     let actions = app.actions.clone();
     let full = blocking(move || actions.test_webhook(&caller, &id, test)).await??;
-    Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))
+    Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TestOfOneWebhook")]
 struct OneWebhook {
-    #[schemars(with = "schema::WebhookId")]
-    webhook_id: String,
-    /// The type of the event; the first that the webhook names where left out.
+    webhook_id: schema::WebhookId,
+    /// Type of the event. Default: the first that the webhook subscribes to.
     #[serde(default)]
-    #[schemars(with = "Option<schema::EventTypeName>")]
-    event_type: Option<String>,
-    /// The data; the type's example, or else `{}`, where left out.
+    event_type: Option<schema::EventTypeName>,
+    /// Data of the event. Default: the example of the type, or `{}`.
     #[serde(default)]
     data: Option<Box<RawValue>>,
 }
 
-/// The tests that were sent, each with its attempt.
+/// Sent tests with their attempts.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Tests")]
 struct Tested {
-    data: Vec<view::DeliveryView>,
-    /// Says so where there are none.
+    data: Vec<DeliveryView>,
+    /// Present if nothing was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     message: Option<&'static str>,
 }
 
-/// `POST /v1/webhooks/test`: to one webhook by its id, or an event to every webhook that subscribed to it.
-async fn by_body(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let EventForm { event, data } = extract::parse(body.bytes())?;
     let actions = app.actions.clone();
     let _permit = app.test_permit().await?;
@@ -138,18 +118,22 @@ async fn by_body(
         Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await??,
         None => {
             let OneWebhook { webhook_id, event_type, data } = body.parse()?;
-            let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
+            let test = test_event(event_type, data);
             vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await??]
         }
     };
     Ok(HttpResponse::Ok().json(Tested {
-        data: sent.iter().map(view::delivery_in_full).collect(),
-        message: sent.is_empty().then_some("No webhook subscribed to this event type, so nothing was sent."),
+        data: sent.iter().map(DeliveryView::from).collect(),
+        message: sent.is_empty().then_some("No webhook is subscribed to this event type. Nothing was sent."),
     }))
 }
 
-/// `{"event": …, anything else}`: the other fields, where there are any, become the data, spelled as they came.
-/// Without `event` it is the other form.
+fn test_event(event_type: Option<schema::EventTypeName>, data: Option<Box<RawValue>>) -> TestEvent {
+    TestEvent { event_type: event_type.map(|name| name.to_owned()), data: data.map(|raw| raw.get().into()) }
+}
+
+/// Form with `event`: the text of the other fields, if any, becomes the data. `event` is `None` in the form with
+/// `webhook_id`.
 struct EventForm {
     event: Option<String>,
     data: Option<Box<str>>,

@@ -1,4 +1,6 @@
-//! `/v1/webhooks`, which answers under `/api/webhooks` too.
+//! `/v1/webhooks`.
+
+use std::collections::BTreeMap;
 
 use std::borrow::Cow;
 
@@ -6,35 +8,31 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::super::App;
-use super::super::error::ApiError;
 use super::super::extract::{self, Administrator, JsonBody, Reader};
-use super::deliveries::ATTEMPT;
+use super::super::{App, blocking};
+use super::attempts::{self, AttemptView};
 use super::table::Table;
-use super::{blocking, list, view};
+use super::{ApiResult, list};
 use crate::actions::lookup;
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
-use crate::domain::event::Tenant;
-use crate::domain::time::rfc3339;
-use crate::domain::webhook::{Webhook, WebhookSettings};
+use crate::domain::header;
+use crate::domain::retry::ScheduleSpec;
+use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
 use crate::http::api::openapi::{Call, Codes, schema};
 use crate::store::api_key::Scope;
 use crate::store::webhook::{self, WebhookFilter};
 
-pub(super) fn routes(table: &mut Table, base: &str) {
-    table.at(format!("{base}/webhooks")).post(create, describe_create).get(index, describe_index);
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/webhooks").post(create, describe_create).get(index, describe_index);
     // One of the reference documents creates webhooks here.
-    table.at(format!("{base}/webhooks/settings")).post(create, describe_settings);
-    table
-        .at(format!("{base}/webhooks/{{id}}"))
-        .get(show, describe_show)
-        .patch(change, describe_change)
-        .delete(delete, describe_delete);
-    table.at(format!("{base}/webhooks/{{id}}/secret")).get(secret, describe_secret);
-    table.at(format!("{base}/webhooks/{{id}}/secret/rotate")).post(rotate, describe_rotate);
-    table.at(format!("{base}/webhooks/{{id}}/verify")).post(verify, describe_verify);
+    table.at("/v1/webhooks/settings").post(create, describe_settings);
+    let webhook = table.at("/v1/webhooks/{id}");
+    webhook.get(show, describe_show).patch(change, describe_change).delete(delete, describe_delete);
+    table.at("/v1/webhooks/{id}/secret").get(secret, describe_secret);
+    table.at("/v1/webhooks/{id}/secret/rotate").post(rotate, describe_rotate);
+    table.at("/v1/webhooks/{id}/verify").post(verify, describe_verify);
 }
 
 /// Body that creates a webhook: the settings without `waiting`; `url` and `events` are required.
@@ -84,22 +82,18 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
     schema
 }
 
-/// Webhook of the examples.
-fn example(view: fn(&Webhook) -> view::WebhookView) -> String {
-    let parsed = || -> Option<Webhook> {
-        let (id, tenant) = ("wh_01KF0AVD80Q5RJBBPG8YQH7XWB".parse().ok()?, Tenant::default_tenant());
-        let url = "https://hooks.example/orders".parse().ok()?;
-        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().ok()?;
-        let mut webhook = Webhook::new(id, tenant, url, "generic", secret, 1_768_471_200_000);
-        webhook.events = vec!["content.*".parse().ok()?];
-        Some(webhook)
-    };
-    let webhook = parsed().expect("a valid webhook");
-    serde_json::to_string(&view(&webhook)).expect("a view is plain data")
-}
+/// Example of a webhook, without its closing brace.
+const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
+    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
+    "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
+    "updated_at": "2026-01-15T10:00:00.000Z""#;
 
-/// Why a webhook may be refused.
-const REFUSED: Codes = &[
+const SECRETS: &str = r#""secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw""#;
+
+/// Codes of invalid webhooks.
+const INVALID_CODES: Codes = &[
     "invalid_url",
     "target_blocked",
     "invalid_events",
@@ -115,145 +109,214 @@ const REFUSED: Codes = &[
 ];
 
 fn describe_create(call: &mut Call<'_>) {
-    call.named("create_webhook", "Create a webhook");
-    describe_creation(call);
+    describe_creation(call.operation("Webhooks", "create_webhook", "Create a webhook"));
 }
 
 fn describe_settings(call: &mut Call<'_>) {
-    call.named(
-        "create_webhook_by_settings",
-        "Create a webhook, at the address of one of the systems that Hookpost stands in for",
-    );
-    describe_creation(call);
+    let summary = "Create a webhook at the path of a compatible system";
+    describe_creation(call.operation("Webhooks", "create_webhook_by_settings", summary));
 }
 
 fn describe_creation(call: &mut Call<'_>) {
-    call.of("Webhooks")
-        .says("Only this answer holds its secret. Where its profile has a challenge, the endpoint is asked before it is answered.")
-        .needs(Scope::Admin)
-        .takes::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
-        .answers::<view::WebhookView>(201, "The webhook, with its secret.", &example(view::webhook_with_secret))
-        .leads_to(201, "/id", &["show_webhook", "change_webhook", "delete_webhook", "show_secret", "rotate_secret", "verify_webhook", "test_webhook", "replay_webhook"])
-        .fails(409, &["profile_deleted", "url_changed"])
-        .fails(422, REFUSED);
+    call.description(
+        "Only this response contains the secret. If the profile has a challenge, it runs before the response.",
+    )
+    .scope(Scope::Admin)
+    .request_body::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
+    .response::<WebhookView>(201, "The webhook with its secret.", &format!("{EXAMPLE}, {SECRETS}}}"))
+    .links(
+        201,
+        "/id",
+        &[
+            "show_webhook",
+            "change_webhook",
+            "delete_webhook",
+            "show_secret",
+            "rotate_secret",
+            "verify_webhook",
+            "test_webhook",
+            "replay_webhook",
+        ],
+    )
+    .errors(409, &["profile_deleted", "url_changed"])
+    .errors(422, INVALID_CODES);
 }
 
 fn describe_index(call: &mut Call<'_>) {
-    call.named("list_webhooks", "List webhooks")
-        .of("Webhooks")
-        .needs(Scope::Read)
-        .pages::<WebhookQuery>()
-        .answers::<list::ListResponse<view::WebhookView>>(
-            200,
-            "A page of them.",
-            r#"{"data": [], "next_cursor": null}"#,
-        )
-        .fails(422, &["invalid_tenant", "invalid_value", "invalid_event_type"]);
+    call.operation("Webhooks", "list_webhooks", "List webhooks")
+        .scope(Scope::Read)
+        .list::<WebhookQuery, WebhookView>()
+        .errors(422, &["invalid_tenant", "invalid_value", "invalid_event_type"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("show_webhook", "Show a webhook")
-        .of("Webhooks")
-        .needs(Scope::Read)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .answers::<view::WebhookView>(200, "The webhook.", &example(view::webhook));
+    call.operation("Webhooks", "show_webhook", "Get a webhook")
+        .scope(Scope::Read)
+        .path_parameter::<schema::WebhookId>("id")
+        .response::<WebhookView>(200, "The webhook.", &format!("{EXAMPLE}}}"));
 }
 
 fn describe_change(call: &mut Call<'_>) {
-    call.named("change_webhook", "Change, pause or bring back a webhook")
-        .of("Webhooks")
-        .says("What is left out stays. What waited while it was not active is resumed or discarded, as `waiting` says.")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .takes::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
-        .answers::<view::WebhookView>(200, "The webhook, as it is now.", &example(view::webhook))
-        .fails(409, &["challenge_failed", "profile_deleted"])
-        .fails(422, REFUSED)
-        .fails(422, &["invalid_value", "waiting_without_active"]);
+    call.operation("Webhooks", "change_webhook", "Update, pause or resume a webhook")
+        .description("Omitted fields are unchanged. With `active: true`, `waiting` sets whether queued deliveries are resumed or discarded.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .request_body::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
+        .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
+        .errors(409, &["challenge_failed", "profile_deleted"])
+        .errors(422, INVALID_CODES)
+        .errors(422, &["invalid_value", "waiting_without_active"]);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
-    call.named("delete_webhook", "Delete a webhook")
-        .of("Webhooks")
-        .says("What waits is discarded; the log stays.")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .answers_nothing("It was deleted.");
+    call.operation("Webhooks", "delete_webhook", "Delete a webhook")
+        .description("Discards its queued deliveries. The log is kept.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .no_content("The webhook is deleted.");
 }
 
 fn describe_secret(call: &mut Call<'_>) {
-    call.named("show_secret", "Show the secret of a webhook")
-        .of("Secrets")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .answers::<SecretView>(
-            200,
-            "The secret.",
-            r#"{"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "rotation": null}"#,
-        );
+    call.operation("Secrets", "show_secret", "Get the secret of a webhook")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .response::<SecretView>(200, "The secret.", &format!("{{{SECRETS}, \"rotation\": null}}"));
 }
 
 fn describe_rotate(call: &mut Call<'_>) {
-    call.named("rotate_secret", "Rotate the secret of a webhook")
-        .of("Secrets")
-        .says("Both secrets sign until the overlap ends, wherever a header can carry two signatures; `headers` says which secret signs what. An overlap of 0 switches, or ends a running overlap, at once.")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .takes::<Rotation>(r#"{"overlap_s": 86400}"#)
-        .answers::<RotatedView>(200, "The new secret.", r#"{"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "overlap_ends_at": "2026-01-16T10:00:00.000Z",
-            "headers": [{"name": "X-Webhook-Signature", "signs": "old"}, {"name": "webhook-signature", "signs": "both"}]}"#)
-        .fails(409, &["rotation_running"])
-        .fails(422, &["invalid_secret", "out_of_range"]);
+    call.operation("Secrets", "rotate_secret", "Rotate the secret of a webhook")
+        .description("Both secrets sign until the overlap ends, in every header that can carry two signatures; `headers` lists which secret signs which header. An overlap of 0 switches immediately, or ends a running overlap.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .request_body::<Rotation>(r#"{"overlap_s": 86400}"#)
+        .response::<RotatedView>(200, "The new secret.", &format!(r#"{{{SECRETS}, "overlap_ends_at": "2026-01-16T10:00:00.000Z",
+            "headers": [{{"name": "X-Webhook-Signature", "signs": "old"}}, {{"name": "webhook-signature", "signs": "both"}}]}}"#))
+        .errors(409, &["rotation_running"])
+        .errors(422, &["invalid_secret", "out_of_range"]);
 }
 
 fn describe_verify(call: &mut Call<'_>) {
-    call.named("verify_webhook", "Ask a webhook's endpoint the challenge of its profile")
-        .of("Webhooks")
-        .says("An unverified webhook that passes becomes active. Answered when the endpoint answered, or did not in time.")
-        .needs(Scope::Admin)
-        .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .answers::<VerifiedView>(200, "The attempt, whatever came back.", &format!(
-            r#"{ATTEMPT}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#
+    call.operation("Webhooks", "verify_webhook", "Run the challenge of a webhook's profile")
+        .description("An unverified webhook that passes becomes active. The response follows when the endpoint responds or times out.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::WebhookId>("id")
+        .response::<VerifiedView>(200, "The attempt, successful or not.", &format!(
+            r#"{}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#,
+            attempts::EXAMPLE
         ))
-        .fails(409, &["no_challenge", "url_changed"]);
+        .errors(409, &["no_challenge", "url_changed"]);
 }
 
-/// `POST /v1/webhooks`.
-async fn create(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
     let webhook = blocking(move || actions.create_webhook(&caller, settings)).await??;
-    Ok(HttpResponse::Created().json(view::webhook_with_secret(&webhook)))
+    Ok(HttpResponse::Created().json(WebhookView::with_secret(&webhook)))
+}
+
+/// A webhook. Only the response to its creation contains the secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Webhook")]
+struct WebhookView {
+    id: schema::WebhookId,
+    tenant: schema::TenantName,
+    /// Destination of deliveries.
+    url: String,
+    /// Note for people.
+    description: String,
+    /// Subscribed event types.
+    events: Vec<schema::EventTypePattern>,
+    /// Format of deliveries.
+    profile: schema::ProfileName,
+    state: schema::WebhookState,
+    /// Whether the state is `active`.
+    active: bool,
+    /// When Hookpost disabled the webhook.
+    disabled_at: Option<schema::Time>,
+    /// Why the webhook is disabled or unverified.
+    disabled_reason: Option<String>,
+    /// Additional headers of every delivery. Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
+    #[schemars(with = "BTreeMap<String, String>")]
+    headers: Map<String, Value>,
+    /// Timeout of an attempt in seconds, over all its phases.
+    timeout_s: u32,
+    /// Largest number of concurrent requests.
+    max_in_flight: u32,
+    /// Largest number of requests per second.
+    rate_limit_per_s: Option<u32>,
+    /// Whether events are delivered strictly one after the other.
+    ordered: bool,
+    /// Retry schedule that replaces the profile's.
+    retry: Option<ScheduleSpec>,
+    /// Whether deliveries also have the Standard Webhooks headers.
+    standard_headers: bool,
+    created_at: schema::Time,
+    updated_at: schema::Time,
+    /// Secret that signs deliveries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    secret: Option<String>,
+    /// The secret in the form that Standard Webhooks libraries expect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    standard_secret: Option<String>,
+}
+
+impl From<&Webhook> for WebhookView {
+    fn from(webhook: &Webhook) -> WebhookView {
+        let headers = webhook.headers.iter();
+        WebhookView {
+            id: webhook.id.into(),
+            tenant: (&webhook.tenant).into(),
+            url: webhook.url.to_string(),
+            description: webhook.description.clone(),
+            events: webhook.events.iter().map(schema::EventTypePattern::from).collect(),
+            profile: (&webhook.profile).into(),
+            state: webhook.state.into(),
+            active: webhook.state == WebhookState::Active,
+            disabled_at: webhook.disabled_ms.map(schema::Time::at),
+            disabled_reason: webhook.disabled_reason.clone(),
+            headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).into())).collect(),
+            timeout_s: webhook.limits.timeout_s,
+            max_in_flight: webhook.limits.max_in_flight,
+            rate_limit_per_s: webhook.limits.rate_limit_per_s,
+            ordered: webhook.ordered,
+            retry: webhook.retry.as_ref().map(|retry| retry.spec()),
+            standard_headers: webhook.standard_headers,
+            created_at: schema::Time::at(webhook.created_ms),
+            updated_at: schema::Time::at(webhook.updated_ms),
+            secret: None,
+            standard_secret: None,
+        }
+    }
+}
+
+impl WebhookView {
+    fn with_secret(webhook: &Webhook) -> WebhookView {
+        WebhookView {
+            secret: Some(webhook.secret.as_str().to_owned()),
+            standard_secret: Some(webhook.secret.standard_form()),
+            ..webhook.into()
+        }
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WebhookQuery {
-    /// Those of this tenant.
-    #[schemars(with = "schema::TenantName")]
-    tenant: Option<String>,
-    /// Those in this state.
-    #[schemars(with = "schema::WebhookState")]
-    state: Option<String>,
-    /// Those that subscribe to this event type.
-    #[schemars(with = "schema::EventTypeName")]
-    event: Option<String>,
-    /// Rows of a page at most.
-    #[schemars(with = "schema::Limit")]
-    limit: Option<String>,
-    /// Where the page begins.
-    #[schemars(with = "schema::Cursor")]
-    cursor: Option<String>,
+    /// Only webhooks of this tenant.
+    tenant: Option<schema::TenantName>,
+    /// Only webhooks in this state.
+    state: Option<schema::WebhookState>,
+    /// Only webhooks that subscribe to this event type.
+    event: Option<schema::EventTypeName>,
+    /// Largest number of rows in the page.
+    limit: Option<schema::Limit>,
+    /// Start of the page.
+    cursor: Option<schema::Cursor>,
 }
 
-/// `GET /v1/webhooks`.
-async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> Result<HttpResponse, ApiError> {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: WebhookQuery = extract::query(&request)?;
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = WebhookFilter {
@@ -262,67 +325,48 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         event: list::parameter("event", query.event.as_deref())?,
         text: None,
     };
-    let store = app.actions.store.clone();
-    let found = blocking(move || store.read(|connection| webhook::list(connection, &filter, &page)));
-    Ok(list::show(found.await??, |webhook| view::webhook(&webhook)))
+    let read = move |connection: &_| webhook::list(connection, &filter, &page);
+    list::show(&app, read, |webhook| WebhookView::from(&webhook)).await
 }
 
-/// `GET /v1/webhooks/{id}`.
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> Result<HttpResponse, ApiError> {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let store = app.actions.store.clone();
-    let found = blocking(move || store.read(|connection| lookup::webhook(connection, &caller, &id)));
-    Ok(HttpResponse::Ok().json(view::webhook(&found.await??)))
+    let webhook = blocking(move || store.read(|connection| lookup::webhook(connection, &caller, &id))).await??;
+    Ok(HttpResponse::Ok().json(WebhookView::from(&webhook)))
 }
 
-/// `PATCH /v1/webhooks/{id}`.
-async fn change(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
     let webhook = blocking(move || actions.change_webhook(&caller, &id, settings)).await??;
-    Ok(HttpResponse::Ok().json(view::webhook(&webhook)))
+    Ok(HttpResponse::Ok().json(WebhookView::from(&*webhook)))
 }
 
-/// `DELETE /v1/webhooks/{id}`.
-async fn delete(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
     app.actions.delete_webhook(&caller, &id).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The attempt of a challenge, and what the webhook is after it.
+/// Result of a challenge.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Verified")]
 struct VerifiedView {
     #[serde(flatten)]
-    attempt: view::AttemptView,
+    attempt: AttemptView,
     verified: bool,
-    /// Why it did not pass.
+    /// Why the challenge failed.
     reason: Option<String>,
-    #[schemars(with = "schema::WebhookState")]
-    state: &'static str,
+    state: schema::WebhookState,
 }
 
-/// `POST /v1/webhooks/{id}/verify`: the attempt, whatever came back, and what the webhook is after it.
-async fn verify(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn verify(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
     let actions = app.actions.clone();
     let verified = blocking(move || actions.verify_webhook(&caller, &id)).await??;
     Ok(HttpResponse::Ok().json(VerifiedView {
-        attempt: view::attempt(&verified.attempt),
+        attempt: AttemptView::from(&verified.attempt),
         verified: verified.refusal.is_none(),
         reason: verified.refusal,
-        state: verified.webhook.state.into_str(),
+        state: verified.webhook.state.into(),
     }))
 }
 
@@ -331,27 +375,21 @@ async fn verify(
 #[schemars(rename = "Secret")]
 struct SecretView {
     secret: String,
-    /// The same as libraries for Standard Webhooks take it.
+    /// The secret in the form that Standard Webhooks libraries expect.
     standard_secret: String,
     rotation: Option<RotationView>,
 }
 
-/// A rotation whose overlap still runs.
+/// A rotation whose overlap has not ended.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "RunningRotation")]
 struct RotationView {
-    /// The first 16 digits of the old secret's SHA-256.
+    /// First 16 hexadecimal digits of the SHA-256 of the old secret.
     old_fingerprint: String,
-    #[schemars(with = "schema::Time")]
-    overlap_ends_at: String,
+    overlap_ends_at: schema::Time,
 }
 
-/// `GET /v1/webhooks/{id}/secret`: needs `admin`, unlike every other GET.
-async fn secret(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-) -> Result<HttpResponse, ApiError> {
+async fn secret(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
     let actions = app.actions.clone();
     let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await??;
     let old = rotated.old.as_ref();
@@ -360,49 +398,43 @@ async fn secret(
         standard_secret: rotated.secret.standard_form(),
         rotation: old.map(|old| RotationView {
             old_fingerprint: fingerprint(&old.secret),
-            overlap_ends_at: rfc3339(old.overlap_ends_ms),
+            overlap_ends_at: schema::Time::at(old.overlap_ends_ms),
         }),
     }))
 }
 
-/// `POST /v1/webhooks/{id}/secret/rotate`.
-async fn rotate(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-    body: JsonBody,
-) -> Result<HttpResponse, ApiError> {
+async fn rotate(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let rotation: Rotation = body.parse()?;
     let rotated = app.actions.rotate_secret(&caller, &id, rotation).committed().await?;
-    Ok(HttpResponse::Ok().json(rotated_view(&rotated)))
+    Ok(HttpResponse::Ok().json(RotatedView::from(rotated)))
 }
 
-/// What a rotation led to.
+/// Result of a rotation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Rotated")]
 struct RotatedView {
     secret: String,
     standard_secret: String,
-    #[schemars(with = "Option<schema::Time>")]
-    overlap_ends_at: Option<String>,
+    overlap_ends_at: Option<schema::Time>,
     headers: Vec<SignedHeader>,
 }
 
-/// Which secret signs a header until the overlap ends.
+/// The secret that signs a header until the overlap ends.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SignedHeader")]
 struct SignedHeader {
     name: String,
-    #[schemars(with = "schema::Signs")]
-    signs: &'static str,
+    signs: schema::Signs,
 }
 
-fn rotated_view(rotated: &Rotated) -> RotatedView {
-    let headers = rotated.headers.iter();
-    RotatedView {
-        secret: rotated.secret.as_str().to_owned(),
-        standard_secret: rotated.secret.standard_form(),
-        overlap_ends_at: rotated.old.as_ref().map(|old| rfc3339(old.overlap_ends_ms)),
-        headers: headers.map(|(name, signs)| SignedHeader { name: name.clone(), signs: signs.into_str() }).collect(),
+impl From<Rotated> for RotatedView {
+    fn from(rotated: Rotated) -> RotatedView {
+        let headers = rotated.headers.into_iter();
+        RotatedView {
+            secret: rotated.secret.as_str().to_owned(),
+            standard_secret: rotated.secret.standard_form(),
+            overlap_ends_at: rotated.old.map(|old| schema::Time::at(old.overlap_ends_ms)),
+            headers: headers.map(|(name, signs)| SignedHeader { name, signs: signs.into() }).collect(),
+        }
     }
 }

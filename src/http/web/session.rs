@@ -12,7 +12,7 @@ use crate::actions::{Actor, Caller};
 use crate::auth::{session, token};
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
-use crate::http::backup::Copied;
+use crate::http::backup::BackupCopy;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::web::cookies::{self, SetCookie};
@@ -305,7 +305,7 @@ pub enum Response {
     /// A redirect, with a message and the cookie of a new session.
     SignedIn(String, Flash, String),
     /// A copy of the database.
-    Backup(Copied),
+    Backup(BackupCopy),
     /// A download.
     File {
         media_type: &'static str,

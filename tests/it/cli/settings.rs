@@ -99,7 +99,9 @@ fn an_unknown_key_and_a_bad_value_are_errors_that_name_it() {
         let said = refused(command(&["--config", &file], &[]));
         assert!(said.contains(&file) && said.contains(flag) && said.contains(value), "{said}");
     }
-    fs::write(&file, "workers = [1, 2]\n").unwrap();
-    let said = refused(command(&["--config", &file], &[]));
-    assert!(said.contains(&file) && said.contains("--workers"), "{said}");
+    for (text, reason) in [("workers = [1, 2]\n", "--workers"), ("workers = 1\nlisten\n", "line 2")] {
+        fs::write(&file, text).unwrap();
+        let said = refused(command(&["--config", &file], &[]));
+        assert!(said.contains(&file) && said.contains(reason), "{said}");
+    }
 }

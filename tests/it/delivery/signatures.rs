@@ -1,6 +1,6 @@
 //! Signatures, checked as a receiver checks them.
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use hookpost::clock::Clock;
 use hookpost::domain::time::{DAY, HOUR};
 use serde_json::{Value, json};

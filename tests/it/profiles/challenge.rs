@@ -70,10 +70,10 @@ fn the_right_echo_makes_a_new_webhook_active() {
 fn anything_else_leaves_it_unverified_with_the_reason_and_its_events_wait() {
     let slow = Reply::status(200).after(Duration::from_secs(60));
     for (behaviour, reason) in [
-        (saying(r#"{"challenge":"guessed"}"#), "holds another"),
-        (saying(r#"{"challenge":null}"#), "holds another"),
-        (saying(r#"{"other":1}"#), "holds no"),
-        (saying(r#"["challenge"]"#), "holds no"),
+        (saying(r#"{"challenge":"guessed"}"#), "is not the text of the challenge"),
+        (saying(r#"{"challenge":null}"#), "is not the text of the challenge"),
+        (saying(r#"{"other":1}"#), "has no field"),
+        (saying(r#"["challenge"]"#), "has no field"),
         (saying("OK"), "not JSON"),
         (saying(""), "not JSON"),
         (

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookpost::clock::Clock;
 use hookpost::domain::id::DeliveryId;
 use hookpost::domain::secret::Secret;

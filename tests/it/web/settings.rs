@@ -64,7 +64,7 @@ fn a_user_is_added_changed_and_removed() {
     let page = visitor.submit_and_follow("/settings/users", &fields);
     assert!(page.has_flash("Otto <b> can sign in now"), "{page}");
     let again = visitor.submit("/settings/users", &fields).expect(422);
-    assert!(again.page().contains("There is a user Otto <b> already"));
+    assert!(again.page().contains("A user named Otto <b> already exists"));
     let short = [("name", "x"), ("password", "short"), ("role", "viewer")];
     visitor.submit("/settings/users", &short).expect(422);
     let path = page.link("Otto").unwrap().to_owned();

@@ -1,7 +1,7 @@
-//! `/docs`: the specification as a page. Made on the server, once; it runs no script and loads nothing from elsewhere.
+//! `/docs`: the specification as a page, rendered once. The page runs no script and loads nothing from other hosts.
 
+mod html;
 mod page;
-mod words;
 
 use std::sync::LazyLock;
 
@@ -19,20 +19,17 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 fn describe_show(call: &mut Call<'_>) {
-    call.named("docs", "This documentation")
-        .of("Health and documentation")
-        .answers_other("text/html", "A page made from the specification.");
+    call.operation("Health and documentation", "docs", "Get this documentation")
+        .response_of_type("text/html", "The specification as a page.");
 }
 
 fn describe_sheet(call: &mut Call<'_>) {
-    call.named("docs_sheet", "The style of the documentation")
-        .of("Health and documentation")
-        .answers_other("text/css", "A sheet.");
+    call.operation("Health and documentation", "docs_sheet", "Get the style sheet of the documentation")
+        .response_of_type("text/css", "A style sheet.");
 }
 
-/// `GET /docs`.
 async fn show() -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| page::of(&specification().value));
+    static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&specification().value));
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((
@@ -43,7 +40,6 @@ async fn show() -> HttpResponse {
         .body(PAGE.as_str())
 }
 
-/// `GET /docs.css`.
 async fn sheet() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/css; charset=utf-8")).body(SHEET)
 }

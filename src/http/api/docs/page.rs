@@ -1,17 +1,15 @@
-//! The page, read from the specification.
-
-use std::collections::BTreeMap;
+//! The page, rendered from the specification.
 
 use askama::Template;
 use serde_json::Value;
 
-use super::words::{kind, marked};
+use super::html::{markdown, type_of};
 
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct Page {
     version: String,
-    /// As HTML, as is every `about` and `kind`.
+    /// HTML, like every `about` and `kind`.
     about: Vec<String>,
     groups: Vec<Group>,
     types: Vec<Named>,
@@ -24,13 +22,10 @@ struct Group {
     calls: Vec<Call>,
 }
 
-#[derive(Clone)]
 struct Call {
     id: String,
     method: String,
     path: String,
-    /// The path under `/api`, where there is one.
-    also: String,
     title: String,
     about: String,
     scope: String,
@@ -38,10 +33,9 @@ struct Call {
     body: String,
     fields: Vec<Field>,
     curl: String,
-    answers: Vec<ResponseView>,
+    responses: Vec<Response>,
 }
 
-#[derive(Clone)]
 struct Field {
     name: String,
     place: String,
@@ -50,8 +44,7 @@ struct Field {
     kind: String,
 }
 
-#[derive(Clone)]
-struct ResponseView {
+struct Response {
     status: String,
     about: String,
     kind: String,
@@ -63,149 +56,121 @@ struct Named {
     name: String,
     about: String,
     kind: String,
-    /// What it means that a field is required: it must be there, or always is.
-    always: &'static str,
+    /// Label of required fields: required in a request, always present in a response.
+    required_label: &'static str,
     fields: Vec<Field>,
 }
 
-/// The specification as HTML.
-pub(super) fn of(specification: &Value) -> String {
-    let aliases = aliases(specification);
-    let mut groups: Vec<Group> = each(&specification["tags"])
+/// Renders the specification.
+pub(super) fn render(specification: &Value) -> String {
+    let mut groups: Vec<Group> = elements(&specification["tags"])
         .map(|tag| Group {
             name: text(&tag["name"]),
             anchor: text(&tag["name"]).to_lowercase().replace(' ', "-"),
-            about: marked(&text(&tag["description"])),
+            about: markdown(&text(&tag["description"])),
             calls: Vec::new(),
         })
         .collect();
     for (path, methods) in entries(&specification["paths"]) {
         for (method, operation) in entries(methods) {
-            let id = text(&operation["operationId"]);
-            if id.starts_with("api_") {
-                continue;
-            }
-            let also = aliases.get(&format!("api_{id}")).cloned();
-            let call = call(specification, path, method, operation, also);
-            let tag = text(&operation["tags"][0]);
-            if let Some(group) = groups.iter_mut().find(|group| group.name == tag) {
-                group.calls.push(call);
+            if let Some(group) = groups.iter_mut().find(|group| operation["tags"][0] == *group.name) {
+                group.calls.push(call(specification, path, method, operation));
             }
         }
     }
+    let types = entries(&specification["components"]["schemas"]).map(|(name, schema)| Named {
+        name: name.clone(),
+        about: markdown(&text(&schema["description"])),
+        kind: if schema.get("properties").is_some() { String::new() } else { type_of(schema) },
+        required_label: if schema["additionalProperties"] == false { "required" } else { "always present" },
+        fields: fields(schema),
+    });
     let page = Page {
         version: text(&specification["info"]["version"]),
-        about: text(&specification["info"]["description"]).split("\n\n").map(marked).collect(),
+        about: text(&specification["info"]["description"]).split("\n\n").map(markdown).collect(),
         groups,
-        types: entries(&specification["components"]["schemas"])
-            .map(|(name, schema)| Named {
-                name: name.clone(),
-                about: marked(&text(&schema["description"])),
-                kind: match schema.get("properties") {
-                    Some(_) => String::new(),
-                    None => kind(schema),
-                },
-                always: if schema["additionalProperties"] == Value::Bool(false) { "needed" } else { "always there" },
-                fields: fields(schema),
-            })
-            .collect(),
+        types: types.collect(),
     };
     page.render().unwrap_or_else(|error| unreachable!("the page is text: {error}"))
 }
 
-/// The paths of calls that are there twice, by their ids.
-fn aliases(specification: &Value) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    for (path, methods) in entries(&specification["paths"]) {
-        for (_, operation) in entries(methods) {
-            all.insert(text(&operation["operationId"]), path.clone());
-        }
-    }
-    all
-}
-
-fn call(specification: &Value, path: &str, method: &str, operation: &Value, also: Option<String>) -> Call {
-    let parameters = each(&operation["parameters"]).map(|parameter| Field {
+fn call(specification: &Value, path: &str, method: &str, operation: &Value) -> Call {
+    let parameters = elements(&operation["parameters"]).map(|parameter| Field {
         name: text(&parameter["name"]),
         place: text(&parameter["in"]),
         required: parameter["required"] == true,
-        about: marked(&text(&parameter["description"])),
-        kind: kind(&parameter["schema"]),
+        about: markdown(&text(&parameter["description"])),
+        kind: type_of(&parameter["schema"]),
     });
     let body = operation.get("requestBody");
     let media = body.map_or(&Value::Null, |body| &body["content"]["application/json"]);
-    let schema = resolved(specification, &media["schema"]);
-    let answers =
-        entries(&operation["responses"]).map(|(status, answer)| self::answer(status, resolved(specification, answer)));
+    let responses = entries(&operation["responses"]);
     Call {
         id: text(&operation["operationId"]),
         method: method.to_uppercase(),
         path: path.to_owned(),
-        also: also.unwrap_or_default(),
         title: text(&operation["summary"]),
-        about: marked(&text(&operation["description"])),
+        about: markdown(&text(&operation["description"])),
         scope: text(&operation["security"][0]["bearer"][0]),
         parameters: parameters.collect(),
         body: body.map_or_else(String::new, |body| {
             let types: Vec<String> =
                 entries(&body["content"]).map(|(name, _)| format!("<code>{name}</code>")).collect();
-            let optional = if body["required"] == true { "" } else { " It may be left out." };
-            format!("{}. {}{optional}", types.join(" or "), kind(&media["schema"]))
+            let optional = if body["required"] == true { "" } else { " Optional." };
+            format!("{}. {}{optional}", types.join(" or "), type_of(&media["schema"]))
         }),
-        fields: fields(schema),
+        fields: fields(resolve(specification, &media["schema"])),
         curl: curl(path, method, operation, media.get("example")),
-        answers: answers.collect(),
+        responses: responses.map(|(status, value)| response(status, resolve(specification, value))).collect(),
     }
 }
 
-fn answer(status: &str, answer: &Value) -> ResponseView {
-    let media = entries(&answer["content"]).next();
+fn response(status: &str, response: &Value) -> Response {
+    let media = entries(&response["content"]).next();
     let schema = media.map_or(&Value::Null, |(_, media)| &media["schema"]);
     let codes = &schema["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"];
     let example = media.and_then(|(_, media)| media.get("example"));
-    let name = media.map(|(name, _)| format!("<code>{name}</code>"));
-    ResponseView {
+    let name = media.map(|(name, _)| format!("<code>{name}</code>")).unwrap_or_default();
+    Response {
         status: status.to_owned(),
-        about: marked(&text(&answer["description"])),
-        kind: if codes.is_array() { String::new() } else { [name.unwrap_or_default(), kind(schema)].join(" ") },
-        codes: each(codes).map(text).collect(),
-        example: example.map(pretty).unwrap_or_default(),
+        about: markdown(&text(&response["description"])),
+        kind: if codes.is_array() { String::new() } else { [name, type_of(schema)].join(" ") },
+        codes: elements(codes).map(text).collect(),
+        example: example.map(|example| format!("{example:#}")).unwrap_or_default(),
     }
 }
 
 fn fields(schema: &Value) -> Vec<Field> {
-    let required: Vec<&Value> = each(&schema["required"]).collect();
+    let is_required = |name: &String| elements(&schema["required"]).any(|required| required == name);
     entries(&schema["properties"])
         .map(|(name, schema)| Field {
             name: name.clone(),
             place: String::new(),
-            required: required.iter().any(|needed| *needed == name),
-            about: marked(&text(&schema["description"])),
-            kind: kind(schema),
+            required: is_required(name),
+            about: markdown(&text(&schema["description"])),
+            kind: type_of(schema),
         })
         .collect()
 }
 
-/// A command line that makes the call.
+/// Returns a command line that makes the call.
 fn curl(path: &str, method: &str, operation: &Value, body: Option<&Value>) -> String {
     let method = match (method, body) {
         ("get", _) | ("post", Some(_)) => String::new(),
         (method, _) => format!(" -X {}", method.to_uppercase()),
     };
-    let path = with_variables(path);
-    let mut line = format!("curl -s{method} \"$HOOKPOST{path}\"");
-    if !each(&operation["security"]).collect::<Vec<_>>().is_empty() {
+    let mut line = format!("curl -s{method} \"$HOOKPOST{}\"", with_variables(path));
+    if elements(&operation["security"]).next().is_some() {
         line.push_str(" \\\n  -H \"Authorization: Bearer $KEY\"");
     }
     if let Some(body) = body {
-        line.push_str(" \\\n  -H 'Content-Type: application/json' \\\n  -d '");
-        line.push_str(&body.to_string().replace('\'', "'\\''"));
-        line.push('\'');
+        let body = body.to_string().replace('\'', "'\\''");
+        line.push_str(&format!(" \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"));
     }
     line
 }
 
-/// A path whose parameters are variables of a shell.
+/// Returns a path with shell variables in place of its parameters.
 fn with_variables(path: &str) -> String {
     let parts = path.split('/').map(|part| {
         let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
@@ -214,21 +179,17 @@ fn with_variables(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// What a reference leads to; anything else is itself.
-fn resolved<'a>(specification: &'a Value, value: &'a Value) -> &'a Value {
+/// Returns the target of a reference; any other value itself.
+fn resolve<'a>(specification: &'a Value, value: &'a Value) -> &'a Value {
     let target = value.get("$ref").and_then(Value::as_str);
     target.and_then(|target| specification.pointer(target.trim_start_matches('#'))).unwrap_or(value)
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn each(value: &Value) -> impl Iterator<Item = &Value> {
+fn elements(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 

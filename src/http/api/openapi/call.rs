@@ -1,51 +1,50 @@
-//! What one call does, takes and answers.
+//! Builder of the operation of one call.
 
 use std::collections::BTreeMap;
 
-use actix_web::http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::http::api::openapi::document::{Codes, codes_schema};
-use crate::http::api::openapi::schemas::Schemas;
+use super::document::{Codes, codes_schema, retry_after};
+use super::schemas::Schemas;
+use crate::http::api::list::ListResponse;
 use crate::store::api_key::Scope;
 
-/// Codes of bodies that are no JSON object of the fields that are taken.
+/// Codes of the errors that any JSON body can cause.
 const BODY_422: Codes =
     &["unknown_field", "missing_field", "duplicate_field", "invalid_type", "too_deep", "lone_surrogate"];
 
-/// An operation in the making.
+/// An operation under construction.
 pub struct Call<'a> {
     schemas: &'a mut Schemas,
-    is_alias: bool,
-    pub(super) operation: Operation,
+    operation: Operation,
     errors: BTreeMap<u16, Vec<&'static str>>,
 }
 
-/// As OpenAPI spells it.
+/// An OpenAPI operation.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Operation {
-    operation_id: String,
-    summary: String,
+    operation_id: &'static str,
+    summary: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
-    pub(super) tags: Vec<&'static str>,
+    tags: Vec<&'static str>,
     security: Vec<Map<String, Value>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) parameters: Vec<Parameter>,
+    parameters: Vec<Parameter>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_body: Option<RequestBody>,
-    /// By status; of one status in full, of the common ones by reference.
+    /// By status. Common responses are references.
     responses: BTreeMap<u16, Value>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Parameter {
+struct Parameter {
     name: String,
     #[serde(rename = "in")]
-    pub(super) place: &'static str,
+    place: &'static str,
     description: String,
     required: bool,
     schema: Value,
@@ -73,54 +72,38 @@ struct ResponseSpec {
     content: BTreeMap<&'static str, Media>,
 }
 
-/// A call that may follow, and the parameter of its path that an answer holds.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Link {
-    operation_id: String,
-    parameters: Map<String, Value>,
-}
-
-/// An example as it is written beside the call.
-fn example(text: &str) -> Value {
+fn parse_example(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| unreachable!("an example: {error}: {text}"))
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(schemas: &'a mut Schemas, path: &str) -> Call<'a> {
-        Call { schemas, is_alias: path.starts_with("/api/"), operation: Operation::default(), errors: BTreeMap::new() }
+    pub(super) fn new(schemas: &'a mut Schemas) -> Call<'a> {
+        Call { schemas, operation: Operation::default(), errors: BTreeMap::new() }
     }
 
-    /// Its id, and what it does in a few words.
-    pub(in super::super) fn named(&mut self, id: &str, summary: &str) -> &mut Self {
-        let suffix = if self.is_alias { " (the same as under /v1)" } else { "" };
-        self.operation.operation_id = self.id(id);
-        self.operation.summary = format!("{summary}{suffix}");
-        self
-    }
-
-    /// Ids are unique, so those of calls that are there twice differ.
-    fn id(&self, id: &str) -> String {
-        if self.is_alias { format!("api_{id}") } else { id.to_owned() }
-    }
-
-    /// The group that it stands in.
-    pub(in super::super) fn of(&mut self, tag: &'static str) -> &mut Self {
+    /// Sets the group, the unique id and the title.
+    pub(in super::super) fn operation(
+        &mut self,
+        tag: &'static str,
+        id: &'static str,
+        summary: &'static str,
+    ) -> &mut Self {
         self.operation.tags = vec![tag];
+        self.operation.operation_id = id;
+        self.operation.summary = summary;
         self
     }
 
-    /// What there is to know beyond its name.
-    pub(in super::super) fn says(&mut self, text: &str) -> &mut Self {
+    pub(in super::super) fn description(&mut self, text: &str) -> &mut Self {
         self.operation.description = text.to_owned();
         self
     }
 
-    /// The scope that a key must have.
-    pub(in super::super) fn needs(&mut self, scope: Scope) -> &mut Self {
-        let by = |scheme: &str| Map::from_iter([(scheme.to_owned(), json!([scope.into_str()]))]);
-        self.operation.security = vec![by("bearer"), by("api_key")];
-        self.common(&[
+    /// Requires a key with this scope.
+    pub(in super::super) fn scope(&mut self, scope: Scope) -> &mut Self {
+        let scheme = |name: &str| Map::from_iter([(name.to_owned(), json!([scope.to_string()]))]);
+        self.operation.security = vec![scheme("bearer"), scheme("api_key")];
+        self.common_responses(&[
             (401, "Unauthorized"),
             (403, "Forbidden"),
             (429, "TooManyRequests"),
@@ -129,87 +112,78 @@ impl<'a> Call<'a> {
         ])
     }
 
-    /// Answers that many calls share.
-    fn common(&mut self, answers: &[(u16, &str)]) -> &mut Self {
-        for (status, name) in answers {
-            let common = json!({"$ref": format!("#/components/responses/{name}")});
-            self.operation.responses.insert(*status, common);
+    fn common_responses(&mut self, responses: &[(u16, &str)]) -> &mut Self {
+        for (status, name) in responses {
+            let reference = json!({"$ref": format!("#/components/responses/{name}")});
+            self.operation.responses.insert(*status, reference);
         }
         self
     }
 
-    /// The parameter of its path. What it names may not be there.
-    pub(in super::super) fn path<T: JsonSchema>(&mut self, name: &str, what: &str) -> &mut Self {
-        let schema = self.schemas.taken::<T>();
-        self.operation.parameters.push(Parameter {
-            name: name.to_owned(),
-            place: "path",
-            description: what.to_owned(),
-            required: true,
-            schema,
-        });
-        self.fails(404, &["not_found"])
+    /// Adds a path parameter with the description of its type, and the 404 for an unknown one.
+    pub(in super::super) fn path_parameter<T: JsonSchema>(&mut self, name: &str) -> &mut Self {
+        let described = self.schemas.request_fields::<T>();
+        let description = described.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let schema = self.schemas.request::<T>();
+        self.parameter(name, "path", description, schema).errors(404, &["not_found"])
     }
 
-    /// Parameters of the query, all of them optional: the fields of a type.
-    pub(in super::super) fn query<T: JsonSchema>(&mut self) -> &mut Self {
-        let fields = self.schemas.fields_taken::<T>();
-        let fields = fields.get("properties").and_then(Value::as_object);
-        for (name, schema) in fields.into_iter().flatten() {
+    /// Adds an optional header.
+    pub(in super::super) fn header_parameter<T: JsonSchema>(&mut self, name: &str, description: &str) -> &mut Self {
+        let schema = self.schemas.request::<T>();
+        self.parameter(name, "header", description.to_owned(), schema)
+    }
+
+    /// Adds the fields of a type as optional query parameters.
+    pub(in super::super) fn query_parameters<T: JsonSchema>(&mut self) -> &mut Self {
+        let schema = self.schemas.request_fields::<T>();
+        for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let mut schema = without_null(schema.clone());
             let description = schema.as_object_mut().and_then(|schema| schema.shift_remove("description"));
-            self.operation.parameters.push(Parameter {
-                name: name.clone(),
-                place: "query",
-                description: description.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default(),
-                required: false,
-                schema,
-            });
+            let description = description.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
+            self.parameter(name, "query", description, schema);
         }
-        self.fails(422, &["unknown_parameter"])
+        self.errors(422, &["unknown_parameter"])
     }
 
-    /// The same for a list that comes in pages.
-    pub(in super::super) fn pages<T: JsonSchema>(&mut self) -> &mut Self {
-        self.query::<T>().fails(422, &["invalid_limit", "invalid_cursor"])
-    }
-
-    /// Takes parameters back that a type has, and this call does not.
-    pub(in super::super) fn without(&mut self, names: &[&str]) -> &mut Self {
-        let parameters = &mut self.operation.parameters;
-        parameters.retain(|parameter| !names.contains(&parameter.name.as_str()));
+    fn parameter(&mut self, name: &str, place: &'static str, description: String, schema: Value) -> &mut Self {
+        let name = name.to_owned();
+        self.operation.parameters.push(Parameter { name, place, description, required: place == "path", schema });
         self
     }
 
-    /// An optional header.
-    pub(in super::super) fn header<T: JsonSchema>(&mut self, name: &str, what: &str) -> &mut Self {
-        let schema = self.schemas.taken::<T>();
-        self.operation.parameters.push(Parameter {
-            name: name.to_owned(),
-            place: "header",
-            description: what.to_owned(),
-            required: false,
-            schema,
-        });
+    /// Removes parameters that a query type has and this call does not.
+    pub(in super::super) fn without_parameters(&mut self, names: &[&str]) -> &mut Self {
+        self.operation.parameters.retain(|parameter| !names.contains(&parameter.name.as_str()));
         self
     }
 
-    /// A JSON body, with an example. Where it may be `{}`, it may be left out.
-    pub(in super::super) fn takes<T: JsonSchema>(&mut self, text: &str) -> &mut Self {
-        let schema = self.schemas.taken::<T>();
-        let fields = self.schemas.fields_taken::<T>();
+    /// Describes a paginated list of `V` with the query parameters of `Q`.
+    pub(in super::super) fn list<Q: JsonSchema, V: JsonSchema>(&mut self) -> &mut Self {
+        self.query_parameters::<Q>().errors(422, &["invalid_limit", "invalid_cursor"]).response::<ListResponse<V>>(
+            200,
+            "One page of the list.",
+            r#"{"data": [], "next_cursor": null}"#,
+        )
+    }
+
+    /// Sets the JSON body, with an example. The body is optional if `{}` is valid.
+    pub(in super::super) fn request_body<T: JsonSchema>(&mut self, example: &str) -> &mut Self {
+        let schema = self.schemas.request::<T>();
+        let fields = self.schemas.request_fields::<T>();
         let is_object = fields.get("type").is_some_and(|kind| kind == "object");
-        let needs_some = fields.get("required").is_some() || fields.get("anyOf").is_some();
-        let required = !is_object || needs_some;
-        let media = Media { schema, example: Some(example(text)) };
-        self.operation.request_body =
-            Some(RequestBody { required, content: BTreeMap::from([("application/json", media)]) });
-        self.common(&[(400, "Malformed"), (413, "TooLarge"), (415, "WrongMediaType")]);
-        self.fails(422, BODY_422)
+        let has_required = fields.get("required").is_some() || fields.get("anyOf").is_some();
+        let media = Media { schema, example: Some(parse_example(example)) };
+        self.operation.request_body = Some(RequestBody {
+            required: !is_object || has_required,
+            content: BTreeMap::from([("application/json", media)]),
+        });
+        self.common_responses(&[(400, "Malformed"), (413, "TooLarge"), (415, "WrongMediaType")]);
+        self.errors(422, BODY_422)
     }
 
-    /// The same body with a line for each element of its array.
-    pub(in super::super) fn takes_lines_too(&mut self) -> &mut Self {
+    /// Also accepts the elements of the body's array as NDJSON.
+    pub(in super::super) fn request_ndjson(&mut self) -> &mut Self {
         if let Some(body) = &mut self.operation.request_body
             && let Some(json) = body.content.get("application/json")
         {
@@ -219,55 +193,51 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// A JSON answer, with an example.
-    pub(in super::super) fn answers<T: JsonSchema>(
+    /// Adds a JSON response, with an example.
+    pub(in super::super) fn response<T: JsonSchema>(
         &mut self,
         status: u16,
-        what: &'static str,
-        text: &str,
+        description: &'static str,
+        example: &str,
     ) -> &mut Self {
-        let media = Media { schema: self.schemas.shown::<T>(), example: Some(example(text)) };
-        self.answer(status, what, Some(("application/json", media)), Map::new())
+        let media = Media { schema: self.schemas.response::<T>(), example: Some(parse_example(example)) };
+        self.insert_response(status, description, Some(("application/json", media)), Map::new())
     }
 
-    /// Calls that may follow such an answer, on what stands in it (a JSON pointer).
-    pub(in super::super) fn leads_to(&mut self, status: u16, pointer: &str, calls: &[&str]) -> &mut Self {
-        let links: Map<String, Value> = calls
-            .iter()
-            .map(|call| {
-                let from = Value::from(format!("$response.body#{pointer}"));
-                let link = Link { operation_id: self.id(call), parameters: Map::from_iter([("id".to_owned(), from)]) };
-                let link = serde_json::to_value(link).expect("a link is plain data");
-                ((*call).to_owned(), link)
-            })
-            .collect();
-        if let Some(Value::Object(answer)) = self.operation.responses.get_mut(&status) {
-            let known = answer.entry("links").or_insert_with(|| json!({}));
-            known.as_object_mut().into_iter().for_each(|known| known.extend(links.clone()));
+    /// Links a response to calls whose path parameter `id` it contains, at a JSON pointer.
+    pub(in super::super) fn links(&mut self, status: u16, pointer: &str, calls: &[&str]) -> &mut Self {
+        if let Some(Value::Object(response)) = self.operation.responses.get_mut(&status) {
+            let links = response.entry("links").or_insert_with(|| json!({}));
+            for call in calls {
+                links[*call] = json!({"operationId": call, "parameters": {"id": format!("$response.body#{pointer}")}});
+            }
         }
         self
     }
 
-    /// An answer of lines, each of this type.
-    pub(in super::super) fn answers_lines<T: JsonSchema>(&mut self, what: &'static str) -> &mut Self {
-        let media = Media { schema: self.schemas.shown::<Vec<T>>(), example: None };
-        self.answer(200, what, Some(("application/x-ndjson", media)), Map::new())
+    /// Adds an NDJSON response with one `T` per line.
+    pub(in super::super) fn response_ndjson<T: JsonSchema>(&mut self, description: &'static str) -> &mut Self {
+        let media = Media { schema: self.schemas.response::<Vec<T>>(), example: None };
+        self.insert_response(200, description, Some(("application/x-ndjson", media)), Map::new())
     }
 
-    /// An answer that is no JSON.
-    pub(in super::super) fn answers_other(&mut self, media_type: &'static str, what: &'static str) -> &mut Self {
-        // OpenAPI 3.1 describes bytes with an empty schema.
+    /// Adds a response of another media type.
+    pub(in super::super) fn response_of_type(
+        &mut self,
+        media_type: &'static str,
+        description: &'static str,
+    ) -> &mut Self {
+        // OpenAPI 3.1 describes binary content with an empty schema.
         let schema = if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) };
-        let media = Media { schema, example: None };
-        self.answer(200, what, Some((media_type, media)), Map::new())
+        self.insert_response(200, description, Some((media_type, Media { schema, example: None })), Map::new())
     }
 
-    /// An answer without a body.
-    pub(in super::super) fn answers_nothing(&mut self, what: &'static str) -> &mut Self {
-        self.answer(204, what, None, Map::new())
+    /// Adds a 204 response.
+    pub(in super::super) fn no_content(&mut self, description: &'static str) -> &mut Self {
+        self.insert_response(204, description, None, Map::new())
     }
 
-    fn answer(
+    fn insert_response(
         &mut self,
         status: u16,
         description: &'static str,
@@ -280,8 +250,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Codes of errors that it may answer.
-    pub(in super::super) fn fails(&mut self, status: u16, codes: Codes) -> &mut Self {
+    /// Adds error codes of a status.
+    pub(in super::super) fn errors(&mut self, status: u16, codes: Codes) -> &mut Self {
         let known = self.errors.entry(status).or_default();
         for code in codes {
             if !known.contains(code) {
@@ -291,29 +261,24 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The operation, complete.
-    pub(super) fn finish(mut self, method: &Method) -> Operation {
-        debug_assert!(!self.operation.summary.is_empty(), "{method} has no name");
+    pub(super) fn finish(mut self) -> Operation {
         for (status, codes) in std::mem::take(&mut self.errors) {
-            let what = match status {
-                404 => "There is no such thing, or it is another tenant's.",
-                409 => "It makes no sense as things stand.",
-                422 => "It was understood, and is wrong.",
-                503 => "It may work in a moment.",
+            let description = match status {
+                404 => "The resource does not exist or belongs to another tenant.",
+                409 => "Conflicts with the current state.",
+                422 => "Validation failed.",
+                503 => "Temporarily unavailable.",
                 _ => "An error.",
             };
             let media = Media { schema: codes_schema(&codes), example: None };
-            let headers = match status {
-                503 => super::document::retry_after(),
-                _ => Map::new(),
-            };
-            self.answer(status, what, Some(("application/json", media)), headers);
+            let headers = if status == 503 { retry_after() } else { Map::new() };
+            self.insert_response(status, description, Some(("application/json", media)), headers);
         }
         self.operation
     }
 }
 
-/// A parameter is there or is not; it is never null.
+/// Removes `null` from a schema: an absent query parameter is left out.
 fn without_null(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         if let Some(Value::Array(choices)) = fields.shift_remove("anyOf") {

@@ -1,52 +1,54 @@
-//! The document around the calls.
+//! The document around the operations.
 
 use serde_json::{Map, Value, json};
 
-use crate::http::api::openapi::call::Call;
-use crate::http::api::openapi::schemas::Schemas;
+use super::call::Call;
+use super::schemas::Schemas;
 use crate::http::api::table::Table;
+use crate::http::error::ErrorBody;
 
-/// Codes of errors: stable words, part of the API.
+/// Error codes. They are stable: part of the API.
 pub(in super::super) type Codes = &'static [&'static str];
 
 const ABOUT: &str = "\
-Hookpost stores events, signs them, delivers them to every webhook that subscribed, and shows what happened.
+Hookpost stores events, signs them, delivers them to every subscribed webhook, and shows the result.
 
-**Keys.** Send an API key as `Authorization: Bearer <key>` or as `X-API-Key: <key>`. Its scope says what it may do: \
-`publish` publishes events, `read` makes every GET but those of secrets, keys and backups, `admin` does everything. \
-A key is for all tenants or for one; what belongs to another tenant does not exist for it.
+**Authentication.** Send an API key as `Authorization: Bearer <key>` or as `X-API-Key: <key>`. Its scope sets the \
+permissions: `publish` publishes events, `read` allows every GET except those of secrets, keys and backups, `admin` \
+allows everything. A key is for all tenants or for one; a tenant's key cannot see other tenants' resources.
 
-**Errors** have one form, `{\"error\": {\"code\", \"message\", \"field\"}}`, under every path. The code is a stable word, the \
-message says what happened and what to do, and the field is named where there is one. A path that does not exist is \
-a 404, a method that a path does not take a 405 with `Allow`. Fields and parameters that are not known are a 422 that \
-names them.
+**Errors** have one form under every path: `{\"error\": {\"code\", \"message\", \"field\"}}`. `code` is stable. `message` \
+states the problem and the fix. `field` names the invalid field or parameter, if there is one. An unknown path is a 404, \
+an unsupported method a 405 with `Allow`. Unknown fields and parameters are a 422 that names them.
 
-**Lists** are newest first, in pages: `limit` says how long they are, `next_cursor` of one is the `cursor` of the next, \
-and null on the last.
+**Lists** are sorted newest first and paginated: `limit` sets the page size, and `next_cursor` of a page is the `cursor` \
+of the next. It is null on the last page.
 
-**Again.** An event's own `id` makes publishing it safe to repeat for as long as the event is stored, an \
-`Idempotency-Key` does for 24 hours.
+**Idempotency.** An event's own `id` makes publishing safe to retry for as long as the event is stored; an \
+`Idempotency-Key` header does so for 24 hours.
 
-**Request ids.** Every answer carries `X-Request-Id`: the caller's own, where it sent one of 1 to 64 of \
-`A-Z a-z 0-9 _ -`, else a new one. The server's log names it.
+**Request ids.** Every response has an `X-Request-Id` header: the caller's own id if it sent one of 1 to 64 characters \
+`A-Z a-z 0-9 _ -`, otherwise a new one. The server's log contains it.
 
-**Limits.** A body has 1 MiB at most (the server's `--max-body` sets it), a batch 16 MiB; JSON is nested 128 levels \
-deep at most. A key may have a limit of requests a second; beyond it the answer is a 429 with `Retry-After`.";
+**Limits.** A body is at most 1 MiB (the server's `--max-body`), a batch at most 16 MiB. JSON is nested at most 128 \
+levels deep. A key may have a rate limit; beyond it the response is a 429 with `Retry-After`.
 
-/// The groups of calls, in the order of the page.
+**Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
+
+/// Groups of operations, in the order of the documentation.
 const TAGS: [(&str, &str); 9] = [
-    ("Events", "What happened, as the application hands it over."),
-    ("Webhooks", "URLs that subscribed to event types. They answer under `/api/webhooks` too."),
-    ("Secrets", "What deliveries are signed with."),
-    ("Tests", "Deliveries that a person asks for, answered with what came back."),
-    ("Deliveries", "One event bound for one webhook, with every attempt."),
-    ("Event types", "Descriptions, examples and schemas of event types; all tenants share them."),
-    ("Profiles", "How deliveries look: envelope, signatures, headers, retries."),
-    ("Keys and backups", "For keys that have the scope `admin` for all tenants."),
-    ("Health and documentation", "Needs no key."),
+    ("Events", "Events that the application publishes."),
+    ("Webhooks", "URLs that subscribe to event types. Paths under `/v1/webhooks` also work under `/api/webhooks`."),
+    ("Secrets", "Secrets that sign deliveries."),
+    ("Tests", "Test deliveries, returned with the endpoint's response."),
+    ("Deliveries", "One event for one webhook, with every attempt."),
+    ("Event types", "Descriptions, examples and schemas of event types, shared by all tenants."),
+    ("Profiles", "Formats of deliveries: envelope, signatures, headers, retries."),
+    ("Keys and backups", "Require a key for all tenants with the scope `admin`."),
+    ("Health and documentation", "No key required."),
 ];
 
-/// What the answers of every call share.
+/// Error responses shared by many operations.
 fn common_responses() -> Value {
     let error = |description: &str, codes: Codes, headers: Map<String, Value>| {
         let mut response = json!({
@@ -62,26 +64,26 @@ fn common_responses() -> Value {
     let challenge = challenge.as_object().cloned().unwrap_or_default();
     json!({
         "Malformed": error(
-            "What came is no JSON, or came too slowly.",
+            "Invalid JSON, or the body arrived too slowly.",
             &["malformed_json", "body_too_slow", "incomplete_body"],
             Map::new(),
         ),
         "TooLarge": error("The body is too large.", &["too_large"], Map::new()),
         "WrongMediaType": error(
-            "The body is of another kind.",
+            "Unsupported media type or encoding of the body.",
             &["unsupported_media_type", "unsupported_encoding"],
             Map::new(),
         ),
-        "Unauthorized": error("No key, or none that exists.", &["unauthorized"], challenge),
-        "Forbidden": error("The key's scope is too small, or it is for another tenant.", &["forbidden"], Map::new()),
+        "Unauthorized": error("Missing or unknown API key.", &["unauthorized"], challenge),
+        "Forbidden": error("The key lacks the scope, or is for another tenant.", &["forbidden"], Map::new()),
         "TooManyRequests": error(
-            "More requests than the key may make; `Retry-After` says when to come again.",
+            "Rate limit exceeded; see `Retry-After`.",
             &["rate_limited"],
             retry_after(),
         ),
-        "Internal": error("A fault of the server. Its log tells more, under the id in the message.", &["internal_error"], Map::new()),
+        "Internal": error("Internal error. The server's log has details under the request id in the message.", &["internal_error"], Map::new()),
         "Unavailable": error(
-            "It may work in a moment: the disk is full, the database is held, or the server stops.",
+            "Temporarily unavailable: the disk is full, the database is locked, or the server is stopping.",
             UNAVAILABLE,
             retry_after(),
         ),
@@ -91,17 +93,17 @@ fn common_responses() -> Value {
 const UNAVAILABLE: Codes =
     &["disk_full", "database_busy", "overloaded", "stopping", "store_unavailable", "interrupted"];
 
-/// The header of a 429 and of a 503.
+/// Returns the `Retry-After` header of 429 and 503 responses.
 pub(super) fn retry_after() -> Map<String, Value> {
     let header = json!({
-        "description": "Seconds to wait before the call is made again.",
+        "description": "Seconds to wait before retrying.",
         "required": true,
         "schema": {"type": "integer", "minimum": 0},
     });
     Map::from_iter([("Retry-After".to_owned(), header)])
 }
 
-/// The form of errors, with the codes that it may hold.
+/// Returns the schema of an error with one of these codes.
 pub(super) fn codes_schema(codes: &[&str]) -> Value {
     json!({
         "allOf": [
@@ -111,18 +113,17 @@ pub(super) fn codes_schema(codes: &[&str]) -> Value {
     })
 }
 
-/// The specification of everything in the table.
-pub(super) fn of(table: Table) -> Value {
+/// Builds the specification of all routes.
+pub(super) fn build(table: Table) -> Value {
     let mut schemas = Schemas::new();
-    schemas.shown::<super::super::super::error::ErrorBody<'static>>();
+    schemas.response::<ErrorBody<'static>>();
     let mut paths = Map::new();
     for path in table.paths {
         let mut calls = Map::new();
         for entry in path.calls {
-            let mut call = Call::new(&mut schemas, &path.path);
+            let mut call = Call::new(&mut schemas);
             (entry.describe)(&mut call);
-            let operation = call.finish(&entry.method);
-            let operation = serde_json::to_value(operation).expect("an operation is plain data");
+            let operation = serde_json::to_value(call.finish()).expect("an operation is plain data");
             calls.insert(entry.method.as_str().to_ascii_lowercase(), operation);
         }
         paths.insert(path.path, calls.into());
@@ -141,12 +142,12 @@ pub(super) fn of(table: Table) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key; `hookpost keys create` makes the first one."},
-                "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key in a header of its own."},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key. `hookpost keys create` creates the first one."},
+                "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The API key in its own header."},
             },
             "responses": common_responses(),
         },
     });
-    schemas.settle(&mut document);
+    schemas.insert_into(&mut document);
     document
 }

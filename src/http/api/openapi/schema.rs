@@ -1,19 +1,22 @@
-//! The words of the API as JSON Schemas, each with the bounds that its type is held to when it is parsed.
+//! Texts of the API: one type each, with a JSON Schema that states the bounds of the domain type's parser.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use strum::VariantArray;
+use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
-use crate::actions::show_event;
+use crate::actions::{show_event, statistics};
+use crate::domain::time::{Millis, rfc3339};
 use crate::domain::{attempt, delivery, event, pattern, secret, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
+/// Declares text types. In views they are made from domain types; in requests they hold any text, which handlers parse.
 macro_rules! texts {
     ($($(#[doc = $doc:literal])+ $name:ident { $($key:literal: $value:expr),* $(,)? })+) => {$(
-        $(#[doc = $doc])+
-        pub(in super::super) enum $name {}
+        text!($(#[doc = $doc])+ $name);
 
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
@@ -27,16 +30,39 @@ macro_rules! texts {
     )+};
 }
 
+macro_rules! text {
+    ($(#[$doc:meta])+ $name:ident) => {
+        $(#[$doc])+
+        #[derive(Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub(in crate::http) struct $name(String);
+
+        impl<T: std::fmt::Display> From<T> for $name {
+            fn from(value: T) -> $name {
+                $name(value.to_string())
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
 macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident = $all:expr;)+) => {
         texts! {$(
             $(#[doc = $doc])+
-            $name { "enum": $all.iter().map(|word| word.into_str()).collect::<Vec<_>>() }
+            $name { "enum": $all.iter().map(ToString::to_string).collect::<Vec<_>>() }
         )+}
     };
 }
 
-/// A ULID (26 characters of Crockford's base 32, the first at most 7) after a prefix.
+/// Pattern of a prefix and a ULID: 26 characters of Crockford's base 32, the first at most 7.
 macro_rules! ulid {
     ($prefix:literal) => {
         concat!("^", $prefix, "_[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$")
@@ -50,13 +76,13 @@ texts! {
     DeliveryId { "pattern": ulid!("dlv"), "examples": ["dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ"] }
     /// The id of an attempt.
     AttemptId { "pattern": ulid!("att"), "examples": ["att_01KF0AVD80HN2FAV4PZ36HVTQC"] }
-    /// The id of an API key; not the key itself.
+    /// The id of an API key, which is not the key itself.
     ApiKeyId { "pattern": ulid!("key"), "examples": ["key_01KF0AVD80W0PPFFQY8AY3BFJE"] }
-    /// The id of an event: generated, or the application's own.
+    /// The id of an event, generated or chosen by the application.
     EventId { "pattern": event::EventId::PATTERN, "examples": ["evt_01KF0AVD80A4NYB3X1YPR2TZ8H"] }
-    /// One customer of the application.
+    /// The name of a tenant: one customer of the application.
     TenantName { "pattern": event::Tenant::PATTERN, "examples": ["default"] }
-    /// A dotted name.
+    /// An event type: a dotted name.
     EventTypeName {
         "pattern": event::EventType::PATTERN, "maxLength": event::EventType::MAX_BYTES,
         "examples": ["content.published"],
@@ -70,9 +96,9 @@ texts! {
     ProfileName { "pattern": profile::spec::NAME_PATTERN, "examples": ["generic"] }
     /// A secret: printable ASCII.
     SecretText { "pattern": secret::Secret::PATTERN, "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] }
-    /// A time in RFC 3339, years 1970 to 9999. Answers are in UTC, with milliseconds.
+    /// A time in RFC 3339, from 1970 to 9999. Responses use UTC with milliseconds.
     Time { "format": "date-time", "examples": ["2026-01-15T10:00:00.000Z"] }
-    /// Where a page begins: `next_cursor` of the page before.
+    /// The start of a page: `next_cursor` of the previous page.
     Cursor {
         // A positive number of eight bytes, in base64.
         "pattern": "^[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]$", "not": serde_json::json!({"const": "AAAAAAAAAAA"}),
@@ -83,33 +109,39 @@ texts! {
 }
 
 words! {
-    /// Whether a webhook's deliveries are sent or wait.
+    /// State of a webhook. Deliveries are sent while it is `active`, and queued otherwise.
     WebhookState = webhook::WebhookState::VARIANTS;
-    /// Where a delivery stands.
+    /// Status of a delivery.
     DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
-    /// What set off an attempt.
+    /// What triggered an attempt.
     Trigger = delivery::Trigger::VARIANTS;
     /// Why an attempt failed.
     ErrorCode = attempt::ErrorCode::VARIANTS;
-    /// What an API key may do.
+    /// Permissions of an API key.
     Scope = api_key::Scope::VARIANTS;
     /// Why an event was not delivered to a webhook.
     MissedReason = show_event::MissedReason::VARIANTS;
-    /// How far back statistics look.
-    Window = crate::actions::statistics::Window::VARIANTS;
-    /// Which secret signs a header.
-    Signs = crate::profile::sign::Signs::VARIANTS;
+    /// Time window of statistics.
+    Window = statistics::Window::VARIANTS;
+    /// The secret that signs a header.
+    Signs = profile::sign::Signs::VARIANTS;
 }
 
 texts! {
-    /// What a delivery of an inactive webhook waits for.
+    /// Why a delivery of an inactive webhook is queued.
     WaitingFor {
         "enum": webhook::WebhookState::VARIANTS.iter().filter_map(|state| state.waiting_for()).collect::<Vec<_>>()
     }
 }
 
-/// A JSON Schema.
-pub(in super::super) enum JsonSchemaText {}
+impl Time {
+    pub(in crate::http) fn at(ms: Millis) -> Time {
+        Time(rfc3339(ms))
+    }
+}
+
+/// Schema of a JSON Schema.
+pub(in crate::http) enum JsonSchemaText {}
 
 impl JsonSchema for JsonSchemaText {
     fn inline_schema() -> bool {
@@ -125,8 +157,10 @@ impl JsonSchema for JsonSchemaText {
     }
 }
 
-/// How many rows a page holds at most.
-pub(in super::super) enum Limit {}
+text!(
+    /// Largest number of rows in a page.
+    Limit
+);
 
 impl JsonSchema for Limit {
     fn schema_name() -> Cow<'static, str> {

@@ -1,17 +1,17 @@
-//! Schemas of the types that the API takes and of those that it shows, gathered under their names.
+//! Named schemas of the request and response types.
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value};
 
-const SHOWN: &str = "#/components/schemas/";
-const TAKEN: &str = "#/taken/";
+const RESPONSE: &str = "#/components/schemas/";
+const REQUEST: &str = "#/requests/";
 
-/// A type may be taken and shown in different forms: what has a default need not be sent, and is always shown. So
-/// there are two collections, which become one in the end.
+/// Two collections, merged in the end: a type may differ between requests and responses, because a field with a default
+/// is optional in a request and always present in a response.
 pub(super) struct Schemas {
-    taken: SchemaGenerator,
-    shown: SchemaGenerator,
+    request: SchemaGenerator,
+    response: SchemaGenerator,
 }
 
 impl Schemas {
@@ -23,43 +23,43 @@ impl Schemas {
             })
         };
         Schemas {
-            taken: settings(TAKEN).for_deserialize().into_generator(),
-            shown: settings(SHOWN).for_serialize().into_generator(),
+            request: settings(REQUEST).for_deserialize().into_generator(),
+            response: settings(RESPONSE).for_serialize().into_generator(),
         }
     }
 
-    /// The schema of what is taken, by reference where it has a name.
-    pub(super) fn taken<T: JsonSchema>(&mut self) -> Value {
-        self.taken.subschema_for::<T>().to_value()
+    /// Returns the schema of a request type, as a reference if it has a name.
+    pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
+        self.request.subschema_for::<T>().to_value()
     }
 
-    /// The same with its fields in sight.
-    pub(super) fn fields_taken<T: JsonSchema>(&mut self) -> Schema {
-        T::json_schema(&mut self.taken)
+    /// Like [`Schemas::request`], but never a reference.
+    pub(super) fn request_fields<T: JsonSchema>(&mut self) -> Schema {
+        T::json_schema(&mut self.request)
     }
 
-    /// The schema of what is shown, by reference where it has a name.
-    pub(super) fn shown<T: JsonSchema>(&mut self) -> Value {
-        self.shown.subschema_for::<T>().to_value()
+    /// Returns the schema of a response type, as a reference if it has a name.
+    pub(super) fn response<T: JsonSchema>(&mut self) -> Value {
+        self.response.subschema_for::<T>().to_value()
     }
 
-    /// Puts all that were named below `components`, and points every reference there.
-    pub(super) fn settle(mut self, document: &mut Value) {
-        let mut all = self.shown.take_definitions(true);
-        let taken = self.taken.take_definitions(true);
-        let in_place = |name: &str, definition: &Value| {
-            let text = definition.to_string().replace(TAKEN, SHOWN);
-            let taken: Option<Value> = serde_json::from_str(&text).ok();
-            all.get(name).is_none_or(|shown| Some(shown) == taken.as_ref())
+    /// Inserts all named schemas into `components` and resolves the references to them.
+    pub(super) fn insert_into(mut self, document: &mut Value) {
+        let mut all = self.response.take_definitions(true);
+        let requests = self.request.take_definitions(true);
+        let is_shared = |name: &str, definition: &Value| {
+            let text = definition.to_string().replace(REQUEST, RESPONSE);
+            let request: Option<Value> = serde_json::from_str(&text).ok();
+            all.get(name).is_none_or(|response| Some(response) == request.as_ref())
         };
-        let names: Map<String, Value> = taken
+        let names: Map<String, Value> = requests
             .iter()
             .map(|(name, definition)| {
-                let final_name = if in_place(name, definition) { name.clone() } else { format!("New{name}") };
+                let final_name = if is_shared(name, definition) { name.clone() } else { format!("New{name}") };
                 (name.clone(), Value::from(final_name))
             })
             .collect();
-        for (name, definition) in taken {
+        for (name, definition) in requests {
             let name = names[&name].as_str().unwrap_or_default().to_owned();
             all.entry(name).or_insert(definition);
         }
@@ -70,16 +70,15 @@ impl Schemas {
     }
 }
 
-/// Points references to their final names, and takes out what says nothing: a default of null, and formats that are
-/// Rust's words for numbers.
+/// Renames references, joins the lines of descriptions, and removes defaults of null and Rust's number formats.
 fn tidy(value: &mut Value, names: &Map<String, Value>) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(|element| tidy(element, names)),
         Value::Object(fields) => {
             if let Some(Value::String(target)) = fields.get_mut("$ref")
-                && let Some(name) = target.strip_prefix(TAKEN)
+                && let Some(name) = target.strip_prefix(REQUEST)
             {
-                *target = format!("{SHOWN}{}", names[name].as_str().unwrap_or_default());
+                *target = format!("{RESPONSE}{}", names[name].as_str().unwrap_or_default());
             }
             if let Some(Value::String(text)) = fields.get_mut("description") {
                 let paragraphs = text.split("\n\n").map(|text| text.replace('\n', " "));
@@ -90,8 +89,7 @@ fn tidy(value: &mut Value, names: &Map<String, Value>) {
                 fields.shift_remove("format");
             }
             if fields.contains_key("type") || fields.contains_key("anyOf") || fields.len() == 1 {
-                let is_empty = |default: &Value| default.is_null();
-                if fields.get("default").is_some_and(is_empty) {
+                if fields.get("default").is_some_and(Value::is_null) {
                     fields.shift_remove("default");
                 }
             }

@@ -1,29 +1,19 @@
-//! Schemas and texts of the specification in words, as HTML.
+//! Schemas and texts of the specification as HTML.
 
 use serde_json::Value;
 
-/// Text as HTML.
-pub(super) fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
-    html
+fn escaped(text: &str) -> String {
+    // `&` first: it begins every reference.
+    let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    html.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(text))
 }
 
-/// The little of Markdown that the specification has: `code` and **bold**.
-pub(super) fn marked(text: &str) -> String {
+/// Converts the Markdown of the specification: `code` and **bold**.
+pub(super) fn markdown(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 {
@@ -31,34 +21,31 @@ pub(super) fn marked(text: &str) -> String {
             continue;
         }
         for (index, part) in part.split("**").enumerate() {
-            match index % 2 {
-                1 => html.push_str(&format!("<strong>{}</strong>", escaped(part))),
-                _ => html.push_str(&escaped(part)),
-            }
+            let part = escaped(part);
+            html.push_str(&if index % 2 == 1 { format!("<strong>{part}</strong>") } else { part });
         }
     }
     html
 }
 
-/// What a value of this schema is: a type, its bounds, its default. Empty where it may be anything.
-pub(super) fn kind(schema: &Value) -> String {
-    let mut parts = vec![shape(schema)];
+/// Returns the type, bounds and default of a schema. Empty for a schema that allows anything.
+pub(super) fn type_of(schema: &Value) -> String {
+    let mut parts = vec![type_name(schema)];
     parts.extend(bounds(schema));
     if let Some(default) = schema.get("default") {
-        parts.push(format!("{} where left out", code(&default.to_string())));
+        parts.push(format!("default {}", code(&default.to_string())));
     }
     parts.retain(|part| !part.is_empty());
     if parts.is_empty() { String::new() } else { format!("<span class=\"needed\">{}.</span>", parts.join("; ")) }
 }
 
-/// The type alone.
-fn shape(schema: &Value) -> String {
+fn type_name(schema: &Value) -> String {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
         let name = escaped(name.rsplit('/').next().unwrap_or_default());
         return format!("<a href=\"#type-{name}\">{name}</a>");
     }
-    for word in ["anyOf", "oneOf"] {
-        if let Some(choices) = schema.get(word).and_then(Value::as_array)
+    for key in ["anyOf", "oneOf"] {
+        if let Some(choices) = schema.get(key).and_then(Value::as_array)
             && schema.get("properties").is_none()
         {
             let choices: Vec<String> = choices.iter().map(choice).collect();
@@ -83,12 +70,12 @@ fn shape(schema: &Value) -> String {
     }
 }
 
-/// One of several, its bounds with it.
+/// Returns a type with its bounds in parentheses.
 fn choice(schema: &Value) -> String {
-    let shape = shape(schema);
+    let name = type_name(schema);
     match bounds(schema) {
-        bounds if bounds.is_empty() => shape,
-        bounds => format!("{shape} ({})", bounds.join(", ")),
+        bounds if bounds.is_empty() => name,
+        bounds => format!("{name} ({})", bounds.join(", ")),
     }
 }
 
@@ -152,19 +139,19 @@ mod tests {
 
     #[test]
     fn a_schema_is_told_with_its_bounds() {
-        for (schema, told) in [
+        for (schema, text) in [
             (json!({"type": "integer", "minimum": 1, "maximum": 30}), "integer; 1 to 30."),
             (json!({"type": ["string", "null"], "maxLength": 9}), "string or null; at most 9 characters."),
             (json!({"enum": ["a", null]}), "one of <code>a</code>, <code>null</code>."),
             (json!({"type": "array", "items": {"$ref": "#/x/Y"}}), "array of <a href=\"#type-Y\">Y</a>."),
         ] {
-            assert_eq!(kind(&schema), format!("<span class=\"needed\">{told}</span>"));
+            assert_eq!(type_of(&schema), format!("<span class=\"needed\">{text}</span>"));
         }
-        assert_eq!(kind(&json!({})), "");
+        assert_eq!(type_of(&json!({})), "");
     }
 
     #[test]
     fn what_the_specification_says_is_text_on_the_page() {
-        assert_eq!(marked("a `<b>` **c** & d"), "a <code>&lt;b&gt;</code> <strong>c</strong> &amp; d");
+        assert_eq!(markdown("a `<b>` **c** & d"), "a <code>&lt;b&gt;</code> <strong>c</strong> &amp; d");
     }
 }
