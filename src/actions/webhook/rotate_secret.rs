@@ -50,7 +50,7 @@ pub struct Rotated {
 
 impl Rotated {
     /// Returns the secrets in use at `now`.
-    fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
+    pub fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
         let profile = find_profile(profiles, &webhook.profile)?;
         let endpoint = Endpoint::new(std::sync::Arc::new(webhook.clone()), &profile);
         let headers = endpoint.signs(now).into_iter();
@@ -127,12 +127,6 @@ impl Actions {
             Ok(webhook)
         });
         Rotated::of(self.store.profiles(), &webhook.wait()?, self.clock.now_ms())
-    }
-
-    /// Returns the secrets of a webhook to show only fingerprints and the state of a rotation.
-    pub fn secrets(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
-        let webhook = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
-        Rotated::of(self.store.profiles(), &webhook, self.clock.now_ms())
     }
 }
 

@@ -15,7 +15,6 @@ use crate::actions::test_event::TestEvent;
 use crate::http::App;
 use crate::http::api::openapi::{Call, schema};
 use crate::http::api::table::Table;
-use crate::http::error::ApiError;
 use crate::http::extract::{self, Administrator, JsonBody};
 use crate::store::api_key::Scope;
 
@@ -81,7 +80,7 @@ struct TestBody {
 async fn by_id(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let TestBody { event_type, data } = body.parse()?;
     let test = test_event(event_type, data);
-    let _permit = permit(&app).await?;
+    let _permit = app.test_permit().await?;
     let actions = app.actions.clone();
     let full = blocking(move || actions.test_webhook(&caller, &id, test)).await??;
     Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
@@ -114,7 +113,7 @@ struct Tested {
 async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let EventForm { event, data } = extract::parse(body.bytes())?;
     let actions = app.actions.clone();
-    let _permit = permit(&app).await?;
+    let _permit = app.test_permit().await?;
     let sent = match event {
         Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await??,
         None => {
@@ -131,11 +130,6 @@ async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: Jso
 
 fn test_event(event_type: Option<schema::EventTypeName>, data: Option<Box<RawValue>>) -> TestEvent {
     TestEvent { event_type: event_type.map(|name| name.to_owned()), data: data.map(|raw| raw.get().into()) }
-}
-
-/// Waits for one of the permits for tests.
-async fn permit(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
-    app.tests.acquire().await.map_err(|_| ApiError::stopping())
 }
 
 /// Form with `event`: the text of the other fields, if any, becomes the data. `event` is `None` in the form with
