@@ -7,6 +7,7 @@ use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
+use crate::store::{Connection, StoreError};
 
 /// How far back statistics look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
@@ -46,6 +47,19 @@ pub struct Statistics {
     pub waiting: WaitingCounts,
 }
 
+impl Statistics {
+    /// Reads the statistics of the window that ends at `now`.
+    pub fn read(connection: &Connection, of: &Of, window: Window, now: Millis) -> Result<Statistics, StoreError> {
+        let since_ms = window.begins(now);
+        Ok(Statistics {
+            window,
+            since_ms,
+            sums: stats::since(connection, of, since_ms)?,
+            waiting: stats::waiting(connection, of)?,
+        })
+    }
+}
+
 impl Actions {
     /// Statistics of one webhook.
     pub fn webhook_statistics(
@@ -54,24 +68,16 @@ impl Actions {
         webhook_id: &str,
         window: Window,
     ) -> Result<Statistics, ActionError> {
-        let found = self.store.read(|connection| lookup::webhook(connection, caller, webhook_id))?;
-        self.statistics(&Of::Webhook(found.seq), window)
-    }
-
-    /// Statistics of all webhooks of a tenant, or of all there are.
-    pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics, ActionError> {
-        self.statistics(&tenant.map_or(Of::All, Of::Tenant), window)
-    }
-
-    fn statistics(&self, of: &Of, window: Window) -> Result<Statistics, ActionError> {
-        let since_ms = window.begins(self.clock.now_ms());
         self.store.read(|connection| {
-            Ok(Statistics {
-                window,
-                since_ms,
-                sums: stats::since(connection, of, since_ms)?,
-                waiting: stats::waiting(connection, of)?,
-            })
+            let webhook = lookup::webhook(connection, caller, webhook_id)?;
+            Ok(Statistics::read(connection, &Of::Webhook(webhook.seq), window, self.clock.now_ms())?)
         })
+    }
+
+    /// Statistics of all webhooks, or of one tenant's.
+    pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics, ActionError> {
+        let of = tenant.map_or(Of::All, Of::Tenant);
+        let now = self.clock.now_ms();
+        self.store.read(|connection| Ok(Statistics::read(connection, &of, window, now)?))
     }
 }

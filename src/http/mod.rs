@@ -128,6 +128,12 @@ impl App {
         permit.map_err(|_| ApiError::stopping())
     }
 
+    /// Waits for a permit to call a receiver while a client waits: tests and challenges.
+    pub async fn test_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit = self.tests.clone().acquire_owned().await;
+        permit.map_err(|_| ApiError::stopping())
+    }
+
     /// From here on no event is taken in.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);

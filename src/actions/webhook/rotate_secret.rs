@@ -49,8 +49,8 @@ pub struct Rotated {
 }
 
 impl Rotated {
-    /// The secrets in use at `now`.
-    fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
+    /// Secrets in use at `now`.
+    pub fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
         let profile = find_profile(profiles, &webhook.profile)?;
         let endpoint = Endpoint::new(std::sync::Arc::new(webhook.clone()), &profile);
         let headers = endpoint.signs(now).into_iter();
@@ -126,12 +126,6 @@ impl Actions {
             Ok(webhook)
         });
         Rotated::of(self.store.profiles(), &webhook.wait()?, self.clock.now_ms())
-    }
-
-    /// The secrets of a webhook, for what shows none of them: fingerprints, how far a rotation is.
-    pub fn secrets(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
-        let webhook = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
-        Rotated::of(self.store.profiles(), &webhook, self.clock.now_ms())
     }
 }
 

@@ -93,7 +93,7 @@ async fn by_id(
 ) -> Result<HttpResponse, ApiError> {
     let TestBody { event_type, data } = body.parse()?;
     let test = TestEvent { event_type, data: data.map(|raw| raw.get().into()) };
-    let _permit = permit(&app).await?;
+    let _permit = app.test_permit().await?;
     let actions = app.actions.clone();
     let full = blocking(move || actions.test_webhook(&caller, &id, test)).await??;
     Ok(HttpResponse::Ok().json(view::delivery_in_full(&full)))
@@ -133,7 +133,7 @@ async fn by_body(
 ) -> Result<HttpResponse, ApiError> {
     let EventForm { event, data } = extract::parse(body.bytes())?;
     let actions = app.actions.clone();
-    let _permit = permit(&app).await?;
+    let _permit = app.test_permit().await?;
     let sent = match event {
         Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await??,
         None => {
@@ -146,11 +146,6 @@ async fn by_body(
         data: sent.iter().map(view::delivery_in_full).collect(),
         message: sent.is_empty().then_some("No webhook subscribed to this event type, so nothing was sent."),
     }))
-}
-
-/// Waits for its turn among the tests under way.
-async fn permit(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
-    app.tests.acquire().await.map_err(|_| ApiError::stopping())
 }
 
 /// `{"event": …, anything else}`: the other fields, where there are any, become the data, spelled as they came.

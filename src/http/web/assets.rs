@@ -1,5 +1,4 @@
-//! The sheet, the script and the icons: embedded in the program, under URLs that change when they do, so that
-//! browsers may keep them for ever.
+//! Stylesheet, script and icons, embedded in the binary. Their URLs contain a hash, so browsers cache them forever.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -17,7 +16,7 @@ use sha2::{Digest, Sha256};
 #[include = "*.svg"]
 struct Files;
 
-/// The first bytes of each file's hash, by its name.
+/// First bytes of each file's hash, by file name.
 fn hashes() -> &'static HashMap<String, String> {
     static HASHES: OnceLock<HashMap<String, String>> = OnceLock::new();
     HASHES.get_or_init(|| {
@@ -30,7 +29,7 @@ fn hashes() -> &'static HashMap<String, String> {
     })
 }
 
-/// The path of an asset below the pages' own: `/static/0123456789ab/app.css`.
+/// Path of an asset below the server's prefix: `/static/0123456789ab/app.css`.
 pub(super) fn path(name: &str) -> String {
     let hash = hashes().get(name).map_or("missing", String::as_str);
     format!("/static/{hash}/{name}")
@@ -40,8 +39,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.route("/static/{hash}/{name}", web::get().to(asset));
 }
 
-/// `GET /static/{hash}/{name}`. A page of an earlier version may ask by an earlier hash: it gets what there is, and
-/// does not keep it.
+/// `GET /static/{hash}/{name}`. For the hash of another version, returns the current file without caching.
 async fn asset(path: Path<(String, String)>) -> HttpResponse {
     let (hash, name) = path.into_inner();
     let Some(file) = Files::get(&name) else {

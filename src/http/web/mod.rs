@@ -1,8 +1,8 @@
-//! The pages: what a person does, in a browser. Each works without a script: links, GET forms for filters, a
-//! redirect after each change. One file a page, its template under `templates/` by the same name.
+//! Pages for browsers. Each works without a script: links, GET forms for filters, a redirect after each change. One file
+//! per page, with its template under `templates/` by the same name.
 //!
-//! Owns: HTML, cookies, the forms' tokens. Never does: decide anything that the API would decide otherwise; every
-//! change is one of `actions`, or of `auth` where it is about people.
+//! Owns: HTML, cookies, form tokens. Never does: decide what the API decides; every change is one of `actions`, or of
+//! `auth` for users. Reads go to the store's queries, within one snapshot per page (`Session::read`).
 
 mod account;
 mod assets;
@@ -55,12 +55,12 @@ pub fn routes(config: &mut ServiceConfig) {
     webhooks::routes(config);
 }
 
-/// A page's route: `web::get` and `web::post` of it are what the page takes.
+/// Resource of a page, to which `web::get` and `web::post` are added.
 fn page(path: &str) -> actix_web::Resource {
     web::resource(path.to_owned())
 }
 
-/// Where there is no page; within the frame for who is signed in.
+/// 404 page, within the frame if the visitor is signed in.
 pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
     if let Ok(session) = session::Session::of(request) {
         return session.unknown();

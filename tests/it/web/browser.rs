@@ -133,7 +133,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     assert_eq!(browser.path(), "/setup/webhook");
     // The built-in inbox is chosen already.
     browser.click("main form button.primary");
-    browser.wait_for_text("It arrived, and its signature fits.");
+    browser.wait_for_text("Delivered. The signature is valid.");
     assert!(browser.path().starts_with("/setup/done"), "{}", browser.path());
     browser.go("/inbox");
     browser.wait_for("[data-status=verified]");

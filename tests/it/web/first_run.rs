@@ -36,7 +36,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     // Nothing is filled in but what the page chose.
     let fields = [("target", "inbox"), ("url", ""), ("events", "*"), ("profile", "generic")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
-    assert!(page.contains("It arrived, and its signature fits."), "{page}");
+    assert!(page.contains("Delivered. The signature is valid."), "{page}");
     assert!(page.contains("X-Webhook-Signature and webhook-signature fit"));
     assert!(!page.has("[data-live]"));
     // The way on: a key, shown once, that publishes as the page says.
@@ -62,11 +62,11 @@ fn the_tick_is_the_inboxs_own_and_not_assumed() {
     let fields = [("target", "inbox"), ("events", "*"), ("profile", "standard")];
     let sent = visitor.submit("/setup/webhook", &fields).expect(303);
     let path = sent.header("location").unwrap().to_owned();
-    assert!(visitor.page(&path).contains("its signature fits"));
+    assert!(visitor.page(&path).contains("The signature is valid"));
     // The inbox forgot it: nothing says that it verified.
     visitor.submit("/inbox/empty", &[("confirmed", "yes")]).expect(303);
     let page = visitor.page(&path);
-    assert!(!page.holds("signature fits") && page.contains("It was delivered."), "{page}");
+    assert!(!page.holds("signature is valid") && page.contains("Delivered."), "{page}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_endpoint_with_a_challenge_is_verified_on_the_way() {
     let visitor = set_up(&hub);
     let fields = [("target", "inbox"), ("events", "a.b, c.*"), ("profile", "influship")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
-    assert!(page.contains("its signature fits"), "{page}");
+    assert!(page.contains("The signature is valid"), "{page}");
     assert!(!page.holds("The webhook is not active"));
 }
 
@@ -100,11 +100,11 @@ fn what_is_wrong_is_said_in_words_and_can_be_tried_again() {
     let url = receiver.url();
     let fields = [("target", "own"), ("url", url.as_str()), ("events", "*")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
-    assert!(page.contains("It did not arrive.") && page.contains("500"), "{page}");
+    assert!(page.contains("Not delivered.") && page.contains("500"), "{page}");
     receiver.behave(Behaviour::Answer(Reply::status(200)));
     let webhook = page.field("webhook").unwrap();
     let page = visitor.submit_and_follow("/setup/test", &[("webhook", &webhook)]);
-    assert!(page.contains("It was delivered.") && page.contains("answered 200"), "{page}");
+    assert!(page.contains("Delivered.") && page.contains("responded with 200"), "{page}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn a_link_opens_a_session_once_and_looking_at_it_opens_nothing() {
         visitor.submit("/portal", &[("token", &token)]).status
     };
     assert_eq!(enter(&visitor), 303);
-    assert!(visitor.page("/webhooks").contains("No webhook yet"));
+    assert!(visitor.page("/webhooks").contains("No webhooks yet"));
     // Another browser, with a form of its own.
     let other = hub.visitor();
     assert_eq!(enter(&other), 410);

@@ -146,7 +146,7 @@ fn the_data_page_tells_how_long_things_stay_and_hands_out_a_backup() {
     let visitor = hub.administrator();
     let page = visitor.page("/settings/data");
     let file = hub.database().display().to_string();
-    for text in ["goes 7 days after it ended", "Dead letters are kept for good", &file, "hookpost check"] {
+    for text in ["are deleted after 7 days", "Dead letters are kept forever", &file, "hookpost check"] {
         assert!(page.contains(text), "{text} in {page}");
     }
     assert_eq!(visitor.get("/settings/data/backup").status, 405);

@@ -1,4 +1,4 @@
-//! `/setup/done`: what came of the first delivery, as the receiver saw it where that is the built-in inbox.
+//! `/setup/done`: result of the first delivery, with the receiver's view if that is the built-in inbox.
 
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -10,6 +10,7 @@ use crate::http::web::error::PageError;
 use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
+use crate::store::Connection;
 use crate::store::api_key::Scope;
 use crate::store::inbox::{self, InboxRequest};
 
@@ -21,19 +22,28 @@ struct DonePage {
     webhook: String,
     url: String,
     outcome: TestOutcome,
-    /// What arrived in the inbox, where the webhook points there.
+    /// Request in the inbox, if the webhook points there.
     arrived: Option<InboxRequest>,
-    /// Why the webhook takes no events yet.
+    /// Why the webhook is not sending.
     not_active: Option<String>,
-    /// A key that was made just now.
+    /// A new API key.
     key: Option<String>,
 }
 
-/// What came of the delivery.
 enum TestOutcome {
     UnderWay,
     Delivered { code: u16, duration_ms: i64 },
     Failed { why: String },
+}
+
+impl DonePage {
+    /// Shell command that publishes an event.
+    fn publish_command(&self, key: &str) -> String {
+        let url = &self.frame.url;
+        format!(
+            "curl {url}/v1/events \\\n  -H 'Authorization: Bearer {key}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"type\": \"content.published\", \"data\": {{\"id\": 1}}}}'"
+        )
+    }
 }
 
 /// `GET /setup/done?delivery=dlv_…`.
@@ -41,18 +51,17 @@ pub async fn show(session: Session) -> PageResult {
     session
         .show(|session| {
             session.require_administrator()?;
-            done_page(session, session.query.text("delivery"), None)
+            session.read(|db| done_page(session, db, session.query.text("delivery")))
         })
         .await
 }
 
-fn done_page(session: &Session, delivery: &str, key: Option<String>) -> Result<DonePage, PageError> {
-    let actions = &session.app.actions;
+fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DonePage, PageError> {
     let caller = session.caller();
-    let full = actions.delivery_in_full(&caller, delivery)?;
+    let full = lookup::delivery_in_full(db, &caller, delivery)?;
     let delivery = &full.delivery;
     let webhook_id = delivery.webhook_id.to_string();
-    let webhook = actions.store.read(|connection| lookup::webhook(connection, &caller, &webhook_id))?;
+    let webhook = lookup::webhook(db, &caller, &webhook_id)?;
     let attempt = full.attempts.last();
     let outcome = match (delivery.status, attempt) {
         (DeliveryStatus::Pending | DeliveryStatus::Retrying, _) => TestOutcome::UnderWay,
@@ -63,39 +72,35 @@ fn done_page(session: &Session, delivery: &str, key: Option<String>) -> Result<D
         (_, attempt) => TestOutcome::Failed {
             why: attempt
                 .and_then(|attempt| attempt.failure.as_ref())
-                .map_or_else(|| "It was not sent.".to_owned(), |failure| failure.message.clone()),
+                .map_or_else(|| "The event was not sent.".to_owned(), |failure| failure.message.clone()),
         },
     };
-    let inbox = actions.inbox(&caller, Some(delivery.tenant.as_str()))?;
-    let arrived = match inbox {
+    let arrived = match inbox::of_tenant(db, &delivery.tenant)? {
         Some(inbox) if webhook.url.path().ends_with(&format!("/in/{}", inbox.token)) => {
-            actions.store.read(|connection| inbox::last_of_event(connection, inbox.seq, delivery.event_id.as_str()))?
+            inbox::last_of_event(db, inbox.seq, delivery.event_id.as_str())?
         }
         _ => None,
     };
     Ok(DonePage {
-        frame: session.read(|db| session.frame(db, "Your first delivery", Section::None))?,
+        frame: session.frame(db, "Your first delivery", Section::None)?,
         delivery: delivery.id.to_string(),
         webhook: webhook_id,
         url: webhook.url.as_str().to_owned(),
         outcome,
         arrived,
-        not_active: (!webhook.is_sending()).then(|| {
-            let why = webhook.disabled_reason;
-            why.unwrap_or_else(|| "What is published waits until it is active.".to_owned())
-        }),
-        key,
+        not_active: (!webhook.is_sending())
+            .then(|| webhook.disabled_reason.unwrap_or_else(|| "Events are queued until it is active.".to_owned())),
+        key: None,
     })
 }
 
-/// `POST /setup/key`: a key that may publish, shown on the page that this answers with and never again.
-pub async fn make_key(submission: Submission) -> PageResult {
+/// `POST /setup/key`: creates a key that can publish. The response shows the key, once.
+pub async fn create_key(submission: Submission) -> PageResult {
     submission
         .run(|session, fields| {
             session.require_administrator()?;
-            // Looked up first: a page that cannot be shown would hide the key for good.
-            let delivery = fields.text("delivery");
-            done_page(session, delivery, None)?;
+            // Read first: if the page failed after the creation, the key would be lost.
+            let page = session.read(|db| done_page(session, db, fields.text("delivery")))?;
             let request = KeyRequest {
                 name: "first key".to_owned(),
                 scope: Scope::Publish,
@@ -105,8 +110,7 @@ pub async fn make_key(submission: Submission) -> PageResult {
             };
             let (text, new) = issue(request, session.now())?;
             store(&session.app.actions.store, &session.caller(), new).wait()?;
-            let page = done_page(session, delivery, Some(text))?;
-            Ok(Response::page(StatusCode::OK, &page))
+            Ok(Response::page(StatusCode::OK, &DonePage { key: Some(text), ..page }))
         })
         .await
 }

@@ -1,15 +1,15 @@
-//! `/setup/webhook`: the first webhook, to the built-in inbox or to a URL of one's own, and its first test.
+//! `/setup/webhook`: creates the first webhook, to the built-in inbox or another URL, and sends a test event.
 
 use askama::Template;
 
-use super::turn;
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
 use crate::actions::webhook::create::NewWebhook;
 use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, Problem, Submission, problem};
+use crate::http::web::form::{Fields, FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::webhooks::known_profiles;
 
 #[derive(Template)]
 #[template(path = "onboarding/webhook.html")]
@@ -21,35 +21,19 @@ struct WebhookPage {
     events: String,
     profile: String,
     profiles: Vec<(String, String)>,
-    problem: Option<Problem>,
+    errors: FormErrors,
 }
 
-impl WebhookPage {
-    fn has_problem_in(&self, field: &str) -> bool {
-        let named = self.problem.as_ref().and_then(|problem| problem.field.as_deref());
-        named.is_some_and(|named| named == field || named.starts_with(&format!("{field}[")))
-    }
-
-    fn of(session: &Session, fields: &Fields, problem: Option<Problem>) -> Result<WebhookPage, PageError> {
-        let actions = &session.app.actions;
-        let all = actions.store.profiles().all();
-        let known = all.iter().map(|profile| {
-            let title = match profile.spec().title.as_str() {
-                "" => profile.name(),
-                title => title,
-            };
-            (profile.name().to_owned(), title.to_owned())
-        });
-        Ok(WebhookPage {
-            frame: session.read(|db| session.frame(db, "Your first webhook", Section::None))?,
-            to_inbox: fields.text("target") != "own",
-            url: fields.text("url").to_owned(),
-            events: fields.given("events").unwrap_or("*").to_owned(),
-            profile: fields.given("profile").unwrap_or(&actions.default_profile).to_owned(),
-            profiles: known.collect(),
-            problem,
-        })
-    }
+fn webhook_page(session: &Session, fields: &Fields, errors: FormErrors) -> Result<WebhookPage, PageError> {
+    Ok(WebhookPage {
+        frame: session.read(|db| session.frame(db, "Your first webhook", Section::None))?,
+        to_inbox: fields.text("target") != "own",
+        url: fields.text("url").to_owned(),
+        events: fields.given("events").unwrap_or("*").to_owned(),
+        profile: fields.given("profile").unwrap_or(&session.app.actions.default_profile).to_owned(),
+        profiles: known_profiles(session),
+        errors,
+    })
 }
 
 /// `GET /setup/webhook`.
@@ -57,30 +41,27 @@ pub async fn show(session: Session) -> PageResult {
     session
         .show(|session| {
             session.require_administrator()?;
-            WebhookPage::of(session, &Fields::default(), None)
+            webhook_page(session, &Fields::default(), FormErrors::default())
         })
         .await
 }
 
-/// `POST /setup/webhook`: makes it, sends a test, and shows what came of it.
+/// `POST /setup/webhook`: creates the webhook, sends a test event, and redirects to the result.
 pub async fn create(submission: Submission) -> PageResult {
-    let turn = turn(&submission).await?;
+    let permit = submission.app().test_permit().await?;
     submission
         .run(move |session, fields| {
-            let _turn = turn;
+            let _permit = permit;
             session.require_administrator()?;
-            match made(session, fields) {
-                Ok(id) => tested(session, &id),
-                Err(error) => {
-                    let page = WebhookPage::of(session, fields, Some(problem(error)?))?;
-                    Ok(Response::again(&page))
-                }
+            match create_webhook(session, fields) {
+                Ok(id) => send_test(session, &id),
+                Err(error) => Ok(Response::again(&webhook_page(session, fields, problem(error)?.into())?)),
             }
         })
         .await
 }
 
-fn made(session: &Session, fields: &Fields) -> Result<String, ActionError> {
+fn create_webhook(session: &Session, fields: &Fields) -> Result<String, ActionError> {
     let actions = &session.app.actions;
     let caller = session.caller();
     let url = match fields.text("target") {
@@ -100,22 +81,19 @@ fn made(session: &Session, fields: &Fields) -> Result<String, ActionError> {
     Ok(actions.create_webhook(&caller, new)?.id.to_string())
 }
 
-/// Sends a test event and goes on to what came of it.
-fn tested(session: &Session, webhook_id: &str) -> Result<Response, PageError> {
-    let actions = &session.app.actions;
-    let sent = actions.test_webhook(&session.caller(), webhook_id, TestEvent::default())?;
-    let path = format!("{}/setup/done?delivery={}", session.base(), sent.delivery.id);
-    Ok(Response::To(path, None))
+fn send_test(session: &Session, webhook_id: &str) -> Result<Response, PageError> {
+    let sent = session.app.actions.test_webhook(&session.caller(), webhook_id, TestEvent::default())?;
+    Ok(Response::To(format!("{}/setup/done?delivery={}", session.base(), sent.delivery.id), None))
 }
 
-/// `POST /setup/test`: another test to the same webhook.
+/// `POST /setup/test`: sends another test event to the same webhook.
 pub async fn test_again(submission: Submission) -> PageResult {
-    let turn = turn(&submission).await?;
+    let permit = submission.app().test_permit().await?;
     submission
         .run(move |session, fields| {
-            let _turn = turn;
+            let _permit = permit;
             session.require_administrator()?;
-            tested(session, fields.text("webhook"))
+            send_test(session, fields.text("webhook"))
         })
         .await
 }

@@ -1,4 +1,4 @@
-//! `/settings/audit`: who audit what, newest first.
+//! `/settings/audit`: changes and their actors, newest first.
 
 use askama::Template;
 
@@ -7,6 +7,7 @@ use crate::domain::audit_action::{AuditAction, Subject};
 use crate::domain::time::Millis;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
+use crate::store::Connection;
 use crate::store::audit::{self, AuditRecord};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
@@ -16,7 +17,6 @@ struct AuditPage {
     frame: Frame,
     rows: Vec<AuditRow>,
     next: Option<String>,
-    /// Whether this is not the first page.
     is_further: bool,
 }
 
@@ -25,7 +25,7 @@ struct AuditRow {
     actor: String,
     words: String,
     subject: String,
-    /// Where the subject is shown, below the server's prefix.
+    /// Page of the subject, below the server's prefix.
     path: Option<String>,
     detail: String,
     tenant: String,
@@ -33,13 +33,13 @@ struct AuditRow {
 
 impl AuditRow {
     fn of(entry: AuditRecord) -> AuditRow {
-        let deed: Option<AuditAction> = entry.action.parse().ok();
+        let action: Option<AuditAction> = entry.action.parse().ok();
         AuditRow {
             at_ms: entry.at_ms,
             actor: entry.actor,
-            // What an earlier or later version wrote is shown as it stands.
-            words: deed.map_or(entry.action, |deed| deed.words().to_owned()),
-            path: deed.and_then(|deed| path(deed, &entry.subject)),
+            // An action of another version is shown by its code.
+            words: action.map_or(entry.action, |action| action.words().to_owned()),
+            path: action.and_then(|action| path(action, &entry.subject)),
             subject: entry.subject,
             detail: entry.detail,
             tenant: entry.tenant.map(|tenant| tenant.to_string()).unwrap_or_default(),
@@ -47,9 +47,9 @@ impl AuditRow {
     }
 }
 
-fn path(deed: AuditAction, subject: &str) -> Option<String> {
-    let folder = match deed.subject() {
-        _ if deed.is_end() => return None,
+fn path(action: AuditAction, subject: &str) -> Option<String> {
+    let folder = match action.subject() {
+        _ if action.is_end() => return None,
         Subject::Webhook => "/webhooks",
         Subject::Event => "/events",
         Subject::Delivery => "/deliveries",
@@ -65,16 +65,15 @@ fn path(deed: AuditAction, subject: &str) -> Option<String> {
 
 /// `GET /settings/audit?cursor=`.
 pub async fn show(session: Session) -> PageResult {
-    session.show(audit_page).await
+    session.show(|session| session.read(|db| audit_page(session, db))).await
 }
 
-fn audit_page(session: &Session) -> Result<AuditPage, PageError> {
+fn audit_page(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
     session.require_operator()?;
     let cursor = session.query.given("cursor");
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
-    let store = &session.app.actions.store;
-    let page = store.read(|connection| audit::page(connection, &request))?;
-    let frame = session.read(|db| session.frame(db, "Audit", Section::Settings))?;
+    let page = audit::page(db, &request)?;
+    let frame = session.frame(db, "Audit", Section::Settings)?;
     Ok(AuditPage {
         next: page.next.map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
         rows: page.rows.into_iter().map(AuditRow::of).collect(),

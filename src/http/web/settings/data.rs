@@ -1,4 +1,4 @@
-//! `/settings/data`: how long things are kept, where they are, and how to have a copy.
+//! `/settings/data`: retention, the database, backups.
 
 use askama::Template;
 
@@ -13,7 +13,7 @@ use crate::text::humanize;
 #[template(path = "settings/data.html")]
 struct DataPage {
     frame: Frame,
-    /// How long deliveries and events stay, a sentence each.
+    /// Retention of finished deliveries and of dead letters.
     retention: [String; 2],
     path: String,
     database: String,
@@ -38,14 +38,14 @@ fn data_page(session: &Session) -> Result<DataPage, PageError> {
         retention: [
             match retention.finished_days() {
                 Some(limit) => format!(
-                    "What was delivered or discarded goes {} after it ended, with its attempts; an event goes with its last delivery.",
+                    "Delivered and discarded deliveries are deleted after {}, with their attempts; an event goes with its last delivery.",
                     days(limit)
                 ),
-                None => "What was delivered or discarded is kept for good.".to_owned(),
+                None => "Delivered and discarded deliveries are kept forever.".to_owned(),
             },
             match retention.failed_days() {
-                Some(limit) => format!("Dead letters go {} after they failed.", days(limit)),
-                None => "Dead letters are kept for good.".to_owned(),
+                Some(limit) => format!("Dead letters are deleted after {}.", days(limit)),
+                None => "Dead letters are kept forever.".to_owned(),
             },
         ],
         path: actions.store.path().display().to_string(),
@@ -55,7 +55,7 @@ fn data_page(session: &Session) -> Result<DataPage, PageError> {
     })
 }
 
-/// `POST /settings/data/backup`: the same copy as `GET /v1/backup` streams.
+/// `POST /settings/data/backup`: like `GET /v1/backup`.
 pub async fn backup(form: Submission) -> PageResult {
     form.run(|session, _| {
         session.require_administrator()?;

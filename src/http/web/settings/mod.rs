@@ -1,4 +1,4 @@
-//! The pages under Settings, one file each: for operators, and to be changed by administrators alone.
+//! Pages under Settings, one file each. Operators may read them; administrators may change them.
 
 mod audit;
 mod data;
@@ -26,7 +26,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/settings/audit").route(get().to(audit::show)));
 }
 
-/// `GET /settings`: its first page.
+/// `GET /settings`: redirects to the first page.
 async fn start(session: Session) -> PageResult {
     session.require_operator().map_err(|error| error.below(session.base()))?;
     Err(PageError::Redirect { location: format!("{}/settings/keys", session.base()) })

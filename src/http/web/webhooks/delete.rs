@@ -1,59 +1,67 @@
-//! `/webhooks/{id}/delete`: asks to type what the webhook is called.
+//! `/webhooks/{id}/delete`: asks to type the host of the webhook's URL.
 
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::error::PageError;
-use super::header;
-use crate::http::web::form::Submission;
+use super::header::{self, Head, Tab};
+use crate::domain::Invalid;
+use crate::domain::webhook::Webhook;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{FormErrors, Submission};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
-use crate::http::web::webhooks::header::{Head, Tab};
+use crate::store::Connection;
 
 #[derive(Template)]
 #[template(path = "webhooks/delete.html")]
-struct DeletePage {
+struct DeletePage<'a> {
     frame: Frame,
     head: Head,
-    /// What is to be typed: the host of its URL, which every keyboard can type.
-    word: String,
-    typed: String,
-    is_wrong: bool,
+    host: String,
+    typed: &'a str,
+    errors: FormErrors,
 }
 
-fn delete_page(session: &Session, id: &str, typed: Option<&str>) -> Result<DeletePage, PageError> {
+fn delete_page<'a>(
+    session: &Session,
+    db: &Connection,
+    webhook: &Webhook,
+    typed: &'a str,
+    errors: FormErrors,
+) -> Result<DeletePage<'a>, PageError> {
     session.require_change()?;
-    let webhook = header::find(session, id)?;
-    let frame = session.read(|db| session.frame(db, "Delete webhook", Section::Webhooks))?;
+    let frame = session.frame(db, "Delete webhook", Section::Webhooks)?;
     Ok(DeletePage {
         frame: frame.with_api("DELETE", &format!("/v1/webhooks/{}", webhook.id)),
-        head: Head::of(session, &webhook, Tab::None),
-        word: webhook.url.host().to_owned(),
-        typed: typed.unwrap_or_default().to_owned(),
-        is_wrong: typed.is_some(),
+        head: Head::of(session, webhook, Tab::None),
+        host: webhook.url.host().to_owned(),
+        typed,
+        errors,
     })
 }
 
 /// `GET /webhooks/{id}/delete`.
 pub async fn ask(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| delete_page(session, &id, None)).await
+    let page = move |session: &Session, db: &Connection| {
+        delete_page(session, db, &header::find(session, db, &id)?, "", FormErrors::default())
+    };
+    session.show(move |session| session.read(|db| page(session, db))).await
 }
 
-/// `POST /webhooks/{id}/delete`, with the word that was typed.
+/// `POST /webhooks/{id}/delete`.
 pub async fn delete(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
-            let webhook = header::find(session, &id)?;
-            let typed = fields.text("typed").trim();
-            if !typed.eq_ignore_ascii_case(webhook.url.host()) {
-                return Ok(Response::again(&delete_page(session, &id, Some(typed))?));
+            let webhook = session.read(|db| header::find(session, db, &id))?;
+            let (typed, host) = (fields.text("typed").trim(), webhook.url.host());
+            if !typed.eq_ignore_ascii_case(host) {
+                let invalid =
+                    Invalid::new("wrong_name", format!("This is not {host}. Nothing was deleted.")).in_field("typed");
+                let page = session.read(|db| delete_page(session, db, &webhook, typed, invalid.into()))?;
+                return Ok(Response::again(&page));
             }
-            let actions = &session.app.actions;
-            actions.delete_webhook(&session.caller(), &id).wait()?;
-            let message = format!(
-                "Deleted: {}. What waited is discarded; its log stays until retention takes it.",
-                webhook.name()
-            );
+            session.app.actions.delete_webhook(&session.caller(), &id).wait()?;
+            let message = format!("{} deleted. Its queued deliveries are discarded.", webhook.name());
             Ok(session.done("/webhooks", message))
         })
         .await

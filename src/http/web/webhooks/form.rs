@@ -1,4 +1,4 @@
-//! The form of a webhook: what stands in it, and what it asks for.
+//! Form of a webhook: its typed values, and the settings parsed from them.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,22 @@ use serde_json::Value;
 
 use crate::actions::webhook::change::WebhookChange;
 use crate::actions::webhook::create::{HeaderMap, NewWebhook};
+use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, Webhook};
-use crate::http::web::form::{Fields, Problem};
+use crate::http::web::form::Fields;
 use crate::http::web::layout::capitalized;
 use crate::http::web::session::Session;
-use crate::store::StoreError;
 use crate::store::page::{MAX_LIMIT, PageRequest};
+use crate::store::{Connection, StoreError};
 use crate::store::{event_type, topic};
 use crate::text::humanize;
 use crate::text::retry_preview;
 
-/// The fields as they are typed.
+/// Typed values of the form.
 #[derive(Debug, Clone)]
 pub struct WebhookForm {
     pub url: String,
@@ -30,16 +31,16 @@ pub struct WebhookForm {
     pub secret: String,
     /// Ticked event types.
     pub ticked: Vec<String>,
-    /// Further types and patterns, one a line.
+    /// Other types and patterns, one per line.
     pub patterns: String,
-    /// `Name: value`, one a line.
+    /// `Name: value`, one per line.
     pub headers: String,
     pub timeout_s: String,
     pub max_in_flight: String,
     pub rate_limit_per_s: String,
     pub ordered: bool,
     pub standard_headers: bool,
-    /// Whether it has a schedule of its own, in place of its profile's.
+    /// Whether a custom schedule replaces the profile's.
     pub own_retry: bool,
     /// `1m, 5m, 30m, 2h`.
     pub delays: String,
@@ -47,7 +48,7 @@ pub struct WebhookForm {
     pub exhausted: String,
 }
 
-/// What a form asks for, as far as it can be told without the rules of webhooks.
+/// Settings of the form. Their rules are checked when the webhook is created or changed.
 pub struct Settings {
     events: Vec<String>,
     headers: HeaderMap,
@@ -56,7 +57,6 @@ pub struct Settings {
 }
 
 impl WebhookForm {
-    /// A new one.
     pub fn blank(default_profile: &str) -> WebhookForm {
         let limits = Limits::DEFAULT;
         WebhookForm {
@@ -80,7 +80,6 @@ impl WebhookForm {
         }
     }
 
-    /// As it was sent.
     pub fn of_fields(fields: &Fields) -> WebhookForm {
         let text = |name: &str| fields.text(name).to_owned();
         let line = |name: &str| fields.text(name).trim().to_owned();
@@ -105,8 +104,8 @@ impl WebhookForm {
         }
     }
 
-    /// What a webhook has. Its secret is not among it; secret values of headers are masks. `profile_schedule` fills in
-    /// the schedule of one that has none of its own.
+    /// Values of a stored webhook, without its secret. Secret values of headers are masked. `profile_schedule` is the
+    /// schedule of a webhook without a custom one.
     pub fn of_webhook(webhook: &Webhook, known: &[KnownType], profile_schedule: Option<&Schedule>) -> WebhookForm {
         let patterns: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
         let is_known = |pattern: &String| pattern == "*" || known.iter().any(|known| known.name == *pattern);
@@ -142,7 +141,7 @@ impl WebhookForm {
         }
     }
 
-    /// Leaves out the headers whose values are masks; their names.
+    /// Removes the headers with masked values and returns their names.
     pub fn drop_masked(&mut self) -> Vec<String> {
         let (masked, kept): (Vec<&str>, Vec<&str>) =
             self.headers.lines().partition(|line| line.ends_with(header::MASK));
@@ -152,7 +151,7 @@ impl WebhookForm {
         names
     }
 
-    /// Whether something stands in the part for experts that is not what everybody has.
+    /// Whether an advanced field differs from its default.
     pub fn is_advanced(&self) -> bool {
         let usual = WebhookForm::blank("");
         !self.headers.is_empty()
@@ -168,8 +167,8 @@ impl WebhookForm {
         self.ticked.iter().any(|ticked| ticked == name)
     }
 
-    /// Reads what has a syntax of its own; the rest is held to its rules by who makes the webhook.
-    pub fn settings(&self) -> Result<Settings, Problem> {
+    /// Parses the values into settings.
+    pub fn settings(&self) -> Result<Settings, Invalid> {
         let usual = Limits::DEFAULT;
         let lines = self.patterns.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty()).map(str::to_owned);
@@ -188,29 +187,25 @@ impl WebhookForm {
         })
     }
 
-    fn header_map(&self) -> Result<HeaderMap, Problem> {
-        let wrong = |message: String| Problem { message, field: Some("headers".to_owned()) };
+    fn header_map(&self) -> Result<HeaderMap, Invalid> {
+        let invalid = |message: String| Invalid::new("invalid_headers", message).in_field("headers");
         let mut map = HeaderMap::new();
         for line in self.headers.lines().filter(|line| !line.trim().is_empty()) {
             let Some((name, value)) = line.split_once(':') else {
                 let start: String = line.chars().take(40).collect();
-                return Err(wrong(format!("{start:?} is no header. Write one a line, as Name: value.")));
+                return Err(invalid(format!("{start:?} is not a header. Write one per line, as Name: value.")));
             };
-            let (name, value) = (name.trim().to_owned(), Value::from(value.trim()));
-            if map.insert(name.clone(), value).is_some() {
-                return Err(wrong(format!("The header {name} is given twice.")));
+            if map.insert(name.trim().to_owned(), Value::from(value.trim())).is_some() {
+                return Err(invalid(format!("The header {} appears twice.", name.trim())));
             }
         }
         Ok(map)
     }
 
-    fn schedule(&self) -> Result<ScheduleSpec, Problem> {
-        let in_retry = |mut problem: Problem| {
-            problem.field = Some("retry".to_owned());
-            problem
-        };
+    fn schedule(&self) -> Result<ScheduleSpec, Invalid> {
+        let in_retry = |invalid: Invalid| Invalid { field: Some("retry".to_owned()), ..invalid };
         let spec = ScheduleSpec {
-            delays_s: duration_list::parse(&self.delays).map_err(|invalid| in_retry(invalid.into()))?,
+            delays_s: duration_list::parse(&self.delays).map_err(in_retry)?,
             measured_from: match self.measured_from.as_str() {
                 "first_failure" => MeasuredFrom::FirstFailure,
                 _ => MeasuredFrom::PreviousAttempt,
@@ -220,12 +215,12 @@ impl WebhookForm {
                 _ => Exhausted::Disable,
             },
         };
-        Schedule::parse(&spec).map_err(|invalid| in_retry(invalid.into()))?;
+        Schedule::parse(&spec).map_err(in_retry)?;
         Ok(spec)
     }
 
-    /// The schedule that the webhook would have, with dates from now on.
-    pub fn preview(&self, session: &Session) -> Result<SchedulePreview, Problem> {
+    /// Schedule that the webhook would have, with dates from now on.
+    pub fn preview(&self, session: &Session) -> Result<SchedulePreview, Invalid> {
         let profile = session.app.actions.store.profiles().find(&self.profile);
         let schedule = match (self.own_retry, profile) {
             (false, Some(profile)) => profile.schedule().clone(),
@@ -238,11 +233,10 @@ impl WebhookForm {
 /// A schedule with dates.
 pub struct SchedulePreview {
     pub steps: Vec<Step>,
-    /// What the dates do not say.
     pub note: String,
 }
 
-/// An attempt of a schedule: `5th attempt`, `tomorrow 03:12 UTC`, `2 h after the attempt before`.
+/// Attempt of a schedule: `5th attempt`, `tomorrow 03:12 UTC`, `2 h after the attempt before`.
 pub struct Step {
     pub name: String,
     pub at: String,
@@ -250,7 +244,7 @@ pub struct Step {
 }
 
 impl SchedulePreview {
-    /// Of a delivery that is due at `start` and never gets through.
+    /// Schedule of a delivery that is due at `start` and always fails.
     pub fn of(schedule: &Schedule, start: Millis) -> SchedulePreview {
         let planned = retry_preview::schedule(schedule, start).into_iter();
         SchedulePreview {
@@ -266,18 +260,13 @@ impl SchedulePreview {
     }
 }
 
-fn number(field: &str, text: &str) -> Result<Option<u32>, Problem> {
-    match text {
-        "" => Ok(None),
-        _ => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Problem { message: "This is no whole number.".to_owned(), field: Some(field.to_owned()) }),
-    }
+fn number(field: &str, text: &str) -> Result<Option<u32>, Invalid> {
+    let number = (!text.is_empty()).then(|| text.parse()).transpose();
+    number.map_err(|_| Invalid::new("invalid_number", "Must be a whole number.").in_field(field))
 }
 
 impl Settings {
-    /// What a new webhook is made from.
+    /// Settings of a new webhook. `is_operator` may choose the tenant.
     pub fn creation(self, form: &WebhookForm, is_operator: bool) -> NewWebhook {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         NewWebhook {
@@ -298,7 +287,7 @@ impl Settings {
         }
     }
 
-    /// What changes in one that is there. Its secret changes by rotation.
+    /// Settings of a changed webhook. Its secret changes by rotation only.
     pub fn change(self, form: &WebhookForm) -> WebhookChange {
         WebhookChange {
             url: Some(form.url.clone()),
@@ -317,36 +306,27 @@ impl Settings {
     }
 }
 
-/// An event type that can be ticked.
+/// Event type that can be ticked.
 pub struct KnownType {
     pub name: String,
     pub description: String,
 }
 
-/// The event types that were described, or published where the visitor sees it, by name; 250 of each at most.
-pub fn known_types(session: &Session) -> Result<Vec<KnownType>, StoreError> {
-    let request = PageRequest { limit: MAX_LIMIT, cursor: None };
-    let store = &session.app.actions.store;
-    let (described, seen) = store.read(|connection| -> Result<_, StoreError> {
-        let seen = topic::types(connection, session.tenant(), MAX_LIMIT)?;
-        Ok((event_type::list(connection, &request)?.rows, seen))
-    })?;
-    let seen = seen.into_iter().map(|name| (name.to_string(), String::new()));
-    let mut known: BTreeMap<String, String> = seen.collect();
-    known.extend(described.into_iter().map(|described| (described.name.to_string(), described.description)));
-    let known = known.into_iter();
-    Ok(known.map(|(name, description)| KnownType { name, description }).collect())
+/// Event types that were described, or published where the visitor sees them, by name; 250 of each at most.
+pub fn known_types(session: &Session, db: &Connection) -> Result<Vec<KnownType>, StoreError> {
+    let seen = topic::types(db, session.tenant(), MAX_LIMIT)?.into_iter();
+    let mut known: BTreeMap<String, String> = seen.map(|name| (name.to_string(), String::new())).collect();
+    let described = event_type::list(db, &PageRequest { limit: MAX_LIMIT, cursor: None })?.rows.into_iter();
+    known.extend(described.map(|described| (described.name.to_string(), described.description)));
+    Ok(known.into_iter().map(|(name, description)| KnownType { name, description }).collect())
 }
 
-/// A profile that can be chosen.
-pub struct KnownProfile {
-    pub name: String,
-    pub title: String,
-}
-
-pub fn known_profiles(session: &Session) -> Vec<KnownProfile> {
+/// Name and label of every profile.
+pub fn known_profiles(session: &Session) -> Vec<(String, String)> {
     let all = session.app.actions.store.profiles().all();
-    all.iter()
-        .map(|profile| KnownProfile { name: profile.name().to_owned(), title: profile.spec().title.clone() })
-        .collect()
+    let label = |name: &str, title: &str| match title {
+        "" => name.to_owned(),
+        title => format!("{name}: {title}"),
+    };
+    all.iter().map(|profile| (profile.name().to_owned(), label(profile.name(), &profile.spec().title))).collect()
 }

@@ -1,42 +1,42 @@
-//! What the pages of one webhook share: its name, its state in words, what can be done with it, its tabs.
+//! Header of a webhook's pages: name, state, actions, tabs.
 
-use crate::actions::{ActionError, lookup};
+use crate::actions::lookup;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
+use crate::http::web::error::PageError;
 use crate::http::web::session::Session;
+use crate::store::Connection;
 
-/// Which tab is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Deliveries,
     Settings,
     Secret,
     Metrics,
-    /// A page beside the tabs.
+    /// A page outside the tabs.
     None,
 }
 
-/// The top of a webhook's pages.
 pub struct Head {
     pub id: String,
-    /// Its description, or where it has none its URL.
+    /// Path of the webhook's pages, below the server's prefix.
+    pub path: String,
     pub name: String,
     pub url: String,
-    /// Of whom it is; nothing for the people of the tenant themselves.
+    /// `None` for portal visitors.
     pub tenant: Option<String>,
     pub state: WebhookState,
-    /// Why it is not sending, where it is not.
+    /// `None` while the webhook is sending.
     pub trouble: Option<Trouble>,
-    /// Whether its profile has a challenge.
     pub has_challenge: bool,
     tab: Tab,
 }
 
-/// Why a webhook is not sending and what to do, in words.
+/// Why a webhook is not sending, and what to do.
 pub struct Trouble {
     pub headline: String,
-    pub advice: String,
-    /// When Hookpost disabled it.
+    pub advice: &'static str,
+    /// Time at which Hookpost disabled the webhook.
     pub since_ms: Option<Millis>,
 }
 
@@ -45,6 +45,7 @@ impl Head {
         let profile = session.app.actions.store.profiles().find(&webhook.profile);
         Head {
             id: webhook.id.to_string(),
+            path: format!("/webhooks/{}", webhook.id),
             name: webhook.name(),
             url: webhook.url.as_str().to_owned(),
             tenant: session.tenant().is_none().then(|| webhook.tenant.to_string()),
@@ -55,14 +56,9 @@ impl Head {
         }
     }
 
-    /// The path of its pages, below the server's prefix.
-    pub fn path(&self) -> String {
-        format!("/webhooks/{}", self.id)
-    }
-
-    /// Each tab's path, label, and whether it is the one that is shown.
+    /// Path and label of each tab, and whether it is open.
     pub fn tabs(&self) -> [(String, &'static str, bool); 4] {
-        let tab = |tail: &str, label, tab| (format!("{}{tail}", self.path()), label, tab == self.tab);
+        let tab = |tail: &str, label, tab| (format!("{}{tail}", self.path), label, tab == self.tab);
         [
             tab("", "Deliveries", Tab::Deliveries),
             tab("/settings", "Settings", Tab::Settings),
@@ -80,10 +76,9 @@ impl Head {
     }
 }
 
-/// The webhook of a page's address, as far as the visitor sees it.
-pub fn find(session: &Session, id: &str) -> Result<Webhook, ActionError> {
-    let store = &session.app.actions.store;
-    store.read(|connection| lookup::webhook(connection, &session.caller(), id))
+/// Webhook of a page's path, if the visitor may see it.
+pub fn find(session: &Session, db: &Connection, id: &str) -> Result<Webhook, PageError> {
+    Ok(lookup::webhook(db, &session.caller(), id)?)
 }
 
 fn trouble(webhook: &Webhook) -> Option<Trouble> {
@@ -91,28 +86,26 @@ fn trouble(webhook: &Webhook) -> Option<Trouble> {
     let (headline, advice) = match webhook.state {
         WebhookState::Active => match webhook.sweep?.waiting {
             Waiting::Resume => (
-                "What waited is being made ready.".to_owned(),
-                "There is much of it. Sending begins when all of it is due again.",
+                "Queued deliveries are being prepared.".to_owned(),
+                "There are many. Sending starts when all of them are due.",
             ),
-            Waiting::Discard => {
-                ("What waited is being discarded.".to_owned(), "There is much of it. Sending begins when that is done.")
-            }
+            Waiting::Discard => (
+                "Queued deliveries are being discarded.".to_owned(),
+                "There are many. Sending starts when all of them are discarded.",
+            ),
         },
-        WebhookState::Paused => (
-            "Paused by a person.".to_owned(),
-            "Its events go on becoming deliveries, and they wait. Resume it to deliver or to discard them.",
-        ),
+        WebhookState::Paused => ("Paused.".to_owned(), "New events are queued until you resume."),
         WebhookState::Disabled => (
             format!("Disabled. {}", reason.unwrap_or_default()),
-            "Its events wait, nothing is lost. Correct the endpoint, send a test event to see that it answers, then resume.",
+            "Its events are queued; none is lost. Fix the endpoint, send a test event, then resume.",
         ),
         WebhookState::Unverified => (
             match reason {
                 Some(reason) => format!("Not verified. {reason}"),
-                None => "Its endpoint has not answered the challenge yet.".to_owned(),
+                None => "The endpoint has not answered the challenge yet.".to_owned(),
             },
-            "Its events wait until the endpoint sends back the text of a challenge. Correct the endpoint, then verify.",
+            "Its events are queued until the endpoint returns the text of a challenge. Fix the endpoint, then verify.",
         ),
     };
-    Some(Trouble { headline: headline.trim_end().to_owned(), advice: advice.to_owned(), since_ms: webhook.disabled_ms })
+    Some(Trouble { headline: headline.trim_end().to_owned(), advice, since_ms: webhook.disabled_ms })
 }

@@ -1,17 +1,17 @@
-//! `/webhooks/{id}/metrics`: what became of its deliveries lately.
+//! `/webhooks/{id}/metrics`: deliveries and response times of the last hours and days.
 
 use actix_web::web::Path;
 use askama::Template;
 use strum::VariantArray;
 
-use super::super::error::PageError;
-use super::header;
+use super::header::{self, Head, Tab};
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::Millis;
 use crate::http::web::chart::{Chart, formula};
+use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
-use crate::http::web::webhooks::header::{Head, Tab};
+use crate::store::Connection;
 use crate::store::stats::{self, Of};
 use crate::text::humanize;
 
@@ -24,11 +24,10 @@ struct MetricsPage {
     windows: Vec<WindowRow>,
     pending: String,
     retrying: String,
-    /// Since when the one that waits longest has waited.
+    /// Time at which the oldest queued delivery was created.
     oldest_ms: Option<Millis>,
 }
 
-/// A window in words.
 struct WindowRow {
     label: &'static str,
     delivered: String,
@@ -64,36 +63,24 @@ impl WindowRow {
 
 /// `GET /webhooks/{id}/metrics`.
 pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| metrics_page(session, &id)).await
+    session.show(move |session| session.read(|db| metrics_page(session, db, &id))).await
 }
 
-fn metrics_page(session: &Session, id: &str) -> Result<MetricsPage, PageError> {
-    let webhook = header::find(session, id)?;
-    let actions = &session.app.actions;
-    let (caller, now) = (session.caller(), session.now());
-    let windows = Window::VARIANTS.iter().map(|window| {
-        let found = actions.webhook_statistics(&caller, id, *window)?;
-        Ok(WindowRow::of(&found))
-    });
-    let windows = windows.collect::<Result<_, PageError>>()?;
+fn metrics_page(session: &Session, db: &Connection, id: &str) -> Result<MetricsPage, PageError> {
+    let webhook = header::find(session, db, id)?;
+    let (of, now) = (Of::Webhook(webhook.seq), session.now());
     let from = Window::Day.begins(now);
-    let of = Of::Webhook(webhook.seq);
-    let (hours, waiting, oldest_ms) = actions.store.read(|connection| -> Result<_, PageError> {
-        Ok((
-            stats::by_hour(connection, &of, from)?,
-            stats::waiting(connection, &of)?,
-            stats::oldest_waiting(connection, &of)?,
-        ))
-    })?;
+    let windows = Window::VARIANTS.iter().map(|window| Ok(WindowRow::of(&Statistics::read(db, &of, *window, now)?)));
+    let waiting = stats::waiting(db, &of)?;
     let head = Head::of(session, &webhook, Tab::Metrics);
-    let frame = session.read(|db| session.frame(db, format!("{}: metrics", head.name), Section::Webhooks))?;
+    let frame = session.frame(db, format!("{}: metrics", head.name), Section::Webhooks)?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,
-        chart: Chart::of(&hours, from, now),
-        windows,
+        chart: Chart::of(&stats::by_hour(db, &of, from)?, from, now),
+        windows: windows.collect::<Result<_, PageError>>()?,
         pending: humanize::number(waiting.pending),
         retrying: humanize::number(waiting.retrying),
-        oldest_ms,
+        oldest_ms: stats::oldest_waiting(db, &of)?,
     })
 }

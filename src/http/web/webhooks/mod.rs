@@ -1,8 +1,7 @@
-//! The pages about webhooks, one file each. `header` is on several of them.
+//! Pages about webhooks, one file each. `header` and `form` are shared.
 
-mod change;
-mod create;
 mod delete;
+mod edit;
 mod form;
 mod header;
 mod list;
@@ -13,24 +12,20 @@ mod show;
 mod state;
 mod test;
 
-use std::sync::Arc;
+pub(super) use form::known_profiles;
 
 use actix_web::web::{self, ServiceConfig};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::error::ApiError;
-use super::error::PageError;
 use super::page;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    let get = web::get;
-    let post = web::post;
+    let (get, post) = (web::get, web::post);
     config.service(page("/webhooks").route(get().to(list::show)));
-    config.service(page("/webhooks/new").route(get().to(create::show)).route(post().to(create::create)));
+    config.service(page("/webhooks/new").route(get().to(edit::blank)).route(post().to(edit::create)));
     config.service(page("/webhooks/{id}").route(get().to(show::deliveries)));
     config.service(page("/webhooks/{id}/metrics").route(get().to(metrics::show)));
     config.service(page("/webhooks/{id}/settings").route(get().to(show::settings)));
-    config.service(page("/webhooks/{id}/edit").route(get().to(change::show)).route(post().to(change::change)));
+    config.service(page("/webhooks/{id}/edit").route(get().to(edit::show)).route(post().to(edit::change)));
     config.service(page("/webhooks/{id}/test").route(get().to(test::show)).route(post().to(test::send)));
     config.service(page("/webhooks/{id}/secret").route(get().to(secret::show)).route(post().to(secret::reveal)));
     config.service(page("/webhooks/{id}/secret/rotate").route(post().to(secret::rotate)));
@@ -39,10 +34,4 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(page("/webhooks/{id}/verify").route(post().to(state::verify)));
     config.service(page("/webhooks/{id}/replay").route(get().to(replay::show)).route(post().to(replay::replay)));
     config.service(page("/webhooks/{id}/delete").route(get().to(delete::ask)).route(post().to(delete::delete)));
-}
-
-/// Waits for its turn among those that do the same: tests and challenges, or what is done in steps.
-async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, PageError> {
-    let turn = Arc::clone(turns).acquire_owned().await;
-    turn.map_err(|_| ApiError::unavailable("stopping", "Hookpost is stopping.").into())
 }

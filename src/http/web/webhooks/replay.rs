@@ -1,25 +1,24 @@
-//! `/webhooks/{id}/replay`: what was published since a time, delivered again; the count first.
+//! `/webhooks/{id}/replay`: delivers the events of a time span again, after showing their number.
 
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::confirm::Confirm;
-use super::super::error::PageError;
-use super::header;
-use super::turn;
+use super::header::{self, Head, Tab};
+use crate::actions::ActionError;
 use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::time::{DAY, HOUR, Millis, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
+use crate::http::web::confirm::Confirm;
 use crate::http::web::date_field;
-use crate::http::web::form::{Fields, Problem, Submission, problem};
+use crate::http::web::error::PageError;
+use crate::http::web::form::{Fields, FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
-use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::bulk::Span;
 use crate::text::humanize;
 
-/// The form as it is typed.
+/// Typed values of the form.
 #[derive(Debug, Clone, Default)]
 struct ReplayForm {
     since: String,
@@ -34,14 +33,22 @@ struct ReplayPage {
     frame: Frame,
     head: Head,
     form: ReplayForm,
-    problem: Option<Problem>,
+    errors: FormErrors,
 }
 
 impl ReplayPage {
-    fn of(session: &Session, id: &str, form: ReplayForm, problem: Option<Problem>) -> Result<ReplayPage, PageError> {
-        session.require_change()?;
-        let webhook = header::find(session, id)?;
-        let frame = session.read(|db| session.frame(db, "Replay events", Section::Webhooks))?;
+    /// Common spans: label and start.
+    fn spans(&self) -> [(&'static str, String); 3] {
+        let ago = |span: Millis| date_field::format(self.frame.now_ms - span);
+        [("Last hour", ago(HOUR)), ("Last 24 hours", ago(DAY)), ("Last 7 days", ago(7 * DAY))]
+    }
+}
+
+fn replay_page(session: &Session, id: &str, form: ReplayForm, errors: FormErrors) -> Result<ReplayPage, PageError> {
+    session.require_change()?;
+    session.read(|db| {
+        let webhook = header::find(session, db, id)?;
+        let frame = session.frame(db, "Replay events", Section::Webhooks)?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
                 "POST",
@@ -50,34 +57,18 @@ impl ReplayPage {
             ),
             head: Head::of(session, &webhook, Tab::None),
             form,
-            problem,
+            errors,
         })
-    }
-
-    fn problem_in(&self, field: &str) -> Option<&str> {
-        let problem = self.problem.as_ref()?;
-        let named = problem.field.as_deref()?;
-        named.starts_with(field).then_some(problem.message.as_str())
-    }
-
-    fn has_other_problem(&self) -> bool {
-        let fields = ["since", "until", "types"];
-        self.problem.is_some() && fields.iter().all(|field| self.problem_in(field).is_none())
-    }
-
-    /// Spans that are often asked for, and when each begins.
-    fn spans(&self) -> [(&'static str, String); 3] {
-        let ago = |span: Millis| date_field::format(self.frame.now_ms - span);
-        [("the last hour", ago(HOUR)), ("the last 24 hours", ago(DAY)), ("the last 7 days", ago(7 * DAY))]
-    }
+    })
 }
 
 impl ReplayForm {
     fn of(fields: &Fields) -> ReplayForm {
+        let text = |name: &str| fields.text(name).trim().to_owned();
         ReplayForm {
-            since: fields.text("since").trim().to_owned(),
-            until: fields.text("until").trim().to_owned(),
-            types: fields.text("types").trim().to_owned(),
+            since: text("since"),
+            until: text("until"),
+            types: text("types"),
             only_failed: fields.has("only_failed"),
         }
     }
@@ -85,39 +76,29 @@ impl ReplayForm {
     fn parse(&self) -> Result<Replay, Invalid> {
         let since = date_field::parse(&self.since).map_err(|invalid| invalid.in_field("since"))?;
         let until = match self.until.as_str() {
-            "" => None,
-            text => Some(date_field::parse(text).map_err(|invalid| invalid.in_field("until"))?),
+            "" => Millis::MAX,
+            text => date_field::parse(text).map_err(|invalid| invalid.in_field("until"))?,
         };
-        if until.is_some_and(|until| until <= since) {
-            return Err(Invalid::new("invalid_span", "It ends before it begins.").in_field("until"));
+        if until <= since {
+            return Err(Invalid::new("invalid_span", "The end must be after the start.").in_field("until"));
         }
         let lines = self.types.split(['\n', ',']).map(str::trim);
         let types: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        let event_types = if types.is_empty() {
-            Vec::new()
-        } else {
-            parse_events(&types).map_err(|invalid| invalid.in_field("types"))?
+        let event_types = match types.as_slice() {
+            [] => Vec::new(),
+            types => parse_events(types).map_err(|invalid| invalid.in_field("types"))?,
         };
-        Ok(Replay {
-            span: Span { since, until: until.unwrap_or(Millis::MAX) },
-            event_types,
-            only_failed: self.only_failed,
-        })
+        Ok(Replay { span: Span { since, until }, event_types, only_failed: self.only_failed })
     }
 
-    /// The same, to be sent with a yes.
+    /// Hidden fields of the confirmation. An open end becomes now: later events are not part of the shown number.
     fn hidden(&self, now: Millis) -> Vec<(String, String)> {
-        // Events that come in while somebody reads the number are not meant.
         let until = if self.until.is_empty() { rfc3339(now + 1) } else { self.until.clone() };
-        let mut hidden = vec![
-            ("since".to_owned(), self.since.clone()),
-            ("until".to_owned(), until),
-            ("types".to_owned(), self.types.clone()),
-        ];
+        let mut hidden = vec![("since", self.since.clone()), ("until", until), ("types", self.types.clone())];
         if self.only_failed {
-            hidden.push(("only_failed".to_owned(), "yes".to_owned()));
+            hidden.push(("only_failed", "yes".to_owned()));
         }
-        hidden
+        hidden.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -129,74 +110,56 @@ pub async fn show(session: Session, id: Path<String>) -> PageResult {
             if form.since.is_empty() {
                 form.since = date_field::format(session.now() - DAY);
             }
-            ReplayPage::of(session, &id, form, None)
+            replay_page(session, &id, form, FormErrors::default())
         })
         .await
 }
 
-/// `POST /webhooks/{id}/replay`: how many it would be, and with `confirmed=yes` delivers them.
+/// `POST /webhooks/{id}/replay`: shows the number of events; with `confirmed`, delivers them.
 pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
-    let turn = turn(&submission.app().bulk).await?;
+    let permit = submission.app().bulk_permit().await?;
     submission
         .run(move |session, fields| {
-            let _turn = turn;
+            let _permit = permit;
             let form = ReplayForm::of(fields);
-            match run(session, fields, &id, &form) {
-                Ok(Ok(done)) => Ok(done),
-                Ok(Err(wrong)) => {
-                    let page = ReplayPage::of(session, &id, form, Some(wrong))?;
-                    Ok(Response::again(&page))
+            let is_confirmed = fields.has("confirmed");
+            match count(session, &id, &form, !is_confirmed) {
+                Ok(count) if is_confirmed => {
+                    let message = format!("Replaying {}. Their deliveries are listed below.", events(count));
+                    Ok(session.done(&format!("/webhooks/{id}"), message))
                 }
-                Err(error) => Err(error),
+                Ok(count) => confirm(session, &id, &form, count),
+                Err(error) => Ok(Response::again(&replay_page(session, &id, form, problem(error)?.into())?)),
             }
         })
         .await
 }
 
-fn run(
-    session: &Session,
-    fields: &Fields,
-    id: &str,
-    form: &ReplayForm,
-) -> Result<Result<Response, Problem>, PageError> {
-    let replay = match form.parse() {
-        Ok(replay) => replay,
-        Err(invalid) => return Ok(Err(invalid.into())),
-    };
-    let is_confirmed = fields.text("confirmed") == "yes";
-    let app = session.app.clone();
-    let go_on = || !app.is_stopping();
-    let actions = &session.app.actions;
-    let count = actions.replay_webhook(&session.caller(), id, &replay, !is_confirmed, &go_on);
-    let count = match count {
-        Ok(count) => count,
-        Err(error) => return problem(error).map(Err),
-    };
-    let webhook = header::find(session, id)?;
-    let path = format!("/webhooks/{}", webhook.id);
-    if is_confirmed {
-        let made = humanize::counted(count, "event");
-        return Ok(Ok(
-            session.done(&path, format!("Queued: {made} to deliver again. What became of them shows below."))
-        ));
+/// Replays the events, or with `dry_run` counts them; an error if there are none.
+fn count(session: &Session, id: &str, form: &ReplayForm, dry_run: bool) -> Result<u64, ActionError> {
+    let go_on = || !session.app.is_stopping();
+    let count = session.app.actions.replay_webhook(&session.caller(), id, &form.parse()?, dry_run, &go_on)?;
+    if count == 0 && dry_run {
+        return Err(Invalid::new("no_events", "No events match. Choose a longer time span or fewer conditions.").into());
     }
-    if count == 0 {
-        return Ok(Err(Problem {
-            message:
-                "No event matches, so there is nothing to deliver again. Choose a longer time, or fewer conditions."
-                    .to_owned(),
-            field: None,
-        }));
-    }
-    let events = humanize::counted(count, "event");
-    let confirm = Confirm {
-        heading: format!("Replay {events} to {}?", webhook.name()),
+    Ok(count)
+}
+
+fn confirm(session: &Session, id: &str, form: &ReplayForm, count: u64) -> Result<Response, PageError> {
+    let webhook = session.read(|db| header::find(session, db, id))?;
+    let path = format!("/webhooks/{id}/replay");
+    Confirm {
+        heading: format!("Replay {} to {}?", events(count), webhook.name()),
         effect: "Each event becomes a new delivery with the same event ID, oldest first. A receiver that ignores the ID processes the event twice.".to_owned(),
-        action: Some(format!("{path}/replay")),
-        back: format!("{path}/replay"),
+        action: Some(path.clone()),
+        back: path,
         fields: form.hidden(session.now()),
         button: "Replay".to_owned(),
         ..Confirm::default()
-    };
-    confirm.show(session, Section::Webhooks).map(Ok)
+    }
+    .show(session, Section::Webhooks)
+}
+
+fn events(count: u64) -> String {
+    humanize::counted(count, "event")
 }

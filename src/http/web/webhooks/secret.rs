@@ -1,206 +1,175 @@
-//! `/webhooks/{id}/secret`: masked unless asked for; rotation that one can watch; code that verifies.
+//! `/webhooks/{id}/secret`: reveals and rotates the secret, and offers code that verifies deliveries.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 use strum::VariantArray;
 
-use super::super::confirm::Confirm;
-use super::super::error::PageError;
-use super::header;
+use super::header::{self, Head, Tab};
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
-use crate::http::web::form::{Problem, Submission, problem};
+use crate::http::web::confirm::Confirm;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
-use crate::http::web::webhooks::header::{Head, Tab};
-use crate::profile::snippet::{Language, snippet};
+use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::Key;
+use crate::store::Connection;
+
+/// Offered overlaps: seconds, label, explanation.
+const OVERLAPS: [(&str, &str, &str); 4] = [
+    ("3600", "1 hour", "if you change the receiver right away"),
+    ("86400", "24 hours", "if you have to deploy the receiver"),
+    ("604800", "7 days", "if somebody else has to deploy the receiver"),
+    ("0", "None", "the old secret stops working now"),
+];
+const DEFAULT_OVERLAP: &str = "86400";
 
 #[derive(Template)]
 #[template(path = "webhooks/secret.html")]
 struct SecretPage {
     frame: Frame,
     head: Head,
-    /// The secrets, where somebody asked to see them.
-    shown: Option<Shown>,
+    /// The secret and its `standard_secret`, once revealed.
+    revealed: Option<(String, String)>,
     fingerprint: String,
-    rotation: Option<Running>,
-    /// What was typed as the new secret.
+    rotation: Option<Overlap>,
+    overlaps: [(&'static str, &'static str, &'static str); 4],
+    /// Typed values of the rotation.
     own: String,
     overlap: String,
-    problem: Option<Problem>,
+    errors: FormErrors,
     languages: &'static [Language],
-    code: Option<Code>,
+    language: Language,
+    code: Option<Snippet>,
     profile: String,
-    /// The language of the code, for forms that come back here.
+    /// Query of the page, which holds the language.
     query: String,
 }
 
-/// Secrets in clear.
-struct Shown {
-    secret: String,
-    standard_secret: String,
+impl SecretPage {
+    fn wants_standard_secret(&self) -> bool {
+        self.code.as_ref().is_some_and(|code| code.secret == Key::Standard)
+    }
 }
 
-/// An overlap under way.
-struct Running {
+/// Time in which both secrets are in use.
+struct Overlap {
     old_fingerprint: String,
     ends_ms: Millis,
-    /// Each signature header, and in words which secret signs it.
+    /// Each signature header, and the secret that signs it.
     headers: Vec<(String, &'static str)>,
 }
 
-/// Verification code.
-struct Code {
-    language: Language,
-    text: String,
-    header: String,
-    /// Which of the two spellings belongs into it.
-    wants_standard: bool,
-    note: Option<&'static str>,
-}
-
-impl SecretPage {
-    fn of(session: &Session, webhook: &Webhook) -> Result<SecretPage, PageError> {
-        let actions = &session.app.actions;
-        let secrets = actions.secrets(&session.caller(), &webhook.id.to_string())?;
-        let head = Head::of(session, webhook, Tab::Secret);
-        let frame = session.read(|db| session.frame(db, format!("{}: secret", head.name), Section::Webhooks))?;
-        Ok(SecretPage {
-            frame: frame.with_api("GET", &format!("/v1/webhooks/{}/secret", webhook.id)),
-            head,
-            shown: None,
-            fingerprint: fingerprint(&secrets.secret),
-            rotation: running(&secrets),
-            own: String::new(),
-            overlap: "86400".to_owned(),
-            problem: None,
-            languages: Language::VARIANTS,
-            code: code(session, webhook),
-            profile: webhook.profile.clone(),
-            query: session.query.query_without(&[]),
-        })
-    }
-
-    /// How long both secrets can be in use: what the form sends, and in words.
-    fn overlaps(&self) -> [(&'static str, &'static str, &'static str); 4] {
-        [
-            ("3600", "1 hour", "for a receiver that you change right away"),
-            ("86400", "24 hours", "time for a deployment"),
-            ("604800", "7 days", "time for somebody else's deployment"),
-            ("0", "Now", "the old secret stops at once"),
-        ]
-    }
-}
-
-fn running(secrets: &Rotated) -> Option<Running> {
-    let old = secrets.old.as_ref()?;
-    let headers = secrets.headers.iter();
-    Some(Running {
-        old_fingerprint: fingerprint(&old.secret),
-        ends_ms: old.overlap_ends_ms,
-        headers: headers
-            .map(|(name, signs)| {
-                let signs = match signs.into_str() {
-                    "new" => "the new secret",
-                    "old" => "the old secret, until the overlap ends",
-                    _ => "both secrets",
-                };
-                (name.clone(), signs)
-            })
-            .collect(),
+fn secret_page(session: &Session, db: &Connection, webhook: &Webhook) -> Result<SecretPage, PageError> {
+    let profiles = session.app.actions.store.profiles();
+    let secrets = Rotated::of(profiles, webhook, session.now())?;
+    let head = Head::of(session, webhook, Tab::Secret);
+    let frame = session.frame(db, format!("{}: secret", head.name), Section::Webhooks)?;
+    let profile = profiles.find(&webhook.profile);
+    let language = session.query.text("lang").parse().unwrap_or(Language::Node);
+    Ok(SecretPage {
+        frame: frame.with_api("GET", &format!("/v1/webhooks/{}/secret", webhook.id)),
+        head,
+        revealed: None,
+        fingerprint: fingerprint(&secrets.secret),
+        rotation: overlap(&secrets),
+        overlaps: OVERLAPS,
+        own: String::new(),
+        overlap: DEFAULT_OVERLAP.to_owned(),
+        errors: FormErrors::default(),
+        languages: Language::VARIANTS,
+        language,
+        code: profile.and_then(|profile| snippet(&profile, webhook.standard_headers, language)),
+        profile: webhook.profile.clone(),
+        query: session.query.query_without(&[]),
     })
 }
 
-fn code(session: &Session, webhook: &Webhook) -> Option<Code> {
-    let profile = session.app.actions.store.profiles().find(&webhook.profile)?;
-    let language = session.query.text("lang").parse().unwrap_or(Language::Node);
-    let found = snippet(&profile, webhook.standard_headers, language)?;
-    Some(Code {
-        language,
-        text: found.code,
-        header: found.header,
-        wants_standard: found.secret == Key::Standard,
-        note: found.note,
+fn overlap(secrets: &Rotated) -> Option<Overlap> {
+    let old = secrets.old.as_ref()?;
+    let headers = secrets.headers.iter().map(|(name, signs)| {
+        let secret = match signs.into_str() {
+            "new" => "the new secret",
+            "old" => "the old secret, until the overlap ends",
+            _ => "both secrets",
+        };
+        (name.clone(), secret)
+    });
+    Some(Overlap {
+        old_fingerprint: fingerprint(&old.secret),
+        ends_ms: old.overlap_ends_ms,
+        headers: headers.collect(),
     })
 }
 
 /// `GET /webhooks/{id}/secret?lang=`.
 pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| SecretPage::of(session, &header::find(session, &id)?)).await
+    session.show(move |session| session.read(|db| secret_page(session, db, &header::find(session, db, &id)?))).await
 }
 
-/// `POST /webhooks/{id}/secret`: the same page with the secret in it. A POST, so that no link, history or preview
-/// shows it.
+/// `POST /webhooks/{id}/secret`: the page with the secret. A POST, because links, histories and previews repeat a GET.
 pub async fn reveal(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, _| {
-            let webhook = header::find(session, &id)?;
-            let mut page = SecretPage::of(session, &webhook)?;
-            // This one is written down: somebody has seen it.
-            let revealed = session.app.actions.reveal_secret(&session.caller(), &id)?;
-            page.shown = Some(Shown {
-                secret: revealed.secret.as_str().to_owned(),
-                standard_secret: revealed.secret.standard_form(),
-            });
-            Ok(Response::page(StatusCode::OK, &page))
+            let page = session.read(|db| secret_page(session, db, &header::find(session, db, &id)?))?;
+            // Recorded in the audit log.
+            let secret = session.app.actions.reveal_secret(&session.caller(), &id)?.secret;
+            let revealed = Some((secret.as_str().to_owned(), secret.standard_form()));
+            Ok(Response::page(StatusCode::OK, &SecretPage { revealed, ..page }))
         })
         .await
 }
 
-/// `POST /webhooks/{id}/secret/rotate` with `overlap_s` and perhaps `own`. What takes the old secret away at once is
-/// asked for twice.
+/// `POST /webhooks/{id}/secret/rotate` with `overlap_s` and an optional `own`. Asks before the old secret stops at once.
 pub async fn rotate(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
-            let webhook = header::find(session, &id)?;
+            let webhook = session.read(|db| header::find(session, db, &id))?;
             let path = format!("/webhooks/{}/secret", webhook.id);
-            let page_path = format!("{path}?{}", session.query.query_without(&[]));
-            let overlap = fields.given("overlap_s").unwrap_or("86400").to_owned();
+            let overlap = fields.given("overlap_s").unwrap_or(DEFAULT_OVERLAP).to_owned();
             let own = fields.text("own").to_owned();
             let is_at_once = overlap == "0";
-            let only_ends = fields.has("ends");
-            if is_at_once && fields.text("confirmed") != "yes" {
-                return ask(session, &webhook, &path, own);
+            if is_at_once && !fields.has("confirmed") {
+                return ask(session, &webhook, path, own);
             }
             let rotation = Rotation {
                 secret: Some(own.clone()).filter(|own| !own.is_empty()),
-                // What is no number is out of range, and is told so.
+                // Out of range, and refused as such, if it is not a number.
                 overlap_s: Some(overlap.parse().unwrap_or(-1)),
-                only_ends,
+                only_ends: fields.has("ends"),
             };
-            let actions = &session.app.actions;
-            match actions.rotate_secret(&session.caller(), &id, rotation).wait() {
-                Ok(_) if is_at_once => {
-                    Ok(session.done(&page_path, "Only the new secret signs from now on. Reveal it to copy it."))
+            match session.app.actions.rotate_secret(&session.caller(), &id, rotation).wait() {
+                Ok(_) => {
+                    let message = if is_at_once {
+                        "Only the new secret is in use now. Reveal it to copy it."
+                    } else {
+                        "Rotated. Reveal the new secret, copy it into the receiver, and send a test event before the overlap ends."
+                    };
+                    Ok(session.done(&format!("{path}?{}", session.query.query_without(&[])), message))
                 }
-                Ok(_) => Ok(session.done(
-                    &page_path,
-                    "Rotated. Reveal the new secret, copy it into the receiver, and test before the overlap ends.",
-                )),
                 Err(error) => {
-                    let mut page = SecretPage::of(session, &webhook)?;
-                    (page.own, page.overlap) = (own, overlap);
-                    page.problem = Some(problem(error)?);
-                    Ok(Response::again(&page))
+                    let errors = problem(error)?.into();
+                    let page = session.read(|db| secret_page(session, db, &webhook))?;
+                    Ok(Response::again(&SecretPage { own, overlap, errors, ..page }))
                 }
             }
         })
         .await
 }
 
-fn ask(session: &Session, webhook: &Webhook, path: &str, own: String) -> Result<Response, PageError> {
-    let ends = webhook.old_secret.as_ref().is_some_and(|old| session.now() < old.overlap_ends_ms);
-    let mut hidden = vec![("overlap_s".to_owned(), "0".to_owned())];
+fn ask(session: &Session, webhook: &Webhook, path: String, own: String) -> Result<Response, PageError> {
+    let is_running = webhook.old_secret.as_ref().is_some_and(|old| session.now() < old.overlap_ends_ms);
+    let mut fields = vec![("overlap_s".to_owned(), "0".to_owned())];
     if !own.is_empty() {
-        hidden.push(("own".to_owned(), own));
+        fields.push(("own".to_owned(), own));
     }
-    if ends {
-        hidden.push(("ends".to_owned(), "yes".to_owned()));
+    if is_running {
+        fields.push(("ends".to_owned(), "yes".to_owned()));
     }
-    let (question, label) = if ends {
+    let (question, button) = if is_running {
         ("End the overlap now?", "End the overlap")
     } else {
         ("Rotate the secret without an overlap?", "Rotate secret now")
@@ -209,9 +178,9 @@ fn ask(session: &Session, webhook: &Webhook, path: &str, own: String) -> Result<
         heading: format!("{question} ({})", webhook.name()),
         effect: "A receiver that still has the old secret rejects every delivery until it has the new one.".to_owned(),
         action: Some(format!("{path}/rotate")),
-        back: path.to_owned(),
-        fields: hidden,
-        button: label.to_owned(),
+        back: path,
+        fields,
+        button: button.to_owned(),
         is_danger: true,
         ..Confirm::default()
     }

@@ -1,21 +1,18 @@
-//! `/webhooks/{id}`: its last deliveries, and its settings.
+//! `/webhooks/{id}`: the latest deliveries. `/webhooks/{id}/settings`: the settings.
 
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::error::PageError;
 use super::form::SchedulePreview;
-use super::header;
-use crate::actions::lookup;
+use super::header::{self, Head, Tab};
 use crate::domain::duration_list;
 use crate::domain::header::shown;
-use crate::domain::retry::{Exhausted, Gone, Schedule};
-use crate::domain::time::Millis;
+use crate::domain::retry::{Exhausted, Gone};
 use crate::domain::webhook::Webhook;
 use crate::http::web::deliveries::rows::DeliveryTable;
+use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Session};
-use crate::http::web::webhooks::header::{Head, Tab};
 use crate::profile::Profile;
 use crate::store::Connection;
 use crate::store::delivery::{self, DeliveryFilter};
@@ -39,7 +36,7 @@ pub async fn deliveries(session: Session, id: Path<String>) -> PageResult {
 }
 
 fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookPage, PageError> {
-    let webhook = lookup::webhook(db, &session.caller(), id)?;
+    let webhook = header::find(session, db, id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
     let table = DeliveryTable::read(db, page.rows, format!("webhook={}", webhook.id))?;
@@ -58,81 +55,46 @@ fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookP
 struct SettingsPage {
     frame: Frame,
     head: Head,
-    facts: Facts,
-    preview: Option<SchedulePreview>,
-}
-
-/// The settings in words.
-struct Facts {
-    description: String,
-    events: Vec<String>,
-    profile: String,
+    webhook: Webhook,
     profile_title: String,
-    timeout_s: u32,
-    max_in_flight: u32,
-    rate_limit_per_s: Option<u32>,
-    ordered: bool,
-    standard_headers: bool,
-    /// Names, and values as far as they are no secrets.
+    /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
-    has_own_retry: bool,
     delays: String,
     exhausted: &'static str,
     gone: &'static str,
-    created_ms: Millis,
-    updated_ms: Millis,
-    verified: Option<String>,
-}
-
-impl Facts {
-    fn of(webhook: &Webhook, profile: Option<&Profile>, schedule: Option<&Schedule>) -> Facts {
-        let headers = webhook.headers.iter();
-        Facts {
-            description: webhook.description.clone(),
-            events: webhook.events.iter().map(ToString::to_string).collect(),
-            profile: webhook.profile.clone(),
-            profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
-            timeout_s: webhook.limits.timeout_s,
-            max_in_flight: webhook.limits.max_in_flight,
-            rate_limit_per_s: webhook.limits.rate_limit_per_s,
-            ordered: webhook.ordered,
-            standard_headers: webhook.standard_headers,
-            headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
-            has_own_retry: webhook.retry.is_some(),
-            delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
-            exhausted: match schedule.map(|schedule| schedule.exhausted) {
-                Some(Exhausted::Disable) => {
-                    "The delivery becomes a dead letter, and the webhook is disabled unless another delivery got through meanwhile."
-                }
-                _ => "The delivery becomes a dead letter; the webhook goes on.",
-            },
-            gone: match profile.map(Profile::gone) {
-                Some(Gone::Disable) => "The webhook is disabled at once.",
-                _ => "It is a failure as any other.",
-            },
-            created_ms: webhook.created_ms,
-            updated_ms: webhook.updated_ms,
-            verified: webhook.verified_url.clone(),
-        }
-    }
+    preview: Option<SchedulePreview>,
 }
 
 /// `GET /webhooks/{id}/settings`.
 pub async fn settings(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| settings_page(session, &id)).await
+    session.show(move |session| session.read(|db| settings_page(session, db, &id))).await
 }
 
-fn settings_page(session: &Session, id: &str) -> Result<SettingsPage, PageError> {
-    let webhook = header::find(session, id)?;
+fn settings_page(session: &Session, db: &Connection, id: &str) -> Result<SettingsPage, PageError> {
+    let webhook = header::find(session, db, id)?;
     let profile = session.app.actions.store.profiles().find(&webhook.profile);
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
     let head = Head::of(session, &webhook, Tab::Settings);
-    let frame = session.read(|db| session.frame(db, format!("{}: settings", head.name), Section::Webhooks))?;
+    let frame = session.frame(db, format!("{}: settings", head.name), Section::Webhooks)?;
+    let headers = webhook.headers.iter();
     Ok(SettingsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
-        facts: Facts::of(&webhook, profile, schedule),
+        profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
+        headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
+        delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
+        exhausted: match schedule.map(|schedule| schedule.exhausted) {
+            Some(Exhausted::Disable) => {
+                "The delivery becomes a dead letter. The webhook is disabled, unless another delivery succeeded meanwhile."
+            }
+            _ => "The delivery becomes a dead letter. The webhook stays active.",
+        },
+        gone: match profile.map(Profile::gone) {
+            Some(Gone::Disable) => "The webhook is disabled at once.",
+            _ => "Treated like any other failure.",
+        },
         preview: schedule.map(|schedule| SchedulePreview::of(schedule, session.now())),
+        webhook,
     })
 }

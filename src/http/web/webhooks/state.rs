@@ -1,18 +1,17 @@
 //! Pausing, resuming and verifying a webhook.
 
+use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::super::error::PageError;
-use super::header;
-use super::turn;
+use super::header::{self, Head, Tab};
 use crate::actions::webhook::change::WebhookChange;
 use crate::domain::webhook::WebhookState;
 use crate::http::web::deliveries::attempt::AttemptDetail;
+use crate::http::web::error::PageError;
 use crate::http::web::form::{Submission, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::session::{PageResult, Response, Session};
-use crate::http::web::webhooks::header::{Head, Tab};
 use crate::store::stats::{self, Of};
 use crate::text::humanize;
 
@@ -23,7 +22,7 @@ pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
             let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
             let webhook = session.app.actions.change_webhook(&session.caller(), &id, change)?;
             let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
-            Ok(session.done(&back, "Paused. Its events wait until you resume it."))
+            Ok(session.done(&back, "Paused. New events are queued until you resume."))
         })
         .await
 }
@@ -33,20 +32,15 @@ pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
 struct ResumePage {
     frame: Frame,
     head: Head,
-    /// How many deliveries wait, in words; `None` where none does.
-    waiting: Option<String>,
-    /// Why it was refused.
+    question: String,
     problem: Option<String>,
 }
 
-impl ResumePage {
-    fn of(session: &Session, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
-        let webhook = header::find(session, id)?;
-        let of = Of::Webhook(webhook.seq);
-        let store = &session.app.actions.store;
-        let waiting = store.read(|connection| stats::waiting(connection, &of))?;
-        let waiting = waiting.pending + waiting.retrying;
-        let frame = session.read(|db| session.frame(db, "Resume", Section::Webhooks))?;
+fn resume_page(session: &Session, id: &str, problem: Option<String>) -> Result<ResumePage, PageError> {
+    session.read(|db| {
+        let webhook = header::find(session, db, id)?;
+        let counts = stats::waiting(db, &Of::Webhook(webhook.seq))?;
+        let frame = session.frame(db, "Resume", Section::Webhooks)?;
         Ok(ResumePage {
             frame: frame.with_api_body(
                 "PATCH",
@@ -54,32 +48,33 @@ impl ResumePage {
                 r#"{"active": true, "waiting": "resume"}"#,
             ),
             head: Head::of(session, &webhook, Tab::None),
-            waiting: (waiting > 0).then(|| match waiting {
-                1 => "1 delivery waits".to_owned(),
-                _ => format!("{} deliveries wait", humanize::number(waiting)),
-            }),
+            question: match counts.pending + counts.retrying {
+                0 => "What should happen to events queued before you resume?".to_owned(),
+                1 => "1 delivery is queued. What should happen to it?".to_owned(),
+                many => format!("{} deliveries are queued. What should happen to them?", humanize::number(many)),
+            },
             problem,
         })
-    }
+    })
 }
 
-/// `GET /webhooks/{id}/resume`: what becomes of what waits.
+/// `GET /webhooks/{id}/resume`.
 pub async fn ask(session: Session, id: Path<String>) -> PageResult {
     session
         .show(move |session| {
             session.require_change()?;
-            ResumePage::of(session, &id, None)
+            resume_page(session, &id, None)
         })
         .await
 }
 
-/// `POST /webhooks/{id}/resume` with `waiting`, `resume` or `discard`. Runs the challenge first where there is one to
-/// be answered.
+/// `POST /webhooks/{id}/resume` with `waiting`, `resume` or `discard`. If the profile has a challenge and the webhook
+/// is unverified, the endpoint is challenged first.
 pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
-    let turn = turn(&submission.app().tests).await?;
+    let permit = submission.app().test_permit().await?;
     submission
         .run(move |session, fields| {
-            let _turn = turn;
+            let _permit = permit;
             let change = WebhookChange {
                 active: Some(true),
                 waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
@@ -88,15 +83,12 @@ pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
             match session.app.actions.change_webhook(&session.caller(), &id, change) {
                 Ok(webhook) => {
                     let message = match fields.text("waiting") {
-                        "discard" => "Resumed. What waited is discarded; new events are sent.",
-                        _ => "Resumed. What waited is sent now.",
+                        "discard" => "Resumed. Queued deliveries are discarded; new events are sent.",
+                        _ => "Resumed. Queued deliveries are sent now.",
                     };
                     Ok(session.done(&format!("/webhooks/{}", webhook.id), message))
                 }
-                Err(error) => {
-                    let problem = problem(error)?.message;
-                    Ok(Response::again(&ResumePage::of(session, &id, Some(problem))?))
-                }
+                Err(error) => Ok(Response::again(&resume_page(session, &id, Some(problem(error)?.message))?)),
             }
         })
         .await
@@ -111,17 +103,17 @@ struct VerifiedPage {
     detail: AttemptDetail,
 }
 
-/// `POST /webhooks/{id}/verify`: the challenge, now; what was sent and what came back.
+/// `POST /webhooks/{id}/verify`: sends the challenge now and shows the request and the response.
 pub async fn verify(submission: Submission, id: Path<String>) -> PageResult {
-    let turn = turn(&submission.app().tests).await?;
+    let permit = submission.app().test_permit().await?;
     submission
         .run(move |session, _| {
-            let _turn = turn;
+            let _permit = permit;
             let verified = session.app.actions.verify_webhook(&session.caller(), &id)?;
             let webhook = &verified.webhook;
             let path = format!("/webhooks/{}", webhook.id);
             if verified.refusal.is_none() && webhook.state == WebhookState::Active {
-                return Ok(session.done(&path, "Verified. It is active, and what waited is sent."));
+                return Ok(session.done(&path, "Verified. The webhook is active; queued deliveries are sent now."));
             }
             let frame = session.read(|db| session.frame(db, "Verification", Section::Webhooks))?;
             let page = VerifiedPage {
@@ -130,7 +122,7 @@ pub async fn verify(submission: Submission, id: Path<String>) -> PageResult {
                 refusal: verified.refusal,
                 detail: AttemptDetail::of(&verified.attempt, None, session.now()),
             };
-            Ok(Response::page(actix_web::http::StatusCode::OK, &page))
+            Ok(Response::page(StatusCode::OK, &page))
         })
         .await
 }

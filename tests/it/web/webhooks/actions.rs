@@ -17,13 +17,13 @@ fn a_webhook_is_paused_and_resumed_with_what_waited() {
     for (waiting, sent) in [("resume", 2), ("discard", 2)] {
         assert!(anna.page(&path).has_button("Pause"));
         let page = anna.submit_and_follow(&format!("{path}/pause"), &[]);
-        assert_has(&page, "Paused by a person.");
+        assert_has(&page, "New events are queued until you resume.");
         assert_eq!(hub.state_of(&webhook), "paused");
         hub.publish("a.b", json!({}));
         hub.publish("a.b", json!({}));
         hub.deliver_until_idle();
         let page = anna.page(&format!("{path}/resume"));
-        assert_has(&page, "2 deliveries wait. What becomes of them?");
+        assert_has(&page, "2 deliveries are queued. What should happen to them?");
         let page = anna.submit_and_follow(&format!("{path}/resume"), &[("waiting", waiting)]);
         assert!(page.has_flash("Resumed."), "{page}");
         hub.deliver_until_idle();
@@ -71,12 +71,12 @@ fn verifying_shows_what_was_sent_and_what_came_back() {
     let path = format!("/webhooks/{webhook}");
     assert!(anna.page(&path).has_button("Verify now"));
     let page = anna.submit(&format!("{path}/verify"), &[]).expect(200).page();
-    assert_has(&page, "It stays unverified");
+    assert_has(&page, "The webhook stays unverified");
     assert_has(&page, "webhook.verify");
     assert_has(&page, "no echo here");
     receiver.behave(Behaviour::deciding(|request| Reply::status(200).body(request.body.clone())));
     let page = anna.submit_and_follow(&format!("{path}/verify"), &[]);
-    assert_has(&page, "Verified. It is active");
+    assert_has(&page, "Verified. The webhook is active");
     assert_eq!(hub.state_of(&webhook), "active");
     let plain = hub.add_webhook(receiver.url());
     let refused = anna.submit(&format!("/webhooks/{plain}/verify"), &[]).expect(409);
@@ -124,10 +124,10 @@ fn a_replay_is_counted_before_it_is_made() {
     }
     assert_eq!(receiver.hits(), 4);
     for (fields, field, says) in [
-        (vec![("since", "2026-01-15T10:00"), ("only_failed", "yes")], "", "No event matches"),
-        (vec![("since", "2026-01-15T12:00")], "", "No event matches"),
+        (vec![("since", "2026-01-15T10:00"), ("only_failed", "yes")], "", "No events match"),
+        (vec![("since", "2026-01-15T12:00")], "", "No events match"),
         (vec![("since", "")], "since", ""),
-        (vec![("since", "2026-01-15T10:00"), ("until", "2026-01-15T09:00")], "", "It ends before it begins"),
+        (vec![("since", "2026-01-15T10:00"), ("until", "2026-01-15T09:00")], "", "The end must be after the start"),
         (vec![("since", "2026-01-15T10:00"), ("types", "a*")], "types", ""),
     ] {
         let page = anna.submit(&path, &fields).expect(422).page();
@@ -136,7 +136,7 @@ fn a_replay_is_counted_before_it_is_made() {
     }
     let fields = [("since", "2026-01-15T10:30"), ("types", "order.*"), ("confirmed", "yes")];
     let page = anna.submit_and_follow(&path, &fields);
-    assert!(page.has_flash("Queued: 2 events to deliver again"), "{page}");
+    assert!(page.has_flash("Replaying 2 events"), "{page}");
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 6);
 }
@@ -154,7 +154,7 @@ fn a_webhook_is_deleted_by_typing_its_host() {
     }
     hub.webhook(&webhook);
     let page = anna.submit_and_follow(&path, &[("typed", " LocalHost ")]);
-    assert!(page.has_flash("Deleted: http://localhost:9/in"), "{page}");
+    assert!(page.has_flash("http://localhost:9/in deleted"), "{page}");
     hub.get(&format!("/v1/webhooks/{webhook}")).expect(404);
     assert_eq!(anna.get(&format!("/webhooks/{webhook}")).status, 404);
 }

@@ -10,7 +10,7 @@ use crate::support::receiver::Receiver;
 fn without_a_webhook_the_list_names_the_first_step() {
     let hub = Hub::start();
     let page = hub.administrator().page("/webhooks");
-    assert_has(&page, "No webhook yet");
+    assert_has(&page, "No webhooks yet");
     assert!(page.links_to("/webhooks/new"));
 }
 
@@ -37,7 +37,7 @@ fn the_list_is_filtered_by_state_tenant_type_and_text() {
         let page = anna.page(&format!("/webhooks?{query}"));
         assert_eq!(page.links_to(&format!("/webhooks/{billing}")), shows_billing, "{query}");
         assert_eq!(page.links_to(&format!("/webhooks/{other}")), shows_other, "{query}");
-        assert_eq!(page.contains("No webhook matches"), !shows_billing && !shows_other, "{query}");
+        assert_eq!(page.contains("No webhooks match"), !shows_billing && !shows_other, "{query}");
     }
     let page = anna.page("/webhooks?q=billing&state=active");
     assert_eq!(page.field("q").as_deref(), Some("billing"));

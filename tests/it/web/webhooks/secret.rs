@@ -34,7 +34,7 @@ fn the_secret_is_in_no_page_until_it_is_asked_for() {
     assert_lacks(&anna.page(&format!("{path}?reveal=yes")), &secret);
     let page = anna.submit(&path, &[]).expect(200).page();
     assert_has(&page, &secret);
-    assert_has(&page, "it is the same text");
+    assert_has(&page, "use the same text");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_rotation_is_watched_until_its_overlap_ends() {
         // The session may have ended meanwhile.
         anna.get("/login");
         anna.sign_in("anna", crate::support::visitor::PASSWORD);
-        assert_has(&anna.page(&path), "Nothing is rotated at the moment");
+        assert_has(&anna.page(&path), "No rotation in progress");
     }
     assert_ne!(secret_now(&hub, &webhook), secret);
 }
@@ -101,7 +101,7 @@ fn what_takes_the_old_secret_away_at_once_is_asked_for_twice() {
     let page = anna.submit(&format!("{path}/rotate"), &[("overlap_s", "0")]).expect(200).page();
     assert_has(&page, "End the overlap now?");
     let page = rotate(&anna, &path, "0");
-    assert_has(&page, "Nothing is rotated at the moment");
+    assert_has(&page, "No rotation in progress");
     assert_eq!(secret_now(&hub, &webhook), new);
 }
 

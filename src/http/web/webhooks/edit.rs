@@ -1,0 +1,199 @@
+//! `/webhooks/new` and `/webhooks/{id}/edit`: the form of a webhook, and the page after its creation.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Path;
+use askama::Template;
+
+use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
+use super::header::{self, Head, Tab};
+use crate::actions::ActionError;
+use crate::domain::webhook::Webhook;
+use crate::http::web::error::PageError;
+use crate::http::web::form::{FormErrors, Submission, problem};
+use crate::http::web::layout::{Frame, Section};
+use crate::http::web::session::{PageResult, Response, Session};
+use crate::store::Connection;
+
+/// Fields that are folded away unless they differ from the default.
+const ADVANCED: [&str; 5] = ["headers", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"];
+
+#[derive(Template)]
+#[template(path = "webhooks/form.html")]
+struct FormPage {
+    frame: Frame,
+    /// `None` for a new webhook.
+    head: Option<Head>,
+    form: WebhookForm,
+    types: Vec<KnownType>,
+    profiles: Vec<(String, String)>,
+    preview: Option<SchedulePreview>,
+    errors: FormErrors,
+    /// Source of a copy, and what was not copied.
+    note: Option<String>,
+    is_advanced: bool,
+}
+
+/// `previews` opens the preview of the schedule, or shows its error.
+fn form_page(
+    session: &Session,
+    db: &Connection,
+    webhook: Option<&Webhook>,
+    form: WebhookForm,
+    mut errors: FormErrors,
+    previews: bool,
+) -> Result<FormPage, PageError> {
+    session.require_change()?;
+    let preview = match form.preview(session) {
+        Err(invalid) if previews && errors.is_empty() => {
+            errors = invalid.into();
+            None
+        }
+        preview => preview.ok(),
+    };
+    let title = if webhook.is_some() { "Edit webhook" } else { "Create webhook" };
+    let frame = session.frame(db, title, Section::Webhooks)?;
+    Ok(FormPage {
+        frame: match webhook {
+            Some(webhook) => frame.with_api_body(
+                "PATCH",
+                &format!("/v1/webhooks/{}", webhook.id),
+                r#"{"description": "…", "events": ["content.*"]}"#,
+            ),
+            None => frame.with_api_body(
+                "POST",
+                "/v1/webhooks",
+                r#"{"url": "https://example.com/webhooks", "events": ["content.*"]}"#,
+            ),
+        },
+        head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
+        types: known_types(session, db)?,
+        profiles: known_profiles(session),
+        is_advanced: previews || form.is_advanced() || ADVANCED.iter().any(|field| errors.of(field).is_some()),
+        preview,
+        errors,
+        note: None,
+        form,
+    })
+}
+
+/// Responds with the form and the error of an attempt to save it.
+fn again(
+    session: &Session,
+    webhook: Option<&Webhook>,
+    form: WebhookForm,
+    error: ActionError,
+) -> Result<Response, PageError> {
+    let errors = problem(error)?.into();
+    Ok(Response::again(&session.read(|db| form_page(session, db, webhook, form, errors, false))?))
+}
+
+/// Responds with the form and the preview of its schedule.
+fn preview(session: &Session, webhook: Option<&Webhook>, form: WebhookForm) -> Result<Response, PageError> {
+    let page = session.read(|db| form_page(session, db, webhook, form, FormErrors::default(), true))?;
+    Ok(if page.errors.is_empty() { Response::page(StatusCode::OK, &page) } else { Response::again(&page) })
+}
+
+/// Form with the settings of a stored webhook.
+fn filled(session: &Session, db: &Connection, webhook: &Webhook) -> Result<WebhookForm, PageError> {
+    let profile = session.app.actions.store.profiles().find(&webhook.profile);
+    let schedule = profile.as_deref().map(|profile| profile.schedule());
+    Ok(WebhookForm::of_webhook(webhook, &known_types(session, db)?, schedule))
+}
+
+/// `GET /webhooks/new?from=wh_…&event=&url=`.
+pub async fn blank(session: Session) -> PageResult {
+    session.show(|session| session.read(|db| new_page(session, db))).await
+}
+
+fn new_page(session: &Session, db: &Connection) -> Result<FormPage, PageError> {
+    let (mut form, mut note) = (WebhookForm::blank(&session.app.actions.default_profile), None);
+    if let Some(id) = session.query.given("from") {
+        let webhook = header::find(session, db, id)?;
+        form = filled(session, db, &webhook)?;
+        let masked = form.drop_masked();
+        let values =
+            if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
+        note = Some(format!("Copied from {}, except for the secret{values}.", webhook.name()));
+    } else {
+        session.query.text("event").clone_into(&mut form.patterns);
+        session.query.text("url").clone_into(&mut form.url);
+    }
+    Ok(FormPage { note, ..form_page(session, db, None, form, FormErrors::default(), false)? })
+}
+
+/// `GET /webhooks/{id}/edit`.
+pub async fn show(session: Session, id: Path<String>) -> PageResult {
+    let page = move |session: &Session, db: &Connection| {
+        let webhook = header::find(session, db, &id)?;
+        let form = filled(session, db, &webhook)?;
+        form_page(session, db, Some(&webhook), form, FormErrors::default(), false)
+    };
+    session.show(move |session| session.read(|db| page(session, db))).await
+}
+
+/// `POST /webhooks/new`; with `preview`, shows the schedule instead.
+pub async fn create(submission: Submission) -> PageResult {
+    let permit = submission.app().test_permit().await?;
+    submission
+        .run(move |session, fields| {
+            let _permit = permit;
+            let form = WebhookForm::of_fields(fields);
+            if fields.has("preview") {
+                return preview(session, None, form);
+            }
+            let created = form.settings().map_err(ActionError::from).and_then(|settings| {
+                let new = settings.creation(&form, session.tenant().is_none());
+                session.app.actions.create_webhook(&session.caller(), new)
+            });
+            match created {
+                Ok(webhook) => created_page(session, &webhook),
+                Err(error) => again(session, None, form, error),
+            }
+        })
+        .await
+}
+
+/// `POST /webhooks/{id}/edit`; with `preview`, shows the schedule instead. If the profile has a challenge and the URL
+/// or the profile changes, the endpoint is challenged first.
+pub async fn change(submission: Submission, id: Path<String>) -> PageResult {
+    let permit = submission.app().test_permit().await?;
+    submission
+        .run(move |session, fields| {
+            let _permit = permit;
+            let webhook = session.read(|db| header::find(session, db, &id))?;
+            let form = WebhookForm::of_fields(fields);
+            if fields.has("preview") {
+                return preview(session, Some(&webhook), form);
+            }
+            let changed = form.settings().map_err(ActionError::from).and_then(|settings| {
+                session.app.actions.change_webhook(&session.caller(), &id, settings.change(&form))
+            });
+            match changed {
+                Ok(webhook) => Ok(session.done(&format!("/webhooks/{}/settings", webhook.id), "Saved.")),
+                Err(error) => again(session, Some(&webhook), form, error),
+            }
+        })
+        .await
+}
+
+/// Page after the creation: the secret, shown once, and the next step.
+#[derive(Template)]
+#[template(path = "webhooks/created.html")]
+struct CreatedPage {
+    frame: Frame,
+    head: Head,
+    secret: String,
+    /// Encoding for Standard Webhooks libraries, if it differs.
+    standard_secret: Option<String>,
+}
+
+fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageError> {
+    let secret = webhook.secret.as_str().to_owned();
+    let page = CreatedPage {
+        frame: session.read(|db| session.frame(db, "Webhook created", Section::Webhooks))?,
+        head: Head::of(session, webhook, Tab::None),
+        standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
+        secret,
+    };
+    Ok(Response::page(StatusCode::OK, &page))
+}
