@@ -2,12 +2,17 @@
 //!
 //! Ends with an error where a page takes 10 ms or more.
 
+#[path = "../tests/it/support/fixtures.rs"]
+mod fixtures;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hookpost::clock::Clock;
 use hookpost::domain::delivery::DeliveryStatus;
 use hookpost::domain::id::WebhookId;
+use hookpost::domain::pattern::EventPattern;
+use hookpost::domain::webhook::{Webhook, WebhookState};
 use hookpost::metrics::Metrics;
 use hookpost::store::delivery::{self, DeliveryFilter};
 use hookpost::store::event::{self, EventFilter};
@@ -24,12 +29,6 @@ const NOON: i64 = 1_768_471_200_000;
 /// Of 1,000 tenants the first has two thirds of the events, the last one in 100,000; of 40 types and 2,000 webhooks
 /// likewise. A tenth failed at one webhook, the newest tenth waits for another; there are few of everything else.
 const FILL: &str = "
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-    INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
-        max_in_flight, ordered, standard_headers, created_ms, updated_ms)
-    SELECT i, CAST(printf('%016d', i) AS BLOB), 't' || (i % 1000), 'https://example.com/', '', '[\"type.39.*\"]',
-        'generic', 'secret', iif(i % 500 = 0, 'disabled', 'active'), '[]', 5, 8, 0, 1, 0, 0
-    FROM n;
     CREATE TEMP TABLE row (i INTEGER PRIMARY KEY, tenant INTEGER, type INTEGER, webhook INTEGER);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
     INSERT INTO row SELECT i,
@@ -75,7 +74,18 @@ fn main() {
 
 fn fill(path: &Path, rows: i64) {
     let begin = Instant::now();
-    let connection = Store::open_for_command(path).expect("the database");
+    let mut connection = Store::open_for_command(path).expect("the database");
+    let transaction = Store::transaction(&mut connection, |connection| {
+        for number in 1..=2000 {
+            let id = webhook_id(number);
+            let state = if number % 500 == 0 { WebhookState::Disabled } else { WebhookState::Active };
+            let events = vec![EventPattern::Below("type.39".parse().expect("a type"))];
+            let tenant = format!("t{}", number % 1000);
+            webhook::insert_row(connection, &Webhook { id, state, events, ..fixtures::webhook(0, &tenant) })?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    transaction.expect("the webhooks go in");
     let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(260));
     let sql = FILL
         .replace(":rows", &rows.to_string())
@@ -85,14 +95,15 @@ fn fill(path: &Path, rows: i64) {
     println!("{rows} deliveries in {:?}", begin.elapsed());
 }
 
+fn webhook_id(seq: i64) -> WebhookId {
+    WebhookId::from_bytes(format!("{seq:016}").into_bytes().try_into().expect("16 bytes"))
+}
+
 fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
     let none = DeliveryFilter::default;
     let tenant = |name: &str| DeliveryFilter { tenant: Some(name.parse().expect("a tenant")), ..none() };
     let of_type = |name: &str| DeliveryFilter { event_type: Some(name.parse().expect("a type")), ..none() };
-    let webhook = |seq: i64| DeliveryFilter {
-        webhook: Some(WebhookId::from_bytes(format!("{seq:016}").into_bytes().try_into().expect("16 bytes"))),
-        ..none()
-    };
+    let webhook = |seq: i64| DeliveryFilter { webhook: Some(webhook_id(seq)), ..none() };
     let status = |text: &str| DeliveryFilter { status: Some(text.parse().expect("a status")), ..none() };
     let code = |code| DeliveryFilter { response_code: Some(code), ..none() };
     let error = |text: &str| DeliveryFilter { error_code: Some(text.parse().expect("an error code")), ..none() };

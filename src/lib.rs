@@ -9,6 +9,10 @@
 
 #![forbid(unsafe_code)]
 
+// The fixtures of unit and integration tests are one file, which names the crate.
+#[cfg(test)]
+extern crate self as hookpost;
+
 pub mod actions;
 pub mod auth;
 pub mod cli;

@@ -1,6 +1,6 @@
-//! Who did what: written in the transaction that does it, so that neither is there without the other.
+//! Audit entries, written in the same transaction as the action.
 //!
-//! Publishing over the API writes nothing here, nor does what Hookpost does by itself.
+//! Publishing through the API is not audited, nor is what Hookpost does by itself.
 
 use std::fmt::Display;
 
@@ -10,69 +10,59 @@ use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 use crate::store::{Connection, StoreError, WriteTx, audit};
 
-/// What was done, to what, and what else there is to say of it: never a secret, a key or a password.
+/// Audited action with its subject and details. Never contains a secret, key or password.
 #[derive(Debug, Clone)]
 pub struct AuditEntry<'a> {
-    pub deed: AuditAction,
-    /// Whose things it was about; `None` where they are everybody's.
-    pub tenant: Option<&'a Tenant>,
-    pub subject: String,
-    pub detail: String,
+    action: AuditAction,
+    tenant: Option<&'a Tenant>,
+    subject: String,
+    detail: String,
 }
 
 impl<'a> AuditEntry<'a> {
-    /// Something done to what belongs to everybody.
-    pub fn new(deed: AuditAction, subject: impl Display) -> AuditEntry<'a> {
-        AuditEntry { deed, tenant: None, subject: subject.to_string(), detail: String::new() }
+    /// Creates an entry about a subject shared by all tenants.
+    pub fn new(action: AuditAction, subject: impl Display) -> AuditEntry<'a> {
+        AuditEntry { action, tenant: None, subject: subject.to_string(), detail: String::new() }
     }
 
-    /// Something done to what belongs to a tenant.
-    pub fn of(deed: AuditAction, tenant: &'a Tenant, subject: impl Display) -> AuditEntry<'a> {
-        AuditEntry { tenant: Some(tenant), ..AuditEntry::new(deed, subject) }
-    }
-
-    /// The same with what else there is to say.
+    /// Sets the tenant that the subject belongs to.
     #[must_use]
-    pub fn saying(self, detail: impl Display) -> AuditEntry<'a> {
+    pub fn in_tenant(self, tenant: impl Into<Option<&'a Tenant>>) -> AuditEntry<'a> {
+        AuditEntry { tenant: tenant.into(), ..self }
+    }
+
+    #[must_use]
+    pub fn with_detail(self, detail: impl Display) -> AuditEntry<'a> {
         AuditEntry { detail: detail.to_string(), ..self }
     }
 }
 
 impl Actor {
-    /// Writes down that this was done, as of the transaction at hand; the entry's number.
-    pub fn audit(&self, connection: &Connection, now: Millis, done: &AuditEntry<'_>) -> Result<i64, StoreError> {
-        audit::insert(
-            connection,
-            now,
-            &self.to_string(),
-            done.tenant,
-            done.deed.into_str(),
-            &done.subject,
-            &done.detail,
-        )
+    /// Writes an entry in the current transaction. Returns its number.
+    pub fn audit(&self, connection: &Connection, now: Millis, entry: AuditEntry<'_>) -> Result<i64, StoreError> {
+        let AuditEntry { action, tenant, subject, detail } = entry;
+        audit::insert(connection, now, &self.to_string(), tenant, &action.to_string(), &subject, &detail)
     }
 }
 
 impl Caller {
-    /// Writes down that the caller did this, in the transaction at hand.
-    pub fn audit(&self, tx: &WriteTx<'_>, done: &AuditEntry<'_>) -> Result<(), StoreError> {
-        self.actor.audit(tx.connection(), tx.now_ms(), done).map(drop)
+    /// Writes an entry in the current transaction.
+    pub fn audit(&self, tx: &WriteTx<'_>, entry: AuditEntry<'_>) -> Result<(), StoreError> {
+        self.actor.audit(tx.connection(), tx.now_ms(), entry).map(drop)
     }
 
-    /// The same for what is done in steps: the first one writes an entry, and each further one what there is to say
-    /// by then. The entry's number, for the next step.
-    pub(super) fn goes_on(
+    /// Writes the entry of a batched action at its first step, and updates the detail at each further one (`written`).
+    /// Returns the entry's number.
+    pub(super) fn audit_step(
         &self,
         tx: &WriteTx<'_>,
-        entry: Option<i64>,
-        done: &AuditEntry<'_>,
+        written: Option<i64>,
+        entry: AuditEntry<'_>,
     ) -> Result<i64, StoreError> {
-        match entry {
-            Some(seq) => {
-                audit::set_detail(tx.connection(), seq, &done.detail)?;
-                Ok(seq)
-            }
-            None => self.actor.audit(tx.connection(), tx.now_ms(), done),
-        }
+        let Some(seq) = written else {
+            return self.actor.audit(tx.connection(), tx.now_ms(), entry);
+        };
+        audit::set_detail(tx.connection(), seq, &entry.detail)?;
+        Ok(seq)
     }
 }

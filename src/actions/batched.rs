@@ -1,18 +1,18 @@
-//! Actions that meet many rows: done in steps, so that nobody else's write waits for all of them.
+//! Actions on many rows, in steps so that other writes are not delayed.
 //!
-//! What is done stays done: a server that stops in between, or a disk that is full, ends the action with an error
-//! that says how far it came. None is taken up again by itself.
+//! Completed steps stay: if the server stops or the disk is full, the action fails with an error that says how many rows
+//! were changed. It does not resume by itself.
 
 use std::sync::mpsc;
 
 use super::{ActionError, Actions};
 use crate::store::{Store, StoreError, WriteTx};
 
-/// Whether an action may begin another step; asked before each.
+/// Called before each step: returns whether to continue.
 pub type GoOn<'a> = &'a dyn Fn() -> bool;
 
 impl Actions {
-    /// Runs one step in the writer, waiting for room and for its commit. From a thread that may block.
+    /// Runs one step in the writer. Blocks until its commit.
     pub(super) fn step<T: Send + 'static>(
         &self,
         go_on: GoOn<'_>,
@@ -22,7 +22,7 @@ impl Actions {
     }
 }
 
-/// The same without the rest of what actions work with.
+/// Like [`Actions::step`], with only the store.
 pub(super) fn run<T: Send + 'static>(
     store: &Store,
     go_on: GoOn<'_>,
@@ -32,12 +32,12 @@ pub(super) fn run<T: Send + 'static>(
         return Err(StoreError::Stopping.into());
     }
     let (answer, committed) = mpsc::sync_channel(1);
-    // Who waits for the answer is here until it comes.
+    // The receiver below lives until the result arrives.
     store.write_then(job, move |result| drop(answer.send(result)));
     committed.recv().unwrap_or_else(|_| Err(StoreError::Stopping.into()))
 }
 
-/// An error after some steps: it says how many rows they changed.
+/// Adds the number of rows changed by earlier steps to an error.
 pub(super) fn after(done: u64, error: ActionError) -> ActionError {
     match error {
         ActionError::Store(cause) if done > 0 => ActionError::Partly { done, cause },

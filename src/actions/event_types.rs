@@ -1,4 +1,4 @@
-//! Event types: described, given an example and a schema, forgotten. All tenants share them.
+//! Describing event types with examples and schemas. All tenants share them.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::domain::schema::Schema;
 use crate::store::event_type::{self, DescribedType};
 use crate::store::{Connection, Pending};
 
-/// Characters of a description at most.
+/// Maximum characters of a description.
 pub const MAX_DESCRIPTION: usize = 4 << 10;
-/// Bytes of an example at most.
+/// Maximum bytes of an example.
 const MAX_EXAMPLE_BYTES: usize = 64 << 10;
-/// Event types that are described at most.
+/// Maximum described event types.
 const MAX_TYPES: i64 = 10_000;
-/// Bytes of all schemas at most: compiled, they stay in memory.
+/// Maximum bytes of all schemas, which are compiled in memory.
 const MAX_SCHEMAS_BYTES: i64 = 4 << 20;
 
-/// What is to be said about an event type.
+/// Description of an event type.
 #[derive(Debug, Clone)]
 pub struct TypeDescription {
     pub name: EventType,
     pub description: String,
-    /// JSON as it is spelled.
+    /// JSON as received.
     pub example: Option<Box<str>>,
-    /// JSON as it is spelled.
+    /// JSON as received.
     pub schema: Option<Box<str>>,
 }
 
 impl Actions {
-    /// Stores what is said about an event type, and whether something was said before. An example that breaks the
-    /// schema is refused.
+    /// Stores the description of an event type. Also returns whether it replaced one. Refuses an example that violates the
+    /// schema.
     pub fn put_event_type(
         &self,
         caller: &Caller,
@@ -46,29 +46,29 @@ impl Actions {
             require_room(tx.connection(), &new)?;
             let existed = event_type::get(tx.connection(), &new.name)?.is_some();
             event_type::put(tx, &new.name, &new.description, new.example.as_deref(), schema.map(Arc::new))?;
-            caller.audit(tx, &AuditEntry::new(AuditAction::EventTypePut, &new.name))?;
+            caller.audit(tx, AuditEntry::new(AuditAction::EventTypePut, &new.name))?;
             Ok((described(tx.connection(), &new.name)?, existed))
         }))
     }
 
-    /// Forgets what was said about an event type. Events and webhooks of that type go on.
+    /// Deletes the description of an event type. Events and webhooks of the type are not affected.
     pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<(), ActionError> {
         let caller = caller.clone();
         self.store.write(move |tx| {
             if event_type::delete(tx, &name)? {
-                Ok(caller.audit(tx, &AuditEntry::new(AuditAction::EventTypeDeleted, &name))?)
+                Ok(caller.audit(tx, AuditEntry::new(AuditAction::EventTypeDeleted, &name))?)
             } else {
                 Err(ActionError::NotFound("event type"))
             }
         })
     }
 
-    /// What was said about the event type of that name.
+    /// Returns the description of an event type.
     pub fn event_type(&self, name: &EventType) -> Result<DescribedType, ActionError> {
         self.store.read(|connection| described(connection, name))
     }
 
-    /// How an event breaks the schema of its type, if it does. A type without a schema costs a look at a map.
+    /// Returns how an event violates the schema of its type, if it does.
     pub(super) fn violation(&self, event: &NewEvent) -> Option<Invalid> {
         let schema = self.store.schemas().find(&event.event_type)?;
         let broken = schema.check(&event.data).err()?;

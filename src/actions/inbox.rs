@@ -1,7 +1,7 @@
-//! The built-in inbox: opening it, taking in what arrives, emptying it.
+//! The built-in inbox: opening it, receiving requests, emptying it.
 //!
-//! Each request is verified as it arrives, with the secrets of that moment, and the mark is stored: what is shown
-//! later is what a receiver would have found.
+//! Each request is verified on arrival, with the secrets of that time, and the result is stored. The pages later show what
+//! a receiver would have found.
 
 use std::collections::BTreeSet;
 
@@ -15,39 +15,39 @@ use crate::profile::{self, Profile};
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
 use crate::store::{Connection, Pending, StoreError, webhook};
 
-/// Webhooks whose secrets a request is checked with, at most.
+/// Maximum webhooks whose secrets are tried.
 const MOST_WEBHOOKS: usize = 20;
-/// How far a signed time may be from now, as Standard Webhooks libraries have it.
+/// Maximum difference between the signed time and now, as in Standard Webhooks libraries.
 const TOLERANCE: Millis = 5 * MINUTE;
-/// How long a request that was signed before the end of an overlap may take to arrive.
+/// Maximum transit time of a request signed before the end of an overlap.
 const ON_THE_WAY: Millis = MINUTE;
-/// The field of a challenge, where no webhook points here yet that says another.
+/// Default field of a challenge, which the profile of a webhook may change.
 const CHALLENGE_FIELD: &str = "challenge";
-/// Bytes of a challenge's text at most.
+/// Maximum bytes of a challenge.
 const LONGEST_CHALLENGE: usize = 1024;
 
-/// A request to an inbox, whole.
+/// Request received by an inbox.
 #[derive(Debug, Clone)]
 pub struct Arrival {
     pub method: String,
     pub query: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// What it is going to be answered with.
+    /// Status code of the response.
     pub code: u16,
 }
 
-/// A challenge to be sent back: the field and the text.
+/// Challenge to send back: its field and text.
 pub type Echo = (String, String);
 
-/// Whether a request is what a webhook sent.
+/// Result of checking the signatures of a request.
 struct SignatureCheck {
     is_verified: bool,
     sentence: String,
     webhook: Option<Webhook>,
 }
 
-/// The request with this id, and the tenant of its inbox.
+/// Returns the request with this id, and the tenant of its inbox.
 pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
     let not_found = ActionError::NotFound("request");
     let Ok(seq) = id.parse() else {
@@ -57,13 +57,14 @@ pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Te
 }
 
 impl Actions {
-    /// The inbox of the caller's tenant or, for a caller of all of them, of the one named; `None` before it is opened.
+    /// Returns the inbox of the caller's tenant, or of the given one for a caller of all tenants; `None` before it is
+    /// opened.
     pub fn inbox(&self, caller: &Caller, tenant: Option<&str>) -> Result<Option<Inbox>, ActionError> {
         let tenant = caller.tenant_for(tenant)?;
         Ok(self.store.read(|connection| inbox::of_tenant(connection, &tenant))?)
     }
 
-    /// The same inbox, opened where it was not.
+    /// Returns the inbox, opening it if needed.
     pub fn open_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<Inbox, ActionError> {
         let tenant = caller.tenant_for(tenant);
         self.store.write(move |tx| {
@@ -73,7 +74,7 @@ impl Actions {
         })
     }
 
-    /// Forgets what arrived in an inbox; how many requests there were.
+    /// Deletes all requests of an inbox. Returns their number.
     pub fn empty_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<usize, ActionError> {
         let tenant = caller.tenant_for(tenant);
         self.store.write(move |tx| match inbox::of_tenant(tx.connection(), &tenant?)? {
@@ -82,8 +83,7 @@ impl Actions {
         })
     }
 
-    /// Takes a request in: verifies it, stores it, and says which challenge is to be sent back. Waits for the disk;
-    /// call it from a thread that may block.
+    /// Verifies and stores a received request. Returns the challenge to send back, if any. Blocks until the commit.
     pub fn take_in(&self, inbox: &Inbox, arrival: Arrival) -> Result<Option<Echo>, ActionError> {
         let now = self.clock.now_ms();
         let path_end = format!("/in/{}", inbox.token);
@@ -138,7 +138,7 @@ impl Actions {
         SignatureCheck { is_verified: false, sentence, webhook }
     }
 
-    /// The text of a challenge, by the field of a profile that asks for it.
+    /// Returns the challenge in a body, looked up by the fields that the profiles use.
     fn echo(&self, webhooks: &[Webhook], body: &[u8]) -> Option<Echo> {
         let mut fields = BTreeSet::from([CHALLENGE_FIELD.to_owned()]);
         for webhook in webhooks {
@@ -154,8 +154,8 @@ impl Actions {
     }
 }
 
-/// Checks a request as the receiver of a webhook does: the signatures of its profile and those of Standard Webhooks.
-/// A sentence either way.
+/// Checks a request as the receiver of a webhook would: the signatures of its profile and of Standard Webhooks. Returns a
+/// sentence either way.
 fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -> Result<String, String> {
     let old = webhook.old_secret.as_ref();
     let old = old.filter(|old| now < old.overlap_ends_ms + ON_THE_WAY);
@@ -220,7 +220,7 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.as_str())
 }
 
-/// The end of a new inbox's URL: 24 random bytes, so that nobody finds one by guessing.
+/// Generates the last segment of an inbox URL: 24 random bytes, which cannot be guessed.
 fn token() -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::random::bytes::<24>())

@@ -1,4 +1,4 @@
-//! Looking things up by their public id. What belongs to another tenant does not exist for the caller.
+//! Lookups by public id. Objects of another tenant count as missing.
 
 use super::{ActionError, Actions, Caller};
 use crate::domain::event::EventId;
@@ -9,20 +9,20 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
 use crate::store::{Connection, webhook};
 
-/// A delivery with all its attempts.
+/// Delivery with all its attempts.
 #[derive(Debug, Clone)]
 pub struct DeliveryInFull {
     pub delivery: Delivery,
     pub attempts: Vec<Attempt>,
 }
 
-/// The webhook with this id.
+/// Returns the webhook with this id.
 pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook, ActionError> {
     let id: WebhookId = id.parse().map_err(|_| ActionError::NotFound("webhook"))?;
     webhook::get(connection, id)?.filter(|webhook| caller.sees(&webhook.tenant)).ok_or(ActionError::NotFound("webhook"))
 }
 
-/// The delivery with this id.
+/// Returns the delivery with this id.
 pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<Delivery, ActionError> {
     let id: DeliveryId = id.parse().map_err(|_| ActionError::NotFound("delivery"))?;
     delivery::get(connection, id)?
@@ -30,7 +30,7 @@ pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<De
         .ok_or(ActionError::NotFound("delivery"))
 }
 
-/// The event with this id.
+/// Returns the event with this id.
 pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<StoredEvent, ActionError> {
     let id: EventId = id.parse().map_err(|_| ActionError::NotFound("event"))?;
     event::get(connection, &id)?
@@ -38,7 +38,7 @@ pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<Store
         .ok_or(ActionError::NotFound("event"))
 }
 
-/// The delivery with this id, and the request and response of each attempt.
+/// Returns the delivery with this id and all its attempts.
 pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
@@ -47,7 +47,7 @@ pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> R
 }
 
 impl Actions {
-    /// The event of a delivery and its last attempt, where there was one; `None` where the event is gone.
+    /// Returns the event of a delivery with the last attempt, if any; `None` if the event was deleted.
     pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
         self.store.read(|connection| {
             let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
@@ -58,7 +58,7 @@ impl Actions {
         })
     }
 
-    /// Like the function of this name, on a connection of its own.
+    /// Like [`delivery_in_full`], on a connection of its own.
     pub fn delivery_in_full(&self, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
         self.store.read(|connection| delivery_in_full(connection, caller, id))
     }

@@ -1,7 +1,6 @@
-//! What a person or a program can do, one verb a file. The API, the pages and the command line call these.
+//! The actions of users and programs, one verb per file. The API, the pages and the command line call them.
 //!
-//! Owns: the rules of who sees what (tenants), the order of checks, what one change means for another. Never
-//! does: parse HTTP, or write SQL.
+//! Owns tenant visibility, the order of checks, and the effects of one change on others. Never parses HTTP or runs SQL.
 
 pub mod audit;
 pub mod batched;
@@ -30,38 +29,38 @@ use crate::domain::event::Tenant;
 use crate::domain::retention::Retention;
 use crate::store::{Store, StoreError};
 
-/// Everything that actions work with. Cheap to clone.
+/// Dependencies of all actions. Cheap to clone.
 #[derive(Clone)]
 pub struct Actions {
     pub store: Store,
     pub engine: Engine,
     pub guard: Arc<Guard>,
     pub clock: Clock,
-    /// The profile of a webhook where neither the request nor the key names one.
+    /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,
-    /// How long the server keeps what is finished.
+    /// Retention of finished deliveries.
     pub retention: Retention,
 }
 
-/// On whose behalf something is done.
+/// User or program on whose behalf an action runs.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
-    /// The one tenant that the caller acts in; `None` for all.
+    /// Tenant that the caller is limited to; `None` for all.
     pub tenant: Option<Tenant>,
-    /// The profile of webhooks that the caller makes, where none is named.
+    /// Default profile of webhooks that the caller creates.
     pub default_profile: Option<String>,
     pub actor: Actor,
 }
 
-/// Who acts, for the audit list.
+/// Actor in the audit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody with a shell on the server's machine.
+    /// Command on the server's machine.
     #[default]
     Command,
-    /// A program; the name of its API key.
+    /// Program, with the name of its API key.
     Key(String),
-    /// Somebody at the pages, in words.
+    /// User of the pages, with a display name.
     Person(String),
 }
 
@@ -75,24 +74,24 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// Why an action was not carried out. Nothing was changed, but where `Partly` says so.
+/// Error of an action. Nothing was changed, except with `Partly`.
 #[derive(Debug, Clone, Error)]
 pub enum ActionError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// What was named does not exist, or is another tenant's.
-    #[error("there is no such {0}")]
+    /// The object does not exist or belongs to another tenant.
+    #[error("no such {0}")]
     NotFound(&'static str),
-    /// It makes no sense in the state that things are in.
+    /// The action conflicts with the current state.
     #[error("{message}")]
     Conflict { code: &'static str, message: String, field: Option<&'static str> },
-    /// The caller may not.
+    /// The caller lacks permission.
     #[error("{0}")]
     Forbidden(String),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An action in steps ended between two of them; what the first ones changed stays.
-    #[error("{done} were done, then: {cause}")]
+    /// A batched action failed between two steps. The changes of the first ones stay.
+    #[error("stopped after {done}: {cause}")]
     Partly { done: u64, cause: StoreError },
 }
 
@@ -103,18 +102,18 @@ impl ActionError {
 }
 
 impl Caller {
-    /// Whether the caller sees what belongs to a tenant.
+    /// Whether the caller can see the objects of a tenant.
     pub fn sees(&self, tenant: &Tenant) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
     }
 
-    /// The tenant that something new belongs to: the one named, the caller's own, or `default`.
+    /// Returns the tenant of a new object: the given one, the caller's own, or `default`.
     pub fn tenant_for(&self, named: Option<&str>) -> Result<Tenant, ActionError> {
         let named: Option<Tenant> =
             named.map(|text| text.parse().map_err(|e: Invalid| e.in_field("tenant"))).transpose()?;
         match (&self.tenant, named) {
             (Some(own), Some(named)) if *own != named => Err(ActionError::Forbidden(format!(
-                "This key is for the tenant {own} alone; it cannot act in {named}."
+                "This key is limited to the tenant {own} and cannot act in {named}."
             ))),
             (Some(own), _) => Ok(own.clone()),
             (None, Some(named)) => Ok(named),
@@ -122,7 +121,7 @@ impl Caller {
         }
     }
 
-    /// The tenant that a list is limited to: the one named, the caller's own, or none.
+    /// Returns the tenant that a list is limited to: the given one, the caller's own, or none.
     pub fn tenant_filter(&self, named: Option<&str>) -> Result<Option<Tenant>, ActionError> {
         if named.is_none() && self.tenant.is_none() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Custom profiles: made, changed, previewed, deleted.
+//! Storing, deleting and previewing custom profiles.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::profile::{self, Profile, ProfileSpec, Signer};
 use crate::random;
 use crate::store::{Pending, profile as table};
 
-/// The request that a profile makes of an event.
+/// Request composed by a profile from an event.
 #[derive(Debug, Clone)]
 pub struct Preview {
     pub headers: Vec<(String, String)>,
@@ -25,7 +25,7 @@ pub struct Preview {
 }
 
 impl Actions {
-    /// Stores a profile under its name. `existed` in the answer says whether there was one.
+    /// Stores a profile under its name, replacing any earlier one.
     pub fn put_profile(
         &self,
         caller: &Caller,
@@ -37,7 +37,7 @@ impl Actions {
         }
         let caller = caller.clone();
         Ok(self.store.write(move |tx| {
-            caller.audit(tx, &AuditEntry::new(AuditAction::ProfilePut, profile.name()))?;
+            caller.audit(tx, AuditEntry::new(AuditAction::ProfilePut, profile.name()))?;
             Ok(table::put(tx, profile)?)
         }))
     }
@@ -61,16 +61,16 @@ impl Actions {
                     ),
                 ));
             }
-            if table::delete(tx, &name)? { Ok(caller.audit(tx, &AuditEntry::new(AuditAction::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
+            if table::delete(tx, &name)? { Ok(caller.audit(tx, AuditEntry::new(AuditAction::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
         }))
     }
 
-    /// The profile of that name.
+    /// Returns the profile with this name.
     pub fn profile(&self, name: &str) -> Result<Arc<Profile>, ActionError> {
         self.store.profiles().find(name).ok_or(ActionError::NotFound("profile"))
     }
 
-    /// A profile as JSON where some fields are given and the rest comes from another one (`based_on`).
+    /// Completes a profile given as JSON with the fields of the profile that it is `based_on`.
     pub fn complete_spec(&self, mut given: serde_json::Map<String, Value>) -> Result<Value, ActionError> {
         let Some(base) = given.remove("based_on") else {
             return Ok(Value::Object(given));
@@ -88,7 +88,7 @@ impl Actions {
     }
 }
 
-/// The headers and the body that a profile makes of an event, signed with a secret at a time.
+/// Composes the request of a profile for an event, signed with a secret at a time.
 pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview, ActionError> {
     let body = profile.form().compose(event)?;
     let standard = profile::standard();
@@ -106,6 +106,6 @@ pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis)
 fn built_in(name: &str) -> ActionError {
     ActionError::conflict(
         "profile_built_in",
-        format!("{name} is built in and cannot be changed. Make one of your own with \"based_on\": \"{name}\"."),
+        format!("{name} is built in and cannot be changed. Create your own profile with \"based_on\": \"{name}\"."),
     )
 }

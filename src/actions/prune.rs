@@ -1,38 +1,36 @@
-//! Deleting what is older than it is to be kept.
+//! Deleting data older than its retention.
 
 use std::time::{Duration, Instant};
 
 use super::ActionError;
-use super::batched;
-use crate::actions::batched::GoOn;
+use super::batched::{self, GoOn};
 use crate::domain::retention::Cutoffs;
 use crate::store::retention::{self, Part, Search};
 use crate::store::{Connection, Store, StoreError, WriteTx};
 
-/// How much went, or would go.
+/// Numbers of rows that were, or would be, deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
     /// Deliveries, with all their attempts.
     pub deliveries: u64,
-    /// Events of which no delivery is left.
+    /// Events without deliveries.
     pub events: u64,
 }
 
-/// How a prune goes about it.
+/// Pace of a prune.
 pub struct Pace<'a> {
     pub go_on: GoOn<'a>,
-    /// Rests this long between two steps, so that others have most of the writer's time.
+    /// Sleeps between two steps, which leaves other jobs most of the writer's time.
     pub rest: &'a dyn Fn(Duration),
 }
 
-/// Times as long as a step took that follow it as a rest.
+/// Rest after a step, as a multiple of its duration.
 const REST: u32 = 4;
-/// The longest rest.
+/// Maximum rest.
 const LONGEST_REST: Duration = Duration::from_millis(200);
 
-/// Deletes finished deliveries that ended before the cutoffs, then events without deliveries and webhooks that were
-/// deleted, then shrinks the file. Nothing that waits for an attempt goes. With `dry_run` it only counts. What a step
-/// deleted stays deleted, however it ends. Call it from a thread that may block.
+/// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then shrinks
+/// the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
 pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) -> Result<Pruned, ActionError> {
     let pruning = Pruning { store, cutoffs, dry_run, pace };
     let deliveries = pruning.all(retention::deliveries, retention::next_deliveries, move |tx, part| {
@@ -45,7 +43,7 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
         return Ok(pruned);
     }
     while pruning.step(move |tx| retention::delete_webhooks(tx, cutoffs))? > 0 {}
-    while pruning.step(retention::give_back)? {}
+    while pruning.step(retention::shrink_file)? {}
     Ok(pruned)
 }
 
@@ -60,7 +58,7 @@ type Begin = fn(&Connection, Cutoffs) -> Result<Search, StoreError>;
 type Next = fn(&Connection, &mut Search, Cutoffs) -> Result<Option<Vec<Part>>, StoreError>;
 
 impl Pruning<'_> {
-    /// Goes through one table. How many rows.
+    /// Deletes the old rows of one table. Returns their number.
     fn all(
         &self,
         begin: Begin,
@@ -83,7 +81,7 @@ impl Pruning<'_> {
         }
     }
 
-    /// Runs one step in the writer, and rests.
+    /// Runs one step in the writer, then rests.
     fn step<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, StoreError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Publishing an event: stored with its deliveries in one commit, answered once that is on disk.
+//! Publishing an event, stored with its deliveries in one commit.
 
 use std::sync::Arc;
 
@@ -14,29 +14,29 @@ use crate::random;
 use crate::store::idempotency::{self, Remembered};
 use crate::store::{Connection, Pending, WriteTx, delivery, event};
 
-/// An event to be published.
+/// Event to publish.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     pub event_type: EventType,
     pub tenant: Tenant,
-    /// The application's own id; it deduplicates over all tenants for as long as the event is stored.
+    /// Id chosen by the application. Deduplicates across all tenants while the event is stored.
     pub id: Option<EventId>,
-    /// When it happened; now, where nobody says.
+    /// Time of the event. Default: now.
     pub created_ms: Option<Millis>,
-    /// JSON as the application spelled it.
+    /// JSON as received.
     pub data: Box<str>,
     pub previous_data: Option<Box<str>>,
     pub idempotency: Option<Idempotency>,
 }
 
-/// An `Idempotency-Key`, and the SHA-256 of the request that came under it.
+/// `Idempotency-Key` with the SHA-256 of its request.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
     pub key: String,
     pub fingerprint: [u8; 32],
 }
 
-/// An event held to the schema of its type, before it takes the writer's time.
+/// Event checked against the schema of its type, outside the writer.
 #[derive(Debug, Clone)]
 pub struct Checked {
     new: NewEvent,
@@ -48,30 +48,30 @@ impl Checked {
         &self.new.tenant
     }
 
-    /// An event whose type is known to have no schema.
+    /// Creates an event whose type has no schema.
     pub fn without_schema(new: NewEvent) -> Checked {
         let violation = None;
         Checked { new, violation }
     }
 }
 
-/// What became of a published event.
+/// Receipt of a published event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     pub id: EventId,
-    /// The same was published before; nothing new was stored.
+    /// Whether the event was published before, so nothing was stored.
     pub duplicate: bool,
     pub deliveries: Vec<(DeliveryId, WebhookId)>,
 }
 
 impl Actions {
-    /// Publishes an event to every webhook of its tenant that subscribed. The receipt comes once it is on disk.
+    /// Publishes an event to all subscribed webhooks of its tenant. Returns the receipt once the event is on disk.
     pub fn publish(&self, new: NewEvent) -> Pending<Receipt, ActionError> {
         let checked = self.check(new);
         self.store.write(move |tx| publish(tx, checked))
     }
 
-    /// The same by a person, which is written down; what programs publish is not.
+    /// Publishes an event on behalf of a person, which is audited. Publishing by programs is not.
     pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt, ActionError> {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
@@ -79,28 +79,28 @@ impl Actions {
         self.store.write(move |tx| {
             let receipt = publish(tx, checked)?;
             if !receipt.duplicate {
-                let done = AuditEntry::of(AuditAction::EventPublished, &tenant, &receipt.id);
-                caller.audit(tx, &done.saying(event_type))?;
+                let entry = AuditEntry::new(AuditAction::EventPublished, &receipt.id).in_tenant(&tenant);
+                caller.audit(tx, entry.with_detail(event_type))?;
             }
             Ok(receipt)
         })
     }
 
-    /// Holds an event to the schema of its type; one that has none costs a look at a map. What is wrong comes out
-    /// when it is published, as a `schema_violation` in `data`.
+    /// Checks an event against the schema of its type. A violation is returned when the event is published, as
+    /// `schema_violation` in `data`.
     pub fn check(&self, new: NewEvent) -> Checked {
         let violation = self.violation(&new);
         Checked { new, violation }
     }
 }
 
-/// Publishes within a transaction.
+/// Publishes an event in the current transaction.
 pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, ActionError> {
     let Checked { new, violation } = checked;
     if let Some(receipt) = first_receipt(tx, &new)? {
         return Ok(receipt);
     }
-    // Only now: what was taken before its type had this schema is answered as before.
+    // After the check for duplicates: an event published before its type had this schema keeps its receipt.
     if let Some(violation) = violation {
         return Err(violation.into());
     }
@@ -129,7 +129,7 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, Action
     Ok(Receipt { id: event.id.clone(), duplicate: false, deliveries })
 }
 
-/// The receipt of the same event, published before. An error where it was not quite the same.
+/// Returns the receipt of the same event published before. A different event with the same id or key is an error.
 fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, ActionError> {
     let connection = tx.connection();
     if let Some(Idempotency { key, fingerprint }) = &new.idempotency {
@@ -159,9 +159,7 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, Ac
     if !is_same {
         return Err(ActionError::Conflict {
             code: "event_id_reused",
-            message: format!(
-                "An event with the id {id} is stored already, with another payload or tenant. An id names one event for good."
-            ),
+            message: format!("A different event with the id {id} already exists. Use a new id for a new event."),
             field: Some("id"),
         });
     }
@@ -171,11 +169,11 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, Ac
 pub(super) fn key_reused() -> ActionError {
     ActionError::conflict(
         "idempotency_key_reused",
-        "This Idempotency-Key was used for another request in the last 24 hours. Use a new key for a new event.",
+        "This Idempotency-Key was used for a different request in the last 24 hours. Use a new key for a new event.",
     )
 }
 
-/// The receipt of an event that was published before.
+/// Returns the receipt of an event published before.
 pub(super) fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt, ActionError> {
     Ok(Receipt { id, duplicate: true, deliveries: delivery::receipt_of(connection, seq)? })
 }

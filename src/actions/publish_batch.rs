@@ -1,25 +1,25 @@
-//! Publishing many events in one commit: all of them, or none.
+//! Publishing many events in one commit: all or none.
 
 use super::publish::{self, Checked, Idempotency, Receipt};
 use super::{ActionError, Actions};
 use crate::store::idempotency::{self, Remembered};
 use crate::store::{Pending, StoreError, WriteTx, event};
 
-/// Events of a batch at most.
+/// Maximum events in a batch.
 pub const MOST_EVENTS: usize = 1_000;
 
-/// Events to be published together: 1 to 1,000, without an idempotency of their own.
+/// Events to publish together: 1 to 1,000, without idempotency keys of their own.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub events: Vec<Checked>,
-    /// For the whole batch. It belongs to the tenant of the batch's first event.
+    /// Key of the whole batch. Belongs to the tenant of the first event.
     pub idempotency: Option<Idempotency>,
 }
 
-/// Why a batch was refused. Nothing of it was stored.
+/// Error of a batch. Nothing of it was stored.
 #[derive(Debug, Clone)]
 pub struct BatchError {
-    /// Which event is at fault, counted from 0; `None` where it is none of them.
+    /// Index of the invalid event, from 0; `None` if the error is not about one event.
     pub index: Option<usize>,
     pub error: ActionError,
 }
@@ -37,7 +37,7 @@ impl From<ActionError> for BatchError {
 }
 
 impl Actions {
-    /// Publishes a batch in one commit. The receipts, in the order of the events, come once it is on disk.
+    /// Publishes a batch in one commit. Returns the receipts in the order of the events, once they are on disk.
     pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
         self.store.write(move |tx| publish_batch(tx, batch))
     }
@@ -73,7 +73,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
     Ok(receipts)
 }
 
-/// The receipts of a request that is remembered; `None` where one of its events is no longer stored.
+/// Returns the receipts of an earlier request; `None` if one of its events was deleted.
 fn first_receipts(tx: &WriteTx<'_>, before: &Remembered) -> Result<Option<Vec<Receipt>>, ActionError> {
     let seqs = match &before.batch {
         Some(seqs) => seqs.as_slice(),

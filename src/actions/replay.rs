@@ -1,11 +1,10 @@
-//! Delivering stored events again.
+//! Replaying stored events.
 
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
-use super::batched;
+use super::batched::{self, GoOn};
 use super::{ActionError, Actions, Caller, lookup};
-use crate::actions::batched::GoOn;
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
@@ -18,20 +17,20 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::{Change, Connection, Pending, StoreError, WriteTx, event, sweep};
 use crate::text::humanize;
 
-/// Which of a webhook's events are replayed.
+/// Events of a webhook to replay.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    /// When they were received.
+    /// When the events were received.
     pub span: Span,
-    /// Those of these types or patterns; empty for all that the webhook subscribes to.
+    /// Only events of these types or patterns. Empty: all that the webhook subscribes to.
     pub event_types: Vec<EventPattern>,
-    /// Only those whose newest delivery to the webhook failed.
+    /// Only events whose newest delivery to the webhook failed.
     pub only_failed: bool,
 }
 
 impl Actions {
-    /// Delivers an event again: to every webhook that subscribes to it now, or to the one named, whether or not that
-    /// subscribes.
+    /// Delivers an event again: to every webhook that subscribes to it now, or to the given one even if it does not
+    /// subscribe.
     pub fn replay_event(
         &self,
         caller: &Caller,
@@ -44,7 +43,7 @@ impl Actions {
             if stored.event.test {
                 return Err(ActionError::conflict(
                     "test_event",
-                    "This event is a test, which is sent once. Send a new one.",
+                    "A test event is sent once. Send a new one.",
                 ));
             }
             let webhooks = match webhook_id {
@@ -60,7 +59,7 @@ impl Actions {
             let Some(event) = event::intact(tx.connection(), stored.seq)? else {
                 return Err(ActionError::conflict(
                     "event_damaged",
-                    "The stored event is damaged: it does not match its checksum, and is not sent. Check the disk, and publish the event again.",
+                    "The stored event is damaged: it does not match its checksum. Check the disk and publish the event again.",
                 ));
             };
             let event = Arc::new(event);
@@ -70,16 +69,16 @@ impl Actions {
                 delivery::insert(tx, stored.seq, &event, webhook.seq, id, Cause::Replay)?;
                 deliveries.extend(delivery::get(tx.connection(), id)?);
             }
-            let done = AuditEntry::of(AuditAction::EventReplayed, &event.tenant, &event.id);
+            let entry = AuditEntry::new(AuditAction::EventReplayed, &event.id).in_tenant(&event.tenant);
             let count = humanize::counted(deliveries.len() as u64, "webhook");
-            caller.audit(tx, &done.saying(format!("to {count}")))?;
+            caller.audit(tx, entry.with_detail(format!("to {count}")))?;
             Ok(deliveries)
         })
     }
 
-    /// Delivers to a webhook again what it subscribes to and was received in a span, oldest first, as far as it was
-    /// published before the call. How many events there were; with `dry_run` how many there would be. A call made
-    /// twice sends everything twice. Call it from a thread that may block.
+    /// Delivers the events in a time span again to a webhook that subscribes to them, oldest first. Events published
+    /// during the call are not included. Returns the number of events, or with `dry_run` the number that would be sent.
+    /// Calling twice sends everything twice. Blocks.
     pub fn replay_webhook(
         &self,
         caller: &Caller,
@@ -90,21 +89,22 @@ impl Actions {
     ) -> Result<u64, ActionError> {
         let (webhook, up_to) = self.store.read(|connection| -> Result<_, ActionError> {
             let webhook = lookup::webhook(connection, caller, id)?;
-            let up_to = if replay.only_failed { sweep::newest(connection)? } else { bulk::newest_event(connection)? };
+            let up_to = if replay.only_failed { sweep::newest(connection)? } else { event::newest(connection)? };
             Ok((webhook, up_to))
         })?;
         let mut done = 0;
-        let mut entry = None;
+        let mut written = None;
         let mut after = Some(0);
         while let Some(from) = after {
             let found = self.store.read(|connection| candidates(connection, &webhook, replay, from, up_to))?;
             after = found.next;
-            let is_meant = |event: &EventHead| {
+            let is_selected = |event: &EventHead| {
                 let types = &replay.event_types;
-                let is_asked_for = |pattern: &EventPattern| pattern.matches(&event.event_type);
-                webhook.wants(&event.event_type) && (types.is_empty() || types.iter().any(is_asked_for))
+                let matches = |pattern: &EventPattern| pattern.matches(&event.event_type);
+                webhook.wants(&event.event_type) && (types.is_empty() || types.iter().any(matches))
             };
-            let events: Vec<i64> = found.rows.iter().filter(|event| is_meant(event)).map(|event| event.seq).collect();
+            let events: Vec<i64> =
+                found.rows.iter().filter(|event| is_selected(event)).map(|event| event.seq).collect();
             if events.is_empty() {
                 continue;
             }
@@ -113,15 +113,16 @@ impl Actions {
                 continue;
             }
             let (webhook, caller) = (webhook.clone(), caller.clone());
-            let made = self.step(go_on, move |tx| {
-                let made = insert(tx, webhook.seq, &events)?;
-                let done = AuditEntry::of(AuditAction::WebhookReplayed, &webhook.tenant, webhook.id)
-                    .saying(humanize::counted(done + made, "event"));
-                Ok((made, caller.goes_on(tx, entry, &done)?))
+            let step = self.step(go_on, move |tx| {
+                let inserted = insert(tx, webhook.seq, &events)?;
+                let entry = AuditEntry::new(AuditAction::WebhookReplayed, webhook.id)
+                    .in_tenant(&webhook.tenant)
+                    .with_detail(humanize::counted(done + inserted, "event"));
+                Ok((inserted, caller.audit_step(tx, written, entry)?))
             });
-            let (made, seq) = made.map_err(|error| batched::after(done, error))?;
-            entry = Some(seq);
-            done += made;
+            let (inserted, seq) = step.map_err(|error| batched::after(done, error))?;
+            written = Some(seq);
+            done += inserted;
         }
         Ok(done)
     }
@@ -133,7 +134,7 @@ fn require_same_tenant(webhook: &Webhook, tenant: &crate::domain::event::Tenant)
     } else {
         Err(Invalid::new(
             "other_tenant",
-            format!("The webhook is of the tenant {}, the event of {tenant}.", webhook.tenant),
+            format!("The webhook belongs to the tenant {}, the event to {tenant}.", webhook.tenant),
         )
         .in_field("webhook_id"))
     }
@@ -157,17 +158,17 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64,
     if tx.directory().get(webhook_seq).is_none() {
         return Err(ActionError::NotFound("webhook"));
     }
-    let mut made = 0;
+    let mut inserted = 0;
     let mut first = None;
     for event_seq in events {
         let id = DeliveryId::generate(tx.now_ms(), random::bits());
-        if let Some(seq) = bulk::insert_replay(tx, *event_seq, webhook_seq, id)? {
+        if let Some(seq) = delivery::insert_replay(tx, *event_seq, webhook_seq, id)? {
             first.get_or_insert(seq);
-            made += 1;
+            inserted += 1;
         }
     }
     if let Some(from_seq) = first {
         tx.notify(Change::Reread { webhook_seq, from_seq });
     }
-    Ok(made)
+    Ok(inserted)
 }

@@ -1,4 +1,4 @@
-//! An event with its deliveries, and why each other webhook of its tenant got none.
+//! Showing an event with its deliveries, and the reasons why other webhooks of its tenant did not receive it.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -13,23 +13,23 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::event::StoredEvent;
 use crate::store::webhook::{self, Bystander};
 
-/// Webhooks without a delivery that are told about at most.
+/// Maximum webhooks without a delivery that are listed.
 const MOST: u32 = 250;
-/// Patterns that a message names at most.
+/// Maximum patterns that a message names.
 const NAMED: usize = 10;
 
-/// An event and what became of it.
+/// Event with its deliveries.
 #[derive(Debug, Clone)]
 pub struct EventInFull {
     pub stored: StoredEvent,
     pub deliveries: Vec<Delivery>,
     /// The first 250, oldest first.
     pub missed: Vec<Missed>,
-    /// How many webhooks there are in all that got no delivery.
+    /// Number of all webhooks without a delivery.
     pub missed_count: u64,
 }
 
-/// An event without its deliveries.
+/// Event without its deliveries.
 #[derive(Debug, Clone)]
 pub struct EventAlone {
     pub stored: StoredEvent,
@@ -38,7 +38,7 @@ pub struct EventAlone {
     pub missed_count: u64,
 }
 
-/// A webhook that an event was not delivered to.
+/// Webhook that did not receive an event.
 #[derive(Debug, Clone)]
 pub struct Missed {
     pub webhook_id: WebhookId,
@@ -53,18 +53,18 @@ pub struct Missed {
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<MissedReason>)]
 pub enum MissedReason {
-    /// The event is a test, which goes to who was asked for.
+    /// The event is a test, sent only to the webhook under test.
     Test,
-    /// The webhook is younger than the event.
+    /// The webhook was created after the event.
     CreatedLater,
-    /// None of its patterns matches.
+    /// No pattern of the webhook matches.
     NotSubscribed,
-    /// A pattern matches now, and none did when the event came.
+    /// A pattern matches now, but none did when the event was received.
     SubscribedLater,
 }
 
 impl Actions {
-    /// An event, its deliveries, and who got none.
+    /// Returns an event with its deliveries and the webhooks without one.
     pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
         self.store.read(|connection| {
             let EventAlone { stored, missed, missed_count } = event_alone(connection, caller, id)?;
@@ -73,7 +73,7 @@ impl Actions {
     }
 }
 
-/// The event with this id, without its deliveries. For callers that page through many deliveries.
+/// Returns the event with this id and the webhooks without a delivery. For callers that page through many deliveries.
 pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
     let stored = lookup::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
@@ -92,10 +92,10 @@ fn missed(webhook: Bystander, event: &Event) -> Missed {
     let wants = webhook.events.iter().any(|pattern| pattern.matches(wanted));
     let created = rfc3339(webhook.created_ms);
     let received = rfc3339(event.received_ms);
-    // Within one millisecond it cannot be told which came first; a webhook that was there would have got it.
+    // Within one millisecond the order is unknown; an earlier webhook would have received the event.
     let is_younger = webhook.created_ms > event.received_ms || (wants && webhook.created_ms == event.received_ms);
     let (reason, message) = if event.test {
-        (MissedReason::Test, "The event is a test, which is sent only to the webhook it was asked for.".to_owned())
+        (MissedReason::Test, "The event is a test, which is sent only to the webhook under test.".to_owned())
     } else if is_younger {
         (
             MissedReason::CreatedLater,

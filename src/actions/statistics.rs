@@ -1,4 +1,4 @@
-//! What became of deliveries lately: per webhook, per tenant, over all.
+//! Statistics of recent deliveries: per webhook, per tenant, or overall.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -9,7 +9,7 @@ use crate::domain::time::{DAY, HOUR, Millis};
 use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
 use crate::store::{Connection, StoreError};
 
-/// How far back statistics look.
+/// Time window of statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Window>)]
@@ -25,7 +25,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// Where it begins: at a whole 5 minutes, hour or day (UTC), so it is up to that much longer than its name.
+    /// Returns the start of the window, rounded down to 5 minutes, an hour or a day (UTC). The window is longer by as much.
     pub fn begins(self, now: Millis) -> Millis {
         let (length, unit) = match self {
             Window::Hour => (HOUR, FINE),
@@ -38,7 +38,7 @@ impl Window {
     }
 }
 
-/// What became of deliveries in a window, and what waits now.
+/// Statistics of a window, with the current queue.
 #[derive(Debug, Clone)]
 pub struct Statistics {
     pub window: Window,
@@ -61,7 +61,7 @@ impl Statistics {
 }
 
 impl Actions {
-    /// Statistics of one webhook.
+    /// Returns the statistics of one webhook.
     pub fn webhook_statistics(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! Test events: real in everything (signer, connection, log), but asked for by a person and answered at once.
+//! Test events: real deliveries (signed, sent, logged) whose result is returned at once.
 
 use std::sync::Arc;
 
@@ -19,43 +19,43 @@ use crate::random;
 use crate::store::profile::Profiles;
 use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
 
-/// Tests under way at a time at most, for one request to every webhook that subscribed.
+/// Maximum concurrent tests of one request to all subscribers.
 const AT_ONCE: usize = 8;
 
-/// What to send as a test.
+/// Test event to send.
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
     pub event_type: Option<String>,
-    /// JSON; where there is none, the type's example, or else `{}`.
+    /// JSON. Default: the example of the type, or `{}`.
     pub data: Option<Box<str>>,
 }
 
-/// A stored test that still has to be sent.
+/// Stored test to send.
 struct Prepared {
     endpoint: Endpoint,
     delivery: DueDelivery,
 }
 
 impl Actions {
-    /// Sends a test to one webhook, whatever its state, and waits for the answer: as long as its timeout at most.
+    /// Sends a test to one webhook in any state. Blocks until the response or the timeout.
     pub fn test_webhook(
         &self,
         caller: &Caller,
         webhook_id: &str,
         test: TestEvent,
     ) -> Result<DeliveryInFull, ActionError> {
-        let (of, id) = (caller.clone(), webhook_id.to_owned());
+        let (auditor, id) = (caller.clone(), webhook_id.to_owned());
         let profiles = self.store.profiles().clone();
         let prepared = self
             .store
             .write(move |tx| {
-                let webhook = lookup::webhook(tx.connection(), &of, &id)?;
+                let webhook = lookup::webhook(tx.connection(), &auditor, &id)?;
                 let event_type = match &test.event_type {
                     Some(text) => parse_type(text, "event_type")?,
                     None => usual_type(&webhook),
                 };
-                let done = AuditEntry::of(AuditAction::TestSent, &webhook.tenant, webhook.id);
-                of.audit(tx, &done.saying(&event_type))?;
+                let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&webhook.tenant);
+                auditor.audit(tx, entry.with_detail(&event_type))?;
                 let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
                 prepare(tx, &profiles, Arc::new(webhook), &stored)
             })
@@ -63,7 +63,7 @@ impl Actions {
         self.send_test(caller, &prepared)
     }
 
-    /// Sends a test to every webhook of the tenant that subscribed to its type, whatever their states.
+    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state. Blocks.
     pub fn test_subscribers(
         &self,
         caller: &Caller,
@@ -72,7 +72,7 @@ impl Actions {
     ) -> Result<Vec<DeliveryInFull>, ActionError> {
         let event_type = parse_type(event_type, "event")?;
         let tenant = caller.tenant_for(None)?;
-        let of = caller.clone();
+        let auditor = caller.clone();
         let profiles = self.store.profiles().clone();
         let prepared = self
             .store
@@ -82,8 +82,8 @@ impl Actions {
                     return Ok(Vec::new());
                 }
                 for webhook in &webhooks {
-                    let done = AuditEntry::of(AuditAction::TestSent, &tenant, webhook.id);
-                    of.audit(tx, &done.saying(&event_type))?;
+                    let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&tenant);
+                    auditor.audit(tx, entry.with_detail(&event_type))?;
                 }
                 let stored = store_event(tx, tenant, event_type, data)?;
                 webhooks
@@ -121,7 +121,7 @@ fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {
     text.parse().map_err(|invalid: Invalid| invalid.in_field(field))
 }
 
-/// The first type that the webhook names, so that the receiver sees something it knows.
+/// Returns the first exact type of the subscriptions, which the receiver knows.
 fn usual_type(webhook: &Webhook) -> EventType {
     let named = webhook.events.iter().find_map(|pattern| match pattern {
         EventPattern::Exact(name) => Some(name.clone()),

@@ -1,4 +1,4 @@
-//! API keys: made once, shown once, known by their hash.
+//! API keys: shown once at creation, then known only by their hash.
 
 use std::ops::RangeInclusive;
 
@@ -17,36 +17,36 @@ use crate::random;
 use crate::store::api_key::{self, ApiKey, NewApiKey, Scope};
 use crate::store::{Connection, Pending, Store, StoreError, profile};
 
-/// How every key begins, so that people and scanners know one when they see it.
+/// Prefix of all keys, by which people and secret scanners recognize them.
 const PREFIX: &str = "hp_";
-/// Characters of a key that people see later.
+/// Characters of a key that are shown later.
 const SHOWN: usize = 9;
 
-/// Requests a second that a key can be limited to.
+/// Range of rate limits, in requests per second.
 pub const RATE_LIMITS: RangeInclusive<u32> = 1..=100_000;
 
-/// What a new key is for.
+/// Settings of a new key.
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
-    /// 1 to 128 characters, for people.
+    /// Display name, 1 to 128 characters.
     pub name: String,
     pub scope: Scope,
     pub tenant: Option<Tenant>,
     pub profile: Option<String>,
-    /// Requests a second, 1 to 100,000, in place of the server's usual limit.
+    /// Requests per second, 1 to 100,000. `None`: the server's default.
     pub rate_limit_per_s: Option<u32>,
 }
 
-/// Makes a key of 24 random bytes. Returns its text, which is stored nowhere, and what is stored.
+/// Generates a key of 24 random bytes. Returns the key, which is never stored, and the record to store.
 pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), Invalid> {
     if request.name.trim().is_empty() || request.name.chars().count() > 128 || request.name.contains(char::is_control) {
-        return Err(Invalid::new("invalid_name", "A key's name is 1 to 128 characters, without control characters.")
+        return Err(Invalid::new("invalid_name", "The name must have 1 to 128 characters and no control characters.")
             .in_field("name"));
     }
     if let Some(limit) = request.rate_limit_per_s
         && !RATE_LIMITS.contains(&limit)
     {
-        return Err(Invalid::new("invalid_rate_limit", "A key's limit is 1 to 100000 requests a second.")
+        return Err(Invalid::new("invalid_rate_limit", "The rate limit must be 1 to 100000 requests per second.")
             .in_field("rate_limit_per_s"));
     }
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<24>()));
@@ -64,7 +64,7 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
     Ok((text, key))
 }
 
-/// Refuses a default profile that does not exist, as of the transaction at hand.
+/// Refuses a default profile that does not exist, as of the current transaction.
 pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<(), ActionError> {
     match name {
         Some(name) if !profile::exists(connection, name)? => {
@@ -74,7 +74,7 @@ pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<()
     }
 }
 
-/// Stores a new key; the key as it is stored.
+/// Stores a new key. Returns the stored record.
 pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, ActionError> {
     let actor = caller.actor.clone();
     store.write(move |tx| {
@@ -83,48 +83,46 @@ pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, 
     })
 }
 
-/// Stores a new key in the transaction at hand.
+/// Stores a new key in the current transaction.
 pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<(), ActionError> {
     require_profile(connection, new.profile.as_deref())?;
     api_key::insert(connection, new)?;
-    let done = AuditEntry { tenant: new.tenant.as_ref(), ..AuditEntry::new(AuditAction::KeyCreated, new.id) };
-    let told = done.saying(format!("{}, {}", new.name, new.scope));
-    actor.audit(connection, new.created_ms, &told)?;
+    let entry = AuditEntry::new(AuditAction::KeyCreated, new.id).in_tenant(new.tenant.as_ref());
+    actor.audit(connection, new.created_ms, entry.with_detail(format!("{}, {}", new.name, new.scope)))?;
     Ok(())
 }
 
-/// Takes the key with this id out of use.
+/// Revokes the key with this id.
 pub fn revoke(store: &Store, caller: &Caller, id: &str) -> Pending<(), ActionError> {
     let (actor, id) = (caller.actor.clone(), id.to_owned());
     store.write(move |tx| take_out(tx.connection(), &actor, &id, tx.now_ms()))
 }
 
-/// The same in the transaction at hand.
+/// Revokes the key with this id in the current transaction.
 pub fn take_out(connection: &Connection, actor: &Actor, id: &str, now: Millis) -> Result<(), ActionError> {
     let unknown = ActionError::NotFound("API key");
     let id: ApiKeyId = id.parse().map_err(|_| unknown.clone())?;
     match api_key::revoke(connection, id, now)? {
         Some(name) => {
-            actor.audit(connection, now, &AuditEntry::new(AuditAction::KeyRevoked, id).saying(name))?;
+            actor.audit(connection, now, AuditEntry::new(AuditAction::KeyRevoked, id).with_detail(name))?;
             Ok(())
         }
         None => Err(unknown),
     }
 }
 
-/// The stored key of this text, unless it was revoked. Looked up in the table each time, so that a key made or
-/// revoked by a command beside the server counts at once. The hash is of 192 random bits: it needs no salt, and
-/// looking it up by index tells a guesser nothing.
+/// Returns the stored record of a key, unless it was revoked. Reads the table each time, so that a key created or revoked
+/// by a command counts at once. A hash of 192 random bits needs no salt, and the time of its lookup reveals nothing.
 pub fn authenticate(connection: &Connection, text: &str) -> Result<Option<ApiKey>, StoreError> {
     api_key::by_hash(connection, &hash(text))
 }
 
-/// On whose behalf a key acts.
+/// Returns the caller that a key acts for.
 pub fn caller(key: &ApiKey) -> Caller {
     Caller { tenant: key.tenant.clone(), default_profile: key.profile.clone(), actor: Actor::Key(key.name.clone()) }
 }
 
-/// Whether a key's scope covers what is needed.
+/// Whether a scope includes the needed one.
 pub fn covers(scope: Scope, needed: Scope) -> bool {
     scope == Scope::Admin || scope == needed
 }

@@ -1,7 +1,7 @@
-//! Who may: API keys for programs, users and sessions for people.
+//! Authentication: API keys for programs, users and sessions for people.
 //!
-//! Secrets of all kinds (keys, session cookies, links) are random and known to the database by their hash alone;
-//! passwords are hashed with Argon2id.
+//! Keys, session cookies and links are random, and the database stores only their hashes. Passwords are hashed with
+//! Argon2id.
 
 pub mod api_key;
 pub mod password;

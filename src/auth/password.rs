@@ -1,5 +1,5 @@
-//! Passwords: Argon2id with 19 MiB, two passes and one lane (OWASP's Password Storage Cheat Sheet, its second choice
-//! of parameters), in the PHC string format. Two at a time, so that sign-ins cannot take the machine's memory.
+//! Passwords: Argon2id with 19 MiB, two passes and one lane (OWASP Password Storage Cheat Sheet, second set of
+//! parameters), in the PHC string format. At most two run at once, so that sign-ins cannot exhaust the memory.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -9,17 +9,17 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use crate::domain::Invalid;
 use crate::random;
 
-/// Characters of a password at least.
+/// Minimum characters of a password.
 pub const SHORTEST: usize = 10;
-/// Bytes of a password at most.
+/// Maximum bytes of a password.
 const LONGEST: usize = 1024;
-/// Hashes that are worked on at a time.
+/// Maximum hashes computed at once.
 const AT_A_TIME: usize = 2;
 
 static ROOM: Mutex<usize> = Mutex::new(AT_A_TIME);
 static FREED: Condvar = Condvar::new();
 
-/// A password that may be used: long enough. Nothing else is asked of it (NIST SP 800-63B, 3.1.1.2).
+/// Checks the length of a new password, the only rule (NIST SP 800-63B, 3.1.1.2).
 pub fn check(password: &str) -> Result<(), Invalid> {
     if password.chars().count() < SHORTEST || password.len() > LONGEST {
         return Err(Invalid::new(
@@ -31,16 +31,16 @@ pub fn check(password: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The hash of a password. Takes some 20 ms and 19 MiB: not from a thread that serves requests.
+/// Hashes a password. Takes about 20 ms and 19 MiB; do not call it on a thread that serves requests.
 pub fn hash(password: &str) -> String {
     let _room = Room::wait();
     argon2()
         .hash_password_with_salt(password.as_bytes(), &random::bytes::<16>())
-        .expect("the parameters and the length of the salt are within their ranges")
+        .expect("the parameters and the salt length are in range")
         .to_string()
 }
 
-/// Whether a password is the one that was hashed. Without a hash (there is no such user) it takes the same time.
+/// Whether a password matches its hash. Takes the same time without a hash (unknown user).
 pub fn verify(password: &str, hash: Option<&str>) -> bool {
     let _room = Room::wait();
     match hash.and_then(|text| PasswordHash::new(text).ok()) {
@@ -54,11 +54,11 @@ pub fn verify(password: &str, hash: Option<&str>) -> bool {
 }
 
 fn argon2() -> Argon2<'static> {
-    let params = Params::new(19 * 1024, 2, 1, None).expect("the parameters are within their ranges");
+    let params = Params::new(19 * 1024, 2, 1, None).expect("the parameters are in range");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// A place among the hashes that are worked on, until it is dropped.
+/// Slot for computing a hash, released on drop.
 struct Room;
 
 impl Room {

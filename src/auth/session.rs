@@ -1,4 +1,4 @@
-//! Sessions: signed in until they end, are not used for half a day, or somebody signs out.
+//! Sessions. A session ends at its time, after 12 hours without use, or when the user signs out.
 
 use super::token;
 use crate::domain::event::Tenant;
@@ -6,12 +6,12 @@ use crate::domain::time::{DAY, Millis};
 use crate::store::session::{self, Owner, Session};
 use crate::store::{Connection, StoreError};
 
-/// How long a user's session lasts at most, in milliseconds.
+/// Maximum duration of a user's session, in milliseconds.
 pub const LONGEST: Millis = 14 * DAY;
 
-/// Begins a session in the transaction at hand; what its cookie holds.
+/// Starts a session in the current transaction. Returns its cookie.
 pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Millis) -> Result<String, StoreError> {
-    session::forget_ended(connection, now)?;
+    session::delete_expired(connection, now)?;
     let token = token::generate();
     let (user, tenant) = match owner {
         NewOwner::User(seq) => (Some(*seq), None),
@@ -21,14 +21,15 @@ pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Mill
     Ok(token)
 }
 
-/// Whose session begins.
+/// Owner of a new session.
 #[derive(Debug, Clone)]
 pub enum NewOwner {
     User(i64),
     Portal(Tenant),
 }
 
-/// The session of a cookie, unless it has ended. Looked up each time, so that an end counts at once, everywhere.
+/// Returns the session of a cookie, unless it has ended. Reads the table each time, so that ending a session takes effect
+/// at once.
 pub fn authenticate(connection: &Connection, cookie: &str, now: Millis) -> Result<Option<Session>, StoreError> {
     session::by_hash(connection, &token::hash(cookie), now)
 }
@@ -38,12 +39,12 @@ pub fn end(connection: &Connection, cookie: &str) -> Result<(), StoreError> {
     session::end(connection, &token::hash(cookie))
 }
 
-/// Notes that the session of a cookie is used.
+/// Records that the session of a cookie was used.
 pub fn seen(connection: &Connection, cookie: &str, now: Millis) -> Result<(), StoreError> {
     session::seen(connection, &token::hash(cookie), now)
 }
 
-/// Who somebody is, in the words of the audit list.
+/// Returns the display name of a session's owner in the audit log.
 pub fn actor(owner: &Owner) -> String {
     match owner {
         Owner::User(user) => user.name.clone(),

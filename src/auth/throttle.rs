@@ -1,4 +1,4 @@
-//! Delays that grow with each failed sign-in, for an account and for an address. Kept in memory: a restart forgives.
+//! Sign-in delays that grow with each failure, per account and per address. Kept in memory, so a restart clears them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::time::{HOUR, MINUTE, Millis, SECOND};
 
-/// Failures that nobody has to wait for.
+/// Failures without a delay.
 const FREE: u32 = 4;
-/// The longest wait for an account: its owner may be who waits.
+/// Maximum delay of an account. Short, because it also delays the owner.
 const LONGEST_ACCOUNT: Millis = MINUTE;
-/// The longest wait for an address.
+/// Maximum delay of an address.
 const LONGEST_ADDRESS: Millis = 15 * MINUTE;
-/// Failures older than this are forgotten.
+/// Time after which failures are forgotten.
 const MEMORY: Millis = HOUR;
-/// Accounts and addresses remembered at most; beyond it the oldest go.
+/// Maximum accounts and addresses kept. The oldest are dropped first.
 const ENTRIES: usize = 10_000;
 
-/// Failed sign-ins. Cheap to clone.
+/// Failed sign-ins by account and address. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Throttle(Arc<Mutex<HashMap<Who, Failures>>>);
 
@@ -33,7 +33,7 @@ struct Failures {
 }
 
 impl Throttle {
-    /// How long, in milliseconds, a sign-in to this account from this address has to wait; 0 where it need not.
+    /// Returns the delay before a sign-in to this account from this address, in milliseconds.
     pub fn wait(&self, name: &str, address: Option<IpAddr>, now: Millis) -> Millis {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = keys(name, address)
@@ -42,7 +42,7 @@ impl Throttle {
         waits.max().unwrap_or(0)
     }
 
-    /// Notes a sign-in that failed.
+    /// Records a failed sign-in.
     pub fn failed(&self, name: &str, address: Option<IpAddr>, now: Millis) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (who, _) in keys(name, address) {
@@ -65,7 +65,7 @@ impl Throttle {
         }
     }
 
-    /// Forgives an account and an address that got in.
+    /// Clears the failures of an account and an address after a sign-in.
     pub fn succeeded(&self, name: &str, address: Option<IpAddr>) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (who, _) in keys(name, address) {
@@ -75,19 +75,19 @@ impl Throttle {
 }
 
 impl Failures {
-    /// One second after the free ones, doubled with each further one.
+    /// Returns the delay: one second after the free failures, doubled with each further one.
     fn wait(&self, longest: Millis, now: Millis) -> Millis {
         let Some(beyond) = self.count.checked_sub(FREE) else {
             return 0;
         };
         let delay = (SECOND << beyond.min(20)).min(longest);
-        // A clock that was set back must not lock anybody out for longer than the delay.
+        // If the clock was set back, the wait must not exceed the delay.
         (self.last_ms + delay - now).clamp(0, delay)
     }
 }
 
 fn keys(name: &str, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
-    // Long names are all one: none of them is a user's, and memory is not for who sends them.
+    // Names over 64 bytes share one entry: no user has such a name, and storing them would waste memory.
     let name = match name.len() {
         0..=64 => name.to_lowercase(),
         _ => String::new(),
@@ -96,7 +96,7 @@ fn keys(name: &str, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
     [(Who::Account(name), LONGEST_ACCOUNT)].into_iter().chain(address).collect()
 }
 
-/// What one client has: its address, or under IPv6 the 64 bits that it is given.
+/// Returns a client's network: its IPv4 address, or the first 64 bits of its IPv6 address.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => {

@@ -1,5 +1,4 @@
-//! Random texts that open something: sessions, links, forms. Whoever holds one is let in, so that the database
-//! keeps only the hash.
+//! Random tokens of sessions, links and forms. A token grants access, so the database stores only its hash.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,18 +7,18 @@ use subtle::ConstantTimeEq as _;
 
 use crate::random;
 
-/// A new token: 32 random bytes as 43 characters of base64url.
+/// Generates a token: 32 random bytes as 43 characters of base64url.
 pub fn generate() -> String {
     URL_SAFE_NO_PAD.encode(random::bytes::<32>())
 }
 
-/// What the database knows a token by. It is of 256 random bits: it needs no salt.
+/// Returns the hash under which a token is stored. A token of 256 random bits needs no salt.
 pub fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// What the forms of a page carry, so that no other site can send them: made from the cookie, which other sites
-/// cannot read, and useless for finding out what it holds.
+/// Returns the token of the forms of a page, which protects against cross-site requests. Derived from the cookie, which
+/// other sites cannot read, and does not reveal it.
 pub fn form_token(cookie: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(b"hookpost form\0");

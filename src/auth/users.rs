@@ -1,4 +1,4 @@
-//! Users: made at the first run or by a command, signed in by their password.
+//! Users: created at the first run or by a command, signed in with a password.
 
 use thiserror::Error;
 
@@ -14,46 +14,45 @@ use crate::store::one_time_link::{LinkKind, OneTimeLink};
 use crate::store::user::{self, Role, User};
 use crate::store::{Connection, StoreError};
 
-/// How long the link of the first run is good for, in milliseconds.
+/// Validity of the setup link, in milliseconds.
 pub const SETUP_LASTS: Millis = 30 * MINUTE;
 
-/// How long a session lasts that a portal link opens, in milliseconds.
+/// Duration of a session opened by a portal link, in milliseconds.
 pub const PORTAL_LASTS: Millis = DAY;
 
-/// Why something about users was not done.
+/// Error of an action on users.
 #[derive(Debug, Clone, Error)]
 pub enum UserError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is a user of that name.
-    #[error("there is a user {0} already")]
+    #[error("the user {0} already exists")]
     Taken(String),
     #[error("there is no user {0}; \"hookpost users list\" lists them")]
     Unknown(String),
-    /// Somebody has to be left who can administer.
-    #[error("{0} is the only administrator; make another one first")]
+    /// At least one administrator must remain.
+    #[error("{0} is the only administrator; add another one first")]
     LastAdministrator(String),
-    /// The link was used, has ended, or never was.
-    #[error("this link was used, or has ended")]
+    /// The link was used, has expired, or never existed.
+    #[error("this link was used or has expired")]
     LinkEnded,
 }
 
-/// Checks a user's name: 1 to 64 bytes, no control characters, no white space around it.
+/// Checks a user's name: 1 to 64 bytes, no control characters, no white space at its ends.
 pub fn check_name(name: &str) -> Result<(), Invalid> {
     let is_odd = name.trim() != name || name.contains(char::is_control);
     if name.is_empty() || name.len() > 64 || is_odd {
         return Err(Invalid::new(
             "invalid_name",
-            "A name is 1 to 64 bytes, without control characters or spaces around it.",
+            "The name must have 1 to 64 bytes, no control characters, and no spaces at its ends.",
         )
         .in_field("name"));
     }
     Ok(())
 }
 
-/// Makes a user from a password's hash; their number.
+/// Adds a user with the hash of their password. Returns the user's number.
 pub fn add(
     connection: &Connection,
     actor: &Actor,
@@ -65,17 +64,17 @@ pub fn add(
     check_name(name)?;
     let seq =
         user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
-    let done = AuditEntry::new(AuditAction::UserAdded, name).saying(role);
-    actor.audit(connection, now, &done)?;
+    let entry = AuditEntry::new(AuditAction::UserAdded, name).with_detail(role);
+    actor.audit(connection, now, entry)?;
     Ok(seq)
 }
 
-/// The user of this name.
+/// Returns the user with this name.
 pub fn find(connection: &Connection, name: &str) -> Result<User, UserError> {
     user::by_name(connection, name)?.ok_or_else(|| UserError::Unknown(name.to_owned()))
 }
 
-/// Sets a new password, from its hash, and ends every session of the user.
+/// Sets a new password, given its hash, and ends all sessions of the user.
 pub fn reset_password(
     connection: &Connection,
     actor: &Actor,
@@ -85,12 +84,11 @@ pub fn reset_password(
 ) -> Result<(), UserError> {
     let user = find(connection, name)?;
     user::set_password(connection, user.seq, password_hash)?;
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::PasswordReset, user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordReset, user.name))?;
     Ok(())
 }
 
-/// A user's own new password, from its hash: every session of theirs ends, and a new one begins for who asks; its
-/// cookie.
+/// Changes a user's own password, given its hash. Ends all their sessions and starts a new one. Returns its cookie.
 pub fn change_password(
     connection: &Connection,
     user: &User,
@@ -100,22 +98,22 @@ pub fn change_password(
     require_unchanged(connection, user)?;
     user::set_password(connection, user.seq, password_hash)?;
     let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::PasswordChanged, &user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordChanged, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
 
-/// Begins the session of a user who signed in; its cookie.
+/// Starts the session of a user who signed in. Returns its cookie.
 pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, UserError> {
     require_unchanged(connection, user)?;
     user::signed_in(connection, user.seq, now)?;
     let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::SignedIn, &user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::SignedIn, &user.name))?;
     let owner = session::NewOwner::User(user.seq);
     Ok(session::begin(connection, &owner, now, session::LONGEST)?)
 }
 
-/// Refuses what was asked for with a password that somebody reset meanwhile.
+/// Refuses a user whose password was reset since it was verified.
 fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), UserError> {
     match user::by_seq(connection, verified.seq)? {
         Some(now) if now.password == verified.password => Ok(()),
@@ -123,24 +121,24 @@ fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), Use
     }
 }
 
-/// Takes a user away, unless nobody who administers would be left.
+/// Removes a user, unless they are the only administrator.
 pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<(), UserError> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
     user::delete(connection, user.seq)?;
-    actor.audit(connection, now, &AuditEntry::new(AuditAction::UserRemoved, user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::UserRemoved, user.name))?;
     Ok(())
 }
 
-/// Changes what a user may do, unless nobody who administers would be left.
+/// Changes the role of a user, unless they are the only administrator.
 pub fn set_role(connection: &Connection, actor: &Actor, name: &str, role: Role, now: Millis) -> Result<(), UserError> {
     let user = find(connection, name)?;
     if role != Role::Administrator {
         require_another(connection, &user)?;
     }
     user::set_role(connection, user.seq, role)?;
-    let done = AuditEntry::new(AuditAction::RoleChanged, user.name).saying(role);
-    actor.audit(connection, now, &done)?;
+    let entry = AuditEntry::new(AuditAction::RoleChanged, user.name).with_detail(role);
+    actor.audit(connection, now, entry)?;
     Ok(())
 }
 
@@ -151,14 +149,14 @@ fn require_another(connection: &Connection, user: &User) -> Result<(), UserError
     Ok(())
 }
 
-/// Whether these are a user's name and password. Takes the same time for a name that is nobody's; not from a thread
-/// that serves requests.
+/// Returns the user if the password is right. Takes the same time for an unknown user. Do not call it on a thread that
+/// serves requests.
 pub fn verify(user: Option<User>, password: &str) -> Option<User> {
     let is_right = password::verify(password, user.as_ref().map(|user| user.password.as_str()));
     user.filter(|_| is_right)
 }
 
-/// The token of a new link for the first run, in place of any earlier one; `None` where there is a user already.
+/// Creates the setup link of the first run, replacing any earlier one. Returns its token, or `None` if there is a user.
 pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>, StoreError> {
     if user::any(connection)? {
         return Ok(None);
@@ -169,29 +167,29 @@ pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>
     one_time_link(connection, &link).map(Some)
 }
 
-/// Stores a link; the token that opens it.
+/// Stores a link. Returns its token.
 pub fn one_time_link(connection: &Connection, link: &OneTimeLink) -> Result<String, StoreError> {
     let token = token::generate();
     one_time_link::insert(connection, &token::hash(&token), link)?;
     Ok(token)
 }
 
-/// The token of a new link that opens the pages of one tenant, until a time and once.
+/// Creates a link that opens the pages of one tenant once, until a time. Returns its token.
 pub fn portal_link(
     connection: &Connection,
     tenant: &Tenant,
     now: Millis,
     ends_ms: Millis,
 ) -> Result<String, StoreError> {
-    one_time_link::forget_ended(connection, now)?;
+    one_time_link::delete_expired(connection, now)?;
     let link = OneTimeLink { kind: LinkKind::Portal, tenant: Some(tenant.clone()), ends_ms, session_ms: PORTAL_LASTS };
     one_time_link(connection, &link)
 }
 
-/// The administrator of a demo, whose password nobody knows.
+/// Administrator of a demo, whose password is random.
 pub const DEMO_USER: &str = "demo";
 
-/// The token of a new link that signs in to a demo, once.
+/// Creates a link that signs in to a demo once. Returns its token.
 pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreError> {
     let link = OneTimeLink {
         kind: LinkKind::Demo,
@@ -202,7 +200,7 @@ pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreEr
     one_time_link(connection, &link)
 }
 
-/// Begins a session of a demo's administrator with the demo's link, which is used up.
+/// Starts a session of a demo's administrator by the demo's link, which is then deleted.
 pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<Opened, UserError> {
     let hash = token::hash(token);
     let link = one_time_link::by_hash(connection, &hash, now)?;
@@ -217,22 +215,22 @@ pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<O
     Ok(Opened { cookie, lasts_ms: link.session_ms })
 }
 
-/// Whether a token opens something of this kind now.
+/// Whether a token is a valid link of this kind.
 pub fn is_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<bool, StoreError> {
     let found = one_time_link::by_hash(connection, &token::hash(token), now)?;
     Ok(found.is_some_and(|link| link.kind == kind))
 }
 
-/// A session that a link opened.
+/// Session opened by a link.
 #[derive(Debug)]
 pub struct Opened {
-    /// What its cookie holds.
+    /// Session cookie.
     pub cookie: String,
     /// In milliseconds.
     pub lasts_ms: Millis,
 }
 
-/// Begins a session of a tenant's people with their link, which is used up.
+/// Starts a session of a tenant's people by their link, which is then deleted.
 pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened, UserError> {
     let hash = token::hash(token);
     let link = one_time_link::by_hash(connection, &hash, now)?;
@@ -245,13 +243,13 @@ pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result
     Ok(Opened { cookie, lasts_ms })
 }
 
-/// Whether a token opens the first run's page now.
+/// Whether a token is a valid setup link.
 pub fn is_setup_token(connection: &Connection, token: &str, now: Millis) -> Result<bool, StoreError> {
     let found = one_time_link::by_hash(connection, &token::hash(token), now)?;
     Ok(found.is_some_and(|link| link.kind == LinkKind::Setup) && !user::any(connection)?)
 }
 
-/// Makes the first administrator with the link of the first run, which is used up; their session's cookie.
+/// Adds the first administrator by the setup link, which is then deleted. Returns the cookie of their session.
 pub fn set_up(
     connection: &Connection,
     setup_token: &str,

@@ -72,7 +72,7 @@ impl Create {
         };
         let (key, stored) = issue(request, clock.now_ms())?;
         let mut connection = open_or_create(&self.database, &clock)?;
-        Store::together(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
+        Store::transaction(&mut connection, |connection| add(connection, &Actor::Command, &stored))?;
         println!("{key}");
         Ok(())
     }
@@ -94,7 +94,7 @@ fn list(connection: &Connection) -> Result<(), CliError> {
 
 fn revoke(connection: &mut Connection, id: &str) -> Result<(), CliError> {
     let now = Clock::machine().now_ms();
-    match Store::together(connection, |connection| take_out(connection, &Actor::Command, id, now)) {
+    match Store::transaction(connection, |connection| take_out(connection, &Actor::Command, id, now)) {
         Err(ActionError::NotFound(_)) => {
             Err(CliError::Other(format!("there is no key {id}; \"hookpost keys list\" lists the keys")))
         }

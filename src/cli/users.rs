@@ -67,7 +67,7 @@ impl Users {
                 let password = password.password()?;
                 let hash = password::hash(&password.text);
                 let mut connection = open_or_create(&database, &clock)?;
-                Store::together(&mut connection, |connection| {
+                Store::transaction(&mut connection, |connection| {
                     users::add(connection, &Actor::Command, &name, role, &hash, now)
                 })?;
                 password.print();
@@ -77,7 +77,7 @@ impl Users {
                 users::find(&connection, &name)?;
                 let password = password.password()?;
                 let hash = password::hash(&password.text);
-                Store::together(&mut connection, |connection| {
+                Store::transaction(&mut connection, |connection| {
                     users::reset_password(connection, &Actor::Command, &name, &hash, now)
                 })?;
                 password.print();
@@ -85,7 +85,9 @@ impl Users {
             Users::List(database) => list(&open(&database)?)?,
             Users::Remove(UserFlags { database, name }) => {
                 let mut connection = open(&database)?;
-                Store::together(&mut connection, |connection| users::remove(connection, &Actor::Command, &name, now))?;
+                Store::transaction(&mut connection, |connection| {
+                    users::remove(connection, &Actor::Command, &name, now)
+                })?;
             }
         }
         Ok(())

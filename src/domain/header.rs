@@ -76,6 +76,11 @@ impl CustomHeaders {
         Ok(CustomHeaders(pairs))
     }
 
+    /// Checks the headers again, against the names that another profile sets.
+    pub fn check(self, reserved: &[String]) -> Result<CustomHeaders, Invalid> {
+        CustomHeaders::parse(self.0, reserved)
+    }
+
     /// Takes what was checked before, from the store.
     pub fn trusted(pairs: Vec<(String, String)>) -> CustomHeaders {
         CustomHeaders(pairs)

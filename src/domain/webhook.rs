@@ -1,33 +1,38 @@
-//! A URL that subscribed to event types.
+//! Webhooks: a URL subscribed to event types, with its settings and state.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 use super::event::{EventType, Tenant};
-use super::header::CustomHeaders;
+use super::header::{self, CustomHeaders};
 use super::id::WebhookId;
+use super::json::whole;
 use super::pattern::EventPattern;
-use super::retry::Schedule;
+use super::retry::{Schedule, ScheduleSpec};
 use super::secret::Secret;
-use super::target::TargetUrl;
+use super::target::{MAX_URL_BYTES, TargetUrl};
 use super::time::{DAY, Millis};
 
-/// Whether a webhook's deliveries are sent or wait.
+/// State of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<WebhookState>)]
 pub enum WebhookState {
     Active,
-    /// Stopped by a person.
+    /// Paused by a person.
     Paused,
-    /// Stopped by Hookpost, with a reason.
+    /// Disabled by Hookpost, with a reason.
     Disabled,
-    /// Its profile wants a challenge answered first.
+    /// The endpoint has not passed the challenge of the profile.
     Unverified,
 }
 
 impl WebhookState {
-    /// What a waiting delivery of such a webhook waits for, as the API's `waiting_for`.
+    /// Returns the API's `waiting_for` of a queued delivery to such a webhook.
     pub fn waiting_for(self) -> Option<&'static str> {
         match self {
             WebhookState::Active => None,
@@ -43,41 +48,39 @@ impl WebhookState {
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<DisabledReason>)]
 pub enum DisabledReason {
-    /// The endpoint answered 410 Gone.
+    /// The endpoint responded with 410 Gone.
     Gone,
-    /// A delivery used up its attempts and nothing else got through meanwhile.
+    /// A delivery ran out of attempts, and no other delivery succeeded in the meantime.
     Exhausted,
 }
 
 impl DisabledReason {
-    /// The reason as a sentence, for `disabled_reason`.
+    /// Returns the reason as a sentence, for `disabled_reason`.
     pub fn sentence(self, attempts: u32) -> String {
         match self {
-            DisabledReason::Gone => "The endpoint answered 410 Gone: it asked for no more deliveries.".to_owned(),
-            DisabledReason::Exhausted => format!(
-                "{attempts} attempts of one delivery failed in a row, and no other delivery got through meanwhile."
-            ),
+            DisabledReason::Gone => "The endpoint responded with 410 Gone and receives no more deliveries.".to_owned(),
+            DisabledReason::Exhausted => format!("{attempts} failed attempts without a success."),
         }
     }
 }
 
-/// The numbers of a webhook that a person sets, each within its range.
+/// Numeric settings of a webhook, each within its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// 1 to 30, over all phases of an attempt.
     pub timeout_s: u32,
-    /// 1 to 64 requests at a time.
+    /// 1 to 64 concurrent requests.
     pub max_in_flight: u32,
-    /// 1 to 1,000; `None` means as fast as the endpoint takes it.
+    /// 1 to 1,000; `None`: unlimited.
     pub rate_limit_per_s: Option<u32>,
 }
 
 impl Limits {
-    /// Five seconds (what the reference documents grant a receiver), eight at a time, no rate limit.
+    /// Five seconds (the reference documents' timeout), eight concurrent requests, no rate limit.
     pub const DEFAULT: Limits = Limits { timeout_s: 5, max_in_flight: 8, rate_limit_per_s: None };
 
-    /// Holds each number to its range; the error names the field.
-    pub fn check(self) -> Result<Limits, Invalid> {
+    /// Checks that each number is in its range. The error names the field.
+    fn check(self) -> Result<Limits, Invalid> {
         in_range("timeout_s", self.timeout_s, 1, 30)?;
         in_range("max_in_flight", self.max_in_flight, 1, 64)?;
         if let Some(rate) = self.rate_limit_per_s {
@@ -91,25 +94,25 @@ fn in_range(field: &str, value: u32, low: u32, high: u32) -> Result<(), Invalid>
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(Invalid::new("out_of_range", format!("{field} is {low} to {high}; {value} is not.")).in_field(field))
+    Err(Invalid::new("out_of_range", format!("{field} must be {low} to {high}; got {value}.")).in_field(field))
 }
 
-/// How long both secrets of a rotation are in use, at most.
+/// Maximum overlap of a rotation, in which both secrets sign.
 pub const MAX_OVERLAP: Millis = 7 * DAY;
-/// How long they are where nobody says.
+/// Default overlap of a rotation.
 pub const DEFAULT_OVERLAP: Millis = DAY;
 
-/// The secret before a rotation, while it still signs.
+/// Secret before a rotation, while it still signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldSecret {
     pub secret: Secret,
     pub overlap_ends_ms: Millis,
 }
 
-/// A webhook as it is stored.
+/// Webhook as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The number that the store knows it by.
+    /// Assigned by the store.
     pub seq: i64,
     pub id: WebhookId,
     pub tenant: Tenant,
@@ -121,24 +124,51 @@ pub struct Webhook {
     pub old_secret: Option<OldSecret>,
     pub state: WebhookState,
     pub disabled_ms: Option<Millis>,
-    /// A sentence; why it is disabled or unverified.
+    /// Reason for being disabled or unverified, as a sentence.
     pub disabled_reason: Option<String>,
     pub headers: CustomHeaders,
     pub limits: Limits,
     pub ordered: bool,
-    /// In place of the profile's schedule.
+    /// Overrides the profile's schedule.
     pub retry: Option<Schedule>,
     /// Whether deliveries carry the three Standard Webhooks headers beside the profile's own.
     pub standard_headers: bool,
     pub created_ms: Millis,
     pub updated_ms: Millis,
-    /// The URL whose challenge was answered, under a profile that has one.
+    /// URL that passed the profile's challenge.
     pub verified_url: Option<String>,
-    /// Deliveries that still have to be resumed or discarded before anything is sent.
+    /// Queued deliveries to resume or discard before anything is sent.
     pub sweep: Option<Sweep>,
 }
 
 impl Webhook {
+    /// Creates an active webhook with default settings and no subscriptions.
+    pub fn new(id: WebhookId, tenant: Tenant, url: TargetUrl, profile: &str, secret: Secret, now: Millis) -> Webhook {
+        Webhook {
+            seq: 0,
+            id,
+            tenant,
+            url,
+            description: String::new(),
+            events: Vec::new(),
+            profile: profile.to_owned(),
+            secret,
+            old_secret: None,
+            state: WebhookState::Active,
+            disabled_ms: None,
+            disabled_reason: None,
+            headers: CustomHeaders::default(),
+            limits: Limits::DEFAULT,
+            ordered: false,
+            retry: None,
+            standard_headers: true,
+            created_ms: now,
+            updated_ms: now,
+            verified_url: None,
+            sweep: None,
+        }
+    }
+
     pub fn wants(&self, event_type: &EventType) -> bool {
         self.events.iter().any(|pattern| pattern.matches(event_type))
     }
@@ -154,36 +184,192 @@ impl Webhook {
         }
     }
 
-    /// Whether its deliveries are sent now.
+    /// Whether its deliveries are being sent.
     pub fn is_sending(&self) -> bool {
         self.state == WebhookState::Active && self.sweep.is_none()
     }
 }
 
-/// What happens to what waited when a webhook becomes active again.
+/// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
+/// new webhook is the default. Where `null` has a meaning, it is `Some(None)`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Endpoint URL. HTTPS, without user or fragment. Plain HTTP and private addresses must be allowed by the server's
+    /// `--allow-target`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_URL_BYTES), regex(pattern = TargetUrl::PATTERN))]
+    pub url: Option<String>,
+    /// Event types to subscribe to: names, `content.*` for everything below `content`, `*` for everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
+    pub events: Option<Vec<String>>,
+    /// Tenant whose events the webhook receives. Default: the key's tenant, or `default`. Cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = Tenant::PATTERN))]
+    pub tenant: Option<String>,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_DESCRIPTION), regex(pattern = DESCRIPTION_PATTERN))]
+    pub description: Option<String>,
+    /// `false` pauses the webhook, `true` resumes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// With `active: true`: `resume` (default) or `discard` the queued deliveries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["resume", "discard", null]))]
+    pub waiting: Option<String>,
+    /// Profile that formats and signs the deliveries. Default: the key's profile, or the server's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PROFILE_NAME_PATTERN))]
+    pub profile: Option<String>,
+    /// Signing secret. Default: generated. A change takes effect at once; rotate the secret for an overlap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = Secret::PATTERN))]
+    pub secret: Option<String>,
+    /// Headers of every delivery, in addition to the profile's. Replaces all; a masked value keeps the stored one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "headers_schema")]
+    pub headers: Option<HeaderMap>,
+    /// Timeout of an attempt in seconds, over all phases. Default: 5.
+    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 30))]
+    pub timeout_s: Option<u32>,
+    /// Maximum concurrent requests. Default: 8.
+    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub max_in_flight: Option<u32>,
+    /// Maximum requests per second. `null`: unlimited (default).
+    #[serde(deserialize_with = "present_whole", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub rate_limit_per_s: Option<Option<u32>>,
+    /// Whether to deliver events strictly one after the other, in order. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<bool>,
+    /// Retry schedule. `null`: the profile's (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Option<ScheduleSpec>>,
+    /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_headers: Option<bool>,
+}
+
+impl WebhookSettings {
+    /// Names of the settings given, without `active` and `waiting`.
+    pub fn names(&self) -> Vec<String> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => {
+                fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
+    /// headers that the profile sets, in lower case. The error names the field.
+    pub fn apply(self, webhook: &mut Webhook, reserved: &[String]) -> Result<(), Invalid> {
+        let is_profile_given = self.profile.is_some();
+        if let Some(text) = self.url {
+            webhook.url = parse_url(&text)?;
+        }
+        if let Some(events) = self.events {
+            webhook.events = parse_events(&events)?;
+        }
+        if let Some(description) = self.description {
+            webhook.description = parse_description(description)?;
+        }
+        if let Some(profile) = self.profile {
+            webhook.profile = profile;
+        }
+        if let Some(text) = self.secret {
+            webhook.secret = text.parse().map_err(|e: Invalid| e.in_field("secret"))?;
+            webhook.old_secret = None;
+        }
+        webhook.headers = match self.headers {
+            Some(map) => parse_headers(map, reserved)?.unmasked(&webhook.headers)?,
+            // The new profile may set a header that the webhook sets too.
+            None if is_profile_given => webhook.headers.clone().check(reserved)?,
+            None => webhook.headers.clone(),
+        };
+        let limits = webhook.limits;
+        webhook.limits = Limits {
+            timeout_s: self.timeout_s.unwrap_or(limits.timeout_s),
+            max_in_flight: self.max_in_flight.unwrap_or(limits.max_in_flight),
+            rate_limit_per_s: self.rate_limit_per_s.unwrap_or(limits.rate_limit_per_s),
+        }
+        .check()?;
+        webhook.ordered = self.ordered.unwrap_or(webhook.ordered);
+        if let Some(retry) = self.retry {
+            webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
+        }
+        webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
+        Ok(())
+    }
+}
+
+/// Distinguishes `null` from an absent field.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    whole(deserializer).map(Some)
+}
+
+/// Custom headers as JSON: an object of strings, in order.
+pub type HeaderMap = Map<String, Value>;
+
+/// Schema of custom headers. Cannot express that the profile's own headers are refused too.
+fn headers_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["object", "null"],
+        "maxProperties": header::MAX_HEADERS,
+        "propertyNames": {"pattern": header::NAME_PATTERN, "not": {"pattern": header::reserved_pattern()}},
+        "additionalProperties": {"type": "string", "maxLength": header::MAX_VALUE_BYTES, "pattern": header::VALUE_PATTERN},
+    })
+}
+
+fn parse_headers(map: HeaderMap, reserved: &[String]) -> Result<CustomHeaders, Invalid> {
+    let pairs =
+        map.into_iter()
+            .map(|(name, value)| match value {
+                Value::String(value) => Ok((name, value)),
+                _ => Err(Invalid::new("invalid_header", "A header value must be a string.")
+                    .in_field(format!("headers.{name}"))),
+            })
+            .collect::<Result<_, _>>()?;
+    CustomHeaders::parse(pairs, reserved)
+}
+
+/// Parses an endpoint URL. The error names the field `url`.
+pub fn parse_url(text: &str) -> Result<TargetUrl, Invalid> {
+    text.parse().map_err(|error: super::target::TargetError| Invalid::new(error.code, error.message).in_field("url"))
+}
+
+/// Treatment of queued deliveries when a webhook is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Waiting>)]
 pub enum Waiting {
-    /// Each starts a fresh series of attempts.
+    /// Each starts a new series of attempts.
     Resume,
     Discard,
 }
 
-/// Work on what waited that is too much for one transaction: it goes on in small ones, also after a restart.
+/// Pending work on queued deliveries, done in small transactions that continue after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sweep {
     pub waiting: Waiting,
-    /// Deliveries up to this sequence number.
+    /// Last sequence number to sweep.
     pub up_to_seq: i64,
 }
 
-/// Checks a webhook's list of event patterns: at least one, 256 at most.
+/// Parses a webhook's event patterns: 1 to 256, without duplicates.
 pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     if texts.is_empty() || texts.len() > 256 {
         return Err(Invalid::new(
             "invalid_events",
-            "A webhook subscribes to 1 to 256 event types or patterns; [\"*\"] is every event.",
+            "Choose 1 to 256 event types or patterns. [\"*\"] subscribes to all events.",
         )
         .in_field("events"));
     }
@@ -197,18 +383,20 @@ pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     Ok(patterns)
 }
 
-/// What a description matches, up to its length.
+/// Pattern of the name of a profile.
+pub const PROFILE_NAME_PATTERN: &str = "^[a-z0-9_-]{1,64}$";
+/// Pattern of a description, without its maximum length.
 pub const DESCRIPTION_PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-/// Characters of a description at most.
+/// Maximum characters of a description.
 pub const MAX_DESCRIPTION: usize = 1024;
 
-/// Checks a description: 1,024 characters at most, no control characters but line breaks and tabs.
-pub fn parse_description(text: String) -> Result<String, Invalid> {
-    let odd = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
-    if text.chars().count() > MAX_DESCRIPTION || text.contains(odd) {
+/// Checks a description: at most 1,024 characters, no control characters except line breaks and tabs.
+fn parse_description(text: String) -> Result<String, Invalid> {
+    let is_refused = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
+    if text.chars().count() > MAX_DESCRIPTION || text.contains(is_refused) {
         return Err(Invalid::new(
             "invalid_description",
-            "A description is at most 1024 characters, without control characters.",
+            "A description has at most 1024 characters and no control characters.",
         )
         .in_field("description"));
     }

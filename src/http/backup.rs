@@ -41,7 +41,7 @@ pub fn copy(store: &Store, caller: &Caller) -> Result<Copied, ApiError> {
     let copied = opened.map_err(|error| internal(&error))?;
     let caller = caller.clone();
     let noted = store.write(move |tx| -> Result<(), ActionError> {
-        Ok(caller.audit(tx, &AuditEntry::new(AuditAction::BackupDownloaded, ""))?)
+        Ok(caller.audit(tx, AuditEntry::new(AuditAction::BackupDownloaded, ""))?)
     });
     noted.wait()?;
     Ok(copied)

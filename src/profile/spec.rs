@@ -44,7 +44,7 @@ fn retry_gone() -> Gone {
 }
 
 /// What a profile's name matches.
-pub const NAME_PATTERN: &str = "^[a-z0-9_-]{1,64}$";
+pub const NAME_PATTERN: &str = crate::domain::webhook::PROFILE_NAME_PATTERN;
 
 /// One signature header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,43 +1,43 @@
-//! The log of attempts.
+//! The table of attempts, which is the delivery log.
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::body_format;
 use super::error::StoreError;
-use super::row::{self, parsed, parsed_option};
+use super::sql;
 use super::writer::WriteTx;
 use crate::domain::attempt::{Failure, ReceiverResponse, Timings};
 use crate::domain::delivery::Trigger;
 use crate::domain::event::Event;
 use crate::domain::id::AttemptId;
 use crate::domain::time::Millis;
+use crate::profile::BodyFormat;
 use crate::random;
 
-/// One try of a delivery, as the log keeps it.
+/// Attempt of a delivery, as logged.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub id: AttemptId,
-    /// 1 for the first of the delivery.
+    /// 1 for the first attempt of the delivery.
     pub number: u32,
     pub trigger: Trigger,
     pub started_ms: Millis,
     pub duration_ms: i64,
     pub timings: Timings,
-    /// The address that the request went to, with its port.
+    /// Address that the request was sent to, with its port.
     pub remote_address: Option<String>,
-    /// 2 where a kept-alive connection broke and a fresh one was tried.
+    /// 2 if a kept-alive connection broke and a new one was tried.
     pub connections: u8,
     pub url: String,
     /// In order, secrets masked.
     pub request_headers: Vec<(String, String)>,
-    /// Composed again from the event and the form; `None` where nothing was sent.
+    /// Composed again from the event and the body format; `None` if nothing was sent.
     pub request_body: Option<Vec<u8>>,
     pub answer: Option<ReceiverResponse>,
     pub failure: Option<Failure>,
 }
 
 impl Attempt {
-    /// An attempt that failed before anything was sent.
+    /// Creates an attempt that failed before anything was sent.
     pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Failure) -> Attempt {
         Attempt {
             id: AttemptId::generate(started_ms, random::bits()),
@@ -57,14 +57,14 @@ impl Attempt {
     }
 }
 
-/// Logs an attempt. Its body is not stored: the form's definition says how it was composed.
+/// Stores an attempt. Its body is not stored, only its format, by which the body is composed again.
 pub fn insert(
     tx: &mut WriteTx<'_>,
     delivery_seq: i64,
     attempt: &Attempt,
-    form_definition: Option<&str>,
+    body_format: Option<&str>,
 ) -> Result<(), StoreError> {
-    let body_format_seq = form_definition.map(|definition| body_format::seq_of(tx, definition)).transpose()?;
+    let body_format_seq = body_format.map(|definition| body_format_seq(tx.connection(), definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
     tx.connection()
@@ -79,8 +79,8 @@ pub fn insert(
         .execute(named_params! {
             ":delivery_seq": delivery_seq,
             ":number": attempt.number,
-            ":id": attempt.id.to_bytes(),
-            ":trigger": attempt.trigger.into_str(),
+            ":id": attempt.id,
+            ":trigger": attempt.trigger,
             ":started_ms": attempt.started_ms,
             ":duration_ms": attempt.duration_ms,
             ":resolve_us": attempt.timings.resolve_us,
@@ -96,32 +96,40 @@ pub fn insert(
             ":response_headers": answer.map(|answer| to_lines(&answer.headers)),
             ":response_body": body,
             ":body_truncated": answer.is_some_and(|answer| answer.body_truncated),
-            ":error_code": attempt.failure.as_ref().map(|failure| failure.code.into_str()),
+            ":error_code": attempt.failure.as_ref().map(|failure| failure.code),
             ":error_message": attempt.failure.as_ref().map(|failure| &failure.message),
         })?;
     Ok(())
 }
 
-/// All attempts of a delivery, in order. `event` is the delivery's: what was sent is composed from it again.
+/// Returns the number of a body format, inserting it if it is new.
+fn body_format_seq(connection: &Connection, definition: &str) -> Result<i64, StoreError> {
+    let query = "SELECT seq FROM body_format WHERE definition = :definition";
+    let params = named_params! {":definition": definition};
+    if let Some(seq) = sql::first(connection, query, params, |row| row.get(0))? {
+        return Ok(seq);
+    }
+    sql::run(connection, "INSERT INTO body_format (definition) VALUES (:definition)", params)?;
+    Ok(connection.last_insert_rowid())
+}
+
+const SELECT: &str = "SELECT a.*, f.definition AS body_format
+    FROM attempt a LEFT JOIN body_format f ON f.seq = a.body_format_seq WHERE a.delivery_seq = :delivery_seq";
+
+/// Returns all attempts of a delivery, in order. `event` is the delivery's event, from which bodies are composed.
 pub fn of_delivery(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Vec<Attempt>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number")?;
-    row::collect(&mut statement, named_params! {":delivery_seq": delivery_seq}, |row| from_row(connection, row, event))
+    let query = format!("{SELECT} ORDER BY a.number");
+    sql::all(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
 }
 
-/// The last attempt of a delivery, where there was one. `event` is the delivery's.
+/// Returns the last attempt of a delivery, if any. `event` is the delivery's event.
 pub fn last(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Option<Attempt>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM attempt WHERE delivery_seq = :delivery_seq ORDER BY number DESC LIMIT 1")?;
-    row::first(&mut statement, named_params! {":delivery_seq": delivery_seq}, |row| from_row(connection, row, event))
+    let query = format!("{SELECT} ORDER BY a.number DESC LIMIT 1");
+    sql::first(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
 }
 
-fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Attempt, StoreError> {
-    let body_format_seq: Option<i64> = row.get("body_format_seq")?;
-    let request_body = match body_format_seq {
-        None => None,
-        Some(seq) => body_format::get(connection, seq)?.compose(event).ok(),
-    };
+fn from_row(row: &Row<'_>, event: &Event) -> rusqlite::Result<Attempt> {
+    let body_format: Option<BodyFormat> = row.get("body_format")?;
     let code: Option<u16> = row.get("code")?;
     let answer = match code {
         None => None,
@@ -132,16 +140,14 @@ fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Att
             body_truncated: row.get("body_truncated")?,
         }),
     };
-    let failure = parsed_option(row, "error_code")?
-        .map(|code| -> Result<Failure, StoreError> {
-            let message: Option<String> = row.get("error_message")?;
-            Ok(Failure::new(code, message.unwrap_or_default()))
-        })
-        .transpose()?;
+    let failure = match row.get("error_code")? {
+        None => None,
+        Some(code) => Some(Failure::new(code, row.get::<_, Option<String>>("error_message")?.unwrap_or_default())),
+    };
     Ok(Attempt {
-        id: AttemptId::from_bytes(row.get("id")?),
+        id: row.get("id")?,
         number: row.get("number")?,
-        trigger: parsed(row, "trigger")?,
+        trigger: row.get("trigger")?,
         started_ms: row.get("started_ms")?,
         duration_ms: row.get("duration_ms")?,
         timings: Timings {
@@ -154,13 +160,13 @@ fn from_row(connection: &Connection, row: &Row<'_>, event: &Event) -> Result<Att
         connections: row.get("connections")?,
         url: row.get("url")?,
         request_headers: from_lines(&row.get::<_, String>("request_headers")?),
-        request_body,
+        request_body: body_format.and_then(|format| format.compose(event).ok()),
         answer,
         failure,
     })
 }
 
-/// Headers as `name: value` lines; neither half can hold a line break.
+/// Formats headers as `name: value` lines. Neither part can contain a line break.
 fn to_lines(headers: &[(String, String)]) -> String {
     let mut lines = String::with_capacity(headers.iter().map(|(n, v)| n.len() + v.len() + 3).sum());
     for (name, value) in headers {

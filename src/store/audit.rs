@@ -1,31 +1,31 @@
-//! The table of who did what.
+//! The audit log's table.
 
 use rusqlite::{Connection, named_params};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
-use super::row::{self, parsed_option};
+use super::sql::{self, read_row};
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
-/// Something that was done.
+/// Entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
     pub seq: i64,
     pub at_ms: Millis,
-    /// Who did it, in words.
+    /// Display name of the user or program that acted.
     pub actor: String,
-    /// Whose things it was about; `None` where they are everybody's.
+    /// Tenant of the subject; `None` if all tenants share it.
     pub tenant: Option<Tenant>,
-    /// What was done: `webhook.created`.
+    /// Name of the action, such as `webhook.created`.
     pub action: String,
-    /// The id or the name of what it was done to.
+    /// Id or name of the object acted on.
     pub subject: String,
-    /// What else there is to say.
+    /// Further details, in words.
     pub detail: String,
 }
 
-/// Writes an entry, in the transaction that does what it says; its number.
+/// Writes an entry within the transaction of the action. Returns the entry's number.
 pub fn insert(
     connection: &Connection,
     at_ms: Millis,
@@ -35,46 +35,32 @@ pub fn insert(
     subject: &str,
     detail: &str,
 ) -> Result<i64, StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO audit (at_ms, actor, tenant, action, subject, detail)
-             VALUES (:at_ms, :actor, :tenant, :action, :subject, :detail)",
-        )?
-        .execute(named_params! {
+    sql::run(
+        connection,
+        "INSERT INTO audit (at_ms, actor, tenant, action, subject, detail)
+         VALUES (:at_ms, :actor, :tenant, :action, :subject, :detail)",
+        named_params! {
             ":at_ms": at_ms,
             ":actor": actor,
-            ":tenant": tenant.map(Tenant::as_str),
+            ":tenant": tenant,
             ":action": action,
             ":subject": subject,
             ":detail": detail,
-        })?;
+        },
+    )?;
     Ok(connection.last_insert_rowid())
 }
 
-/// Changes what else there is to say of an entry: what is done in steps says how far it came.
+/// Replaces the detail of an entry. Batched actions update their entry after each step.
 pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE audit SET detail = :detail WHERE seq = :seq")?
-        .execute(named_params! {":detail": detail, ":seq": seq})?;
-    Ok(())
+    let statement = "UPDATE audit SET detail = :detail WHERE seq = :seq";
+    sql::run(connection, statement, named_params! {":detail": detail, ":seq": seq}).map(drop)
 }
 
-/// A page of what was done, newest first.
+/// Returns a page of the log, newest first.
 pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<AuditRecord>, StoreError> {
-    let mut conditions = Filter::default();
-    conditions.below("seq", request);
-    let sql = format!("SELECT * FROM audit {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = row::collect(&mut statement, conditions.params(), |row| {
-        Ok(AuditRecord {
-            seq: row.get("seq")?,
-            at_ms: row.get("at_ms")?,
-            actor: row.get("actor")?,
-            tenant: parsed_option(row, "tenant")?,
-            action: row.get("action")?,
-            subject: row.get("subject")?,
-            detail: row.get("detail")?,
-        })
-    })?;
-    Ok(Page::cut(rows, request, |entry| entry.seq))
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(read_row!(row, AuditRecord { seq, at_ms, actor, tenant, action, subject, detail }))
+    };
+    Page::read(connection, "SELECT * FROM audit", Filter::default(), request, read, |entry| entry.seq)
 }

@@ -1,4 +1,4 @@
-//! Copies of the database, and whether one is sound; both beside a running server.
+//! Backups and integrity checks, both beside a running server.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -12,12 +12,11 @@ use super::error::StoreError;
 use super::event;
 use super::migrate;
 use super::open::{OpenError, beside};
-use super::row;
 
-/// Why there is no copy.
+/// Error of a backup or check.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    #[error("{0} exists already. A backup never writes over a file; choose another name.")]
+    #[error("{0} already exists. A backup never overwrites a file; choose another name.")]
     Exists(PathBuf),
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -27,8 +26,8 @@ pub enum BackupError {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// Writes a consistent, compact copy of the database to a new file, mode 0600. It appears under its name only once it
-/// is whole and on disk. Events go on being taken meanwhile.
+/// Writes a consistent, compact copy of the database to a new file with mode 0600, while the server keeps running. The
+/// file gets its name once it is complete and on disk.
 pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -49,7 +48,7 @@ pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
         fs::rename(&part, to).map_err(io(to))
     });
     if copied.is_err() {
-        // Half a copy is of no use; where it cannot be removed, its name says what it is.
+        // If it cannot be removed, the suffix marks it as incomplete.
         let _ = fs::remove_file(&part);
         return copied;
     }
@@ -64,8 +63,8 @@ fn vacuum(database: &Path, to: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// What is wrong with a database, a line each; nothing where it is sound. Reads all of it: pages, references, and
-/// every event against its checksum.
+/// Returns the faults of a database, one line each; none if it is sound. Reads everything: pages, references, and the
+/// checksum of every event.
 pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
     let connection = read_only(database)?;
     let mut faults: Vec<String> = Vec::new();
@@ -76,7 +75,7 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
     faults.retain(|line| line != "ok");
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     for table in statement.query_map([], |row| row.get::<_, String>(0))?.take(20) {
-        faults.push(format!("a row of {} refers to nothing", table?));
+        faults.push(format!("a row of {} refers to a missing row", table?));
     }
     match damaged_events(&connection) {
         Ok(damaged) => faults.extend(damaged),
@@ -85,7 +84,7 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
     Ok(faults)
 }
 
-/// The first events whose bytes are not those that were stored.
+/// Returns up to 20 events that do not match their checksums.
 fn damaged_events(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare("SELECT seq, id FROM event ORDER BY seq")?;
     let mut rows = statement.query([])?;
@@ -94,7 +93,7 @@ fn damaged_events(connection: &Connection) -> Result<Vec<String>, StoreError> {
         && let Some(found) = rows.next()?
     {
         if event::intact(connection, found.get("seq")?)?.is_none() {
-            let id: String = row::parsed::<String>(found, "id")?;
+            let id: String = found.get("id")?;
             damaged.push(format!("the event {id} does not match its checksum"));
         }
     }

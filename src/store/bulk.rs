@@ -1,37 +1,34 @@
-//! Many rows at a time, for actions that meet a whole list: found in steps by readers, changed in steps by the
-//! writer. A read walks along an index, oldest first, and looks at a bounded number of rows, so that none lasts long
-//! however rare the matches are: it may find nothing though there is more, and says where to go on.
+//! Scans for actions on many rows: readers find the rows in steps, the writer changes them in steps. Each read examines
+//! a bounded number of rows along an index, oldest first. It may find nothing although more rows follow; its `next` says
+//! where to continue.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Row, named_params};
 
 use super::delivery::{self, DeliveryFilter, DeliveryRef};
 use super::error::StoreError;
 use super::event::{self, EventFilter};
-use super::index_scan;
+use super::index_scan::{self, Bounds, List, Source};
 use super::page::Filter;
-use super::row::{self, parsed};
-use super::writer::WriteTx;
+use super::sql::{self, read_row};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventType, Tenant};
-use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
-use crate::store::index_scan::{Bounds, List, Source};
 
-/// Rows that one step of the writer changes at most.
+/// Maximum rows that one step of the writer changes.
 pub const STEP: usize = 500;
-/// Rows that one read looks at, at most.
+/// Maximum rows that one read examines.
 const BUDGET: usize = 20_000;
 
-/// What one read of a scan found, oldest first.
+/// Rows found by one read, oldest first.
 #[derive(Debug, Clone)]
 pub struct Found<T> {
     pub rows: Vec<T>,
-    /// Where the next read begins: after this sequence number. `None` once everything was looked at.
+    /// Sequence number after which the next read continues; `None` at the end.
     pub next: Option<i64>,
 }
 
-/// Deliveries above `after` and up to `up_to` that a filter meets and that stand in one of these states: their
-/// sequence numbers. Those of deleted webhooks and tests are left out.
+/// Returns the sequence numbers of the deliveries after `after` and up to `up_to` that match a filter and are in one of
+/// the states, without tests and without those of deleted webhooks.
 pub fn deliveries(
     connection: &Connection,
     filter: &DeliveryFilter,
@@ -43,19 +40,15 @@ pub fn deliveries(
     let mut conditions = delivery::conditions(filter);
     conditions.and_fixed(&format!("d.status IN ({})", names.join(", ")));
     conditions.and_fixed("d.cause <> 'test' AND w.deleted_ms IS NULL");
+    let bounds = Bounds::between(after, up_to);
     let list = List {
         select: DELIVERIES,
         conditions: &conditions,
-        bounds: Bounds::between(after, up_to).within(
-            connection,
-            ("delivery", "created_ms"),
-            filter.since,
-            filter.until,
-        )?,
+        bounds: bounds.within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
         budget: BUDGET,
     };
     let source = source(connection, filter, states)?;
-    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, |row| Ok(row.get("seq")?))?;
+    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, |row| row.get("seq"))?;
     Ok(Found { rows, next })
 }
 
@@ -63,26 +56,25 @@ pub(super) const DELIVERIES: &str =
     "SELECT d.seq FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value
      CROSS JOIN webhook w ON w.seq = d.webhook_seq";
 
-/// The way to the deliveries of a filter that stand in these states. Where the filter itself leads to what may be
-/// most of the table, the states lead to less: few deliveries are not delivered.
+/// Returns the source of the deliveries that match a filter in these states. If the filter selects most of the table,
+/// the index of states is shorter: most deliveries are delivered, which that index leaves out.
 pub(super) fn source(
     connection: &Connection,
     filter: &DeliveryFilter,
     states: &[DeliveryStatus],
 ) -> Result<Source, StoreError> {
-    let found = delivery::sources(connection, filter)?.into_iter().next();
-    let found = found.filter(|source| !matches!(source.index, None | Some("delivery_topic")));
-    if let Some(source) = found {
+    let source = delivery::sources(connection, filter)?.into_iter().next();
+    if let Some(source) = source.filter(|source| !matches!(source.index, None | Some("delivery_topic"))) {
         return Ok(source);
     }
     if states.contains(&DeliveryStatus::Delivered) {
         return Ok(Source::table("delivery"));
     }
-    let states = states.iter().map(|state| state.into_str().to_owned().into());
+    let states = states.iter().map(|state| state.to_string().into());
     Ok(Source::index("delivery", "delivery_status", "status = ?1 AND status <> 'delivered'", states.collect()))
 }
 
-/// How a delivery stands, for who changes it.
+/// Current state of a delivery that is to be changed.
 #[derive(Debug, Clone)]
 pub struct Standing {
     pub seq: i64,
@@ -90,62 +82,41 @@ pub struct Standing {
     pub status: DeliveryStatus,
     pub cause: Cause,
     pub tenant: Tenant,
-    /// Whether its webhook was deleted.
+    /// Whether the webhook was deleted.
     pub is_orphan: bool,
 }
 
 impl Standing {
-    pub fn place(&self) -> DeliveryRef {
+    pub fn reference(&self) -> DeliveryRef {
         DeliveryRef { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
     }
 }
 
-/// How the delivery with this sequence number stands.
+/// Returns the current state of a delivery.
 pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT d.seq, d.webhook_seq, d.status, d.cause, e.tenant, w.deleted_ms IS NOT NULL AS is_orphan
-         FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq
-         WHERE d.seq = :seq",
-    )?;
-    row::first(&mut statement, named_params! {":seq": seq}, |row| {
-        Ok(Standing {
-            seq: row.get("seq")?,
-            webhook_seq: row.get("webhook_seq")?,
-            status: parsed(row, "status")?,
-            cause: parsed(row, "cause")?,
-            tenant: parsed(row, "tenant")?,
-            is_orphan: row.get("is_orphan")?,
-        })
+    let query = "SELECT d.seq, d.webhook_seq, d.status, d.cause, e.tenant, w.deleted_ms IS NOT NULL AS is_orphan
+                 FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq
+                 WHERE d.seq = :seq";
+    sql::first(connection, query, named_params! {":seq": seq}, |row| {
+        Ok(read_row!(row, Standing { seq, webhook_seq, status, cause, tenant, is_orphan }))
     })
 }
 
-/// The sequence number of the delivery with this id.
-pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT seq FROM delivery WHERE id = :id")?;
-    row::first(&mut statement, named_params! {":id": id.to_bytes()}, |row| Ok(row.get(0)?))
-}
-
-/// What a replay has to know of an event to decide whether it is meant.
+/// Number and type of an event, by which a replay selects it.
 #[derive(Debug, Clone)]
 pub struct EventHead {
     pub seq: i64,
     pub event_type: EventType,
 }
 
-/// The newest event there is: what a replay begun now goes up to.
-pub fn newest_event(connection: &Connection) -> Result<i64, StoreError> {
-    let seq = connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?.query_row([], |row| row.get(0))?;
-    Ok(seq)
-}
-
-/// Times at which events were received: from `since` on, before `until`.
+/// Span of time in which events were received: from `since`, before `until`.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     pub since: Millis,
     pub until: Millis,
 }
 
-/// Events of a tenant that were received in a span, tests left out.
+/// Returns the events of a tenant received in a span, without tests.
 pub fn events(
     connection: &Connection,
     tenant: &Tenant,
@@ -153,21 +124,12 @@ pub fn events(
     after: i64,
     up_to: i64,
 ) -> Result<Found<EventHead>, StoreError> {
-    let filter = EventFilter {
-        tenant: Some(tenant.clone()),
-        event_type: None,
-        since: Some(span.since),
-        until: Some(span.until),
-    };
+    let (since, until) = (Some(span.since), Some(span.until));
+    let filter = EventFilter { tenant: Some(tenant.clone()), event_type: None, since, until };
     let list = List {
         select: EVENTS,
         conditions: &event::conditions(&filter),
-        bounds: Bounds::between(after, up_to).within(
-            connection,
-            ("event", "received_ms"),
-            filter.since,
-            filter.until,
-        )?,
+        bounds: Bounds::between(after, up_to).within(connection, ("event", "received_ms"), since, until)?,
         budget: BUDGET,
     };
     let Some(source) = event::sources(connection, &filter)?.into_iter().next() else {
@@ -180,8 +142,8 @@ pub fn events(
 pub(super) const EVENTS: &str = "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers} AS wanted
      CROSS JOIN event ON event.seq = wanted.value";
 
-/// Events received in a span whose newest delivery to a webhook failed. Scans deliveries: `after` and `up_to` are
-/// sequence numbers of those.
+/// Returns the events received in a span whose newest delivery to a webhook failed. `after` and `up_to` are sequence
+/// numbers of deliveries.
 pub fn failed_events(
     connection: &Connection,
     webhook_seq: i64,
@@ -192,11 +154,11 @@ pub fn failed_events(
     let list = List {
         select: FAILED,
         conditions: &failed_conditions(span),
-        // A delivery is no older than its event; it may be younger than the span.
+        // A delivery is at least as young as its event, and may be younger than the span.
         bounds: Bounds::between(after, up_to).within(connection, ("delivery", "created_ms"), Some(span.since), None)?,
         budget: BUDGET,
     };
-    let source = delivery::out_of_line(DeliveryStatus::Failed, vec![webhook_seq.into()]);
+    let source = delivery::failing_at(DeliveryStatus::Failed, vec![webhook_seq.into()]);
     let (rows, next) = index_scan::scan(connection, &source, &list, STEP, head)?;
     Ok(Found { rows, next })
 }
@@ -218,34 +180,6 @@ pub(super) const FAILED: &str =
     "SELECT d.seq, e.seq AS event_seq, e.type FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value
      CROSS JOIN event e ON e.seq = d.event_seq";
 
-fn head(row: &rusqlite::Row<'_>) -> Result<EventHead, StoreError> {
-    Ok(EventHead { seq: row.get("event_seq")?, event_type: parsed(row, "type")? })
-}
-
-/// Stores a further delivery of a stored event, due now, without reading the event. Its sequence number; `None`
-/// where the event is no longer stored. It must be no test, which has no topic. Whoever calls it sees to it that the lane reads the table.
-pub fn insert_replay(
-    tx: &mut WriteTx<'_>,
-    event_seq: i64,
-    webhook_seq: i64,
-    id: DeliveryId,
-) -> Result<Option<i64>, StoreError> {
-    let inserted = tx
-        .connection()
-        .prepare_cached(
-            "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
-             SELECT :id, seq, :webhook_seq, 'pending', 'replay', :now, 'initial', :now, topic_seq
-             FROM event WHERE seq = :event_seq",
-        )?
-        .execute(named_params! {
-            ":id": id.to_bytes(),
-            ":event_seq": event_seq,
-            ":webhook_seq": webhook_seq,
-            ":now": tx.now_ms(),
-        })?;
-    if inserted == 0 {
-        return Ok(None);
-    }
-    tx.directory_mut().tally().made(webhook_seq);
-    Ok(Some(tx.connection().last_insert_rowid()))
+fn head(row: &Row<'_>) -> rusqlite::Result<EventHead> {
+    Ok(EventHead { seq: row.get("event_seq")?, event_type: row.get("type")? })
 }

@@ -1,44 +1,41 @@
-//! Counting dead letters by age and cause, whatever their number: of each age the newest are looked at.
+//! Dead letters for counting by age and cause. Reads only the newest of each age, whatever their number.
 
 use rusqlite::Connection;
 
-use super::delivery;
-use super::index_scan;
+use super::delivery::{self, DeliveryFilter};
+use super::error::StoreError;
+use super::index_scan::{self, Bounds, List};
+use super::page::PageRequest;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
-use crate::store::delivery::DeliveryFilter;
-use crate::store::error::StoreError;
-use crate::store::index_scan::{Bounds, List};
-use crate::store::page::PageRequest;
-use crate::store::row::parsed_option;
 
-/// Dead letters of one age that are looked at, at most.
+/// Maximum dead letters read per age.
 pub const MOST: u32 = 1_000;
-/// Rows looked at for them: more only where the clock was set back, or where a tenant has very many webhooks.
+/// Maximum rows examined. More than [`MOST`] only if the clock was set back, or for tenants with many webhooks.
 const BUDGET: usize = 2_000;
 
-/// A dead letter, as far as it is counted.
+/// Columns of a dead letter that are counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Failed {
     pub webhook_seq: i64,
-    /// `None` where no attempt is in the log.
+    /// `None` if the log holds no attempt.
     pub error_code: Option<ErrorCode>,
     pub code: Option<u16>,
 }
 
-/// The dead letters of one age.
+/// Dead letters of one age.
 #[derive(Debug, Clone)]
 pub struct Age {
-    /// The newest of them, up to [`MOST`].
+    /// The newest, up to [`MOST`].
     pub failed: Vec<Failed>,
     /// Whether there may be more.
     pub more: bool,
 }
 
-/// The dead letters created in a span, of one tenant or of all; tests are left out. Served by the indexes of states
-/// (`delivery_status`, `delivery_webhook_status`).
+/// Returns the dead letters created in a span, of one tenant or of all, without tests. Uses the indexes
+/// `delivery_status` and `delivery_webhook_status`.
 pub fn of_age(
     connection: &Connection,
     tenant: Option<&Tenant>,
@@ -55,7 +52,8 @@ pub fn of_age(
     };
     let request = PageRequest { limit: MOST, cursor: None };
     let list = List {
-        select: SELECT,
+        select: "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code
+                 FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value",
         conditions: &delivery::conditions(&filter),
         bounds: Bounds::of_page(&request).within(connection, ("delivery", "created_ms"), since, until)?,
         budget: BUDGET,
@@ -64,12 +62,9 @@ pub fn of_age(
     let page = index_scan::page(connection, &sources, &list, &request, |row| {
         Ok(Some(Failed {
             webhook_seq: row.get("webhook_seq")?,
-            error_code: parsed_option(row, "last_error")?,
+            error_code: row.get("last_error")?,
             code: row.get("last_code")?,
         }))
     })?;
     Ok(Age { failed: page.rows, more: page.next.is_some() })
 }
-
-const SELECT: &str = "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code
-    FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value";

@@ -1,43 +1,43 @@
-//! Every webhook in memory, as the writer knows them: who wants an event is found without a query.
+//! All webhooks in memory, to find the subscribers of an event without a query.
 //!
-//! Only the writer's thread has it, and only commits change it, so it is never stale: no other program
-//! writes webhooks while a server runs.
+//! Only the writer's thread uses it, and only commits change it. It is never stale: no other program writes webhooks
+//! while a server runs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::Change;
 use super::error::StoreError;
+use super::stats_delta::{Finished, StatsDelta};
 use super::webhook;
-use super::writer::Change;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
-use crate::store::stats_delta::{Finished, Tally};
 
-/// The webhooks that are not deleted.
+/// Webhooks that are not deleted.
 #[derive(Default)]
 pub struct Directory {
     by_seq: HashMap<i64, Arc<Webhook>>,
     tenants: HashMap<Tenant, Subscriptions>,
     successes: HashMap<i64, u64>,
-    /// What the group's jobs change in the statistics, and in the count of successes.
-    tally: Tally,
-    /// Successes of the job at hand, which may still be rolled back.
+    /// Changes of the statistics by the group's jobs.
+    stats: StatsDelta,
+    /// Successes counted by the current job, which may still be rolled back.
     job_successes: Vec<i64>,
-    /// The numbers of pairs of a tenant and a type that were seen lately.
+    /// Numbers of recently used topics.
     topics: HashMap<Tenant, HashMap<EventType, i64>>,
     topic_count: usize,
-    /// Pairs that the job at hand learnt, which may still be rolled back.
+    /// Topics cached by the current job, which may still be rolled back.
     job_topics: Vec<(Tenant, EventType)>,
 }
 
-/// Pairs of a tenant and a type that are remembered at most.
+/// Maximum cached topics.
 const TOPICS: usize = 10_000;
 
-/// Who wants what in one tenant: by exact name, by the name above, and who wants all.
+/// Webhooks of one tenant by subscription: to an exact name, to all below a name, to everything.
 #[derive(Default)]
 struct Subscriptions {
     exact: HashMap<EventType, BTreeSet<i64>>,
@@ -59,12 +59,12 @@ impl Directory {
         self.by_seq.get(&webhook_seq)
     }
 
-    /// Every webhook, in no order.
+    /// Iterates over all webhooks, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Webhook>> {
         self.by_seq.values()
     }
 
-    /// The webhooks of a tenant that subscribed to an event type, oldest first.
+    /// Returns the webhooks of a tenant that subscribe to an event type, oldest first.
     pub fn subscribed(&self, tenant: &Tenant, event_type: &EventType) -> Vec<Arc<Webhook>> {
         let Some(subscriptions) = self.tenants.get(tenant) else {
             return Vec::new();
@@ -84,24 +84,24 @@ impl Directory {
         found.iter().filter_map(|seq| self.by_seq.get(seq).cloned()).collect()
     }
 
-    /// How many deliveries of a webhook got through so far, tests left out.
+    /// Returns the number of successful deliveries of a webhook, without tests.
     pub fn successes(&self, webhook_seq: i64) -> u64 {
         self.successes.get(&webhook_seq).copied().unwrap_or(0)
     }
 
-    /// Counts a delivery that got through, as part of the job at hand.
+    /// Counts a successful delivery as part of the current job.
     pub(super) fn count_success(&mut self, webhook_seq: i64) {
         *self.successes.entry(webhook_seq).or_default() += 1;
         self.job_successes.push(webhook_seq);
     }
 
-    /// The number of a pair of a tenant and a type, if it is remembered.
+    /// Returns the number of a topic, if it is cached.
     pub(super) fn topic(&self, tenant: &Tenant, event_type: &EventType) -> Option<i64> {
         self.topics.get(tenant)?.get(event_type).copied()
     }
 
-    /// Remembers the number of a pair, as part of the job at hand.
-    pub(super) fn learn_topic(&mut self, tenant: &Tenant, event_type: &EventType, seq: i64) {
+    /// Caches the number of a topic as part of the current job.
+    pub(super) fn cache_topic(&mut self, tenant: &Tenant, event_type: &EventType, seq: i64) {
         if self.topic_count >= TOPICS {
             self.topics.clear();
             self.topic_count = 0;
@@ -113,13 +113,13 @@ impl Directory {
         self.job_topics.push((tenant.clone(), event_type.clone()));
     }
 
-    /// Where what happens is counted, as part of the job at hand.
-    pub(super) fn tally(&mut self) -> &mut Tally {
-        &mut self.tally
+    /// Statistics, to count changes as part of the current job.
+    pub(super) fn stats(&mut self) -> &mut StatsDelta {
+        &mut self.stats
     }
 
     pub(super) fn undo_job(&mut self) {
-        self.tally.undo_job();
+        self.stats.undo_job();
         for (tenant, event_type) in self.job_topics.drain(..) {
             if let Some(types) = self.topics.get_mut(&tenant)
                 && types.remove(&event_type).is_some()
@@ -136,17 +136,17 @@ impl Directory {
 
     pub(super) fn end_job(&mut self) {
         self.job_topics.clear();
-        self.tally.end_job();
+        self.stats.end_job();
         self.job_successes.clear();
     }
 
-    /// Writes what the group counted; what it finished.
+    /// Writes the group's counts. Returns the numbers of finished deliveries.
     pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished, StoreError> {
-        self.tally.flush(connection, now)
+        self.stats.flush(connection, now)
     }
 
-    pub(super) fn apply(&mut self, notice: &Change) {
-        match notice {
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change {
             Change::Webhook(webhook) => self.put(Arc::clone(webhook)),
             Change::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
             Change::Due(_)

@@ -3,23 +3,22 @@
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
-use super::index_scan;
+use super::index_scan::{self, Bounds, List, Source};
 use super::page::{Filter, Page, PageRequest};
-use super::row::{self, parsed};
+use super::sql::{self, read_row};
 use super::topic;
 use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
-use crate::store::index_scan::{Bounds, List, Source};
 
-/// An event and the number that the store knows it by.
+/// Event with its sequence number.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     pub seq: i64,
     pub event: Event,
 }
 
-/// Which events a list shows.
+/// Conditions of a list of events.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     pub tenant: Option<Tenant>,
@@ -30,55 +29,56 @@ pub struct EventFilter {
     pub until: Option<Millis>,
 }
 
-/// Stores an event; its sequence number.
+/// Stores an event. Returns its sequence number.
 pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64, StoreError> {
     // Lists of events leave tests out.
     let topic_seq = if event.test { None } else { Some(topic::seq_of(tx, &event.tenant, &event.event_type)?) };
-    tx.connection()
-        .prepare_cached(
-            "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)
-             VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data, :topic_seq)",
-        )?
-        .execute(named_params! {
-            ":id": event.id.as_str(),
-            ":tenant": event.tenant.as_str(),
-            ":type": event.event_type.as_str(),
+    sql::run(
+        tx.connection(),
+        "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)
+         VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data, :topic_seq)",
+        named_params! {
+            ":id": event.id,
+            ":tenant": event.tenant,
+            ":type": event.event_type,
             ":created_ms": event.created_ms,
             ":received_ms": event.received_ms,
             ":test": event.test,
             ":checksum": event.checksum(),
-            ":data": &*event.data,
-            ":previous_data": event.previous_data.as_deref(),
+            ":data": event.data,
+            ":previous_data": event.previous_data,
             ":topic_seq": topic_seq,
-        })?;
+        },
+    )?;
     Ok(tx.connection().last_insert_rowid())
 }
 
-/// The event with this id.
+/// Returns the event with this id.
 pub fn get(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM event WHERE id = :id")?;
-    row::first(&mut statement, named_params! {":id": id.as_str()}, stored)
+    sql::first(connection, "SELECT * FROM event WHERE id = :id", named_params! {":id": id}, from_row)
 }
 
-/// The event with this sequence number.
+/// Returns the event with this sequence number.
 pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM event WHERE seq = :seq")?;
-    row::first(&mut statement, named_params! {":seq": seq}, stored)
+    sql::first(connection, "SELECT * FROM event WHERE seq = :seq", named_params! {":seq": seq}, from_row)
 }
 
-/// The sequence number of the event with this id.
+/// Returns the sequence number of the event with this id.
 pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT seq FROM event WHERE id = :id")?;
-    row::first(&mut statement, named_params! {":id": id.as_str()}, |row| Ok(row.get("seq")?))
+    sql::first(connection, "SELECT seq FROM event WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
 }
 
-/// The id of the event with this sequence number.
+/// Returns the id of the event with this sequence number.
 pub fn id_of(connection: &Connection, seq: i64) -> Result<Option<EventId>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT id FROM event WHERE seq = :seq")?;
-    row::first(&mut statement, named_params! {":seq": seq}, |row| parsed(row, "id"))
+    sql::first(connection, "SELECT id FROM event WHERE seq = :seq", named_params! {":seq": seq}, |row| row.get("id"))
 }
 
-/// A page of events, newest first. Test events are left out: they are no news of the application.
+/// Returns the sequence number of the newest event, or 0.
+pub fn newest(connection: &Connection) -> Result<i64, StoreError> {
+    sql::value(connection, "SELECT coalesce(max(seq), 0) FROM event", [])
+}
+
+/// Returns a page of events, newest first, without tests.
 pub fn list(
     connection: &Connection,
     filter: &EventFilter,
@@ -90,12 +90,11 @@ pub fn list(
         bounds: Bounds::of_page(request).within(connection, ("event", "received_ms"), filter.since, filter.until)?,
         budget: BUDGET,
     };
-    let sources = sources(connection, filter)?;
-    index_scan::page(connection, &sources, &list, request, |row| stored(row).map(Some))
+    index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
 }
 
-/// How many events of a type came in since a time, counted up to `most`; tests left out. Follows entries of the index
-/// `event_topic` alone, so a clock that was set back may let in some that came before.
+/// Counts the events of a type received since a time, up to `most`, without tests. Reads only the index `event_topic`,
+/// so the count may include earlier events if the clock was set back.
 pub fn count_since(
     connection: &Connection,
     tenant: Option<&Tenant>,
@@ -103,41 +102,39 @@ pub fn count_since(
     since: Millis,
     most: u32,
 ) -> Result<u64, StoreError> {
-    let request = PageRequest { limit: 1, cursor: None };
-    let bounds = Bounds::of_page(&request).within(connection, ("event", "received_ms"), Some(since), None)?;
+    let bounds = Bounds::between(0, i64::MAX).within(connection, ("event", "received_ms"), Some(since), None)?;
     let whose = match tenant {
         Some(_) => "tenant = :tenant",
         None => ":tenant IS NULL",
     };
-    let mut statement = connection.prepare_cached(&format!(
+    let query = format!(
         "SELECT count(*) FROM (
              SELECT 1 FROM (SELECT seq FROM topic WHERE type = :type AND {whose} LIMIT :topics) AS t
              CROSS JOIN event e INDEXED BY event_topic ON e.topic_seq = t.seq
              WHERE e.topic_seq IS NOT NULL AND e.seq >= :from LIMIT :most)"
-    ))?;
+    );
     let params = named_params! {
-        ":tenant": tenant.map(Tenant::as_str),
-        ":type": event_type.as_str(),
+        ":tenant": tenant,
+        ":type": event_type,
         ":topics": TOPICS,
         ":from": bounds.from,
         ":most": most,
     };
-    let count: i64 = statement.query_row(params, |row| row.get(0))?;
-    Ok(count as u64)
+    sql::count(connection, &query, params)
 }
 
-/// Tenants of a type that are looked at for a count at most.
+/// Maximum tenants of a type that a count includes.
 const TOPICS: u32 = 1_000;
 
-/// What a filter asks of an event that is no test.
+/// Conditions of a filter on table `event`; tests are excluded.
 pub(super) fn conditions(filter: &EventFilter) -> Filter {
     let mut conditions = Filter::default();
     conditions.and_fixed("event.test = 0");
     if let Some(tenant) = &filter.tenant {
-        conditions.and("event.tenant = ?", tenant.as_str().to_owned());
+        conditions.and("event.tenant = ?", tenant.clone());
     }
     if let Some(event_type) = &filter.event_type {
-        conditions.and("event.type = ?", event_type.as_str().to_owned());
+        conditions.and("event.type = ?", event_type.clone());
     }
     if let Some(since) = filter.since {
         conditions.and("event.received_ms >= ?", since);
@@ -150,10 +147,10 @@ pub(super) fn conditions(filter: &EventFilter) -> Filter {
 
 pub(super) const LIST: &str = "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
-/// Rows looked at for a page at most: an event's row is long.
+/// Maximum rows examined per page. Low, because event rows are long.
 const BUDGET: usize = 1_000;
 
-/// The ways to the events that a filter shows, the shortest first.
+/// Sources of the events that match a filter, the shortest first.
 pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<Vec<Source>, StoreError> {
     let (tenant, event_type) = (filter.tenant.as_ref(), filter.event_type.as_ref());
     if tenant.is_none() && event_type.is_none() {
@@ -162,29 +159,20 @@ pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<V
     Ok(Source::by_number("event", "event_topic", "topic_seq = ?1", topic::matching(connection, tenant, event_type)?))
 }
 
-fn stored(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
-    Ok(StoredEvent { seq: row.get("seq")?, event: from_row(row)? })
-}
-
-/// Reads an event from a row that holds its columns (the id as `id`, its times as in the table).
-fn from_row(row: &Row<'_>) -> Result<Event, StoreError> {
-    Ok(Event {
-        id: parsed(row, "id")?,
-        tenant: parsed(row, "tenant")?,
-        event_type: parsed(row, "type")?,
-        created_ms: row.get("created_ms")?,
-        received_ms: row.get("received_ms")?,
-        data: row.get::<_, String>("data")?.into(),
-        previous_data: row.get::<_, Option<String>>("previous_data")?.map(Into::into),
-        test: row.get("test")?,
+fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
+    Ok(StoredEvent {
+        seq: row.get("seq")?,
+        event: read_row!(row, Event {
+            id, tenant, created_ms, received_ms, data, previous_data, test;
+            event_type: row.get("type")?,
+        }),
     })
 }
 
-/// The event with this number, or `None` where its bytes are not those that were stored.
+/// Returns the event with this number, or `None` if it does not match its checksum.
 pub fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
-    let checksum: u32 = connection
-        .prepare_cached("SELECT checksum FROM event WHERE seq = :seq")?
-        .query_row(named_params! {":seq": seq}, |row| row.get(0))?;
+    let query = "SELECT checksum FROM event WHERE seq = :seq";
+    let checksum: u32 = sql::value(connection, query, named_params! {":seq": seq})?;
     match by_seq(connection, seq) {
         Ok(Some(stored)) if stored.event.checksum() == checksum => Ok(Some(stored.event)),
         Ok(_) | Err(StoreError::Corrupt(_)) => Ok(None),

@@ -1,33 +1,34 @@
-//! The tables of the built-in inboxes: one a tenant, and what arrived in each.
+//! The tables of the built-in inboxes: one inbox per tenant, and the requests that it received.
 
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
 use super::page::{Filter, Page, PageRequest};
-use super::row::{self, parsed};
+use super::sql::{self, read_row};
+use super::sql_types::Json;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
 use crate::domain::time::Millis;
 
-/// Requests that an inbox keeps.
+/// Requests kept per inbox.
 pub const KEPT: i64 = 200;
-/// Bytes of a body that are kept.
+/// Bytes kept of a request body.
 pub const KEPT_BODY: usize = 16 << 10;
-/// Characters of a body that a list shows.
+/// Bytes of a body shown in a list.
 const PREVIEW: usize = 200;
-/// Inboxes that a list shows at most.
+/// Maximum inboxes in a list.
 const LISTED: u32 = 200;
 
-/// A tenant's inbox.
+/// Inbox of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbox {
     pub seq: i64,
     pub tenant: Tenant,
-    /// The end of its URL.
+    /// Last segment of the inbox URL.
     pub token: String,
 }
 
-/// Something that arrived.
+/// Request received by an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRequest {
     /// Assigned by the store.
@@ -35,155 +36,134 @@ pub struct InboxRequest {
     pub at_ms: Millis,
     pub method: String,
     pub query: String,
-    /// In a list they are left out.
+    /// Empty in lists.
     pub headers: Vec<(String, String)>,
-    /// Its beginning; in a list the first 200 bytes.
+    /// The first 16 KiB; in lists the first 200 bytes.
     pub body: Vec<u8>,
-    /// Bytes of the whole body.
+    /// Size of the whole body.
     pub body_bytes: i64,
     pub event_id: Option<String>,
     pub is_verified: bool,
-    /// Why it is verified, or not: a sentence.
+    /// Result of the signature check, as a sentence.
     pub signature_check: String,
-    /// Whose secret it was checked with.
+    /// Webhook whose secret the signature was checked with.
     pub webhook: Option<WebhookId>,
-    /// What it was answered with.
+    /// Status code of the response.
     pub code: u16,
 }
 
-/// The inbox of a tenant, where it was opened.
+/// Returns the inbox of a tenant, if it has one.
 pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Option<Inbox>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM inbox WHERE tenant = :tenant")?;
-    let params = named_params! {":tenant": tenant.as_str()};
-    row::first(&mut statement, params, inbox_from_row)
+    let query = "SELECT * FROM inbox WHERE tenant = :tenant";
+    sql::first(connection, query, named_params! {":tenant": tenant}, inbox_from_row)
 }
 
-/// The inbox that a URL leads to.
+/// Returns the inbox with this URL token.
 pub fn by_token(connection: &Connection, token: &str) -> Result<Option<Inbox>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM inbox WHERE token = :token")?;
-    row::first(&mut statement, named_params! {":token": token}, inbox_from_row)
+    sql::first(connection, "SELECT * FROM inbox WHERE token = :token", named_params! {":token": token}, inbox_from_row)
 }
 
-/// The tenants that have an inbox, by name; 200 at most.
+/// Returns the tenants that have an inbox, ordered by name; at most 200.
 pub fn tenants(connection: &Connection) -> Result<Vec<Tenant>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT tenant FROM inbox ORDER BY tenant LIMIT :limit")?;
-    row::collect(&mut statement, named_params! {":limit": LISTED}, |row| parsed(row, "tenant"))
+    let query = "SELECT tenant FROM inbox ORDER BY tenant LIMIT :limit";
+    sql::all(connection, query, named_params! {":limit": LISTED}, |row| row.get("tenant"))
 }
 
-/// Gives a tenant an inbox under this token, unless it has one.
+/// Creates a tenant's inbox with this token, unless the tenant has one.
 pub fn open(connection: &Connection, tenant: &Tenant, token: &str, now: Millis) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO inbox (tenant, token, created_ms) VALUES (:tenant, :token, :now)
-             ON CONFLICT (tenant) DO NOTHING",
-        )?
-        .execute(named_params! {":tenant": tenant.as_str(), ":token": token, ":now": now})?;
+    sql::run(
+        connection,
+        "INSERT INTO inbox (tenant, token, created_ms) VALUES (:tenant, :token, :now) ON CONFLICT (tenant) DO NOTHING",
+        named_params! {":tenant": tenant, ":token": token, ":now": now},
+    )?;
     Ok(())
 }
 
-/// Stores what arrived, and forgets what is beyond the newest 200.
+/// Stores a received request and deletes those beyond the newest 200. Returns its number.
 pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -> Result<i64, StoreError> {
-    let headers = serde_json::to_string(&request.headers).expect("plain lists are always JSON");
-    connection
-        .prepare_cached(
-            "INSERT INTO inbox_request (inbox_seq, at_ms, method, query, headers, body, body_bytes, event_id,
-                 verified, signature_check, webhook_id, code)
-             VALUES (:inbox_seq, :at_ms, :method, :query, :headers, :body, :body_bytes, :event_id,
-                 :verified, :signature_check, :webhook_id, :code)",
-        )?
-        .execute(named_params! {
+    sql::run(
+        connection,
+        "INSERT INTO inbox_request (inbox_seq, at_ms, method, query, headers, body, body_bytes, event_id,
+             verified, signature_check, webhook_id, code)
+         VALUES (:inbox_seq, :at_ms, :method, :query, :headers, :body, :body_bytes, :event_id,
+             :verified, :signature_check, :webhook_id, :code)",
+        named_params! {
             ":inbox_seq": inbox_seq,
             ":at_ms": request.at_ms,
             ":method": request.method,
             ":query": request.query,
-            ":headers": headers,
+            ":headers": Json(&request.headers),
             ":body": request.body,
             ":body_bytes": request.body_bytes,
             ":event_id": request.event_id,
             ":verified": request.is_verified,
             ":signature_check": request.signature_check,
-            ":webhook_id": request.webhook.map(WebhookId::to_bytes),
+            ":webhook_id": request.webhook,
             ":code": request.code,
-        })?;
+        },
+    )?;
     let seq = connection.last_insert_rowid();
-    connection
-        .prepare_cached(
-            "DELETE FROM inbox_request
-             WHERE inbox_seq = :inbox_seq
-               AND seq <= (SELECT seq FROM inbox_request WHERE inbox_seq = :inbox_seq
-                           ORDER BY seq DESC LIMIT 1 OFFSET :kept)",
-        )?
-        .execute(named_params! {":inbox_seq": inbox_seq, ":kept": KEPT})?;
+    sql::run(
+        connection,
+        "DELETE FROM inbox_request
+         WHERE inbox_seq = :inbox_seq
+           AND seq <= (SELECT seq FROM inbox_request WHERE inbox_seq = :inbox_seq
+                       ORDER BY seq DESC LIMIT 1 OFFSET :kept)",
+        named_params! {":inbox_seq": inbox_seq, ":kept": KEPT},
+    )?;
     Ok(seq)
 }
 
-/// A page of what arrived, newest first, without headers and with the beginnings of the bodies.
+/// Returns a page of received requests, newest first, with the beginnings of their bodies and without headers.
 pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> Result<Page<InboxRequest>, StoreError> {
     let mut conditions = Filter::default();
     conditions.and("inbox_seq = ?", inbox_seq);
-    conditions.below("seq", request);
-    let sql = format!(
+    let select = format!(
         "SELECT seq, at_ms, method, query, '[]' AS headers, coalesce(substr(body, 1, {PREVIEW}), x'') AS body, body_bytes,
              event_id, verified, signature_check, webhook_id, code
-         FROM inbox_request {} ORDER BY seq DESC LIMIT {}",
-        conditions.sql(),
-        request.limit + 1
+         FROM inbox_request"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = row::collect(&mut statement, conditions.params(), request_from_row)?;
-    Ok(Page::cut(rows, request, |request| request.seq))
+    Page::read(connection, &select, conditions, request, request_from_row, |row| row.seq)
 }
 
-/// Something that arrived, in full, and in whose inbox.
+/// Returns a received request in full, with the tenant of its inbox.
 pub fn get(connection: &Connection, seq: i64) -> Result<Option<(Tenant, InboxRequest)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT r.*, i.tenant FROM inbox_request r JOIN inbox i ON i.seq = r.inbox_seq WHERE r.seq = :seq",
-    )?;
-    row::first(&mut statement, named_params! {":seq": seq}, |row| Ok((parsed(row, "tenant")?, request_from_row(row)?)))
+    let query = "SELECT r.*, i.tenant FROM inbox_request r JOIN inbox i ON i.seq = r.inbox_seq WHERE r.seq = :seq";
+    sql::first(connection, query, named_params! {":seq": seq}, |row| Ok((row.get("tenant")?, request_from_row(row)?)))
 }
 
-/// The last request with this event's id that arrived in an inbox, without headers and body.
+/// Returns the last request in an inbox with this event's id, without headers and body.
 pub fn last_of_event(
     connection: &Connection,
     inbox_seq: i64,
     event_id: &str,
 ) -> Result<Option<InboxRequest>, StoreError> {
-    let mut statement = connection.prepare_cached(
+    sql::first(
+        connection,
         "SELECT seq, at_ms, method, query, '[]' AS headers, x'' AS body, body_bytes, event_id, verified, signature_check,
              webhook_id, code
          FROM inbox_request WHERE inbox_seq = :inbox_seq AND event_id = :event_id ORDER BY seq DESC LIMIT 1",
-    )?;
-    let params = named_params! {":inbox_seq": inbox_seq, ":event_id": event_id};
-    row::first(&mut statement, params, request_from_row)
+        named_params! {":inbox_seq": inbox_seq, ":event_id": event_id},
+        request_from_row,
+    )
 }
 
-/// Forgets what arrived; how many there were.
+/// Deletes all requests of an inbox. Returns their number.
 pub fn empty(connection: &Connection, inbox_seq: i64) -> Result<usize, StoreError> {
-    let deleted = connection
-        .prepare_cached("DELETE FROM inbox_request WHERE inbox_seq = :inbox_seq")?
-        .execute(named_params! {":inbox_seq": inbox_seq})?;
-    Ok(deleted)
+    let statement = "DELETE FROM inbox_request WHERE inbox_seq = :inbox_seq";
+    sql::run(connection, statement, named_params! {":inbox_seq": inbox_seq})
 }
 
-fn inbox_from_row(row: &Row<'_>) -> Result<Inbox, StoreError> {
-    Ok(Inbox { seq: row.get("seq")?, tenant: parsed(row, "tenant")?, token: row.get("token")? })
+fn inbox_from_row(row: &Row<'_>) -> rusqlite::Result<Inbox> {
+    Ok(Inbox { seq: row.get("seq")?, tenant: row.get("tenant")?, token: row.get("token")? })
 }
 
-fn request_from_row(row: &Row<'_>) -> Result<InboxRequest, StoreError> {
-    let webhook: Option<[u8; 16]> = row.get("webhook_id")?;
-    let headers: String = row.get("headers")?;
-    Ok(InboxRequest {
-        seq: row.get("seq")?,
-        at_ms: row.get("at_ms")?,
-        method: row.get("method")?,
-        query: row.get("query")?,
-        headers: row::json(&headers, "headers")?,
-        body: row.get("body")?,
-        body_bytes: row.get("body_bytes")?,
-        event_id: row.get("event_id")?,
+fn request_from_row(row: &Row<'_>) -> rusqlite::Result<InboxRequest> {
+    let Json(headers) = row.get("headers")?;
+    Ok(read_row!(row, InboxRequest {
+        seq, at_ms, method, query, body, body_bytes, event_id, signature_check, code;
+        headers,
         is_verified: row.get("verified")?,
-        signature_check: row.get("signature_check")?,
-        webhook: webhook.map(WebhookId::from_bytes),
-        code: row.get("code")?,
-    })
+        webhook: row.get("webhook_id")?,
+    }))
 }

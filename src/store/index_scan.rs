@@ -1,80 +1,81 @@
-//! How lists are read: along an index, with everything else that is asked for checked row by row. Pages begin at
-//! the newest row; what meets a whole list (`bulk`) begins at the oldest.
+//! Reads lists along an index, and checks all conditions row by row. Pages start at the newest row, bulk actions
+//! (`bulk`) at the oldest.
 //!
-//! A walk is a hint and the conditions are the truth: a row may change between the two, and then counts as it is.
+//! The index only narrows the search; the conditions decide, on the row as it is when it is read.
 //!
-//! A walk follows the entries of one index, or several ranges of it side by side, and looks at so many rows a page
-//! at most. Where a filter combines conditions of which each is common and both together are rare, a page may so
-//! hold fewer rows than asked for, or none, though more follow: its cursor says where to go on. One condition
-//! alone is an index of its own, and its pages are full; but for what nearly every delivery is (delivered, answered
-//! with 200, no test), which would cost every delivery an entry: that is looked for in the table.
+//! A scan follows one index, or several ranges of it in parallel, and examines a limited number of rows per page. If a
+//! filter combines conditions that are each common but rarely true together, a page may hold fewer rows than its limit,
+//! or none, although more follow; its cursor says where to continue. A single condition has an index of its own, so its
+//! pages are full. Exceptions are the values of nearly all deliveries (delivered, 200, not a test): an entry for each
+//! would be too expensive, so those are searched in the table.
 
 use std::collections::{BinaryHeap, VecDeque};
 
 use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
+use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
+use super::error::StoreError;
+use super::page::{Cursor, Filter, Page, PageRequest};
+use super::sql;
 use crate::domain::time::Millis;
-use crate::store::error::StoreError;
-use crate::store::page::{Cursor, Filter, Page, PageRequest};
 
-/// Rows that are fetched at once at most.
+/// Maximum rows fetched at once.
 const CHUNK: usize = 512;
 
-/// Ranges from which on it pays to try the table first: each costs a search of its own, some 4 microseconds.
+/// With more ranges than this, the table is tried first: each range costs a search of about 4 microseconds.
 pub(super) const MANY: usize = 200;
-/// Ranges at most: what is spread over more of them is not rare, and is looked for in the table alone.
+/// Maximum ranges. Rows spread over more of them are not rare, and are searched only in the table.
 pub(super) const MOST: usize = 1_000;
-/// Rows looked at on a way that is tried only, or that is made of many ranges.
+/// Maximum rows examined along a source that is only tried, or that has many ranges.
 const TRIED: usize = 1_000;
 
-/// Where a walk begins.
+/// Order of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     NewestFirst,
     OldestFirst,
 }
 
-/// The entries that a walk follows.
+/// Entries that a scan follows.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// The table, and the index in it; without one it is followed by its sequence numbers.
     pub table: &'static str,
+    /// `None`: the table itself, by sequence number.
     pub index: Option<&'static str>,
-    /// What picks a range of the index; `?1` stands for the range's key.
+    /// Condition of a range of the index; `?1` is the range's key.
     pub condition: String,
-    /// A range each.
+    /// Keys of the ranges.
     pub keys: Vec<Value>,
-    /// Rows looked at along it at most, where that is less than what the list allows.
+    /// Maximum rows examined, if less than the list allows.
     pub budget: usize,
 }
 
-/// Sequence numbers that a walk stays within.
+/// Range of sequence numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Included.
+    /// Inclusive.
     pub from: i64,
-    /// Not included.
+    /// Exclusive.
     pub below: i64,
 }
 
-/// What a page is made of.
+/// Query of a list.
 pub(super) struct List<'a> {
-    /// Selects rows of the source's table; ends with its `FROM`, in which `{numbers}` stands for the numbers wanted.
+    /// SELECT with a FROM that joins the source's table to `{numbers}`, the sequence numbers to read.
     pub select: &'a str,
     pub conditions: &'a Filter,
     pub bounds: Bounds,
-    /// Rows looked at for one page at most.
+    /// Maximum rows examined per page.
     pub budget: usize,
 }
 
 impl Source {
-    /// The whole table, newest first.
+    /// Creates a source of the whole table.
     pub(super) fn table(table: &'static str) -> Source {
         Source { table, index: None, condition: "true".to_owned(), keys: vec![Value::Null], budget: usize::MAX }
     }
 
-    /// Ranges of an index.
+    /// Creates a source of ranges of an index.
     pub(super) fn index(
         table: &'static str,
         index: &'static str,
@@ -84,8 +85,8 @@ impl Source {
         Source { table, index: Some(index), condition: condition.into(), keys, budget: usize::MAX }
     }
 
-    /// Ranges of an index, one for each number. Where there are very many, what they hold together is seldom rare,
-    /// so the table is tried first; where there are too many, it is the only way, and a page may be short.
+    /// Creates the sources for ranges of an index, one for each number. Many ranges together are seldom rare, so the table
+    /// is tried first; with too many it is the only source, and a page may be short.
     pub(super) fn by_number(
         table: &'static str,
         index: &'static str,
@@ -107,7 +108,7 @@ impl Source {
         vec![first, ranges]
     }
 
-    /// The next numbers of one range: each entry of an index ends with its row's number.
+    /// Query of the next numbers of one range. Each entry of an index ends with its row's number.
     pub(super) fn sql(&self, direction: Direction) -> String {
         let by = match self.index {
             Some(index) => format!("INDEXED BY {index}"),
@@ -125,18 +126,18 @@ impl Source {
 }
 
 impl Bounds {
-    /// Below the cursor of a page.
+    /// Numbers below the cursor of a page.
     pub(super) fn of_page(request: &PageRequest) -> Bounds {
         Bounds { from: 0, below: request.cursor.map_or(i64::MAX, Cursor::seq) }
     }
 
-    /// Above one number, and up to another.
+    /// Numbers after one, up to and including another.
     pub(super) fn between(after: i64, up_to: i64) -> Bounds {
         Bounds { from: after.saturating_add(1), below: up_to.saturating_add(1) }
     }
 
-    /// The same within two times, as far as they are given. `column` holds the time that a row was stored at; it
-    /// grows with the sequence numbers but for a clock that was set back.
+    /// Narrows the bounds to rows stored from `since` and before `until`. `column` holds the time at which a row was
+    /// stored, which grows with the sequence numbers unless the clock was set back.
     pub(super) fn within(
         self,
         connection: &Connection,
@@ -148,7 +149,7 @@ impl Bounds {
         if since.is_none() && until.is_none() {
             return Ok(bounds);
         }
-        let set_back: Millis = set_back(connection)?;
+        let set_back = set_back(connection)?;
         if let Some(since) = since {
             let begin = first_at(connection, table, column, since.saturating_sub(set_back))?;
             bounds.from = bounds.from.max(begin);
@@ -161,44 +162,32 @@ impl Bounds {
     }
 }
 
-/// How far the clock was set back at most, ever.
+/// Returns the furthest that the clock was ever set back.
 pub(super) fn set_back(connection: &Connection) -> Result<Millis, StoreError> {
-    let found =
-        connection.prepare_cached("SELECT set_back_ms FROM clock WHERE one = 1")?.query_row([], |row| row.get(0))?;
-    Ok(found)
+    sql::value(connection, "SELECT set_back_ms FROM clock WHERE one = 1", [])
 }
 
-/// The latest time that a row may have been stored at.
+/// Returns the latest time at which a row may have been stored.
 pub(super) fn furthest(connection: &Connection) -> Result<Millis, StoreError> {
-    let newest: Millis = connection
-        .prepare_cached(
-            "SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1), 0),
-                        coalesce((SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1), 0))",
-        )?
-        .query_row([], |row| row.get(0))?;
-    Ok(newest + set_back(connection)?)
+    let query = "SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1), 0),
+                            coalesce((SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1), 0))";
+    Ok(sql::value::<Millis>(connection, query, [])? + set_back(connection)?)
 }
 
-/// Notes that the clock was set back by so much, further than ever before.
+/// Records that the clock was set back further than ever before.
 pub(super) fn note_set_back(connection: &Connection, by: Millis) -> Result<(), StoreError> {
-    connection.prepare_cached("UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1")?.execute([by])?;
-    Ok(())
+    sql::run(connection, "UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1", [by]).map(drop)
 }
 
-/// The first number whose time is this one or later, found by halves; one past the last where there is none.
+/// Returns the first sequence number whose time is `time` or later, by binary search; one past the last if there is none.
 fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) -> Result<i64, StoreError> {
-    let (mut low, mut high) = connection
-        .prepare_cached(&format!("SELECT (SELECT min(seq) FROM {table}), (SELECT max(seq) FROM {table})"))?
-        .query_row([], |row| {
-            let ends: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
-            Ok((ends.0.unwrap_or(0), ends.1.unwrap_or(0) + 1))
-        })?;
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT seq, {column} FROM {table} WHERE seq >= ?1 ORDER BY seq LIMIT 1"))?;
+    let mut low = sql::value(connection, &format!("SELECT coalesce(min(seq), 0) FROM {table}"), [])?;
+    let mut high: i64 = sql::value(connection, &format!("SELECT coalesce(max(seq), 0) + 1 FROM {table}"), [])?;
+    let query = format!("SELECT seq, {column} FROM {table} WHERE seq >= ?1 ORDER BY seq LIMIT 1");
     while low < high {
         let middle = low + (high - low) / 2;
         let found: Option<(i64, Millis)> =
-            statement.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            sql::first(connection, &query, [middle], |row| Ok((row.get(0)?, row.get(1)?)))?;
         match found {
             Some((seq, at)) if at < time => low = seq + 1,
             _ => high = middle,
@@ -207,22 +196,21 @@ fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) ->
     Ok(low)
 }
 
-/// Sequence numbers of a source, falling or rising.
+/// Sequence numbers of a source, in the order of a scan.
 struct Walk<'c> {
     statement: CachedStatement<'c>,
     direction: Direction,
-    /// Numbers asked for at once, in each range.
+    /// Numbers read at once from each range.
     batch: usize,
     ranges: Vec<Range>,
-    /// The next number of each range that is not at its end, with its sign turned where numbers rise: the greatest
-    /// is next.
+    /// Rank of the next number of each unfinished range.
     heads: BinaryHeap<(i64, usize)>,
 }
 
 struct Range {
     key: Value,
     ahead: VecDeque<i64>,
-    /// What is left of it.
+    /// Numbers not read yet.
     bounds: Bounds,
 }
 
@@ -267,7 +255,7 @@ impl<'c> Walk<'c> {
         Ok(())
     }
 
-    /// The next numbers, up to so many.
+    /// Returns the next numbers, up to `count`.
     fn take(&mut self, count: usize) -> Result<Vec<i64>, StoreError> {
         let mut found = Vec::with_capacity(count);
         while found.len() < count
@@ -281,7 +269,7 @@ impl<'c> Walk<'c> {
 }
 
 impl Direction {
-    /// A number such that the greatest comes first; doing it twice gives the number back.
+    /// Maps a number to its rank and back. The greatest rank is the next number.
     fn rank(self, seq: i64) -> i64 {
         match self {
             Direction::NewestFirst => seq,
@@ -290,14 +278,14 @@ impl Direction {
     }
 }
 
-/// A page of what several sources lead to as well: each holds all rows that are wanted. The first is expected to
-/// be the shortest way; the next one is tried where it was not.
+/// Reads a page along one of several sources, each of which holds all matching rows. The first is expected to be the
+/// shortest; the next one is tried if it was not.
 pub(super) fn page<T>(
     connection: &Connection,
     sources: &[Source],
     list: &List<'_>,
     request: &PageRequest,
-    read: impl Fn(&Row<'_>) -> Result<Option<T>, StoreError>,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
 ) -> Result<Page<T>, StoreError> {
     let limit = request.limit as usize;
     let mut furthest: Option<Stretch<T>> = None;
@@ -305,7 +293,7 @@ pub(super) fn page<T>(
         let way = Way { source, direction: Direction::NewestFirst, budget: list.budget.min(source.budget) };
         let found = along(connection, &way, list, limit, &read)?;
         let is_whole = found.end.is_none() || found.rows.len() == limit;
-        // Each holds everything down to its end.
+        // Each stretch is complete down to its end.
         if is_whole || furthest.as_ref().is_none_or(|other| found.end < other.end) {
             furthest = Some(found);
         }
@@ -317,28 +305,28 @@ pub(super) fn page<T>(
     Ok(Page { rows, next: end.map(Cursor::below) })
 }
 
-/// Rows from the oldest on, along one source, and the number of the row after which to go on; `None` at the end.
+/// Reads rows along one source, oldest first. Also returns the number after which to continue; `None` at the end.
 pub(super) fn scan<T>(
     connection: &Connection,
     source: &Source,
     list: &List<'_>,
     limit: usize,
-    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<(Vec<T>, Option<i64>), StoreError> {
     let way = Way { source, direction: Direction::OldestFirst, budget: list.budget };
     let found = along(connection, &way, list, limit, &|row| read(row).map(Some))?;
     Ok((found.rows, found.end))
 }
 
-/// How a source is followed.
+/// Source with the order and limit of a scan.
 struct Way<'a> {
     source: &'a Source,
     direction: Direction,
-    /// Rows looked at at most.
+    /// Maximum rows examined.
     budget: usize,
 }
 
-/// Rows that were found, and the last number that was looked at; `None` where nothing is left beyond it.
+/// Rows found, and the last number examined; `None` if none follow.
 struct Stretch<T> {
     rows: Vec<T>,
     end: Option<i64>,
@@ -349,7 +337,7 @@ fn along<T>(
     way: &Way<'_>,
     list: &List<'_>,
     limit: usize,
-    read: &impl Fn(&Row<'_>) -> Result<Option<T>, StoreError>,
+    read: &impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
 ) -> Result<Stretch<T>, StoreError> {
     let mut walk = Walk::begin(connection, way.source, way.direction, list.bounds)?;
     let mut statement = connection.prepare_cached(&list.sql())?;
@@ -360,8 +348,9 @@ fn along<T>(
         let Some(&last) = numbers.last() else {
             break None;
         };
-        let mut params = list.conditions.values().to_vec();
-        params.push(Value::Text(format!("{numbers:?}")));
+        let wanted = format!("{numbers:?}");
+        let conditions = list.conditions.values().iter().map(|value| &**value);
+        let params = conditions.chain([&wanted as &dyn ToSql]);
         let mut found = statement.query(rusqlite::params_from_iter(params))?;
         while let Some(row) = found.next()? {
             if let Some(value) = read(row)? {
@@ -382,8 +371,7 @@ fn along<T>(
 }
 
 impl List<'_> {
-    /// The rows with certain numbers, in the order of the numbers: the leftmost table of a `CROSS JOIN` is the outer
-    /// loop.
+    /// Query of the rows with given numbers, in that order: the leftmost table of a `CROSS JOIN` is the outer loop.
     pub(super) fn sql(&self) -> String {
         let numbers = format!("json_each(?{})", self.conditions.values().len() + 1);
         let select = self.select.replace("{numbers}", &numbers);
@@ -396,16 +384,12 @@ mod tests {
     use crate::domain::delivery::DeliveryStatus;
     use crate::store::bulk;
     use crate::store::delivery::{self, DeliveryFilter};
-    use crate::store::migrate;
     use crate::store::page::PageRequest;
+    use crate::store::{fixtures, migrate, webhook};
 
-    /// 30,000 deliveries in turn to two webhooks of two tenants: the first has a code of 500 but for the oldest, the
-    /// other one has 500 for that alone, so that each condition is common and both together mean one row.
+    /// 30,000 deliveries, alternating between two webhooks of two tenants. The code is 500 for one tenant except in its
+    /// oldest delivery, and for the other only in its oldest: each condition is common, both together match one row.
     const ROWS: &str = "
-        INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
-            max_in_flight, ordered, standard_headers, created_ms, updated_ms)
-        SELECT value, CAST(printf('%016d', value) AS BLOB), 't' || value, 'https://example.com/', '', '[]', 'generic',
-            's', 'active', '[]', 5, 8, 0, 1, 0, 0 FROM generate;
         INSERT INTO topic SELECT value, 't' || value, 'a.b' FROM generate;
         INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data, topic_seq)
         SELECT value, 'e' || value, 't' || value, 'a.b', 0, 0, 0, 0, '{}', value FROM generate;
@@ -419,6 +403,9 @@ mod tests {
     fn filters_that_are_rare_only_together_are_found_by_going_on_past_short_pages() {
         let connection = migrate::in_memory();
         connection.execute_batch("CREATE TEMP TABLE generate (value); INSERT INTO generate VALUES (1), (2);").unwrap();
+        for (number, tenant) in [(1, "t1"), (2, "t2")] {
+            webhook::insert_row(&connection, &fixtures::webhook(number, tenant)).unwrap();
+        }
         connection.execute_batch(ROWS).unwrap();
         let filter = DeliveryFilter {
             tenant: Some("t2".parse().unwrap()),

@@ -1,7 +1,7 @@
-//! One process serves a database; a lock on a file beside it says so.
+//! Lock that lets only one process serve a database. It is taken on a file beside the database.
 //!
-//! The database itself is not locked so: opening and closing it, or its `-shm` file, a second time in the
-//! same process would drop SQLite's own POSIX locks.
+//! The database file itself is not locked: opening and closing it, or its `-shm` file, again in the same process would
+//! release SQLite's own POSIX locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -9,13 +9,13 @@ use std::path::Path;
 
 use super::open::{OpenError, beside};
 
-/// Held while a process serves, migrates or prunes a database; given back when it ends, however it ends.
+/// Lock held while a process serves, migrates or prunes a database. Released when the process ends, even by a crash.
 pub struct FileLock {
     file: File,
 }
 
 impl FileLock {
-    /// Takes the lock at once, or says which process has it.
+    /// Takes the lock without waiting. The error names the process that holds it.
     pub fn take(database: &Path) -> Result<FileLock, OpenError> {
         let path = beside(database, ".lock");
         let failed = |source| OpenError::Io { path: path.clone(), source };
@@ -25,7 +25,7 @@ impl FileLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // The text is for people; a lock without it is held all the same.
+                // The text is informative only; the lock counts without it.
                 let _ = file.read_to_string(&mut holder);
                 return Err(OpenError::Locked { path: database.to_owned(), pid: holder.trim().to_owned() });
             }
@@ -40,8 +40,8 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file is not enough where a program that is being started still has a copy of it. An error
-        // leaves the lock to the end of the process.
+        // Closing the file is not enough while a starting child process still has a copy of it. On error the lock lasts
+        // until the process ends.
         let _ = self.file.unlock();
     }
 }

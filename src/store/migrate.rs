@@ -1,4 +1,4 @@
-//! The schema, as append-only steps. `user_version` counts the steps that a file has taken.
+//! The schema, as append-only migrations. `user_version` is the number of migrations that a file has.
 
 use std::path::Path;
 
@@ -8,13 +8,12 @@ use super::open::{APPLICATION_ID, OpenError, beside};
 use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
-/// Each step in order; a released one is never changed.
+/// Migrations, in order. A released one is never changed.
 const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
 
 const CURRENT: i64 = STEPS.len() as i64;
 
-/// Takes the steps that are missing, in one transaction. Before the first of them a file that holds data is
-/// copied to a file beside it.
+/// Runs the missing migrations in one transaction. A file with data is first copied to a file beside it.
 pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Clock) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(path);
     let found = version(connection).map_err(&sqlite)?;
@@ -36,7 +35,7 @@ pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Cl
              COMMIT;"
         ))
         .map_err(|error| {
-            // The error is what matters; where there is no transaction left, there is nothing to roll back.
+            // The first error matters. Without a transaction there is nothing to roll back.
             let _ = connection.execute_batch("ROLLBACK");
             sqlite(error)
         })
@@ -46,15 +45,15 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// An empty database in memory with the current schema.
+/// Creates an empty database in memory with the current schema.
 #[cfg(test)]
 pub(super) fn in_memory() -> Connection {
-    let connection = Connection::open_in_memory().expect("memory can be had");
-    connection.execute_batch(&STEPS.join("\n")).expect("the steps fit each other");
+    let connection = Connection::open_in_memory().expect("memory is available");
+    connection.execute_batch(&STEPS.join("\n")).expect("the migrations are valid");
     connection
 }
 
-/// Refuses a file of another program, and one of a newer version of ours.
+/// Refuses a file of another program or of a newer version. Returns the schema version.
 pub(super) fn require_ours(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let sqlite = OpenError::sqlite(path);
     let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(&sqlite)?;
@@ -68,7 +67,7 @@ pub(super) fn require_ours(connection: &Connection, path: &Path) -> Result<i64, 
     Ok(found)
 }
 
-/// Refuses a file whose schema is not exactly this program's.
+/// Refuses a file whose schema is not the current one.
 pub(super) fn require_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let found = require_ours(connection, path)?;
     if found < CURRENT {

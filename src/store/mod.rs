@@ -1,27 +1,30 @@
-//! One SQLite file, and the only SQL.
+//! The SQLite file, and all SQL.
 //!
-//! Owns: the file, its lock, its schema, every statement. Never does: decide what follows an attempt, send
-//! anything, or hold a transaction over anything but its own statements.
+//! Owns the file, its lock, its schema and every statement. Never decides what follows an attempt, sends anything, or
+//! holds a transaction over anything but its own statements.
 //!
-//! Locking and durability: **one writer thread** owns the only connection that writes (`writer`); it commits
-//! jobs in groups and answers them after the commit is on disk (`synchronous=FULL`). Reads go through a pool
-//! of read-only connections and never wait for the writer (write-ahead log). What a commit changed is handed
-//! to an `Observer` in the order of the commits.
+//! Locking and durability: **one writer thread** owns the only connection that writes (`writer`). It commits jobs in
+//! groups, and returns their results after the commit is on disk (`synchronous=FULL`). Reads use a pool of read-only
+//! connections and never wait for the writer (write-ahead log). An `Observer` receives the changes of each commit, in
+//! the order of the commits.
 //!
-//! Reading order: `open`, `migrate`, `writer`, `directory`, then one file per table.
+//! Reading order: `open`, `migrate`, `writer`, `directory`, `sql`, `sql_types`, then one file per table.
 
 pub mod api_key;
 pub mod attempt;
 pub mod audit;
 pub mod backup;
-pub mod body_format;
 pub mod bulk;
+mod change;
 pub mod dead_letter_counts;
 pub mod delivery;
 pub mod directory;
 mod error;
 pub mod event;
 pub mod event_type;
+#[cfg(test)]
+#[path = "../../tests/it/support/fixtures.rs"]
+mod fixtures;
 pub mod idempotency;
 pub mod inbox;
 mod index_scan;
@@ -34,8 +37,9 @@ pub mod page;
 mod plans;
 pub mod profile;
 pub mod retention;
-mod row;
 pub mod session;
+mod sql;
+mod sql_types;
 pub mod stats;
 mod stats_delta;
 pub mod sweep;
@@ -47,17 +51,18 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use change::{Change, DueDelivery, Observer};
 pub use error::StoreError;
 pub use lock::FileLock;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
-pub use writer::{Change, DueDelivery, Observer, Pending, WriteTx};
+pub use writer::{Pending, WriteTx};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use writer::Writer;
 
-/// The open database. Cheap to clone.
+/// Open database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
@@ -69,8 +74,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database for the one process that serves it: takes the lock, makes or migrates the file,
-    /// checks it, and starts the writer. Never starts anew over a damaged file.
+    /// Opens the database for the process that serves it: takes the lock, creates or migrates the file, checks it, and
+    /// starts the writer. Never overwrites a damaged file.
     pub fn open(path: &Path, clock: &Clock, metrics: &Metrics) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
         let connection = open::for_writing(path, clock)?;
@@ -83,20 +88,19 @@ impl Store {
         let path = Arc::new(path.to_owned());
         let store = Store { readers, writer, profiles, schemas, path, identity };
         if open::is_checked_later(store.path()) {
-            store.check_meanwhile()?;
+            store.check_in_background()?;
         }
         Ok((store, lock))
     }
 
-    /// Checks the file on a thread of its own; a damaged one is `broken` then.
-    fn check_meanwhile(&self) -> Result<(), OpenError> {
+    /// Checks the file on its own thread, and marks the store as broken if the file is damaged.
+    fn check_in_background(&self) -> Result<(), OpenError> {
         let store = self.clone();
         let check = move || {
-            let found = store.read(|connection| Ok::<_, StoreError>(open::quick_check(connection)?));
-            match found {
-                Ok(None) => log::info!("{} was checked and is sound", store.path().display()),
+            match store.read(|connection| Ok::<_, StoreError>(open::quick_check(connection)?)) {
+                Ok(None) => log::info!("checked {}: no faults", store.path().display()),
                 Ok(Some(detail)) => store.writer.break_down(&format!(
-                    "{} is damaged: {detail}. Restore a backup, or copy the file away and try to recover it with the sqlite3 program.",
+                    "{} is damaged: {detail}. Restore a backup, or copy the file and try to recover it with the sqlite3 program.",
                     store.path().display()
                 )),
                 Err(error) => log::error!("the database could not be checked: {error}"),
@@ -109,49 +113,49 @@ impl Store {
             .map_err(|source| OpenError::Io { path: self.path().to_owned(), source })
     }
 
-    /// Opens the database beside a running server, for one short statement. It must exist and be current.
+    /// Opens the database beside a running server, for a short statement. The file must exist and have the current schema.
     pub fn open_for_command(path: &Path) -> Result<Connection, OpenError> {
         open::for_command(path)
     }
 
-    /// Runs a command's statements in one transaction: all of them count, or none does.
-    pub fn together<T, E: From<StoreError>>(
+    /// Runs a command's statements in one transaction.
+    pub fn transaction<T, E: From<StoreError>>(
         connection: &mut Connection,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = connection.transaction_with_behavior(behavior).map_err(StoreError::from)?;
-        let done = work(&transaction)?;
+        let result = work(&transaction)?;
         transaction.commit().map_err(StoreError::from)?;
-        Ok(done)
+        Ok(result)
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Every profile by name.
+    /// All profiles, by name.
     pub fn profiles(&self) -> &profile::Profiles {
         &self.profiles
     }
 
-    /// The schemas of event types.
+    /// Schemas of event types.
     pub fn schemas(&self) -> &event_type::Schemas {
         &self.schemas
     }
 
-    /// Who is told what each commit changed. Set once, before the first write that matters to it.
+    /// Sets the observer of commits. Set once, before the first write that it must see.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.writer.observe(observer);
     }
 
-    /// Runs a read on a connection of the pool. Short ones only: a long read keeps the log from shrinking.
+    /// Runs a read on a connection of the pool. It must be short: a long read keeps the write-ahead log from shrinking.
     pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let connection = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         read(&connection)
     }
 
-    /// Reads within one snapshot: every statement of `read` sees the same state. Like [`Store::read`] otherwise.
+    /// Runs a read within one snapshot: all its statements see the same state. Otherwise like [`Store::read`].
     pub fn snapshot<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         self.read(|connection| {
             let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
@@ -159,8 +163,8 @@ impl Store {
         })
     }
 
-    /// Hands a job to the writer without waiting for room: `Overloaded` where too many wait. The job runs in a
-    /// savepoint of a group's transaction; its answer comes once the commit is on disk.
+    /// Submits a job to the writer, or fails with `Overloaded` if the queue is full. The job runs in a savepoint of a
+    /// group's transaction. Its result is returned once the commit is on disk.
     pub fn write<T, E>(&self, job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
     where
         T: Send + 'static,
@@ -169,7 +173,8 @@ impl Store {
         self.writer.submit(job)
     }
 
-    /// Hands over a job, waiting for room, and calls back from the writer's thread once it is committed or failed.
+    /// Submits a job, blocking while the queue is full. Calls `then` on the writer's thread once the job is committed or
+    /// has failed.
     pub fn write_then<T, E>(
         &self,
         job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
@@ -181,24 +186,24 @@ impl Store {
         self.writer.submit_then(job, then);
     }
 
-    /// Why the store can take nothing more, if so: the process has to end.
+    /// Returns the reason why the store cannot write any more, if so. The process must then end.
     pub fn broken(&self) -> Option<String> {
         self.writer.broken().or_else(|| self.identity.changed(&self.path))
     }
 
-    /// Bytes of the database's file and of its write-ahead log.
+    /// Returns the sizes of the database file and its write-ahead log, in bytes.
     pub fn sizes(&self) -> (u64, u64) {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
         (bytes(&self.path), bytes(&beside(&self.path, "-wal")))
     }
 
-    /// Bytes that are free for this program on the disk that holds the database; `None` where nobody can tell.
+    /// Returns the free bytes of the disk that holds the database; `None` if unknown.
     pub fn free_bytes(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&*self.path).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Finishes what was handed over and closes the writer's connection.
+    /// Finishes the queued jobs and closes the writer's connection.
     pub fn close(&self) {
         self.writer.close();
     }

@@ -1,91 +1,74 @@
-//! The table of links that open something once. A link's token is never stored, only its hash.
+//! The table of one-time links. A link's token is never stored, only its hash.
 
 use rusqlite::{Connection, named_params};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::row;
+use super::error::StoreError;
+use super::sql::{self, read_row};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
-use crate::store::error::StoreError;
-use crate::store::row::{parsed, parsed_option};
 
-/// What a link opens.
+/// Purpose of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<LinkKind>)]
 pub enum LinkKind {
-    /// The page that makes the first administrator.
+    /// Opens the page that adds the first administrator.
     Setup,
-    /// The pages limited to one tenant.
+    /// Opens the pages limited to one tenant.
     Portal,
-    /// The pages of a throw-away database.
+    /// Opens the pages of a demo database.
     Demo,
 }
 
-/// A link that was not used yet.
+/// Link that was not used yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneTimeLink {
     pub kind: LinkKind,
-    /// Of a portal link.
+    /// Tenant of a portal link.
     pub tenant: Option<Tenant>,
     pub ends_ms: Millis,
-    /// How long the session that it opens lasts, in milliseconds.
+    /// Duration of the session that the link opens, in milliseconds.
     pub session_ms: Millis,
 }
 
-/// The link with this hash, unless it was used or has ended.
+/// Returns the link with this hash, unless it was used or has expired.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM one_time_link WHERE hash = :hash AND ends_ms > :now")?;
-    let params = named_params! {":hash": hash, ":now": now};
-    row::first(&mut statement, params, |row| {
-        Ok(OneTimeLink {
-            kind: parsed(row, "kind")?,
-            tenant: parsed_option(row, "tenant")?,
-            ends_ms: row.get("ends_ms")?,
-            session_ms: row.get("session_ms")?,
-        })
+    let query = "SELECT * FROM one_time_link WHERE hash = :hash AND ends_ms > :now";
+    sql::first(connection, query, named_params! {":hash": hash, ":now": now}, |row| {
+        Ok(read_row!(row, OneTimeLink { kind, tenant, ends_ms, session_ms }))
     })
 }
 
 /// Stores a link.
 pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO one_time_link (hash, kind, tenant, ends_ms, session_ms)
-             VALUES (:hash, :kind, :tenant, :ends_ms, :session_ms)",
-        )?
-        .execute(named_params! {
+    sql::run(
+        connection,
+        "INSERT INTO one_time_link (hash, kind, tenant, ends_ms, session_ms)
+         VALUES (:hash, :kind, :tenant, :ends_ms, :session_ms)",
+        named_params! {
             ":hash": hash,
-            ":kind": link.kind.into_str(),
-            ":tenant": link.tenant.as_ref().map(Tenant::as_str),
+            ":kind": link.kind,
+            ":tenant": link.tenant,
             ":ends_ms": link.ends_ms,
             ":session_ms": link.session_ms,
-        })?;
+        },
+    )?;
     Ok(())
 }
 
-/// Uses a link up.
+/// Deletes a link, which was used.
 pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM one_time_link WHERE hash = :hash")?
-        .execute(named_params! {":hash": hash})?;
-    Ok(())
+    sql::run(connection, "DELETE FROM one_time_link WHERE hash = :hash", named_params! {":hash": hash}).map(drop)
 }
 
-/// Takes back every link of a kind.
+/// Deletes all links of a kind.
 pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM one_time_link WHERE kind = :kind")?
-        .execute(named_params! {":kind": kind.into_str()})?;
-    Ok(())
+    sql::run(connection, "DELETE FROM one_time_link WHERE kind = :kind", named_params! {":kind": kind}).map(drop)
 }
 
-/// Forgets links that have ended.
-pub fn forget_ended(connection: &Connection, now: Millis) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM one_time_link WHERE ends_ms <= :now")?
-        .execute(named_params! {":now": now})?;
-    Ok(())
+/// Deletes expired links.
+pub fn delete_expired(connection: &Connection, now: Millis) -> Result<(), StoreError> {
+    sql::run(connection, "DELETE FROM one_time_link WHERE ends_ms <= :now", named_params! {":now": now}).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Opening the file: pragmas, checks, the pool of readers, and whether the file is still the same one.
+//! Opening the file: pragmas, checks, the pool of readers, and the identity of the file.
 
 use std::fs;
 use std::io;
@@ -15,42 +15,42 @@ use thiserror::Error;
 use super::migrate;
 use crate::clock::Clock;
 
-/// `Hook` in ASCII: what SQLite's `application_id` says of our files.
+/// SQLite's `application_id` of Hookpost files: `Hook` in ASCII.
 pub(super) const APPLICATION_ID: i32 = 0x486f_6f6b;
 
-/// A file up to this size is checked before the start, which takes some 0.1 s; a larger one meanwhile, so that a
-/// backlog of a million does not keep events waiting.
+/// Maximum size of a file that is checked before the start, which takes about 0.1 s. A larger one is checked in the
+/// background, so that a backlog of a million does not delay events.
 const CHECKED_FIRST_BYTES: u64 = 32 << 20;
 
-/// Connections that read at the same time at most.
+/// Maximum concurrent read connections.
 const READERS: u32 = 4;
 
-/// Why a database could not be opened. The text says what to do.
+/// Error of opening a database. The message says what to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
     #[error(
-        "{path}: another Hookpost (process {pid}) serves this database. Stop it first, or choose another file with --db."
+        "{path}: another Hookpost (process {pid}) is serving this database. Stop it first, or choose another file with --db."
     )]
     Locked { path: PathBuf, pid: String },
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
     #[error("{path} is not a Hookpost database. Choose another file with --db.")]
     Foreign { path: PathBuf },
-    #[error("{path} does not exist. Start the server once (hookpost serve), or name the file with --db.")]
+    #[error("{path} does not exist. Start the server once (hookpost serve), or set the file with --db.")]
     Missing { path: PathBuf },
     #[error(
-        "{path} was written by a newer Hookpost (schema {found}; this program knows {known}). Use that version, or a backup."
+        "{path} was written by a newer Hookpost (schema {found}; this program supports {known}). Use that version, or a backup."
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error(
-        "{path} has schema {found}, and this program needs {known}. Start the server once (hookpost serve): it migrates the file."
+        "{path} has schema {found}; this program needs {known}. Start the server once (hookpost serve) to migrate the file."
     )]
     Older { path: PathBuf, found: i64, known: i64 },
     #[error(
-        "{path} is damaged: {detail}. Nothing was changed. Restore a backup, or copy the file away and try to recover it with the sqlite3 program."
+        "{path} is damaged: {detail}. Nothing was changed. Restore a backup, or copy the file and try to recover it with the sqlite3 program."
     )]
     Damaged { path: PathBuf, detail: String },
-    #[error("{path} cannot be written. Check who owns it and its folder, and their permissions.")]
+    #[error("{path} cannot be written. Check the owner and permissions of the file and its folder.")]
     ReadOnly { path: PathBuf },
     #[error("{path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
@@ -71,31 +71,31 @@ impl OpenError {
     }
 }
 
-/// The path with something after its name: `webhooks.db` and `.lock` make `webhooks.db.lock`.
+/// Returns the path with a suffix: `webhooks.db` and `.lock` make `webhooks.db.lock`.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Opens the file for the process that holds its lock: makes it where there is none, checks it, migrates it.
+/// Opens the file for the process that holds its lock: creates it if missing, checks it, and migrates it.
 pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, OpenError> {
     let sqlite = OpenError::sqlite(path);
     let mut is_new = create_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&sqlite)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(&sqlite)?;
-    // Until it is known to be ours and whole, closing it must not move the log into it.
+    // Until the file is checked, closing it must not write the log into it.
     keep_log_on_close(&connection, true).map_err(&sqlite)?;
     is_new = is_new || is_blank(&connection).map_err(&sqlite)?;
     if is_new {
-        // Before anything else: after the first page is written, and after WAL, it stays what it was.
+        // Must come first: it has no effect after the first page is written or WAL is on.
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;").map_err(&sqlite)?;
     } else {
         check(&connection, path)?;
     }
     keep_log_on_close(&connection, false).map_err(&sqlite)?;
-    // In this order: the mode is stored in the file, the rest belongs to the connection.
+    // Stored in the file; the pragmas below belong to the connection.
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(&sqlite)?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -121,7 +121,7 @@ pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, Open
     Ok(connection)
 }
 
-/// Opens the file for a command that works beside a running server: it never migrates.
+/// Opens the file for a command beside a running server. Never migrates.
 pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = OpenError::sqlite(path);
     if !path.exists() {
@@ -140,11 +140,11 @@ pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Creates an empty file, mode 0600, where there is none. Whether the file holds no database yet.
+/// Creates an empty file with mode 0600 if missing. Returns whether the file holds no database yet.
 fn create_file(path: &Path) -> Result<bool, OpenError> {
     let io = |source| OpenError::Io { path: path.to_owned(), source };
     match fs::metadata(path) {
-        // SQLite would throw the log of an empty file away.
+        // SQLite would delete the log of an empty file.
         Ok(found) if found.len() == 0 => {
             if fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
                 Err(OpenError::Damaged {
@@ -164,7 +164,7 @@ fn create_file(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether the file holds nothing at all: a first start that was cut short leaves one with a header only.
+/// Whether the file holds no data. An interrupted first start leaves a file with only a header.
 fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT (SELECT count(*) FROM sqlite_schema) = 0
@@ -179,13 +179,13 @@ fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(|_| ())
 }
 
-/// Refuses a file that is not ours, newer than this program, or damaged.
+/// Refuses a file of another program, of a newer version, or with damage.
 fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(path);
     migrate::require_ours(connection, path)?;
     let size = fs::metadata(path).map(|found| found.len()).unwrap_or(0);
     if size > CHECKED_FIRST_BYTES {
-        // Read by nobody yet, a damaged schema is found here all the same.
+        // Finds a damaged schema, which nothing has read yet.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map_err(&sqlite)?;
         return Ok(());
     }
@@ -195,18 +195,18 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// What SQLite's quick check finds wrong, if anything. Reads the whole file.
+/// Returns the first fault that SQLite's quick check finds, if any. Reads the whole file.
 pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((verdict != "ok").then(|| verdict.replace('\n', " ")))
 }
 
-/// Whether the file is too large to be checked before the start: it is then checked while it is served.
+/// Whether the file is too large to be checked before the start.
 pub(super) fn is_checked_later(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.len() > CHECKED_FIRST_BYTES)
 }
 
-/// The pool of read-only connections; they are opened as they are needed.
+/// Creates the pool of read-only connections, which open on demand.
 pub(super) fn readers(path: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
@@ -232,7 +232,7 @@ fn scheduled_thread_pool() -> scheduled_thread_pool::ScheduledThreadPool {
     scheduled_thread_pool::ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("readers").build()
 }
 
-/// Which file it was that we opened. Commits go on succeeding after it was unlinked or replaced.
+/// Identity of the opened file. Commits keep succeeding after the file is deleted or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -246,16 +246,16 @@ impl Identity {
         Ok(Identity { device: found.dev(), inode: found.ino() })
     }
 
-    /// What is wrong where the path no longer leads to the file that we opened.
+    /// Returns an error message if the path no longer leads to the opened file.
     pub(super) fn changed(self, path: &Path) -> Option<String> {
         match Identity::of(path) {
             Ok(now) if now == self => None,
             Ok(_) => Some(format!(
-                "{} was replaced by another file while Hookpost ran. Start it again to use that file.",
+                "{} was replaced by another file while Hookpost was running. Restart Hookpost to use that file.",
                 path.display()
             )),
             Err(_) => Some(format!(
-                "{} was removed while Hookpost ran. Put it back, or start again with a new file.",
+                "{} was removed while Hookpost was running. Restore it, or restart with a new file.",
                 path.display()
             )),
         }

@@ -1,24 +1,26 @@
-//! Pages of a list: newest first, cut by sequence number, so that a page costs the same however far down it is.
+//! Pages of a list, newest first. A cursor is a sequence number, so every page costs the same.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rusqlite::{Connection, Row, ToSql};
 
+use super::error::StoreError;
+use super::sql;
 use crate::domain::Invalid;
 
-/// Rows of a page where nobody says.
+/// Default rows per page.
 pub const DEFAULT_LIMIT: u32 = 50;
-/// Rows of a page at most.
+/// Maximum rows per page.
 pub const MAX_LIMIT: u32 = 250;
 
-/// Where a page begins: below this sequence number.
+/// Start of a page: the rows below this sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(i64);
 
 impl Cursor {
-    /// Where the rows below this number begin.
     pub fn below(seq: i64) -> Cursor {
         Cursor(seq)
     }
@@ -38,24 +40,18 @@ impl FromStr for Cursor {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Cursor, Invalid> {
-        URL_SAFE_NO_PAD
-            .decode(text)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(i64::from_be_bytes)
-            .filter(|seq| *seq > 0)
-            .map(Cursor)
-            .ok_or_else(|| {
-                Invalid::new(
-                    "invalid_cursor",
-                    "This is no cursor that an answer gave out. Leave it out to begin at the newest.",
-                )
-                .in_field("cursor")
-            })
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(i64::from_be_bytes).filter(|seq| *seq > 0).map(Cursor).ok_or_else(|| {
+            Invalid::new(
+                "invalid_cursor",
+                "Invalid cursor. Use a next_cursor of a response, or omit it for the first page.",
+            )
+            .in_field("cursor")
+        })
     }
 }
 
-/// Which part of a list is wanted.
+/// Part of a list to return.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest {
     /// 1 to 250.
@@ -63,7 +59,7 @@ pub struct PageRequest {
     pub cursor: Option<Cursor>,
 }
 
-/// Part of a list, and where the next part begins. It may hold fewer rows than asked for though more follow.
+/// Part of a list, and the cursor of the next part. May hold fewer rows than the limit although more follow.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     pub rows: Vec<T>,
@@ -71,30 +67,40 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Makes a page of rows that were asked for with one more than the limit.
-    pub(super) fn cut(mut rows: Vec<T>, request: &PageRequest, seq: impl Fn(&T) -> i64) -> Page<T> {
+    /// Reads a page of a table that needs no index beyond its sequence numbers.
+    pub(super) fn read(
+        connection: &Connection,
+        select: &str,
+        mut conditions: Filter,
+        request: &PageRequest,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        seq: impl Fn(&T) -> i64,
+    ) -> Result<Page<T>, StoreError> {
+        if let Some(Cursor(below)) = request.cursor {
+            conditions.and("seq < ?", below);
+        }
         let limit = request.limit as usize;
-        let next = if rows.len() > limit {
-            rows.truncate(limit);
-            rows.last().map(|row| Cursor(seq(row)))
-        } else {
-            None
-        };
-        Page { rows, next }
+        // One more row tells whether another page follows.
+        let query = format!("{select} {} ORDER BY seq DESC LIMIT {}", conditions.sql(), limit + 1);
+        let mut rows = sql::all(connection, &query, conditions.params(), read)?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more).map(|row| Cursor(seq(row)));
+        Ok(Page { rows, next })
     }
 }
 
-/// Conditions of a list and their parameters, put together as they are asked for.
+/// Conditions of a query with their parameters.
 #[derive(Default)]
 pub(super) struct Filter {
     sql: String,
-    params: Vec<rusqlite::types::Value>,
+    params: Vec<Box<dyn ToSql>>,
 }
 
 impl Filter {
-    /// Adds a condition whose one parameter stands as `?`.
-    pub(super) fn and(&mut self, condition: &str, value: impl Into<rusqlite::types::Value>) {
-        self.params.push(value.into());
+    /// Adds a condition with one parameter, written `?`.
+    pub(super) fn and(&mut self, condition: &str, value: impl ToSql + 'static) {
+        self.params.push(Box::new(value));
         let numbered = condition.replace('?', &format!("?{}", self.params.len()));
         self.and_fixed(&numbered);
     }
@@ -105,19 +111,12 @@ impl Filter {
         write!(self.sql, " {word} {condition}").expect("writing to text succeeds");
     }
 
-    /// Begins below the cursor of a page.
-    pub(super) fn below(&mut self, column: &str, request: &PageRequest) {
-        if let Some(Cursor(seq)) = request.cursor {
-            self.and(&format!("{column} < ?"), seq);
-        }
-    }
-
     pub(super) fn sql(&self) -> &str {
         &self.sql
     }
 
-    /// The parameters of the conditions, in order.
-    pub(super) fn values(&self) -> &[rusqlite::types::Value] {
+    /// Parameters of the conditions, in order.
+    pub(super) fn values(&self) -> &[Box<dyn ToSql>] {
         &self.params
     }
 

@@ -1,8 +1,11 @@
-//! How SQLite carries out what lists and lanes ask of it.
+//! Query plans of lists and lanes.
 
 use super::bulk;
+use super::delivery::due::due_sql;
+use super::delivery::list::list_select;
 use super::delivery::{self, DeliveryFilter, Order};
 use super::event::{self, EventFilter};
+use super::fixtures;
 use super::migrate;
 use super::page::Filter;
 use super::webhook::{self, WebhookFilter};
@@ -14,15 +17,13 @@ use crate::domain::webhook::WebhookState;
 use crate::store::index_scan::{Bounds, Direction, List, Source};
 use rusqlite::Connection;
 
-/// A tenant with a webhook, an event and a topic.
+/// Creates a database with a webhook, an event and a topic.
 fn database() -> Connection {
     let connection = migrate::in_memory();
+    webhook::insert_row(&connection, &fixtures::webhook(0, "acme")).unwrap();
     connection
         .execute_batch(
-            "INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
-                 max_in_flight, ordered, standard_headers, created_ms, updated_ms)
-             VALUES (1, zeroblob(16), 'acme', 'https://example.com/', '', '[]', 'generic', 's', 'active', '[]', 5, 8, 0, 1, 0, 0);
-             INSERT INTO topic VALUES (1, 'acme', 'a.b');
+            "INSERT INTO topic VALUES (1, 'acme', 'a.b');
              INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data, topic_seq)
              VALUES (1, 'e', 'acme', 'a.b', 0, 0, 0, 0, '{}', 1);",
         )
@@ -36,7 +37,7 @@ fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     rows.mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap()
 }
 
-/// Holds the ways of a list to the indexes named: each is searched in its own order, without a row of the table.
+/// Asserts that a list follows these indexes, each in its own order and without reading rows of the table.
 #[track_caller]
 fn assert_ways(connection: &Connection, sources: &[Source], indexes: &[&str]) {
     let found: Vec<_> = sources.iter().map(|source| source.index.unwrap_or("the table")).collect();
@@ -55,7 +56,7 @@ fn assert_ways(connection: &Connection, sources: &[Source], indexes: &[&str]) {
     }
 }
 
-/// Rows are fetched by their numbers, nothing is scanned or sorted.
+/// Asserts that rows are read by number, without a scan or sort.
 #[track_caller]
 fn assert_fetched_by_number(connection: &Connection, select: &str, conditions: &Filter) {
     let list = List { select, conditions, bounds: Bounds { from: 0, below: 1 }, budget: 1 };
@@ -106,7 +107,7 @@ fn each_filter_of_deliveries_is_served_by_an_index_in_its_order() {
     for (filter, ways) in cases {
         let sources = delivery::sources(&connection, &filter).unwrap();
         assert_ways(&connection, &sources, ways);
-        assert_fetched_by_number(&connection, &delivery::list_select(), &delivery::conditions(&filter));
+        assert_fetched_by_number(&connection, &list_select(), &delivery::conditions(&filter));
     }
 }
 
@@ -172,6 +173,6 @@ fn a_lane_finds_what_is_due_by_its_index_without_sorting() {
         (Order::Due, "SEARCH d USING INDEX delivery_due (webhook_seq=? AND due_ms>?)"),
         (Order::Sequence { from_seq: 1 }, "SEARCH d USING INDEX delivery_webhook (webhook_seq=? AND rowid>?)"),
     ] {
-        assert_eq!(plan(&connection, &delivery::due_sql(order)), [step]);
+        assert_eq!(plan(&connection, &due_sql(order)), [step]);
     }
 }

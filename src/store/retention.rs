@@ -1,27 +1,28 @@
-//! What is old goes: found in steps by readers, deleted in steps by the writer, each small enough that nobody else's
-//! write waits long. Every step looks again at what it deletes, so that a delivery that was retried meanwhile stays.
+//! Deletion of old rows: readers find them in steps, the writer deletes them in steps small enough not to delay other
+//! writes. Each step checks its rows again, so a delivery that was retried in the meantime stays.
 //!
-//! The newest row of each table stays, whatever its age: sequence numbers are never given out twice.
+//! The newest row of each table always stays, so that no sequence number is assigned twice.
 
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
-use super::row;
+use super::index_scan::Bounds;
+use super::sql;
+use super::sql_types::Json;
 use super::writer::WriteTx;
 use crate::domain::retention::Cutoffs;
 use crate::domain::time::Millis;
-use crate::store::index_scan::Bounds;
 
-/// Rows that one step deletes, a row more or less; a delivery counts with its attempts.
+/// Approximate rows that one step deletes, counting attempts.
 const STEP: u64 = 500;
-/// Sequence numbers that one read looks at, at most.
+/// Maximum sequence numbers that one read examines.
 const WINDOW: i64 = 10_000;
-/// Pages that one step gives back to the file system, at most.
+/// Maximum pages that one step returns to the file system.
 const PAGES: u32 = 200;
 
-/// What goes of a delivery `d`. A dead letter that was replayed goes with what became of it, so that a replay of what
-/// failed never finds the one without the other.
-const GONE: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
+/// Condition of the deliveries `d` to delete. A replayed dead letter is deleted together with its replay, so that
+/// replaying failed events never finds the one without the other.
+const EXPIRED: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
         ((d.status IN ('delivered', 'discarded') OR (d.status = 'failed' AND d.cause = 'test'))
             AND d.finished_ms <= :finished)
         OR (d.status = 'failed' AND d.finished_ms <= :failed)
@@ -31,38 +32,27 @@ const GONE: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
                 AND later.cause <> 'test' AND later.status IN ('delivered', 'discarded')
                 AND later.finished_ms <= :finished)))";
 
-/// Times as a statement takes them: nothing is as old as the smallest of all.
-#[derive(Debug, Clone, Copy)]
-struct Before {
-    finished: Millis,
-    failed: Millis,
+/// Parameters `:finished` and `:failed`. `Millis::MIN` matches nothing.
+fn before(cutoffs: Cutoffs) -> (Millis, Millis) {
+    (cutoffs.finished_ms.unwrap_or(Millis::MIN), cutoffs.failed_ms.unwrap_or(Millis::MIN))
 }
 
-impl From<Cutoffs> for Before {
-    fn from(cutoffs: Cutoffs) -> Before {
-        Before {
-            finished: cutoffs.finished_ms.unwrap_or(Millis::MIN),
-            failed: cutoffs.failed_ms.unwrap_or(Millis::MIN),
-        }
-    }
-}
-
-/// Sequence numbers that may be old enough, and how far a search through them came.
+/// Sequence numbers that may be old enough and are not searched yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Search {
     after: i64,
     below: i64,
 }
 
-/// A part of what goes: few enough rows for one step of the writer.
+/// Rows to delete in one step of the writer.
 pub type Part = Vec<i64>;
 
-/// The deliveries that may be old enough: none that is younger is looked at.
+/// Starts the search for old deliveries.
 pub fn deliveries(connection: &Connection, cutoffs: Cutoffs) -> Result<Search, StoreError> {
     search(connection, "delivery", "created_ms", cutoffs)
 }
 
-/// The events that may be old enough.
+/// Starts the search for old events.
 pub fn events(connection: &Connection, cutoffs: Cutoffs) -> Result<Search, StoreError> {
     search(connection, "event", "received_ms", cutoffs)
 }
@@ -76,60 +66,56 @@ fn search(
     let Some(finished) = cutoffs.finished_ms else {
         return Ok(Search { after: 0, below: 0 });
     };
-    // Nothing ended before it began, and dead letters do not go before the rest.
+    // No row ended before it was created, and dead letters are kept at least as long as the rest.
     let until = Some(finished.saturating_add(1));
     let bounds = Bounds::between(0, i64::MAX).within(connection, (table, column), None, until)?;
-    let first: Option<i64> =
-        connection.prepare_cached(&format!("SELECT min(seq) FROM {table}"))?.query_row([], |row| row.get(0))?;
-    Ok(Search { after: first.unwrap_or(0) - 1, below: bounds.below })
+    let first: i64 = sql::value(connection, &format!("SELECT coalesce(min(seq), 0) FROM {table}"), [])?;
+    Ok(Search { after: first - 1, below: bounds.below })
 }
 
-/// The next deliveries that go, in parts; `None` at the end.
+/// Returns the next deliveries to delete, in parts; `None` at the end.
 pub fn next_deliveries(
     connection: &Connection,
     search: &mut Search,
     cutoffs: Cutoffs,
 ) -> Result<Option<Vec<Part>>, StoreError> {
-    let sql = format!(
+    let query = format!(
         "SELECT d.seq, 1 + d.attempt_count AS size FROM delivery d NOT INDEXED
-         WHERE d.seq > :after AND d.seq < :end AND {GONE} ORDER BY d.seq"
+         WHERE d.seq > :after AND d.seq < :end AND {EXPIRED} ORDER BY d.seq"
     );
-    next(connection, search, cutoffs, &sql)
+    next(connection, search, cutoffs, &query)
 }
 
-/// The next events that go, in parts: those of which no delivery is left, but for such as go too.
+/// Returns the next events to delete, in parts: those without deliveries, not counting deliveries to delete.
 pub fn next_events(
     connection: &Connection,
     search: &mut Search,
     cutoffs: Cutoffs,
 ) -> Result<Option<Vec<Part>>, StoreError> {
-    let sql = format!(
+    let query = format!(
         "SELECT e.seq, 1 AS size FROM event e NOT INDEXED
          WHERE e.seq > :after AND e.seq < :end AND e.seq < (SELECT max(seq) FROM event) AND e.received_ms <= :finished
-           AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq AND NOT ({GONE}))
+           AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq AND NOT ({EXPIRED}))
          ORDER BY e.seq"
     );
-    next(connection, search, cutoffs, &sql)
+    next(connection, search, cutoffs, &query)
 }
 
 fn next(
     connection: &Connection,
     search: &mut Search,
     cutoffs: Cutoffs,
-    sql: &str,
+    query: &str,
 ) -> Result<Option<Vec<Part>>, StoreError> {
     let after = search.after;
     if after >= search.below.saturating_sub(1) {
         return Ok(None);
     }
     let end = after.saturating_add(WINDOW + 1).min(search.below);
-    let before = Before::from(cutoffs);
-    let params = named_params! {
-        ":after": after, ":end": end, ":finished": before.finished, ":failed": before.failed,
-    };
+    let (finished, failed) = before(cutoffs);
+    let params = named_params! {":after": after, ":end": end, ":finished": finished, ":failed": failed};
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>("seq")?, row.get::<_, u32>("size")?));
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = row::collect(&mut statement, params, read)?;
+    let found = sql::all(connection, query, params, read)?;
     search.after = end - 1;
     let mut parts: Vec<Part> = Vec::new();
     let mut room = 0;
@@ -146,66 +132,51 @@ fn next(
     Ok(Some(parts))
 }
 
-/// Deletes deliveries with their attempts, as far as they still are to go. How many.
+/// Deletes deliveries with their attempts, if they are still to delete. Returns their number.
 pub fn delete_deliveries(tx: &mut WriteTx<'_>, part: &[i64], cutoffs: Cutoffs) -> Result<u64, StoreError> {
-    let before = Before::from(cutoffs);
-    let deleted = tx
-        .connection()
-        .prepare_cached(&format!(
-            "DELETE FROM delivery AS d WHERE d.seq IN (SELECT value FROM json_each(:seqs)) AND {GONE}"
-        ))?
-        .execute(named_params! {
-            ":seqs": format!("{part:?}"),
-            ":finished": before.finished,
-            ":failed": before.failed,
-        })?;
+    let (finished, failed) = before(cutoffs);
+    let deleted = sql::run(
+        tx.connection(),
+        &format!("DELETE FROM delivery AS d WHERE d.seq IN (SELECT value FROM json_each(:seqs)) AND {EXPIRED}"),
+        named_params! {":seqs": Json(part), ":finished": finished, ":failed": failed},
+    )?;
     Ok(deleted as u64)
 }
 
-/// Deletes events, as far as no delivery is left of them. How many.
+/// Deletes events, if they have no deliveries left. Returns their number.
 pub fn delete_events(tx: &mut WriteTx<'_>, part: &[i64]) -> Result<u64, StoreError> {
-    let deleted = tx
-        .connection()
-        .prepare_cached(
-            "DELETE FROM event WHERE seq IN (SELECT value FROM json_each(:seqs))
-                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE event_seq = event.seq)",
-        )?
-        .execute(named_params! {":seqs": format!("{part:?}")})?;
-    Ok(deleted as u64)
+    let statement = "DELETE FROM event WHERE seq IN (SELECT value FROM json_each(:seqs))
+                         AND NOT EXISTS (SELECT 1 FROM delivery WHERE event_seq = event.seq)";
+    Ok(sql::run(tx.connection(), statement, named_params! {":seqs": Json(part)})? as u64)
 }
 
-/// Deletes webhooks that people deleted long ago and that no delivery refers to any more. How many.
+/// Deletes webhooks that were deleted by a person long ago and have no deliveries left. Returns their number.
 pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64, StoreError> {
-    let deleted = tx
-        .connection()
-        .prepare_cached(&format!(
-            "DELETE FROM webhook WHERE seq IN (
-                 SELECT seq FROM webhook w
-                 WHERE w.deleted_ms <= :finished AND w.sweep IS NULL AND w.seq < (SELECT max(seq) FROM webhook)
-                   AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_seq = w.seq)
-                 LIMIT {STEP})"
-        ))?
-        .execute(named_params! {":finished": Before::from(cutoffs).finished})?;
-    Ok(deleted as u64)
+    let statement = format!(
+        "DELETE FROM webhook WHERE seq IN (
+             SELECT seq FROM webhook w
+             WHERE w.deleted_ms <= :finished AND w.sweep IS NULL AND w.seq < (SELECT max(seq) FROM webhook)
+               AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_seq = w.seq)
+             LIMIT {STEP})"
+    );
+    let (finished, _) = before(cutoffs);
+    Ok(sql::run(tx.connection(), &statement, named_params! {":finished": finished})? as u64)
 }
 
-/// Gives some of the pages that nothing is in back to the file system. Whether there are more.
-pub fn give_back(tx: &mut WriteTx<'_>) -> Result<bool, StoreError> {
-    let free = |connection: &Connection| -> Result<u32, StoreError> {
-        let mut statement = connection.prepare_cached("PRAGMA freelist_count")?;
-        Ok(statement.query_row([], |row| row.get(0))?)
-    };
+/// Returns some free pages to the file system. Returns whether more remain.
+pub fn shrink_file(tx: &mut WriteTx<'_>) -> Result<bool, StoreError> {
     let connection = tx.connection();
-    let before = free(connection)?;
+    let free_pages = || sql::value::<u32>(connection, "PRAGMA freelist_count", []);
+    let before = free_pages()?;
     if before == 0 {
         return Ok(false);
     }
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
-    // It goes on with each row that is asked for.
+    // Each row that is read frees a page.
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
-    let left = free(connection)?;
-    // A file of another making may not give anything back.
+    let left = free_pages()?;
+    // A file without incremental vacuum never shrinks.
     Ok(left > 0 && left < before)
 }
 
@@ -214,19 +185,17 @@ mod tests {
     use super::*;
     use crate::domain::retention::Retention;
     use crate::domain::time::DAY;
-    use crate::store::migrate;
+    use crate::store::{fixtures, migrate, webhook};
 
-    /// Deliveries of one event, one in each state that there is and old enough for anything, and a young one.
+    /// Events of the deliveries.
     const ROWS: &str = "
-        INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
-            max_in_flight, ordered, standard_headers, created_ms, updated_ms)
-        VALUES (1, x'01', 'acme', 'https://example.com/', '', '[]', 'generic', 's', 'active', '[]', 5, 8, 0, 1, 0, 0);
         INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data)
         VALUES (1, 'a', 'acme', 'a.b', 0, 0, 0, 0, '{}'), (2, 'b', 'acme', 'a.b', 0, 0, 0, 0, '{}'),
                (3, 'c', 'acme', 'a.b', 0, 0, 0, 0, '{}');";
 
     fn database(deliveries: &str) -> Connection {
         let connection = migrate::in_memory();
+        webhook::insert_row(&connection, &fixtures::webhook(0, "acme")).unwrap();
         let insert = format!(
             "{ROWS} INSERT INTO delivery
                  (seq, id, event_seq, webhook_seq, status, cause, next_trigger, attempt_count, created_ms, finished_ms)
@@ -236,7 +205,7 @@ mod tests {
         connection
     }
 
-    /// What goes with 30 and 90 days, so many days after the first row.
+    /// Returns the deliveries and events to delete after some days, with a retention of 30 and 90 days.
     fn gone(connection: &Connection, days: i64) -> (Vec<Part>, Vec<Part>) {
         let cutoffs = Retention::default().cutoffs(days * DAY);
         type Next = fn(&Connection, &mut Search, Cutoffs) -> Result<Option<Vec<Part>>, StoreError>;

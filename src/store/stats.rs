@@ -1,5 +1,5 @@
-//! The table of statistics, and the counts that webhooks carry. Nothing here reads deliveries or attempts but
-//! `oldest_waiting`, which reads one row by index.
+//! The table of statistics, and the counters in the webhooks' rows. Reads no deliveries or attempts, except
+//! `oldest_waiting`, which reads two rows per webhook by index.
 
 use std::collections::HashMap;
 
@@ -7,53 +7,54 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::error::StoreError;
 use super::page::Filter;
-use super::row;
+use super::sql;
+use super::sql_types::Json;
 use super::writer::WriteTx;
 use crate::domain::event::Tenant;
 use crate::domain::histogram::Histogram;
 use crate::domain::time::{DAY, HOUR, MINUTE, Millis};
 
-/// The series of all webhooks together; every other one is a webhook's number.
+/// Series of all webhooks together. Every other series is a webhook's number.
 pub(super) const ALL: i64 = 0;
-/// The span of the rows that outcomes are counted in.
+/// Span of the rows in which outcomes are counted first.
 pub const FINE: Millis = 5 * MINUTE;
-/// Rows that one step of a merge takes at most.
+/// Maximum rows that one step merges.
 const STEP: usize = 500;
-/// How long rows of 5 minutes, hours and days are kept at least.
+/// Spans of rows with the minimum time they are kept.
 const KEPT: [(Millis, Millis); 3] = [(FINE, 2 * HOUR), (HOUR, 8 * DAY), (DAY, 32 * DAY)];
 
-/// Whose statistics are asked for.
+/// Webhooks that statistics are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Of {
     All,
-    /// All webhooks of a tenant, deleted ones included.
+    /// All webhooks of a tenant, including deleted ones.
     Tenant(Tenant),
     /// The webhook with this number.
     Webhook(i64),
 }
 
-/// What happened in a span of time. Tests and challenges are left out.
+/// Deliveries and attempts in a span of time, without tests and challenges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums {
     pub delivered: u64,
     pub failed: u64,
-    /// Attempts that were not the first of their delivery.
+    /// Attempts after the first of their delivery.
     pub retry_attempts: u64,
-    /// Attempts that got an answer, whatever it said.
+    /// Attempts that received a response of any status.
     pub answers: u64,
-    /// Milliseconds that those took together.
+    /// Sum of their response times in milliseconds.
     pub answer_ms: u64,
     pub histogram: Histogram,
 }
 
-/// Deliveries that wait. Tests are left out.
+/// Queued deliveries, without tests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WaitingCounts {
     pub pending: u64,
     pub retrying: u64,
 }
 
-/// Deliveries that finished in one hour.
+/// Deliveries finished in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hour {
     pub start_ms: Millis,
@@ -84,24 +85,25 @@ impl Sums {
         self.histogram.merge(&other.histogram);
     }
 
-    /// Delivered ÷ (delivered + failed), 0.0 to 1.0; `None` where nothing finished.
+    /// Returns delivered ÷ (delivered + failed), 0.0 to 1.0; `None` if nothing finished.
     pub fn success_rate(&self) -> Option<f64> {
         let finished = self.delivered + self.failed;
         (finished > 0).then(|| self.delivered as f64 / finished as f64)
     }
 
-    /// Milliseconds; `None` where there was no answer.
+    /// Returns the average response time in milliseconds; `None` without responses.
     pub fn average_response_ms(&self) -> Option<f64> {
         (self.answers > 0).then(|| self.answer_ms as f64 / self.answers as f64)
     }
 
-    /// Milliseconds, interpolated: see `Histogram` for how exact it is. `None` where there was no answer.
+    /// Returns the 95th percentile of the response times in milliseconds, interpolated (see [`Histogram`] for its
+    /// accuracy); `None` without responses.
     pub fn p95_response_ms(&self) -> Option<f64> {
         self.histogram.quantile(0.95)
     }
 }
 
-/// Adds to the row of a series that the moment belongs to.
+/// Adds to the row of a series that contains a time.
 pub(super) fn add(connection: &Connection, series: i64, now: Millis, sums: &Sums) -> Result<(), StoreError> {
     merge_into(connection, series, now - now.rem_euclid(FINE), FINE, sums)
 }
@@ -113,22 +115,19 @@ fn merge_into(
     span: Millis,
     sums: &Sums,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats
-         WHERE series = :series AND start_ms = :start AND span_ms = :span",
-    )?;
+    let query = "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats
+                 WHERE series = :series AND start_ms = :start AND span_ms = :span";
     let key = named_params! {":series": series, ":start": start, ":span": span};
-    let mut total = row::first(&mut statement, key, sums_of)?.unwrap_or_default();
+    let mut total = sql::first(connection, query, key, sums_of)?.unwrap_or_default();
     total.merge(sums);
-    connection
-        .prepare_cached(
-            "INSERT INTO stats (series, start_ms, span_ms, delivered, failed, retry_attempts, answers, answer_ms, histogram)
-             VALUES (:series, :start, :span, :delivered, :failed, :retry_attempts, :answers, :answer_ms, :histogram)
-             ON CONFLICT DO UPDATE SET delivered = excluded.delivered, failed = excluded.failed,
-                 retry_attempts = excluded.retry_attempts, answers = excluded.answers,
-                 answer_ms = excluded.answer_ms, histogram = excluded.histogram",
-        )?
-        .execute(named_params! {
+    sql::run(
+        connection,
+        "INSERT INTO stats (series, start_ms, span_ms, delivered, failed, retry_attempts, answers, answer_ms, histogram)
+         VALUES (:series, :start, :span, :delivered, :failed, :retry_attempts, :answers, :answer_ms, :histogram)
+         ON CONFLICT DO UPDATE SET delivered = excluded.delivered, failed = excluded.failed,
+             retry_attempts = excluded.retry_attempts, answers = excluded.answers,
+             answer_ms = excluded.answer_ms, histogram = excluded.histogram",
+        named_params! {
             ":series": series,
             ":start": start,
             ":span": span,
@@ -138,25 +137,26 @@ fn merge_into(
             ":answers": total.answers as i64,
             ":answer_ms": total.answer_ms as i64,
             ":histogram": total.histogram.to_bytes(),
-        })?;
+        },
+    )?;
     Ok(())
 }
 
-/// Merges some of what is old into longer spans, and forgets what is older than any window. Whether more is left.
+/// Merges old rows into longer spans, and deletes those older than any window, in one step. Returns whether more remain.
 pub fn merge_old(tx: &mut WriteTx<'_>) -> Result<bool, StoreError> {
     let mut left = STEP;
     for (index, (span, kept)) in KEPT.into_iter().enumerate() {
         let longer = KEPT.get(index + 1).map(|(longer, _)| *longer);
-        // Whole spans only, so that every window begins at the beginning of a row.
-        let unit = longer.unwrap_or(span);
+        // Whole longer spans only, so that every window starts at the start of a row.
         let before = tx.now_ms() - kept;
-        let before = before - before.rem_euclid(unit);
+        let before = before - before.rem_euclid(longer.unwrap_or(span));
         left -= merge(tx.connection(), span, before, longer, left)?;
     }
     Ok(left == 0)
 }
 
-/// Merges up to `limit` rows of a span that began before a time into a longer one, or drops them. How many.
+/// Merges up to `limit` rows of a span that start before a time into a longer span, or deletes them. Returns their
+/// number.
 fn merge(
     connection: &Connection,
     span: Millis,
@@ -164,99 +164,91 @@ fn merge(
     longer: Option<Millis>,
     limit: usize,
 ) -> Result<usize, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT series, start_ms, delivered, failed, retry_attempts, answers, answer_ms, histogram
-         FROM stats INDEXED BY stats_span WHERE span_ms = :span AND start_ms < :before
-         ORDER BY start_ms LIMIT :limit",
-    )?;
+    let query = "SELECT series, start_ms, delivered, failed, retry_attempts, answers, answer_ms, histogram
+                 FROM stats INDEXED BY stats_span WHERE span_ms = :span AND start_ms < :before
+                 ORDER BY start_ms LIMIT :limit";
     let params = named_params! {":span": span, ":before": before, ":limit": limit as i64};
-    let old = row::collect(&mut statement, params, |row| {
-        let (series, start): (i64, Millis) = (row.get("series")?, row.get("start_ms")?);
-        Ok((series, start, sums_of(row)?))
-    })?;
-    let mut delete = connection
-        .prepare_cached("DELETE FROM stats WHERE series = :series AND start_ms = :start AND span_ms = :span")?;
+    let read = |row: &Row<'_>| Ok((row.get("series")?, row.get("start_ms")?, sums_of(row)?));
+    let old: Vec<(i64, Millis, Sums)> = sql::all(connection, query, params, read)?;
     for (series, start, sums) in &old {
         if let Some(longer) = longer {
-            let target = start - start.rem_euclid(longer);
-            merge_into(connection, *series, target, longer, sums)?;
+            merge_into(connection, *series, start - start.rem_euclid(longer), longer, sums)?;
         }
-        delete.execute(named_params! {":series": series, ":start": start, ":span": span})?;
+        let statement = "DELETE FROM stats WHERE series = :series AND start_ms = :start AND span_ms = :span";
+        sql::run(connection, statement, named_params! {":series": series, ":start": start, ":span": span})?;
     }
     Ok(old.len())
 }
 
-/// What happened from a time on, which should be a whole span: of 5 minutes less than two hours ago, of an hour less
-/// than eight days ago, of a day before that.
+/// Returns the sums since a time. It should start a whole span: of 5 minutes up to two hours ago, of an hour up to eight
+/// days ago, of a day before that.
 pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums, StoreError> {
     let conditions = rows_of(of, from);
-    let mut statement = connection.prepare_cached(&format!(
+    let query = format!(
         "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
         conditions.sql()
-    ))?;
-    let mut rows = statement.query(conditions.params())?;
+    );
     let mut total = Sums::default();
-    while let Some(row) = rows.next()? {
-        total.merge(&sums_of(row)?);
+    for sums in sql::all(connection, &query, conditions.params(), sums_of)? {
+        total.merge(&sums);
     }
     Ok(total)
 }
 
-/// Deliveries that finished in each hour from a time on, oldest first; hours in which none did are left out. Up to
-/// eight days back.
+/// Returns the deliveries finished in each hour since a time, oldest first, up to eight days back. Hours without any are
+/// left out.
 pub fn by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Hour>, StoreError> {
     let conditions = rows_of(of, from);
-    let mut statement = connection.prepare_cached(&format!(
+    let query = format!(
         "SELECT start_ms - start_ms % {HOUR} AS hour, sum(delivered) AS delivered, sum(failed) AS failed
          FROM stats {} GROUP BY hour HAVING sum(delivered) + sum(failed) > 0 ORDER BY hour",
         conditions.sql()
-    ))?;
-    row::collect(&mut statement, conditions.params(), hour_of)
+    );
+    sql::all(connection, &query, conditions.params(), hour_of)
 }
 
-/// The same for each of some webhooks, by number, in one query. Those in which nothing finished are left out.
+/// Like [`by_hour`], for each of some webhooks in one query. Webhooks without any are left out.
 pub fn by_hour_of_each(
     connection: &Connection,
     webhooks: &[i64],
     from: Millis,
 ) -> Result<HashMap<i64, Vec<Hour>>, StoreError> {
-    let list = serde_json::to_string(webhooks).expect("numbers are always JSON");
-    let mut statement = connection.prepare_cached(&format!(
+    let query = format!(
         "SELECT series, start_ms - start_ms % {HOUR} AS hour, sum(delivered) AS delivered, sum(failed) AS failed
          FROM stats WHERE series IN (SELECT value FROM json_each(:webhooks)) AND start_ms >= :from
          GROUP BY series, hour HAVING sum(delivered) + sum(failed) > 0 ORDER BY series, hour"
-    ))?;
-    let mut rows = statement.query(named_params! {":webhooks": list, ":from": from})?;
-    let mut found: HashMap<i64, Vec<Hour>> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        found.entry(row.get("series")?).or_default().push(hour_of(row)?);
+    );
+    let params = named_params! {":webhooks": Json(webhooks), ":from": from};
+    let mut hours: HashMap<i64, Vec<Hour>> = HashMap::new();
+    for (series, hour) in sql::all(connection, &query, params, |row| Ok((row.get("series")?, hour_of(row)?)))? {
+        hours.entry(series).or_default().push(hour);
     }
-    Ok(found)
+    Ok(hours)
 }
 
-/// How many deliveries wait now.
+/// Counts the queued deliveries.
 pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts, StoreError> {
     let conditions = webhooks_of(of);
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT coalesce(sum(pending_count), 0) AS pending, coalesce(sum(retrying_count), 0) AS retrying
+    let query = format!(
+        "SELECT max(coalesce(sum(pending_count), 0), 0) AS pending, max(coalesce(sum(retrying_count), 0), 0) AS retrying
          FROM webhook w {}",
         conditions.sql()
-    ))?;
-    let found = row::first(&mut statement, conditions.params(), |row| {
-        let (pending, retrying): (i64, i64) = (row.get("pending")?, row.get("retrying")?);
-        Ok(WaitingCounts { pending: pending.max(0) as u64, retrying: retrying.max(0) as u64 })
+    );
+    let counts = sql::first(connection, &query, conditions.params(), |row| {
+        Ok(WaitingCounts { pending: sql::get_count(row, "pending")?, retrying: sql::get_count(row, "retrying")? })
     })?;
-    Ok(found.unwrap_or_default())
+    Ok(counts.unwrap_or_default())
 }
 
-/// Since when the delivery that waits longest has waited: since it was made, or since its series began anew. `None`
-/// where none waits. Looks at two rows a webhook at most, by the indexes `delivery_due` and `delivery_webhook_status`.
+/// Returns the time since which the oldest queued delivery has waited: its creation, or the start of its new series.
+/// `None` if none is queued. Reads at most two rows per webhook, by the indexes `delivery_due` and
+/// `delivery_webhook_status`.
 pub fn oldest_waiting(connection: &Connection, of: &Of) -> Result<Option<Millis>, StoreError> {
     let mut conditions = webhooks_of(of);
     conditions.and_fixed("w.pending_count + w.retrying_count > 0");
-    // What is pending is due since it waits. So the first one that is due, and the oldest that retries, tell it all.
-    // (The conditions that look needless are those of the partial index.)
-    let mut statement = connection.prepare_cached(&format!(
+    // A pending delivery is due since it has waited, so the first one due and the oldest one retrying are enough.
+    // (The redundant conditions are those of the partial index.)
+    let query = format!(
         "SELECT min(
              (SELECT CASE d.status WHEN 'pending' THEN d.due_ms ELSE d.created_ms END
               FROM delivery d INDEXED BY delivery_due WHERE d.webhook_seq = w.seq AND d.due_ms IS NOT NULL
@@ -268,22 +260,18 @@ pub fn oldest_waiting(connection: &Connection, of: &Of) -> Result<Option<Millis>
          FROM webhook w {} ORDER BY since IS NULL, since LIMIT 1",
         conditions.sql(),
         MAX = Millis::MAX,
-    ))?;
-    let found = row::first(&mut statement, conditions.params(), |row| Ok(row.get("since")?))?;
-    Ok(found.flatten())
+    );
+    Ok(sql::first(connection, &query, conditions.params(), |row| row.get("since"))?.flatten())
 }
 
-/// When a delivery to each of some webhooks, by number, last became delivered or failed; those without one left out.
+/// Returns the last time at which a delivery to each of some webhooks became delivered or failed. Webhooks without one
+/// are left out.
 pub fn last_finished(connection: &Connection, webhooks: &[i64]) -> Result<HashMap<i64, Millis>, StoreError> {
-    let list = serde_json::to_string(webhooks).expect("numbers are always JSON");
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, last_finished_ms FROM webhook
-         WHERE seq IN (SELECT value FROM json_each(:webhooks)) AND last_finished_ms IS NOT NULL",
-    )?;
-    let found = row::collect(&mut statement, named_params! {":webhooks": list}, |row| {
-        Ok((row.get("seq")?, row.get("last_finished_ms")?))
-    })?;
-    Ok(found.into_iter().collect())
+    let query = "SELECT seq, last_finished_ms FROM webhook
+                 WHERE seq IN (SELECT value FROM json_each(:webhooks)) AND last_finished_ms IS NOT NULL";
+    let params = named_params! {":webhooks": Json(webhooks)};
+    let times = sql::all(connection, query, params, |row| Ok((row.get("seq")?, row.get("last_finished_ms")?)))?;
+    Ok(times.into_iter().collect())
 }
 
 fn rows_of(of: &Of, from: Millis) -> Filter {
@@ -291,9 +279,7 @@ fn rows_of(of: &Of, from: Millis) -> Filter {
     match of {
         Of::All => conditions.and("series = ?", ALL),
         Of::Webhook(seq) => conditions.and("series = ?", *seq),
-        Of::Tenant(tenant) => {
-            conditions.and("series IN (SELECT seq FROM webhook WHERE tenant = ?)", tenant.as_str().to_owned())
-        }
+        Of::Tenant(tenant) => conditions.and("series IN (SELECT seq FROM webhook WHERE tenant = ?)", tenant.clone()),
     }
     conditions.and("start_ms >= ?", from);
     conditions
@@ -304,29 +290,26 @@ fn webhooks_of(of: &Of) -> Filter {
     match of {
         Of::All => {}
         Of::Webhook(seq) => conditions.and("w.seq = ?", *seq),
-        Of::Tenant(tenant) => conditions.and("w.tenant = ?", tenant.as_str().to_owned()),
+        Of::Tenant(tenant) => conditions.and("w.tenant = ?", tenant.clone()),
     }
     conditions
 }
 
-fn sums_of(row: &Row<'_>) -> Result<Sums, StoreError> {
-    let count = |column: &str| row.get::<_, i64>(column).map(|count| count as u64);
-    let histogram = row.get_ref("histogram")?.as_blob();
-    let histogram = histogram.ok().and_then(Histogram::from_bytes);
+fn sums_of(row: &Row<'_>) -> rusqlite::Result<Sums> {
     Ok(Sums {
-        delivered: count("delivered")?,
-        failed: count("failed")?,
-        retry_attempts: count("retry_attempts")?,
-        answers: count("answers")?,
-        answer_ms: count("answer_ms")?,
-        histogram: histogram.ok_or_else(|| row::corrupt("histogram"))?,
+        delivered: sql::get_count(row, "delivered")?,
+        failed: sql::get_count(row, "failed")?,
+        retry_attempts: sql::get_count(row, "retry_attempts")?,
+        answers: sql::get_count(row, "answers")?,
+        answer_ms: sql::get_count(row, "answer_ms")?,
+        histogram: row.get("histogram")?,
     })
 }
 
-fn hour_of(row: &Row<'_>) -> Result<Hour, StoreError> {
+fn hour_of(row: &Row<'_>) -> rusqlite::Result<Hour> {
     Ok(Hour {
         start_ms: row.get("hour")?,
-        delivered: row.get::<_, i64>("delivered")? as u64,
-        failed: row.get::<_, i64>("failed")? as u64,
+        delivered: sql::get_count(row, "delivered")?,
+        failed: sql::get_count(row, "failed")?,
     })
 }

@@ -1,29 +1,28 @@
-//! What the jobs of a group change in the statistics, collected in memory and written once a group: a row a webhook
-//! and one for all of them, however many deliveries the group holds. It is part of the group's transaction, so it is
-//! true to the deliveries after any crash.
+//! Changes of the statistics by the jobs of a group. They are collected in memory and written once per group, within
+//! its transaction: one row per webhook and one for all, however many deliveries the group changes.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, named_params};
 
-use super::stats;
+use super::error::StoreError;
+use super::sql;
+use super::stats::{self, ALL, Sums};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
-use crate::store::error::StoreError;
-use crate::store::stats::{ALL, Sums};
 
-/// Counts of the group at hand.
+/// Counts of the current group.
 #[derive(Default)]
-pub(super) struct Tally {
-    /// Of the job at hand, which may still be rolled back.
+pub(super) struct StatsDelta {
+    /// Changes of the current job, which may still be rolled back.
     job: Vec<(i64, DeltaStep)>,
     group: BTreeMap<i64, Counts>,
 }
 
-/// A change of one webhook.
+/// Change of one webhook's counts.
 #[derive(Clone, Copy)]
 enum DeltaStep {
-    /// So many deliveries went from one status to another; `None` before they were made.
+    /// Deliveries that changed their status; `from` is `None` for new ones.
     Moved {
         from: Option<DeliveryStatus>,
         to: DeliveryStatus,
@@ -35,7 +34,7 @@ enum DeltaStep {
     },
 }
 
-/// What a group changes for one webhook.
+/// Changes of one webhook by a group.
 #[derive(Default)]
 struct Counts {
     pending: i64,
@@ -44,7 +43,7 @@ struct Counts {
     sums: Sums,
 }
 
-/// Deliveries that a group finished.
+/// Numbers of deliveries finished by a group.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Finished {
     pub delivered: u64,
@@ -52,20 +51,20 @@ pub(super) struct Finished {
     pub discarded: u64,
 }
 
-impl Tally {
-    /// A delivery that was made and waits.
-    pub(super) fn made(&mut self, webhook_seq: i64) {
+impl StatsDelta {
+    /// Counts a new delivery.
+    pub(super) fn created(&mut self, webhook_seq: i64) {
         let change = DeltaStep::Moved { from: None, to: DeliveryStatus::Pending, count: 1 };
         self.job.push((webhook_seq, change));
     }
 
-    /// Deliveries, no tests, whose status changed.
+    /// Counts deliveries whose status changed.
     pub(super) fn moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus, count: usize) {
         let change = DeltaStep::Moved { from: Some(from), to, count: count as i64 };
         self.job.push((webhook_seq, change));
     }
 
-    /// An attempt of a delivery, no test, and how long its answer took, where there was one.
+    /// Counts an attempt with its response time, if there was a response.
     pub(super) fn attempted(&mut self, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
         let change = DeltaStep::Attempted { is_retry, answer_ms };
         self.job.push((webhook_seq, change));
@@ -81,7 +80,7 @@ impl Tally {
         }
     }
 
-    /// Writes the group's counts; what it finished.
+    /// Writes the group's counts. Returns the numbers of finished deliveries.
     pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished, StoreError> {
         let group = std::mem::take(&mut self.group);
         let mut all = Sums::default();
@@ -138,20 +137,20 @@ impl Counts {
             return Ok(());
         }
         let finished = (delivered + failed > 0).then_some(now);
-        connection
-            .prepare_cached(
-                "UPDATE webhook SET success_count = success_count + :delivered,
-                     pending_count = pending_count + :pending, retrying_count = retrying_count + :retrying,
-                     last_finished_ms = coalesce(:finished, last_finished_ms)
-                 WHERE seq = :seq",
-            )?
-            .execute(named_params! {
+        sql::run(
+            connection,
+            "UPDATE webhook SET success_count = success_count + :delivered,
+                 pending_count = pending_count + :pending, retrying_count = retrying_count + :retrying,
+                 last_finished_ms = coalesce(:finished, last_finished_ms)
+             WHERE seq = :seq",
+            named_params! {
                 ":delivered": delivered as i64,
                 ":pending": self.pending,
                 ":retrying": self.retrying,
                 ":finished": finished,
                 ":seq": seq,
-            })?;
+            },
+        )?;
         Ok(())
     }
 }

@@ -1,10 +1,9 @@
-//! The one thread that writes, and its group commit.
+//! The writer thread and its group commit.
 //!
-//! Jobs come over a bounded channel. The writer takes all that wait, runs each in a savepoint, commits once,
-//! then tells the observer what changed and answers every job. A job that fails is rolled back alone. Where
-//! the transaction itself fails (disk full, held by another program) every job of the group failed, and each
-//! waiter is told so. An error of the disk at COMMIT leaves the outcome unknown: the store is then `broken`,
-//! everything is refused, and the process has to end; what it finds at the next start is the truth.
+//! Jobs arrive through a bounded channel. The writer takes all queued jobs, runs each in a savepoint, commits once, passes
+//! the changes to the observer, and returns the results. A failed job is rolled back alone. If the transaction itself
+//! fails (disk full, database locked), all jobs of the group fail. A disk error at COMMIT leaves the result unknown: the
+//! store is then `broken`, refuses everything, and the process must end. The next start reads the true state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -15,72 +14,29 @@ use std::time::Instant;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::change::{Change, Observer};
 use super::directory::Directory;
 use super::error::StoreError;
 use super::event_type::Schemas;
 use super::index_scan;
 use super::open::OpenError;
 use super::profile::Profiles;
+use super::sql;
+use super::stats_delta::StatsDelta;
 use crate::clock::Clock;
-use crate::domain::delivery::Trigger;
-use crate::domain::event::{Event, EventType};
-use crate::domain::id::DeliveryId;
-use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
-use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
-use crate::profile::Profile;
 
-/// Jobs that wait at most.
+/// Maximum queued jobs.
 const QUEUE: usize = 4096;
-/// Jobs of one commit at most.
+/// Maximum jobs per commit.
 const GROUP: usize = 1024;
 
-/// What a commit changed, for who sends deliveries.
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// A delivery is due now.
-    Due(DueDelivery),
-    /// An attempt was recorded; the next one is due at the time, or there is none.
-    Recorded { webhook_seq: i64, delivery_seq: i64, next_due_ms: Option<Millis> },
-    /// A delivery is no longer to be sent.
-    Withdrawn { webhook_seq: i64, delivery_seq: i64 },
-    /// What is due for the webhook has to be read from the table again, deliveries from this number on.
-    Reread { webhook_seq: i64, from_seq: i64 },
-    /// A webhook was made or changed.
-    Webhook(Arc<Webhook>),
-    /// A webhook was deleted.
-    WebhookGone { webhook_seq: i64 },
-    /// A custom profile was made or changed; webhooks that use it follow as `Webhook`.
-    Profile(Arc<Profile>),
-    /// A custom profile was deleted.
-    ProfileGone { name: String },
-    /// An event type was described, changed or forgotten; the schema that it has from here on.
-    EventType { name: EventType, schema: Option<Arc<Schema>> },
-}
-
-/// A delivery whose first attempt is due.
-#[derive(Debug, Clone)]
-pub struct DueDelivery {
-    pub seq: i64,
-    pub id: DeliveryId,
-    pub webhook_seq: i64,
-    pub event: Arc<Event>,
-    pub due_ms: Millis,
-    pub attempt_count: u32,
-    pub trigger: Trigger,
-}
-
-/// Who is told what each commit changed, in order, from the writer's thread: it must not wait for the writer.
-pub trait Observer: Send + Sync {
-    fn committed(&self, notices: Vec<Change>);
-}
-
-/// The transaction that a job runs in.
+/// Transaction of a job.
 pub struct WriteTx<'a> {
     connection: &'a Connection,
     directory: &'a mut Directory,
-    notices: Vec<Change>,
+    changes: Vec<Change>,
     now_ms: Millis,
 }
 
@@ -89,7 +45,7 @@ impl WriteTx<'_> {
         self.connection
     }
 
-    /// Every webhook as of this transaction, without a query.
+    /// All webhooks as of this transaction, without a query.
     pub fn directory(&self) -> &Directory {
         self.directory
     }
@@ -98,22 +54,27 @@ impl WriteTx<'_> {
         self.directory
     }
 
-    /// Says what changed, for after the commit.
-    pub fn notify(&mut self, notice: Change) {
-        self.notices.push(notice);
+    /// Statistics, to count changes as part of this job.
+    pub(super) fn stats(&mut self) -> &mut StatsDelta {
+        self.directory.stats()
     }
 
-    /// The time at which the group began.
+    /// Passes a change to the observer after the commit.
+    pub fn notify(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Start time of the group.
     pub fn now_ms(&self) -> Millis {
         self.now_ms
     }
 }
 
-/// An answer that comes once the job is committed.
+/// Result of a job, available once it is committed.
 pub struct Pending<T, E>(oneshot::Receiver<Result<T, E>>);
 
 impl<T, E: From<StoreError>> Pending<T, E> {
-    /// Waits for the commit; from a thread that may block.
+    /// Blocks until the commit.
     pub fn wait(self) -> Result<T, E> {
         self.0.blocking_recv().unwrap_or_else(|_| Err(StoreError::Stopping.into()))
     }
@@ -124,13 +85,16 @@ impl<T, E: From<StoreError>> Pending<T, E> {
     }
 }
 
-/// A job in the queue: first run, then told how the commit went.
+/// Job of the writer.
 trait Job: Send {
-    fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran;
-    fn done(self: Box<Self>, group: Result<(), StoreError>);
+    /// Runs the job. Returns whether to keep its changes; otherwise they are rolled back.
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> bool;
+
+    /// Returns the job's result to its caller, after the commit of its group.
+    fn finish(self: Box<Self>, group: Result<(), StoreError>);
 }
 
-/// A job in the queue, and since when it is there.
+/// Job with the time at which it was queued.
 struct QueuedJob {
     job: Box<dyn Job>,
     since: Instant,
@@ -140,14 +104,6 @@ impl QueuedJob {
     fn now(job: Box<dyn Job>) -> QueuedJob {
         QueuedJob { job, since: Instant::now() }
     }
-}
-
-/// How a job went before the commit.
-enum Ran {
-    /// It wants to be kept.
-    Kept,
-    /// It failed; what it wrote is rolled back.
-    RolledBack,
 }
 
 struct Task<F, T, E, D> {
@@ -163,21 +119,19 @@ where
     T: Send,
     E: From<StoreError> + Send,
 {
-    fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran {
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
         let result = match self.job.take() {
             Some(job) => job(tx),
             None => Err(StoreError::Stopping.into()),
         };
-        let ran = if result.is_ok() { Ran::Kept } else { Ran::RolledBack };
-        self.result = Some(result);
-        ran
+        self.result.insert(result).is_ok()
     }
 
-    fn done(self: Box<Self>, group: Result<(), StoreError>) {
+    fn finish(self: Box<Self>, group: Result<(), StoreError>) {
         let Task { result, then, .. } = *self;
         then(match (group, result) {
             (Ok(()), Some(result)) => result,
-            // A job that failed by itself keeps its own reason.
+            // A job that failed keeps its own error.
             (Err(_), Some(Err(error))) => Err(error),
             (Err(error), _) => Err(error.into()),
             (Ok(()), None) => Err(StoreError::Stopping.into()),
@@ -185,7 +139,7 @@ where
     }
 }
 
-/// The way to the writer's thread. Cheap to clone.
+/// Handle of the writer's thread. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -236,8 +190,8 @@ impl Writer {
                 let shared = Arc::clone(&group.shared);
                 let run = AssertUnwindSafe(move || group.run(&receiver));
                 if catch_unwind(run).is_err() {
-                    // What the panicking group wrote is rolled back as its connection closes.
-                    Writer { shared }.break_down("a fault in Hookpost ended the writer; please report it with the log");
+                    // Closing the connection rolls the group back.
+                    Writer { shared }.break_down("a bug in Hookpost ended the writer; please report it with the log");
                 }
             })
             .map_err(|source| OpenError::Io { path: "the writer's thread".into(), source })?;
@@ -246,7 +200,7 @@ impl Writer {
     }
 
     pub(super) fn observe(&self, observer: Arc<dyn Observer>) {
-        // A second observer is a fault of the program that no caller makes; the first one stays.
+        // No caller sets a second observer; if one did, the first would stay.
         let _ = self.shared.observer.set(observer);
     }
 
@@ -260,7 +214,7 @@ impl Writer {
     {
         let (answer, pending) = oneshot::channel();
         let task = task(job, move |result| {
-            // Who asked may have gone away; the commit stands all the same.
+            // The caller may have gone away; the commit stands.
             let _ = answer.send(result);
         });
         let refused = match self.sender() {
@@ -271,8 +225,8 @@ impl Writer {
                 Err(TrySendError::Disconnected(task)) => Some((task.job, StoreError::Stopping)),
             },
         };
-        if let Some((task, why)) = refused {
-            task.done(Err(why));
+        if let Some((task, error)) = refused {
+            task.finish(Err(error));
         }
         Pending(pending)
     }
@@ -294,7 +248,7 @@ impl Writer {
             }
         };
         if let Some(task) = refused {
-            task.done(Err(StoreError::Stopping));
+            task.finish(Err(StoreError::Stopping));
         }
     }
 
@@ -306,20 +260,20 @@ impl Writer {
         self.shared.broken.get().cloned()
     }
 
-    /// Refuses everything from here on, for this reason.
-    pub(super) fn break_down(&self, why: &str) {
-        log::error!("the database cannot be written any more: {why}");
-        // The first reason is the one that counts.
-        let _ = self.shared.broken.set(why.to_owned());
+    /// Refuses all further jobs, for this reason.
+    pub(super) fn break_down(&self, reason: &str) {
+        log::error!("the database cannot be written any more: {reason}");
+        // The first reason stays.
+        let _ = self.shared.broken.set(reason.to_owned());
     }
 
-    /// Takes no more jobs, finishes those that wait, and ends the thread.
+    /// Refuses new jobs, finishes the queued ones, and ends the thread.
     pub(super) fn close(&self) {
         let jobs = self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(jobs);
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // A panic of the writer was reported when it happened.
+            // A panic of the writer was already reported.
             let _ = thread.join();
         }
     }
@@ -336,14 +290,14 @@ where
     Box::new(Task { job: Some(job), result: None, then })
 }
 
-/// The writer's thread.
+/// State of the writer's thread.
 struct Group {
     connection: Connection,
     directory: Directory,
     profiles: Profiles,
     schemas: Schemas,
     clock: Clock,
-    /// The latest time that a row was stored at, and how far the clock was set back at most.
+    /// Latest time at which a row was stored, and the furthest that the clock was set back.
     furthest_ms: Millis,
     set_back_ms: Millis,
     metrics: Metrics,
@@ -361,55 +315,52 @@ impl Group {
                 group.push(job);
                 next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
             }
-            let outcome = match self.shared.broken.get() {
-                Some(why) => Err(StoreError::Unavailable(why.clone())),
+            let committed = match self.shared.broken.get() {
+                Some(reason) => Err(StoreError::Unavailable(reason.clone())),
                 None => self.commit(&mut group),
             };
-            let told = match outcome {
-                Ok(notices) => {
-                    for notice in &notices {
-                        self.profiles.apply(notice);
-                        self.schemas.apply(notice);
-                    }
-                    if let Some(observer) = self.shared.observer.get()
-                        && !notices.is_empty()
-                    {
-                        observer.committed(notices);
-                    }
-                    Ok(())
-                }
-                Err(error) => {
-                    log::error!("a group of {} changes failed: {error}", group.len());
-                    Err(error)
-                }
-            };
+            let result = committed.map(|changes| self.publish(changes)).inspect_err(|error| {
+                log::error!("a group of {} jobs failed: {error}", group.len());
+            });
             for job in group.drain(..) {
-                job.done(told.clone());
+                job.finish(result.clone());
             }
         }
-        // Leaves a short log behind for the next start; a failure costs time then, nothing else.
+        // Shortens the log for the next start. A failure only costs time then.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
-    /// Runs every job in one transaction. `Err` means that nothing of the group is kept.
+    fn publish(&self, changes: Vec<Change>) {
+        for change in &changes {
+            self.profiles.apply(change);
+            self.schemas.apply(change);
+        }
+        if let Some(observer) = self.shared.observer.get()
+            && !changes.is_empty()
+        {
+            observer.committed(changes);
+        }
+    }
+
+    /// Runs all jobs in one transaction. On error nothing of the group is kept.
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
-        let outcome = self.transaction(group);
-        if outcome.is_err() {
+        let result = self.transaction(group);
+        if result.is_err() {
             if !self.connection.is_autocommit() {
-                // An error here leaves the transaction to the next BEGIN, which then fails and says so.
+                // If this fails, the next BEGIN fails and reports it.
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
-            // What jobs of the failed group put into the directory is not in the table.
+            // The directory holds changes of the failed group.
             match Directory::load(&self.connection) {
                 Ok(directory) => self.directory = directory,
                 Err(error) => self.break_down(&error.to_string()),
             }
         }
-        outcome
+        result
     }
 
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
-        self.execute("BEGIN IMMEDIATE")?;
+        sql::run(&self.connection, "BEGIN IMMEDIATE", [])?;
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
         if set_back_ms > self.set_back_ms {
@@ -418,33 +369,29 @@ impl Group {
         let mut tx = WriteTx {
             connection: &self.connection,
             directory: &mut self.directory,
-            notices: Vec::with_capacity(group.len()),
+            changes: Vec::with_capacity(group.len()),
             now_ms,
         };
         for job in group.iter_mut() {
-            execute(tx.connection, "SAVEPOINT job")?;
-            let said_before = tx.notices.len();
-            match job.run(&mut tx) {
-                Ran::Kept => {
-                    let said = tx.notices[said_before..].iter();
-                    said.for_each(|notice| tx.directory.apply(notice));
+            sql::run(tx.connection, "SAVEPOINT job", [])?;
+            let changes_before = tx.changes.len();
+            if job.run(&mut tx) {
+                tx.changes[changes_before..].iter().for_each(|change| tx.directory.apply(change));
+            } else {
+                tx.changes.truncate(changes_before);
+                tx.directory.undo_job();
+                if tx.connection.is_autocommit() {
+                    // The error rolled the whole transaction back, as a full disk does.
+                    return Err(StoreError::Full);
                 }
-                Ran::RolledBack => {
-                    tx.notices.truncate(said_before);
-                    tx.directory.undo_job();
-                    if tx.connection.is_autocommit() {
-                        // The error took the whole transaction with it, as a full disk does.
-                        return Err(StoreError::Full);
-                    }
-                    execute(tx.connection, "ROLLBACK TO job")?;
-                }
+                sql::run(tx.connection, "ROLLBACK TO job", [])?;
             }
             tx.directory.end_job();
-            execute(tx.connection, "RELEASE job")?;
+            sql::run(tx.connection, "RELEASE job", [])?;
         }
         let finished = tx.directory.flush(tx.connection, tx.now_ms)?;
-        let notices = tx.notices;
-        if let Err(error) = execute(&self.connection, "COMMIT") {
+        let changes = tx.changes;
+        if let Err(error) = sql::run(&self.connection, "COMMIT", []) {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
                 self.break_down(&error.to_string());
             }
@@ -454,20 +401,10 @@ impl Group {
         self.set_back_ms = self.set_back_ms.max(set_back_ms);
         self.metrics.committed(group.len());
         self.metrics.finished(finished.delivered, finished.failed, finished.discarded);
-        Ok(notices)
+        Ok(changes)
     }
 
-    fn execute(&self, sql: &str) -> Result<(), StoreError> {
-        execute(&self.connection, sql)
+    fn break_down(&self, reason: &str) {
+        Writer { shared: Arc::clone(&self.shared) }.break_down(reason);
     }
-
-    fn break_down(&self, why: &str) {
-        let shared = Arc::clone(&self.shared);
-        Writer { shared }.break_down(why);
-    }
-}
-
-fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
-    connection.prepare_cached(sql)?.execute([])?;
-    Ok(())
 }

@@ -328,3 +328,68 @@ fn the_readme_lists_every_setting_with_its_default() {
         assert!(readme.contains(row.trim_end()), "README.md has no row {row:?}");
     }
 }
+
+/// Endings of files that the documents may name without their first folder.
+const ENDINGS: [&str; 9] = [".rs", ".md", ".html", ".json", ".toml", ".sql", ".css", ".js", ".py"];
+
+#[test]
+fn every_path_that_the_documents_name_exists() {
+    for document in ["ARCHITECTURE.md", "README.md"] {
+        let text = fs::read_to_string(document).unwrap();
+        let named = named_paths(&text);
+        assert!(!named.is_empty(), "{document} names no path");
+        for path in named {
+            assert!(Path::new(&path).exists(), "{document} names {path}, which does not exist");
+        }
+    }
+}
+
+#[test]
+fn a_path_in_a_document_is_told_from_other_code() {
+    let text = "`src/http/` [a](docs/a.md) [b](https://example.com/b.md) `/metrics` `type/x.*` `GET /v1/a` `a.b` `x.rs` \
+                `src/no/*.json` `tests/<name>.json` srcset=\"docs/a.webp\" `.ci/run`";
+    assert_eq!(named_paths(text), ["src/http/", "x.rs", ".ci/run", "docs/a.md", "docs/a.webp"]);
+}
+
+/// Paths in code spans, links and pictures: those below a folder of the repository, and names of files.
+fn named_paths(text: &str) -> Vec<String> {
+    let folders: Vec<String> = fs::read_dir(".")
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| format!("{}/", entry.file_name().to_string_lossy()))
+        .collect();
+    let is_path = |code: &&str| {
+        let is_plain = !code.contains([' ', '*', '<', '{', ':', '=', '#']);
+        let is_below = folders.iter().any(|folder| code.starts_with(folder.as_str()));
+        is_plain && !code.starts_with('/') && (is_below || ENDINGS.iter().any(|ending| code.ends_with(ending)))
+    };
+    let code =
+        text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2));
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let pictures = ["src=\"", "srcset=\""].into_iter();
+    let pictures = pictures.flat_map(|mark| text.split(mark).skip(1)).filter_map(|rest| rest.split('"').next());
+    code.chain(links).chain(pictures).filter(is_path).map(str::to_owned).collect()
+}
+
+#[test]
+fn no_file_holds_a_merge_marker() {
+    let mut folders = vec![PathBuf::from(".")];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !["./target", "./.git"].iter().any(|other| path.starts_with(other)) {
+                    folders.push(path);
+                }
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            let is_marked = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<<"));
+            assert!(!is_marked, "{} holds a merge marker", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 200, "{count} files");
+}

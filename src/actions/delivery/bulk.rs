@@ -1,10 +1,9 @@
-//! Retrying or discarding all deliveries that match.
+//! Retrying or discarding many deliveries.
 
 use std::collections::BTreeMap;
 
 use crate::actions::audit::AuditEntry;
-use crate::actions::batched;
-use crate::actions::batched::GoOn;
+use crate::actions::batched::{self, GoOn};
 use crate::actions::{ActionError, Actions, Caller};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
@@ -15,15 +14,15 @@ use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::{Change, Connection, StoreError, WriteTx, sweep};
 use crate::text::humanize;
 
-/// Ids of a bulk action at most.
+/// Maximum ids in a bulk action.
 pub const MOST_IDS: usize = 1_000;
 
-/// Which deliveries a bulk action meets.
+/// Deliveries that a bulk action applies to.
 #[derive(Debug, Clone)]
 pub enum Selection {
-    /// Those named; what does not exist, or is another tenant's, is passed over.
+    /// Deliveries with these ids. Unknown ones, and those of other tenants, are skipped.
     Ids(Vec<DeliveryId>),
-    /// Those that a list with this filter shows, as far as they were made before the call.
+    /// Deliveries that match the filter and were created before the call.
     Matching(DeliveryFilter),
 }
 
@@ -62,10 +61,10 @@ impl BulkAction {
 }
 
 impl Selection {
-    /// What was asked for, in words.
-    fn told(&self) -> String {
+    /// Describes the selection for the audit log.
+    fn describe(&self) -> String {
         let filter = match self {
-            Selection::Ids(_) => return "those that were ticked or named".to_owned(),
+            Selection::Ids(_) => return "selected deliveries".to_owned(),
             Selection::Matching(filter) => filter,
         };
         let named = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
@@ -98,8 +97,8 @@ impl Actions {
     ) -> Result<u64, ActionError> {
         let states = action.states(selection);
         let mut done = 0;
-        let mut entry = None;
-        let told = selection.told();
+        let mut written = None;
+        let description = selection.describe();
         let mut change = |seqs: Vec<i64>| -> Result<(), ActionError> {
             if dry_run {
                 done += seqs.len() as u64;
@@ -107,20 +106,19 @@ impl Actions {
             }
             for some in seqs.chunks(bulk::STEP) {
                 let (some, states, done_so_far) = (some.to_vec(), states.clone(), done);
-                let (caller, told) = (caller.clone(), told.clone());
+                let (caller, description) = (caller.clone(), description.clone());
                 let changed = self.step(go_on, move |tx| {
                     let changed = change(tx, action, &some, &states)?;
                     if changed == 0 {
-                        return Ok((0, entry));
+                        return Ok((0, written));
                     }
-                    let done =
-                        AuditEntry { tenant: caller.tenant.as_ref(), ..AuditEntry::new(action.audit_action(), "") };
+                    let entry = AuditEntry::new(action.audit_action(), "").in_tenant(caller.tenant.as_ref());
                     let count = humanize::number(done_so_far + changed);
-                    let done = done.saying(format!("{count}: {told}"));
-                    Ok((changed, Some(caller.goes_on(tx, entry, &done)?)))
+                    let entry = entry.with_detail(format!("{count}: {description}"));
+                    Ok((changed, Some(caller.audit_step(tx, written, entry)?)))
                 });
                 let (changed, seq) = changed.map_err(|error| batched::after(done, error))?;
-                entry = seq;
+                written = seq;
                 done += changed;
             }
             Ok(())
@@ -144,7 +142,7 @@ impl Actions {
     }
 }
 
-/// The deliveries with these ids that the caller sees and that can be changed.
+/// Returns the numbers of the deliveries with these ids that the caller can see and change.
 fn named(
     connection: &Connection,
     caller: &Caller,
@@ -153,11 +151,11 @@ fn named(
 ) -> Result<Vec<i64>, StoreError> {
     let mut seqs = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some(seq) = bulk::seq_of(connection, *id)? else {
+        let Some(seq) = delivery::seq_of(connection, *id)? else {
             continue;
         };
         let found = bulk::standing(connection, seq)?;
-        if found.is_some_and(|found| caller.sees(&found.tenant) && is_meant(&found, states)) {
+        if found.is_some_and(|found| caller.sees(&found.tenant) && can_change(&found, states)) {
             seqs.push(seq);
         }
     }
@@ -166,36 +164,36 @@ fn named(
     Ok(seqs)
 }
 
-fn is_meant(found: &Standing, states: &[DeliveryStatus]) -> bool {
+fn can_change(found: &Standing, states: &[DeliveryStatus]) -> bool {
     found.cause != Cause::Test && !found.is_orphan && states.contains(&found.status)
 }
 
-/// Changes those that still stand so. Each lane reads the table once, however many of its rows were changed.
+/// Changes the deliveries that are still in one of the states. Each lane then reads the table once.
 fn change(
     tx: &mut WriteTx<'_>,
     action: BulkAction,
     seqs: &[i64],
     states: &[DeliveryStatus],
 ) -> Result<u64, StoreError> {
-    let mut done = 0;
+    let mut changed = 0;
     let mut first_of_webhook = BTreeMap::new();
     for seq in seqs {
         let found = bulk::standing(tx.connection(), *seq)?;
-        let Some(found) = found.filter(|found| is_meant(found, states)) else {
+        let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;
         };
         match (action, found.status) {
-            (BulkAction::Discard, _) => delivery::discard(tx, found.place())?,
+            (BulkAction::Discard, _) => delivery::discard(tx, found.reference())?,
             (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
                 delivery::make_due(tx, *seq)?;
             }
-            (BulkAction::Retry, _) => delivery::restart(tx, found.place())?,
+            (BulkAction::Retry, _) => delivery::restart(tx, found.reference())?,
         }
         first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
-        done += 1;
+        changed += 1;
     }
     for (webhook_seq, from_seq) in first_of_webhook {
         tx.notify(Change::Reread { webhook_seq, from_seq });
     }
-    Ok(done)
+    Ok(changed)
 }

@@ -1,4 +1,4 @@
-//! Telling what became of a delivery, from what the store knows of it.
+//! Explaining the state of a delivery from the stored facts.
 
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
@@ -9,8 +9,8 @@ use crate::store::delivery::{Delivery, LastAttempt};
 use crate::text::explanation::{DeliveryFacts, Explanation, Last, Queue};
 use crate::text::failure::Failed;
 
-/// What became of a delivery of this webhook, whose profile this is. `attempt` is the last one of its log.
-pub fn verdict(
+/// Explains a delivery, given its webhook and profile. `attempt` is the last one in its log.
+pub fn explain(
     delivery: &Delivery,
     attempt: Option<&Attempt>,
     webhook: &Webhook,
@@ -20,7 +20,7 @@ pub fn verdict(
 ) -> Explanation {
     let schedule = webhook.retry.as_ref().unwrap_or(profile.schedule());
     let url = webhook.url.as_str();
-    let story = DeliveryFacts {
+    let facts = DeliveryFacts {
         status: delivery.status,
         test: delivery.cause == Cause::Test,
         webhook_state: delivery.webhook_state,
@@ -39,10 +39,10 @@ pub fn verdict(
         finished_ms: delivery.finished_ms,
         queue: Queue { others_before, rate_limit_per_s: webhook.limits.rate_limit_per_s, ordered: webhook.ordered },
     };
-    Explanation::of(&story, now)
+    Explanation::of(&facts, now)
 }
 
-/// The failure that ends a series is not counted any more: the delivery is finished.
+/// Counts the failure that ended the series, which the store does not.
 fn series_failures(delivery: &Delivery) -> u32 {
     match delivery.status {
         DeliveryStatus::Failed => delivery.series_failures + 1,
@@ -50,7 +50,7 @@ fn series_failures(delivery: &Delivery) -> u32 {
     }
 }
 
-/// The last attempt as its log has it, with everything that was said.
+/// Returns the facts of the last attempt in the log.
 pub fn last_in_full(attempt: &Attempt) -> Last<'_> {
     let answer = attempt.answer.as_ref();
     let retry_after = answer.and_then(|answer| {
@@ -75,7 +75,7 @@ pub fn last_in_full(attempt: &Attempt) -> Last<'_> {
     }
 }
 
-/// The last attempt as lists have it. `url` is the webhook's, which may have changed since.
+/// Returns the facts of the last attempt in lists. `url` is the webhook's current URL.
 pub fn last_of<'a>(last: &LastAttempt, url: &'a str) -> Last<'a> {
     Last {
         failed: last.error_code.map(|error_code| Failed {

@@ -1,6 +1,5 @@
-//! Actions on deliveries: retry, discard, one by one or in bulk; and the facts that explain one.
+//! Actions on deliveries: retry or discard, one or in bulk; and the explanation of one.
 
 pub mod bulk;
-pub mod discard;
 pub mod explain;
 pub mod retry;

@@ -1,4 +1,4 @@
-//! Retrying a delivery by hand.
+//! Retrying or discarding one delivery.
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actions, Caller, lookup};
@@ -8,15 +8,38 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::{Change, Pending, WriteTx, webhook};
 
 impl Actions {
-    /// A finished delivery starts a fresh series of attempts; one that waits is due now. One of an inactive
-    /// webhook waits for it.
+    /// Retries a delivery. A finished one starts a new series of attempts; a pending or retrying one is due now. If the
+    /// webhook is inactive, the delivery stays queued.
     pub fn retry(&self, caller: &Caller, id: &str) -> Pending<Delivery, ActionError> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
             let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
             retry(tx, &delivery)?;
-            let done = AuditEntry::of(AuditAction::DeliveryRetried, &delivery.tenant, delivery.id);
-            caller.audit(tx, &done.saying(format!("{}, which was {}", delivery.event_type, delivery.status)))?;
+            let entry = AuditEntry::new(AuditAction::DeliveryRetried, delivery.id).in_tenant(&delivery.tenant);
+            caller.audit(tx, entry.with_detail(format!("{}, which was {}", delivery.event_type, delivery.status)))?;
+            lookup::delivery(tx.connection(), &caller, &id)
+        })
+    }
+
+    /// Discards a delivery that is not finished. A running attempt is not canceled; if it succeeds, the delivery
+    /// becomes delivered.
+    pub fn discard(&self, caller: &Caller, id: &str) -> Pending<Delivery, ActionError> {
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.store.write(move |tx| {
+            let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
+            if delivery.status.is_finished() {
+                return Err(ActionError::conflict(
+                    "delivery_finished",
+                    format!("This delivery is already {}. Only a queued delivery can be discarded.", delivery.status),
+                ));
+            }
+            match delivery.cause {
+                Cause::Test => delivery::discard_test(tx, delivery.seq)?,
+                Cause::Event | Cause::Replay => delivery::discard(tx, delivery.reference())?,
+            }
+            tx.notify(Change::Withdrawn { webhook_seq: delivery.webhook_seq, delivery_seq: delivery.seq });
+            let entry = AuditEntry::new(AuditAction::DeliveryDiscarded, delivery.id).in_tenant(&delivery.tenant);
+            caller.audit(tx, entry.with_detail(&delivery.event_type))?;
             lookup::delivery(tx.connection(), &caller, &id)
         })
     }
@@ -31,11 +54,11 @@ fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<(), ActionError> {
     }
     match delivery.status {
         DeliveryStatus::Pending | DeliveryStatus::Retrying => delivery::make_due(tx, delivery.seq)?,
-        DeliveryStatus::Delivered | DeliveryStatus::Failed => delivery::restart(tx, delivery.place())?,
+        DeliveryStatus::Delivered | DeliveryStatus::Failed => delivery::restart(tx, delivery.reference())?,
         DeliveryStatus::Discarded => {
             return Err(ActionError::conflict(
                 "delivery_discarded",
-                "This delivery was discarded, which is final. Publish or replay the event to send it again.",
+                "A discarded delivery cannot be retried. Publish or replay the event to send it again.",
             ));
         }
     }

@@ -1,7 +1,6 @@
-//! Changes of one webhook.
+//! Actions on one webhook.
 
 pub mod change;
 pub mod create;
-pub mod delete;
 pub mod rotate_secret;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! Rotating a webhook's secret, so that its receiver can change over without missing a delivery.
+//! Rotating a webhook's secret with an overlap, in which the receiver can change over without missing a delivery.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,36 +20,36 @@ use crate::store::profile::Profiles;
 use crate::store::{Pending, webhook};
 use crate::text::humanize;
 
-/// What to rotate to: a given secret or a generated one, and how long both are in use.
+/// Rotation to a given or generated secret.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// The new secret; generated where left out.
+    /// New secret. Default: generated.
     #[serde(default)]
     #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
-    /// Seconds for which the old secret signs too, 0 to 604,800; 24 hours where nobody says.
+    /// Seconds in which the old secret signs too, 0 to 604,800. Default: 86,400 (24 hours).
     #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 0, max = MAX_OVERLAP / SECOND))]
     pub overlap_s: Option<i64>,
-    /// Whether all that is meant is to end an overlap: nothing is rotated where none is running any more.
+    /// Whether to end a running overlap without rotating.
     #[serde(skip)]
     #[schemars(skip)]
     pub only_ends: bool,
 }
 
-/// The secrets of a webhook as they are now.
+/// Current secrets of a webhook.
 #[derive(Debug, Clone)]
 pub struct Rotated {
     pub secret: Secret,
-    /// The secret before, while it still signs.
+    /// Previous secret, while it still signs.
     pub old: Option<OldSecret>,
-    /// For each signature header, which secret signs it now.
+    /// Signature headers with the secrets that sign them.
     pub headers: Vec<(String, Signs)>,
 }
 
 impl Rotated {
-    /// Secrets in use at `now`.
+    /// Returns the secrets in use at `now`.
     pub fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
         let profile = find_profile(profiles, &webhook.profile)?;
         let endpoint = Endpoint::new(std::sync::Arc::new(webhook.clone()), &profile);
@@ -62,7 +62,7 @@ impl Rotated {
     }
 }
 
-/// The first 16 hexadecimal digits of a secret's SHA-256: tells secrets apart without showing them.
+/// Returns the first 16 hexadecimal digits of a secret's SHA-256, which tell secrets apart without showing them.
 pub fn fingerprint(secret: &Secret) -> String {
     let mut digest = hex::encode(Sha256::digest(secret.as_str().as_bytes()));
     digest.truncate(16);
@@ -74,8 +74,8 @@ fn running(webhook: &Webhook, now: Millis) -> Option<&OldSecret> {
 }
 
 impl Actions {
-    /// Rotates. An overlap of 0 switches at once; during an overlap it ends that one, and every other rotation
-    /// is refused, since a header carries two signatures at most.
+    /// Rotates the secret. An overlap of 0 switches at once, or ends a running overlap. Any other rotation during an
+    /// overlap is a conflict, because a header carries at most two signatures.
     pub fn rotate_secret(&self, caller: &Caller, id: &str, rotation: Rotation) -> Pending<Rotated, ActionError> {
         let (caller, id) = (caller.clone(), id.to_owned());
         let profiles = self.store.profiles().clone();
@@ -111,30 +111,31 @@ impl Actions {
             };
             webhook.updated_ms = now;
             let webhook = webhook::update(tx, webhook)?;
-            let done = AuditEntry::of(AuditAction::SecretRotated, &webhook.tenant, webhook.id);
-            caller.audit(tx, &done.saying(said(overlap, is_running)))?;
+            let entry = AuditEntry::new(AuditAction::SecretRotated, webhook.id).in_tenant(&webhook.tenant);
+            caller.audit(tx, entry.with_detail(detail(overlap, is_running)))?;
             Rotated::of(&profiles, &webhook, now)
         })
     }
 
-    /// The secrets of a webhook, to be shown to somebody; who it was is written down.
+    /// Returns the secrets of a webhook to show them, which is audited.
     pub fn reveal_secret(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
-        let (of, id) = (caller.clone(), id.to_owned());
+        let (auditor, id) = (caller.clone(), id.to_owned());
         let webhook = self.store.write(move |tx| -> Result<_, ActionError> {
-            let webhook = lookup::webhook(tx.connection(), &of, &id)?;
-            of.audit(tx, &AuditEntry::of(AuditAction::SecretRevealed, &webhook.tenant, webhook.id))?;
+            let webhook = lookup::webhook(tx.connection(), &auditor, &id)?;
+            let entry = AuditEntry::new(AuditAction::SecretRevealed, webhook.id).in_tenant(&webhook.tenant);
+            auditor.audit(tx, entry)?;
             Ok(webhook)
         });
         Rotated::of(self.store.profiles(), &webhook.wait()?, self.clock.now_ms())
     }
 }
 
-/// A rotation in words.
-fn said(overlap: Millis, was_running: bool) -> String {
+/// Audit detail of a rotation.
+fn detail(overlap: Millis, was_running: bool) -> String {
     match (overlap, was_running) {
-        (0, true) => "the overlap was ended".to_owned(),
+        (0, true) => "overlap ended".to_owned(),
         (0, false) => "without an overlap".to_owned(),
-        (overlap, _) => format!("both are in use for {}", humanize::duration(overlap)),
+        (overlap, _) => format!("both secrets sign for {}", humanize::duration(overlap)),
     }
 }
 
@@ -143,5 +144,5 @@ fn overlap(rotation: &Rotation) -> Result<Millis, Invalid> {
     if (0..=MAX_OVERLAP).contains(&overlap) {
         return Ok(overlap);
     }
-    Err(Invalid::new("out_of_range", "overlap_s is 0 to 604800 seconds (7 days).").in_field("overlap_s"))
+    Err(Invalid::new("out_of_range", "overlap_s must be 0 to 604800 seconds (7 days).").in_field("overlap_s"))
 }

@@ -1,4 +1,4 @@
-//! Verifying a webhook whose profile has a challenge.
+//! Verifying a webhook by its profile's challenge.
 
 use std::sync::Arc;
 
@@ -12,29 +12,28 @@ use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::{sweep, webhook};
 
-/// A webhook after its challenge, and the attempt that was made.
+/// Webhook after its challenge, with the attempt.
 #[derive(Debug, Clone)]
 pub struct Verified {
     pub webhook: Arc<Webhook>,
     pub attempt: Attempt,
-    /// Why it did not pass, if so.
+    /// Reason why the challenge failed, if so.
     pub refusal: Option<String>,
 }
 
 impl Actions {
-    /// Runs the challenge of a webhook's profile now. An unverified webhook that passes becomes active, and what
-    /// waited is sent; one that was verified for this URL stays as it is, whatever comes back. Takes as long as the
-    /// webhook's timeout; call it from a thread that may block.
+    /// Runs the challenge of a webhook's profile. An unverified webhook that passes becomes active, and its queued
+    /// deliveries are sent; a webhook in another state keeps it. Blocks for up to the webhook's timeout.
     pub fn verify_webhook(&self, caller: &Caller, id: &str) -> Result<Verified, ActionError> {
         let webhook = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
         self.verify_stored(caller, &Arc::new(webhook))
     }
 
-    /// Challenges a stored webhook and stores what came of it.
+    /// Challenges a stored webhook and stores the result.
     pub(super) fn verify_stored(&self, caller: &Caller, webhook: &Arc<Webhook>) -> Result<Verified, ActionError> {
         let Challenged { made, body, refusal } = self.challenge(webhook)?;
         let (asked, caller) = (webhook.url.clone(), caller.clone());
-        let (seq, why) = (webhook.seq, refusal.clone());
+        let (seq, reason) = (webhook.seq, refusal.clone());
         let webhook = self
             .store
             .write(move |tx| {
@@ -42,17 +41,17 @@ impl Actions {
                 if webhook.url != asked {
                     return Err(ActionError::conflict(
                         "url_changed",
-                        "The URL was changed while its endpoint was asked. Verify it again.",
+                        "The URL was changed during the challenge. Verify the webhook again.",
                     ));
                 }
                 webhook.updated_ms = tx.now_ms();
-                if why.is_none() {
-                    let done = AuditEntry::of(AuditAction::WebhookVerified, &webhook.tenant, webhook.id);
-                    caller.audit(tx, &done.saying(asked.as_str()))?;
+                if reason.is_none() {
+                    let entry = AuditEntry::new(AuditAction::WebhookVerified, webhook.id).in_tenant(&webhook.tenant);
+                    caller.audit(tx, entry.with_detail(asked.as_str()))?;
                     webhook.verified_url = Some(asked.as_str().to_owned());
                 }
                 if webhook.state == WebhookState::Unverified {
-                    webhook.disabled_reason = why;
+                    webhook.disabled_reason = reason;
                     if webhook.disabled_reason.is_none() {
                         webhook.state = WebhookState::Active;
                         webhook.sweep =
@@ -70,13 +69,13 @@ impl Actions {
         Ok(Verified { webhook, attempt, refusal })
     }
 
-    /// Challenges the endpoint of a webhook, stored or not.
+    /// Challenges the endpoint of a webhook, which need not be stored.
     pub(super) fn challenge(&self, webhook: &Webhook) -> Result<Challenged, ActionError> {
         let profile = find_profile(self.store.profiles(), &webhook.profile)?;
         let Some(spec) = &profile.spec().challenge else {
             return Err(ActionError::conflict(
                 "no_challenge",
-                format!("The profile {} has no challenge; there is nothing to verify.", profile.name()),
+                format!("The profile {} has no challenge, so there is nothing to verify.", profile.name()),
             ));
         };
         let endpoint = Endpoint::new(Arc::new(webhook.clone()), &profile);

@@ -12,14 +12,13 @@ use super::scenario::{DemoWebhook, EVENT_TYPES, Target, WEBHOOKS, event};
 use super::stub_transport::StubTransport;
 use crate::actions::event_types::TypeDescription;
 use crate::actions::test_event::TestEvent;
-use crate::actions::webhook::change::WebhookChange;
-use crate::actions::webhook::create::NewWebhook;
 use crate::actions::{Actions, Caller};
 use crate::cli::CliError;
 use crate::clock::Clock;
 use crate::domain::Invalid;
 use crate::domain::target::{AllowEntry, OwnInbox};
 use crate::domain::time::{MINUTE, Millis};
+use crate::domain::webhook::WebhookSettings;
 use crate::server::{Prepared, ServerOptions};
 
 /// Time that each step advances the clock.
@@ -81,7 +80,7 @@ fn fill(actions: &Actions, transport: &StubTransport, history: &HistoryOptions<'
         if step == busy_steps / 2
             && let Some(id) = &paused
         {
-            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
+            let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
             actions.change_webhook(&Caller::default(), id, change)?;
         }
         while step < busy_steps && (published as f64) < (step + 1) as f64 * history.events_per_step {
@@ -116,15 +115,15 @@ fn create_webhook(
             url
         }
     };
-    let new = NewWebhook {
-        url,
-        events: webhook.events.iter().map(|text| (*text).to_owned()).collect(),
+    let settings = WebhookSettings {
+        url: Some(url),
+        events: Some(webhook.events.iter().map(|text| (*text).to_owned()).collect()),
         tenant: Some(webhook.tenant.to_owned()),
         description: Some(webhook.description.to_owned()),
         profile: Some(webhook.profile.to_owned()),
-        ..NewWebhook::default()
+        ..WebhookSettings::default()
     };
-    let id = actions.create_webhook(&caller, new)?.id.to_string();
+    let id = actions.create_webhook(&caller, settings)?.id.to_string();
     if matches!(webhook.target, Target::Inbox) {
         actions.test_webhook(&caller, &id, TestEvent::default())?;
     }

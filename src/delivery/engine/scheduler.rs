@@ -110,8 +110,8 @@ fn chores(shared: &Arc<Shared>) {
 /// Clears away what is out of date: idempotency keys past their day, secrets past their overlap.
 fn clear(shared: &Arc<Shared>) {
     let cleared = shared.store.write(|tx| -> Result<(), StoreError> {
-        idempotency::forget_old(tx)?;
-        webhook::forget_old_secrets(tx)
+        idempotency::delete_expired(tx)?;
+        webhook::delete_old_secrets(tx)
     });
     let merged = cleared.wait().and_then(|()| merge_statistics(shared));
     if let Err(error) = merged {

@@ -75,7 +75,7 @@ async fn create(
     let made = app.actions.store.write(move |tx| -> Result<_, StoreError> {
         let ends_ms = tx.now_ms() + expires_s * SECOND;
         let token = users::portal_link(tx.connection(), &tenant, tx.now_ms(), ends_ms)?;
-        caller.audit(tx, &AuditEntry::of(AuditAction::PortalLinkMade, &tenant, &tenant))?;
+        caller.audit(tx, AuditEntry::new(AuditAction::PortalLinkMade, &tenant).in_tenant(&tenant))?;
         Ok((token, ends_ms))
     });
     let (token, ends_ms) = made.committed().await?;

@@ -1,9 +1,12 @@
 //! `/v1/webhooks`, which answers under `/api/webhooks` too.
 
+use std::borrow::Cow;
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -12,10 +15,10 @@ use super::deliveries::ATTEMPT;
 use super::table::Table;
 use super::{blocking, list, view};
 use crate::actions::lookup;
-use crate::actions::webhook::change::WebhookChange;
-use crate::actions::webhook::create::NewWebhook;
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
+use crate::domain::event::Tenant;
 use crate::domain::time::rfc3339;
+use crate::domain::webhook::{Webhook, WebhookSettings};
 use crate::http::api::openapi::{Call, Codes, schema};
 use crate::store::api_key::Scope;
 use crate::store::webhook::{self, WebhookFilter};
@@ -34,18 +37,66 @@ pub(super) fn routes(table: &mut Table, base: &str) {
     table.at(format!("{base}/webhooks/{{id}}/verify")).post(verify, describe_verify);
 }
 
-const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
-    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
-    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
-    "updated_at": "2026-01-15T10:00:00.000Z"}"#;
+/// Body that creates a webhook: the settings without `waiting`; `url` and `events` are required.
+struct NewWebhook;
 
-const CREATED: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
-    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
-    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
-    "updated_at": "2026-01-15T10:00:00.000Z",
-    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#;
+impl JsonSchema for NewWebhook {
+    fn schema_name() -> Cow<'static, str> {
+        "NewWebhook".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = settings_without("waiting", generator);
+        for (field, kind) in [("url", "string"), ("events", "array")] {
+            if let Some(Value::Object(property)) = schema.pointer_mut(&format!("/properties/{field}")) {
+                property["type"] = kind.into();
+            }
+        }
+        schema.insert("required".to_owned(), json!(["url", "events"]));
+        schema.insert("description".to_owned(), "Settings of a new webhook.".into());
+        schema
+    }
+}
+
+/// Body that changes a webhook: the settings without `tenant`; `waiting` requires `active: true`.
+struct WebhookChange;
+
+impl JsonSchema for WebhookChange {
+    fn schema_name() -> Cow<'static, str> {
+        "WebhookChange".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = settings_without("tenant", generator);
+        schema.insert("description".to_owned(), "Settings to change. Absent ones stay as they are.".into());
+        let is_null = json!({"properties": {"waiting": {"const": null}}});
+        let is_active = json!({"properties": {"active": {"const": true}}, "required": ["active"]});
+        schema.insert("dependentSchemas".to_owned(), json!({"waiting": {"anyOf": [is_null, is_active]}}));
+        schema
+    }
+}
+
+fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = WebhookSettings::json_schema(generator);
+    if let Some(Value::Object(properties)) = schema.pointer_mut("/properties") {
+        properties.shift_remove(field);
+    }
+    schema
+}
+
+/// Webhook of the examples.
+fn example(view: fn(&Webhook) -> view::WebhookView) -> String {
+    let parsed = || -> Option<Webhook> {
+        let (id, tenant) = ("wh_01KF0AVD80Q5RJBBPG8YQH7XWB".parse().ok()?, Tenant::default_tenant());
+        let url = "https://hooks.example/orders".parse().ok()?;
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().ok()?;
+        let mut webhook = Webhook::new(id, tenant, url, "generic", secret, 1_768_471_200_000);
+        webhook.events = vec!["content.*".parse().ok()?];
+        Some(webhook)
+    };
+    let webhook = parsed().expect("a valid webhook");
+    serde_json::to_string(&view(&webhook)).expect("a view is plain data")
+}
 
 /// Why a webhook may be refused.
 const REFUSED: Codes = &[
@@ -81,7 +132,7 @@ fn describe_creation(call: &mut Call<'_>) {
         .says("Only this answer holds its secret. Where its profile has a challenge, the endpoint is asked before it is answered.")
         .needs(Scope::Admin)
         .takes::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
-        .answers::<view::WebhookView>(201, "The webhook, with its secret.", CREATED)
+        .answers::<view::WebhookView>(201, "The webhook, with its secret.", &example(view::webhook_with_secret))
         .leads_to(201, "/id", &["show_webhook", "change_webhook", "delete_webhook", "show_secret", "rotate_secret", "verify_webhook", "test_webhook", "replay_webhook"])
         .fails(409, &["profile_deleted", "url_changed"])
         .fails(422, REFUSED);
@@ -105,7 +156,7 @@ fn describe_show(call: &mut Call<'_>) {
         .of("Webhooks")
         .needs(Scope::Read)
         .path::<schema::WebhookId>("id", "The id of the webhook.")
-        .answers::<view::WebhookView>(200, "The webhook.", EXAMPLE);
+        .answers::<view::WebhookView>(200, "The webhook.", &example(view::webhook));
 }
 
 fn describe_change(call: &mut Call<'_>) {
@@ -115,7 +166,7 @@ fn describe_change(call: &mut Call<'_>) {
         .needs(Scope::Admin)
         .path::<schema::WebhookId>("id", "The id of the webhook.")
         .takes::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
-        .answers::<view::WebhookView>(200, "The webhook, as it is now.", EXAMPLE)
+        .answers::<view::WebhookView>(200, "The webhook, as it is now.", &example(view::webhook))
         .fails(409, &["challenge_failed", "profile_deleted"])
         .fails(422, REFUSED)
         .fails(422, &["invalid_value", "waiting_without_active"]);
@@ -175,9 +226,9 @@ async fn create(
     Administrator(caller): Administrator,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let new: NewWebhook = body.parse()?;
+    let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.create_webhook(&caller, new)).await??;
+    let webhook = blocking(move || actions.create_webhook(&caller, settings)).await??;
     Ok(HttpResponse::Created().json(view::webhook_with_secret(&webhook)))
 }
 
@@ -230,9 +281,9 @@ async fn change(
     id: Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let change: WebhookChange = body.parse()?;
+    let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.change_webhook(&caller, &id, change)).await??;
+    let webhook = blocking(move || actions.change_webhook(&caller, &id, settings)).await??;
     Ok(HttpResponse::Ok().json(view::webhook(&webhook)))
 }
 

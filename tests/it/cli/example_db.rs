@@ -97,6 +97,6 @@ fn it_is_made_by_a_command_and_never_over_a_file() {
     assert!(backup::check(&file).unwrap().is_empty());
     let mut again = hookpost(&["example-db", path]);
     again.env("TMPDIR", site.folder());
-    assert!(refused(again).contains("exists already"));
+    assert!(refused(again).contains("already exists"));
     assert_eq!(fs::read_dir(site.folder()).unwrap().count(), 1);
 }

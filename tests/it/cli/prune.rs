@@ -4,16 +4,15 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use hookpost::domain::webhook::{Webhook, WebhookState};
+use hookpost::store::webhook;
 use rusqlite::Connection;
 
+use crate::support::fixtures;
 use crate::support::process::{Site, refused, stderr, stdout, wait_until};
 
 /// Deliveries that ended in 1970, each with its event and an attempt of some size, and one that waits since then.
 const OLD: &str = "
-    INSERT INTO webhook (seq, id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
-        max_in_flight, ordered, standard_headers, created_ms, updated_ms)
-    VALUES (1, zeroblob(16), 'default', 'https://example.com/', '', '[\"*\"]', 'generic', 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0', 'paused', '[]',
-        5, 8, 0, 1, 0, 0);
     INSERT INTO topic VALUES (1, 'default', 'a.b');
     CREATE TEMP TABLE n (i INTEGER PRIMARY KEY);
     WITH RECURSIVE m(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM m WHERE i < 4001) INSERT INTO n SELECT i FROM m;
@@ -30,6 +29,8 @@ const OLD: &str = "
 fn old() -> Site {
     let (site, _) = Site::with_key();
     let connection = Connection::open(site.database()).unwrap();
+    let paused = Webhook { state: WebhookState::Paused, ..fixtures::webhook(1, "default") };
+    webhook::insert_row(&connection, &paused).unwrap();
     connection.execute_batch(&format!("BEGIN; {OLD} COMMIT;")).unwrap();
     site
 }

@@ -19,7 +19,7 @@ fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let webhook = actions.store.read(|connection| lookup::webhook(connection, &caller, webhook)).unwrap();
     let profile = profile::find(&webhook.profile).unwrap();
     let (last, now) = (full.attempts.last(), hub.clock.now_ms());
-    let verdict = explain::verdict(&full.delivery, last, &webhook, &profile, None, now);
+    let verdict = explain::explain(&full.delivery, last, &webhook, &profile, None, now);
     let Explanation { headline, next, .. } = verdict;
     (headline, next.unwrap_or_default())
 }

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod crawl;
+pub mod fixtures;
 pub mod hub;
 pub mod page;
 pub mod process;

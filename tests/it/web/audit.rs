@@ -59,12 +59,12 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     hub.patch(&at(""), &json!({"active": false})).well();
     assert_last(&hub, "webhook.paused", "");
     hub.patch(&at(""), &json!({"active": true, "waiting": "discard"})).well();
-    assert_last(&hub, "webhook.resumed", "what waited is discarded");
+    assert_last(&hub, "webhook.resumed", "queued deliveries are discarded");
     let count = entries(&hub).len();
     hub.patch(&at(""), &json!({"active": true})).well();
     assert_eq!(entries(&hub).len(), count, "nothing changed");
     hub.post(&at("/secret/rotate"), &json!({})).well();
-    assert_last(&hub, "secret.rotated", "both are in use for 1 day");
+    assert_last(&hub, "secret.rotated", "both secrets sign for 1 day");
     hub.get(&at("/secret")).well();
     assert_last(&hub, "secret.revealed", "");
     hub.post(&at("/test"), &json!({"event_type": "a.test"})).well();

@@ -129,7 +129,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     browser.go_to(&hub.running.setup_link().unwrap().unwrap());
     browser.fill("#name", "anna");
     browser.fill("#password", PASSWORD);
-    browser.click_text("Create the account");
+    browser.click_text("Create account");
     assert_eq!(browser.path(), "/setup/webhook");
     // The built-in inbox is chosen already.
     browser.click("main form button.primary");

@@ -288,7 +288,7 @@ fn a_discard_of_one_asks_first() {
     let page = visitor.submit_and_follow(&format!("{path}/discard"), &[("confirmed", "yes")]);
     assert!(page.has_flash("Discarded. It will not be sent."));
     let again = visitor.submit_and_follow(&format!("{path}/discard"), &[("confirmed", "yes")]);
-    assert!(again.has_flash("This delivery is discarded already"));
+    assert!(again.has_flash("This delivery is already discarded"));
     assert!(!again.holds("/retry\""));
     let refused = visitor.submit_and_follow(&format!("{path}/retry"), &[]);
     assert!(refused.has_flash("was discarded, which is final"));

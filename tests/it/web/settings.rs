@@ -41,7 +41,7 @@ fn a_wrong_form_for_a_key_is_shown_again_with_what_is_wrong() {
     let visitor = hub.administrator();
     visitor.page("/settings/keys");
     for (fields, message) in [
-        (vec![("name", ""), ("scope", "read")], "A key's name is 1 to 128 characters"),
+        (vec![("name", ""), ("scope", "read")], "1 to 128 characters"),
         (vec![("name", "kept"), ("scope", "all")], "is not one of"),
         (vec![("name", "kept"), ("scope", "read"), ("tenant", "a b")], "1 to 64"),
         (vec![("name", "kept"), ("scope", "read"), ("profile", "none")], "There is no profile"),

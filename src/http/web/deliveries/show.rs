@@ -114,7 +114,7 @@ fn verdict(
     webhook: &Webhook,
 ) -> Result<Explanation, PageError> {
     let profile = session.app.actions.profile(&webhook.profile)?;
-    Ok(explain::verdict(delivery, last, webhook, &profile, None, session.now()))
+    Ok(explain::explain(delivery, last, webhook, &profile, None, session.now()))
 }
 
 /// Explanation of a delivery whose webhook was deleted: the outcome of its last attempt.

@@ -4,7 +4,7 @@ use askama::Template;
 
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
-use crate::actions::webhook::create::NewWebhook;
+use crate::domain::webhook::WebhookSettings;
 use crate::http::web::error::PageError;
 use crate::http::web::form::{Fields, FormErrors, Submission, problem};
 use crate::http::web::layout::{Frame, Section};
@@ -72,13 +72,13 @@ fn create_webhook(session: &Session, fields: &Fields) -> Result<String, ActionEr
         }
     };
     let patterns = fields.text("events").split([',', '\n', ' ']);
-    let new = NewWebhook {
-        url,
-        events: patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect(),
+    let settings = WebhookSettings {
+        url: Some(url),
+        events: Some(patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect()),
         profile: fields.given("profile").map(str::to_owned),
-        ..NewWebhook::default()
+        ..WebhookSettings::default()
     };
-    Ok(actions.create_webhook(&caller, new)?.id.to_string())
+    Ok(actions.create_webhook(&caller, settings)?.id.to_string())
 }
 
 fn send_test(session: &Session, webhook_id: &str) -> Result<Response, PageError> {

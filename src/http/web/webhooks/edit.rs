@@ -141,10 +141,8 @@ pub async fn create(submission: Submission) -> PageResult {
             if fields.has("preview") {
                 return preview(session, None, form);
             }
-            let created = form.settings().map_err(ActionError::from).and_then(|settings| {
-                let new = settings.creation(&form, session.tenant().is_none());
-                session.app.actions.create_webhook(&session.caller(), new)
-            });
+            let settings = form.new_settings(session.tenant().is_none()).map_err(ActionError::from);
+            let created = settings.and_then(|settings| session.app.actions.create_webhook(&session.caller(), settings));
             match created {
                 Ok(webhook) => created_page(session, &webhook),
                 Err(error) => again(session, None, form, error),
@@ -165,9 +163,9 @@ pub async fn change(submission: Submission, id: Path<String>) -> PageResult {
             if fields.has("preview") {
                 return preview(session, Some(&webhook), form);
             }
-            let changed = form.settings().map_err(ActionError::from).and_then(|settings| {
-                session.app.actions.change_webhook(&session.caller(), &id, settings.change(&form))
-            });
+            let settings = form.settings().map_err(ActionError::from);
+            let changed =
+                settings.and_then(|settings| session.app.actions.change_webhook(&session.caller(), &id, settings));
             match changed {
                 Ok(webhook) => Ok(session.done(&format!("/webhooks/{}/settings", webhook.id), "Saved.")),
                 Err(error) => again(session, Some(&webhook), form, error),

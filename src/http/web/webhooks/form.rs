@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::actions::webhook::change::WebhookChange;
-use crate::actions::webhook::create::{HeaderMap, NewWebhook};
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
-use crate::domain::webhook::{Limits, Webhook};
+use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::capitalized;
 use crate::http::web::session::Session;
@@ -46,14 +44,6 @@ pub struct WebhookForm {
     pub delays: String,
     pub measured_from: String,
     pub exhausted: String,
-}
-
-/// Settings of the form. Their rules are checked when the webhook is created or changed.
-pub struct Settings {
-    events: Vec<String>,
-    headers: HeaderMap,
-    limits: Limits,
-    retry: Option<ScheduleSpec>,
 }
 
 impl WebhookForm {
@@ -167,23 +157,34 @@ impl WebhookForm {
         self.ticked.iter().any(|ticked| ticked == name)
     }
 
-    /// Parses the values into settings.
-    pub fn settings(&self) -> Result<Settings, Invalid> {
+    /// Parses the fields into settings. Their rules are checked when the webhook is created or changed.
+    pub fn settings(&self) -> Result<WebhookSettings, Invalid> {
+        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
         let usual = Limits::DEFAULT;
-        let lines = self.patterns.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty()).map(str::to_owned);
-        let mut events = self.ticked.clone();
-        events.extend(lines);
-        let limits = Limits {
-            timeout_s: number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s),
-            max_in_flight: number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight),
-            rate_limit_per_s: number("rate_limit_per_s", &self.rate_limit_per_s)?,
-        };
-        Ok(Settings {
-            events,
-            headers: self.header_map()?,
-            limits,
-            retry: self.own_retry.then(|| self.schedule()).transpose()?,
+        Ok(WebhookSettings {
+            url: Some(self.url.clone()),
+            events: Some(self.ticked.iter().cloned().chain(lines).collect()),
+            description: Some(self.description.trim().to_owned()),
+            profile: Some(self.profile.clone()),
+            headers: Some(self.header_map()?),
+            timeout_s: Some(number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s)),
+            max_in_flight: Some(number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight)),
+            rate_limit_per_s: Some(number("rate_limit_per_s", &self.rate_limit_per_s)?),
+            ordered: Some(self.ordered),
+            retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
+            standard_headers: Some(self.standard_headers),
+            ..WebhookSettings::default()
+        })
+    }
+
+    /// Like [`WebhookForm::settings`], plus the settings of the creation. `is_operator` may choose the tenant.
+    pub fn new_settings(&self, is_operator: bool) -> Result<WebhookSettings, Invalid> {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Ok(WebhookSettings {
+            tenant: given(&self.tenant).filter(|_| is_operator),
+            profile: given(&self.profile),
+            secret: given(&self.secret),
+            ..self.settings()?
         })
     }
 
@@ -263,47 +264,6 @@ impl SchedulePreview {
 fn number(field: &str, text: &str) -> Result<Option<u32>, Invalid> {
     let number = (!text.is_empty()).then(|| text.parse()).transpose();
     number.map_err(|_| Invalid::new("invalid_number", "Must be a whole number.").in_field(field))
-}
-
-impl Settings {
-    /// Settings of a new webhook. `is_operator` may choose the tenant.
-    pub fn creation(self, form: &WebhookForm, is_operator: bool) -> NewWebhook {
-        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        NewWebhook {
-            url: form.url.clone(),
-            events: self.events,
-            tenant: given(&form.tenant).filter(|_| is_operator),
-            description: Some(form.description.trim().to_owned()),
-            active: None,
-            profile: given(&form.profile),
-            secret: given(&form.secret),
-            headers: Some(self.headers),
-            timeout_s: Some(self.limits.timeout_s),
-            max_in_flight: Some(self.limits.max_in_flight),
-            rate_limit_per_s: self.limits.rate_limit_per_s,
-            ordered: Some(form.ordered),
-            retry: self.retry,
-            standard_headers: Some(form.standard_headers),
-        }
-    }
-
-    /// Settings of a changed webhook. Its secret changes by rotation only.
-    pub fn change(self, form: &WebhookForm) -> WebhookChange {
-        WebhookChange {
-            url: Some(form.url.clone()),
-            events: Some(self.events),
-            description: Some(form.description.trim().to_owned()),
-            profile: Some(form.profile.clone()),
-            headers: Some(self.headers),
-            timeout_s: Some(self.limits.timeout_s),
-            max_in_flight: Some(self.limits.max_in_flight),
-            rate_limit_per_s: Some(self.limits.rate_limit_per_s),
-            ordered: Some(form.ordered),
-            retry: Some(self.retry),
-            standard_headers: Some(form.standard_headers),
-            ..WebhookChange::default()
-        }
-    }
 }
 
 /// Event type that can be ticked.

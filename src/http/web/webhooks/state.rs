@@ -5,8 +5,7 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::header::{self, Head, Tab};
-use crate::actions::webhook::change::WebhookChange;
-use crate::domain::webhook::WebhookState;
+use crate::domain::webhook::{WebhookSettings, WebhookState};
 use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::error::PageError;
 use crate::http::web::form::{Submission, problem};
@@ -19,7 +18,7 @@ use crate::text::humanize;
 pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
-            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
+            let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
             let webhook = session.app.actions.change_webhook(&session.caller(), &id, change)?;
             let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
             Ok(session.done(&back, "Paused. New events are queued until you resume."))
@@ -75,10 +74,10 @@ pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
     submission
         .run(move |session, fields| {
             let _permit = permit;
-            let change = WebhookChange {
+            let change = WebhookSettings {
                 active: Some(true),
                 waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
-                ..WebhookChange::default()
+                ..WebhookSettings::default()
             };
             match session.app.actions.change_webhook(&session.caller(), &id, change) {
                 Ok(webhook) => {

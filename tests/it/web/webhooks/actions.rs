@@ -54,7 +54,7 @@ fn a_disabled_webhook_says_why_since_when_and_what_to_do() {
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
     let page = hub.administrator().page(&format!("/webhooks/{webhook}"));
-    assert_has(&page, "Disabled. The endpoint answered 410 Gone");
+    assert_has(&page, "Disabled. The endpoint responded with 410 Gone");
     let since = page.get(".verdict");
     assert!(since.contains("Since ") && since.has("time[datetime=2026-01-15T10:00:00.000Z]"), "{page}");
     assert_has(&page, "send a test event");

@@ -1,6 +1,7 @@
-"""What no JSON Schema can say about a request, done to every one of them just before it is sent.
+"""Changes each request just before it is sent, for rules that a JSON Schema cannot express.
 
-It keeps what is right right (and sends nothing beyond this machine); what was meant to be wrong stays wrong.
+A request that is meant to be valid becomes valid, and none makes the server call another machine. A request that is
+meant to be invalid stays invalid.
 """
 
 import json
@@ -21,7 +22,7 @@ schemathesis.openapi.format(
 
 
 def point_nowhere(url):
-    """The same URL at a host that cannot be resolved (RFC 2606), no longer than a URL may be once it is encoded."""
+    """Returns the URL with a host that never resolves (RFC 2606), within the limit for an encoded URL."""
     pointed = re.sub(
         r"^([Hh][Tt][Tt][Pp])[Ss]?://[^\s\\#/?]+(?=[/?]|$)",
         r"\1s://receiver.invalid",
@@ -33,29 +34,29 @@ def point_nowhere(url):
     return pointed
 
 
-def settle(body, path_parameters):
+def make_valid(body, path_parameters):
     if not isinstance(body, dict):
         return
     if isinstance(body.get("url"), str):
         body["url"] = point_nowhere(body["url"])
-    # A name that matches, of a profile that is there.
+    # A well-formed name must be that of an existing profile.
     for field in ("profile", "based_on"):
         if isinstance(body.get(field), str) and re.fullmatch("[a-z0-9_-]{1,64}", body[field]):
             body[field] = "generic"
-    settle(body.get("profile"), {})
+    make_valid(body.get("profile"), {})
     retry = body.get("retry")
     if isinstance(retry, dict) and retry.get("measured_from") == "first_failure":
         delays = retry.get("delays_s")
         if isinstance(delays, list) and all(isinstance(delay, (int, float)) and not isinstance(delay, bool) for delay in delays):
             delays.sort()
-    # A span is not empty.
+    # The time range must not be empty.
     since, until = body.get("since"), body.get("until")
     if isinstance(since, str) and isinstance(until, str) and until <= since:
         del body["until"]
-    # The name in a body is that in the path.
+    # The name in the body must equal the one in the path.
     if isinstance(body.get("name"), str) and isinstance(path_parameters.get("name"), str):
         body["name"] = path_parameters["name"]
-    # Which texts make a JSON Schema is another specification's matter, and an event type's schema makes other calls fail.
+    # JSON Schema has a specification of its own, and the schema of an event type makes publishing fail.
     if isinstance(body.get("schema"), (dict, bool)):
         body["schema"] = {}
 
@@ -64,8 +65,8 @@ def settle(body, path_parameters):
 def before_call(context, case, kwargs):
     bodies = case.body if isinstance(case.body, list) else [case.body]
     for body in bodies:
-        settle(body, case.path_parameters or {})
-    # The branch that the tests sit on.
+        make_valid(body, case.path_parameters or {})
+    # The tests themselves use this key.
     if case.method == "DELETE" and (case.path_parameters or {}).get("id") == os.environ.get("SCHEMATHESIS_KEY_ID"):
         case.path_parameters["id"] = "key_00000000000000000000000000"
 

@@ -1,0 +1,51 @@
+//! Changes made by a commit, which the writer passes to the delivery engine.
+
+use std::sync::Arc;
+
+use crate::domain::delivery::Trigger;
+use crate::domain::event::{Event, EventType};
+use crate::domain::id::DeliveryId;
+use crate::domain::schema::Schema;
+use crate::domain::time::Millis;
+use crate::domain::webhook::Webhook;
+use crate::profile::Profile;
+
+/// Change made by a commit.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A delivery is due now.
+    Due(DueDelivery),
+    /// An attempt was recorded. The next one is due at `next_due_ms`, if any.
+    Recorded { webhook_seq: i64, delivery_seq: i64, next_due_ms: Option<Millis> },
+    /// A delivery must not be sent any more.
+    Withdrawn { webhook_seq: i64, delivery_seq: i64 },
+    /// The webhook's due deliveries must be read again, from this sequence number on.
+    Reread { webhook_seq: i64, from_seq: i64 },
+    /// A webhook was created or changed.
+    Webhook(Arc<Webhook>),
+    /// A webhook was deleted.
+    WebhookGone { webhook_seq: i64 },
+    /// A custom profile was created or changed. Its webhooks follow as `Webhook`.
+    Profile(Arc<Profile>),
+    /// A custom profile was deleted.
+    ProfileGone { name: String },
+    /// The description of an event type was changed or deleted. `schema` is the new one.
+    EventType { name: EventType, schema: Option<Arc<Schema>> },
+}
+
+/// Delivery to attempt.
+#[derive(Debug, Clone)]
+pub struct DueDelivery {
+    pub seq: i64,
+    pub id: DeliveryId,
+    pub webhook_seq: i64,
+    pub event: Arc<Event>,
+    pub due_ms: Millis,
+    pub attempt_count: u32,
+    pub trigger: Trigger,
+}
+
+/// Receiver of the changes of each commit, in order. Called on the writer's thread, so it must not wait for the writer.
+pub trait Observer: Send + Sync {
+    fn committed(&self, changes: Vec<Change>);
+}

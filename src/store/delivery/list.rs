@@ -1,0 +1,211 @@
+//! Lists and counts of deliveries, by index.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, ToSql};
+
+use super::{Delivery, SELECT, from_row};
+use crate::domain::attempt::ErrorCode;
+use crate::domain::delivery::DeliveryStatus;
+use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::time::Millis;
+use crate::store::error::StoreError;
+use crate::store::index_scan::{self, Bounds, List, Source};
+use crate::store::page::{Filter, Page, PageRequest};
+use crate::store::{sql, topic};
+
+/// Conditions of a list of deliveries, or of a bulk action.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub webhook: Option<WebhookId>,
+    pub event: Option<EventId>,
+    pub status: Option<DeliveryStatus>,
+    pub event_type: Option<EventType>,
+    pub tenant: Option<Tenant>,
+    /// Status code of the last attempt's response.
+    pub response_code: Option<u16>,
+    /// Error of the last attempt.
+    pub error_code: Option<ErrorCode>,
+    pub test: Option<bool>,
+    /// Created at or after.
+    pub since: Option<Millis>,
+    /// Created before.
+    pub until: Option<Millis>,
+}
+
+/// Returns a page of deliveries, newest first.
+pub fn list(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    request: &PageRequest,
+) -> Result<Page<Delivery>, StoreError> {
+    let list = List {
+        select: &list_select(),
+        conditions: &conditions(filter),
+        bounds: Bounds::of_page(request).within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        budget: BUDGET,
+    };
+    index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
+}
+
+/// Returns the next newer delivery that matches a filter, if it is among the next few thousand rows.
+pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Result<Option<DeliveryId>, StoreError> {
+    let bounds = Bounds::between(seq, i64::MAX - 1);
+    let list = List {
+        select: &list_select(),
+        conditions: &conditions(filter),
+        bounds: bounds.within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        budget: BUDGET,
+    };
+    let Some(source) = sources(connection, filter)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let (rows, _) = index_scan::scan(connection, &source, &list, 1, from_row)?;
+    Ok(rows.first().map(|delivery| delivery.id))
+}
+
+/// Counts the dead letters of one tenant, or of all, up to `most`; tests are not counted. Uses the indexes
+/// `delivery_status` and `delivery_webhook_status`.
+pub fn count_dead_letters(connection: &Connection, tenant: Option<&Tenant>, most: u32) -> Result<u64, StoreError> {
+    let rows = match tenant {
+        None => {
+            "SELECT 1 FROM delivery d INDEXED BY delivery_status
+             WHERE d.status = 'failed' AND d.status <> 'delivered' AND d.cause <> 'test' AND ?1 IS NULL"
+        }
+        Some(_) => {
+            "SELECT 1 FROM webhook w CROSS JOIN delivery d INDEXED BY delivery_webhook_status ON d.webhook_seq = w.seq
+             WHERE w.tenant = ?1 AND d.status = 'failed' AND d.status <> 'delivered' AND d.status <> 'pending'
+               AND d.cause <> 'test'"
+        }
+    };
+    sql::count(connection, &format!("SELECT count(*) FROM ({rows} LIMIT ?2)"), (tenant, most))
+}
+
+/// Maximum rows examined per page, along each of two sources.
+const BUDGET: usize = 5_000;
+
+pub(in crate::store) fn list_select() -> String {
+    let (columns, _) = SELECT.split_once("FROM").expect("a SELECT has a FROM");
+    format!(
+        "{columns} FROM {{numbers}} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value
+         CROSS JOIN event e ON e.seq = d.event_seq CROSS JOIN webhook w ON w.seq = d.webhook_seq"
+    )
+}
+
+/// Conditions of a filter on table `delivery` as `d`.
+pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {
+    let mut conditions = Filter::default();
+    if let Some(webhook) = filter.webhook {
+        conditions.and("d.webhook_seq = (SELECT seq FROM webhook WHERE id = ?)", webhook);
+    }
+    if let Some(event) = &filter.event {
+        conditions.and("d.event_seq = (SELECT seq FROM event WHERE id = ?)", event.clone());
+    }
+    if let Some(status) = filter.status {
+        conditions.and_fixed(&format!("d.status = '{status}'"));
+    }
+    if let Some(event_type) = &filter.event_type {
+        // By topic, which avoids reading the events of skipped rows.
+        conditions.and("(SELECT type FROM topic WHERE seq = d.topic_seq) = ?", event_type.clone());
+    }
+    if let Some(tenant) = &filter.tenant {
+        conditions.and("(SELECT tenant FROM topic WHERE seq = d.topic_seq) = ?", tenant.clone());
+    }
+    if let Some(code) = filter.response_code {
+        conditions.and("d.last_code = ?", code);
+    }
+    if let Some(code) = filter.error_code {
+        conditions.and("d.last_error = ?", code);
+    }
+    match filter.test {
+        Some(true) => conditions.and_fixed("d.cause = 'test'"),
+        Some(false) => conditions.and_fixed("d.cause <> 'test'"),
+        None => {}
+    }
+    if let Some(since) = filter.since {
+        conditions.and("d.created_ms >= ?", since);
+    }
+    if let Some(until) = filter.until {
+        conditions.and("d.created_ms < ?", until);
+    }
+    conditions
+}
+
+/// Sources of the deliveries that match a filter, the one expected to be the shortest first; at most two.
+pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Source>, StoreError> {
+    let index = |index, condition: &str, key: Value| Source::index("delivery", index, condition, vec![key]);
+    if let Some(event) = &filter.event {
+        let key = seq_or_null(connection, "SELECT seq FROM event WHERE id = ?1", event)?;
+        return Ok(vec![index("delivery_event", "event_seq = ?1", key)]);
+    }
+    let webhook = match &filter.webhook {
+        None => None,
+        Some(id) => Some(seq_or_null(connection, "SELECT seq FROM webhook WHERE id = ?1", id)?),
+    };
+    let mut found = Vec::new();
+    use DeliveryStatus::{Delivered, Discarded, Failed, Retrying};
+    if let Some(status @ (Retrying | Failed | Discarded)) = filter.status {
+        let webhooks = match (&webhook, &filter.tenant) {
+            (Some(webhook), _) => vec![webhook.clone()],
+            (None, Some(tenant)) => webhooks_of(connection, tenant)?,
+            (None, None) => Vec::new(),
+        };
+        if !webhooks.is_empty() {
+            found.push(failing_at(status, webhooks));
+        }
+    }
+    if filter.test == Some(true) {
+        found.push(index("delivery_test", "cause = 'test'", Value::Null));
+    }
+    if let Some(code) = filter.error_code {
+        found.push(index("delivery_error", "last_error = ?1", Value::Text(code.to_string())));
+    }
+    if let Some(code) = filter.response_code.filter(|code| *code != 200) {
+        let condition = "last_code = ?1 AND last_code IS NOT NULL AND last_code <> 200";
+        found.push(index("delivery_code", condition, Value::from(i64::from(code))));
+    }
+    if let Some(status) = filter.status.filter(|status| *status != Delivered) {
+        let condition = format!("status = '{status}' AND status <> 'delivered'");
+        found.push(index("delivery_status", &condition, Value::Null));
+    }
+    if let Some(webhook) = webhook {
+        found.push(index("delivery_webhook", "webhook_seq = ?1", webhook));
+    }
+    if found.len() < SOURCES && (filter.tenant.is_some() || filter.event_type.is_some()) {
+        let topics = topic::matching(connection, filter.tenant.as_ref(), filter.event_type.as_ref())?;
+        if found.is_empty() || topics.len() <= index_scan::MANY {
+            found.extend(Source::by_number("delivery", "delivery_topic", "topic_seq = ?1", topics));
+        }
+    }
+    if found.is_empty() {
+        found.push(Source::table("delivery"));
+    }
+    found.truncate(SOURCES);
+    Ok(found)
+}
+
+/// Maximum sources tried for a page.
+const SOURCES: usize = 2;
+
+/// Maximum webhooks of a tenant for which the index of statuses by webhook is the shortest source.
+const FEW_WEBHOOKS: usize = 200;
+
+/// Source of the retrying, failed or discarded deliveries of some webhooks.
+pub(in crate::store) fn failing_at(status: DeliveryStatus, webhooks: Vec<Value>) -> Source {
+    // Literals, as the partial index requires.
+    let condition =
+        format!("webhook_seq = ?1 AND status = '{status}' AND status <> 'delivered' AND status <> 'pending'");
+    Source::index("delivery", "delivery_webhook_status", condition, webhooks)
+}
+
+/// Returns the webhooks of a tenant, including deleted ones; none if there are too many.
+fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>, StoreError> {
+    let query = format!("SELECT seq FROM webhook WHERE tenant = ?1 LIMIT {}", FEW_WEBHOOKS + 1);
+    let found = sql::all(connection, &query, [tenant], |row| row.get(0))?;
+    Ok(if found.len() > FEW_WEBHOOKS { Vec::new() } else { found })
+}
+
+/// Returns the number of an id; NULL, which equals nothing, if there is none.
+fn seq_or_null(connection: &Connection, query: &str, id: &impl ToSql) -> Result<Value, StoreError> {
+    Ok(sql::first(connection, query, [id], |row| row.get(0))?.unwrap_or(Value::Null))
+}

@@ -1,0 +1,118 @@
+//! The table of deliveries.
+
+mod change;
+pub(super) mod due;
+pub(super) mod list;
+
+pub use change::{
+    Outcome, Series, count_attempt, count_failure, count_success, discard, discard_test, end_interrupted_tests, finish,
+    finish_test, insert, insert_replay, make_due, restart, series,
+};
+pub use due::{DueRows, Order, due};
+pub use list::{DeliveryFilter, count_dead_letters, list, newer};
+pub(super) use list::{conditions, failing_at, sources};
+
+use rusqlite::{Connection, Row, named_params};
+
+use super::error::StoreError;
+use super::sql::{self, read_row};
+use crate::domain::attempt::ErrorCode;
+use crate::domain::delivery::{Cause, DeliveryStatus};
+use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::time::Millis;
+use crate::domain::webhook::WebhookState;
+
+/// Delivery with the names of its event and webhook.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub seq: i64,
+    pub id: DeliveryId,
+    pub event_seq: i64,
+    pub event_id: EventId,
+    pub event_type: EventType,
+    pub webhook_seq: i64,
+    pub webhook_id: WebhookId,
+    pub webhook_state: WebhookState,
+    pub tenant: Tenant,
+    pub status: DeliveryStatus,
+    pub cause: Cause,
+    pub due_ms: Option<Millis>,
+    pub attempt_count: u32,
+    /// Failed attempts of the current series, not counting the one that ended it.
+    pub series_failures: u32,
+    pub created_ms: Millis,
+    pub finished_ms: Option<Millis>,
+    pub last: Option<LastAttempt>,
+}
+
+impl Delivery {
+    pub fn reference(&self) -> DeliveryRef {
+        DeliveryRef { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
+    }
+}
+
+/// Result of a delivery's last attempt.
+#[derive(Debug, Clone)]
+pub struct LastAttempt {
+    pub code: Option<u16>,
+    pub error_code: Option<ErrorCode>,
+    pub duration_ms: i64,
+    pub at_ms: Millis,
+}
+
+/// Delivery to change, with its webhook and the status known to the caller. The statistics need the status before and
+/// after each change.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryRef {
+    pub seq: i64,
+    pub webhook_seq: i64,
+    pub status: DeliveryStatus,
+}
+
+const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type AS event_type, e.tenant, d.webhook_seq,
+        w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms, d.attempt_count,
+        d.series_failures, d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
+    FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq";
+
+/// Returns the delivery with this id.
+pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    sql::first(connection, &format!("{SELECT} WHERE d.id = :id"), named_params! {":id": id}, from_row)
+}
+
+/// Returns the sequence number of the delivery with this id.
+pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>, StoreError> {
+    sql::first(connection, "SELECT seq FROM delivery WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
+}
+
+/// Returns the deliveries of an event, oldest first.
+pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>, StoreError> {
+    let query = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq");
+    sql::all(connection, &query, named_params! {":event_seq": event_seq}, from_row)
+}
+
+/// Returns the ids of the deliveries created when an event was published, with their webhooks' ids, oldest first.
+pub fn receipt_of(connection: &Connection, event_seq: i64) -> Result<Vec<(DeliveryId, WebhookId)>, StoreError> {
+    let query = "SELECT d.id AS id, w.id AS webhook_id FROM delivery d JOIN webhook w ON w.seq = d.webhook_seq
+                 WHERE d.event_seq = :event_seq AND d.cause = 'event' ORDER BY d.seq";
+    let params = named_params! {":event_seq": event_seq};
+    sql::all(connection, query, params, |row| Ok((row.get("id")?, row.get("webhook_id")?)))
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let at_ms: Option<Millis> = row.get("last_at_ms")?;
+    let last = match at_ms {
+        None => None,
+        Some(at_ms) => Some(LastAttempt {
+            code: row.get("last_code")?,
+            error_code: row.get("last_error")?,
+            duration_ms: row.get("last_duration_ms")?,
+            at_ms,
+        }),
+    };
+    Ok(read_row!(row, Delivery {
+        seq, id, event_seq, event_id, event_type, webhook_seq, webhook_id, webhook_state, tenant, status, cause,
+        due_ms, attempt_count, series_failures, created_ms, finished_ms;
+        last,
+    }))
+}

@@ -1,0 +1,131 @@
+//! Domain types as column values: enums and names as text, ids as their 16 bytes, lists as JSON.
+//!
+//! A stored value that does not parse is an `InvalidType`, which names its column (see [`StoreError::Corrupt`]).
+//!
+//! [`StoreError::Corrupt`]: super::StoreError::Corrupt
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::api_key::Scope;
+use super::one_time_link::LinkKind;
+use super::user::Role;
+use crate::domain::attempt::ErrorCode;
+use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
+use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::header::CustomHeaders;
+use crate::domain::histogram::Histogram;
+use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, WebhookId};
+use crate::domain::pattern::EventPattern;
+use crate::domain::retry::{Schedule, ScheduleSpec};
+use crate::domain::schema::Schema;
+use crate::domain::secret::Secret;
+use crate::domain::target::TargetUrl;
+use crate::domain::webhook::{Waiting, WebhookState, parse_events};
+use crate::profile::{BodyFormat, Profile, ProfileSpec};
+
+fn corrupt<E>(_: E) -> FromSqlError {
+    FromSqlError::InvalidType
+}
+
+macro_rules! stored_as_text {
+    ($text:ident: $($name:ty),+ $(,)?) => {$(
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.$text().into())
+            }
+        }
+
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<$name> {
+                value.as_str()?.parse().map_err(corrupt)
+            }
+        }
+    )+};
+}
+
+stored_as_text!(as_str: EventId, EventType, Secret, TargetUrl, Tenant);
+stored_as_text!(into_str: Cause, DeliveryStatus, ErrorCode, LinkKind, Role, Scope, Trigger, Waiting, WebhookState);
+
+macro_rules! stored_as_bytes {
+    ($($name:ty),+ $(,)?) => {$(
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.to_bytes().to_vec().into())
+            }
+        }
+
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<$name> {
+                <[u8; 16]>::column_result(value).map(<$name>::from_bytes)
+            }
+        }
+    )+};
+}
+
+stored_as_bytes!(ApiKeyId, AttemptId, DeliveryId, WebhookId);
+
+/// Value stored as JSON text.
+pub(super) struct Json<T>(pub T);
+
+impl<T: Serialize> ToSql for Json<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let text = serde_json::to_string(&self.0);
+        text.map(Into::into).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    }
+}
+
+impl<T: DeserializeOwned> FromSql for Json<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Json<T>> {
+        serde_json::from_str(value.as_str()?).map(Json).map_err(corrupt)
+    }
+}
+
+/// Event patterns of a webhook, stored as a JSON list.
+pub(super) struct Patterns(pub Vec<EventPattern>);
+
+impl FromSql for Patterns {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Patterns> {
+        let Json(texts) = Json::<Vec<String>>::column_result(value)?;
+        parse_events(&texts).map(Patterns).map_err(corrupt)
+    }
+}
+
+impl FromSql for CustomHeaders {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<CustomHeaders> {
+        Json::column_result(value).map(|Json(pairs)| CustomHeaders::trusted(pairs))
+    }
+}
+
+impl FromSql for Schedule {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Schedule> {
+        let Json(spec) = Json::<ScheduleSpec>::column_result(value)?;
+        Schedule::parse(&spec).map_err(corrupt)
+    }
+}
+
+impl FromSql for Profile {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Profile> {
+        let Json(spec) = Json::<ProfileSpec>::column_result(value)?;
+        Profile::parse(spec).map_err(corrupt)
+    }
+}
+
+impl FromSql for Schema {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Schema> {
+        Schema::parse(value.as_str()?).map_err(corrupt)
+    }
+}
+
+impl FromSql for BodyFormat {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<BodyFormat> {
+        BodyFormat::from_definition(value.as_str()?).map_err(corrupt)
+    }
+}
+
+impl FromSql for Histogram {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Histogram> {
+        Histogram::from_bytes(value.as_blob()?).ok_or(FromSqlError::InvalidType)
+    }
+}
