@@ -6,6 +6,7 @@ use askama::Template;
 use crate::actions::lookup;
 use crate::auth::api_key::{KeyRequest, issue, store};
 use crate::domain::delivery::DeliveryStatus;
+use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::error::PageError;
 use crate::http::web::form::Submission;
 use crate::http::web::layout::{Frame, Section};
@@ -22,6 +23,7 @@ struct DonePage {
     webhook: String,
     url: String,
     outcome: TestOutcome,
+    attempt: Option<AttemptDetail>,
     /// Request in the inbox, if the webhook points there.
     arrived: Option<InboxRequest>,
     /// Why the webhook is not sending.
@@ -87,6 +89,8 @@ fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DoneP
         webhook: webhook_id,
         url: webhook.url.as_str().to_owned(),
         outcome,
+        attempt: attempt
+            .map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", delivery.id)), session.now())),
         arrived,
         not_active: (!webhook.is_sending())
             .then(|| webhook.disabled_reason.unwrap_or_else(|| "Events are queued until it is active.".to_owned())),

@@ -7,7 +7,7 @@ use actix_web::web::Path;
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::preview::Preview;
+use super::show::Preview;
 use crate::http::error::ApiError;
 use crate::http::extract;
 use crate::http::web::confirm::Confirm;

@@ -2,7 +2,6 @@
 
 mod edit;
 mod list;
-mod preview;
 mod show;
 
 use actix_web::web::{self, ServiceConfig};

@@ -1,20 +1,26 @@
 //! `/profiles/{name}`: the rules of a profile, a preview, verification code, and its webhooks.
 
+use std::sync::Arc;
+
 use actix_web::web::Path;
 use askama::Template;
 use strum::VariantArray;
 
-use super::preview::Preview;
+use crate::actions::ActionError;
+use crate::actions::profiles::preview;
+use crate::domain::Invalid;
+use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::retry::{Exhausted, Gone};
 use crate::http::web::error::PageError;
-use crate::http::web::form::FormErrors;
+use crate::http::web::form::{Fields, FormErrors, problem};
 use crate::http::web::layout::{Frame, Section, capitalized};
 use crate::http::web::session::{PageResult, Session};
 use crate::profile::body_format::{Body, Envelope, Value};
 use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
 use crate::profile::{self, Profile};
-use crate::store::{Connection, webhook};
+use crate::random;
+use crate::store::{Connection, event_type, webhook};
 use crate::text::humanize;
 use crate::text::retry_preview::{self, Planned};
 
@@ -25,8 +31,7 @@ const MAX_WEBHOOKS: u32 = 50;
 #[template(path = "profiles/show.html")]
 struct ProfilePage {
     frame: Frame,
-    name: String,
-    title: String,
+    profile: Arc<Profile>,
     is_built_in: bool,
     /// Fields of the body and their values. Empty if the body is the data alone.
     fields: Vec<(String, String)>,
@@ -73,8 +78,6 @@ fn profile_page(session: &Session, db: &Connection, name: &str) -> Result<Profil
     let shown = webhooks.iter().take(MAX_WEBHOOKS as usize);
     Ok(ProfilePage {
         frame: frame.with_api("GET", &format!("/v1/profiles/{name}")),
-        name: name.to_owned(),
-        title: spec.title.clone(),
         is_built_in: profile::find(name).is_some(),
         fields: fields(&spec.envelope),
         headers: headers(&profile),
@@ -89,6 +92,7 @@ fn profile_page(session: &Session, db: &Connection, name: &str) -> Result<Profil
         webhooks: shown.map(|webhook| (webhook.id.to_string(), webhook.name())).collect(),
         has_more: webhooks.len() > MAX_WEBHOOKS as usize,
         json: serde_json::to_string_pretty(spec).unwrap_or_default(),
+        profile,
     })
 }
 
@@ -164,4 +168,69 @@ fn rules(profile: &Profile) -> Vec<String> {
         ));
     }
     rules
+}
+
+/// Secret that signs previews; no webhook uses it.
+const EXAMPLE_SECRET: &str = "whsec_ZXhhbXBsZSBzZWNyZXQgb2YgdGhlIHByZXZpZXc=";
+/// Bytes of the body on the page.
+const SHOWN_BYTES: usize = 64 << 10;
+
+/// The form for an event, and the request.
+pub struct Preview {
+    pub event_type: String,
+    pub data: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    pub secret: &'static str,
+}
+
+impl Preview {
+    /// Previews the event in the fields `type` and `data`, or an example. With errors there is no request.
+    pub fn of(
+        session: &Session,
+        db: &Connection,
+        profile: &Profile,
+        fields: &Fields,
+    ) -> Result<(Preview, FormErrors), PageError> {
+        let event_type = fields.given("type").unwrap_or("content.published").to_owned();
+        let example = match event_type.parse() {
+            Ok(name) => event_type::example(db, &name)?,
+            Err(_) => None,
+        };
+        let data = fields.given("data").map(str::to_owned).or(example.map(String::from));
+        let mut shown = Preview {
+            event_type,
+            data: data.unwrap_or_else(|| r#"{"id": 42, "title": "Hello"}"#.to_owned()),
+            headers: Vec::new(),
+            body: String::new(),
+            secret: EXAMPLE_SECRET,
+        };
+        let request = shown
+            .event(session, fields)
+            .map_err(ActionError::from)
+            .and_then(|event| preview(profile, &event, &EXAMPLE_SECRET.parse()?, session.now()));
+        match request {
+            Ok(request) => {
+                let body = String::from_utf8_lossy(&request.body);
+                shown.body = body[..body.floor_char_boundary(SHOWN_BYTES)].to_owned();
+                shown.headers = request.headers;
+                Ok((shown, FormErrors::default()))
+            }
+            Err(error) => Ok((shown, FormErrors::from(problem(error)?))),
+        }
+    }
+
+    fn event(&self, session: &Session, fields: &Fields) -> Result<Event, Invalid> {
+        let now = session.now();
+        Ok(Event {
+            id: EventId::generate(now, random::bits()),
+            tenant: Tenant::default_tenant(),
+            event_type: self.event_type.parse::<EventType>().map_err(|invalid| invalid.in_field("type"))?,
+            created_ms: now,
+            received_ms: now,
+            data: fields.json("data")?.unwrap_or_else(|| self.data.as_str().into()),
+            previous_data: None,
+            test: false,
+        })
+    }
 }
