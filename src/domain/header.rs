@@ -1,19 +1,19 @@
-//! Headers that a person adds to every delivery of a webhook.
+//! Custom headers of a webhook's deliveries.
 
 use super::Invalid;
 
-/// Custom headers of a webhook at most.
+/// Maximum number of custom headers.
 pub const MAX_HEADERS: usize = 32;
-/// Bytes of a value at most.
+/// Maximum length of a value in bytes.
 pub const MAX_VALUE_BYTES: usize = 4096;
-/// What a header's name matches, whichever header it is.
+/// Regular expression of a header's name.
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
-/// What a header's value matches, up to its length: no white space at either end, which would be lost on the way.
+/// Regular expression of a header's value, without its length. HTTP drops white space at either end.
 pub const VALUE_PATTERN: &str = r"^([!-~]([\t -~]*[!-~])?)?$";
-/// What stands in place of a value that is a secret.
+/// Text shown in place of a secret value.
 pub const MASK: &str = "••••••";
 
-/// Headers that frame or steer the request itself: a wrong one breaks the connection, or hides a second request in it.
+/// Headers that frame the request: a wrong one breaks the connection, or smuggles in a second request.
 const FRAMING: [&str; 11] = [
     "host",
     "content-length",
@@ -28,7 +28,7 @@ const FRAMING: [&str; 11] = [
     "content-type",
 ];
 
-/// What the names match that no custom header may have, in upper and lower case.
+/// Returns a regular expression of the names that no custom header may have, in upper and lower case.
 pub fn reserved_pattern() -> String {
     let either = |name: &str| -> String {
         let letter =
@@ -41,7 +41,7 @@ pub fn reserved_pattern() -> String {
     format!("^({}|{begun})", whole.join("|"))
 }
 
-/// Custom headers, checked, in the order given.
+/// Validated custom headers, in the order given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomHeaders(Vec<(String, String)>);
 
@@ -51,7 +51,7 @@ impl CustomHeaders {
         if pairs.len() > MAX_HEADERS {
             return Err(Invalid::new(
                 "too_many_headers",
-                format!("A webhook takes {MAX_HEADERS} custom headers at most."),
+                format!("A webhook has at most {MAX_HEADERS} custom headers."),
             )
             .in_field("headers"));
         }
@@ -62,13 +62,13 @@ impl CustomHeaders {
                 .and_then(|()| check_value(value))
                 .and_then(|()| {
                     if seen.contains(&lower) {
-                        Err("It is given twice; header names are the same in upper and lower case.")
+                        Err("It is given twice; header names are case-insensitive.")
                     } else {
                         Ok(())
                     }
                 })
                 .map_err(|why| {
-                    Invalid::new("invalid_header", format!("The custom header {name:?} is refused. {why}"))
+                    Invalid::new("invalid_header", format!("The custom header {name:?} is not allowed. {why}"))
                         .in_field(format!("headers.{name}"))
                 })?;
             seen.push(lower);
@@ -94,8 +94,8 @@ impl CustomHeaders {
         self.0.is_empty()
     }
 
-    /// Puts back the value of each header that was sent as the mask, from what was there before: who reads
-    /// a webhook and writes it back changes nothing. A mask that stands for no value is refused.
+    /// Replaces each masked value by the previous value of the header, so that reading a webhook and writing it back
+    /// changes nothing. Fails for a mask without a previous value.
     pub fn unmasked(self, before: &CustomHeaders) -> Result<CustomHeaders, Invalid> {
         let unmask = |(name, value): (String, String)| {
             if value != MASK {
@@ -107,7 +107,7 @@ impl CustomHeaders {
                 None => Err(Invalid::new(
                     "invalid_header",
                     format!(
-                        "The custom header {name:?} is refused. Its value is a mask, and there is no value before that it stands for."
+                        "The custom header {name:?} is not allowed. Its value is a mask, but no value is stored for this header."
                     ),
                 )
                 .in_field(format!("headers.{name}"))),
@@ -117,12 +117,12 @@ impl CustomHeaders {
     }
 }
 
-/// The value as answers, logs and stored attempts show it.
+/// Returns the value as responses, logs and stored attempts show it.
 pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
     if is_sensitive(name) { MASK } else { value }
 }
 
-/// Whether a header's value is a secret, going by its name.
+/// Whether a header's name suggests that its value is a secret.
 fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["auth", "token", "key", "secret", "cookie"].iter().any(|word| name.contains(word))
@@ -131,16 +131,16 @@ fn is_sensitive(name: &str) -> bool {
 fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'static str> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
-        return Err("A header name is 1 to 128 letters, digits and the characters !#$%&'*+-.^_`|~.");
+        return Err("A header name is 1 to 128 letters, digits or characters of !#$%&'*+-.^_`|~.");
     }
     if FRAMING.contains(&lower) || lower.starts_with("proxy-") {
-        return Err("It belongs to the connection or the body, which Hookpost frames itself.");
+        return Err("It controls the connection or the body, which Hookpost sets itself.");
     }
     if lower.starts_with("webhook-") || lower == "user-agent" {
-        return Err("Hookpost sets it itself.");
+        return Err("Hookpost sets this header itself.");
     }
     if reserved.iter().any(|name| name == lower) {
-        return Err("The webhook's profile sets it.");
+        return Err("The webhook's profile sets this header.");
     }
     Ok(())
 }
@@ -148,17 +148,17 @@ fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'stat
 fn check_value(value: &str) -> Result<(), &'static str> {
     let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
     if value == MASK {
-        // Taken for what stands in place of the stored value; see `unmasked`.
+        // Stands for the stored value; see `unmasked`.
         return Ok(());
     }
     if !printable {
-        return Err("Its value holds a control character or something that is not ASCII.");
+        return Err("Its value contains a control or non-ASCII character.");
     }
     if value.len() > MAX_VALUE_BYTES {
         return Err("Its value is longer than 4096 bytes.");
     }
     if value.trim() != value {
-        return Err("Its value begins or ends with white space, which would be lost on the way.");
+        return Err("Its value begins or ends with white space, which HTTP does not preserve.");
     }
     Ok(())
 }

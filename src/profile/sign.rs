@@ -1,4 +1,4 @@
-//! The headers of one attempt: what the profile sets, and the signatures.
+//! Headers of an attempt: those that the profile sets, and the signatures.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,18 +15,18 @@ use crate::domain::webhook::OldSecret;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// What a signature and the headers are made from.
+/// Facts that the headers and signatures of an attempt are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
     pub event_id: &'a EventId,
     pub event_type: &'a EventType,
     pub delivery_id: DeliveryId,
-    /// When the attempt is made; headers carry it in whole seconds.
+    /// Time of the attempt; headers carry it in whole seconds.
     pub at_ms: Millis,
     pub body: &'a [u8],
 }
 
-/// Sets and signs the headers of one webhook's deliveries; its keys are prepared once.
+/// Headers and prepared keys of one webhook's deliveries.
 pub struct Signer {
     headers: Vec<(String, String)>,
     signatures: Vec<Signature>,
@@ -35,7 +35,7 @@ pub struct Signer {
 struct Signature {
     spec: SignatureSpec,
     new: HmacSha256,
-    /// The key before a rotation, and when it ends.
+    /// Previous key of a rotation, and the end of the overlap.
     old: Option<(HmacSha256, Millis)>,
 }
 
@@ -49,7 +49,7 @@ pub enum Signs {
 }
 
 impl Signer {
-    /// `also` is a profile whose headers are set too, where `profile` does not set them itself.
+    /// Prepares the keys. `also` is a second profile, for headers that `profile` does not set.
     pub fn new(profile: &Profile, also: Option<&Profile>, secret: &Secret, old: Option<&OldSecret>) -> Signer {
         let own = profile.header_names();
         let is_new = |name: &str| !own.contains(&name.to_ascii_lowercase());
@@ -72,7 +72,7 @@ impl Signer {
         Signer { headers, signatures }
     }
 
-    /// Every header that the profile sets for this attempt, in order.
+    /// Returns every header of an attempt, in order.
     pub fn headers(&self, signed: &Signed<'_>) -> Vec<(String, String)> {
         let timestamp = signed.at_ms.div_euclid(SECOND).to_string();
         let mut headers = Vec::with_capacity(self.headers.len() + self.signatures.len() + 2);
@@ -86,7 +86,7 @@ impl Signer {
         headers
     }
 
-    /// For each signature header, which secret signs it at `now`.
+    /// Returns the secret that signs each signature header at `now`.
     pub fn signs(&self, now: Millis) -> Vec<(&str, Signs)> {
         self.signatures
             .iter()
@@ -124,7 +124,7 @@ impl Signature {
     }
 }
 
-/// One signature, without what stands around it in the header.
+/// Returns one bare signature, without the rest of the header's value.
 pub fn sign_content(spec: &SignatureSpec, secret: &Secret, id: &str, timestamp: &str, body: &[u8]) -> String {
     mac(spec, &prepare(spec.key, secret), id, timestamp, body)
 }

@@ -1,4 +1,4 @@
-//! What a profile can say, and the check that it says it well.
+//! Fields of a profile, and their validation.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::header::{self, CustomHeaders};
 use crate::domain::retry::{Exhausted, Gone, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::profile::body_format::{Body, BodyFormat, Envelope};
 
-/// A profile as it is written: in a file of `builtin/`, or by the API.
+/// A profile, as in a file of `builtin/` or in the API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ProfileFields")]
@@ -19,7 +19,7 @@ pub struct ProfileSpec {
     /// 1 to 64 of `a-z 0-9 _ -`.
     #[schemars(regex(pattern = NAME_PATTERN))]
     pub name: String,
-    /// A few words for people.
+    /// Short description.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub title: String,
@@ -28,7 +28,7 @@ pub struct ProfileSpec {
     pub body: Body,
     #[serde(default)]
     pub signatures: Vec<SignatureSpec>,
-    /// Further headers in order. Values may hold `{id}`, `{type}`, `{delivery_id}` and `{timestamp}`.
+    /// Additional headers, in order. Values may contain `{id}`, `{type}`, `{delivery_id}` and `{timestamp}`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = 32))]
     pub headers: serde_json::Map<String, serde_json::Value>,
@@ -51,22 +51,22 @@ pub const NAME_PATTERN: &str = crate::domain::webhook::PROFILE_NAME_PATTERN;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Signature")]
 pub struct SignatureSpec {
-    /// The header's name.
+    /// Name of the header.
     #[schemars(regex(pattern = header::NAME_PATTERN))]
     pub header: String,
-    /// What is signed: `{body}`, alone or after `{id}`, `{timestamp}` and literal text.
+    /// Signed content: `{body}` once, with `{id}`, `{timestamp}` and literal text around it.
     #[schemars(regex(pattern = r"^([^{}]|\{timestamp\}|\{id\})*\{body\}([^{}]|\{timestamp\}|\{id\})*$"))]
     pub content: String,
     pub encoding: Encoding,
-    /// The header's value; `{signature}` stands for the signature, `{timestamp}` may stand beside it.
+    /// Value of the header: `{signature}` once, optionally with `{timestamp}`.
     #[serde(default = "bare_signature")]
     #[schemars(
         length(max = 1024),
         regex(pattern = r"^([ -z|~]|\{timestamp\})*\{signature\}([ -z|~]|\{timestamp\})*$")
     )]
     pub template: String,
-    /// What stands between the new secret's signature and the old one's while both sign. Without it the
-    /// header can carry one signature only, and the old secret signs it until the overlap ends.
+    /// Separator between the signatures of the new and the old secret during a rotation. Without one, the header carries a
+    /// single signature, by the old secret until the overlap ends.
     #[serde(default)]
     #[schemars(regex(pattern = "^[ -~]{1,64}$"))]
     pub join: Option<String>,
@@ -78,7 +78,7 @@ fn bare_signature() -> String {
     "{signature}".to_owned()
 }
 
-/// How a signature is spelled.
+/// Encoding of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
@@ -88,7 +88,7 @@ pub enum Encoding {
     Base64,
 }
 
-/// What a signature keys on.
+/// Key of a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "SignatureKey")]
@@ -100,20 +100,20 @@ pub enum Key {
     Standard,
 }
 
-/// A request that the endpoint must answer before a webhook becomes active.
+/// Request that the endpoint must answer before a webhook becomes active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Challenge")]
 pub struct ChallengeSpec {
-    /// The event type of the request.
+    /// Event type of the request.
     #[schemars(regex(pattern = EventType::PATTERN), length(max = EventType::MAX_BYTES))]
     pub event: String,
-    /// The field that holds the random text, in the request and in the JSON of the answer.
+    /// Field with the random text, in the request and in the JSON of the response.
     #[schemars(length(min = 1, max = 64))]
     pub field: String,
 }
 
-/// A checked profile.
+/// Validated profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     spec: ProfileSpec,
@@ -123,7 +123,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Checks every field; the error names the one that is wrong.
+    /// Checks every field; the error names the invalid one.
     pub fn parse(spec: ProfileSpec) -> Result<Profile, Invalid> {
         check_name(&spec.name)?;
         if spec.title.chars().count() > 256 {
@@ -154,7 +154,7 @@ impl Profile {
         &self.spec
     }
 
-    /// How its bodies are composed.
+    /// Format of the bodies.
     pub fn form(&self) -> &BodyFormat {
         &self.form
     }
@@ -167,12 +167,12 @@ impl Profile {
         self.spec.gone
     }
 
-    /// Name and template of each further header, in order.
+    /// Name and template of each additional header, in order.
     pub fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 
-    /// The names of all headers that it sets, in lower case.
+    /// Names of all headers that the profile sets, in lower case.
     pub fn header_names(&self) -> Vec<String> {
         let signatures = self.spec.signatures.iter().map(|signature| &signature.header);
         let headers = self.headers.iter().map(|(name, _)| name);
@@ -192,14 +192,14 @@ impl Profile {
 impl SignatureSpec {
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
         if !is_header_name(&self.header) || standard_header(&self.header).is_some() {
-            return Err(("header", "This is no header name that Hookpost may set."));
+            return Err(("header", "Not a header name that a profile may set."));
         }
         if self.content.matches("{body}").count() != 1
             || has_unknown_placeholder(&self.content, &["{body}", "{timestamp}", "{id}"])
         {
             return Err((
                 "content",
-                "The signed content holds {body} once, and {id} and {timestamp} at will, such as {timestamp}.{body}.",
+                "The signed content must contain {body} once, and may contain {id} and {timestamp}, such as {timestamp}.{body}.",
             ));
         }
         if self.template.matches("{signature}").count() != 1
@@ -208,13 +208,13 @@ impl SignatureSpec {
         {
             return Err((
                 "template",
-                "The template is printable ASCII without white space around it, and holds {signature} once, and {timestamp} at will.",
+                "The template must be printable ASCII without surrounding white space, contain {signature} once, and may contain {timestamp}.",
             ));
         }
         if self.join.as_deref().is_some_and(|join| join.is_empty() || join.len() > 64 || !is_printable(join)) {
             return Err((
                 "join",
-                "What joins two signatures is 1 to 64 printable ASCII characters, or null where the header carries one.",
+                "The separator of two signatures must be 1 to 64 printable ASCII characters, or null if the header carries one.",
             ));
         }
         Ok(())
@@ -242,12 +242,12 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
                 .as_str()
                 .ok_or_else(|| invalid("A header's value is text.", &field))?;
             if !is_header_name(name) {
-                return Err(invalid("This is no header name that Hookpost may set.", &field));
+                return Err(invalid("Not a header name that a profile may set.", &field));
             }
             let known = ["{id}", "{type}", "{delivery_id}", "{timestamp}"];
             if !is_header_value(value) || has_unknown_placeholder(value, &known) {
                 return Err(invalid(
-                    "A header's value is printable ASCII without white space around it, and holds no placeholder but {id}, {type}, {delivery_id} and {timestamp}.",
+                    "A header's value must be printable ASCII without surrounding white space; its placeholders are {id}, {type}, {delivery_id} and {timestamp}.",
                     &field,
                 ));
             }
@@ -255,7 +255,7 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
                 && value != holds
             {
                 return Err(invalid(
-                    &format!("{name} is a header of Standard Webhooks; it holds {holds} and nothing else."),
+                    &format!("{name} is a Standard Webhooks header; its value must be {holds}."),
                     &field,
                 ));
             }
@@ -264,8 +264,8 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
         .collect()
 }
 
-/// Libraries read the id and the time of a request in these two headers, so they hold nothing else
-/// (Standard Webhooks 1.0.0).
+/// Libraries read the id and the time of a request from these two headers, so they must contain nothing else (Standard
+/// Webhooks 1.0.0).
 fn standard_header(name: &str) -> Option<(&'static str, &'static str)> {
     [("webhook-id", "{id}"), ("webhook-timestamp", "{timestamp}")]
         .into_iter()
@@ -283,7 +283,7 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
         seen.push(lower);
     }
     if seen.len() > 32 {
-        return Err(invalid("A profile sets 32 headers at most.", "headers"));
+        return Err(invalid("A profile sets at most 32 headers.", "headers"));
     }
     Ok(())
 }
@@ -291,25 +291,22 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
 fn check_challenge(challenge: &ChallengeSpec, envelope: &Envelope) -> Result<(), Invalid> {
     challenge.event.parse::<EventType>().map_err(|error| invalid(&error.message, "challenge.event"))?;
     if challenge.field.is_empty() || challenge.field.chars().count() > 64 {
-        return Err(invalid("The field that holds the challenge is named with 1 to 64 characters.", "challenge.field"));
+        return Err(invalid("The name of the challenge field must be 1 to 64 characters.", "challenge.field"));
     }
     if envelope.challenge_fields().any(|(name, _)| name == challenge.field) {
-        return Err(invalid(
-            "The envelope has a field of this name, which stands in the same request.",
-            "challenge.field",
-        ));
+        return Err(invalid("The envelope already has a field with this name.", "challenge.field"));
     }
     Ok(())
 }
 
-/// A name that a custom header may have too, or one of the three of Standard Webhooks.
+/// Whether a custom header may have this name, or it is one of the three of Standard Webhooks.
 fn is_header_name(name: &str) -> bool {
     let standard = ["webhook-id", "webhook-timestamp", "webhook-signature"];
     standard.contains(&name.to_ascii_lowercase().as_str())
         || CustomHeaders::parse(vec![(name.to_owned(), String::new())], &[]).is_ok()
 }
 
-/// White space at either end would be lost on the way.
+/// HTTP does not preserve white space at either end.
 fn is_header_value(text: &str) -> bool {
     text.len() <= 1024 && is_printable(text) && text.trim() == text
 }

@@ -291,7 +291,7 @@ fn a_discard_of_one_asks_first() {
     assert!(again.has_flash("This delivery is already discarded"));
     assert!(!again.holds("/retry\""));
     let refused = visitor.submit_and_follow(&format!("{path}/retry"), &[]);
-    assert!(refused.has_flash("was discarded, which is final"));
+    assert!(refused.has_flash("A discarded delivery cannot be retried"));
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_wrong_profile_is_shown_again_with_the_field_that_is_wrong() {
         (
             "ours",
             r#"{"based_on": "generic", "retry": {"delays_s": [-1], "exhausted": "disable"}}"#,
-            "retry.delays_s[0]: A delay is",
+            "retry.delays_s[0]: A delay must be",
         ),
         ("ours", r#"{"based_on": "generic", "title": "<script>alert(1)</script>", "envelope": []}"#, "envelope: "),
     ] {

@@ -79,7 +79,7 @@ fn what_is_wrong_is_said_at_its_field_and_everything_stays_filled_in() {
         ("description", "a\u{0}b", "description", "control characters"),
         ("tenant", "a b", "tenant", ""),
         ("secret", "ä", "secret", "printable ASCII"),
-        ("headers", "X-Team", "headers", "is no header"),
+        ("headers", "X-Team", "headers", "is not a header"),
         ("headers", "Host: a", "headers", "Hookpost sets itself"),
         ("headers", "X-A: 1\nX-A: 2", "headers", "given twice"),
         ("headers", "X-Token: ••••••", "headers", "mask"),
