@@ -42,6 +42,12 @@ impl AttemptResult {
         self.attempt.failure.is_none()
     }
 
+    /// Whether the endpoint was tried. Without a thread to look up its name it was not.
+    pub fn is_attempt(&self) -> bool {
+        let failure = self.attempt.failure.as_ref();
+        !failure.is_some_and(|failure| matches!(failure.cause, FailureCause::LookupUnavailable { .. }))
+    }
+
     pub fn error_code(&self) -> Option<ErrorCode> {
         self.attempt.failure.as_ref().map(|failure| failure.code())
     }

@@ -86,6 +86,11 @@ pub enum FailureCause {
     LookupFailed {
         reason: String,
     },
+    /// This machine had no thread to look up the name with. Says nothing about the endpoint, so the engine does not
+    /// count it as an attempt.
+    LookupUnavailable {
+        reason: String,
+    },
     Refused {
         addresses: usize,
     },
@@ -156,7 +161,9 @@ impl FailureCause {
     pub fn code(&self) -> ErrorCode {
         match self {
             FailureCause::TargetBlocked { .. } => ErrorCode::TargetBlocked,
-            FailureCause::NoAddress | FailureCause::LookupFailed { .. } => ErrorCode::DnsFailed,
+            FailureCause::NoAddress | FailureCause::LookupFailed { .. } | FailureCause::LookupUnavailable { .. } => {
+                ErrorCode::DnsFailed
+            }
             FailureCause::Refused { .. } => ErrorCode::ConnectRefused,
             FailureCause::Unreachable { .. } | FailureCause::ConnectFailed { .. } => ErrorCode::ConnectFailed,
             FailureCause::Timeout { phase: Phase::Connect, .. } => ErrorCode::ConnectTimeout,

@@ -49,38 +49,44 @@ struct Flight {
     running: bool,
 }
 
-struct Job {
+/// A lookup under way, or its result.
+pub(super) type LookupJob = Arc<Job>;
+
+pub(super) struct Job {
     host: Box<str>,
     answer: Mutex<Option<LookupResult>>,
     answered: Condvar,
 }
 
 /// The addresses, or the sentence for the log.
-type LookupResult = Result<Arc<[IpAddr]>, Arc<str>>;
+pub(super) type LookupResult = Result<Arc<[IpAddr]>, Arc<str>>;
 
 impl Lookups {
     pub(super) fn new(lookup: Arc<Lookup>) -> Lookups {
         Lookups { shared: Arc::new(Shared { lookup, state: Mutex::default(), work: Condvar::new() }) }
     }
 
-    /// Asks for the host, or waits with those who asked already, until the deadline.
-    /// The addresses are one or more.
+    /// Begins to look up a host, or joins a lookup that is under way, without waiting for it.
+    pub(super) fn begin(&self, host: &str) -> io::Result<LookupJob> {
+        self.join(host)
+    }
+
+    /// Looks up a host, or joins a lookup that is under way, and waits until the deadline. Returns one address or more.
     pub(super) fn addresses_of(&self, host: &str, deadline: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
         let job = self.join(host).map_err(|error| {
-            Unresolved::Dns(format!(
+            Unresolved::NoThread(format!(
                 "{host} was not looked up, because this machine could not start another thread: {error}"
             ))
         })?;
-        let sentence = match job.wait(deadline) {
-            Some(Ok(addresses)) => return Ok(addresses),
-            Some(Err(sentence)) => sentence.as_ref().to_owned(),
-            None if self.shared.leave(&job) => format!(
-                "{host} was not looked up in time, because all {MAX_THREADS} lookups at a time \
-                 wait for name servers that do not answer. Check this machine's DNS."
-            ),
-            None => format!("DNS gave no answer for {host} in time."),
-        };
-        Err(Unresolved::Dns(sentence))
+        match job.wait(deadline) {
+            Some(Ok(addresses)) => Ok(addresses),
+            Some(Err(sentence)) => Err(Unresolved::Dns(sentence.as_ref().to_owned())),
+            None if self.shared.leave(&job) => Err(Unresolved::NoThread(format!(
+                "{host} was not looked up in time, because all {MAX_THREADS} lookups wait for name servers that do not \
+                 answer. Check this machine's DNS."
+            ))),
+            None => Err(Unresolved::Dns(format!("DNS gave no answer for {host} in time."))),
+        }
     }
 
     fn join(&self, host: &str) -> io::Result<Arc<Job>> {
@@ -207,8 +213,8 @@ impl Shared {
 }
 
 impl Job {
-    /// The answer, or `None` if it is not there at the deadline.
-    fn wait(&self, deadline: Instant) -> Option<LookupResult> {
+    /// Returns the result, or `None` if there is none at the deadline.
+    pub(super) fn wait(&self, deadline: Instant) -> Option<LookupResult> {
         let answer = lock(&self.answer);
         let left = deadline.saturating_duration_since(Instant::now());
         let (answer, _) = self

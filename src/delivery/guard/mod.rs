@@ -1,11 +1,12 @@
-//! Which addresses a delivery may connect to: resolves the host, judges every address, keeps the verdict for 30 s.
+//! Addresses that a delivery may connect to: resolves the host, judges every address, and keeps the result for 30 s.
+//! While a name server is slow or silent, addresses that were judged within the last hour serve on.
 //!
-//! Owns DNS and the judging at connection time; the rules themselves are `domain::target`. It never
-//! opens a connection: the client dials what it gets from here and resolves nothing itself, so an
-//! answer that changes between check and use (DNS rebinding) has no gap to slip through.
+//! Owns DNS and the check at connection time; the rules themselves are `domain::target`. It never opens a
+//! connection: the client dials the addresses from here and resolves nothing itself, so DNS that changes between check
+//! and use (DNS rebinding) has no effect.
 //!
-//! Locking: the cache, the interface list and the lookups have a mutex each; none is taken while
-//! another is held, and none is held while a name is looked up.
+//! Locking: the cache, the interface list and the lookups have a mutex each; none is taken while another is held, and
+//! none is held while a name is looked up.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,25 +17,31 @@ use std::time::{Duration, Instant};
 use crate::domain::attempt::FailureCause;
 use crate::domain::target::{OwnInbox, Refusal, TargetPolicy, TargetUrl};
 
-use self::lookups::Lookups;
+use self::lookups::{LookupJob, Lookups};
 
 mod lookups;
 #[cfg(test)]
 mod tests;
 
-/// Finds the addresses of a host name. It may block; an empty answer counts as a failure.
+/// Finds the addresses of a host name. May block; no address counts as a failure.
 pub type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// Lists the addresses of this machine's interfaces.
 pub type Interfaces = dyn Fn() -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// How long a verdict, and the list of our own addresses, is believed.
+/// How long judged addresses, and the list of our own addresses, are believed.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
 
-/// The most verdicts that are kept; each takes some 200 bytes.
+/// How long judged addresses serve while a lookup is under way that does not end.
+const SERVED_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// How long the first request after `BELIEVED_FOR` waits for the lookup before it takes the addresses judged before.
+const LOOKUP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Most origins in the cache; each takes some 200 bytes.
 const MAX_CACHED: usize = 4096;
 
-/// The most addresses handed over: as many as ureq's resolver has room for.
+/// Most addresses handed over: ureq's resolver has room for 16.
 const MAX_ADDRESSES: usize = 16;
 
 /// The machine's own resolver (`getaddrinfo`, through the standard library): hosts file, search domains and all.
@@ -53,13 +60,13 @@ pub fn system_interfaces() -> Arc<Interfaces> {
     })
 }
 
-/// Resolves and judges targets; one for the whole program, shared by all workers.
+/// Resolves and judges targets. All workers share one.
 pub struct Guard {
     policy: TargetPolicy,
     /// The built-in inbox, and the rules for its URLs alone.
     inbox: OnceLock<(OwnInbox, TargetPolicy)>,
     own: OwnAddresses,
-    verdicts: Mutex<Verdicts>,
+    cache: Mutex<Cache>,
     lookups: Lookups,
 }
 
@@ -69,26 +76,26 @@ impl Guard {
         Guard::with_interfaces(policy, lookup, system_interfaces())
     }
 
-    /// A guard that is told which addresses are this machine's own, for tests and unusual networks.
+    /// A guard with another list of this machine's own addresses, for tests.
     pub fn with_interfaces(policy: TargetPolicy, lookup: Arc<Lookup>, interfaces: Arc<Interfaces>) -> Arc<Guard> {
         Arc::new(Guard {
             policy,
             inbox: OnceLock::new(),
             own: OwnAddresses::new(interfaces),
-            verdicts: Mutex::new(Verdicts::new(MAX_CACHED)),
+            cache: Mutex::new(Cache::new(MAX_CACHED)),
             lookups: Lookups::new(lookup),
         })
     }
 
-    /// Lets the URLs of the built-in inbox through, and nothing else at their origin: once it is known where the
-    /// server is reached. A second call changes nothing.
+    /// Opens the URLs of the built-in inbox, and nothing else at their origin. Called once the server's address is
+    /// known; a second call changes nothing.
     pub fn open_inbox(&self, inbox: OwnInbox) {
         let policy = inbox.opened(&self.policy);
         let _ = self.inbox.set((inbox, policy));
     }
 
-    /// The rules that a URL is judged by, and under which name its verdict is remembered: what the inbox may is
-    /// never believed of another path of its origin.
+    /// Returns the rules for a URL and its name in the cache. The inbox has a name of its own, so that the rest of its
+    /// origin is not opened with it.
     fn rules_for<'a>(&'a self, url: &'a TargetUrl) -> (&'a TargetPolicy, &'a str) {
         match self.inbox.get() {
             Some((inbox, policy)) if inbox.covers(url) => (policy, inbox.name()),
@@ -98,8 +105,8 @@ impl Guard {
 
     /// The addresses that a connection to this URL may use, in the resolver's order, 1 to 16 of them.
     ///
-    /// Every address that the host has was judged, those beyond the sixteenth too. A verdict holds
-    /// for 30 s and is then made anew. Blocks until the answer is there or the deadline has passed.
+    /// Every address of the host is judged, those beyond the sixteenth too. Blocks until the name is resolved or the
+    /// deadline has passed.
     ///
     /// # Errors
     /// `target_blocked` if the policy refuses the target; `dns_failed` if the name has no address,
@@ -117,29 +124,50 @@ impl Guard {
     /// The policy's refusal, and nothing else.
     pub fn check_new(&self, url: &TargetUrl, deadline: Instant) -> Result<(), Refusal> {
         match self.resolve_at(url, Instant::now(), deadline) {
-            Ok(_) | Err(Unresolved::Dns(_)) => Ok(()),
+            Ok(_) | Err(Unresolved::Dns(_) | Unresolved::NoThread(_)) => Ok(()),
             Err(Unresolved::Refused(refusal)) => Err(refusal),
         }
     }
 
-    /// `now` decides what is believed still; waiting goes by the real clock.
+    /// `now` decides how old the cache is; waiting goes by the real clock.
     fn resolve_at(&self, url: &TargetUrl, now: Instant, deadline: Instant) -> Result<Arc<[SocketAddr]>, Unresolved> {
         let (policy, name) = self.rules_for(url);
-        let cached = lock(&self.verdicts).get(name, now);
-        if let Some(addresses) = cached {
+        let cached = lock(&self.cache).get(name, now);
+        if let Cached::Fresh(addresses) = cached {
             return Ok(addresses);
         }
         let own = self.own.list(now)?;
         policy.judge_literal(url, &own)?;
-        let found: Arc<[IpAddr]> = match url.address() {
-            Some(address) => Arc::new([address]),
-            None => self.lookups.addresses_of(url.host(), deadline)?,
+        // Addresses are believed from the time before their lookup, so that a slow one is believed no longer.
+        let (found, asked): (Arc<[IpAddr]>, Instant) = match (url.address(), cached) {
+            (Some(address), _) => (Arc::new([address]), now),
+            (None, Cached::Stale(addresses, pending)) => {
+                let pending = pending.or_else(|| self.begin_lookup(url.host(), now));
+                let is_new = pending.as_ref().is_some_and(|(_, asked)| *asked == now);
+                let until = if is_new { deadline.min(Instant::now() + LOOKUP_PATIENCE) } else { Instant::now() };
+                let result = pending.as_ref().and_then(|(job, _)| job.wait(until));
+                match (result, pending) {
+                    (Some(found), Some((_, asked))) => {
+                        lock(&self.cache).set_pending(name, None);
+                        (found.map_err(|sentence| Unresolved::Dns(sentence.as_ref().to_owned()))?, asked)
+                    }
+                    (_, under_way) => {
+                        lock(&self.cache).set_pending(name, under_way);
+                        return Ok(addresses);
+                    }
+                }
+            }
+            (None, _) => (self.lookups.addresses_of(url.host(), deadline)?, now),
         };
         policy.judge(url, &found, &own)?;
         let addresses = dialled(&found, url.port());
-        // Stamped with the time before the lookup, so that a slow answer is believed no longer than a quick one.
-        lock(&self.verdicts).keep(name, Arc::clone(&addresses), now);
+        lock(&self.cache).keep(name, Arc::clone(&addresses), asked);
         Ok(addresses)
+    }
+
+    /// Begins a lookup in the background; `None` if no thread can be had for it.
+    fn begin_lookup(&self, host: &str, now: Instant) -> Option<(LookupJob, Instant)> {
+        Some((self.lookups.begin(host).ok()?, now))
     }
 }
 
@@ -148,11 +176,13 @@ fn dialled(judged: &[IpAddr], port: u16) -> Arc<[SocketAddr]> {
     judged.iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address.to_canonical(), port)).collect()
 }
 
-/// Why there are no addresses. The two differ for `check_new`: only a refusal speaks against the URL itself.
+/// Why there are no addresses. For `check_new` only a refusal speaks against the URL itself.
 #[derive(Debug)]
 enum Unresolved {
     Refused(Refusal),
     Dns(String),
+    /// No thread was free to ask.
+    NoThread(String),
 }
 
 impl From<Refusal> for Unresolved {
@@ -166,56 +196,77 @@ impl From<Unresolved> for FailureCause {
         match unresolved {
             Unresolved::Refused(refusal) => FailureCause::TargetBlocked { reason: Some(refusal.message().to_owned()) },
             Unresolved::Dns(reason) => FailureCause::LookupFailed { reason },
+            Unresolved::NoThread(reason) => FailureCause::LookupUnavailable { reason },
         }
     }
 }
 
 /// Judged addresses by origin: the policy looks at the port and the scheme too.
-struct Verdicts {
+struct Cache {
     by_origin: HashMap<Box<str>, CachedResolution>,
     capacity: usize,
 }
 
 struct CachedResolution {
     addresses: Arc<[SocketAddr]>,
-    made: Instant,
+    judged: Instant,
+    /// The lookup that is to renew it, and when it began.
+    pending: Option<(LookupJob, Instant)>,
+}
+
+/// Content of the cache for an origin.
+enum Cached {
+    Fresh(Arc<[SocketAddr]>),
+    /// To be looked up again; serves while that is under way.
+    Stale(Arc<[SocketAddr]>, Option<(LookupJob, Instant)>),
+    Nothing,
 }
 
 impl CachedResolution {
-    fn holds_at(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.made) < BELIEVED_FOR
+    fn is_younger(&self, age: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.judged) < age
     }
 }
 
-impl Verdicts {
-    fn new(capacity: usize) -> Verdicts {
-        Verdicts { by_origin: HashMap::new(), capacity }
+impl Cache {
+    fn new(capacity: usize) -> Cache {
+        Cache { by_origin: HashMap::new(), capacity }
     }
 
-    fn get(&self, origin: &str, now: Instant) -> Option<Arc<[SocketAddr]>> {
-        let verdict = self.by_origin.get(origin)?;
-        verdict.holds_at(now).then(|| Arc::clone(&verdict.addresses))
+    fn get(&self, origin: &str, now: Instant) -> Cached {
+        match self.by_origin.get(origin) {
+            Some(entry) if entry.is_younger(BELIEVED_FOR, now) => Cached::Fresh(Arc::clone(&entry.addresses)),
+            Some(entry) if entry.is_younger(SERVED_FOR, now) => {
+                Cached::Stale(Arc::clone(&entry.addresses), entry.pending.clone())
+            }
+            _ => Cached::Nothing,
+        }
     }
 
     fn keep(&mut self, origin: &str, addresses: Arc<[SocketAddr]>, now: Instant) {
         if !self.by_origin.contains_key(origin) {
             self.make_room(now);
         }
-        let verdict = CachedResolution { addresses, made: now };
-        self.by_origin.insert(origin.into(), verdict);
+        self.by_origin.insert(origin.into(), CachedResolution { addresses, judged: now, pending: None });
     }
 
-    /// Drops what is too old, and the oldest if that is not enough. It reads the whole table, which
-    /// happens only when the table is full and costs little next to the lookup that led here.
+    fn set_pending(&mut self, origin: &str, pending: Option<(LookupJob, Instant)>) {
+        if let Some(entry) = self.by_origin.get_mut(origin) {
+            entry.pending = pending;
+        }
+    }
+
+    /// Removes entries that are too old, and the oldest one if that is not enough. Reads the whole table, which costs
+    /// little next to the lookup that led here.
     fn make_room(&mut self, now: Instant) {
         if self.by_origin.len() < self.capacity {
             return;
         }
-        self.by_origin.retain(|_, verdict| verdict.holds_at(now));
+        self.by_origin.retain(|_, entry| entry.is_younger(BELIEVED_FOR, now));
         if self.by_origin.len() < self.capacity {
             return;
         }
-        let oldest = self.by_origin.iter().min_by_key(|entry| entry.1.made);
+        let oldest = self.by_origin.iter().min_by_key(|entry| entry.1.judged);
         if let Some(origin) = oldest.map(|entry| entry.0.clone()) {
             self.by_origin.remove(&origin);
         }
@@ -238,8 +289,8 @@ impl OwnAddresses {
         OwnAddresses { interfaces, last: Mutex::new(None) }
     }
 
-    /// If the list cannot be read (no file descriptor left, say) the last one serves on. Without
-    /// any there is no verdict: what cannot be judged is not called.
+    /// If the list cannot be read (no file descriptor left, say), the last one serves on. Without any, no target can be
+    /// judged, and none is called.
     fn list(&self, now: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
         let mut last = lock(&self.last);
         if let Some(listed) = &*last
@@ -261,7 +312,7 @@ impl OwnAddresses {
     }
 }
 
-/// What these mutexes guard is valid after every statement, so a panic elsewhere is no reason to stop.
+/// Locks a mutex whose content is valid after every statement, so that a panic elsewhere does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

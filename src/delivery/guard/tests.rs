@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lookups::MAX_THREADS;
-use super::{BELIEVED_FOR, Guard, Interfaces, Lookup, MAX_ADDRESSES, Verdicts};
+use super::{BELIEVED_FOR, Cache, Cached, Guard, Interfaces, Lookup, MAX_ADDRESSES};
 use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::target::{OwnInbox, TargetPolicy, TargetUrl};
 use crate::text::failure::describe;
@@ -231,6 +231,34 @@ fn a_name_server_that_hangs_costs_the_caller_no_more_than_its_deadline() {
 }
 
 #[test]
+fn addresses_judged_before_serve_for_an_hour_while_a_name_server_hangs() {
+    let (lookup, questions) = manual();
+    let guard = guard_with(&[], lookup);
+    let (target, start) = (url("https://h.example/"), Instant::now());
+    let answering = thread::spawn(move || {
+        let first = questions.recv().unwrap();
+        first.reply.send(Ok(ips(&["8.8.8.8"]))).unwrap();
+        questions
+    });
+    let first = guard.resolve_at(&target, start, far()).unwrap();
+    let questions = answering.join().unwrap();
+    let minutes = |count: u32| start + Duration::from_secs(60) * count;
+    for minute in [1, 30, 59] {
+        assert_eq!(guard.resolve_at(&target, minutes(minute), far()).unwrap(), first);
+    }
+    let asked = questions.recv().unwrap();
+    assert!(questions.try_recv().is_err(), "one lookup at a time");
+    let soon = Instant::now() + Duration::from_millis(20);
+    assert!(guard.resolve_at(&target, minutes(60), soon).is_err(), "an hour is the most");
+    asked.reply.send(Ok(ips(&["127.0.0.1"]))).unwrap();
+    while guard.lookups.waiters("h.example") > 0 {
+        thread::yield_now();
+    }
+    let refused = guard.resolve_at(&target, minutes(59), far());
+    assert!(matches!(refused, Err(super::Unresolved::Refused(_))), "{refused:?}");
+}
+
+#[test]
 fn callers_for_one_host_share_one_lookup() {
     let (lookup, questions) = manual();
     let guard = guard_with(&[], lookup);
@@ -269,7 +297,9 @@ fn when_every_lookup_thread_hangs_further_callers_get_a_clear_sentence_and_leave
             })
             .collect();
         let mut hanging: Vec<Question> = questions.iter().take(MAX_THREADS).collect();
-        let message = failure(guard.resolve(&more, Instant::now()), ErrorCode::DnsFailed);
+        let refused = guard.resolve(&more, Instant::now());
+        assert!(matches!(refused, Err(FailureCause::LookupUnavailable { .. })));
+        let message = failure(refused, ErrorCode::DnsFailed);
         assert!(message.contains("all 32 lookups"), "{message}");
         assert_eq!(guard.lookups.threads(), MAX_THREADS);
         assert_eq!(guard.lookups.queued(), 0);
@@ -315,20 +345,20 @@ fn this_machines_own_addresses_are_read_every_30_s_and_kept_when_reading_fails()
 
 #[test]
 fn a_full_cache_drops_what_is_too_old_and_else_the_oldest() {
-    let mut verdicts = Verdicts::new(2);
+    let mut cache = Cache::new(2);
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let addresses: Arc<[SocketAddr]> = Arc::new(["8.8.8.8:443".parse().unwrap()]);
-    verdicts.keep("a", Arc::clone(&addresses), at(0));
-    verdicts.keep("b", Arc::clone(&addresses), at(1));
-    verdicts.keep("a", Arc::clone(&addresses), at(2));
-    assert_eq!(verdicts.by_origin.len(), 2, "an origin that is known takes no new place");
-    verdicts.keep("c", Arc::clone(&addresses), at(3));
-    assert!(verdicts.get("b", at(3)).is_none(), "the oldest went");
-    assert!(verdicts.get("a", at(3)).is_some());
-    verdicts.keep("d", Arc::clone(&addresses), at(40));
-    assert_eq!(verdicts.by_origin.len(), 1, "both were too old");
-    assert!(verdicts.get("d", at(40)).is_some());
+    cache.keep("a", Arc::clone(&addresses), at(0));
+    cache.keep("b", Arc::clone(&addresses), at(1));
+    cache.keep("a", Arc::clone(&addresses), at(2));
+    assert_eq!(cache.by_origin.len(), 2, "an origin that is known takes no new place");
+    cache.keep("c", Arc::clone(&addresses), at(3));
+    assert!(matches!(cache.get("b", at(3)), Cached::Nothing), "the oldest went");
+    assert!(matches!(cache.get("a", at(3)), Cached::Fresh(_)));
+    cache.keep("d", Arc::clone(&addresses), at(40));
+    assert_eq!(cache.by_origin.len(), 1, "both were too old");
+    assert!(matches!(cache.get("d", at(40)), Cached::Fresh(_)));
 }
 
 #[test]

@@ -30,7 +30,9 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         count => format!(" at any of its {count} addresses"),
     };
     match cause {
-        FailureCause::TargetBlocked { reason: Some(reason) } | FailureCause::LookupFailed { reason } => reason.clone(),
+        FailureCause::TargetBlocked { reason: Some(reason) }
+        | FailureCause::LookupFailed { reason }
+        | FailureCause::LookupUnavailable { reason } => reason.clone(),
         FailureCause::TargetBlocked { reason: None } => {
             format!("Hookpost may not call {host}: its operator has not allowed this target.")
         }
