@@ -48,7 +48,7 @@ pub struct Settings {
     default_profile: String,
     /// Maximum number of requests in flight, 1 to 1024
     #[arg(long, env = "HOOKPOST_WORKERS", value_name = "N",
-        default_value = "64", value_parser = number(1..=1024_usize))]
+        default_value = "512", value_parser = number(1..=1024_usize))]
     workers: usize,
     /// Threads that serve the API and the pages, 1 to 64
     #[arg(long, env = "HOOKPOST_HTTP_THREADS", value_name = "N",

@@ -66,6 +66,8 @@ use writer::Writer;
 #[derive(Clone)]
 pub struct Store {
     readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
+    /// Connections of the delivery engine, which pages and API calls cannot take.
+    delivery_readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
     writer: Writer,
     profiles: profile::Profiles,
     schemas: event_type::Schemas,
@@ -80,13 +82,14 @@ impl Store {
         let lock = FileLock::take(path)?;
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
-        let readers = open::readers(path)?;
+        let readers = open::readers(path, open::READERS)?;
+        let delivery_readers = open::readers(path, open::DELIVERY_READERS)?;
         let damaged = |error: StoreError| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() };
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
         let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
-        let store = Store { readers, writer, profiles, schemas, path, identity };
+        let store = Store { readers, delivery_readers, writer, profiles, schemas, path, identity };
         if open::is_checked_later(store.path()) {
             store.check_in_background()?;
         }
@@ -152,6 +155,15 @@ impl Store {
     /// Runs a read on a connection of the pool. It must be short: a long read keeps the write-ahead log from shrinking.
     pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let connection = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        read(&connection)
+    }
+
+    /// Like [`read`](Self::read), for the delivery engine.
+    pub fn read_for_delivery<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.delivery_readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         read(&connection)
     }
 

@@ -22,8 +22,10 @@ pub(super) const APPLICATION_ID: i32 = 0x486f_6f6b;
 /// background, so that a backlog of a million does not delay events.
 const CHECKED_FIRST_BYTES: u64 = 32 << 20;
 
-/// Maximum concurrent read connections.
-const READERS: u32 = 4;
+/// Connections of pages and API calls that read at the same time at most.
+pub(super) const READERS: u32 = 4;
+/// Connections of the delivery engine: one for the lanes, one for workers.
+pub(super) const DELIVERY_READERS: u32 = 2;
 
 /// Error of opening a database. The message says what to do.
 #[derive(Debug, Error)]
@@ -206,8 +208,8 @@ pub(super) fn is_checked_later(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.len() > CHECKED_FIRST_BYTES)
 }
 
-/// Creates the pool of read-only connections, which open on demand.
-pub(super) fn readers(path: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
+/// Creates a pool of read-only connections, which open on demand.
+pub(super) fn readers(path: &Path, connections: u32) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
         connection.set_prepared_statement_cache_capacity(32);
@@ -217,7 +219,7 @@ pub(super) fn readers(path: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>
         )
     });
     r2d2::Pool::builder()
-        .max_size(READERS)
+        .max_size(connections)
         .min_idle(Some(0))
         .test_on_check_out(false)
         .max_lifetime(None)

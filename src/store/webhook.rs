@@ -1,5 +1,6 @@
 //! The table of webhooks.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::types::Value;
@@ -202,6 +203,13 @@ pub fn failing(
                  ORDER BY retrying_count DESC, seq DESC LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":limit": limit};
     sql::all(connection, query, params, |row| Ok((from_row(row)?, sql::get_count(row, "retrying_count")?)))
+}
+
+/// Returns the webhooks that have deliveries which failed and are retried.
+pub fn retrying(connection: &Connection) -> Result<HashSet<i64>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
+    let seqs = statement.query_map([], |row| row.get(0))?;
+    Ok(seqs.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Stores a new webhook and assigns its `seq`.

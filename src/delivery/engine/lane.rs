@@ -6,6 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::turns::{Pace, Turn};
 use crate::delivery::endpoint::Endpoint;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::time::Millis;
@@ -16,10 +17,12 @@ use crate::store::delivery::{DueRows, Order};
 pub(super) const QUEUE: usize = 64;
 /// The table is read again when no more than this many are left.
 const LOW: usize = 16;
-/// Requests at a time before an endpoint has answered at all: one that never does holds few threads.
-const FIRST_WINDOW: u32 = 2;
+/// Requests at a time before one has succeeded: an endpoint that never answers holds one thread.
+const FIRST_WINDOW: u32 = 1;
 /// Failures in a row after which the circuit breaker lets through one request at a time.
 const BREAKER: u32 = 5;
+/// How long a lane rests at most after this machine could not look up its name, in milliseconds.
+const HOLD_MS: Millis = 60_000;
 /// Outcomes that may wait for the disk, as a multiple of the requests in flight.
 const UNRECORDED: usize = 4;
 
@@ -32,12 +35,28 @@ pub(super) enum Readiness {
     No,
 }
 
+/// A delivery that a lane holds.
+#[derive(Debug)]
+pub(super) struct Hint {
+    /// Number of the delivery.
+    pub seq: i64,
+    /// The delivery with its event; `None` where the lanes held too many bytes, and it is read once a worker takes it.
+    pub delivery: Option<DueDelivery>,
+}
+
+impl Hint {
+    fn bytes(&self) -> usize {
+        self.delivery.as_ref().map_or(0, |delivery| delivery.event.size_bytes())
+    }
+}
+
 /// The deliveries of one webhook.
 pub(super) struct Lane {
     pub endpoint: Arc<Endpoint>,
+    pub tenant: Arc<str>,
     /// Whether the webhook sends at all.
     open: bool,
-    queue: VecDeque<DueDelivery>,
+    queue: VecDeque<Hint>,
     queue_bytes: usize,
     /// Taken, and their outcome is not in the table yet.
     claimed: HashSet<i64>,
@@ -46,6 +65,14 @@ pub(super) struct Lane {
     /// Requests at a time, now; shrinks to one while the endpoint times out or steadily fails.
     window: u32,
     failures_in_row: u32,
+    /// A request has succeeded.
+    proven: bool,
+    /// The last request timed out or lasted over a second.
+    lagging: bool,
+    /// Requests in flight that have lasted over a second.
+    long: u32,
+    /// Nothing is sent before this time: this machine could not look up the name.
+    held_until_ms: Option<Millis>,
     /// When the rate limit allows the next request, in fractions of milliseconds.
     rate_ms: f64,
     /// The table may hold due deliveries that are not in the queue.
@@ -57,17 +84,22 @@ pub(super) struct Lane {
     pub next_due_ms: Option<Millis>,
     /// Everything below is finished; for ordered lanes.
     floor: i64,
-    /// Bookkeeping of the engine: whether the lane stands in its lists, and the time it is to be woken.
-    pub in_ready: bool,
+    /// Bookkeeping of the engine: its place in the queue of lanes that can send,
+    pub turn: Option<Turn>,
+    /// whether its queue is to be filled,
     pub in_reads: bool,
-    pub parked: bool,
+    /// the host at whose limit it waits,
+    pub parked_at: Option<Arc<str>>,
+    /// and the time it is to be woken.
     pub timer: Option<Millis>,
 }
 
 impl Lane {
-    pub(super) fn new(endpoint: Arc<Endpoint>) -> Lane {
+    /// `is_proven` says that the endpoint took deliveries before and is not failing as far as the table knows.
+    pub(super) fn new(endpoint: Arc<Endpoint>, is_proven: bool) -> Lane {
         Lane {
             open: endpoint.webhook.is_sending(),
+            tenant: endpoint.webhook.tenant.as_str().into(),
             endpoint,
             queue: VecDeque::new(),
             queue_bytes: 0,
@@ -75,15 +107,19 @@ impl Lane {
             sending: 0,
             window: FIRST_WINDOW,
             failures_in_row: 0,
+            proven: is_proven,
+            lagging: false,
+            long: 0,
+            held_until_ms: None,
             rate_ms: 0.0,
             more: true,
             reading: false,
             stale: false,
             next_due_ms: None,
             floor: 0,
-            in_ready: false,
+            turn: None,
             in_reads: false,
-            parked: false,
+            parked_at: None,
             timer: None,
         }
     }
@@ -95,6 +131,10 @@ impl Lane {
         if endpoint.webhook.url != self.endpoint.webhook.url || (opens && !self.open) {
             self.window = FIRST_WINDOW;
             self.failures_in_row = 0;
+            (self.proven, self.lagging) = (false, false);
+        }
+        if endpoint.host != self.endpoint.host {
+            self.parked_at = None;
         }
         self.endpoint = endpoint;
         if opens != self.open || reorders {
@@ -117,8 +157,7 @@ impl Lane {
     /// A delivery that is due now; kept only where it is the next one and there is room.
     pub(super) fn push(&mut self, delivery: DueDelivery, has_room: bool) {
         // A read may have found it between its commit and this notice.
-        let is_known =
-            self.claimed.contains(&delivery.seq) || self.queue.iter().any(|queued| queued.seq == delivery.seq);
+        let is_known = self.claimed.contains(&delivery.seq) || self.queue.iter().any(|hint| hint.seq == delivery.seq);
         if !self.open || is_known {
             return;
         }
@@ -132,13 +171,13 @@ impl Lane {
             return;
         }
         self.queue_bytes += delivery.event.size_bytes();
-        self.queue.push_back(delivery);
+        self.queue.push_back(Hint { seq: delivery.seq, delivery: Some(delivery) });
     }
 
     /// A delivery is no longer to be sent.
     pub(super) fn withdraw(&mut self, seq: i64) {
-        self.queue.retain(|delivery| delivery.seq != seq);
-        self.queue_bytes = self.queue.iter().map(|d| d.event.size_bytes()).sum();
+        self.queue.retain(|hint| hint.seq != seq);
+        self.queue_bytes = self.queue.iter().map(Hint::bytes).sum();
         if self.reading {
             self.reread(seq);
         } else if self.is_ordered() && self.next_due_ms.is_some() {
@@ -165,6 +204,9 @@ impl Lane {
         if !self.open || self.queue.is_empty() || full || blocked {
             return Readiness::No;
         }
+        if let Some(until) = self.held_until_ms.filter(|until| now < *until && *until <= now + HOLD_MS) {
+            return Readiness::At(until);
+        }
         if let Some(spacing_ms) = self.spacing_ms() {
             let wait_ms = self.rate_ms - now as f64;
             // A longer wait means that the clock was set back since.
@@ -176,10 +218,10 @@ impl Lane {
     }
 
     /// The next delivery to be sent; call it when `readiness` is `Now`.
-    pub(super) fn take(&mut self, now: Millis) -> Option<DueDelivery> {
-        let delivery = self.queue.pop_front()?;
-        self.queue_bytes -= delivery.event.size_bytes();
-        self.claimed.insert(delivery.seq);
+    pub(super) fn take(&mut self, now: Millis) -> Option<Hint> {
+        let hint = self.queue.pop_front()?;
+        self.queue_bytes -= hint.bytes();
+        self.claimed.insert(hint.seq);
         self.sending += 1;
         if let Some(spacing_ms) = self.spacing_ms() {
             // Readiness let it through: the limit's time has come, give or take a fraction of a millisecond that
@@ -188,14 +230,23 @@ impl Lane {
             let from = if now - self.rate_ms < 1.0 && self.rate_ms <= now { self.rate_ms } else { now };
             self.rate_ms = from + spacing_ms;
         }
-        Some(delivery)
+        Some(hint)
     }
 
-    /// A request came back; its outcome is not in the table yet.
-    pub(super) fn came_back(&mut self, error: Option<ErrorCode>) {
+    /// A request in flight has lasted over a second.
+    pub(super) fn request_is_long(&mut self) {
+        self.long += 1;
+        self.lagging = true;
+    }
+
+    /// A request came back; its outcome is not in the table yet. `was_long` says that it lasted over a second.
+    pub(super) fn came_back(&mut self, error: Option<ErrorCode>, was_long: bool) {
         self.sending -= 1;
+        self.long -= u32::from(was_long);
+        self.lagging = was_long || error.is_some_and(ErrorCode::is_timeout);
         match error {
             None => {
+                self.proven = true;
                 self.failures_in_row = 0;
                 let most = self.endpoint.webhook.limits.max_in_flight;
                 self.window = (self.window + 1).min(most);
@@ -206,6 +257,36 @@ impl Lane {
                     self.window = 1;
                 }
             }
+        }
+    }
+
+    /// A delivery that was taken was not attempted. The table is read again, and nothing is sent before `from`.
+    pub(super) fn release(&mut self, seq: i64, from: Option<Millis>, was_long: bool) {
+        self.sending -= 1;
+        self.long -= u32::from(was_long);
+        self.claimed.remove(&seq);
+        self.held_until_ms = from;
+        self.reread(seq);
+    }
+
+    /// Requests in flight.
+    pub(super) fn sending(&self) -> u32 {
+        self.sending
+    }
+
+    /// Requests in flight while the lane is slow or untried.
+    pub(super) fn slow_sending(&self) -> u32 {
+        if self.pace().is_slow() { self.sending } else { 0 }
+    }
+
+    /// How soon it is expected to give a worker back.
+    pub(super) fn pace(&self) -> Pace {
+        if self.lagging || self.long > 0 {
+            Pace::Slow
+        } else if self.proven {
+            Pace::Quick
+        } else {
+            Pace::Untried
         }
     }
 
@@ -258,7 +339,7 @@ impl Lane {
             self.next_due_ms = None;
         }
         let mut skip = self.claimed.clone();
-        skip.extend(self.queue.iter().map(|delivery| delivery.seq));
+        skip.extend(self.queue.iter().map(|hint| hint.seq));
         let order = if self.is_ordered() { Order::Sequence { from_seq: self.floor } } else { Order::Due };
         (order, skip)
     }
@@ -274,13 +355,14 @@ impl Lane {
             return;
         }
         if let Some(first) = found.rows.first() {
-            self.floor = first.seq;
+            self.floor = first.0;
         }
         self.more |= found.more;
         self.next_due_ms = found.next_due_ms.into_iter().chain(self.next_due_ms).min();
-        for delivery in found.rows {
-            self.queue_bytes += delivery.event.size_bytes();
-            self.queue.push_back(delivery);
+        for (seq, delivery) in found.rows {
+            let hint = Hint { seq, delivery };
+            self.queue_bytes += hint.bytes();
+            self.queue.push_back(hint);
         }
     }
 

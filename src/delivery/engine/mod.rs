@@ -1,13 +1,19 @@
-//! The engine: threads around the lanes.
+//! The delivery engine: threads around the lanes.
 //!
-//! The hot path does not poll: the writer hands over what it committed, a worker takes it at once. The table is
-//! read only when a lane runs dry or a due time comes. Workers are as few as keep up: one more is woken or
-//! started only when those at work wait for their receivers.
+//! The hot path does not poll: the writer hands over what it committed, and a worker takes it at once. The table is
+//! read only when a lane runs dry or a due time comes. A worker is woken or started only while those at work wait for
+//! their receivers, so there are as few as keep up.
+//!
+//! Locking: `Shared::state` is held for moments, never over a query, a write or a request. The writer's thread takes it
+//! in [`Observer::committed`]; nobody who holds it waits for the writer.
 
+mod flights;
 mod lane;
+mod maintenance;
 pub mod record;
 mod scheduler;
 mod state;
+mod turns;
 mod workers;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,12 +22,12 @@ use std::time::{Duration, Instant};
 use super::endpoint::Endpoint;
 use super::sender::{AttemptResult, Sender};
 use crate::clock::Clock;
-use crate::delivery::engine::state::{Claim, State};
+use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
-use crate::random;
-use crate::store::{Change, Observer, Store, StoreError};
+use crate::store::{Change, DueDelivery, Observer, Store, StoreError, webhook};
+use state::State;
 
-/// How the engine is set up.
+/// Settings of the engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// Threads that send at most, 1 to 1,024.
@@ -30,11 +36,11 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { workers: 64 }
+        EngineOptions { workers: 512 }
     }
 }
 
-/// Sends what is due. Cheap to clone.
+/// Sends deliveries that are due. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 
@@ -44,23 +50,26 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub metrics: Metrics,
     pub options: EngineOptions,
-    /// Workers that may use a core at the same time: more only take turns.
+    /// Workers that may use a core at the same time: more would only take turns on it.
     pub on_core: usize,
     state: Mutex<State>,
     /// Workers wait here for something to send.
     pub work: Condvar,
-    /// The pacer waits here for something to read or a time to come.
-    pub pace: Condvar,
-    /// Who waits for the engine to come to rest waits here.
+    /// The scheduler waits here for something to read or a time to come.
+    pub schedule: Condvar,
+    /// The maintenance thread waits here between its rounds.
+    pub maintenance: Condvar,
+    /// Callers that wait until nothing is under way wait here.
     pub rest: Condvar,
-    /// Outcomes that the store could not take; they are handed to it again.
+    /// Outcomes that the store could not take. They are handed over again.
     pub unrecorded: Mutex<Vec<Arc<Unrecorded>>>,
 }
 
-/// What came of an attempt, kept until the table has it.
+/// Result of an attempt, kept until the table has it.
 pub(super) struct Unrecorded {
-    claim: Claim,
-    made: AttemptResult,
+    delivery: DueDelivery,
+    endpoint: Arc<Endpoint>,
+    result: AttemptResult,
     jitter: f64,
 }
 
@@ -80,45 +89,51 @@ impl Engine {
             clock,
             metrics,
             on_core: (cores * 2).min(options.workers),
-            state: Mutex::new(State::new((options.workers / 2).max(1))),
+            state: Mutex::new(State::new(options.workers)),
             options,
             work: Condvar::new(),
-            pace: Condvar::new(),
+            schedule: Condvar::new(),
+            maintenance: Condvar::new(),
             rest: Condvar::new(),
             unrecorded: Mutex::new(Vec::new()),
         });
         let engine = Engine(Arc::clone(&shared));
         store.observe(Arc::new(engine.clone()));
-        // Through the writer, so that no webhook made meanwhile is missed or seen twice.
+        // Through the writer, so that no webhook created meanwhile is missed or seen twice.
         let loaded = engine.clone();
         let load = store.write(move |tx| -> Result<(), StoreError> {
+            let retrying = webhook::retrying(tx.connection())?;
             for webhook in tx.directory().iter() {
-                loaded.put(webhook);
+                // After a restart an endpoint that worked is trusted at once, and one that fails is not.
+                let is_proven = tx.directory().successes(webhook.seq) > 0 && !retrying.contains(&webhook.seq);
+                loaded.put(webhook, is_proven);
             }
             Ok(())
         });
         load.wait()?;
-        scheduler::start(shared).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let unstarted = |error: std::io::Error| StoreError::Unavailable(error.to_string());
+        scheduler::start(Arc::clone(&shared)).map_err(unstarted)?;
+        maintenance::start(shared).map_err(unstarted)?;
         Ok(engine)
     }
 
-    /// Makes attempts outside the lanes, with the same client: tests.
+    /// Sender for attempts outside the lanes: tests and challenges.
     pub fn sender(&self) -> &Sender {
         &self.0.sender
     }
 
-    /// Looks at the clock again; for a clock that was moved.
+    /// Looks at the clock again after it was moved.
     pub fn nudge(&self) {
-        self.0.pace.notify_all();
+        self.0.schedule.notify_all();
     }
 
-    /// How many threads send, and how many of them are at a request.
+    /// Returns the number of threads that send, and how many of them are at a request.
     pub fn workers(&self) -> (usize, usize) {
         let state = self.0.lock();
-        (state.workers.count, state.sending)
+        (state.workers, state.sending())
     }
 
-    /// Waits until nothing is under way and nothing is due. `false` after `patience`.
+    /// Waits until nothing is under way and nothing is due. Returns `false` after `patience`.
     pub fn wait_until_idle(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.0.lock();
@@ -126,8 +141,8 @@ impl Engine {
             if state.is_idle(self.0.clock.now_ms()) {
                 return true;
             }
-            // What `is_idle` woke has to be read and sent.
-            self.0.pace.notify_all();
+            // Lanes that `is_idle` woke have to be read and sent.
+            self.0.schedule.notify_all();
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -136,19 +151,20 @@ impl Engine {
         }
     }
 
-    /// From here on nothing more is sent.
+    /// Stops sending. Requests in flight go on.
     pub fn begin_stop(&self) {
         self.0.lock().stopping = true;
         self.0.work.notify_all();
-        self.0.pace.notify_all();
+        self.0.schedule.notify_all();
+        self.0.maintenance.notify_all();
     }
 
-    /// Sends nothing more, and waits for requests in flight to come back and to be recorded. `false` after `patience`.
+    /// Stops sending and waits until requests in flight have ended and are recorded. Returns `false` after `patience`.
     pub fn stop(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         self.begin_stop();
         let mut state = self.0.lock();
-        while state.sending > 0 || state.unrecorded > 0 {
+        while state.sending() > 0 || state.unrecorded > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -158,11 +174,11 @@ impl Engine {
         true
     }
 
-    fn put(&self, webhook: &Arc<crate::domain::webhook::Webhook>) {
+    fn put(&self, webhook: &Arc<Webhook>, is_proven: bool) {
         match self.0.store.profiles().find(&webhook.profile) {
             Some(profile) => {
                 let endpoint = Arc::new(Endpoint::new(Arc::clone(webhook), &profile));
-                self.0.lock().put(endpoint, self.0.clock.now_ms());
+                self.0.lock().put(endpoint, is_proven, self.0.clock.now_ms());
             }
             None => log::error!("{} has the unknown profile {:?}: nothing is sent to it", webhook.id, webhook.profile),
         }
@@ -170,17 +186,17 @@ impl Engine {
 }
 
 impl Observer for Engine {
-    fn committed(&self, notices: Vec<Change>) {
+    fn committed(&self, changes: Vec<Change>) {
         let now = self.0.clock.now_ms();
-        // Endpoints are made outside the lock: their keys take a moment to prepare.
-        for notice in &notices {
-            if let Change::Webhook(webhook) = notice {
-                self.put(webhook);
+        // Endpoints are made outside the lock: preparing their keys takes a moment.
+        for change in &changes {
+            if let Change::Webhook(webhook) = change {
+                self.put(webhook, false);
             }
         }
         let mut state = self.0.lock();
-        for notice in notices {
-            state.notice(notice, now);
+        for change in changes {
+            state.apply(change, now);
         }
         self.0.rouse(&mut state);
         drop(state);
@@ -197,52 +213,44 @@ impl Shared {
         condition.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Gets a worker to work where there is something to send, and the pacer where there is something to read.
+    /// Wakes a worker if something can be sent, and the scheduler if something is to be read.
     fn rouse(self: &Arc<Self>, state: &mut State) {
-        self.rouse_pacer(state);
+        self.rouse_scheduler(state);
         if !state.has_ready() || state.stopping {
             return;
         }
-        if state.workers.on_core(Instant::now()) >= self.on_core {
-            // Enough are at work; the pacer looks again in a moment, should they turn out to wait.
-            self.pace.notify_one();
-        } else if state.workers.idle > 0 {
+        if state.on_core(self.clock.now_ms(), Instant::now()) >= self.on_core {
+            // Enough are at work. The scheduler looks again in a moment, should they turn out to wait.
+            self.schedule.notify_one();
+        } else if state.idle_workers > 0 {
             self.work.notify_one();
-        } else if state.workers.count < self.options.workers {
+        } else if state.workers < self.options.workers {
             workers::start(self, state);
         }
     }
 
-    /// Gets the pacer to work where there is something to read, or a time comes before the one that it sleeps for.
-    fn rouse_pacer(&self, state: &mut State) {
+    /// Wakes the scheduler if something is to be read, or a time comes before the one that it sleeps for.
+    fn rouse_scheduler(&self, state: &mut State) {
         if state.has_reads() || std::mem::take(&mut state.sooner) {
-            self.pace.notify_one();
+            self.schedule.notify_one();
         }
     }
 
-    /// Hands an outcome to the writer. One that it cannot take now is kept, and handed over again: the delivery
-    /// stays claimed meanwhile, so that nothing is sent twice for a full disk.
-    pub(super) fn record(self: &Arc<Self>, outcome: Arc<Unrecorded>) {
+    /// Hands an outcome to the writer. One that the writer cannot take now is kept and handed over again; the delivery
+    /// stays claimed meanwhile, so that a full disk does not make it be sent twice.
+    fn record(self: &Arc<Self>, outcome: Arc<Unrecorded>) {
         let shared = Arc::clone(self);
         let kept = Arc::clone(&outcome);
         self.store.write_then(
             move |tx| -> Result<(), StoreError> {
-                let delivery = &outcome.claim.delivery;
-                let endpoint = &outcome.claim.endpoint;
-                record::record(tx, endpoint, delivery, &outcome.made, outcome.jitter)
+                record::record(tx, &outcome.endpoint, &outcome.delivery, &outcome.result, outcome.jitter)
             },
             move |recorded| {
                 if let Err(error) = recorded {
-                    log::warn!("the outcome of {} could not be stored yet: {error}", kept.claim.delivery.id);
+                    log::warn!("the outcome of {} could not be stored yet: {error}", kept.delivery.id);
                     shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
                 }
             },
         );
-    }
-}
-
-impl Unrecorded {
-    fn new(claim: Claim, made: AttemptResult) -> Unrecorded {
-        Unrecorded { claim, made, jitter: random::fraction() }
     }
 }

@@ -1,26 +1,29 @@
-//! All lanes, and whose turn it is. Pure bookkeeping under the engine's one lock.
+//! All lanes, and which one sends next. Pure bookkeeping under the engine's one lock.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::flights::Flights;
+use super::lane::{Hint, Lane, Readiness};
+use super::turns::{Limits, Turns};
 use crate::delivery::endpoint::Endpoint;
-use crate::delivery::engine::lane::{Lane, Readiness};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::time::Millis;
-use crate::store::{Change, DueDelivery};
+use crate::store::Change;
 
-/// Bytes of events that all lanes hold in memory at most, about; each may hold a few more to go on at all.
+/// Bytes of events that all lanes hold in memory together. Beyond it a lane knows the numbers of its deliveries only.
 const HINT_BYTES: usize = 8 << 20;
-/// A worker that has been at its request for longer waits for the network, and keeps no core busy.
-const BUSY: Duration = Duration::from_millis(1);
+/// Bytes of events that one read of a lane brings, about.
+const READ_BYTES: usize = 1 << 20;
 
 /// A delivery taken by a worker.
 pub(super) struct Claim {
-    pub delivery: DueDelivery,
+    pub hint: Hint,
     pub endpoint: Arc<Endpoint>,
     host: Arc<str>,
+    flight: u64,
 }
 
 #[derive(Default)]
@@ -33,91 +36,65 @@ struct Host {
 /// What the engine knows; all of it can be read from the table again.
 pub(super) struct State {
     lanes: HashMap<i64, Lane>,
-    /// Lanes that can send now, served in turn.
-    ready: VecDeque<i64>,
+    /// Lanes that can send now.
+    turns: Turns,
+    flights: Flights,
     /// Lanes whose queue runs dry.
     reads: VecDeque<i64>,
     timers: BTreeSet<(Millis, i64)>,
-    /// Whether a time comes earlier than the one that the pacer sleeps for.
+    /// Whether a time comes earlier than the one that the scheduler sleeps for.
     pub sooner: bool,
     hosts: HashMap<Arc<str>, Host>,
+    /// Requests in flight to one host, at most.
     host_limit: usize,
     hint_bytes: usize,
-    /// Requests in flight.
-    pub sending: usize,
     /// Outcomes that are not in the table yet.
     pub unrecorded: usize,
-    pub workers: Workers,
+    /// Threads that send.
+    pub workers: usize,
+    /// Those of them that have nothing to do.
+    pub idle_workers: usize,
     pub stopping: bool,
 }
 
-/// Who works.
-#[derive(Default)]
-pub(super) struct Workers {
-    pub count: usize,
-    pub idle: usize,
-    /// When each busy worker began; by the worker's number.
-    busy_since: HashMap<usize, Instant>,
-    next_number: usize,
-}
-
-impl Workers {
-    pub(super) fn enter(&mut self) -> usize {
-        self.count += 1;
-        self.next_number += 1;
-        self.next_number
-    }
-
-    pub(super) fn leave(&mut self) {
-        self.count -= 1;
-    }
-
-    pub(super) fn begin(&mut self, number: usize, now: Instant) {
-        self.busy_since.insert(number, now);
-    }
-
-    pub(super) fn end(&mut self, number: usize) {
-        self.busy_since.remove(&number);
-    }
-
-    /// How many workers are likely to use a core at this moment, rather than to wait for an answer.
-    pub(super) fn on_core(&self, now: Instant) -> usize {
-        self.busy_since.values().filter(|since| now.saturating_duration_since(**since) < BUSY).count()
-    }
-}
-
 impl State {
-    pub(super) fn new(host_limit: usize) -> State {
+    /// `workers` is the most threads that send.
+    pub(super) fn new(workers: usize) -> State {
         State {
             lanes: HashMap::new(),
-            ready: VecDeque::new(),
+            turns: Turns::new(Limits::of(workers)),
+            flights: Flights::default(),
             reads: VecDeque::new(),
             timers: BTreeSet::new(),
             sooner: false,
             hosts: HashMap::new(),
-            host_limit,
+            host_limit: (workers / 2).max(1),
             hint_bytes: 0,
-            sending: 0,
             unrecorded: 0,
-            workers: Workers::default(),
+            workers: 0,
+            idle_workers: 0,
             stopping: false,
         }
     }
 
     /// Takes over a webhook, new or changed.
-    pub(super) fn put(&mut self, endpoint: Arc<Endpoint>, now: Millis) {
+    pub(super) fn put(&mut self, endpoint: Arc<Endpoint>, is_proven: bool, now: Millis) {
         let seq = endpoint.webhook.seq;
         if let Entry::Vacant(entry) = self.lanes.entry(seq) {
-            entry.insert(Lane::new(endpoint));
-            self.touch(seq, now);
-        } else {
-            self.with(seq, now, |lane| lane.change(endpoint));
+            entry.insert(Lane::new(endpoint, is_proven));
+            self.settle(seq, now);
+            return;
+        }
+        let before = self.lanes.get(&seq).map(|lane| Arc::clone(&lane.endpoint.host));
+        self.with(seq, now, |lane| lane.change(endpoint));
+        if let Some(host) = before {
+            self.unpark(&host, now);
         }
     }
 
-    /// Takes over what a commit changed.
-    pub(super) fn notice(&mut self, notice: Change, now: Millis) {
-        match notice {
+    /// Takes over a change that was committed.
+    pub(super) fn apply(&mut self, change: Change, now: Millis) {
+        match change {
             Change::Due(delivery) => {
                 let has_room = self.hint_bytes < HINT_BYTES;
                 self.with(delivery.webhook_seq, now, |lane| lane.push(delivery, has_room));
@@ -136,65 +113,114 @@ impl State {
         }
     }
 
-    /// The next delivery to be sent: lanes take turns.
-    pub(super) fn take(&mut self, now: Millis) -> Option<Claim> {
+    /// Takes the next delivery to be sent.
+    pub(super) fn take(&mut self, now: Millis, instant: Instant) -> Option<Claim> {
         if self.stopping {
             return None;
         }
-        for _ in 0..self.ready.len() {
-            let seq = self.ready.pop_front()?;
+        self.age(instant, now);
+        while let Some(seq) = self.turns.next() {
             let Some(lane) = self.lanes.get_mut(&seq) else {
                 continue;
             };
-            lane.in_ready = false;
+            lane.turn = None;
+            let host = Arc::clone(&lane.endpoint.host);
             if lane.readiness(now) != Readiness::Now {
-                self.touch(seq, now);
+                self.settle(seq, now);
+                self.unpark(&host, now);
                 continue;
             }
-            let host = Arc::clone(&lane.endpoint.host);
             let use_of_host = self.hosts.entry(Arc::clone(&host)).or_default();
             if use_of_host.in_flight >= self.host_limit {
                 use_of_host.parked.push_back(seq);
-                lane.parked = true;
+                lane.parked_at = Some(host);
                 continue;
             }
-            use_of_host.in_flight += 1;
             let endpoint = Arc::clone(&lane.endpoint);
             let mut taken = None;
             self.with(seq, now, |lane| taken = lane.take(now));
-            if let Some(delivery) = taken {
-                self.sending += 1;
+            if let Some(hint) = taken {
+                self.hosts.entry(Arc::clone(&host)).or_default().in_flight += 1;
+                let flight = self.flights.begin(seq, instant);
                 self.unrecorded += 1;
-                return Some(Claim { delivery, endpoint, host });
+                return Some(Claim { hint, endpoint, host, flight });
             }
         }
         None
     }
 
-    /// A request came back; its outcome still has to be recorded.
-    pub(super) fn came_back(&mut self, claim: &Claim, error: Option<ErrorCode>, now: Millis) {
-        self.sending -= 1;
-        let mut unparked = None;
-        if let Some(host) = self.hosts.get_mut(&claim.host) {
-            host.in_flight -= 1;
-            unparked = host.parked.pop_front();
-            if host.in_flight == 0 && host.parked.is_empty() && unparked.is_none() {
-                self.hosts.remove(&claim.host);
-            }
-        }
-        if let Some(seq) = unparked {
-            self.with(seq, now, |lane| lane.parked = false);
-        }
-        self.with(claim.delivery.webhook_seq, now, |lane| lane.came_back(error));
+    /// Ends a request whose outcome still has to be recorded.
+    pub(super) fn came_back(&mut self, claim: &Claim, error: Option<ErrorCode>, now: Millis, instant: Instant) {
+        self.end(claim, now, instant, |lane, was_long| lane.came_back(error, was_long));
     }
 
-    /// The next lane whose queue is to be filled from the table.
-    pub(super) fn next_read(&mut self) -> Option<i64> {
+    /// Gives back a delivery that was not attempted: it is looked at again in the table, not before `from`.
+    pub(super) fn release(&mut self, claim: &Claim, from: Option<Millis>, now: Millis, instant: Instant) {
+        self.unrecorded = self.unrecorded.saturating_sub(1);
+        let seq = claim.hint.seq;
+        self.end(claim, now, instant, |lane, was_long| lane.release(seq, from, was_long));
+    }
+
+    fn end(&mut self, claim: &Claim, now: Millis, instant: Instant, end: impl FnOnce(&mut Lane, bool)) {
+        self.age(instant, now);
+        let was_long = self.flights.end(claim.flight);
+        if let Some(host) = self.hosts.get_mut(&claim.host) {
+            host.in_flight -= 1;
+        }
+        self.with(claim.endpoint.webhook.seq, now, |lane| end(lane, was_long));
+        self.unpark(&claim.host, now);
+    }
+
+    /// Lets lanes of a host take their turn again, as many as the host has room for. Called whenever a request to the
+    /// host ends and whenever a lane that was let in does not use its turn, so that none waits while there is room.
+    fn unpark(&mut self, name: &Arc<str>, now: Millis) {
+        let Some(host) = self.hosts.get_mut(name) else {
+            return;
+        };
+        let mut room = self.host_limit.saturating_sub(host.in_flight);
+        let mut unparked = Vec::new();
+        while room > 0
+            && let Some(seq) = host.parked.pop_front()
+        {
+            let Some(lane) = self.lanes.get_mut(&seq).filter(|lane| lane.parked_at.as_ref() == Some(name)) else {
+                continue;
+            };
+            lane.parked_at = None;
+            room -= usize::from(lane.readiness(now) == Readiness::Now);
+            unparked.push(seq);
+        }
+        if host.in_flight == 0 && host.parked.is_empty() {
+            self.hosts.remove(name);
+        }
+        for seq in unparked {
+            self.settle(seq, now);
+        }
+    }
+
+    /// Requests in flight.
+    pub(super) fn sending(&self) -> usize {
+        self.flights.count()
+    }
+
+    /// Requests that are likely to keep a core busy at this moment.
+    pub(super) fn on_core(&mut self, now: Millis, instant: Instant) -> usize {
+        self.age(instant, now);
+        self.flights.on_core()
+    }
+
+    fn age(&mut self, instant: Instant, now: Millis) {
+        for seq in self.flights.age(instant) {
+            self.with(seq, now, Lane::request_is_long);
+        }
+    }
+
+    /// The next lane whose queue is to be filled from the table, and how many bytes of events it may read.
+    pub(super) fn next_read(&mut self) -> Option<(i64, usize)> {
         while let Some(seq) = self.reads.pop_front() {
             if let Some(lane) = self.lanes.get_mut(&seq) {
                 lane.in_reads = false;
                 if lane.wants_read() {
-                    return Some(seq);
+                    return Some((seq, READ_BYTES.min(HINT_BYTES.saturating_sub(self.hint_bytes))));
                 }
             }
         }
@@ -210,13 +236,17 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&seq) else {
             return;
         };
-        let before = lane.queue_bytes();
+        let bytes_before = lane.queue_bytes();
+        let (sending_before, slow_before) = (lane.sending(), lane.slow_sending());
         change(lane);
-        self.hint_bytes = self.hint_bytes + lane.queue_bytes() - before;
-        self.touch(seq, now);
+        self.hint_bytes = self.hint_bytes + lane.queue_bytes() - bytes_before;
+        let (sending, slow) = (lane.sending() as isize, lane.slow_sending() as isize);
+        let tenant = Arc::clone(&lane.tenant);
+        self.turns.count(&tenant, sending - sending_before as isize, slow - slow_before as isize);
+        self.settle(seq, now);
     }
 
-    /// Wakes the lanes whose time has come. When the next one's comes.
+    /// Wakes the lanes whose time has come. Returns when the next one's comes.
     pub(super) fn wake_due(&mut self, now: Millis) -> Option<Millis> {
         let next = self.wake_all_due(now);
         self.sooner = false;
@@ -237,28 +267,19 @@ impl State {
         None
     }
 
-    fn touch(&mut self, seq: i64, now: Millis) {
+    /// Puts a lane into the lists that it belongs in and takes it out of the others.
+    fn settle(&mut self, seq: i64, now: Millis) {
         let Some(lane) = self.lanes.get_mut(&seq) else {
             return;
         };
-        if lane.is_done() {
-            if let Some(time) = lane.timer {
-                self.timers.remove(&(time, seq));
-                lane.timer = None;
+        let wanted = (lane.readiness(now) == Readiness::Now && lane.parked_at.is_none()).then(|| lane.pace());
+        if lane.turn.map(|turn| turn.pace) != wanted || lane.is_done() {
+            if let Some(turn) = lane.turn.take() {
+                self.turns.dequeue(&lane.tenant, turn);
             }
-            // Paused lanes are made anew when they open; their limits start afresh then.
-            self.lanes.remove(&seq);
-            return;
+            lane.turn = wanted.map(|pace| self.turns.enqueue(&lane.tenant, pace, seq));
         }
-        if lane.readiness(now) == Readiness::Now && !lane.in_ready && !lane.parked {
-            lane.in_ready = true;
-            self.ready.push_back(seq);
-        }
-        if lane.wants_read() && !lane.in_reads {
-            lane.in_reads = true;
-            self.reads.push_back(seq);
-        }
-        let wake_at = lane.wake_at(now);
+        let wake_at = if lane.is_done() { None } else { lane.wake_at(now) };
         if wake_at != lane.timer {
             if let Some(time) = lane.timer {
                 self.timers.remove(&(time, seq));
@@ -269,10 +290,20 @@ impl State {
             }
             lane.timer = wake_at;
         }
+        if lane.is_done() {
+            let host = Arc::clone(&lane.endpoint.host);
+            // A paused lane begins anew when it opens again; its limits start afresh then.
+            self.lanes.remove(&seq);
+            self.unpark(&host, now);
+        } else if lane.wants_read() && !lane.in_reads {
+            lane.in_reads = true;
+            self.reads.push_back(seq);
+        }
     }
 
+    /// Whether a lane may send now.
     pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.turns.has_next()
     }
 
     pub(super) fn lane(&mut self, seq: i64) -> Option<&mut Lane> {
@@ -282,7 +313,7 @@ impl State {
     /// Whether nothing is under way, and nothing could be sent at this time.
     pub(super) fn is_idle(&mut self, now: Millis) -> bool {
         let next = self.wake_all_due(now);
-        self.sending == 0
+        self.sending() == 0
             && self.unrecorded == 0
             && next.is_none_or(|time| time > now)
             && self.lanes.values().all(|lane| lane.is_idle(now))

@@ -1,71 +1,107 @@
 //! The threads that send.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::state::{Claim, State};
 use super::{Shared, Unrecorded};
-use crate::delivery::engine::state::{Claim, State};
 use crate::delivery::sender::AttemptResult;
 use crate::domain::delivery::Trigger;
+use crate::domain::time::Millis;
+use crate::random;
 use crate::store::DueDelivery;
+use crate::store::delivery::{self, Loaded};
 
-/// A worker that has had nothing to do for so long ends.
+/// How long a worker without work waits before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Starts a worker; `state` is the locked state. Where no thread can be had, those there are go on.
+/// Pause of a lane after this machine had no thread to look up its name with.
+const LOOKUP_PAUSE: Millis = 1_000;
+
+/// Starts a worker; `state` is the locked state. If no thread can be had, those there are go on.
 pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
-    let number = state.workers.enter();
+    state.workers += 1;
     let worker = Arc::clone(shared);
-    let spawned = std::thread::Builder::new()
-        .name(format!("worker-{number}"))
-        .stack_size(512 << 10)
-        .spawn(move || run(&worker, number));
+    let spawned =
+        std::thread::Builder::new().name("worker".to_owned()).stack_size(512 << 10).spawn(move || run(&worker));
     if let Err(error) = spawned {
-        state.workers.leave();
+        state.workers -= 1;
         log::warn!("no further worker could be started: {error}");
     }
 }
 
-fn measure(shared: &Shared, claim: &Claim, made: &AttemptResult) {
-    let millis = |ms: i64| Duration::from_millis(ms.max(0) as u64);
-    let DueDelivery { due_ms, attempt_count, trigger, .. } = claim.delivery;
-    // A new delivery is due since it was accepted.
-    let is_first = attempt_count == 0 && trigger == Trigger::Initial;
-    let waited = is_first.then(|| millis(made.attempt.started_ms - due_ms));
-    let took = millis(made.attempt.duration_ms);
-    shared.metrics.attempted(made.error_code(), took, waited);
-}
-
-fn run(shared: &Arc<Shared>, number: usize) {
+fn run(shared: &Arc<Shared>) {
     let mut state = shared.lock();
     let mut idle_since = None;
     loop {
-        if let Some(claim) = state.take(shared.clock.now_ms()) {
+        if let Some(claim) = state.take(shared.clock.now_ms(), Instant::now()) {
             idle_since = None;
-            state.workers.begin(number, Instant::now());
             shared.rouse(&mut state);
             drop(state);
-            let made = shared.sender.attempt(&claim.endpoint, &claim.delivery);
-            measure(shared, &claim, &made);
-            state = shared.lock();
-            state.workers.end(number);
-            state.came_back(&claim, made.error_code(), shared.clock.now_ms());
-            drop(state);
-            // May wait for the writer, which in turn may wait for the lock.
-            shared.record(Arc::new(Unrecorded::new(claim, made)));
-            state = shared.lock();
+            state = attempt(shared, claim);
             continue;
         }
         // A lane that a rate limit holds has a time now.
-        shared.rouse_pacer(&mut state);
+        shared.rouse_scheduler(&mut state);
         let since = *idle_since.get_or_insert_with(Instant::now);
         if state.stopping || since.elapsed() >= IDLE {
-            state.workers.leave();
+            state.workers -= 1;
             shared.rest.notify_all();
             return;
         }
-        state.workers.idle += 1;
+        state.idle_workers += 1;
         state = shared.wait(&shared.work, state, IDLE);
-        state.workers.idle -= 1;
+        state.idle_workers -= 1;
     }
+}
+
+/// Sends a claimed delivery and hands its outcome to the writer. Returns with the state locked again.
+fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
+    let now = shared.clock.now_ms();
+    let Some(delivery) = claim.hint.delivery.take().or_else(|| load(shared, &claim)) else {
+        let mut state = shared.lock();
+        state.release(&claim, None, now, Instant::now());
+        shared.rest.notify_all();
+        return state;
+    };
+    let result = shared.sender.attempt(&claim.endpoint, &delivery);
+    if result.is_attempt() {
+        return finish(shared, claim, delivery, result);
+    }
+    let now = shared.clock.now_ms();
+    let mut state = shared.lock();
+    state.release(&claim, Some(now + LOOKUP_PAUSE), now, Instant::now());
+    shared.rest.notify_all();
+    state
+}
+
+fn finish(shared: &Arc<Shared>, claim: Claim, delivery: DueDelivery, result: AttemptResult) -> MutexGuard<'_, State> {
+    measure(shared, &delivery, &result);
+    let mut state = shared.lock();
+    state.came_back(&claim, result.error_code(), shared.clock.now_ms(), Instant::now());
+    drop(state);
+    let endpoint = Arc::clone(&claim.endpoint);
+    // May wait for the writer, which in turn may wait for the lock.
+    shared.record(Arc::new(Unrecorded { delivery, endpoint, result, jitter: random::fraction() }));
+    shared.lock()
+}
+
+/// Reads a delivery that its lane knew by number only. `None` if it is not to be sent any more, or cannot be read.
+fn load(shared: &Arc<Shared>, claim: &Claim) -> Option<DueDelivery> {
+    let (seq, now) = (claim.hint.seq, shared.clock.now_ms());
+    match shared.store.read_for_delivery(|connection| delivery::load(connection, seq, now)) {
+        Ok(Loaded::Due(delivery)) => return Some(delivery),
+        Ok(Loaded::NotDue) => {}
+        Ok(Loaded::Damaged) => shared.give_up(claim.endpoint.webhook.seq, seq),
+        Err(error) => log::error!("delivery number {seq} could not be read: {error}"),
+    }
+    None
+}
+
+fn measure(shared: &Shared, delivery: &DueDelivery, result: &AttemptResult) {
+    let millis = |ms: i64| Duration::from_millis(ms.max(0) as u64);
+    // A new delivery is due since it was accepted.
+    let is_first = delivery.attempt_count == 0 && delivery.trigger == Trigger::Initial;
+    let waited = is_first.then(|| millis(result.attempt.started_ms - delivery.due_ms));
+    shared.metrics.attempted(result.error_code(), millis(result.attempt.duration_ms), waited);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Row, named_params};
 
 use crate::domain::time::Millis;
 use crate::store::error::StoreError;
@@ -21,7 +21,8 @@ pub enum Order {
 /// Due deliveries of a lane.
 #[derive(Debug, Default)]
 pub struct DueRows {
-    pub rows: Vec<DueDelivery>,
+    /// Numbers of deliveries. Those beyond the limit of bytes come without their event.
+    pub rows: Vec<(i64, Option<DueDelivery>)>,
     /// Deliveries whose stored event does not match its checksum.
     pub damaged: Vec<i64>,
     /// Due time of the first delivery that is not due yet.
@@ -30,8 +31,8 @@ pub struct DueRows {
     pub more: bool,
 }
 
-/// Returns the due deliveries of a webhook, up to `limit` rows and about `max_bytes` of data but at least one row,
-/// without those that `skip` selects. Uses the indexes `delivery_due` and `delivery_webhook`.
+/// Returns the due deliveries of a webhook, up to `limit` rows, without those that `skip` selects. Events are read up to
+/// about `max_bytes`; [`load`] reads the others. Uses the indexes `delivery_due` and `delivery_webhook`.
 pub fn due(
     connection: &Connection,
     webhook_seq: i64,
@@ -58,31 +59,66 @@ pub fn due(
         if skip(seq) {
             continue;
         }
-        if found.rows.len() >= limit || (bytes >= max_bytes && !found.rows.is_empty()) {
+        if found.rows.len() >= limit {
             found.more = true;
             break;
         }
-        let Some(event) = event::intact(connection, row.get("event_seq")?)? else {
-            found.damaged.push(seq);
+        if bytes >= max_bytes {
+            found.rows.push((seq, None));
             continue;
-        };
-        bytes += event.size_bytes();
-        found.rows.push(DueDelivery {
-            seq,
-            id: row.get("id")?,
-            webhook_seq,
-            event: Arc::new(event),
-            due_ms,
-            attempt_count: row.get("attempt_count")?,
-            trigger: row.get("next_trigger")?,
-        });
+        }
+        match from_row(connection, row)? {
+            Some(delivery) => {
+                bytes += delivery.event.size_bytes();
+                found.rows.push((seq, Some(delivery)));
+            }
+            None => found.damaged.push(seq),
+        }
     }
     Ok(found)
 }
 
+/// Result of [`load`].
+#[derive(Debug)]
+pub enum Loaded {
+    Due(DueDelivery),
+    /// The delivery is finished, or due later.
+    NotDue,
+    /// The stored event does not match its checksum.
+    Damaged,
+}
+
+/// Reads a delivery that [`due`] returned without its event.
+pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM delivery d WHERE d.seq = :seq AND d.due_ms <= :now");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(named_params! {":seq": seq, ":now": now})?;
+    match rows.next()? {
+        Some(row) => Ok(from_row(connection, row)?.map_or(Loaded::Damaged, Loaded::Due)),
+        None => Ok(Loaded::NotDue),
+    }
+}
+
+/// Returns `None` if the stored event does not match its checksum.
+fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Option<DueDelivery>, StoreError> {
+    let Some(event) = event::intact(connection, row.get("event_seq")?)? else {
+        return Ok(None);
+    };
+    Ok(Some(DueDelivery {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        webhook_seq: row.get("webhook_seq")?,
+        event: Arc::new(event),
+        due_ms: row.get("due_ms")?,
+        attempt_count: row.get("attempt_count")?,
+        trigger: row.get("next_trigger")?,
+    }))
+}
+
+const COLUMNS: &str = "d.seq, d.id, d.webhook_seq, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
+
 /// Query of a lane, in its order.
 pub(in crate::store) fn due_sql(order: Order) -> String {
-    const COLUMNS: &str = "d.seq, d.id, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
     match order {
         Order::Due => format!(
             "SELECT {COLUMNS} FROM delivery d INDEXED BY delivery_due

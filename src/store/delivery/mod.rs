@@ -8,7 +8,7 @@ pub use change::{
     Outcome, Series, count_attempt, count_failure, count_success, discard, discard_test, end_interrupted_tests, finish,
     finish_test, insert, insert_replay, make_due, restart, series,
 };
-pub use due::{DueRows, Order, due};
+pub use due::{DueRows, Loaded, Order, due, load};
 pub use list::{DeliveryFilter, count_dead_letters, list, newer};
 pub(super) use list::{conditions, failing_at, sources};
 

@@ -127,14 +127,14 @@ fn a_silent_receiver_with_a_backlog_does_not_hold_up_another_webhook() {
     for _ in 0..100 {
         hub.publish_one("slow.thing", json!({}));
     }
-    silent.wait_held(2);
+    silent.wait_held(1);
     let quick = Receiver::start();
     hub.add_webhook_with(quick.url(), &json!({"events": ["quick.*"]}));
     for _ in 0..100 {
         hub.publish_one("quick.thing", json!({}));
     }
     quick.wait_for(100);
-    assert_eq!(silent.hits(), 2);
+    assert_eq!(silent.hits(), 1, "one request at a time until one has succeeded");
 }
 
 /// Another webhook gets an event: the engine had its turn since, so what it would send it has sent.
@@ -154,17 +154,25 @@ fn one_host_gets_half_of_the_workers_at_most() {
     let hub = Hub::with(|options| options.workers = 4);
     let crowded = Receiver::start();
     let elsewhere = Receiver::start();
-    crowded.hold();
-    for path in ["/p/1", "/p/2", "/p/3"] {
-        hub.add_webhook_with(crowded.url_at(path), &json!({"events": ["crowded"]}));
+    for tenant in ["a", "b", "c"] {
+        let path = format!("/{tenant}");
+        hub.add_webhook_with(crowded.url_at(&path), &json!({"events": ["crowded"], "tenant": tenant}));
     }
     hub.add_webhook_with(elsewhere.url(), &json!({"events": ["elsewhere"]}));
-    hub.publish("crowded", json!({}));
+    let publish_to_all = || {
+        for tenant in ["a", "b", "c"] {
+            hub.post("/v1/events", &json!({"type": "crowded", "tenant": tenant, "data": {}})).expect(202);
+        }
+    };
+    publish_to_all();
+    hub.deliver_until_idle();
+    crowded.hold();
+    publish_to_all();
     crowded.wait_held(2);
     hub.publish("elsewhere", json!({}));
     elsewhere.wait_for(1);
-    assert_eq!(crowded.hits(), 2);
+    assert_eq!(crowded.hits(), 5);
     crowded.release();
     hub.deliver_until_idle();
-    assert_eq!(crowded.hits(), 3);
+    assert_eq!(crowded.hits(), 6);
 }

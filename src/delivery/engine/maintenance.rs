@@ -1,0 +1,89 @@
+//! The thread for rare work: outcomes that the disk would not take, sweeps under way, rows that are out of date.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::store::{StoreError, idempotency, stats, sweep, webhook};
+
+/// Pause between two rounds.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often rows that are out of date are deleted.
+const CLEANING: Duration = Duration::from_secs(60);
+
+pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
+    std::thread::Builder::new().name("maintenance".to_owned()).spawn(move || {
+        while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
+            log::error!("a fault in Hookpost interrupted the maintenance thread; please report it with the log");
+            std::thread::sleep(PAUSE);
+        }
+    })?;
+    Ok(())
+}
+
+fn run(shared: &Arc<Shared>) {
+    let mut cleaned_at = Instant::now();
+    loop {
+        shared.sender.tidy();
+        record_again(shared);
+        match shared.store.read_for_delivery(sweep::unfinished) {
+            Ok(webhooks) => webhooks.into_iter().for_each(|webhook| finish_sweep(shared, webhook)),
+            Err(error) => log::error!("sweeps could not be looked up: {error}"),
+        }
+        if cleaned_at.elapsed() >= CLEANING {
+            clean(shared);
+            cleaned_at = Instant::now();
+        }
+        let state = shared.lock();
+        if state.stopping && state.sending() == 0 && state.unrecorded == 0 {
+            return;
+        }
+        drop(shared.wait(&shared.maintenance, state, PAUSE));
+    }
+}
+
+/// Hands outcomes that the store could not take to it again.
+fn record_again(shared: &Arc<Shared>) {
+    let unrecorded = std::mem::take(&mut *shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
+    for outcome in unrecorded {
+        shared.record(outcome);
+    }
+}
+
+/// Deletes idempotency keys past their day and secrets past their overlap, and merges old statistics.
+fn clean(shared: &Arc<Shared>) {
+    let deleted = shared.store.write(|tx| -> Result<(), StoreError> {
+        idempotency::delete_expired(tx)?;
+        webhook::delete_old_secrets(tx)
+    });
+    let merged = deleted.wait().and_then(|()| merge_statistics(shared));
+    if let Err(error) = merged {
+        log::error!("rows that are out of date could not be deleted: {error}");
+    }
+}
+
+/// Merges old statistics, step by step.
+fn merge_statistics(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    loop {
+        let step = shared.store.write(stats::merge_old);
+        if !step.wait()? || shared.lock().stopping {
+            return Ok(());
+        }
+    }
+}
+
+/// Finishes the sweep of a webhook, step by step, so that other writes come in between.
+fn finish_sweep(shared: &Arc<Shared>, webhook_seq: i64) {
+    loop {
+        let step = shared.store.write(move |tx| -> Result<bool, StoreError> { sweep::step(tx, webhook_seq) });
+        match step.wait() {
+            Ok(true) if !shared.lock().stopping => {}
+            Ok(_) => return,
+            Err(error) => {
+                log::error!("a sweep stopped and will go on in a moment: {error}");
+                return;
+            }
+        }
+    }
+}
