@@ -6,13 +6,9 @@ use std::str::FromStr;
 use super::Invalid;
 use super::time::Millis;
 
-fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
-}
-
 /// Whether `text` is one segment of an event type: 1 or more of `A-Z a-z 0-9 _ -`.
 pub(super) fn is_segment(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_word_byte)
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 macro_rules! text_type {

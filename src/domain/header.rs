@@ -105,15 +105,11 @@ fn not_allowed(name: &str, reason: &str) -> Invalid {
         .in_field(format!("headers.{name}"))
 }
 
-/// Returns the value as responses, logs and stored attempts show it.
+/// Returns the value as responses, logs and stored attempts show it: masked if the name suggests a secret.
 pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    if is_sensitive(name) { MASK } else { value }
-}
-
-/// Whether a header's name suggests that its value is a secret.
-fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["auth", "token", "key", "secret", "cookie"].iter().any(|word| name.contains(word))
+    let is_secret = ["auth", "token", "key", "secret", "cookie"].iter().any(|word| name.contains(word));
+    if is_secret { MASK } else { value }
 }
 
 fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'static str> {
@@ -134,12 +130,11 @@ fn check_name(name: &str, lower: &str, reserved: &[String]) -> Result<(), &'stat
 }
 
 fn check_value(value: &str) -> Result<(), &'static str> {
-    let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
+    // The mask stands for the stored value; see `unmasked`.
     if value == MASK {
-        // Stands for the stored value; see `unmasked`.
         return Ok(());
     }
-    if !printable {
+    if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t') {
         return Err("Its value contains a control or non-ASCII character.");
     }
     if value.len() > MAX_VALUE_BYTES {

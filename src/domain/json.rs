@@ -73,6 +73,11 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
     }
 }
 
+/// Deserializes a field that must be an object.
+pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::deserialize(deserializer).map(|Object(fields)| fields)
+}
+
 /// Deserializes a field that is a whole number, null or absent.
 pub fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let number = Option::<Whole<T>>::deserialize(deserializer)?;

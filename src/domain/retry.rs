@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 use super::attempt::ErrorCode;
-use super::json::Object;
 use super::time::{DAY, Millis, SECOND, parse_retry_after};
 use super::webhook::DisabledReason;
 
@@ -52,33 +51,16 @@ pub enum Gone {
 
 /// Delays before each retry, the `retry` field of profiles and webhooks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "Object<ScheduleFields>")]
-#[schemars(!from, deny_unknown_fields, rename = "Retry")]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Retry")]
 pub struct ScheduleSpec {
     /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed. Delays from the first failure must not decrease.
     #[schemars(length(max = MAX_DELAYS), inner(range(min = 0, max = MAX_DELAY_S)))]
     pub delays_s: Vec<f64>,
-    #[schemars(default = "previous_attempt")]
-    pub measured_from: MeasuredFrom,
-    #[schemars(default = "disable")]
-    pub exhausted: Exhausted,
-}
-
-/// Deserialized form of [`ScheduleSpec`].
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ScheduleFields {
-    delays_s: Vec<f64>,
     #[serde(default = "previous_attempt")]
-    measured_from: MeasuredFrom,
+    pub measured_from: MeasuredFrom,
     #[serde(default = "disable")]
-    exhausted: Exhausted,
-}
-
-impl From<Object<ScheduleFields>> for ScheduleSpec {
-    fn from(Object(fields): Object<ScheduleFields>) -> ScheduleSpec {
-        ScheduleSpec { delays_s: fields.delays_s, measured_from: fields.measured_from, exhausted: fields.exhausted }
-    }
+    pub exhausted: Exhausted,
 }
 
 fn previous_attempt() -> MeasuredFrom {

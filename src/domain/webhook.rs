@@ -10,7 +10,7 @@ use super::Invalid;
 use super::event::{EventType, Tenant};
 use super::header::{self, CustomHeaders};
 use super::id::WebhookId;
-use super::json::whole;
+use super::json::{Object, whole};
 use super::pattern::EventPattern;
 use super::retry::{Schedule, ScheduleSpec};
 use super::secret::Secret;
@@ -248,7 +248,7 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
     /// Retry schedule. `null`: the profile's (default).
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub retry: Option<Option<ScheduleSpec>>,
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -307,8 +307,11 @@ impl WebhookSettings {
 }
 
 /// Distinguishes `null` from an absent field.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    let object = Option::<Object<T>>::deserialize(deserializer)?;
+    Ok(Some(object.map(|Object(fields)| fields)))
 }
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {

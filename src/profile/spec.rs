@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Invalid;
 use crate::domain::event::EventType;
 use crate::domain::header::{self, CustomHeaders};
-use crate::domain::retry::{Exhausted, Gone, MeasuredFrom, Schedule, ScheduleSpec};
+use crate::domain::json::object;
+use crate::domain::retry::{Gone, Schedule, ScheduleSpec};
 use crate::profile::body_format::{Body, BodyFormat, Envelope};
 
 /// A profile, as in a file of `builtin/` or in the API.
@@ -32,6 +33,7 @@ pub struct ProfileSpec {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = 32))]
     pub headers: serde_json::Map<String, serde_json::Value>,
+    #[serde(deserialize_with = "object")]
     pub retry: ScheduleSpec,
     #[serde(default = "retry_gone")]
     pub gone: Gone,
@@ -177,15 +179,6 @@ impl Profile {
         let signatures = self.spec.signatures.iter().map(|signature| &signature.header);
         let headers = self.headers.iter().map(|(name, _)| name);
         signatures.chain(headers).map(|name| name.to_ascii_lowercase()).collect()
-    }
-
-    /// Where an exhausted delivery and each wait leave a person who asks: `disable` or `dead_letter`.
-    pub fn exhausted(&self) -> Exhausted {
-        self.schedule.exhausted
-    }
-
-    pub fn measured_from(&self) -> MeasuredFrom {
-        self.schedule.measured_from
     }
 }
 

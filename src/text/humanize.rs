@@ -115,10 +115,7 @@ pub fn bytes(count: u64) -> String {
     for (index, name) in units.iter().enumerate() {
         let tenths = (u128::from(count) * 10).div_ceil(unit);
         if tenths < 10_000 || index + 1 == units.len() {
-            return match tenths % 10 {
-                0 => format!("{} {name}", tenths / 10),
-                rest => format!("{}.{rest} {name}", tenths / 10),
-            };
+            return with_tenths(tenths, name);
         }
         unit *= 1000;
     }
@@ -146,10 +143,14 @@ pub fn percent(part: u64, whole: u64) -> Option<String> {
     let part = part.min(whole);
     let tenths = u128::from(part) * 1000 / u128::from(whole);
     let tenths = if part == 0 { 0 } else { tenths.max(1) };
-    Some(match tenths % 10 {
-        0 => format!("{} %", tenths / 10),
-        rest => format!("{}.{rest} %", tenths / 10),
-    })
+    Some(with_tenths(tenths, "%"))
+}
+
+fn with_tenths(tenths: u128, unit: &str) -> String {
+    match tenths % 10 {
+        0 => format!("{} {unit}", tenths / 10),
+        rest => format!("{}.{rest} {unit}", tenths / 10),
+    }
 }
 
 /// A number and its noun: `1 attempt`, `12,345 attempts`, `2 deliveries`.

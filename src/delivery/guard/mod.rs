@@ -133,7 +133,7 @@ impl Guard {
         let (ips, asked): (Arc<[IpAddr]>, Instant) = match (url.address(), cached) {
             (Some(address), _) => (Arc::new([address]), now),
             (None, Cached::Stale(addresses, pending)) => {
-                let pending = pending.or_else(|| self.begin_lookup(url.host(), now));
+                let pending = pending.or_else(|| Some((self.lookups.begin(url.host()).ok()?, now)));
                 let is_new = pending.as_ref().is_some_and(|(_, asked)| *asked == now);
                 let until = if is_new { deadline.min(Instant::now() + LOOKUP_PATIENCE) } else { Instant::now() };
                 let result = pending.as_ref().and_then(|(job, _)| job.wait(until));
@@ -154,11 +154,6 @@ impl Guard {
         let addresses = dialled(&ips, url.port());
         lock(&self.cache).keep(name, Arc::clone(&addresses), asked);
         Ok(addresses)
-    }
-
-    /// Starts a lookup in the background; `None` if no thread could be started.
-    fn begin_lookup(&self, host: &str, now: Instant) -> Option<(LookupJob, Instant)> {
-        Some((self.lookups.begin(host).ok()?, now))
     }
 }
 
@@ -256,30 +251,26 @@ impl Cache {
 /// Addresses of this machine's interfaces, read again after 30 s.
 struct OwnAddresses {
     interfaces: Arc<Interfaces>,
-    last: Mutex<Option<Listed>>,
-}
-
-struct Listed {
-    addresses: Arc<[IpAddr]>,
-    read: Instant,
+    /// The last list, and when it was read.
+    last: Mutex<Option<(Arc<[IpAddr]>, Instant)>>,
 }
 
 impl OwnAddresses {
     /// Returns the list; the last one if reading fails, for lack of file descriptors say. Fails without any list.
     fn list(&self, now: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
         let mut last = lock(&self.last);
-        if let Some(listed) = &*last
-            && now.saturating_duration_since(listed.read) < BELIEVED_FOR
+        if let Some((addresses, read)) = &*last
+            && now.saturating_duration_since(*read) < BELIEVED_FOR
         {
-            return Ok(Arc::clone(&listed.addresses));
+            return Ok(Arc::clone(addresses));
         }
         match ((self.interfaces)(), &*last) {
             (Ok(addresses), _) => {
                 let addresses: Arc<[IpAddr]> = addresses.into();
-                *last = Some(Listed { addresses: Arc::clone(&addresses), read: now });
+                *last = Some((Arc::clone(&addresses), now));
                 Ok(addresses)
             }
-            (Err(_), Some(listed)) => Ok(Arc::clone(&listed.addresses)),
+            (Err(_), Some((addresses, _))) => Ok(Arc::clone(addresses)),
             (Err(error), None) => Err(Unresolved::Dns(format!(
                 "The target could not be judged, because this machine's own addresses could not be read: {error}"
             ))),

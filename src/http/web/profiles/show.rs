@@ -148,7 +148,7 @@ fn rules(profile: &Profile) -> Vec<String> {
             "The body is formatted as JavaScript prints it: receivers can verify JSON.stringify of the parsed body."
         }
     };
-    let exhausted = match profile.exhausted() {
+    let exhausted = match profile.schedule().exhausted {
         Exhausted::Disable => {
             "A delivery that runs out of attempts becomes a dead letter, and the webhook is disabled unless another delivery succeeded in the meantime."
         }
