@@ -34,12 +34,10 @@ pub fn authenticate(connection: &Connection, cookie: &str, now: Millis) -> Resul
     session::by_hash(connection, &token::hash(cookie), now)
 }
 
-/// Ends the session of a cookie.
 pub fn end(connection: &Connection, cookie: &str) -> Result<(), StoreError> {
     session::end(connection, &token::hash(cookie))
 }
 
-/// Records that the session of a cookie was used.
 pub fn seen(connection: &Connection, cookie: &str, now: Millis) -> Result<(), StoreError> {
     session::seen(connection, &token::hash(cookie), now)
 }

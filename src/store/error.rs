@@ -3,6 +3,8 @@
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Error of the store. Nothing of the failed job was kept.
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {

@@ -8,7 +8,7 @@ use crate::domain::delivery::{DeliveryStatus, Trigger};
 use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
-use crate::store::delivery::{self, DeliveryRef, Outcome, Series};
+use crate::store::delivery::{self, DeliveryRef, LastAttempt, Series};
 use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
 use crate::text::failure::describe;
 
@@ -17,32 +17,32 @@ pub fn record(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
     job: &DueDelivery,
-    made: &AttemptResult,
+    result: &AttemptResult,
     jitter: f64,
 ) -> Result<(), StoreError> {
     let next_due_ms =
-        if made.is_success() { succeeded(tx, job, made)? } else { failed(tx, endpoint, job, made, jitter)? };
+        if result.is_success() { succeeded(tx, job, result)? } else { failed(tx, endpoint, job, result, jitter)? };
     tx.notify(Change::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
     Ok(())
 }
 
 /// Logs the one attempt of a test and ends it. Tests change nothing else.
-pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<(), StoreError> {
-    let status = if made.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
-    if delivery::finish_test(tx, job.seq, status, &outcome(made))? {
-        attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())?;
+pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<(), StoreError> {
+    let status = if result.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
+    if delivery::finish_test(tx, job.seq, status, &last_attempt(result))? {
+        attempt::insert(tx, job.seq, &result.attempt, result.body_format.as_deref())?;
     }
     Ok(())
 }
 
-fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<Option<i64>, StoreError> {
+fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<Option<i64>, StoreError> {
     let usual = match job.attempt_count {
         0 => DeliveryStatus::Pending,
         _ => DeliveryStatus::Retrying,
     };
     let to = DeliveryStatus::Delivered;
-    if delivery::finish(tx, place(job, usual), to, &outcome(made))? {
-        log(tx, job, made)?;
+    if delivery::finish(tx, place(job, usual), to, &last_attempt(result))? {
+        log(tx, job, result)?;
         delivery::count_success(tx, job.webhook_seq);
     }
     Ok(None)
@@ -52,34 +52,34 @@ fn failed(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
     job: &DueDelivery,
-    made: &AttemptResult,
+    result: &AttemptResult,
     jitter: f64,
 ) -> Result<Option<i64>, StoreError> {
     let Some(mut series) = delivery::series(tx.connection(), job.seq)? else {
         return Ok(None);
     };
-    log(tx, job, made)?;
+    log(tx, job, result)?;
     let before = place(job, series.status);
     if series.status.is_finished() {
         // Discarded by a person while the attempt was under way: it stays so.
-        delivery::count_failure(tx, before, &series, &outcome(made))?;
+        delivery::count_failure(tx, before, &series, &last_attempt(result))?;
         return Ok(None);
     }
-    count(tx, job, made, &mut series);
-    match decide(tx, endpoint, job, made, &series, jitter) {
+    count(tx, job, result, &mut series);
+    match decide(tx, endpoint, job, result, &series, jitter) {
         Next::RetryAt { due_ms, origin_ms } => {
             series.status = DeliveryStatus::Retrying;
             series.due_ms = Some(due_ms);
             series.origin_ms = origin_ms;
-            delivery::count_failure(tx, before, &series, &outcome(made))?;
+            delivery::count_failure(tx, before, &series, &last_attempt(result))?;
             Ok(Some(due_ms))
         }
         Next::DeadLetter => {
-            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
+            delivery::finish(tx, before, DeliveryStatus::Failed, &last_attempt(result))?;
             Ok(None)
         }
         Next::Disable(reason) => {
-            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
+            delivery::finish(tx, before, DeliveryStatus::Failed, &last_attempt(result))?;
             disable(tx, job.webhook_seq, reason, series.failures)?;
             Ok(None)
         }
@@ -87,8 +87,8 @@ fn failed(
 }
 
 /// Counts the failure: a fault of Hookpost itself uses up nothing of the schedule.
-fn count(tx: &WriteTx<'_>, job: &DueDelivery, made: &AttemptResult, series: &mut Series) {
-    if made.error_code().is_some_and(ErrorCode::is_internal) {
+fn count(tx: &WriteTx<'_>, job: &DueDelivery, result: &AttemptResult, series: &mut Series) {
+    if result.error_code().is_some_and(ErrorCode::is_internal) {
         series.panics += 1;
         return;
     }
@@ -102,12 +102,12 @@ fn decide(
     tx: &WriteTx<'_>,
     endpoint: &Endpoint,
     job: &DueDelivery,
-    made: &AttemptResult,
+    result: &AttemptResult,
     series: &Series,
     jitter: f64,
 ) -> Next {
-    let failure = made.error_code().expect("only a failed attempt is decided on");
-    let answer = made.attempt.answer.as_ref();
+    let failure = result.error_code().expect("only a failed attempt is decided on");
+    let answer = result.attempt.answer.as_ref();
     let mut retry_after = answer
         .into_iter()
         .flat_map(|answer| &answer.headers)
@@ -123,8 +123,8 @@ fn decide(
     let history = History {
         failures: series.failures,
         due_ms: job.due_ms,
-        started_ms: made.attempt.started_ms,
-        ended_ms: made.ended_ms,
+        started_ms: result.attempt.started_ms,
+        ended_ms: result.ended_ms,
         origin_ms: series.origin_ms,
         endpoint_is_alive: series.success_mark.is_some_and(|mark| successes > mark),
         webhook_is_active: state == Some(WebhookState::Active),
@@ -152,20 +152,20 @@ fn place(job: &DueDelivery, status: DeliveryStatus) -> DeliveryRef {
     DeliveryRef { seq: job.seq, webhook_seq: job.webhook_seq, status }
 }
 
-fn log(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<(), StoreError> {
-    let answer = made.attempt.answer.as_ref();
-    let answer_ms = answer.map(|_| made.attempt.duration_ms.max(0) as u64);
-    delivery::count_attempt(tx, job.webhook_seq, made.attempt.number > 1, answer_ms);
-    attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())
+fn log(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<(), StoreError> {
+    let answer = result.attempt.answer.as_ref();
+    let answer_ms = answer.map(|_| result.attempt.duration_ms.max(0) as u64);
+    delivery::count_attempt(tx, job.webhook_seq, result.attempt.number > 1, answer_ms);
+    attempt::insert(tx, job.seq, &result.attempt, result.body_format.as_deref())
 }
 
-fn outcome(made: &AttemptResult) -> Outcome {
-    Outcome {
-        attempt_count: made.attempt.number,
-        code: made.attempt.answer.as_ref().map(|answer| answer.code),
-        error_code: made.error_code(),
-        duration_ms: made.attempt.duration_ms,
-        at_ms: made.ended_ms,
+fn last_attempt(result: &AttemptResult) -> LastAttempt {
+    LastAttempt {
+        number: result.attempt.number,
+        code: result.attempt.answer.as_ref().map(|answer| answer.code),
+        error_code: result.error_code(),
+        duration_ms: result.attempt.duration_ms,
+        at_ms: result.ended_ms,
     }
 }
 
@@ -182,14 +182,9 @@ pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64
     let url = webhook.url.as_str();
     let failure = describe(FailureCause::EventDamaged, url);
     let attempt = Attempt::unsent(now, number, Trigger::Automatic, url, Some(failure));
-    let outcome = Outcome {
-        attempt_count: number,
-        code: None,
-        error_code: Some(ErrorCode::EventDamaged),
-        duration_ms: 0,
-        at_ms: now,
-    };
+    let error_code = Some(ErrorCode::EventDamaged);
+    let last = LastAttempt { number, code: None, error_code, duration_ms: 0, at_ms: now };
     let place = DeliveryRef { seq: delivery_seq, webhook_seq, status: series.status };
-    delivery::finish(tx, place, DeliveryStatus::Failed, &outcome)?;
+    delivery::finish(tx, place, DeliveryStatus::Failed, &last)?;
     attempt::insert(tx, delivery_seq, &attempt, None)
 }
