@@ -82,7 +82,6 @@ pub enum ActionError {
     /// The action conflicts with the current state.
     #[error("{message}")]
     Conflict { code: &'static str, message: String, field: Option<&'static str> },
-    /// The caller lacks permission.
     #[error("{0}")]
     Forbidden(String),
     #[error(transparent)]
@@ -99,7 +98,6 @@ impl ActionError {
 }
 
 impl Caller {
-    /// Whether the caller can see the objects of a tenant.
     pub fn sees(&self, tenant: &Tenant) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
     }

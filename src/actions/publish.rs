@@ -92,7 +92,6 @@ impl Actions {
     }
 }
 
-/// Publishes an event in the current transaction.
 pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt> {
     let Checked { new, violation } = checked;
     if let Some(receipt) = first_receipt(tx, &new)? {

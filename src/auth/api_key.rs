@@ -23,7 +23,6 @@ const SHOWN: usize = 9;
 /// Range of rate limits, in requests per second.
 pub const RATE_LIMITS: RangeInclusive<u32> = 1..=100_000;
 
-/// Settings of a new key.
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
     /// Display name, 1 to 128 characters.

@@ -21,7 +21,6 @@ pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Mill
     Ok(token)
 }
 
-/// Owner of a new session.
 #[derive(Debug, Clone)]
 pub enum NewOwner {
     User(i64),

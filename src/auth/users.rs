@@ -54,17 +54,9 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
 }
 
 /// Adds a user with the hash of their password. Returns the user's number.
-pub fn add(
-    connection: &Connection,
-    actor: &Actor,
-    name: &str,
-    role: Role,
-    password_hash: &str,
-    now: Millis,
-) -> Result<i64> {
+pub fn add(connection: &Connection, actor: &Actor, name: &str, role: Role, hash: &str, now: Millis) -> Result<i64> {
     check_name(name)?;
-    let seq =
-        user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
+    let seq = user::insert(connection, name, role, hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
     let entry = AuditEntry::new(AuditAction::UserAdded, name).with_detail(role);
     actor.audit(connection, now, entry)?;
     Ok(seq)
@@ -75,23 +67,17 @@ pub fn find(connection: &Connection, name: &str) -> Result<User> {
 }
 
 /// Sets a new password, given its hash, and ends all sessions of the user.
-pub fn reset_password(
-    connection: &Connection,
-    actor: &Actor,
-    name: &str,
-    password_hash: &str,
-    now: Millis,
-) -> Result<()> {
+pub fn reset_password(connection: &Connection, actor: &Actor, name: &str, hash: &str, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
-    user::set_password(connection, user.seq, password_hash)?;
+    user::set_password(connection, user.seq, hash)?;
     actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordReset, user.name))?;
     Ok(())
 }
 
 /// Changes a user's own password, given its hash. Ends all their sessions and starts a new one. Returns its cookie.
-pub fn change_password(connection: &Connection, user: &User, password_hash: &str, now: Millis) -> Result<String> {
+pub fn change_password(connection: &Connection, user: &User, hash: &str, now: Millis) -> Result<String> {
     require_unchanged(connection, user)?;
-    user::set_password(connection, user.seq, password_hash)?;
+    user::set_password(connection, user.seq, hash)?;
     begin_session(connection, user, AuditAction::PasswordChanged, now)
 }
 
@@ -160,7 +146,6 @@ pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>
     one_time_link(connection, LinkKind::Setup, None, now + SETUP_LASTS, session::LONGEST).map(Some)
 }
 
-/// Stores a link. Returns its token.
 fn one_time_link(
     connection: &Connection,
     kind: LinkKind,
@@ -218,7 +203,6 @@ fn open(connection: &Connection, owner: &NewOwner, now: Millis, lasts_ms: Millis
     Ok(Opened { cookie: session::begin(connection, owner, now, lasts_ms)?, lasts_ms })
 }
 
-/// Session opened by a link.
 #[derive(Debug)]
 pub struct Opened {
     pub cookie: String,
@@ -236,18 +220,12 @@ pub fn is_setup_token(connection: &Connection, token: &str, now: Millis) -> Resu
 }
 
 /// Adds the first administrator by the setup link, which is then deleted. Returns the cookie of their session.
-pub fn set_up(
-    connection: &Connection,
-    setup_token: &str,
-    name: &str,
-    password_hash: &str,
-    now: Millis,
-) -> Result<String> {
-    if !is_setup_token(connection, setup_token, now)? {
+pub fn set_up(connection: &Connection, token: &str, name: &str, hash: &str, now: Millis) -> Result<String> {
+    if !is_setup_token(connection, token, now)? {
         return Err(UserError::LinkEnded);
     }
     let actor = Actor::Person(name.to_owned());
-    add(connection, &actor, name, Role::Administrator, password_hash, now)?;
+    add(connection, &actor, name, Role::Administrator, hash, now)?;
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
     sign_in(connection, &find(connection, name)?, now)
 }

@@ -42,7 +42,6 @@ pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<()>
     sql::run(connection, statement, named_params! {":detail": detail, ":seq": seq})
 }
 
-/// Returns a page of the log, newest first.
 pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<AuditRecord>> {
     let read = |row: &rusqlite::Row<'_>| {
         Ok(read_row!(row, AuditRecord { seq, at_ms, actor, tenant, action, subject, detail }))

@@ -95,7 +95,6 @@ impl Directory {
         self.job_successes.push(webhook_seq);
     }
 
-    /// Returns the number of a topic, if it is cached.
     pub(super) fn topic(&self, tenant: &Tenant, event_type: &EventType) -> Option<i64> {
         self.topics.get(tenant)?.get(event_type).copied()
     }
@@ -113,7 +112,6 @@ impl Directory {
         self.job_topics.push((tenant.clone(), event_type.clone()));
     }
 
-    /// Statistics, to count changes as part of the current job.
     pub(super) fn stats(&mut self) -> &mut StatsDelta {
         &mut self.stats
     }

@@ -11,7 +11,6 @@ use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
 
-/// Event with its sequence number.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     pub seq: i64,
@@ -28,7 +27,6 @@ pub struct EventFilter {
     pub until: Option<Millis>,
 }
 
-/// Stores an event. Returns its sequence number.
 pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
     // Lists of events leave tests out.
     let topic_seq = if event.test { None } else { Some(topic::seq_of(tx, &event.tenant, &event.event_type)?) };

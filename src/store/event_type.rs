@@ -72,7 +72,6 @@ pub fn example(connection: &Connection, name: &EventType) -> Result<Option<Box<s
     Ok(found.flatten())
 }
 
-/// Returns a page of described event types, newest first.
 pub fn list(connection: &Connection, request: &PageRequest) -> Result<Page<DescribedType>> {
     Page::read(connection, "SELECT * FROM event_type", Filter::default(), request, from_row, |row| row.seq)
 }

@@ -121,7 +121,6 @@ impl Store {
         open::for_command(path)
     }
 
-    /// Runs a command's statements in one transaction.
     pub fn transaction<T, E: From<StoreError>>(
         connection: &mut Connection,
         work: impl FnOnce(&Connection) -> Result<T, E>,

@@ -122,7 +122,6 @@ impl Filter {
         &self.sql
     }
 
-    /// Parameters of the conditions, in order.
     pub(super) fn values(&self) -> &[Box<dyn ToSql>] {
         &self.params
     }

@@ -56,7 +56,6 @@ pub struct Search {
 /// Rows to delete in one step of the writer.
 pub type Part = Vec<i64>;
 
-/// Starts a search.
 pub fn search(connection: &Connection, table: Table, cutoffs: Cutoffs) -> Result<Search> {
     let Some(finished) = cutoffs.finished_ms else {
         return Ok(Search { table, after: 0, below: 0 });
@@ -166,7 +165,6 @@ mod tests {
     use crate::domain::time::DAY;
     use crate::store::{fixtures, migrate, webhook};
 
-    /// Events of the deliveries.
     const ROWS: &str = "
         INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data)
         VALUES (1, 'a', 'acme', 'a.b', 0, 0, 0, 0, '{}'), (2, 'b', 'acme', 'a.b', 0, 0, 0, 0, '{}'),

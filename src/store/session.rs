@@ -11,7 +11,6 @@ use crate::domain::time::{HOUR, MINUTE, Millis};
 /// A session expires when unused for this long.
 const IDLE: Millis = 12 * HOUR;
 
-/// Owner of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     User(User),

@@ -16,7 +16,6 @@ pub(super) fn all<T>(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Returns the first row of a query, if any.
 pub(super) fn first<T>(
     connection: &Connection,
     sql: &str,
@@ -30,7 +29,6 @@ pub(super) fn value<T: FromSql>(connection: &Connection, sql: &str, params: impl
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
 }
 
-/// Runs a statement.
 pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<()> {
     change(connection, sql, params).map(drop)
 }

@@ -52,7 +52,6 @@ impl StatsDelta {
         self.job.push((webhook_seq, DeltaStep::Moved { from: None, to: DeliveryStatus::Pending, count: 1 }));
     }
 
-    /// Counts deliveries whose status changed.
     pub(super) fn moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus, count: usize) {
         self.job.push((webhook_seq, DeltaStep::Moved { from: Some(from), to, count: count as i64 }));
     }

@@ -8,7 +8,6 @@ use super::sql::{self, read_row};
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 
-/// Permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Role>)]

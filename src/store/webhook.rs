@@ -46,7 +46,6 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>> {
     sql::all(connection, query, [], |row| Ok((from_row(row)?, row.get("success_count")?)))
 }
 
-/// Returns a page of webhooks, newest first.
 pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageRequest) -> Result<Page<Webhook>> {
     let mut conditions = Filter::default();
     conditions.and_fixed("deleted_ms IS NULL");

@@ -75,7 +75,6 @@ fn missing(field: &str) -> Invalid {
     Invalid::new("missing_field", format!("Missing field `{field}`.")).in_field(field)
 }
 
-/// Error for a setting that does not apply to this action.
 pub(super) fn unknown(field: &str, reason: &str) -> Invalid {
     Invalid::new("unknown_field", format!("Unknown field `{field}`. {reason}")).in_field(field)
 }

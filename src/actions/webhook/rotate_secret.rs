@@ -38,7 +38,6 @@ pub struct Rotation {
     pub only_ends: bool,
 }
 
-/// Current secrets of a webhook.
 #[derive(Debug, Clone)]
 pub struct Rotated {
     pub secret: Secret,
@@ -130,7 +129,6 @@ impl Actions {
     }
 }
 
-/// Audit detail of a rotation.
 fn detail(overlap: Millis, was_running: bool) -> String {
     match (overlap, was_running) {
         (0, true) => "overlap ended".to_owned(),

@@ -17,7 +17,6 @@ use crate::store::{sweep, webhook};
 pub struct Verified {
     pub webhook: Arc<Webhook>,
     pub attempt: Attempt,
-    /// Reason why the challenge failed, if so.
     pub refusal: Option<String>,
 }
 

@@ -112,7 +112,6 @@ fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Option<DueDelivery
 
 const COLUMNS: &str = "d.seq, d.id, d.webhook_seq, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
 
-/// Query of a lane, in its order.
 pub(in crate::store) fn due_sql(order: Order) -> String {
     match order {
         Order::Due => format!(

@@ -33,7 +33,6 @@ pub struct DeliveryFilter {
     pub until: Option<Millis>,
 }
 
-/// Returns a page of deliveries, newest first.
 pub fn list(connection: &Connection, filter: &DeliveryFilter, request: &PageRequest) -> Result<Page<Delivery>> {
     let list = List {
         select: &list_select(),

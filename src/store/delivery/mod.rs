@@ -84,7 +84,6 @@ pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>> {
     sql::first(connection, "SELECT seq FROM delivery WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
 }
 
-/// Returns the deliveries of an event, oldest first.
 pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>> {
     let query = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq");
     sql::all(connection, &query, named_params! {":event_seq": event_seq}, from_row)
