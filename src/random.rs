@@ -1,10 +1,18 @@
 //! Random numbers of the operating system. The only module that draws them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 /// Returns random bytes. Panics if the operating system has none, since no secret would be safe then.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
     bytes
+}
+
+/// Returns random bytes as base64url text, for tokens and keys.
+pub fn text<const N: usize>() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<N>())
 }
 
 /// Returns the random bits of an id.

@@ -8,11 +8,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
-use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _};
-use actix_web::http::Uri;
-use actix_web::http::header;
+use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _, ServiceRequest};
 use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Uri, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
@@ -40,7 +38,6 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
 /// Time that a stop grants beyond [`LONGEST_ATTEMPT`].
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Options of a server.
 #[derive(Clone)]
 pub struct ServerOptions {
     pub database: PathBuf,
@@ -50,7 +47,6 @@ pub struct ServerOptions {
     pub default_profile: String,
     /// Maximum number of threads that send.
     pub workers: usize,
-    /// Number of threads that serve HTTP.
     pub http_threads: usize,
     /// Maximum size of a request body in bytes.
     pub max_body: usize,
@@ -67,7 +63,6 @@ pub struct ServerOptions {
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
     pub clock: Clock,
-    /// Name resolution.
     pub lookup: Arc<Lookup>,
     /// Replaces the HTTP client.
     pub transport: Option<Arc<dyn Transport>>,
@@ -98,7 +93,6 @@ impl ServerOptions {
     }
 }
 
-/// Error of the start of a server.
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error(transparent)]

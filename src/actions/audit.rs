@@ -8,7 +8,8 @@ use super::{Actor, Caller};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
-use crate::store::{Connection, StoreError, WriteTx, audit};
+use crate::store::audit::{self, AuditRecord};
+use crate::store::{Connection, StoreError, WriteTx};
 
 /// Audited action with its subject and details. Never contains a secret, key or password.
 #[derive(Debug, Clone)]
@@ -41,7 +42,8 @@ impl Actor {
     /// Writes an entry in the current transaction. Returns its number.
     pub fn audit(&self, connection: &Connection, now: Millis, entry: AuditEntry<'_>) -> Result<i64, StoreError> {
         let AuditEntry { action, tenant, subject, detail } = entry;
-        audit::insert(connection, now, &self.to_string(), tenant, &action.to_string(), &subject, &detail)
+        let (actor, tenant, action) = (self.to_string(), tenant.cloned(), action.to_string());
+        audit::insert(connection, &AuditRecord { seq: 0, at_ms: now, actor, tenant, action, subject, detail })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::mpsc;
 
-use super::{ActionError, Actions};
+use super::{ActionError, Actions, Result};
 use crate::store::{Store, StoreError, WriteTx};
 
 /// Called before each step: returns whether to continue.
@@ -16,8 +16,8 @@ impl Actions {
     pub(super) fn step<T: Send + 'static>(
         &self,
         go_on: GoOn<'_>,
-        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, ActionError> + Send + 'static,
-    ) -> Result<T, ActionError> {
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         run(&self.store, go_on, job)
     }
 }
@@ -26,8 +26,8 @@ impl Actions {
 pub(super) fn run<T: Send + 'static>(
     store: &Store,
     go_on: GoOn<'_>,
-    job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, ActionError> + Send + 'static,
-) -> Result<T, ActionError> {
+    job: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
     if !go_on() {
         return Err(StoreError::Stopping.into());
     }

@@ -4,24 +4,22 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::publish::NewEvent;
-use super::{ActionError, Actions, Caller};
+use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::EventType;
 use crate::domain::schema::Schema;
+use crate::store::Connection;
 use crate::store::event_type::{self, DescribedType};
-use crate::store::{Connection, Pending};
 
 /// Maximum characters of a description.
 pub const MAX_DESCRIPTION: usize = 4 << 10;
-/// Maximum bytes of an example.
 const MAX_EXAMPLE_BYTES: usize = 64 << 10;
 /// Maximum described event types.
 const MAX_TYPES: i64 = 10_000;
 /// Maximum bytes of all schemas, which are compiled in memory.
 const MAX_SCHEMAS_BYTES: i64 = 4 << 20;
 
-/// Description of an event type.
 #[derive(Debug, Clone)]
 pub struct TypeDescription {
     pub name: EventType,
@@ -35,11 +33,7 @@ pub struct TypeDescription {
 impl Actions {
     /// Stores the description of an event type. Also returns whether it replaced one. Refuses an example that violates the
     /// schema.
-    pub fn put_event_type(
-        &self,
-        caller: &Caller,
-        new: TypeDescription,
-    ) -> Result<Pending<(DescribedType, bool), ActionError>, ActionError> {
+    pub fn put_event_type(&self, caller: &Caller, new: TypeDescription) -> Result<Pending<(DescribedType, bool)>> {
         let schema = check(&new)?;
         let caller = caller.clone();
         Ok(self.store.write(move |tx| {
@@ -52,7 +46,7 @@ impl Actions {
     }
 
     /// Deletes the description of an event type. Events and webhooks of the type are not affected.
-    pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<(), ActionError> {
+    pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<()> {
         let caller = caller.clone();
         self.store.write(move |tx| {
             if event_type::delete(tx, &name)? {
@@ -63,8 +57,7 @@ impl Actions {
         })
     }
 
-    /// Returns the description of an event type.
-    pub fn event_type(&self, name: &EventType) -> Result<DescribedType, ActionError> {
+    pub fn event_type(&self, name: &EventType) -> Result<DescribedType> {
         self.store.read(|connection| described(connection, name))
     }
 
@@ -76,22 +69,19 @@ impl Actions {
     }
 }
 
-fn described(connection: &Connection, name: &EventType) -> Result<DescribedType, ActionError> {
+fn described(connection: &Connection, name: &EventType) -> Result<DescribedType> {
     event_type::get(connection, name)?.ok_or(ActionError::NotFound("event type"))
 }
 
 fn check(new: &TypeDescription) -> Result<Option<Schema>, Invalid> {
     if new.description.chars().count() > MAX_DESCRIPTION {
-        return Err(Invalid::new(
-            "invalid_description",
-            format!("A description has at most {MAX_DESCRIPTION} characters."),
-        )
-        .in_field("description"));
+        let message = format!("A description has at most {MAX_DESCRIPTION} characters.");
+        return Err(Invalid::new("invalid_description", message).in_field("description"));
     }
     let example = new.example.as_deref();
     if example.is_some_and(|example| example.len() > MAX_EXAMPLE_BYTES) {
-        return Err(Invalid::new("invalid_example", format!("An example has at most {MAX_EXAMPLE_BYTES} bytes."))
-            .in_field("example"));
+        let message = format!("An example has at most {MAX_EXAMPLE_BYTES} bytes.");
+        return Err(Invalid::new("invalid_example", message).in_field("example"));
     }
     let schema = new.schema.as_deref().map(Schema::parse).transpose()?;
     if let (Some(schema), Some(example)) = (&schema, example) {
@@ -100,7 +90,7 @@ fn check(new: &TypeDescription) -> Result<Option<Schema>, Invalid> {
     Ok(schema)
 }
 
-fn require_room(connection: &Connection, new: &TypeDescription) -> Result<(), ActionError> {
+fn require_room(connection: &Connection, new: &TypeDescription) -> Result<()> {
     let (types, schema_bytes) = event_type::usage_without(connection, &new.name)?;
     let added = new.schema.as_ref().map_or(0, |schema| schema.len() as i64);
     if types < MAX_TYPES && (added == 0 || schema_bytes + added <= MAX_SCHEMAS_BYTES) {

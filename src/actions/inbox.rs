@@ -1,26 +1,27 @@
 //! The built-in inbox: opening it, receiving requests, emptying it.
 //!
-//! Each request is verified on arrival, with the secrets of that time, and the result is stored. The pages later show what
-//! a receiver would have found.
+//! Each request is verified on arrival, with the secrets of that time, and the result is stored. The pages show the
+//! result that a receiver would have seen.
 
 use std::collections::BTreeSet;
 
-use super::{ActionError, Actions, Caller};
+use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::event::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::domain::webhook::Webhook;
 use crate::profile::verify::{SignatureFault, timestamp, verify};
 use crate::profile::{self, Profile};
+use crate::random;
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
-use crate::store::{Connection, Pending, StoreError, webhook};
+use crate::store::{Connection, StoreError, webhook};
 
 /// Maximum webhooks whose secrets are tried.
 const MOST_WEBHOOKS: usize = 20;
 /// Maximum difference between the signed time and now, as in Standard Webhooks libraries.
 const TOLERANCE: Millis = 5 * MINUTE;
 /// Maximum transit time of a request signed before the end of an overlap.
-const ON_THE_WAY: Millis = MINUTE;
+const MAX_TRANSIT: Millis = MINUTE;
 /// Default field of a challenge, which the profile of a webhook may change.
 const CHALLENGE_FIELD: &str = "challenge";
 /// Maximum bytes of a challenge.
@@ -33,7 +34,6 @@ pub struct Arrival {
     pub query: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Status code of the response.
     pub code: u16,
 }
 
@@ -47,8 +47,8 @@ struct SignatureCheck {
     webhook: Option<Webhook>,
 }
 
-/// Returns the request with this id, and the tenant of its inbox.
-pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest), ActionError> {
+/// Returns a received request, and the tenant of its inbox.
+pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Tenant, InboxRequest)> {
     let not_found = ActionError::NotFound("request");
     let Ok(seq) = id.parse() else {
         return Err(not_found);
@@ -59,23 +59,23 @@ pub fn request(connection: &Connection, caller: &Caller, id: &str) -> Result<(Te
 impl Actions {
     /// Returns the inbox of the caller's tenant, or of the given one for a caller of all tenants; `None` before it is
     /// opened.
-    pub fn inbox(&self, caller: &Caller, tenant: Option<&str>) -> Result<Option<Inbox>, ActionError> {
+    pub fn inbox(&self, caller: &Caller, tenant: Option<&str>) -> Result<Option<Inbox>> {
         let tenant = caller.tenant_for(tenant)?;
         Ok(self.store.read(|connection| inbox::of_tenant(connection, &tenant))?)
     }
 
     /// Returns the inbox, opening it if needed.
-    pub fn open_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<Inbox, ActionError> {
+    pub fn open_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<Inbox> {
         let tenant = caller.tenant_for(tenant);
         self.store.write(move |tx| {
             let tenant = tenant?;
-            inbox::open(tx.connection(), &tenant, &token(), tx.now_ms())?;
+            inbox::open(tx.connection(), &tenant, &random::text::<24>(), tx.now_ms())?;
             inbox::of_tenant(tx.connection(), &tenant)?.ok_or(ActionError::NotFound("inbox"))
         })
     }
 
     /// Deletes all requests of an inbox. Returns their number.
-    pub fn empty_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<usize, ActionError> {
+    pub fn empty_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<usize> {
         let tenant = caller.tenant_for(tenant);
         self.store.write(move |tx| match inbox::of_tenant(tx.connection(), &tenant?)? {
             Some(inbox) => Ok(inbox::empty(tx.connection(), inbox.seq)?),
@@ -84,7 +84,7 @@ impl Actions {
     }
 
     /// Verifies and stores a received request. Returns the challenge to send back, if any. Blocks until the commit.
-    pub fn take_in(&self, inbox: &Inbox, arrival: Arrival) -> Result<Option<Echo>, ActionError> {
+    pub fn receive(&self, inbox: &Inbox, arrival: Arrival) -> Result<Option<Echo>> {
         let now = self.clock.now_ms();
         let path_end = format!("/in/{}", inbox.token);
         let webhooks =
@@ -117,23 +117,26 @@ impl Actions {
 
     fn signature_check(&self, webhooks: Vec<Webhook>, arrival: &Arrival, now: Millis) -> SignatureCheck {
         let count = webhooks.len();
-        let mut refusal = None;
+        let mut first_fault = None;
         for webhook in webhooks {
             let checked = match self.store.profiles().find(&webhook.profile) {
                 Some(profile) => check(&profile, &webhook, arrival, now),
-                None => Err(format!("The profile {} is gone.", webhook.profile)),
+                None => Err(format!("The profile {} was deleted.", webhook.profile)),
             };
             match checked {
-                Ok(sentence) => {
-                    return SignatureCheck { is_verified: true, sentence, webhook: Some(webhook) };
-                }
-                Err(sentence) => refusal = refusal.or(Some((sentence, webhook))),
+                Ok(sentence) => return SignatureCheck { is_verified: true, sentence, webhook: Some(webhook) },
+                Err(sentence) => first_fault = first_fault.or(Some((sentence, webhook))),
             }
         }
-        let (sentence, webhook) = match refusal {
-            None => ("No webhook points at this inbox, so there is no secret to check it with.".to_owned(), None),
+        let (sentence, webhook) = match first_fault {
+            None => (
+                "No webhook points at this inbox, so there is no secret to verify the signature with.".to_owned(),
+                None,
+            ),
             Some((sentence, webhook)) if count == 1 => (sentence, Some(webhook)),
-            Some((sentence, _)) => (format!("It is of none of the {count} webhooks that point here. {sentence}"), None),
+            Some((sentence, _)) => {
+                (format!("The request matches none of the {count} webhooks that point here. {sentence}"), None)
+            }
         };
         SignatureCheck { is_verified: false, sentence, webhook }
     }
@@ -154,25 +157,25 @@ impl Actions {
     }
 }
 
-/// Checks a request as the receiver of a webhook would: the signatures of its profile and of Standard Webhooks. Returns a
-/// sentence either way.
+/// Checks a request as a receiver would: the signatures of the webhook's profile and of Standard Webhooks. Both results are
+/// sentences.
 fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -> Result<String, String> {
     let old = webhook.old_secret.as_ref();
-    let old = old.filter(|old| now < old.overlap_ends_ms + ON_THE_WAY);
+    let old = old.filter(|old| now < old.overlap_ends_ms + MAX_TRANSIT);
     let secrets: Vec<&Secret> = std::iter::once(&webhook.secret).chain(old.map(|old| &old.secret)).collect();
     let standard = profile::standard();
-    let sets_its_own = || profile.header_names().iter().any(|name| name == "webhook-signature");
+    let replaces_standard = || profile.header_names().iter().any(|name| name == "webhook-signature");
     let mut profiles = vec![profile];
-    if webhook.standard_headers && !sets_its_own() {
+    if webhook.standard_headers && !replaces_standard() {
         profiles.push(&standard);
     }
-    let mut fitting: Vec<String> = Vec::new();
-    let mut took_old = false;
+    let mut names: Vec<String> = Vec::new();
+    let mut is_old_secret = false;
     for profile in profiles {
         let mut fault = None;
         let found = secrets.iter().enumerate().find_map(|(index, secret)| {
             match verify(profile, secret, &arrival.headers, &arrival.body) {
-                Ok(names) => Some((index, names)),
+                Ok(valid) => Some((index, valid)),
                 Err(found) => {
                     fault.get_or_insert(found);
                     None
@@ -180,9 +183,9 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
             }
         });
         match (found, fault) {
-            (Some((index, names)), _) => {
-                took_old |= index > 0;
-                fitting.extend(names);
+            (Some((index, valid)), _) => {
+                is_old_secret |= index > 0;
+                names.extend(valid);
             }
             (None, Some(SignatureFault::NoSignature) | None) => {}
             (None, Some(fault)) => return Err(sentence(&fault.to_string())),
@@ -192,21 +195,21 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
             && (signed.saturating_sub(now)).saturating_abs() > TOLERANCE
         {
             return Err(
-                "The signature fits, and its time is more than five minutes off: a request of another day, sent again, looks like this."
+                "The signature is valid, but its timestamp is more than five minutes off, as in a replayed request."
                     .to_owned(),
             );
         }
     }
-    if fitting.is_empty() {
-        return Err(format!("The profile {} signs nothing.", profile.name()));
+    if names.is_empty() {
+        return Err(format!("The profile {} has no signatures.", profile.name()));
     }
-    let which = if took_old {
-        "the secret before the rotation, which signs until the overlap ends"
+    let secret = if is_old_secret {
+        "the webhook's previous secret, which signs until the overlap ends"
     } else {
-        "the secret of the webhook"
+        "the webhook's secret"
     };
-    let verb = if fitting.len() == 1 { "fits" } else { "fit" };
-    Ok(format!("{} {verb} {which}.", fitting.join(" and ")))
+    let verb = if names.len() == 1 { "matches" } else { "match" };
+    Ok(format!("{} {verb} {secret}.", names.join(" and ")))
 }
 
 fn sentence(text: &str) -> String {
@@ -218,10 +221,4 @@ fn sentence(text: &str) -> String {
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.as_str())
-}
-
-/// Generates the last segment of an inbox URL: 24 random bytes, which cannot be guessed.
-fn token() -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::random::bytes::<24>())
 }

@@ -1,6 +1,6 @@
 //! Lookups by public id. Objects of another tenant count as missing.
 
-use super::{ActionError, Actions, Caller};
+use super::{ActionError, Actions, Caller, Result};
 use crate::domain::event::EventId;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::webhook::Webhook;
@@ -9,29 +9,25 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
 use crate::store::{Connection, webhook};
 
-/// Delivery with all its attempts.
 #[derive(Debug, Clone)]
 pub struct DeliveryInFull {
     pub delivery: Delivery,
     pub attempts: Vec<Attempt>,
 }
 
-/// Returns the webhook with this id.
-pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook, ActionError> {
+pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook> {
     let id: WebhookId = id.parse().map_err(|_| ActionError::NotFound("webhook"))?;
     webhook::get(connection, id)?.filter(|webhook| caller.sees(&webhook.tenant)).ok_or(ActionError::NotFound("webhook"))
 }
 
-/// Returns the delivery with this id.
-pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<Delivery, ActionError> {
+pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<Delivery> {
     let id: DeliveryId = id.parse().map_err(|_| ActionError::NotFound("delivery"))?;
     delivery::get(connection, id)?
         .filter(|delivery| caller.sees(&delivery.tenant))
         .ok_or(ActionError::NotFound("delivery"))
 }
 
-/// Returns the event with this id.
-pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<StoredEvent, ActionError> {
+pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<StoredEvent> {
     let id: EventId = id.parse().map_err(|_| ActionError::NotFound("event"))?;
     event::get(connection, &id)?
         .filter(|stored| caller.sees(&stored.event.tenant))
@@ -39,7 +35,7 @@ pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<Store
 }
 
 /// Returns the delivery with this id and all its attempts.
-pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
+pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull> {
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
     let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
@@ -48,7 +44,7 @@ pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> R
 
 impl Actions {
     /// Returns the event of a delivery with the last attempt, if any; `None` if the event was deleted.
-    pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>, ActionError> {
+    pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>> {
         self.store.read(|connection| {
             let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
                 return Ok(None);
@@ -56,10 +52,5 @@ impl Actions {
             let attempt = attempt::last(connection, delivery.seq, &stored.event)?;
             Ok(Some((stored, attempt)))
         })
-    }
-
-    /// Like [`delivery_in_full`], on a connection of its own.
-    pub fn delivery_in_full(&self, caller: &Caller, id: &str) -> Result<DeliveryInFull, ActionError> {
-        self.store.read(|connection| delivery_in_full(connection, caller, id))
     }
 }

@@ -20,6 +20,7 @@ pub mod webhook;
 
 use std::sync::Arc;
 
+use strum::Display;
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -38,7 +39,6 @@ pub struct Actions {
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,
-    /// Retention of finished deliveries.
     pub retention: Retention,
 }
 
@@ -53,26 +53,23 @@ pub struct Caller {
 }
 
 /// Actor in the audit log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Display)]
 pub enum Actor {
     /// Command on the server's machine.
     #[default]
+    #[strum(to_string = "command line")]
     Command,
     /// Program, with the name of its API key.
+    #[strum(to_string = "API key {0}")]
     Key(String),
     /// User of the pages, with a display name.
+    #[strum(to_string = "{0}")]
     Person(String),
 }
 
-impl std::fmt::Display for Actor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Actor::Command => f.write_str("command line"),
-            Actor::Key(name) => write!(f, "API key {name}"),
-            Actor::Person(name) => f.write_str(name),
-        }
-    }
-}
+pub type Result<T, E = ActionError> = std::result::Result<T, E>;
+/// Result of an action that writes, once it is committed.
+pub type Pending<T, E = ActionError> = crate::store::Pending<T, E>;
 
 /// Error of an action. Nothing was changed, except with `Partly`.
 #[derive(Debug, Clone, Error)]
@@ -85,7 +82,6 @@ pub enum ActionError {
     /// The action conflicts with the current state.
     #[error("{message}")]
     Conflict { code: &'static str, message: String, field: Option<&'static str> },
-    /// The caller lacks permission.
     #[error("{0}")]
     Forbidden(String),
     #[error(transparent)]
@@ -102,13 +98,12 @@ impl ActionError {
 }
 
 impl Caller {
-    /// Whether the caller can see the objects of a tenant.
     pub fn sees(&self, tenant: &Tenant) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
     }
 
     /// Returns the tenant of a new object: the given one, the caller's own, or `default`.
-    pub fn tenant_for(&self, named: Option<&str>) -> Result<Tenant, ActionError> {
+    pub fn tenant_for(&self, named: Option<&str>) -> Result<Tenant> {
         let named: Option<Tenant> =
             named.map(|text| text.parse().map_err(|e: Invalid| e.in_field("tenant"))).transpose()?;
         match (&self.tenant, named) {
@@ -122,7 +117,7 @@ impl Caller {
     }
 
     /// Returns the tenant that a list is limited to: the given one, the caller's own, or none.
-    pub fn tenant_filter(&self, named: Option<&str>) -> Result<Option<Tenant>, ActionError> {
+    pub fn tenant_filter(&self, named: Option<&str>) -> Result<Option<Tenant>> {
         if named.is_none() && self.tenant.is_none() {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::audit::AuditEntry;
-use super::{ActionError, Actions, Caller};
+use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Event;
@@ -15,7 +15,7 @@ use crate::domain::time::Millis;
 use crate::profile::sign::Signed;
 use crate::profile::{self, Profile, ProfileSpec, Signer};
 use crate::random;
-use crate::store::{Pending, profile as table};
+use crate::store::profile as table;
 
 /// Request composed by a profile from an event.
 #[derive(Debug, Clone)]
@@ -26,11 +26,7 @@ pub struct Preview {
 
 impl Actions {
     /// Stores a profile under its name, replacing any earlier one.
-    pub fn put_profile(
-        &self,
-        caller: &Caller,
-        spec: ProfileSpec,
-    ) -> Result<Pending<Arc<Profile>, ActionError>, ActionError> {
+    pub fn put_profile(&self, caller: &Caller, spec: ProfileSpec) -> Result<Pending<Arc<Profile>>> {
         let profile = Profile::parse(spec)?;
         if profile::find(profile.name()).is_some() {
             return Err(built_in(profile.name()));
@@ -43,7 +39,7 @@ impl Actions {
     }
 
     /// Deletes a profile that no webhook uses.
-    pub fn delete_profile(&self, caller: &Caller, name: &str) -> Result<Pending<(), ActionError>, ActionError> {
+    pub fn delete_profile(&self, caller: &Caller, name: &str) -> Result<Pending<()>> {
         if profile::find(name).is_some() {
             return Err(built_in(name));
         }
@@ -54,24 +50,23 @@ impl Actions {
             let keys = table::keys(tx.connection(), &name)?;
             if webhooks > 0 || keys > 0 || is_default {
                 let server = if is_default { ", and so does the server" } else { "" };
-                return Err(ActionError::conflict(
-                    "profile_in_use",
-                    format!(
-                        "{webhooks} webhooks and {keys} API keys use the profile {name}{server}. Give them another one first."
-                    ),
-                ));
+                let uses = format!("{webhooks} webhooks and {keys} API keys use the profile {name}{server}.");
+                let message = format!("{uses} Give them another one first.");
+                return Err(ActionError::conflict("profile_in_use", message));
             }
-            if table::delete(tx, &name)? { Ok(caller.audit(tx, AuditEntry::new(AuditAction::ProfileDeleted, &name))?) } else { Err(ActionError::NotFound("profile")) }
+            if !table::delete(tx, &name)? {
+                return Err(ActionError::NotFound("profile"));
+            }
+            Ok(caller.audit(tx, AuditEntry::new(AuditAction::ProfileDeleted, &name))?)
         }))
     }
 
-    /// Returns the profile with this name.
-    pub fn profile(&self, name: &str) -> Result<Arc<Profile>, ActionError> {
+    pub fn profile(&self, name: &str) -> Result<Arc<Profile>> {
         self.store.profiles().find(name).ok_or(ActionError::NotFound("profile"))
     }
 
     /// Completes a profile given as JSON with the fields of the profile that it is `based_on`.
-    pub fn complete_spec(&self, mut given: serde_json::Map<String, Value>) -> Result<Value, ActionError> {
+    pub fn complete_spec(&self, mut given: serde_json::Map<String, Value>) -> Result<Value> {
         let Some(base) = given.remove("based_on") else {
             return Ok(Value::Object(given));
         };
@@ -89,7 +84,7 @@ impl Actions {
 }
 
 /// Composes the request of a profile for an event, signed with a secret at a time.
-pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview, ActionError> {
+pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview> {
     let body = profile.form().compose(event)?;
     let standard = profile::standard();
     let signer = Signer::new(profile, Some(&standard), secret, None);

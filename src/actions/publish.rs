@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
-use super::{ActionError, Actions, Caller};
+use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
@@ -12,9 +12,8 @@ use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
 use crate::random;
 use crate::store::idempotency::{self, Remembered};
-use crate::store::{Connection, Pending, WriteTx, delivery, event};
+use crate::store::{Connection, WriteTx, delivery, event};
 
-/// Event to publish.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     pub event_type: EventType,
@@ -55,7 +54,6 @@ impl Checked {
     }
 }
 
-/// Receipt of a published event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     pub id: EventId,
@@ -66,13 +64,13 @@ pub struct Receipt {
 
 impl Actions {
     /// Publishes an event to all subscribed webhooks of its tenant. Returns the receipt once the event is on disk.
-    pub fn publish(&self, new: NewEvent) -> Pending<Receipt, ActionError> {
+    pub fn publish(&self, new: NewEvent) -> Pending<Receipt> {
         let checked = self.check(new);
         self.store.write(move |tx| publish(tx, checked))
     }
 
     /// Publishes an event on behalf of a person, which is audited. Publishing by programs is not.
-    pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt, ActionError> {
+    pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt> {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
         let checked = self.check(new);
@@ -94,8 +92,7 @@ impl Actions {
     }
 }
 
-/// Publishes an event in the current transaction.
-pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, ActionError> {
+pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt> {
     let Checked { new, violation } = checked;
     if let Some(receipt) = first_receipt(tx, &new)? {
         return Ok(receipt);
@@ -130,7 +127,7 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt, Action
 }
 
 /// Returns the receipt of the same event published before. A different event with the same id or key is an error.
-fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>, ActionError> {
+fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>> {
     let connection = tx.connection();
     if let Some(Idempotency { key, fingerprint }) = &new.idempotency {
         let before = idempotency::get(connection, &new.tenant, key, tx.now_ms())?;
@@ -173,7 +170,6 @@ pub(super) fn key_reused() -> ActionError {
     )
 }
 
-/// Returns the receipt of an event published before.
-pub(super) fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt, ActionError> {
+pub(super) fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt> {
     Ok(Receipt { id, duplicate: true, deliveries: delivery::receipt_of(connection, seq)? })
 }

@@ -1,11 +1,10 @@
 //! Publishing many events in one commit: all or none.
 
 use super::publish::{self, Checked, Idempotency, Receipt};
-use super::{ActionError, Actions};
+use super::{ActionError, Actions, Pending, Result};
 use crate::store::idempotency::{self, Remembered};
-use crate::store::{Pending, StoreError, WriteTx, event};
+use crate::store::{StoreError, WriteTx, event};
 
-/// Maximum events in a batch.
 pub const MOST_EVENTS: usize = 1_000;
 
 /// Events to publish together: 1 to 1,000, without idempotency keys of their own.
@@ -74,7 +73,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
 }
 
 /// Returns the receipts of an earlier request; `None` if one of its events was deleted.
-fn first_receipts(tx: &WriteTx<'_>, before: &Remembered) -> Result<Option<Vec<Receipt>>, ActionError> {
+fn first_receipts(tx: &WriteTx<'_>, before: &Remembered) -> Result<Option<Vec<Receipt>>> {
     let seqs = match &before.batch {
         Some(seqs) => seqs.as_slice(),
         None => &[before.event_seq],

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::batched::{self, GoOn};
-use super::{ActionError, Actions, Caller, lookup};
+use super::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
+use crate::domain::attempt::FailureCause;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::domain::id::DeliveryId;
@@ -14,7 +15,8 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Change, Connection, Pending, StoreError, WriteTx, event, sweep};
+use crate::store::{Change, Connection, StoreError, WriteTx, event, sweep};
+use crate::text::failure::describe;
 use crate::text::humanize;
 
 /// Events of a webhook to replay.
@@ -31,20 +33,12 @@ pub struct Replay {
 impl Actions {
     /// Delivers an event again: to every webhook that subscribes to it now, or to the given one even if it does not
     /// subscribe.
-    pub fn replay_event(
-        &self,
-        caller: &Caller,
-        id: &str,
-        webhook_id: Option<String>,
-    ) -> Pending<Vec<Delivery>, ActionError> {
+    pub fn replay_event(&self, caller: &Caller, id: &str, webhook_id: Option<String>) -> Pending<Vec<Delivery>> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
             let stored = lookup::event(tx.connection(), &caller, &id)?;
             if stored.event.test {
-                return Err(ActionError::conflict(
-                    "test_event",
-                    "A test event is sent once. Send a new one.",
-                ));
+                return Err(ActionError::conflict("test_event", "A test event is sent once. Send a new one."));
             }
             let webhooks = match webhook_id {
                 Some(webhook_id) => {
@@ -52,15 +46,12 @@ impl Actions {
                     require_same_tenant(&webhook, &stored.event.tenant)?;
                     vec![Arc::new(webhook)]
                 }
-                None => tx
-                    .directory()
-                    .subscribed(&stored.event.tenant, &stored.event.event_type),
+                None => tx.directory().subscribed(&stored.event.tenant, &stored.event.event_type),
             };
             let Some(event) = event::intact(tx.connection(), stored.seq)? else {
-                return Err(ActionError::conflict(
-                    "event_damaged",
-                    "The stored event is damaged: it does not match its checksum. Check the disk and publish the event again.",
-                ));
+                let reason = describe(FailureCause::EventDamaged, "").message;
+                let message = format!("{reason} Check the disk, then publish the event again.");
+                return Err(ActionError::conflict("event_damaged", message));
             };
             let event = Arc::new(event);
             let mut deliveries = Vec::with_capacity(webhooks.len());
@@ -86,8 +77,8 @@ impl Actions {
         replay: &Replay,
         dry_run: bool,
         go_on: GoOn<'_>,
-    ) -> Result<u64, ActionError> {
-        let (webhook, up_to) = self.store.read(|connection| -> Result<_, ActionError> {
+    ) -> Result<u64> {
+        let (webhook, up_to) = self.store.read(|connection| -> Result<_> {
             let webhook = lookup::webhook(connection, caller, id)?;
             let up_to = if replay.only_failed { sweep::newest(connection)? } else { event::newest(connection)? };
             Ok((webhook, up_to))
@@ -154,7 +145,7 @@ fn candidates(
     }
 }
 
-fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64, ActionError> {
+fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64> {
     if tx.directory().get(webhook_seq).is_none() {
         return Err(ActionError::NotFound("webhook"));
     }

@@ -2,7 +2,7 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::{ActionError, Actions, Caller, lookup};
+use super::{Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::id::WebhookId;
@@ -18,23 +18,13 @@ const MOST: u32 = 250;
 /// Maximum patterns that a message names.
 const NAMED: usize = 10;
 
-/// Event with its deliveries.
-#[derive(Debug, Clone)]
-pub struct EventInFull {
-    pub stored: StoredEvent,
-    pub deliveries: Vec<Delivery>,
-    /// The first 250, oldest first.
-    pub missed: Vec<Missed>,
-    /// Number of all webhooks without a delivery.
-    pub missed_count: u64,
-}
-
-/// Event without its deliveries.
+/// Event with the webhooks that did not receive it.
 #[derive(Debug, Clone)]
 pub struct EventAlone {
     pub stored: StoredEvent,
-    /// As in [`EventInFull`].
+    /// The first 250, oldest first.
     pub missed: Vec<Missed>,
+    /// Number of all webhooks without a delivery.
     pub missed_count: u64,
 }
 
@@ -64,17 +54,18 @@ pub enum MissedReason {
 }
 
 impl Actions {
-    /// Returns an event with its deliveries and the webhooks without one.
-    pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<EventInFull, ActionError> {
+    /// Returns an event, the webhooks without a delivery, and all deliveries.
+    pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<(EventAlone, Vec<Delivery>)> {
         self.store.read(|connection| {
-            let EventAlone { stored, missed, missed_count } = event_alone(connection, caller, id)?;
-            Ok(EventInFull { deliveries: delivery::of_event(connection, stored.seq)?, stored, missed, missed_count })
+            let event = event_alone(connection, caller, id)?;
+            let deliveries = delivery::of_event(connection, event.stored.seq)?;
+            Ok((event, deliveries))
         })
     }
 }
 
 /// Returns the event with this id and the webhooks without a delivery. For callers that page through many deliveries.
-pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone, ActionError> {
+pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone> {
     let stored = lookup::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
     let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;

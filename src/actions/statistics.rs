@@ -2,14 +2,13 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::{ActionError, Actions, Caller, lookup};
+use super::{Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::store::stats::{self, FINE, Of, Sums, WaitingCounts};
 use crate::store::{Connection, StoreError};
 
-/// Time window of statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Window>)]
@@ -61,13 +60,7 @@ impl Statistics {
 }
 
 impl Actions {
-    /// Returns the statistics of one webhook.
-    pub fn webhook_statistics(
-        &self,
-        caller: &Caller,
-        webhook_id: &str,
-        window: Window,
-    ) -> Result<Statistics, ActionError> {
+    pub fn webhook_statistics(&self, caller: &Caller, webhook_id: &str, window: Window) -> Result<Statistics> {
         self.store.read(|connection| {
             let webhook = lookup::webhook(connection, caller, webhook_id)?;
             Ok(Statistics::read(connection, &Of::Webhook(webhook.seq), window, self.clock.now_ms())?)
@@ -75,7 +68,7 @@ impl Actions {
     }
 
     /// Statistics of all webhooks, or of one tenant's.
-    pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics, ActionError> {
+    pub fn overall_statistics(&self, tenant: Option<Tenant>, window: Window) -> Result<Statistics> {
         let of = tenant.map_or(Of::All, Of::Tenant);
         let now = self.clock.now_ms();
         self.store.read(|connection| Ok(Statistics::read(connection, &of, window, now)?))

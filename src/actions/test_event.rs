@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
-use super::{ActionError, Actions, Caller, lookup};
+use super::{Actions, Caller, Result, lookup};
 use crate::actions::lookup::DeliveryInFull;
 use crate::actions::webhook::create::find_profile;
 use crate::delivery::Endpoint;
@@ -22,7 +22,6 @@ use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type
 /// Maximum concurrent tests of one request to all subscribers.
 const AT_ONCE: usize = 8;
 
-/// Test event to send.
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
     pub event_type: Option<String>,
@@ -30,7 +29,6 @@ pub struct TestEvent {
     pub data: Option<Box<str>>,
 }
 
-/// Stored test to send.
 struct Prepared {
     endpoint: Endpoint,
     delivery: DueDelivery,
@@ -38,12 +36,7 @@ struct Prepared {
 
 impl Actions {
     /// Sends a test to one webhook in any state. Blocks until the response or the timeout.
-    pub fn test_webhook(
-        &self,
-        caller: &Caller,
-        webhook_id: &str,
-        test: TestEvent,
-    ) -> Result<DeliveryInFull, ActionError> {
+    pub fn test_webhook(&self, caller: &Caller, webhook_id: &str, test: TestEvent) -> Result<DeliveryInFull> {
         let (auditor, id) = (caller.clone(), webhook_id.to_owned());
         let profiles = self.store.profiles().clone();
         let prepared = self
@@ -69,7 +62,7 @@ impl Actions {
         caller: &Caller,
         event_type: &str,
         data: Option<Box<str>>,
-    ) -> Result<Vec<DeliveryInFull>, ActionError> {
+    ) -> Result<Vec<DeliveryInFull>> {
         let event_type = parse_type(event_type, "event")?;
         let tenant = caller.tenant_for(None)?;
         let auditor = caller.clone();
@@ -86,10 +79,7 @@ impl Actions {
                     auditor.audit(tx, entry.with_detail(&event_type))?;
                 }
                 let stored = store_event(tx, tenant, event_type, data)?;
-                webhooks
-                    .into_iter()
-                    .map(|webhook| prepare(tx, &profiles, webhook, &stored))
-                    .collect::<Result<Vec<_>, ActionError>>()
+                webhooks.into_iter().map(|webhook| prepare(tx, &profiles, webhook, &stored)).collect::<Result<Vec<_>>>()
             })
             .wait()?;
         let mut sent = Vec::with_capacity(prepared.len());
@@ -108,12 +98,12 @@ impl Actions {
         sent.into_iter().collect()
     }
 
-    fn send_test(&self, caller: &Caller, prepared: &Prepared) -> Result<DeliveryInFull, ActionError> {
+    fn send_test(&self, caller: &Caller, prepared: &Prepared) -> Result<DeliveryInFull> {
         let Prepared { endpoint, delivery } = prepared;
-        let made = self.engine.sender().attempt(endpoint, delivery);
+        let result = self.engine.sender().attempt(endpoint, delivery);
         let job = delivery.clone();
-        self.store.write(move |tx| -> Result<(), ActionError> { Ok(record::record_test(tx, &job, &made)?) }).wait()?;
-        self.delivery_in_full(caller, &delivery.id.to_string())
+        self.store.write(move |tx| -> Result<()> { Ok(record::record_test(tx, &job, &result)?) }).wait()?;
+        self.store.read(|connection| lookup::delivery_in_full(connection, caller, &delivery.id.to_string()))
     }
 }
 
@@ -159,7 +149,7 @@ fn prepare(
     profiles: &Profiles,
     webhook: Arc<Webhook>,
     (event_seq, event): &(i64, Arc<Event>),
-) -> Result<Prepared, ActionError> {
+) -> Result<Prepared> {
     let id = DeliveryId::generate(tx.now_ms(), random::bits());
     let delivery = delivery::insert(tx, *event_seq, event, webhook.seq, id, Cause::Test)?;
     let profile = find_profile(profiles, &webhook.profile)?;

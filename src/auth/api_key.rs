@@ -2,8 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::actions::audit::AuditEntry;
@@ -14,7 +12,7 @@ use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
 use crate::random;
-use crate::store::api_key::{self, ApiKey, NewApiKey, Scope};
+use crate::store::api_key::{self, ApiKey, Scope};
 use crate::store::{Connection, Pending, Store, StoreError, profile};
 
 /// Prefix of all keys, by which people and secret scanners recognize them.
@@ -25,7 +23,6 @@ const SHOWN: usize = 9;
 /// Range of rate limits, in requests per second.
 pub const RATE_LIMITS: RangeInclusive<u32> = 1..=100_000;
 
-/// Settings of a new key.
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
     /// Display name, 1 to 128 characters.
@@ -38,7 +35,7 @@ pub struct KeyRequest {
 }
 
 /// Generates a key of 24 random bytes. Returns the key, which is never stored, and the record to store.
-pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), Invalid> {
+pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, ApiKey), Invalid> {
     if request.name.trim().is_empty() || request.name.chars().count() > 128 || request.name.contains(char::is_control) {
         return Err(Invalid::new("invalid_name", "The name must have 1 to 128 characters and no control characters.")
             .in_field("name"));
@@ -49,8 +46,9 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
         return Err(Invalid::new("invalid_rate_limit", "The rate limit must be 1 to 100000 requests per second.")
             .in_field("rate_limit_per_s"));
     }
-    let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<24>()));
-    let key = NewApiKey {
+    let text = format!("{PREFIX}{}", random::text::<24>());
+    let key = ApiKey {
+        seq: 0,
         id: ApiKeyId::generate(now, random::bits()),
         name: request.name,
         scope: request.scope,
@@ -60,6 +58,7 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, NewApiKey), In
         rate_limit_per_s: request.rate_limit_per_s,
         hash: hash(&text),
         created_ms: now,
+        last_used_ms: None,
     };
     Ok((text, key))
 }
@@ -75,7 +74,7 @@ pub fn require_profile(connection: &Connection, name: Option<&str>) -> Result<()
 }
 
 /// Stores a new key. Returns the stored record.
-pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, ActionError> {
+pub fn store(store: &Store, caller: &Caller, new: ApiKey) -> Pending<ApiKey, ActionError> {
     let actor = caller.actor.clone();
     store.write(move |tx| {
         add(tx.connection(), &actor, &new)?;
@@ -84,7 +83,7 @@ pub fn store(store: &Store, caller: &Caller, new: NewApiKey) -> Pending<ApiKey, 
 }
 
 /// Stores a new key in the current transaction.
-pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<(), ActionError> {
+pub fn add(connection: &Connection, actor: &Actor, new: &ApiKey) -> Result<(), ActionError> {
     require_profile(connection, new.profile.as_deref())?;
     api_key::insert(connection, new)?;
     let entry = AuditEntry::new(AuditAction::KeyCreated, new.id).in_tenant(new.tenant.as_ref());
@@ -92,7 +91,6 @@ pub fn add(connection: &Connection, actor: &Actor, new: &NewApiKey) -> Result<()
     Ok(())
 }
 
-/// Revokes the key with this id.
 pub fn revoke(store: &Store, caller: &Caller, id: &str) -> Pending<(), ActionError> {
     let (actor, id) = (caller.actor.clone(), id.to_owned());
     store.write(move |tx| take_out(tx.connection(), &actor, &id, tx.now_ms()))
@@ -122,7 +120,6 @@ pub fn caller(key: &ApiKey) -> Caller {
     Caller { tenant: key.tenant.clone(), default_profile: key.profile.clone(), actor: Actor::Key(key.name.clone()) }
 }
 
-/// Whether a scope includes the needed one.
 pub fn covers(scope: Scope, needed: Scope) -> bool {
     scope == Scope::Admin || scope == needed
 }

@@ -21,7 +21,6 @@ pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Mill
     Ok(token)
 }
 
-/// Owner of a new session.
 #[derive(Debug, Clone)]
 pub enum NewOwner {
     User(i64),
@@ -34,12 +33,10 @@ pub fn authenticate(connection: &Connection, cookie: &str, now: Millis) -> Resul
     session::by_hash(connection, &token::hash(cookie), now)
 }
 
-/// Ends the session of a cookie.
 pub fn end(connection: &Connection, cookie: &str) -> Result<(), StoreError> {
     session::end(connection, &token::hash(cookie))
 }
 
-/// Records that the session of a cookie was used.
 pub fn seen(connection: &Connection, cookie: &str, now: Millis) -> Result<(), StoreError> {
     session::seen(connection, &token::hash(cookie), now)
 }

@@ -42,7 +42,6 @@ impl Throttle {
         waits.max().unwrap_or(0)
     }
 
-    /// Records a failed sign-in.
     pub fn failed(&self, name: &str, address: Option<IpAddr>, now: Millis) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (who, _) in keys(name, address) {

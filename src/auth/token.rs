@@ -9,7 +9,7 @@ use crate::random;
 
 /// Generates a token: 32 random bytes as 43 characters of base64url.
 pub fn generate() -> String {
-    URL_SAFE_NO_PAD.encode(random::bytes::<32>())
+    random::text::<32>()
 }
 
 /// Returns the hash under which a token is stored. A token of 256 random bits needs no salt.

@@ -2,15 +2,15 @@
 
 use thiserror::Error;
 
-use super::{password, session, token};
+use super::session::{self, NewOwner};
+use super::{password, token};
 use crate::actions::Actor;
 use crate::actions::audit::AuditEntry;
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, MINUTE, Millis};
-use crate::store::one_time_link;
-use crate::store::one_time_link::{LinkKind, OneTimeLink};
+use crate::store::one_time_link::{self, LinkKind, OneTimeLink};
 use crate::store::user::{self, Role, User};
 use crate::store::{Connection, StoreError};
 
@@ -20,7 +20,8 @@ pub const SETUP_LASTS: Millis = 30 * MINUTE;
 /// Duration of a session opened by a portal link, in milliseconds.
 pub const PORTAL_LASTS: Millis = DAY;
 
-/// Error of an action on users.
+pub type Result<T, E = UserError> = std::result::Result<T, E>;
+
 #[derive(Debug, Clone, Error)]
 pub enum UserError {
     #[error(transparent)]
@@ -53,76 +54,56 @@ pub fn check_name(name: &str) -> Result<(), Invalid> {
 }
 
 /// Adds a user with the hash of their password. Returns the user's number.
-pub fn add(
-    connection: &Connection,
-    actor: &Actor,
-    name: &str,
-    role: Role,
-    password_hash: &str,
-    now: Millis,
-) -> Result<i64, UserError> {
+pub fn add(connection: &Connection, actor: &Actor, name: &str, role: Role, hash: &str, now: Millis) -> Result<i64> {
     check_name(name)?;
-    let seq =
-        user::insert(connection, name, role, password_hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
+    let seq = user::insert(connection, name, role, hash, now)?.ok_or_else(|| UserError::Taken(name.to_owned()))?;
     let entry = AuditEntry::new(AuditAction::UserAdded, name).with_detail(role);
     actor.audit(connection, now, entry)?;
     Ok(seq)
 }
 
-/// Returns the user with this name.
-pub fn find(connection: &Connection, name: &str) -> Result<User, UserError> {
+pub fn find(connection: &Connection, name: &str) -> Result<User> {
     user::by_name(connection, name)?.ok_or_else(|| UserError::Unknown(name.to_owned()))
 }
 
 /// Sets a new password, given its hash, and ends all sessions of the user.
-pub fn reset_password(
-    connection: &Connection,
-    actor: &Actor,
-    name: &str,
-    password_hash: &str,
-    now: Millis,
-) -> Result<(), UserError> {
+pub fn reset_password(connection: &Connection, actor: &Actor, name: &str, hash: &str, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
-    user::set_password(connection, user.seq, password_hash)?;
+    user::set_password(connection, user.seq, hash)?;
     actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordReset, user.name))?;
     Ok(())
 }
 
 /// Changes a user's own password, given its hash. Ends all their sessions and starts a new one. Returns its cookie.
-pub fn change_password(
-    connection: &Connection,
-    user: &User,
-    password_hash: &str,
-    now: Millis,
-) -> Result<String, UserError> {
+pub fn change_password(connection: &Connection, user: &User, hash: &str, now: Millis) -> Result<String> {
     require_unchanged(connection, user)?;
-    user::set_password(connection, user.seq, password_hash)?;
-    let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, AuditEntry::new(AuditAction::PasswordChanged, &user.name))?;
-    let owner = session::NewOwner::User(user.seq);
-    Ok(session::begin(connection, &owner, now, session::LONGEST)?)
+    user::set_password(connection, user.seq, hash)?;
+    begin_session(connection, user, AuditAction::PasswordChanged, now)
 }
 
 /// Starts the session of a user who signed in. Returns its cookie.
-pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String, UserError> {
+pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String> {
     require_unchanged(connection, user)?;
     user::signed_in(connection, user.seq, now)?;
-    let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, AuditEntry::new(AuditAction::SignedIn, &user.name))?;
-    let owner = session::NewOwner::User(user.seq);
-    Ok(session::begin(connection, &owner, now, session::LONGEST)?)
+    begin_session(connection, user, AuditAction::SignedIn, now)
 }
 
 /// Refuses a user whose password was reset since it was verified.
-fn require_unchanged(connection: &Connection, verified: &User) -> Result<(), UserError> {
+fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
     match user::by_seq(connection, verified.seq)? {
         Some(now) if now.password == verified.password => Ok(()),
         _ => Err(UserError::Unknown(verified.name.clone())),
     }
 }
 
+fn begin_session(connection: &Connection, user: &User, action: AuditAction, now: Millis) -> Result<String> {
+    let actor = Actor::Person(user.name.clone());
+    actor.audit(connection, now, AuditEntry::new(action, &user.name))?;
+    Ok(session::begin(connection, &NewOwner::User(user.seq), now, session::LONGEST)?)
+}
+
 /// Removes a user, unless they are the only administrator.
-pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<(), UserError> {
+pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
     user::delete(connection, user.seq)?;
@@ -131,7 +112,7 @@ pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -
 }
 
 /// Changes the role of a user, unless they are the only administrator.
-pub fn set_role(connection: &Connection, actor: &Actor, name: &str, role: Role, now: Millis) -> Result<(), UserError> {
+pub fn set_role(connection: &Connection, actor: &Actor, name: &str, role: Role, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
     if role != Role::Administrator {
         require_another(connection, &user)?;
@@ -142,7 +123,7 @@ pub fn set_role(connection: &Connection, actor: &Actor, name: &str, role: Role, 
     Ok(())
 }
 
-fn require_another(connection: &Connection, user: &User) -> Result<(), UserError> {
+fn require_another(connection: &Connection, user: &User) -> Result<()> {
     if user.role == Role::Administrator && user::count_administrators(connection)? == 1 {
         return Err(UserError::LastAdministrator(user.name.clone()));
     }
@@ -162,15 +143,18 @@ pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>
         return Ok(None);
     }
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
-    let link =
-        OneTimeLink { kind: LinkKind::Setup, tenant: None, ends_ms: now + SETUP_LASTS, session_ms: session::LONGEST };
-    one_time_link(connection, &link).map(Some)
+    one_time_link(connection, LinkKind::Setup, None, now + SETUP_LASTS, session::LONGEST).map(Some)
 }
 
-/// Stores a link. Returns its token.
-pub fn one_time_link(connection: &Connection, link: &OneTimeLink) -> Result<String, StoreError> {
+fn one_time_link(
+    connection: &Connection,
+    kind: LinkKind,
+    tenant: Option<Tenant>,
+    ends_ms: Millis,
+    session_ms: Millis,
+) -> Result<String, StoreError> {
     let token = token::generate();
-    one_time_link::insert(connection, &token::hash(&token), link)?;
+    one_time_link::insert(connection, &token::hash(&token), &OneTimeLink { kind, tenant, ends_ms, session_ms })?;
     Ok(token)
 }
 
@@ -182,8 +166,7 @@ pub fn portal_link(
     ends_ms: Millis,
 ) -> Result<String, StoreError> {
     one_time_link::delete_expired(connection, now)?;
-    let link = OneTimeLink { kind: LinkKind::Portal, tenant: Some(tenant.clone()), ends_ms, session_ms: PORTAL_LASTS };
-    one_time_link(connection, &link)
+    one_time_link(connection, LinkKind::Portal, Some(tenant.clone()), ends_ms, PORTAL_LASTS)
 }
 
 /// Administrator of a demo, whose password is random.
@@ -191,77 +174,58 @@ pub const DEMO_USER: &str = "demo";
 
 /// Creates a link that signs in to a demo once. Returns its token.
 pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreError> {
-    let link = OneTimeLink {
-        kind: LinkKind::Demo,
-        tenant: None,
-        ends_ms: now + session::LONGEST,
-        session_ms: session::LONGEST,
-    };
-    one_time_link(connection, &link)
+    one_time_link(connection, LinkKind::Demo, None, now + session::LONGEST, session::LONGEST)
 }
 
 /// Starts a session of a demo's administrator by the demo's link, which is then deleted.
-pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<Opened, UserError> {
-    let hash = token::hash(token);
-    let link = one_time_link::by_hash(connection, &hash, now)?;
-    let Some(link) = link.filter(|link| link.kind == LinkKind::Demo) else {
-        return Err(UserError::LinkEnded);
-    };
+pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<Opened> {
+    let link = use_link(connection, LinkKind::Demo, token, now)?;
     let user = find(connection, DEMO_USER)?;
-    one_time_link::delete(connection, &hash)?;
     user::signed_in(connection, user.seq, now)?;
-    let owner = session::NewOwner::User(user.seq);
-    let cookie = session::begin(connection, &owner, now, link.session_ms)?;
-    Ok(Opened { cookie, lasts_ms: link.session_ms })
+    open(connection, &NewOwner::User(user.seq), now, link.session_ms)
 }
 
-/// Whether a token is a valid link of this kind.
 pub fn is_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<bool, StoreError> {
     let found = one_time_link::by_hash(connection, &token::hash(token), now)?;
     Ok(found.is_some_and(|link| link.kind == kind))
 }
 
-/// Session opened by a link.
+/// Deletes a valid link of this kind, and returns it.
+fn use_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<OneTimeLink> {
+    let hash = token::hash(token);
+    let link = one_time_link::by_hash(connection, &hash, now)?.filter(|link| link.kind == kind);
+    let link = link.ok_or(UserError::LinkEnded)?;
+    one_time_link::delete(connection, &hash)?;
+    Ok(link)
+}
+
+fn open(connection: &Connection, owner: &NewOwner, now: Millis, lasts_ms: Millis) -> Result<Opened> {
+    Ok(Opened { cookie: session::begin(connection, owner, now, lasts_ms)?, lasts_ms })
+}
+
 #[derive(Debug)]
 pub struct Opened {
-    /// Session cookie.
     pub cookie: String,
-    /// In milliseconds.
     pub lasts_ms: Millis,
 }
 
 /// Starts a session of a tenant's people by their link, which is then deleted.
-pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened, UserError> {
-    let hash = token::hash(token);
-    let link = one_time_link::by_hash(connection, &hash, now)?;
-    let Some(OneTimeLink { kind: LinkKind::Portal, tenant: Some(tenant), session_ms: lasts_ms, .. }) = link else {
-        return Err(UserError::LinkEnded);
-    };
-    one_time_link::delete(connection, &hash)?;
-    let owner = session::NewOwner::Portal(tenant);
-    let cookie = session::begin(connection, &owner, now, lasts_ms)?;
-    Ok(Opened { cookie, lasts_ms })
+pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened> {
+    let OneTimeLink { tenant, session_ms, .. } = use_link(connection, LinkKind::Portal, token, now)?;
+    open(connection, &NewOwner::Portal(tenant.ok_or(UserError::LinkEnded)?), now, session_ms)
 }
 
-/// Whether a token is a valid setup link.
 pub fn is_setup_token(connection: &Connection, token: &str, now: Millis) -> Result<bool, StoreError> {
-    let found = one_time_link::by_hash(connection, &token::hash(token), now)?;
-    Ok(found.is_some_and(|link| link.kind == LinkKind::Setup) && !user::any(connection)?)
+    Ok(is_link(connection, LinkKind::Setup, token, now)? && !user::any(connection)?)
 }
 
 /// Adds the first administrator by the setup link, which is then deleted. Returns the cookie of their session.
-pub fn set_up(
-    connection: &Connection,
-    setup_token: &str,
-    name: &str,
-    password_hash: &str,
-    now: Millis,
-) -> Result<String, UserError> {
-    if !is_setup_token(connection, setup_token, now)? {
+pub fn set_up(connection: &Connection, token: &str, name: &str, hash: &str, now: Millis) -> Result<String> {
+    if !is_setup_token(connection, token, now)? {
         return Err(UserError::LinkEnded);
     }
     let actor = Actor::Person(name.to_owned());
-    add(connection, &actor, name, Role::Administrator, password_hash, now)?;
+    add(connection, &actor, name, Role::Administrator, hash, now)?;
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
     sign_in(connection, &find(connection, name)?, now)
 }

@@ -44,7 +44,6 @@ impl SigningFlags {
         Ok(Arc::new(Profile::parse(spec)?))
     }
 
-    /// Returns the secret of the flag or the environment.
     pub(super) fn secret(&self) -> Result<Option<Secret>, CliError> {
         let secret = flag_or_environment(self.secret.as_ref(), "HOOKPOST_SECRET")?;
         let parse = |text: String| text.parse().map_err(|invalid: Invalid| invalid.in_field("secret"));

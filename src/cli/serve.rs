@@ -9,7 +9,6 @@ use super::CliError;
 use crate::config::{Loaded, SettingFlags};
 use crate::server::{Prepared, Running};
 
-/// Interval of the check that the database file still exists and can be written.
 const FILE_CHECK: Duration = Duration::from_secs(5);
 
 /// Accept events, deliver them, and show what happened

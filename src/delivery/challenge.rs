@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::endpoint::Endpoint;
 use super::sender::{AttemptResult, Sender};
 use crate::domain::attempt::ReceiverResponse;
@@ -18,8 +15,8 @@ use crate::random;
 use crate::store::DueDelivery;
 
 /// Result of a challenge.
-pub struct Challenged {
-    pub made: AttemptResult,
+pub struct ChallengeResult {
+    pub result: AttemptResult,
     /// Body of the request.
     pub body: Vec<u8>,
     /// Reason why the endpoint is not verified; `None` if it is.
@@ -27,8 +24,8 @@ pub struct Challenged {
 }
 
 /// Sends the challenge once, within the webhook's timeout, and checks the returned text.
-pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> Challenged {
-    let text = URL_SAFE_NO_PAD.encode(random::bytes::<24>());
+pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now: Millis) -> ChallengeResult {
+    let text = random::text::<24>();
     let job = job(endpoint, spec, now);
     let body = compose_challenge(endpoint.body_format(), &job.event, &spec.field, &text);
     let result = sender.attempt_with(endpoint, &job, body.clone());
@@ -37,7 +34,7 @@ pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now
         (None, Some(response)) => echo_fault(response, &spec.field, &text),
         (None, None) => Some("The endpoint did not respond to the challenge.".to_owned()),
     };
-    Challenged { made: result, body, refusal }
+    ChallengeResult { result, body, refusal }
 }
 
 /// Returns the challenge as a delivery, which is not stored.

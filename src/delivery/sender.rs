@@ -33,7 +33,7 @@ pub struct Sender {
 pub struct AttemptResult {
     pub attempt: Attempt,
     /// Definition of the body's format; `None` if the body was not composed from the event.
-    pub form_definition: Option<Arc<str>>,
+    pub body_format: Option<Arc<str>>,
     pub ended_ms: Millis,
 }
 
@@ -78,9 +78,9 @@ impl Sender {
     pub fn attempt(&self, endpoint: &Endpoint, delivery: &DueDelivery) -> AttemptResult {
         self.guarded(endpoint, delivery, |started_ms| match endpoint.request(delivery, started_ms) {
             Ok(request) => {
-                let mut made = self.send(endpoint, delivery, started_ms, &request);
-                made.form_definition = Some(Arc::clone(endpoint.body_format_definition()));
-                made
+                let mut result = self.send(endpoint, delivery, started_ms, &request);
+                result.body_format = Some(Arc::clone(endpoint.body_format_definition()));
+                result
             }
             Err(why) => {
                 let cause = FailureCause::ComposeFailed { error: Some(why.to_string()) };
@@ -105,7 +105,7 @@ impl Sender {
     ) -> AttemptResult {
         let started_ms = self.clock.now_ms();
         let sent = catch_unwind(AssertUnwindSafe(|| send(started_ms)));
-        let mut made = sent.unwrap_or_else(|panic| {
+        let mut result = sent.unwrap_or_else(|panic| {
             let what = panic
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
@@ -114,8 +114,8 @@ impl Sender {
             log::error!("a worker panicked on {}: {what}", delivery.id);
             unsent(endpoint, delivery, started_ms, Some(FailureCause::WorkerPanic))
         });
-        made.ended_ms = self.clock.now_ms();
-        made
+        result.ended_ms = self.clock.now_ms();
+        result
     }
 
     fn send(
@@ -129,15 +129,15 @@ impl Sender {
         let outgoing = Outgoing { url: webhook.url.as_str(), headers: &request.headers, body: &request.body };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);
-        let mut made = unsent(endpoint, delivery, started_ms, None);
-        made.attempt.duration_ms = sent.duration.as_millis() as i64;
-        made.attempt.timings = sent.timings;
-        made.attempt.remote_address = sent.remote_address.map(|address| address.to_string());
-        made.attempt.connections = sent.connections;
-        made.attempt.request_headers = endpoint.shown_headers(&request.headers);
-        made.attempt.answer = sent.answer;
-        made.attempt.failure = sent.failure;
-        made
+        let mut result = unsent(endpoint, delivery, started_ms, None);
+        result.attempt.duration_ms = sent.duration.as_millis() as i64;
+        result.attempt.timings = sent.timings;
+        result.attempt.remote_address = sent.remote_address.map(|address| address.to_string());
+        result.attempt.connections = sent.connections;
+        result.attempt.request_headers = endpoint.shown_headers(&request.headers);
+        result.attempt.answer = sent.answer;
+        result.attempt.failure = sent.failure;
+        result
     }
 }
 
@@ -152,7 +152,7 @@ fn unsent(
     let failure = cause.map(|cause| describe(cause, url));
     AttemptResult {
         attempt: Attempt::unsent(started_ms, delivery.attempt_count + 1, delivery.trigger, url, failure),
-        form_definition: None,
+        body_format: None,
         ended_ms: started_ms,
     }
 }

@@ -85,7 +85,7 @@ async fn receive(
         code: status.as_u16(),
     };
     let actions = app.actions.clone();
-    let echo = blocking(move || actions.take_in(&inbox, arrival)).await??;
+    let echo = blocking(move || actions.receive(&inbox, arrival)).await??;
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

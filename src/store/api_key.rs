@@ -3,15 +3,14 @@
 use rusqlite::{Connection, Row, named_params};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::page::{Filter, Page, PageRequest};
-use super::sql::{self, read_row};
+use super::sql::{self, read_row, row_params};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Millis;
 
-/// Permissions of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Scope>)]
@@ -24,9 +23,9 @@ pub enum Scope {
     Admin,
 }
 
-/// API key as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
+    /// Assigned by the store.
     pub seq: i64,
     pub id: ApiKeyId,
     pub name: String,
@@ -39,78 +38,53 @@ pub struct ApiKey {
     pub prefix: String,
     /// Requests per second; `None`: the server's default.
     pub rate_limit_per_s: Option<u32>,
+    pub hash: [u8; 32],
     pub created_ms: Millis,
     pub last_used_ms: Option<Millis>,
 }
 
-/// API key to store.
-#[derive(Debug, Clone)]
-pub struct NewApiKey {
-    pub id: ApiKeyId,
-    pub name: String,
-    pub scope: Scope,
-    pub tenant: Option<Tenant>,
-    pub profile: Option<String>,
-    pub prefix: String,
-    pub rate_limit_per_s: Option<u32>,
-    pub hash: [u8; 32],
-    pub created_ms: Millis,
-}
-
 /// Returns the key with this hash, unless it was revoked.
-pub fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+pub fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
     let query = "SELECT * FROM api_key WHERE hash = :hash AND revoked_ms IS NULL";
     sql::first(connection, query, named_params! {":hash": hash}, from_row)
 }
 
 /// Returns all keys that were not revoked, newest first.
-pub fn list(connection: &Connection) -> Result<Vec<ApiKey>, StoreError> {
+pub fn list(connection: &Connection) -> Result<Vec<ApiKey>> {
     sql::all(connection, "SELECT * FROM api_key WHERE revoked_ms IS NULL ORDER BY seq DESC", [], from_row)
 }
 
 /// Returns a page of the keys that were not revoked, newest first.
-pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<ApiKey>, StoreError> {
+pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<ApiKey>> {
     let mut conditions = Filter::default();
     conditions.and_fixed("revoked_ms IS NULL");
     Page::read(connection, "SELECT * FROM api_key", conditions, request, from_row, |key| key.seq)
 }
 
 /// Stores a key: one short statement, which may run beside a server.
-pub fn insert(connection: &Connection, key: &NewApiKey) -> Result<(), StoreError> {
+pub fn insert(connection: &Connection, key: &ApiKey) -> Result<()> {
     sql::run(
         connection,
         "INSERT INTO api_key (id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms)
          VALUES (:id, :name, :scope, :tenant, :profile, :prefix, :rate_limit_per_s, :hash, :created_ms)",
-        named_params! {
-            ":id": key.id,
-            ":name": key.name,
-            ":scope": key.scope,
-            ":tenant": key.tenant,
-            ":profile": key.profile,
-            ":prefix": key.prefix,
-            ":rate_limit_per_s": key.rate_limit_per_s,
-            ":hash": key.hash,
-            ":created_ms": key.created_ms,
-        },
-    )?;
-    Ok(())
+        row_params!(key { id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms }),
+    )
 }
 
 /// Revokes a key. Returns its name, or `None` if there is no such key.
-pub fn revoke(connection: &Connection, id: ApiKeyId, now: Millis) -> Result<Option<String>, StoreError> {
+pub fn revoke(connection: &Connection, id: ApiKeyId, now: Millis) -> Result<Option<String>> {
     let query = "UPDATE api_key SET revoked_ms = :now WHERE id = :id AND revoked_ms IS NULL RETURNING name";
     sql::first(connection, query, named_params! {":id": id, ":now": now}, |row| row.get("name"))
 }
 
-/// Records when a key was last used.
-pub fn used(connection: &Connection, seq: i64, at: Millis) -> Result<(), StoreError> {
+pub fn used(connection: &Connection, seq: i64, at: Millis) -> Result<()> {
     let statement = "UPDATE api_key SET last_used_ms = :at WHERE seq = :seq";
-    sql::run(connection, statement, named_params! {":at": at, ":seq": seq}).map(drop)
+    sql::run(connection, statement, named_params! {":at": at, ":seq": seq})
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     Ok(read_row!(
         row,
-        ApiKey { seq, id, name, scope, tenant, profile, prefix, rate_limit_per_s, created_ms, last_used_ms }
+        ApiKey { seq, id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms, last_used_ms }
     ))
 }

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
-use super::sql;
+use super::error::Result;
+use super::sql::{self, read_row, row_params};
 use super::sql_types::Json;
 use super::writer::WriteTx;
 use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
@@ -14,7 +14,6 @@ use crate::domain::time::Millis;
 use crate::profile::BodyFormat;
 use crate::random;
 
-/// Attempt of a delivery, as logged.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub id: AttemptId,
@@ -59,53 +58,40 @@ impl Attempt {
 }
 
 /// Stores an attempt. Its body is not stored, only its format, by which the body is composed again.
-pub fn insert(
-    tx: &mut WriteTx<'_>,
-    delivery_seq: i64,
-    attempt: &Attempt,
-    body_format: Option<&str>,
-) -> Result<(), StoreError> {
+pub fn insert(tx: &mut WriteTx<'_>, delivery_seq: i64, attempt: &Attempt, body_format: Option<&str>) -> Result<()> {
     let body_format_seq = body_format.map(|definition| body_format_seq(tx.connection(), definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
-    tx.connection()
-        .prepare_cached(
-            "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
-                 tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
-                 response_headers, response_body, body_truncated, error_code, error_message, error_cause)
-             VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
-                 :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
-                 :response_headers, :response_body, :body_truncated, :error_code, :error_message, :error_cause)",
-        )?
-        .execute(named_params! {
-            ":delivery_seq": delivery_seq,
-            ":number": attempt.number,
-            ":id": attempt.id,
-            ":trigger": attempt.trigger,
-            ":started_ms": attempt.started_ms,
-            ":duration_ms": attempt.duration_ms,
-            ":resolve_us": attempt.timings.resolve_us,
-            ":connect_us": attempt.timings.connect_us,
-            ":tls_us": attempt.timings.tls_us,
-            ":first_byte_us": attempt.timings.first_byte_us,
-            ":remote_address": attempt.remote_address,
-            ":connections": attempt.connections,
-            ":url": attempt.url,
-            ":body_format_seq": body_format_seq,
-            ":request_headers": to_lines(&attempt.request_headers),
-            ":code": answer.map(|answer| answer.code),
-            ":response_headers": answer.map(|answer| to_lines(&answer.headers)),
-            ":response_body": body,
-            ":body_truncated": answer.is_some_and(|answer| answer.body_truncated),
-            ":error_code": attempt.failure.as_ref().map(Failure::code),
-            ":error_message": attempt.failure.as_ref().map(|failure| &failure.message),
-            ":error_cause": attempt.failure.as_ref().map(|failure| Json(&failure.cause)),
-        })?;
-    Ok(())
+    sql::run(
+        tx.connection(),
+        "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
+             tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
+             response_headers, response_body, body_truncated, error_code, error_message, error_cause)
+         VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
+             :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
+             :response_headers, :response_body, :body_truncated, :error_code, :error_message, :error_cause)",
+        row_params!(attempt {
+            number, id, trigger, started_ms, duration_ms, remote_address, connections, url;
+            delivery_seq: delivery_seq,
+            resolve_us: attempt.timings.resolve_us,
+            connect_us: attempt.timings.connect_us,
+            tls_us: attempt.timings.tls_us,
+            first_byte_us: attempt.timings.first_byte_us,
+            body_format_seq: body_format_seq,
+            request_headers: to_lines(&attempt.request_headers),
+            code: answer.map(|answer| answer.code),
+            response_headers: answer.map(|answer| to_lines(&answer.headers)),
+            response_body: body,
+            body_truncated: answer.is_some_and(|answer| answer.body_truncated),
+            error_code: attempt.failure.as_ref().map(Failure::code),
+            error_message: attempt.failure.as_ref().map(|failure| &failure.message),
+            error_cause: attempt.failure.as_ref().map(|failure| Json(&failure.cause)),
+        }),
+    )
 }
 
 /// Returns the number of a body format, inserting it if it is new.
-fn body_format_seq(connection: &Connection, definition: &str) -> Result<i64, StoreError> {
+fn body_format_seq(connection: &Connection, definition: &str) -> Result<i64> {
     let query = "SELECT seq FROM body_format WHERE definition = :definition";
     let params = named_params! {":definition": definition};
     if let Some(seq) = sql::first(connection, query, params, |row| row.get(0))? {
@@ -119,13 +105,13 @@ const SELECT: &str = "SELECT a.*, f.definition AS body_format
     FROM attempt a LEFT JOIN body_format f ON f.seq = a.body_format_seq WHERE a.delivery_seq = :delivery_seq";
 
 /// Returns all attempts of a delivery, in order. `event` is the delivery's event, from which bodies are composed.
-pub fn of_delivery(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Vec<Attempt>, StoreError> {
+pub fn of_delivery(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Vec<Attempt>> {
     let query = format!("{SELECT} ORDER BY a.number");
     sql::all(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
 }
 
 /// Returns the last attempt of a delivery, if any. `event` is the delivery's event.
-pub fn last(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Option<Attempt>, StoreError> {
+pub fn last(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Option<Attempt>> {
     let query = format!("{SELECT} ORDER BY a.number DESC LIMIT 1");
     sql::first(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
 }
@@ -146,26 +132,14 @@ fn from_row(row: &Row<'_>, event: &Event) -> rusqlite::Result<Attempt> {
         None => None,
         Some(Json(cause)) => Some(Failure { cause, message: row.get("error_message")? }),
     };
-    Ok(Attempt {
-        id: row.get("id")?,
-        number: row.get("number")?,
-        trigger: row.get("trigger")?,
-        started_ms: row.get("started_ms")?,
-        duration_ms: row.get("duration_ms")?,
-        timings: Timings {
-            resolve_us: row.get("resolve_us")?,
-            connect_us: row.get("connect_us")?,
-            tls_us: row.get("tls_us")?,
-            first_byte_us: row.get("first_byte_us")?,
-        },
-        remote_address: row.get("remote_address")?,
-        connections: row.get("connections")?,
-        url: row.get("url")?,
+    Ok(read_row!(row, Attempt {
+        id, number, trigger, started_ms, duration_ms, remote_address, connections, url;
+        timings: read_row!(row, Timings { resolve_us, connect_us, tls_us, first_byte_us }),
         request_headers: from_lines(&row.get::<_, String>("request_headers")?),
         request_body: body_format.and_then(|format| format.compose(event).ok()),
         answer,
         failure,
-    })
+    }))
 }
 
 /// Formats headers as `name: value` lines. Neither part can contain a line break.

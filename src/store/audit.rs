@@ -2,15 +2,15 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::page::{Filter, Page, PageRequest};
-use super::sql::{self, read_row};
+use super::sql::{self, read_row, row_params};
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
-/// Entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
+    /// Assigned by the store.
     pub seq: i64,
     pub at_ms: Millis,
     /// Display name of the user or program that acted.
@@ -26,39 +26,23 @@ pub struct AuditRecord {
 }
 
 /// Writes an entry within the transaction of the action. Returns the entry's number.
-pub fn insert(
-    connection: &Connection,
-    at_ms: Millis,
-    actor: &str,
-    tenant: Option<&Tenant>,
-    action: &str,
-    subject: &str,
-    detail: &str,
-) -> Result<i64, StoreError> {
+pub fn insert(connection: &Connection, entry: &AuditRecord) -> Result<i64> {
     sql::run(
         connection,
         "INSERT INTO audit (at_ms, actor, tenant, action, subject, detail)
          VALUES (:at_ms, :actor, :tenant, :action, :subject, :detail)",
-        named_params! {
-            ":at_ms": at_ms,
-            ":actor": actor,
-            ":tenant": tenant,
-            ":action": action,
-            ":subject": subject,
-            ":detail": detail,
-        },
+        row_params!(entry { at_ms, actor, tenant, action, subject, detail }),
     )?;
     Ok(connection.last_insert_rowid())
 }
 
 /// Replaces the detail of an entry. Batched actions update their entry after each step.
-pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<(), StoreError> {
+pub fn set_detail(connection: &Connection, seq: i64, detail: &str) -> Result<()> {
     let statement = "UPDATE audit SET detail = :detail WHERE seq = :seq";
-    sql::run(connection, statement, named_params! {":detail": detail, ":seq": seq}).map(drop)
+    sql::run(connection, statement, named_params! {":detail": detail, ":seq": seq})
 }
 
-/// Returns a page of the log, newest first.
-pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<AuditRecord>, StoreError> {
+pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<AuditRecord>> {
     let read = |row: &rusqlite::Row<'_>| {
         Ok(read_row!(row, AuditRecord { seq, at_ms, actor, tenant, action, subject, detail }))
     };

@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-use super::error::StoreError;
+use super::error::Result;
 use super::event;
 use super::migrate;
 use super::open::{OpenError, beside};
 
-/// Error of a backup or check.
 #[derive(Debug, Error)]
 pub enum BackupError {
     #[error("{0} already exists. A backup never overwrites a file; choose another name.")]
@@ -85,7 +84,7 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
 }
 
 /// Returns up to 20 events that do not match their checksums.
-fn damaged_events(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn damaged_events(connection: &Connection) -> Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT seq, id FROM event ORDER BY seq")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();

@@ -5,8 +5,9 @@
 use rusqlite::{Connection, Row, named_params};
 
 use super::delivery::{self, DeliveryFilter, DeliveryRef};
-use super::error::StoreError;
+use super::error::Result;
 use super::event::{self, EventFilter};
+pub use super::index_scan::Found;
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::Filter;
 use super::sql::{self, read_row};
@@ -19,14 +20,6 @@ pub const STEP: usize = 500;
 /// Maximum rows that one read examines.
 const BUDGET: usize = 20_000;
 
-/// Rows found by one read, oldest first.
-#[derive(Debug, Clone)]
-pub struct Found<T> {
-    pub rows: Vec<T>,
-    /// Sequence number after which the next read continues; `None` at the end.
-    pub next: Option<i64>,
-}
-
 /// Returns the sequence numbers of the deliveries after `after` and up to `up_to` that match a filter and are in one of
 /// the states, without tests and without those of deleted webhooks.
 pub fn deliveries(
@@ -35,7 +28,7 @@ pub fn deliveries(
     states: &[DeliveryStatus],
     after: i64,
     up_to: i64,
-) -> Result<Found<i64>, StoreError> {
+) -> Result<Found<i64>> {
     let names: Vec<String> = states.iter().map(|state| format!("'{state}'")).collect();
     let mut conditions = delivery::conditions(filter);
     conditions.and_fixed(&format!("d.status IN ({})", names.join(", ")));
@@ -48,8 +41,7 @@ pub fn deliveries(
         budget: BUDGET,
     };
     let source = source(connection, filter, states)?;
-    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, |row| row.get("seq"))?;
-    Ok(Found { rows, next })
+    index_scan::scan(connection, &source, &list, STEP, |row| row.get("seq"))
 }
 
 pub(super) const DELIVERIES: &str =
@@ -58,11 +50,7 @@ pub(super) const DELIVERIES: &str =
 
 /// Returns the source of the deliveries that match a filter in these states. If the filter selects most of the table,
 /// the index of states is shorter: most deliveries are delivered, which that index leaves out.
-pub(super) fn source(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-    states: &[DeliveryStatus],
-) -> Result<Source, StoreError> {
+pub(super) fn source(connection: &Connection, filter: &DeliveryFilter, states: &[DeliveryStatus]) -> Result<Source> {
     let source = delivery::sources(connection, filter)?.into_iter().next();
     if let Some(source) = source.filter(|source| !matches!(source.index, None | Some("delivery_topic"))) {
         return Ok(source);
@@ -82,7 +70,6 @@ pub struct Standing {
     pub status: DeliveryStatus,
     pub cause: Cause,
     pub tenant: Tenant,
-    /// Whether the webhook was deleted.
     pub is_orphan: bool,
 }
 
@@ -92,8 +79,7 @@ impl Standing {
     }
 }
 
-/// Returns the current state of a delivery.
-pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>, StoreError> {
+pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>> {
     let query = "SELECT d.seq, d.webhook_seq, d.status, d.cause, e.tenant, w.deleted_ms IS NOT NULL AS is_orphan
                  FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq
                  WHERE d.seq = :seq";
@@ -123,7 +109,7 @@ pub fn events(
     span: Span,
     after: i64,
     up_to: i64,
-) -> Result<Found<EventHead>, StoreError> {
+) -> Result<Found<EventHead>> {
     let (since, until) = (Some(span.since), Some(span.until));
     let filter = EventFilter { tenant: Some(tenant.clone()), event_type: None, since, until };
     let list = List {
@@ -135,8 +121,7 @@ pub fn events(
     let Some(source) = event::sources(connection, &filter)?.into_iter().next() else {
         return Ok(Found { rows: Vec::new(), next: None });
     };
-    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, head)?;
-    Ok(Found { rows, next })
+    index_scan::scan(connection, &source, &list, STEP, head)
 }
 
 pub(super) const EVENTS: &str = "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers} AS wanted
@@ -150,7 +135,7 @@ pub fn failed_events(
     span: Span,
     after: i64,
     up_to: i64,
-) -> Result<Found<EventHead>, StoreError> {
+) -> Result<Found<EventHead>> {
     let list = List {
         select: FAILED,
         conditions: &failed_conditions(span),
@@ -159,8 +144,7 @@ pub fn failed_events(
         budget: BUDGET,
     };
     let source = delivery::failing_at(DeliveryStatus::Failed, vec![webhook_seq.into()]);
-    let (rows, next) = index_scan::scan(connection, &source, &list, STEP, head)?;
-    Ok(Found { rows, next })
+    index_scan::scan(connection, &source, &list, STEP, head)
 }
 
 pub(super) fn failed_conditions(span: Span) -> Filter {

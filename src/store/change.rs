@@ -10,30 +10,42 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::profile::Profile;
 
-/// Change made by a commit.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// A delivery is due now.
     Due(DueDelivery),
     /// An attempt was recorded. The next one is due at `next_due_ms`, if any.
-    Recorded { webhook_seq: i64, delivery_seq: i64, next_due_ms: Option<Millis> },
+    Recorded {
+        webhook_seq: i64,
+        delivery_seq: i64,
+        next_due_ms: Option<Millis>,
+    },
     /// A delivery must not be sent any more.
-    Withdrawn { webhook_seq: i64, delivery_seq: i64 },
+    Withdrawn {
+        webhook_seq: i64,
+        delivery_seq: i64,
+    },
     /// The webhook's due deliveries must be read again, from this sequence number on.
-    Reread { webhook_seq: i64, from_seq: i64 },
-    /// A webhook was created or changed.
+    Reread {
+        webhook_seq: i64,
+        from_seq: i64,
+    },
     Webhook(Arc<Webhook>),
-    /// A webhook was deleted.
-    WebhookGone { webhook_seq: i64 },
+    WebhookGone {
+        webhook_seq: i64,
+    },
     /// A custom profile was created or changed. Its webhooks follow as `Webhook`.
     Profile(Arc<Profile>),
-    /// A custom profile was deleted.
-    ProfileGone { name: String },
+    ProfileGone {
+        name: String,
+    },
     /// The description of an event type was changed or deleted. `schema` is the new one.
-    EventType { name: EventType, schema: Option<Arc<Schema>> },
+    EventType {
+        name: EventType,
+        schema: Option<Arc<Schema>>,
+    },
 }
 
-/// Delivery to attempt.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
     pub seq: i64,

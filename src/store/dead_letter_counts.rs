@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::delivery::{self, DeliveryFilter};
-use super::error::StoreError;
+use super::error::Result;
 use super::index_scan::{self, Bounds, List};
 use super::page::PageRequest;
 use crate::domain::attempt::ErrorCode;
@@ -41,7 +41,7 @@ pub fn of_age(
     tenant: Option<&Tenant>,
     since: Option<Millis>,
     until: Option<Millis>,
-) -> Result<Age, StoreError> {
+) -> Result<Age> {
     let filter = DeliveryFilter {
         tenant: tenant.cloned(),
         status: Some(DeliveryStatus::Failed),

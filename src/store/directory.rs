@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::Change;
-use super::error::StoreError;
+use super::error::Result;
 use super::stats_delta::{Finished, StatsDelta};
 use super::webhook;
 use crate::domain::event::{EventType, Tenant};
@@ -46,7 +46,7 @@ struct Subscriptions {
 }
 
 impl Directory {
-    pub(super) fn load(connection: &Connection) -> Result<Directory, StoreError> {
+    pub(super) fn load(connection: &Connection) -> Result<Directory> {
         let mut directory = Directory::default();
         for (webhook, success_count) in webhook::all(connection)? {
             directory.successes.insert(webhook.seq, success_count);
@@ -95,7 +95,6 @@ impl Directory {
         self.job_successes.push(webhook_seq);
     }
 
-    /// Returns the number of a topic, if it is cached.
     pub(super) fn topic(&self, tenant: &Tenant, event_type: &EventType) -> Option<i64> {
         self.topics.get(tenant)?.get(event_type).copied()
     }
@@ -113,7 +112,6 @@ impl Directory {
         self.job_topics.push((tenant.clone(), event_type.clone()));
     }
 
-    /// Statistics, to count changes as part of the current job.
     pub(super) fn stats(&mut self) -> &mut StatsDelta {
         &mut self.stats
     }
@@ -141,7 +139,7 @@ impl Directory {
     }
 
     /// Writes the group's counts. Returns the numbers of finished deliveries.
-    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished, StoreError> {
+    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished> {
         self.stats.flush(connection, now)
     }
 
@@ -149,13 +147,7 @@ impl Directory {
         match change {
             Change::Webhook(webhook) => self.put(Arc::clone(webhook)),
             Change::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
-            Change::Due(_)
-            | Change::Recorded { .. }
-            | Change::Withdrawn { .. }
-            | Change::Reread { .. }
-            | Change::Profile(_)
-            | Change::ProfileGone { .. }
-            | Change::EventType { .. } => {}
+            _ => {}
         }
     }
 

@@ -3,6 +3,8 @@
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Error of the store. Nothing of the failed job was kept.
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {
@@ -11,7 +13,6 @@ pub enum StoreError {
     Full,
     #[error("another program has held the database for more than five seconds")]
     Busy,
-    /// The writer's queue is full.
     #[error("too many changes are queued for the disk")]
     Overloaded,
     #[error("Hookpost is stopping")]
@@ -21,7 +22,6 @@ pub enum StoreError {
     Unavailable(String),
     #[error("the database holds an invalid value: {0}")]
     Corrupt(String),
-    /// Any other SQLite error.
     #[error("the database failed: {0}")]
     Sqlite(String),
 }

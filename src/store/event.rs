@@ -2,23 +2,21 @@
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
+use super::error::{Result, StoreError};
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::{Filter, Page, PageRequest};
-use super::sql::{self, read_row};
+use super::sql::{self, read_row, row_params};
 use super::topic;
 use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
 
-/// Event with its sequence number.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     pub seq: i64,
     pub event: Event,
 }
 
-/// Conditions of a list of events.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     pub tenant: Option<Tenant>,
@@ -29,61 +27,44 @@ pub struct EventFilter {
     pub until: Option<Millis>,
 }
 
-/// Stores an event. Returns its sequence number.
-pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64, StoreError> {
+pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
     // Lists of events leave tests out.
     let topic_seq = if event.test { None } else { Some(topic::seq_of(tx, &event.tenant, &event.event_type)?) };
     sql::run(
         tx.connection(),
         "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)
          VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data, :topic_seq)",
-        named_params! {
-            ":id": event.id,
-            ":tenant": event.tenant,
-            ":type": event.event_type,
-            ":created_ms": event.created_ms,
-            ":received_ms": event.received_ms,
-            ":test": event.test,
-            ":checksum": event.checksum(),
-            ":data": event.data,
-            ":previous_data": event.previous_data,
-            ":topic_seq": topic_seq,
-        },
+        row_params!(event {
+            id, tenant, created_ms, received_ms, test, data, previous_data;
+            type: event.event_type, checksum: event.checksum(), topic_seq: topic_seq,
+        }),
     )?;
     Ok(tx.connection().last_insert_rowid())
 }
 
-/// Returns the event with this id.
-pub fn get(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>, StoreError> {
+pub fn get(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>> {
     sql::first(connection, "SELECT * FROM event WHERE id = :id", named_params! {":id": id}, from_row)
 }
 
-/// Returns the event with this sequence number.
-pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>, StoreError> {
+pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>> {
     sql::first(connection, "SELECT * FROM event WHERE seq = :seq", named_params! {":seq": seq}, from_row)
 }
 
-/// Returns the sequence number of the event with this id.
-pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
+pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>> {
     sql::first(connection, "SELECT seq FROM event WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
 }
 
-/// Returns the id of the event with this sequence number.
-pub fn id_of(connection: &Connection, seq: i64) -> Result<Option<EventId>, StoreError> {
+pub fn id_of(connection: &Connection, seq: i64) -> Result<Option<EventId>> {
     sql::first(connection, "SELECT id FROM event WHERE seq = :seq", named_params! {":seq": seq}, |row| row.get("id"))
 }
 
 /// Returns the sequence number of the newest event, or 0.
-pub fn newest(connection: &Connection) -> Result<i64, StoreError> {
+pub fn newest(connection: &Connection) -> Result<i64> {
     sql::value(connection, "SELECT coalesce(max(seq), 0) FROM event", [])
 }
 
 /// Returns a page of events, newest first, without tests.
-pub fn list(
-    connection: &Connection,
-    filter: &EventFilter,
-    request: &PageRequest,
-) -> Result<Page<StoredEvent>, StoreError> {
+pub fn list(connection: &Connection, filter: &EventFilter, request: &PageRequest) -> Result<Page<StoredEvent>> {
     let list = List {
         select: LIST,
         conditions: &conditions(filter),
@@ -101,7 +82,7 @@ pub fn count_since(
     event_type: &EventType,
     since: Millis,
     most: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64> {
     let bounds = Bounds::between(0, i64::MAX).within(connection, ("event", "received_ms"), Some(since), None)?;
     let whose = match tenant {
         Some(_) => "tenant = :tenant",
@@ -120,7 +101,7 @@ pub fn count_since(
         ":from": bounds.from,
         ":most": most,
     };
-    sql::count(connection, &query, params)
+    sql::value(connection, &query, params)
 }
 
 /// Maximum tenants of a type that a count includes.
@@ -130,18 +111,10 @@ const TOPICS: u32 = 1_000;
 pub(super) fn conditions(filter: &EventFilter) -> Filter {
     let mut conditions = Filter::default();
     conditions.and_fixed("event.test = 0");
-    if let Some(tenant) = &filter.tenant {
-        conditions.and("event.tenant = ?", tenant.clone());
-    }
-    if let Some(event_type) = &filter.event_type {
-        conditions.and("event.type = ?", event_type.clone());
-    }
-    if let Some(since) = filter.since {
-        conditions.and("event.received_ms >= ?", since);
-    }
-    if let Some(until) = filter.until {
-        conditions.and("event.received_ms < ?", until);
-    }
+    conditions.and_some("event.tenant = ?", filter.tenant.clone());
+    conditions.and_some("event.type = ?", filter.event_type.clone());
+    conditions.and_some("event.received_ms >= ?", filter.since);
+    conditions.and_some("event.received_ms < ?", filter.until);
     conditions
 }
 
@@ -151,7 +124,7 @@ pub(super) const LIST: &str = "SELECT event.* FROM {numbers} AS wanted CROSS JOI
 const BUDGET: usize = 1_000;
 
 /// Sources of the events that match a filter, the shortest first.
-pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<Vec<Source>, StoreError> {
+pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<Vec<Source>> {
     let (tenant, event_type) = (filter.tenant.as_ref(), filter.event_type.as_ref());
     if tenant.is_none() && event_type.is_none() {
         return Ok(vec![Source::table("event")]);
@@ -170,7 +143,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
 }
 
 /// Returns the event with this number, or `None` if it does not match its checksum.
-pub fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
+pub fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>> {
     let query = "SELECT checksum FROM event WHERE seq = :seq";
     let checksum: u32 = sql::value(connection, query, named_params! {":seq": seq})?;
     match by_seq(connection, seq) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::page::{Filter, Page, PageRequest};
 use super::sql::{self, read_row};
 use super::{Change, WriteTx};
@@ -13,7 +13,6 @@ use crate::domain::event::{EventType, Tenant};
 use crate::domain::schema::Schema;
 use crate::domain::time::Millis;
 
-/// Description of an event type.
 #[derive(Debug, Clone)]
 pub struct DescribedType {
     pub seq: i64,
@@ -32,7 +31,7 @@ pub struct DescribedType {
 pub struct Schemas(Arc<RwLock<HashMap<EventType, Arc<Schema>>>>);
 
 impl Schemas {
-    pub(super) fn load(connection: &Connection) -> Result<Schemas, StoreError> {
+    pub(super) fn load(connection: &Connection) -> Result<Schemas> {
         let query = "SELECT name, schema FROM event_type WHERE schema IS NOT NULL";
         let read = |row: &Row<'_>| Ok((row.get("name")?, Arc::new(row.get("schema")?)));
         let all = sql::all(connection, query, [], read)?;
@@ -56,37 +55,30 @@ impl Schemas {
 }
 
 /// Returns the number of described types and the bytes of their schemas, not counting one type.
-pub fn usage_without(connection: &Connection, name: &EventType) -> Result<(i64, i64), StoreError> {
+pub fn usage_without(connection: &Connection, name: &EventType) -> Result<(i64, i64)> {
     let query = "SELECT count(*), coalesce(sum(octet_length(schema)), 0) FROM event_type WHERE name <> :name";
     let usage = sql::first(connection, query, named_params! {":name": name}, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(usage.unwrap_or_default())
 }
 
-/// Returns the description of an event type.
-pub fn get(connection: &Connection, name: &EventType) -> Result<Option<DescribedType>, StoreError> {
+pub fn get(connection: &Connection, name: &EventType) -> Result<Option<DescribedType>> {
     sql::first(connection, "SELECT * FROM event_type WHERE name = :name", named_params! {":name": name}, from_row)
 }
 
 /// Returns the example of an event type, if it has one.
-pub fn example(connection: &Connection, name: &EventType) -> Result<Option<Box<str>>, StoreError> {
+pub fn example(connection: &Connection, name: &EventType) -> Result<Option<Box<str>>> {
     let query = "SELECT example FROM event_type WHERE name = :name";
     let found = sql::first(connection, query, named_params! {":name": name}, |row| row.get("example"))?;
     Ok(found.flatten())
 }
 
-/// Returns a page of described event types, newest first.
-pub fn list(connection: &Connection, request: &PageRequest) -> Result<Page<DescribedType>, StoreError> {
+pub fn list(connection: &Connection, request: &PageRequest) -> Result<Page<DescribedType>> {
     Page::read(connection, "SELECT * FROM event_type", Filter::default(), request, from_row, |row| row.seq)
 }
 
 /// Returns up to `limit` names, in alphabetical order after `after`, of types that are described or were published in
 /// a tenant, or in any. Seeks the next name each time, so the cost does not grow with the number of tenants.
-pub fn names(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-    after: &str,
-    limit: u32,
-) -> Result<Vec<EventType>, StoreError> {
+pub fn names(connection: &Connection, tenant: Option<&Tenant>, after: &str, limit: u32) -> Result<Vec<EventType>> {
     let whose = match tenant {
         Some(_) => "tenant = :tenant AND",
         None => ":tenant IS NULL AND",
@@ -105,7 +97,7 @@ pub fn names(
 }
 
 /// Whether an event of this type was published in a tenant, or in any.
-pub fn was_seen(connection: &Connection, tenant: Option<&Tenant>, name: &EventType) -> Result<bool, StoreError> {
+pub fn was_seen(connection: &Connection, tenant: Option<&Tenant>, name: &EventType) -> Result<bool> {
     let query = match tenant {
         Some(_) => "SELECT EXISTS (SELECT 1 FROM topic WHERE type = ?1 AND tenant = ?2)",
         None => "SELECT EXISTS (SELECT 1 FROM topic WHERE type = ?1 AND ?2 IS NULL)",
@@ -120,7 +112,7 @@ pub fn put(
     description: &str,
     example: Option<&str>,
     schema: Option<Arc<Schema>>,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     sql::run(
         tx.connection(),
         "INSERT INTO event_type (name, description, example, schema, created_ms, updated_ms)
@@ -140,9 +132,9 @@ pub fn put(
 }
 
 /// Deletes the description of a type. Returns whether there was one.
-pub fn delete(tx: &mut WriteTx<'_>, name: &EventType) -> Result<bool, StoreError> {
+pub fn delete(tx: &mut WriteTx<'_>, name: &EventType) -> Result<bool> {
     let statement = "DELETE FROM event_type WHERE name = :name";
-    let deleted = sql::run(tx.connection(), statement, named_params! {":name": name})?;
+    let deleted = sql::change(tx.connection(), statement, named_params! {":name": name})?;
     tx.notify(Change::EventType { name: name.clone(), schema: None });
     Ok(deleted == 1)
 }

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::error::StoreError;
-use super::sql;
+use super::error::Result;
+use super::sql::{self, row_params};
 use super::sql_types::Json;
 use super::writer::WriteTx;
 use crate::domain::event::Tenant;
@@ -24,7 +24,7 @@ pub struct Remembered {
 }
 
 /// Returns the request that used this key in the last 24 hours, if any.
-pub fn get(connection: &Connection, tenant: &Tenant, key: &str, now: Millis) -> Result<Option<Remembered>, StoreError> {
+pub fn get(connection: &Connection, tenant: &Tenant, key: &str, now: Millis) -> Result<Option<Remembered>> {
     let query = "SELECT fingerprint, event_seq, batch FROM idempotency
                  WHERE tenant = :tenant AND key = :key AND created_ms > :oldest";
     let params = named_params! {":tenant": tenant, ":key": key, ":oldest": now - KEPT};
@@ -39,30 +39,24 @@ pub fn get(connection: &Connection, tenant: &Tenant, key: &str, now: Millis) -> 
 }
 
 /// Stores a request, replacing one that used the key more than 24 hours ago.
-pub fn put(tx: &mut WriteTx<'_>, tenant: &Tenant, key: &str, remembered: &Remembered) -> Result<(), StoreError> {
+pub fn put(tx: &mut WriteTx<'_>, tenant: &Tenant, key: &str, remembered: &Remembered) -> Result<()> {
     sql::run(
         tx.connection(),
         "INSERT OR REPLACE INTO idempotency (tenant, key, fingerprint, event_seq, batch, created_ms)
          VALUES (:tenant, :key, :fingerprint, :event_seq, :batch, :now)",
-        named_params! {
-            ":tenant": tenant,
-            ":key": key,
-            ":fingerprint": remembered.fingerprint,
-            ":event_seq": remembered.event_seq,
-            ":batch": remembered.batch.as_ref().map(Json),
-            ":now": tx.now_ms(),
-        },
-    )?;
-    Ok(())
+        row_params!(remembered {
+            fingerprint, event_seq;
+            tenant: tenant, key: key, batch: remembered.batch.as_ref().map(Json), now: tx.now_ms(),
+        }),
+    )
 }
 
 /// Deletes up to 5,000 keys older than 24 hours.
-pub fn delete_expired(tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
+pub fn delete_expired(tx: &mut WriteTx<'_>) -> Result<()> {
     sql::run(
         tx.connection(),
         "DELETE FROM idempotency WHERE (tenant, key) IN
              (SELECT tenant, key FROM idempotency WHERE created_ms <= :oldest LIMIT 5000)",
         named_params! {":oldest": tx.now_ms() - KEPT},
-    )?;
-    Ok(())
+    )
 }

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::page::{Filter, Page, PageRequest};
-use super::sql::{self, read_row};
+use super::sql::{self, read_row, row_params};
 use super::sql_types::Json;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
@@ -19,7 +19,6 @@ const PREVIEW: usize = 200;
 /// Maximum inboxes in a list.
 const LISTED: u32 = 200;
 
-/// Inbox of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbox {
     pub seq: i64,
@@ -48,59 +47,48 @@ pub struct InboxRequest {
     pub signature_check: String,
     /// Webhook whose secret the signature was checked with.
     pub webhook: Option<WebhookId>,
-    /// Status code of the response.
     pub code: u16,
 }
 
-/// Returns the inbox of a tenant, if it has one.
-pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Option<Inbox>, StoreError> {
+pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Option<Inbox>> {
     let query = "SELECT * FROM inbox WHERE tenant = :tenant";
     sql::first(connection, query, named_params! {":tenant": tenant}, inbox_from_row)
 }
 
-/// Returns the inbox with this URL token.
-pub fn by_token(connection: &Connection, token: &str) -> Result<Option<Inbox>, StoreError> {
+pub fn by_token(connection: &Connection, token: &str) -> Result<Option<Inbox>> {
     sql::first(connection, "SELECT * FROM inbox WHERE token = :token", named_params! {":token": token}, inbox_from_row)
 }
 
 /// Returns the tenants that have an inbox, ordered by name; at most 200.
-pub fn tenants(connection: &Connection) -> Result<Vec<Tenant>, StoreError> {
+pub fn tenants(connection: &Connection) -> Result<Vec<Tenant>> {
     let query = "SELECT tenant FROM inbox ORDER BY tenant LIMIT :limit";
     sql::all(connection, query, named_params! {":limit": LISTED}, |row| row.get("tenant"))
 }
 
 /// Creates a tenant's inbox with this token, unless the tenant has one.
-pub fn open(connection: &Connection, tenant: &Tenant, token: &str, now: Millis) -> Result<(), StoreError> {
+pub fn open(connection: &Connection, tenant: &Tenant, token: &str, now: Millis) -> Result<()> {
     sql::run(
         connection,
         "INSERT INTO inbox (tenant, token, created_ms) VALUES (:tenant, :token, :now) ON CONFLICT (tenant) DO NOTHING",
         named_params! {":tenant": tenant, ":token": token, ":now": now},
-    )?;
-    Ok(())
+    )
 }
 
 /// Stores a received request and deletes those beyond the newest 200. Returns its number.
-pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -> Result<i64, StoreError> {
+pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -> Result<i64> {
     sql::run(
         connection,
         "INSERT INTO inbox_request (inbox_seq, at_ms, method, query, headers, body, body_bytes, event_id,
              verified, signature_check, webhook_id, code)
          VALUES (:inbox_seq, :at_ms, :method, :query, :headers, :body, :body_bytes, :event_id,
              :verified, :signature_check, :webhook_id, :code)",
-        named_params! {
-            ":inbox_seq": inbox_seq,
-            ":at_ms": request.at_ms,
-            ":method": request.method,
-            ":query": request.query,
-            ":headers": Json(&request.headers),
-            ":body": request.body,
-            ":body_bytes": request.body_bytes,
-            ":event_id": request.event_id,
-            ":verified": request.is_verified,
-            ":signature_check": request.signature_check,
-            ":webhook_id": request.webhook,
-            ":code": request.code,
-        },
+        row_params!(request {
+            at_ms, method, query, body, body_bytes, event_id, signature_check, code;
+            inbox_seq: inbox_seq,
+            headers: Json(&request.headers),
+            verified: request.is_verified,
+            webhook_id: request.webhook,
+        }),
     )?;
     let seq = connection.last_insert_rowid();
     sql::run(
@@ -115,7 +103,7 @@ pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -
 }
 
 /// Returns a page of received requests, newest first, with the beginnings of their bodies and without headers.
-pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> Result<Page<InboxRequest>, StoreError> {
+pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> Result<Page<InboxRequest>> {
     let mut conditions = Filter::default();
     conditions.and("inbox_seq = ?", inbox_seq);
     let select = format!(
@@ -127,17 +115,13 @@ pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> R
 }
 
 /// Returns a received request in full, with the tenant of its inbox.
-pub fn get(connection: &Connection, seq: i64) -> Result<Option<(Tenant, InboxRequest)>, StoreError> {
+pub fn get(connection: &Connection, seq: i64) -> Result<Option<(Tenant, InboxRequest)>> {
     let query = "SELECT r.*, i.tenant FROM inbox_request r JOIN inbox i ON i.seq = r.inbox_seq WHERE r.seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| Ok((row.get("tenant")?, request_from_row(row)?)))
 }
 
 /// Returns the last request in an inbox with this event's id, without headers and body.
-pub fn last_of_event(
-    connection: &Connection,
-    inbox_seq: i64,
-    event_id: &str,
-) -> Result<Option<InboxRequest>, StoreError> {
+pub fn last_of_event(connection: &Connection, inbox_seq: i64, event_id: &str) -> Result<Option<InboxRequest>> {
     sql::first(
         connection,
         "SELECT seq, at_ms, method, query, '[]' AS headers, x'' AS body, body_bytes, event_id, verified, signature_check,
@@ -149,13 +133,13 @@ pub fn last_of_event(
 }
 
 /// Deletes all requests of an inbox. Returns their number.
-pub fn empty(connection: &Connection, inbox_seq: i64) -> Result<usize, StoreError> {
+pub fn empty(connection: &Connection, inbox_seq: i64) -> Result<usize> {
     let statement = "DELETE FROM inbox_request WHERE inbox_seq = :inbox_seq";
-    sql::run(connection, statement, named_params! {":inbox_seq": inbox_seq})
+    sql::change(connection, statement, named_params! {":inbox_seq": inbox_seq})
 }
 
 fn inbox_from_row(row: &Row<'_>) -> rusqlite::Result<Inbox> {
-    Ok(Inbox { seq: row.get("seq")?, tenant: row.get("tenant")?, token: row.get("token")? })
+    Ok(read_row!(row, Inbox { seq, tenant, token }))
 }
 
 fn request_from_row(row: &Row<'_>) -> rusqlite::Result<InboxRequest> {

@@ -14,7 +14,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::page::{Cursor, Filter, Page, PageRequest};
 use super::sql;
 use crate::domain::time::Millis;
@@ -29,7 +29,6 @@ pub(super) const MOST: usize = 1_000;
 /// Maximum rows examined along a source that is only tried, or that has many ranges.
 const TRIED: usize = 1_000;
 
-/// Order of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     NewestFirst,
@@ -59,7 +58,6 @@ pub(super) struct Bounds {
     pub below: i64,
 }
 
-/// Query of a list.
 pub(super) struct List<'a> {
     /// SELECT with a FROM that joins the source's table to `{numbers}`, the sequence numbers to read.
     pub select: &'a str,
@@ -69,13 +67,19 @@ pub(super) struct List<'a> {
     pub budget: usize,
 }
 
+/// Rows found by one scan, in its order.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    pub rows: Vec<T>,
+    /// Sequence number after which the next scan continues; `None` at the end.
+    pub next: Option<i64>,
+}
+
 impl Source {
-    /// Creates a source of the whole table.
     pub(super) fn table(table: &'static str) -> Source {
         Source { table, index: None, condition: "true".to_owned(), keys: vec![Value::Null], budget: usize::MAX }
     }
 
-    /// Creates a source of ranges of an index.
     pub(super) fn index(
         table: &'static str,
         index: &'static str,
@@ -144,7 +148,7 @@ impl Bounds {
         (table, column): (&str, &str),
         since: Option<Millis>,
         until: Option<Millis>,
-    ) -> Result<Bounds, StoreError> {
+    ) -> Result<Bounds> {
         let mut bounds = self;
         if since.is_none() && until.is_none() {
             return Ok(bounds);
@@ -163,24 +167,24 @@ impl Bounds {
 }
 
 /// Returns the furthest that the clock was ever set back.
-pub(super) fn set_back(connection: &Connection) -> Result<Millis, StoreError> {
+pub(super) fn set_back(connection: &Connection) -> Result<Millis> {
     sql::value(connection, "SELECT set_back_ms FROM clock WHERE one = 1", [])
 }
 
 /// Returns the latest time at which a row may have been stored.
-pub(super) fn furthest(connection: &Connection) -> Result<Millis, StoreError> {
+pub(super) fn furthest(connection: &Connection) -> Result<Millis> {
     let query = "SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1), 0),
                             coalesce((SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1), 0))";
     Ok(sql::value::<Millis>(connection, query, [])? + set_back(connection)?)
 }
 
 /// Records that the clock was set back further than ever before.
-pub(super) fn note_set_back(connection: &Connection, by: Millis) -> Result<(), StoreError> {
-    sql::run(connection, "UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1", [by]).map(drop)
+pub(super) fn note_set_back(connection: &Connection, by: Millis) -> Result<()> {
+    sql::run(connection, "UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1", [by])
 }
 
 /// Returns the first sequence number whose time is `time` or later, by binary search; one past the last if there is none.
-fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) -> Result<i64, StoreError> {
+fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) -> Result<i64> {
     let mut low = sql::value(connection, &format!("SELECT coalesce(min(seq), 0) FROM {table}"), [])?;
     let mut high: i64 = sql::value(connection, &format!("SELECT coalesce(max(seq), 0) + 1 FROM {table}"), [])?;
     let query = format!("SELECT seq, {column} FROM {table} WHERE seq >= ?1 ORDER BY seq LIMIT 1");
@@ -215,12 +219,7 @@ struct Range {
 }
 
 impl<'c> Walk<'c> {
-    fn begin(
-        connection: &'c Connection,
-        source: &Source,
-        direction: Direction,
-        bounds: Bounds,
-    ) -> Result<Walk<'c>, StoreError> {
+    fn begin(connection: &'c Connection, source: &Source, direction: Direction, bounds: Bounds) -> Result<Walk<'c>> {
         let ranges = source.keys.iter().map(|key| Range { key: key.clone(), ahead: VecDeque::new(), bounds });
         let mut walk = Walk {
             statement: connection.prepare_cached(&source.sql(direction))?,
@@ -235,11 +234,11 @@ impl<'c> Walk<'c> {
         Ok(walk)
     }
 
-    fn advance(&mut self, index: usize) -> Result<(), StoreError> {
+    fn advance(&mut self, index: usize) -> Result<()> {
         let range = &mut self.ranges[index];
         if range.ahead.is_empty() {
             let Bounds { from, below } = range.bounds;
-            let mut rows = self.statement.query((&range.key, from, below, self.batch as i64))?;
+            let mut rows = self.statement.query((&range.key, from, below, self.batch))?;
             while let Some(row) = rows.next()? {
                 range.ahead.push_back(row.get(0)?);
             }
@@ -256,7 +255,7 @@ impl<'c> Walk<'c> {
     }
 
     /// Returns the next numbers, up to `count`.
-    fn take(&mut self, count: usize) -> Result<Vec<i64>, StoreError> {
+    fn take(&mut self, count: usize) -> Result<Vec<i64>> {
         let mut found = Vec::with_capacity(count);
         while found.len() < count
             && let Some((rank, range)) = self.heads.pop()
@@ -286,64 +285,49 @@ pub(super) fn page<T>(
     list: &List<'_>,
     request: &PageRequest,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
-) -> Result<Page<T>, StoreError> {
+) -> Result<Page<T>> {
     let limit = request.limit as usize;
-    let mut furthest: Option<Stretch<T>> = None;
+    let mut furthest: Option<Found<T>> = None;
     for source in sources {
-        let way = Way { source, direction: Direction::NewestFirst, budget: list.budget.min(source.budget) };
-        let found = along(connection, &way, list, limit, &read)?;
-        let is_whole = found.end.is_none() || found.rows.len() == limit;
-        // Each stretch is complete down to its end.
-        if is_whole || furthest.as_ref().is_none_or(|other| found.end < other.end) {
+        let budget = list.budget.min(source.budget);
+        let found = along(connection, (source, Direction::NewestFirst), list, budget, limit, &read)?;
+        let is_whole = found.next.is_none() || found.rows.len() == limit;
+        // The rows are complete down to the last number examined.
+        if is_whole || furthest.as_ref().is_none_or(|other| found.next < other.next) {
             furthest = Some(found);
         }
         if is_whole {
             break;
         }
     }
-    let (rows, end) = furthest.map_or((Vec::new(), None), |found| (found.rows, found.end));
+    let (rows, end) = furthest.map_or((Vec::new(), None), |found| (found.rows, found.next));
     Ok(Page { rows, next: end.map(Cursor::below) })
 }
 
-/// Reads rows along one source, oldest first. Also returns the number after which to continue; `None` at the end.
+/// Reads rows along one source, oldest first.
 pub(super) fn scan<T>(
     connection: &Connection,
     source: &Source,
     list: &List<'_>,
     limit: usize,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<(Vec<T>, Option<i64>), StoreError> {
-    let way = Way { source, direction: Direction::OldestFirst, budget: list.budget };
-    let found = along(connection, &way, list, limit, &|row| read(row).map(Some))?;
-    Ok((found.rows, found.end))
-}
-
-/// Source with the order and limit of a scan.
-struct Way<'a> {
-    source: &'a Source,
-    direction: Direction,
-    /// Maximum rows examined.
-    budget: usize,
-}
-
-/// Rows found, and the last number examined; `None` if none follow.
-struct Stretch<T> {
-    rows: Vec<T>,
-    end: Option<i64>,
+) -> Result<Found<T>> {
+    along(connection, (source, Direction::OldestFirst), list, list.budget, limit, &|row| read(row).map(Some))
 }
 
 fn along<T>(
     connection: &Connection,
-    way: &Way<'_>,
+    (source, direction): (&Source, Direction),
     list: &List<'_>,
+    budget: usize,
     limit: usize,
     read: &impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
-) -> Result<Stretch<T>, StoreError> {
-    let mut walk = Walk::begin(connection, way.source, way.direction, list.bounds)?;
+) -> Result<Found<T>> {
+    let mut walk = Walk::begin(connection, source, direction, list.bounds)?;
     let mut statement = connection.prepare_cached(&list.sql())?;
     let mut rows: Vec<(i64, T)> = Vec::new();
     let (mut chunk, mut looked_at) = (limit + 1, 0);
-    let end = loop {
+    let next = loop {
         let numbers = walk.take(chunk)?;
         let Some(&last) = numbers.last() else {
             break None;
@@ -362,12 +346,12 @@ fn along<T>(
             rows.truncate(limit);
             break rows.last().map(|(seq, _)| *seq);
         }
-        if looked_at >= way.budget {
+        if looked_at >= budget {
             break Some(last);
         }
-        chunk = (chunk * 2).min(CHUNK).min(way.budget - looked_at);
+        chunk = (chunk * 2).min(CHUNK).min(budget - looked_at);
     };
-    Ok(Stretch { rows: rows.into_iter().map(|(_, row)| row).collect(), end })
+    Ok(Found { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
 }
 
 impl List<'_> {

@@ -52,7 +52,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use change::{Change, DueDelivery, Observer};
-pub use error::StoreError;
+pub use error::{Result, StoreError};
 pub use lock::FileLock;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
@@ -84,7 +84,7 @@ impl Store {
         let identity = open::Identity::of(path)?;
         let readers = open::readers(path, open::READERS)?;
         let delivery_readers = open::readers(path, open::DELIVERY_READERS)?;
-        let damaged = |error: StoreError| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() };
+        let damaged = |error: StoreError| OpenError::damaged(path, error);
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
         let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone(), metrics.clone())?;
@@ -121,7 +121,6 @@ impl Store {
         open::for_command(path)
     }
 
-    /// Runs a command's statements in one transaction.
     pub fn transaction<T, E: From<StoreError>>(
         connection: &mut Connection,
         work: impl FnOnce(&Connection) -> Result<T, E>,
@@ -137,12 +136,10 @@ impl Store {
         &self.path
     }
 
-    /// All profiles, by name.
     pub fn profiles(&self) -> &profile::Profiles {
         &self.profiles
     }
 
-    /// Schemas of event types.
     pub fn schemas(&self) -> &event_type::Schemas {
         &self.schemas
     }
@@ -173,29 +170,6 @@ impl Store {
             let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
             read(&transaction)
         })
-    }
-
-    /// Submits a job to the writer, or fails with `Overloaded` if the queue is full. The job runs in a savepoint of a
-    /// group's transaction. Its result is returned once the commit is on disk.
-    pub fn write<T, E>(&self, job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.writer.submit(job)
-    }
-
-    /// Submits a job, blocking while the queue is full. Calls `then` on the writer's thread once the job is committed or
-    /// has failed.
-    pub fn write_then<T, E>(
-        &self,
-        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
-        then: impl FnOnce(Result<T, E>) + Send + 'static,
-    ) where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.writer.submit_then(job, then);
     }
 
     /// Returns the reason why the store cannot write any more, if so. The process must then end.

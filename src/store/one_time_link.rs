@@ -3,13 +3,12 @@
 use rusqlite::{Connection, named_params};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::error::StoreError;
-use super::sql::{self, read_row};
+use super::error::Result;
+use super::sql::{self, read_row, row_params};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
-/// Purpose of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<LinkKind>)]
@@ -34,41 +33,31 @@ pub struct OneTimeLink {
 }
 
 /// Returns the link with this hash, unless it was used or has expired.
-pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>, StoreError> {
+pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>> {
     let query = "SELECT * FROM one_time_link WHERE hash = :hash AND ends_ms > :now";
     sql::first(connection, query, named_params! {":hash": hash, ":now": now}, |row| {
         Ok(read_row!(row, OneTimeLink { kind, tenant, ends_ms, session_ms }))
     })
 }
 
-/// Stores a link.
-pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> Result<(), StoreError> {
+pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> Result<()> {
     sql::run(
         connection,
         "INSERT INTO one_time_link (hash, kind, tenant, ends_ms, session_ms)
          VALUES (:hash, :kind, :tenant, :ends_ms, :session_ms)",
-        named_params! {
-            ":hash": hash,
-            ":kind": link.kind,
-            ":tenant": link.tenant,
-            ":ends_ms": link.ends_ms,
-            ":session_ms": link.session_ms,
-        },
-    )?;
-    Ok(())
+        row_params!(link { kind, tenant, ends_ms, session_ms; hash: hash }),
+    )
 }
 
 /// Deletes a link, which was used.
-pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError> {
-    sql::run(connection, "DELETE FROM one_time_link WHERE hash = :hash", named_params! {":hash": hash}).map(drop)
+pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<()> {
+    sql::run(connection, "DELETE FROM one_time_link WHERE hash = :hash", named_params! {":hash": hash})
 }
 
-/// Deletes all links of a kind.
-pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<(), StoreError> {
-    sql::run(connection, "DELETE FROM one_time_link WHERE kind = :kind", named_params! {":kind": kind}).map(drop)
+pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<()> {
+    sql::run(connection, "DELETE FROM one_time_link WHERE kind = :kind", named_params! {":kind": kind})
 }
 
-/// Deletes expired links.
-pub fn delete_expired(connection: &Connection, now: Millis) -> Result<(), StoreError> {
-    sql::run(connection, "DELETE FROM one_time_link WHERE ends_ms <= :now", named_params! {":now": now}).map(drop)
+pub fn delete_expired(connection: &Connection, now: Millis) -> Result<()> {
+    sql::run(connection, "DELETE FROM one_time_link WHERE ends_ms <= :now", named_params! {":now": now})
 }

@@ -1,5 +1,6 @@
 //! Opening the file: pragmas, checks, the pool of readers, and the identity of the file.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -59,11 +60,15 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    pub(super) fn damaged(path: &Path, detail: impl Display) -> OpenError {
+        OpenError::Damaged { path: path.to_owned(), detail: detail.to_string() }
+    }
+
     pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
         let path = path.to_owned();
         move |source| match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                OpenError::Damaged { path: path.clone(), detail: source.to_string() }
+                OpenError::damaged(&path, source)
             }
             Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
                 OpenError::ReadOnly { path: path.clone() }
@@ -101,10 +106,8 @@ pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, Open
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(&sqlite)?;
     if !mode.eq_ignore_ascii_case("wal") {
-        return Err(OpenError::Damaged {
-            path: path.to_owned(),
-            detail: format!("the file system does not allow a write-ahead log (journal mode {mode})"),
-        });
+        let detail = format!("the file system does not allow a write-ahead log (journal mode {mode})");
+        return Err(OpenError::damaged(path, detail));
     }
     connection
         .execute_batch(
@@ -149,10 +152,7 @@ fn create_file(path: &Path) -> Result<bool, OpenError> {
         // SQLite would delete the log of an empty file.
         Ok(found) if found.len() == 0 => {
             if fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
-                Err(OpenError::Damaged {
-                    path: path.to_owned(),
-                    detail: "it is empty, but its log (-wal) is not".to_owned(),
-                })
+                Err(OpenError::damaged(path, "it is empty, but its log (-wal) is not"))
             } else {
                 Ok(true)
             }
@@ -193,7 +193,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     }
     match quick_check(connection).map_err(&sqlite)? {
         None => Ok(()),
-        Some(detail) => Err(OpenError::Damaged { path: path.to_owned(), detail }),
+        Some(detail) => Err(OpenError::damaged(path, detail)),
     }
 }
 

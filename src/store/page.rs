@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::{Connection, Row, ToSql};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::sql;
 use crate::domain::Invalid;
 
@@ -75,7 +75,7 @@ impl<T> Page<T> {
         request: &PageRequest,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
         seq: impl Fn(&T) -> i64,
-    ) -> Result<Page<T>, StoreError> {
+    ) -> Result<Page<T>> {
         if let Some(Cursor(below)) = request.cursor {
             conditions.and("seq < ?", below);
         }
@@ -105,6 +105,13 @@ impl Filter {
         self.and_fixed(&numbered);
     }
 
+    /// Adds a condition with one parameter, written `?`, if there is a value.
+    pub(super) fn and_some(&mut self, condition: &str, value: Option<impl ToSql + 'static>) {
+        if let Some(value) = value {
+            self.and(condition, value);
+        }
+    }
+
     /// Adds a condition without a parameter.
     pub(super) fn and_fixed(&mut self, condition: &str) {
         let word = if self.sql.is_empty() { "WHERE" } else { "AND" };
@@ -115,7 +122,6 @@ impl Filter {
         &self.sql
     }
 
-    /// Parameters of the conditions, in order.
     pub(super) fn values(&self) -> &[Box<dyn ToSql>] {
         &self.params
     }

@@ -17,7 +17,6 @@ use crate::domain::webhook::WebhookState;
 use crate::store::index_scan::{Bounds, Direction, List, Source};
 use rusqlite::Connection;
 
-/// Creates a database with a webhook, an event and a topic.
 fn database() -> Connection {
     let connection = migrate::in_memory();
     webhook::insert_row(&connection, &fixtures::webhook(0, "acme")).unwrap();

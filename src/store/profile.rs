@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::{Connection, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::sql;
 use super::sql_types::Json;
 use super::{Change, WriteTx};
@@ -18,7 +18,7 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    pub(super) fn load(connection: &Connection) -> Result<Profiles, StoreError> {
+    pub(super) fn load(connection: &Connection) -> Result<Profiles> {
         let profiles = Profiles::default();
         for profile in sql::all(connection, "SELECT spec FROM profile", [], |row| row.get("spec"))? {
             profiles.put(Arc::new(profile));
@@ -26,7 +26,6 @@ impl Profiles {
         Ok(profiles)
     }
 
-    /// Returns the profile with this name.
     pub fn find(&self, name: &str) -> Option<Arc<Profile>> {
         profile::find(name).or_else(|| self.read(|custom| custom.get(name).cloned()))
     }
@@ -58,7 +57,7 @@ impl Profiles {
 }
 
 /// Whether a profile with this name exists, as of the current transaction.
-pub fn exists(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+pub fn exists(connection: &Connection, name: &str) -> Result<bool> {
     if profile::find(name).is_some() {
         return Ok(true);
     }
@@ -66,27 +65,26 @@ pub fn exists(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     sql::value(connection, query, named_params! {":name": name})
 }
 
-/// Counts the webhooks that use a profile.
-pub fn uses(connection: &Connection, name: &str) -> Result<u64, StoreError> {
+pub fn uses(connection: &Connection, name: &str) -> Result<u64> {
     let query = "SELECT count(*) FROM webhook WHERE profile = :name AND deleted_ms IS NULL";
-    sql::count(connection, query, named_params! {":name": name})
+    sql::value(connection, query, named_params! {":name": name})
 }
 
 /// Counts the webhooks by profile. Unused profiles are left out.
-pub fn uses_of_all(connection: &Connection) -> Result<BTreeMap<String, u64>, StoreError> {
+pub fn uses_of_all(connection: &Connection) -> Result<BTreeMap<String, u64>> {
     let query = "SELECT profile, count(*) AS count FROM webhook WHERE deleted_ms IS NULL GROUP BY profile";
-    let counts = sql::all(connection, query, [], |row| Ok((row.get("profile")?, sql::get_count(row, "count")?)))?;
+    let counts = sql::all(connection, query, [], |row| Ok((row.get("profile")?, row.get("count")?)))?;
     Ok(counts.into_iter().collect())
 }
 
 /// Counts the API keys whose default is this profile.
-pub fn keys(connection: &Connection, name: &str) -> Result<u64, StoreError> {
+pub fn keys(connection: &Connection, name: &str) -> Result<u64> {
     let query = "SELECT count(*) FROM api_key WHERE profile = :name AND revoked_ms IS NULL";
-    sql::count(connection, query, named_params! {":name": name})
+    sql::value(connection, query, named_params! {":name": name})
 }
 
 /// Stores a new or changed profile. Its webhooks use it from the commit on.
-pub fn put(tx: &mut WriteTx<'_>, profile: Profile) -> Result<Arc<Profile>, StoreError> {
+pub fn put(tx: &mut WriteTx<'_>, profile: Profile) -> Result<Arc<Profile>> {
     sql::run(
         tx.connection(),
         "INSERT INTO profile (name, spec, created_ms, updated_ms) VALUES (:name, :spec, :now, :now)
@@ -104,9 +102,9 @@ pub fn put(tx: &mut WriteTx<'_>, profile: Profile) -> Result<Arc<Profile>, Store
 }
 
 /// Deletes a profile that no webhook uses. Returns whether it existed.
-pub fn delete(tx: &mut WriteTx<'_>, name: &str) -> Result<bool, StoreError> {
+pub fn delete(tx: &mut WriteTx<'_>, name: &str) -> Result<bool> {
     let statement = "DELETE FROM profile WHERE name = :name";
-    let deleted = sql::run(tx.connection(), statement, named_params! {":name": name})?;
+    let deleted = sql::change(tx.connection(), statement, named_params! {":name": name})?;
     tx.notify(Change::ProfileGone { name: name.to_owned() });
     Ok(deleted == 1)
 }

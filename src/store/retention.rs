@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::index_scan::Bounds;
 use super::sql;
 use super::sql_types::Json;
@@ -37,9 +37,18 @@ fn before(cutoffs: Cutoffs) -> (Millis, Millis) {
     (cutoffs.finished_ms.unwrap_or(Millis::MIN), cutoffs.failed_ms.unwrap_or(Millis::MIN))
 }
 
-/// Sequence numbers that may be old enough and are not searched yet.
+/// Table whose old rows are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    Deliveries,
+    /// Events without deliveries, not counting deliveries to delete.
+    Events,
+}
+
+/// Search for old rows of a table, through sequence numbers that may be old enough.
 #[derive(Debug, Clone, Copy)]
 pub struct Search {
+    table: Table,
     after: i64,
     below: i64,
 }
@@ -47,66 +56,35 @@ pub struct Search {
 /// Rows to delete in one step of the writer.
 pub type Part = Vec<i64>;
 
-/// Starts the search for old deliveries.
-pub fn deliveries(connection: &Connection, cutoffs: Cutoffs) -> Result<Search, StoreError> {
-    search(connection, "delivery", "created_ms", cutoffs)
-}
-
-/// Starts the search for old events.
-pub fn events(connection: &Connection, cutoffs: Cutoffs) -> Result<Search, StoreError> {
-    search(connection, "event", "received_ms", cutoffs)
-}
-
-fn search(
-    connection: &Connection,
-    table: &'static str,
-    column: &'static str,
-    cutoffs: Cutoffs,
-) -> Result<Search, StoreError> {
+pub fn search(connection: &Connection, table: Table, cutoffs: Cutoffs) -> Result<Search> {
     let Some(finished) = cutoffs.finished_ms else {
-        return Ok(Search { after: 0, below: 0 });
+        return Ok(Search { table, after: 0, below: 0 });
+    };
+    let (name, column) = match table {
+        Table::Deliveries => ("delivery", "created_ms"),
+        Table::Events => ("event", "received_ms"),
     };
     // No row ended before it was created, and dead letters are kept at least as long as the rest.
     let until = Some(finished.saturating_add(1));
-    let bounds = Bounds::between(0, i64::MAX).within(connection, (table, column), None, until)?;
-    let first: i64 = sql::value(connection, &format!("SELECT coalesce(min(seq), 0) FROM {table}"), [])?;
-    Ok(Search { after: first - 1, below: bounds.below })
+    let bounds = Bounds::between(0, i64::MAX).within(connection, (name, column), None, until)?;
+    let first: i64 = sql::value(connection, &format!("SELECT coalesce(min(seq), 0) FROM {name}"), [])?;
+    Ok(Search { table, after: first - 1, below: bounds.below })
 }
 
-/// Returns the next deliveries to delete, in parts; `None` at the end.
-pub fn next_deliveries(
-    connection: &Connection,
-    search: &mut Search,
-    cutoffs: Cutoffs,
-) -> Result<Option<Vec<Part>>, StoreError> {
-    let query = format!(
-        "SELECT d.seq, 1 + d.attempt_count AS size FROM delivery d NOT INDEXED
-         WHERE d.seq > :after AND d.seq < :end AND {EXPIRED} ORDER BY d.seq"
-    );
-    next(connection, search, cutoffs, &query)
-}
-
-/// Returns the next events to delete, in parts: those without deliveries, not counting deliveries to delete.
-pub fn next_events(
-    connection: &Connection,
-    search: &mut Search,
-    cutoffs: Cutoffs,
-) -> Result<Option<Vec<Part>>, StoreError> {
-    let query = format!(
-        "SELECT e.seq, 1 AS size FROM event e NOT INDEXED
-         WHERE e.seq > :after AND e.seq < :end AND e.seq < (SELECT max(seq) FROM event) AND e.received_ms <= :finished
-           AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq AND NOT ({EXPIRED}))
-         ORDER BY e.seq"
-    );
-    next(connection, search, cutoffs, &query)
-}
-
-fn next(
-    connection: &Connection,
-    search: &mut Search,
-    cutoffs: Cutoffs,
-    query: &str,
-) -> Result<Option<Vec<Part>>, StoreError> {
+/// Returns the next rows to delete, in parts; `None` at the end.
+pub fn next(connection: &Connection, search: &mut Search, cutoffs: Cutoffs) -> Result<Option<Vec<Part>>> {
+    let query = match search.table {
+        Table::Deliveries => format!(
+            "SELECT d.seq, 1 + d.attempt_count AS size FROM delivery d NOT INDEXED
+             WHERE d.seq > :after AND d.seq < :end AND {EXPIRED} ORDER BY d.seq"
+        ),
+        Table::Events => format!(
+            "SELECT e.seq, 1 AS size FROM event e NOT INDEXED
+             WHERE e.seq > :after AND e.seq < :end AND e.seq < (SELECT max(seq) FROM event) AND e.received_ms <= :finished
+               AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq AND NOT ({EXPIRED}))
+             ORDER BY e.seq"
+        ),
+    };
     let after = search.after;
     if after >= search.below.saturating_sub(1) {
         return Ok(None);
@@ -115,7 +93,7 @@ fn next(
     let (finished, failed) = before(cutoffs);
     let params = named_params! {":after": after, ":end": end, ":finished": finished, ":failed": failed};
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>("seq")?, row.get::<_, u32>("size")?));
-    let found = sql::all(connection, query, params, read)?;
+    let found = sql::all(connection, &query, params, read)?;
     search.after = end - 1;
     let mut parts: Vec<Part> = Vec::new();
     let mut room = 0;
@@ -133,9 +111,9 @@ fn next(
 }
 
 /// Deletes deliveries with their attempts, if they are still to delete. Returns their number.
-pub fn delete_deliveries(tx: &mut WriteTx<'_>, part: &[i64], cutoffs: Cutoffs) -> Result<u64, StoreError> {
+pub fn delete_deliveries(tx: &mut WriteTx<'_>, part: &[i64], cutoffs: Cutoffs) -> Result<u64> {
     let (finished, failed) = before(cutoffs);
-    let deleted = sql::run(
+    let deleted = sql::change(
         tx.connection(),
         &format!("DELETE FROM delivery AS d WHERE d.seq IN (SELECT value FROM json_each(:seqs)) AND {EXPIRED}"),
         named_params! {":seqs": Json(part), ":finished": finished, ":failed": failed},
@@ -144,14 +122,14 @@ pub fn delete_deliveries(tx: &mut WriteTx<'_>, part: &[i64], cutoffs: Cutoffs) -
 }
 
 /// Deletes events, if they have no deliveries left. Returns their number.
-pub fn delete_events(tx: &mut WriteTx<'_>, part: &[i64]) -> Result<u64, StoreError> {
+pub fn delete_events(tx: &mut WriteTx<'_>, part: &[i64]) -> Result<u64> {
     let statement = "DELETE FROM event WHERE seq IN (SELECT value FROM json_each(:seqs))
                          AND NOT EXISTS (SELECT 1 FROM delivery WHERE event_seq = event.seq)";
-    Ok(sql::run(tx.connection(), statement, named_params! {":seqs": Json(part)})? as u64)
+    Ok(sql::change(tx.connection(), statement, named_params! {":seqs": Json(part)})? as u64)
 }
 
 /// Deletes webhooks that were deleted by a person long ago and have no deliveries left. Returns their number.
-pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64, StoreError> {
+pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
     let statement = format!(
         "DELETE FROM webhook WHERE seq IN (
              SELECT seq FROM webhook w
@@ -160,11 +138,11 @@ pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64, St
              LIMIT {STEP})"
     );
     let (finished, _) = before(cutoffs);
-    Ok(sql::run(tx.connection(), &statement, named_params! {":finished": finished})? as u64)
+    Ok(sql::change(tx.connection(), &statement, named_params! {":finished": finished})? as u64)
 }
 
 /// Returns some free pages to the file system. Returns whether more remain.
-pub fn shrink_file(tx: &mut WriteTx<'_>) -> Result<bool, StoreError> {
+pub fn shrink_file(tx: &mut WriteTx<'_>) -> Result<bool> {
     let connection = tx.connection();
     let free_pages = || sql::value::<u32>(connection, "PRAGMA freelist_count", []);
     let before = free_pages()?;
@@ -187,7 +165,6 @@ mod tests {
     use crate::domain::time::DAY;
     use crate::store::{fixtures, migrate, webhook};
 
-    /// Events of the deliveries.
     const ROWS: &str = "
         INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data)
         VALUES (1, 'a', 'acme', 'a.b', 0, 0, 0, 0, '{}'), (2, 'b', 'acme', 'a.b', 0, 0, 0, 0, '{}'),
@@ -208,17 +185,15 @@ mod tests {
     /// Returns the deliveries and events to delete after some days, with a retention of 30 and 90 days.
     fn gone(connection: &Connection, days: i64) -> (Vec<Part>, Vec<Part>) {
         let cutoffs = Retention::default().cutoffs(days * DAY);
-        type Next = fn(&Connection, &mut Search, Cutoffs) -> Result<Option<Vec<Part>>, StoreError>;
-        let all = |mut search: Search, next: Next| {
+        let all = |table| {
+            let mut search = search(connection, table, cutoffs).unwrap();
             let mut parts = Vec::new();
             while let Some(found) = next(connection, &mut search, cutoffs).unwrap() {
                 parts.extend(found);
             }
             parts
         };
-        let from = deliveries(connection, cutoffs).unwrap();
-        let to = events(connection, cutoffs).unwrap();
-        (all(from, next_deliveries), all(to, next_events))
+        (all(Table::Deliveries), all(Table::Events))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::sql;
 use super::user::{self, User};
 use crate::domain::event::Tenant;
@@ -11,7 +11,6 @@ use crate::domain::time::{HOUR, MINUTE, Millis};
 /// A session expires when unused for this long.
 const IDLE: Millis = 12 * HOUR;
 
-/// Owner of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     User(User),
@@ -29,7 +28,7 @@ pub struct Session {
 }
 
 /// Returns the session with this hash, unless it has expired.
-pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Session>, StoreError> {
+pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Session>> {
     let query = "SELECT user_seq, tenant, ends_ms, seen_ms FROM session
                  WHERE hash = :hash AND ends_ms > :now AND seen_ms > :idle_since";
     let params = named_params! {":hash": hash, ":now": now, ":idle_since": now - IDLE};
@@ -48,7 +47,6 @@ pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<
     Ok(owner.map(|owner| Session { owner, ends_ms, is_stale: !(0..MINUTE).contains(&(now - seen_ms)) }))
 }
 
-/// Stores a session.
 pub fn insert(
     connection: &Connection,
     hash: &[u8; 32],
@@ -56,39 +54,28 @@ pub fn insert(
     tenant: Option<&Tenant>,
     now: Millis,
     ends_ms: Millis,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     sql::run(
         connection,
         "INSERT INTO session (hash, user_seq, tenant, created_ms, seen_ms, ends_ms)
          VALUES (:hash, :user_seq, :tenant, :now, :now, :ends_ms)",
-        named_params! {
-            ":hash": hash,
-            ":user_seq": user_seq,
-            ":tenant": tenant,
-            ":now": now,
-            ":ends_ms": ends_ms,
-        },
-    )?;
-    Ok(())
+        named_params! {":hash": hash, ":user_seq": user_seq, ":tenant": tenant, ":now": now, ":ends_ms": ends_ms},
+    )
 }
 
-/// Records that a session was used.
-pub fn seen(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<(), StoreError> {
+pub fn seen(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<()> {
     let statement = "UPDATE session SET seen_ms = :now WHERE hash = :hash";
-    sql::run(connection, statement, named_params! {":hash": hash, ":now": now}).map(drop)
+    sql::run(connection, statement, named_params! {":hash": hash, ":now": now})
 }
 
-/// Ends one session.
-pub fn end(connection: &Connection, hash: &[u8; 32]) -> Result<(), StoreError> {
-    sql::run(connection, "DELETE FROM session WHERE hash = :hash", named_params! {":hash": hash}).map(drop)
+pub fn end(connection: &Connection, hash: &[u8; 32]) -> Result<()> {
+    sql::run(connection, "DELETE FROM session WHERE hash = :hash", named_params! {":hash": hash})
 }
 
-/// Ends all sessions of a user.
-pub fn end_all(connection: &Connection, user_seq: i64) -> Result<(), StoreError> {
-    sql::run(connection, "DELETE FROM session WHERE user_seq = :seq", named_params! {":seq": user_seq}).map(drop)
+pub fn end_all(connection: &Connection, user_seq: i64) -> Result<()> {
+    sql::run(connection, "DELETE FROM session WHERE user_seq = :seq", named_params! {":seq": user_seq})
 }
 
-/// Deletes expired sessions.
-pub fn delete_expired(connection: &Connection, now: Millis) -> Result<(), StoreError> {
-    sql::run(connection, "DELETE FROM session WHERE ends_ms <= :now", named_params! {":now": now}).map(drop)
+pub fn delete_expired(connection: &Connection, now: Millis) -> Result<()> {
+    sql::run(connection, "DELETE FROM session WHERE ends_ms <= :now", named_params! {":now": now})
 }

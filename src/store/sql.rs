@@ -3,48 +3,39 @@
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
-use super::error::StoreError;
+use super::error::Result;
 
-/// Returns every row of a query.
 pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>, StoreError> {
+) -> Result<Vec<T>> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params, read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Returns the first row of a query, if any.
 pub(super) fn first<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
     read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Option<T>, StoreError> {
+) -> Result<Option<T>> {
     Ok(connection.prepare_cached(sql)?.query_row(params, read).optional()?)
 }
 
-/// Returns the first column of a query's only row.
-pub(super) fn value<T: FromSql>(connection: &Connection, sql: &str, params: impl Params) -> Result<T, StoreError> {
+pub(super) fn value<T: FromSql>(connection: &Connection, sql: &str, params: impl Params) -> Result<T> {
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
 }
 
-/// Returns the first column of a query's only row, a count.
-pub(super) fn count(connection: &Connection, sql: &str, params: impl Params) -> Result<u64, StoreError> {
-    value::<i64>(connection, sql, params).map(|count| count as u64)
+pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<()> {
+    change(connection, sql, params).map(drop)
 }
 
-/// Runs a statement that changes rows. Returns the number of rows changed.
-pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+/// Runs a statement. Returns the number of rows changed.
+pub(super) fn change(connection: &Connection, sql: &str, params: impl Params) -> Result<usize> {
     Ok(connection.prepare_cached(sql)?.execute(params)?)
-}
-
-/// Reads a column that holds a count.
-pub(super) fn get_count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(|count| count as u64)
 }
 
 /// Builds a struct from a row, with fields named like their columns. Other fields follow after `;`, with their values.
@@ -57,3 +48,14 @@ macro_rules! read_row {
     };
 }
 pub(super) use read_row;
+
+/// Builds named parameters from the fields of a struct. Other parameters follow after `;`, with their values.
+macro_rules! row_params {
+    ($row:ident { $($field:ident),+ $(,)? $(; $($name:ident: $value:expr),+ $(,)?)? }) => {
+        &[
+            $((concat!(":", stringify!($field)), &$row.$field as &dyn rusqlite::ToSql),)+
+            $($((concat!(":", stringify!($name)), &$value as &dyn rusqlite::ToSql),)+)?
+        ] as &[(&str, &dyn rusqlite::ToSql)]
+    };
+}
+pub(super) use row_params;

@@ -85,47 +85,23 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
 /// Event patterns of a webhook, stored as a JSON list.
 pub(super) struct Patterns(pub Vec<EventPattern>);
 
-impl FromSql for Patterns {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Patterns> {
-        let Json(texts) = Json::<Vec<String>>::column_result(value)?;
-        parse_events(&texts).map(Patterns).map_err(corrupt)
-    }
+macro_rules! read_from {
+    ($($name:ty: $stored:ty => $parse:expr;)+) => {$(
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<$name> {
+                let parse: fn($stored) -> Result<$name, _> = $parse;
+                <$stored>::column_result(value).and_then(|stored| parse(stored).map_err(corrupt))
+            }
+        }
+    )+};
 }
 
-impl FromSql for CustomHeaders {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<CustomHeaders> {
-        Json::column_result(value).map(|Json(pairs)| CustomHeaders::trusted(pairs))
-    }
-}
-
-impl FromSql for Schedule {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Schedule> {
-        let Json(spec) = Json::<ScheduleSpec>::column_result(value)?;
-        Schedule::parse(&spec).map_err(corrupt)
-    }
-}
-
-impl FromSql for Profile {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Profile> {
-        let Json(spec) = Json::<ProfileSpec>::column_result(value)?;
-        Profile::parse(spec).map_err(corrupt)
-    }
-}
-
-impl FromSql for Schema {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Schema> {
-        Schema::parse(value.as_str()?).map_err(corrupt)
-    }
-}
-
-impl FromSql for BodyFormat {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<BodyFormat> {
-        BodyFormat::from_definition(value.as_str()?).map_err(corrupt)
-    }
-}
-
-impl FromSql for Histogram {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Histogram> {
-        Histogram::from_bytes(value.as_blob()?).ok_or(FromSqlError::InvalidType)
-    }
+read_from! {
+    BodyFormat: String => |text| BodyFormat::from_definition(&text);
+    CustomHeaders: Json<Vec<(String, String)>> => |Json(pairs)| Ok::<_, ()>(CustomHeaders::trusted(pairs));
+    Histogram: Vec<u8> => |bytes| Histogram::from_bytes(&bytes).ok_or(());
+    Patterns: Json<Vec<String>> => |Json(texts)| parse_events(&texts).map(Patterns);
+    Profile: Json<ProfileSpec> => |Json(spec)| Profile::parse(spec);
+    Schedule: Json<ScheduleSpec> => |Json(spec)| Schedule::parse(&spec);
+    Schema: String => |text| Schema::parse(&text);
 }

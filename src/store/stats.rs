@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::page::Filter;
-use super::sql;
+use super::sql::{self, read_row, row_params};
 use super::sql_types::Json;
 use super::writer::WriteTx;
 use crate::domain::event::Tenant;
@@ -104,17 +104,11 @@ impl Sums {
 }
 
 /// Adds to the row of a series that contains a time.
-pub(super) fn add(connection: &Connection, series: i64, now: Millis, sums: &Sums) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, series: i64, now: Millis, sums: &Sums) -> Result<()> {
     merge_into(connection, series, now - now.rem_euclid(FINE), FINE, sums)
 }
 
-fn merge_into(
-    connection: &Connection,
-    series: i64,
-    start: Millis,
-    span: Millis,
-    sums: &Sums,
-) -> Result<(), StoreError> {
+fn merge_into(connection: &Connection, series: i64, start: Millis, span: Millis, sums: &Sums) -> Result<()> {
     let query = "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats
                  WHERE series = :series AND start_ms = :start AND span_ms = :span";
     let key = named_params! {":series": series, ":start": start, ":span": span};
@@ -127,23 +121,15 @@ fn merge_into(
          ON CONFLICT DO UPDATE SET delivered = excluded.delivered, failed = excluded.failed,
              retry_attempts = excluded.retry_attempts, answers = excluded.answers,
              answer_ms = excluded.answer_ms, histogram = excluded.histogram",
-        named_params! {
-            ":series": series,
-            ":start": start,
-            ":span": span,
-            ":delivered": total.delivered as i64,
-            ":failed": total.failed as i64,
-            ":retry_attempts": total.retry_attempts as i64,
-            ":answers": total.answers as i64,
-            ":answer_ms": total.answer_ms as i64,
-            ":histogram": total.histogram.to_bytes(),
-        },
-    )?;
-    Ok(())
+        row_params!(total {
+            delivered, failed, retry_attempts, answers, answer_ms;
+            series: series, start: start, span: span, histogram: total.histogram.to_bytes(),
+        }),
+    )
 }
 
 /// Merges old rows into longer spans, and deletes those older than any window, in one step. Returns whether more remain.
-pub fn merge_old(tx: &mut WriteTx<'_>) -> Result<bool, StoreError> {
+pub fn merge_old(tx: &mut WriteTx<'_>) -> Result<bool> {
     let mut left = STEP;
     for (index, (span, kept)) in KEPT.into_iter().enumerate() {
         let longer = KEPT.get(index + 1).map(|(longer, _)| *longer);
@@ -157,17 +143,11 @@ pub fn merge_old(tx: &mut WriteTx<'_>) -> Result<bool, StoreError> {
 
 /// Merges up to `limit` rows of a span that start before a time into a longer span, or deletes them. Returns their
 /// number.
-fn merge(
-    connection: &Connection,
-    span: Millis,
-    before: Millis,
-    longer: Option<Millis>,
-    limit: usize,
-) -> Result<usize, StoreError> {
+fn merge(connection: &Connection, span: Millis, before: Millis, longer: Option<Millis>, limit: usize) -> Result<usize> {
     let query = "SELECT series, start_ms, delivered, failed, retry_attempts, answers, answer_ms, histogram
                  FROM stats INDEXED BY stats_span WHERE span_ms = :span AND start_ms < :before
                  ORDER BY start_ms LIMIT :limit";
-    let params = named_params! {":span": span, ":before": before, ":limit": limit as i64};
+    let params = named_params! {":span": span, ":before": before, ":limit": limit};
     let read = |row: &Row<'_>| Ok((row.get("series")?, row.get("start_ms")?, sums_of(row)?));
     let old: Vec<(i64, Millis, Sums)> = sql::all(connection, query, params, read)?;
     for (series, start, sums) in &old {
@@ -182,7 +162,7 @@ fn merge(
 
 /// Returns the sums since a time. It should start a whole span: of 5 minutes up to two hours ago, of an hour up to eight
 /// days ago, of a day before that.
-pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums, StoreError> {
+pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums> {
     let conditions = rows_of(of, from);
     let query = format!(
         "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
@@ -197,7 +177,7 @@ pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums, Sto
 
 /// Returns the deliveries finished in each hour since a time, oldest first, up to eight days back. Hours without any are
 /// left out.
-pub fn by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Hour>, StoreError> {
+pub fn by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Hour>> {
     let conditions = rows_of(of, from);
     let query = format!(
         "SELECT start_ms - start_ms % {HOUR} AS hour, sum(delivered) AS delivered, sum(failed) AS failed
@@ -208,11 +188,7 @@ pub fn by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Hou
 }
 
 /// Like [`by_hour`], for each of some webhooks in one query. Webhooks without any are left out.
-pub fn by_hour_of_each(
-    connection: &Connection,
-    webhooks: &[i64],
-    from: Millis,
-) -> Result<HashMap<i64, Vec<Hour>>, StoreError> {
+pub fn by_hour_of_each(connection: &Connection, webhooks: &[i64], from: Millis) -> Result<HashMap<i64, Vec<Hour>>> {
     let query = format!(
         "SELECT series, start_ms - start_ms % {HOUR} AS hour, sum(delivered) AS delivered, sum(failed) AS failed
          FROM stats WHERE series IN (SELECT value FROM json_each(:webhooks)) AND start_ms >= :from
@@ -226,8 +202,7 @@ pub fn by_hour_of_each(
     Ok(hours)
 }
 
-/// Counts the queued deliveries.
-pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts, StoreError> {
+pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts> {
     let conditions = webhooks_of(of);
     let query = format!(
         "SELECT max(coalesce(sum(pending_count), 0), 0) AS pending, max(coalesce(sum(retrying_count), 0), 0) AS retrying
@@ -235,7 +210,7 @@ pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts, StoreE
         conditions.sql()
     );
     let counts = sql::first(connection, &query, conditions.params(), |row| {
-        Ok(WaitingCounts { pending: sql::get_count(row, "pending")?, retrying: sql::get_count(row, "retrying")? })
+        Ok(read_row!(row, WaitingCounts { pending, retrying }))
     })?;
     Ok(counts.unwrap_or_default())
 }
@@ -243,7 +218,7 @@ pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts, StoreE
 /// Returns the time since which the oldest queued delivery has waited: its creation, or the start of its new series.
 /// `None` if none is queued. Reads at most two rows per webhook, by the indexes `delivery_due` and
 /// `delivery_webhook_status`.
-pub fn oldest_waiting(connection: &Connection, of: &Of) -> Result<Option<Millis>, StoreError> {
+pub fn oldest_waiting(connection: &Connection, of: &Of) -> Result<Option<Millis>> {
     let mut conditions = webhooks_of(of);
     conditions.and_fixed("w.pending_count + w.retrying_count > 0");
     // A pending delivery is due since it has waited, so the first one due and the oldest one retrying are enough.
@@ -266,7 +241,7 @@ pub fn oldest_waiting(connection: &Connection, of: &Of) -> Result<Option<Millis>
 
 /// Returns the last time at which a delivery to each of some webhooks became delivered or failed. Webhooks without one
 /// are left out.
-pub fn last_finished(connection: &Connection, webhooks: &[i64]) -> Result<HashMap<i64, Millis>, StoreError> {
+pub fn last_finished(connection: &Connection, webhooks: &[i64]) -> Result<HashMap<i64, Millis>> {
     let query = "SELECT seq, last_finished_ms FROM webhook
                  WHERE seq IN (SELECT value FROM json_each(:webhooks)) AND last_finished_ms IS NOT NULL";
     let params = named_params! {":webhooks": Json(webhooks)};
@@ -296,20 +271,9 @@ fn webhooks_of(of: &Of) -> Filter {
 }
 
 fn sums_of(row: &Row<'_>) -> rusqlite::Result<Sums> {
-    Ok(Sums {
-        delivered: sql::get_count(row, "delivered")?,
-        failed: sql::get_count(row, "failed")?,
-        retry_attempts: sql::get_count(row, "retry_attempts")?,
-        answers: sql::get_count(row, "answers")?,
-        answer_ms: sql::get_count(row, "answer_ms")?,
-        histogram: row.get("histogram")?,
-    })
+    Ok(read_row!(row, Sums { delivered, failed, retry_attempts, answers, answer_ms, histogram }))
 }
 
 fn hour_of(row: &Row<'_>) -> rusqlite::Result<Hour> {
-    Ok(Hour {
-        start_ms: row.get("hour")?,
-        delivered: sql::get_count(row, "delivered")?,
-        failed: sql::get_count(row, "failed")?,
-    })
+    Ok(read_row!(row, Hour { delivered, failed; start_ms: row.get("hour")? }))
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::sql;
 use super::stats::{self, ALL, Sums};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
 
-/// Counts of the current group.
 #[derive(Default)]
 pub(super) struct StatsDelta {
     /// Changes of the current job, which may still be rolled back.
@@ -19,7 +18,6 @@ pub(super) struct StatsDelta {
     group: BTreeMap<i64, Counts>,
 }
 
-/// Change of one webhook's counts.
 #[derive(Clone, Copy)]
 enum DeltaStep {
     /// Deliveries that changed their status; `from` is `None` for new ones.
@@ -34,7 +32,6 @@ enum DeltaStep {
     },
 }
 
-/// Changes of one webhook by a group.
 #[derive(Default)]
 struct Counts {
     pending: i64,
@@ -43,7 +40,6 @@ struct Counts {
     sums: Sums,
 }
 
-/// Numbers of deliveries finished by a group.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Finished {
     pub delivered: u64,
@@ -52,22 +48,17 @@ pub(super) struct Finished {
 }
 
 impl StatsDelta {
-    /// Counts a new delivery.
     pub(super) fn created(&mut self, webhook_seq: i64) {
-        let change = DeltaStep::Moved { from: None, to: DeliveryStatus::Pending, count: 1 };
-        self.job.push((webhook_seq, change));
+        self.job.push((webhook_seq, DeltaStep::Moved { from: None, to: DeliveryStatus::Pending, count: 1 }));
     }
 
-    /// Counts deliveries whose status changed.
     pub(super) fn moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus, count: usize) {
-        let change = DeltaStep::Moved { from: Some(from), to, count: count as i64 };
-        self.job.push((webhook_seq, change));
+        self.job.push((webhook_seq, DeltaStep::Moved { from: Some(from), to, count: count as i64 }));
     }
 
     /// Counts an attempt with its response time, if there was a response.
     pub(super) fn attempted(&mut self, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
-        let change = DeltaStep::Attempted { is_retry, answer_ms };
-        self.job.push((webhook_seq, change));
+        self.job.push((webhook_seq, DeltaStep::Attempted { is_retry, answer_ms }));
     }
 
     pub(super) fn undo_job(&mut self) {
@@ -81,7 +72,7 @@ impl StatsDelta {
     }
 
     /// Writes the group's counts. Returns the numbers of finished deliveries.
-    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished, StoreError> {
+    pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished> {
         let group = std::mem::take(&mut self.group);
         let mut all = Sums::default();
         let mut finished = Finished::default();
@@ -131,7 +122,7 @@ impl Counts {
         }
     }
 
-    fn store(&self, connection: &Connection, seq: i64, now: Millis) -> Result<(), StoreError> {
+    fn store(&self, connection: &Connection, seq: i64, now: Millis) -> Result<()> {
         let Sums { delivered, failed, .. } = self.sums;
         if self.pending == 0 && self.retrying == 0 && delivered == 0 && failed == 0 {
             return Ok(());
@@ -144,13 +135,12 @@ impl Counts {
                  last_finished_ms = coalesce(:finished, last_finished_ms)
              WHERE seq = :seq",
             named_params! {
-                ":delivered": delivered as i64,
+                ":delivered": delivered,
                 ":pending": self.pending,
                 ":retrying": self.retrying,
                 ":finished": finished,
                 ":seq": seq,
             },
-        )?;
-        Ok(())
+        )
     }
 }

@@ -4,28 +4,27 @@
 use rusqlite::{Connection, named_params};
 
 use super::delivery::{self, DeliveryRef};
-use super::error::StoreError;
+use super::error::Result;
 use super::sql;
 use super::webhook;
 use super::{Change, WriteTx};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::webhook::{Sweep, Waiting};
 
-/// Rows per step.
 const STEP: usize = 500;
 
 /// Returns the sequence number of the newest delivery, or 0. A new sweep ends there.
-pub fn newest(connection: &Connection) -> Result<i64, StoreError> {
+pub fn newest(connection: &Connection) -> Result<i64> {
     sql::value(connection, "SELECT coalesce(max(seq), 0) FROM delivery", [])
 }
 
 /// Returns the webhooks with an unfinished sweep, including deleted ones.
-pub fn unfinished(connection: &Connection) -> Result<Vec<i64>, StoreError> {
+pub fn unfinished(connection: &Connection) -> Result<Vec<i64>> {
     sql::all(connection, "SELECT seq FROM webhook WHERE sweep IS NOT NULL", [], |row| row.get(0))
 }
 
 /// Runs one step. Returns whether more remain. The last step opens the webhook's lane.
-pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<bool, StoreError> {
+pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<bool> {
     let query = "SELECT sweep, sweep_up_to_seq FROM webhook WHERE seq = :seq AND sweep IS NOT NULL";
     let sweep = sql::first(tx.connection(), query, named_params! {":seq": webhook_seq}, |row| {
         Ok(Sweep { waiting: row.get("sweep")?, up_to_seq: row.get("sweep_up_to_seq")? })
@@ -48,7 +47,7 @@ pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<bool, StoreError> 
     Ok(false)
 }
 
-fn discard(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, StoreError> {
+fn discard(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize> {
     let query = format!(
         "SELECT seq, status FROM delivery
          WHERE webhook_seq = :webhook AND due_ms IS NOT NULL AND seq <= :up_to LIMIT {STEP}"
@@ -64,7 +63,7 @@ fn discard(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, 
 }
 
 /// Starts a new series for the retrying deliveries. Pending ones are at the start of theirs already, and due.
-fn resume(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, StoreError> {
+fn resume(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize> {
     let statement = format!(
         "UPDATE delivery SET due_ms = :now, series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0,
              status = 'pending'
@@ -73,7 +72,7 @@ fn resume(tx: &mut WriteTx<'_>, webhook_seq: i64, up_to: i64) -> Result<usize, S
                          AND status = 'retrying' LIMIT {STEP})"
     );
     let params = named_params! {":now": tx.now_ms(), ":webhook": webhook_seq, ":up_to": up_to};
-    let swept = sql::run(tx.connection(), &statement, params)?;
+    let swept = sql::change(tx.connection(), &statement, params)?;
     tx.stats().moved(webhook_seq, DeliveryStatus::Retrying, DeliveryStatus::Pending, swept);
     Ok(swept)
 }

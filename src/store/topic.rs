@@ -3,14 +3,14 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::index_scan;
 use super::sql;
 use super::writer::WriteTx;
 use crate::domain::event::{EventType, Tenant};
 
 /// Returns the id of the (tenant, type) pair, inserting it if it is new.
-pub fn seq_of(tx: &mut WriteTx<'_>, tenant: &Tenant, event_type: &EventType) -> Result<i64, StoreError> {
+pub fn seq_of(tx: &mut WriteTx<'_>, tenant: &Tenant, event_type: &EventType) -> Result<i64> {
     if let Some(seq) = tx.directory().topic(tenant, event_type) {
         return Ok(seq);
     }
@@ -29,7 +29,7 @@ pub fn seq_of(tx: &mut WriteTx<'_>, tenant: &Tenant, event_type: &EventType) -> 
 }
 
 /// Returns the event types published in a tenant, or in any, ordered by name; at most `limit`.
-pub fn types(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<EventType>, StoreError> {
+pub fn types(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<EventType>> {
     let query = match tenant {
         Some(_) => "SELECT type FROM topic WHERE tenant = :tenant ORDER BY type LIMIT :limit",
         None => "SELECT DISTINCT type FROM topic WHERE :tenant IS NULL ORDER BY type LIMIT :limit",
@@ -43,7 +43,7 @@ pub(super) fn matching(
     connection: &Connection,
     tenant: Option<&Tenant>,
     event_type: Option<&EventType>,
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Vec<i64>> {
     let condition = match (tenant, event_type) {
         (Some(_), Some(_)) => "tenant = ?1 AND type = ?2",
         (Some(_), None) => "tenant = ?1 AND ?2 IS NULL",

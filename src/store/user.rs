@@ -3,12 +3,11 @@
 use rusqlite::{Connection, Row, named_params};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::sql::{self, read_row};
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 
-/// Permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Role>)]
@@ -19,7 +18,6 @@ pub enum Role {
     Viewer,
 }
 
-/// User as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub seq: i64,
@@ -32,38 +30,30 @@ pub struct User {
 }
 
 /// Returns the user with this name, ignoring case.
-pub fn by_name(connection: &Connection, name: &str) -> Result<Option<User>, StoreError> {
+pub fn by_name(connection: &Connection, name: &str) -> Result<Option<User>> {
     sql::first(connection, "SELECT * FROM user WHERE name = :name", named_params! {":name": name}, from_row)
 }
 
-/// Returns the user with this number.
-pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<User>, StoreError> {
+pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<User>> {
     sql::first(connection, "SELECT * FROM user WHERE seq = :seq", named_params! {":seq": seq}, from_row)
 }
 
 /// Returns all users, ordered by name.
-pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
+pub fn list(connection: &Connection) -> Result<Vec<User>> {
     sql::all(connection, "SELECT * FROM user ORDER BY name", [], from_row)
 }
 
-pub fn count_administrators(connection: &Connection) -> Result<u64, StoreError> {
-    sql::count(connection, "SELECT count(*) FROM user WHERE role = 'administrator'", [])
+pub fn count_administrators(connection: &Connection) -> Result<u64> {
+    sql::value(connection, "SELECT count(*) FROM user WHERE role = 'administrator'", [])
 }
 
-/// Whether there is any user.
-pub fn any(connection: &Connection) -> Result<bool, StoreError> {
+pub fn any(connection: &Connection) -> Result<bool> {
     sql::value(connection, "SELECT EXISTS (SELECT 1 FROM user)", [])
 }
 
 /// Stores a user. Returns the user's number, or `None` if the name is taken.
-pub fn insert(
-    connection: &Connection,
-    name: &str,
-    role: Role,
-    password: &str,
-    now: Millis,
-) -> Result<Option<i64>, StoreError> {
-    let inserted = sql::run(
+pub fn insert(connection: &Connection, name: &str, role: Role, password: &str, now: Millis) -> Result<Option<i64>> {
+    let inserted = sql::change(
         connection,
         "INSERT INTO user (name, role, password, created_ms)
          VALUES (:name, :role, :password, :now) ON CONFLICT (name) DO NOTHING",
@@ -73,27 +63,26 @@ pub fn insert(
 }
 
 /// Stores a new password and ends all sessions of the user.
-pub fn set_password(connection: &Connection, seq: i64, password: &str) -> Result<(), StoreError> {
+pub fn set_password(connection: &Connection, seq: i64, password: &str) -> Result<()> {
     let statement = "UPDATE user SET password = :password WHERE seq = :seq";
     sql::run(connection, statement, named_params! {":password": password, ":seq": seq})?;
     super::session::end_all(connection, seq)
 }
 
-pub fn set_role(connection: &Connection, seq: i64, role: Role) -> Result<(), StoreError> {
+pub fn set_role(connection: &Connection, seq: i64, role: Role) -> Result<()> {
     let statement = "UPDATE user SET role = :role WHERE seq = :seq";
-    sql::run(connection, statement, named_params! {":role": role, ":seq": seq}).map(drop)
+    sql::run(connection, statement, named_params! {":role": role, ":seq": seq})
 }
 
-/// Records when a user last signed in.
-pub fn signed_in(connection: &Connection, seq: i64, at: Millis) -> Result<(), StoreError> {
+pub fn signed_in(connection: &Connection, seq: i64, at: Millis) -> Result<()> {
     let statement = "UPDATE user SET last_login_ms = :at WHERE seq = :seq";
-    sql::run(connection, statement, named_params! {":at": at, ":seq": seq}).map(drop)
+    sql::run(connection, statement, named_params! {":at": at, ":seq": seq})
 }
 
 /// Deletes a user and all their sessions.
-pub fn delete(connection: &Connection, seq: i64) -> Result<(), StoreError> {
+pub fn delete(connection: &Connection, seq: i64) -> Result<()> {
     super::session::end_all(connection, seq)?;
-    sql::run(connection, "DELETE FROM user WHERE seq = :seq", named_params! {":seq": seq}).map(drop)
+    sql::run(connection, "DELETE FROM user WHERE seq = :seq", named_params! {":seq": seq})
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {

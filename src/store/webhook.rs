@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, named_params, params_from_iter};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::{Filter, Page, PageRequest};
 use super::sql::{self, read_row};
@@ -18,7 +18,6 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook, WebhookState};
 
-/// Conditions of a list of webhooks.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookFilter {
     pub tenant: Option<Tenant>,
@@ -30,43 +29,34 @@ pub struct WebhookFilter {
 }
 
 /// Returns the webhook with this id, unless it was deleted.
-pub fn get(connection: &Connection, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+pub fn get(connection: &Connection, id: WebhookId) -> Result<Option<Webhook>> {
     let query = "SELECT * FROM webhook WHERE id = :id AND deleted_ms IS NULL";
     sql::first(connection, query, named_params! {":id": id}, from_row)
 }
 
 /// Returns the webhook with this number, unless it was deleted, as of the current transaction.
-pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>, StoreError> {
+pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>> {
     let query = "SELECT * FROM webhook WHERE seq = :seq AND deleted_ms IS NULL";
     sql::first(connection, query, named_params! {":seq": seq}, from_row)
 }
 
 /// Returns all webhooks that are not deleted, with their numbers of successful deliveries.
-pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>, StoreError> {
+pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>> {
     let query = "SELECT * FROM webhook WHERE deleted_ms IS NULL";
-    sql::all(connection, query, [], |row| Ok((from_row(row)?, sql::get_count(row, "success_count")?)))
+    sql::all(connection, query, [], |row| Ok((from_row(row)?, row.get("success_count")?)))
 }
 
-/// Returns a page of webhooks, newest first.
-pub fn list(
-    connection: &Connection,
-    filter: &WebhookFilter,
-    request: &PageRequest,
-) -> Result<Page<Webhook>, StoreError> {
+pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageRequest) -> Result<Page<Webhook>> {
     let mut conditions = Filter::default();
     conditions.and_fixed("deleted_ms IS NULL");
-    if let Some(tenant) = &filter.tenant {
-        conditions.and("tenant = ?", tenant.clone());
-    }
+    conditions.and_some("tenant = ?", filter.tenant.clone());
     if let Some(text) = &filter.text {
         match text.parse::<WebhookId>() {
             Ok(id) => conditions.and("webhook.id = ?", id),
             Err(_) => conditions.and("instr(lower(url || char(10) || description), lower(?)) > 0", text.clone()),
         }
     }
-    if let Some(state) = filter.state {
-        conditions.and("state = ?", state);
-    }
+    conditions.and_some("state = ?", filter.state);
     let list = List { select: LIST, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
     // Patterns cannot be matched in SQL.
     let read = |row: &Row<'_>| {
@@ -97,12 +87,7 @@ pub(super) fn source(filter: &WebhookFilter) -> Source {
 }
 
 /// Returns up to `limit` webhooks of a tenant whose URL path ends with `path_end`, newest first.
-pub fn pointing_at(
-    connection: &Connection,
-    tenant: &Tenant,
-    path_end: &str,
-    limit: usize,
-) -> Result<Vec<Webhook>, StoreError> {
+pub fn pointing_at(connection: &Connection, tenant: &Tenant, path_end: &str, limit: usize) -> Result<Vec<Webhook>> {
     let query = "SELECT * FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL AND instr(url, :path_end) > 0 ORDER BY seq DESC";
     let mut statement = connection.prepare_cached(query)?;
@@ -124,36 +109,25 @@ pub struct Bystander {
 }
 
 /// Returns up to `limit` webhooks of a tenant without a delivery of an event, oldest first.
-pub fn bystanders(
-    connection: &Connection,
-    tenant: &Tenant,
-    event_seq: i64,
-    limit: u32,
-) -> Result<Vec<Bystander>, StoreError> {
+pub fn bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64, limit: u32) -> Result<Vec<Bystander>> {
     let query = "SELECT id, url, events, created_ms FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
                  ORDER BY seq LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":event_seq": event_seq, ":limit": limit};
     sql::all(connection, query, params, |row| {
-        Ok(Bystander {
-            id: row.get("id")?,
-            url: row.get("url")?,
-            events: patterns(row)?,
-            created_ms: row.get("created_ms")?,
-        })
+        Ok(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)? }))
     })
 }
 
 /// Counts the webhooks of a tenant without a delivery of an event.
-pub fn count_bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64) -> Result<u64, StoreError> {
+pub fn count_bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64) -> Result<u64> {
     let query = "SELECT count(*) FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)";
-    sql::count(connection, query, named_params! {":tenant": tenant, ":event_seq": event_seq})
+    sql::value(connection, query, named_params! {":tenant": tenant, ":event_seq": event_seq})
 }
 
-/// Numbers of webhooks that need attention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attention {
     pub disabled: u64,
@@ -161,30 +135,26 @@ pub struct Attention {
 }
 
 /// Counts the disabled and unverified webhooks of one tenant, or of all. Uses the index `webhook_attention`.
-pub fn attention(connection: &Connection, tenant: Option<&Tenant>) -> Result<Attention, StoreError> {
+pub fn attention(connection: &Connection, tenant: Option<&Tenant>) -> Result<Attention> {
     let query = "SELECT coalesce(sum(state = 'disabled'), 0) AS disabled,
                      coalesce(sum(state = 'unverified'), 0) AS unverified
                  FROM webhook
                  WHERE state IN ('disabled', 'unverified') AND deleted_ms IS NULL
                    AND tenant = coalesce(:tenant, tenant)";
     let found = sql::first(connection, query, named_params! {":tenant": tenant}, |row| {
-        Ok(Attention { disabled: sql::get_count(row, "disabled")?, unverified: sql::get_count(row, "unverified")? })
+        Ok(read_row!(row, Attention { disabled, unverified }))
     })?;
     Ok(found.unwrap_or_default())
 }
 
 /// Returns up to `limit` webhooks that use a profile, newest first.
-pub fn with_profile(connection: &Connection, profile: &str, limit: u32) -> Result<Vec<Webhook>, StoreError> {
+pub fn with_profile(connection: &Connection, profile: &str, limit: u32) -> Result<Vec<Webhook>> {
     let query = "SELECT * FROM webhook WHERE profile = :profile AND deleted_ms IS NULL ORDER BY seq DESC LIMIT :limit";
     sql::all(connection, query, named_params! {":profile": profile, ":limit": limit}, from_row)
 }
 
 /// Returns the event patterns of up to `limit` webhooks of one tenant, or of all.
-pub fn subscriptions(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-    limit: u32,
-) -> Result<Vec<Vec<EventPattern>>, StoreError> {
+pub fn subscriptions(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<Vec<EventPattern>>> {
     let query =
         "SELECT events FROM webhook WHERE deleted_ms IS NULL AND tenant = coalesce(:tenant, tenant) LIMIT :limit";
     sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, patterns)
@@ -192,34 +162,30 @@ pub fn subscriptions(
 
 /// Returns up to `limit` active webhooks with retrying deliveries, with the number of those, most first. Reads the
 /// counters in the table, not the deliveries.
-pub fn failing(
-    connection: &Connection,
-    tenant: Option<&Tenant>,
-    limit: u32,
-) -> Result<Vec<(Webhook, u64)>, StoreError> {
+pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<(Webhook, u64)>> {
     let query = "SELECT * FROM webhook
                  WHERE state = 'active' AND deleted_ms IS NULL AND retrying_count > 0
                    AND tenant = coalesce(:tenant, tenant)
                  ORDER BY retrying_count DESC, seq DESC LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":limit": limit};
-    sql::all(connection, query, params, |row| Ok((from_row(row)?, sql::get_count(row, "retrying_count")?)))
+    sql::all(connection, query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
 }
 
 /// Returns the webhooks that have deliveries which failed and are retried.
-pub fn retrying(connection: &Connection) -> Result<HashSet<i64>, StoreError> {
+pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
     let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
     let seqs = statement.query_map([], |row| row.get(0))?;
     Ok(seqs.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Stores a new webhook and assigns its `seq`.
-pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>, StoreError> {
+pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>> {
     webhook.seq = insert_row(tx.connection(), &webhook)?;
     Ok(changed(tx, webhook))
 }
 
 /// Inserts the row of a webhook, for tests too. Returns its `seq`.
-pub fn insert_row(connection: &Connection, webhook: &Webhook) -> Result<i64, StoreError> {
+pub fn insert_row(connection: &Connection, webhook: &Webhook) -> Result<i64> {
     let (names, values) = columns(webhook);
     let places = vec!["?"; names.len()].join(", ");
     let statement = format!("INSERT INTO webhook ({}) VALUES ({places})", names.join(", "));
@@ -227,8 +193,7 @@ pub fn insert_row(connection: &Connection, webhook: &Webhook) -> Result<i64, Sto
     Ok(connection.last_insert_rowid())
 }
 
-/// Stores a changed webhook.
-pub fn update(tx: &mut WriteTx<'_>, webhook: Webhook) -> Result<Arc<Webhook>, StoreError> {
+pub fn update(tx: &mut WriteTx<'_>, webhook: Webhook) -> Result<Arc<Webhook>> {
     let (names, mut values) = columns(&webhook);
     let assignments: Vec<String> = names.iter().map(|name| format!("{name} = ?")).collect();
     let statement = format!("UPDATE webhook SET {} WHERE seq = ?", assignments.join(", "));
@@ -244,7 +209,7 @@ fn changed(tx: &mut WriteTx<'_>, webhook: Webhook) -> Arc<Webhook> {
 }
 
 /// Deletes a webhook. Its row stays for the log, without secrets; a sweep discards its queued deliveries.
-pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<(), StoreError> {
+pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
     sql::run(
         tx.connection(),
         "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, headers = '[]',
@@ -257,7 +222,7 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<(), StoreError> 
 }
 
 /// Deletes the old secrets whose overlap has ended.
-pub fn delete_old_secrets(tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
+pub fn delete_old_secrets(tx: &mut WriteTx<'_>) -> Result<()> {
     let now = tx.now_ms();
     let has_ended = |webhook: &Webhook| webhook.old_secret.as_ref().is_some_and(|old| old.overlap_ends_ms <= now);
     let ended: Vec<_> = tx.directory().iter().filter(|webhook| has_ended(webhook)).cloned().collect();
@@ -268,7 +233,7 @@ pub fn delete_old_secrets(tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
 }
 
 /// Returns the public id of a webhook, which may be deleted.
-pub fn id_of(connection: &Connection, webhook_seq: i64) -> Result<WebhookId, StoreError> {
+pub fn id_of(connection: &Connection, webhook_seq: i64) -> Result<WebhookId> {
     sql::value(connection, "SELECT id FROM webhook WHERE seq = :seq", named_params! {":seq": webhook_seq})
 }
 
@@ -326,11 +291,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         retry, standard_headers, created_ms, updated_ms, verified_url;
         events: patterns(row)?,
         old_secret,
-        limits: Limits {
-            timeout_s: row.get("timeout_s")?,
-            max_in_flight: row.get("max_in_flight")?,
-            rate_limit_per_s: row.get("rate_limit_per_s")?,
-        },
+        limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
         sweep,
     }))
 }

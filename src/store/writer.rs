@@ -7,16 +7,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::Store;
 use super::change::{Change, Observer};
 use super::directory::Directory;
-use super::error::StoreError;
+use super::error::{Result, StoreError};
 use super::event_type::Schemas;
 use super::index_scan;
 use super::open::OpenError;
@@ -85,25 +86,18 @@ impl<T, E: From<StoreError>> Pending<T, E> {
     }
 }
 
-/// Job of the writer.
 trait Job: Send {
     /// Runs the job. Returns whether to keep its changes; otherwise they are rolled back.
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool;
 
     /// Returns the job's result to its caller, after the commit of its group.
-    fn finish(self: Box<Self>, group: Result<(), StoreError>);
+    fn finish(self: Box<Self>, group: Result<()>);
 }
 
-/// Job with the time at which it was queued.
 struct QueuedJob {
     job: Box<dyn Job>,
+    /// When the job was queued.
     since: Instant,
-}
-
-impl QueuedJob {
-    fn now(job: Box<dyn Job>) -> QueuedJob {
-        QueuedJob { job, since: Instant::now() }
-    }
 }
 
 struct Task<F, T, E, D> {
@@ -127,7 +121,7 @@ where
         self.result.insert(result).is_ok()
     }
 
-    fn finish(self: Box<Self>, group: Result<(), StoreError>) {
+    fn finish(self: Box<Self>, group: Result<()>) {
         let Task { result, then, .. } = *self;
         then(match (group, result) {
             (Ok(()), Some(result)) => result,
@@ -161,7 +155,7 @@ impl Writer {
         metrics: Metrics,
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
-        let loaded = || -> Result<_, StoreError> {
+        let loaded = || -> Result<_> {
             Ok((Directory::load(&connection)?, index_scan::furthest(&connection)?, index_scan::set_back(&connection)?))
         };
         let (directory, furthest_ms, set_back_ms) =
@@ -195,7 +189,7 @@ impl Writer {
                 }
             })
             .map_err(|source| OpenError::Io { path: "the writer's thread".into(), source })?;
-        *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *lock(&shared.thread) = Some(thread);
         Ok(Writer { shared })
     }
 
@@ -204,56 +198,23 @@ impl Writer {
         let _ = self.shared.observer.set(observer);
     }
 
-    pub(super) fn submit<T, E>(
+    /// Sends a job to the thread. A job that cannot be sent finishes with an error.
+    fn queue(
         &self,
-        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Pending<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let (answer, pending) = oneshot::channel();
-        let task = task(job, move |result| {
-            // The caller may have gone away; the commit stands.
-            let _ = answer.send(result);
-        });
-        let refused = match self.sender() {
-            None => Some((task, StoreError::Stopping)),
-            Some(sender) => match sender.try_send(QueuedJob::now(task)) {
-                Ok(()) => None,
-                Err(TrySendError::Full(task)) => Some((task.job, StoreError::Overloaded)),
-                Err(TrySendError::Disconnected(task)) => Some((task.job, StoreError::Stopping)),
-            },
+        job: Box<dyn Job>,
+        send: impl FnOnce(&SyncSender<QueuedJob>, QueuedJob) -> Result<(), TrySendError<QueuedJob>>,
+    ) {
+        let queued = QueuedJob { job, since: Instant::now() };
+        let sender = lock(&self.shared.jobs).clone();
+        let sent = match sender {
+            Some(sender) => send(&sender, queued),
+            None => Err(TrySendError::Disconnected(queued)),
         };
-        if let Some((task, error)) = refused {
-            task.finish(Err(error));
+        match sent {
+            Ok(()) => {}
+            Err(TrySendError::Full(refused)) => refused.job.finish(Err(StoreError::Overloaded)),
+            Err(TrySendError::Disconnected(refused)) => refused.job.finish(Err(StoreError::Stopping)),
         }
-        Pending(pending)
-    }
-
-    pub(super) fn submit_then<T, E>(
-        &self,
-        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
-        then: impl FnOnce(Result<T, E>) + Send + 'static,
-    ) where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let task = task(job, then);
-        let refused = match self.sender() {
-            None => Some(task),
-            Some(sender) => {
-                let sent = sender.send(QueuedJob::now(task));
-                sent.err().map(|unsent| unsent.0.job)
-            }
-        };
-        if let Some(task) = refused {
-            task.finish(Err(StoreError::Stopping));
-        }
-    }
-
-    fn sender(&self) -> Option<SyncSender<QueuedJob>> {
-        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn broken(&self) -> Option<String> {
@@ -269,9 +230,8 @@ impl Writer {
 
     /// Refuses new jobs, finishes the queued ones, and ends the thread.
     pub(super) fn close(&self) {
-        let jobs = self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(jobs);
-        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(lock(&self.shared.jobs).take());
+        let thread = lock(&self.shared.thread).take();
         if let Some(thread) = thread {
             // A panic of the writer was already reported.
             let _ = thread.join();
@@ -279,15 +239,39 @@ impl Writer {
     }
 }
 
-fn task<T, E>(
-    job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    then: impl FnOnce(Result<T, E>) + Send + 'static,
-) -> Box<dyn Job>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
-    Box::new(Task { job: Some(job), result: None, then })
+impl Store {
+    /// Submits a job to the writer, or fails with `Overloaded` if the queue is full. The job runs in a savepoint of a
+    /// group's transaction. Its result is returned once the commit is on disk.
+    pub fn write<T, E>(&self, job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, pending) = oneshot::channel();
+        // The caller may have gone away; the commit stands.
+        let then = move |result| drop(answer.send(result));
+        self.writer.queue(Box::new(Task { job: Some(job), result: None, then }), |sender, job| sender.try_send(job));
+        Pending(pending)
+    }
+
+    /// Submits a job, blocking while the queue is full. Calls `then` on the writer's thread once the job is committed or
+    /// has failed.
+    pub fn write_then<T, E>(
+        &self,
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        then: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let send =
+            |sender: &SyncSender<_>, job| sender.send(job).map_err(|unsent| TrySendError::Disconnected(unsent.0));
+        self.writer.queue(Box::new(Task { job: Some(job), result: None, then }), send);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// State of the writer's thread.
@@ -343,7 +327,7 @@ impl Group {
     }
 
     /// Runs all jobs in one transaction. On error nothing of the group is kept.
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>> {
         let result = self.transaction(group);
         if result.is_err() {
             if !self.connection.is_autocommit() {
@@ -359,7 +343,7 @@ impl Group {
         result
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>> {
         sql::run(&self.connection, "BEGIN IMMEDIATE", [])?;
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::batched::{self, GoOn};
-use crate::actions::{ActionError, Actions, Caller};
+use crate::actions::{Actions, Caller, Result};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::id::DeliveryId;
@@ -14,7 +14,6 @@ use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::{Change, Connection, StoreError, WriteTx, sweep};
 use crate::text::humanize;
 
-/// Maximum ids in a bulk action.
 pub const MOST_IDS: usize = 1_000;
 
 /// Deliveries that a bulk action applies to.
@@ -61,7 +60,6 @@ impl BulkAction {
 }
 
 impl Selection {
-    /// Describes the selection for the audit log.
     fn describe(&self) -> String {
         let filter = match self {
             Selection::Ids(_) => return "selected deliveries".to_owned(),
@@ -94,12 +92,12 @@ impl Actions {
         selection: &Selection,
         dry_run: bool,
         go_on: GoOn<'_>,
-    ) -> Result<u64, ActionError> {
+    ) -> Result<u64> {
         let states = action.states(selection);
         let mut done = 0;
         let mut written = None;
         let description = selection.describe();
-        let mut change = |seqs: Vec<i64>| -> Result<(), ActionError> {
+        let mut change = |seqs: Vec<i64>| -> Result<()> {
             if dry_run {
                 done += seqs.len() as u64;
                 return Ok(());

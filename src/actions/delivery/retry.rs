@@ -1,16 +1,16 @@
 //! Retrying or discarding one delivery.
 
 use crate::actions::audit::AuditEntry;
-use crate::actions::{ActionError, Actions, Caller, lookup};
+use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Change, Pending, WriteTx, webhook};
+use crate::store::{Change, WriteTx, webhook};
 
 impl Actions {
     /// Retries a delivery. A finished one starts a new series of attempts; a pending or retrying one is due now. If the
     /// webhook is inactive, the delivery stays queued.
-    pub fn retry(&self, caller: &Caller, id: &str) -> Pending<Delivery, ActionError> {
+    pub fn retry(&self, caller: &Caller, id: &str) -> Pending<Delivery> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
             let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
@@ -23,7 +23,7 @@ impl Actions {
 
     /// Discards a delivery that is not finished. A running attempt is not canceled; if it succeeds, the delivery
     /// becomes delivered.
-    pub fn discard(&self, caller: &Caller, id: &str) -> Pending<Delivery, ActionError> {
+    pub fn discard(&self, caller: &Caller, id: &str) -> Pending<Delivery> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
             let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
@@ -45,7 +45,7 @@ impl Actions {
     }
 }
 
-fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<(), ActionError> {
+fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<()> {
     if delivery.cause == Cause::Test {
         return Err(ActionError::conflict("test_delivery", "A test is attempted once. Send a new one."));
     }

@@ -4,22 +4,17 @@ use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::{find_profile, require_profile, unknown};
-use crate::actions::{ActionError, Actions, Caller, lookup};
+use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookSettings, WebhookState};
 use crate::store::profile::Profiles;
-use crate::store::{Pending, WriteTx, sweep, webhook};
+use crate::store::{WriteTx, sweep, webhook};
 
 impl Actions {
     /// Changes a webhook. Blocks for up to two seconds for a name server, and for the webhook's timeout if a challenge
     /// is needed.
-    pub fn change_webhook(
-        &self,
-        caller: &Caller,
-        id: &str,
-        settings: WebhookSettings,
-    ) -> Result<Arc<Webhook>, ActionError> {
+    pub fn change_webhook(&self, caller: &Caller, id: &str, settings: WebhookSettings) -> Result<Arc<Webhook>> {
         if settings.tenant.is_some() {
             return Err(unknown("tenant", "The tenant of a webhook cannot be changed.").into());
         }
@@ -64,7 +59,7 @@ impl Actions {
     }
 
     /// Deletes a webhook. Its queued deliveries are discarded; its log stays until retention deletes it.
-    pub fn delete_webhook(&self, caller: &Caller, id: &str) -> Pending<(), ActionError> {
+    pub fn delete_webhook(&self, caller: &Caller, id: &str) -> Pending<()> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
             let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
@@ -82,7 +77,7 @@ impl Actions {
         before: &Webhook,
         after: &Webhook,
         activation: Option<&Activation>,
-    ) -> Result<Option<String>, ActionError> {
+    ) -> Result<Option<String>> {
         let is_changed = before.url != after.url || before.profile != after.profile;
         let will_send = match activation {
             Some(Activation::Resume(_)) => true,
@@ -142,7 +137,7 @@ fn activation(webhook: &Webhook, settings: &WebhookSettings) -> Result<Option<Ac
     })
 }
 
-fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) -> Result<Arc<Webhook>, ActionError> {
+fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) -> Result<Arc<Webhook>> {
     webhook.disabled_ms = None;
     webhook.disabled_reason = None;
     match activation {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actions::audit::AuditEntry;
-use crate::actions::{ActionError, Actions, Caller};
+use crate::actions::{ActionError, Actions, Caller, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::id::WebhookId;
@@ -22,7 +22,7 @@ const LOOKUP: Duration = Duration::from_secs(2);
 impl Actions {
     /// Creates a webhook; `url` and `events` are required. Blocks for up to two seconds for a name server, and for the
     /// webhook's timeout if its profile has a challenge.
-    pub fn create_webhook(&self, caller: &Caller, mut settings: WebhookSettings) -> Result<Arc<Webhook>, ActionError> {
+    pub fn create_webhook(&self, caller: &Caller, mut settings: WebhookSettings) -> Result<Arc<Webhook>> {
         let Some(url) = &settings.url else { return Err(missing("url").into()) };
         if settings.events.is_none() {
             return Err(missing("events").into());
@@ -46,7 +46,7 @@ impl Actions {
         let auditor = caller.clone();
         let webhook = self
             .store
-            .write(move |tx| -> Result<_, ActionError> {
+            .write(move |tx| -> Result<_> {
                 require_profile(tx, &webhook.profile)?;
                 let webhook = webhook::insert(tx, webhook)?;
                 let entry = AuditEntry::new(AuditAction::WebhookCreated, webhook.id).in_tenant(&webhook.tenant);
@@ -62,7 +62,7 @@ impl Actions {
     }
 
     /// Parses a URL and checks its target against the policy, as far as its name resolves now.
-    pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl, ActionError> {
+    pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl> {
         let url = parse_url(text)?;
         self.guard
             .check_new(&url, Instant::now() + LOOKUP)
@@ -75,7 +75,6 @@ fn missing(field: &str) -> Invalid {
     Invalid::new("missing_field", format!("Missing field `{field}`.")).in_field(field)
 }
 
-/// Error for a setting that does not apply to this action.
 pub(super) fn unknown(field: &str, reason: &str) -> Invalid {
     Invalid::new("unknown_field", format!("Unknown field `{field}`. {reason}")).in_field(field)
 }
@@ -91,7 +90,7 @@ pub(in crate::actions) fn find_profile(profiles: &Profiles, name: &str) -> Resul
 }
 
 /// Refuses a profile that was deleted since it was looked up.
-pub(super) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<(), ActionError> {
+pub(super) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<()> {
     if profile::exists(tx.connection(), name)? {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::find_profile;
-use crate::actions::{ActionError, Actions, Caller, lookup};
+use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::delivery::Endpoint;
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -17,7 +17,7 @@ use crate::domain::webhook::{DEFAULT_OVERLAP, MAX_OVERLAP, OldSecret, Webhook};
 use crate::profile::sign::Signs;
 use crate::random;
 use crate::store::profile::Profiles;
-use crate::store::{Pending, webhook};
+use crate::store::webhook;
 use crate::text::humanize;
 
 /// Rotation to a given or generated secret.
@@ -38,7 +38,6 @@ pub struct Rotation {
     pub only_ends: bool,
 }
 
-/// Current secrets of a webhook.
 #[derive(Debug, Clone)]
 pub struct Rotated {
     pub secret: Secret,
@@ -50,7 +49,7 @@ pub struct Rotated {
 
 impl Rotated {
     /// Returns the secrets in use at `now`.
-    pub fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated, ActionError> {
+    pub fn of(profiles: &Profiles, webhook: &Webhook, now: Millis) -> Result<Rotated> {
         let profile = find_profile(profiles, &webhook.profile)?;
         let endpoint = Endpoint::new(std::sync::Arc::new(webhook.clone()), &profile);
         let headers = endpoint.signs(now).into_iter();
@@ -76,7 +75,7 @@ fn running(webhook: &Webhook, now: Millis) -> Option<&OldSecret> {
 impl Actions {
     /// Rotates the secret. An overlap of 0 switches at once, or ends a running overlap. Any other rotation during an
     /// overlap is a conflict, because a header carries at most two signatures.
-    pub fn rotate_secret(&self, caller: &Caller, id: &str, rotation: Rotation) -> Pending<Rotated, ActionError> {
+    pub fn rotate_secret(&self, caller: &Caller, id: &str, rotation: Rotation) -> Pending<Rotated> {
         let (caller, id) = (caller.clone(), id.to_owned());
         let profiles = self.store.profiles().clone();
         self.store.write(move |tx| {
@@ -118,9 +117,9 @@ impl Actions {
     }
 
     /// Returns the secrets of a webhook to show them, which is audited.
-    pub fn reveal_secret(&self, caller: &Caller, id: &str) -> Result<Rotated, ActionError> {
+    pub fn reveal_secret(&self, caller: &Caller, id: &str) -> Result<Rotated> {
         let (auditor, id) = (caller.clone(), id.to_owned());
-        let webhook = self.store.write(move |tx| -> Result<_, ActionError> {
+        let webhook = self.store.write(move |tx| -> Result<_> {
             let webhook = lookup::webhook(tx.connection(), &auditor, &id)?;
             let entry = AuditEntry::new(AuditAction::SecretRevealed, webhook.id).in_tenant(&webhook.tenant);
             auditor.audit(tx, entry)?;
@@ -130,7 +129,6 @@ impl Actions {
     }
 }
 
-/// Audit detail of a rotation.
 fn detail(overlap: Millis, was_running: bool) -> String {
     match (overlap, was_running) {
         (0, true) => "overlap ended".to_owned(),

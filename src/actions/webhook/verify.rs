@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::find_profile;
-use crate::actions::{ActionError, Actions, Caller, lookup};
+use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::delivery::Endpoint;
-use crate::delivery::challenge::{Challenged, challenge};
+use crate::delivery::challenge::{ChallengeResult, challenge};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
@@ -17,21 +17,20 @@ use crate::store::{sweep, webhook};
 pub struct Verified {
     pub webhook: Arc<Webhook>,
     pub attempt: Attempt,
-    /// Reason why the challenge failed, if so.
     pub refusal: Option<String>,
 }
 
 impl Actions {
     /// Runs the challenge of a webhook's profile. An unverified webhook that passes becomes active, and its queued
     /// deliveries are sent; a webhook in another state keeps it. Blocks for up to the webhook's timeout.
-    pub fn verify_webhook(&self, caller: &Caller, id: &str) -> Result<Verified, ActionError> {
+    pub fn verify_webhook(&self, caller: &Caller, id: &str) -> Result<Verified> {
         let webhook = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
         self.verify_stored(caller, &Arc::new(webhook))
     }
 
     /// Challenges a stored webhook and stores the result.
-    pub(super) fn verify_stored(&self, caller: &Caller, webhook: &Arc<Webhook>) -> Result<Verified, ActionError> {
-        let Challenged { made, body, refusal } = self.challenge(webhook)?;
+    pub(super) fn verify_stored(&self, caller: &Caller, webhook: &Arc<Webhook>) -> Result<Verified> {
+        let ChallengeResult { result, body, refusal } = self.challenge(webhook)?;
         let (asked, caller) = (webhook.url.clone(), caller.clone());
         let (seq, reason) = (webhook.seq, refusal.clone());
         let webhook = self
@@ -64,13 +63,13 @@ impl Actions {
                 Ok(Arc::new(webhook.ok_or(ActionError::NotFound("webhook"))?))
             })
             .wait()?;
-        let mut attempt = made.attempt;
+        let mut attempt = result.attempt;
         attempt.request_body = Some(body);
         Ok(Verified { webhook, attempt, refusal })
     }
 
     /// Challenges the endpoint of a webhook, which need not be stored.
-    pub(super) fn challenge(&self, webhook: &Webhook) -> Result<Challenged, ActionError> {
+    pub(super) fn challenge(&self, webhook: &Webhook) -> Result<ChallengeResult> {
         let profile = find_profile(self.store.profiles(), &webhook.profile)?;
         let Some(spec) = &profile.spec().challenge else {
             return Err(ActionError::conflict(

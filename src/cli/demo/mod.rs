@@ -32,7 +32,6 @@ use scenario::{DemoWebhook, Target, event};
 /// Length of the history, in milliseconds.
 const HISTORY: i64 = 6 * HOUR;
 const EVENT_INTERVAL: Duration = Duration::from_secs(1);
-/// Port on which nothing listens.
 const CLOSED_PORT: u16 = 1;
 
 /// Run a demo with three tenants, receivers that work or fail, six hours of history, and new events; Ctrl-C deletes

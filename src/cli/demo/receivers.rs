@@ -12,7 +12,6 @@ use strum::{Display, EnumString};
 
 use crate::cli::receiver::{self, Reply};
 
-/// Behavior of a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Behavior {

@@ -44,7 +44,6 @@ impl StubTransport {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the behavior of a URL and the number of this request to it.
     fn count_request(&self, url: &str) -> (Behavior, u64) {
         match self.lock().receivers.get_mut(url) {
             Some((behavior, count)) => {
@@ -69,7 +68,7 @@ impl StubTransport {
             body: request.body.to_vec(),
             code: 200,
         };
-        if let Err(error) = actions.take_in(&inbox, arrival) {
+        if let Err(error) = actions.receive(&inbox, arrival) {
             log::warn!("the inbox did not store a request: {error}");
         }
         true

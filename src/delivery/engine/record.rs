@@ -8,7 +8,7 @@ use crate::domain::delivery::{DeliveryStatus, Trigger};
 use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
-use crate::store::delivery::{self, DeliveryRef, Outcome, Series};
+use crate::store::delivery::{self, DeliveryRef, LastAttempt, Series};
 use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
 use crate::text::failure::describe;
 
@@ -29,15 +29,15 @@ pub fn record(
 /// Logs the only attempt of a test and finishes it. Tests change nothing else.
 pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<(), StoreError> {
     let status = if result.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
-    if delivery::finish_test(tx, job.seq, status, &outcome(result))? {
-        attempt::insert(tx, job.seq, &result.attempt, result.form_definition.as_deref())?;
+    if delivery::finish_test(tx, job.seq, status, &last_attempt(result))? {
+        attempt::insert(tx, job.seq, &result.attempt, result.body_format.as_deref())?;
     }
     Ok(())
 }
 
 fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<Option<i64>, StoreError> {
     let before = if job.attempt_count == 0 { DeliveryStatus::Pending } else { DeliveryStatus::Retrying };
-    if delivery::finish(tx, place(job, before), DeliveryStatus::Delivered, &outcome(result))? {
+    if delivery::finish(tx, place(job, before), DeliveryStatus::Delivered, &last_attempt(result))? {
         log(tx, job, result)?;
         delivery::count_success(tx, job.webhook_seq);
     }
@@ -58,7 +58,7 @@ fn failed(
     let before = place(job, series.status);
     if series.status.is_finished() {
         // Discarded by a person during the attempt: it stays discarded.
-        delivery::count_failure(tx, before, &series, &outcome(result))?;
+        delivery::count_failure(tx, before, &series, &last_attempt(result))?;
         return Ok(None);
     }
     count(tx, job, result, &mut series);
@@ -67,11 +67,11 @@ fn failed(
             series.status = DeliveryStatus::Retrying;
             series.due_ms = Some(due_ms);
             series.origin_ms = origin_ms;
-            delivery::count_failure(tx, before, &series, &outcome(result))?;
+            delivery::count_failure(tx, before, &series, &last_attempt(result))?;
             Ok(Some(due_ms))
         }
         next @ (Next::DeadLetter | Next::Disable(_)) => {
-            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(result))?;
+            delivery::finish(tx, before, DeliveryStatus::Failed, &last_attempt(result))?;
             if let Next::Disable(reason) = next {
                 disable(tx, job.webhook_seq, reason, series.failures)?;
             }
@@ -150,12 +150,12 @@ fn log(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Resul
     let answer = result.attempt.answer.as_ref();
     let answer_ms = answer.map(|_| result.attempt.duration_ms.max(0) as u64);
     delivery::count_attempt(tx, job.webhook_seq, result.attempt.number > 1, answer_ms);
-    attempt::insert(tx, job.seq, &result.attempt, result.form_definition.as_deref())
+    attempt::insert(tx, job.seq, &result.attempt, result.body_format.as_deref())
 }
 
-fn outcome(result: &AttemptResult) -> Outcome {
-    Outcome {
-        attempt_count: result.attempt.number,
+fn last_attempt(result: &AttemptResult) -> LastAttempt {
+    LastAttempt {
+        number: result.attempt.number,
         code: result.attempt.answer.as_ref().map(|answer| answer.code),
         error_code: result.error_code(),
         duration_ms: result.attempt.duration_ms,
@@ -174,14 +174,9 @@ pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64
     let url = webhook.url.as_str();
     let failure = describe(FailureCause::EventDamaged, url);
     let attempt = Attempt::unsent(now, number, Trigger::Automatic, url, Some(failure));
-    let outcome = Outcome {
-        attempt_count: number,
-        code: None,
-        error_code: Some(ErrorCode::EventDamaged),
-        duration_ms: 0,
-        at_ms: now,
-    };
+    let error_code = Some(ErrorCode::EventDamaged);
+    let last = LastAttempt { number, code: None, error_code, duration_ms: 0, at_ms: now };
     let place = DeliveryRef { seq: delivery_seq, webhook_seq, status: series.status };
-    delivery::finish(tx, place, DeliveryStatus::Failed, &outcome)?;
+    delivery::finish(tx, place, DeliveryStatus::Failed, &last)?;
     attempt::insert(tx, delivery_seq, &attempt, None)
 }

@@ -18,7 +18,7 @@ use super::openapi::{Call, Codes};
 use super::table::Table;
 use super::{ApiResult, list};
 use crate::actions::Caller;
-use crate::actions::lookup::DeliveryInFull;
+use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::api_key::Scope;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -266,7 +266,7 @@ async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let actions = app.actions.clone();
-    let full = blocking(move || actions.delivery_in_full(&caller, &id)).await??;
+    let full = blocking(move || actions.store.read(|db| lookup::delivery_in_full(db, &caller, &id))).await??;
     Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
 }
 

@@ -20,12 +20,13 @@ use super::openapi::{Call, Codes};
 use super::table::Table;
 use super::{ApiResult, list};
 use crate::actions::publish::{Idempotency, NewEvent, Receipt};
-use crate::actions::show_event::EventInFull;
+use crate::actions::show_event::EventAlone;
 use crate::actions::{ActionError, Caller};
 use crate::domain::Invalid;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
 use crate::store::api_key::Scope;
+use crate::store::delivery::Delivery;
 use crate::store::event::{self, EventFilter, StoredEvent};
 
 pub(super) fn routes(table: &mut Table) {
@@ -181,19 +182,19 @@ impl From<StoredEvent> for EventView {
     }
 }
 
-impl From<EventInFull> for EventView {
-    fn from(full: EventInFull) -> EventView {
-        let missed = full.missed.into_iter().map(|missed| MissedView {
+impl From<(EventAlone, Vec<Delivery>)> for EventView {
+    fn from((event, deliveries): (EventAlone, Vec<Delivery>)) -> EventView {
+        let missed = event.missed.into_iter().map(|missed| MissedView {
             webhook_id: missed.webhook_id.into(),
             url: missed.url,
             reason: missed.reason.into(),
             message: missed.message,
         });
         EventView {
-            deliveries: Some(full.deliveries.iter().map(DeliveryView::from).collect()),
+            deliveries: Some(deliveries.iter().map(DeliveryView::from).collect()),
             not_delivered: Some(missed.collect()),
-            not_delivered_count: Some(full.missed_count),
-            ..full.stored.into()
+            not_delivered_count: Some(event.missed_count),
+            ..event.stored.into()
         }
     }
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, named_params};
 
-use super::DeliveryRef;
-use crate::domain::attempt::ErrorCode;
+use super::{DeliveryRef, LastAttempt};
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use crate::domain::event::Event;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
-use crate::store::error::StoreError;
-use crate::store::sql::{self, read_row};
+use crate::store::error::Result;
+use crate::store::sql::{self, read_row, row_params};
 use crate::store::{Change, DueDelivery, WriteTx, topic};
 
 /// State of a delivery's current series of attempts, by which the next step is decided.
@@ -26,16 +25,6 @@ pub struct Series {
     pub panics: u32,
 }
 
-/// Columns of the last attempt's result, which deliveries repeat so that lists need not read attempts.
-#[derive(Debug, Clone, Copy)]
-pub struct Outcome {
-    pub attempt_count: u32,
-    pub code: Option<u16>,
-    pub error_code: Option<ErrorCode>,
-    pub duration_ms: i64,
-    pub at_ms: Millis,
-}
-
 /// Stores a new delivery of a stored event. A test is never due: its caller sends it.
 pub fn insert(
     tx: &mut WriteTx<'_>,
@@ -44,35 +33,23 @@ pub fn insert(
     webhook_seq: i64,
     id: DeliveryId,
     cause: Cause,
-) -> Result<DueDelivery, StoreError> {
+) -> Result<DueDelivery> {
     let now = tx.now_ms();
     let is_test = cause == Cause::Test;
     let trigger = if is_test { Trigger::Test } else { Trigger::Initial };
     let topic_seq = topic::seq_of(tx, &event.tenant, &event.event_type)?;
+    let mut delivery =
+        DueDelivery { seq: 0, id, webhook_seq, event: Arc::clone(event), due_ms: now, attempt_count: 0, trigger };
     sql::run(
         tx.connection(),
         "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
          VALUES (:id, :event_seq, :webhook_seq, 'pending', :cause, :due_ms, :trigger, :now, :topic_seq)",
-        named_params! {
-            ":id": id,
-            ":event_seq": event_seq,
-            ":webhook_seq": webhook_seq,
-            ":cause": cause,
-            ":due_ms": (!is_test).then_some(now),
-            ":trigger": trigger,
-            ":now": now,
-            ":topic_seq": topic_seq,
-        },
+        row_params!(delivery {
+            id, webhook_seq, trigger;
+            event_seq: event_seq, cause: cause, due_ms: (!is_test).then_some(now), now: now, topic_seq: topic_seq,
+        }),
     )?;
-    let delivery = DueDelivery {
-        seq: tx.connection().last_insert_rowid(),
-        id,
-        webhook_seq,
-        event: Arc::clone(event),
-        due_ms: now,
-        attempt_count: 0,
-        trigger,
-    };
+    delivery.seq = tx.connection().last_insert_rowid();
     if !is_test {
         tx.stats().created(webhook_seq);
         tx.notify(Change::Due(delivery.clone()));
@@ -83,23 +60,13 @@ pub fn insert(
 /// Stores another delivery of a stored event, due now, without reading the event. Returns its sequence number, or
 /// `None` if the event no longer exists. The event must not be a test: tests have no topic. The caller must notify the
 /// lane with `Change::Reread`.
-pub fn insert_replay(
-    tx: &mut WriteTx<'_>,
-    event_seq: i64,
-    webhook_seq: i64,
-    id: DeliveryId,
-) -> Result<Option<i64>, StoreError> {
-    let inserted = sql::run(
+pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id: DeliveryId) -> Result<Option<i64>> {
+    let inserted = sql::change(
         tx.connection(),
         "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
          SELECT :id, seq, :webhook_seq, 'pending', 'replay', :now, 'initial', :now, topic_seq
          FROM event WHERE seq = :event_seq",
-        named_params! {
-            ":id": id,
-            ":event_seq": event_seq,
-            ":webhook_seq": webhook_seq,
-            ":now": tx.now_ms(),
-        },
+        named_params! {":id": id, ":event_seq": event_seq, ":webhook_seq": webhook_seq, ":now": tx.now_ms()},
     )?;
     if inserted == 0 {
         return Ok(None);
@@ -108,47 +75,35 @@ pub fn insert_replay(
     Ok(Some(tx.connection().last_insert_rowid()))
 }
 
-/// Returns the state of a delivery's current series.
-pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>, StoreError> {
+pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>> {
     let query = "SELECT status, due_ms, attempt_count, series_failures, success_mark, origin_ms, panics
                  FROM delivery WHERE seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| {
         Ok(read_row!(row, Series {
-            status, due_ms, attempt_count, origin_ms, panics;
+            status, due_ms, attempt_count, success_mark, origin_ms, panics;
             failures: row.get("series_failures")?,
-            success_mark: row.get::<_, Option<i64>>("success_mark")?.map(|mark| mark as u64),
         }))
     })
 }
 
 /// Ends a delivery after an attempt, as delivered or failed. Returns whether the delivery exists. Its status is read
 /// only if it is not the one the caller knows.
-pub fn finish(
-    tx: &mut WriteTx<'_>,
-    delivery: DeliveryRef,
-    status: DeliveryStatus,
-    outcome: &Outcome,
-) -> Result<bool, StoreError> {
+pub fn finish(tx: &mut WriteTx<'_>, delivery: DeliveryRef, status: DeliveryStatus, last: &LastAttempt) -> Result<bool> {
     let DeliveryRef { seq, webhook_seq, status: mut before } = delivery;
-    if !end(tx, seq, before, status, outcome)? {
+    if !end(tx, seq, before, status, last)? {
         match series(tx.connection(), seq)? {
             None => return Ok(false),
             Some(series) => before = series.status,
         }
-        end(tx, seq, before, status, outcome)?;
+        end(tx, seq, before, status, last)?;
     }
     tx.stats().moved(webhook_seq, before, status, 1);
     Ok(true)
 }
 
 /// Ends a test. Returns whether it was still pending.
-pub fn finish_test(
-    tx: &mut WriteTx<'_>,
-    seq: i64,
-    status: DeliveryStatus,
-    outcome: &Outcome,
-) -> Result<bool, StoreError> {
-    end(tx, seq, DeliveryStatus::Pending, status, outcome)
+pub fn finish_test(tx: &mut WriteTx<'_>, seq: i64, status: DeliveryStatus, last: &LastAttempt) -> Result<bool> {
+    end(tx, seq, DeliveryStatus::Pending, status, last)
 }
 
 fn end(
@@ -156,36 +111,24 @@ fn end(
     seq: i64,
     before: DeliveryStatus,
     status: DeliveryStatus,
-    outcome: &Outcome,
-) -> Result<bool, StoreError> {
-    let changed = sql::run(
+    last: &LastAttempt,
+) -> Result<bool> {
+    let changed = sql::change(
         tx.connection(),
-        "UPDATE delivery SET status = :status, due_ms = NULL, finished_ms = :now, attempt_count = :attempt_count,
-             last_code = :code, last_error = :error, last_duration_ms = :duration_ms, last_at_ms = :at
+        "UPDATE delivery SET status = :status, due_ms = NULL, finished_ms = :now, attempt_count = :number,
+             last_code = :code, last_error = :error_code, last_duration_ms = :duration_ms, last_at_ms = :at_ms
          WHERE seq = :seq AND status = :before",
-        named_params! {
-            ":status": status,
-            ":before": before,
-            ":now": tx.now_ms(),
-            ":attempt_count": outcome.attempt_count,
-            ":code": outcome.code,
-            ":error": outcome.error_code,
-            ":duration_ms": outcome.duration_ms,
-            ":at": outcome.at_ms,
-            ":seq": seq,
-        },
+        row_params!(last {
+            number, code, error_code, duration_ms, at_ms;
+            status: status, before: before, now: tx.now_ms(), seq: seq,
+        }),
     )?;
     Ok(changed == 1)
 }
 
 /// Records a failed attempt that does not end its delivery, and stores the new state of the series. The delivery is
 /// retried at `due_ms`, or was finished in the meantime (`None`).
-pub fn count_failure(
-    tx: &mut WriteTx<'_>,
-    before: DeliveryRef,
-    series: &Series,
-    outcome: &Outcome,
-) -> Result<(), StoreError> {
+pub fn count_failure(tx: &mut WriteTx<'_>, before: DeliveryRef, series: &Series, last: &LastAttempt) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = before;
     if status != series.status {
         tx.stats().moved(webhook_seq, status, series.status, 1);
@@ -193,36 +136,26 @@ pub fn count_failure(
     sql::run(
         tx.connection(),
         "UPDATE delivery SET status = :status, due_ms = :due_ms, next_trigger = 'automatic',
-             attempt_count = :attempt_count, series_failures = :failures, success_mark = :success_mark,
+             attempt_count = :number, series_failures = :failures, success_mark = :success_mark,
              origin_ms = :origin_ms, panics = :panics,
-             last_code = :code, last_error = :error, last_duration_ms = :duration_ms, last_at_ms = :at
+             last_code = :code, last_error = :error_code, last_duration_ms = :duration_ms, last_at_ms = :at_ms
          WHERE seq = :seq",
-        named_params! {
-            ":status": series.status,
-            ":due_ms": series.due_ms,
-            ":attempt_count": outcome.attempt_count,
-            ":failures": series.failures,
-            ":success_mark": series.success_mark.map(|mark| mark as i64),
-            ":origin_ms": series.origin_ms,
-            ":panics": series.panics,
-            ":code": outcome.code,
-            ":error": outcome.error_code,
-            ":duration_ms": outcome.duration_ms,
-            ":at": outcome.at_ms,
-            ":seq": seq,
-        },
-    )?;
-    Ok(())
+        row_params!(last {
+            number, code, error_code, duration_ms, at_ms;
+            status: series.status, due_ms: series.due_ms, failures: series.failures, panics: series.panics,
+            success_mark: series.success_mark, origin_ms: series.origin_ms, seq: seq,
+        }),
+    )
 }
 
 /// Makes a queued delivery due now, on a person's request. Its schedule continues from there.
-pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
+pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
     let statement = "UPDATE delivery SET due_ms = min(due_ms, :now), next_trigger = 'manual' WHERE seq = :seq";
-    sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms(), ":seq": seq}).map(drop)
+    sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms(), ":seq": seq})
 }
 
 /// Starts a new series of attempts of a finished delivery, due now. The old attempts stay in the log.
-pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<(), StoreError> {
+pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
     tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     sql::run(
@@ -231,28 +164,25 @@ pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<(), StoreE
              series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": seq},
-    )?;
-    Ok(())
+    )
 }
 
-/// Discards a queued delivery.
-pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<(), StoreError> {
+pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
     tx.stats().moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
     discard_test(tx, seq)
 }
 
-/// Discards a pending test.
-pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<(), StoreError> {
+pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
     let statement = "UPDATE delivery SET status = 'discarded', due_ms = NULL, finished_ms = :now WHERE seq = :seq";
-    sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms(), ":seq": seq}).map(drop)
+    sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms(), ":seq": seq})
 }
 
 /// Ends the tests that a crash or stop interrupted: their callers are gone.
-pub fn end_interrupted_tests(tx: &mut WriteTx<'_>) -> Result<usize, StoreError> {
+pub fn end_interrupted_tests(tx: &mut WriteTx<'_>) -> Result<usize> {
     let statement = "UPDATE delivery SET status = 'failed', finished_ms = :now
                      WHERE cause = 'test' AND status = 'pending' AND created_ms <= :now";
-    sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms()})
+    sql::change(tx.connection(), statement, named_params! {":now": tx.now_ms()})
 }
 
 /// Counts an attempt in the statistics; tests and challenges are not counted. `answer_ms` is the response time.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, named_params};
 
 use crate::domain::time::Millis;
-use crate::store::error::StoreError;
+use crate::store::error::Result;
+use crate::store::sql::read_row;
 use crate::store::{DueDelivery, event};
 
-/// Order of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// By due time.
@@ -41,7 +41,7 @@ pub fn due(
     limit: usize,
     max_bytes: usize,
     skip: impl Fn(i64) -> bool,
-) -> Result<DueRows, StoreError> {
+) -> Result<DueRows> {
     let mut statement = connection.prepare_cached(&due_sql(order))?;
     let mut rows = match order {
         Order::Due => statement.query(named_params! {":webhook": webhook_seq})?,
@@ -78,7 +78,6 @@ pub fn due(
     Ok(found)
 }
 
-/// Result of [`load`].
 #[derive(Debug)]
 pub enum Loaded {
     Due(DueDelivery),
@@ -89,7 +88,7 @@ pub enum Loaded {
 }
 
 /// Reads a delivery that [`due`] returned without its event.
-pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded, StoreError> {
+pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded> {
     let sql = format!("SELECT {COLUMNS} FROM delivery d WHERE d.seq = :seq AND d.due_ms <= :now");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(named_params! {":seq": seq, ":now": now})?;
@@ -100,24 +99,19 @@ pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded, St
 }
 
 /// Returns `None` if the stored event does not match its checksum.
-fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Option<DueDelivery>, StoreError> {
+fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Option<DueDelivery>> {
     let Some(event) = event::intact(connection, row.get("event_seq")?)? else {
         return Ok(None);
     };
-    Ok(Some(DueDelivery {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
-        webhook_seq: row.get("webhook_seq")?,
+    Ok(Some(read_row!(row, DueDelivery {
+        seq, id, webhook_seq, due_ms, attempt_count;
         event: Arc::new(event),
-        due_ms: row.get("due_ms")?,
-        attempt_count: row.get("attempt_count")?,
         trigger: row.get("next_trigger")?,
-    }))
+    })))
 }
 
 const COLUMNS: &str = "d.seq, d.id, d.webhook_seq, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
 
-/// Query of a lane, in its order.
 pub(in crate::store) fn due_sql(order: Order) -> String {
     match order {
         Order::Due => format!(

@@ -9,7 +9,7 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
-use crate::store::error::StoreError;
+use crate::store::error::Result;
 use crate::store::index_scan::{self, Bounds, List, Source};
 use crate::store::page::{Filter, Page, PageRequest};
 use crate::store::{sql, topic};
@@ -33,12 +33,7 @@ pub struct DeliveryFilter {
     pub until: Option<Millis>,
 }
 
-/// Returns a page of deliveries, newest first.
-pub fn list(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-    request: &PageRequest,
-) -> Result<Page<Delivery>, StoreError> {
+pub fn list(connection: &Connection, filter: &DeliveryFilter, request: &PageRequest) -> Result<Page<Delivery>> {
     let list = List {
         select: &list_select(),
         conditions: &conditions(filter),
@@ -49,7 +44,7 @@ pub fn list(
 }
 
 /// Returns the next newer delivery that matches a filter, if it is among the next few thousand rows.
-pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Result<Option<DeliveryId>, StoreError> {
+pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Result<Option<DeliveryId>> {
     let bounds = Bounds::between(seq, i64::MAX - 1);
     let list = List {
         select: &list_select(),
@@ -60,13 +55,13 @@ pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Resu
     let Some(source) = sources(connection, filter)?.into_iter().next() else {
         return Ok(None);
     };
-    let (rows, _) = index_scan::scan(connection, &source, &list, 1, from_row)?;
-    Ok(rows.first().map(|delivery| delivery.id))
+    let found = index_scan::scan(connection, &source, &list, 1, from_row)?;
+    Ok(found.rows.first().map(|delivery| delivery.id))
 }
 
 /// Counts the dead letters of one tenant, or of all, up to `most`; tests are not counted. Uses the indexes
 /// `delivery_status` and `delivery_webhook_status`.
-pub fn count_dead_letters(connection: &Connection, tenant: Option<&Tenant>, most: u32) -> Result<u64, StoreError> {
+pub fn count_dead_letters(connection: &Connection, tenant: Option<&Tenant>, most: u32) -> Result<u64> {
     let rows = match tenant {
         None => {
             "SELECT 1 FROM delivery d INDEXED BY delivery_status
@@ -78,7 +73,7 @@ pub fn count_dead_letters(connection: &Connection, tenant: Option<&Tenant>, most
                AND d.cause <> 'test'"
         }
     };
-    sql::count(connection, &format!("SELECT count(*) FROM ({rows} LIMIT ?2)"), (tenant, most))
+    sql::value(connection, &format!("SELECT count(*) FROM ({rows} LIMIT ?2)"), (tenant, most))
 }
 
 /// Maximum rows examined per page, along each of two sources.
@@ -95,44 +90,28 @@ pub(in crate::store) fn list_select() -> String {
 /// Conditions of a filter on table `delivery` as `d`.
 pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {
     let mut conditions = Filter::default();
-    if let Some(webhook) = filter.webhook {
-        conditions.and("d.webhook_seq = (SELECT seq FROM webhook WHERE id = ?)", webhook);
-    }
-    if let Some(event) = &filter.event {
-        conditions.and("d.event_seq = (SELECT seq FROM event WHERE id = ?)", event.clone());
-    }
+    conditions.and_some("d.webhook_seq = (SELECT seq FROM webhook WHERE id = ?)", filter.webhook);
+    conditions.and_some("d.event_seq = (SELECT seq FROM event WHERE id = ?)", filter.event.clone());
     if let Some(status) = filter.status {
         conditions.and_fixed(&format!("d.status = '{status}'"));
     }
-    if let Some(event_type) = &filter.event_type {
-        // By topic, which avoids reading the events of skipped rows.
-        conditions.and("(SELECT type FROM topic WHERE seq = d.topic_seq) = ?", event_type.clone());
-    }
-    if let Some(tenant) = &filter.tenant {
-        conditions.and("(SELECT tenant FROM topic WHERE seq = d.topic_seq) = ?", tenant.clone());
-    }
-    if let Some(code) = filter.response_code {
-        conditions.and("d.last_code = ?", code);
-    }
-    if let Some(code) = filter.error_code {
-        conditions.and("d.last_error = ?", code);
-    }
+    // By topic, which avoids reading the events of skipped rows.
+    conditions.and_some("(SELECT type FROM topic WHERE seq = d.topic_seq) = ?", filter.event_type.clone());
+    conditions.and_some("(SELECT tenant FROM topic WHERE seq = d.topic_seq) = ?", filter.tenant.clone());
+    conditions.and_some("d.last_code = ?", filter.response_code);
+    conditions.and_some("d.last_error = ?", filter.error_code);
     match filter.test {
         Some(true) => conditions.and_fixed("d.cause = 'test'"),
         Some(false) => conditions.and_fixed("d.cause <> 'test'"),
         None => {}
     }
-    if let Some(since) = filter.since {
-        conditions.and("d.created_ms >= ?", since);
-    }
-    if let Some(until) = filter.until {
-        conditions.and("d.created_ms < ?", until);
-    }
+    conditions.and_some("d.created_ms >= ?", filter.since);
+    conditions.and_some("d.created_ms < ?", filter.until);
     conditions
 }
 
 /// Sources of the deliveries that match a filter, the one expected to be the shortest first; at most two.
-pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Source>, StoreError> {
+pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Source>> {
     let index = |index, condition: &str, key: Value| Source::index("delivery", index, condition, vec![key]);
     if let Some(event) = &filter.event {
         let key = seq_or_null(connection, "SELECT seq FROM event WHERE id = ?1", event)?;
@@ -199,13 +178,13 @@ pub(in crate::store) fn failing_at(status: DeliveryStatus, webhooks: Vec<Value>)
 }
 
 /// Returns the webhooks of a tenant, including deleted ones; none if there are too many.
-fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>, StoreError> {
+fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>> {
     let query = format!("SELECT seq FROM webhook WHERE tenant = ?1 LIMIT {}", FEW_WEBHOOKS + 1);
     let found = sql::all(connection, &query, [tenant], |row| row.get(0))?;
     Ok(if found.len() > FEW_WEBHOOKS { Vec::new() } else { found })
 }
 
 /// Returns the number of an id; NULL, which equals nothing, if there is none.
-fn seq_or_null(connection: &Connection, query: &str, id: &impl ToSql) -> Result<Value, StoreError> {
+fn seq_or_null(connection: &Connection, query: &str, id: &impl ToSql) -> Result<Value> {
     Ok(sql::first(connection, query, [id], |row| row.get(0))?.unwrap_or(Value::Null))
 }

@@ -5,7 +5,7 @@ pub(super) mod due;
 pub(super) mod list;
 
 pub use change::{
-    Outcome, Series, count_attempt, count_failure, count_success, discard, discard_test, end_interrupted_tests, finish,
+    Series, count_attempt, count_failure, count_success, discard, discard_test, end_interrupted_tests, finish,
     finish_test, insert, insert_replay, make_due, restart, series,
 };
 pub use due::{DueRows, Loaded, Order, due, load};
@@ -14,7 +14,7 @@ pub(super) use list::{conditions, failing_at, sources};
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::StoreError;
+use super::error::Result;
 use super::sql::{self, read_row};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus};
@@ -52,9 +52,10 @@ impl Delivery {
     }
 }
 
-/// Result of a delivery's last attempt.
+/// Result of a delivery's last attempt, repeated in the delivery's row so that lists need not read attempts.
 #[derive(Debug, Clone)]
 pub struct LastAttempt {
+    pub number: u32,
     pub code: Option<u16>,
     pub error_code: Option<ErrorCode>,
     pub duration_ms: i64,
@@ -75,24 +76,21 @@ const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type 
         d.series_failures, d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
     FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq";
 
-/// Returns the delivery with this id.
-pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>> {
     sql::first(connection, &format!("{SELECT} WHERE d.id = :id"), named_params! {":id": id}, from_row)
 }
 
-/// Returns the sequence number of the delivery with this id.
-pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>, StoreError> {
+pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>> {
     sql::first(connection, "SELECT seq FROM delivery WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
 }
 
-/// Returns the deliveries of an event, oldest first.
-pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>, StoreError> {
+pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>> {
     let query = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq");
     sql::all(connection, &query, named_params! {":event_seq": event_seq}, from_row)
 }
 
 /// Returns the ids of the deliveries created when an event was published, with their webhooks' ids, oldest first.
-pub fn receipt_of(connection: &Connection, event_seq: i64) -> Result<Vec<(DeliveryId, WebhookId)>, StoreError> {
+pub fn receipt_of(connection: &Connection, event_seq: i64) -> Result<Vec<(DeliveryId, WebhookId)>> {
     let query = "SELECT d.id AS id, w.id AS webhook_id FROM delivery d JOIN webhook w ON w.seq = d.webhook_seq
                  WHERE d.event_seq = :event_seq AND d.cause = 'event' ORDER BY d.seq";
     let params = named_params! {":event_seq": event_seq};
@@ -104,6 +102,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let last = match at_ms {
         None => None,
         Some(at_ms) => Some(LastAttempt {
+            number: row.get("attempt_count")?,
             code: row.get("last_code")?,
             error_code: row.get("last_error")?,
             duration_ms: row.get("last_duration_ms")?,

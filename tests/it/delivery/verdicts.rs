@@ -15,7 +15,7 @@ use crate::support::receiver::Receiver;
 fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let actions = &hub.running.app.actions;
     let caller = Caller::default();
-    let full = actions.delivery_in_full(&caller, delivery).unwrap();
+    let full = actions.store.read(|db| lookup::delivery_in_full(db, &caller, delivery)).unwrap();
     let webhook = actions.store.read(|connection| lookup::webhook(connection, &caller, webhook)).unwrap();
     let profile = profile::find(&webhook.profile).unwrap();
     let (last, now) = (full.attempts.last(), hub.clock.now_ms());

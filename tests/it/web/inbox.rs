@@ -47,7 +47,7 @@ fn a_webhook_to_the_inbox_works_where_nothing_else_is_allowed() {
     assert!(page.contains("content.published"));
     let detail = visitor.page("/inbox/1");
     for part in [
-        "X-Webhook-Signature and webhook-signature fit the secret of the webhook.",
+        "X-Webhook-Signature and webhook-signature match the webhook's secret.",
         "user-agent",
         "content.published",
         "Verified.",
@@ -134,9 +134,9 @@ fn during_a_rotation_the_old_secret_verifies_and_not_after_it() {
     let rotate = format!("/v1/webhooks/{id}/secret/rotate");
     hub.post(&rotate, &json!({"secret": "new"})).expect(200);
     for (wait, part) in [
-        (0, "fit the secret before the rotation"),
-        (DAY - 1, "fit the secret before the rotation"),
-        (1, "fit the secret of the webhook."),
+        (0, "match the webhook's previous secret"),
+        (DAY - 1, "match the webhook's previous secret"),
+        (1, "match the webhook's secret."),
     ] {
         hub.advance(wait);
         if visitor.get("/inbox").status != 200 {
