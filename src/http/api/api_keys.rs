@@ -18,6 +18,9 @@ use crate::store::api_key::{self, ApiKey};
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/api-keys").get(index, describe_index).post(create, describe_create);
     table.at("/v1/api-keys/{id}").delete(delete, describe_delete);
+}
+
+pub(super) fn backup_routes(table: &mut Table) {
     table.at("/v1/backup").get(download_backup, describe_backup);
 }
 

@@ -56,6 +56,7 @@ fn table() -> Table {
         profiles::routes,
         api_keys::routes,
         portal_links::routes,
+        api_keys::backup_routes,
         stats::routes,
         health::routes,
         openapi::routes,

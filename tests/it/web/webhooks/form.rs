@@ -81,7 +81,7 @@ fn what_is_wrong_is_said_at_its_field_and_everything_stays_filled_in() {
         ("secret", "ä", "secret", "printable ASCII"),
         ("headers", "X-Team", "headers", "is not a header"),
         ("headers", "Host: a", "headers", "Hookpost sets itself"),
-        ("headers", "X-A: 1\nX-A: 2", "headers", "given twice"),
+        ("headers", "X-A: 1\nX-A: 2", "headers", "appears twice"),
         ("headers", "X-Token: ••••••", "headers", "mask"),
         ("timeout_s", "31", "timeout_s", "1 to 30"),
         ("timeout_s", "soon", "timeout_s", "whole number"),
