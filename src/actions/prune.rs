@@ -36,8 +36,7 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
     let deliveries = pruning.all(retention::deliveries, retention::next_deliveries, move |tx, part| {
         retention::delete_deliveries(tx, part, cutoffs)
     })?;
-    let events =
-        pruning.all(retention::events, retention::next_events, |tx, part| retention::delete_events(tx, part))?;
+    let events = pruning.all(retention::events, retention::next_events, retention::delete_events)?;
     let pruned = Pruned { deliveries, events };
     if dry_run {
         return Ok(pruned);

@@ -88,10 +88,9 @@ fn tidy(value: &mut Value, names: &Map<String, Value>) {
             if fields.get("format").and_then(Value::as_str).is_some_and(is_number) {
                 fields.shift_remove("format");
             }
-            if fields.contains_key("type") || fields.contains_key("anyOf") || fields.len() == 1 {
-                if fields.get("default").is_some_and(Value::is_null) {
-                    fields.shift_remove("default");
-                }
+            let is_described = fields.contains_key("type") || fields.contains_key("anyOf") || fields.len() == 1;
+            if is_described && fields.get("default").is_some_and(Value::is_null) {
+                fields.shift_remove("default");
             }
             fields.values_mut().for_each(|field| tidy(field, names));
         }
