@@ -72,88 +72,44 @@ pub enum Phase {
     Body,
 }
 
-/// Reason of a failed attempt, with the facts that its sentences are made from. The log stores it as JSON, so
-/// renaming a variant or a field needs a migration.
+/// Cause of a failed attempt, with the facts for its sentences. The log stores it as JSON, so renaming a variant or a field
+/// needs a migration. A `reason` is a whole sentence, of the target policy or the name lookup; `first_bytes` are escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FailureCause {
-    /// `reason` is the sentence of the target policy.
-    TargetBlocked {
-        reason: Option<String>,
-    },
+    TargetBlocked { reason: Option<String> },
     NoAddress,
-    /// `reason` is the sentence of the name lookup.
-    LookupFailed {
-        reason: String,
-    },
-    /// This machine had no thread to look up the name with. Says nothing about the endpoint, so the engine does not
-    /// count it as an attempt.
-    LookupUnavailable {
-        reason: String,
-    },
-    Refused {
-        addresses: usize,
-    },
-    Unreachable {
-        addresses: usize,
-        error: String,
-    },
-    ConnectFailed {
-        addresses: usize,
-        error: Option<String>,
-    },
-    Timeout {
-        phase: Phase,
-        limit_ms: Millis,
-    },
-    CertificateExpired {
-        not_after_ms: Option<Millis>,
-    },
+    LookupFailed { reason: String },
+    // This machine had no thread for the lookup. Says nothing about the endpoint, so it does not count as an attempt.
+    LookupUnavailable { reason: String },
+    Refused { addresses: usize },
+    Unreachable { addresses: usize, error: String },
+    ConnectFailed { addresses: usize, error: Option<String> },
+    Timeout { phase: Phase, limit_ms: Millis },
+    CertificateExpired { not_after_ms: Option<Millis> },
     CertificateNotYetValid,
     CertificateUntrusted,
     CertificateForOtherHost,
-    CertificateInvalid {
-        error: String,
-    },
-    /// The port of an https:// URL speaks another protocol.
+    CertificateInvalid { error: String },
+    // The port of an https:// URL speaks another protocol.
     NotTls,
     ClientCertificateRequired,
-    TlsAlert {
-        alert: String,
-    },
-    TlsOutdated {
-        error: String,
-    },
-    TlsFailed {
-        error: Option<String>,
-    },
-    /// The connection broke: by a reset, or closed in an orderly way.
-    Disconnected {
-        reset: bool,
-        phase: Phase,
-    },
+    TlsAlert { alert: String },
+    TlsOutdated { error: String },
+    TlsFailed { error: Option<String> },
+    // The connection was closed; `reset`: without notice.
+    Disconnected { reset: bool, phase: Phase },
     UnexpectedUpgrade,
     HeadTooLong,
     BodyTooPadded,
-    /// The port of an http:// URL speaks TLS.
+    // The port of an http:// URL speaks TLS.
     OnlyTls,
-    /// `first_bytes` of the response, escaped.
-    NotHttp {
-        first_bytes: String,
-    },
-    MalformedResponse {
-        error: String,
-    },
-    RequestFailed {
-        error: String,
-    },
-    Status {
-        code: u16,
-    },
+    NotHttp { first_bytes: String },
+    MalformedResponse { error: String },
+    RequestFailed { error: String },
+    Status { code: u16 },
     EventDamaged,
-    ComposeFailed {
-        error: Option<String>,
-    },
+    ComposeFailed { error: Option<String> },
     WorkerPanic,
 }
 

@@ -40,14 +40,6 @@ pub struct Slice {
 }
 
 impl Slice {
-    const fn of(error_code: ErrorCode) -> Slice {
-        Slice { error_code, codes: None }
-    }
-
-    const fn answers(low: u16, high: u16) -> Slice {
-        Slice { error_code: ErrorCode::Status, codes: Some((low, high)) }
-    }
-
     fn holds(self, error_code: ErrorCode, code: Option<u16>) -> bool {
         self.error_code == error_code
             && self.codes.is_none_or(|(low, high)| code.is_some_and(|code| (low..=high).contains(&code)))
@@ -60,49 +52,38 @@ impl FailureGroup {
         let Some(error_code) = error_code else {
             return FailureGroup::Other;
         };
-        FailureGroup::VARIANTS
-            .iter()
-            .copied()
-            .find(|group| {
-                let mut slices = group.slices().iter();
-                slices.any(|slice| slice.holds(error_code, code))
-            })
-            .unwrap_or(FailureGroup::Other)
+        let holds = |group: &&FailureGroup| group.slices().iter().any(|slice| slice.holds(error_code, code));
+        FailureGroup::VARIANTS.iter().find(holds).copied().unwrap_or(FailureGroup::Other)
     }
 
     /// Filters whose results together make up the group.
     pub fn slices(self) -> &'static [Slice] {
-        use ErrorCode as Code;
+        use ErrorCode::*;
+        const fn of(error_code: ErrorCode) -> Slice {
+            Slice { error_code, codes: None }
+        }
+        const fn answers(low: u16, high: u16) -> Slice {
+            Slice { error_code: Status, codes: Some((low, high)) }
+        }
         match self {
-            FailureGroup::Dns => const { &[Slice::of(Code::DnsFailed)] },
-            FailureGroup::Connection => {
-                const { &[Slice::of(Code::ConnectRefused), Slice::of(Code::ConnectFailed), Slice::of(Code::ConnectionReset)] }
-            }
-            FailureGroup::Tls => {
-                const {
-                    &[
-                        Slice::of(Code::TlsExpired),
-                        Slice::of(Code::TlsUntrusted),
-                        Slice::of(Code::TlsWrongHost),
-                        Slice::of(Code::TlsFailed),
-                    ]
-                }
-            }
-            FailureGroup::Timeout => const { &[Slice::of(Code::Timeout), Slice::of(Code::ConnectTimeout)] },
-            FailureGroup::Redirect => const { &[Slice::answers(300, 399)] },
-            FailureGroup::Client => const { &[Slice::answers(400, 428), Slice::answers(430, 499)] },
-            FailureGroup::TooMany => const { &[Slice::answers(429, 429)] },
-            FailureGroup::Server => const { &[Slice::answers(500, 599)] },
-            FailureGroup::Blocked => const { &[Slice::of(Code::TargetBlocked)] },
+            FailureGroup::Dns => const { &[of(DnsFailed)] },
+            FailureGroup::Connection => const { &[of(ConnectRefused), of(ConnectFailed), of(ConnectionReset)] },
+            FailureGroup::Tls => const { &[of(TlsExpired), of(TlsUntrusted), of(TlsWrongHost), of(TlsFailed)] },
+            FailureGroup::Timeout => const { &[of(Timeout), of(ConnectTimeout)] },
+            FailureGroup::Redirect => const { &[answers(300, 399)] },
+            FailureGroup::Client => const { &[answers(400, 428), answers(430, 499)] },
+            FailureGroup::TooMany => const { &[answers(429, 429)] },
+            FailureGroup::Server => const { &[answers(500, 599)] },
+            FailureGroup::Blocked => const { &[of(TargetBlocked)] },
             FailureGroup::Other => {
                 const {
                     &[
-                        Slice::of(Code::ProtocolError),
-                        Slice::of(Code::EventDamaged),
-                        Slice::of(Code::ComposeFailed),
-                        Slice::of(Code::WorkerPanic),
-                        Slice::answers(0, 299),
-                        Slice::answers(600, 999),
+                        of(ProtocolError),
+                        of(EventDamaged),
+                        of(ComposeFailed),
+                        of(WorkerPanic),
+                        answers(0, 299),
+                        answers(600, 999),
                     ]
                 }
             }

@@ -35,8 +35,7 @@ pub fn reserved_pattern() -> String {
             |c: char| if c.is_ascii_alphabetic() { format!("[{}{c}]", c.to_ascii_uppercase()) } else { c.to_string() };
         name.chars().map(letter).collect()
     };
-    let whole = FRAMING.iter().chain(&["user-agent"]);
-    let whole: Vec<String> = whole.map(|name| format!("{}$", either(name))).collect();
+    let whole: Vec<String> = FRAMING.iter().chain(&["user-agent"]).map(|name| format!("{}$", either(name))).collect();
     let begun = [either("proxy-"), either("webhook-")].join("|");
     format!("^({}|{begun})", whole.join("|"))
 }
@@ -49,28 +48,18 @@ impl CustomHeaders {
     /// Checks each pair. `reserved` are the names that the webhook's profile sets itself, in lower case.
     pub fn parse(pairs: Vec<(String, String)>, reserved: &[String]) -> Result<CustomHeaders, Invalid> {
         if pairs.len() > MAX_HEADERS {
-            return Err(Invalid::new(
-                "too_many_headers",
-                format!("A webhook has at most {MAX_HEADERS} custom headers."),
-            )
-            .in_field("headers"));
+            let message = format!("A webhook has at most {MAX_HEADERS} custom headers.");
+            return Err(Invalid::new("too_many_headers", message).in_field("headers"));
         }
         let mut seen = Vec::with_capacity(pairs.len());
         for (name, value) in &pairs {
             let lower = name.to_ascii_lowercase();
             check_name(name, &lower, reserved)
                 .and_then(|()| check_value(value))
-                .and_then(|()| {
-                    if seen.contains(&lower) {
-                        Err("It is given twice; header names are case-insensitive.")
-                    } else {
-                        Ok(())
-                    }
-                })
-                .map_err(|why| {
-                    Invalid::new("invalid_header", format!("The custom header {name:?} is not allowed. {why}"))
-                        .in_field(format!("headers.{name}"))
-                })?;
+                .map_err(|reason| not_allowed(name, reason))?;
+            if seen.contains(&lower) {
+                return Err(not_allowed(name, "It is given twice; header names are case-insensitive."));
+            }
             seen.push(lower);
         }
         Ok(CustomHeaders(pairs))
@@ -104,17 +93,16 @@ impl CustomHeaders {
             let old = before.iter().find(|(other, _)| other.eq_ignore_ascii_case(&name));
             match old {
                 Some((_, value)) => Ok((name, value.to_owned())),
-                None => Err(Invalid::new(
-                    "invalid_header",
-                    format!(
-                        "The custom header {name:?} is not allowed. Its value is a mask, but no value is stored for this header."
-                    ),
-                )
-                .in_field(format!("headers.{name}"))),
+                None => Err(not_allowed(&name, "Its value is a mask, but no value is stored for this header.")),
             }
         };
         self.0.into_iter().map(unmask).collect::<Result<_, _>>().map(CustomHeaders)
     }
+}
+
+fn not_allowed(name: &str, reason: &str) -> Invalid {
+    Invalid::new("invalid_header", format!("The custom header {name:?} is not allowed. {reason}"))
+        .in_field(format!("headers.{name}"))
 }
 
 /// Returns the value as responses, logs and stored attempts show it.

@@ -24,12 +24,11 @@ pub mod time;
 pub mod token_bucket;
 pub mod webhook;
 
-use std::fmt;
-
 use strum::VariantArray;
 
 /// Error for input that breaks a rule: what is wrong and how to fix it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Invalid {
     /// Stable identifier such as `invalid_url`; part of the API.
     pub code: &'static str,
@@ -57,11 +56,3 @@ impl Invalid {
         self
     }
 }
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Invalid {}

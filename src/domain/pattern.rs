@@ -42,12 +42,10 @@ impl FromStr for EventPattern {
         // No event type is long enough to match a longer pattern.
         let fits = text.len() <= EventType::MAX_BYTES;
         pattern.ok().filter(|_| fits).ok_or_else(|| {
-            Invalid::new(
-                "invalid_event_pattern",
-                format!(
-                    "{text:?} is neither an event type such as content.published nor a pattern such as content.* (everything below content) or * (everything)."
-                ),
-            )
+            let message = format!(
+                "{text:?} is neither an event type such as content.published nor a pattern such as content.* (everything below content) or * (everything)."
+            );
+            Invalid::new("invalid_event_pattern", message)
         })
     }
 }

@@ -100,22 +100,19 @@ pub struct Schedule {
 impl Schedule {
     /// Checks the number, range and order of the delays.
     pub fn parse(spec: &ScheduleSpec) -> Result<Schedule, Invalid> {
-        let invalid = |message: String| Err(Invalid::new("invalid_retry", message));
+        let invalid = |field: &str, message: &str| Err(Invalid::new("invalid_retry", message).in_field(field));
         if spec.delays_s.len() > MAX_DELAYS {
-            return invalid(format!("A schedule has at most {MAX_DELAYS} delays."))
-                .map_err(|invalid| invalid.in_field("retry.delays_s"));
+            return invalid("retry.delays_s", &format!("A schedule has at most {MAX_DELAYS} delays."));
         }
         let mut delays = Vec::with_capacity(spec.delays_s.len());
         for (index, delay) in spec.delays_s.iter().enumerate() {
             let field = format!("retry.delays_s[{index}]");
             if !(0.0..=MAX_DELAY_S).contains(delay) {
-                return invalid("A delay must be 0 to 604800 seconds.".to_owned())
-                    .map_err(|invalid| invalid.in_field(field));
+                return invalid(&field, "A delay must be 0 to 604800 seconds.");
             }
             let delay = (delay * SECOND as f64).round() as Millis;
             if spec.measured_from == MeasuredFrom::FirstFailure && delays.last().is_some_and(|before| *before > delay) {
-                return invalid("Delays counted from the first failure must not decrease.".to_owned())
-                    .map_err(|invalid| invalid.in_field(field));
+                return invalid(&field, "Delays counted from the first failure must not decrease.");
             }
             delays.push(delay);
         }
@@ -230,10 +227,7 @@ fn next_due(answer: AnswerHints<'_>, history: &History, schedule: &Schedule, jit
     // Time in which the delivery could not be attempted moves the origin: overdue retries after an outage keep
     // their delays instead of firing in a burst.
     let late = (history.started_ms - history.due_ms).max(0);
-    let origin = match history.origin_ms {
-        Some(origin) => origin + late,
-        None => history.ended_ms,
-    };
+    let origin = history.origin_ms.map_or(history.ended_ms, |origin| origin + late);
     let from = match schedule.measured_from {
         MeasuredFrom::PreviousAttempt => history.ended_ms,
         MeasuredFrom::FirstFailure => origin,
@@ -241,10 +235,7 @@ fn next_due(answer: AnswerHints<'_>, history: &History, schedule: &Schedule, jit
     let scheduled = (from + delay).max(history.ended_ms);
     let wait = scheduled - history.ended_ms;
     let jittered = scheduled + (wait as f64 * JITTER_SHARE * jitter.clamp(0.0, 1.0)) as Millis;
-    let due_ms = match retry_after(answer, history.ended_ms) {
-        Some(wait) => jittered.max(history.ended_ms + wait),
-        None => jittered,
-    };
+    let due_ms = retry_after(answer, history.ended_ms).map_or(jittered, |wait| jittered.max(history.ended_ms + wait));
     Some(Next::RetryAt { due_ms, origin_ms: Some(origin + (due_ms - jittered)) })
 }
 
@@ -335,7 +326,6 @@ mod tests {
             (429, "soon", MINUTE, 0),
             (500, "600", MINUTE, 0),
         ] {
-            let _ = status(code);
             let answer = AnswerHints { status: Some(code), retry_after: Some(value) };
             let rules = Rules { schedule: &schedule, gone: Gone::Disable };
             assert_eq!(

@@ -258,12 +258,10 @@ pub struct WebhookSettings {
 impl WebhookSettings {
     /// Names of the settings given, without `active` and `waiting`.
     pub fn names(&self) -> Vec<String> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(fields)) => {
-                fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
-            }
-            _ => Vec::new(),
-        }
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else {
+            return Vec::new();
+        };
+        fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
     }
 
     /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
@@ -331,15 +329,13 @@ fn headers_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn parse_headers(map: HeaderMap, reserved: &[String]) -> Result<CustomHeaders, Invalid> {
-    let pairs =
-        map.into_iter()
-            .map(|(name, value)| match value {
-                Value::String(value) => Ok((name, value)),
-                _ => Err(Invalid::new("invalid_header", "A header value must be a string.")
-                    .in_field(format!("headers.{name}"))),
-            })
-            .collect::<Result<_, _>>()?;
-    CustomHeaders::parse(pairs, reserved)
+    let text = |(name, value)| match value {
+        Value::String(value) => Ok((name, value)),
+        _ => {
+            Err(Invalid::new("invalid_header", "A header value must be a string.").in_field(format!("headers.{name}")))
+        }
+    };
+    CustomHeaders::parse(map.into_iter().map(text).collect::<Result<_, _>>()?, reserved)
 }
 
 /// Parses an endpoint URL. The error names the field `url`.
@@ -368,11 +364,8 @@ pub struct Sweep {
 /// Parses a webhook's event patterns: 1 to 256, without duplicates.
 pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
     if texts.is_empty() || texts.len() > 256 {
-        return Err(Invalid::new(
-            "invalid_events",
-            "Choose 1 to 256 event types or patterns. [\"*\"] subscribes to all events.",
-        )
-        .in_field("events"));
+        let message = "Choose 1 to 256 event types or patterns. [\"*\"] subscribes to all events.";
+        return Err(Invalid::new("invalid_events", message).in_field("events"));
     }
     let mut patterns: Vec<EventPattern> = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
@@ -395,11 +388,8 @@ pub const MAX_DESCRIPTION: usize = 1024;
 fn parse_description(text: String) -> Result<String, Invalid> {
     let is_refused = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
     if text.chars().count() > MAX_DESCRIPTION || text.contains(is_refused) {
-        return Err(Invalid::new(
-            "invalid_description",
-            "A description has at most 1024 characters and no control characters.",
-        )
-        .in_field("description"));
+        let message = "A description has at most 1024 characters and no control characters.";
+        return Err(Invalid::new("invalid_description", message).in_field("description"));
     }
     Ok(text)
 }

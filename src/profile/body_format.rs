@@ -117,10 +117,7 @@ impl Envelope {
 
     /// Fields of a challenge request: all except those that hold an event's data.
     pub(super) fn challenge_fields(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let fields = match self {
-            Envelope::Fields(fields) => fields.as_slice(),
-            Envelope::DataAlone => &[],
-        };
+        let fields = if let Envelope::Fields(fields) = self { fields.as_slice() } else { &[] };
         fields
             .iter()
             .filter(|field| !matches!(field.value, Value::Data | Value::PreviousData | Value::Test))
@@ -137,11 +134,7 @@ impl Envelope {
             if field.value == Value::Test && !event.test {
                 continue;
             }
-            if body.len() > 1 {
-                body.push(',');
-            }
-            push_text(&mut body, &field.name);
-            body.push(':');
+            push_name(&mut body, &field.name);
             field.value.push(&mut body, event);
         }
         body.push('}');
@@ -162,6 +155,15 @@ impl Value {
             Value::Text(text) => push_text(body, text),
         }
     }
+}
+
+/// Appends a member's name, after a comma unless it is the object's first.
+fn push_name(body: &mut String, name: &str) {
+    if body.len() > 1 {
+        body.push(',');
+    }
+    push_text(body, name);
+    body.push(':');
 }
 
 fn push_text(body: &mut String, text: &str) {
@@ -226,18 +228,15 @@ impl<'de> Deserialize<'de> for Envelope {
 pub fn compose_challenge(form: &BodyFormat, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
     let mut body = String::from("{");
     for (name, value) in form.envelope.challenge_fields() {
-        push_text(&mut body, name);
-        body.push(':');
+        push_name(&mut body, name);
         value.push(&mut body, event);
-        body.push(',');
     }
-    push_text(&mut body, field);
-    body.push(':');
+    push_name(&mut body, field);
     push_text(&mut body, challenge);
     body.push('}');
     let body = match form.body {
         Body::Exact => body,
-        Body::Ecmascript => super::ecmascript::stringify(&body).expect("what was put together here is JSON"),
+        Body::Ecmascript => super::ecmascript::stringify(&body).expect("the body is JSON"),
     };
     body.into_bytes()
 }

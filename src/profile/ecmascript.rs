@@ -78,10 +78,7 @@ impl<'a> Printer<'a> {
         let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
         let mut has_duplicates = false;
 
-        self.print_next();
-        self.skip_space();
-        if self.peek() == Some(b'}') {
-            self.print_next();
+        if self.open(b'}') {
             return Ok(());
         }
         loop {
@@ -123,11 +120,19 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn array(&mut self, depth: u32) -> Result<(), NotJson> {
+    /// Prints the opening bracket, and `end` if it follows. Returns whether it does.
+    fn open(&mut self, end: u8) -> bool {
         self.print_next();
         self.skip_space();
-        if self.peek() == Some(b']') {
+        let is_empty = self.peek() == Some(end);
+        if is_empty {
             self.print_next();
+        }
+        is_empty
+    }
+
+    fn array(&mut self, depth: u32) -> Result<(), NotJson> {
+        if self.open(b']') {
             return Ok(());
         }
         loop {

@@ -75,15 +75,9 @@ impl Signer {
     /// Returns every header of an attempt, in order.
     pub fn headers(&self, signed: &Signed<'_>) -> Vec<(String, String)> {
         let timestamp = signed.at_ms.div_euclid(SECOND).to_string();
-        let mut headers = Vec::with_capacity(self.headers.len() + self.signatures.len() + 2);
-        for (name, template) in &self.headers {
-            headers.push((name.clone(), fill(template, signed, &timestamp)));
-        }
-        for signature in &self.signatures {
-            let value = signature.value(signed, &timestamp);
-            headers.push((signature.spec.header.clone(), value));
-        }
-        headers
+        let own = self.headers.iter().map(|(name, template)| (name.clone(), fill(template, signed, &timestamp)));
+        let signatures = self.signatures.iter();
+        own.chain(signatures.map(|one| (one.spec.header.clone(), one.value(signed, &timestamp)))).collect()
     }
 
     /// Returns the secret that signs each signature header at `now`.
@@ -109,10 +103,7 @@ impl Signature {
             (None, _) => self.sign(&self.new, signed, timestamp),
             (Some(old), None) => self.sign(old, signed, timestamp),
             (Some(old), Some(join)) => {
-                let mut both = self.sign(&self.new, signed, timestamp);
-                both.push_str(join);
-                both.push_str(&self.sign(old, signed, timestamp));
-                both
+                [self.sign(&self.new, signed, timestamp), self.sign(old, signed, timestamp)].join(join)
             }
         };
         self.spec.template.replace("{timestamp}", timestamp).replace("{signature}", &signature)

@@ -6,26 +6,14 @@ use super::spec::SignatureSpec;
 use crate::domain::secret::Secret;
 
 /// Reason why a request does not verify.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
-    /// A header that the profile sends is missing.
+    #[error("the header {0} is missing")]
     Missing(String),
-    /// A header does not match the body and the secret.
+    #[error("{0} does not match: the secret is another one, or the body was changed in transit")]
     Differs(String),
-    /// The profile signs nothing.
+    #[error("this profile signs nothing")]
     NoSignature,
-}
-
-impl std::fmt::Display for SignatureFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SignatureFault::Missing(name) => write!(f, "the header {name} is missing"),
-            SignatureFault::Differs(name) => {
-                write!(f, "{name} does not match: the secret is another one, or the body was changed in transit")
-            }
-            SignatureFault::NoSignature => f.write_str("this profile signs nothing"),
-        }
-    }
 }
 
 /// Checks every signature of a profile and returns the names of their headers. Does not check the age of the timestamp.
@@ -71,15 +59,12 @@ fn check(
     let expected = sign_content(spec, secret, id, timestamp, body);
     let template = spec.template.replace("{timestamp}", timestamp);
     let (before, after) = template.split_once("{signature}").unwrap_or((&template, ""));
-    let given = value
-        .strip_prefix(before)
-        .and_then(|rest| rest.strip_suffix(after))
-        .ok_or_else(|| SignatureFault::Differs(spec.header.clone()))?;
-    let fits = match &spec.join {
-        Some(join) => given.split(join.as_str()).any(|one| one == expected),
-        None => given == expected,
-    };
-    if fits { Ok(spec.header.clone()) } else { Err(SignatureFault::Differs(spec.header.clone())) }
+    let signatures = value.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    let matches = signatures.is_some_and(|signatures| match &spec.join {
+        Some(join) => signatures.split(join.as_str()).any(|signature| signature == expected),
+        None => signatures == expected,
+    });
+    if matches { Ok(spec.header.clone()) } else { Err(SignatureFault::Differs(spec.header.clone())) }
 }
 
 /// Returns the text of the timestamp, from the signature's header or from a header of its own.
@@ -108,13 +93,11 @@ fn moment<'a>(
 
 /// Returns the name of the header whose whole value is this placeholder.
 fn header_with<'a>(profile: &'a Profile, placeholder: &str) -> Option<&'a str> {
-    let found = profile.headers().iter().find(|(_, value)| value == placeholder);
-    found.map(|(name, _)| name.as_str())
+    profile.headers().iter().find(|(_, value)| value == placeholder).map(|(name, _)| name.as_str())
 }
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found.map(|(_, value)| value.trim())
+    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Sentences that people read about events, attempts and failures.
 //!
-//! Makes text from typed facts, in one place for the API, the pages and the log. Never reads a sentence back, a clock,
+//! Makes text from typed facts, for the API, the pages and the log. Never reads a sentence back, a clock,
 //! or a file: the time is an argument.
 
+pub mod audit;
 pub mod explanation;
 pub mod failure;
 pub mod humanize;

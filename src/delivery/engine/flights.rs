@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A worker that has been at its request for longer waits for the network and keeps no core busy.
+/// A request older than this waits for the network and keeps no core busy.
 const ON_CORE: Duration = Duration::from_millis(1);
-/// A lane with a request that has lasted longer is slow.
+/// A lane with a request older than this is slow.
 const LONG: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,9 @@ struct Flight {
 #[derive(Default)]
 pub(super) struct Flights {
     by_number: HashMap<u64, Flight>,
-    /// Numbers in the order of their start, those that ended meanwhile included: looked at until they are 1 ms old.
+    /// Requests younger than 1 ms in the order of their start, finished ones included.
     young: VecDeque<(Instant, u64)>,
-    /// The same between 1 ms and 1 s.
+    /// Requests between 1 ms and 1 s old, likewise.
     waiting: VecDeque<(Instant, u64)>,
     on_core: usize,
     last_number: u64,
@@ -52,7 +52,7 @@ impl Flights {
         }
     }
 
-    /// Lets the requests grow older. Returns the webhook of each one that has just become long.
+    /// Updates the ages of all requests. Returns the webhook of each request that has just become long.
     pub(super) fn age(&mut self, now: Instant) -> Vec<i64> {
         while let Some((started, number)) = self.young.pop_front_if(|(started, _)| is_older(*started, now, ON_CORE)) {
             if let Some(flight) = self.by_number.get_mut(&number) {
@@ -71,7 +71,7 @@ impl Flights {
         long
     }
 
-    /// Requests that are likely to use a core at this moment, as of the last call of `age`.
+    /// Number of requests that probably keep a core busy, as of the last call of `age`.
     pub(super) fn on_core(&self) -> usize {
         self.on_core
     }

@@ -1,7 +1,7 @@
-//! The queue of one webhook: what is known to be due, what is under way, and how much may be at a time.
+//! Lane: the queue of one webhook, with its requests in flight and its limits.
 //!
-//! The table is the truth and a lane is a hint of it: it holds a bounded number of deliveries and knows whether
-//! the table may hold more. Pure bookkeeping: no clock, no lock, no I/O.
+//! The table has the deliveries; a lane caches a bounded number of those that are due, and whether the table may have
+//! more. Pure bookkeeping: no clock, no lock, no I/O.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,34 +13,33 @@ use crate::domain::time::Millis;
 use crate::store::DueDelivery;
 use crate::store::delivery::{DueRows, Order};
 
-/// Deliveries that a lane holds at most.
+/// Maximum number of deliveries in a lane's queue.
 pub(super) const QUEUE: usize = 64;
-/// The table is read again when no more than this many are left.
+/// Queue length at which the table is read again.
 const LOW: usize = 16;
-/// Requests at a time before one has succeeded: an endpoint that never answers holds one thread.
+/// Concurrent requests before one has succeeded: an endpoint that never responds blocks one thread.
 const FIRST_WINDOW: u32 = 1;
-/// Failures in a row after which the circuit breaker lets through one request at a time.
+/// Consecutive failures after which the circuit breaker allows one request at a time.
 const BREAKER: u32 = 5;
-/// How long a lane rests at most after this machine could not look up its name, in milliseconds.
+/// Longest pause after this machine could not look up the endpoint's name.
 const HOLD_MS: Millis = 60_000;
-/// Outcomes that may wait for the disk, as a multiple of the requests in flight.
+/// Maximum number of outcomes not recorded yet, as a multiple of the concurrent requests.
 const UNRECORDED: usize = 4;
 
-/// Whether a lane has something to send.
+/// Whether a lane can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readiness {
     Now,
-    /// The rate limit holds it until then.
+    /// Not before this time: a rate limit or a pause.
     At(Millis),
     No,
 }
 
-/// A delivery that a lane holds.
+/// Queued delivery.
 #[derive(Debug)]
 pub(super) struct Hint {
-    /// Number of the delivery.
     pub seq: i64,
-    /// The delivery with its event; `None` where the lanes held too many bytes, and it is read once a worker takes it.
+    /// `None` if the lanes held too many bytes; the worker that takes the hint reads the delivery.
     pub delivery: Option<DueDelivery>,
 }
 
@@ -58,44 +57,44 @@ pub(super) struct Lane {
     open: bool,
     queue: VecDeque<Hint>,
     queue_bytes: usize,
-    /// Taken, and their outcome is not in the table yet.
+    /// Deliveries taken whose outcome is not recorded yet.
     claimed: HashSet<i64>,
     /// Requests in flight.
     sending: u32,
-    /// Requests at a time, now; shrinks to one while the endpoint times out or steadily fails.
+    /// Current maximum of concurrent requests; 1 while the endpoint times out or keeps failing.
     window: u32,
     failures_in_row: u32,
-    /// A request has succeeded.
+    /// Whether a request has succeeded.
     proven: bool,
-    /// The last request timed out or lasted over a second.
+    /// Whether the last request timed out or lasted over a second.
     lagging: bool,
     /// Requests in flight that have lasted over a second.
     long: u32,
-    /// Nothing is sent before this time: this machine could not look up the name.
+    /// End of the pause after a name that this machine could not look up.
     held_until_ms: Option<Millis>,
-    /// When the rate limit allows the next request, in fractions of milliseconds.
+    /// Time at which the rate limit allows the next request, in fractional milliseconds.
     rate_ms: f64,
-    /// The table may hold due deliveries that are not in the queue.
+    /// Whether the table may have due deliveries that are not in the queue.
     more: bool,
     reading: bool,
-    /// What is being read is no longer true.
+    /// Whether the result of the current read is out of date.
     stale: bool,
-    /// The earliest time at which something in the table becomes due, as far as known.
+    /// Earliest known time at which a delivery in the table becomes due.
     pub next_due_ms: Option<Millis>,
-    /// Everything below is finished; for ordered lanes.
+    /// For ordered lanes: all deliveries below this number are finished.
     floor: i64,
-    /// Bookkeeping of the engine: its place in the queue of lanes that can send,
+    /// Place in the queue of lanes that can send.
     pub turn: Option<Turn>,
-    /// whether its queue is to be filled,
+    /// Whether the lane is queued for a read of the table.
     pub in_reads: bool,
-    /// the host at whose limit it waits,
+    /// Host whose limit the lane waits for.
     pub parked_at: Option<Arc<str>>,
-    /// and the time it is to be woken.
+    /// Time to wake the lane.
     pub timer: Option<Millis>,
 }
 
 impl Lane {
-    /// `is_proven` says that the endpoint took deliveries before and is not failing as far as the table knows.
+    /// `is_proven`: the endpoint has accepted deliveries, and none is being retried.
     pub(super) fn new(endpoint: Arc<Endpoint>, is_proven: bool) -> Lane {
         Lane {
             open: endpoint.webhook.is_sending(),
@@ -124,7 +123,7 @@ impl Lane {
         }
     }
 
-    /// Takes over a changed webhook. What was queued is read again, since order and state may have changed.
+    /// Applies a change of the webhook. Reads the queue again if order or state changed.
     pub(super) fn change(&mut self, endpoint: Arc<Endpoint>) {
         let opens = endpoint.webhook.is_sending();
         let reorders = endpoint.webhook.ordered != self.endpoint.webhook.ordered;
@@ -143,26 +142,26 @@ impl Lane {
         }
     }
 
-    /// The webhook is gone: nothing more is sent.
+    /// Stops sending, because the webhook was deleted.
     pub(super) fn close(&mut self) {
         self.open = false;
         self.reread(0);
     }
 
-    /// Whether nothing holds the lane any more.
+    /// Whether the lane can be dropped.
     pub(super) fn is_done(&self) -> bool {
         !self.open && self.claimed.is_empty() && !self.reading
     }
 
-    /// A delivery that is due now; kept only where it is the next one and there is room.
+    /// Queues a delivery that is due, if it is the next one and there is room; the table is read later otherwise.
     pub(super) fn push(&mut self, delivery: DueDelivery, has_room: bool) {
-        // A read may have found it between its commit and this notice.
+        // A read may have found the delivery between its commit and this call.
         let is_known = self.claimed.contains(&delivery.seq) || self.queue.iter().any(|hint| hint.seq == delivery.seq);
         if !self.open || is_known {
             return;
         }
         if self.is_ordered() && self.next_due_ms.is_some() {
-            // The head waits for its next attempt; what comes behind it is read once it is through.
+            // The first delivery waits for its retry; the ones behind it are read afterwards.
             return;
         }
         if self.more || self.reading || self.queue.len() >= QUEUE || !has_room {
@@ -174,19 +173,19 @@ impl Lane {
         self.queue.push_back(Hint { seq: delivery.seq, delivery: Some(delivery) });
     }
 
-    /// A delivery is no longer to be sent.
+    /// Removes a delivery that must not be sent any more.
     pub(super) fn withdraw(&mut self, seq: i64) {
         self.queue.retain(|hint| hint.seq != seq);
         self.queue_bytes = self.queue.iter().map(Hint::bytes).sum();
         if self.reading {
             self.reread(seq);
         } else if self.is_ordered() && self.next_due_ms.is_some() {
-            // It may have been the head that the rest waited for.
+            // It may have been the first, which the others wait for.
             self.reread(self.floor);
         }
     }
 
-    /// Forgets what is queued and reads the table again, from this number on where the lane is ordered.
+    /// Empties the queue and has the table read again, for an ordered lane from this number on.
     pub(super) fn reread(&mut self, from_seq: i64) {
         self.queue.clear();
         self.queue_bytes = 0;
@@ -196,7 +195,7 @@ impl Lane {
         self.floor = self.floor.min(from_seq);
     }
 
-    /// Whether a request can be made now.
+    /// Whether a request can be sent now.
     pub(super) fn readiness(&self, now: Millis) -> Readiness {
         let limit = self.limit();
         let full = self.sending >= limit || self.claimed.len() >= limit as usize * UNRECORDED;
@@ -209,7 +208,7 @@ impl Lane {
         }
         if let Some(spacing_ms) = self.spacing_ms() {
             let wait_ms = self.rate_ms - now as f64;
-            // A longer wait means that the clock was set back since.
+            // A longer wait means that the clock was set back.
             if wait_ms > 0.0 && wait_ms <= spacing_ms {
                 return Readiness::At(self.rate_ms.ceil() as Millis);
             }
@@ -217,15 +216,14 @@ impl Lane {
         Readiness::Now
     }
 
-    /// The next delivery to be sent; call it when `readiness` is `Now`.
+    /// Takes the next delivery to send. Call it only if `readiness` is `Now`.
     pub(super) fn take(&mut self, now: Millis) -> Option<Hint> {
         let hint = self.queue.pop_front()?;
         self.queue_bytes -= hint.bytes();
         self.claimed.insert(hint.seq);
         self.sending += 1;
         if let Some(spacing_ms) = self.spacing_ms() {
-            // Readiness let it through: the limit's time has come, give or take a fraction of a millisecond that
-            // is kept, or the clock was set back.
+            // The time has come, to within a fraction of a millisecond that is kept, or the clock was set back.
             let now = now as f64;
             let from = if now - self.rate_ms < 1.0 && self.rate_ms <= now { self.rate_ms } else { now };
             self.rate_ms = from + spacing_ms;
@@ -233,13 +231,13 @@ impl Lane {
         Some(hint)
     }
 
-    /// A request in flight has lasted over a second.
+    /// Notes that a request in flight has lasted over a second.
     pub(super) fn request_is_long(&mut self) {
         self.long += 1;
         self.lagging = true;
     }
 
-    /// A request came back; its outcome is not in the table yet. `was_long` says that it lasted over a second.
+    /// Ends a request whose outcome is not recorded yet. `was_long`: it lasted over a second.
     pub(super) fn came_back(&mut self, error: Option<ErrorCode>, was_long: bool) {
         self.sending -= 1;
         self.long -= u32::from(was_long);
@@ -260,7 +258,7 @@ impl Lane {
         }
     }
 
-    /// A delivery that was taken was not attempted. The table is read again, and nothing is sent before `from`.
+    /// Gives back a delivery that was not attempted. The table is read again; nothing is sent before `from`.
     pub(super) fn release(&mut self, seq: i64, from: Option<Millis>, was_long: bool) {
         self.sending -= 1;
         self.long -= u32::from(was_long);
@@ -279,7 +277,6 @@ impl Lane {
         if self.pace().is_slow() { self.sending } else { 0 }
     }
 
-    /// How soon it is expected to give a worker back.
     pub(super) fn pace(&self) -> Pace {
         if self.lagging || self.long > 0 {
             Pace::Slow
@@ -290,16 +287,16 @@ impl Lane {
         }
     }
 
-    /// The outcome is in the table; the delivery is due again at the time, or finished.
+    /// Notes a recorded outcome: the delivery is due again at `next_due_ms`, or finished.
     pub(super) fn recorded(&mut self, seq: i64, next_due_ms: Option<Millis>) {
         self.claimed.remove(&seq);
         let Some(due) = next_due_ms.filter(|_| self.open) else {
             return;
         };
         if self.is_ordered() {
-            // The head holds back the rest: forget it until then.
+            // The others wait for this delivery: forget them until then.
             self.reread(seq);
-            // But a person may have asked for an earlier one meanwhile, which goes before it.
+            // A person may have retried an earlier delivery meanwhile, which comes first.
             self.more = self.floor < seq;
             self.next_due_ms = Some(due);
         } else {
@@ -307,7 +304,7 @@ impl Lane {
         }
     }
 
-    /// A time came. Whether something in the table became due.
+    /// Has the table read again if a delivery in it became due.
     pub(super) fn woken(&mut self, now: Millis) {
         if self.next_due_ms.is_some_and(|due| due <= now) {
             self.next_due_ms = None;
@@ -315,14 +312,13 @@ impl Lane {
         }
     }
 
-    /// When the lane has to be looked at again, if nothing else happens.
+    /// Returns the time at which the lane changes by itself, if any.
     pub(super) fn wake_at(&self, now: Millis) -> Option<Millis> {
-        let rate = match self.readiness(now) {
-            Readiness::At(time) => Some(time),
-            Readiness::Now | Readiness::No => None,
-        };
         let due = self.next_due_ms.filter(|_| self.open);
-        rate.into_iter().chain(due).min()
+        match self.readiness(now) {
+            Readiness::At(time) => Some(due.map_or(time, |due| due.min(time))),
+            Readiness::Now | Readiness::No => due,
+        }
     }
 
     /// Whether the table is to be read now.
@@ -330,7 +326,7 @@ impl Lane {
         self.open && self.more && !self.reading && self.queue.len() <= LOW
     }
 
-    /// Begins a read; what must be left out of it.
+    /// Begins a read. Returns its order, and the deliveries to leave out.
     pub(super) fn begin_read(&mut self) -> (Order, HashSet<i64>) {
         self.reading = true;
         self.stale = false;
@@ -344,29 +340,29 @@ impl Lane {
         (order, skip)
     }
 
-    /// Takes what was read.
-    pub(super) fn end_read(&mut self, found: DueRows) {
+    /// Queues the rows of a read.
+    pub(super) fn end_read(&mut self, due: DueRows) {
         self.reading = false;
         if self.stale || !self.open {
             self.stale = false;
-            // An ordered lane whose head failed meanwhile waits for its time instead.
+            // An ordered lane whose first delivery failed meanwhile waits for its retry instead.
             let waits = self.is_ordered() && self.next_due_ms.is_some();
             self.more = self.open && (self.more || !waits);
             return;
         }
-        if let Some(first) = found.rows.first() {
+        if let Some(first) = due.rows.first() {
             self.floor = first.0;
         }
-        self.more |= found.more;
-        self.next_due_ms = found.next_due_ms.into_iter().chain(self.next_due_ms).min();
-        for (seq, delivery) in found.rows {
+        self.more |= due.more;
+        self.next_due_ms = due.next_due_ms.into_iter().chain(self.next_due_ms).min();
+        for (seq, delivery) in due.rows {
             let hint = Hint { seq, delivery };
             self.queue_bytes += hint.bytes();
             self.queue.push_back(hint);
         }
     }
 
-    /// A read that failed: it is tried again.
+    /// Ends a failed read. The table is read again.
     pub(super) fn read_failed(&mut self) {
         self.reading = false;
         self.more = self.open;
@@ -376,7 +372,7 @@ impl Lane {
         self.queue_bytes
     }
 
-    /// Whether nothing is under way and nothing waits that could be sent now.
+    /// Whether nothing is in flight, and nothing can be sent now.
     pub(super) fn is_idle(&self, now: Millis) -> bool {
         self.claimed.is_empty() && !self.reading && !(self.open && self.more) && self.readiness(now) != Readiness::Now
     }
@@ -385,8 +381,7 @@ impl Lane {
         self.endpoint.webhook.ordered
     }
 
-    /// Milliseconds from one request to the next under the rate limit: evenly spaced, so that no second ever sees
-    /// more than the limit.
+    /// Milliseconds between requests under the rate limit. Even spacing keeps every second within the limit.
     fn spacing_ms(&self) -> Option<f64> {
         let rate = self.endpoint.webhook.limits.rate_limit_per_s?;
         Some(1000.0 / f64::from(rate))

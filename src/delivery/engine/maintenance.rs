@@ -1,6 +1,5 @@
-//! The thread for rare work: outcomes that the disk would not take, sweeps under way, rows that are out of date.
+//! The thread for rare work: outcomes that could not be stored, pending sweeps, outdated rows.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,20 +8,10 @@ use crate::store::{StoreError, idempotency, stats, sweep, webhook};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often rows that are out of date are deleted.
+/// Interval of deleting outdated rows.
 const CLEANING: Duration = Duration::from_secs(60);
 
-pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
-    std::thread::Builder::new().name("maintenance".to_owned()).spawn(move || {
-        while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
-            log::error!("a fault in Hookpost interrupted the maintenance thread; please report it with the log");
-            std::thread::sleep(PAUSE);
-        }
-    })?;
-    Ok(())
-}
-
-fn run(shared: &Arc<Shared>) {
+pub(super) fn run(shared: &Arc<Shared>) {
     let mut cleaned_at = Instant::now();
     loop {
         shared.sender.tidy();
@@ -43,7 +32,7 @@ fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// Hands outcomes that the store could not take to it again.
+/// Stores outcomes that could not be stored before.
 fn record_again(shared: &Arc<Shared>) {
     let unrecorded = std::mem::take(&mut *shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
     for outcome in unrecorded {
@@ -63,7 +52,6 @@ fn clean(shared: &Arc<Shared>) {
     }
 }
 
-/// Merges old statistics, step by step.
 fn merge_statistics(shared: &Arc<Shared>) -> Result<(), StoreError> {
     loop {
         let step = shared.store.write(stats::merge_old);
@@ -73,7 +61,7 @@ fn merge_statistics(shared: &Arc<Shared>) -> Result<(), StoreError> {
     }
 }
 
-/// Finishes the sweep of a webhook, step by step, so that other writes come in between.
+/// Finishes the sweep of a webhook in steps, to let other writes in between.
 fn finish_sweep(shared: &Arc<Shared>, webhook_seq: i64) {
     loop {
         let step = shared.store.write(move |tx| -> Result<bool, StoreError> { sweep::step(tx, webhook_seq) });

@@ -1,11 +1,11 @@
 //! The delivery engine: threads around the lanes.
 //!
-//! The hot path does not poll: the writer hands over what it committed, and a worker takes it at once. The table is
-//! read only when a lane runs dry or a due time comes. A worker is woken or started only while those at work wait for
-//! their receivers, so there are as few as keep up.
+//! The hot path does not poll: the writer passes on committed deliveries, and a worker takes them at once. The table is
+//! read only when a lane is nearly empty or a due time passes. A worker is woken or started only while the others wait
+//! for their receivers, so there are as few workers as suffice.
 //!
-//! Locking: `Shared::state` is held for moments, never over a query, a write or a request. The writer's thread takes it
-//! in [`Observer::committed`]; nobody who holds it waits for the writer.
+//! Locking: `Shared::state` is held briefly, never during a query, a write or a request. The writer's thread takes it in
+//! [`Observer::committed`], so its holder must not wait for the writer.
 
 mod flights;
 mod lane;
@@ -16,6 +16,7 @@ mod state;
 mod turns;
 mod workers;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ use state::State;
 /// Settings of the engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Threads that send at most, 1 to 1,024.
+    /// Maximum number of worker threads, 1 to 1,024.
     pub workers: usize,
 }
 
@@ -50,22 +51,22 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub metrics: Metrics,
     pub options: EngineOptions,
-    /// Workers that may use a core at the same time: more would only take turns on it.
+    /// Maximum number of workers that use a core at the same time.
     pub on_core: usize,
     state: Mutex<State>,
-    /// Workers wait here for something to send.
+    /// Signals deliveries to send, to the workers.
     pub work: Condvar,
-    /// The scheduler waits here for something to read or a time to come.
+    /// Signals reads and timers, to the scheduler.
     pub schedule: Condvar,
-    /// The maintenance thread waits here between its rounds.
+    /// Signals the end, to the maintenance thread.
     pub maintenance: Condvar,
-    /// Callers that wait until nothing is under way wait here.
+    /// Signals progress, to callers that wait until the engine is idle.
     pub rest: Condvar,
-    /// Outcomes that the store could not take. They are handed over again.
+    /// Outcomes that could not be stored; the maintenance thread tries again.
     pub unrecorded: Mutex<Vec<Arc<Unrecorded>>>,
 }
 
-/// Result of an attempt, kept until the table has it.
+/// Result of an attempt that is not stored yet.
 pub(super) struct Unrecorded {
     delivery: DueDelivery,
     endpoint: Arc<Endpoint>,
@@ -74,7 +75,7 @@ pub(super) struct Unrecorded {
 }
 
 impl Engine {
-    /// Starts the engine over everything that the store knows.
+    /// Starts the engine with all webhooks of the store.
     pub fn start(
         store: Store,
         sender: Sender,
@@ -99,21 +100,20 @@ impl Engine {
         });
         let engine = Engine(Arc::clone(&shared));
         store.observe(Arc::new(engine.clone()));
-        // Through the writer, so that no webhook created meanwhile is missed or seen twice.
+        // Runs in the writer, so that no webhook created meanwhile is missed or loaded twice.
         let loaded = engine.clone();
         let load = store.write(move |tx| -> Result<(), StoreError> {
             let retrying = webhook::retrying(tx.connection())?;
             for webhook in tx.directory().iter() {
-                // After a restart an endpoint that worked is trusted at once, and one that fails is not.
+                // After a restart, trust endpoints that worked, except failing ones.
                 let is_proven = tx.directory().successes(webhook.seq) > 0 && !retrying.contains(&webhook.seq);
                 loaded.put(webhook, is_proven);
             }
             Ok(())
         });
         load.wait()?;
-        let unstarted = |error: std::io::Error| StoreError::Unavailable(error.to_string());
-        scheduler::start(Arc::clone(&shared)).map_err(unstarted)?;
-        maintenance::start(shared).map_err(unstarted)?;
+        shared.start_thread("scheduler", scheduler::run)?;
+        shared.start_thread("maintenance", maintenance::run)?;
         Ok(engine)
     }
 
@@ -122,36 +122,43 @@ impl Engine {
         &self.0.sender
     }
 
-    /// Looks at the clock again after it was moved.
+    /// Reads the clock again after it was moved.
     pub fn nudge(&self) {
         self.0.schedule.notify_all();
     }
 
-    /// Returns the number of threads that send, and how many of them are at a request.
+    /// Returns the number of workers, and of requests in flight.
     pub fn workers(&self) -> (usize, usize) {
         let state = self.0.lock();
         (state.workers, state.sending())
     }
 
-    /// Waits until nothing is under way and nothing is due. Returns `false` after `patience`.
+    /// Waits until nothing is in flight and nothing is due. Returns `false` after `patience`.
     pub fn wait_until_idle(&self, patience: Duration) -> bool {
+        self.wait_until(patience, |state| {
+            let is_idle = state.is_idle(self.0.clock.now_ms());
+            if !is_idle {
+                // Lanes that `is_idle` woke have to be read and sent.
+                self.0.schedule.notify_all();
+            }
+            is_idle
+        })
+    }
+
+    fn wait_until(&self, patience: Duration, is_done: impl Fn(&mut State) -> bool) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.0.lock();
-        loop {
-            if state.is_idle(self.0.clock.now_ms()) {
-                return true;
-            }
-            // Lanes that `is_idle` woke have to be read and sent.
-            self.0.schedule.notify_all();
+        while !is_done(&mut state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
             state = self.0.wait(&self.0.rest, state, left.min(Duration::from_millis(50)));
         }
+        true
     }
 
-    /// Stops sending. Requests in flight go on.
+    /// Stops sending new requests.
     pub fn begin_stop(&self) {
         self.0.lock().stopping = true;
         self.0.work.notify_all();
@@ -159,19 +166,10 @@ impl Engine {
         self.0.maintenance.notify_all();
     }
 
-    /// Stops sending and waits until requests in flight have ended and are recorded. Returns `false` after `patience`.
+    /// Stops sending, and waits until requests in flight are finished and recorded. Returns `false` after `patience`.
     pub fn stop(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
         self.begin_stop();
-        let mut state = self.0.lock();
-        while state.sending() > 0 || state.unrecorded > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.0.wait(&self.0.rest, state, left);
-        }
-        true
+        self.wait_until(patience, |state| state.sending() == 0 && state.unrecorded == 0)
     }
 
     fn put(&self, webhook: &Arc<Webhook>, is_proven: bool) {
@@ -188,7 +186,7 @@ impl Engine {
 impl Observer for Engine {
     fn committed(&self, changes: Vec<Change>) {
         let now = self.0.clock.now_ms();
-        // Endpoints are made outside the lock: preparing their keys takes a moment.
+        // Outside the lock, since preparing the keys of an endpoint takes time.
         for change in &changes {
             if let Change::Webhook(webhook) = change {
                 self.put(webhook, false);
@@ -205,6 +203,18 @@ impl Observer for Engine {
 }
 
 impl Shared {
+    /// Starts a thread. All state is in `Shared`, so `run` can start again after a panic.
+    fn start_thread(self: &Arc<Self>, name: &'static str, run: fn(&Arc<Shared>)) -> Result<(), StoreError> {
+        let shared = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
+                log::error!("a fault in Hookpost interrupted the {name} thread; please report it with the log");
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+        thread.map(drop).map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,14 +223,14 @@ impl Shared {
         condition.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Wakes a worker if something can be sent, and the scheduler if something is to be read.
+    /// Wakes or starts a worker if a lane can send, and the scheduler if a lane needs a read.
     fn rouse(self: &Arc<Self>, state: &mut State) {
         self.rouse_scheduler(state);
         if !state.has_ready() || state.stopping {
             return;
         }
         if state.on_core(self.clock.now_ms(), Instant::now()) >= self.on_core {
-            // Enough are at work. The scheduler looks again in a moment, should they turn out to wait.
+            // Enough are busy. The scheduler checks again shortly, in case they wait for receivers.
             self.schedule.notify_one();
         } else if state.idle_workers > 0 {
             self.work.notify_one();
@@ -229,15 +239,15 @@ impl Shared {
         }
     }
 
-    /// Wakes the scheduler if something is to be read, or a time comes before the one that it sleeps for.
+    /// Wakes the scheduler for reads, or a timer earlier than the one that it sleeps for.
     fn rouse_scheduler(&self, state: &mut State) {
         if state.has_reads() || std::mem::take(&mut state.sooner) {
             self.schedule.notify_one();
         }
     }
 
-    /// Hands an outcome to the writer. One that the writer cannot take now is kept and handed over again; the delivery
-    /// stays claimed meanwhile, so that a full disk does not make it be sent twice.
+    /// Stores an outcome, or keeps it for another try if that fails. The delivery stays claimed meanwhile: a full disk must
+    /// not cause a second request.
     fn record(self: &Arc<Self>, outcome: Arc<Unrecorded>) {
         let shared = Arc::clone(self);
         let kept = Arc::clone(&outcome);

@@ -1,5 +1,5 @@
-//! What an attempt changes in the database: the log, the delivery, sometimes the webhook. Runs inside the
-//! writer's transaction, where what follows is decided.
+//! Records an attempt in the database: in the log, the delivery, and sometimes the webhook. Runs inside the writer's
+//! transaction, which also decides on the next attempt.
 
 use crate::delivery::endpoint::Endpoint;
 use crate::delivery::sender::AttemptResult;
@@ -12,37 +12,33 @@ use crate::store::delivery::{self, DeliveryRef, Outcome, Series};
 use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
 use crate::text::failure::describe;
 
-/// Logs an attempt and carries out what follows it. `jitter` is in 0.0..1.0.
+/// Logs an attempt and schedules the next one, or finishes the delivery. `jitter` is in 0.0..1.0.
 pub fn record(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
     job: &DueDelivery,
-    made: &AttemptResult,
+    result: &AttemptResult,
     jitter: f64,
 ) -> Result<(), StoreError> {
     let next_due_ms =
-        if made.is_success() { succeeded(tx, job, made)? } else { failed(tx, endpoint, job, made, jitter)? };
+        if result.is_success() { succeeded(tx, job, result)? } else { failed(tx, endpoint, job, result, jitter)? };
     tx.notify(Change::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
     Ok(())
 }
 
-/// Logs the one attempt of a test and ends it. Tests change nothing else.
-pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<(), StoreError> {
-    let status = if made.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
-    if delivery::finish_test(tx, job.seq, status, &outcome(made))? {
-        attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())?;
+/// Logs the only attempt of a test and finishes it. Tests change nothing else.
+pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<(), StoreError> {
+    let status = if result.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
+    if delivery::finish_test(tx, job.seq, status, &outcome(result))? {
+        attempt::insert(tx, job.seq, &result.attempt, result.form_definition.as_deref())?;
     }
     Ok(())
 }
 
-fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<Option<i64>, StoreError> {
-    let usual = match job.attempt_count {
-        0 => DeliveryStatus::Pending,
-        _ => DeliveryStatus::Retrying,
-    };
-    let to = DeliveryStatus::Delivered;
-    if delivery::finish(tx, place(job, usual), to, &outcome(made))? {
-        log(tx, job, made)?;
+fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<Option<i64>, StoreError> {
+    let before = if job.attempt_count == 0 { DeliveryStatus::Pending } else { DeliveryStatus::Retrying };
+    if delivery::finish(tx, place(job, before), DeliveryStatus::Delivered, &outcome(result))? {
+        log(tx, job, result)?;
         delivery::count_success(tx, job.webhook_seq);
     }
     Ok(None)
@@ -52,43 +48,41 @@ fn failed(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
     job: &DueDelivery,
-    made: &AttemptResult,
+    result: &AttemptResult,
     jitter: f64,
 ) -> Result<Option<i64>, StoreError> {
     let Some(mut series) = delivery::series(tx.connection(), job.seq)? else {
         return Ok(None);
     };
-    log(tx, job, made)?;
+    log(tx, job, result)?;
     let before = place(job, series.status);
     if series.status.is_finished() {
-        // Discarded by a person while the attempt was under way: it stays so.
-        delivery::count_failure(tx, before, &series, &outcome(made))?;
+        // Discarded by a person during the attempt: it stays discarded.
+        delivery::count_failure(tx, before, &series, &outcome(result))?;
         return Ok(None);
     }
-    count(tx, job, made, &mut series);
-    match decide(tx, endpoint, job, made, &series, jitter) {
+    count(tx, job, result, &mut series);
+    match decide(tx, endpoint, job, result, &series, jitter) {
         Next::RetryAt { due_ms, origin_ms } => {
             series.status = DeliveryStatus::Retrying;
             series.due_ms = Some(due_ms);
             series.origin_ms = origin_ms;
-            delivery::count_failure(tx, before, &series, &outcome(made))?;
+            delivery::count_failure(tx, before, &series, &outcome(result))?;
             Ok(Some(due_ms))
         }
-        Next::DeadLetter => {
-            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
-            Ok(None)
-        }
-        Next::Disable(reason) => {
-            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(made))?;
-            disable(tx, job.webhook_seq, reason, series.failures)?;
+        next @ (Next::DeadLetter | Next::Disable(_)) => {
+            delivery::finish(tx, before, DeliveryStatus::Failed, &outcome(result))?;
+            if let Next::Disable(reason) = next {
+                disable(tx, job.webhook_seq, reason, series.failures)?;
+            }
             Ok(None)
         }
     }
 }
 
-/// Counts the failure: a fault of Hookpost itself uses up nothing of the schedule.
-fn count(tx: &WriteTx<'_>, job: &DueDelivery, made: &AttemptResult, series: &mut Series) {
-    if made.error_code().is_some_and(ErrorCode::is_internal) {
+/// Counts a failure. A fault in Hookpost itself uses up no attempt of the schedule.
+fn count(tx: &WriteTx<'_>, job: &DueDelivery, result: &AttemptResult, series: &mut Series) {
+    if result.error_code().is_some_and(ErrorCode::is_internal) {
         series.panics += 1;
         return;
     }
@@ -102,12 +96,12 @@ fn decide(
     tx: &WriteTx<'_>,
     endpoint: &Endpoint,
     job: &DueDelivery,
-    made: &AttemptResult,
+    result: &AttemptResult,
     series: &Series,
     jitter: f64,
 ) -> Next {
-    let failure = made.error_code().expect("only a failed attempt is decided on");
-    let answer = made.attempt.answer.as_ref();
+    let failure = result.error_code().expect("the attempt failed");
+    let answer = result.attempt.answer.as_ref();
     let mut retry_after = answer
         .into_iter()
         .flat_map(|answer| &answer.headers)
@@ -115,7 +109,7 @@ fn decide(
         .map(|(_, value)| value.as_str());
     let hints = AnswerHints {
         status: answer.map(|answer| answer.code),
-        // Two of them contradict each other: neither counts.
+        // Two headers contradict each other, so neither counts.
         retry_after: retry_after.next().filter(|_| retry_after.next().is_none()),
     };
     let successes = tx.directory().successes(job.webhook_seq);
@@ -123,8 +117,8 @@ fn decide(
     let history = History {
         failures: series.failures,
         due_ms: job.due_ms,
-        started_ms: made.attempt.started_ms,
-        ended_ms: made.ended_ms,
+        started_ms: result.attempt.started_ms,
+        ended_ms: result.ended_ms,
         origin_ms: series.origin_ms,
         endpoint_is_alive: series.success_mark.is_some_and(|mark| successes > mark),
         webhook_is_active: state == Some(WebhookState::Active),
@@ -134,10 +128,10 @@ fn decide(
 }
 
 fn disable(tx: &mut WriteTx<'_>, webhook_seq: i64, reason: DisabledReason, failures: u32) -> Result<(), StoreError> {
-    let Some(found) = tx.directory().get(webhook_seq) else {
+    let Some(webhook) = tx.directory().get(webhook_seq) else {
         return Ok(());
     };
-    let mut changed = (**found).clone();
+    let mut changed = (**webhook).clone();
     let sentence = reason.sentence(failures);
     log::warn!("{} ({}) is disabled: {sentence}", changed.id, changed.url.as_str());
     changed.state = WebhookState::Disabled;
@@ -152,29 +146,27 @@ fn place(job: &DueDelivery, status: DeliveryStatus) -> DeliveryRef {
     DeliveryRef { seq: job.seq, webhook_seq: job.webhook_seq, status }
 }
 
-fn log(tx: &mut WriteTx<'_>, job: &DueDelivery, made: &AttemptResult) -> Result<(), StoreError> {
-    let answer = made.attempt.answer.as_ref();
-    let answer_ms = answer.map(|_| made.attempt.duration_ms.max(0) as u64);
-    delivery::count_attempt(tx, job.webhook_seq, made.attempt.number > 1, answer_ms);
-    attempt::insert(tx, job.seq, &made.attempt, made.form_definition.as_deref())
+fn log(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<(), StoreError> {
+    let answer = result.attempt.answer.as_ref();
+    let answer_ms = answer.map(|_| result.attempt.duration_ms.max(0) as u64);
+    delivery::count_attempt(tx, job.webhook_seq, result.attempt.number > 1, answer_ms);
+    attempt::insert(tx, job.seq, &result.attempt, result.form_definition.as_deref())
 }
 
-fn outcome(made: &AttemptResult) -> Outcome {
+fn outcome(result: &AttemptResult) -> Outcome {
     Outcome {
-        attempt_count: made.attempt.number,
-        code: made.attempt.answer.as_ref().map(|answer| answer.code),
-        error_code: made.error_code(),
-        duration_ms: made.attempt.duration_ms,
-        at_ms: made.ended_ms,
+        attempt_count: result.attempt.number,
+        code: result.attempt.answer.as_ref().map(|answer| answer.code),
+        error_code: result.error_code(),
+        duration_ms: result.attempt.duration_ms,
+        at_ms: result.ended_ms,
     }
 }
 
-/// Ends a delivery whose stored event does not match its checksum, with the reason in its log.
+/// Makes a delivery with a damaged event a dead letter, with the reason in its log.
 pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64) -> Result<(), StoreError> {
-    let Some(series) = delivery::series(tx.connection(), delivery_seq)? else {
-        return Ok(());
-    };
-    let Some(webhook) = tx.directory().get(webhook_seq).cloned() else {
+    let series = delivery::series(tx.connection(), delivery_seq)?;
+    let (Some(series), Some(webhook)) = (series, tx.directory().get(webhook_seq).cloned()) else {
         return Ok(());
     };
     let now = tx.now_ms();

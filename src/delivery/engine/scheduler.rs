@@ -1,6 +1,5 @@
-//! The thread that wakes lanes when a time comes and fills them from the table.
+//! The thread that wakes lanes at their times and fills them from the table.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -10,23 +9,12 @@ use super::record;
 use super::state::State;
 use crate::store::{StoreError, delivery};
 
-/// How long the scheduler sleeps at most.
+/// Longest sleep of the scheduler.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long work may stand while all workers seem busy.
+/// How long work may be queued while all workers seem busy.
 const IMPATIENCE: Duration = Duration::from_millis(2);
 
-pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
-    std::thread::Builder::new().name("scheduler".to_owned()).spawn(move || {
-        // Everything that it knows is in the shared state, so it can begin again after a fault of ours.
-        while catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
-            log::error!("a fault in Hookpost interrupted the scheduler; please report it with the log");
-            std::thread::sleep(PATIENCE);
-        }
-    })?;
-    Ok(())
-}
-
-fn run(shared: &Arc<Shared>) {
+pub(super) fn run(shared: &Arc<Shared>) {
     loop {
         let mut state = shared.lock();
         if state.stopping && state.sending() == 0 && state.unrecorded == 0 {
@@ -48,7 +36,7 @@ fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// Fills a lane from the table. The lock is given back meanwhile.
+/// Fills a lane from the table. Releases the lock meanwhile.
 fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64, max_bytes: usize) {
     let now = shared.clock.now_ms();
     let Some((order, skip)) = state.lane(seq).map(Lane::begin_read) else {
@@ -72,7 +60,7 @@ fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64, max_by
         Err(error) => {
             log::error!("deliveries that are due could not be read: {error}");
             state.with(seq, now, Lane::read_failed);
-            // A database that fails to read is not asked again at once.
+            // A failed read is not repeated at once.
             drop(shared.wait(&shared.schedule, state, PATIENCE));
             return;
         }
@@ -81,7 +69,7 @@ fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64, max_by
 }
 
 impl Shared {
-    /// Ends a delivery whose stored event is damaged. It is never sent.
+    /// Makes a delivery with a damaged event a dead letter.
     pub(super) fn give_up(&self, webhook_seq: i64, delivery_seq: i64) {
         log::error!("the stored event of delivery number {delivery_seq} is damaged; the delivery is given up");
         let ended: Result<(), StoreError> =

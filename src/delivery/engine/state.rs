@@ -1,4 +1,4 @@
-//! All lanes, and which one sends next. Pure bookkeeping under the engine's one lock.
+//! All lanes, and the choice of the next one to send. Pure bookkeeping under the engine's only lock.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -13,12 +13,12 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::time::Millis;
 use crate::store::Change;
 
-/// Bytes of events that all lanes hold in memory together. Beyond it a lane knows the numbers of its deliveries only.
+/// Bytes of events in the queues of all lanes. Above this, lanes queue only the numbers of their deliveries.
 const HINT_BYTES: usize = 8 << 20;
-/// Bytes of events that one read of a lane brings, about.
+/// Approximate bytes of events per read of the table.
 const READ_BYTES: usize = 1 << 20;
 
-/// A delivery taken by a worker.
+/// Delivery taken by a worker.
 pub(super) struct Claim {
     pub hint: Hint,
     pub endpoint: Arc<Endpoint>,
@@ -29,36 +29,35 @@ pub(super) struct Claim {
 #[derive(Default)]
 struct Host {
     in_flight: usize,
-    /// Lanes that could send but for the host's limit.
+    /// Lanes that only the host's limit keeps from sending.
     parked: VecDeque<i64>,
 }
 
-/// What the engine knows; all of it can be read from the table again.
+/// State of the engine; all of it can be rebuilt from the table.
 pub(super) struct State {
     lanes: HashMap<i64, Lane>,
-    /// Lanes that can send now.
     turns: Turns,
     flights: Flights,
-    /// Lanes whose queue runs dry.
+    /// Lanes that need a read of the table.
     reads: VecDeque<i64>,
     timers: BTreeSet<(Millis, i64)>,
-    /// Whether a time comes earlier than the one that the scheduler sleeps for.
+    /// Whether a timer is earlier than the one that the scheduler sleeps for.
     pub sooner: bool,
     hosts: HashMap<Arc<str>, Host>,
-    /// Requests in flight to one host, at most.
+    /// Maximum requests in flight to one host.
     host_limit: usize,
     hint_bytes: usize,
-    /// Outcomes that are not in the table yet.
+    /// Number of outcomes not recorded yet.
     pub unrecorded: usize,
-    /// Threads that send.
+    /// Number of worker threads.
     pub workers: usize,
-    /// Those of them that have nothing to do.
+    /// Number of workers without work.
     pub idle_workers: usize,
     pub stopping: bool,
 }
 
 impl State {
-    /// `workers` is the most threads that send.
+    /// `workers`: maximum number of worker threads.
     pub(super) fn new(workers: usize) -> State {
         State {
             lanes: HashMap::new(),
@@ -77,7 +76,7 @@ impl State {
         }
     }
 
-    /// Takes over a webhook, new or changed.
+    /// Adds or changes a webhook.
     pub(super) fn put(&mut self, endpoint: Arc<Endpoint>, is_proven: bool, now: Millis) {
         let seq = endpoint.webhook.seq;
         if let Entry::Vacant(entry) = self.lanes.entry(seq) {
@@ -92,7 +91,7 @@ impl State {
         }
     }
 
-    /// Takes over a change that was committed.
+    /// Applies a committed change.
     pub(super) fn apply(&mut self, change: Change, now: Millis) {
         match change {
             Change::Due(delivery) => {
@@ -108,12 +107,12 @@ impl State {
             }
             Change::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
-            // The engine makes an endpoint of it first, outside the lock.
+            // `Engine::committed` handles webhooks before it takes the lock.
             Change::Webhook(_) | Change::Profile(_) | Change::ProfileGone { .. } | Change::EventType { .. } => {}
         }
     }
 
-    /// Takes the next delivery to be sent.
+    /// Takes the next delivery to send.
     pub(super) fn take(&mut self, now: Millis, instant: Instant) -> Option<Claim> {
         if self.stopping {
             return None;
@@ -130,9 +129,9 @@ impl State {
                 self.unpark(&host, now);
                 continue;
             }
-            let use_of_host = self.hosts.entry(Arc::clone(&host)).or_default();
-            if use_of_host.in_flight >= self.host_limit {
-                use_of_host.parked.push_back(seq);
+            let host_state = self.hosts.entry(Arc::clone(&host)).or_default();
+            if host_state.in_flight >= self.host_limit {
+                host_state.parked.push_back(seq);
                 lane.parked_at = Some(host);
                 continue;
             }
@@ -149,12 +148,12 @@ impl State {
         None
     }
 
-    /// Ends a request whose outcome still has to be recorded.
+    /// Ends a request whose outcome is not recorded yet.
     pub(super) fn came_back(&mut self, claim: &Claim, error: Option<ErrorCode>, now: Millis, instant: Instant) {
         self.end(claim, now, instant, |lane, was_long| lane.came_back(error, was_long));
     }
 
-    /// Gives back a delivery that was not attempted: it is looked at again in the table, not before `from`.
+    /// Gives back a delivery that was not attempted. Its lane pauses until `from`.
     pub(super) fn release(&mut self, claim: &Claim, from: Option<Millis>, now: Millis, instant: Instant) {
         self.unrecorded = self.unrecorded.saturating_sub(1);
         let seq = claim.hint.seq;
@@ -171,8 +170,8 @@ impl State {
         self.unpark(&claim.host, now);
     }
 
-    /// Lets lanes of a host take their turn again, as many as the host has room for. Called whenever a request to the
-    /// host ends and whenever a lane that was let in does not use its turn, so that none waits while there is room.
+    /// Queues parked lanes of a host again, as many as the host has room for. Must be called when a request to the host
+    /// ends, and when an unparked lane does not use its turn.
     fn unpark(&mut self, name: &Arc<str>, now: Millis) {
         let Some(host) = self.hosts.get_mut(name) else {
             return;
@@ -197,12 +196,12 @@ impl State {
         }
     }
 
-    /// Requests in flight.
+    /// Number of requests in flight.
     pub(super) fn sending(&self) -> usize {
         self.flights.count()
     }
 
-    /// Requests that are likely to keep a core busy at this moment.
+    /// Returns the number of requests that probably keep a core busy at this moment.
     pub(super) fn on_core(&mut self, now: Millis, instant: Instant) -> usize {
         self.age(instant, now);
         self.flights.on_core()
@@ -214,7 +213,7 @@ impl State {
         }
     }
 
-    /// The next lane whose queue is to be filled from the table, and how many bytes of events it may read.
+    /// Returns the next lane that needs a read of the table, and the bytes of events that it may read.
     pub(super) fn next_read(&mut self) -> Option<(i64, usize)> {
         while let Some(seq) = self.reads.pop_front() {
             if let Some(lane) = self.lanes.get_mut(&seq) {
@@ -231,7 +230,7 @@ impl State {
         !self.reads.is_empty()
     }
 
-    /// Changes a lane, then puts it where it belongs now.
+    /// Changes a lane, and updates counters and lists.
     pub(super) fn with(&mut self, seq: i64, now: Millis, change: impl FnOnce(&mut Lane)) {
         let Some(lane) = self.lanes.get_mut(&seq) else {
             return;
@@ -246,7 +245,7 @@ impl State {
         self.settle(seq, now);
     }
 
-    /// Wakes the lanes whose time has come. Returns when the next one's comes.
+    /// Wakes the lanes whose timers have passed. Returns the time of the next timer.
     pub(super) fn wake_due(&mut self, now: Millis) -> Option<Millis> {
         let next = self.wake_all_due(now);
         self.sooner = false;
@@ -267,7 +266,7 @@ impl State {
         None
     }
 
-    /// Puts a lane into the lists that it belongs in and takes it out of the others.
+    /// Updates the lists that a lane is in.
     fn settle(&mut self, seq: i64, now: Millis) {
         let Some(lane) = self.lanes.get_mut(&seq) else {
             return;
@@ -292,7 +291,7 @@ impl State {
         }
         if lane.is_done() {
             let host = Arc::clone(&lane.endpoint.host);
-            // A paused lane begins anew when it opens again; its limits start afresh then.
+            // A paused lane starts with fresh limits when it is resumed.
             self.lanes.remove(&seq);
             self.unpark(&host, now);
         } else if lane.wants_read() && !lane.in_reads {
@@ -310,7 +309,7 @@ impl State {
         self.lanes.get_mut(&seq)
     }
 
-    /// Whether nothing is under way, and nothing could be sent at this time.
+    /// Whether nothing is in flight, and nothing can be sent now.
     pub(super) fn is_idle(&mut self, now: Millis) -> bool {
         let next = self.wake_all_due(now);
         self.sending() == 0

@@ -1,15 +1,15 @@
-//! Turns: tenants take them first, then the lanes of each tenant; lanes that may hold a worker for long share a part.
+//! Turns: tenants take turns, and so do the lanes of each tenant; lanes that may block a worker for long share a part.
 //!
 //! Owns the limits on requests in flight by tenant and by pace. Pure bookkeeping: no clock, no lock, no I/O. Every call
-//! costs the logarithm of the number of lanes at most.
+//! takes logarithmic time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// How soon a lane is expected to give its worker back.
+/// Expected duration of a lane's requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Answers in time.
+    /// Responds in time.
     Quick,
     /// No request has succeeded yet.
     Untried,
@@ -18,16 +18,16 @@ pub(super) enum Pace {
 }
 
 impl Pace {
-    /// In the order in which they are served.
+    /// In the order of their priority.
     const ALL: [Pace; 3] = [Pace::Quick, Pace::Untried, Pace::Slow];
 
-    /// Whether its requests count against the part of the workers that slow lanes share.
+    /// Whether requests count towards the limits of slow lanes.
     pub(super) fn is_slow(self) -> bool {
         self != Pace::Quick
     }
 }
 
-/// Requests in flight at most.
+/// Maximum numbers of requests in flight.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Of one tenant.
@@ -39,7 +39,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// One tenant holds half of the workers at most, all slow lanes half, one tenant's slow lanes a quarter.
+    /// Half of the workers for one tenant, half for all slow lanes, a quarter for one tenant's slow lanes.
     pub(super) fn of(workers: usize) -> Limits {
         let half = (workers / 2).max(1);
         Limits { tenant: half, slow: half, tenant_slow: (workers / 4).max(2).min(half) }
@@ -76,8 +76,8 @@ impl Tenant {
 pub(super) struct Turns {
     limits: Limits,
     tenants: HashMap<Arc<str>, Tenant>,
-    /// Tenants that have a lane of this pace that can send, in the order of their turns. One that is at its limit
-    /// stands in none and enters again when a request of it ends.
+    /// By pace: tenants with a lane that can send, in the order of their turns. A tenant at its limit is in no ring until
+    /// one of its requests ends.
     rings: [BTreeMap<u64, Arc<str>>; 3],
     slow_in_flight: usize,
     last_number: u64,
@@ -131,7 +131,7 @@ impl Turns {
         Pace::ALL.into_iter().any(|pace| self.may_start(pace) && !self.rings[pace as usize].is_empty())
     }
 
-    /// Counts requests in flight of a tenant: `sending` more, or fewer, and `slow` more of lanes that are slow or untried.
+    /// Changes a tenant's numbers of requests in flight: of all, and of those of slow or untried lanes.
     pub(super) fn count(&mut self, tenant: &Arc<str>, sending: isize, slow: isize) {
         if sending == 0 && slow == 0 {
             return;
@@ -148,7 +148,7 @@ impl Turns {
         !(pace.is_slow() && self.slow_in_flight >= self.limits.slow)
     }
 
-    /// Puts a tenant at the end of each ring that it belongs in and does not stand in.
+    /// Appends a tenant to each ring that it belongs in and is not in.
     fn enter(&mut self, tenant: &Arc<str>) {
         for pace in Pace::ALL {
             let number = self.number();

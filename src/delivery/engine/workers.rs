@@ -1,4 +1,4 @@
-//! The threads that send.
+//! The worker threads, which send.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Pause of a lane after this machine had no thread to look up its name with.
 const LOOKUP_PAUSE: Millis = 1_000;
 
-/// Starts a worker; `state` is the locked state. If no thread can be had, those there are go on.
+/// Starts a worker. If no thread can be started, the existing ones go on.
 pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
     state.workers += 1;
     let worker = Arc::clone(shared);
@@ -41,7 +41,7 @@ fn run(shared: &Arc<Shared>) {
             state = attempt(shared, claim);
             continue;
         }
-        // A lane that a rate limit holds has a time now.
+        // A lane under a rate limit may have set a timer.
         shared.rouse_scheduler(&mut state);
         let since = *idle_since.get_or_insert_with(Instant::now);
         if state.stopping || since.elapsed() >= IDLE {
@@ -55,22 +55,23 @@ fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// Sends a claimed delivery and hands its outcome to the writer. Returns with the state locked again.
+/// Sends a claimed delivery and passes its outcome to the writer. Returns the locked state.
 fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
-    let now = shared.clock.now_ms();
     let Some(delivery) = claim.hint.delivery.take().or_else(|| load(shared, &claim)) else {
-        let mut state = shared.lock();
-        state.release(&claim, None, now, Instant::now());
-        shared.rest.notify_all();
-        return state;
+        return release(shared, &claim, None);
     };
     let result = shared.sender.attempt(&claim.endpoint, &delivery);
     if result.is_attempt() {
         return finish(shared, claim, delivery, result);
     }
+    release(shared, &claim, Some(LOOKUP_PAUSE))
+}
+
+/// Gives back a delivery that was not attempted.
+fn release<'a>(shared: &'a Arc<Shared>, claim: &Claim, pause: Option<Millis>) -> MutexGuard<'a, State> {
     let now = shared.clock.now_ms();
     let mut state = shared.lock();
-    state.release(&claim, Some(now + LOOKUP_PAUSE), now, Instant::now());
+    state.release(claim, pause.map(|pause| now + pause), now, Instant::now());
     shared.rest.notify_all();
     state
 }
@@ -86,7 +87,7 @@ fn finish(shared: &Arc<Shared>, claim: Claim, delivery: DueDelivery, result: Att
     shared.lock()
 }
 
-/// Reads a delivery that its lane knew by number only. `None` if it is not to be sent any more, or cannot be read.
+/// Reads a delivery that was queued by its number only. `None` if it must not be sent any more, or cannot be read.
 fn load(shared: &Arc<Shared>, claim: &Claim) -> Option<DueDelivery> {
     let (seq, now) = (claim.hint.seq, shared.clock.now_ms());
     match shared.store.read_for_delivery(|connection| delivery::load(connection, seq, now)) {
@@ -100,7 +101,7 @@ fn load(shared: &Arc<Shared>, claim: &Claim) -> Option<DueDelivery> {
 
 fn measure(shared: &Shared, delivery: &DueDelivery, result: &AttemptResult) {
     let millis = |ms: i64| Duration::from_millis(ms.max(0) as u64);
-    // A new delivery is due since it was accepted.
+    // A new delivery is due when it is accepted.
     let is_first = delivery.attempt_count == 0 && delivery.trigger == Trigger::Initial;
     let waited = is_first.then(|| millis(result.attempt.started_ms - delivery.due_ms));
     shared.metrics.attempted(result.error_code(), millis(result.attempt.duration_ms), waited);

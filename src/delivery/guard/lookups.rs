@@ -1,10 +1,10 @@
-//! Name lookups that can be given up: they run on threads of their own, and callers wait with a deadline.
+//! Name lookups on their own threads, so that callers can wait with a deadline.
 //!
-//! `getaddrinfo` cannot be cancelled, so a name server that hangs holds a thread until the system
-//! gives up. That is bounded: one lookup a host, 32 threads in all, started on demand and ended when
-//! idle. Nothing is remembered here once it was answered.
+//! `getaddrinfo` cannot be cancelled: a name server that hangs blocks a thread until the system gives up. The threads
+//! are bounded: one lookup per host, 32 threads in total, started on demand and ended when idle. Results are not cached
+//! here.
 //!
-//! Locking: `Shared::state` may be held while no `Job::answer` is, and the other way round; never both.
+//! Locking: `Shared::state` and `Job::result` are never held at the same time.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use super::{Lookup, Unresolved, lock};
 
-/// The most lookups at a time, and so the most threads that DNS can hold.
+/// Maximum number of concurrent lookups, and so of threads.
 pub(super) const MAX_THREADS: usize = 32;
 
-/// How long a thread waits for another lookup before it ends.
+/// How long an idle thread waits for a lookup before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
 pub(super) struct Lookups {
@@ -29,14 +29,14 @@ pub(super) struct Lookups {
 struct Shared {
     lookup: Arc<Lookup>,
     state: Mutex<State>,
-    /// A job was queued, or the owner is gone.
+    /// Signals a queued job or the end.
     work: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<Job>>,
-    /// Every job that is queued or running, by host.
+    /// Queued and running lookups by host.
     flights: HashMap<Box<str>, Flight>,
     threads: usize,
     idle: usize,
@@ -49,16 +49,16 @@ struct Flight {
     running: bool,
 }
 
-/// A lookup under way, or its result.
+/// Lookup in progress, or its result.
 pub(super) type LookupJob = Arc<Job>;
 
 pub(super) struct Job {
     host: Box<str>,
-    answer: Mutex<Option<LookupResult>>,
-    answered: Condvar,
+    result: Mutex<Option<LookupResult>>,
+    finished: Condvar,
 }
 
-/// The addresses, or the sentence for the log.
+/// Addresses, or the error as a sentence for the log.
 pub(super) type LookupResult = Result<Arc<[IpAddr]>, Arc<str>>;
 
 impl Lookups {
@@ -66,14 +66,9 @@ impl Lookups {
         Lookups { shared: Arc::new(Shared { lookup, state: Mutex::default(), work: Condvar::new() }) }
     }
 
-    /// Begins to look up a host, or joins a lookup that is under way, without waiting for it.
-    pub(super) fn begin(&self, host: &str) -> io::Result<LookupJob> {
-        self.join(host)
-    }
-
-    /// Looks up a host, or joins a lookup that is under way, and waits until the deadline. Returns one address or more.
+    /// Looks up a host, or joins its lookup in progress, and waits until the deadline. Returns at least one address.
     pub(super) fn addresses_of(&self, host: &str, deadline: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
-        let job = self.join(host).map_err(|error| {
+        let job = self.begin(host).map_err(|error| {
             Unresolved::NoThread(format!(
                 "{host} was not looked up, because this machine could not start another thread: {error}"
             ))
@@ -89,22 +84,23 @@ impl Lookups {
         }
     }
 
-    fn join(&self, host: &str) -> io::Result<Arc<Job>> {
+    /// Starts the lookup of a host, or joins the one in progress, without waiting.
+    pub(super) fn begin(&self, host: &str) -> io::Result<LookupJob> {
         let mut state = self.shared.lock();
         if let Some(flight) = state.flights.get_mut(host) {
             flight.waiters += 1;
             return Ok(Arc::clone(&flight.job));
         }
-        // Those who are idle may have been woken for earlier jobs already: count the jobs, not this one alone.
+        // Idle threads may already have been woken for earlier jobs, so all queued jobs count.
         if state.queue.len() + 1 > state.idle && state.threads < MAX_THREADS {
             match self.spawn() {
                 Ok(()) => state.threads += 1,
-                // Another thread will come to it, unless there is none.
                 Err(error) if state.threads == 0 => return Err(error),
+                // An existing thread will take the job.
                 Err(_) => {}
             }
         }
-        let job = Arc::new(Job { host: host.into(), answer: Mutex::new(None), answered: Condvar::new() });
+        let job = Arc::new(Job { host: host.into(), result: Mutex::new(None), finished: Condvar::new() });
         let flight = Flight { job: Arc::clone(&job), waiters: 1, running: false };
         state.flights.insert(host.into(), flight);
         state.queue.push_back(Arc::clone(&job));
@@ -114,7 +110,7 @@ impl Lookups {
 
     fn spawn(&self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        thread::Builder::new().name("dns".to_owned()).spawn(move || shared.work_off()).map(drop)
+        thread::Builder::new().name("dns".to_owned()).spawn(move || shared.run()).map(drop)
     }
 
     #[cfg(test)]
@@ -135,7 +131,7 @@ impl Lookups {
 }
 
 impl Drop for Lookups {
-    /// Sends idle threads home; one that hangs in a lookup follows when that ends.
+    /// Ends idle threads; a thread that is blocked in a lookup ends afterwards.
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
@@ -147,20 +143,20 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// The life of a helper thread.
-    fn work_off(&self) {
+    /// Runs a thread.
+    fn run(&self) {
         while let Some(job) = self.next() {
-            let answer = self.ask(&job.host);
+            let result = self.look_up(&job.host);
             self.lock().flights.remove(&job.host);
-            *lock(&job.answer) = Some(answer);
-            job.answered.notify_all();
+            *lock(&job.result) = Some(result);
+            job.finished.notify_all();
         }
     }
 
-    /// The next job, or `None` when the thread shall end; it is off the books then.
+    /// Returns the next job; `None` if the thread must end, which no longer counts then.
     fn next(&self) -> Option<Arc<Job>> {
         let mut state = self.lock();
-        let mut waited_in_vain = false;
+        let mut timed_out = false;
         loop {
             if let Some(job) = state.queue.pop_front() {
                 if let Some(flight) = state.flights.get_mut(&job.host) {
@@ -168,7 +164,7 @@ impl Shared {
                 }
                 return Some(job);
             }
-            if state.closed || waited_in_vain {
+            if state.closed || timed_out {
                 state.threads -= 1;
                 return None;
             }
@@ -176,12 +172,12 @@ impl Shared {
             let (woken, wait) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
-            waited_in_vain = wait.timed_out();
+            timed_out = wait.timed_out();
         }
     }
 
-    fn ask(&self, host: &str) -> LookupResult {
-        // A panic must not leave the host's flight behind: later callers would wait for it forever.
+    fn look_up(&self, host: &str) -> LookupResult {
+        // A panic must not leave the host's flight behind: later callers would wait for it until their deadlines.
         match catch_unwind(AssertUnwindSafe(|| (self.lookup)(host))) {
             Ok(Ok(addresses)) if addresses.is_empty() => Err(format!("{host} has no address in DNS.").into()),
             Ok(Ok(addresses)) => Ok(addresses.into()),
@@ -190,37 +186,34 @@ impl Shared {
         }
     }
 
-    /// Gives up a wait. `true` if the lookup had not even begun, because every thread is taken.
-    /// A lookup that nobody waits for any more and that has not begun is forgotten.
+    /// Ends a caller's wait, and removes the lookup if it has not started and no other caller waits. Returns whether the
+    /// lookup has not started because all threads are busy.
     fn leave(&self, job: &Arc<Job>) -> bool {
         let mut state = self.lock();
-        let all_taken = state.threads == MAX_THREADS;
-        let Some(flight) = state.flights.get_mut(&job.host) else {
+        let all_busy = state.threads == MAX_THREADS;
+        // It may already be the host's next lookup, which this caller does not wait for.
+        let Some(flight) = state.flights.get_mut(&job.host).filter(|flight| Arc::ptr_eq(&flight.job, job)) else {
             return false;
         };
-        // The host may be in its next flight already, which is not ours to leave.
-        if !Arc::ptr_eq(&flight.job, job) {
-            return false;
-        }
         flight.waiters -= 1;
-        let begun = flight.running;
-        if flight.waiters == 0 && !begun {
+        let is_running = flight.running;
+        if flight.waiters == 0 && !is_running {
             state.flights.remove(&job.host);
             state.queue.retain(|queued| !Arc::ptr_eq(queued, job));
         }
-        all_taken && !begun
+        all_busy && !is_running
     }
 }
 
 impl Job {
     /// Returns the result, or `None` if there is none at the deadline.
     pub(super) fn wait(&self, deadline: Instant) -> Option<LookupResult> {
-        let answer = lock(&self.answer);
+        let result = lock(&self.result);
         let left = deadline.saturating_duration_since(Instant::now());
-        let (answer, _) = self
-            .answered
-            .wait_timeout_while(answer, left, |answer| answer.is_none())
+        let (result, _) = self
+            .finished
+            .wait_timeout_while(result, left, |result| result.is_none())
             .unwrap_or_else(PoisonError::into_inner);
-        answer.clone()
+        result.clone()
     }
 }

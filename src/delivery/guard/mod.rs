@@ -1,5 +1,5 @@
-//! Addresses that a delivery may connect to: resolves the host, judges every address, and keeps the result for 30 s.
-//! While a name server is slow or silent, addresses that were judged within the last hour serve on.
+//! Addresses that a delivery may connect to: resolves the host, checks every address, and caches the result for 30 s.
+//! While a name server is slow or silent, addresses checked within the last hour stay in use.
 //!
 //! Owns DNS and the check at connection time; the rules themselves are `domain::target`. It never opens a
 //! connection: the client dials the addresses from here and resolves nothing itself, so DNS that changes between check
@@ -23,36 +23,36 @@ mod lookups;
 #[cfg(test)]
 mod tests;
 
-/// Finds the addresses of a host name. May block; no address counts as a failure.
+/// Resolves a host name. May block; an empty list counts as a failure.
 pub type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// Lists the addresses of this machine's interfaces.
 pub type Interfaces = dyn Fn() -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// How long judged addresses, and the list of our own addresses, are believed.
+/// How long checked addresses, and the list of this machine's own, are used without renewal.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
 
-/// How long judged addresses serve while a lookup is under way that does not end.
+/// How long checked addresses are used while their renewal does not finish.
 const SERVED_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// How long the first request after `BELIEVED_FOR` waits for the lookup before it takes the addresses judged before.
+/// How long the first request after `BELIEVED_FOR` waits for the renewal before it uses the old addresses.
 const LOOKUP_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Most origins in the cache; each takes some 200 bytes.
+/// Maximum number of origins in the cache; each takes about 200 bytes.
 const MAX_CACHED: usize = 4096;
 
-/// Most addresses handed over: ureq's resolver has room for 16.
+/// Maximum number of addresses returned: ureq's resolver has room for 16.
 const MAX_ADDRESSES: usize = 16;
 
-/// The machine's own resolver (`getaddrinfo`, through the standard library): hosts file, search domains and all.
+/// Returns the system's resolver (`getaddrinfo`), with hosts file and search domains.
 pub fn system_lookup() -> Arc<Lookup> {
     Arc::new(|host: &str| {
-        let found = (host, 0).to_socket_addrs()?;
-        Ok(found.map(|address| address.ip()).collect())
+        let addresses = (host, 0).to_socket_addrs()?;
+        Ok(addresses.map(|address| address.ip()).collect())
     })
 }
 
-/// The machine's own list of interfaces (`getifaddrs`).
+/// Returns the system's list of interfaces (`getifaddrs`).
 pub fn system_interfaces() -> Arc<Interfaces> {
     Arc::new(|| {
         let interfaces = if_addrs::get_if_addrs()?;
@@ -60,10 +60,10 @@ pub fn system_interfaces() -> Arc<Interfaces> {
     })
 }
 
-/// Resolves and judges targets. All workers share one.
+/// Resolves and checks targets. All workers share one.
 pub struct Guard {
     policy: TargetPolicy,
-    /// The built-in inbox, and the rules for its URLs alone.
+    /// The built-in inbox, and the policy for its URLs.
     inbox: OnceLock<(OwnInbox, TargetPolicy)>,
     own: OwnAddresses,
     cache: Mutex<Cache>,
@@ -71,31 +71,29 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard over this machine's own interface addresses.
     pub fn new(policy: TargetPolicy, lookup: Arc<Lookup>) -> Arc<Guard> {
         Guard::with_interfaces(policy, lookup, system_interfaces())
     }
 
-    /// A guard with another list of this machine's own addresses, for tests.
+    /// Creates a guard with a list of this machine's addresses, for tests.
     pub fn with_interfaces(policy: TargetPolicy, lookup: Arc<Lookup>, interfaces: Arc<Interfaces>) -> Arc<Guard> {
         Arc::new(Guard {
             policy,
             inbox: OnceLock::new(),
-            own: OwnAddresses::new(interfaces),
+            own: OwnAddresses { interfaces, last: Mutex::new(None) },
             cache: Mutex::new(Cache::new(MAX_CACHED)),
             lookups: Lookups::new(lookup),
         })
     }
 
-    /// Opens the URLs of the built-in inbox, and nothing else at their origin. Called once the server's address is
-    /// known; a second call changes nothing.
+    /// Allows the URLs of the built-in inbox, and no others of its origin. Only the first call has an effect.
     pub fn open_inbox(&self, inbox: OwnInbox) {
         let policy = inbox.opened(&self.policy);
         let _ = self.inbox.set((inbox, policy));
     }
 
-    /// Returns the rules for a URL and its name in the cache. The inbox has a name of its own, so that the rest of its
-    /// origin is not opened with it.
+    /// Returns the policy for a URL, and its key in the cache. The inbox has its own key: the rest of its origin must
+    /// not become allowed with it.
     fn rules_for<'a>(&'a self, url: &'a TargetUrl) -> (&'a TargetPolicy, &'a str) {
         match self.inbox.get() {
             Some((inbox, policy)) if inbox.covers(url) => (policy, inbox.name()),
@@ -103,25 +101,18 @@ impl Guard {
         }
     }
 
-    /// The addresses that a connection to this URL may use, in the resolver's order, 1 to 16 of them.
-    ///
-    /// Every address of the host is judged, those beyond the sixteenth too. Blocks until the name is resolved or the
-    /// deadline has passed.
+    /// Returns 1 to 16 addresses for connections to a URL, in the resolver's order. Checks all addresses of the host, also
+    /// those beyond the sixteenth. Blocks until the name is resolved or the deadline has passed.
     ///
     /// # Errors
-    /// `target_blocked` if the policy refuses the target; `dns_failed` if the name has no address,
-    /// nobody answered before the deadline, or this machine could not ask. No error is remembered.
+    /// `target_blocked` if the policy refuses the target; `dns_failed` if the name has no address, the lookup did not
+    /// finish before the deadline, or it could not be started. Errors are not cached.
     pub fn resolve(&self, url: &TargetUrl, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         self.resolve_at(url, Instant::now(), deadline).map_err(FailureCause::from)
     }
 
-    /// The check when a webhook is created or changed: may it point there, as far as can be told now?
-    ///
-    /// A name that does not resolve (yet) is accepted, because every connection is judged again.
-    /// Blocks as [`resolve`](Self::resolve) does.
-    ///
-    /// # Errors
-    /// The policy's refusal, and nothing else.
+    /// Checks the URL of a new or changed webhook. Accepts a name that does not resolve, since every connection is checked
+    /// again. Blocks like [`resolve`](Self::resolve).
     pub fn check_new(&self, url: &TargetUrl, deadline: Instant) -> Result<(), Refusal> {
         match self.resolve_at(url, Instant::now(), deadline) {
             Ok(_) | Err(Unresolved::Dns(_) | Unresolved::NoThread(_)) => Ok(()),
@@ -129,7 +120,7 @@ impl Guard {
         }
     }
 
-    /// `now` decides how old the cache is; waiting goes by the real clock.
+    /// `now` is the time for the age of cached results; waits use the real clock.
     fn resolve_at(&self, url: &TargetUrl, now: Instant, deadline: Instant) -> Result<Arc<[SocketAddr]>, Unresolved> {
         let (policy, name) = self.rules_for(url);
         let cached = lock(&self.cache).get(name, now);
@@ -137,9 +128,9 @@ impl Guard {
             return Ok(addresses);
         }
         let own = self.own.list(now)?;
-        policy.judge_literal(url, &own)?;
-        // Addresses are believed from the time before their lookup, so that a slow one is believed no longer.
-        let (found, asked): (Arc<[IpAddr]>, Instant) = match (url.address(), cached) {
+        policy.judge_literal(url, &own).map_err(Unresolved::Refused)?;
+        // The age of addresses counts from the start of their lookup.
+        let (ips, asked): (Arc<[IpAddr]>, Instant) = match (url.address(), cached) {
             (Some(address), _) => (Arc::new([address]), now),
             (None, Cached::Stale(addresses, pending)) => {
                 let pending = pending.or_else(|| self.begin_lookup(url.host(), now));
@@ -147,48 +138,42 @@ impl Guard {
                 let until = if is_new { deadline.min(Instant::now() + LOOKUP_PATIENCE) } else { Instant::now() };
                 let result = pending.as_ref().and_then(|(job, _)| job.wait(until));
                 match (result, pending) {
-                    (Some(found), Some((_, asked))) => {
+                    (Some(looked_up), Some((_, asked))) => {
                         lock(&self.cache).set_pending(name, None);
-                        (found.map_err(|sentence| Unresolved::Dns(sentence.as_ref().to_owned()))?, asked)
+                        (looked_up.map_err(|sentence| Unresolved::Dns(sentence.as_ref().to_owned()))?, asked)
                     }
-                    (_, under_way) => {
-                        lock(&self.cache).set_pending(name, under_way);
+                    (_, pending) => {
+                        lock(&self.cache).set_pending(name, pending);
                         return Ok(addresses);
                     }
                 }
             }
             (None, _) => (self.lookups.addresses_of(url.host(), deadline)?, now),
         };
-        policy.judge(url, &found, &own)?;
-        let addresses = dialled(&found, url.port());
+        policy.judge(url, &ips, &own).map_err(Unresolved::Refused)?;
+        let addresses = dialled(&ips, url.port());
         lock(&self.cache).keep(name, Arc::clone(&addresses), asked);
         Ok(addresses)
     }
 
-    /// Begins a lookup in the background; `None` if no thread can be had for it.
+    /// Starts a lookup in the background; `None` if no thread could be started.
     fn begin_lookup(&self, host: &str, now: Instant) -> Option<(LookupJob, Instant)> {
         Some((self.lookups.begin(host).ok()?, now))
     }
 }
 
-/// Mapped addresses are dialled as the IPv4 address that was judged.
+/// Converts addresses to the form to connect to: mapped ones to IPv4, as they were checked.
 fn dialled(judged: &[IpAddr], port: u16) -> Arc<[SocketAddr]> {
     judged.iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address.to_canonical(), port)).collect()
 }
 
-/// Why there are no addresses. For `check_new` only a refusal speaks against the URL itself.
+/// Reason for having no addresses. Only a refusal is about the URL itself.
 #[derive(Debug)]
 enum Unresolved {
     Refused(Refusal),
     Dns(String),
-    /// No thread was free to ask.
+    /// No thread was free for the lookup.
     NoThread(String),
-}
-
-impl From<Refusal> for Unresolved {
-    fn from(refusal: Refusal) -> Unresolved {
-        Unresolved::Refused(refusal)
-    }
 }
 
 impl From<Unresolved> for FailureCause {
@@ -201,7 +186,7 @@ impl From<Unresolved> for FailureCause {
     }
 }
 
-/// Judged addresses by origin: the policy looks at the port and the scheme too.
+/// Checked addresses by origin, since the policy depends on port and scheme.
 struct Cache {
     by_origin: HashMap<Box<str>, CachedResolution>,
     capacity: usize,
@@ -210,14 +195,14 @@ struct Cache {
 struct CachedResolution {
     addresses: Arc<[SocketAddr]>,
     judged: Instant,
-    /// The lookup that is to renew it, and when it began.
+    /// Lookup that will renew the entry, and its start.
     pending: Option<(LookupJob, Instant)>,
 }
 
-/// Content of the cache for an origin.
+/// Cached result for an origin.
 enum Cached {
     Fresh(Arc<[SocketAddr]>),
-    /// To be looked up again; serves while that is under way.
+    /// Usable while a lookup renews it.
     Stale(Arc<[SocketAddr]>, Option<(LookupJob, Instant)>),
     Nothing,
 }
@@ -256,24 +241,19 @@ impl Cache {
         }
     }
 
-    /// Removes entries that are too old, and the oldest one if that is not enough. Reads the whole table, which costs
-    /// little next to the lookup that led here.
+    /// Removes expired entries, or else the oldest one. The scan of all entries is cheap compared to a lookup.
     fn make_room(&mut self, now: Instant) {
-        if self.by_origin.len() < self.capacity {
-            return;
+        if self.by_origin.len() >= self.capacity {
+            self.by_origin.retain(|_, entry| entry.is_younger(BELIEVED_FOR, now));
         }
-        self.by_origin.retain(|_, entry| entry.is_younger(BELIEVED_FOR, now));
-        if self.by_origin.len() < self.capacity {
-            return;
-        }
-        let oldest = self.by_origin.iter().min_by_key(|entry| entry.1.judged);
-        if let Some(origin) = oldest.map(|entry| entry.0.clone()) {
+        let oldest = self.by_origin.iter().min_by_key(|entry| entry.1.judged).map(|entry| entry.0.clone());
+        if let Some(origin) = oldest.filter(|_| self.by_origin.len() >= self.capacity) {
             self.by_origin.remove(&origin);
         }
     }
 }
 
-/// The addresses of this machine's interfaces, read anew when they are 30 s old.
+/// Addresses of this machine's interfaces, read again after 30 s.
 struct OwnAddresses {
     interfaces: Arc<Interfaces>,
     last: Mutex<Option<Listed>>,
@@ -285,12 +265,7 @@ struct Listed {
 }
 
 impl OwnAddresses {
-    fn new(interfaces: Arc<Interfaces>) -> OwnAddresses {
-        OwnAddresses { interfaces, last: Mutex::new(None) }
-    }
-
-    /// If the list cannot be read (no file descriptor left, say), the last one serves on. Without any, no target can be
-    /// judged, and none is called.
+    /// Returns the list; the last one if reading fails, for lack of file descriptors say. Fails without any list.
     fn list(&self, now: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
         let mut last = lock(&self.last);
         if let Some(listed) = &*last
@@ -312,7 +287,7 @@ impl OwnAddresses {
     }
 }
 
-/// Locks a mutex whose content is valid after every statement, so that a panic elsewhere does no harm.
+/// Locks a mutex, ignoring panics elsewhere: its content is valid after every statement.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -140,14 +140,6 @@ impl Write for Raw<'_> {
     }
 }
 
-/// Error of a TLS handshake.
-#[derive(Debug)]
-pub enum HandshakeError {
-    Tls(rustls::Error),
-    /// `TimedOut` for the deadline, `UnexpectedEof` for a connection that was closed.
-    Io(io::Error),
-}
-
 /// One connection, plain or with TLS.
 #[derive(Debug)]
 pub struct ReceiverConnection {
@@ -161,21 +153,12 @@ impl ReceiverConnection {
         Ok(ReceiverConnection { socket: Socket::connect(addresses)?, tls: None })
     }
 
-    /// Performs the TLS handshake on a new connection.
-    pub fn secure(
-        mut self,
-        config: &Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<ReceiverConnection, HandshakeError> {
-        let mut tls = ClientConnection::new(config.clone(), name).map_err(HandshakeError::Tls)?;
+    /// Performs the TLS handshake on a new connection. An error may contain a [`rustls::Error`].
+    pub fn secure(mut self, config: &Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<ReceiverConnection> {
+        let mut tls = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         let mut raw = Raw { socket: &mut self.socket, wait: true };
         while tls.is_handshaking() {
-            if let Err(error) = tls.complete_io(&mut raw) {
-                return Err(match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                    Some(inner) => HandshakeError::Tls(inner.clone()),
-                    None => HandshakeError::Io(error),
-                });
-            }
+            tls.complete_io(&mut raw)?;
         }
         self.tls = Some(Box::new(tls));
         Ok(self)

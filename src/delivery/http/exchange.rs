@@ -161,3 +161,19 @@ pub fn left() -> io::Result<Duration> {
 pub fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_http_library_leaves_no_exchange_on_the_thread() {
+        let fail = || {
+            let now = Instant::now();
+            let _running = begin(Exchange::new(now, now, Arc::from([]), false));
+            panic!("the HTTP library fails");
+        };
+        assert!(std::panic::catch_unwind(fail).is_err());
+        assert!(CURRENT.with(|current| current.borrow().is_none()));
+    }
+}

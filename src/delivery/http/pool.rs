@@ -58,12 +58,11 @@ impl Pool {
     /// Takes a connection to one of `addresses` that is still open as far as this machine knows.
     pub fn take(&self, endpoint: &PoolKey, addresses: &[SocketAddr]) -> Option<ReceiverConnection> {
         loop {
-            let mut waiting = self.lock().take_newest(endpoint)?;
-            let usable = waiting.since.elapsed() < IDLE_FOR
-                && addresses.contains(&waiting.link.peer())
-                && waiting.link.is_quiet();
+            let mut newest = self.lock().take_newest(endpoint)?;
+            let usable =
+                newest.since.elapsed() < IDLE_FOR && addresses.contains(&newest.link.peer()) && newest.link.is_quiet();
             if usable {
-                return Some(waiting.link);
+                return Some(newest.link);
             }
         }
     }
@@ -91,11 +90,6 @@ impl Pool {
         // A panic under the lock can at worst have lost a connection.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    #[cfg(test)]
-    pub fn count(&self) -> usize {
-        self.lock().count
-    }
 }
 
 impl Kept {
@@ -110,26 +104,20 @@ impl Kept {
     }
 
     fn drop_oldest(&mut self) {
-        let oldest = self
-            .links
-            .iter()
-            .filter_map(|(endpoint, list)| Some((list.first()?.since, endpoint)))
-            .min_by_key(|(since, _)| *since)
-            .map(|(_, endpoint)| endpoint.clone());
-        let Some(endpoint) = oldest else { return };
-        if let Some(list) = self.links.get_mut(&endpoint) {
-            list.remove(0);
-            self.count -= 1;
-            if list.is_empty() {
-                self.links.remove(&endpoint);
-            }
+        let Some(list) = self.links.values_mut().min_by_key(|list| list[0].since) else {
+            return;
+        };
+        list.remove(0);
+        self.count -= 1;
+        if list.is_empty() {
+            self.links.retain(|_, list| !list.is_empty());
         }
     }
 
     fn sweep(&mut self, now: Instant) {
         self.swept = now;
         for list in self.links.values_mut() {
-            list.retain(|waiting| now.duration_since(waiting.since) < IDLE_FOR);
+            list.retain(|idle| now.duration_since(idle.since) < IDLE_FOR);
         }
         self.links.retain(|_, list| !list.is_empty());
         self.count = self.links.values().map(Vec::len).sum();

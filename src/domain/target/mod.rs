@@ -126,7 +126,7 @@ impl TargetUrl {
         let https = match url.scheme() {
             "https" => true,
             "http" => false,
-            _ => return Err(wrong_scheme()),
+            _ => return Err(invalid(WRONG_SCHEME)),
         };
         let has_user = !url.username().is_empty() || url.password().is_some();
         if has_user || url.fragment().is_some() {
@@ -139,10 +139,10 @@ impl TargetUrl {
                 name_fault(name).map_or(Ok(()), |fault| Err(invalid(fault)))?;
                 None
             }
-            None => return Err(no_host()),
+            None => return Err(invalid(NO_HOST)),
         };
-        let host = url.host_str().ok_or_else(no_host)?;
-        let port = url.port_or_known_default().ok_or_else(bad_port)?;
+        let host = url.host_str().ok_or_else(|| invalid(NO_HOST))?;
+        let port = url.port_or_known_default().ok_or_else(|| invalid(BAD_PORT))?;
         let origin = format!("{}://{host}:{port}", url.scheme());
         let host_end = url.scheme().len() + "://".len() + host.len();
         Ok(TargetUrl { origin, host_end, address, port, https, text: url.into() })
@@ -153,17 +153,9 @@ fn invalid(message: impl Into<String>) -> Invalid {
     Invalid::new("invalid_url", message)
 }
 
-fn no_host() -> Invalid {
-    invalid("The URL names no host. Write it as https://host/path.")
-}
-
-fn wrong_scheme() -> Invalid {
-    invalid("The URL must begin with https:// (or http://, where the operator allows it).")
-}
-
-fn bad_port() -> Invalid {
-    invalid("The port must be a number from 1 to 65535. Correct it, or leave it and its colon out.")
-}
+const NO_HOST: &str = "The URL names no host. Write it as https://host/path.";
+const WRONG_SCHEME: &str = "The URL must begin with https:// (or http://, where the operator allows it).";
+const BAD_PORT: &str = "The port must be a number from 1 to 65535. Correct it, or leave it and its colon out.";
 
 fn refuse_oversize(text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
@@ -179,31 +171,25 @@ fn refuse_oversize(text: &str) -> Result<(), Invalid> {
 }
 
 fn refuse_repairable_characters(text: &str) -> Result<(), Invalid> {
-    for character in text.chars() {
-        if character.is_control() {
-            return Err(invalid(format!(
-                "The URL contains the control character U+{:04X}. Remove it.",
-                u32::from(character)
-            )));
+    let fault = text.chars().find_map(|c| match c {
+        _ if c.is_control() => {
+            Some(format!("The URL contains the control character U+{:04X}. Remove it.", u32::from(c)))
         }
-        if character.is_whitespace() {
-            return Err(invalid("The URL contains a space. Remove it, or write %20 in the path or the query."));
+        _ if c.is_whitespace() => {
+            Some("The URL contains a space. Remove it, or write %20 in the path or the query.".to_owned())
         }
-        if character == '\\' {
-            return Err(invalid("The URL contains a backslash. Write / instead, or %5C in the path or the query."));
-        }
-        if character == '#' {
-            return Err(invalid("The URL has a fragment (#), which is never sent. Remove it, or write %23."));
-        }
-    }
-    Ok(())
+        '\\' => Some("The URL contains a backslash. Write / instead, or %5C in the path or the query.".to_owned()),
+        '#' => Some("The URL has a fragment (#), which is never sent. Remove it, or write %23.".to_owned()),
+        _ => None,
+    });
+    fault.map_or(Ok(()), |fault| Err(invalid(fault)))
 }
 
 /// Returns the text between `://` and the path, as the parser cuts it if there are no backslashes.
 fn authority(text: &str) -> Result<&str, Invalid> {
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong_scheme)?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| invalid(WRONG_SCHEME))?;
     if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
-        return Err(wrong_scheme());
+        return Err(invalid(WRONG_SCHEME));
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     Ok(&rest[..end])
@@ -226,12 +212,11 @@ fn refuse_ambiguous_authority(authority: &str) -> Result<(), Invalid> {
     refuse_ambiguous_host(host)?;
     match port.strip_prefix(':') {
         None if port.is_empty() => Ok(()),
-        None => Err(bad_port()),
         Some(digits) if is_port(digits) => Ok(()),
         Some(rest) if rest.contains(':') => Err(invalid(
             "The host has several colons. Write an IPv6 address in brackets, as in https://[2001:db8::1]/.",
         )),
-        Some(_) => Err(bad_port()),
+        _ => Err(invalid(BAD_PORT)),
     }
 }
 
@@ -243,7 +228,7 @@ fn is_port(digits: &str) -> bool {
 
 fn refuse_ambiguous_host(host: &str) -> Result<(), Invalid> {
     if host.is_empty() {
-        return Err(no_host());
+        return Err(invalid(NO_HOST));
     }
     if !host.is_ascii() {
         return Err(invalid(

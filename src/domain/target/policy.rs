@@ -1,41 +1,39 @@
-//! The verdict: which addresses are forbidden, which entries open them, and the rule for plain HTTP.
+//! Target policy: forbidden addresses, the entries that allow them, and the rule for plain HTTP.
 
-use std::error::Error;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{AllowEntry, TargetUrl};
 
-/// The operator's rules: everything that is not the public internet is closed, except what the entries open.
+/// The operator's rules: only public addresses are allowed, and those that the entries allow.
 #[derive(Debug, Clone, Default)]
 pub struct TargetPolicy {
     entries: Vec<AllowEntry>,
 }
 
 impl TargetPolicy {
-    /// A policy with these entries; with none, only HTTPS to public addresses is open.
+    /// Creates a policy. Without entries it allows only HTTPS to public addresses.
     pub fn new(entries: Vec<AllowEntry>) -> TargetPolicy {
         TargetPolicy { entries }
     }
 
-    /// The same rules with one more entry.
+    /// Returns the policy with an additional entry.
     pub(super) fn with(&self, entry: AllowEntry) -> TargetPolicy {
         let mut entries = self.entries.clone();
         entries.push(entry);
         TargetPolicy { entries }
     }
 
-    /// Judges every address that the URL's host resolved to; one that is forbidden rejects the target.
+    /// Checks all addresses of the URL's host. One forbidden address rejects the target.
     ///
-    /// `own` are the addresses of this machine's interfaces, which are forbidden like private ones.
-    /// Entries open private, loopback, carrier-grade NAT, unique local and own addresses; a metadata
-    /// address only if an entry names it and nothing else; the other forbidden ranges never.
-    /// Plain HTTP is open only to a host that an entry names, or if entries cover each address.
+    /// `own` are the addresses of this machine's interfaces, which are forbidden like private ones. Entries can allow
+    /// private, loopback, carrier-grade NAT, unique local and own addresses; a metadata address only by an entry for this
+    /// address alone; the other forbidden ranges never. Plain HTTP requires an entry for the host, or entries for all of
+    /// its addresses.
     ///
     /// # Errors
-    /// The refusal for the first forbidden address, or else for plain HTTP.
+    /// The refusal of the first forbidden address, or else of plain HTTP.
     pub fn judge(&self, url: &TargetUrl, addresses: &[IpAddr], own: &[IpAddr]) -> Result<(), Refusal> {
         for &address in addresses {
             self.judge_address(url, address, own)?;
@@ -45,26 +43,19 @@ impl TargetPolicy {
         if url.is_https() || covers_all || self.covers_host(url) { Ok(()) } else { Err(Refusal::of_plain_http(url)) }
     }
 
-    /// What can be said without a resolver: the whole verdict on a host that is an address or a
-    /// `localhost` name (judged as 127.0.0.1), and on plain HTTP that no entry could open.
-    ///
-    /// `Ok` for any other name means only that its addresses have to be judged.
+    /// Checks a URL without a resolver, as far as possible: completely if its host is an address or a `localhost` name
+    /// (checked as 127.0.0.1), otherwise only for plain HTTP that no entry could allow.
     ///
     /// # Errors
-    /// As [`judge`](Self::judge).
+    /// See [`judge`](Self::judge).
     pub fn judge_literal(&self, url: &TargetUrl, own: &[IpAddr]) -> Result<(), Refusal> {
-        if let Some(address) = url.address() {
+        let loopback = url.is_localhost().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        if let Some(address) = url.address().or(loopback) {
             return self.judge(url, &[address], own);
         }
-        if url.is_localhost() {
-            return self.judge(url, &[IpAddr::V4(Ipv4Addr::LOCALHOST)], own);
-        }
         let may_cover = |entry: &AllowEntry| entry.may_cover_addresses_of(url);
-        if url.is_https() || self.covers_host(url) || self.entries.iter().any(may_cover) {
-            Ok(())
-        } else {
-            Err(Refusal::of_plain_http(url))
-        }
+        let is_open = url.is_https() || self.covers_host(url) || self.entries.iter().any(may_cover);
+        if is_open { Ok(()) } else { Err(Refusal::of_plain_http(url)) }
     }
 
     fn judge_address(&self, url: &TargetUrl, address: IpAddr, own: &[IpAddr]) -> Result<(), Refusal> {
@@ -89,20 +80,21 @@ impl TargetPolicy {
     }
 }
 
-/// Why a target may not be called: a sentence for the person who set it up, and what would open it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Reason for rejecting a target, with the entry that would allow it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Refusal {
     message: String,
     opened_by: Option<AllowEntry>,
 }
 
 impl Refusal {
-    /// What is forbidden and which setting opens it; one or two sentences.
+    /// One or two sentences for the person who entered the URL.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The entry that would open what was refused; `None` if none does. Another refusal may follow it.
+    /// Entry that would allow the address or plain HTTP, if any can. Another refusal may follow.
     pub fn opened_by(&self) -> Option<&AllowEntry> {
         self.opened_by.as_ref()
     }
@@ -119,8 +111,8 @@ impl Refusal {
         }
         let opened_by = match ban.opens {
             Opens::Never => None,
-            // The name opens 127.0.0.1 and ::1 at once. Any other name is in the hands of whoever
-            // keeps its zone, so for those only the address is proposed.
+            // The name covers 127.0.0.1 and ::1. The owner of any other name can point it anywhere, so the address is
+            // proposed instead.
             Opens::ByEntry if url.is_localhost() => Some(AllowEntry::for_host(url)),
             Opens::ByEntry | Opens::ByItsOwnEntry => Some(AllowEntry::for_address(inner)),
         };
@@ -143,26 +135,20 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for Refusal {}
-
-/// What an address is, in words that follow "is", and what opens it.
+/// Forbidden kind of address.
 #[derive(Debug, Clone, Copy)]
 struct Ban {
+    /// The kind, in words that follow "is".
     what: &'static str,
     opens: Opens,
 }
 
+/// Entries that allow a forbidden address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opens {
-    /// By an entry for the host, or for a network that the address is in.
+    /// An entry for the host, or for a network with the address.
     ByEntry,
-    /// By an entry for this one address only.
+    /// An entry for this address alone.
     ByItsOwnEntry,
     Never,
 }
@@ -213,11 +199,11 @@ const V4_BANS: [(Ipv4Net, Ban); 15] = [
     (v4(240, 0, 0, 0, 4), closed("a reserved address")),
 ];
 
-/// What is in use of IPv6 for everyone (IANA IPv6 Address Space); outside of it, all is forbidden.
+/// Public IPv6 range (IANA IPv6 Address Space); all other addresses are forbidden.
 const V6_GLOBAL: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-/// Names for the best known ranges outside of 2000::/3, and the exceptions within it
-/// (IANA IPv6 Special-Purpose Address Registry; 3fff::/20 from RFC 9637).
+/// Well-known ranges outside of 2000::/3, and the forbidden ranges within (IANA IPv6 Special-Purpose Address Registry;
+/// 3fff::/20 from RFC 9637).
 #[rustfmt::skip]
 const V6_BANS: [(Ipv6Net, Ban); 11] = [
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), openable("a loopback address")),
@@ -238,8 +224,8 @@ const OTHER_V6: Ban = closed("outside of the public IPv6 range 2000::/3");
 /// The well-known prefix of NAT64 (RFC 6052, section 2.1): the last 32 bits are an IPv4 address.
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 
-/// The address that a packet would reach in the end: the IPv4 one inside a mapped (`::ffff:0:0/96`)
-/// or NAT64 (`64:ff9b::/96`) address, or else the address itself.
+/// Returns the address that packets reach: the IPv4 address inside a mapped (`::ffff:0:0/96`) or NAT64 (`64:ff9b::/96`)
+/// address, otherwise the address itself.
 pub(super) fn judged_form(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(nat64) if NAT64.contains(&nat64) => {
@@ -250,21 +236,19 @@ pub(super) fn judged_form(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What every address of the network is, if it lies in a single range that no entry opens.
+/// Returns the kind of a network's addresses, if the network is within a range that no entry allows.
 pub(super) fn never_opened(net: IpNet) -> Option<&'static str> {
     let single = net.prefix_len() == net.max_prefix_len();
     if single && METADATA_ADDRESSES.contains(&net.addr()) {
         return None;
     }
-    let is_wider = |range: IpNet| range.contains(&net);
-    let known = match net {
-        IpNet::V4(_) => V4_BANS.iter().find(|ban| is_wider(ban.0.into())).map(|ban| ban.1),
-        IpNet::V6(_) => V6_BANS.iter().find(|ban| is_wider(ban.0.into())).map(|ban| ban.1),
-    };
+    let covers = |range: IpNet| range.contains(&net);
+    let v4 = V4_BANS.iter().find(|ban| covers(ban.0.into())).map(|ban| ban.1);
+    let known = v4.or_else(|| V6_BANS.iter().find(|ban| covers(ban.0.into())).map(|ban| ban.1));
     known.filter(|ban| ban.opens == Opens::Never).map(|ban| ban.what)
 }
 
-/// Why this address, in its judged form, is forbidden; `None` for a public one.
+/// Returns the ban on an address in its judged form; `None` for a public address.
 fn ban_on(address: IpAddr, own: &[IpAddr]) -> Option<Ban> {
     if METADATA_ADDRESSES.contains(&address) {
         return Some(METADATA);

@@ -13,13 +13,19 @@ pub struct Check {
     pub timestamp_header: Option<String>,
 }
 
-/// Position of the signatures in the header's value. Texts are literal.
+/// Literal texts around the signatures in the header's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignaturePosition {
-    Whole,
-    Cut { before: String, after: String },
-    TimestampFirst { before: String, between: String, after: String },
-    SignatureFirst { before: String, between: String, after: String },
+pub struct SignaturePosition {
+    pub before: String,
+    pub after: String,
+    pub timestamp: Option<TimestampPosition>,
+}
+
+/// Timestamp beside the signatures, and the text between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimestampPosition {
+    First(String),
+    Last(String),
 }
 
 /// Returns the profile's only signature, or that of Standard Webhooks, or the profile's first.
@@ -40,15 +46,14 @@ pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
 impl Check {
     fn of(profile: &Profile, spec: &SignatureSpec, standard_headers: bool) -> Option<Check> {
         let place = SignaturePosition::of(&spec.template)?;
-        let in_value = place.holds_timestamp();
+        let in_value = place.has_timestamp();
         let signs_time = spec.content.contains("{timestamp}");
         if in_value && !signs_time {
             return None;
         }
         let header = |placeholder: &str, standard: &str| {
-            let found = profile.headers().iter().find(|(_, value)| value == placeholder);
-            let found = found.map(|(name, _)| name.clone());
-            found.or_else(|| standard_headers.then(|| standard.to_owned()))
+            let own = profile.headers().iter().find(|(_, value)| value == placeholder).map(|(name, _)| name.clone());
+            own.or_else(|| standard_headers.then(|| standard.to_owned()))
         };
         let id_header = if spec.content.contains("{id}") { Some(header("{id}", "webhook-id")?) } else { None };
         let timestamp_header =
@@ -59,37 +64,28 @@ impl Check {
 
 impl SignaturePosition {
     pub fn is_whole(&self) -> bool {
-        *self == SignaturePosition::Whole
+        self.before.is_empty() && self.after.is_empty() && self.timestamp.is_none()
     }
 
-    /// Whether the header's value holds the timestamp beside the signature.
-    pub fn holds_timestamp(&self) -> bool {
-        matches!(self, SignaturePosition::TimestampFirst { .. } | SignaturePosition::SignatureFirst { .. })
+    /// Whether the header's value has the timestamp beside the signature.
+    pub fn has_timestamp(&self) -> bool {
+        self.timestamp.is_some()
     }
 
-    /// Returns `None` for a template whose values cannot be taken apart.
+    /// Returns `None` for a template whose values cannot be split.
     fn of(template: &str) -> Option<SignaturePosition> {
         let (left, right) = template.split_once("{signature}")?;
-        let timestamp = "{timestamp}";
-        let owned = str::to_owned;
-        match (left.split_once(timestamp), right.split_once(timestamp)) {
-            (None, None) if left.is_empty() && right.is_empty() => Some(SignaturePosition::Whole),
-            (None, None) => Some(SignaturePosition::Cut { before: owned(left), after: owned(right) }),
-            (Some((before, between)), None) if !between.is_empty() && !between.contains(timestamp) => {
-                Some(SignaturePosition::TimestampFirst {
-                    before: owned(before),
-                    between: owned(between),
-                    after: owned(right),
-                })
+        let placeholder = "{timestamp}";
+        let (before, timestamp, after) = match (left.split_once(placeholder), right.split_once(placeholder)) {
+            (None, None) => (left, None, right),
+            (Some((before, between)), None) if !between.is_empty() && !between.contains(placeholder) => {
+                (before, Some(TimestampPosition::First(between.to_owned())), right)
             }
-            (None, Some((between, after))) if !between.is_empty() && !after.contains(timestamp) => {
-                Some(SignaturePosition::SignatureFirst {
-                    before: owned(left),
-                    between: owned(between),
-                    after: owned(after),
-                })
+            (None, Some((between, after))) if !between.is_empty() && !after.contains(placeholder) => {
+                (left, Some(TimestampPosition::Last(between.to_owned())), after)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(SignaturePosition { before: before.to_owned(), after: after.to_owned(), timestamp })
     }
 }

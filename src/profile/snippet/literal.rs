@@ -1,7 +1,7 @@
 //! String literals, patterns and expressions of each language.
 
 use super::Language;
-use super::choice::{Check, SignaturePosition};
+use super::choice::{Check, SignaturePosition, TimestampPosition};
 
 /// Returns a string literal.
 pub fn text(language: Language, text: &str) -> String {
@@ -31,18 +31,12 @@ pub fn header(language: Language, name: &str) -> String {
 /// Returns a regular expression that takes the header's value apart.
 pub fn pattern(language: Language, place: &SignaturePosition) -> String {
     let (signature, timestamp) = ("(.+)", "([0-9]{1,12})");
-    let inner = match place {
-        SignaturePosition::Whole => signature.to_owned(),
-        SignaturePosition::Cut { before, after } => {
-            format!("{}{signature}{}", escaped(before), escaped(after))
-        }
-        SignaturePosition::TimestampFirst { before, between, after } => {
-            format!("{}{timestamp}{}{signature}{}", escaped(before), escaped(between), escaped(after))
-        }
-        SignaturePosition::SignatureFirst { before, between, after } => {
-            format!("{}{signature}{}{timestamp}{}", escaped(before), escaped(between), escaped(after))
-        }
+    let parts = match &place.timestamp {
+        None => signature.to_owned(),
+        Some(TimestampPosition::First(between)) => format!("{timestamp}{}{signature}", escaped(between)),
+        Some(TimestampPosition::Last(between)) => format!("{signature}{}{timestamp}", escaped(between)),
     };
+    let inner = format!("{}{parts}{}", escaped(&place.before), escaped(&place.after));
     match language {
         Language::Node => format!("/^{inner}$/"),
         Language::Python => format!("r\"^{inner}$\""),
@@ -75,33 +69,28 @@ pub fn groups(language: Language, place: &SignaturePosition) -> &'static str {
             ("given = parts[1]", "timestamp, given := parts[1], parts[2]", "given, timestamp := parts[1], parts[2]")
         }
     };
-    match place {
-        SignaturePosition::Whole | SignaturePosition::Cut { .. } => only,
-        SignaturePosition::TimestampFirst { .. } => timestamp_first,
-        SignaturePosition::SignatureFirst { .. } => signature_first,
+    match place.timestamp {
+        None => only,
+        Some(TimestampPosition::First(_)) => timestamp_first,
+        Some(TimestampPosition::Last(_)) => signature_first,
     }
 }
 
 /// Returns the Rust expression that takes the value apart, without a regular expression.
 pub fn rust_parts(place: &SignaturePosition) -> String {
-    let strip = |before: &str, after: &str| {
-        let mut code = String::new();
-        for (call, text) in [("strip_prefix", before), ("strip_suffix", after)] {
-            if !text.is_empty() {
-                code.push_str(&format!(".{call}({text:?})?"));
-            }
+    if place.is_whole() {
+        return ".as_str()".to_owned();
+    }
+    let mut code = String::new();
+    for (call, text) in [("strip_prefix", &place.before), ("strip_suffix", &place.after)] {
+        if !text.is_empty() {
+            code.push_str(&format!(".{call}({text:?})?"));
         }
-        code
-    };
-    match place {
-        SignaturePosition::Whole => ".as_str()".to_owned(),
-        SignaturePosition::Cut { before, after } => strip(before, after),
-        SignaturePosition::TimestampFirst { before, between, after } => {
-            format!("{}.split_once({between:?})?", strip(before, after))
-        }
-        SignaturePosition::SignatureFirst { before, between, after } => {
-            format!("{}.rsplit_once({between:?})?", strip(before, after))
-        }
+    }
+    match &place.timestamp {
+        None => code,
+        Some(TimestampPosition::First(between)) => format!("{code}.split_once({between:?})?"),
+        Some(TimestampPosition::Last(between)) => format!("{code}.rsplit_once({between:?})?"),
     }
 }
 

@@ -229,16 +229,12 @@ impl<'a> DeliveryFacts<'a> {
 
     /// Why the webhook's state holds the delivery back, and until when. Tests are sent in any state.
     fn hold(&self) -> Option<(&'static str, &'static str)> {
+        let resumed = "It will be sent when the webhook is resumed.";
         match self.webhook_state {
             _ if self.test => None,
             WebhookState::Active => None,
-            WebhookState::Paused => {
-                Some(("Queued: the webhook is paused.", "It will be sent when the webhook is resumed."))
-            }
-            WebhookState::Disabled => Some((
-                "Queued: Hookpost disabled the webhook after failures.",
-                "It will be sent when the webhook is resumed.",
-            )),
+            WebhookState::Paused => Some(("Queued: the webhook is paused.", resumed)),
+            WebhookState::Disabled => Some(("Queued: Hookpost disabled the webhook after failures.", resumed)),
             WebhookState::Unverified => Some((
                 "Queued: the endpoint has not passed its challenge yet.",
                 "It will be sent when the webhook is verified.",

@@ -25,7 +25,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::exchange;
-use crate::delivery::http::connection::{HandshakeError, ReceiverConnection};
+use crate::delivery::http::connection::ReceiverConnection;
 use crate::delivery::http::exchange::{Fault, micros};
 use crate::delivery::http::pool::{Pool, PoolKey};
 use crate::delivery::http::transport::buffer::Buffer;
@@ -58,15 +58,10 @@ impl Resolver for Judged {
 }
 
 /// Opens connections, or reuses idle ones.
+#[derive(Debug)]
 struct Dial {
     tls: Arc<ClientConfig>,
     idle: Arc<Pool>,
-}
-
-impl fmt::Debug for Dial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dial").finish_non_exhaustive()
-    }
 }
 
 impl Connector<()> for Dial {
@@ -79,26 +74,14 @@ impl Connector<()> for Dial {
 
         let kept = if fresh { None } else { self.idle.take(&endpoint, &addresses) };
         let reused = kept.is_some();
-        let link = match kept {
-            Some(link) => link,
-            None => self.open(&endpoint, &addresses)?,
-        };
+        let link = kept.map_or_else(|| self.open(&endpoint, &addresses), Ok)?;
         exchange::with(|exchange| {
             exchange.reused = reused;
             exchange.peer = Some(link.peer());
             exchange.phase = Phase::Send;
         });
-        let is_tls = link.is_tls();
-        let idle = self.idle.clone();
-        Ok(Some(Wire {
-            link: Some(link),
-            is_tls,
-            endpoint,
-            idle,
-            buffer: Buffer::take(),
-            head_ended: false,
-            unsent: false,
-        }))
+        let (is_tls, idle, buffer) = (link.is_tls(), self.idle.clone(), Buffer::take());
+        Ok(Some(Wire { link: Some(link), is_tls, endpoint, idle, buffer, head_ended: false, unsent: false }))
     }
 }
 
@@ -123,10 +106,7 @@ impl Dial {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(bare.to_owned())
             .map_err(|_| fail(Fault::Tls(rustls::Error::General("the host is no name for TLS".into()))))?;
-        let link = link.secure(&self.tls, name).map_err(|error| match error {
-            HandshakeError::Tls(error) => fail(Fault::Tls(error)),
-            HandshakeError::Io(error) => fail(fault_of(error)),
-        })?;
+        let link = link.secure(&self.tls, name).map_err(|error| fail(fault_of(error)))?;
         exchange::with(|exchange| exchange.timings.tls_us = Some(micros(before.elapsed())));
         Ok(link)
     }
@@ -288,7 +268,7 @@ impl Transport for Wire {
         if let Some(link) = self.link.take_if(|_| !self.unsent) {
             self.idle.put(self.endpoint.clone(), link);
         }
-        // To ureq the connection is over: this shell is dropped, what it held waits among the idle ones.
+        // ureq drops this shell; its connection is in the pool.
         false
     }
 

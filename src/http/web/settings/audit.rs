@@ -1,9 +1,10 @@
 //! `/settings/audit`: changes and their actors, newest first.
 
-use crate::domain::audit_action::{AuditAction, Subject};
+use crate::domain::audit_action::AuditAction;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::audit::{self, AuditRecord};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
+use crate::text;
 
 #[derive(Template)]
 #[template(path = "settings/audit.html")]
@@ -26,25 +27,45 @@ impl AuditRow {
         let action: Option<AuditAction> = entry.action.parse().ok();
         AuditRow {
             // An action of another version is shown by its code.
-            words: action.map_or_else(|| entry.action.clone(), |action| action.subject_and_words().1.to_owned()),
+            words: action.map_or_else(|| entry.action.clone(), |action| text::audit::words(action).to_owned()),
             path: action.and_then(|action| path(action, &entry.subject)),
             entry,
         }
     }
 }
 
+/// Returns the page of the object that an action changed; `None` if the action deleted the object, or had several.
 fn path(action: AuditAction, subject: &str) -> Option<String> {
-    let folder = match action.subject_and_words().0 {
-        _ if action.is_deletion() => return None,
-        Subject::Webhook => "/webhooks",
-        Subject::Event => "/events",
-        Subject::Delivery => "/deliveries",
-        Subject::EventType => "/event-types",
-        Subject::Profile => "/profiles",
-        Subject::Key => return Some("/settings/keys".to_owned()),
-        Subject::User => return Some("/settings/users".to_owned()),
-        Subject::Tenant => return Some(format!("/webhooks?tenant={subject}")),
-        Subject::Other => return None,
+    use AuditAction as Action;
+    let folder = match action {
+        Action::WebhookCreated
+        | Action::WebhookChanged
+        | Action::WebhookPaused
+        | Action::WebhookResumed
+        | Action::WebhookVerified
+        | Action::WebhookReplayed
+        | Action::SecretRotated
+        | Action::SecretRevealed
+        | Action::TestSent => "/webhooks",
+        Action::EventPublished | Action::EventReplayed => "/events",
+        Action::DeliveryRetried | Action::DeliveryDiscarded => "/deliveries",
+        Action::EventTypePut => "/event-types",
+        Action::ProfilePut => "/profiles",
+        Action::KeyCreated => return Some("/settings/keys".to_owned()),
+        Action::UserAdded
+        | Action::RoleChanged
+        | Action::PasswordReset
+        | Action::PasswordChanged
+        | Action::SignedIn => return Some("/settings/users".to_owned()),
+        Action::PortalLinkMade => return Some(format!("/webhooks?tenant={subject}")),
+        Action::WebhookDeleted
+        | Action::EventTypeDeleted
+        | Action::ProfileDeleted
+        | Action::KeyRevoked
+        | Action::UserRemoved
+        | Action::DeliveriesRetried
+        | Action::DeliveriesDiscarded
+        | Action::BackupDownloaded => return None,
     };
     Some(format!("{folder}/{subject}"))
 }

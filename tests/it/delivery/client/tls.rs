@@ -44,7 +44,7 @@ fn for_host(host: &str) -> CertificateParams {
     CertificateParams::new(vec![host.to_owned()]).unwrap()
 }
 
-/// Serves TLS, and hands each connection and its number to a function.
+/// Serves TLS, and passes each connection and its number to a function.
 fn secure_receiver(
     config: ServerConfig,
     serve: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>, usize) + Send + Sync + 'static,
@@ -126,7 +126,7 @@ fn each_fault_of_a_certificate_has_its_code() {
     let namesake = Authority::new();
     check(namesake.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "isn't trusted");
 
-    // Made as most tools make them, and as `openssl req -x509` does.
+    // As most tools create them, and as `openssl req -x509` does.
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
         let mut params = for_host("localhost");
         params.is_ca = is_ca;
@@ -167,7 +167,7 @@ fn a_handshake_that_stalls_or_drips_ends_at_the_limit() {
     let sent = post_within_limit(&https(&silent), b"{}");
     assert_fails(&sent, ErrorCode::Timeout, "TLS handshake");
 
-    // The head of a handshake record of 16,000 bytes, and then a byte of it now and then.
+    // The head of a handshake record of 16,000 bytes, then single bytes with pauses.
     let dripping = Receiver::start(|mut stream, _| {
         stream.write_all(&[0x16, 3, 3, 0x3e, 0x80, 2]).unwrap();
         while stream.write_all(&[0]).is_ok() {

@@ -1,7 +1,8 @@
-use super::*;
-use crate::domain::attempt::Failure;
+use hookpost::domain::attempt::Failure;
 
-/// An address that answers no connection request: a listener whose queue is full.
+use super::*;
+
+/// An address that accepts no connection: a listener with a full queue.
 struct Deaf {
     address: SocketAddr,
     _held: (TcpListener, Vec<TcpStream>),

@@ -27,9 +27,6 @@ use crate::delivery::http::pool::Pool;
 use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
 use crate::text::failure::describe;
 
-#[cfg(test)]
-mod tests;
-
 /// Number of bytes kept of a response's headers (names and values), and of its body.
 const KEPT_BYTES: usize = 16 * 1024;
 
@@ -162,10 +159,8 @@ impl Client {
 
         let resolved = self.shared.resolve.resolve(request.url, deadline);
         let resolve_us = micros(started.elapsed());
-        match resolved {
-            Ok(addresses) if addresses.is_empty() => {
-                sent.failure = Some(describe(FailureCause::NoAddress, request.url));
-            }
+        let cause = match resolved {
+            Ok(addresses) if addresses.is_empty() => Some(FailureCause::NoAddress),
             Ok(addresses) => {
                 let first = Exchange::new(started, deadline, addresses.clone(), false);
                 let (mut outcome, mut exchange) = self.exchange(request, first);
@@ -174,19 +169,21 @@ impl Client {
                     (outcome, exchange) = self.exchange(request, second);
                     sent.connections = 2;
                 }
-                sent.failure = classify::cause(&outcome, &exchange).map(|cause| describe(cause, request.url));
+                let cause = classify::cause(&outcome, &exchange);
                 sent.answer = outcome.answer;
                 sent.timings = exchange.timings;
                 sent.remote_address = exchange.peer;
                 if !exchange.reused {
                     sent.timings.resolve_us = Some(resolve_us);
                 }
+                cause
             }
             Err(cause) => {
                 sent.timings.resolve_us = Some(resolve_us);
-                sent.failure = Some(describe(cause, request.url));
+                Some(cause)
             }
-        }
+        };
+        sent.failure = cause.map(|cause| describe(cause, request.url));
         sent.duration = started.elapsed();
         sent
     }
@@ -197,8 +194,7 @@ impl Client {
     }
 
     fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (RawOutcome, Exchange) {
-        let names = request.headers.iter().map(|(name, _)| name.clone());
-        exchange.spelling = names.collect();
+        exchange.spelling = request.headers.iter().map(|(name, _)| name.clone()).collect();
         let running = exchange::begin(exchange);
         let outcome = match self.head(request) {
             Ok(response) => {

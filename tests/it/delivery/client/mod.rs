@@ -1,7 +1,11 @@
-//! The client against real sockets: each fault of a receiver has its own server on a port of its own.
+//! The HTTP client against real sockets: each test starts servers of its own, which misbehave in one way each.
 //!
-//! This file holds what the tests share; `answers` is about answers and connections that behave, `faults` about
-//! those that do not, `tls` about certificates and handshakes.
+//! `answers` tests correct responses and connections, `faults` broken ones, `tls` certificates and handshakes. This file
+//! has their servers and helpers.
+
+mod answers;
+mod faults;
+mod tls;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,12 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Client, ClientOptions, ClientResult, Outgoing, Resolve};
-use crate::domain::attempt::{ErrorCode, FailureCause};
-
-mod answers;
-mod faults;
-mod tls;
+use hookpost::delivery::http::client::{Client, ClientOptions, ClientResult, Outgoing, Resolve};
+use hookpost::domain::attempt::{ErrorCode, FailureCause};
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(400);
@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_millis(400);
 const SLACK: Duration = Duration::from_millis(500);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// A server that hands each connection, and its number from 0, to a function.
+/// A server that passes each connection, and its number from 0, to a function.
 struct Receiver {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -65,7 +65,7 @@ impl Receiver {
         )
     }
 
-    /// Reads a request, writes `first`, then `drop` again and again until the client has enough.
+    /// Reads a request, writes `first`, then `drop` repeatedly until the client closes the connection.
     fn flooding(first: &'static [u8], drop: &'static [u8], pause: Duration) -> Receiver {
         Receiver::start(move |mut stream, _| {
             read_request(&mut stream);
@@ -87,7 +87,7 @@ impl Receiver {
     }
 }
 
-/// One request as it came, head and body; `None` at the end of the stream.
+/// Reads one request, head and body; `None` at the end of the stream.
 fn read_request(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut buffer = [0; 64 * 1024];
@@ -105,12 +105,12 @@ fn read_request(stream: &mut impl Read) -> Option<Vec<u8>> {
     }
 }
 
-/// Closes so that the other side sees a reset: there is unread input, or linger would be needed otherwise.
+/// Closes a connection with a reset.
 fn reset(stream: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
 }
 
-/// Believes every `host:port` that is an address, and every other host to be `127.0.0.1`.
+/// Resolves addresses to themselves, and names to `127.0.0.1`.
 struct Trusting;
 
 impl Resolve for Trusting {
@@ -122,7 +122,7 @@ impl Resolve for Trusting {
     }
 }
 
-/// Resolves everything to the same.
+/// Resolves every URL to the same addresses.
 struct Always(Result<Vec<SocketAddr>, FailureCause>);
 
 impl Resolve for Always {
@@ -145,7 +145,7 @@ fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> ClientRes
     client.post(&Outgoing { url, headers: &headers, body }, timeout)
 }
 
-/// Posts with a short limit and checks that it held.
+/// Posts with a short limit, and checks that the client kept it.
 fn post_within_limit(url: &str, body: &[u8]) -> ClientResult {
     let sent = post(&client(), url, body, SHORT);
     assert!(sent.duration < SHORT + SLACK, "{sent:?}");

@@ -1,6 +1,4 @@
 use super::*;
-use crate::delivery::http::exchange;
-use crate::delivery::http::exchange::Exchange;
 
 #[test]
 fn a_2xx_answer_is_a_success_with_headers_and_body() {
@@ -83,7 +81,10 @@ fn no_more_connections_are_kept_than_allowed() {
     for receiver in &receivers {
         assert_eq!(post(&client, &receiver.url(), b"{}", LONG).failure, None);
     }
-    assert_eq!(client.shared.idle.count(), 8);
+    // The newest are kept: those of the first two receivers were closed.
+    let opens = |receiver: &Receiver| post(&client, &receiver.url(), b"{}", LONG).timings.connect_us.is_some();
+    assert!(!receivers[2..].iter().any(opens));
+    assert!(receivers[..2].iter().all(opens));
 }
 
 #[test]
@@ -249,13 +250,5 @@ fn a_panic_in_an_attempt_leaves_the_thread_and_the_client_usable() {
     let receiver = Receiver::keeping_alive(OK);
     let attempt = || post(&client, &receiver.url(), b"{}", LONG);
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)).is_err());
-    assert_eq!(attempt().failure, None);
-
-    let running = || {
-        let now = Instant::now();
-        let _running = exchange::begin(Exchange::new(now, now, Arc::from([]), false));
-        panic!("the HTTP library fails");
-    };
-    assert!(std::panic::catch_unwind(running).is_err());
     assert_eq!(attempt().failure, None);
 }
