@@ -79,11 +79,8 @@ fn key_in_headers(request: &HttpRequest) -> Option<&str> {
     headers.get("x-api-key")?.to_str().ok().map(str::trim)
 }
 
-pub fn app(request: &HttpRequest) -> Result<&App, ApiError> {
-    request
-        .app_data::<Data<App>>()
-        .map(|data| &***data)
-        .ok_or_else(|| ApiError::internal(&"the server has no App state"))
+pub fn app(request: &HttpRequest) -> Result<&Data<App>, ApiError> {
+    request.app_data().ok_or_else(|| ApiError::internal(&"the server has no App state"))
 }
 
 /// Refuses a key of one tenant, for resources shared by all tenants.
@@ -104,14 +101,10 @@ impl FromRequest for JsonBody {
     type Future = Pin<Box<dyn Future<Output = Result<JsonBody, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_headers(request).and_then(|()| app(request));
-        let limit = match checked {
-            Ok(app) => app.limits.single,
-            Err(error) => return Box::pin(ready(Err(error))),
-        };
-        let payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = read_in_time(payload, limit).await?;
+            check_headers(&request)?;
+            let body = read_in_time(payload, app(&request)?.limits.single).await?;
             json::check(&body)?;
             Ok(JsonBody(body))
         })
@@ -149,20 +142,13 @@ fn json_error(error: serde_json::Error) -> ApiError {
             let text = error.to_string();
             let text = text.split(" at line ").next().unwrap_or_default().to_owned();
             let quoted = text.split('`').nth(1).map(str::to_owned);
-            let (code, has_name) = if text.starts_with("unknown field") {
-                ("unknown_field", true)
-            } else if text.starts_with("missing field") {
-                ("missing_field", true)
-            } else if text.starts_with("duplicate field") {
-                ("duplicate_field", true)
-            } else {
-                ("invalid_type", false)
-            };
+            let named = ["unknown_field", "missing_field", "duplicate_field"];
+            let named = named.into_iter().find(|code| text.starts_with(&code.replace('_', " ")));
             let mut letters = text.chars();
             let first = letters.next().unwrap_or_default().to_uppercase();
-            let error = ApiError::invalid(code, format!("{first}{}.", letters.as_str()));
+            let error = ApiError::invalid(named.unwrap_or("invalid_type"), format!("{first}{}.", letters.as_str()));
             match quoted {
-                Some(name) if has_name => error.in_field(name),
+                Some(name) if named.is_some() => error.in_field(name),
                 _ => error,
             }
         }
@@ -217,18 +203,13 @@ impl FromRequest for BatchBody {
     type Future = Pin<Box<dyn Future<Output = Result<BatchBody, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_batch_headers(request).and_then(|is_lines| {
-            let app = app(request)?;
-            Ok((is_lines, app.limits.batch, Arc::clone(&app.batches)))
-        });
-        let (is_lines, limit, memory) = match checked {
-            Ok(checked) => checked,
-            Err(error) => return Box::pin(ready(Err(error))),
-        };
-        let length = request.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
-        let payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
+            let is_lines = check_batch_headers(&request)?;
+            let app = app(&request)?;
+            let (limit, memory) = (app.limits.batch, Arc::clone(&app.batches));
+            let length = request.headers().get(header::CONTENT_LENGTH);
+            let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
             let bytes = length.unwrap_or(limit);
             if bytes > limit {
                 return Err(ApiError::too_large(limit));

@@ -1,24 +1,27 @@
-//! `/v1/api-keys`. Requires a key for all tenants with the scope `admin`.
+//! `/v1/api-keys` and `/v1/backup`. Both require a key for all tenants with the scope `admin`.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::App;
-use super::super::extract::{self, Administrator, JsonBody, require_all_tenants};
-use super::table::Table;
-use super::{ApiResult, list};
+use super::super::backup;
+use super::{
+    Administrator, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, blocking, extract, list, require_all_tenants,
+    schema,
+};
 use crate::auth::api_key::{KeyRequest, issue, revoke, store};
-use crate::domain::Invalid;
 use crate::domain::json::whole;
 use crate::http::api::list::PageQuery;
-use crate::http::api::openapi::{Call, schema};
-use crate::store::api_key::{self, ApiKey, Scope};
+use crate::store::api_key::{self, ApiKey};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/api-keys").get(index, describe_index).post(create, describe_create);
     table.at("/v1/api-keys/{id}").delete(delete, describe_delete);
+}
+
+pub(super) fn backup_routes(table: &mut Table) {
+    table.at("/v1/backup").get(download_backup, describe_backup);
 }
 
 const EXAMPLE: &str = r#"{"id": "key_01KF0AVD80W0PPFFQY8AY3BFJE", "name": "shop", "scope": "publish", "tenant": null,
@@ -141,4 +144,18 @@ async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<S
     require_all_tenants(&caller)?;
     revoke(&app.actions.store, &caller, &id).committed().await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn describe_backup(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "backup", "Download a copy of the database")
+        .description("Streams a consistent copy, taken without stopping the server. The copy contains every secret.")
+        .scope(Scope::Admin)
+        .response_of_type("application/vnd.sqlite3", "An SQLite database.");
+}
+
+async fn download_backup(app: Data<App>, Administrator(caller): Administrator) -> ApiResult {
+    require_all_tenants(&caller)?;
+    let store = app.actions.store.clone();
+    let copied = blocking(move || backup::copy(&store, &caller)).await??;
+    Ok(copied.stream())
 }

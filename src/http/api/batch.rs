@@ -1,54 +1,42 @@
 //! `/v1/events/batch`.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::super::error::ApiError;
-use super::super::extract::{self, BatchBody, Publisher};
-use super::super::{App, blocking};
-use super::ApiResult;
+use super::super::extract::{BatchBody, Publisher};
 use super::events::{
     CONFLICT_CODES, EXAMPLE, EventBody, INVALID_CODES, ReceiptView, describe_named_batch, idempotency, idempotency_key,
     refuse_when_stopping, show_named_batch,
 };
-use super::table::Table;
-use crate::actions::Caller;
+use super::{ApiError, ApiResult, App, Call, Caller, Scope, Table, blocking, extract, schema};
 use crate::actions::publish::NewEvent;
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::json;
-use crate::http::api::openapi::{Call, schema};
-use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
     // `batch` is also a valid event id, so GET shows that event.
     table.at("/v1/events/batch").post(create, describe_create).get(show_named_batch, describe_named_batch);
 }
 
-/// Schema of a batch.
-enum BatchOfEvents {}
-
-impl JsonSchema for BatchOfEvents {
-    fn schema_name() -> Cow<'static, str> {
-        "Batch".into()
-    }
-
-    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
-        let event = schemas.subschema_for::<EventBody<'_>>();
-        json_schema!({"type": "array", "items": event, "minItems": 1, "maxItems": MOST_EVENTS})
-    }
-}
+// Declared for its schema; requests are parsed event by event.
+#[derive(JsonSchema)]
+#[schemars(rename = "Batch")]
+struct BatchOfEvents<'a>(
+    #[expect(dead_code, reason = "declared for its schema")]
+    #[schemars(length(min = 1, max = MOST_EVENTS))]
+    Vec<EventBody<'a>>,
+);
 
 fn describe_create(call: &mut Call<'_>) {
     call.operation("Events", "publish_batch", "Publish a batch of events")
         .description("1 to 1,000 events, as a JSON array, or one per line with `Content-Type: application/x-ndjson`. All events are stored in one commit, or none is. An error names the invalid event by its index, counted from 0: `[3].type`. An `Idempotency-Key` applies to the whole batch, within the tenant of its first event.")
         .scope(Scope::Publish)
         .header_parameter::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to retry for 24 hours.")
-        .request_body::<BatchOfEvents>(&format!("[{EXAMPLE}]"))
+        .request_body::<BatchOfEvents<'_>>(&format!("[{EXAMPLE}]"))
         .request_ndjson()
         .response::<BatchView>(202, "All events are on disk.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false, "deliveries": []}]}"#)
         .errors(409, CONFLICT_CODES)

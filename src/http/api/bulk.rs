@@ -6,20 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::super::error::ApiError;
-use super::super::extract::{Administrator, JsonBody};
-use super::super::{App, blocking};
 use super::deliveries::FILTER_CODES;
-use super::openapi::Call;
 use super::openapi::schema::{
     DeliveryId, DeliveryStatus, ErrorCode, EventId, EventTypeName, TenantName, Time, WebhookId,
 };
-use super::table::Table;
-use super::{ApiResult, list};
+use super::{Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Scope, Table, blocking, list};
+use crate::actions::ActionError;
 use crate::actions::delivery::bulk::{BulkAction, MOST_IDS, Selection};
-use crate::actions::{ActionError, Caller};
 use crate::domain::json::whole;
-use crate::store::api_key::Scope;
 use crate::store::delivery::DeliveryFilter;
 
 pub(super) fn routes(table: &mut Table) {

@@ -5,22 +5,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::error::ApiError;
 use super::super::export::{self, DeadLetter};
-use super::super::extract::{self, Administrator, Reader};
-use super::super::{App, blocking};
 use super::attempts::{self, AttemptView};
 use super::openapi::schema::{
     Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, TenantName, Time,
     WaitingFor, WebhookId,
 };
-use super::openapi::{Call, Codes};
-use super::table::Table;
-use super::{ApiResult, list};
-use crate::actions::Caller;
+use super::{
+    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, blocking, extract, list,
+};
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
-use crate::store::api_key::Scope;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 

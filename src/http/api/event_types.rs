@@ -6,16 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::error::ApiError;
-use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
-use super::super::{App, blocking};
 use super::list::PageQuery;
-use super::table::Table;
-use super::{ApiResult, list};
+use super::{
+    Administrator, ApiError, ApiResult, App, Call, JsonBody, Reader, Scope, Table, blocking, extract, list,
+    require_all_tenants, schema,
+};
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
-use crate::http::api::openapi::{Call, schema};
-use crate::store::api_key::Scope;
 use crate::store::event_type::{self, DescribedType};
 
 pub(super) fn routes(table: &mut Table) {

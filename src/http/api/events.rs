@@ -9,23 +9,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::super::error::ApiError;
-use super::super::extract::{self, JsonBody, Publisher, Reader};
-use super::super::{App, blocking};
+use super::super::extract::Publisher;
 use super::deliveries::DeliveryView;
 use super::openapi::schema::{
     Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, TenantName, Time, WebhookId,
 };
-use super::openapi::{Call, Codes};
-use super::table::Table;
-use super::{ApiResult, list};
+use super::{
+    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
+};
+use crate::actions::ActionError;
 use crate::actions::publish::{Idempotency, NewEvent, Receipt};
 use crate::actions::show_event::EventAlone;
-use crate::actions::{ActionError, Caller};
-use crate::domain::Invalid;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
-use crate::store::api_key::Scope;
 use crate::store::delivery::Delivery;
 use crate::store::event::{self, EventFilter, StoredEvent};
 

@@ -1,19 +1,24 @@
-//! `/healthz` and `/readyz`, for monitoring. No key required.
+//! `/healthz`, `/readyz` and `/metrics`, for monitoring.
 
-use actix_web::HttpResponse;
+use std::time::Duration;
+
 use actix_web::web::Data;
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::super::App;
-use super::super::error::ApiError;
-use super::ApiResult;
-use super::table::Table;
-use crate::http::api::openapi::Call;
+use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, require_all_tenants};
+use crate::metrics::Snapshot;
+use crate::store::StoreError;
+use crate::store::stats::{self, Of};
+
+/// Media type of OpenMetrics, which Prometheus requests.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/healthz").get(alive, describe_alive);
     table.at("/readyz").get(ready, describe_ready);
+    table.at("/metrics").get(metrics, describe_metrics);
 }
 
 fn describe_alive(call: &mut Call<'_>) {
@@ -48,4 +53,43 @@ async fn ready(app: Data<App>) -> ApiResult {
         return Err(ApiError::unavailable("store_unavailable", reason));
     }
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
+}
+
+fn describe_metrics(call: &mut Call<'_>) {
+    call.operation("Health and documentation", "metrics", "Get metrics for Prometheus")
+        .description("Requires a key for all tenants, unless the server runs with `--metrics-open`.")
+        .scope(Scope::Read)
+        .response_of_type("application/openmetrics-text", "Counters, gauges and histograms.");
+}
+
+async fn metrics(app: Data<App>, request: HttpRequest) -> ApiResult {
+    if !app.metrics_open {
+        let Reader(caller) = Reader::extract(&request).await?;
+        require_all_tenants(&caller)?;
+    }
+    let state = app.clone();
+    let values = blocking(move || snapshot(&state)).await??;
+    let text = app.metrics.text(&values).map_err(|error| ApiError::internal(&error))?;
+    Ok(HttpResponse::Ok().content_type(OPEN_METRICS).body(text))
+}
+
+fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
+    let actions = &app.actions;
+    let (waiting, oldest) = actions.store.read(|connection| {
+        let waiting = stats::waiting(connection, &Of::All)?;
+        let oldest = stats::oldest_waiting(connection, &Of::All)?;
+        Ok::<_, StoreError>((waiting, oldest))
+    })?;
+    let age_ms = oldest.map_or(0, |since| actions.clock.now_ms() - since);
+    let (workers, busy_workers) = actions.engine.workers();
+    let (database_bytes, log_bytes) = actions.store.sizes();
+    Ok(Snapshot {
+        pending: waiting.pending,
+        retrying: waiting.retrying,
+        oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
+        workers,
+        busy_workers,
+        database_bytes,
+        log_bytes,
+    })
 }

@@ -6,11 +6,8 @@ use actix_web::HttpResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::error::ApiError;
-use super::super::{App, blocking};
-use super::ApiResult;
 use super::openapi::schema::{Cursor, Limit};
-use crate::domain::Invalid;
+use super::{ApiError, ApiResult, App, Invalid, blocking};
 use crate::domain::time::{Millis, parse_rfc3339};
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 use crate::store::{Connection, StoreError};

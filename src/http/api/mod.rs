@@ -2,7 +2,6 @@
 
 mod api_keys;
 pub(super) mod attempts;
-mod backup;
 mod batch;
 mod bulk;
 pub(super) mod deliveries;
@@ -11,7 +10,6 @@ mod event_types;
 pub(super) mod events;
 mod health;
 mod list;
-mod metrics;
 mod openapi;
 mod portal_links;
 mod profiles;
@@ -24,8 +22,14 @@ mod webhooks;
 use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 
-use super::blocking;
+// Names that most resources use.
 use super::error::ApiError;
+use super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
+use super::{App, blocking};
+use crate::actions::Caller;
+use crate::domain::Invalid;
+use crate::store::api_key::Scope;
+use openapi::{Call, Codes, schema};
 use table::Table;
 
 /// Result of a handler.
@@ -52,10 +56,9 @@ fn table() -> Table {
         profiles::routes,
         api_keys::routes,
         portal_links::routes,
-        backup::routes,
+        api_keys::backup_routes,
         stats::routes,
         health::routes,
-        metrics::routes,
         openapi::routes,
         docs::routes,
     ] {

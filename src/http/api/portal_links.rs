@@ -5,19 +5,13 @@ use actix_web::web::Data;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::App;
-use super::super::extract::{Administrator, JsonBody};
-use super::ApiResult;
-use super::table::Table;
+use super::{Administrator, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, schema};
 use crate::actions::audit::AuditEntry;
 use crate::auth::users;
-use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::json::whole;
 use crate::domain::time::SECOND;
-use crate::http::api::openapi::{Call, schema};
 use crate::store::StoreError;
-use crate::store::api_key::Scope;
 
 /// Default validity of a link in seconds.
 const DEFAULT_S: i64 = 600;

@@ -10,21 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::super::App;
-use super::super::error::ApiError;
-use super::super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
-use super::ApiResult;
 use super::attempts::headers;
-use super::table::Table;
+use super::{
+    Administrator, ApiError, ApiResult, App, Call, Codes, Invalid, JsonBody, Reader, Scope, Table, extract,
+    require_all_tenants, schema,
+};
 use crate::actions::profiles::preview;
-use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, Tenant};
 use crate::domain::secret::Secret;
 use crate::domain::time::parse_rfc3339;
-use crate::http::api::openapi::{Call, Codes, schema};
 use crate::profile::{self, Profile, ProfileSpec};
 use crate::random;
-use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/profiles").get(index, describe_index);

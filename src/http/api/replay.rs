@@ -5,19 +5,12 @@ use actix_web::web::{Data, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::App;
-use super::super::error::ApiError;
-use super::super::extract::{Administrator, JsonBody};
-use super::ApiResult;
 use super::bulk::{self, Count};
 use super::deliveries::DeliveryView;
-use super::table::Table;
+use super::{Administrator, ApiError, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, schema};
 use crate::actions::replay::Replay;
-use crate::domain::Invalid;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::parse_rfc3339;
-use crate::http::api::openapi::{Call, schema};
-use crate::store::api_key::Scope;
 use crate::store::bulk::Span;
 
 pub(super) fn event_routes(table: &mut Table) {

@@ -5,14 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::error::ApiError;
-use super::super::extract::{self, Reader};
-use super::super::{App, blocking};
-use super::table::Table;
-use super::{ApiResult, list};
+use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, extract, list, schema};
 use crate::actions::statistics::{Statistics, Window};
-use crate::http::api::openapi::{Call, schema};
-use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/stats").get(overall, describe_overall);

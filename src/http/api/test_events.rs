@@ -10,13 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::deliveries::{DeliveryView, example_in_full};
-use super::{ApiResult, blocking};
+use super::{Administrator, ApiResult, App, Call, JsonBody, Scope, Table, blocking, extract, schema};
 use crate::actions::test_event::TestEvent;
-use crate::http::App;
-use crate::http::api::openapi::{Call, schema};
-use crate::http::api::table::Table;
-use crate::http::extract::{self, Administrator, JsonBody};
-use crate::store::api_key::Scope;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks/test").post(by_body, describe_by_body);

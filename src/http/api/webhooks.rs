@@ -10,18 +10,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::super::extract::{self, Administrator, JsonBody, Reader};
-use super::super::{App, blocking};
 use super::attempts::{self, AttemptView};
-use super::table::Table;
-use super::{ApiResult, list};
+use super::{
+    Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, schema,
+};
 use crate::actions::lookup;
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
-use crate::http::api::openapi::{Call, Codes, schema};
-use crate::store::api_key::Scope;
 use crate::store::webhook::{self, WebhookFilter};
 
 pub(super) fn routes(table: &mut Table) {

@@ -1,33 +1,25 @@
 //! `/account`: the visitor's own password.
 
 use actix_web::HttpRequest;
-use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 
 use super::login::too_many_attempts;
-use super::page;
 use crate::auth::users::UserError;
 use crate::auth::{password, users};
 use crate::domain::Invalid;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{FormErrors, Submission, problem};
-use crate::http::web::layout::{Flash, Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session, data};
+use crate::http::web::layout::Flash;
+use crate::http::web::session::data;
+use crate::http::web::{
+    FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template, problem,
+};
 use crate::store::user::Role;
-
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/account").route(web::get().to(show)));
-    config.service(page("/account/password").route(web::post().to(change_password)));
-}
 
 #[derive(Template)]
 #[template(path = "account.html")]
-struct AccountPage {
+pub struct AccountPage {
     frame: Frame,
     name: String,
     role: Role,
     errors: FormErrors,
-    min_password: usize,
 }
 
 fn account_page(session: &Session, errors: FormErrors) -> Result<AccountPage, PageError> {
@@ -37,17 +29,16 @@ fn account_page(session: &Session, errors: FormErrors) -> Result<AccountPage, Pa
         name: user.name.clone(),
         role: user.role,
         errors,
-        min_password: password::SHORTEST,
     })
 }
 
 /// `GET /account`.
-async fn show(session: Session) -> PageResult {
-    session.show(|session| account_page(session, FormErrors::default())).await
+pub fn show(session: &Session) -> Result<AccountPage, PageError> {
+    account_page(session, FormErrors::default())
 }
 
 /// `POST /account/password`: for viewers too. Ends every session of the user and starts a new one in this browser.
-async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
+pub async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
     let address = data(&request)?.site.client_address(&request);
     form.run_as_anybody(move |session, fields| {
         let user = session.require_operator()?.clone();

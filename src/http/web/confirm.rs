@@ -1,6 +1,5 @@
 //! Page that asks before a change that is final or large.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::http::web::error::PageError;
@@ -39,6 +38,6 @@ impl Confirm {
 
     /// Responds with the page.
     pub fn show(self, session: &Session, section: Section) -> Result<Response, PageError> {
-        Ok(Response::page(StatusCode::OK, &self.page(session, section)?))
+        Ok(Response::ok(&self.page(session, section)?))
     }
 }

@@ -1,23 +1,16 @@
 //! `/demo`: signs in to a throw-away database, by the link that `hookpost demo` prints.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 
-use super::page;
 use crate::auth::users;
 use crate::auth::users::UserError;
 use crate::http::error::ApiError;
 use crate::http::web::cookies::SetCookie;
-use crate::http::web::error::PageError;
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Anonymous, PageResult, see};
+use crate::http::web::session::{Anonymous, see};
+use crate::http::web::{PageError, PageResult, Template};
 use crate::store::one_time_link::LinkKind;
-
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/demo").route(web::get().to(show)).route(web::post().to(enter)));
-}
 
 #[derive(Template)]
 #[template(path = "demo.html")]
@@ -32,7 +25,7 @@ fn expired(visitor: &Anonymous) -> PageError {
 }
 
 /// `GET /demo?token=…`: shows a button and does not use the link up.
-async fn show(visitor: Anonymous) -> PageResult {
+pub async fn show(visitor: Anonymous) -> PageResult {
     let token = visitor.query.text("token").to_owned();
     let actions = &visitor.app.actions;
     if !actions.store.read(|db| users::is_link(db, LinkKind::Demo, &token, actions.clock.now_ms()))? {
@@ -42,7 +35,7 @@ async fn show(visitor: Anonymous) -> PageResult {
 }
 
 /// `POST /demo`: signs in.
-async fn enter(form: AnonymousSubmission) -> PageResult {
+pub async fn enter(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let token = fields.text("token").to_owned();
     let opened = visitor.app.actions.store.write(move |tx| users::enter_demo(tx.connection(), &token, tx.now_ms()));

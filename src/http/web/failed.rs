@@ -3,12 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 use strum::VariantArray;
 
-use super::error::PageError;
-use super::{date_field, page};
+use super::date_field;
 use crate::domain::Invalid;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
@@ -17,17 +14,12 @@ use crate::domain::time::{DAY, HOUR, Millis, SECOND};
 use crate::domain::webhook::Webhook;
 use crate::http::export;
 use crate::http::web::deliveries::filter::Criteria;
-use crate::http::web::layout::{Frame, Section, code_label};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::layout::code_label;
+use crate::http::web::{Connection, Frame, PageError, PageResult, Section, Session, Template};
 use crate::store::dead_letter_counts::{self, Age, Failed};
-use crate::store::{Connection, StoreError, webhook};
+use crate::store::{StoreError, webhook};
 use crate::text::failure::status_words;
 use crate::text::humanize;
-
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/failed").route(web::get().to(show)));
-    config.service(page("/failed/export").route(web::get().to(download)));
-}
 
 /// Age ranges: label, and the age at the far end.
 const AGES: [(&str, Option<Millis>); 6] = [
@@ -49,7 +41,7 @@ type Counts = [u64; AGES.len()];
 
 #[derive(Template)]
 #[template(path = "failed.html")]
-struct FailedPage {
+pub struct FailedPage {
     frame: Frame,
     causes: Vec<CauseRow>,
     totals: Vec<Cell>,
@@ -119,11 +111,7 @@ impl CauseKey {
 }
 
 /// `GET /failed`.
-async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| failed_page(session, db))).await
-}
-
-fn failed_page(session: &Session, db: &Connection) -> Result<FailedPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<FailedPage, PageError> {
     // Whole seconds, as in the date fields of the lists that the numbers link to.
     let now = session.now() / SECOND * SECOND;
     let age = |age| {
@@ -226,7 +214,7 @@ fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError
 }
 
 /// `GET /failed/export?…`: the dead letters that match the filter, as NDJSON.
-async fn download(session: Session) -> PageResult {
+pub async fn download(session: Session) -> PageResult {
     let criteria = Criteria::of(&session, &session.query);
     if let Some(problem) = criteria.problem {
         return Err(PageError::from(Invalid::new("invalid_filter", problem)).below(session.base()));

@@ -147,6 +147,19 @@ impl Submission {
         .await
     }
 
+    /// Like [`Submission::run`], for work that waits for a receiver. Holds a permit for tests until the work ends.
+    pub async fn run_with_test_permit(
+        self,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let permit = self.session.app.test_permit().await?;
+        self.run(move |session, fields| {
+            let _permit = permit;
+            work(session, fields)
+        })
+        .await
+    }
+
     /// Like [`Submission::run`], for viewers too: forms about their own account.
     pub async fn run_as_anybody(
         self,

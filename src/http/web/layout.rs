@@ -35,30 +35,20 @@ pub struct NavItem {
     pub key: &'static str,
 }
 
-const fn item(
-    section: Section,
-    path: &'static str,
-    label: &'static str,
-    icon: &'static str,
-    key: &'static str,
-) -> NavItem {
-    NavItem { section, path, label, icon, key }
-}
-
 const NAV: [NavItem; 7] = [
-    item(Section::Overview, "/", "Overview", "overview", "o"),
-    item(Section::Webhooks, "/webhooks", "Webhooks", "webhooks", "w"),
-    item(Section::Deliveries, "/deliveries", "Deliveries", "deliveries", "d"),
-    item(Section::Failed, "/failed", "Failed", "failed", "f"),
-    item(Section::Events, "/events", "Events", "events", "e"),
-    item(Section::EventTypes, "/event-types", "Event types", "types", "t"),
-    item(Section::Inbox, "/inbox", "Inbox", "inbox", "i"),
+    NavItem { section: Section::Overview, path: "/", label: "Overview", icon: "overview", key: "o" },
+    NavItem { section: Section::Webhooks, path: "/webhooks", label: "Webhooks", icon: "webhooks", key: "w" },
+    NavItem { section: Section::Deliveries, path: "/deliveries", label: "Deliveries", icon: "deliveries", key: "d" },
+    NavItem { section: Section::Failed, path: "/failed", label: "Failed", icon: "failed", key: "f" },
+    NavItem { section: Section::Events, path: "/events", label: "Events", icon: "events", key: "e" },
+    NavItem { section: Section::EventTypes, path: "/event-types", label: "Event types", icon: "types", key: "t" },
+    NavItem { section: Section::Inbox, path: "/inbox", label: "Inbox", icon: "inbox", key: "i" },
 ];
 
 /// Entries that portal visitors do not see.
 const OPERATOR_NAV: [NavItem; 2] = [
-    item(Section::Profiles, "/profiles", "Profiles", "profiles", "p"),
-    item(Section::Settings, "/settings", "Settings", "settings", "s"),
+    NavItem { section: Section::Profiles, path: "/profiles", label: "Profiles", icon: "profiles", key: "p" },
+    NavItem { section: Section::Settings, path: "/settings", label: "Settings", icon: "settings", key: "s" },
 ];
 
 /// Result of an action, shown on the next page.

@@ -2,27 +2,19 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 
-use super::page;
 use crate::auth::users::UserError;
 use crate::auth::{session, users};
 use crate::domain::time::SECOND;
 use crate::http::blocking;
 use crate::http::error::ApiError;
 use crate::http::web::cookies::{self, SetCookie};
-use crate::http::web::error::PageError;
-use crate::http::web::form::{AnonymousSubmission, Submission};
+use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Anonymous, PageResult, Response, data, local, see};
+use crate::http::web::session::{Anonymous, data, local, see};
+use crate::http::web::{PageError, PageResult, Response, Submission, Template};
 use crate::store::session::Owner;
 use crate::store::user;
-
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/login").route(web::get().to(show)).route(web::post().to(sign_in)));
-    config.service(page("/logout").route(web::post().to(sign_out)));
-}
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -36,7 +28,7 @@ struct LoginPage<'a> {
 }
 
 /// `GET /login`.
-async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
+pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
     let app = &visitor.app;
     let now = app.actions.clock.now_ms();
     let next = local(visitor.query.text("next")).unwrap_or("/");
@@ -53,7 +45,7 @@ async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
 }
 
 /// `POST /login`. The response, and its time, are the same for a wrong password and an unknown name.
-async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageResult {
+pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let app = &visitor.app;
     let now = app.actions.clock.now_ms();
@@ -107,7 +99,7 @@ pub(super) fn too_many_attempts(wait_ms: i64) -> String {
 }
 
 /// `POST /logout`: ends the session.
-async fn sign_out(request: HttpRequest, form: Submission) -> PageResult {
+pub async fn sign_out(request: HttpRequest, form: Submission) -> PageResult {
     let app = data(&request)?;
     let cookie = cookies::session(&request, &app).unwrap_or_default();
     let is_portal = form.is_portal();

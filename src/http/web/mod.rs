@@ -10,59 +10,209 @@ mod chart;
 mod confirm;
 mod cookies;
 mod date_field;
-mod deliveries;
+mod deliveries {
+    pub mod attempt;
+    pub mod bulk;
+    pub mod filter;
+    pub mod list;
+    pub mod rows;
+    pub mod show;
+}
 mod demo;
 mod error;
-mod event_types;
-mod events;
+mod event_types {
+    pub mod edit;
+    pub mod list;
+    pub mod show;
+}
+mod events {
+    pub mod list;
+    pub mod new;
+    pub mod show;
+}
 mod failed;
 mod form;
-mod inbox;
+mod inbox {
+    pub mod list;
+    pub mod request;
+}
 mod layout;
 mod login;
-mod onboarding;
+mod onboarding {
+    pub mod done;
+    pub mod webhook;
+}
 mod overview;
 mod pager;
 mod portal;
-mod profiles;
+mod profiles {
+    pub mod edit;
+    pub mod list;
+    pub mod show;
+}
 mod session;
-mod settings;
+mod settings {
+    pub mod audit;
+    pub mod data;
+    pub mod keys;
+    pub mod users;
+}
 mod setup;
-mod webhooks;
-
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-
-use error::PageError;
-
-/// Every route of the pages.
-pub fn routes(config: &mut ServiceConfig) {
-    assets::routes(config);
-    demo::routes(config);
-    onboarding::routes(config);
-    inbox::routes(config);
-    login::routes(config);
-    portal::routes(config);
-    overview::routes(config);
-    setup::routes(config);
-    deliveries::routes(config);
-    failed::routes(config);
-    events::routes(config);
-    settings::routes(config);
-    account::routes(config);
-    event_types::routes(config);
-    profiles::routes(config);
-    webhooks::routes(config);
+mod webhooks {
+    pub mod delete;
+    pub mod edit;
+    pub mod form;
+    pub mod header;
+    pub mod list;
+    pub mod metrics;
+    pub mod replay;
+    pub mod secret;
+    pub mod show;
+    pub mod state;
+    pub mod test;
 }
 
-/// Resource of a page, to which `web::get` and `web::post` are added.
-fn page(path: &str) -> actix_web::Resource {
-    web::resource(path.to_owned())
+use actix_web::web::{self, Path, ServiceConfig, resource};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, Route};
+use askama::Template;
+
+use crate::actions::delivery::bulk::BulkAction;
+use crate::store::Connection;
+use confirm::Confirm;
+use deliveries::bulk;
+use error::PageError;
+use form::{Fields, FormErrors, Submission, problem};
+use layout::{Frame, Section};
+use session::{PageResult, Response, Session};
+
+/// Every route of the pages. A path without parameters stands before one that matches it too.
+pub fn routes(config: &mut ServiceConfig) {
+    assets::routes(config);
+    let mut at = |path: &str, routes: Vec<Route>| {
+        config.service(routes.into_iter().fold(resource(path), actix_web::Resource::route));
+    };
+    at("/demo", vec![web::get().to(demo::show), web::post().to(demo::enter)]);
+    at("/login", vec![web::get().to(login::show), web::post().to(login::sign_in)]);
+    at("/logout", vec![web::post().to(login::sign_out)]);
+    at("/portal", vec![web::get().to(portal::show), web::post().to(portal::enter)]);
+    at("/portal/logo", vec![web::get().to(portal::logo)]);
+    at("/portal/look.css", vec![web::get().to(portal::style)]);
+    at("/setup", vec![web::get().to(setup::show), web::post().to(setup::set_up)]);
+    at("/setup/webhook", vec![get(onboarding::webhook::show), call(onboarding::webhook::create)]);
+    at("/setup/test", vec![call(onboarding::webhook::test_again)]);
+    at("/setup/done", vec![read(onboarding::done::show)]);
+    at("/setup/key", vec![post(onboarding::done::create_key)]);
+    at("/account", vec![get(account::show)]);
+    at("/account/password", vec![web::post().to(account::change_password)]);
+
+    at("/deliveries", vec![read(deliveries::list::show)]);
+    for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {
+        let ask = web::get().to(move |session| bulk::ask(session, action));
+        at(path, vec![ask, web::post().to(move |submission| bulk::submit(submission, action))]);
+    }
+    at("/deliveries/{id}", vec![read_at(deliveries::show::show)]);
+    at("/deliveries/{id}/retry", vec![post_at(deliveries::show::retry)]);
+    at("/deliveries/{id}/discard", vec![post_at(deliveries::show::discard)]);
+    at("/deliveries/{id}/attempts/{number}/{half}", vec![web::get().to(deliveries::show::download)]);
+    at("/failed", vec![read(failed::show)]);
+    at("/failed/export", vec![web::get().to(failed::download)]);
+
+    at("/events", vec![read(events::list::show)]);
+    at("/events/new", vec![read(events::new::show), post(events::new::publish)]);
+    at("/events/{id}", vec![read_at(events::show::show)]);
+    at("/events/{id}/replay", vec![post_at(events::show::replay)]);
+    at("/events/{id}/{part}", vec![web::get().to(events::show::download)]);
+    at("/event-types", vec![read(event_types::list::show)]);
+    // Outside `/event-types/`, where a type may be named "new".
+    at("/new-event-type", vec![read(event_types::edit::blank), post(event_types::edit::create)]);
+    at("/event-types/{name}", vec![read_at(event_types::show::show)]);
+    at("/event-types/{name}/edit", vec![read_at(event_types::edit::show), post_at(event_types::edit::change)]);
+    at("/event-types/{name}/delete", vec![post_at(event_types::edit::delete)]);
+    at("/inbox", vec![read(inbox::list::show), post(inbox::list::open)]);
+    at("/inbox/empty", vec![get(inbox::list::ask_to_empty), post(inbox::list::empty)]);
+    at("/inbox/{id}", vec![read_at(inbox::request::show)]);
+    at("/profiles", vec![read(profiles::list::show)]);
+    at("/profiles/new", vec![get(profiles::edit::blank), post(profiles::edit::create)]);
+    at("/profiles/{name}", vec![read_at(profiles::show::show)]);
+    at("/profiles/{name}/edit", vec![get_at(profiles::edit::show), post_at(profiles::edit::change)]);
+    at("/profiles/{name}/delete", vec![post_at(profiles::edit::delete)]);
+
+    at("/settings", vec![web::get().to(settings::keys::start)]);
+    at("/settings/keys", vec![get(settings::keys::show), post(settings::keys::create)]);
+    at("/settings/keys/{id}/revoke", vec![post_at(settings::keys::revoke)]);
+    at("/settings/users", vec![get(settings::users::show), post(settings::users::add)]);
+    at("/settings/users/{seq}", vec![get_at(settings::users::user)]);
+    at("/settings/users/{seq}/role", vec![post_at(settings::users::set_role)]);
+    at("/settings/users/{seq}/password", vec![post_at(settings::users::reset_password)]);
+    at("/settings/users/{seq}/remove", vec![post_at(settings::users::remove)]);
+    at("/settings/data", vec![get(settings::data::show)]);
+    at("/settings/data/backup", vec![post(settings::data::backup)]);
+    at("/settings/audit", vec![read(settings::audit::show)]);
+
+    at("/webhooks", vec![read(webhooks::list::show)]);
+    at("/webhooks/new", vec![read(webhooks::edit::blank), call(webhooks::edit::create)]);
+    at("/webhooks/{id}", vec![read_at(webhooks::show::deliveries)]);
+    at("/webhooks/{id}/metrics", vec![read_at(webhooks::metrics::show)]);
+    at("/webhooks/{id}/settings", vec![read_at(webhooks::show::settings)]);
+    at("/webhooks/{id}/edit", vec![read_at(webhooks::edit::show), call_at(webhooks::edit::change)]);
+    at("/webhooks/{id}/test", vec![read_at(webhooks::test::show), call_at(webhooks::test::send)]);
+    at("/webhooks/{id}/secret", vec![read_at(webhooks::secret::show), post_at(webhooks::secret::reveal)]);
+    at("/webhooks/{id}/secret/rotate", vec![post_at(webhooks::secret::rotate)]);
+    at("/webhooks/{id}/pause", vec![post_at(webhooks::state::pause)]);
+    at("/webhooks/{id}/resume", vec![get_at(webhooks::state::ask), call_at(webhooks::state::resume)]);
+    at("/webhooks/{id}/verify", vec![call_at(webhooks::state::verify)]);
+    at("/webhooks/{id}/replay", vec![get_at(webhooks::replay::show), web::post().to(webhooks::replay::replay)]);
+    at("/webhooks/{id}/delete", vec![read_at(webhooks::delete::ask), post_at(webhooks::delete::delete)]);
+    overview::routes(config);
+}
+
+type Shown<T> = Result<T, PageError>;
+type Submitted = Result<Response, PageError>;
+
+/// A page whose work begins its own reads. Runs on a blocking thread, like all of these.
+fn get<T: Template + 'static>(work: fn(&Session) -> Shown<T>) -> Route {
+    web::get().to(move |session: Session| session.show(work))
+}
+
+fn get_at<T: Template + 'static>(work: fn(&Session, &str) -> Shown<T>) -> Route {
+    web::get().to(move |session: Session, id: Path<String>| session.show(move |session| work(session, &id)))
+}
+
+/// A page that is read within one snapshot.
+fn read<T: Template + 'static>(work: fn(&Session, &Connection) -> Shown<T>) -> Route {
+    web::get().to(move |session: Session| session.show(move |session| session.read(|db| work(session, db))))
+}
+
+fn read_at<T: Template + 'static>(work: fn(&Session, &Connection, &str) -> Shown<T>) -> Route {
+    web::get().to(move |session: Session, id: Path<String>| {
+        session.show(move |session| session.read(|db| work(session, db, &id)))
+    })
+}
+
+/// A form. Viewers are refused.
+fn post(work: fn(&Session, &Fields) -> Submitted) -> Route {
+    web::post().to(move |form: Submission| form.run(work))
+}
+
+fn post_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
+    web::post()
+        .to(move |form: Submission, id: Path<String>| form.run(move |session, fields| work(session, fields, &id)))
+}
+
+/// A form whose work waits for a receiver, under a permit for tests.
+fn call(work: fn(&Session, &Fields) -> Submitted) -> Route {
+    web::post().to(move |form: Submission| form.run_with_test_permit(work))
+}
+
+fn call_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
+    web::post().to(move |form: Submission, id: Path<String>| {
+        form.run_with_test_permit(move |session, fields| work(session, fields, &id))
+    })
 }
 
 /// 404 page, within the frame if the visitor is signed in.
 pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
-    if let Ok(session) = session::Session::of(request) {
+    if let Ok(session) = Session::of(request) {
         return session.unknown();
     }
     let base = session::data(request).map(|app| app.site.base().prefix().to_owned());

@@ -3,23 +3,19 @@
 use actix_web::guard;
 use actix_web::http::header::Accept;
 use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 
 use super::chart::Chart;
-use super::error::PageError;
-use super::page;
 use crate::actions::delivery::explain;
 use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, WebhookFilter};
-use crate::store::{Connection, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::text::{explanation, humanize};
 
 /// Webhooks listed for each state.
@@ -31,16 +27,16 @@ const MAX_DEAD_LETTERS: u32 = 1_000;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     // A program that calls the server's root gets a 404 that names the API.
-    let start = page("/").guard(guard::fn_guard(|context| {
+    let start = web::resource("/").guard(guard::fn_guard(|context| {
         let accepts = context.header::<Accept>();
         accepts.is_some_and(|accept| accept.iter().any(|item| item.item.essence_str() == "text/html"))
     }));
-    config.service(start.route(web::get().to(show)));
+    config.service(start.route(super::read(show)));
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
-struct OverviewPage {
+pub struct OverviewPage {
     frame: Frame,
     /// Without a webhook, the page shows the first step only.
     has_webhooks: bool,
@@ -57,7 +53,6 @@ struct OverviewPage {
     failures: Vec<FailureRow>,
     /// For operators only.
     machine: Option<Machine>,
-    version: &'static str,
 }
 
 /// A webhook that needs attention.
@@ -84,11 +79,7 @@ struct Machine {
 }
 
 /// `GET /`.
-async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| overview_page(session, db))).await
-}
-
-fn overview_page(session: &Session, db: &Connection) -> Result<OverviewPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageError> {
     let now = session.now();
     let tenant = session.tenant();
     let of = tenant.cloned().map_or(Of::All, Of::Tenant);
@@ -115,7 +106,6 @@ fn overview_page(session: &Session, db: &Connection) -> Result<OverviewPage, Pag
         chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now),
         failures: failures(session, db)?,
         machine: tenant.is_none().then(|| machine(&session.app.actions.store)),
-        version: env!("CARGO_PKG_VERSION"),
         frame: session.frame(db, "Overview", Section::Overview)?.with_api("GET", "/v1/stats?window=24h"),
     })
 }

@@ -1,25 +1,18 @@
 //! `/portal`: opens the pages of one tenant, by a link that the application requested.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
-use super::page;
 use crate::auth::users;
 use crate::auth::users::UserError;
 use crate::http::App;
 use crate::http::web::cookies::SetCookie;
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::{Bare, Portal};
-use crate::http::web::session::{Anonymous, PageResult, see};
+use crate::http::web::session::{Anonymous, see};
+use crate::http::web::{PageResult, Template};
 use crate::store::one_time_link::LinkKind;
-
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/portal").route(web::get().to(show)).route(web::post().to(enter)));
-    config.service(page("/portal/logo").route(web::get().to(logo)));
-    config.service(page("/portal/look.css").route(web::get().to(style)));
-}
 
 #[derive(Template)]
 #[template(path = "portal.html")]
@@ -38,7 +31,7 @@ fn portal_page(visitor: &Anonymous, token: Option<String>) -> PageResult {
 }
 
 /// `GET /portal?token=…`: shows a button and does not use the link up, since programs that preview links follow them.
-async fn show(visitor: Anonymous) -> PageResult {
+pub async fn show(visitor: Anonymous) -> PageResult {
     let token = visitor.query.text("token");
     let actions = &visitor.app.actions;
     let is_open = actions.store.read(|db| users::is_link(db, LinkKind::Portal, token, actions.clock.now_ms()))?;
@@ -46,7 +39,7 @@ async fn show(visitor: Anonymous) -> PageResult {
 }
 
 /// `POST /portal`: uses the link up and starts its session.
-async fn enter(form: AnonymousSubmission) -> PageResult {
+pub async fn enter(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let app = &visitor.app;
     let token = fields.text("token").to_owned();
@@ -63,7 +56,7 @@ async fn enter(form: AnonymousSubmission) -> PageResult {
 }
 
 /// `GET /portal/logo`: logo of the application.
-async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
+pub async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
     let Some((bytes, media_type)) = &app.site.portal.logo else {
         return Ok(super::unknown_page(&request));
     };
@@ -76,7 +69,7 @@ async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
 }
 
 /// `GET /portal/look.css`: accent colour of the application.
-async fn style(request: HttpRequest, app: Data<App>) -> PageResult {
+pub async fn style(request: HttpRequest, app: Data<App>) -> PageResult {
     let Some(accent) = &app.site.portal.accent else {
         return Ok(super::unknown_page(&request));
     };

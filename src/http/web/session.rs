@@ -209,7 +209,7 @@ impl Session {
         self,
         work: impl FnOnce(&Session) -> Result<T, PageError> + Send + 'static,
     ) -> PageResult {
-        self.answer(move |session| Ok(Response::page(StatusCode::OK, &work(session)?))).await
+        self.answer(move |session| Ok(Response::ok(&work(session)?))).await
     }
 
     /// Runs `work` on a blocking thread and responds with its result. Errors are shown within the frame.
@@ -325,6 +325,10 @@ impl Response {
         }
     }
 
+    pub fn ok(page: &impl Template) -> Response {
+        Response::page(StatusCode::OK, page)
+    }
+
     /// A form with its errors, as a 422.
     pub fn again(page: &impl Template) -> Response {
         Response::page(StatusCode::UNPROCESSABLE_ENTITY, page)
@@ -399,9 +403,7 @@ pub fn local(path: &str) -> Option<&str> {
 
 /// Shared state of the server.
 pub fn data(request: &HttpRequest) -> Result<Data<App>, PageError> {
-    app(request)?;
-    let data = request.app_data::<Data<App>>().cloned();
-    data.ok_or_else(|| ApiError::internal(&"the server was put together without its state").into())
+    Ok(app(request)?.clone())
 }
 
 /// Origins that may frame a page.

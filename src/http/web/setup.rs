@@ -1,23 +1,16 @@
 //! `/setup`: creates the first administrator, by the link that the server prints. Closed once there is a user.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 
-use super::page;
 use crate::auth::users::UserError;
 use crate::auth::{password, session, users};
 use crate::http::blocking;
 use crate::http::error::ApiError;
 use crate::http::web::cookies::SetCookie;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{AnonymousSubmission, FormErrors};
+use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Anonymous, PageResult, see};
-
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(page("/setup").route(web::get().to(show)).route(web::post().to(set_up)));
-}
+use crate::http::web::session::{Anonymous, see};
+use crate::http::web::{FormErrors, PageError, PageResult, Template};
 
 #[derive(Template)]
 #[template(path = "setup.html")]
@@ -26,11 +19,10 @@ struct SetupPage<'a> {
     token: &'a str,
     name: &'a str,
     errors: FormErrors,
-    min_password: usize,
 }
 
 fn setup_page<'a>(visitor: &Anonymous, token: &'a str, name: &'a str, errors: FormErrors) -> SetupPage<'a> {
-    SetupPage { frame: visitor.frame("Set up Hookpost"), token, name, errors, min_password: password::SHORTEST }
+    SetupPage { frame: visitor.frame("Set up Hookpost"), token, name, errors }
 }
 
 fn expired(visitor: &Anonymous) -> PageError {
@@ -39,7 +31,7 @@ fn expired(visitor: &Anonymous) -> PageError {
 }
 
 /// `GET /setup?token=…`: shows the form and does not use the link up.
-async fn show(visitor: Anonymous) -> PageResult {
+pub async fn show(visitor: Anonymous) -> PageResult {
     let token = visitor.query.text("token");
     let actions = &visitor.app.actions;
     if !actions.store.read(|db| users::is_setup_token(db, token, actions.clock.now_ms()))? {
@@ -49,7 +41,7 @@ async fn show(visitor: Anonymous) -> PageResult {
 }
 
 /// `POST /setup`: creates the administrator, signs them in, and continues with the first webhook.
-async fn set_up(form: AnonymousSubmission) -> PageResult {
+pub async fn set_up(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let store = visitor.app.actions.store.clone();
     let text = |name: &str| fields.text(name).trim().to_owned();

@@ -203,7 +203,8 @@ fn routes() -> BTreeSet<String> {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
-            for (at, mark) in text.match_indices("page(\"") {
+            let marks = ["at(\"", "resource(\""];
+            for (at, mark) in marks.into_iter().flat_map(|mark| text.match_indices(mark)) {
                 if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
                     continue;
                 }

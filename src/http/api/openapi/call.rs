@@ -82,25 +82,20 @@ impl<'a> Call<'a> {
     }
 
     /// Sets the group, the unique id and the title.
-    pub(in super::super) fn operation(
-        &mut self,
-        tag: &'static str,
-        id: &'static str,
-        summary: &'static str,
-    ) -> &mut Self {
+    pub fn operation(&mut self, tag: &'static str, id: &'static str, summary: &'static str) -> &mut Self {
         self.operation.tags = vec![tag];
         self.operation.operation_id = id;
         self.operation.summary = summary;
         self
     }
 
-    pub(in super::super) fn description(&mut self, text: &str) -> &mut Self {
+    pub fn description(&mut self, text: &str) -> &mut Self {
         self.operation.description = text.to_owned();
         self
     }
 
     /// Requires a key with this scope.
-    pub(in super::super) fn scope(&mut self, scope: Scope) -> &mut Self {
+    pub fn scope(&mut self, scope: Scope) -> &mut Self {
         let scheme = |name: &str| Map::from_iter([(name.to_owned(), json!([scope.to_string()]))]);
         self.operation.security = vec![scheme("bearer"), scheme("api_key")];
         self.common_responses(&[
@@ -121,7 +116,7 @@ impl<'a> Call<'a> {
     }
 
     /// Adds a path parameter with the description of its type, and the 404 for an unknown one.
-    pub(in super::super) fn path_parameter<T: JsonSchema>(&mut self, name: &str) -> &mut Self {
+    pub fn path_parameter<T: JsonSchema>(&mut self, name: &str) -> &mut Self {
         let described = self.schemas.request_fields::<T>();
         let description = described.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
         let schema = self.schemas.request::<T>();
@@ -129,13 +124,13 @@ impl<'a> Call<'a> {
     }
 
     /// Adds an optional header.
-    pub(in super::super) fn header_parameter<T: JsonSchema>(&mut self, name: &str, description: &str) -> &mut Self {
+    pub fn header_parameter<T: JsonSchema>(&mut self, name: &str, description: &str) -> &mut Self {
         let schema = self.schemas.request::<T>();
         self.parameter(name, "header", description.to_owned(), schema)
     }
 
     /// Adds the fields of a type as optional query parameters.
-    pub(in super::super) fn query_parameters<T: JsonSchema>(&mut self) -> &mut Self {
+    pub fn query_parameters<T: JsonSchema>(&mut self) -> &mut Self {
         let schema = self.schemas.request_fields::<T>();
         for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let mut schema = without_null(schema.clone());
@@ -153,13 +148,13 @@ impl<'a> Call<'a> {
     }
 
     /// Removes parameters that a query type has and this call does not.
-    pub(in super::super) fn without_parameters(&mut self, names: &[&str]) -> &mut Self {
+    pub fn without_parameters(&mut self, names: &[&str]) -> &mut Self {
         self.operation.parameters.retain(|parameter| !names.contains(&parameter.name.as_str()));
         self
     }
 
     /// Describes a paginated list of `V` with the query parameters of `Q`.
-    pub(in super::super) fn list<Q: JsonSchema, V: JsonSchema>(&mut self) -> &mut Self {
+    pub fn list<Q: JsonSchema, V: JsonSchema>(&mut self) -> &mut Self {
         self.query_parameters::<Q>().errors(422, &["invalid_limit", "invalid_cursor"]).response::<ListResponse<V>>(
             200,
             "One page of the list.",
@@ -168,7 +163,7 @@ impl<'a> Call<'a> {
     }
 
     /// Sets the JSON body, with an example. The body is optional if `{}` is valid.
-    pub(in super::super) fn request_body<T: JsonSchema>(&mut self, example: &str) -> &mut Self {
+    pub fn request_body<T: JsonSchema>(&mut self, example: &str) -> &mut Self {
         let schema = self.schemas.request::<T>();
         let fields = self.schemas.request_fields::<T>();
         let is_object = fields.get("type").is_some_and(|kind| kind == "object");
@@ -183,7 +178,7 @@ impl<'a> Call<'a> {
     }
 
     /// Also accepts the elements of the body's array as NDJSON.
-    pub(in super::super) fn request_ndjson(&mut self) -> &mut Self {
+    pub fn request_ndjson(&mut self) -> &mut Self {
         if let Some(body) = &mut self.operation.request_body
             && let Some(json) = body.content.get("application/json")
         {
@@ -194,18 +189,13 @@ impl<'a> Call<'a> {
     }
 
     /// Adds a JSON response, with an example.
-    pub(in super::super) fn response<T: JsonSchema>(
-        &mut self,
-        status: u16,
-        description: &'static str,
-        example: &str,
-    ) -> &mut Self {
+    pub fn response<T: JsonSchema>(&mut self, status: u16, description: &'static str, example: &str) -> &mut Self {
         let media = Media { schema: self.schemas.response::<T>(), example: Some(parse_example(example)) };
         self.insert_response(status, description, Some(("application/json", media)), Map::new())
     }
 
     /// Links a response to calls whose path parameter `id` it contains, at a JSON pointer.
-    pub(in super::super) fn links(&mut self, status: u16, pointer: &str, calls: &[&str]) -> &mut Self {
+    pub fn links(&mut self, status: u16, pointer: &str, calls: &[&str]) -> &mut Self {
         if let Some(Value::Object(response)) = self.operation.responses.get_mut(&status) {
             let links = response.entry("links").or_insert_with(|| json!({}));
             for call in calls {
@@ -216,24 +206,20 @@ impl<'a> Call<'a> {
     }
 
     /// Adds an NDJSON response with one `T` per line.
-    pub(in super::super) fn response_ndjson<T: JsonSchema>(&mut self, description: &'static str) -> &mut Self {
+    pub fn response_ndjson<T: JsonSchema>(&mut self, description: &'static str) -> &mut Self {
         let media = Media { schema: self.schemas.response::<Vec<T>>(), example: None };
         self.insert_response(200, description, Some(("application/x-ndjson", media)), Map::new())
     }
 
     /// Adds a response of another media type.
-    pub(in super::super) fn response_of_type(
-        &mut self,
-        media_type: &'static str,
-        description: &'static str,
-    ) -> &mut Self {
+    pub fn response_of_type(&mut self, media_type: &'static str, description: &'static str) -> &mut Self {
         // OpenAPI 3.1 describes binary content with an empty schema.
         let schema = if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) };
         self.insert_response(200, description, Some((media_type, Media { schema, example: None })), Map::new())
     }
 
     /// Adds a 204 response.
-    pub(in super::super) fn no_content(&mut self, description: &'static str) -> &mut Self {
+    pub fn no_content(&mut self, description: &'static str) -> &mut Self {
         self.insert_response(204, description, None, Map::new())
     }
 
@@ -251,7 +237,7 @@ impl<'a> Call<'a> {
     }
 
     /// Adds error codes of a status.
-    pub(in super::super) fn errors(&mut self, status: u16, codes: Codes) -> &mut Self {
+    pub fn errors(&mut self, status: u16, codes: Codes) -> &mut Self {
         let known = self.errors.entry(status).or_default();
         for code in codes {
             if !known.contains(code) {

@@ -7,11 +7,7 @@ use crate::domain::Invalid;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339;
-use crate::http::web::confirm::Confirm;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, Submission};
-use crate::http::web::layout::Section;
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Confirm, Fields, PageError, PageResult, Section, Session, Submission};
 use crate::text::humanize::counted;
 
 /// Path below the server's prefix; the API has the same one below `/v1`.

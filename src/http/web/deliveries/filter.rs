@@ -5,8 +5,7 @@ use std::str::FromStr;
 use crate::domain::Invalid;
 use crate::domain::time::rfc3339_seconds;
 use crate::http::web::date_field;
-use crate::http::web::form::Fields;
-use crate::http::web::session::Session;
+use crate::http::web::{Fields, Session};
 use crate::store::delivery::DeliveryFilter;
 use crate::text::failure::status_words;
 

@@ -1,6 +1,5 @@
 //! `/deliveries`: the deliveries that match the filter in the URL.
 
-use askama::Template;
 use strum::VariantArray;
 
 use super::filter::{Criteria, below};
@@ -9,20 +8,19 @@ use crate::actions::lookup;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
-use crate::http::web::error::PageError;
-use crate::http::web::layout::{Frame, Section, capitalized, code_label};
+use crate::http::web::layout::{capitalized, code_label};
 use crate::http::web::pager::Pager;
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
+use crate::store::delivery;
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 use crate::store::webhook::{self, WebhookFilter};
-use crate::store::{Connection, delivery};
 
 /// Webhooks in the drop-down list. With more, the filter is a text field for an ID.
 const MAX_WEBHOOKS: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "deliveries/list.html")]
-struct DeliveriesPage {
+pub struct DeliveriesPage {
     frame: Frame,
     table: DeliveryTable,
     pager: Pager,
@@ -40,11 +38,7 @@ struct DeliveriesPage {
 }
 
 /// `GET /deliveries?status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&q=&cursor=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| deliveries_page(session, db))).await
-}
-
-fn deliveries_page(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageError> {
     let criteria = Criteria::of(session, &session.query);
     let query = session.query.given("q");
     if let Some(path) = query.and_then(|query| path_of_id(session, db, query, &criteria)) {

@@ -8,9 +8,10 @@ use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::Connection;
 use crate::http::web::layout::code_label;
 use crate::store::delivery::Delivery;
-use crate::store::{Connection, StoreError, webhook};
+use crate::store::{StoreError, webhook};
 use crate::text::explanation;
 
 /// The table, for every page that lists deliveries.

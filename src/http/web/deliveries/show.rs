@@ -1,7 +1,6 @@
 //! `/deliveries/{id}`: the explanation of a delivery, then every attempt; retrying or discarding it.
 
 use actix_web::web::Path;
-use askama::Template;
 
 use super::attempt::{AttemptDetail, AttemptView};
 use super::filter::{Criteria, below};
@@ -11,15 +10,13 @@ use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
-use crate::http::web::confirm::Confirm;
-use crate::http::web::error::PageError;
-use crate::http::web::form::Submission;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{
+    Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
+};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, Delivery};
 use crate::store::page::{Cursor, PageRequest};
-use crate::store::{Connection, webhook};
+use crate::store::webhook;
 use crate::text::explanation::{self, Explanation, Tone};
 
 /// Newest attempts with request and response. Older ones are headings with a link.
@@ -29,7 +26,7 @@ const MAX_ATTEMPTS: usize = 200;
 
 #[derive(Template)]
 #[template(path = "deliveries/show.html")]
-struct DeliveryPage {
+pub struct DeliveryPage {
     frame: Frame,
     delivery: Delivery,
     /// `None` if it was deleted.
@@ -52,11 +49,7 @@ struct DeliveryPage {
 }
 
 /// `GET /deliveries/{id}?attempt=`, with the filter of the list that the visitor came from.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| delivery_page(session, db, &id))).await
-}
-
-fn delivery_page(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage, PageError> {
+pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage, PageError> {
     let DeliveryInFull { delivery, attempts } = lookup::delivery_in_full(db, &session.caller(), id)?;
     let webhook = webhook::by_seq(db, delivery.webhook_seq)?;
     let criteria = Criteria::of(session, &session.query);
@@ -181,19 +174,15 @@ pub async fn download(session: Session, path: Path<(String, u32, String)>) -> Pa
 }
 
 /// `POST /deliveries/{id}/retry`.
-pub async fn retry(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let caller = session.caller();
-            let before = session.read(|db| Ok(lookup::delivery(db, &caller, &id)?))?;
-            let back = session.back(fields, &format!("/deliveries/{}", before.id));
-            match session.app.actions.retry(&caller, &id).wait() {
-                Ok(after) => Ok(session.done(&back, queued(&before, &after))),
-                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
-                Err(other) => Err(other.into()),
-            }
-        })
-        .await
+pub fn retry(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let caller = session.caller();
+    let before = session.read(|db| Ok(lookup::delivery(db, &caller, id)?))?;
+    let back = session.back(fields, &format!("/deliveries/{}", before.id));
+    match session.app.actions.retry(&caller, id).wait() {
+        Ok(after) => Ok(session.done(&back, queued(&before, &after))),
+        Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Message after a retry. Says that the delivery is queued, not that it succeeded.
@@ -206,31 +195,27 @@ fn queued(before: &Delivery, after: &Delivery) -> &'static str {
 }
 
 /// `POST /deliveries/{id}/discard`. Asks for confirmation first.
-pub async fn discard(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let caller = session.caller();
-            let delivery = session.read(|db| Ok(lookup::delivery(db, &caller, &id)?))?;
-            let path = format!("/deliveries/{}", delivery.id);
-            let back = session.back(fields, &path);
-            if !fields.has("confirmed") {
-                return Confirm {
-                    heading: "Discard this delivery?".to_owned(),
-                    facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
-                    effect: "It will not be sent. This can't be undone.".to_owned(),
-                    action: Some(format!("{path}/discard")),
-                    button: "Discard".to_owned(),
-                    is_danger: true,
-                    back,
-                    ..Confirm::default()
-                }
-                .show(session, Section::Deliveries);
-            }
-            match session.app.actions.discard(&caller, &id).wait() {
-                Ok(_) => Ok(session.done(&back, "Discarded. It will not be sent.")),
-                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
-                Err(other) => Err(other.into()),
-            }
-        })
-        .await
+pub fn discard(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let caller = session.caller();
+    let delivery = session.read(|db| Ok(lookup::delivery(db, &caller, id)?))?;
+    let path = format!("/deliveries/{}", delivery.id);
+    let back = session.back(fields, &path);
+    if !fields.has("confirmed") {
+        return Confirm {
+            heading: "Discard this delivery?".to_owned(),
+            facts: vec![("Delivery", delivery.id.to_string()), ("Event type", delivery.event_type.to_string())],
+            effect: "It will not be sent. This can't be undone.".to_owned(),
+            action: Some(format!("{path}/discard")),
+            button: "Discard".to_owned(),
+            is_danger: true,
+            back,
+            ..Confirm::default()
+        }
+        .show(session, Section::Deliveries);
+    }
+    match session.app.actions.discard(&caller, id).wait() {
+        Ok(_) => Ok(session.done(&back, "Discarded. It will not be sent.")),
+        Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&back, message)),
+        Err(other) => Err(other.into()),
+    }
 }

@@ -1,26 +1,21 @@
 //! The form that describes an event type: a new one, or one that was published or described before.
 
-use actix_web::web::Path;
-use askama::Template;
-
 use super::show::parse;
 use crate::actions::ActionError;
 use crate::actions::event_types::TypeDescription;
 use crate::domain::Invalid;
 use crate::domain::event::EventType;
-use crate::http::web::confirm::Confirm;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::store::{Connection, event_type};
+use crate::http::web::{
+    Confirm, Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+};
+use crate::store::event_type;
 
 const DELETE_EFFECT: &str =
     "Its description, example and schema are deleted. Its events and subscribed webhooks are not changed.";
 
 #[derive(Template)]
 #[template(path = "event_types/edit.html")]
-struct EventTypeForm {
+pub struct EventTypeForm {
     frame: Frame,
     /// `None` if the form asks for the name.
     name: Option<String>,
@@ -79,43 +74,35 @@ impl EventTypeForm {
 }
 
 /// `GET /new-event-type`.
-pub async fn blank(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| EventTypeForm::of(session, db, None))).await
+pub fn blank(session: &Session, db: &Connection) -> Result<EventTypeForm, PageError> {
+    EventTypeForm::of(session, db, None)
 }
 
 /// `GET /event-types/{name}/edit`.
-pub async fn show(session: Session, name: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| EventTypeForm::of(session, db, Some(&parse(&name)?)))).await
+pub fn show(session: &Session, db: &Connection, name: &str) -> Result<EventTypeForm, PageError> {
+    EventTypeForm::of(session, db, Some(&parse(name)?))
 }
 
 /// `POST /new-event-type`. Refuses a type that is described already, to overwrite nothing.
-pub async fn create(submission: Submission) -> PageResult {
-    submission
-        .run(|session, fields| {
-            session.require_administrator()?;
-            let name = fields.text("name").trim().parse::<EventType>().map_err(|invalid| invalid.in_field("name"));
-            let saved = name.map_err(ActionError::from).and_then(|name| {
-                if session.app.actions.store.read(|db| event_type::get(db, &name))?.is_some() {
-                    let message = format!("{name} already has a description. Open it in the list to change it.");
-                    return Err(Invalid::new("name_taken", message).in_field("name").into());
-                }
-                save(session, name, fields)
-            });
-            respond(session, None, fields, saved)
-        })
-        .await
+pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let name = fields.text("name").trim().parse::<EventType>().map_err(|invalid| invalid.in_field("name"));
+    let saved = name.map_err(ActionError::from).and_then(|name| {
+        if session.app.actions.store.read(|db| event_type::get(db, &name))?.is_some() {
+            let message = format!("{name} already has a description. Open it in the list to change it.");
+            return Err(Invalid::new("name_taken", message).in_field("name").into());
+        }
+        save(session, name, fields)
+    });
+    respond(session, None, fields, saved)
 }
 
 /// `POST /event-types/{name}/edit`.
-pub async fn change(submission: Submission, name: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            session.require_administrator()?;
-            let name = parse(&name)?;
-            let saved = save(session, name.clone(), fields);
-            respond(session, Some(&name), fields, saved)
-        })
-        .await
+pub fn change(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let name = parse(name)?;
+    let saved = save(session, name.clone(), fields);
+    respond(session, Some(&name), fields, saved)
 }
 
 fn save(session: &Session, name: EventType, fields: &Fields) -> Result<EventType, ActionError> {
@@ -151,25 +138,21 @@ fn respond(
 }
 
 /// `POST /event-types/{name}/delete`.
-pub async fn delete(submission: Submission, name: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            session.require_administrator()?;
-            let name = parse(&name)?;
-            if !fields.has("confirmed") {
-                return Confirm {
-                    heading: format!("Delete the description of {name}?"),
-                    effect: DELETE_EFFECT.to_owned(),
-                    action: Some(format!("/event-types/{name}/delete")),
-                    back: format!("/event-types/{name}"),
-                    button: "Delete".to_owned(),
-                    is_danger: true,
-                    ..Confirm::default()
-                }
-                .show(session, Section::EventTypes);
-            }
-            session.app.actions.delete_event_type(&session.caller(), name.clone()).wait()?;
-            Ok(session.done("/event-types", format!("The description of {name} was deleted.")))
-        })
-        .await
+pub fn delete(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let name = parse(name)?;
+    if !fields.has("confirmed") {
+        return Confirm {
+            heading: format!("Delete the description of {name}?"),
+            effect: DELETE_EFFECT.to_owned(),
+            action: Some(format!("/event-types/{name}/delete")),
+            back: format!("/event-types/{name}"),
+            button: "Delete".to_owned(),
+            is_danger: true,
+            ..Confirm::default()
+        }
+        .show(session, Section::EventTypes);
+    }
+    session.app.actions.delete_event_type(&session.caller(), name.clone()).wait()?;
+    Ok(session.done("/event-types", format!("The description of {name} was deleted.")))
 }

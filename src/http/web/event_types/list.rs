@@ -1,15 +1,11 @@
 //! `/event-types`: the described types, and the types of published events.
 
-use askama::Template;
-
 use crate::domain::event::EventType;
 use crate::domain::time::DAY;
-use crate::http::web::error::PageError;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::event_type::{self, DescribedType};
 use crate::store::page::DEFAULT_LIMIT;
-use crate::store::{Connection, StoreError, event, webhook};
+use crate::store::{StoreError, event, webhook};
 use crate::text::humanize;
 
 /// Events counted for each type.
@@ -19,7 +15,7 @@ const MAX_WEBHOOKS: u32 = 5_000;
 
 #[derive(Template)]
 #[template(path = "event_types/list.html")]
-struct EventTypesPage {
+pub struct EventTypesPage {
     frame: Frame,
     rows: Vec<EventTypeRow>,
     next: Option<String>,
@@ -35,11 +31,7 @@ struct EventTypeRow {
 }
 
 /// `GET /event-types?after=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| event_types_page(session, db))).await
-}
-
-fn event_types_page(session: &Session, db: &Connection) -> Result<EventTypesPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<EventTypesPage, PageError> {
     let after = session.query.text("after");
     let limit = DEFAULT_LIMIT as usize;
     let mut names = event_type::names(db, session.tenant(), after, DEFAULT_LIMIT + 1)?;

@@ -1,19 +1,14 @@
 //! `/event-types/{name}`: the description, example and schema of a type, and its subscribers.
 
-use actix_web::web::Path;
-use askama::Template;
-
 use super::list::or_more;
 use crate::domain::event::EventType;
 use crate::domain::time::DAY;
 use crate::domain::webhook::Webhook;
-use crate::http::web::error::PageError;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::event_type::{self, DescribedType};
 use crate::store::page::PageRequest;
 use crate::store::webhook::WebhookFilter;
-use crate::store::{Connection, event, webhook};
+use crate::store::{event, webhook};
 
 /// Subscribers shown.
 const MAX_SUBSCRIBERS: u32 = 50;
@@ -22,7 +17,7 @@ const MAX_COUNTED: u32 = 10_000;
 
 #[derive(Template)]
 #[template(path = "event_types/show.html")]
-struct EventTypePage {
+pub struct EventTypePage {
     frame: Frame,
     name: EventType,
     described: Option<DescribedType>,
@@ -40,11 +35,7 @@ impl EventTypePage {
 }
 
 /// `GET /event-types/{name}`.
-pub async fn show(session: Session, name: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| event_type_page(session, db, &name))).await
-}
-
-fn event_type_page(session: &Session, db: &Connection, name: &str) -> Result<EventTypePage, PageError> {
+pub fn show(session: &Session, db: &Connection, name: &str) -> Result<EventTypePage, PageError> {
     let name = parse(name)?;
     let tenant = session.tenant();
     let described = event_type::get(db, &name)?;

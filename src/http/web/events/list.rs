@@ -1,18 +1,12 @@
 //! `/events`: the events that match the filter in the URL.
 
-use askama::Template;
-
 use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::time::rfc3339_seconds;
 use crate::http::web::date_field;
 use crate::http::web::deliveries::filter::below;
-use crate::http::web::error::PageError;
-use crate::http::web::form::Fields;
-use crate::http::web::layout::{Frame, Section};
 use crate::http::web::pager::Pager;
-use crate::http::web::session::{PageResult, Session};
-use crate::store::Connection;
+use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
 use crate::store::event::{self, EventFilter, StoredEvent};
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 
@@ -21,7 +15,7 @@ const PREVIEW_CHARS: usize = 120;
 
 #[derive(Template)]
 #[template(path = "events/list.html")]
-struct EventsPage {
+pub struct EventsPage {
     frame: Frame,
     rows: Vec<StoredEvent>,
     pager: Pager,
@@ -47,11 +41,7 @@ impl EventsPage {
 }
 
 /// `GET /events?type=&tenant=&since=&until=&cursor=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| events_page(session, db))).await
-}
-
-fn events_page(session: &Session, db: &Connection) -> Result<EventsPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<EventsPage, PageError> {
     let query = &session.query;
     let (filter, problem) = match filter(session) {
         Ok(filter) => (filter, None),

@@ -1,22 +1,20 @@
 //! `/events/new`: publishes an event by hand.
 
-use askama::Template;
 use serde_json::value::RawValue;
 
 use crate::actions::ActionError;
 use crate::actions::publish::{NewEvent, Receipt};
 use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{
+    Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+};
 use crate::store::page::{MAX_LIMIT, PageRequest};
-use crate::store::{Connection, StoreError, event_type};
+use crate::store::{StoreError, event_type};
 
 #[derive(Template)]
 #[template(path = "events/new.html")]
-struct PublishPage {
+pub struct PublishPage {
     frame: Frame,
     /// Described event types, and whether each has an example.
     types: Vec<(String, bool)>,
@@ -40,49 +38,39 @@ impl PublishPage {
 }
 
 /// `GET /events/new?type=`: the form, filled in with the example of the type.
-pub async fn show(session: Session) -> PageResult {
-    session
-        .show(|session| {
-            session.require_operator()?;
-            session.require_change()?;
-            session.read(|db| {
-                let mut form = PublishForm::of(&session.query);
-                if form.data.is_empty() {
-                    form.data = "{}".to_owned();
-                    if let Ok(name) = form.event_type.parse::<EventType>()
-                        && let Some(example) = event_type::example(db, &name)?
-                    {
-                        form.data = example.into();
-                    }
-                }
-                PublishPage::of(session, db, form, FormErrors::default())
-            })
-        })
-        .await
+pub fn show(session: &Session, db: &Connection) -> Result<PublishPage, PageError> {
+    session.require_operator()?;
+    session.require_change()?;
+    let mut form = PublishForm::of(&session.query);
+    if form.data.is_empty() {
+        form.data = "{}".to_owned();
+        if let Ok(name) = form.event_type.parse::<EventType>()
+            && let Some(example) = event_type::example(db, &name)?
+        {
+            form.data = example.into();
+        }
+    }
+    PublishPage::of(session, db, form, FormErrors::default())
 }
 
 /// `POST /events/new`: publishes the event and redirects to its page.
-pub async fn publish(submission: Submission) -> PageResult {
-    submission
-        .run(|session, fields| {
-            session.require_operator()?;
-            if session.app.is_stopping() {
-                return Err(ActionError::from(StoreError::Stopping).into());
-            }
-            let form = PublishForm::of(fields);
-            let published = form.parse(session).and_then(|event| {
-                let actions = &session.app.actions;
-                actions.publish_by_hand(&session.caller(), event).wait()
-            });
-            match published {
-                Ok(receipt) => Ok(session.done(&format!("/events/{}", receipt.id), message(&receipt))),
-                Err(error) => {
-                    let errors = FormErrors::from(problem(error)?);
-                    Ok(Response::again(&session.read(|db| PublishPage::of(session, db, form, errors))?))
-                }
-            }
-        })
-        .await
+pub fn publish(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_operator()?;
+    if session.app.is_stopping() {
+        return Err(ActionError::from(StoreError::Stopping).into());
+    }
+    let form = PublishForm::of(fields);
+    let published = form.parse(session).and_then(|event| {
+        let actions = &session.app.actions;
+        actions.publish_by_hand(&session.caller(), event).wait()
+    });
+    match published {
+        Ok(receipt) => Ok(session.done(&format!("/events/{}", receipt.id), message(&receipt))),
+        Err(error) => {
+            let errors = FormErrors::from(problem(error)?);
+            Ok(Response::again(&session.read(|db| PublishPage::of(session, db, form, errors))?))
+        }
+    }
 }
 
 fn message(receipt: &Receipt) -> String {

@@ -1,18 +1,14 @@
 //! `/events/{id}`: the event, its deliveries, and the webhooks that did not receive it.
 
 use actix_web::web::Path;
-use askama::Template;
 
 use crate::actions::{ActionError, lookup, show_event};
 use crate::domain::event::Event;
-use crate::http::web::confirm::Confirm;
 use crate::http::web::deliveries::attempt::BodyView;
 use crate::http::web::deliveries::rows::DeliveryTable;
-use crate::http::web::error::PageError;
-use crate::http::web::form::Submission;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::store::Connection;
+use crate::http::web::{
+    Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
+};
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
 use crate::text::humanize;
@@ -22,7 +18,7 @@ const MAX_DELIVERIES: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "events/show.html")]
-struct EventPage {
+pub struct EventPage {
     frame: Frame,
     event: Event,
     data: BodyView,
@@ -45,11 +41,7 @@ impl EventPage {
 }
 
 /// `GET /events/{id}`.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| event_page(session, db, &id))).await
-}
-
-fn event_page(session: &Session, db: &Connection, id: &str) -> Result<EventPage, PageError> {
+pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, PageError> {
     let found = show_event::event_alone(db, &session.caller(), id)?;
     let event = found.stored.event;
     let filter = DeliveryFilter { event: Some(event.id.clone()), ..DeliveryFilter::default() };
@@ -102,39 +94,34 @@ pub async fn download(session: Session, path: Path<(String, String)>) -> PageRes
 }
 
 /// `POST /events/{id}/replay`: to `webhook`, or after a confirmation to every webhook that subscribes to it now.
-pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let caller = session.caller();
-            let event = session.read(|db| Ok(lookup::event(db, &caller, &id)?))?.event;
-            let path = format!("/events/{}", event.id);
-            let webhook = fields.given("webhook").map(str::to_owned);
-            if webhook.is_none() && !fields.has("confirmed") {
-                return Confirm {
-                    heading: "Replay this event?".to_owned(),
-                    facts: vec![("Event type", event.event_type.to_string())],
-                    effect: "Every webhook that subscribes to it now receives it again.".to_owned(),
-                    action: Some(format!("{path}/replay")),
-                    button: "Replay to all subscribers".to_owned(),
-                    back: path,
-                    ..Confirm::default()
-                }
-                .show(session, Section::Events);
-            }
-            match session.app.actions.replay_event(&caller, &id, webhook).wait() {
-                Ok(queued) if queued.is_empty() => {
-                    Ok(session.refused(&path, "Nothing was queued: no webhook subscribes to this event."))
-                }
-                Ok(queued) => {
-                    let count = humanize::counted(queued.len() as u64, "delivery");
-                    let message = format!(
-                        "Queued: {count}. Deliveries of inactive webhooks are sent when the webhook is resumed."
-                    );
-                    Ok(session.done(&path, message))
-                }
-                Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&path, message)),
-                Err(other) => Err(other.into()),
-            }
-        })
-        .await
+pub fn replay(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let caller = session.caller();
+    let event = session.read(|db| Ok(lookup::event(db, &caller, id)?))?.event;
+    let path = format!("/events/{}", event.id);
+    let webhook = fields.given("webhook").map(str::to_owned);
+    if webhook.is_none() && !fields.has("confirmed") {
+        return Confirm {
+            heading: "Replay this event?".to_owned(),
+            facts: vec![("Event type", event.event_type.to_string())],
+            effect: "Every webhook that subscribes to it now receives it again.".to_owned(),
+            action: Some(format!("{path}/replay")),
+            button: "Replay to all subscribers".to_owned(),
+            back: path,
+            ..Confirm::default()
+        }
+        .show(session, Section::Events);
+    }
+    match session.app.actions.replay_event(&caller, id, webhook).wait() {
+        Ok(queued) if queued.is_empty() => {
+            Ok(session.refused(&path, "Nothing was queued: no webhook subscribes to this event."))
+        }
+        Ok(queued) => {
+            let count = humanize::counted(queued.len() as u64, "delivery");
+            let message =
+                format!("Queued: {count}. Deliveries of inactive webhooks are sent when the webhook is resumed.");
+            Ok(session.done(&path, message))
+        }
+        Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&path, message)),
+        Err(other) => Err(other.into()),
+    }
 }

@@ -1,22 +1,15 @@
 //! `/inbox`: the URL of a tenant's inbox, and the requests it received.
 
-use askama::Template;
-
-use super::url;
 use crate::domain::event::Tenant;
-use crate::http::web::confirm::Confirm;
+use crate::http::web::confirm::ConfirmPage;
 use crate::http::web::deliveries::filter::below;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, Submission};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
-use crate::store::Connection;
-use crate::store::inbox::{self, InboxRequest, KEPT};
+use crate::http::web::{Confirm, Connection, Fields, Frame, PageError, Response, Section, Session, Template};
+use crate::store::inbox::{self, InboxRequest};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 #[derive(Template)]
 #[template(path = "inbox/list.html")]
-struct InboxPage {
+pub struct InboxPage {
     frame: Frame,
     tenant: String,
     /// Tenants with an inbox, for operators.
@@ -28,7 +21,6 @@ struct InboxPage {
     rows: Vec<InboxRequest>,
     next: Option<String>,
     is_first_page: bool,
-    kept: i64,
 }
 
 impl InboxPage {
@@ -39,11 +31,7 @@ impl InboxPage {
 }
 
 /// `GET /inbox?tenant=&cursor=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| inbox_page(session, db))).await
-}
-
-fn inbox_page(session: &Session, db: &Connection) -> Result<InboxPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<InboxPage, PageError> {
     let tenant = session.caller().tenant_for(named(session, &session.query).as_deref())?;
     let cursor = session.query.given("cursor").map(str::parse).transpose()?;
     let mut tenants = Vec::new();
@@ -62,12 +50,11 @@ fn inbox_page(session: &Session, db: &Connection) -> Result<InboxPage, PageError
         rows: Vec::new(),
         next: None,
         is_first_page: cursor.is_none(),
-        kept: KEPT,
     };
     let Some(inbox) = inbox::of_tenant(db, &tenant)? else {
         return Ok(page);
     };
-    let url = url(session, &inbox);
+    let url = session.app.site.url(&format!("/in/{}", inbox.token));
     let requests = inbox::page(db, inbox.seq, &PageRequest { limit: DEFAULT_LIMIT, cursor })?;
     let base = session.base();
     page.rows = requests.rows;
@@ -90,7 +77,7 @@ fn named(session: &Session, fields: &Fields) -> Option<String> {
 
 /// A path whose query names the tenant, unless that is the default one.
 fn path(session: &Session, tenant: &Tenant, path: &str, fields: &[(&str, &str)]) -> String {
-    let mut query = ::url::form_urlencoded::Serializer::new(String::new());
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
     if session.tenant().is_none() && *tenant != Tenant::default_tenant() {
         query.append_pair("tenant", tenant.as_str());
     }
@@ -98,24 +85,16 @@ fn path(session: &Session, tenant: &Tenant, path: &str, fields: &[(&str, &str)])
 }
 
 /// `POST /inbox`: opens the inbox.
-pub async fn open(submission: Submission) -> PageResult {
-    submission
-        .run(|session, fields| {
-            let named = named(session, fields);
-            let inbox = session.app.actions.open_inbox(&session.caller(), named.as_deref()).wait()?;
-            Ok(session.done(&path(session, &inbox.tenant, "/inbox", &[]), "The inbox is open."))
-        })
-        .await
+pub fn open(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let named = named(session, fields);
+    let inbox = session.app.actions.open_inbox(&session.caller(), named.as_deref()).wait()?;
+    Ok(session.done(&path(session, &inbox.tenant, "/inbox", &[]), "The inbox is open."))
 }
 
 /// `GET /inbox/empty`: asks for confirmation.
-pub async fn ask_to_empty(session: Session) -> PageResult {
-    session
-        .show(|session| {
-            session.require_change()?;
-            confirm(session, named(session, &session.query))?.page(session, Section::Inbox)
-        })
-        .await
+pub fn ask_to_empty(session: &Session) -> Result<ConfirmPage, PageError> {
+    session.require_change()?;
+    confirm(session, named(session, &session.query))?.page(session, Section::Inbox)
 }
 
 fn confirm(session: &Session, named: Option<String>) -> Result<Confirm, PageError> {
@@ -137,20 +116,16 @@ fn confirm(session: &Session, named: Option<String>) -> Result<Confirm, PageErro
 }
 
 /// `POST /inbox/empty`: deletes the requests after a confirmation.
-pub async fn empty(submission: Submission) -> PageResult {
-    submission
-        .run(|session, fields| {
-            let named = named(session, fields);
-            if !fields.has("confirmed") {
-                return confirm(session, named)?.show(session, Section::Inbox);
-            }
-            let caller = session.caller();
-            let message = match session.app.actions.empty_inbox(&caller, named.as_deref()).wait()? {
-                1 => "1 request was deleted.".to_owned(),
-                count => format!("{count} requests were deleted."),
-            };
-            let tenant = caller.tenant_for(named.as_deref())?;
-            Ok(session.done(&path(session, &tenant, "/inbox", &[]), message))
-        })
-        .await
+pub fn empty(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let named = named(session, fields);
+    if !fields.has("confirmed") {
+        return confirm(session, named)?.show(session, Section::Inbox);
+    }
+    let caller = session.caller();
+    let message = match session.app.actions.empty_inbox(&caller, named.as_deref()).wait()? {
+        1 => "1 request was deleted.".to_owned(),
+        count => format!("{count} requests were deleted."),
+    };
+    let tenant = caller.tenant_for(named.as_deref())?;
+    Ok(session.done(&path(session, &tenant, "/inbox", &[]), message))
 }

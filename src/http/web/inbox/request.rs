@@ -1,20 +1,15 @@
 //! `/inbox/{id}`: one request with its headers and body.
 
-use actix_web::web::Path;
-use askama::Template;
-
 use crate::actions::inbox;
 use crate::domain::event::Tenant;
 use crate::domain::header;
-use crate::http::web::error::PageError;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::inbox::InboxRequest;
-use crate::store::{Connection, webhook};
+use crate::store::webhook;
 
 #[derive(Template)]
 #[template(path = "inbox/request.html")]
-struct RequestPage {
+pub struct RequestPage {
     frame: Frame,
     /// Path of the inbox.
     list: String,
@@ -27,11 +22,7 @@ struct RequestPage {
 }
 
 /// `GET /inbox/{id}`.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| request_page(session, db, &id))).await
-}
-
-fn request_page(session: &Session, db: &Connection, id: &str) -> Result<RequestPage, PageError> {
+pub fn show(session: &Session, db: &Connection, id: &str) -> Result<RequestPage, PageError> {
     let (tenant, mut request) = inbox::request(db, &session.caller(), id)?;
     if !session.may_change() {
         // Viewers see no secret header values, as in the log of deliveries.

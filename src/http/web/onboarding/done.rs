@@ -1,23 +1,16 @@
 //! `/setup/done`: result of the first delivery, with the receiver's view if that is the built-in inbox.
 
-use actix_web::http::StatusCode;
-use askama::Template;
-
 use crate::actions::lookup;
 use crate::auth::api_key::{KeyRequest, issue, store};
 use crate::domain::delivery::DeliveryStatus;
 use crate::http::web::deliveries::attempt::AttemptDetail;
-use crate::http::web::error::PageError;
-use crate::http::web::form::Submission;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::store::Connection;
+use crate::http::web::{Connection, Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::store::api_key::Scope;
 use crate::store::inbox::{self, InboxRequest};
 
 #[derive(Template)]
 #[template(path = "onboarding/done.html")]
-struct DonePage {
+pub struct DonePage {
     frame: Frame,
     delivery: String,
     webhook: String,
@@ -49,13 +42,9 @@ impl DonePage {
 }
 
 /// `GET /setup/done?delivery=dlv_…`.
-pub async fn show(session: Session) -> PageResult {
-    session
-        .show(|session| {
-            session.require_administrator()?;
-            session.read(|db| done_page(session, db, session.query.text("delivery")))
-        })
-        .await
+pub fn show(session: &Session, db: &Connection) -> Result<DonePage, PageError> {
+    session.require_administrator()?;
+    done_page(session, db, session.query.text("delivery"))
 }
 
 fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DonePage, PageError> {
@@ -99,22 +88,18 @@ fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DoneP
 }
 
 /// `POST /setup/key`: creates a key that can publish. The response shows the key, once.
-pub async fn create_key(submission: Submission) -> PageResult {
-    submission
-        .run(|session, fields| {
-            session.require_administrator()?;
-            // Read first: if the page failed after the creation, the key would be lost.
-            let page = session.read(|db| done_page(session, db, fields.text("delivery")))?;
-            let request = KeyRequest {
-                name: "first key".to_owned(),
-                scope: Scope::Publish,
-                tenant: None,
-                profile: None,
-                rate_limit_per_s: None,
-            };
-            let (text, new) = issue(request, session.now())?;
-            store(&session.app.actions.store, &session.caller(), new).wait()?;
-            Ok(Response::page(StatusCode::OK, &DonePage { key: Some(text), ..page }))
-        })
-        .await
+pub fn create_key(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    // Read first: if the page failed after the creation, the key would be lost.
+    let page = session.read(|db| done_page(session, db, fields.text("delivery")))?;
+    let request = KeyRequest {
+        name: "first key".to_owned(),
+        scope: Scope::Publish,
+        tenant: None,
+        profile: None,
+        rate_limit_per_s: None,
+    };
+    let (text, new) = issue(request, session.now())?;
+    store(&session.app.actions.store, &session.caller(), new).wait()?;
+    Ok(Response::ok(&DonePage { key: Some(text), ..page }))
 }

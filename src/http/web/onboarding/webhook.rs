@@ -1,19 +1,14 @@
 //! `/setup/webhook`: creates the first webhook, to the built-in inbox or another URL, and sends a test event.
 
-use askama::Template;
-
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
 use crate::domain::webhook::WebhookSettings;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::http::web::webhooks::known_profiles;
+use crate::http::web::webhooks::form::known_profiles;
+use crate::http::web::{Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
 
 #[derive(Template)]
 #[template(path = "onboarding/webhook.html")]
-struct WebhookPage {
+pub struct WebhookPage {
     frame: Frame,
     /// Whether the built-in inbox is chosen.
     to_inbox: bool,
@@ -37,28 +32,18 @@ fn webhook_page(session: &Session, fields: &Fields, errors: FormErrors) -> Resul
 }
 
 /// `GET /setup/webhook`.
-pub async fn show(session: Session) -> PageResult {
-    session
-        .show(|session| {
-            session.require_administrator()?;
-            webhook_page(session, &Fields::default(), FormErrors::default())
-        })
-        .await
+pub fn show(session: &Session) -> Result<WebhookPage, PageError> {
+    session.require_administrator()?;
+    webhook_page(session, &Fields::default(), FormErrors::default())
 }
 
 /// `POST /setup/webhook`: creates the webhook, sends a test event, and redirects to the result.
-pub async fn create(submission: Submission) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, fields| {
-            let _permit = permit;
-            session.require_administrator()?;
-            match create_webhook(session, fields) {
-                Ok(id) => send_test(session, &id),
-                Err(error) => Ok(Response::again(&webhook_page(session, fields, problem(error)?.into())?)),
-            }
-        })
-        .await
+pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    match create_webhook(session, fields) {
+        Ok(id) => send_test(session, &id),
+        Err(error) => Ok(Response::again(&webhook_page(session, fields, problem(error)?.into())?)),
+    }
 }
 
 fn create_webhook(session: &Session, fields: &Fields) -> Result<String, ActionError> {
@@ -87,13 +72,7 @@ fn send_test(session: &Session, webhook_id: &str) -> Result<Response, PageError>
 }
 
 /// `POST /setup/test`: sends another test event to the same webhook.
-pub async fn test_again(submission: Submission) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, fields| {
-            let _permit = permit;
-            session.require_administrator()?;
-            send_test(session, fields.text("webhook"))
-        })
-        .await
+pub fn test_again(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    send_test(session, fields.text("webhook"))
 }

@@ -2,25 +2,19 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
-use actix_web::web::Path;
-use askama::Template;
 use serde_json::{Map, Value};
 
 use super::show::Preview;
 use crate::http::error::ApiError;
 use crate::http::extract;
-use crate::http::web::confirm::Confirm;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, Problem, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::form::Problem;
+use crate::http::web::{Confirm, Fields, Frame, PageError, Response, Section, Session, Template, problem};
 use crate::profile::{self, Profile, ProfileSpec};
 use crate::store::Pending;
 
 #[derive(Template)]
 #[template(path = "profiles/edit.html")]
-struct ProfileForm {
+pub struct ProfileForm {
     frame: Frame,
     /// `None` for a new profile.
     name: Option<String>,
@@ -84,23 +78,15 @@ fn json_of(profile: &Profile) -> String {
 }
 
 /// `GET /profiles/new?from=`.
-pub async fn blank(session: Session) -> PageResult {
-    session
-        .show(|session| {
-            let base = session.app.actions.profile(session.query.given("from").unwrap_or(profile::DEFAULT))?;
-            Ok(ProfileForm { from: base.name().to_owned(), ..ProfileForm::of(session, None, json_of(&base))? })
-        })
-        .await
+pub fn blank(session: &Session) -> Result<ProfileForm, PageError> {
+    let base = session.app.actions.profile(session.query.given("from").unwrap_or(profile::DEFAULT))?;
+    Ok(ProfileForm { from: base.name().to_owned(), ..ProfileForm::of(session, None, json_of(&base))? })
 }
 
 /// `GET /profiles/{name}/edit`.
-pub async fn show(session: Session, name: Path<String>) -> PageResult {
-    session
-        .show(move |session| {
-            let profile = custom(session, &name)?;
-            ProfileForm::of(session, Some(profile.name()), json_of(&profile))
-        })
-        .await
+pub fn show(session: &Session, name: &str) -> Result<ProfileForm, PageError> {
+    let profile = custom(session, name)?;
+    ProfileForm::of(session, Some(profile.name()), json_of(&profile))
 }
 
 /// The profile with this name, which must not be built in.
@@ -114,31 +100,23 @@ fn custom(session: &Session, name: &str) -> Result<Arc<Profile>, PageError> {
 }
 
 /// `POST /profiles/new`.
-pub async fn create(submission: Submission) -> PageResult {
-    submission
-        .run(|session, fields| {
-            session.require_administrator()?;
-            let name = fields.text("name").trim();
-            let spec = if session.app.actions.profile(name).is_ok() {
-                let message = format!("The profile {name} already exists.");
-                Err(ApiError::invalid("name_taken", message).in_field("name"))
-            } else {
-                parse(session, name, fields)
-            };
-            save_or_preview(session, None, fields, spec)
-        })
-        .await
+pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let name = fields.text("name").trim();
+    let spec = if session.app.actions.profile(name).is_ok() {
+        let message = format!("The profile {name} already exists.");
+        Err(ApiError::invalid("name_taken", message).in_field("name"))
+    } else {
+        parse(session, name, fields)
+    };
+    save_or_preview(session, None, fields, spec)
 }
 
 /// `POST /profiles/{name}/edit`.
-pub async fn change(submission: Submission, name: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let profile = custom(session, &name)?;
-            let spec = parse(session, profile.name(), fields);
-            save_or_preview(session, Some(profile.name()), fields, spec)
-        })
-        .await
+pub fn change(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
+    let profile = custom(session, name)?;
+    let spec = parse(session, profile.name(), fields);
+    save_or_preview(session, Some(profile.name()), fields, spec)
 }
 
 /// Validates the JSON as the API does.
@@ -172,7 +150,7 @@ fn save_or_preview(
             let profile = Profile::parse(spec)?;
             let (preview, _) = session.read(|db| Preview::of(session, db, &profile, &Fields::default()))?;
             form.preview = Some(preview);
-            Ok(Response::page(StatusCode::OK, &form))
+            Ok(Response::ok(&form))
         }
         Ok(spec) => {
             let message = format!("The profile {} was saved.", spec.name);
@@ -188,30 +166,26 @@ fn save_or_preview(
 }
 
 /// `POST /profiles/{name}/delete`.
-pub async fn delete(submission: Submission, name: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            session.require_administrator()?;
-            let actions = &session.app.actions;
-            let profile = actions.profile(&name)?;
-            let name = profile.name();
-            let path = format!("/profiles/{name}");
-            if !fields.has("confirmed") {
-                return Confirm {
-                    heading: format!("Delete the profile {name}?"),
-                    effect: "This can't be undone.".to_owned(),
-                    action: Some(format!("{path}/delete")),
-                    back: path,
-                    button: "Delete profile".to_owned(),
-                    is_danger: true,
-                    ..Confirm::default()
-                }
-                .show(session, Section::Profiles);
-            }
-            match actions.delete_profile(&session.caller(), name).and_then(Pending::wait) {
-                Ok(()) => Ok(session.done("/profiles", format!("The profile {name} was deleted."))),
-                Err(error) => Ok(session.refused(&path, problem(error)?.message)),
-            }
-        })
-        .await
+pub fn delete(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let actions = &session.app.actions;
+    let profile = actions.profile(name)?;
+    let name = profile.name();
+    let path = format!("/profiles/{name}");
+    if !fields.has("confirmed") {
+        return Confirm {
+            heading: format!("Delete the profile {name}?"),
+            effect: "This can't be undone.".to_owned(),
+            action: Some(format!("{path}/delete")),
+            back: path,
+            button: "Delete profile".to_owned(),
+            is_danger: true,
+            ..Confirm::default()
+        }
+        .show(session, Section::Profiles);
+    }
+    match actions.delete_profile(&session.caller(), name).and_then(Pending::wait) {
+        Ok(()) => Ok(session.done("/profiles", format!("The profile {name} was deleted."))),
+        Err(error) => Ok(session.refused(&path, problem(error)?.message)),
+    }
 }

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use askama::Template;
-
-use crate::http::web::error::PageError;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::profile::{self, Profile};
-use crate::store::{Connection, profile as table};
+use crate::store::profile as table;
 
 #[derive(Template)]
 #[template(path = "profiles/list.html")]
-struct ProfilesPage {
+pub struct ProfilesPage {
     frame: Frame,
     rows: Vec<ProfileRow>,
 }
@@ -35,11 +31,7 @@ impl ProfileRow {
 }
 
 /// `GET /profiles`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| profiles_page(session, db))).await
-}
-
-fn profiles_page(session: &Session, db: &Connection) -> Result<ProfilesPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<ProfilesPage, PageError> {
     session.require_operator()?;
     let actions = &session.app.actions;
     let uses = table::uses_of_all(db)?;

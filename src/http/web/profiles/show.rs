@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Path;
-use askama::Template;
 use strum::VariantArray;
 
 use crate::actions::ActionError;
@@ -11,25 +9,21 @@ use crate::actions::profiles::preview;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::retry::{Exhausted, Gone};
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, FormErrors, problem};
-use crate::http::web::layout::{Frame, Section, capitalized};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::webhooks::form::SchedulePreview;
+use crate::http::web::{Connection, Fields, FormErrors, Frame, PageError, Section, Session, Template, problem};
 use crate::profile::body_format::{Body, Envelope, Value};
 use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
 use crate::profile::{self, Profile};
 use crate::random;
-use crate::store::{Connection, event_type, webhook};
-use crate::text::humanize;
-use crate::text::retry_preview::{self, Planned};
+use crate::store::{event_type, webhook};
 
 /// Webhooks on the page.
 const MAX_WEBHOOKS: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "profiles/show.html")]
-struct ProfilePage {
+pub struct ProfilePage {
     frame: Frame,
     profile: Arc<Profile>,
     is_built_in: bool,
@@ -38,11 +32,9 @@ struct ProfilePage {
     headers: Vec<(String, String)>,
     /// Further rules, in sentences.
     rules: Vec<String>,
-    steps: Vec<Planned>,
-    note: String,
+    schedule: SchedulePreview,
     preview: Preview,
     errors: FormErrors,
-    languages: &'static [Language],
     language: Language,
     code: Option<Snippet>,
     /// ID and name.
@@ -56,18 +48,10 @@ impl ProfilePage {
     fn wants_standard(&self) -> bool {
         self.code.as_ref().is_some_and(|code| code.secret == Key::Standard)
     }
-
-    fn nth(attempt: u32) -> String {
-        format!("{} attempt", capitalized(&humanize::ordinal(attempt)))
-    }
 }
 
 /// `GET /profiles/{name}?type=&data=&lang=`.
-pub async fn show(session: Session, name: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| profile_page(session, db, &name))).await
-}
-
-fn profile_page(session: &Session, db: &Connection, name: &str) -> Result<ProfilePage, PageError> {
+pub fn show(session: &Session, db: &Connection, name: &str) -> Result<ProfilePage, PageError> {
     session.require_operator()?;
     let profile = session.app.actions.profile(name)?;
     let webhooks = webhook::with_profile(db, name, MAX_WEBHOOKS + 1)?;
@@ -82,11 +66,9 @@ fn profile_page(session: &Session, db: &Connection, name: &str) -> Result<Profil
         fields: fields(&spec.envelope),
         headers: headers(&profile),
         rules: rules(&profile),
-        steps: retry_preview::schedule(profile.schedule(), session.now()),
-        note: retry_preview::note(profile.schedule()),
+        schedule: SchedulePreview::of(profile.schedule(), session.now()),
         preview,
         errors,
-        languages: Language::VARIANTS,
         language,
         code: snippet(&profile, true, language),
         webhooks: shown.map(|webhook| (webhook.id.to_string(), webhook.name())).collect(),

@@ -1,20 +1,14 @@
 //! `/settings/audit`: changes and their actors, newest first.
 
-use askama::Template;
-
-use super::super::error::PageError;
 use crate::domain::audit_action::AuditAction;
-use crate::domain::time::Millis;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
-use crate::store::Connection;
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::audit::{self, AuditRecord};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 use crate::text;
 
 #[derive(Template)]
 #[template(path = "settings/audit.html")]
-struct AuditPage {
+pub struct AuditPage {
     frame: Frame,
     rows: Vec<AuditRow>,
     next: Option<String>,
@@ -22,28 +16,20 @@ struct AuditPage {
 }
 
 struct AuditRow {
-    at_ms: Millis,
-    actor: String,
+    entry: AuditRecord,
     words: String,
-    subject: String,
     /// Page of the subject, below the server's prefix.
     path: Option<String>,
-    detail: String,
-    tenant: String,
 }
 
 impl AuditRow {
     fn of(entry: AuditRecord) -> AuditRow {
         let action: Option<AuditAction> = entry.action.parse().ok();
         AuditRow {
-            at_ms: entry.at_ms,
-            actor: entry.actor,
             // An action of another version is shown by its code.
-            words: action.map_or(entry.action, |action| text::audit::words(action).to_owned()),
+            words: action.map_or_else(|| entry.action.clone(), |action| text::audit::words(action).to_owned()),
             path: action.and_then(|action| path(action, &entry.subject)),
-            subject: entry.subject,
-            detail: entry.detail,
-            tenant: entry.tenant.map(|tenant| tenant.to_string()).unwrap_or_default(),
+            entry,
         }
     }
 }
@@ -85,11 +71,7 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
 }
 
 /// `GET /settings/audit?cursor=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| audit_page(session, db))).await
-}
-
-fn audit_page(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
     session.require_operator()?;
     let cursor = session.query.given("cursor");
     let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };

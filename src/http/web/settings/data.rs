@@ -1,17 +1,12 @@
 //! `/settings/data`: retention, the database, backups.
 
-use askama::Template;
-
 use super::super::super::backup;
-use super::super::error::PageError;
-use crate::http::web::form::Submission;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::text::humanize;
 
 #[derive(Template)]
 #[template(path = "settings/data.html")]
-struct DataPage {
+pub struct DataPage {
     frame: Frame,
     /// Retention of finished deliveries and of dead letters.
     retention: [String; 2],
@@ -22,11 +17,7 @@ struct DataPage {
 }
 
 /// `GET /settings/data`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(data_page).await
-}
-
-fn data_page(session: &Session) -> Result<DataPage, PageError> {
+pub fn show(session: &Session) -> Result<DataPage, PageError> {
     session.require_operator()?;
     let actions = &session.app.actions;
     let (database, wal) = actions.store.sizes();
@@ -56,11 +47,8 @@ fn data_page(session: &Session) -> Result<DataPage, PageError> {
 }
 
 /// `POST /settings/data/backup`: like `GET /v1/backup`.
-pub async fn backup(form: Submission) -> PageResult {
-    form.run(|session, _| {
-        session.require_administrator()?;
-        let copied = backup::copy(&session.app.actions.store, &session.caller())?;
-        Ok(Response::Backup(copied))
-    })
-    .await
+pub fn backup(session: &Session, _: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let copied = backup::copy(&session.app.actions.store, &session.caller())?;
+    Ok(Response::Backup(copied))
 }

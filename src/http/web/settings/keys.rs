@@ -1,23 +1,17 @@
 //! `/settings/keys`: API keys. A new key is shown once, on the page that responds to its creation.
 
-use actix_web::http::StatusCode;
-use actix_web::web::Path;
-use askama::Template;
-
-use super::super::confirm::Confirm;
-use super::super::error::PageError;
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
-use crate::http::web::form::{Fields, FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{
+    Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Template, problem,
+};
 use crate::store::api_key::{self, ApiKey, Scope};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 #[derive(Template)]
 #[template(path = "settings/keys.html")]
-struct KeysPage {
+pub struct KeysPage {
     frame: Frame,
     keys: Vec<ApiKey>,
     next: Option<String>,
@@ -35,56 +29,51 @@ struct CreatedKey {
     text: String,
 }
 
-impl KeysPage {
-    fn of(session: &Session) -> Result<KeysPage, PageError> {
-        session.require_operator()?;
-        let cursor = session.query.given("cursor");
-        let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
-        let (frame, page) =
-            session.read(|db| Ok((session.frame(db, "API keys", Section::Settings)?, api_key::page(db, &request)?)))?;
-        let profiles = session.app.actions.store.profiles().all();
-        Ok(KeysPage {
-            next: page.next.map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
-            keys: page.rows,
-            is_further: cursor.is_some(),
-            frame: frame.with_api("GET", "/v1/api-keys"),
-            created: None,
-            typed: Fields::default(),
-            errors: FormErrors::default(),
-            scopes: [
-                (Scope::Publish, "publish events and batches"),
-                (Scope::Read, "read everything except secrets and backups"),
-                (Scope::Admin, "full access"),
-            ],
-            profiles: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
-        })
-    }
+/// `GET /settings/keys?cursor=`.
+pub fn show(session: &Session) -> Result<KeysPage, PageError> {
+    session.require_operator()?;
+    let cursor = session.query.given("cursor");
+    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
+    let (frame, page) =
+        session.read(|db| Ok((session.frame(db, "API keys", Section::Settings)?, api_key::page(db, &request)?)))?;
+    let profiles = session.app.actions.store.profiles().all();
+    Ok(KeysPage {
+        next: page.next.map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
+        keys: page.rows,
+        is_further: cursor.is_some(),
+        frame: frame.with_api("GET", "/v1/api-keys"),
+        created: None,
+        typed: Fields::default(),
+        errors: FormErrors::default(),
+        scopes: [
+            (Scope::Publish, "publish events and batches"),
+            (Scope::Read, "read everything except secrets and backups"),
+            (Scope::Admin, "full access"),
+        ],
+        profiles: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
+    })
 }
 
-/// `GET /settings/keys?cursor=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(KeysPage::of).await
+/// `GET /settings`: redirects to the first page.
+pub async fn start(session: Session) -> PageResult {
+    session.require_operator().map_err(|error| error.below(session.base()))?;
+    Err(PageError::Redirect { location: format!("{}/settings/keys", session.base()) })
 }
 
 /// `POST /settings/keys`: responds with the key itself, which no redirect, log or cookie may contain.
-pub async fn create(form: Submission) -> PageResult {
-    form.run(|session, fields| {
-        session.require_administrator()?;
-        let created = parse(fields).map_err(ActionError::from).and_then(|request| {
-            let name = request.name.clone();
-            let (text, new) = issue(request, session.now())?;
-            auth::store(&session.app.actions.store, &session.caller(), new).wait()?;
-            Ok(CreatedKey { name, text })
-        });
-        let page = KeysPage::of(session)?;
-        match created {
-            Ok(created) => Ok(Response::page(StatusCode::OK, &KeysPage { created: Some(created), ..page })),
-            Err(error) => {
-                Ok(Response::again(&KeysPage { errors: problem(error)?.into(), typed: fields.clone(), ..page }))
-            }
-        }
-    })
-    .await
+pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let created = parse(fields).map_err(ActionError::from).and_then(|request| {
+        let name = request.name.clone();
+        let (text, new) = issue(request, session.now())?;
+        auth::store(&session.app.actions.store, &session.caller(), new).wait()?;
+        Ok(CreatedKey { name, text })
+    });
+    let page = show(session)?;
+    match created {
+        Ok(created) => Ok(Response::ok(&KeysPage { created: Some(created), ..page })),
+        Err(error) => Ok(Response::again(&KeysPage { errors: problem(error)?.into(), typed: fields.clone(), ..page })),
+    }
 }
 
 fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
@@ -104,23 +93,20 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
 }
 
 /// `POST /settings/keys/{id}/revoke`.
-pub async fn revoke(form: Submission, id: Path<String>) -> PageResult {
-    form.run(move |session, fields| {
-        session.require_administrator()?;
-        if fields.text("confirmed") != "yes" {
-            return Confirm {
-                heading: "Revoke this API key?".to_owned(),
-                effect: "Requests with this key are rejected. This can't be undone.".to_owned(),
-                action: Some(format!("/settings/keys/{id}/revoke")),
-                back: "/settings/keys".to_owned(),
-                button: "Revoke key".to_owned(),
-                is_danger: true,
-                ..Confirm::default()
-            }
-            .show(session, Section::Settings);
+pub fn revoke(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    if fields.text("confirmed") != "yes" {
+        return Confirm {
+            heading: "Revoke this API key?".to_owned(),
+            effect: "Requests with this key are rejected. This can't be undone.".to_owned(),
+            action: Some(format!("/settings/keys/{id}/revoke")),
+            back: "/settings/keys".to_owned(),
+            button: "Revoke key".to_owned(),
+            is_danger: true,
+            ..Confirm::default()
         }
-        auth::revoke(&session.app.actions.store, &session.caller(), &id).wait()?;
-        Ok(session.done("/settings/keys", "Key revoked. Requests with this key are rejected."))
-    })
-    .await
+        .show(session, Section::Settings);
+    }
+    auth::revoke(&session.app.actions.store, &session.caller(), id).wait()?;
+    Ok(session.done("/settings/keys", "Key revoked. Requests with this key are rejected."))
 }

@@ -1,16 +1,9 @@
 //! `/settings/users`: users and their roles.
 
-use actix_web::web::Path;
-use askama::Template;
-
-use super::super::confirm::Confirm;
-use super::super::error::PageError;
 use crate::auth::users::UserError;
 use crate::auth::{password, users};
 use crate::domain::Invalid;
-use crate::http::web::form::{FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{Confirm, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
 use crate::store::WriteTx;
 use crate::store::user::{self, Role, User};
 
@@ -20,7 +13,7 @@ const ROLES: [(Role, &str); 2] =
 
 #[derive(Template)]
 #[template(path = "settings/users.html")]
-struct UsersPage {
+pub struct UsersPage {
     frame: Frame,
     users: Vec<User>,
     /// Typed name and role of the new user.
@@ -28,22 +21,21 @@ struct UsersPage {
     role: Role,
     errors: FormErrors,
     roles: [(Role, &'static str); 2],
-    min_password: usize,
 }
 
 #[derive(Template)]
 #[template(path = "settings/user.html")]
-struct UserPage {
+pub struct UserPage {
     frame: Frame,
     user: User,
     /// Whether the visitor is this user.
     is_own: bool,
     errors: FormErrors,
     roles: [(Role, &'static str); 2],
-    min_password: usize,
 }
 
-fn users_page(session: &Session) -> Result<UsersPage, PageError> {
+/// `GET /settings/users`.
+pub fn show(session: &Session) -> Result<UsersPage, PageError> {
     session.require_operator()?;
     session.read(|db| {
         Ok(UsersPage {
@@ -53,7 +45,6 @@ fn users_page(session: &Session) -> Result<UsersPage, PageError> {
             role: Role::Viewer,
             errors: FormErrors::default(),
             roles: ROLES,
-            min_password: password::SHORTEST,
         })
     })
 }
@@ -65,23 +56,13 @@ fn user_page(session: &Session, user: User, errors: FormErrors) -> Result<UserPa
         user,
         errors,
         roles: ROLES,
-        min_password: password::SHORTEST,
     })
 }
 
-/// `GET /settings/users`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(users_page).await
-}
-
 /// `GET /settings/users/{seq}`.
-pub async fn user(session: Session, seq: Path<String>) -> PageResult {
-    session
-        .show(move |session| {
-            session.require_administrator()?;
-            user_page(session, find(session, &seq)?, FormErrors::default())
-        })
-        .await
+pub fn user(session: &Session, seq: &str) -> Result<UserPage, PageError> {
+    session.require_administrator()?;
+    user_page(session, find(session, seq)?, FormErrors::default())
 }
 
 fn find(session: &Session, seq: &str) -> Result<User, PageError> {
@@ -98,90 +79,78 @@ fn write<T: Send + 'static>(
 }
 
 /// `POST /settings/users`.
-pub async fn add(form: Submission) -> PageResult {
-    form.run(|session, fields| {
-        session.require_administrator()?;
-        let name = fields.text("name").trim().to_owned();
-        let role = fields.text("role").parse().unwrap_or(Role::Viewer);
-        let actor = session.caller().actor;
-        let added = users::check_name(&name)
-            .and_then(|()| password::check(fields.text("password")))
-            .map_err(UserError::from)
-            .and_then(|()| {
-                let hash = password::hash(fields.text("password"));
-                let name = name.clone();
-                write(session, move |tx| users::add(tx.connection(), &actor, &name, role, &hash, tx.now_ms()))
-            });
-        match added {
-            Ok(_) => Ok(session.done("/settings/users", format!("{name} can sign in now."))),
-            Err(error) => {
-                let errors = problem(error)?.into();
-                Ok(Response::again(&UsersPage { errors, name, role, ..users_page(session)? }))
-            }
+pub fn add(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let name = fields.text("name").trim().to_owned();
+    let role = fields.text("role").parse().unwrap_or(Role::Viewer);
+    let actor = session.caller().actor;
+    let added = users::check_name(&name)
+        .and_then(|()| password::check(fields.text("password")))
+        .map_err(UserError::from)
+        .and_then(|()| {
+            let hash = password::hash(fields.text("password"));
+            let name = name.clone();
+            write(session, move |tx| users::add(tx.connection(), &actor, &name, role, &hash, tx.now_ms()))
+        });
+    match added {
+        Ok(_) => Ok(session.done("/settings/users", format!("{name} can sign in now."))),
+        Err(error) => {
+            let errors = problem(error)?.into();
+            Ok(Response::again(&UsersPage { errors, name, role, ..show(session)? }))
         }
-    })
-    .await
+    }
 }
 
 /// `POST /settings/users/{seq}/role`.
-pub async fn set_role(form: Submission, seq: Path<String>) -> PageResult {
-    form.run(move |session, fields| {
-        session.require_administrator()?;
-        let user = find(session, &seq)?;
-        let role: Result<Role, Invalid> = fields.text("role").parse();
-        let (actor, name) = (session.caller().actor, user.name.clone());
-        let changed = role.map_err(UserError::from).and_then(|role| {
-            write(session, move |tx| users::set_role(tx.connection(), &actor, &name, role, tx.now_ms()))
-        });
-        let message = format!("Role of {} changed.", user.name);
-        after(session, user, changed, message)
-    })
-    .await
+pub fn set_role(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let user = find(session, seq)?;
+    let role: Result<Role, Invalid> = fields.text("role").parse();
+    let (actor, name) = (session.caller().actor, user.name.clone());
+    let changed = role
+        .map_err(UserError::from)
+        .and_then(|role| write(session, move |tx| users::set_role(tx.connection(), &actor, &name, role, tx.now_ms())));
+    let message = format!("Role of {} changed.", user.name);
+    after(session, user, changed, message)
 }
 
 /// `POST /settings/users/{seq}/password`: also ends every session of the user.
-pub async fn reset_password(form: Submission, seq: Path<String>) -> PageResult {
-    form.run(move |session, fields| {
-        let own = session.require_administrator()?.seq;
-        let user = find(session, &seq)?;
-        if user.seq == own {
-            return Ok(session.refused("/account", "Change your own password here. You need your current password."));
-        }
-        let new = fields.text("password").to_owned();
-        let (actor, name) = (session.caller().actor, user.name.clone());
-        let changed = password::check(&new).map_err(UserError::from).and_then(|()| {
-            let hash = password::hash(&new);
-            write(session, move |tx| users::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms()))
-        });
-        let message = format!("Password of {} reset. Their sessions have ended.", user.name);
-        after(session, user, changed, message)
-    })
-    .await
+pub fn reset_password(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
+    let own = session.require_administrator()?.seq;
+    let user = find(session, seq)?;
+    if user.seq == own {
+        return Ok(session.refused("/account", "Change your own password here. You need your current password."));
+    }
+    let new = fields.text("password").to_owned();
+    let (actor, name) = (session.caller().actor, user.name.clone());
+    let changed = password::check(&new).map_err(UserError::from).and_then(|()| {
+        let hash = password::hash(&new);
+        write(session, move |tx| users::reset_password(tx.connection(), &actor, &name, &hash, tx.now_ms()))
+    });
+    let message = format!("Password of {} reset. Their sessions have ended.", user.name);
+    after(session, user, changed, message)
 }
 
 /// `POST /settings/users/{seq}/remove`.
-pub async fn remove(form: Submission, seq: Path<String>) -> PageResult {
-    form.run(move |session, fields| {
-        session.require_administrator()?;
-        let user = find(session, &seq)?;
-        if fields.text("confirmed") != "yes" {
-            return Confirm {
-                heading: format!("Remove {}?", user.name),
-                effect: "This user is signed out everywhere and can't sign in again.".to_owned(),
-                action: Some(format!("/settings/users/{}/remove", user.seq)),
-                back: format!("/settings/users/{}", user.seq),
-                button: "Remove user".to_owned(),
-                is_danger: true,
-                ..Confirm::default()
-            }
-            .show(session, Section::Settings);
+pub fn remove(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
+    session.require_administrator()?;
+    let user = find(session, seq)?;
+    if fields.text("confirmed") != "yes" {
+        return Confirm {
+            heading: format!("Remove {}?", user.name),
+            effect: "This user is signed out everywhere and can't sign in again.".to_owned(),
+            action: Some(format!("/settings/users/{}/remove", user.seq)),
+            back: format!("/settings/users/{}", user.seq),
+            button: "Remove user".to_owned(),
+            is_danger: true,
+            ..Confirm::default()
         }
-        let (actor, name) = (session.caller().actor, user.name.clone());
-        let removed = write(session, move |tx| users::remove(tx.connection(), &actor, &name, tx.now_ms()));
-        let message = format!("{} removed.", user.name);
-        after(session, user, removed, message)
-    })
-    .await
+        .show(session, Section::Settings);
+    }
+    let (actor, name) = (session.caller().actor, user.name.clone());
+    let removed = write(session, move |tx| users::remove(tx.connection(), &actor, &name, tx.now_ms()));
+    let message = format!("{} removed.", user.name);
+    after(session, user, removed, message)
 }
 
 /// Redirects to the list, or shows the user's page with the error.

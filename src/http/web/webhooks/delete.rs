@@ -1,20 +1,13 @@
 //! `/webhooks/{id}/delete`: asks to type the host of the webhook's URL.
 
-use actix_web::web::Path;
-use askama::Template;
-
 use super::header::{self, Head, Tab};
 use crate::domain::Invalid;
 use crate::domain::webhook::Webhook;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{FormErrors, Submission};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::store::Connection;
+use crate::http::web::{Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template};
 
 #[derive(Template)]
 #[template(path = "webhooks/delete.html")]
-struct DeletePage<'a> {
+pub struct DeletePage<'a> {
     frame: Frame,
     head: Head,
     host: String,
@@ -41,28 +34,20 @@ fn delete_page<'a>(
 }
 
 /// `GET /webhooks/{id}/delete`.
-pub async fn ask(session: Session, id: Path<String>) -> PageResult {
-    let page = move |session: &Session, db: &Connection| {
-        delete_page(session, db, &header::find(session, db, &id)?, "", FormErrors::default())
-    };
-    session.show(move |session| session.read(|db| page(session, db))).await
+pub fn ask(session: &Session, db: &Connection, id: &str) -> Result<DeletePage<'static>, PageError> {
+    delete_page(session, db, &header::find(session, db, id)?, "", FormErrors::default())
 }
 
 /// `POST /webhooks/{id}/delete`.
-pub async fn delete(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let webhook = session.read(|db| header::find(session, db, &id))?;
-            let (typed, host) = (fields.text("typed").trim(), webhook.url.host());
-            if !typed.eq_ignore_ascii_case(host) {
-                let invalid =
-                    Invalid::new("wrong_name", format!("This is not {host}. Nothing was deleted.")).in_field("typed");
-                let page = session.read(|db| delete_page(session, db, &webhook, typed, invalid.into()))?;
-                return Ok(Response::again(&page));
-            }
-            session.app.actions.delete_webhook(&session.caller(), &id).wait()?;
-            let message = format!("{} deleted. Its queued deliveries are discarded.", webhook.name());
-            Ok(session.done("/webhooks", message))
-        })
-        .await
+pub fn delete(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let webhook = session.read(|db| header::find(session, db, id))?;
+    let (typed, host) = (fields.text("typed").trim(), webhook.url.host());
+    if !typed.eq_ignore_ascii_case(host) {
+        let invalid = Invalid::new("wrong_name", format!("This is not {host}. Nothing was deleted.")).in_field("typed");
+        let page = session.read(|db| delete_page(session, db, &webhook, typed, invalid.into()))?;
+        return Ok(Response::again(&page));
+    }
+    session.app.actions.delete_webhook(&session.caller(), id).wait()?;
+    let message = format!("{} deleted. Its queued deliveries are discarded.", webhook.name());
+    Ok(session.done("/webhooks", message))
 }

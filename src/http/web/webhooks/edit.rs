@@ -1,25 +1,19 @@
 //! `/webhooks/new` and `/webhooks/{id}/edit`: the form of a webhook, and the page after its creation.
 
-use actix_web::http::StatusCode;
-use actix_web::web::Path;
-use askama::Template;
-
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header::{self, Head, Tab};
 use crate::actions::ActionError;
 use crate::domain::webhook::Webhook;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::store::Connection;
+use crate::http::web::{
+    Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+};
 
 /// Fields that are folded away unless they differ from the default.
 const ADVANCED: [&str; 5] = ["headers", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"];
 
 #[derive(Template)]
 #[template(path = "webhooks/form.html")]
-struct FormPage {
+pub struct FormPage {
     frame: Frame,
     /// `None` for a new webhook.
     head: Option<Head>,
@@ -90,7 +84,7 @@ fn again(
 /// Responds with the form and the preview of its schedule.
 fn preview(session: &Session, webhook: Option<&Webhook>, form: WebhookForm) -> Result<Response, PageError> {
     let page = session.read(|db| form_page(session, db, webhook, form, FormErrors::default(), true))?;
-    Ok(if page.errors.is_empty() { Response::page(StatusCode::OK, &page) } else { Response::again(&page) })
+    Ok(if page.errors.is_empty() { Response::ok(&page) } else { Response::again(&page) })
 }
 
 /// Form with the settings of a stored webhook.
@@ -101,11 +95,7 @@ fn filled(session: &Session, db: &Connection, webhook: &Webhook) -> Result<Webho
 }
 
 /// `GET /webhooks/new?from=wh_…&event=&url=`.
-pub async fn blank(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| new_page(session, db))).await
-}
-
-fn new_page(session: &Session, db: &Connection) -> Result<FormPage, PageError> {
+pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> {
     let (mut form, mut note) = (WebhookForm::blank(&session.app.actions.default_profile), None);
     if let Some(id) = session.query.given("from") {
         let webhook = header::find(session, db, id)?;
@@ -122,56 +112,40 @@ fn new_page(session: &Session, db: &Connection) -> Result<FormPage, PageError> {
 }
 
 /// `GET /webhooks/{id}/edit`.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    let page = move |session: &Session, db: &Connection| {
-        let webhook = header::find(session, db, &id)?;
-        let form = filled(session, db, &webhook)?;
-        form_page(session, db, Some(&webhook), form, FormErrors::default(), false)
-    };
-    session.show(move |session| session.read(|db| page(session, db))).await
+pub fn show(session: &Session, db: &Connection, id: &str) -> Result<FormPage, PageError> {
+    let webhook = header::find(session, db, id)?;
+    let form = filled(session, db, &webhook)?;
+    form_page(session, db, Some(&webhook), form, FormErrors::default(), false)
 }
 
 /// `POST /webhooks/new`; with `preview`, shows the schedule instead.
-pub async fn create(submission: Submission) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, fields| {
-            let _permit = permit;
-            let form = WebhookForm::of_fields(fields);
-            if fields.has("preview") {
-                return preview(session, None, form);
-            }
-            let settings = form.new_settings(session.tenant().is_none()).map_err(ActionError::from);
-            let created = settings.and_then(|settings| session.app.actions.create_webhook(&session.caller(), settings));
-            match created {
-                Ok(webhook) => created_page(session, &webhook),
-                Err(error) => again(session, None, form, error),
-            }
-        })
-        .await
+pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let form = WebhookForm::of_fields(fields);
+    if fields.has("preview") {
+        return preview(session, None, form);
+    }
+    let settings = form.new_settings(session.tenant().is_none()).map_err(ActionError::from);
+    let created = settings.and_then(|settings| session.app.actions.create_webhook(&session.caller(), settings));
+    match created {
+        Ok(webhook) => created_page(session, &webhook),
+        Err(error) => again(session, None, form, error),
+    }
 }
 
 /// `POST /webhooks/{id}/edit`; with `preview`, shows the schedule instead. If the profile has a challenge and the URL
 /// or the profile changes, the endpoint is challenged first.
-pub async fn change(submission: Submission, id: Path<String>) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, fields| {
-            let _permit = permit;
-            let webhook = session.read(|db| header::find(session, db, &id))?;
-            let form = WebhookForm::of_fields(fields);
-            if fields.has("preview") {
-                return preview(session, Some(&webhook), form);
-            }
-            let settings = form.settings().map_err(ActionError::from);
-            let changed =
-                settings.and_then(|settings| session.app.actions.change_webhook(&session.caller(), &id, settings));
-            match changed {
-                Ok(webhook) => Ok(session.done(&format!("/webhooks/{}/settings", webhook.id), "Saved.")),
-                Err(error) => again(session, Some(&webhook), form, error),
-            }
-        })
-        .await
+pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let webhook = session.read(|db| header::find(session, db, id))?;
+    let form = WebhookForm::of_fields(fields);
+    if fields.has("preview") {
+        return preview(session, Some(&webhook), form);
+    }
+    let settings = form.settings().map_err(ActionError::from);
+    let changed = settings.and_then(|settings| session.app.actions.change_webhook(&session.caller(), id, settings));
+    match changed {
+        Ok(webhook) => Ok(session.done(&format!("/webhooks/{}/settings", webhook.id), "Saved.")),
+        Err(error) => again(session, Some(&webhook), form, error),
+    }
 }
 
 /// Page after the creation: the secret, shown once, and the next step.
@@ -193,5 +167,5 @@ fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageEr
         standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,
     };
-    Ok(Response::page(StatusCode::OK, &page))
+    Ok(Response::ok(&page))
 }

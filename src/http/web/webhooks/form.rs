@@ -10,17 +10,16 @@ use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::time::Millis;
 use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
-use crate::http::web::form::Fields;
 use crate::http::web::layout::capitalized;
-use crate::http::web::session::Session;
+use crate::http::web::{Connection, Fields, Session};
+use crate::store::StoreError;
 use crate::store::page::{MAX_LIMIT, PageRequest};
-use crate::store::{Connection, StoreError};
 use crate::store::{event_type, topic};
 use crate::text::humanize;
-use crate::text::retry_preview;
+use crate::text::retry_preview::{self, Planned};
 
 /// Typed values of the form.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WebhookForm {
     pub url: String,
     pub description: String,
@@ -50,23 +49,14 @@ impl WebhookForm {
     pub fn blank(default_profile: &str) -> WebhookForm {
         let limits = Limits::DEFAULT;
         WebhookForm {
-            url: String::new(),
-            description: String::new(),
-            tenant: String::new(),
             profile: default_profile.to_owned(),
-            secret: String::new(),
-            ticked: Vec::new(),
-            patterns: String::new(),
-            headers: String::new(),
             timeout_s: limits.timeout_s.to_string(),
             max_in_flight: limits.max_in_flight.to_string(),
-            rate_limit_per_s: String::new(),
-            ordered: false,
             standard_headers: true,
-            own_retry: false,
             delays: "1m, 5m, 30m, 2h".to_owned(),
             measured_from: "previous_attempt".to_owned(),
             exhausted: "disable".to_owned(),
+            ..WebhookForm::default()
         }
     }
 
@@ -233,31 +223,19 @@ impl WebhookForm {
 
 /// A schedule with dates.
 pub struct SchedulePreview {
-    pub steps: Vec<Step>,
+    pub steps: Vec<Planned>,
     pub note: String,
-}
-
-/// Attempt of a schedule: `5th attempt`, `tomorrow 03:12 UTC`, `2 h after the attempt before`.
-pub struct Step {
-    pub name: String,
-    pub at: String,
-    pub wait: String,
 }
 
 impl SchedulePreview {
     /// Schedule of a delivery that is due at `start` and always fails.
     pub fn of(schedule: &Schedule, start: Millis) -> SchedulePreview {
-        let planned = retry_preview::schedule(schedule, start).into_iter();
-        SchedulePreview {
-            steps: planned
-                .map(|planned| Step {
-                    name: format!("{} attempt", capitalized(&humanize::ordinal(planned.attempt))),
-                    at: planned.at,
-                    wait: planned.wait,
-                })
-                .collect(),
-            note: retry_preview::note(schedule),
-        }
+        SchedulePreview { steps: retry_preview::schedule(schedule, start), note: retry_preview::note(schedule) }
+    }
+
+    /// `5th attempt`.
+    pub fn nth(&self, attempt: u32) -> String {
+        format!("{} attempt", capitalized(&humanize::ordinal(attempt)))
     }
 }
 

@@ -3,9 +3,7 @@
 use crate::actions::lookup;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
-use crate::http::web::error::PageError;
-use crate::http::web::session::Session;
-use crate::store::Connection;
+use crate::http::web::{Connection, PageError, Session};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {

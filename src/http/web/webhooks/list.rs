@@ -1,6 +1,5 @@
 //! `/webhooks`: every webhook with its state, its events and its success rate.
 
-use askama::Template;
 use strum::VariantArray;
 
 use crate::actions::ActionError;
@@ -9,13 +8,11 @@ use crate::domain::Invalid;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::chart::Chart;
-use crate::http::web::error::PageError;
 use crate::http::web::form::Problem;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
 use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
 use crate::store::webhook::{self, WebhookFilter};
-use crate::store::{Connection, StoreError, stats};
+use crate::store::{StoreError, stats};
 use crate::text::humanize;
 
 /// Event patterns in a row at most.
@@ -25,15 +22,10 @@ const MAX_TENANT_CHARS: usize = 16;
 
 #[derive(Template)]
 #[template(path = "webhooks/list.html")]
-struct ListPage {
+pub struct ListPage {
     frame: Frame,
     rows: Vec<WebhookRow>,
-    states: &'static [WebhookState],
-    text: String,
-    state: String,
-    tenant: String,
-    /// Event type that the webhooks on the page subscribe to.
-    event: String,
+    query: Fields,
     /// Path without the event filter.
     without_event: String,
     problem: Option<Problem>,
@@ -45,55 +37,43 @@ struct ListPage {
 }
 
 struct WebhookRow {
-    id: String,
-    url: String,
-    name: String,
-    is_described: bool,
-    tenant: String,
+    webhook: Webhook,
     short_tenant: String,
     /// The first event patterns.
     events: String,
     more_events: Option<String>,
     all_events: String,
-    state: &'static str,
-    reason: Option<String>,
     chart: Chart,
     /// Time at which a delivery was last delivered, or failed for good.
     last_ms: Option<Millis>,
 }
 
 impl WebhookRow {
-    fn of(webhook: &Webhook, chart: Chart, last_ms: Option<Millis>) -> WebhookRow {
+    fn of(webhook: Webhook, chart: Chart, last_ms: Option<Millis>) -> WebhookRow {
         let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
         let more = events.len().saturating_sub(MAX_PATTERNS);
-        let tenant = webhook.tenant.to_string();
+        let tenant = webhook.tenant.as_str();
         WebhookRow {
-            id: webhook.id.to_string(),
-            url: webhook.url.as_str().to_owned(),
-            name: webhook.name(),
-            is_described: !webhook.description.trim().is_empty(),
             short_tenant: match tenant.char_indices().nth(MAX_TENANT_CHARS) {
                 Some((end, _)) => format!("{}…", &tenant[..end]),
-                None => tenant.clone(),
+                None => tenant.to_owned(),
             },
-            tenant,
             events: events[..events.len() - more].join(", "),
             more_events: (more > 0).then(|| format!("and {} more", humanize::number(more as u64))),
             all_events: events.join(", "),
-            state: webhook.state.into_str(),
-            reason: webhook.disabled_reason.clone(),
+            webhook,
             chart,
             last_ms,
         }
     }
+
+    fn is_described(&self) -> bool {
+        !self.webhook.description.trim().is_empty()
+    }
 }
 
 /// `GET /webhooks?q=&state=&tenant=&event=&cursor=`.
-pub async fn show(session: Session) -> PageResult {
-    session.show(|session| session.read(|db| list_page(session, db))).await
-}
-
-fn list_page(session: &Session, db: &Connection) -> Result<ListPage, PageError> {
+pub fn show(session: &Session, db: &Connection) -> Result<ListPage, PageError> {
     let query = &session.query;
     let (page, problem) = match load(session, db) {
         Ok(page) => (page, None),
@@ -106,12 +86,8 @@ fn list_page(session: &Session, db: &Connection) -> Result<ListPage, PageError> 
     let base = &frame.base;
     Ok(ListPage {
         next: page.next.map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
-        rows: rows(session, db, &page.rows)?,
-        states: WebhookState::VARIANTS,
-        text: query.text("q").to_owned(),
-        state: query.text("state").to_owned(),
-        tenant: query.text("tenant").to_owned(),
-        event: query.text("event").to_owned(),
+        rows: rows(session, db, page.rows)?,
+        query: query.clone(),
         without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "event"])),
         problem,
         here: format!("{base}{}", session.here),
@@ -138,15 +114,16 @@ fn load(session: &Session, db: &Connection) -> Result<Page<Webhook>, ActionError
 }
 
 /// Rows with their statistics, which two queries read for all of them.
-fn rows(session: &Session, db: &Connection, webhooks: &[Webhook]) -> Result<Vec<WebhookRow>, StoreError> {
+fn rows(session: &Session, db: &Connection, webhooks: Vec<Webhook>) -> Result<Vec<WebhookRow>, StoreError> {
     let seqs: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
     let now = session.now();
     let from = Window::Day.begins(now);
     let hours = stats::by_hour_of_each(db, &seqs, from)?;
     let last = stats::last_finished(db, &seqs)?;
-    let row = |webhook: &Webhook| {
+    let row = |webhook: Webhook| {
         let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
-        WebhookRow::of(webhook, Chart::of(hours, from, now), last.get(&webhook.seq).copied())
+        let last_ms = last.get(&webhook.seq).copied();
+        WebhookRow::of(webhook, Chart::of(hours, from, now), last_ms)
     };
-    Ok(webhooks.iter().map(row).collect())
+    Ok(webhooks.into_iter().map(row).collect())
 }

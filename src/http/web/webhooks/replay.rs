@@ -1,7 +1,6 @@
 //! `/webhooks/{id}/replay`: delivers the events of a time span again, after showing their number.
 
 use actix_web::web::Path;
-use askama::Template;
 
 use super::header::{self, Head, Tab};
 use crate::actions::ActionError;
@@ -9,12 +8,11 @@ use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::time::{DAY, HOUR, Millis, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
-use crate::http::web::confirm::Confirm;
 use crate::http::web::date_field;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{
+    Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
+    problem,
+};
 use crate::store::bulk::Span;
 use crate::text::humanize;
 
@@ -29,7 +27,7 @@ struct ReplayForm {
 
 #[derive(Template)]
 #[template(path = "webhooks/replay.html")]
-struct ReplayPage {
+pub struct ReplayPage {
     frame: Frame,
     head: Head,
     form: ReplayForm,
@@ -103,16 +101,12 @@ impl ReplayForm {
 }
 
 /// `GET /webhooks/{id}/replay?since=`.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session
-        .show(move |session| {
-            let mut form = ReplayForm::of(&session.query);
-            if form.since.is_empty() {
-                form.since = date_field::format(session.now() - DAY);
-            }
-            replay_page(session, &id, form, FormErrors::default())
-        })
-        .await
+pub fn show(session: &Session, id: &str) -> Result<ReplayPage, PageError> {
+    let mut form = ReplayForm::of(&session.query);
+    if form.since.is_empty() {
+        form.since = date_field::format(session.now() - DAY);
+    }
+    replay_page(session, id, form, FormErrors::default())
 }
 
 /// `POST /webhooks/{id}/replay`: shows the number of events; with `confirmed`, delivers them.

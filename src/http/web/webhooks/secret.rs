@@ -1,22 +1,16 @@
 //! `/webhooks/{id}/secret`: reveals and rotates the secret, and offers code that verifies deliveries.
 
-use actix_web::http::StatusCode;
-use actix_web::web::Path;
-use askama::Template;
 use strum::VariantArray;
 
 use super::header::{self, Head, Tab};
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
-use crate::http::web::confirm::Confirm;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{
+    Confirm, Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+};
 use crate::profile::snippet::{Language, Snippet, snippet};
 use crate::profile::spec::Key;
-use crate::store::Connection;
 
 /// Offered overlaps: seconds, label, explanation.
 const OVERLAPS: [(&str, &str, &str); 4] = [
@@ -29,7 +23,7 @@ const DEFAULT_OVERLAP: &str = "86400";
 
 #[derive(Template)]
 #[template(path = "webhooks/secret.html")]
-struct SecretPage {
+pub struct SecretPage {
     frame: Frame,
     head: Head,
     /// The secret and its `standard_secret`, once revealed.
@@ -41,7 +35,6 @@ struct SecretPage {
     own: String,
     overlap: String,
     errors: FormErrors,
-    languages: &'static [Language],
     language: Language,
     code: Option<Snippet>,
     profile: String,
@@ -80,7 +73,6 @@ fn secret_page(session: &Session, db: &Connection, webhook: &Webhook) -> Result<
         own: String::new(),
         overlap: DEFAULT_OVERLAP.to_owned(),
         errors: FormErrors::default(),
-        languages: Language::VARIANTS,
         language,
         code: profile.and_then(|profile| snippet(&profile, webhook.standard_headers, language)),
         profile: webhook.profile.clone(),
@@ -106,58 +98,50 @@ fn overlap(secrets: &Rotated) -> Option<Overlap> {
 }
 
 /// `GET /webhooks/{id}/secret?lang=`.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| secret_page(session, db, &header::find(session, db, &id)?))).await
+pub fn show(session: &Session, db: &Connection, id: &str) -> Result<SecretPage, PageError> {
+    secret_page(session, db, &header::find(session, db, id)?)
 }
 
 /// `POST /webhooks/{id}/secret`: the page with the secret. A POST, because links, histories and previews repeat a GET.
-pub async fn reveal(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, _| {
-            let page = session.read(|db| secret_page(session, db, &header::find(session, db, &id)?))?;
-            // Recorded in the audit log.
-            let secret = session.app.actions.reveal_secret(&session.caller(), &id)?.secret;
-            let revealed = Some((secret.as_str().to_owned(), secret.standard_form()));
-            Ok(Response::page(StatusCode::OK, &SecretPage { revealed, ..page }))
-        })
-        .await
+pub fn reveal(session: &Session, _: &Fields, id: &str) -> Result<Response, PageError> {
+    let page = session.read(|db| secret_page(session, db, &header::find(session, db, id)?))?;
+    // Recorded in the audit log.
+    let secret = session.app.actions.reveal_secret(&session.caller(), id)?.secret;
+    let revealed = Some((secret.as_str().to_owned(), secret.standard_form()));
+    Ok(Response::ok(&SecretPage { revealed, ..page }))
 }
 
 /// `POST /webhooks/{id}/secret/rotate` with `overlap_s` and an optional `own`. Asks before the old secret stops at once.
-pub async fn rotate(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let webhook = session.read(|db| header::find(session, db, &id))?;
-            let path = format!("/webhooks/{}/secret", webhook.id);
-            let overlap = fields.given("overlap_s").unwrap_or(DEFAULT_OVERLAP).to_owned();
-            let own = fields.text("own").to_owned();
-            let is_at_once = overlap == "0";
-            if is_at_once && !fields.has("confirmed") {
-                return ask(session, &webhook, path, own);
-            }
-            let rotation = Rotation {
-                secret: Some(own.clone()).filter(|own| !own.is_empty()),
-                // Out of range, and refused as such, if it is not a number.
-                overlap_s: Some(overlap.parse().unwrap_or(-1)),
-                only_ends: fields.has("ends"),
+pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let webhook = session.read(|db| header::find(session, db, id))?;
+    let path = format!("/webhooks/{}/secret", webhook.id);
+    let overlap = fields.given("overlap_s").unwrap_or(DEFAULT_OVERLAP).to_owned();
+    let own = fields.text("own").to_owned();
+    let is_at_once = overlap == "0";
+    if is_at_once && !fields.has("confirmed") {
+        return ask(session, &webhook, path, own);
+    }
+    let rotation = Rotation {
+        secret: Some(own.clone()).filter(|own| !own.is_empty()),
+        // Out of range, and refused as such, if it is not a number.
+        overlap_s: Some(overlap.parse().unwrap_or(-1)),
+        only_ends: fields.has("ends"),
+    };
+    match session.app.actions.rotate_secret(&session.caller(), id, rotation).wait() {
+        Ok(_) => {
+            let message = if is_at_once {
+                "Only the new secret is in use now. Reveal it to copy it."
+            } else {
+                "Rotated. Reveal the new secret, copy it into the receiver, and send a test event before the overlap ends."
             };
-            match session.app.actions.rotate_secret(&session.caller(), &id, rotation).wait() {
-                Ok(_) => {
-                    let message = if is_at_once {
-                        "Only the new secret is in use now. Reveal it to copy it."
-                    } else {
-                        "Rotated. Reveal the new secret, copy it into the receiver, and send a test event before the overlap ends."
-                    };
-                    Ok(session.done(&format!("{path}?{}", session.query.query_without(&[])), message))
-                }
-                Err(error) => {
-                    let errors = problem(error)?.into();
-                    let page = session.read(|db| secret_page(session, db, &webhook))?;
-                    Ok(Response::again(&SecretPage { own, overlap, errors, ..page }))
-                }
-            }
-        })
-        .await
+            Ok(session.done(&format!("{path}?{}", session.query.query_without(&[])), message))
+        }
+        Err(error) => {
+            let errors = problem(error)?.into();
+            let page = session.read(|db| secret_page(session, db, &webhook))?;
+            Ok(Response::again(&SecretPage { own, overlap, errors, ..page }))
+        }
+    }
 }
 
 fn ask(session: &Session, webhook: &Webhook, path: String, own: String) -> Result<Response, PageError> {

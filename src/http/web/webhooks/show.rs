@@ -1,8 +1,5 @@
 //! `/webhooks/{id}`: the latest deliveries. `/webhooks/{id}/settings`: the settings.
 
-use actix_web::web::Path;
-use askama::Template;
-
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
 use crate::domain::duration_list;
@@ -10,11 +7,8 @@ use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
 use crate::domain::webhook::Webhook;
 use crate::http::web::deliveries::rows::DeliveryTable;
-use crate::http::web::error::PageError;
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Session};
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::profile::Profile;
-use crate::store::Connection;
 use crate::store::delivery::{self, DeliveryFilter};
 use crate::store::page::PageRequest;
 
@@ -23,7 +17,7 @@ const MAX_DELIVERIES: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "webhooks/deliveries.html")]
-struct WebhookPage {
+pub struct WebhookPage {
     frame: Frame,
     head: Head,
     table: DeliveryTable,
@@ -31,11 +25,7 @@ struct WebhookPage {
 }
 
 /// `GET /webhooks/{id}`.
-pub async fn deliveries(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| webhook_page(session, db, &id))).await
-}
-
-fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookPage, PageError> {
+pub fn deliveries(session: &Session, db: &Connection, id: &str) -> Result<WebhookPage, PageError> {
     let webhook = header::find(session, db, id)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
@@ -52,7 +42,7 @@ fn webhook_page(session: &Session, db: &Connection, id: &str) -> Result<WebhookP
 
 #[derive(Template)]
 #[template(path = "webhooks/settings.html")]
-struct SettingsPage {
+pub struct SettingsPage {
     frame: Frame,
     head: Head,
     webhook: Webhook,
@@ -66,11 +56,7 @@ struct SettingsPage {
 }
 
 /// `GET /webhooks/{id}/settings`.
-pub async fn settings(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| settings_page(session, db, &id))).await
-}
-
-fn settings_page(session: &Session, db: &Connection, id: &str) -> Result<SettingsPage, PageError> {
+pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<SettingsPage, PageError> {
     let webhook = header::find(session, db, id)?;
     let profile = session.app.actions.store.profiles().find(&webhook.profile);
     let profile = profile.as_deref();

@@ -1,34 +1,23 @@
 //! Pausing, resuming and verifying a webhook.
 
-use actix_web::http::StatusCode;
-use actix_web::web::Path;
-use askama::Template;
-
 use super::header::{self, Head, Tab};
 use crate::domain::webhook::{WebhookSettings, WebhookState};
 use crate::http::web::deliveries::attempt::AttemptDetail;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
+use crate::http::web::{Fields, Frame, PageError, Response, Section, Session, Template, problem};
 use crate::store::stats::{self, Of};
 use crate::text::humanize;
 
 /// `POST /webhooks/{id}/pause`.
-pub async fn pause(submission: Submission, id: Path<String>) -> PageResult {
-    submission
-        .run(move |session, fields| {
-            let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
-            let webhook = session.app.actions.change_webhook(&session.caller(), &id, change)?;
-            let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
-            Ok(session.done(&back, "Paused. New events are queued until you resume."))
-        })
-        .await
+pub fn pause(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
+    let webhook = session.app.actions.change_webhook(&session.caller(), id, change)?;
+    let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
+    Ok(session.done(&back, "Paused. New events are queued until you resume."))
 }
 
 #[derive(Template)]
 #[template(path = "webhooks/resume.html")]
-struct ResumePage {
+pub struct ResumePage {
     frame: Frame,
     head: Head,
     question: String,
@@ -58,39 +47,29 @@ fn resume_page(session: &Session, id: &str, problem: Option<String>) -> Result<R
 }
 
 /// `GET /webhooks/{id}/resume`.
-pub async fn ask(session: Session, id: Path<String>) -> PageResult {
-    session
-        .show(move |session| {
-            session.require_change()?;
-            resume_page(session, &id, None)
-        })
-        .await
+pub fn ask(session: &Session, id: &str) -> Result<ResumePage, PageError> {
+    session.require_change()?;
+    resume_page(session, id, None)
 }
 
 /// `POST /webhooks/{id}/resume` with `waiting`, `resume` or `discard`. If the profile has a challenge and the webhook
 /// is unverified, the endpoint is challenged first.
-pub async fn resume(submission: Submission, id: Path<String>) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, fields| {
-            let _permit = permit;
-            let change = WebhookSettings {
-                active: Some(true),
-                waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
-                ..WebhookSettings::default()
+pub fn resume(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let change = WebhookSettings {
+        active: Some(true),
+        waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
+        ..WebhookSettings::default()
+    };
+    match session.app.actions.change_webhook(&session.caller(), id, change) {
+        Ok(webhook) => {
+            let message = match fields.text("waiting") {
+                "discard" => "Resumed. Queued deliveries are discarded; new events are sent.",
+                _ => "Resumed. Queued deliveries are sent now.",
             };
-            match session.app.actions.change_webhook(&session.caller(), &id, change) {
-                Ok(webhook) => {
-                    let message = match fields.text("waiting") {
-                        "discard" => "Resumed. Queued deliveries are discarded; new events are sent.",
-                        _ => "Resumed. Queued deliveries are sent now.",
-                    };
-                    Ok(session.done(&format!("/webhooks/{}", webhook.id), message))
-                }
-                Err(error) => Ok(Response::again(&resume_page(session, &id, Some(problem(error)?.message))?)),
-            }
-        })
-        .await
+            Ok(session.done(&format!("/webhooks/{}", webhook.id), message))
+        }
+        Err(error) => Ok(Response::again(&resume_page(session, id, Some(problem(error)?.message))?)),
+    }
 }
 
 #[derive(Template)]
@@ -103,25 +82,19 @@ struct VerifiedPage {
 }
 
 /// `POST /webhooks/{id}/verify`: sends the challenge now and shows the request and the response.
-pub async fn verify(submission: Submission, id: Path<String>) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, _| {
-            let _permit = permit;
-            let verified = session.app.actions.verify_webhook(&session.caller(), &id)?;
-            let webhook = &verified.webhook;
-            let path = format!("/webhooks/{}", webhook.id);
-            if verified.refusal.is_none() && webhook.state == WebhookState::Active {
-                return Ok(session.done(&path, "Verified. The webhook is active; queued deliveries are sent now."));
-            }
-            let frame = session.read(|db| session.frame(db, "Verification", Section::Webhooks))?;
-            let page = VerifiedPage {
-                frame: frame.with_api("POST", &format!("/v1{path}/verify")),
-                head: Head::of(session, webhook, Tab::None),
-                refusal: verified.refusal,
-                detail: AttemptDetail::of(&verified.attempt, None, session.now()),
-            };
-            Ok(Response::page(StatusCode::OK, &page))
-        })
-        .await
+pub fn verify(session: &Session, _: &Fields, id: &str) -> Result<Response, PageError> {
+    let verified = session.app.actions.verify_webhook(&session.caller(), id)?;
+    let webhook = &verified.webhook;
+    let path = format!("/webhooks/{}", webhook.id);
+    if verified.refusal.is_none() && webhook.state == WebhookState::Active {
+        return Ok(session.done(&path, "Verified. The webhook is active; queued deliveries are sent now."));
+    }
+    let frame = session.read(|db| session.frame(db, "Verification", Section::Webhooks))?;
+    let page = VerifiedPage {
+        frame: frame.with_api("POST", &format!("/v1{path}/verify")),
+        head: Head::of(session, webhook, Tab::None),
+        refusal: verified.refusal,
+        detail: AttemptDetail::of(&verified.attempt, None, session.now()),
+    };
+    Ok(Response::ok(&page))
 }

@@ -1,9 +1,5 @@
 //! `/webhooks/{id}/test`: sends a real signed request and shows it with the response, as they stand in the log.
 
-use actix_web::http::StatusCode;
-use actix_web::web::Path;
-use askama::Template;
-
 use super::form::known_types;
 use super::header::{self, Head, Tab};
 use crate::actions::ActionError;
@@ -14,11 +10,10 @@ use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::http::web::deliveries::attempt::AttemptDetail;
-use crate::http::web::error::PageError;
-use crate::http::web::form::{FormErrors, Submission, problem};
-use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{PageResult, Response, Session};
-use crate::store::{Connection, event_type};
+use crate::http::web::{
+    Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+};
+use crate::store::event_type;
 use crate::text::explanation::Explanation;
 
 /// Suggested event types at most.
@@ -26,7 +21,7 @@ const MAX_TYPES: usize = 100;
 
 #[derive(Template)]
 #[template(path = "webhooks/test.html")]
-struct TestPage {
+pub struct TestPage {
     frame: Frame,
     head: Head,
     /// Event types that the webhook subscribes to.
@@ -94,11 +89,7 @@ fn example(db: &Connection, event_type: &str) -> Result<String, PageError> {
 }
 
 /// `GET /webhooks/{id}/test?type=`; with `delivery=`, the result of a test.
-pub async fn show(session: Session, id: Path<String>) -> PageResult {
-    session.show(move |session| session.read(|db| test_page(session, db, &id))).await
-}
-
-fn test_page(session: &Session, db: &Connection, id: &str) -> Result<TestPage, PageError> {
+pub fn show(session: &Session, db: &Connection, id: &str) -> Result<TestPage, PageError> {
     let webhook = header::find(session, db, id)?;
     if let Some(delivery) = session.query.given("delivery") {
         return result_page(session, db, &webhook, delivery);
@@ -138,37 +129,31 @@ fn result_page(session: &Session, db: &Connection, webhook: &Webhook, id: &str) 
 
 /// `POST /webhooks/{id}/test`: sends, waits for the response, and redirects to the result, which can be reloaded
 /// without sending again. With `example`, fills in the example of the type instead.
-pub async fn send(submission: Submission, id: Path<String>) -> PageResult {
-    let permit = submission.app().test_permit().await?;
-    submission
-        .run(move |session, fields| {
-            let _permit = permit;
-            let webhook = session.read(|db| header::find(session, db, &id))?;
-            let event_type = fields.text("event_type").trim().to_owned();
-            if fields.has("example") {
-                let page = session.read(|db| {
-                    let data = example(db, &event_type)?;
-                    form_page(session, db, &webhook, event_type, data)
-                })?;
-                return Ok(Response::page(StatusCode::OK, &page));
-            }
-            let sent = fields.json("data").map_err(ActionError::from).and_then(|data| {
-                let data = data.or_else(|| Some("{}".into()));
-                let test = TestEvent { event_type: Some(event_type.clone()), data };
-                session.app.actions.test_webhook(&session.caller(), &id, test)
-            });
-            match sent {
-                Ok(sent) => {
-                    let path = format!("/webhooks/{}/test?delivery={}#result", webhook.id, sent.delivery.id);
-                    Ok(Response::To(format!("{}{path}", session.base()), None))
-                }
-                Err(error) => {
-                    let errors = problem(error)?.into();
-                    let data = fields.text("data").trim().to_owned();
-                    let page = session.read(|db| form_page(session, db, &webhook, event_type, data))?;
-                    Ok(Response::again(&TestPage { errors, ..page }))
-                }
-            }
-        })
-        .await
+pub fn send(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let webhook = session.read(|db| header::find(session, db, id))?;
+    let event_type = fields.text("event_type").trim().to_owned();
+    if fields.has("example") {
+        let page = session.read(|db| {
+            let data = example(db, &event_type)?;
+            form_page(session, db, &webhook, event_type, data)
+        })?;
+        return Ok(Response::ok(&page));
+    }
+    let sent = fields.json("data").map_err(ActionError::from).and_then(|data| {
+        let data = data.or_else(|| Some("{}".into()));
+        let test = TestEvent { event_type: Some(event_type.clone()), data };
+        session.app.actions.test_webhook(&session.caller(), id, test)
+    });
+    match sent {
+        Ok(sent) => {
+            let path = format!("/webhooks/{}/test?delivery={}#result", webhook.id, sent.delivery.id);
+            Ok(Response::To(format!("{}{path}", session.base()), None))
+        }
+        Err(error) => {
+            let errors = problem(error)?.into();
+            let data = fields.text("data").trim().to_owned();
+            let page = session.read(|db| form_page(session, db, &webhook, event_type, data))?;
+            Ok(Response::again(&TestPage { errors, ..page }))
+        }
+    }
 }
