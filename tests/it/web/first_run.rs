@@ -37,7 +37,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     let fields = [("target", "inbox"), ("url", ""), ("events", "*"), ("profile", "generic")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
     assert!(page.contains("Delivered. The signature is valid."), "{page}");
-    assert!(page.contains("X-Webhook-Signature and webhook-signature fit"));
+    assert!(page.contains("X-Webhook-Signature and webhook-signature match"));
     assert!(!page.has("[data-live]"));
     // The way on: a key, shown once, that publishes as the page says.
     let delivery = page.field("delivery").unwrap();
