@@ -70,6 +70,8 @@ impl Browser {
         self.fill("#name", name);
         self.fill("#password", PASSWORD);
         self.click("main form button");
+        // A click returns before the server has checked the password.
+        self.wait_for("nav");
         assert!(!self.path().starts_with("/login"), "{}", self.text("body"));
     }
 

@@ -130,6 +130,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     browser.fill("#name", "anna");
     browser.fill("#password", PASSWORD);
     browser.click_text("Create account");
+    browser.wait_for("[name=target]");
     assert_eq!(browser.path(), "/setup/webhook");
     // The built-in inbox is chosen already.
     browser.click("main form button.primary");
