@@ -140,7 +140,7 @@ pub struct History {
     pub panics: u32,
 }
 
-/// What follows a failed attempt.
+/// Next step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     RetryAt {

@@ -25,7 +25,7 @@ pub enum Selection {
     Matching(DeliveryFilter),
 }
 
-/// What a bulk action does to each delivery.
+/// Change that a bulk action makes to each delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BulkAction {
     /// A failed delivery starts a new series of attempts; a pending or retrying one is due now.

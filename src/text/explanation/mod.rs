@@ -74,11 +74,11 @@ pub enum Tone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub tone: Tone,
-    /// What happened.
+    /// Summary of the outcome.
     pub headline: String,
-    /// What to do about it, or further facts.
+    /// Advice, or further facts.
     pub detail: Option<String>,
-    /// What happens next.
+    /// The next step, as far as one follows.
     pub next: Option<String>,
 }
 

@@ -22,7 +22,7 @@ pub fn describe(cause: FailureCause, url: &str) -> Failure {
     Failure { message: sentence(&cause, url, None), cause }
 }
 
-/// What happened, as a sentence. With `now`, times are relative to it; without, they are absolute.
+/// Describes a failure in a sentence. With `now`, times are relative to it; without, they are absolute.
 fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
     let (host, port) = host_and_port(url);
     let everywhere = |addresses: usize| match addresses {
@@ -127,12 +127,12 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
 }
 
 impl Failed<'_> {
-    /// What happened, as a sentence, with times relative to `now`.
+    /// Describes the failure in a sentence, with times relative to `now`.
     pub fn sentence(&self, now: Millis) -> String {
         sentence(&self.cause, self.url, Some(now))
     }
 
-    /// What to do about it, in a sentence or two.
+    /// Returns advice for the receiver's developer, one or two sentences.
     pub fn advice(&self) -> Cow<'static, str> {
         let FailureCause::Status { code } = self.cause else {
             return advice(&self.cause).into();
