@@ -150,16 +150,12 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64>
         return Err(ActionError::NotFound("webhook"));
     }
     let mut inserted = 0;
-    let mut first = None;
     for event_seq in events {
         let id = DeliveryId::generate(tx.now_ms(), random::bits());
-        if let Some(seq) = delivery::insert_replay(tx, *event_seq, webhook_seq, id)? {
-            first.get_or_insert(seq);
-            inserted += 1;
-        }
+        inserted += u64::from(delivery::insert_replay(tx, *event_seq, webhook_seq, id)?);
     }
-    if let Some(from_seq) = first {
-        tx.notify(Change::Reread { webhook_seq, from_seq });
+    if inserted > 0 {
+        tx.notify(Change::Reread { webhook_seq });
     }
     Ok(inserted)
 }

@@ -28,6 +28,8 @@ mod fixtures;
 pub mod idempotency;
 pub mod inbox;
 mod index_scan;
+#[cfg(test)]
+mod job_costs;
 mod lock;
 mod migrate;
 pub mod one_time_link;

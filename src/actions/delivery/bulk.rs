@@ -1,6 +1,6 @@
 //! Retrying or discarding many deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::batched::{self, GoOn};
@@ -174,7 +174,7 @@ fn change(
     states: &[DeliveryStatus],
 ) -> Result<u64, StoreError> {
     let mut changed = 0;
-    let mut first_of_webhook = BTreeMap::new();
+    let mut webhooks = BTreeSet::new();
     for seq in seqs {
         let found = bulk::standing(tx.connection(), *seq)?;
         let Some(found) = found.filter(|found| can_change(found, states)) else {
@@ -187,11 +187,11 @@ fn change(
             }
             (BulkAction::Retry, _) => delivery::restart(tx, found.reference())?,
         }
-        first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
+        webhooks.insert(found.webhook_seq);
         changed += 1;
     }
-    for (webhook_seq, from_seq) in first_of_webhook {
-        tx.notify(Change::Reread { webhook_seq, from_seq });
+    for webhook_seq in webhooks {
+        tx.notify(Change::Reread { webhook_seq });
     }
     Ok(changed)
 }

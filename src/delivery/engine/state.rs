@@ -105,7 +105,7 @@ impl State {
             Change::Withdrawn { webhook_seq, delivery_seq } => {
                 self.with(webhook_seq, now, |lane| lane.withdraw(delivery_seq))
             }
-            Change::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
+            Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // `Engine::committed` handles webhooks before it takes the lock.
             Change::Webhook(_) | Change::Profile(_) | Change::ProfileGone { .. } | Change::EventType { .. } => {}

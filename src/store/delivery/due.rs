@@ -13,9 +13,8 @@ use crate::store::{DueDelivery, event};
 pub enum Order {
     /// By due time.
     Due,
-    /// By sequence number, up to the first delivery that is not due. All deliveries of the webhook below `from_seq` are
-    /// finished.
-    Sequence { from_seq: i64 },
+    /// By sequence number, up to the first delivery that is not due.
+    Sequence,
 }
 
 /// Due deliveries of a lane.
@@ -32,7 +31,7 @@ pub struct DueRows {
 }
 
 /// Returns the due deliveries of a webhook, up to `limit` rows, without those that `skip` selects. Events are read up to
-/// about `max_bytes`; [`load`] reads the others. Uses the indexes `delivery_due` and `delivery_webhook`.
+/// about `max_bytes`; [`load`] reads the others. Uses the indexes `delivery_due` and `delivery_waiting`.
 pub fn due(
     connection: &Connection,
     webhook_seq: i64,
@@ -43,10 +42,7 @@ pub fn due(
     skip: impl Fn(i64) -> bool,
 ) -> Result<DueRows> {
     let mut statement = connection.prepare_cached(&due_sql(order))?;
-    let mut rows = match order {
-        Order::Due => statement.query(named_params! {":webhook": webhook_seq})?,
-        Order::Sequence { from_seq } => statement.query(named_params! {":webhook": webhook_seq, ":from": from_seq})?,
-    };
+    let mut rows = statement.query(named_params! {":webhook": webhook_seq})?;
     let mut found = DueRows::default();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -113,16 +109,13 @@ fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Option<DueDelivery
 const COLUMNS: &str = "d.seq, d.id, d.webhook_seq, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
 
 pub(in crate::store) fn due_sql(order: Order) -> String {
-    match order {
-        Order::Due => format!(
-            "SELECT {COLUMNS} FROM delivery d INDEXED BY delivery_due
-             WHERE d.webhook_seq = :webhook AND d.due_ms IS NOT NULL
-             ORDER BY d.due_ms, d.seq"
-        ),
-        Order::Sequence { .. } => format!(
-            "SELECT {COLUMNS} FROM delivery d INDEXED BY delivery_webhook
-             WHERE d.webhook_seq = :webhook AND d.seq >= :from AND d.due_ms IS NOT NULL
-             ORDER BY d.seq"
-        ),
-    }
+    let (index, columns) = match order {
+        Order::Due => ("delivery_due", "d.due_ms, d.seq"),
+        Order::Sequence => ("delivery_waiting", "d.seq"),
+    };
+    format!(
+        "SELECT {COLUMNS} FROM delivery d INDEXED BY {index}
+         WHERE d.webhook_seq = :webhook AND d.due_ms IS NOT NULL
+         ORDER BY {columns}"
+    )
 }
