@@ -15,7 +15,7 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Change, Connection, StoreError, WriteTx, event, sweep};
+use crate::store::{Change, Connection, StoreError, WriteTx, damage, event, sweep};
 use crate::text::failure::describe;
 use crate::text::humanize;
 
@@ -153,7 +153,8 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64>
     let mut first = None;
     for event_seq in events {
         let id = DeliveryId::generate(tx.now_ms(), random::bits());
-        if let Some(seq) = delivery::insert_replay(tx, *event_seq, webhook_seq, id)? {
+        let inserted_seq = delivery::insert_replay(tx, *event_seq, webhook_seq, id);
+        if let Some(seq) = damage::skip("event", *event_seq, inserted_seq)?.flatten() {
             first.get_or_insert(seq);
             inserted += 1;
         }

@@ -169,7 +169,7 @@ fn what_meets_many_rows_follows_an_index_too() {
 fn a_lane_finds_what_is_due_by_its_index_without_sorting() {
     let connection = database();
     for (order, step) in [
-        (Order::Due, "SEARCH d USING INDEX delivery_due (webhook_seq=? AND due_ms>?)"),
+        (Order::Due, "SEARCH d USING COVERING INDEX delivery_due (webhook_seq=? AND due_ms>?)"),
         (Order::Sequence { from_seq: 1 }, "SEARCH d USING INDEX delivery_webhook (webhook_seq=? AND rowid>?)"),
     ] {
         assert_eq!(plan(&connection, &due_sql(order)), [step]);

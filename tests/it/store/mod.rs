@@ -3,6 +3,7 @@
 mod clock;
 mod copy;
 mod crash;
+mod damage;
 mod fault;
 mod files;
 mod full;
@@ -10,3 +11,4 @@ mod held;
 mod payload;
 mod retention;
 mod signals;
+mod writer;
