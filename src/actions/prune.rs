@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Result;
 use super::batched::{self, GoOn, LONGEST_REST};
+use super::{ActionError, Result};
 use crate::domain::retention::Cutoffs;
 use crate::store::retention::{self, Table};
-use crate::store::{Store, StoreError, WriteTx};
+use crate::store::{Store, StoreError, WriteTx, damage};
 
 /// Numbers of rows that were, or would be, deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,7 +68,7 @@ impl Pruning<'_> {
                 return Ok(done);
             };
             for part in parts {
-                done += if self.dry_run { part.len() as u64 } else { self.step(move |tx| delete(tx, &part))? };
+                done += if self.dry_run { part.len() as u64 } else { self.delete(table, part, delete)? };
             }
         }
     }
@@ -83,6 +83,28 @@ impl Pruning<'_> {
             next = self.step(move |tx| step(tx, after))?;
         }
         Ok(())
+    }
+
+    /// Deletes rows together; one by one if some cannot be deleted, which are skipped.
+    fn delete(
+        &self,
+        table: Table,
+        part: Vec<i64>,
+        delete: impl Fn(&mut WriteTx<'_>, &[i64]) -> Result<u64, StoreError> + Copy + Send + 'static,
+    ) -> Result<u64> {
+        let all = part.clone();
+        match self.step(move |tx| delete(tx, &all)) {
+            Err(ActionError::Store(error)) if error.is_damage() => {}
+            deleted => return deleted,
+        }
+        let mut done = 0;
+        for seq in part {
+            match self.step(move |tx| delete(tx, &[seq])) {
+                Err(ActionError::Store(error)) if error.is_damage() => damage::report(table.name(), seq, &error),
+                deleted => done += deleted?,
+            }
+        }
+        Ok(done)
     }
 
     /// Runs one step in the writer, then rests.

@@ -88,8 +88,9 @@ impl Standing {
 }
 
 pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>> {
-    let query = "SELECT d.seq, d.webhook_seq, d.status, d.cause, e.tenant, w.deleted_ms IS NOT NULL AS is_orphan
-                 FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq
+    // The webhook has the tenant too, and the event may be damaged.
+    let query = "SELECT d.seq, d.webhook_seq, d.status, d.cause, w.tenant, w.deleted_ms IS NOT NULL AS is_orphan
+                 FROM delivery d JOIN webhook w ON w.seq = d.webhook_seq
                  WHERE d.seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| {
         Ok(read_row!(row, Standing { seq, webhook_seq, status, cause, tenant, is_orphan }))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
-use super::delivery::{self, Order};
+use super::delivery::{self, LeftOut, Order};
 use super::directory::Directory;
 use super::error::Result;
 use super::retention::{self, Table};
@@ -48,7 +48,7 @@ const JOBS: &[(&str, Job)] = &[
 ];
 
 fn read_lane(tx: &mut WriteTx<'_>, order: Order) -> Result<()> {
-    delivery::due(tx.connection(), 1, order, NOW, 64, usize::MAX, |_| false).map(drop)
+    delivery::due(tx.connection(), 1, order, NOW, 64, usize::MAX, &LeftOut::default()).map(drop)
 }
 
 /// Creates a database with this many finished deliveries and other rows of the past in front of 2,000 waiting deliveries

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod backup;
 pub mod bulk;
 mod change;
+pub mod damage;
 pub mod dead_letter_counts;
 pub mod delivery;
 pub mod directory;

@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::damage;
 use super::error::Result;
 use super::index_scan::Bounds;
 use super::sql;
@@ -60,9 +61,10 @@ pub fn search(connection: &Connection, table: Table, cutoffs: Cutoffs) -> Result
     let Some(finished) = cutoffs.finished_ms else {
         return Ok(Search { table, after: 0, below: 0 });
     };
-    let (name, column) = match table {
-        Table::Deliveries => ("delivery", "created_ms"),
-        Table::Events => ("event", "received_ms"),
+    let name = table.name();
+    let column = match table {
+        Table::Deliveries => "created_ms",
+        Table::Events => "received_ms",
     };
     // No row ended before it was created, and dead letters are kept at least as long as the rest.
     let until = Some(finished.saturating_add(1));
@@ -90,10 +92,7 @@ pub fn next(connection: &Connection, search: &mut Search, cutoffs: Cutoffs) -> R
         return Ok(None);
     }
     let end = after.saturating_add(WINDOW + 1).min(search.below);
-    let (finished, failed) = before(cutoffs);
-    let params = named_params! {":after": after, ":end": end, ":finished": finished, ":failed": failed};
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("seq")?, row.get::<_, u32>("size")?));
-    let found = sql::all(connection, &query, params, read)?;
+    let found = between(connection, (search.table, &query), (after, end), before(cutoffs))?;
     search.after = end - 1;
     let mut parts: Vec<Part> = Vec::new();
     let mut room = 0;
@@ -108,6 +107,35 @@ pub fn next(connection: &Connection, search: &mut Search, cutoffs: Cutoffs) -> R
         room = room.saturating_sub(size.into());
     }
     Ok(Some(parts))
+}
+
+/// Returns the old rows of a span with their sizes. Halves a span with rows that cannot be read, to find the others.
+fn between(
+    connection: &Connection,
+    (table, query): (Table, &str),
+    (after, end): (i64, i64),
+    (finished, failed): (Millis, Millis),
+) -> Result<Vec<(i64, u32)>> {
+    let params = named_params! {":after": after, ":end": end, ":finished": finished, ":failed": failed};
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("seq")?, row.get::<_, u32>("size")?));
+    match sql::all(connection, query, params, read) {
+        Err(error) if error.is_damage() && end - after > 2 => {
+            let middle = after + (end - after) / 2;
+            let mut found = between(connection, (table, query), (after, middle + 1), (finished, failed))?;
+            found.extend(between(connection, (table, query), (middle, end), (finished, failed))?);
+            Ok(found)
+        }
+        found => Ok(damage::skip(table.name(), after + 1, found)?.unwrap_or_default()),
+    }
+}
+
+impl Table {
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Deliveries => "delivery",
+            Table::Events => "event",
+        }
+    }
 }
 
 /// Deletes deliveries with their attempts, if they are still to delete. Returns their number.

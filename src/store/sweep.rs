@@ -7,7 +7,7 @@ use super::delivery::{self, DeliveryRef};
 use super::error::Result;
 use super::sql;
 use super::webhook;
-use super::{Change, WriteTx};
+use super::{Change, WriteTx, damage};
 use crate::domain::webhook::{Sweep, Waiting, Webhook};
 
 /// Maximum rows that one step changes: about a millisecond of the writer's time.
@@ -46,17 +46,13 @@ pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64, after: i64) -> Result<Option
         return Ok(None);
     };
     let params = named_params! {":webhook": webhook_seq, ":after": after, ":up_to": up_to_seq};
-    let found = sql::all(tx.connection(), &step_sql(waiting), params, |row| {
-        Ok(DeliveryRef { seq: row.get("seq")?, webhook_seq, status: row.get("status")? })
-    })?;
-    for delivery in &found {
-        match waiting {
-            Waiting::Discard => delivery::discard(tx, *delivery)?,
-            Waiting::Resume => delivery::resume(tx, *delivery)?,
-        }
+    let found: Vec<i64> = sql::all(tx.connection(), &step_sql(waiting), params, |row| row.get("seq"))?;
+    for seq in &found {
+        let changed = change(tx, webhook_seq, *seq, waiting);
+        damage::skip("delivery", *seq, changed)?;
     }
     if found.len() == STEP {
-        return Ok(found.last().map(|delivery| delivery.seq));
+        return Ok(found.last().copied());
     }
     let statement = "UPDATE webhook SET sweep = NULL, sweep_up_to_seq = NULL WHERE seq = :seq";
     sql::run(tx.connection(), statement, named_params! {":seq": webhook_seq})?;
@@ -66,6 +62,16 @@ pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64, after: i64) -> Result<Option
         tx.notify(Change::Reread { webhook_seq });
     }
     Ok(None)
+}
+
+fn change(tx: &mut WriteTx<'_>, webhook_seq: i64, seq: i64, waiting: Waiting) -> Result<()> {
+    let query = "SELECT status FROM delivery WHERE seq = :seq";
+    let status = sql::value(tx.connection(), query, named_params! {":seq": seq})?;
+    let delivery = DeliveryRef { seq, webhook_seq, status };
+    match waiting {
+        Waiting::Discard => delivery::discard(tx, delivery),
+        Waiting::Resume => delivery::resume(tx, delivery),
+    }
 }
 
 /// Reads by the indexes that leave out finished deliveries, so a step costs the same after any history. Pending deliveries
@@ -78,7 +84,7 @@ pub(super) fn step_sql(waiting: Waiting) -> String {
         }
     };
     format!(
-        "SELECT seq, status FROM delivery INDEXED BY {index}
+        "SELECT seq FROM delivery INDEXED BY {index}
          WHERE webhook_seq = :webhook AND {condition} AND seq > :after AND seq <= :up_to ORDER BY seq LIMIT {STEP}"
     )
 }

@@ -1,7 +1,7 @@
 //! The writer thread and its group commit.
 //!
 //! Jobs arrive through a bounded channel. The writer takes all queued jobs, runs each in a savepoint, commits once, passes
-//! the changes to the observer, and returns the results. A failed job is rolled back alone. If the transaction itself
+//! the changes to the observer, and returns the results. A job that fails or panics is rolled back alone. If the transaction itself
 //! fails (disk full, database locked), all jobs of the group fail. A disk error at COMMIT leaves the result unknown: the
 //! store is then `broken`, refuses everything, and the process must end. The next start reads the true state.
 
@@ -126,10 +126,11 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
-        let result = match self.job.take() {
-            Some(job) => job(tx),
-            None => Err(StoreError::Stopping.into()),
+        let Some(job) = self.job.take() else {
+            return false;
         };
+        // The caller rolls back everything that the job changed, so nothing half done is seen afterwards.
+        let result = catch_unwind(AssertUnwindSafe(|| job(tx))).unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         self.result.insert(result).is_ok()
     }
 

@@ -11,7 +11,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339_seconds;
 use crate::store::bulk::{self, Standing};
 use crate::store::delivery::{self, DeliveryFilter};
-use crate::store::{Change, Connection, StoreError, WriteTx, sweep};
+use crate::store::{Change, Connection, StoreError, WriteTx, damage, sweep};
 use crate::text::humanize;
 
 pub const MOST_IDS: usize = 1_000;
@@ -152,7 +152,7 @@ fn named(
         let Some(seq) = delivery::seq_of(connection, *id)? else {
             continue;
         };
-        let found = bulk::standing(connection, seq)?;
+        let found = damage::skip("delivery", seq, bulk::standing(connection, seq))?.flatten();
         if found.is_some_and(|found| caller.sees(&found.tenant) && can_change(&found, states)) {
             seqs.push(seq);
         }
@@ -176,16 +176,17 @@ fn change(
     let mut changed = 0;
     let mut webhooks = BTreeSet::new();
     for seq in seqs {
-        let found = bulk::standing(tx.connection(), *seq)?;
+        let found = damage::skip("delivery", *seq, bulk::standing(tx.connection(), *seq))?.flatten();
         let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;
         };
-        match (action, found.status) {
-            (BulkAction::Discard, _) => delivery::discard(tx, found.reference())?,
-            (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
-                delivery::make_due(tx, *seq)?;
-            }
-            (BulkAction::Retry, _) => delivery::restart(tx, found.reference())?,
+        let done = match (action, found.status) {
+            (BulkAction::Discard, _) => delivery::discard(tx, found.reference()),
+            (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => delivery::make_due(tx, *seq),
+            (BulkAction::Retry, _) => delivery::restart(tx, found.reference()),
+        };
+        if damage::skip("delivery", *seq, done)?.is_none() {
+            continue;
         }
         webhooks.insert(found.webhook_seq);
         changed += 1;

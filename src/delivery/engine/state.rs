@@ -196,6 +196,11 @@ impl State {
         }
     }
 
+    /// Notes that an outcome will never be recorded.
+    pub(super) fn forget_unrecorded(&mut self) {
+        self.unrecorded = self.unrecorded.saturating_sub(1);
+    }
+
     /// Number of requests in flight.
     pub(super) fn sending(&self) -> usize {
         self.flights.count()

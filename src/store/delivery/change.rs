@@ -101,6 +101,26 @@ pub fn finish(tx: &mut WriteTx<'_>, delivery: DeliveryRef, status: DeliveryStatu
     Ok(true)
 }
 
+/// Ends a waiting delivery that cannot be sent, as failed. Overwrites counters that may not be readable. Returns whether
+/// the delivery was waiting.
+pub fn give_up(tx: &mut WriteTx<'_>, seq: i64, webhook_seq: i64, last: &LastAttempt) -> Result<bool> {
+    let query = "SELECT status FROM delivery WHERE seq = :seq AND due_ms IS NOT NULL";
+    let before = sql::first(tx.connection(), query, named_params! {":seq": seq}, |row| row.get("status"))?;
+    let Some(before) = before else {
+        return Ok(false);
+    };
+    sql::run(
+        tx.connection(),
+        "UPDATE delivery SET status = 'failed', due_ms = NULL, next_trigger = 'automatic', finished_ms = :now,
+             attempt_count = :number, series_failures = max(series_failures, 0), panics = 0,
+             last_code = :code, last_error = :error_code, last_duration_ms = :duration_ms, last_at_ms = :at_ms
+         WHERE seq = :seq",
+        row_params!(last { number, code, error_code, duration_ms, at_ms; now: tx.now_ms(), seq: seq }),
+    )?;
+    tx.stats().moved(webhook_seq, before, DeliveryStatus::Failed, 1);
+    Ok(true)
+}
+
 /// Ends a test. Returns whether it was still pending.
 pub fn finish_test(tx: &mut WriteTx<'_>, seq: i64, status: DeliveryStatus, last: &LastAttempt) -> Result<bool> {
     end(tx, seq, DeliveryStatus::Pending, status, last)
@@ -157,33 +177,37 @@ pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
 /// Starts a new series of attempts of a finished delivery, due now. The old attempts stay in the log.
 pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
-    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     sql::run(
         tx.connection(),
         "UPDATE delivery SET status = 'pending', due_ms = :now, next_trigger = 'manual', finished_ms = NULL,
              series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": seq},
-    )
+    )?;
+    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    Ok(())
 }
 
 /// Starts a new series of attempts of a retrying delivery, due now, after its webhook was resumed.
 pub fn resume(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
-    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     sql::run(
         tx.connection(),
         "UPDATE delivery SET due_ms = :now, series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0,
              status = 'pending'
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": seq},
-    )
+    )?;
+    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    Ok(())
 }
 
 pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
+    // Counted last: callers go on after a row that cannot be changed.
+    discard_test(tx, seq)?;
     tx.stats().moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
-    discard_test(tx, seq)
+    Ok(())
 }
 
 pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
