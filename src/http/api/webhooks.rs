@@ -135,7 +135,7 @@ fn describe_creation(call: &mut Call<'_>) {
             "replay_webhook",
         ],
     )
-    .errors(409, &["profile_deleted", "url_changed"])
+    .errors(409, &["profile_deleted"])
     .errors(422, INVALID_CODES);
 }
 
@@ -160,7 +160,7 @@ fn describe_change(call: &mut Call<'_>) {
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
         .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
-        .errors(409, &["challenge_failed", "profile_deleted"])
+        .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed"])
         .errors(422, INVALID_CODES)
         .errors(422, &["invalid_value", "waiting_without_active"]);
 }
@@ -201,7 +201,7 @@ fn describe_verify(call: &mut Call<'_>) {
             r#"{}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#,
             attempts::EXAMPLE
         ))
-        .errors(409, &["no_challenge", "url_changed"]);
+        .errors(409, &["no_challenge", "webhook_changed"]);
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {

@@ -9,6 +9,7 @@ mod faults;
 mod limits;
 mod ordering;
 mod panics;
+mod responses;
 mod restart;
 mod retries;
 mod series;

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use hookpost::store::{Connection, beside};
 
-use crate::support::process::{Site, as_nobody, refused};
+use serde_json::json;
+
+use super::large::{assert_sound, fill, named, number, of_first_schema};
+use crate::support::process::{PATIENCE, Site, as_nobody, refused};
+use crate::support::receiver::Receiver;
 
 /// A database that was served and closed.
 fn served() -> Site {
@@ -209,6 +213,62 @@ fn a_file_that_is_removed_or_replaced_ends_the_program() {
         let last = said.lines().last().unwrap();
         assert!(last.contains(&format!("was {how}")), "{said}");
     }
+}
+
+#[test]
+fn a_lost_database_ends_the_program_in_seconds_though_requests_are_in_flight() {
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::start();
+    receiver.hold();
+    let process = site.serve();
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"timeout_s": 30}));
+    client.publish("in-flight").unwrap().expect(202);
+    receiver.wait_held(1);
+    fs::remove_file(site.database()).unwrap();
+    let (status, said) = process.ended(Duration::from_secs(6));
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.lines().last().unwrap().contains("was removed"), "{said}");
+}
+
+#[test]
+fn damage_that_is_found_while_serving_ends_the_program_in_seconds() {
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::start();
+    receiver.hold();
+    let process = site.serve();
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"timeout_s": 30}));
+    client.publish("in-flight").unwrap().expect(202);
+    process.signal("KILL");
+    process.ended(PATIENCE);
+    // Large enough to be checked after the start.
+    fill(&site.database(), 40);
+    let mut bytes = site.bytes();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0);
+    fs::write(site.database(), bytes).unwrap();
+    let process = site.serve();
+    let (status, said) = process.ended(Duration::from_secs(10));
+    assert_eq!(status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("is damaged") && last.contains("Restore a backup"), "{said}");
+}
+
+#[test]
+fn a_file_is_copied_for_its_owner_alone_before_it_is_migrated() {
+    let site = of_first_schema(1);
+    site.serve().kill();
+    let copies = named(site.folder(), ".before-");
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    let mode = fs::metadata(&copies[0]).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_sound(&copies[0]);
+    assert_eq!(number(&copies[0], "PRAGMA user_version"), 1);
+    assert!(number(&site.database(), "PRAGMA user_version") > 1);
+    // A file of its own, which needs no log beside it.
+    let journal = Connection::open(&copies[0]).unwrap().query_row("PRAGMA journal_mode", [], |row| row.get(0));
+    assert_eq!(journal, Ok("delete".to_owned()));
 }
 
 #[test]

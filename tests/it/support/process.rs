@@ -298,6 +298,15 @@ impl Client {
         self.try_call(method, path, body).unwrap()
     }
 
+    /// Returns a response as bytes.
+    #[track_caller]
+    pub fn download(&self, path: &str) -> Vec<u8> {
+        let request = self.agent.get(format!("{}{path}", self.origin));
+        let mut response = request.header("authorization", format!("Bearer {}", self.key)).call().unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        response.body_mut().with_config().limit(u64::MAX).read_to_vec().unwrap()
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
         self.call("GET", path, None).expect(200).json()
