@@ -1,5 +1,6 @@
 //! The thread that wakes lanes at their times and fills them from the table.
 
+use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use super::Shared;
 use super::lane::{Lane, QUEUE};
 use super::record;
 use super::state::State;
+use crate::domain::time::Millis;
+use crate::store::delivery::{DueRows, Order};
 use crate::store::{StoreError, delivery};
 
 /// Longest sleep of the scheduler.
@@ -38,34 +41,60 @@ pub(super) fn run(shared: &Arc<Shared>) {
 
 /// Fills a lane from the table. Releases the lock meanwhile.
 fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64, max_bytes: usize) {
-    let now = shared.clock.now_ms();
-    let Some((order, skip)) = state.lane(seq).map(Lane::begin_read) else {
+    let Some(read) = Read::begin(&mut state, seq, shared.clock.now_ms(), max_bytes) else {
         return;
     };
     drop(state);
-    let rows = shared.store.read_for_delivery(|connection| {
-        delivery::due(connection, seq, order, now, QUEUE, max_bytes, |delivery| skip.contains(&delivery))
-    });
-    let mut state = shared.lock();
-    match rows {
-        Ok(rows) => {
-            let damaged = rows.damaged.clone();
-            state.with(seq, now, |lane| lane.end_read(rows));
-            shared.rouse(&mut state);
-            drop(state);
-            for delivery_seq in damaged {
-                shared.give_up(seq, delivery_seq);
-            }
-        }
-        Err(error) => {
-            log::error!("deliveries that are due could not be read: {error}");
-            state.with(seq, now, Lane::read_failed);
-            // A failed read is not repeated at once.
-            drop(shared.wait(&shared.schedule, state, PATIENCE));
-            return;
-        }
+    let rows = read.rows(shared);
+    if !read.end(shared, rows) {
+        // A failed read is not repeated at once.
+        drop(shared.wait(&shared.schedule, shared.lock(), PATIENCE));
     }
-    shared.rest.notify_all();
+}
+
+/// Read of a lane's due deliveries.
+pub(super) struct Read {
+    webhook_seq: i64,
+    order: Order,
+    skip: HashSet<i64>,
+    now: Millis,
+    max_bytes: usize,
+}
+
+impl Read {
+    pub(super) fn begin(state: &mut State, webhook_seq: i64, now: Millis, max_bytes: usize) -> Option<Read> {
+        let (order, skip) = state.lane(webhook_seq).map(Lane::begin_read)?;
+        Some(Read { webhook_seq, order, skip, now, max_bytes })
+    }
+
+    pub(super) fn rows(&self, shared: &Shared) -> Result<DueRows, StoreError> {
+        let Read { webhook_seq, order, now, max_bytes, .. } = *self;
+        shared.store.read_for_delivery(|connection| {
+            delivery::due(connection, webhook_seq, order, now, QUEUE, max_bytes, |seq| self.skip.contains(&seq))
+        })
+    }
+
+    /// Queues the rows. Returns `false` if the read failed.
+    pub(super) fn end(self, shared: &Arc<Shared>, rows: Result<DueRows, StoreError>) -> bool {
+        let mut state = shared.lock();
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                log::error!("deliveries that are due could not be read: {error}");
+                state.with(self.webhook_seq, self.now, Lane::read_failed);
+                return false;
+            }
+        };
+        let damaged = rows.damaged.clone();
+        state.with(self.webhook_seq, self.now, |lane| lane.end_read(rows));
+        shared.rouse(&mut state);
+        drop(state);
+        for delivery_seq in damaged {
+            shared.give_up(self.webhook_seq, delivery_seq);
+        }
+        shared.rest.notify_all();
+        true
+    }
 }
 
 impl Shared {
