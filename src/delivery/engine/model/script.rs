@@ -17,7 +17,7 @@ const TYPES: [&str; 2] = ["order.paid", "user"];
 
 /// Plays a seed.
 pub(super) fn play(world: &mut World) {
-    for _ in 0..world.random.between(1, 4) {
+    for _ in 0..world.random.between(1, 5) {
         create(world);
     }
     for _ in 0..world.random.between(10, 110) {
@@ -36,7 +36,11 @@ pub(super) fn resume_all(world: &mut World) {
 
 fn step(world: &mut World) {
     match world.random.below(100) {
-        0..20 => publish(world),
+        0..17 => publish(world),
+        17..20 => {
+            world.calm();
+            world.check_not_stuck();
+        }
         20..42 => {
             world.take();
         }
@@ -110,7 +114,7 @@ fn publish(world: &mut World) {
 }
 
 fn url(world: &mut World) -> String {
-    format!("https://93.184.216.{}/{}", world.random.between(1, 2), world.random.below(3))
+    format!("https://93.184.216.{}/{}", world.random.between(1, world.hosts), world.random.below(3))
 }
 
 fn schedule(world: &mut World) -> ScheduleSpec {

@@ -73,6 +73,7 @@ pub(super) struct World {
     pub flights: Vec<Flight>,
     pub outcomes: Vec<Arc<Unrecorded>>,
     pub workers: usize,
+    pub hosts: i64,
     pub actions: Actions,
     trace: Trace,
     reading: Option<Reading>,
@@ -99,13 +100,15 @@ impl World {
         let path = folder.path().join("0.db");
         fs::write(&path, empty_database()).unwrap();
         let (clock, held, stub) = (Clock::manual(BEGIN), Arc::default(), Arc::default());
-        let workers = random.pick(&[1, 2, 3, 4, 8]);
+        let workers = random.pick(&[1, 2, 2, 3, 4, 8]);
+        let hosts = random.pick(&[1, 1, 2]);
         let (actions, lock) = open(&path, &clock, &held, &stub, workers);
         World {
             book: Book::default(),
             flights: Vec::new(),
             outcomes: Vec::new(),
             workers,
+            hosts,
             actions,
             trace,
             reading: None,
@@ -341,6 +344,7 @@ impl World {
                 continue;
             }
             let next = self.shared().lock().wake_due(self.now());
+            self.check_nothing_is_overdue(next);
             match next {
                 Some(time) => self.advance(time - self.now()),
                 None => {
