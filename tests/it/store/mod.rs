@@ -7,6 +7,8 @@ mod fault;
 mod files;
 mod full;
 mod held;
+mod kill_points;
 mod payload;
+mod power_cut;
 mod retention;
 mod signals;
