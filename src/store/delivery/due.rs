@@ -50,14 +50,15 @@ pub fn due(
     let mut found = DueRows::default();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
+        let seq: i64 = row.get("seq")?;
+        // First, because a delivery in flight is due later if the clock was set back meanwhile.
+        if skip(seq) {
+            continue;
+        }
         let due_ms: Millis = row.get("due_ms")?;
         if due_ms > now {
             found.next_due_ms = Some(due_ms);
             break;
-        }
-        let seq: i64 = row.get("seq")?;
-        if skip(seq) {
-            continue;
         }
         if found.rows.len() >= limit {
             found.more = true;

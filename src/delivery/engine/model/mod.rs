@@ -11,6 +11,7 @@ mod book;
 mod checks;
 mod random;
 mod receivers;
+mod scenarios;
 mod script;
 mod world;
 

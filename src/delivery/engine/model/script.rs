@@ -97,20 +97,31 @@ fn publish(world: &mut World) {
     let tenant = world.random.pick(&TENANTS);
     let event_type = world.random.pick(&TYPES);
     for _ in 0..world.random.pick(&[1, 1, 1, 2, 4]) {
-        let new = NewEvent {
-            event_type: event_type.parse().unwrap(),
-            tenant: tenant.parse().unwrap(),
-            id: None,
-            created_ms: None,
-            data: "{}".into(),
-            previous_data: None,
-            idempotency: None,
-        };
-        let receipt = world.act(|actions, _| actions.publish(new).wait()).unwrap();
-        world.note(|| format!("publish to {tenant}: {} deliveries", receipt.deliveries.len()));
-        world.check_published(receipt.deliveries.len());
-        world.book.accepted.extend(receipt.deliveries.iter().map(|(id, _)| id.to_string()));
+        publish_event(world, tenant, event_type);
     }
+}
+
+fn publish_event(world: &mut World, tenant: &str, event_type: &str) {
+    let new = NewEvent {
+        event_type: event_type.parse().unwrap(),
+        tenant: tenant.parse().unwrap(),
+        id: None,
+        created_ms: None,
+        data: "{}".into(),
+        previous_data: None,
+        idempotency: None,
+    };
+    let receipt = world.act(|actions, _| actions.publish(new).wait()).unwrap();
+    world.note(|| format!("publish to {tenant}: {} deliveries", receipt.deliveries.len()));
+    world.check_published(receipt.deliveries.len());
+    world.book.accepted.extend(receipt.deliveries.iter().map(|(id, _)| id.to_string()));
+}
+
+/// Publishes an event, of which the engine is told. Returns the number of its newest delivery.
+pub(super) fn publish_one(world: &mut World, tenant: &str) -> i64 {
+    publish_event(world, tenant, TYPES[0]);
+    world.tell();
+    *world.book.rows.keys().last().unwrap()
 }
 
 fn url(world: &mut World) -> String {
@@ -140,12 +151,16 @@ fn create(world: &mut World) {
         retry: Some(Some(schedule(world))),
         ..WebhookSettings::default()
     };
+    create_with(world, settings);
+    set_mood(world);
+}
+
+pub(super) fn create_with(world: &mut World, settings: WebhookSettings) {
     let text = serde_json::to_string(&settings).unwrap();
     let webhook = world.act(|actions, caller| actions.create_webhook(caller, settings)).unwrap();
     world.note(|| format!("create {}: {text}", webhook.seq));
     world.book.moods.insert(webhook.seq, Mood::Good);
     world.check_changes("create", false, false, false);
-    set_mood(world);
 }
 
 fn set_mood(world: &mut World) {
@@ -209,21 +224,23 @@ fn remove_or_create(world: &mut World) {
     world.check_changes("delete", false, true, false);
 }
 
-/// Returns the number and id of any delivery, more often of one in these states.
-fn any_delivery(world: &mut World, wanted: &[DeliveryStatus]) -> Option<(i64, String)> {
+/// Returns the number of any delivery, more often of one in these states.
+fn any_delivery(world: &mut World, wanted: &[DeliveryStatus]) -> Option<i64> {
     let all: Vec<i64> = world.book.rows.keys().copied().collect();
     let fitting: Vec<i64> = all.iter().copied().filter(|seq| wanted.contains(&world.book.rows[seq].status)).collect();
     let choices = if fitting.is_empty() || world.random.chance(10) { &all } else { &fitting };
-    if choices.is_empty() {
-        return None;
-    }
-    let seq = world.random.pick(choices);
-    Some((seq, world.id_of(seq)))
+    (!choices.is_empty()).then(|| world.random.pick(choices))
 }
 
 fn retry_one(world: &mut World) {
     use DeliveryStatus::{Failed, Pending, Retrying};
-    let Some((seq, id)) = any_delivery(world, &[Failed, Pending, Retrying]) else { return };
+    if let Some(seq) = any_delivery(world, &[Failed, Pending, Retrying]) {
+        retry(world, seq);
+    }
+}
+
+pub(super) fn retry(world: &mut World, seq: i64) {
+    let id = world.id_of(seq);
     let result = world.act(|actions, caller| actions.retry(caller, &id).wait());
     world.note(|| format!("retry {seq}: {}", result.is_ok()));
     world.check_changes("retry", false, false, true);
@@ -231,7 +248,8 @@ fn retry_one(world: &mut World) {
 
 fn discard_one(world: &mut World) {
     use DeliveryStatus::{Pending, Retrying};
-    let Some((seq, id)) = any_delivery(world, &[Pending, Retrying]) else { return };
+    let Some(seq) = any_delivery(world, &[Pending, Retrying]) else { return };
+    let id = world.id_of(seq);
     let result = world.act(|actions, caller| actions.discard(caller, &id).wait());
     world.note(|| format!("discard {seq}: {}", result.is_ok()));
     world.check_changes("discard", false, true, false);
