@@ -63,16 +63,14 @@ pub fn due(
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get("seq")?;
-        if left_out.set_aside.contains(&seq) {
+        // First, because a delivery in flight is due later if the clock was set back meanwhile.
+        if left_out.set_aside.contains(&seq) || left_out.taken.contains(&seq) {
             continue;
         }
         let due_ms: Millis = row.get("due_ms")?;
         if due_ms > now {
             found.next_due_ms = Some(due_ms);
             break;
-        }
-        if left_out.taken.contains(&seq) {
-            continue;
         }
         if found.rows.len() + found.damaged.len() >= limit {
             found.more = true;

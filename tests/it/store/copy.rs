@@ -1,8 +1,7 @@
 //! The files as they lie on the disk are enough: what was answered 202 is in a copy of the database and its log.
 //!
 //! This shows that a 202 comes after the commit was written to the files, and that the log recovers. It does not show
-//! that the commit was fsynced: a copy goes through the kernel's memory, which a power cut would lose. That part is
-//! only checked by the setting that orders it.
+//! that the commit was fsynced: a copy goes through the kernel's memory, which a power cut would lose. See `power_cut`.
 
 use std::collections::BTreeSet;
 use std::fs;

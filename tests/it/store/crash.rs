@@ -1,6 +1,6 @@
 //! The program is killed (SIGKILL) again and again while it takes events in and delivers them.
 //!
-//! What this cannot show is a power cut: the kernel keeps what a killed process wrote. See `copy`.
+//! What this cannot show is a power cut: the kernel keeps what a killed process wrote. See `power_cut`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

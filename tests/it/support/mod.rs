@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod crawl;
+pub mod disk;
 pub mod fixtures;
 pub mod hub;
 pub mod page;
