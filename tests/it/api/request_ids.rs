@@ -1,4 +1,4 @@
-//! `X-Request-Id`: in every answer, in the log, and in the answer to an internal error.
+//! `X-Request-Id`: in every response, in the log, and in the body of an internal error.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn every_answer_carries_an_id_of_its_own() {
         assert!(!seen.contains(&id.to_owned()), "{id} came twice");
         seen.push(id.to_owned());
     };
-    // With and without a key, whatever becomes of it: 200, 202, 401, 404, 405, 415, 422.
+    // With and without a key, for each status: 200, 202, 401, 404, 405, 415, 422.
     for (method, path, _) in CALLS {
         note(&hub.send(method, path, &[], b""));
         note(&hub.call_with(&hub.key, method, path, Some("{}")));

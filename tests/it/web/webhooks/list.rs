@@ -1,4 +1,4 @@
-//! `/webhooks`: filters, the four states of a list, how each webhook fares.
+//! `/webhooks`: filters, empty states, and the health of each webhook.
 
 use serde_json::json;
 
