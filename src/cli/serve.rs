@@ -11,7 +11,7 @@ use crate::server::{Prepared, Running};
 
 const FILE_CHECK: Duration = Duration::from_secs(5);
 
-/// Accept events, deliver them, and show what happened
+/// Run the server: accept events, deliver them, and serve the API and the pages
 #[derive(Args)]
 pub(super) struct Serve {
     #[command(flatten)]

@@ -519,10 +519,10 @@ fn a_bad_entry_says_what_is_wrong_with_it() {
         ("bücher.example", "contains 'ü'"),
         ("%31.example", "contains '%'"),
         ("a..b", "empty part"),
-        ("0.0.0.0", "which nothing opens"),
-        ("169.254.0.0/16", "a link-local address, which nothing opens"),
-        ("fe80::/10", "a link-local address, which nothing opens"),
-        ("224.0.0.0/8", "a multicast address, which nothing opens"),
+        ("0.0.0.0", "which cannot be allowed"),
+        ("169.254.0.0/16", "a link-local address, which cannot be allowed"),
+        ("fe80::/10", "a link-local address, which cannot be allowed"),
+        ("224.0.0.0/8", "a multicast address, which cannot be allowed"),
     ] {
         let error = text.parse::<AllowEntry>().expect_err(text);
         assert!(error.message.contains(reason), "{text:?} → {}", error.message);

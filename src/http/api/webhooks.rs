@@ -230,7 +230,7 @@ struct WebhookView {
     active: bool,
     /// When Hookpost disabled the webhook.
     disabled_at: Option<schema::Time>,
-    /// Why the webhook is disabled or unverified.
+    /// Reason why the webhook is disabled or unverified.
     disabled_reason: Option<String>,
     /// Additional headers of every delivery. Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
     #[schemars(with = "BTreeMap<String, String>")]
@@ -351,7 +351,7 @@ struct VerifiedView {
     #[serde(flatten)]
     attempt: AttemptView,
     verified: bool,
-    /// Why the challenge failed.
+    /// Reason why the challenge failed.
     reason: Option<String>,
     state: schema::WebhookState,
 }

@@ -1,8 +1,8 @@
 //! Pages for browsers. Each works without a script: links, GET forms for filters, a redirect after each change. One file
 //! per page, with its template under `templates/` by the same name.
 //!
-//! Owns: HTML, cookies, form tokens. Never does: decide what the API decides; every change is one of `actions`, or of
-//! `auth` for users. Reads go to the store's queries, within one snapshot per page (`Session::read`).
+//! Owns: HTML, cookies, form tokens. Contains no decisions: every change is one of `actions`, or of `auth` for
+//! users. Reads go to the store's queries, within one snapshot per page (`Session::read`).
 
 mod account;
 mod assets;
@@ -85,7 +85,7 @@ use form::{Fields, FormErrors, Submission, problem};
 use layout::{Frame, Section};
 use session::{PageResult, Response, Session};
 
-/// Every route of the pages. A path without parameters stands before one that matches it too.
+/// Every route of the pages. A path without parameters comes before one with parameters that matches it too.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
     let mut at = |path: &str, routes: Vec<Route>| {

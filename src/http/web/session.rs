@@ -430,7 +430,7 @@ pub(super) fn html(status: StatusCode, text: String, parents: &[String]) -> Http
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
         // Under "no-referrer", browsers send "Origin: null" with the pages' own forms, and over plain HTTP no other
-        // header tells those forms from another site's.
+        // header distinguishes those forms from another site's.
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         .body(text)
 }
