@@ -8,7 +8,7 @@ use askama::Template;
 
 use crate::http::error::ApiError;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{html, see};
+use crate::http::web::response::{html, see};
 
 /// Error response of a page handler.
 #[derive(Debug)]

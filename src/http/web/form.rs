@@ -12,9 +12,11 @@ use crate::auth::token;
 use crate::domain::{Invalid, json};
 use crate::http::App;
 use crate::http::error::ApiError;
-use crate::http::extract::read_in_time;
+use crate::http::extract::{app, read_in_time};
+use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
-use crate::http::web::session::{Anonymous, PageResult, Response, Session, data};
+use crate::http::web::response::{PageResult, Response};
+use crate::http::web::session::Session;
 use crate::store::StoreError;
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
@@ -34,6 +36,11 @@ impl Fields {
         let pairs = url::form_urlencoded::parse(body);
         let pairs = pairs.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")));
         Fields(pairs.collect())
+    }
+
+    /// Fields of a request's query string.
+    pub fn of_query(request: &HttpRequest) -> Fields {
+        Fields::parse(request.query_string().as_bytes())
     }
 
     /// First value of a field; empty if the field is missing.
@@ -83,7 +90,7 @@ impl Fields {
 
 /// Reads a form that a page of this server sent; refuses one that another site may have sent.
 async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &str) -> Result<Fields, PageError> {
-    let app = data(request)?;
+    let app = app(request)?;
     let below = |error: ApiError| PageError::from(error).below(app.site.base().prefix());
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();

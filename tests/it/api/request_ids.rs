@@ -104,6 +104,9 @@ fn an_internal_error_before_anybody_is_signed_in_names_the_id_of_its_header() {
     let fields = [("token", link.split('=').nth(1).unwrap()), ("name", "anna"), ("password", PASSWORD)];
     execute(&hub, "ALTER TABLE one_time_link RENAME TO gone");
     assert_names_its_id(&visitor.submit("/setup", &fields));
+    for path in ["/setup?token=x", "/portal?token=x", "/demo?token=x"] {
+        assert_names_its_id(&visitor.get(path));
+    }
 
     let hub = Hub::start();
     let visitor = hub.administrator();

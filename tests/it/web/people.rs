@@ -1,6 +1,7 @@
 //! Users: sign-in, sign-out, the first run, and roles.
 
 use hookpost::domain::time::{DAY, HOUR, MINUTE, SECOND};
+use hookpost::store::Connection;
 use hookpost::store::user::Role;
 
 use crate::support::Hub;
@@ -248,6 +249,22 @@ fn everything_works_below_a_path_whether_the_proxy_leaves_it_out_or_not() {
     }
     hub.get("/hookpost/v1/webhooks").expect(200);
     hub.get("/hookpostal/v1/webhooks").expect(404);
+}
+
+#[test]
+fn an_internal_error_before_anybody_is_signed_in_links_below_the_path() {
+    let hub = Hub::with(|options| options.base_url = Some("http://example.com/hookpost".parse().unwrap()));
+    hub.add_user("anna", Role::Administrator);
+    let visitor = hub.visitor();
+    visitor.page("/login");
+    let connection = Connection::open(hub.database()).unwrap();
+    connection.execute_batch("ALTER TABLE one_time_link RENAME TO gone; UPDATE user SET role = 'none'").unwrap();
+    let mut answers: Vec<_> = ["/setup", "/portal", "/demo"].map(|path| visitor.get(&format!("{path}?token=x"))).into();
+    answers.push(visitor.sign_in("anna", PASSWORD));
+    for answer in answers {
+        let page = answer.expect(500).page();
+        assert!(page.links_to("/hookpost/"), "{page}");
+    }
 }
 
 #[test]
