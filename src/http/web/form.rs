@@ -18,6 +18,7 @@ use crate::http::web::error::PageError;
 use crate::http::web::response::{PageResult, Response};
 use crate::http::web::session::Session;
 use crate::store::StoreError;
+use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
 const FORM_BYTES: usize = 64 << 10;
@@ -63,6 +64,12 @@ impl Fields {
         parsed.map_err(|error| Invalid::new("invalid_json", format!("Invalid JSON: {error}.")).in_field(name))?;
         json::check(text.as_bytes()).map_err(|invalid| invalid.in_field(name))?;
         Ok(Some(text.into()))
+    }
+
+    /// Page of a list that the field `cursor` selects.
+    pub fn page_request(&self) -> Result<PageRequest, Invalid> {
+        let cursor = self.given("cursor").map(str::parse).transpose()?;
+        Ok(PageRequest { limit: DEFAULT_LIMIT, cursor })
     }
 
     /// Every value of a field.

@@ -190,6 +190,8 @@ fn the_list_tells_in_words_and_links_what_is_still_there() {
         hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"description": "x"})).expect(200);
     }
     let page = visitor.page("/settings/audit");
-    assert!(visitor.page(page.next().unwrap()).contains("created the webhook"));
+    let older = visitor.page(page.next().unwrap());
+    assert!(older.contains("created the webhook"));
+    assert_eq!(older.previous(), Some("/settings/audit"));
     assert_eq!(hub.portal("acme").get("/settings/audit").status, 404);
 }
