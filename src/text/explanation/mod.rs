@@ -11,7 +11,7 @@ use crate::text::failure::{Failed, host_and_port, status_words};
 #[cfg(test)]
 mod tests;
 
-/// Facts of a delivery that its explanation is made from.
+/// Facts of a delivery for its explanation.
 #[derive(Debug, Clone)]
 pub struct DeliveryFacts<'a> {
     pub status: DeliveryStatus,
