@@ -17,7 +17,6 @@ use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
 use crate::http::web::response::{PageResult, Response};
 use crate::http::web::session::Session;
-use crate::store::StoreError;
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
@@ -216,15 +215,10 @@ pub struct Problem {
     pub field: Option<String>,
 }
 
-impl From<Invalid> for Problem {
-    fn from(invalid: Invalid) -> Problem {
-        Problem { message: invalid.message, field: invalid.field }
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Problem {
-        Problem { message: error.to_string(), field: None }
+impl<E: Into<ApiError>> From<E> for Problem {
+    fn from(error: E) -> Problem {
+        let error = error.into();
+        Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) }
     }
 }
 
@@ -232,7 +226,7 @@ impl From<StoreError> for Problem {
 pub fn problem(error: impl Into<ApiError>) -> Result<Problem, PageError> {
     let error = error.into();
     match error.status().as_u16() {
-        403 | 409 | 422 => Ok(Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) }),
+        403 | 409 | 422 => Ok(error.into()),
         _ => Err(error.into()),
     }
 }

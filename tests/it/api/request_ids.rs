@@ -96,6 +96,18 @@ fn an_internal_error_on_a_page_names_the_id_of_its_header() {
 }
 
 #[test]
+fn a_list_of_webhooks_that_cannot_be_read_names_its_id_and_no_column() {
+    let hub = Hub::start();
+    hub.add_webhook("http://127.0.0.1:9/");
+    let visitor = hub.administrator();
+    damage(&hub.database());
+    let answer = visitor.get("/webhooks").expect(200);
+    assert!(answer.page().contains("The list could not be loaded"), "{}", answer.text);
+    assert!(answer.text.contains(id_of(&answer)), "{} in {}", id_of(&answer), answer.text);
+    assert!(!answer.text.contains("column"), "{}", answer.text);
+}
+
+#[test]
 fn an_internal_error_before_anybody_is_signed_in_names_the_id_of_its_header() {
     let hub = Hub::start();
     let link = hub.running.setup_link().unwrap().unwrap();
