@@ -1,7 +1,7 @@
 //! The SQLite file, and all SQL.
 //!
-//! Owns the file, its lock, its schema and every statement. Never decides what follows an attempt, sends anything, or
-//! holds a transaction over anything but its own statements.
+//! Owns the file, its lock, its schema and every statement. Contains no retry decisions, sends nothing, and never holds
+//! a transaction over anything but its own statements.
 //!
 //! Locking and durability: **one writer thread** owns the only connection that writes (`writer`). It commits jobs in
 //! groups, and returns their results after the commit is on disk (`synchronous=FULL`). Reads use a pool of read-only

@@ -351,9 +351,9 @@ fn statements() -> Vec<String> {
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut files);
     files.sort();
     let mut statements = Vec::new();
-    for file in
-        files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs") && !TESTS.iter().any(|name| file.ends_with(name)))
-    {
+    for file in files.iter().filter(|file| {
+        file.extension().is_some_and(|end| end == "rs") && !TESTS.iter().any(|name| file.ends_with(name))
+    }) {
         let source = std::fs::read_to_string(file).unwrap();
         let source = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         let code: String = source

@@ -1,4 +1,4 @@
-//! What the store promises, shown from outside: crashes, damaged files, full disks, clocks that jump.
+//! Guarantees of the store: crashes, damaged files, full disks, clock changes.
 
 mod bounds;
 mod clock;
