@@ -271,6 +271,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("WHERE {whose} type >", &["WHERE type >", "WHERE tenant = :tenant AND type >"]),
     ("{condition}", &["tenant = ?1 AND type = ?2", "tenant = ?1", "type = ?2"]),
     ("LIMIT {}", &["LIMIT 500"]),
+    ("max(seq) FROM {}", &["max(seq) FROM delivery"]),
 ];
 const DELETED: &str = "FROM webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL AND";
 
