@@ -15,8 +15,8 @@ use crate::store::delivery::{self, Loaded};
 /// How long a worker without work waits before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Pause of a lane after this machine had no thread to look up its name with.
-const LOOKUP_PAUSE: Millis = 1_000;
+/// Pause of a lane after this machine had no thread to look up its name with, or no file descriptor to connect with.
+const MACHINE_PAUSE: Millis = 1_000;
 
 /// Starts a worker. If no thread can be started, the existing ones go on.
 pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
@@ -64,7 +64,7 @@ fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
     if result.is_attempt() {
         return finish(shared, claim, delivery, result);
     }
-    release(shared, &claim, Some(LOOKUP_PAUSE))
+    release(shared, &claim, Some(MACHINE_PAUSE))
 }
 
 /// Gives back a delivery that was not attempted.
