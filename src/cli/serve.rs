@@ -16,7 +16,7 @@ const LOST: Duration = Duration::from_secs(1);
 /// When the process ends once the database is lost, whatever still waits for it.
 const END: Duration = Duration::from_secs(4);
 
-/// Accept events, deliver them, and show what happened
+/// Run the server: accept events, deliver them, and serve the API and the pages
 #[derive(Args)]
 pub(super) struct Serve {
     #[command(flatten)]

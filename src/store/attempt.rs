@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::damage;
+use super::delivery::Delivery;
 use super::error::Result;
 use super::sql::{self, read_row, row_params};
 use super::sql_types::Json;
@@ -137,19 +139,41 @@ const SELECT: &str =
     LEFT JOIN attempt same ON same.delivery_seq = a.delivery_seq AND same.number = a.same_response_as
     WHERE a.delivery_seq = :delivery_seq";
 
-/// Returns all attempts of a delivery, in order. `event` is the delivery's event, from which bodies are composed.
-pub fn of_delivery(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Vec<Attempt>> {
+/// Returns all attempts of a delivery, in order, without those that cannot be read. `event` is the delivery's event, from
+/// which bodies are composed; `None` if it is damaged.
+pub fn of_delivery(connection: &Connection, delivery: &Delivery, event: Option<&Event>) -> Result<Vec<Attempt>> {
+    let delivery_seq = delivery.seq;
     let query = format!("{SELECT} ORDER BY a.number");
-    sql::all(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
+    match sql::all(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event)) {
+        Err(error) if error.is_damage() => damage::report("attempt", delivery_seq, &error),
+        attempts => return attempts,
+    }
+    let query = format!("{SELECT} AND a.number = :number");
+    let mut found = Vec::new();
+    for number in 1..=delivery.attempt_count {
+        let params = named_params! {":delivery_seq": delivery_seq, ":number": number};
+        match sql::first(connection, &query, params, |row| from_row(row, event)) {
+            Ok(attempt) => found.extend(attempt),
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
-/// Returns the last attempt of a delivery, if any. `event` is the delivery's event.
-pub fn last(connection: &Connection, delivery_seq: i64, event: &Event) -> Result<Option<Attempt>> {
+/// Returns the number of the next attempt of a delivery, from the log.
+pub fn next_number(connection: &Connection, delivery_seq: i64) -> Result<u32> {
+    let query = "SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery_seq = :delivery_seq";
+    sql::value(connection, query, named_params! {":delivery_seq": delivery_seq})
+}
+
+/// Returns the last attempt of a delivery, if any. `event` is the delivery's event; `None` if it is damaged.
+pub fn last(connection: &Connection, delivery_seq: i64, event: Option<&Event>) -> Result<Option<Attempt>> {
     let query = format!("{SELECT} ORDER BY a.number DESC LIMIT 1");
     sql::first(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
 }
 
-fn from_row(row: &Row<'_>, event: &Event) -> rusqlite::Result<Attempt> {
+fn from_row(row: &Row<'_>, event: Option<&Event>) -> rusqlite::Result<Attempt> {
     let body_format: Option<BodyFormat> = row.get("body_format")?;
     let code: Option<u16> = row.get("code")?;
     let answer = match code {
@@ -169,7 +193,7 @@ fn from_row(row: &Row<'_>, event: &Event) -> rusqlite::Result<Attempt> {
         id, number, trigger, started_ms, duration_ms, remote_address, connections, url, same_response_as;
         timings: read_row!(row, Timings { resolve_us, connect_us, tls_us, first_byte_us }),
         request_headers: from_lines(&row.get::<_, String>("request_headers")?),
-        request_body: body_format.and_then(|format| format.compose(event).ok()),
+        request_body: body_format.zip(event).and_then(|(format, event)| format.compose(event).ok()),
         answer,
         failure,
     }))

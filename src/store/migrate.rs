@@ -10,8 +10,11 @@ use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
 /// Migrations, in order. A released one is never changed.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0003_same_response.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_waiting.sql"),
+    include_str!("migrations/0003_same_response.sql"),
+];
 
 const CURRENT: i64 = STEPS.len() as i64;
 

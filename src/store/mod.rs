@@ -1,7 +1,7 @@
 //! The SQLite file, and all SQL.
 //!
-//! Owns the file, its lock, its schema and every statement. Never decides what follows an attempt, sends anything, or
-//! holds a transaction over anything but its own statements.
+//! Owns the file, its lock, its schema and every statement. Contains no retry decisions, sends nothing, and never holds
+//! a transaction over anything but its own statements.
 //!
 //! Locking and durability: **one writer thread** owns the only connection that writes (`writer`). It commits jobs in
 //! groups, and returns their results after the commit is on disk (`synchronous=FULL`). Reads use a pool of read-only
@@ -16,6 +16,7 @@ pub mod audit;
 pub mod backup;
 pub mod bulk;
 mod change;
+pub mod damage;
 pub mod dead_letter_counts;
 pub mod delivery;
 pub mod directory;
@@ -28,6 +29,8 @@ mod fixtures;
 pub mod idempotency;
 pub mod inbox;
 mod index_scan;
+#[cfg(test)]
+mod job_costs;
 mod lock;
 mod migrate;
 pub mod one_time_link;

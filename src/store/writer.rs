@@ -1,7 +1,7 @@
 //! The writer thread and its group commit.
 //!
 //! Jobs arrive through a bounded channel. The writer takes all queued jobs, runs each in a savepoint, commits once, passes
-//! the changes to the observer, and returns the results. A failed job is rolled back alone. If the transaction itself
+//! the changes to the observer, and returns the results. A job that fails or panics is rolled back alone. If the transaction itself
 //! fails (disk full, database locked), all jobs of the group fail. A disk error at COMMIT leaves the result unknown: the
 //! store is then `broken`, refuses everything, and the process must end. The next start reads the true state.
 
@@ -33,6 +33,10 @@ use crate::metrics::Metrics;
 const QUEUE: usize = 4096;
 /// Maximum jobs per commit.
 const GROUP: usize = 1024;
+/// Rows after which a commit takes no further job: about 100 milliseconds.
+const GROUP_ROWS: u64 = 10_000;
+/// Maximum rows that one job may change. Actions on more rows take several jobs.
+const JOB_ROWS: u64 = 15_000;
 
 /// Transaction of a job.
 pub struct WriteTx<'a> {
@@ -40,6 +44,14 @@ pub struct WriteTx<'a> {
     directory: &'a mut Directory,
     changes: Vec<Change>,
     now_ms: Millis,
+}
+
+impl<'a> WriteTx<'a> {
+    /// Runs jobs of a test on their own connection, without a writer.
+    #[cfg(test)]
+    pub(super) fn of_test(connection: &'a Connection, directory: &'a mut Directory, now_ms: Millis) -> WriteTx<'a> {
+        WriteTx { connection, directory, changes: Vec::new(), now_ms }
+    }
 }
 
 impl WriteTx<'_> {
@@ -115,10 +127,11 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
-        let result = match self.job.take() {
-            Some(job) => job(tx),
-            None => Err(StoreError::Stopping.into()),
+        let Some(job) = self.job.take() else {
+            return false;
         };
+        // The caller rolls back everything that the job changed, so nothing half done is seen afterwards.
+        let result = catch_unwind(AssertUnwindSafe(|| job(tx))).unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         self.result.insert(result).is_ok()
     }
 
@@ -333,15 +346,24 @@ impl Group<'_> {
             group.push(job);
             next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
         }
-        let committed = match self.shared.broken.get() {
-            Some(reason) => Err(StoreError::Unavailable(reason.clone())),
-            None => self.commit(group),
-        };
-        let result = committed.map(|changes| self.publish(changes)).inspect_err(|error| {
-            log::error!("a group of {} jobs failed: {error}", group.len());
-        });
-        for job in group.drain(..) {
-            job.finish(result.clone());
+        while !group.is_empty() {
+            let committed = match self.shared.broken.get() {
+                Some(reason) => Err(StoreError::Unavailable(reason.clone())),
+                None => self.commit(group),
+            };
+            let (result, count) = match committed {
+                Ok((changes, count)) => {
+                    self.publish(changes);
+                    (Ok(()), count)
+                }
+                Err(error) => {
+                    log::error!("a group of {} jobs failed: {error}", group.len());
+                    (Err(error), group.len())
+                }
+            };
+            for job in group.drain(..count) {
+                job.finish(result.clone());
+            }
         }
         true
     }
@@ -358,8 +380,9 @@ impl Group<'_> {
         }
     }
 
-    /// Runs all jobs in one transaction. On error nothing of the group is kept.
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>> {
+    /// Runs the first jobs in one transaction, all unless they change many rows. Returns their changes and their number.
+    /// On error nothing is kept, and all jobs have failed.
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(Vec<Change>, usize)> {
         let result = self.transaction(group);
         if result.is_err() {
             if !self.connection.is_autocommit() {
@@ -375,8 +398,9 @@ impl Group<'_> {
         result
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>> {
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(Vec<Change>, usize)> {
         sql::run(self.connection, "BEGIN IMMEDIATE", [])?;
+        let rows_at_begin = self.connection.total_changes();
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
         if set_back_ms > self.set_back_ms {
@@ -388,8 +412,10 @@ impl Group<'_> {
             changes: Vec::with_capacity(group.len()),
             now_ms,
         };
+        let mut count = 0;
         for job in group.iter_mut() {
             sql::run(tx.connection, "SAVEPOINT job", [])?;
+            let rows_before = tx.connection.total_changes();
             let changes_before = tx.changes.len();
             if job.run(&mut tx) {
                 tx.changes[changes_before..].iter().for_each(|change| tx.directory.apply(change));
@@ -404,6 +430,12 @@ impl Group<'_> {
             }
             tx.directory.end_job();
             sql::run(tx.connection, "RELEASE job", [])?;
+            count += 1;
+            let rows = tx.connection.total_changes();
+            debug_assert!(rows - rows_before <= JOB_ROWS, "one job changed {} rows", rows - rows_before);
+            if rows - rows_at_begin >= GROUP_ROWS {
+                break;
+            }
         }
         let finished = tx.directory.flush(tx.connection, tx.now_ms)?;
         let changes = tx.changes;
@@ -415,9 +447,9 @@ impl Group<'_> {
         }
         self.furthest_ms = self.furthest_ms.max(now_ms);
         self.set_back_ms = self.set_back_ms.max(set_back_ms);
-        self.metrics.committed(group.len());
+        self.metrics.committed(count);
         self.metrics.finished(finished.delivered, finished.failed, finished.discarded);
-        Ok(changes)
+        Ok((changes, count))
     }
 
     fn break_down(&self, reason: &str) {

@@ -1,4 +1,4 @@
-//! The challenge of `influship`: what is sent, what passes, and what waits meanwhile.
+//! The challenge of `influship`: its request, its verification, and deliveries in the meantime.
 
 use std::thread;
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn the_right_echo_makes_a_new_webhook_active() {
         format!(r#"{{"event":"webhook.verify","timestamp":"2026-01-15T10:00:00Z","challenge":"{challenge}"}}"#)
     );
 
-    // Another one every time.
+    // Each challenge is different.
     create(&hub, receiver.url());
     let other: Value = serde_json::from_slice(&receiver.last().body).unwrap();
     assert_ne!(other["challenge"], body["challenge"]);
@@ -146,7 +146,7 @@ fn verifying_answers_the_attempt_and_what_came_of_it() {
     assert_eq!(verified["reason"], Value::Null);
     assert_eq!(verified["state"], "active");
 
-    // One that was verified stays active, whatever comes back later.
+    // A verified webhook stays active even if a later challenge fails.
     receiver.behave(saying("no"));
     let failed = hub.post(&path, &json!({})).expect(200).json();
     assert_eq!(failed["verified"], false);
@@ -173,7 +173,7 @@ fn active_true_runs_the_challenge_first() {
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
 
-    // It answered for this URL: pausing and resuming asks no more.
+    // The URL is verified already, so pausing and resuming sends no challenge.
     let hits = receiver.hits();
     hub.patch(&path, &json!({"active": false})).expect(200);
     hub.patch(&path, &json!({"active": true})).expect(200);
@@ -215,7 +215,7 @@ fn a_changed_url_has_to_answer_before_it_gets_anything() {
     assert_eq!(deliveries(&before).len(), 1);
     assert_eq!(deliveries(&after).len(), 1);
 
-    // Other changes ask nothing.
+    // Other changes send no challenge.
     let hits = after.hits();
     hub.patch(&path, &json!({"description": "x", "url": after.url()})).expect(200);
     assert_eq!(after.hits(), hits);

@@ -1,4 +1,4 @@
-//! What the program makes of the files that it finds, and of files that change under it.
+//! Database files found at the start, and files that change while the server runs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use super::large::{assert_sound, fill, named, number, of_first_schema};
 use crate::support::process::{PATIENCE, Site, as_nobody, refused};
 use crate::support::receiver::Receiver;
 
-/// A database that was served and closed.
+/// A database written by a server that has stopped.
 fn served() -> Site {
     let (site, key) = Site::with_key();
     let process = site.serve();
@@ -26,11 +26,11 @@ fn served() -> Site {
     site
 }
 
-/// Refuses this database, says `why`, and changes neither it nor what lies beside it.
+/// Checks that the server refuses the database with the reason `why`, and changes neither the file nor its log.
 #[track_caller]
 fn is_refused(site: &Site, why: &str) {
     let before = site.bytes();
-    // An empty log may be left behind where there was none.
+    // An empty log may be created.
     let log = || fs::read(beside(&site.database(), "-wal")).unwrap_or_default();
     let log_before = log();
     for _ in 0..2 {
@@ -50,7 +50,7 @@ fn a_second_process_exits_at_once_and_names_the_first() {
     assert!(said.contains(&format!("process {}", first.id())), "{said}");
     first.client(&key).publish("still-here").unwrap().expect(202);
     first.kill();
-    // A lock that a killed process held is free.
+    // The lock of a killed process is released.
     site.serve();
 }
 
@@ -81,7 +81,7 @@ fn an_empty_file_is_a_new_database() {
 #[test]
 fn a_database_whose_first_start_was_cut_short_is_a_new_one() {
     let site = Site::new();
-    // The journal's mode is on disk, and the first migration is not.
+    // The journal mode is on disk, but the first migration is not.
     let connection = Connection::open(site.database()).unwrap();
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;").unwrap();
     drop(connection);
@@ -108,7 +108,7 @@ fn the_log_of_a_refused_database_is_left_as_it_is() {
     process.kill();
     let wal = beside(&site.database(), "-wal");
     assert!(fs::metadata(&wal).unwrap().len() > 0);
-    // Kept with its log: a connection of our own would empty it.
+    // Saved together with the log, because a connection of the test would empty it.
     let (database, log) = (site.bytes(), fs::read(&wal).unwrap());
     let connection = Connection::open(site.database()).unwrap();
     connection.execute_batch("PRAGMA user_version = 999").unwrap();
@@ -146,7 +146,7 @@ fn a_damaged_file_is_refused_and_never_replaced_by_an_empty_one() {
         let site = Site::new();
         fs::write(site.database(), bytes).unwrap();
         is_refused(&site, "is damaged");
-        // A command for one row looks at the header only, not at every page.
+        // A command for one row reads the header only, not every page.
         if damage != "zeroed pages" {
             let made = site.run(&["keys", "create", "--name", "n", "--scope", "read"]);
             assert_eq!(made.status.code(), Some(1), "{damage}");
