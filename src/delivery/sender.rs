@@ -42,10 +42,11 @@ impl AttemptResult {
         self.attempt.failure.is_none()
     }
 
-    /// Whether the endpoint was tried. Without a thread to look up its name it was not.
+    /// Whether the endpoint was tried. Without a thread to look up its name, or a file descriptor to connect with, it was
+    /// not.
     pub fn is_attempt(&self) -> bool {
-        let failure = self.attempt.failure.as_ref();
-        !failure.is_some_and(|failure| matches!(failure.cause, FailureCause::LookupUnavailable { .. }))
+        let cause = self.attempt.failure.as_ref().map(|failure| &failure.cause);
+        !matches!(cause, Some(FailureCause::LookupUnavailable { .. } | FailureCause::NoSocket { .. }))
     }
 
     pub fn error_code(&self) -> Option<ErrorCode> {
