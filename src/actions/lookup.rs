@@ -38,7 +38,7 @@ pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<Store
 pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull> {
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
-    let attempts = attempt::of_delivery(connection, delivery.seq, &event.event)?;
+    let attempts = attempt::of_delivery(connection, &delivery, event.whole())?;
     Ok(DeliveryInFull { delivery, attempts })
 }
 
@@ -49,7 +49,7 @@ impl Actions {
             let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
                 return Ok(None);
             };
-            let attempt = attempt::last(connection, delivery.seq, &stored.event)?;
+            let attempt = attempt::last(connection, delivery.seq, stored.whole())?;
             Ok(Some((stored, attempt)))
         })
     }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Result;
-use super::batched::{self, GoOn};
+use super::batched::{self, GoOn, LONGEST_REST};
+use super::{ActionError, Result};
 use crate::domain::retention::Cutoffs;
 use crate::store::retention::{self, Table};
-use crate::store::{Store, StoreError, WriteTx};
+use crate::store::{Store, StoreError, WriteTx, damage};
 
 /// Numbers of rows that were, or would be, deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,10 +25,9 @@ pub struct Pace<'a> {
 
 /// Rest after a step, as a multiple of its duration.
 const REST: u32 = 4;
-const LONGEST_REST: Duration = Duration::from_millis(200);
 
-/// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then shrinks
-/// the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
+/// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then old
+/// entries of the audit log (kept as long as dead letters), old requests of inboxes and unused topics, then shrinks the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
 pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) -> Result<Pruned> {
     let pruning = Pruning { store, cutoffs, dry_run, pace };
     let deliveries = pruning.all(Table::Deliveries, move |tx, part| retention::delete_deliveries(tx, part, cutoffs))?;
@@ -37,7 +36,9 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
     if dry_run {
         return Ok(pruned);
     }
-    while pruning.step(move |tx| retention::delete_webhooks(tx, cutoffs))? > 0 {}
+    pruning.through(move |tx, after| retention::delete_webhooks(tx, cutoffs, after))?;
+    while pruning.step(move |tx| retention::delete_log_rows(tx, cutoffs))? > 0 {}
+    pruning.through(retention::delete_topics)?;
     while pruning.step(retention::shrink_file)? {}
     Ok(pruned)
 }
@@ -67,9 +68,43 @@ impl Pruning<'_> {
                 return Ok(done);
             };
             for part in parts {
-                done += if self.dry_run { part.len() as u64 } else { self.step(move |tx| delete(tx, &part))? };
+                done += if self.dry_run { part.len() as u64 } else { self.delete(table, part, delete)? };
             }
         }
+    }
+
+    /// Runs the steps that examine a table, each from the number where the one before ended.
+    fn through(
+        &self,
+        step: impl Fn(&mut WriteTx<'_>, i64) -> Result<Option<i64>, StoreError> + Copy + Send + 'static,
+    ) -> Result<()> {
+        let mut next = Some(0);
+        while let Some(after) = next {
+            next = self.step(move |tx| step(tx, after))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes rows together; one by one if some cannot be deleted, which are skipped.
+    fn delete(
+        &self,
+        table: Table,
+        part: Vec<i64>,
+        delete: impl Fn(&mut WriteTx<'_>, &[i64]) -> Result<u64, StoreError> + Copy + Send + 'static,
+    ) -> Result<u64> {
+        let all = part.clone();
+        match self.step(move |tx| delete(tx, &all)) {
+            Err(ActionError::Store(error)) if error.is_damage() => {}
+            deleted => return deleted,
+        }
+        let mut done = 0;
+        for seq in part {
+            match self.step(move |tx| delete(tx, &[seq])) {
+                Err(ActionError::Store(error)) if error.is_damage() => damage::report(table.name(), seq, &error),
+                deleted => done += deleted?,
+            }
+        }
+        Ok(done)
     }
 
     /// Runs one step in the writer, then rests.

@@ -15,7 +15,7 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::bulk::{self, EventHead, Found, Span};
 use crate::store::delivery::{self, Delivery};
-use crate::store::{Change, Connection, StoreError, WriteTx, event, sweep};
+use crate::store::{Change, Connection, StoreError, WriteTx, damage, event, sweep};
 use crate::text::failure::describe;
 use crate::text::humanize;
 
@@ -150,16 +150,13 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64>
         return Err(ActionError::NotFound("webhook"));
     }
     let mut inserted = 0;
-    let mut first = None;
     for event_seq in events {
         let id = DeliveryId::generate(tx.now_ms(), random::bits());
-        if let Some(seq) = delivery::insert_replay(tx, *event_seq, webhook_seq, id)? {
-            first.get_or_insert(seq);
-            inserted += 1;
-        }
+        let is_inserted = delivery::insert_replay(tx, *event_seq, webhook_seq, id);
+        inserted += u64::from(damage::skip("event", *event_seq, is_inserted)?.unwrap_or(false));
     }
-    if let Some(from_seq) = first {
-        tx.notify(Change::Reread { webhook_seq, from_seq });
+    if inserted > 0 {
+        tx.notify(Change::Reread { webhook_seq });
     }
     Ok(inserted)
 }

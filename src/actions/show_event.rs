@@ -4,14 +4,14 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::{Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Tenant};
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::rfc3339;
-use crate::store::Connection;
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::StoredEvent;
 use crate::store::webhook::{self, Bystander};
+use crate::store::{Connection, StoreError, damage};
 
 /// Maximum webhooks without a delivery that are listed.
 const MOST: u32 = 250;
@@ -68,14 +68,21 @@ impl Actions {
 pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone> {
     let stored = lookup::event(connection, caller, id)?;
     let tenant = &stored.event.tenant;
-    let bystanders = webhook::bystanders(connection, tenant, stored.seq, MOST)?;
-    let missed_count = if bystanders.len() < MOST as usize {
-        bystanders.len() as u64
-    } else {
-        webhook::count_bystanders(connection, tenant, stored.seq)?
-    };
+    let found = damage::skip("event", stored.seq, bystanders(connection, tenant, stored.seq))?;
+    let (bystanders, missed_count) = found.unwrap_or_default();
     let missed = bystanders.into_iter().map(|webhook| missed(webhook, &stored.event)).collect();
     Ok(EventAlone { stored, missed, missed_count })
+}
+
+/// Returns the first webhooks without a delivery of an event, and the number of all.
+fn bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64) -> Result<(Vec<Bystander>, u64), StoreError> {
+    let first = webhook::bystanders(connection, tenant, event_seq, MOST)?;
+    let count = if first.len() < MOST as usize {
+        first.len() as u64
+    } else {
+        webhook::count_bystanders(connection, tenant, event_seq)?
+    };
+    Ok((first, count))
 }
 
 fn missed(webhook: Bystander, event: &Event) -> Missed {

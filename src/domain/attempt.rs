@@ -39,7 +39,7 @@ pub enum ErrorCode {
     ProtocolError,
     /// A complete response with a status other than 2xx.
     Status,
-    /// The stored event does not match its checksum.
+    /// The stored event or delivery cannot be read, or the event does not match its checksum.
     EventDamaged,
     /// No request body could be composed from the event and the webhook's profile.
     ComposeFailed,

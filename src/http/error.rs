@@ -237,7 +237,7 @@ impl From<StoreError> for ApiError {
                 "store_unavailable",
                 "The database is unavailable. The request may have been stored; retry with the same id.",
             ),
-            StoreError::Corrupt(_) | StoreError::Sqlite(_) => return ApiError::internal(&error),
+            StoreError::Panicked | StoreError::Corrupt(_) | StoreError::Sqlite(_) => return ApiError::internal(&error),
         };
         log::warn!("request {}: refused for now: {error}", RequestId::current());
         ApiError::unavailable(code, message)

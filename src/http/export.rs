@@ -16,7 +16,8 @@ use super::api::events::EventView;
 use super::error::ApiError;
 use super::request_id::RequestId;
 use super::{App, ByteStream, blocking};
-use crate::actions::Actions;
+use crate::actions::{ActionError, Actions};
+use crate::store::damage;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::{MAX_LIMIT, PageRequest};
 
@@ -99,7 +100,14 @@ impl Export {
             && let Some(delivery) = self.next()?
         {
             // Retention may have deleted the event meanwhile.
-            if let Some((event, attempt)) = self.actions.last_attempt(&delivery)? {
+            let found = match self.actions.last_attempt(&delivery) {
+                Err(ActionError::Store(error)) if error.is_damage() => {
+                    damage::report("delivery", delivery.seq, &error);
+                    None
+                }
+                found => found?,
+            };
+            if let Some((event, attempt)) = found {
                 let line = DeadLetter {
                     event: event.into(),
                     delivery: (&delivery).into(),

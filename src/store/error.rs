@@ -1,12 +1,12 @@
 //! Errors of the store.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Error of the store. Nothing of the failed job was kept.
-#[derive(Debug, Clone, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
     /// The disk is full. Writing resumes by itself once there is space.
     #[error("the disk that holds the database is full")]
@@ -20,10 +20,25 @@ pub enum StoreError {
     /// The writer hit an error after which it must not continue.
     #[error("the database cannot be written: {0}")]
     Unavailable(String),
+    /// A fault in Hookpost interrupted the job. The log has the message of the panic.
+    #[error("a fault in Hookpost interrupted the change; please report it with the log")]
+    Panicked,
     #[error("the database holds an invalid value: {0}")]
     Corrupt(String),
     #[error("the database failed: {0}")]
     Sqlite(String),
+}
+
+impl StoreError {
+    /// Whether the same call fails again, because of the rows that it reads or a fault in Hookpost, and others need not.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, StoreError::Panicked | StoreError::Corrupt(_) | StoreError::Sqlite(_))
+    }
+
+    /// Whether a row cannot be read: a page or a value is damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, StoreError::Corrupt(_))
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -38,6 +53,10 @@ impl From<rusqlite::Error> for StoreError {
                 _ => StoreError::Sqlite(error.to_string()),
             };
         };
+        if matches!(failure.extended_code, ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) {
+            // One bad sector; a disk that fails as a whole also fails at the next commit.
+            return StoreError::Corrupt(error.to_string());
+        }
         match failure.code {
             ErrorCode::DiskFull => StoreError::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::damage;
 use super::error::{Result, StoreError};
 use super::index_scan::{self, Bounds, List, Source};
 use super::page::{Filter, Page, PageRequest};
@@ -15,6 +16,16 @@ use crate::domain::time::Millis;
 pub struct StoredEvent {
     pub seq: i64,
     pub event: Event,
+    /// Whether a part cannot be read, or the event does not match its checksum. It is never delivered then; `event` has
+    /// what can be shown.
+    pub damaged: bool,
+}
+
+impl StoredEvent {
+    /// The event, unless it is damaged.
+    pub fn whole(&self) -> Option<&Event> {
+        (!self.damaged).then_some(&self.event)
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -43,11 +54,75 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
 }
 
 pub fn get(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>> {
-    sql::first(connection, "SELECT * FROM event WHERE id = :id", named_params! {":id": id}, from_row)
+    match sql::first(connection, "SELECT * FROM event WHERE id = :id", named_params! {":id": id}, from_row) {
+        Err(error) if error.is_damage() => match seq_of(connection, id)? {
+            Some(seq) => salvage(connection, seq, Some(id), error).map(Some),
+            None => Err(error),
+        },
+        found => found,
+    }
 }
 
 pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<StoredEvent>> {
-    sql::first(connection, "SELECT * FROM event WHERE seq = :seq", named_params! {":seq": seq}, from_row)
+    match sql::first(connection, "SELECT * FROM event WHERE seq = :seq", named_params! {":seq": seq}, from_row) {
+        Err(error) if error.is_damage() => salvage(connection, seq, None, error).map(Some),
+        found => found,
+    }
+}
+
+/// Returns what can be read of a damaged event. Its tenant and type are those of its deliveries; without one, nothing
+/// can be shown, and `error` is returned.
+fn salvage(connection: &Connection, seq: i64, id: Option<&EventId>, error: StoreError) -> Result<StoredEvent> {
+    damage::report("event", seq, &error);
+    let query = "SELECT t.tenant, t.type, d.created_ms FROM delivery d JOIN topic t ON t.seq = d.topic_seq
+                 WHERE d.event_seq = :seq LIMIT 1";
+    let of_delivery = sql::first(connection, query, named_params! {":seq": seq}, |row| {
+        Ok((row.get("tenant")?, row.get("type")?, row.get("created_ms")?))
+    })?;
+    let Some((tenant, event_type, created_ms)) = of_delivery else {
+        return Err(error);
+    };
+    let id = match id {
+        Some(id) => id.clone(),
+        None => readable_id(connection, seq),
+    };
+    let mut event = Event {
+        id,
+        tenant,
+        event_type,
+        created_ms,
+        received_ms: created_ms,
+        data: Box::default(),
+        previous_data: None,
+        test: false,
+    };
+    let query = "SELECT data, previous_data, created_ms, received_ms FROM event WHERE seq = :seq";
+    let columns = sql::first(connection, query, named_params! {":seq": seq}, |row| {
+        Ok((lossy(row, "data")?, lossy(row, "previous_data")?, row.get("created_ms")?, row.get("received_ms")?))
+    });
+    // A damaged page: the rest is shown without them.
+    if let Ok(Some((data, previous_data, created_ms, received_ms))) = columns {
+        event.data = data.map(|(text, _)| text).unwrap_or_default();
+        event.previous_data = previous_data.map(|(text, _)| text);
+        (event.created_ms, event.received_ms) = (created_ms, received_ms);
+    }
+    Ok(StoredEvent { seq, event, damaged: true })
+}
+
+/// Returns the id of a damaged event, or `unreadable`.
+pub(super) fn readable_id(connection: &Connection, seq: i64) -> EventId {
+    let id = id_of(connection, seq).ok().flatten();
+    id.unwrap_or_else(|| "unreadable".parse().expect("a valid event id"))
+}
+
+/// Reads a text; bytes that are not UTF-8 are replaced. Returns whether all were.
+fn lossy(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<(Box<str>, bool)>> {
+    let Some(bytes) = row.get_ref(column)?.as_bytes_or_null()? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let is_whole = matches!(text, std::borrow::Cow::Borrowed(_));
+    Ok(Some((text.into(), is_whole)))
 }
 
 pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>> {
@@ -133,22 +208,23 @@ pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<V
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
-    Ok(StoredEvent {
-        seq: row.get("seq")?,
-        event: read_row!(row, Event {
-            id, tenant, created_ms, received_ms, data, previous_data, test;
-            event_type: row.get("type")?,
-        }),
-    })
+    let (data, is_whole) = lossy(row, "data")?.unwrap_or_default();
+    let previous = lossy(row, "previous_data")?;
+    let is_previous_whole = previous.as_ref().is_none_or(|(_, is_whole)| *is_whole);
+    let event = read_row!(row, Event {
+        id, tenant, created_ms, received_ms, test;
+        event_type: row.get("type")?, data, previous_data: previous.map(|(text, _)| text),
+    });
+    let is_intact = row.get::<_, i64>("checksum")? == i64::from(event.checksum());
+    Ok(StoredEvent { seq: row.get("seq")?, event, damaged: !(is_whole && is_previous_whole && is_intact) })
 }
 
-/// Returns the event with this number, or `None` if it does not match its checksum.
+/// Returns the event with this number, or `None` if it is damaged: a part cannot be read, or it does not match its
+/// checksum.
 pub fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>> {
-    let query = "SELECT checksum FROM event WHERE seq = :seq";
-    let checksum: u32 = sql::value(connection, query, named_params! {":seq": seq})?;
-    match by_seq(connection, seq) {
-        Ok(Some(stored)) if stored.event.checksum() == checksum => Ok(Some(stored.event)),
-        Ok(_) | Err(StoreError::Corrupt(_)) => Ok(None),
+    match sql::first(connection, "SELECT * FROM event WHERE seq = :seq", named_params! {":seq": seq}, from_row) {
+        Ok(stored) => Ok(stored.filter(|stored| !stored.damaged).map(|stored| stored.event)),
+        Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -14,6 +14,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
+use super::damage;
 use super::error::Result;
 use super::page::{Cursor, Filter, Page, PageRequest};
 use super::sql;
@@ -204,6 +205,8 @@ fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) ->
 struct Walk<'c> {
     statement: CachedStatement<'c>,
     direction: Direction,
+    /// Newest number of the table, for a scan of the table itself.
+    newest: Option<i64>,
     /// Numbers read at once from each range.
     batch: usize,
     ranges: Vec<Range>,
@@ -221,9 +224,14 @@ struct Range {
 impl<'c> Walk<'c> {
     fn begin(connection: &'c Connection, source: &Source, direction: Direction, bounds: Bounds) -> Result<Walk<'c>> {
         let ranges = source.keys.iter().map(|key| Range { key: key.clone(), ahead: VecDeque::new(), bounds });
+        let newest = match source.index {
+            None => sql::value(connection, &format!("SELECT max(seq) FROM {}", source.table), [])?,
+            Some(_) => None,
+        };
         let mut walk = Walk {
             statement: connection.prepare_cached(&source.sql(direction))?,
             direction,
+            newest,
             batch: (CHUNK / 2 / source.keys.len().max(1)).max(1),
             ranges: ranges.collect(),
             heads: BinaryHeap::with_capacity(source.keys.len()),
@@ -238,10 +246,18 @@ impl<'c> Walk<'c> {
         let range = &mut self.ranges[index];
         if range.ahead.is_empty() {
             let Bounds { from, below } = range.bounds;
-            let mut rows = self.statement.query((&range.key, from, below, self.batch))?;
-            while let Some(row) = rows.next()? {
-                range.ahead.push_back(row.get(0)?);
-            }
+            let read = |statement: &mut CachedStatement<'_>| -> Result<VecDeque<i64>> {
+                let rows = statement.query_map((&range.key, from, below, self.batch), |row| row.get(0))?;
+                Ok(rows.collect::<rusqlite::Result<_>>()?)
+            };
+            range.ahead = match read(&mut self.statement) {
+                // A page of the table is damaged: each possible number is tried, which tells the damaged rows.
+                Err(error) if error.is_damage() && self.newest.is_some() => {
+                    let newest = self.newest.unwrap_or_default();
+                    self.direction.numbers(from, below.min(newest.saturating_add(1)), self.batch)
+                }
+                read => read?,
+            };
             let last = range.ahead.back().copied();
             match self.direction {
                 Direction::NewestFirst => range.bounds.below = last.unwrap_or(from),
@@ -268,6 +284,14 @@ impl<'c> Walk<'c> {
 }
 
 impl Direction {
+    /// Returns the next numbers of a span, up to `count`.
+    fn numbers(self, from: i64, below: i64, count: usize) -> VecDeque<i64> {
+        match self {
+            Direction::NewestFirst => (from..below).rev().take(count).collect(),
+            Direction::OldestFirst => (from..below).take(count).collect(),
+        }
+    }
+
     /// Maps a number to its rank and back. The greatest rank is the next number.
     fn rank(self, seq: i64) -> i64 {
         match self {
@@ -332,14 +356,14 @@ fn along<T>(
         let Some(&last) = numbers.last() else {
             break None;
         };
-        let wanted = format!("{numbers:?}");
-        let conditions = list.conditions.values().iter().map(|value| &**value);
-        let params = conditions.chain([&wanted as &dyn ToSql]);
-        let mut found = statement.query(rusqlite::params_from_iter(params))?;
-        while let Some(row) = found.next()? {
-            if let Some(value) = read(row)? {
-                rows.push((row.get("seq")?, value));
+        match fetch(&mut statement, list, &numbers, read) {
+            Err(error) if error.is_damage() => {
+                for seq in &numbers {
+                    let found = fetch(&mut statement, list, &[*seq], read);
+                    rows.extend(damage::skip(source.table, *seq, found)?.into_iter().flatten());
+                }
             }
+            found => rows.extend(found?),
         }
         looked_at += numbers.len();
         if rows.len() > limit {
@@ -352,6 +376,26 @@ fn along<T>(
         chunk = (chunk * 2).min(CHUNK).min(budget - looked_at);
     };
     Ok(Found { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
+}
+
+/// Reads the rows with these numbers that match the conditions.
+fn fetch<T>(
+    statement: &mut CachedStatement<'_>,
+    list: &List<'_>,
+    numbers: &[i64],
+    read: &impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+) -> Result<Vec<(i64, T)>> {
+    let wanted = format!("{numbers:?}");
+    let conditions = list.conditions.values().iter().map(|value| &**value);
+    let params = conditions.chain([&wanted as &dyn ToSql]);
+    let mut found = statement.query(rusqlite::params_from_iter(params))?;
+    let mut rows = Vec::with_capacity(numbers.len());
+    while let Some(row) = found.next()? {
+        if let Some(value) = read(row)? {
+            rows.push((row.get("seq")?, value));
+        }
+    }
+    Ok(rows)
 }
 
 impl List<'_> {

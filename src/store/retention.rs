@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::damage;
 use super::error::Result;
 use super::index_scan::Bounds;
 use super::sql;
@@ -22,7 +23,7 @@ const PAGES: u32 = 200;
 
 /// Condition of the deliveries `d` to delete. A replayed dead letter is deleted together with its replay, so that
 /// replaying failed events never finds the one without the other.
-const EXPIRED: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
+pub(super) const EXPIRED: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
         ((d.status IN ('delivered', 'discarded') OR (d.status = 'failed' AND d.cause = 'test'))
             AND d.finished_ms <= :finished)
         OR (d.status = 'failed' AND d.finished_ms <= :failed)
@@ -60,9 +61,10 @@ pub fn search(connection: &Connection, table: Table, cutoffs: Cutoffs) -> Result
     let Some(finished) = cutoffs.finished_ms else {
         return Ok(Search { table, after: 0, below: 0 });
     };
-    let (name, column) = match table {
-        Table::Deliveries => ("delivery", "created_ms"),
-        Table::Events => ("event", "received_ms"),
+    let name = table.name();
+    let column = match table {
+        Table::Deliveries => "created_ms",
+        Table::Events => "received_ms",
     };
     // No row ended before it was created, and dead letters are kept at least as long as the rest.
     let until = Some(finished.saturating_add(1));
@@ -90,10 +92,7 @@ pub fn next(connection: &Connection, search: &mut Search, cutoffs: Cutoffs) -> R
         return Ok(None);
     }
     let end = after.saturating_add(WINDOW + 1).min(search.below);
-    let (finished, failed) = before(cutoffs);
-    let params = named_params! {":after": after, ":end": end, ":finished": finished, ":failed": failed};
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("seq")?, row.get::<_, u32>("size")?));
-    let found = sql::all(connection, &query, params, read)?;
+    let found = between(connection, (search.table, &query), (after, end), before(cutoffs))?;
     search.after = end - 1;
     let mut parts: Vec<Part> = Vec::new();
     let mut room = 0;
@@ -108,6 +107,35 @@ pub fn next(connection: &Connection, search: &mut Search, cutoffs: Cutoffs) -> R
         room = room.saturating_sub(size.into());
     }
     Ok(Some(parts))
+}
+
+/// Returns the old rows of a span with their sizes. Halves a span with rows that cannot be read, to find the others.
+fn between(
+    connection: &Connection,
+    (table, query): (Table, &str),
+    (after, end): (i64, i64),
+    (finished, failed): (Millis, Millis),
+) -> Result<Vec<(i64, u32)>> {
+    let params = named_params! {":after": after, ":end": end, ":finished": finished, ":failed": failed};
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("seq")?, row.get::<_, u32>("size")?));
+    match sql::all(connection, query, params, read) {
+        Err(error) if error.is_damage() && end - after > 2 => {
+            let middle = after + (end - after) / 2;
+            let mut found = between(connection, (table, query), (after, middle + 1), (finished, failed))?;
+            found.extend(between(connection, (table, query), (middle, end), (finished, failed))?);
+            Ok(found)
+        }
+        found => Ok(damage::skip(table.name(), after + 1, found)?.unwrap_or_default()),
+    }
+}
+
+impl Table {
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Deliveries => "delivery",
+            Table::Events => "event",
+        }
+    }
 }
 
 /// Deletes deliveries with their attempts, if they are still to delete. Returns their number.
@@ -128,17 +156,56 @@ pub fn delete_events(tx: &mut WriteTx<'_>, part: &[i64]) -> Result<u64> {
     Ok(sql::change(tx.connection(), statement, named_params! {":seqs": Json(part)})? as u64)
 }
 
-/// Deletes webhooks that were deleted by a person long ago and have no deliveries left. Returns their number.
-pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
-    let statement = format!(
-        "DELETE FROM webhook WHERE seq IN (
-             SELECT seq FROM webhook w
-             WHERE w.deleted_ms <= :finished AND w.sweep IS NULL AND w.seq < (SELECT max(seq) FROM webhook)
-               AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_seq = w.seq)
-             LIMIT {STEP})"
-    );
+/// Deletes webhooks that were deleted by a person long ago and have no deliveries left, among the next ones after a
+/// number, in one step. Returns the last number examined; `None` at the end.
+pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs, after: i64) -> Result<Option<i64>> {
+    let Some(last) = last_of_step(tx, "webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL", after)? else {
+        return Ok(None);
+    };
+    let statement = "DELETE FROM webhook
+                     WHERE seq > :after AND seq < min(:last + 1, (SELECT max(seq) FROM webhook))
+                         AND deleted_ms <= :finished AND deleted_ms IS NOT NULL AND sweep IS NULL
+                         AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_seq = webhook.seq)";
     let (finished, _) = before(cutoffs);
-    Ok(sql::change(tx.connection(), &statement, named_params! {":finished": finished})? as u64)
+    let params = named_params! {":after": after, ":last": last, ":finished": finished};
+    sql::run(tx.connection(), statement, params)?;
+    Ok(Some(last))
+}
+
+/// Returns the last of the next rows that one step examines.
+fn last_of_step(tx: &WriteTx<'_>, rows: &str, after: i64) -> Result<Option<i64>> {
+    let query = format!("SELECT max(seq) FROM (SELECT seq FROM {rows} AND seq > :after ORDER BY seq LIMIT {STEP})");
+    sql::value(tx.connection(), &query, named_params! {":after": after})
+}
+
+/// Deletes old entries of the audit log and old requests of inboxes, in one step. Returns their number. Looks at the
+/// oldest rows only, since both tables grow in the order of time.
+pub fn delete_log_rows(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
+    let (finished, failed) = before(cutoffs);
+    let mut deleted = 0;
+    for (table, cutoff) in [("audit", failed), ("inbox_request", finished)] {
+        let statement = format!(
+            "DELETE FROM {table} WHERE at_ms <= :cutoff
+                 AND seq < min((SELECT min(seq) FROM {table}) + {STEP}, (SELECT max(seq) FROM {table}))"
+        );
+        deleted += sql::change(tx.connection(), &statement, named_params! {":cutoff": cutoff})?;
+    }
+    Ok(deleted as u64)
+}
+
+/// Deletes topics without events and deliveries among the next ones after a number, in one step. Returns the last number
+/// examined; `None` at the end.
+pub fn delete_topics(tx: &mut WriteTx<'_>, after: i64) -> Result<Option<i64>> {
+    let Some(last) = last_of_step(tx, "topic WHERE true", after)? else {
+        return Ok(None);
+    };
+    let statement = "DELETE FROM topic WHERE seq > :after AND seq <= :last
+                         AND NOT EXISTS (SELECT 1 FROM event WHERE topic_seq = topic.seq AND topic_seq IS NOT NULL)
+                         AND NOT EXISTS (SELECT 1 FROM delivery WHERE topic_seq = topic.seq)";
+    if sql::change(tx.connection(), statement, named_params! {":after": after, ":last": last})? > 0 {
+        tx.directory_mut().forget_topics();
+    }
+    Ok(Some(last))
 }
 
 /// Returns some free pages to the file system. Returns whether more remain.

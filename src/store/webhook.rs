@@ -171,7 +171,7 @@ pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> 
     sql::all(connection, query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
 }
 
-/// Returns the webhooks that have deliveries which failed and are retried.
+/// Returns the webhooks with retrying deliveries.
 pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
     let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
     let seqs = statement.query_map([], |row| row.get(0))?;
@@ -221,15 +221,17 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the old secrets whose overlap has ended.
-pub fn delete_old_secrets(tx: &mut WriteTx<'_>) -> Result<()> {
+/// Deletes old secrets whose overlap has ended, in one step. Returns whether more may remain.
+pub fn delete_old_secrets(tx: &mut WriteTx<'_>) -> Result<bool> {
+    const STEP: usize = 100;
     let now = tx.now_ms();
     let has_ended = |webhook: &Webhook| webhook.old_secret.as_ref().is_some_and(|old| old.overlap_ends_ms <= now);
-    let ended: Vec<_> = tx.directory().iter().filter(|webhook| has_ended(webhook)).cloned().collect();
+    let ended: Vec<_> = tx.directory().iter().filter(|webhook| has_ended(webhook)).take(STEP).cloned().collect();
+    let more = ended.len() == STEP;
     for webhook in ended {
         update(tx, Webhook { old_secret: None, ..(*webhook).clone() })?;
     }
-    Ok(())
+    Ok(more)
 }
 
 /// Returns the public id of a webhook, which may be deleted.

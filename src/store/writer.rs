@@ -1,7 +1,7 @@
 //! The writer thread and its group commit.
 //!
 //! Jobs arrive through a bounded channel. The writer takes all queued jobs, runs each in a savepoint, commits once, passes
-//! the changes to the observer, and returns the results. A failed job is rolled back alone. If the transaction itself
+//! the changes to the observer, and returns the results. A job that fails or panics is rolled back alone. If the transaction itself
 //! fails (disk full, database locked), all jobs of the group fail. A disk error at COMMIT leaves the result unknown: the
 //! store is then `broken`, refuses everything, and the process must end. The next start reads the true state.
 
@@ -20,6 +20,7 @@ use super::directory::Directory;
 use super::error::{Result, StoreError};
 use super::event_type::Schemas;
 use super::index_scan;
+use super::online_copy::Requested;
 use super::open::OpenError;
 use super::profile::Profiles;
 use super::sql;
@@ -32,6 +33,10 @@ use crate::metrics::Metrics;
 const QUEUE: usize = 4096;
 /// Maximum jobs per commit.
 const GROUP: usize = 1024;
+/// Rows after which a commit takes no further job: about 100 milliseconds.
+const GROUP_ROWS: u64 = 10_000;
+/// Maximum rows that one job may change. Actions on more rows take several jobs.
+const JOB_ROWS: u64 = 15_000;
 
 /// Transaction of a job.
 pub struct WriteTx<'a> {
@@ -39,6 +44,14 @@ pub struct WriteTx<'a> {
     directory: &'a mut Directory,
     changes: Vec<Change>,
     now_ms: Millis,
+}
+
+impl<'a> WriteTx<'a> {
+    /// Runs jobs of a test on their own connection, without a writer.
+    #[cfg(test)]
+    pub(super) fn of_test(connection: &'a Connection, directory: &'a mut Directory, now_ms: Millis) -> WriteTx<'a> {
+        WriteTx { connection, directory, changes: Vec::new(), now_ms }
+    }
 }
 
 impl WriteTx<'_> {
@@ -114,10 +127,11 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
-        let result = match self.job.take() {
-            Some(job) => job(tx),
-            None => Err(StoreError::Stopping.into()),
+        let Some(job) = self.job.take() else {
+            return false;
         };
+        // The caller rolls back everything that the job changed, so nothing half done is seen afterwards.
+        let result = catch_unwind(AssertUnwindSafe(|| job(tx))).unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         self.result.insert(result).is_ok()
     }
 
@@ -144,6 +158,7 @@ struct Shared {
     observer: OnceLock<Arc<dyn Observer>>,
     broken: OnceLock<String>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    copy: Requested,
 }
 
 impl Writer {
@@ -166,23 +181,27 @@ impl Writer {
             observer: OnceLock::new(),
             broken: OnceLock::new(),
             thread: Mutex::new(None),
+            copy: Requested::default(),
         });
-        let group = Group {
-            connection,
-            directory,
-            profiles,
-            schemas,
-            clock,
-            furthest_ms,
-            set_back_ms,
-            metrics,
-            shared: Arc::clone(&shared),
-        };
+        let started = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let shared = Arc::clone(&group.shared);
-                let run = AssertUnwindSafe(move || group.run(&receiver));
+                let shared = Arc::clone(&started);
+                let run = AssertUnwindSafe(move || {
+                    let group = Group {
+                        connection: &connection,
+                        directory,
+                        profiles,
+                        schemas,
+                        clock,
+                        furthest_ms,
+                        set_back_ms,
+                        metrics,
+                        shared: started,
+                    };
+                    group.run(&receiver);
+                });
                 if catch_unwind(run).is_err() {
                     // Closing the connection rolls the group back.
                     Writer { shared }.break_down("a bug in Hookpost ended the writer; please report it with the log");
@@ -215,6 +234,20 @@ impl Writer {
             Err(TrySendError::Full(refused)) => refused.job.finish(Err(StoreError::Overloaded)),
             Err(TrySendError::Disconnected(refused)) => refused.job.finish(Err(StoreError::Stopping)),
         }
+    }
+
+    /// Runs a job that changes nothing, after which the thread looks for a requested copy.
+    pub(super) fn wake(&self) -> Result<()> {
+        let (answer, pending) = oneshot::channel();
+        let then = move |result| drop(answer.send(result));
+        let job = Some(|_: &mut WriteTx<'_>| -> Result<()> { Ok(()) });
+        self.queue(Box::new(Task { job, result: None, then }), |sender, job| sender.try_send(job));
+        Pending(pending).wait()
+    }
+
+    /// Place for a copy that the thread is to run.
+    pub(super) fn requested_copy(&self) -> &Requested {
+        &self.shared.copy
     }
 
     pub(super) fn broken(&self) -> Option<String> {
@@ -275,8 +308,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// State of the writer's thread.
-struct Group {
-    connection: Connection,
+struct Group<'a> {
+    connection: &'a Connection,
     directory: Directory,
     profiles: Profiles,
     schemas: Schemas,
@@ -288,30 +321,51 @@ struct Group {
     shared: Arc<Shared>,
 }
 
-impl Group {
+impl Group<'_> {
     fn run(mut self, jobs: &Receiver<QueuedJob>) {
+        let connection = self.connection;
         let mut group = Vec::with_capacity(GROUP);
-        while let Ok(first) = jobs.recv() {
-            let begins = Instant::now();
-            let mut next = Some(first);
-            while let Some(QueuedJob { job, since }) = next {
-                self.metrics.writer_waited(begins.saturating_duration_since(since));
-                group.push(job);
-                next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+        while self.run_group(jobs, &mut group) {
+            if let Some(copy) = self.shared.copy.take() {
+                copy.run(connection, || self.run_group(jobs, &mut group));
             }
+        }
+        // Nobody runs it any more, and its caller learns that.
+        drop(self.shared.copy.take());
+        // Shortens the log for the next start. A failure only costs time then.
+        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// Waits for a job, and runs all that are queued as one group. Returns `false` once the writer is closed.
+    fn run_group(&mut self, jobs: &Receiver<QueuedJob>, group: &mut Vec<Box<dyn Job>>) -> bool {
+        let Ok(first) = jobs.recv() else { return false };
+        let begins = Instant::now();
+        let mut next = Some(first);
+        while let Some(QueuedJob { job, since }) = next {
+            self.metrics.writer_waited(begins.saturating_duration_since(since));
+            group.push(job);
+            next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+        }
+        while !group.is_empty() {
             let committed = match self.shared.broken.get() {
                 Some(reason) => Err(StoreError::Unavailable(reason.clone())),
-                None => self.commit(&mut group),
+                None => self.commit(group),
             };
-            let result = committed.map(|changes| self.publish(changes)).inspect_err(|error| {
-                log::error!("a group of {} jobs failed: {error}", group.len());
-            });
-            for job in group.drain(..) {
+            let (result, count) = match committed {
+                Ok((changes, count)) => {
+                    self.publish(changes);
+                    (Ok(()), count)
+                }
+                Err(error) => {
+                    log::error!("a group of {} jobs failed: {error}", group.len());
+                    (Err(error), group.len())
+                }
+            };
+            for job in group.drain(..count) {
                 job.finish(result.clone());
             }
         }
-        // Shortens the log for the next start. A failure only costs time then.
-        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        true
     }
 
     fn publish(&self, changes: Vec<Change>) {
@@ -326,8 +380,9 @@ impl Group {
         }
     }
 
-    /// Runs all jobs in one transaction. On error nothing of the group is kept.
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>> {
+    /// Runs the first jobs in one transaction, all unless they change many rows. Returns their changes and their number.
+    /// On error nothing is kept, and all jobs have failed.
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(Vec<Change>, usize)> {
         let result = self.transaction(group);
         if result.is_err() {
             if !self.connection.is_autocommit() {
@@ -335,7 +390,7 @@ impl Group {
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
             // The directory holds changes of the failed group.
-            match Directory::load(&self.connection) {
+            match Directory::load(self.connection) {
                 Ok(directory) => self.directory = directory,
                 Err(error) => self.break_down(&error.to_string()),
             }
@@ -343,21 +398,24 @@ impl Group {
         result
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>> {
-        sql::run(&self.connection, "BEGIN IMMEDIATE", [])?;
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(Vec<Change>, usize)> {
+        sql::run(self.connection, "BEGIN IMMEDIATE", [])?;
+        let rows_at_begin = self.connection.total_changes();
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
         if set_back_ms > self.set_back_ms {
-            index_scan::note_set_back(&self.connection, set_back_ms)?;
+            index_scan::note_set_back(self.connection, set_back_ms)?;
         }
         let mut tx = WriteTx {
-            connection: &self.connection,
+            connection: self.connection,
             directory: &mut self.directory,
             changes: Vec::with_capacity(group.len()),
             now_ms,
         };
+        let mut count = 0;
         for job in group.iter_mut() {
             sql::run(tx.connection, "SAVEPOINT job", [])?;
+            let rows_before = tx.connection.total_changes();
             let changes_before = tx.changes.len();
             if job.run(&mut tx) {
                 tx.changes[changes_before..].iter().for_each(|change| tx.directory.apply(change));
@@ -372,10 +430,16 @@ impl Group {
             }
             tx.directory.end_job();
             sql::run(tx.connection, "RELEASE job", [])?;
+            count += 1;
+            let rows = tx.connection.total_changes();
+            debug_assert!(rows - rows_before <= JOB_ROWS, "one job changed {} rows", rows - rows_before);
+            if rows - rows_at_begin >= GROUP_ROWS {
+                break;
+            }
         }
         let finished = tx.directory.flush(tx.connection, tx.now_ms)?;
         let changes = tx.changes;
-        if let Err(error) = sql::run(&self.connection, "COMMIT", []) {
+        if let Err(error) = sql::run(self.connection, "COMMIT", []) {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
                 self.break_down(&error.to_string());
             }
@@ -383,9 +447,9 @@ impl Group {
         }
         self.furthest_ms = self.furthest_ms.max(now_ms);
         self.set_back_ms = self.set_back_ms.max(set_back_ms);
-        self.metrics.committed(group.len());
+        self.metrics.committed(count);
         self.metrics.finished(finished.delivered, finished.failed, finished.discarded);
-        Ok(changes)
+        Ok((changes, count))
     }
 
     fn break_down(&self, reason: &str) {

@@ -1,6 +1,6 @@
 //! Retrying or discarding many deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::batched::{self, GoOn};
@@ -11,7 +11,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339_seconds;
 use crate::store::bulk::{self, Standing};
 use crate::store::delivery::{self, DeliveryFilter};
-use crate::store::{Change, Connection, StoreError, WriteTx, sweep};
+use crate::store::{Change, Connection, StoreError, WriteTx, damage, sweep};
 use crate::text::humanize;
 
 pub const MOST_IDS: usize = 1_000;
@@ -152,7 +152,7 @@ fn named(
         let Some(seq) = delivery::seq_of(connection, *id)? else {
             continue;
         };
-        let found = bulk::standing(connection, seq)?;
+        let found = damage::skip("delivery", seq, bulk::standing(connection, seq))?.flatten();
         if found.is_some_and(|found| caller.sees(&found.tenant) && can_change(&found, states)) {
             seqs.push(seq);
         }
@@ -174,24 +174,25 @@ fn change(
     states: &[DeliveryStatus],
 ) -> Result<u64, StoreError> {
     let mut changed = 0;
-    let mut first_of_webhook = BTreeMap::new();
+    let mut webhooks = BTreeSet::new();
     for seq in seqs {
-        let found = bulk::standing(tx.connection(), *seq)?;
+        let found = damage::skip("delivery", *seq, bulk::standing(tx.connection(), *seq))?.flatten();
         let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;
         };
-        match (action, found.status) {
-            (BulkAction::Discard, _) => delivery::discard(tx, found.reference())?,
-            (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => {
-                delivery::make_due(tx, *seq)?;
-            }
-            (BulkAction::Retry, _) => delivery::restart(tx, found.reference())?,
+        let done = match (action, found.status) {
+            (BulkAction::Discard, _) => delivery::discard(tx, found.reference()),
+            (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => delivery::make_due(tx, *seq),
+            (BulkAction::Retry, _) => delivery::restart(tx, found.reference()),
+        };
+        if damage::skip("delivery", *seq, done)?.is_none() {
+            continue;
         }
-        first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
+        webhooks.insert(found.webhook_seq);
         changed += 1;
     }
-    for (webhook_seq, from_seq) in first_of_webhook {
-        tx.notify(Change::Reread { webhook_seq, from_seq });
+    for webhook_seq in webhooks {
+        tx.notify(Change::Reread { webhook_seq });
     }
     Ok(changed)
 }

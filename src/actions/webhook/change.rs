@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::{find_profile, require_profile, unknown};
+use crate::actions::webhook::verify::{Challenged, changed_meanwhile};
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
-use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookSettings, WebhookState};
+use crate::domain::webhook::{Waiting, Webhook, WebhookSettings, WebhookState};
 use crate::store::profile::Profiles;
 use crate::store::{WriteTx, sweep, webhook};
 
@@ -25,7 +26,7 @@ impl Actions {
         let before = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
         let activation = activation(&before, &settings)?;
         let after = apply(profiles, before.clone(), settings.clone())?;
-        let verified_url = self.challenge_if_needed(&before, &after, activation.as_ref())?;
+        let challenged = self.challenge_if_needed(&before, &after, activation.as_ref())?;
         let (caller, id) = (caller.clone(), id.to_owned());
         let profiles = profiles.clone();
         self.store
@@ -34,7 +35,12 @@ impl Actions {
                 let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
                 let mut activation = self::activation(&webhook, &settings)?;
                 let names = settings.names();
+                let stored = webhook.clone();
                 let mut webhook = apply(&profiles, webhook, settings)?;
+                let is_needed = needs_challenge(&profiles, &stored, &webhook, activation.as_ref())?;
+                if challenged.as_ref().map_or(is_needed, |challenged| !challenged.is_of(&webhook)) {
+                    return Err(changed_meanwhile());
+                }
                 let entry = |action| AuditEntry::new(action, webhook.id).in_tenant(&webhook.tenant);
                 if !names.is_empty() {
                     caller.audit(tx, entry(AuditAction::WebhookChanged).with_detail(names.join(", ")))?;
@@ -44,8 +50,8 @@ impl Actions {
                 }
                 require_profile(tx, &webhook.profile)?;
                 webhook.updated_ms = tx.now_ms();
-                if verified_url.is_some() {
-                    webhook.verified_url = verified_url;
+                if challenged.is_some() {
+                    webhook.verified_url = Some(webhook.url.as_str().to_owned());
                     if webhook.state == WebhookState::Unverified && activation.is_none() {
                         activation = Some(Activation::Resume(Waiting::Resume));
                     }
@@ -64,36 +70,46 @@ impl Actions {
         self.store.write(move |tx| {
             let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
             webhook::delete(tx, webhook.seq)?;
-            sweep::step(tx, webhook.seq)?;
+            sweep::step(tx, webhook.seq, 0)?;
             let entry = AuditEntry::new(AuditAction::WebhookDeleted, webhook.id).in_tenant(&webhook.tenant);
             Ok(caller.audit(tx, entry.with_detail(webhook.url.as_str()))?)
         })
     }
 
-    /// Challenges the endpoint if the change would make the webhook send to an unverified URL. Returns the URL verified
-    /// by the challenge, if any. A failed challenge is a conflict.
+    /// Challenges the endpoint if the change needs it. Returns what passed the challenge, if any. A failed challenge is a
+    /// conflict.
     fn challenge_if_needed(
         &self,
         before: &Webhook,
         after: &Webhook,
         activation: Option<&Activation>,
-    ) -> Result<Option<String>> {
-        let is_changed = before.url != after.url || before.profile != after.profile;
-        let will_send = match activation {
-            Some(Activation::Resume(_)) => true,
-            Some(Activation::Pause) => false,
-            None => is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified),
-        };
-        let is_verified = after.verified_url.as_deref() == Some(after.url.as_str());
-        let profile = find_profile(self.store.profiles(), &after.profile)?;
-        if profile.spec().challenge.is_none() || !will_send || is_verified {
+    ) -> Result<Option<Challenged>> {
+        if !needs_challenge(self.store.profiles(), before, after, activation)? {
             return Ok(None);
         }
         match self.challenge(after)?.refusal {
-            None => Ok(Some(after.url.as_str().to_owned())),
+            None => Ok(Some(Challenged::of(after))),
             Some(reason) => Err(ActionError::conflict("challenge_failed", reason)),
         }
     }
+}
+
+/// Whether a change would make a webhook send to a URL that has not passed its profile's challenge.
+fn needs_challenge(
+    profiles: &Profiles,
+    before: &Webhook,
+    after: &Webhook,
+    activation: Option<&Activation>,
+) -> Result<bool> {
+    let is_changed = before.url != after.url || before.profile != after.profile;
+    let will_send = match activation {
+        Some(Activation::Resume(_)) => true,
+        Some(Activation::Pause) => false,
+        None => is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified),
+    };
+    let is_verified = after.verified_url.as_deref() == Some(after.url.as_str());
+    let profile = find_profile(profiles, &after.profile)?;
+    Ok(profile.spec().challenge.is_some() && will_send && !is_verified)
 }
 
 /// Change of state that `active` asks for.
@@ -146,15 +162,11 @@ fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) 
             Ok(webhook::update(tx, webhook)?)
         }
         Activation::Resume(waiting) => {
-            if let Some(Sweep { waiting: Waiting::Discard, .. }) = webhook.sweep {
-                // An earlier discard must finish, or this sweep would replace it and resume its deliveries.
-                while sweep::step(tx, webhook.seq)? {}
-            }
             webhook.state = WebhookState::Active;
-            webhook.sweep = Some(Sweep { waiting, up_to_seq: sweep::newest(tx.connection())? });
+            sweep::begin(tx.connection(), &mut webhook, waiting)?;
             let webhook = webhook::update(tx, webhook)?;
             // Usually the only step; otherwise the rest runs in the background, and the lane opens afterwards.
-            sweep::step(tx, webhook.seq)?;
+            sweep::step(tx, webhook.seq, 0)?;
             Ok(webhook)
         }
     }

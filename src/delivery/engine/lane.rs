@@ -11,7 +11,7 @@ use crate::delivery::endpoint::Endpoint;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::time::Millis;
 use crate::store::DueDelivery;
-use crate::store::delivery::{DueRows, Order};
+use crate::store::delivery::{DueRows, LeftOut, Order};
 
 /// Maximum number of deliveries in a lane's queue.
 pub(super) const QUEUE: usize = 64;
@@ -23,6 +23,10 @@ const FIRST_WINDOW: u32 = 1;
 const BREAKER: u32 = 5;
 /// Longest pause after this machine could not look up the endpoint's name.
 const HOLD_MS: Millis = 60_000;
+/// Maximum number of deliveries set aside. A lane with more stops reading: the file is no longer fit for use.
+const SET_ASIDE: usize = 10_000;
+/// Pause of a lane after a failed read.
+const READ_PAUSE_MS: Millis = 10_000;
 /// Maximum number of outcomes not recorded yet, as a multiple of the concurrent requests.
 const UNRECORDED: usize = 4;
 
@@ -59,6 +63,8 @@ pub(super) struct Lane {
     queue_bytes: usize,
     /// Deliveries taken whose outcome is not recorded yet.
     claimed: HashSet<i64>,
+    /// Deliveries whose rows can be neither read nor changed. They are left out until a restart.
+    set_aside: HashSet<i64>,
     /// Requests in flight.
     sending: u32,
     /// Current maximum of concurrent requests; 1 while the endpoint times out or keeps failing.
@@ -81,8 +87,6 @@ pub(super) struct Lane {
     stale: bool,
     /// Earliest known time at which a delivery in the table becomes due.
     pub next_due_ms: Option<Millis>,
-    /// For ordered lanes: all deliveries below this number are finished.
-    floor: i64,
     /// Place in the queue of lanes that can send.
     pub turn: Option<Turn>,
     /// Whether the lane is queued for a read of the table.
@@ -103,6 +107,7 @@ impl Lane {
             queue: VecDeque::new(),
             queue_bytes: 0,
             claimed: HashSet::new(),
+            set_aside: HashSet::new(),
             sending: 0,
             window: FIRST_WINDOW,
             failures_in_row: 0,
@@ -115,7 +120,6 @@ impl Lane {
             reading: false,
             stale: false,
             next_due_ms: None,
-            floor: 0,
             turn: None,
             in_reads: false,
             parked_at: None,
@@ -138,14 +142,14 @@ impl Lane {
         self.endpoint = endpoint;
         if opens != self.open || reorders {
             self.open = opens;
-            self.reread(0);
+            self.reread();
         }
     }
 
     /// Stops sending, because the webhook was deleted.
     pub(super) fn close(&mut self) {
         self.open = false;
-        self.reread(0);
+        self.reread();
     }
 
     /// Whether the lane can be dropped.
@@ -178,21 +182,20 @@ impl Lane {
         self.queue.retain(|hint| hint.seq != seq);
         self.queue_bytes = self.queue.iter().map(Hint::bytes).sum();
         if self.reading {
-            self.reread(seq);
+            self.reread();
         } else if self.is_ordered() && self.next_due_ms.is_some() {
             // It may have been the first, which the others wait for.
-            self.reread(self.floor);
+            self.reread();
         }
     }
 
-    /// Empties the queue and has the table read again, for an ordered lane from this number on.
-    pub(super) fn reread(&mut self, from_seq: i64) {
+    /// Empties the queue and has the table read again.
+    pub(super) fn reread(&mut self) {
         self.queue.clear();
         self.queue_bytes = 0;
         self.more = self.open;
         self.next_due_ms = None;
         self.stale = self.reading;
-        self.floor = self.floor.min(from_seq);
     }
 
     /// Whether a request can be sent now.
@@ -264,7 +267,7 @@ impl Lane {
         self.long -= u32::from(was_long);
         self.claimed.remove(&seq);
         self.held_until_ms = from;
-        self.reread(seq);
+        self.reread();
     }
 
     /// Requests in flight.
@@ -294,11 +297,8 @@ impl Lane {
             return;
         };
         if self.is_ordered() {
-            // The others wait for this delivery: forget them until then.
-            self.reread(seq);
-            // A person may have retried an earlier delivery meanwhile, which comes first.
-            self.more = self.floor < seq;
-            self.next_due_ms = Some(due);
+            // The others wait for this delivery, or for an earlier one that a person retried meanwhile.
+            self.reread();
         } else {
             self.next_due_ms = Some(self.next_due_ms.map_or(due, |known| known.min(due)));
         }
@@ -323,21 +323,27 @@ impl Lane {
 
     /// Whether the table is to be read now.
     pub(super) fn wants_read(&self) -> bool {
-        self.open && self.more && !self.reading && self.queue.len() <= LOW
+        self.lacks_rows() && !self.reading && self.queue.len() <= LOW
+    }
+
+    /// Whether the table may have due deliveries that can be read.
+    fn lacks_rows(&self) -> bool {
+        self.open && self.more && self.set_aside.len() < SET_ASIDE
     }
 
     /// Begins a read. Returns its order, and the deliveries to leave out.
-    pub(super) fn begin_read(&mut self) -> (Order, HashSet<i64>) {
+    pub(super) fn begin_read(&mut self) -> (Order, LeftOut) {
         self.reading = true;
         self.stale = false;
         self.more = false;
         if !self.is_ordered() {
             self.next_due_ms = None;
         }
-        let mut skip = self.claimed.clone();
-        skip.extend(self.queue.iter().map(|hint| hint.seq));
-        let order = if self.is_ordered() { Order::Sequence { from_seq: self.floor } } else { Order::Due };
-        (order, skip)
+        let mut taken = self.claimed.clone();
+        taken.extend(self.queue.iter().map(|hint| hint.seq));
+        let left_out = LeftOut { taken, set_aside: self.set_aside.clone() };
+        let order = if self.is_ordered() { Order::Sequence } else { Order::Due };
+        (order, left_out)
     }
 
     /// Queues the rows of a read.
@@ -345,13 +351,8 @@ impl Lane {
         self.reading = false;
         if self.stale || !self.open {
             self.stale = false;
-            // An ordered lane whose first delivery failed meanwhile waits for its retry instead.
-            let waits = self.is_ordered() && self.next_due_ms.is_some();
-            self.more = self.open && (self.more || !waits);
+            self.more = self.open;
             return;
-        }
-        if let Some(first) = due.rows.first() {
-            self.floor = first.0;
         }
         self.more |= due.more;
         self.next_due_ms = due.next_due_ms.into_iter().chain(self.next_due_ms).min();
@@ -362,10 +363,25 @@ impl Lane {
         }
     }
 
-    /// Ends a failed read. The table is read again.
-    pub(super) fn read_failed(&mut self) {
+    /// Ends a failed read. The table is read again after a pause.
+    pub(super) fn read_failed(&mut self, now: Millis) {
         self.reading = false;
-        self.more = self.open;
+        self.read_later(now);
+    }
+
+    /// Has the table read again after a pause.
+    pub(super) fn read_later(&mut self, now: Millis) {
+        self.next_due_ms = Some(now + READ_PAUSE_MS);
+    }
+
+    /// Leaves out a delivery whose row can be neither read nor changed.
+    pub(super) fn set_aside(&mut self, seq: i64) {
+        self.set_aside.insert(seq);
+        self.claimed.remove(&seq);
+        if self.is_ordered() {
+            // The others waited for it.
+            self.reread();
+        }
     }
 
     pub(super) fn queue_bytes(&self) -> usize {
@@ -374,7 +390,7 @@ impl Lane {
 
     /// Whether nothing is in flight, and nothing can be sent now.
     pub(super) fn is_idle(&self, now: Millis) -> bool {
-        self.claimed.is_empty() && !self.reading && !(self.open && self.more) && self.readiness(now) != Readiness::Now
+        self.claimed.is_empty() && !self.reading && !self.lacks_rows() && self.readiness(now) != Readiness::Now
     }
 
     fn is_ordered(&self) -> bool {

@@ -277,9 +277,18 @@ impl Shared {
                 record::record(tx, &outcome.endpoint, &outcome.delivery, &outcome.result, outcome.jitter)
             },
             move |recorded| {
-                if let Err(error) = recorded {
-                    log::warn!("the outcome of {} could not be stored yet: {error}", kept.delivery.id);
-                    shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+                let delivery = &kept.delivery;
+                match recorded {
+                    Ok(()) => {}
+                    Err(error) if error.is_lasting() => {
+                        log::error!("the outcome of {} cannot be stored: {error}", delivery.id);
+                        shared.lock().forget_unrecorded();
+                        shared.set_aside(delivery.webhook_seq, delivery.seq, &error);
+                    }
+                    Err(error) => {
+                        log::warn!("the outcome of {} could not be stored yet: {error}", delivery.id);
+                        shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+                    }
                 }
             },
         );

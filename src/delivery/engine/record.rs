@@ -163,20 +163,20 @@ fn last_attempt(result: &AttemptResult) -> LastAttempt {
     }
 }
 
-/// Makes a delivery with a damaged event a dead letter, with the reason in its log.
+/// Makes a delivery that cannot be read, or whose event cannot, a dead letter, with the reason in its log.
 pub fn give_up_damaged(tx: &mut WriteTx<'_>, webhook_seq: i64, delivery_seq: i64) -> Result<(), StoreError> {
-    let series = delivery::series(tx.connection(), delivery_seq)?;
-    let (Some(series), Some(webhook)) = (series, tx.directory().get(webhook_seq).cloned()) else {
+    let Some(webhook) = tx.directory().get(webhook_seq).cloned() else {
         return Ok(());
     };
     let now = tx.now_ms();
-    let number = series.attempt_count + 1;
+    let number = attempt::next_number(tx.connection(), delivery_seq)?;
     let url = webhook.url.as_str();
     let failure = describe(FailureCause::EventDamaged, url);
     let attempt = Attempt::unsent(now, number, Trigger::Automatic, url, Some(failure));
     let error_code = Some(ErrorCode::EventDamaged);
     let last = LastAttempt { number, code: None, error_code, duration_ms: 0, at_ms: now };
-    let place = DeliveryRef { seq: delivery_seq, webhook_seq, status: series.status };
-    delivery::finish(tx, place, DeliveryStatus::Failed, &last)?;
-    attempt::insert(tx, delivery_seq, &attempt, None)
+    if delivery::give_up(tx, delivery_seq, webhook_seq, &last)? {
+        attempt::insert(tx, delivery_seq, &attempt, None)?;
+    }
+    Ok(())
 }

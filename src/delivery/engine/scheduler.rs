@@ -1,6 +1,5 @@
 //! The thread that wakes lanes at their times and fills them from the table.
 
-use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use super::lane::{Lane, QUEUE};
 use super::record;
 use super::state::State;
 use crate::domain::time::Millis;
-use crate::store::delivery::{DueRows, Order};
-use crate::store::{StoreError, delivery};
+use crate::store::delivery::{DueRows, LeftOut, Order};
+use crate::store::{StoreError, damage, delivery};
 
 /// Longest sleep of the scheduler.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,65 +45,85 @@ fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64, max_by
     };
     drop(state);
     let rows = read.rows(shared);
-    if !read.end(shared, rows) {
-        // A failed read is not repeated at once.
-        drop(shared.wait(&shared.schedule, shared.lock(), PATIENCE));
-    }
+    read.end(shared, rows);
 }
 
 /// Read of a lane's due deliveries.
 pub(super) struct Read {
     webhook_seq: i64,
     order: Order,
-    skip: HashSet<i64>,
+    left_out: LeftOut,
     now: Millis,
     max_bytes: usize,
 }
 
 impl Read {
     pub(super) fn begin(state: &mut State, webhook_seq: i64, now: Millis, max_bytes: usize) -> Option<Read> {
-        let (order, skip) = state.lane(webhook_seq).map(Lane::begin_read)?;
-        Some(Read { webhook_seq, order, skip, now, max_bytes })
+        let (order, left_out) = state.lane(webhook_seq).map(Lane::begin_read)?;
+        Some(Read { webhook_seq, order, left_out, now, max_bytes })
     }
 
     pub(super) fn rows(&self, shared: &Shared) -> Result<DueRows, StoreError> {
-        let Read { webhook_seq, order, now, max_bytes, .. } = *self;
+        let Read { webhook_seq, order, ref left_out, now, max_bytes } = *self;
         shared.store.read_for_delivery(|connection| {
-            delivery::due(connection, webhook_seq, order, now, QUEUE, max_bytes, |seq| self.skip.contains(&seq))
+            delivery::due(connection, webhook_seq, order, now, QUEUE, max_bytes, left_out)
         })
     }
 
-    /// Queues the rows. Returns `false` if the read failed.
-    pub(super) fn end(self, shared: &Arc<Shared>, rows: Result<DueRows, StoreError>) -> bool {
+    /// Queues the rows. After a failed read, the lane reads again later.
+    pub(super) fn end(self, shared: &Arc<Shared>, rows: Result<DueRows, StoreError>) {
+        let Read { webhook_seq, now, .. } = self;
         let mut state = shared.lock();
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => {
-                log::error!("deliveries that are due could not be read: {error}");
-                state.with(self.webhook_seq, self.now, Lane::read_failed);
-                return false;
+        match rows {
+            Ok(rows) => {
+                let damaged = rows.damaged.clone();
+                state.with(webhook_seq, now, |lane| lane.end_read(rows));
+                shared.rouse(&mut state);
+                drop(state);
+                shared.give_up(webhook_seq, &damaged);
             }
-        };
-        let damaged = rows.damaged.clone();
-        state.with(self.webhook_seq, self.now, |lane| lane.end_read(rows));
-        shared.rouse(&mut state);
-        drop(state);
-        for delivery_seq in damaged {
-            shared.give_up(self.webhook_seq, delivery_seq);
+            Err(error) => {
+                state.with(webhook_seq, now, |lane| lane.read_failed(now));
+                drop(state);
+                if error.is_damage() {
+                    damage::report("webhook", webhook_seq, &error);
+                } else {
+                    log::error!("deliveries of webhook number {webhook_seq} could not be read: {error}");
+                }
+            }
         }
         shared.rest.notify_all();
-        true
     }
 }
 
 impl Shared {
-    /// Makes a delivery with a damaged event a dead letter.
-    pub(super) fn give_up(&self, webhook_seq: i64, delivery_seq: i64) {
-        log::error!("the stored event of delivery number {delivery_seq} is damaged; the delivery is given up");
-        let ended: Result<(), StoreError> =
-            self.store.write(move |tx| record::give_up_damaged(tx, webhook_seq, delivery_seq)).wait();
-        if let Err(error) = ended {
-            log::error!("a damaged delivery could not be given up: {error}");
+    /// Makes deliveries that cannot be read dead letters. Those that cannot be changed either are set aside.
+    pub(super) fn give_up(&self, webhook_seq: i64, damaged: &[i64]) {
+        let write = |seq: &i64| {
+            let seq = *seq;
+            let job =
+                self.store.write(move |tx| -> Result<(), StoreError> { record::give_up_damaged(tx, webhook_seq, seq) });
+            (seq, job)
+        };
+        let jobs: Vec<_> = damaged.iter().map(write).collect();
+        for (seq, job) in jobs {
+            match job.wait() {
+                Ok(()) => {}
+                Err(error) if error.is_lasting() => self.set_aside(webhook_seq, seq, &error),
+                Err(error) => {
+                    log::error!("delivery number {seq} is damaged and could not be given up yet: {error}");
+                    let now = self.clock.now_ms();
+                    self.lock().with(webhook_seq, now, |lane| lane.read_later(now));
+                }
+            }
         }
+    }
+
+    /// Leaves out a delivery whose row cannot be changed.
+    pub(super) fn set_aside(&self, webhook_seq: i64, delivery_seq: i64, error: &StoreError) {
+        damage::report("delivery", delivery_seq, error);
+        let mut state = self.lock();
+        state.with(webhook_seq, self.clock.now_ms(), |lane| lane.set_aside(delivery_seq));
+        self.rouse_scheduler(&mut state);
     }
 }

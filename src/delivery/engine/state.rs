@@ -105,7 +105,7 @@ impl State {
             Change::Withdrawn { webhook_seq, delivery_seq } => {
                 self.with(webhook_seq, now, |lane| lane.withdraw(delivery_seq))
             }
-            Change::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
+            Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // `Engine::committed` handles webhooks before it takes the lock.
             Change::Webhook(_) | Change::Profile(_) | Change::ProfileGone { .. } | Change::EventType { .. } => {}
@@ -194,6 +194,11 @@ impl State {
         for seq in unparked {
             self.settle(seq, now);
         }
+    }
+
+    /// Notes that an outcome will never be recorded.
+    pub(super) fn forget_unrecorded(&mut self) {
+        self.unrecorded = self.unrecorded.saturating_sub(1);
     }
 
     /// Number of requests in flight.

@@ -110,7 +110,7 @@ fn load(shared: &Arc<Shared>, claim: &Claim) -> Option<DueDelivery> {
     match shared.store.read_for_delivery(|connection| delivery::load(connection, seq, now)) {
         Ok(Loaded::Due(delivery)) => return Some(delivery),
         Ok(Loaded::NotDue) => {}
-        Ok(Loaded::Damaged) => shared.give_up(claim.endpoint.webhook.seq, seq),
+        Ok(Loaded::Damaged) => shared.give_up(claim.endpoint.webhook.seq, &[seq]),
         Err(error) => log::error!("delivery number {seq} could not be read: {error}"),
     }
     None

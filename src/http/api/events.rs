@@ -47,6 +47,7 @@ pub(super) const CONFLICT_CODES: Codes = &["event_id_reused", "idempotency_key_r
 
 const EXAMPLE_IN_FULL: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
+            "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null, "deliveries": [],
             "not_delivered": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.example/orders",
                 "reason": "not_subscribed", "message": "It subscribes to order.*, and not to content.published."}],
@@ -72,6 +73,7 @@ fn describe_index(call: &mut Call<'_>) {
         .list::<EventQuery, EventView>()
         .response::<list::ListResponse<EventView>>(200, "One page of the list.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
+            "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
         .errors(422, &["invalid_event_type", "invalid_tenant", "invalid_time"]);
 }
@@ -130,6 +132,8 @@ pub(in crate::http) struct EventView {
     received_at: Time,
     /// Whether the event is a test.
     test: bool,
+    /// Whether the stored event is damaged. It is not delivered then, and `data` may be incomplete or null.
+    damaged: bool,
     /// The data exactly as published.
     data: Option<Box<RawValue>>,
     /// The previous `data`, if the application sent it.
@@ -169,6 +173,7 @@ impl From<StoredEvent> for EventView {
             created_at: Time::at(event.created_ms),
             received_at: Time::at(event.received_ms),
             test: event.test,
+            damaged: stored.damaged,
             data: raw(event.data),
             previous_data: event.previous_data.and_then(raw),
             deliveries: None,

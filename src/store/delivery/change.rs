@@ -57,10 +57,10 @@ pub fn insert(
     Ok(delivery)
 }
 
-/// Stores another delivery of a stored event, due now, without reading the event. Returns its sequence number, or
-/// `None` if the event no longer exists. The event must not be a test: tests have no topic. The caller must notify the
+/// Stores another delivery of a stored event, due now, without reading the event. Returns `false` if the event no
+/// longer exists. The event must not be a test: tests have no topic. The caller must notify the
 /// lane with `Change::Reread`.
-pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id: DeliveryId) -> Result<Option<i64>> {
+pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id: DeliveryId) -> Result<bool> {
     let inserted = sql::change(
         tx.connection(),
         "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
@@ -69,10 +69,10 @@ pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id:
         named_params! {":id": id, ":event_seq": event_seq, ":webhook_seq": webhook_seq, ":now": tx.now_ms()},
     )?;
     if inserted == 0 {
-        return Ok(None);
+        return Ok(false);
     }
     tx.stats().created(webhook_seq);
-    Ok(Some(tx.connection().last_insert_rowid()))
+    Ok(true)
 }
 
 pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>> {
@@ -98,6 +98,26 @@ pub fn finish(tx: &mut WriteTx<'_>, delivery: DeliveryRef, status: DeliveryStatu
         end(tx, seq, before, status, last)?;
     }
     tx.stats().moved(webhook_seq, before, status, 1);
+    Ok(true)
+}
+
+/// Ends a waiting delivery that cannot be sent, as failed. Overwrites counters that may not be readable. Returns whether
+/// the delivery was waiting.
+pub fn give_up(tx: &mut WriteTx<'_>, seq: i64, webhook_seq: i64, last: &LastAttempt) -> Result<bool> {
+    let query = "SELECT status FROM delivery WHERE seq = :seq AND due_ms IS NOT NULL";
+    let before = sql::first(tx.connection(), query, named_params! {":seq": seq}, |row| row.get("status"))?;
+    let Some(before) = before else {
+        return Ok(false);
+    };
+    sql::run(
+        tx.connection(),
+        "UPDATE delivery SET status = 'failed', due_ms = NULL, next_trigger = 'automatic', finished_ms = :now,
+             attempt_count = :number, series_failures = max(series_failures, 0), panics = 0,
+             last_code = :code, last_error = :error_code, last_duration_ms = :duration_ms, last_at_ms = :at_ms
+         WHERE seq = :seq",
+        row_params!(last { number, code, error_code, duration_ms, at_ms; now: tx.now_ms(), seq: seq }),
+    )?;
+    tx.stats().moved(webhook_seq, before, DeliveryStatus::Failed, 1);
     Ok(true)
 }
 
@@ -157,20 +177,37 @@ pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
 /// Starts a new series of attempts of a finished delivery, due now. The old attempts stay in the log.
 pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
-    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
     sql::run(
         tx.connection(),
         "UPDATE delivery SET status = 'pending', due_ms = :now, next_trigger = 'manual', finished_ms = NULL,
              series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": seq},
-    )
+    )?;
+    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    Ok(())
+}
+
+/// Starts a new series of attempts of a retrying delivery, due now, after its webhook was resumed.
+pub fn resume(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
+    let DeliveryRef { seq, webhook_seq, status } = delivery;
+    sql::run(
+        tx.connection(),
+        "UPDATE delivery SET due_ms = :now, series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0,
+             status = 'pending'
+         WHERE seq = :seq",
+        named_params! {":now": tx.now_ms(), ":seq": seq},
+    )?;
+    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    Ok(())
 }
 
 pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
+    // Counted last: callers go on after a row that cannot be changed.
+    discard_test(tx, seq)?;
     tx.stats().moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
-    discard_test(tx, seq)
+    Ok(())
 }
 
 pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
@@ -178,10 +215,12 @@ pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
     sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms(), ":seq": seq})
 }
 
-/// Ends the tests that a crash or stop interrupted: their callers are gone.
+/// Ends the tests that a crash or stop interrupted: their callers are gone. They are among the newest.
 pub fn end_interrupted_tests(tx: &mut WriteTx<'_>) -> Result<usize> {
     let statement = "UPDATE delivery SET status = 'failed', finished_ms = :now
-                     WHERE cause = 'test' AND status = 'pending' AND created_ms <= :now";
+                     WHERE status = 'pending' AND seq IN (
+                         SELECT seq FROM delivery INDEXED BY delivery_test WHERE cause = 'test'
+                         ORDER BY seq DESC LIMIT 1000)";
     sql::change(tx.connection(), statement, named_params! {":now": tx.now_ms()})
 }
 

@@ -1,21 +1,36 @@
 //! Reading the deliveries that a lane sends next.
+//!
+//! The lane's index is followed without the table; each row is then read alone. So a row that cannot be read is known by
+//! its number, and does not keep the others from being read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, named_params};
 
+use crate::domain::delivery::Trigger;
+use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
+use crate::store::damage;
 use crate::store::error::Result;
-use crate::store::sql::read_row;
+use crate::store::sql::{self, read_row};
 use crate::store::{DueDelivery, event};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// By due time.
     Due,
-    /// By sequence number, up to the first delivery that is not due. All deliveries of the webhook below `from_seq` are
-    /// finished.
-    Sequence { from_seq: i64 },
+    /// By sequence number, up to the first delivery that is not due.
+    Sequence,
+}
+
+/// Deliveries that a read leaves out.
+#[derive(Debug, Clone, Default)]
+pub struct LeftOut {
+    /// In the lane already.
+    pub taken: HashSet<i64>,
+    /// Rows that can be neither read nor ended.
+    pub set_aside: HashSet<i64>,
 }
 
 /// Due deliveries of a lane.
@@ -23,7 +38,7 @@ pub enum Order {
 pub struct DueRows {
     /// Numbers of deliveries. Those beyond the limit of bytes come without their event.
     pub rows: Vec<(i64, Option<DueDelivery>)>,
-    /// Deliveries whose stored event does not match its checksum.
+    /// Deliveries that cannot be read, or whose event cannot.
     pub damaged: Vec<i64>,
     /// Due time of the first delivery that is not due yet.
     pub next_due_ms: Option<Millis>,
@@ -31,8 +46,8 @@ pub struct DueRows {
     pub more: bool,
 }
 
-/// Returns the due deliveries of a webhook, up to `limit` rows, without those that `skip` selects. Events are read up to
-/// about `max_bytes`; [`load`] reads the others. Uses the indexes `delivery_due` and `delivery_webhook`.
+/// Returns the due deliveries of a webhook, up to `limit` rows. Events are read up to about `max_bytes`; [`load`] reads
+/// the others. Uses the indexes `delivery_due` and `delivery_waiting`.
 pub fn due(
     connection: &Connection,
     webhook_seq: i64,
@@ -40,19 +55,16 @@ pub fn due(
     now: Millis,
     limit: usize,
     max_bytes: usize,
-    skip: impl Fn(i64) -> bool,
+    left_out: &LeftOut,
 ) -> Result<DueRows> {
     let mut statement = connection.prepare_cached(&due_sql(order))?;
-    let mut rows = match order {
-        Order::Due => statement.query(named_params! {":webhook": webhook_seq})?,
-        Order::Sequence { from_seq } => statement.query(named_params! {":webhook": webhook_seq, ":from": from_seq})?,
-    };
+    let mut rows = statement.query(named_params! {":webhook": webhook_seq})?;
     let mut found = DueRows::default();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get("seq")?;
         // First, because a delivery in flight is due later if the clock was set back meanwhile.
-        if skip(seq) {
+        if left_out.set_aside.contains(&seq) || left_out.taken.contains(&seq) {
             continue;
         }
         let due_ms: Millis = row.get("due_ms")?;
@@ -60,7 +72,7 @@ pub fn due(
             found.next_due_ms = Some(due_ms);
             break;
         }
-        if found.rows.len() >= limit {
+        if found.rows.len() + found.damaged.len() >= limit {
             found.more = true;
             break;
         }
@@ -68,12 +80,19 @@ pub fn due(
             found.rows.push((seq, None));
             continue;
         }
-        match from_row(connection, row)? {
-            Some(delivery) => {
+        match load(connection, seq, now) {
+            Ok(Loaded::Due(delivery)) => {
                 bytes += delivery.event.size_bytes();
                 found.rows.push((seq, Some(delivery)));
             }
-            None => found.damaged.push(seq),
+            // Ended since the index was read.
+            Ok(Loaded::NotDue) => {}
+            Ok(Loaded::Damaged) => found.damaged.push(seq),
+            Err(error) if error.is_damage() => {
+                damage::report("delivery", seq, &error);
+                found.damaged.push(seq);
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(found)
@@ -84,46 +103,53 @@ pub enum Loaded {
     Due(DueDelivery),
     /// The delivery is finished, or due later.
     NotDue,
-    /// The stored event does not match its checksum.
+    /// The delivery or its event cannot be read, or the event does not match its checksum.
     Damaged,
 }
 
-/// Reads a delivery that [`due`] returned without its event.
+/// Reads a delivery that is due, with its event.
 pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery d WHERE d.seq = :seq AND d.due_ms <= :now");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(named_params! {":seq": seq, ":now": now})?;
-    match rows.next()? {
-        Some(row) => Ok(from_row(connection, row)?.map_or(Loaded::Damaged, Loaded::Due)),
-        None => Ok(Loaded::NotDue),
-    }
-}
-
-/// Returns `None` if the stored event does not match its checksum.
-fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Option<DueDelivery>> {
-    let Some(event) = event::intact(connection, row.get("event_seq")?)? else {
-        return Ok(None);
+    let query = "SELECT seq, id, webhook_seq, due_ms, attempt_count, next_trigger, event_seq
+                 FROM delivery WHERE seq = :seq AND due_ms <= :now";
+    let columns = sql::first(connection, query, named_params! {":seq": seq, ":now": now}, |row| {
+        Ok(read_row!(row, Columns { id, webhook_seq, due_ms, attempt_count, next_trigger, event_seq }))
+    });
+    let columns = match columns {
+        Ok(None) => return Ok(Loaded::NotDue),
+        Ok(Some(columns)) => columns,
+        Err(error) if error.is_damage() => {
+            damage::report("delivery", seq, &error);
+            return Ok(Loaded::Damaged);
+        }
+        Err(error) => return Err(error),
     };
-    Ok(Some(read_row!(row, DueDelivery {
-        seq, id, webhook_seq, due_ms, attempt_count;
-        event: Arc::new(event),
-        trigger: row.get("next_trigger")?,
-    })))
+    let Columns { id, webhook_seq, due_ms, attempt_count, next_trigger: trigger, event_seq } = columns;
+    Ok(match event::intact(connection, event_seq)? {
+        Some(event) => {
+            Loaded::Due(DueDelivery { seq, id, webhook_seq, event: Arc::new(event), due_ms, attempt_count, trigger })
+        }
+        None => Loaded::Damaged,
+    })
 }
 
-const COLUMNS: &str = "d.seq, d.id, d.webhook_seq, d.due_ms, d.attempt_count, d.next_trigger, d.event_seq";
+struct Columns {
+    id: DeliveryId,
+    webhook_seq: i64,
+    due_ms: Millis,
+    attempt_count: u32,
+    next_trigger: Trigger,
+    event_seq: i64,
+}
 
+/// Numbers and due times of the deliveries that wait, in the order of a lane, from an index alone.
 pub(in crate::store) fn due_sql(order: Order) -> String {
-    match order {
-        Order::Due => format!(
-            "SELECT {COLUMNS} FROM delivery d INDEXED BY delivery_due
-             WHERE d.webhook_seq = :webhook AND d.due_ms IS NOT NULL
-             ORDER BY d.due_ms, d.seq"
-        ),
-        Order::Sequence { .. } => format!(
-            "SELECT {COLUMNS} FROM delivery d INDEXED BY delivery_webhook
-             WHERE d.webhook_seq = :webhook AND d.seq >= :from AND d.due_ms IS NOT NULL
-             ORDER BY d.seq"
-        ),
-    }
+    let (index, columns) = match order {
+        Order::Due => ("delivery_due", "d.due_ms, d.seq"),
+        Order::Sequence => ("delivery_waiting", "d.seq"),
+    };
+    format!(
+        "SELECT d.seq, d.due_ms FROM delivery d INDEXED BY {index}
+         WHERE d.webhook_seq = :webhook AND d.due_ms IS NOT NULL
+         ORDER BY {columns}"
+    )
 }

@@ -6,16 +6,17 @@ pub(super) mod list;
 
 pub use change::{
     Series, count_attempt, count_failure, count_success, discard, discard_test, end_interrupted_tests, finish,
-    finish_test, insert, insert_replay, make_due, restart, series,
+    finish_test, give_up, insert, insert_replay, make_due, restart, resume, series,
 };
-pub use due::{DueRows, Loaded, Order, due, load};
+pub use due::{DueRows, LeftOut, Loaded, Order, due, load};
 pub use list::{DeliveryFilter, count_dead_letters, list, newer};
-pub(super) use list::{conditions, failing_at, sources};
+pub(super) use list::{conditions, failing_at, sources, webhook_key};
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::sql::{self, read_row};
+use super::{damage, event};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventId, EventType, Tenant};
@@ -77,7 +78,29 @@ const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type 
     FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq";
 
 pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>> {
-    sql::first(connection, &format!("{SELECT} WHERE d.id = :id"), named_params! {":id": id}, from_row)
+    match sql::first(connection, &format!("{SELECT} WHERE d.id = :id"), named_params! {":id": id}, from_row) {
+        Err(error) if error.is_damage() => match seq_of(connection, id)? {
+            Some(seq) => salvage(connection, seq, &error).map(Some),
+            None => Err(error),
+        },
+        found => found,
+    }
+}
+
+/// Returns what can be read of a delivery with a damaged event or counter.
+fn salvage(connection: &Connection, seq: i64, error: &StoreError) -> Result<Delivery> {
+    damage::report("delivery", seq, error);
+    let query =
+        "SELECT d.seq, d.id, d.event_seq, 'unreadable' AS event_id, t.type AS event_type, t.tenant, d.webhook_seq,
+            w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms,
+            max(d.attempt_count, 0) AS attempt_count, max(d.series_failures, 0) AS series_failures, d.created_ms,
+            d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
+        FROM delivery d JOIN topic t ON t.seq = d.topic_seq JOIN webhook w ON w.seq = d.webhook_seq
+        WHERE d.seq = :seq";
+    let found = sql::first(connection, query, named_params! {":seq": seq}, from_row)?;
+    let mut delivery = found.ok_or_else(|| error.clone())?;
+    delivery.event_id = event::readable_id(connection, delivery.event_seq);
+    Ok(delivery)
 }
 
 pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>> {
@@ -86,7 +109,27 @@ pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>> {
 
 pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>> {
     let query = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq");
-    sql::all(connection, &query, named_params! {":event_seq": event_seq}, from_row)
+    match sql::all(connection, &query, named_params! {":event_seq": event_seq}, from_row) {
+        Err(error) if error.is_damage() => salvage_of_event(connection, event_seq, &error),
+        found => found,
+    }
+}
+
+/// Like [`of_event`], with what can be read of damaged deliveries; without those of which nothing can be.
+fn salvage_of_event(connection: &Connection, event_seq: i64, error: &StoreError) -> Result<Vec<Delivery>> {
+    let query = "SELECT seq FROM delivery WHERE event_seq = :event_seq ORDER BY seq";
+    let seqs: Vec<i64> = sql::all(connection, query, named_params! {":event_seq": event_seq}, |row| row.get("seq"))?;
+    let mut found = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let query = format!("{SELECT} WHERE d.seq = :seq");
+        match sql::first(connection, &query, named_params! {":seq": seq}, from_row) {
+            Ok(delivery) => found.extend(delivery),
+            Err(error) if error.is_damage() => found.extend(salvage(connection, seq, &error)),
+            Err(error) => return Err(error),
+        }
+    }
+    damage::report("event", event_seq, error);
+    Ok(found)
 }
 
 /// Returns the ids of the deliveries created when an event was published, with their webhooks' ids, oldest first.

@@ -6,7 +6,7 @@ use super::humanize;
 use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase};
 use crate::domain::time::{Millis, parse_retry_after, rfc3339_seconds};
 
-/// A failed attempt with the facts that its texts are made from.
+/// A failed attempt, with the facts for its texts.
 #[derive(Debug, Clone)]
 pub struct Failed<'a> {
     pub cause: FailureCause,
@@ -116,7 +116,7 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         }
         FailureCause::Status { code } => format!("{host} answered {}.", status_words(*code)),
         FailureCause::EventDamaged => {
-            "The stored event is damaged (its checksum does not match), so nothing was sent.".to_owned()
+            "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.".to_owned()
         }
         FailureCause::ComposeFailed { error: None } => "The request body could not be composed.".to_owned(),
         FailureCause::ComposeFailed { error: Some(error) } => {

@@ -36,7 +36,7 @@ fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
         ("status", "api.acme.io answered 503 Service Unavailable.", "503"),
         (
             "event_damaged",
-            "The stored event is damaged (its checksum does not match), so nothing was sent.",
+            "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.",
             "event damaged",
         ),
         ("compose_failed", "The request body could not be composed.", "not composed"),

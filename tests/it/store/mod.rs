@@ -1,14 +1,20 @@
-//! What the store promises, shown from outside: crashes, damaged files, full disks, clocks that jump.
+//! Guarantees of the store: crashes, damaged files, full disks, clock changes.
 
+mod bounds;
 mod clock;
 mod copy;
 mod crash;
+mod damage;
 mod fault;
 mod files;
 mod full;
 mod held;
 mod kill_points;
+mod kills;
+pub mod large;
+mod limits;
 mod payload;
 mod power_cut;
 mod retention;
 mod signals;
+mod writer;

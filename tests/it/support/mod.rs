@@ -1,4 +1,4 @@
-//! Test support: a real server with a clock that tests move, a real receiver, a reader of pages, a browser.
+//! Test support: a real server with a manual clock, a real receiver, an HTML reader, a browser.
 
 pub mod browser;
 pub mod crawl;

@@ -10,6 +10,7 @@ use crate::http::web::{
     Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
 };
 use crate::store::delivery::{self, DeliveryFilter};
+use crate::store::event::StoredEvent;
 use crate::store::page::PageRequest;
 use crate::text::humanize;
 
@@ -21,6 +22,7 @@ const MAX_DELIVERIES: u32 = 100;
 pub struct EventPage {
     frame: Frame,
     event: Event,
+    is_damaged: bool,
     data: BodyView,
     previous_data: Option<BodyView>,
     table: DeliveryTable,
@@ -43,7 +45,7 @@ impl EventPage {
 /// `GET /events/{id}`.
 pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, PageError> {
     let found = show_event::event_alone(db, &session.caller(), id)?;
-    let event = found.stored.event;
+    let StoredEvent { event, damaged: is_damaged, .. } = found.stored;
     let filter = DeliveryFilter { event: Some(event.id.clone()), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
     let is_live = page.rows.iter().any(|delivery| !delivery.status.is_finished());
@@ -66,10 +68,11 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
         is_live,
         missed: found.missed,
         missed_count: found.missed_count,
-        can_replay: frame.may_change && !event.test,
+        can_replay: frame.may_change && !event.test && !is_damaged,
         targets,
         frame: frame.with_api("GET", &format!("/v1/events/{}", event.id)),
         event,
+        is_damaged,
     })
 }
 
