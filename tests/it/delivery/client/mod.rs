@@ -5,6 +5,7 @@
 
 mod answers;
 mod faults;
+mod properties;
 mod tls;
 
 use std::io::{Read, Write};
