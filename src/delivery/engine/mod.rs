@@ -125,6 +125,7 @@ impl Engine {
     /// Reads the clock again after it was moved.
     pub fn nudge(&self) {
         self.0.schedule.notify_all();
+        self.0.maintenance.notify_all();
     }
 
     /// Returns the number of workers, and of requests in flight.
