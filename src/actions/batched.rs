@@ -4,6 +4,7 @@
 //! were changed. It does not resume by itself.
 
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use super::{ActionError, Actions, Result};
 use crate::store::{Store, StoreError, WriteTx};
@@ -11,14 +12,20 @@ use crate::store::{Store, StoreError, WriteTx};
 /// Called before each step: returns whether to continue.
 pub type GoOn<'a> = &'a dyn Fn() -> bool;
 
+/// Longest rest after a step.
+pub(super) const LONGEST_REST: Duration = Duration::from_millis(200);
+
 impl Actions {
-    /// Runs one step in the writer. Blocks until its commit.
+    /// Runs one step in the writer. Blocks until its commit, and for a rest of the same duration, in which other jobs run.
     pub(super) fn step<T: Send + 'static>(
         &self,
         go_on: GoOn<'_>,
         job: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        run(&self.store, go_on, job)
+        let begin = Instant::now();
+        let result = run(&self.store, go_on, job);
+        std::thread::sleep(begin.elapsed().min(LONGEST_REST));
+        result
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::batched::{self, GoOn};
+use super::batched::{self, GoOn, LONGEST_REST};
 use super::{ActionError, Result};
 use crate::domain::retention::Cutoffs;
 use crate::store::retention::{self, Table};
@@ -25,10 +25,9 @@ pub struct Pace<'a> {
 
 /// Rest after a step, as a multiple of its duration.
 const REST: u32 = 4;
-const LONGEST_REST: Duration = Duration::from_millis(200);
 
-/// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then shrinks
-/// the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
+/// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then old
+/// entries of the audit log (kept as long as dead letters), old requests of inboxes and unused topics, then shrinks the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
 pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) -> Result<Pruned> {
     let pruning = Pruning { store, cutoffs, dry_run, pace };
     let deliveries = pruning.all(Table::Deliveries, move |tx, part| retention::delete_deliveries(tx, part, cutoffs))?;
@@ -37,7 +36,9 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
     if dry_run {
         return Ok(pruned);
     }
-    while pruning.step(move |tx| retention::delete_webhooks(tx, cutoffs))? > 0 {}
+    pruning.through(move |tx, after| retention::delete_webhooks(tx, cutoffs, after))?;
+    while pruning.step(move |tx| retention::delete_log_rows(tx, cutoffs))? > 0 {}
+    pruning.through(retention::delete_topics)?;
     while pruning.step(retention::shrink_file)? {}
     Ok(pruned)
 }
@@ -92,6 +93,18 @@ impl Pruning<'_> {
             }
         }
         Ok(done)
+    }
+
+    /// Runs the steps that examine a table, each from the number where the one before ended.
+    fn through(
+        &self,
+        step: impl Fn(&mut WriteTx<'_>, i64) -> Result<Option<i64>, StoreError> + Copy + Send + 'static,
+    ) -> Result<()> {
+        let mut next = Some(0);
+        while let Some(after) = next {
+            next = self.step(move |tx| step(tx, after))?;
+        }
+        Ok(())
     }
 
     /// Runs one step in the writer, then rests.

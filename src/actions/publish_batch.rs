@@ -2,10 +2,15 @@
 
 use super::publish::{self, Checked, Idempotency, Receipt};
 use super::{ActionError, Actions, Pending, Result};
+use crate::domain::Invalid;
 use crate::store::idempotency::{self, Remembered};
 use crate::store::{StoreError, WriteTx, event};
+use crate::text::humanize;
 
 pub const MOST_EVENTS: usize = 1_000;
+/// Maximum deliveries of a batch, which bounds the time that its commit holds up others. A batch of one event may have
+/// more.
+pub const MOST_DELIVERIES: usize = 10_000;
 
 /// Events to publish together: 1 to 1,000, without idempotency keys of their own.
 #[derive(Debug, Clone)]
@@ -38,7 +43,8 @@ impl From<ActionError> for BatchError {
 impl Actions {
     /// Publishes a batch in one commit. Returns the receipts in the order of the events, once they are on disk.
     pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
-        self.store.write(move |tx| publish_batch(tx, batch))
+        let bytes = batch.events.iter().map(Checked::size_bytes).sum();
+        self.store.write_sized(bytes, move |tx| publish_batch(tx, batch))
     }
 }
 
@@ -56,9 +62,14 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
         }
     }
     let mut receipts = Vec::with_capacity(events.len());
+    let mut deliveries = 0;
     for (index, event) in events.into_iter().enumerate() {
         let receipt = publish::publish(tx, event).map_err(|error| BatchError { index: Some(index), error })?;
+        deliveries += if receipt.duplicate { 0 } else { receipt.deliveries.len() };
         receipts.push(receipt);
+        if deliveries > MOST_DELIVERIES && index > 0 {
+            return Err(ActionError::from(too_many_deliveries(index)).into());
+        }
     }
     if let Some(Idempotency { key, fingerprint }) = idempotency {
         let mut seqs = Vec::with_capacity(receipts.len());
@@ -70,6 +81,18 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
         idempotency::put(tx, &tenant, &key, &remembered)?;
     }
     Ok(receipts)
+}
+
+fn too_many_deliveries(index: usize) -> Invalid {
+    let most = humanize::number(MOST_DELIVERIES as u64);
+    let events = humanize::counted(index as u64, "event");
+    Invalid::new(
+        "too_many_deliveries",
+        format!(
+            "A batch may create {most} deliveries. The first {events} of this one have nearly as many, because many \
+             webhooks subscribe to them. Send smaller batches."
+        ),
+    )
 }
 
 /// Returns the receipts of an earlier request; `None` if one of its events was deleted.

@@ -150,17 +150,13 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64>
         return Err(ActionError::NotFound("webhook"));
     }
     let mut inserted = 0;
-    let mut first = None;
-    for event_seq in events {
+    for event_seq in events.iter().filter(|seq| !damage::is_known("event", **seq)) {
         let id = DeliveryId::generate(tx.now_ms(), random::bits());
-        let inserted_seq = delivery::insert_replay(tx, *event_seq, webhook_seq, id);
-        if let Some(seq) = damage::skip("event", *event_seq, inserted_seq)?.flatten() {
-            first.get_or_insert(seq);
-            inserted += 1;
-        }
+        let is_new = delivery::insert_replay(tx, *event_seq, webhook_seq, id);
+        inserted += u64::from(damage::skip("event", *event_seq, is_new)?.unwrap_or(false));
     }
-    if let Some(from_seq) = first {
-        tx.notify(Change::Reread { webhook_seq, from_seq });
+    if inserted > 0 {
+        tx.notify(Change::Reread { webhook_seq });
     }
     Ok(inserted)
 }

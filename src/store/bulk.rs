@@ -15,8 +15,8 @@ use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::time::Millis;
 
-/// Maximum rows that one step of the writer changes.
-pub const STEP: usize = 500;
+/// Maximum rows that one step of the writer changes: about a millisecond of its time.
+pub const STEP: usize = 100;
 /// Maximum rows that one read examines.
 const BUDGET: usize = 20_000;
 
@@ -51,6 +51,14 @@ pub(super) const DELIVERIES: &str =
 /// Returns the source of the deliveries that match a filter in these states. If the filter selects most of the table,
 /// the index of states is shorter: most deliveries are delivered, which that index leaves out.
 pub(super) fn source(connection: &Connection, filter: &DeliveryFilter, states: &[DeliveryStatus]) -> Result<Source> {
+    let is_waiting = |state: &DeliveryStatus| matches!(state, DeliveryStatus::Pending | DeliveryStatus::Retrying);
+    if let (Some(webhook), None) = (&filter.webhook, &filter.event)
+        && states.iter().all(is_waiting)
+    {
+        let webhook = delivery::webhook_key(connection, webhook)?;
+        let condition = "webhook_seq = ?1 AND due_ms IS NOT NULL";
+        return Ok(Source::index("delivery", "delivery_waiting", condition, vec![webhook]));
+    }
     let source = delivery::sources(connection, filter)?.into_iter().next();
     if let Some(source) = source.filter(|source| !matches!(source.index, None | Some("delivery_topic"))) {
         return Ok(source);

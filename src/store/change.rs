@@ -25,10 +25,9 @@ pub enum Change {
         webhook_seq: i64,
         delivery_seq: i64,
     },
-    /// The webhook's due deliveries must be read again, from this sequence number on.
+    /// The webhook's due deliveries must be read again.
     Reread {
         webhook_seq: i64,
-        from_seq: i64,
     },
     Webhook(Arc<Webhook>),
     WebhookGone {

@@ -102,14 +102,18 @@ impl Directory {
     /// Caches the number of a topic as part of the current job.
     pub(super) fn cache_topic(&mut self, tenant: &Tenant, event_type: &EventType, seq: i64) {
         if self.topic_count >= TOPICS {
-            self.topics.clear();
-            self.topic_count = 0;
+            self.forget_topics();
         }
         let types = self.topics.entry(tenant.clone()).or_default();
         if types.insert(event_type.clone(), seq).is_none() {
             self.topic_count += 1;
         }
         self.job_topics.push((tenant.clone(), event_type.clone()));
+    }
+
+    pub(super) fn forget_topics(&mut self) {
+        self.topics.clear();
+        self.topic_count = 0;
     }
 
     pub(super) fn stats(&mut self) -> &mut StatsDelta {

@@ -12,6 +12,9 @@ use crate::domain::time::{DAY, Millis};
 /// How long a key is remembered.
 pub const KEPT: Millis = DAY;
 
+/// Maximum keys that one step deletes.
+const STEP: usize = 500;
+
 /// First request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
@@ -51,12 +54,13 @@ pub fn put(tx: &mut WriteTx<'_>, tenant: &Tenant, key: &str, remembered: &Rememb
     )
 }
 
-/// Deletes up to 5,000 keys older than 24 hours.
-pub fn delete_expired(tx: &mut WriteTx<'_>) -> Result<()> {
-    sql::run(
+/// Deletes keys older than 24 hours, in one step. Returns whether more may remain.
+pub fn delete_expired(tx: &mut WriteTx<'_>) -> Result<bool> {
+    let deleted = sql::change(
         tx.connection(),
         "DELETE FROM idempotency WHERE (tenant, key) IN
-             (SELECT tenant, key FROM idempotency WHERE created_ms <= :oldest LIMIT 5000)",
-        named_params! {":oldest": tx.now_ms() - KEPT},
-    )
+             (SELECT tenant, key FROM idempotency WHERE created_ms <= :oldest LIMIT :step)",
+        named_params! {":oldest": tx.now_ms() - KEPT, ":step": STEP},
+    )?;
+    Ok(deleted == STEP)
 }

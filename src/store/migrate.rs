@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
 /// Migrations, in order. A released one is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_waiting.sql")];
 
 const CURRENT: i64 = STEPS.len() as i64;
 

@@ -58,6 +58,9 @@ pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<()> {
     sql::run(connection, "DELETE FROM one_time_link WHERE kind = :kind", named_params! {":kind": kind})
 }
 
+/// Deletes expired links, up to 100.
 pub fn delete_expired(connection: &Connection, now: Millis) -> Result<()> {
-    sql::run(connection, "DELETE FROM one_time_link WHERE ends_ms <= :now", named_params! {":now": now})
+    let statement = "DELETE FROM one_time_link
+                     WHERE hash IN (SELECT hash FROM one_time_link WHERE ends_ms <= :now ORDER BY ends_ms LIMIT 100)";
+    sql::run(connection, statement, named_params! {":now": now})
 }

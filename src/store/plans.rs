@@ -1,6 +1,7 @@
-//! Query plans of lists and lanes.
+//! Query plans of all statements.
 
 use super::bulk;
+use super::delivery::ahead;
 use super::delivery::due::due_sql;
 use super::delivery::list::list_select;
 use super::delivery::{self, DeliveryFilter, Order};
@@ -8,14 +9,17 @@ use super::event::{self, EventFilter};
 use super::fixtures;
 use super::migrate;
 use super::page::Filter;
+use super::retention::EXPIRED;
+use super::sweep;
 use super::webhook::{self, WebhookFilter};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
-use crate::domain::webhook::WebhookState;
+use crate::domain::webhook::{Waiting, WebhookState};
 use crate::store::index_scan::{Bounds, Direction, List, Source};
 use rusqlite::Connection;
+use std::path::{Path, PathBuf};
 
 fn database() -> Connection {
     let connection = migrate::in_memory();
@@ -46,6 +50,8 @@ fn assert_ways(connection: &Connection, sources: &[Source], indexes: &[&str]) {
         for direction in [Direction::NewestFirst, Direction::OldestFirst] {
             let plan = plan(connection, &source.sql(direction)).join("; ");
             let wanted = match source.index {
+                // SQLite checks the condition of this partial index on the row.
+                Some(index @ "delivery_waiting") => format!("SEARCH {} USING INDEX {index} (", source.table),
                 Some(index) => format!("SEARCH {} USING COVERING INDEX {index} (", source.table),
                 None => format!("SEARCH {} USING INTEGER PRIMARY KEY (", source.table),
             };
@@ -152,13 +158,15 @@ fn what_meets_many_rows_follows_an_index_too() {
         (none(), &waiting[..], "delivery_status"),
         (none(), &delivered[..], "the table"),
         (tenant, &waiting[..], "delivery_status"),
-        (webhook, &waiting[..], "delivery_webhook"),
+        (webhook, &waiting[..], "delivery_waiting"),
         (failed, &[DeliveryStatus::Failed], "delivery_webhook_status"),
     ] {
         let source = bulk::source(&connection, &filter, states).unwrap();
         assert_ways(&connection, &[source], &[way]);
         assert_fetched_by_number(&connection, bulk::DELIVERIES, &delivery::conditions(&filter));
     }
+    assert_ways(&connection, &[ahead::source()], &["delivery_status"]);
+    assert_fetched_by_number(&connection, ahead::SELECT, &ahead::conditions(0));
     let events = event::conditions(&EventFilter::default());
     assert_fetched_by_number(&connection, bulk::EVENTS, &events);
     let failed = bulk::failed_conditions(bulk::Span { since: 0, until: 1 });
@@ -170,8 +178,205 @@ fn a_lane_finds_what_is_due_by_its_index_without_sorting() {
     let connection = database();
     for (order, step) in [
         (Order::Due, "SEARCH d USING COVERING INDEX delivery_due (webhook_seq=? AND due_ms>?)"),
-        (Order::Sequence { from_seq: 1 }, "SEARCH d USING INDEX delivery_webhook (webhook_seq=? AND rowid>?)"),
+        (Order::Sequence, "SEARCH d USING COVERING INDEX delivery_waiting (webhook_seq=?)"),
     ] {
         assert_eq!(plan(&connection, &due_sql(order)), [step]);
     }
+}
+
+#[test]
+fn a_sweep_follows_an_index_that_leaves_out_finished_deliveries() {
+    let connection = database();
+    for (waiting, step) in [
+        (Waiting::Discard, "SEARCH delivery USING INDEX delivery_waiting (webhook_seq=? AND rowid>? AND rowid<?)"),
+        (
+            Waiting::Resume,
+            "SEARCH delivery USING COVERING INDEX delivery_webhook_status (webhook_seq=? AND status=? AND rowid>? AND rowid<?)",
+        ),
+    ] {
+        assert_eq!(plan(&connection, &sweep::step_sql(waiting)), [step]);
+    }
+}
+
+/// Tables that grow with the history, with the aliases that statements use.
+const HISTORY: &[&str] = &[
+    "delivery",
+    "d",
+    "later",
+    "event",
+    "e",
+    "attempt",
+    "a",
+    "idempotency",
+    "audit",
+    "inbox_request",
+    "r",
+    "stats",
+    "topic",
+    "session",
+    "one_time_link",
+];
+
+/// Ways to read those tables that meet more than one row, and what bounds each.
+const BOUNDED: &[(&str, &str)] = &[
+    ("d USING INDEX delivery_event (event_seq=?)", "deliveries of one event"),
+    ("delivery USING INDEX delivery_event (event_seq=?)", "deliveries of one event"),
+    ("later USING INDEX delivery_event (event_seq=? AND rowid>?)", "deliveries of one event"),
+    ("event USING INDEX event_topic (topic_seq=?)", "ends at the first"),
+    ("delivery USING INDEX delivery_topic (topic_seq=?)", "ends at the first"),
+    ("delivery USING INDEX delivery_webhook (webhook_seq=?)", "ends at the first"),
+    ("delivery USING INDEX delivery_test (cause=?)", "LIMIT"),
+    ("d USING INDEX delivery_status (status=?)", "LIMIT"),
+    ("d USING INDEX delivery_webhook_status (webhook_seq=? AND status=?)", "LIMIT"),
+    ("idempotency USING INDEX idempotency_age (created_ms<?)", "LIMIT"),
+    ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
+    ("session USING INDEX session_user (user_seq=?)", "sessions of one user"),
+    ("one_time_link USING INDEX one_time_link_end (ends_ms<?)", "LIMIT"),
+    ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=?)", "200 requests of an inbox"),
+    ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=? AND seq<?)", "200 requests of an inbox"),
+    ("inbox_request USING INDEX inbox_request_event (inbox_seq=? AND event_id=?)", "200 requests of an inbox"),
+    ("stats USING INDEX stats_span (span_ms=? AND start_ms<?)", "LIMIT"),
+    ("stats USING PRIMARY KEY (series=? AND start_ms>?)", "260 rows of a series"),
+    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type=?)", "one row"),
+    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=?)", "LIMIT"),
+    ("topic USING INDEX topic_type (type=?)", "LIMIT"),
+    ("d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
+    ("e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
+    ("topic USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
+    ("e USING INDEX event_topic (topic_seq=? AND rowid>?)", "LIMIT"),
+    ("topic USING INDEX topic_type (type>?)", "ends at the first"),
+    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type>?)", "ends at the first"),
+    ("topic USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
+    ("audit USING INTEGER PRIMARY KEY (rowid<?)", "window of numbers"),
+    ("inbox_request USING INTEGER PRIMARY KEY (rowid<?)", "window of numbers"),
+    ("a USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
+    ("attempt USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
+];
+
+/// Statements that read a whole table that grows, and why that is bounded.
+const WHOLE: &[(&str, &str)] = &[
+    ("SELECT * FROM audit", "completed by the page's LIMIT"),
+    ("SELECT seq, at_ms, method, query", "completed by the page's LIMIT"),
+    ("SELECT d.seq, d.id, d.event_seq, e.id AS event_id", "completed by the list's numbers"),
+    ("SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
+    ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
+    ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
+    ("DELETE FROM one_time_link WHERE kind", "setup links; others expire within a day"),
+];
+
+/// Values of parts of statements.
+const PARTS: &[(&str, &[&str])] = &[
+    ("FROM {rows} AND", &["FROM topic WHERE true AND", DELETED]),
+    ("FROM {table}", &["FROM audit", "FROM inbox_request"]),
+    ("{COLUMNS}", &["d.seq, d.due_ms, d.event_seq"]),
+    ("{EXPIRED}", &[EXPIRED]),
+    ("{STEP}", &["500"]),
+    ("{PREVIEW}", &["200"]),
+    ("AND {whose} LIMIT", &["AND tenant = :tenant LIMIT"]),
+    ("WHERE {whose} type >", &["WHERE type >", "WHERE tenant = :tenant AND type >"]),
+    ("{condition}", &["tenant = ?1 AND type = ?2", "tenant = ?1", "type = ?2"]),
+    ("LIMIT {}", &["LIMIT 500"]),
+];
+const DELETED: &str = "FROM webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL AND";
+
+/// Beginnings of statements that other tests of this file look at, or that read webhooks and their statistics only.
+const COMPOSED: &[&str] = &[
+    "SELECT d.seq FROM {numbers}",
+    "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers}",
+    "SELECT d.seq, e.seq AS event_seq, e.type FROM {numbers}",
+    "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code FROM {numbers}",
+    "SELECT event.* FROM {numbers}",
+    "SELECT webhook.* FROM {numbers}",
+    "SELECT d.seq, d.due_ms, d.event_seq FROM delivery d INDEXED BY {index}",
+    "SELECT count(*) FROM ({rows} LIMIT ?2)",
+    "SELECT seq FROM {} {by} WHERE",
+    "SELECT seq, status FROM delivery INDEXED BY {index}",
+    "SELECT seq, {column} FROM",
+    "SELECT coalesce(min(seq), 0) FROM {name}",
+    "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
+    "SELECT start_ms - start_ms % {HOUR} AS hour",
+    "SELECT series, start_ms - start_ms % {HOUR} AS hour",
+    "SELECT max(coalesce(sum(pending_count), 0), 0) AS pending",
+    "SELECT min( (SELECT CASE d.status WHEN 'pending' THEN d.due_ms",
+    "INSERT INTO webhook ({})",
+    "UPDATE webhook SET {}",
+];
+
+#[test]
+fn no_statement_reads_more_of_the_history_than_it_needs() {
+    let connection = database();
+    let mut composed = Vec::new();
+    let mut unknown = Vec::new();
+    let mut checked = 0;
+    for statement in statements() {
+        if statement.contains('{') {
+            composed.push(statement);
+            continue;
+        }
+        checked += 1;
+        for step in plan(&connection, &statement) {
+            let step = step.replace("COVERING ", "");
+            let (verb, way) = step.split_once(' ').unwrap_or((&step, ""));
+            let table = way.split(' ').next().unwrap_or_default();
+            if !HISTORY.contains(&table) || !matches!(verb, "SEARCH" | "SCAN") {
+                continue;
+            }
+            let is_one_row = ["(rowid=?)", "(id=?)", "(hash=?)", "(tenant=? AND key=?)", "span_ms=?)"]
+                .iter()
+                .any(|end| way.trim_end_matches(" LEFT-JOIN").ends_with(end));
+            // SQLite takes the smallest or largest number from the end of the table.
+            let is_end = verb == "SEARCH" && way == table;
+            let is_known = is_one_row
+                || is_end
+                || BOUNDED.iter().any(|(known, _)| *known == way)
+                || WHOLE.iter().any(|(known, _)| statement.starts_with(known));
+            if !is_known {
+                unknown.push(format!("{step}: {statement}"));
+            }
+        }
+    }
+    assert_eq!(unknown, Vec::<String>::new(), "steps that no list above explains");
+    assert!(checked > 100, "only {checked} statements were found in the sources");
+    composed.retain(|start| !COMPOSED.iter().any(|known| start.starts_with(known)));
+    assert_eq!(composed, Vec::<String>::new(), "composed statements that no test looks at");
+}
+
+/// Returns all SQL of this folder's sources, with the constants that it names.
+fn statements() -> Vec<String> {
+    fn read(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { read(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut files = Vec::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut files);
+    files.sort();
+    let mut statements = Vec::new();
+    for file in
+        files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs") && !file.ends_with("plans.rs"))
+    {
+        let source = std::fs::read_to_string(file).unwrap();
+        let source = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code: String = source
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        // Every second part is a literal; no literal of this folder contains a quotation mark.
+        for literal in code.split('"').skip(1).step_by(2) {
+            let is_sql =
+                ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|verb| literal.starts_with(verb));
+            if is_sql {
+                statements.push(literal.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+        }
+    }
+    for (part, values) in PARTS {
+        let each =
+            |statement: String| values.iter().map(move |value| statement.replace(part, value)).collect::<Vec<_>>();
+        statements = statements.into_iter().flat_map(each).collect();
+        statements.dedup();
+    }
+    statements
 }

@@ -23,7 +23,7 @@ const PAGES: u32 = 200;
 
 /// Condition of the deliveries `d` to delete. A replayed dead letter is deleted together with its replay, so that
 /// replaying failed events never finds the one without the other.
-const EXPIRED: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
+pub(super) const EXPIRED: &str = "d.seq < (SELECT max(seq) FROM delivery) AND (
         ((d.status IN ('delivered', 'discarded') OR (d.status = 'failed' AND d.cause = 'test'))
             AND d.finished_ms <= :finished)
         OR (d.status = 'failed' AND d.finished_ms <= :failed)
@@ -165,17 +165,56 @@ pub fn delete_events(tx: &mut WriteTx<'_>, part: &[i64]) -> Result<u64> {
     Ok(sql::change(tx.connection(), statement, named_params! {":seqs": Json(part)})? as u64)
 }
 
-/// Deletes webhooks that were deleted by a person long ago and have no deliveries left. Returns their number.
-pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
-    let statement = format!(
-        "DELETE FROM webhook WHERE seq IN (
-             SELECT seq FROM webhook w
-             WHERE w.deleted_ms <= :finished AND w.sweep IS NULL AND w.seq < (SELECT max(seq) FROM webhook)
-               AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_seq = w.seq)
-             LIMIT {STEP})"
-    );
+/// Deletes webhooks that were deleted by a person long ago and have no deliveries left, among the next ones after a
+/// number, in one step. Returns the last number examined; `None` at the end.
+pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs, after: i64) -> Result<Option<i64>> {
+    let Some(last) = last_of_step(tx, "webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL", after)? else {
+        return Ok(None);
+    };
+    let statement = "DELETE FROM webhook
+                     WHERE seq > :after AND seq < min(:last + 1, (SELECT max(seq) FROM webhook))
+                         AND deleted_ms <= :finished AND deleted_ms IS NOT NULL AND sweep IS NULL
+                         AND NOT EXISTS (SELECT 1 FROM delivery WHERE webhook_seq = webhook.seq)";
     let (finished, _) = before(cutoffs);
-    Ok(sql::change(tx.connection(), &statement, named_params! {":finished": finished})? as u64)
+    let params = named_params! {":after": after, ":last": last, ":finished": finished};
+    sql::run(tx.connection(), statement, params)?;
+    Ok(Some(last))
+}
+
+/// Returns the last of the next rows that one step examines.
+fn last_of_step(tx: &WriteTx<'_>, rows: &str, after: i64) -> Result<Option<i64>> {
+    let query = format!("SELECT max(seq) FROM (SELECT seq FROM {rows} AND seq > :after ORDER BY seq LIMIT {STEP})");
+    sql::value(tx.connection(), &query, named_params! {":after": after})
+}
+
+/// Deletes old entries of the audit log and old requests of inboxes, in one step. Returns their number. Looks at the
+/// oldest rows only, since both tables grow in the order of time.
+pub fn delete_log_rows(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
+    let (finished, failed) = before(cutoffs);
+    let mut deleted = 0;
+    for (table, cutoff) in [("audit", failed), ("inbox_request", finished)] {
+        let statement = format!(
+            "DELETE FROM {table} WHERE at_ms <= :cutoff
+                 AND seq < min((SELECT min(seq) FROM {table}) + {STEP}, (SELECT max(seq) FROM {table}))"
+        );
+        deleted += sql::change(tx.connection(), &statement, named_params! {":cutoff": cutoff})?;
+    }
+    Ok(deleted as u64)
+}
+
+/// Deletes topics without events and deliveries among the next ones after a number, in one step. Returns the last number
+/// examined; `None` at the end.
+pub fn delete_topics(tx: &mut WriteTx<'_>, after: i64) -> Result<Option<i64>> {
+    let Some(last) = last_of_step(tx, "topic WHERE true", after)? else {
+        return Ok(None);
+    };
+    let statement = "DELETE FROM topic WHERE seq > :after AND seq <= :last
+                         AND NOT EXISTS (SELECT 1 FROM event WHERE topic_seq = topic.seq AND topic_seq IS NOT NULL)
+                         AND NOT EXISTS (SELECT 1 FROM delivery WHERE topic_seq = topic.seq)";
+    if sql::change(tx.connection(), statement, named_params! {":after": after, ":last": last})? > 0 {
+        tx.directory_mut().forget_topics();
+    }
+    Ok(Some(last))
 }
 
 /// Returns some free pages to the file system. Returns whether more remain.

@@ -76,6 +76,9 @@ pub fn end_all(connection: &Connection, user_seq: i64) -> Result<()> {
     sql::run(connection, "DELETE FROM session WHERE user_seq = :seq", named_params! {":seq": user_seq})
 }
 
+/// Deletes expired sessions, up to 100.
 pub fn delete_expired(connection: &Connection, now: Millis) -> Result<()> {
-    sql::run(connection, "DELETE FROM session WHERE ends_ms <= :now", named_params! {":now": now})
+    let statement =
+        "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE ends_ms <= :now ORDER BY ends_ms LIMIT 100)";
+    sql::run(connection, statement, named_params! {":now": now})
 }

@@ -1,6 +1,6 @@
 //! Retrying or discarding many deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::batched::{self, GoOn};
@@ -174,8 +174,8 @@ fn change(
     states: &[DeliveryStatus],
 ) -> Result<u64, StoreError> {
     let mut changed = 0;
-    let mut first_of_webhook = BTreeMap::new();
-    for seq in seqs {
+    let mut webhooks = BTreeSet::new();
+    for seq in seqs.iter().filter(|seq| !damage::is_known("delivery", **seq)) {
         let found = damage::skip("delivery", *seq, bulk::standing(tx.connection(), *seq))?.flatten();
         let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;
@@ -188,11 +188,11 @@ fn change(
         if damage::skip("delivery", *seq, done)?.is_none() {
             continue;
         }
-        first_of_webhook.entry(found.webhook_seq).or_insert(*seq);
+        webhooks.insert(found.webhook_seq);
         changed += 1;
     }
-    for (webhook_seq, from_seq) in first_of_webhook {
-        tx.notify(Change::Reread { webhook_seq, from_seq });
+    for webhook_seq in webhooks {
+        tx.notify(Change::Reread { webhook_seq });
     }
     Ok(changed)
 }

@@ -62,6 +62,6 @@ fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<()> {
             ));
         }
     }
-    tx.notify(Change::Reread { webhook_seq: delivery.webhook_seq, from_seq: delivery.seq });
+    tx.notify(Change::Reread { webhook_seq: delivery.webhook_seq });
     Ok(())
 }

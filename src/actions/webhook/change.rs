@@ -7,7 +7,7 @@ use crate::actions::webhook::create::{find_profile, require_profile, unknown};
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
-use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookSettings, WebhookState};
+use crate::domain::webhook::{Waiting, Webhook, WebhookSettings, WebhookState};
 use crate::store::profile::Profiles;
 use crate::store::{WriteTx, sweep, webhook};
 
@@ -64,7 +64,7 @@ impl Actions {
         self.store.write(move |tx| {
             let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
             webhook::delete(tx, webhook.seq)?;
-            sweep::step(tx, webhook.seq)?;
+            sweep::step(tx, webhook.seq, 0)?;
             let entry = AuditEntry::new(AuditAction::WebhookDeleted, webhook.id).in_tenant(&webhook.tenant);
             Ok(caller.audit(tx, entry.with_detail(webhook.url.as_str()))?)
         })
@@ -146,15 +146,11 @@ fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) 
             Ok(webhook::update(tx, webhook)?)
         }
         Activation::Resume(waiting) => {
-            if let Some(Sweep { waiting: Waiting::Discard, .. }) = webhook.sweep {
-                // An earlier discard must finish, or this sweep would replace it and resume its deliveries.
-                while sweep::step(tx, webhook.seq)? {}
-            }
             webhook.state = WebhookState::Active;
-            webhook.sweep = Some(Sweep { waiting, up_to_seq: sweep::newest(tx.connection())? });
+            sweep::begin(tx.connection(), &mut webhook, waiting)?;
             let webhook = webhook::update(tx, webhook)?;
             // Usually the only step; otherwise the rest runs in the background, and the lane opens afterwards.
-            sweep::step(tx, webhook.seq)?;
+            sweep::step(tx, webhook.seq, 0)?;
             Ok(webhook)
         }
     }

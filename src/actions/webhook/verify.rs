@@ -8,7 +8,7 @@ use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::delivery::Endpoint;
 use crate::delivery::challenge::{ChallengeResult, challenge};
 use crate::domain::audit_action::AuditAction;
-use crate::domain::webhook::{Sweep, Waiting, Webhook, WebhookState};
+use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::{sweep, webhook};
 
@@ -53,12 +53,11 @@ impl Actions {
                     webhook.disabled_reason = reason;
                     if webhook.disabled_reason.is_none() {
                         webhook.state = WebhookState::Active;
-                        webhook.sweep =
-                            Some(Sweep { waiting: Waiting::Resume, up_to_seq: sweep::newest(tx.connection())? });
+                        sweep::begin(tx.connection(), &mut webhook, Waiting::Resume)?;
                     }
                 }
                 webhook::update(tx, webhook)?;
-                sweep::step(tx, seq)?;
+                sweep::step(tx, seq, 0)?;
                 let webhook = webhook::by_seq(tx.connection(), seq)?;
                 Ok(Arc::new(webhook.ok_or(ActionError::NotFound("webhook"))?))
             })

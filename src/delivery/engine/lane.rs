@@ -87,8 +87,6 @@ pub(super) struct Lane {
     stale: bool,
     /// Earliest known time at which a delivery in the table becomes due.
     pub next_due_ms: Option<Millis>,
-    /// For ordered lanes: all deliveries below this number are finished.
-    floor: i64,
     /// Place in the queue of lanes that can send.
     pub turn: Option<Turn>,
     /// Whether the lane is queued for a read of the table.
@@ -122,7 +120,6 @@ impl Lane {
             reading: false,
             stale: false,
             next_due_ms: None,
-            floor: 0,
             turn: None,
             in_reads: false,
             parked_at: None,
@@ -145,14 +142,14 @@ impl Lane {
         self.endpoint = endpoint;
         if opens != self.open || reorders {
             self.open = opens;
-            self.reread(0);
+            self.reread();
         }
     }
 
     /// Stops sending, because the webhook was deleted.
     pub(super) fn close(&mut self) {
         self.open = false;
-        self.reread(0);
+        self.reread();
     }
 
     /// Whether the lane can be dropped.
@@ -185,21 +182,20 @@ impl Lane {
         self.queue.retain(|hint| hint.seq != seq);
         self.queue_bytes = self.queue.iter().map(Hint::bytes).sum();
         if self.reading {
-            self.reread(seq);
+            self.reread();
         } else if self.is_ordered() && self.next_due_ms.is_some() {
             // It may have been the first, which the others wait for.
-            self.reread(self.floor);
+            self.reread();
         }
     }
 
-    /// Empties the queue and has the table read again, for an ordered lane from this number on.
-    pub(super) fn reread(&mut self, from_seq: i64) {
+    /// Empties the queue and has the table read again.
+    pub(super) fn reread(&mut self) {
         self.queue.clear();
         self.queue_bytes = 0;
         self.more = self.open;
         self.next_due_ms = None;
         self.stale = self.reading;
-        self.floor = self.floor.min(from_seq);
     }
 
     /// Whether a request can be sent now.
@@ -271,7 +267,7 @@ impl Lane {
         self.long -= u32::from(was_long);
         self.claimed.remove(&seq);
         self.held_until_ms = from;
-        self.reread(seq);
+        self.reread();
     }
 
     /// Requests in flight.
@@ -301,11 +297,8 @@ impl Lane {
             return;
         };
         if self.is_ordered() {
-            // The others wait for this delivery: forget them until then.
-            self.reread(seq);
-            // A person may have retried an earlier delivery meanwhile, which comes first.
-            self.more = self.floor < seq;
-            self.next_due_ms = Some(due);
+            // The others wait for this delivery, or for an earlier one that a person retried meanwhile.
+            self.reread();
         } else {
             self.next_due_ms = Some(self.next_due_ms.map_or(due, |known| known.min(due)));
         }
@@ -349,7 +342,7 @@ impl Lane {
         let mut taken = self.claimed.clone();
         taken.extend(self.queue.iter().map(|hint| hint.seq));
         let left_out = LeftOut { taken, set_aside: self.set_aside.clone() };
-        let order = if self.is_ordered() { Order::Sequence { from_seq: self.floor } } else { Order::Due };
+        let order = if self.is_ordered() { Order::Sequence } else { Order::Due };
         (order, left_out)
     }
 
@@ -358,13 +351,8 @@ impl Lane {
         self.reading = false;
         if self.stale || !self.open {
             self.stale = false;
-            // An ordered lane whose first delivery failed meanwhile waits for its retry instead.
-            let waits = self.is_ordered() && self.next_due_ms.is_some();
-            self.more = self.open && (self.more || !waits);
+            self.more = self.open;
             return;
-        }
-        if let Some(first) = due.rows.first() {
-            self.floor = first.0;
         }
         self.more |= due.more;
         self.next_due_ms = due.next_due_ms.into_iter().chain(self.next_due_ms).min();
@@ -392,7 +380,7 @@ impl Lane {
         self.claimed.remove(&seq);
         if self.is_ordered() {
             // The others waited for it.
-            self.reread(seq);
+            self.reread();
         }
     }
 

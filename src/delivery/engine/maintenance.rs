@@ -1,23 +1,30 @@
 //! The thread for rare work: outcomes that could not be stored, pending sweeps, outdated rows.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use crate::domain::time::Millis;
+use super::state::State;
+use crate::domain::time::{MINUTE, Millis};
 use crate::store::delivery::ahead;
 use crate::store::{StoreError, WriteTx, damage, idempotency, stats, sweep, webhook};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Interval of deleting outdated rows.
-const CLEANING: Duration = Duration::from_secs(60);
+const CLEANING: Millis = MINUTE;
+const LONGEST_REST: Duration = Duration::from_millis(200);
+/// Webhooks with unfinished sweeps per read.
+const LISTED: usize = 1_000;
 
 pub(super) fn run(shared: &Arc<Shared>) {
-    let mut cleaned_at = Instant::now();
+    let mut cleaned_ms = shared.clock.now_ms();
+    let mut positions = HashMap::new();
     // Also at the start: the clock may have been ahead before it.
     let mut latest_ms = Millis::MAX;
     loop {
+        latest_ms = latest_ms.max(shared.store.take_latest_ms());
         let now = shared.clock.now_ms();
         if now < latest_ms.saturating_sub(ahead::LEAST) {
             match bring_back(shared) {
@@ -33,13 +40,14 @@ pub(super) fn run(shared: &Arc<Shared>) {
         latest_ms = latest_ms.max(now);
         shared.sender.tidy();
         record_again(shared);
-        match shared.store.read_for_delivery(sweep::unfinished) {
-            Ok(webhooks) => webhooks.into_iter().for_each(|webhook| finish_sweep(shared, webhook)),
-            Err(error) => log::error!("sweeps could not be looked up: {error}"),
+        if let Err(error) = sweep_on(shared, &mut positions) {
+            log::error!("a sweep stopped and will go on in a moment: {error}");
         }
-        if cleaned_at.elapsed() >= CLEANING {
+        let now = shared.clock.now_ms();
+        // A clock that was set back does not put it off.
+        if !(0..CLEANING).contains(&(now - cleaned_ms)) {
             clean(shared);
-            cleaned_at = Instant::now();
+            cleaned_ms = now;
         }
         let state = shared.lock();
         if state.stopping && state.sending() == 0 && state.unrecorded == 0 {
@@ -60,12 +68,15 @@ fn bring_back(shared: &Arc<Shared>) -> Result<(), StoreError> {
         after = found.next;
         if !found.rows.is_empty() {
             changed += found.rows.len();
-            let step = move |tx: &mut WriteTx<'_>| match ahead::bring_back(tx, &found.rows) {
-                Err(error) if error.is_damage() => found.rows.iter().try_for_each(|seq| {
-                    let changed = ahead::bring_back(tx, &[*seq]);
-                    damage::skip("delivery", *seq, changed).map(drop)
-                }),
-                changed => changed.map(drop),
+            let step = move |tx: &mut WriteTx<'_>| {
+                let rows: Vec<i64> = found.rows.into_iter().filter(|seq| !damage::is_known("delivery", *seq)).collect();
+                match ahead::bring_back(tx, &rows) {
+                    Err(error) if error.is_damage() => rows.iter().try_for_each(|seq| {
+                        let changed = ahead::bring_back(tx, &[*seq]);
+                        damage::skip("delivery", *seq, changed).map(drop)
+                    }),
+                    changed => changed.map(drop),
+                }
             };
             shared.store.write(step).wait()?;
         }
@@ -95,36 +106,60 @@ fn record_again(shared: &Arc<Shared>) {
 
 /// Deletes idempotency keys past their day and secrets past their overlap, and merges old statistics.
 fn clean(shared: &Arc<Shared>) {
-    let deleted = shared.store.write(|tx| -> Result<(), StoreError> {
-        idempotency::delete_expired(tx)?;
-        webhook::delete_old_secrets(tx)
-    });
-    let merged = deleted.wait().and_then(|()| merge_statistics(shared));
-    if let Err(error) = merged {
-        log::error!("rows that are out of date could not be deleted: {error}");
-    }
-}
-
-fn merge_statistics(shared: &Arc<Shared>) -> Result<(), StoreError> {
-    loop {
-        let step = shared.store.write(stats::merge_old);
-        if !step.wait()? || shared.lock().stopping {
-            return Ok(());
-        }
-    }
-}
-
-/// Finishes the sweep of a webhook in steps, to let other writes in between.
-fn finish_sweep(shared: &Arc<Shared>, webhook_seq: i64) {
-    loop {
-        let step = shared.store.write(move |tx| -> Result<bool, StoreError> { sweep::step(tx, webhook_seq) });
-        match step.wait() {
-            Ok(true) if !shared.lock().stopping => {}
-            Ok(_) => return,
-            Err(error) => {
-                log::error!("a sweep stopped and will go on in a moment: {error}");
-                return;
+    for job in [idempotency::delete_expired, webhook::delete_old_secrets, stats::merge_old] {
+        loop {
+            let begin = Instant::now();
+            match shared.store.write(job).wait() {
+                Ok(true) if rest(shared, begin) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    log::error!("rows that are out of date could not be deleted: {error}");
+                    return;
+                }
             }
         }
     }
+}
+
+/// Runs the sweeps of all webhooks, which take turns, for about the time of a pause. `positions` is where each continues.
+fn sweep_on(shared: &Arc<Shared>, positions: &mut HashMap<i64, i64>) -> Result<(), StoreError> {
+    let begin = Instant::now();
+    while begin.elapsed() < PAUSE {
+        let mut webhooks = Vec::new();
+        loop {
+            let last = webhooks.last().copied().unwrap_or(0);
+            let found = shared.store.read_for_delivery(|connection| sweep::unfinished(connection, last, LISTED))?;
+            webhooks.extend(&found);
+            if found.len() < LISTED {
+                break;
+            }
+        }
+        positions.retain(|webhook_seq, _| webhooks.binary_search(webhook_seq).is_ok());
+        if webhooks.is_empty() {
+            break;
+        }
+        for webhook_seq in webhooks {
+            let begin = Instant::now();
+            let after = positions.get(&webhook_seq).copied().unwrap_or(0);
+            let step = shared.store.write(move |tx| -> Result<_, StoreError> { sweep::step(tx, webhook_seq, after) });
+            match step.wait()? {
+                Some(next) => positions.insert(webhook_seq, next),
+                None => positions.remove(&webhook_seq),
+            };
+            if !rest(shared, begin) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rests after a step that began at this time, which leaves most of the writer's time to other jobs. Returns `false` if
+/// the engine stops.
+fn rest(shared: &Arc<Shared>, begin: Instant) -> bool {
+    let state = shared.lock();
+    let rest = (begin.elapsed() * 2).min(LONGEST_REST);
+    let stopping = |state: &mut State| !state.stopping;
+    let waited = shared.maintenance.wait_timeout_while(state, rest, stopping);
+    !waited.unwrap_or_else(PoisonError::into_inner).0.stopping
 }

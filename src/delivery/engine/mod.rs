@@ -134,6 +134,11 @@ impl Engine {
         (state.workers, state.sending())
     }
 
+    /// Returns the bytes of events in the queues of all lanes. Requests in flight hold one event each beside them.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.lock().queued_bytes()
+    }
+
     /// Waits until nothing is in flight and nothing is due. Returns `false` after `patience`.
     pub fn wait_until_idle(&self, patience: Duration) -> bool {
         self.wait_until(patience, |state| {

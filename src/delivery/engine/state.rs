@@ -105,7 +105,7 @@ impl State {
             Change::Withdrawn { webhook_seq, delivery_seq } => {
                 self.with(webhook_seq, now, |lane| lane.withdraw(delivery_seq))
             }
-            Change::Reread { webhook_seq, from_seq } => self.with(webhook_seq, now, |lane| lane.reread(from_seq)),
+            Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // `Engine::committed` handles webhooks before it takes the lock.
             Change::Webhook(_) | Change::Profile(_) | Change::ProfileGone { .. } | Change::EventType { .. } => {}
@@ -200,8 +200,13 @@ impl State {
     pub(super) fn reread_all(&mut self, now: Millis) {
         let seqs: Vec<i64> = self.lanes.keys().copied().collect();
         for seq in seqs {
-            self.with(seq, now, |lane| lane.reread(0));
+            self.with(seq, now, Lane::reread);
         }
+    }
+
+    /// Bytes of events in the queues of all lanes.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.hint_bytes
     }
 
     /// Notes that an outcome will never be recorded.

@@ -57,10 +57,10 @@ pub fn insert(
     Ok(delivery)
 }
 
-/// Stores another delivery of a stored event, due now, without reading the event. Returns its sequence number, or
-/// `None` if the event no longer exists. The event must not be a test: tests have no topic. The caller must notify the
+/// Stores another delivery of a stored event, due now, without reading the event. Returns `false` if the event no
+/// longer exists. The event must not be a test: tests have no topic. The caller must notify the
 /// lane with `Change::Reread`.
-pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id: DeliveryId) -> Result<Option<i64>> {
+pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id: DeliveryId) -> Result<bool> {
     let inserted = sql::change(
         tx.connection(),
         "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
@@ -69,10 +69,10 @@ pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id:
         named_params! {":id": id, ":event_seq": event_seq, ":webhook_seq": webhook_seq, ":now": tx.now_ms()},
     )?;
     if inserted == 0 {
-        return Ok(None);
+        return Ok(false);
     }
     tx.stats().created(webhook_seq);
-    Ok(Some(tx.connection().last_insert_rowid()))
+    Ok(true)
 }
 
 pub fn series(connection: &Connection, seq: i64) -> Result<Option<Series>> {
@@ -188,6 +188,20 @@ pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     Ok(())
 }
 
+/// Starts a new series of attempts of a retrying delivery, due now, after its webhook was resumed.
+pub fn resume(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
+    let DeliveryRef { seq, webhook_seq, status } = delivery;
+    sql::run(
+        tx.connection(),
+        "UPDATE delivery SET due_ms = :now, series_failures = 0, success_mark = NULL, origin_ms = NULL, panics = 0,
+             status = 'pending'
+         WHERE seq = :seq",
+        named_params! {":now": tx.now_ms(), ":seq": seq},
+    )?;
+    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    Ok(())
+}
+
 pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
     // Counted last: callers go on after a row that cannot be changed.
@@ -201,10 +215,12 @@ pub fn discard_test(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
     sql::run(tx.connection(), statement, named_params! {":now": tx.now_ms(), ":seq": seq})
 }
 
-/// Ends the tests that a crash or stop interrupted: their callers are gone.
+/// Ends the tests that a crash or stop interrupted: their callers are gone. They are among the newest.
 pub fn end_interrupted_tests(tx: &mut WriteTx<'_>) -> Result<usize> {
     let statement = "UPDATE delivery SET status = 'failed', finished_ms = :now
-                     WHERE cause = 'test' AND status = 'pending' AND created_ms <= :now";
+                     WHERE status = 'pending' AND seq IN (
+                         SELECT seq FROM delivery INDEXED BY delivery_test WHERE cause = 'test'
+                         ORDER BY seq DESC LIMIT 1000)";
     sql::change(tx.connection(), statement, named_params! {":now": tx.now_ms()})
 }
 

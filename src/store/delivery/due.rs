@@ -12,7 +12,7 @@ use crate::domain::delivery::Trigger;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
 use crate::store::damage;
-use crate::store::error::Result;
+use crate::store::error::{Result, StoreError};
 use crate::store::sql::{self, read_row};
 use crate::store::{DueDelivery, event};
 
@@ -20,9 +20,8 @@ use crate::store::{DueDelivery, event};
 pub enum Order {
     /// By due time.
     Due,
-    /// By sequence number, up to the first delivery that is not due. All deliveries of the webhook below `from_seq` are
-    /// finished.
-    Sequence { from_seq: i64 },
+    /// By sequence number, up to the first delivery that is not due.
+    Sequence,
 }
 
 /// Deliveries that a read leaves out.
@@ -39,8 +38,10 @@ pub struct LeftOut {
 pub struct DueRows {
     /// Numbers of deliveries. Those beyond the limit of bytes come without their event.
     pub rows: Vec<(i64, Option<DueDelivery>)>,
-    /// Deliveries that cannot be read, or whose event cannot.
+    /// Deliveries with an invalid value, or whose event is damaged.
     pub damaged: Vec<i64>,
+    /// Deliveries on a damaged page, which cannot be changed either.
+    pub unreadable: Vec<i64>,
     /// Due time of the first delivery that is not due yet.
     pub next_due_ms: Option<Millis>,
     /// Whether more are due than the limits allow.
@@ -48,7 +49,7 @@ pub struct DueRows {
 }
 
 /// Returns the due deliveries of a webhook, up to `limit` rows. Events are read up to about `max_bytes`; [`load`] reads
-/// the others. Uses the indexes `delivery_due` and `delivery_webhook`.
+/// the others. Uses the indexes `delivery_due` and `delivery_waiting`.
 pub fn due(
     connection: &Connection,
     webhook_seq: i64,
@@ -59,10 +60,7 @@ pub fn due(
     left_out: &LeftOut,
 ) -> Result<DueRows> {
     let mut statement = connection.prepare_cached(&due_sql(order))?;
-    let mut rows = match order {
-        Order::Due => statement.query(named_params! {":webhook": webhook_seq})?,
-        Order::Sequence { from_seq } => statement.query(named_params! {":webhook": webhook_seq, ":from": from_seq})?,
-    };
+    let mut rows = statement.query(named_params! {":webhook": webhook_seq})?;
     let mut found = DueRows::default();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -72,7 +70,7 @@ pub fn due(
         }
         let due_ms = match order {
             Order::Due => Ok(row.get("due_ms")?),
-            Order::Sequence { .. } => due_time(connection, seq),
+            Order::Sequence => due_time(connection, seq),
         };
         if let Ok(Some(due_ms)) = due_ms
             && due_ms > now
@@ -83,7 +81,7 @@ pub fn due(
         if left_out.taken.contains(&seq) {
             continue;
         }
-        if found.rows.len() + found.damaged.len() >= limit {
+        if found.rows.len() + found.damaged.len() + found.unreadable.len() >= limit {
             found.more = true;
             break;
         }
@@ -99,9 +97,10 @@ pub fn due(
             // Ended since the index was read.
             Ok(Loaded::NotDue) => {}
             Ok(Loaded::Damaged) => found.damaged.push(seq),
+            Ok(Loaded::Unreadable) => found.unreadable.push(seq),
             Err(error) if error.is_damage() => {
                 damage::report("delivery", seq, &error);
-                found.damaged.push(seq);
+                found.unreadable.push(seq);
             }
             Err(error) => return Err(error),
         }
@@ -119,8 +118,10 @@ pub enum Loaded {
     Due(DueDelivery),
     /// The delivery is finished, or due later.
     NotDue,
-    /// The delivery or its event cannot be read, or the event does not match its checksum.
+    /// The delivery has an invalid value, or its event cannot be read or does not match its checksum.
     Damaged,
+    /// The delivery is on a damaged page.
+    Unreadable,
 }
 
 /// Reads a delivery that is due, with its event.
@@ -135,7 +136,8 @@ pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded> {
         Ok(Some(columns)) => columns,
         Err(error) if error.is_damage() => {
             damage::report("delivery", seq, &error);
-            return Ok(Loaded::Damaged);
+            let is_page = matches!(error, StoreError::DamagedPage(_));
+            return Ok(if is_page { Loaded::Unreadable } else { Loaded::Damaged });
         }
         Err(error) => return Err(error),
     };
@@ -159,14 +161,13 @@ struct Columns {
 
 /// Numbers of the deliveries that wait, in the order of a lane; with their due times in order of these.
 pub(in crate::store) fn due_sql(order: Order) -> String {
-    match order {
-        Order::Due => "SELECT d.seq, d.due_ms FROM delivery d INDEXED BY delivery_due
-             WHERE d.webhook_seq = :webhook AND d.due_ms IS NOT NULL
-             ORDER BY d.due_ms, d.seq"
-            .to_owned(),
-        Order::Sequence { .. } => "SELECT d.seq FROM delivery d INDEXED BY delivery_webhook
-             WHERE d.webhook_seq = :webhook AND d.seq >= :from AND d.due_ms IS NOT NULL
-             ORDER BY d.seq"
-            .to_owned(),
-    }
+    let (index, columns) = match order {
+        Order::Due => ("delivery_due", "d.due_ms, d.seq"),
+        Order::Sequence => ("delivery_waiting", "d.seq"),
+    };
+    format!(
+        "SELECT {columns} FROM delivery d INDEXED BY {index}
+         WHERE d.webhook_seq = :webhook AND d.due_ms IS NOT NULL
+         ORDER BY {columns}"
+    )
 }

@@ -119,7 +119,7 @@ pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter
     }
     let webhook = match &filter.webhook {
         None => None,
-        Some(id) => Some(seq_or_null(connection, "SELECT seq FROM webhook WHERE id = ?1", id)?),
+        Some(id) => Some(webhook_key(connection, id)?),
     };
     let mut found = Vec::new();
     use DeliveryStatus::{Delivered, Discarded, Failed, Retrying};
@@ -182,6 +182,11 @@ fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>> {
     let query = format!("SELECT seq FROM webhook WHERE tenant = ?1 LIMIT {}", FEW_WEBHOOKS + 1);
     let found = sql::all(connection, &query, [tenant], |row| row.get(0))?;
     Ok(if found.len() > FEW_WEBHOOKS { Vec::new() } else { found })
+}
+
+/// Returns the number of a webhook as the key of an index; NULL if there is none.
+pub(in crate::store) fn webhook_key(connection: &Connection, id: &WebhookId) -> Result<Value> {
+    seq_or_null(connection, "SELECT seq FROM webhook WHERE id = ?1", id)
 }
 
 /// Returns the number of an id; NULL, which equals nothing, if there is none.

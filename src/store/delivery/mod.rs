@@ -7,11 +7,11 @@ pub(super) mod list;
 
 pub use change::{
     Series, count_attempt, count_failure, count_success, discard, discard_test, end_interrupted_tests, finish,
-    finish_test, give_up, insert, insert_replay, make_due, restart, series,
+    finish_test, give_up, insert, insert_replay, make_due, restart, resume, series,
 };
 pub use due::{DueRows, LeftOut, Loaded, Order, due, load};
 pub use list::{DeliveryFilter, count_dead_letters, list, newer};
-pub(super) use list::{conditions, failing_at, sources};
+pub(super) use list::{conditions, failing_at, sources, webhook_key};
 
 use rusqlite::{Connection, Row, named_params};
 

@@ -1,5 +1,6 @@
 //! What the store promises, shown from outside: crashes, damaged files, full disks, clocks that jump.
 
+mod bounds;
 mod clock;
 mod copy;
 mod crash;
