@@ -1,5 +1,5 @@
-//! What the parts could do alone, for reading the figures of the whole: the sender without a store, the store
-//! without a sender. `cargo bench --bench ceilings -- [seconds]`
+//! Upper bounds of two parts measured alone: the sender without a store, and the store without a sender. Run it with
+//! `cargo bench --bench ceilings -- [seconds]`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -38,7 +38,7 @@ fn main() {
     }
 }
 
-/// Requests a second over kept connections, nothing stored.
+/// Measures requests per second over kept-alive connections. Nothing is stored.
 fn sender(threads: usize, span: Duration) -> u64 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound listener has an address");
@@ -95,7 +95,7 @@ fn answer(mut stream: TcpStream) {
     }
 }
 
-/// Events a second, each stored and synced, with so many waiting for the writer at a time.
+/// Measures events per second, each stored and synced, with `waiting` events in the writer's queue at a time.
 fn store(waiting: usize, span: Duration) -> u64 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("webhooks.db");

@@ -1,6 +1,7 @@
-//! Pages of every list and filter over a million deliveries. `cargo bench --bench lists -- [deliveries]`
+//! Time per page for every list and filter over a million deliveries. Run it with `cargo bench --bench lists --
+//! [deliveries]`.
 //!
-//! Ends with an error where a page takes 10 ms or more.
+//! Exits with an error if the median of a page is 10 ms or more.
 
 #[path = "../tests/it/support/fixtures.rs"]
 mod fixtures;
@@ -20,14 +21,15 @@ use hookpost::store::page::{Cursor, MAX_LIMIT, PageRequest};
 use hookpost::store::webhook::{self, WebhookFilter};
 use hookpost::store::{Connection, Store, StoreError};
 
-/// What a page may take.
+/// Time limit for a page.
 const BOUND: Duration = Duration::from_millis(10);
 const RUNS: usize = 15;
-/// 2026-01-15T10:00:00Z, when the first row was stored; one follows each second.
+/// Creation time of the first row: 2026-01-15T10:00:00Z. Each further row is one second later.
 const NOON: i64 = 1_768_471_200_000;
 
-/// Of 1,000 tenants the first has two thirds of the events, the last one in 100,000; of 40 types and 2,000 webhooks
-/// likewise. A tenth failed at one webhook, the newest tenth waits for another; there are few of everything else.
+/// Inserts the rows. Of 1,000 tenants, the first has two thirds of the events and the last has one in 100,000; the 40
+/// event types and 2,000 webhooks are distributed alike. A tenth of the deliveries failed at one webhook, the newest
+/// tenth is pending for another, and every other status is rare.
 const FILL: &str = "
     CREATE TEMP TABLE row (i INTEGER PRIMARY KEY, tenant INTEGER, type INTEGER, webhook INTEGER);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
@@ -204,7 +206,7 @@ fn others(store: &Store, rows: i64, limit: u32) -> usize {
     slow
 }
 
-/// The first page, the next one, and one halfway down. Whether all are fast enough.
+/// Measures the first page, the second, and one in the middle of the list. Returns whether all are fast enough.
 fn measure(
     store: &Store,
     list: &str,

@@ -73,6 +73,18 @@ impl Pruning<'_> {
         }
     }
 
+    /// Runs the steps that examine a table, each from the number where the one before ended.
+    fn through(
+        &self,
+        step: impl Fn(&mut WriteTx<'_>, i64) -> Result<Option<i64>, StoreError> + Copy + Send + 'static,
+    ) -> Result<()> {
+        let mut next = Some(0);
+        while let Some(after) = next {
+            next = self.step(move |tx| step(tx, after))?;
+        }
+        Ok(())
+    }
+
     /// Deletes rows together; one by one if some cannot be deleted, which are skipped.
     fn delete(
         &self,
@@ -93,18 +105,6 @@ impl Pruning<'_> {
             }
         }
         Ok(done)
-    }
-
-    /// Runs the steps that examine a table, each from the number where the one before ended.
-    fn through(
-        &self,
-        step: impl Fn(&mut WriteTx<'_>, i64) -> Result<Option<i64>, StoreError> + Copy + Send + 'static,
-    ) -> Result<()> {
-        let mut next = Some(0);
-        while let Some(after) = next {
-            next = self.step(move |tx| step(tx, after))?;
-        }
-        Ok(())
     }
 
     /// Runs one step in the writer, then rests.

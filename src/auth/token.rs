@@ -26,7 +26,7 @@ pub fn form_token(cookie: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest.finalize())
 }
 
-/// Whether a form carries the token of the cookie that came with it; takes the same time whatever differs.
+/// Whether a form carries the token of the cookie that came with it. Compares in constant time.
 pub fn is_form_token(given: &str, cookie: &str) -> bool {
     form_token(cookie).as_bytes().ct_eq(given.as_bytes()).into()
 }

@@ -209,7 +209,7 @@ pub struct Opened {
     pub lasts_ms: Millis,
 }
 
-/// Starts a session of a tenant's people by their link, which is then deleted.
+/// Starts a portal session by its link, which is then deleted.
 pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened> {
     let OneTimeLink { tenant, session_ms, .. } = use_link(connection, LinkKind::Portal, token, now)?;
     open(connection, &NewOwner::Portal(tenant.ok_or(UserError::LinkEnded)?), now, session_ms)

@@ -33,7 +33,7 @@ pub(super) enum Keys {
 pub(super) struct Create {
     #[command(flatten)]
     database: DatabaseFlag,
-    /// Name that says what the key is for
+    /// Name that describes the purpose of the key
     #[arg(long)]
     name: String,
     /// Permissions: publish, read or admin

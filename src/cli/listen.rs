@@ -1,4 +1,4 @@
-//! `hookpost listen`: a receiver that prints deliveries and answers challenges.
+//! `hookpost listen`: a receiver that prints deliveries and responds to challenges.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,7 +19,7 @@ use crate::domain::secret::Secret;
 use crate::profile::Profile;
 use crate::profile::verify::verify;
 
-/// Run a local receiver that prints each delivery, checks its signatures, and answers challenges
+/// Run a local receiver that prints each delivery, checks its signatures, and responds to challenges
 #[derive(Args)]
 pub(super) struct Listen {
     #[command(flatten)]

@@ -76,7 +76,7 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// Puts what failed before the error's own text.
+    /// Prefixes the error with the failed operation.
     fn because(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> CliError {
         move |error| CliError::Other(format!("{what}: {error}"))
     }
@@ -102,7 +102,7 @@ impl From<ActionError> for CliError {
     }
 }
 
-/// Puts the flag of the invalid value before the message.
+/// Prefixes the message with the flag of the invalid value.
 fn with_flag(invalid: &Invalid) -> String {
     match &invalid.field {
         Some(field) => format!("--{field}: {invalid}"),

@@ -9,9 +9,14 @@ use super::CliError;
 use crate::config::{Loaded, SettingFlags};
 use crate::server::{Prepared, Running};
 
-const FILE_CHECK: Duration = Duration::from_secs(5);
+/// How often the server looks whether its database is still there and can be written.
+const DATABASE_CHECK: Duration = Duration::from_secs(1);
+/// How long requests in flight may take once the database is lost. Their outcomes cannot be stored.
+const LOST: Duration = Duration::from_secs(1);
+/// When the process ends once the database is lost, whatever still waits for it.
+const END: Duration = Duration::from_secs(4);
 
-/// Accept events, deliver them, and show what happened
+/// Run the server: accept events, deliver them, and serve the API and the pages
 #[derive(Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -89,11 +94,29 @@ async fn stop_at_end(running: Running) -> Option<String> {
         fault = database_lost(&running) => Some(fault),
     };
     match &fault {
-        None => log::info!("stopping: requests in flight finish, queued deliveries stay queued"),
-        Some(fault) => log::error!("stopping: {fault}"),
+        None => {
+            log::info!("stopping: requests in flight finish, queued deliveries stay queued");
+            running.stop().await;
+        }
+        Some(fault) => {
+            log::error!("stopping: {fault}");
+            end_soon(fault.clone());
+            running.stop_within(LOST).await;
+        }
     }
-    running.stop().await;
     fault
+}
+
+/// Ends the process in a moment. A thread that waits for a broken disk would hold up a stop for any time.
+fn end_soon(fault: String) {
+    let end = move || {
+        std::thread::sleep(END);
+        eprintln!("hookpost: {fault}");
+        std::process::exit(1);
+    };
+    if let Err(error) = std::thread::Builder::new().name("end".to_owned()).spawn(end) {
+        log::warn!("the stop has no time limit: {error}");
+    }
 }
 
 async fn signal() {
@@ -115,7 +138,7 @@ async fn signal() {
 /// Returns once the database file is gone or cannot be written.
 async fn database_lost(running: &Running) -> String {
     loop {
-        tokio::time::sleep(FILE_CHECK).await;
+        tokio::time::sleep(DATABASE_CHECK).await;
         if let Some(fault) = running.app.actions.store.broken() {
             return fault;
         }

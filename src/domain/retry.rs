@@ -33,7 +33,7 @@ pub enum MeasuredFrom {
     FirstFailure,
 }
 
-/// What happens when all attempts have failed.
+/// Action after all attempts have failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Exhausted {

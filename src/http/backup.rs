@@ -1,7 +1,7 @@
 //! Streamed download of a consistent copy of the database, for the API and the pages.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -13,8 +13,8 @@ use super::error::ApiError;
 use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Caller};
 use crate::domain::audit_action::AuditAction;
-use crate::random;
-use crate::store::{Store, backup, beside};
+use crate::store::Store;
+use crate::store::backup::BackupError;
 
 /// Bytes per chunk. At most two are queued, which bounds the memory that a slow client costs.
 const CHUNK: usize = 64 << 10;
@@ -27,23 +27,24 @@ pub struct BackupCopy {
 
 /// Copies the database and records the download in the audit log. Blocks.
 pub fn copy(store: &Store, caller: &Caller) -> Result<BackupCopy, ApiError> {
-    let name = format!(".backup-{}", hex::encode(random::bytes::<6>()));
-    let path = beside(store.path(), &name);
-    let internal = |error: &dyn std::fmt::Display| ApiError::internal(error);
-    backup::copy(store.path(), &path).map_err(|error| internal(&error))?;
-    let opened = File::open(&path).and_then(|file| {
-        let bytes = file.metadata()?.len();
-        Ok(BackupCopy { file, bytes })
-    });
-    // An open file can be read after it is removed, and no crash can leave it behind.
-    std::fs::remove_file(&path).map_err(|error| internal(&error))?;
-    let copied = opened.map_err(|error| internal(&error))?;
+    let file = store.backup().map_err(refused)?;
+    let bytes = file.metadata().map_err(|error| ApiError::internal(&error))?.len();
     let caller = caller.clone();
     let noted = store.write(move |tx| -> Result<(), ActionError> {
         Ok(caller.audit(tx, AuditEntry::new(AuditAction::BackupDownloaded, ""))?)
     });
     noted.wait()?;
-    Ok(copied)
+    Ok(BackupCopy { file, bytes })
+}
+
+fn refused(error: BackupError) -> ApiError {
+    match error {
+        BackupError::Running => ApiError::conflict("backup_running", error.to_string()),
+        BackupError::NoRoom { .. } => ApiError::unavailable("disk_full", error.to_string()),
+        BackupError::Disturbed => ApiError::unavailable("database_busy", error.to_string()),
+        BackupError::Store(error) => ActionError::from(error).into(),
+        error => ApiError::internal(&error),
+    }
 }
 
 impl BackupCopy {
@@ -61,10 +62,12 @@ impl BackupCopy {
 }
 
 /// Sends a file in chunks until its end, or until the client disconnects.
-fn send(mut file: File, sender: &mpsc::Sender<std::io::Result<Bytes>>) {
+fn send(file: File, sender: &mpsc::Sender<std::io::Result<Bytes>>) {
+    let mut offset = 0;
     loop {
         let mut chunk = vec![0; CHUNK];
-        let read = file.read(&mut chunk).map(|count| {
+        let read = file.read_at(&mut chunk, offset).map(|count| {
+            offset += count as u64;
             chunk.truncate(count);
             Bytes::from(chunk)
         });

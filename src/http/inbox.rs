@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 1 << 20;
 const KEPT_HEADERS: usize = 16 << 10;
 /// Longest delay that a caller may request, in seconds.
 const MAX_DELAY_S: u64 = 30;
-/// Rate limit of an inbox, so that nobody fills the disk faster than people read.
+/// Rate limit of an inbox. Its URL is the only credential, so it bounds the writes of anyone who knows the URL.
 const RATE: Rate = Rate { per_second: 100, burst: 200 };
 
 pub fn routes(config: &mut ServiceConfig) {

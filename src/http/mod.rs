@@ -1,5 +1,5 @@
-//! HTTP: the JSON API (`api`) and the pages (`web`) over the same actions. The two never import each other; what both
-//! need is here. A handler parses the request, runs an action or a query, and shows the result.
+//! HTTP: the JSON API (`api`) and the pages (`web`) over the same actions. The two never import each other; this
+//! module has the parts that both need. A handler parses the request, runs an action or a query, and shows the result.
 
 pub mod api;
 pub mod backup;

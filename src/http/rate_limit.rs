@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(taken(20), 2);
         assert_eq!(taken(1_020), 100);
         assert_eq!(taken(60_000), 200);
-        // A clock that was set back starts again from there.
+        // If the clock was set back, the bucket continues from the new time.
         assert_eq!(taken(0), 0);
         assert_eq!(taken(1_000), 100);
         assert!(buckets.take(2, rate, 1_000).is_ok());

@@ -218,7 +218,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Reads what follows a backslash.
+    /// Reads the escape after a backslash.
     fn escape(&mut self) -> Result<char, NotJson> {
         let character = match self.peek() {
             Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
@@ -234,7 +234,7 @@ impl<'a> Printer<'a> {
         Ok(character)
     }
 
-    /// Reads `uXXXX`, or `uXXXX\uXXXX` where that is a surrogate pair.
+    /// Reads `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair.
     fn unicode_escape(&mut self) -> Result<char, NotJson> {
         let mut code = self.code_unit()?;
         if (0xd800..0xdc00).contains(&code) && self.take(b'\\') {
@@ -305,7 +305,7 @@ fn double(number: &str) -> Option<f64> {
     let leading_zeros = digits.len() - significant.len();
 
     let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
-    // `0.` and digits of which the first is no zero: past 10^±1000 it is infinite or zero whatever they are.
+    // `0.` and digits, the first of them not zero: beyond 10^±1000 the result is infinite or zero with any digits.
     let exponent = exponent.saturating_add(whole.len() as i64).saturating_sub(leading_zeros as i64).clamp(-1000, 1000);
     format!("{sign}0.{significant}e{exponent}").parse().ok()
 }

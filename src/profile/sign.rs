@@ -15,7 +15,7 @@ use crate::domain::webhook::OldSecret;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Facts that the headers and signatures of an attempt are made from.
+/// Inputs of an attempt's headers and signatures.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
     pub event_id: &'a EventId,

@@ -102,7 +102,7 @@ pub enum Key {
     Standard,
 }
 
-/// Request that the endpoint must answer before a webhook becomes active.
+/// Request that verifies the endpoint before a webhook becomes active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Challenge")]

@@ -35,6 +35,9 @@ pub struct Attempt {
     /// Composed again from the event and the body format; `None` if nothing was sent.
     pub request_body: Option<Vec<u8>>,
     pub answer: Option<ReceiverResponse>,
+    /// Number of the earlier attempt with this code and body, if all attempts since then got them too. The body is stored
+    /// there only.
+    pub same_response_as: Option<u32>,
     pub failure: Option<Failure>,
 }
 
@@ -54,24 +57,27 @@ impl Attempt {
             request_headers: Vec::new(),
             request_body: None,
             answer: None,
+            same_response_as: None,
             failure,
         }
     }
 }
 
-/// Stores an attempt. Its body is not stored, only its format, by which the body is composed again.
+/// Stores an attempt. The body of its request is not stored, only its format, by which the body is composed again. The
+/// body of its response is not stored if the attempt before it got the same response.
 pub fn insert(tx: &mut WriteTx<'_>, delivery_seq: i64, attempt: &Attempt, body_format: Option<&str>) -> Result<()> {
     let body_format_seq = body_format.map(|definition| body_format_seq(tx.connection(), definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
+    let same_response_as = same_response_as(tx.connection(), delivery_seq, attempt)?;
     sql::run(
         tx.connection(),
         "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
              tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
-             response_headers, response_body, body_truncated, error_code, error_message, error_cause)
+             response_headers, response_body, same_response_as, body_truncated, error_code, error_message, error_cause)
          VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
              :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
-             :response_headers, :response_body, :body_truncated, :error_code, :error_message, :error_cause)",
+             :response_headers, :response_body, :same_response_as, :body_truncated, :error_code, :error_message, :error_cause)",
         row_params!(attempt {
             number, id, trigger, started_ms, duration_ms, remote_address, connections, url;
             delivery_seq: delivery_seq,
@@ -83,13 +89,37 @@ pub fn insert(tx: &mut WriteTx<'_>, delivery_seq: i64, attempt: &Attempt, body_f
             request_headers: to_lines(&attempt.request_headers),
             code: answer.map(|answer| answer.code),
             response_headers: answer.map(|answer| to_lines(&answer.headers)),
-            response_body: body,
+            response_body: body.filter(|_| same_response_as.is_none()),
+            same_response_as: same_response_as,
             body_truncated: answer.is_some_and(|answer| answer.body_truncated),
             error_code: attempt.failure.as_ref().map(Failure::code),
             error_message: attempt.failure.as_ref().map(|failure| &failure.message),
             error_cause: attempt.failure.as_ref().map(|failure| Json(&failure.cause)),
         }),
     )
+}
+
+/// Finds the attempt that holds the response of the one before the first, by two lookups of a primary key.
+pub(super) const SAME_RESPONSE: &str = "SELECT whole.number FROM attempt last
+    JOIN attempt whole ON whole.delivery_seq = last.delivery_seq
+        AND whole.number = coalesce(last.same_response_as, last.number)
+    WHERE last.delivery_seq = :delivery_seq AND last.number = :last AND whole.code = :code
+        AND whole.response_body = :body AND whole.body_truncated = :body_truncated";
+
+/// Returns the number of the attempt that holds this response, if the previous attempt got it too. Empty bodies cost
+/// nothing and are not compared.
+fn same_response_as(connection: &Connection, delivery_seq: i64, attempt: &Attempt) -> Result<Option<u32>> {
+    let Some(answer) = attempt.answer.as_ref().filter(|answer| attempt.number > 1 && !answer.body.is_empty()) else {
+        return Ok(None);
+    };
+    let params = named_params! {
+        ":delivery_seq": delivery_seq,
+        ":last": attempt.number - 1,
+        ":code": answer.code,
+        ":body": answer.body,
+        ":body_truncated": answer.body_truncated,
+    };
+    sql::first(connection, SAME_RESPONSE, params, |row| row.get(0))
 }
 
 /// Returns the number of a body format, inserting it if it is new.
@@ -103,8 +133,11 @@ fn body_format_seq(connection: &Connection, definition: &str) -> Result<i64> {
     Ok(connection.last_insert_rowid())
 }
 
-const SELECT: &str = "SELECT a.*, f.definition AS body_format
-    FROM attempt a LEFT JOIN body_format f ON f.seq = a.body_format_seq WHERE a.delivery_seq = :delivery_seq";
+const SELECT: &str =
+    "SELECT a.*, f.definition AS body_format, coalesce(a.response_body, same.response_body) AS whole_body
+    FROM attempt a LEFT JOIN body_format f ON f.seq = a.body_format_seq
+    LEFT JOIN attempt same ON same.delivery_seq = a.delivery_seq AND same.number = a.same_response_as
+    WHERE a.delivery_seq = :delivery_seq";
 
 /// Returns all attempts of a delivery, in order, without those that cannot be read. `event` is the delivery's event, from
 /// which bodies are composed; `None` if it is damaged.
@@ -148,7 +181,7 @@ fn from_row(row: &Row<'_>, event: Option<&Event>) -> rusqlite::Result<Attempt> {
         Some(code) => Some(ReceiverResponse {
             code,
             headers: from_lines(&row.get::<_, Option<String>>("response_headers")?.unwrap_or_default()),
-            body: row.get::<_, Option<Vec<u8>>>("response_body")?.unwrap_or_default(),
+            body: row.get::<_, Option<Vec<u8>>>("whole_body")?.unwrap_or_default(),
             body_truncated: row.get("body_truncated")?,
         }),
     };
@@ -157,7 +190,7 @@ fn from_row(row: &Row<'_>, event: Option<&Event>) -> rusqlite::Result<Attempt> {
         Some(Json(cause)) => Some(Failure { cause, message: row.get("error_message")? }),
     };
     Ok(read_row!(row, Attempt {
-        id, number, trigger, started_ms, duration_ms, remote_address, connections, url;
+        id, number, trigger, started_ms, duration_ms, remote_address, connections, url, same_response_as;
         timings: read_row!(row, Timings { resolve_us, connect_us, tls_us, first_byte_us }),
         request_headers: from_lines(&row.get::<_, String>("request_headers")?),
         request_body: body_format.zip(event).and_then(|(format, event)| format.compose(event).ok()),

@@ -1,65 +1,98 @@
 //! Backups and integrity checks, both beside a running server.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::TryLockError;
+use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-use super::error::Result;
+use super::Store;
+use super::error::{Result, StoreError};
 use super::event;
 use super::migrate;
-use super::open::{OpenError, beside};
+use super::online_copy;
+use super::open::OpenError;
+use super::part::{Part, folder_of};
+
+/// Pages of a step within one snapshot, after which the copy is synced: 16 MiB.
+const STEP: i32 = 4096;
 
 #[derive(Debug, Error)]
 pub enum BackupError {
     #[error("{0} already exists. A backup never overwrites a file; choose another name.")]
     Exists(PathBuf),
+    #[error("Another backup is being made. Try again when it has ended.")]
+    Running,
+    #[error(
+        "{folder} has {free} free, and a copy of the database needs {wanted}. Free some space, or copy to another disk."
+    )]
+    NoRoom { folder: PathBuf, free: String, wanted: String },
+    #[error("Other programs changed the database again and again during the copy. Try again when they have ended.")]
+    Disturbed,
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("the copy failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
 }
 
-/// Writes a consistent, compact copy of the database to a new file with mode 0600, while the server keeps running. The
-/// file gets its name once it is complete and on disk.
+/// Writes a consistent copy of the database to a new file with mode 0600; a server may be running. The file gets its
+/// name once it is complete and on disk.
+///
+/// The copy is made from one snapshot, because a change by another process would start it again. The write-ahead log of
+/// a running server grows meanwhile; [`Store::backup`] avoids that.
 pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| BackupError::Io { path, source }
-    };
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    let part = beside(to, ".part");
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&part)(error)),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io(&part))?;
-    let copied = vacuum(database, &part).and_then(|()| {
-        let written = File::open(&part).and_then(|file| file.sync_all());
-        written.map_err(io(&part))?;
-        fs::rename(&part, to).map_err(io(to))
-    });
-    if copied.is_err() {
-        // If it cannot be removed, the suffix marks it as incomplete.
-        let _ = fs::remove_file(&part);
-        return copied;
-    }
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
+    copy_snapshot(&read_only(database)?, to)
 }
 
-fn vacuum(database: &Path, to: &Path) -> Result<(), BackupError> {
-    let connection = read_only(database)?;
-    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
-    Ok(())
+/// Like [`copy`], from an open connection.
+pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), BackupError> {
+    let snapshot = source.unchecked_transaction()?;
+    let part = Part::create(folder_of(to), size(&snapshot)?)?;
+    let mut copy = part.open()?;
+    let backup = Backup::new(&snapshot, &mut copy)?;
+    loop {
+        match backup.step(STEP)? {
+            StepResult::Done => break,
+            StepResult::More => part.sync()?,
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    drop(backup);
+    drop(copy);
+    part.name(to)
+}
+
+impl Store {
+    /// Copies the database into a file without a name, while it is written, beside it on the same disk. The copy is
+    /// made in steps between the writer's commits and keeps no snapshot. Blocks. One at a time: a second call fails.
+    pub fn backup(&self) -> Result<File, BackupError> {
+        let _alone = match self.copying.try_lock() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(BackupError::Running),
+        };
+        let bytes = self.read(|connection| size(connection).map_err(StoreError::from))?;
+        let part = Part::create(folder_of(self.path()), bytes)?;
+        online_copy::copy(&self.writer, &part)?;
+        part.unnamed()
+    }
+}
+
+/// Returns the size of the database in bytes, with what is in the write-ahead log only.
+fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    let query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    connection.query_row(query, [], |row| row.get(0))
 }
 
 /// Returns the faults of a database, one line each; none if it is sound. Reads everything: pages, references, and the
@@ -99,7 +132,7 @@ fn damaged_events(connection: &Connection) -> Result<Vec<String>> {
     Ok(damaged)
 }
 
-fn read_only(database: &Path) -> Result<Connection, BackupError> {
+pub(super) fn read_only(database: &Path) -> Result<Connection, BackupError> {
     if !database.exists() {
         return Err(OpenError::Missing { path: database.to_owned() }.into());
     }

@@ -8,8 +8,7 @@ use rusqlite::Connection;
 use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
-use super::retention::{self, Table};
-use super::{WriteTx, fixtures, idempotency, migrate, stats, sweep, webhook};
+use super::{WriteTx, fixtures, idempotency, migrate, retention, stats, sweep, webhook};
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
 
@@ -33,13 +32,8 @@ const JOBS: &[(&str, Job)] = &[
     ("due times that lie ahead", |tx| ahead::bring_back(tx, &(1..=500).collect::<Vec<_>>()).map(drop)),
     ("interrupted tests", |tx| delivery::end_interrupted_tests(tx).map(drop)),
     ("retention of deliveries", |tx| {
-        let cutoffs = Retention::default().cutoffs(NOW);
-        let mut search = retention::search(tx.connection(), Table::Deliveries, cutoffs)?;
-        let parts = retention::next(tx.connection(), &mut search, cutoffs)?.unwrap_or_default();
-        for part in parts.iter().take(1) {
-            retention::delete_deliveries(tx, part, cutoffs)?;
-        }
-        Ok(())
+        let part: Vec<i64> = (1..=500).collect();
+        retention::delete_deliveries(tx, &part, Retention::default().cutoffs(NOW)).map(drop)
     }),
     ("retention of logs", |tx| retention::delete_log_rows(tx, Retention::default().cutoffs(NOW)).map(drop)),
     ("retention of topics", |tx| retention::delete_topics(tx, 0).map(drop)),

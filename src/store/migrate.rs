@@ -4,12 +4,17 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::backup;
 use super::open::{APPLICATION_ID, OpenError, beside};
 use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
 /// Migrations, in order. A released one is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_waiting.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_waiting.sql"),
+    include_str!("migrations/0003_same_response.sql"),
+];
 
 const CURRENT: i64 = STEPS.len() as i64;
 
@@ -22,7 +27,8 @@ pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Cl
     }
     if !is_new && found > 0 {
         let copy = beside(path, &format!(".before-{CURRENT}-{}", clock.now_ms() / SECOND));
-        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(&sqlite)?;
+        backup::copy_snapshot(connection, &copy)
+            .map_err(|cause| OpenError::NotCopied { path: path.to_owned(), cause: cause.to_string() })?;
         log::info!("copied the database to {} before migrating it", copy.display());
     }
     let steps = STEPS[found as usize..].join("\n");

@@ -1,7 +1,7 @@
 //! The SQLite file, and all SQL.
 //!
-//! Owns the file, its lock, its schema and every statement. Never decides what follows an attempt, sends anything, or
-//! holds a transaction over anything but its own statements.
+//! Owns the file, its lock, its schema and every statement. Contains no retry decisions, sends nothing, and never holds
+//! a transaction over anything but its own statements.
 //!
 //! Locking and durability: **one writer thread** owns the only connection that writes (`writer`). It commits jobs in
 //! groups, and returns their results after the commit is on disk (`synchronous=FULL`). Reads use a pool of read-only
@@ -34,8 +34,10 @@ mod job_costs;
 mod lock;
 mod migrate;
 pub mod one_time_link;
+mod online_copy;
 mod open;
 pub mod page;
+mod part;
 #[cfg(test)]
 mod plans;
 pub mod profile;
@@ -52,7 +54,7 @@ pub mod webhook;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
@@ -77,6 +79,8 @@ pub struct Store {
     schemas: event_type::Schemas,
     path: Arc<PathBuf>,
     identity: open::Identity,
+    /// Held while the database is copied.
+    copying: Arc<Mutex<()>>,
 }
 
 impl Store {
@@ -86,6 +90,7 @@ impl Store {
         let lock = FileLock::take(path)?;
         let connection = open::for_writing(path, clock)?;
         let identity = open::Identity::of(path)?;
+        part::remove_leftovers(part::folder_of(path));
         let readers = open::readers(path, open::READERS)?;
         let delivery_readers = open::readers(path, open::DELIVERY_READERS)?;
         let damaged = |error: StoreError| OpenError::damaged(path, error);
@@ -93,22 +98,25 @@ impl Store {
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
         let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
-        let store = Store { readers, delivery_readers, writer, profiles, schemas, path, identity };
+        let copying = Arc::default();
+        let store = Store { readers, delivery_readers, writer, profiles, schemas, path, identity, copying };
         if open::is_checked_later(store.path()) {
             store.check_in_background()?;
         }
         Ok((store, lock))
     }
 
-    /// Checks the file on its own thread, and marks the store as broken if the file is damaged.
+    /// Checks the file on a thread and connection of its own, and marks the store as broken if the file is damaged.
     fn check_in_background(&self) -> Result<(), OpenError> {
         let store = self.clone();
         let check = move || {
-            match store.read(|connection| Ok::<_, StoreError>(open::quick_check(connection)?)) {
-                Ok(None) => log::info!("checked {}: no faults", store.path().display()),
+            let path = store.path();
+            let checked = backup::read_only(path).and_then(|connection| Ok(open::quick_check_tables(&connection)?));
+            match checked {
+                Ok(None) => log::info!("checked {}: no faults", path.display()),
                 Ok(Some(detail)) => store.writer.break_down(&format!(
                     "{} is damaged: {detail}. Restore a backup, or copy the file and try to recover it with the sqlite3 program.",
-                    store.path().display()
+                    path.display()
                 )),
                 Err(error) => log::error!("the database could not be checked: {error}"),
             }
@@ -195,8 +203,7 @@ impl Store {
 
     /// Returns the free bytes of the disk that holds the database; `None` if unknown.
     pub fn free_bytes(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&*self.path).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        part::free_bytes(&self.path)
     }
 
     /// Finishes the queued jobs and closes the writer's connection.

@@ -53,6 +53,8 @@ pub enum OpenError {
         "{path} is damaged: {detail}. Nothing was changed. Restore a backup, or copy the file and try to recover it with the sqlite3 program."
     )]
     Damaged { path: PathBuf, detail: String },
+    #[error("{path} must be migrated, and could not be copied before: {cause}. Nothing was changed.")]
+    NotCopied { path: PathBuf, cause: String },
     #[error("{path} cannot be written. Check the owner and permissions of the file and its folder.")]
     ReadOnly { path: PathBuf },
     #[error("{path}: {source}")]
@@ -198,8 +200,26 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 /// Returns the first fault that SQLite's quick check finds, if any. Reads the whole file.
-pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    verdict(connection, "PRAGMA quick_check(1)")
+}
+
+/// Like [`quick_check`], while the file is written: one table with its indexes at a time, each in a snapshot of its own,
+/// so that the write-ahead log can be reset in between.
+pub(super) fn quick_check_tables(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rootpage")?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for table in tables {
+        let fault = verdict(connection, &format!("PRAGMA quick_check(\"{table}\")"))?;
+        if fault.is_some() {
+            return Ok(fault);
+        }
+    }
+    Ok(None)
+}
+
+fn verdict(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<String>> {
+    let verdict: String = connection.query_row(pragma, [], |row| row.get(0))?;
     Ok((verdict != "ok").then(|| verdict.replace('\n', " ")))
 }
 

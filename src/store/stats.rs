@@ -23,7 +23,7 @@ const STEP: usize = 500;
 /// Spans of rows with the minimum time they are kept.
 const KEPT: [(Millis, Millis); 3] = [(FINE, 2 * HOUR), (HOUR, 8 * DAY), (DAY, 32 * DAY)];
 
-/// Webhooks that statistics are about.
+/// Scope of statistics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Of {
     All,
@@ -133,7 +133,7 @@ pub fn merge_old(tx: &mut WriteTx<'_>) -> Result<bool> {
     let mut left = STEP;
     for (index, (span, kept)) in KEPT.into_iter().enumerate() {
         let longer = KEPT.get(index + 1).map(|(longer, _)| *longer);
-        // Whole longer spans only, so that every window starts at the start of a row.
+        // Whole longer spans only: every window starts at the start of a row.
         let before = tx.now_ms() - kept;
         let before = before - before.rem_euclid(longer.unwrap_or(span));
         left -= merge(tx.connection(), span, before, longer, left)?;

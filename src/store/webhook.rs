@@ -171,7 +171,7 @@ pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> 
     sql::all(connection, query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
 }
 
-/// Returns the webhooks that have deliveries which failed and are retried.
+/// Returns the webhooks with retrying deliveries.
 pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
     let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
     let seqs = statement.query_map([], |row| row.get(0))?;

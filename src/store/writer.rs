@@ -22,6 +22,7 @@ use super::directory::Directory;
 use super::error::{Result, StoreError};
 use super::event_type::Schemas;
 use super::index_scan;
+use super::online_copy::Requested;
 use super::open::OpenError;
 use super::profile::Profiles;
 use super::sql;
@@ -167,6 +168,7 @@ struct Shared {
     /// Latest time of a commit since it was last asked for.
     latest_ms: AtomicI64,
     thread: Mutex<Option<JoinHandle<()>>>,
+    copy: Requested,
 }
 
 impl Shared {
@@ -206,23 +208,27 @@ impl Writer {
             broken: OnceLock::new(),
             latest_ms: AtomicI64::new(Millis::MIN),
             thread: Mutex::new(None),
+            copy: Requested::default(),
         });
-        let group = Group {
-            connection,
-            directory,
-            profiles,
-            schemas,
-            clock,
-            furthest_ms,
-            set_back_ms,
-            metrics,
-            shared: Arc::clone(&shared),
-        };
+        let started = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                let shared = Arc::clone(&group.shared);
-                let run = AssertUnwindSafe(move || group.run(&receiver));
+                let shared = Arc::clone(&started);
+                let run = AssertUnwindSafe(move || {
+                    let group = Group {
+                        connection: &connection,
+                        directory,
+                        profiles,
+                        schemas,
+                        clock,
+                        furthest_ms,
+                        set_back_ms,
+                        metrics,
+                        shared: started,
+                    };
+                    group.run(&receiver);
+                });
                 if catch_unwind(run).is_err() {
                     // Closing the connection rolls the group back.
                     Writer { shared }.break_down("a bug in Hookpost ended the writer; please report it with the log");
@@ -266,6 +272,20 @@ impl Writer {
 
     pub(super) fn take_latest_ms(&self) -> Millis {
         self.shared.latest_ms.swap(Millis::MIN, Ordering::SeqCst)
+    }
+
+    /// Runs a job that changes nothing, after which the thread looks for a requested copy.
+    pub(super) fn wake(&self) -> Result<()> {
+        let (answer, pending) = oneshot::channel();
+        let then = move |result| drop(answer.send(result));
+        let job = Some(|_: &mut WriteTx<'_>| -> Result<()> { Ok(()) });
+        self.queue(Box::new(Task { job, result: None, then }), 0, |sender, job| sender.try_send(job));
+        Pending(pending).wait()
+    }
+
+    /// Place for a copy that the thread is to run.
+    pub(super) fn requested_copy(&self) -> &Requested {
+        &self.shared.copy
     }
 
     pub(super) fn broken(&self) -> Option<String> {
@@ -341,8 +361,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// State of the writer's thread.
-struct Group {
-    connection: Connection,
+struct Group<'a> {
+    connection: &'a Connection,
     directory: Directory,
     profiles: Profiles,
     schemas: Schemas,
@@ -354,42 +374,55 @@ struct Group {
     shared: Arc<Shared>,
 }
 
-impl Group {
+impl Group<'_> {
     fn run(mut self, jobs: &Receiver<QueuedJob>) {
+        let connection = self.connection;
         let mut group = Vec::with_capacity(GROUP);
-        while let Ok(first) = jobs.recv() {
-            let begins = Instant::now();
-            let mut next = Some(first);
-            let mut group_bytes = 0;
-            while let Some(QueuedJob { job, since, bytes }) = next {
-                group_bytes += bytes;
-                self.metrics.writer_waited(begins.saturating_duration_since(since));
-                group.push(job);
-                next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
-            }
-            while !group.is_empty() {
-                let committed = match self.shared.broken.get() {
-                    Some(reason) => Err(StoreError::Unavailable(reason.clone())),
-                    None => self.commit(&mut group),
-                };
-                let (result, count) = match committed {
-                    Ok((changes, count)) => {
-                        self.publish(changes);
-                        (Ok(()), count)
-                    }
-                    Err(error) => {
-                        log::error!("a group of {} jobs failed: {error}", group.len());
-                        (Err(error), group.len())
-                    }
-                };
-                for job in group.drain(..count) {
-                    job.finish(result.clone());
-                }
+        while self.run_group(jobs, &mut group) {
+            if let Some(copy) = self.shared.copy.take() {
+                copy.run(connection, || self.run_group(jobs, &mut group));
             }
             self.shared.release(group_bytes);
         }
+        // Nobody runs it any more, and its caller learns that.
+        drop(self.shared.copy.take());
         // Shortens the log for the next start. A failure only costs time then.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// Waits for a job, and runs all that are queued as one group. Returns `false` once the writer is closed.
+    fn run_group(&mut self, jobs: &Receiver<QueuedJob>, group: &mut Vec<Box<dyn Job>>) -> bool {
+        let Ok(first) = jobs.recv() else { return false };
+        let begins = Instant::now();
+        let mut next = Some(first);
+        let mut group_bytes = 0;
+        while let Some(QueuedJob { job, since, bytes }) = next {
+            group_bytes += bytes;
+            self.metrics.writer_waited(begins.saturating_duration_since(since));
+            group.push(job);
+            next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+        }
+        while !group.is_empty() {
+            let committed = match self.shared.broken.get() {
+                Some(reason) => Err(StoreError::Unavailable(reason.clone())),
+                None => self.commit(group),
+            };
+            let (result, count) = match committed {
+                Ok((changes, count)) => {
+                    self.publish(changes);
+                    (Ok(()), count)
+                }
+                Err(error) => {
+                    log::error!("a group of {} jobs failed: {error}", group.len());
+                    (Err(error), group.len())
+                }
+            };
+            for job in group.drain(..count) {
+                job.finish(result.clone());
+            }
+        }
+        self.shared.release(group_bytes);
+        true
     }
 
     fn publish(&self, changes: Vec<Change>) {
@@ -414,7 +447,7 @@ impl Group {
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
             // The directory holds changes of the failed group.
-            match Directory::load(&self.connection) {
+            match Directory::load(self.connection) {
                 Ok(directory) => self.directory = directory,
                 Err(error) => self.break_down(&error.to_string()),
             }
@@ -423,16 +456,16 @@ impl Group {
     }
 
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(Vec<Change>, usize)> {
-        sql::run(&self.connection, "BEGIN IMMEDIATE", [])?;
+        sql::run(self.connection, "BEGIN IMMEDIATE", [])?;
         let rows_at_begin = self.connection.total_changes();
         damage::take_page_met();
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
         if set_back_ms > self.set_back_ms {
-            index_scan::note_set_back(&self.connection, set_back_ms)?;
+            index_scan::note_set_back(self.connection, set_back_ms)?;
         }
         let mut tx = WriteTx {
-            connection: &self.connection,
+            connection: self.connection,
             directory: &mut self.directory,
             changes: Vec::with_capacity(group.len()),
             now_ms,
@@ -468,7 +501,7 @@ impl Group {
             return Err(StoreError::Undone);
         }
         let changes = tx.changes;
-        if let Err(error) = sql::run(&self.connection, "COMMIT", []) {
+        if let Err(error) = sql::run(self.connection, "COMMIT", []) {
             if matches!(error, StoreError::Unavailable(_) | StoreError::DamagedPage(_)) {
                 self.break_down(&error.to_string());
             }

@@ -13,7 +13,7 @@ pub fn duration(ms: Millis) -> String {
     if ms < SECOND {
         return format!("{ms} ms");
     }
-    // To the tenth, so that 9.96 s is 10 s and not 10.0 s.
+    // Rounded to tenths first: 9.96 s is 10 s, not 10.0 s.
     let tenths = (ms + 50) / 100;
     if tenths < 100 && tenths % 10 != 0 {
         return format!("{}.{} s", tenths / 10, tenths % 10);

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, the real server, a real receiver, a clock that the tests move.
+//! Integration tests: one binary, the real server, a real receiver, a manual clock.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 

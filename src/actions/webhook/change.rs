@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::webhook::create::{find_profile, require_profile, unknown};
+use crate::actions::webhook::verify::{Challenged, changed_meanwhile};
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -25,7 +26,7 @@ impl Actions {
         let before = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
         let activation = activation(&before, &settings)?;
         let after = apply(profiles, before.clone(), settings.clone())?;
-        let verified_url = self.challenge_if_needed(&before, &after, activation.as_ref())?;
+        let challenged = self.challenge_if_needed(&before, &after, activation.as_ref())?;
         let (caller, id) = (caller.clone(), id.to_owned());
         let profiles = profiles.clone();
         self.store
@@ -34,7 +35,12 @@ impl Actions {
                 let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
                 let mut activation = self::activation(&webhook, &settings)?;
                 let names = settings.names();
+                let stored = webhook.clone();
                 let mut webhook = apply(&profiles, webhook, settings)?;
+                let is_needed = needs_challenge(&profiles, &stored, &webhook, activation.as_ref())?;
+                if challenged.as_ref().map_or(is_needed, |challenged| !challenged.is_of(&webhook)) {
+                    return Err(changed_meanwhile());
+                }
                 let entry = |action| AuditEntry::new(action, webhook.id).in_tenant(&webhook.tenant);
                 if !names.is_empty() {
                     caller.audit(tx, entry(AuditAction::WebhookChanged).with_detail(names.join(", ")))?;
@@ -44,8 +50,8 @@ impl Actions {
                 }
                 require_profile(tx, &webhook.profile)?;
                 webhook.updated_ms = tx.now_ms();
-                if verified_url.is_some() {
-                    webhook.verified_url = verified_url;
+                if challenged.is_some() {
+                    webhook.verified_url = Some(webhook.url.as_str().to_owned());
                     if webhook.state == WebhookState::Unverified && activation.is_none() {
                         activation = Some(Activation::Resume(Waiting::Resume));
                     }
@@ -70,30 +76,40 @@ impl Actions {
         })
     }
 
-    /// Challenges the endpoint if the change would make the webhook send to an unverified URL. Returns the URL verified
-    /// by the challenge, if any. A failed challenge is a conflict.
+    /// Challenges the endpoint if the change needs it. Returns what passed the challenge, if any. A failed challenge is a
+    /// conflict.
     fn challenge_if_needed(
         &self,
         before: &Webhook,
         after: &Webhook,
         activation: Option<&Activation>,
-    ) -> Result<Option<String>> {
-        let is_changed = before.url != after.url || before.profile != after.profile;
-        let will_send = match activation {
-            Some(Activation::Resume(_)) => true,
-            Some(Activation::Pause) => false,
-            None => is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified),
-        };
-        let is_verified = after.verified_url.as_deref() == Some(after.url.as_str());
-        let profile = find_profile(self.store.profiles(), &after.profile)?;
-        if profile.spec().challenge.is_none() || !will_send || is_verified {
+    ) -> Result<Option<Challenged>> {
+        if !needs_challenge(self.store.profiles(), before, after, activation)? {
             return Ok(None);
         }
         match self.challenge(after)?.refusal {
-            None => Ok(Some(after.url.as_str().to_owned())),
+            None => Ok(Some(Challenged::of(after))),
             Some(reason) => Err(ActionError::conflict("challenge_failed", reason)),
         }
     }
+}
+
+/// Whether a change would make a webhook send to a URL that has not passed its profile's challenge.
+fn needs_challenge(
+    profiles: &Profiles,
+    before: &Webhook,
+    after: &Webhook,
+    activation: Option<&Activation>,
+) -> Result<bool> {
+    let is_changed = before.url != after.url || before.profile != after.profile;
+    let will_send = match activation {
+        Some(Activation::Resume(_)) => true,
+        Some(Activation::Pause) => false,
+        None => is_changed && matches!(after.state, WebhookState::Active | WebhookState::Unverified),
+    };
+    let is_verified = after.verified_url.as_deref() == Some(after.url.as_str());
+    let profile = find_profile(profiles, &after.profile)?;
+    Ok(profile.spec().challenge.is_some() && will_send && !is_verified)
 }
 
 /// Change of state that `active` asks for.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actions::audit::AuditEntry;
-use crate::actions::{ActionError, Actions, Caller, Result};
+use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::id::WebhookId;
@@ -56,7 +56,14 @@ impl Actions {
             .wait()?;
         match webhook.state {
             // Stored first, so that no event is missed during the challenge.
-            WebhookState::Unverified => Ok(self.verify_stored(caller, &webhook)?.webhook),
+            WebhookState::Unverified => match self.verify_stored(caller, &webhook) {
+                // Changed during the challenge. It exists all the same, as it was changed.
+                Err(ActionError::Conflict { .. }) => {
+                    let id = webhook.id.to_string();
+                    Ok(Arc::new(self.store.read(|connection| lookup::webhook(connection, caller, &id))?))
+                }
+                verified => Ok(verified?.webhook),
+            },
             _ => Ok(webhook),
         }
     }

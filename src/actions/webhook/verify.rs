@@ -8,6 +8,7 @@ use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::delivery::Endpoint;
 use crate::delivery::challenge::{ChallengeResult, challenge};
 use crate::domain::audit_action::AuditAction;
+use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::{sweep, webhook};
@@ -18,6 +19,31 @@ pub struct Verified {
     pub webhook: Arc<Webhook>,
     pub attempt: Attempt,
     pub refusal: Option<String>,
+}
+
+/// URL and profile of a challenge. The webhook may change while the endpoint is asked, and only what was asked counts.
+pub(super) struct Challenged {
+    url: TargetUrl,
+    profile: String,
+}
+
+impl Challenged {
+    pub(super) fn of(webhook: &Webhook) -> Challenged {
+        Challenged { url: webhook.url.clone(), profile: webhook.profile.clone() }
+    }
+
+    pub(super) fn is_of(&self, webhook: &Webhook) -> bool {
+        webhook.url == self.url && webhook.profile == self.profile
+    }
+}
+
+/// Conflict of a challenge with a change of the webhook.
+pub(super) fn changed_meanwhile() -> ActionError {
+    ActionError::conflict(
+        "webhook_changed",
+        "The URL, profile or state of the webhook was changed during this request, so what was verified is not what would \
+         be sent to. Nothing was changed. Send the request again.",
+    )
 }
 
 impl Actions {
@@ -31,23 +57,20 @@ impl Actions {
     /// Challenges a stored webhook and stores the result.
     pub(super) fn verify_stored(&self, caller: &Caller, webhook: &Arc<Webhook>) -> Result<Verified> {
         let ChallengeResult { result, body, refusal } = self.challenge(webhook)?;
-        let (asked, caller) = (webhook.url.clone(), caller.clone());
+        let (challenged, caller) = (Challenged::of(webhook), caller.clone());
         let (seq, reason) = (webhook.seq, refusal.clone());
         let webhook = self
             .store
             .write(move |tx| {
                 let mut webhook = webhook::by_seq(tx.connection(), seq)?.ok_or(ActionError::NotFound("webhook"))?;
-                if webhook.url != asked {
-                    return Err(ActionError::conflict(
-                        "url_changed",
-                        "The URL was changed during the challenge. Verify the webhook again.",
-                    ));
+                if !challenged.is_of(&webhook) {
+                    return Err(changed_meanwhile());
                 }
                 webhook.updated_ms = tx.now_ms();
                 if reason.is_none() {
                     let entry = AuditEntry::new(AuditAction::WebhookVerified, webhook.id).in_tenant(&webhook.tenant);
-                    caller.audit(tx, entry.with_detail(asked.as_str()))?;
-                    webhook.verified_url = Some(asked.as_str().to_owned());
+                    caller.audit(tx, entry.with_detail(webhook.url.as_str()))?;
+                    webhook.verified_url = Some(webhook.url.as_str().to_owned());
                 }
                 if webhook.state == WebhookState::Unverified {
                     webhook.disabled_reason = reason;

@@ -10,6 +10,8 @@
 mod flights;
 mod lane;
 mod maintenance;
+#[cfg(test)]
+mod model;
 pub mod record;
 mod scheduler;
 mod state;
@@ -84,12 +86,29 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<Engine, StoreError> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let shared = Arc::new(Shared {
-            store: store.clone(),
+        let on_core = (cores * 2).min(options.workers);
+        let engine = Engine::without_threads(store.clone(), sender, clock, metrics, options, on_core);
+        store.observe(Arc::new(engine.clone()));
+        engine.load()?;
+        engine.0.start_thread("scheduler", scheduler::run)?;
+        engine.0.start_thread("maintenance", maintenance::run)?;
+        Ok(engine)
+    }
+
+    fn without_threads(
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        metrics: Metrics,
+        options: EngineOptions,
+        on_core: usize,
+    ) -> Engine {
+        Engine(Arc::new(Shared {
+            store,
             sender,
             clock,
             metrics,
-            on_core: (cores * 2).min(options.workers),
+            on_core,
             state: Mutex::new(State::new(options.workers)),
             options,
             work: Condvar::new(),
@@ -97,24 +116,26 @@ impl Engine {
             maintenance: Condvar::new(),
             rest: Condvar::new(),
             unrecorded: Mutex::new(Vec::new()),
-        });
-        let engine = Engine(Arc::clone(&shared));
-        store.observe(Arc::new(engine.clone()));
+        }))
+    }
+
+    /// Creates a lane for each webhook of the store.
+    fn load(&self) -> Result<(), StoreError> {
+        let engine = self.clone();
         // Runs in the writer, so that no webhook created meanwhile is missed or loaded twice.
-        let loaded = engine.clone();
-        let load = store.write(move |tx| -> Result<(), StoreError> {
+        let load = self.0.store.write(move |tx| -> Result<(), StoreError> {
             let retrying = webhook::retrying(tx.connection())?;
-            for webhook in tx.directory().iter() {
+            let mut webhooks: Vec<_> = tx.directory().iter().collect();
+            // The oldest go first, so that two starts with the same file do the same.
+            webhooks.sort_unstable_by_key(|webhook| webhook.seq);
+            for webhook in webhooks {
                 // After a restart, trust endpoints that worked, except failing ones.
                 let is_proven = tx.directory().successes(webhook.seq) > 0 && !retrying.contains(&webhook.seq);
-                loaded.put(webhook, is_proven);
+                engine.put(webhook, is_proven);
             }
             Ok(())
         });
-        load.wait()?;
-        shared.start_thread("scheduler", scheduler::run)?;
-        shared.start_thread("maintenance", maintenance::run)?;
-        Ok(engine)
+        load.wait()
     }
 
     /// Sender for attempts outside the lanes: tests and challenges.

@@ -7,6 +7,8 @@ use super::Shared;
 use super::lane::{Lane, QUEUE};
 use super::record;
 use super::state::State;
+use crate::domain::time::Millis;
+use crate::store::delivery::{DueRows, LeftOut, Order};
 use crate::store::{StoreError, damage, delivery};
 
 /// Longest sleep of the scheduler.
@@ -38,37 +40,63 @@ pub(super) fn run(shared: &Arc<Shared>) {
 
 /// Fills a lane from the table. Releases the lock meanwhile.
 fn read(shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, seq: i64, max_bytes: usize) {
-    let now = shared.clock.now_ms();
-    let Some((order, left_out)) = state.lane(seq).map(Lane::begin_read) else {
+    let Some(read) = Read::begin(&mut state, seq, shared.clock.now_ms(), max_bytes) else {
         return;
     };
     drop(state);
-    let rows = shared
-        .store
-        .read_for_delivery(|connection| delivery::due(connection, seq, order, now, QUEUE, max_bytes, &left_out));
-    let mut state = shared.lock();
-    match rows {
-        Ok(rows) => {
-            let (damaged, unreadable) = (rows.damaged.clone(), rows.unreadable.clone());
-            state.with(seq, now, |lane| {
-                unreadable.into_iter().for_each(|delivery_seq| lane.set_aside(delivery_seq));
-                lane.end_read(rows);
-            });
-            shared.rouse(&mut state);
-            drop(state);
-            shared.give_up(seq, &damaged);
-        }
-        Err(error) => {
-            state.with(seq, now, |lane| lane.read_failed(now));
-            drop(state);
-            if error.is_damage() {
-                damage::report("webhook", seq, &error);
-            } else {
-                log::error!("deliveries of webhook number {seq} could not be read: {error}");
+    let rows = read.rows(shared);
+    read.end(shared, rows);
+}
+
+/// Read of a lane's due deliveries.
+pub(super) struct Read {
+    webhook_seq: i64,
+    order: Order,
+    left_out: LeftOut,
+    now: Millis,
+    max_bytes: usize,
+}
+
+impl Read {
+    pub(super) fn begin(state: &mut State, webhook_seq: i64, now: Millis, max_bytes: usize) -> Option<Read> {
+        let (order, left_out) = state.lane(webhook_seq).map(Lane::begin_read)?;
+        Some(Read { webhook_seq, order, left_out, now, max_bytes })
+    }
+
+    pub(super) fn rows(&self, shared: &Shared) -> Result<DueRows, StoreError> {
+        let Read { webhook_seq, order, ref left_out, now, max_bytes } = *self;
+        shared.store.read_for_delivery(|connection| {
+            delivery::due(connection, webhook_seq, order, now, QUEUE, max_bytes, left_out)
+        })
+    }
+
+    /// Queues the rows. After a failed read, the lane reads again later.
+    pub(super) fn end(self, shared: &Arc<Shared>, rows: Result<DueRows, StoreError>) {
+        let Read { webhook_seq, now, .. } = self;
+        let mut state = shared.lock();
+        match rows {
+            Ok(rows) => {
+                let (damaged, unreadable) = (rows.damaged.clone(), rows.unreadable.clone());
+                state.with(webhook_seq, now, |lane| {
+                    unreadable.into_iter().for_each(|delivery_seq| lane.set_aside(delivery_seq));
+                    lane.end_read(rows);
+                });
+                shared.rouse(&mut state);
+                drop(state);
+                shared.give_up(webhook_seq, &damaged);
+            }
+            Err(error) => {
+                state.with(webhook_seq, now, |lane| lane.read_failed(now));
+                drop(state);
+                if error.is_damage() {
+                    damage::report("webhook", webhook_seq, &error);
+                } else {
+                    log::error!("deliveries of webhook number {webhook_seq} could not be read: {error}");
+                }
             }
         }
+        shared.rest.notify_all();
     }
-    shared.rest.notify_all();
 }
 
 impl Shared {

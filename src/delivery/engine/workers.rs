@@ -16,7 +16,7 @@ use crate::store::delivery::{self, Loaded};
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Pause of a lane after this machine had no thread to look up its name with.
-const LOOKUP_PAUSE: Millis = 1_000;
+pub(super) const LOOKUP_PAUSE: Millis = 1_000;
 
 /// Starts a worker. If no thread can be started, the existing ones go on.
 pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
@@ -57,34 +57,51 @@ fn run(shared: &Arc<Shared>) {
 
 /// Sends a claimed delivery and passes its outcome to the writer. Returns the locked state.
 fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
-    let Some(delivery) = claim.hint.delivery.take().or_else(|| load(shared, &claim)) else {
-        return release(shared, &claim, None);
+    let Some(delivery) = delivery_of(shared, &mut claim) else {
+        return release(shared, &claim, None, Instant::now());
     };
     let result = shared.sender.attempt(&claim.endpoint, &delivery);
-    if result.is_attempt() {
-        return finish(shared, claim, delivery, result);
+    if !result.is_attempt() {
+        return release(shared, &claim, Some(LOOKUP_PAUSE), Instant::now());
     }
-    release(shared, &claim, Some(LOOKUP_PAUSE))
+    let outcome = came_back(shared, &claim, delivery, result, random::fraction(), Instant::now());
+    // May wait for the writer, which in turn may wait for the lock.
+    shared.record(outcome);
+    shared.lock()
+}
+
+/// Returns the delivery of a claim. `None` if it must not be sent any more, or cannot be read.
+pub(super) fn delivery_of(shared: &Arc<Shared>, claim: &mut Claim) -> Option<DueDelivery> {
+    claim.hint.delivery.take().or_else(|| load(shared, claim))
 }
 
 /// Gives back a delivery that was not attempted.
-fn release<'a>(shared: &'a Arc<Shared>, claim: &Claim, pause: Option<Millis>) -> MutexGuard<'a, State> {
+pub(super) fn release<'a>(
+    shared: &'a Arc<Shared>,
+    claim: &Claim,
+    pause: Option<Millis>,
+    instant: Instant,
+) -> MutexGuard<'a, State> {
     let now = shared.clock.now_ms();
     let mut state = shared.lock();
-    state.release(claim, pause.map(|pause| now + pause), now, Instant::now());
+    state.release(claim, pause.map(|pause| now + pause), now, instant);
     shared.rest.notify_all();
     state
 }
 
-fn finish(shared: &Arc<Shared>, claim: Claim, delivery: DueDelivery, result: AttemptResult) -> MutexGuard<'_, State> {
+/// Ends a request. Returns its outcome, which is to be recorded.
+pub(super) fn came_back(
+    shared: &Arc<Shared>,
+    claim: &Claim,
+    delivery: DueDelivery,
+    result: AttemptResult,
+    jitter: f64,
+    instant: Instant,
+) -> Arc<Unrecorded> {
     measure(shared, &delivery, &result);
-    let mut state = shared.lock();
-    state.came_back(&claim, result.error_code(), shared.clock.now_ms(), Instant::now());
-    drop(state);
+    shared.lock().came_back(claim, result.error_code(), shared.clock.now_ms(), instant);
     let endpoint = Arc::clone(&claim.endpoint);
-    // May wait for the writer, which in turn may wait for the lock.
-    shared.record(Arc::new(Unrecorded { delivery, endpoint, result, jitter: random::fraction() }));
-    shared.lock()
+    Arc::new(Unrecorded { delivery, endpoint, result, jitter })
 }
 
 /// Reads a delivery that was queued by its number only. `None` if it must not be sent any more, or cannot be read.

@@ -33,7 +33,7 @@ fn ips(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Far enough to never be reached; the tests end long before.
+/// A deadline that no test reaches.
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
@@ -47,7 +47,7 @@ fn guard_with(entries: &[&str], lookup: Arc<Lookup>) -> Arc<Guard> {
     Guard::with_interfaces(TargetPolicy::new(entries.collect()), lookup, no_interfaces())
 }
 
-/// A resolver with these answers, one after the other, and a count of the questions.
+/// Returns a resolver with these results in order, and its number of calls.
 fn scripted(answers: Vec<ScriptedLookup>) -> (Arc<Lookup>, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -71,7 +71,7 @@ struct Question {
     reply: Sender<ScriptedLookup>,
 }
 
-/// A resolver whose questions the test receives, and answers when it likes.
+/// Returns a resolver whose lookups wait until the test replies.
 fn manual() -> (Arc<Lookup>, Receiver<Question>) {
     let (ask, questions) = channel();
     let lookup = move |host: &str| {
@@ -124,7 +124,7 @@ fn a_name_that_goes_from_public_to_loopback_is_refused_where_nothing_is_remember
     let (lookup, _) = scripted(vec![Ok(ips(&["8.8.8.8"])), Ok(ips(&["127.0.0.1"]))]);
     let guard = guard_with(&[], lookup);
     assert!(guard.resolve(&url("https://rebinding.example/"), far()).is_ok());
-    // Another port is another verdict, so the name is asked for again.
+    // Another port needs its own check, so the name is resolved again.
     let other_port = guard.resolve(&url("https://rebinding.example:8443/"), far());
     failure(other_port, ErrorCode::TargetBlocked);
 }
@@ -315,7 +315,7 @@ fn when_every_lookup_thread_hangs_further_callers_get_a_clear_sentence_and_leave
         assert!(message.contains("32 of all"), "{message}");
         assert_eq!(guard.lookups.threads(), MAX_THREADS);
         assert_eq!(guard.lookups.queued(), 0);
-        // What waits is taken up by the first thread that comes free.
+        // The first free thread takes the queued lookup.
         let waiting = scope.spawn(|| guard.resolve(&more, far()));
         while guard.lookups.queued() == 0 {
             thread::yield_now();
@@ -435,7 +435,7 @@ fn the_inbox_is_open_and_opens_nothing_else_at_its_origin() {
         let before = guard.resolve(&inbox, far());
         failure(before, ErrorCode::TargetBlocked);
         guard.open_inbox(OwnInbox::below(base).unwrap());
-        // In both orders, and again once verdicts are remembered.
+        // In both orders, and again from the cache.
         for _ in 0..2 {
             for path in ["/v1/events", "/in/", "/in/abc/d", "/", "/in/%2e%2e/v1/events"] {
                 let other = url(&format!("{base}{path}"));

@@ -111,7 +111,7 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
         }
         match rest.strip_prefix(':') {
             None if rest.is_empty() => (place, None),
-            None => return Err("after the bracket comes a colon and the port, or nothing."),
+            None => return Err("after the bracket, write a colon and the port, or nothing."),
             Some(port) => (place, Some(port)),
         }
     } else {
@@ -161,7 +161,7 @@ fn parse_net(text: &str) -> Result<Option<IpNet>, String> {
         ));
     }
     if let Some(what) = policy::never_opened(net) {
-        return Err(format!("every address in it is {what}, which nothing opens."));
+        return Err(format!("every address in it is {what}, which cannot be allowed."));
     }
     Ok(Some(net))
 }

@@ -15,7 +15,8 @@ pub(super) const EXAMPLE: &str = r#"{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "nu
         "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1,
     "request": {"url": "https://hooks.example/orders", "headers": {"Content-Type": "application/json",
         "User-Agent": "Hookpost/0.1.0"}, "body": "{\"id\":\"evt_01KF0AVD80A4NYB3X1YPR2TZ8H\"}"},
-    "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false},
+    "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false,
+        "same_as_attempt": null},
     "error": {"code": "status", "message": "The endpoint answered 410 Gone."}"#;
 
 /// One attempt of a delivery, with its request and response.
@@ -71,6 +72,10 @@ struct ResponseView {
     /// The first 16 KiB.
     body: String,
     body_truncated: bool,
+    /// Number of the earlier attempt whose code and body this response repeats, as do all responses between them; `null`
+    /// if it differs from the response before. `body` is complete in both cases. Headers are not compared.
+    #[schemars(range(min = 1))]
+    same_as_attempt: Option<u32>,
 }
 
 /// Reason why an attempt failed.
@@ -110,6 +115,7 @@ impl From<&Attempt> for AttemptView {
                 headers: headers(&answer.headers),
                 body: text(&answer.body),
                 body_truncated: answer.body_truncated,
+                same_as_attempt: attempt.same_response_as,
             }),
             error: attempt
                 .failure

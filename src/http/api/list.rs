@@ -63,7 +63,7 @@ pub(super) fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequ
     Ok(PageRequest { limit, cursor })
 }
 
-/// Parses a parameter whose type explains what is invalid.
+/// Parses a parameter whose type's error explains the problem.
 pub(super) fn parameter<T: FromStr<Err = Invalid>>(name: &str, text: Option<&str>) -> Result<Option<T>, ApiError> {
     text.map(|text| text.parse().map_err(|invalid: Invalid| invalid.in_field(name).into())).transpose()
 }

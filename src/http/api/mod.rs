@@ -14,6 +14,7 @@ mod openapi;
 mod portal_links;
 mod profiles;
 mod replay;
+mod secrets;
 mod stats;
 mod table;
 mod test_events;

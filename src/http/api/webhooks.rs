@@ -1,8 +1,7 @@
 //! `/v1/webhooks`.
 
-use std::collections::BTreeMap;
-
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::attempts::{self, AttemptView};
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, schema,
+    secrets,
 };
 use crate::actions::lookup;
-use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
@@ -27,8 +26,7 @@ pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks/settings").post(create, describe_settings);
     let webhook = table.at("/v1/webhooks/{id}");
     webhook.get(show, describe_show).patch(change, describe_change).delete(delete, describe_delete);
-    table.at("/v1/webhooks/{id}/secret").get(secret, describe_secret);
-    table.at("/v1/webhooks/{id}/secret/rotate").post(rotate, describe_rotate);
+    secrets::routes(table);
     table.at("/v1/webhooks/{id}/verify").post(verify, describe_verify);
 }
 
@@ -86,7 +84,8 @@ const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "defa
     "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
-const SECRETS: &str = r#""secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+/// Example of the fields of a secret.
+pub(super) const SECRETS: &str = r#""secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw""#;
 
 /// Codes of invalid webhooks.
@@ -135,7 +134,7 @@ fn describe_creation(call: &mut Call<'_>) {
             "replay_webhook",
         ],
     )
-    .errors(409, &["profile_deleted", "url_changed"])
+    .errors(409, &["profile_deleted"])
     .errors(422, INVALID_CODES);
 }
 
@@ -160,7 +159,7 @@ fn describe_change(call: &mut Call<'_>) {
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
         .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
-        .errors(409, &["challenge_failed", "profile_deleted"])
+        .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed"])
         .errors(422, INVALID_CODES)
         .errors(422, &["invalid_value", "waiting_without_active"]);
 }
@@ -173,25 +172,6 @@ fn describe_delete(call: &mut Call<'_>) {
         .no_content("The webhook is deleted.");
 }
 
-fn describe_secret(call: &mut Call<'_>) {
-    call.operation("Secrets", "show_secret", "Get the secret of a webhook")
-        .scope(Scope::Admin)
-        .path_parameter::<schema::WebhookId>("id")
-        .response::<SecretView>(200, "The secret.", &format!("{{{SECRETS}, \"rotation\": null}}"));
-}
-
-fn describe_rotate(call: &mut Call<'_>) {
-    call.operation("Secrets", "rotate_secret", "Rotate the secret of a webhook")
-        .description("Both secrets sign until the overlap ends, in every header that can carry two signatures; `headers` lists which secret signs which header. An overlap of 0 switches immediately, or ends a running overlap.")
-        .scope(Scope::Admin)
-        .path_parameter::<schema::WebhookId>("id")
-        .request_body::<Rotation>(r#"{"overlap_s": 86400}"#)
-        .response::<RotatedView>(200, "The new secret.", &format!(r#"{{{SECRETS}, "overlap_ends_at": "2026-01-16T10:00:00.000Z",
-            "headers": [{{"name": "X-Webhook-Signature", "signs": "old"}}, {{"name": "webhook-signature", "signs": "both"}}]}}"#))
-        .errors(409, &["rotation_running"])
-        .errors(422, &["invalid_secret", "out_of_range"]);
-}
-
 fn describe_verify(call: &mut Call<'_>) {
     call.operation("Webhooks", "verify_webhook", "Run the challenge of a webhook's profile")
         .description("An unverified webhook that passes becomes active. The response follows when the endpoint responds or times out.")
@@ -201,7 +181,7 @@ fn describe_verify(call: &mut Call<'_>) {
             r#"{}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#,
             attempts::EXAMPLE
         ))
-        .errors(409, &["no_challenge", "url_changed"]);
+        .errors(409, &["no_challenge", "webhook_changed"]);
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
@@ -230,7 +210,7 @@ struct WebhookView {
     active: bool,
     /// When Hookpost disabled the webhook.
     disabled_at: Option<schema::Time>,
-    /// Why the webhook is disabled or unverified.
+    /// Reason why the webhook is disabled or unverified.
     disabled_reason: Option<String>,
     /// Additional headers of every delivery. Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
     #[schemars(with = "BTreeMap<String, String>")]
@@ -351,7 +331,7 @@ struct VerifiedView {
     #[serde(flatten)]
     attempt: AttemptView,
     verified: bool,
-    /// Why the challenge failed.
+    /// Reason why the challenge failed.
     reason: Option<String>,
     state: schema::WebhookState,
 }
@@ -365,73 +345,4 @@ async fn verify(app: Data<App>, Administrator(caller): Administrator, id: Path<S
         reason: verified.refusal,
         state: verified.webhook.state.into(),
     }))
-}
-
-/// The secret of a webhook.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Secret")]
-struct SecretView {
-    secret: String,
-    /// The secret in the form that Standard Webhooks libraries expect.
-    standard_secret: String,
-    rotation: Option<RotationView>,
-}
-
-/// A rotation whose overlap has not ended.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RunningRotation")]
-struct RotationView {
-    /// First 16 hexadecimal digits of the SHA-256 of the old secret.
-    old_fingerprint: String,
-    overlap_ends_at: schema::Time,
-}
-
-async fn secret(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
-    let actions = app.actions.clone();
-    let rotated = blocking(move || actions.reveal_secret(&caller, &id)).await??;
-    let old = rotated.old.as_ref();
-    Ok(HttpResponse::Ok().json(SecretView {
-        secret: rotated.secret.as_str().to_owned(),
-        standard_secret: rotated.secret.standard_form(),
-        rotation: old.map(|old| RotationView {
-            old_fingerprint: fingerprint(&old.secret),
-            overlap_ends_at: schema::Time::at(old.overlap_ends_ms),
-        }),
-    }))
-}
-
-async fn rotate(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
-    let rotation: Rotation = body.parse()?;
-    let rotated = app.actions.rotate_secret(&caller, &id, rotation).committed().await?;
-    Ok(HttpResponse::Ok().json(RotatedView::from(rotated)))
-}
-
-/// Result of a rotation.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Rotated")]
-struct RotatedView {
-    secret: String,
-    standard_secret: String,
-    overlap_ends_at: Option<schema::Time>,
-    headers: Vec<SignedHeader>,
-}
-
-/// The secret that signs a header until the overlap ends.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "SignedHeader")]
-struct SignedHeader {
-    name: String,
-    signs: schema::Signs,
-}
-
-impl From<Rotated> for RotatedView {
-    fn from(rotated: Rotated) -> RotatedView {
-        let headers = rotated.headers.into_iter();
-        RotatedView {
-            secret: rotated.secret.as_str().to_owned(),
-            standard_secret: rotated.secret.standard_form(),
-            overlap_ends_at: rotated.old.map(|old| schema::Time::at(old.overlap_ends_ms)),
-            headers: headers.map(|(name, signs)| SignedHeader { name, signs: signs.into() }).collect(),
-        }
-    }
 }

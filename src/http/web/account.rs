@@ -6,8 +6,8 @@ use super::login::too_many_attempts;
 use crate::auth::users::UserError;
 use crate::auth::{password, users};
 use crate::domain::Invalid;
+use crate::http::extract::app;
 use crate::http::web::layout::Flash;
-use crate::http::web::session::data;
 use crate::http::web::{
     FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template, problem,
 };
@@ -39,7 +39,7 @@ pub fn show(session: &Session) -> Result<AccountPage, PageError> {
 
 /// `POST /account/password`: for viewers too. Ends every session of the user and starts a new one in this browser.
 pub async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
-    let address = data(&request)?.site.client_address(&request);
+    let address = app(&request)?.site.client_address(&request);
     form.run_as_anybody(move |session, fields| {
         let user = session.require_operator()?.clone();
         let wrong_old = |message: String| {

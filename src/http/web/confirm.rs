@@ -4,7 +4,8 @@ use askama::Template;
 
 use crate::http::web::error::PageError;
 use crate::http::web::layout::{Frame, Section};
-use crate::http::web::session::{Response, Session};
+use crate::http::web::response::Response;
+use crate::http::web::session::Session;
 
 /// A question with a form. The form sends `confirmed=yes`.
 #[derive(Default)]

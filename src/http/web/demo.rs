@@ -5,10 +5,11 @@ use actix_web::http::StatusCode;
 use crate::auth::users;
 use crate::auth::users::UserError;
 use crate::http::error::ApiError;
+use crate::http::web::anonymous::Anonymous;
 use crate::http::web::cookies::SetCookie;
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Anonymous, see};
+use crate::http::web::response::see;
 use crate::http::web::{PageError, PageResult, Template};
 use crate::store::one_time_link::LinkKind;
 
@@ -27,8 +28,8 @@ fn expired(visitor: &Anonymous) -> PageError {
 /// `GET /demo?token=…`: shows a button and does not use the link up.
 pub async fn show(visitor: Anonymous) -> PageResult {
     let token = visitor.query.text("token").to_owned();
-    let actions = &visitor.app.actions;
-    if !actions.store.read(|db| users::is_link(db, LinkKind::Demo, &token, actions.clock.now_ms()))? {
+    let (wanted, now) = (token.clone(), visitor.now());
+    if !visitor.read(move |db| users::is_link(db, LinkKind::Demo, &wanted, now)).await? {
         return Err(expired(&visitor));
     }
     visitor.show(StatusCode::OK, &DemoPage { frame: visitor.frame("Demo"), token }, false)

@@ -8,14 +8,14 @@ use askama::Template;
 
 use crate::http::error::ApiError;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{html, see};
+use crate::http::web::response::{html, see};
 
 /// Error response of a page handler.
 #[derive(Debug)]
 pub enum PageError {
-    /// Redirects to a page that signs in.
+    /// Redirects to the sign-in page.
     SignIn { location: String },
-    /// Redirects to the page that was meant.
+    /// Redirects to another page, such as the one requested before signing in.
     Redirect { location: String },
     /// Shows an error; `base` is the path prefix of the page's links.
     Problem { error: Box<ApiError>, base: String },

@@ -78,7 +78,7 @@ struct WebhookRow {
     query: String,
 }
 
-/// Cause of a dead letter, in the order in which one looks for a fault.
+/// Cause of a dead letter. Causes are ordered by the steps of an investigation, as in [`FailureGroup`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct CauseKey {
     group: usize,

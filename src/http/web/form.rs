@@ -12,10 +12,12 @@ use crate::auth::token;
 use crate::domain::{Invalid, json};
 use crate::http::App;
 use crate::http::error::ApiError;
-use crate::http::extract::read_in_time;
+use crate::http::extract::{app, read_in_time};
+use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
-use crate::http::web::session::{Anonymous, PageResult, Response, Session, data};
-use crate::store::StoreError;
+use crate::http::web::response::{PageResult, Response};
+use crate::http::web::session::Session;
+use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
 const FORM_BYTES: usize = 64 << 10;
@@ -34,6 +36,11 @@ impl Fields {
         let pairs = url::form_urlencoded::parse(body);
         let pairs = pairs.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")));
         Fields(pairs.collect())
+    }
+
+    /// Fields of a request's query string.
+    pub fn of_query(request: &HttpRequest) -> Fields {
+        Fields::parse(request.query_string().as_bytes())
     }
 
     /// First value of a field; empty if the field is missing.
@@ -56,6 +63,12 @@ impl Fields {
         parsed.map_err(|error| Invalid::new("invalid_json", format!("Invalid JSON: {error}.")).in_field(name))?;
         json::check(text.as_bytes()).map_err(|invalid| invalid.in_field(name))?;
         Ok(Some(text.into()))
+    }
+
+    /// Page of a list that the field `cursor` selects.
+    pub fn page_request(&self) -> Result<PageRequest, Invalid> {
+        let cursor = self.given("cursor").map(str::parse).transpose()?;
+        Ok(PageRequest { limit: DEFAULT_LIMIT, cursor })
     }
 
     /// Every value of a field.
@@ -83,7 +96,7 @@ impl Fields {
 
 /// Reads a form that a page of this server sent; refuses one that another site may have sent.
 async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &str) -> Result<Fields, PageError> {
-    let app = data(request)?;
+    let app = app(request)?;
     let below = |error: ApiError| PageError::from(error).below(app.site.base().prefix());
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -202,15 +215,10 @@ pub struct Problem {
     pub field: Option<String>,
 }
 
-impl From<Invalid> for Problem {
-    fn from(invalid: Invalid) -> Problem {
-        Problem { message: invalid.message, field: invalid.field }
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Problem {
-        Problem { message: error.to_string(), field: None }
+impl<E: Into<ApiError>> From<E> for Problem {
+    fn from(error: E) -> Problem {
+        let error = error.into();
+        Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) }
     }
 }
 
@@ -218,7 +226,7 @@ impl From<StoreError> for Problem {
 pub fn problem(error: impl Into<ApiError>) -> Result<Problem, PageError> {
     let error = error.into();
     match error.status().as_u16() {
-        403 | 409 | 422 => Ok(Problem { message: error.message().to_owned(), field: error.field().map(str::to_owned) }),
+        403 | 409 | 422 => Ok(error.into()),
         _ => Err(error.into()),
     }
 }

@@ -6,12 +6,13 @@ use actix_web::http::{StatusCode, header};
 use crate::auth::users::UserError;
 use crate::auth::{session, users};
 use crate::domain::time::SECOND;
-use crate::http::blocking;
 use crate::http::error::ApiError;
+use crate::http::extract::app;
+use crate::http::web::anonymous::Anonymous;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Anonymous, data, local, see};
+use crate::http::web::response::{local, see};
 use crate::http::web::{PageError, PageResult, Response, Submission, Template};
 use crate::store::session::Owner;
 use crate::store::user;
@@ -29,17 +30,17 @@ struct LoginPage<'a> {
 
 /// `GET /login`.
 pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
-    let app = &visitor.app;
-    let now = app.actions.clock.now_ms();
     let next = local(visitor.query.text("next")).unwrap_or("/");
-    let store = &app.actions.store;
-    if let Some(cookie) = cookies::session(&request, app)
-        && let Some(session) = store.read(|db| session::authenticate(db, &cookie, now))?
-        && matches!(session.owner, Owner::User(_))
-    {
+    let (cookie, now) = (cookies::session(&request, &visitor.app), visitor.now());
+    let (session, has_users) = visitor
+        .read(move |db| {
+            let session = cookie.map(|cookie| session::authenticate(db, &cookie, now)).transpose()?;
+            Ok((session.flatten(), user::any(db)?))
+        })
+        .await?;
+    if session.is_some_and(|session| matches!(session.owner, Owner::User(_))) {
         return Err(PageError::Redirect { location: format!("{}{next}", visitor.base()) });
     }
-    let has_users = store.read(user::any)?;
     let page = LoginPage { frame: visitor.frame("Sign in"), next, name: "", problem: None, has_users };
     visitor.show(StatusCode::OK, &page, false)
 }
@@ -48,7 +49,7 @@ pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
 pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let app = &visitor.app;
-    let now = app.actions.clock.now_ms();
+    let now = visitor.now();
     let name = fields.text("name").trim();
     let next = local(fields.text("next")).unwrap_or("/");
     let again = |status: StatusCode, problem: String| {
@@ -72,7 +73,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
         return Err(visitor.error(ApiError::unavailable("overloaded", busy)));
     };
     let (store, wanted, password) = (app.actions.store.clone(), name.to_owned(), fields.text("password").to_owned());
-    let cookie = blocking(move || -> Result<Option<String>, UserError> {
+    let cookie = visitor.run(move || {
         let user = store.read(|db| user::by_name(db, &wanted))?;
         let Some(user) = users::verify(user, &password) else {
             return Ok(None);
@@ -82,7 +83,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
             signed_in => signed_in.map(Some),
         }
     });
-    let Some(cookie) = cookie.await?? else {
+    let Some(cookie) = cookie.await? else {
         log::warn!("a sign-in failed, from {address:?}");
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
     };
@@ -100,7 +101,7 @@ pub(super) fn too_many_attempts(wait_ms: i64) -> String {
 
 /// `POST /logout`: ends the session.
 pub async fn sign_out(request: HttpRequest, form: Submission) -> PageResult {
-    let app = data(&request)?;
+    let app = app(&request)?.clone();
     let cookie = cookies::session(&request, &app).unwrap_or_default();
     let is_portal = form.is_portal();
     let path = if is_portal { "/portal" } else { "/login" };

@@ -1,10 +1,11 @@
 //! Pages for browsers. Each works without a script: links, GET forms for filters, a redirect after each change. One file
 //! per page, with its template under `templates/` by the same name.
 //!
-//! Owns: HTML, cookies, form tokens. Never does: decide what the API decides; every change is one of `actions`, or of
-//! `auth` for users. Reads go to the store's queries, within one snapshot per page (`Session::read`).
+//! Owns: HTML, cookies, form tokens. Contains no decisions: every change is one of `actions`, or of `auth` for
+//! users. Reads go to the store's queries, within one snapshot per page (`Session::read`).
 
 mod account;
+mod anonymous;
 mod assets;
 mod chart;
 mod confirm;
@@ -50,6 +51,7 @@ mod profiles {
     pub mod list;
     pub mod show;
 }
+mod response;
 mod session;
 mod settings {
     pub mod audit;
@@ -77,15 +79,17 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, Route};
 use askama::Template;
 
 use crate::actions::delivery::bulk::BulkAction;
+use crate::http::extract::app;
 use crate::store::Connection;
 use confirm::Confirm;
 use deliveries::bulk;
 use error::PageError;
 use form::{Fields, FormErrors, Submission, problem};
 use layout::{Frame, Section};
-use session::{PageResult, Response, Session};
+use response::{PageResult, Response};
+use session::Session;
 
-/// Every route of the pages. A path without parameters stands before one that matches it too.
+/// Every route of the pages. A path without parameters comes before one with parameters that matches it too.
 pub fn routes(config: &mut ServiceConfig) {
     assets::routes(config);
     let mut at = |path: &str, routes: Vec<Route>| {
@@ -215,6 +219,6 @@ pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
     if let Ok(session) = Session::of(request) {
         return session.unknown();
     }
-    let base = session::data(request).map(|app| app.site.base().prefix().to_owned());
-    PageError::not_found("page").below(&base.unwrap_or_default()).error_response()
+    let base = app(request).map_or("", |app| app.site.base().prefix());
+    PageError::not_found("page").below(base).error_response()
 }

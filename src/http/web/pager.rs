@@ -10,6 +10,7 @@ const MAX_TRAIL: usize = 40;
 /// Stands for the newest page, which has no cursor.
 const NEWEST: &str = "0";
 
+#[derive(Default)]
 pub struct Pager {
     pub newer: Option<String>,
     pub newest: Option<String>,
@@ -43,6 +44,10 @@ impl Pager {
             newest: (here != NEWEST).then(|| to(NEWEST, &[])),
             older: next.map(|next| to(&next.to_string(), &down[first..])),
         }
+    }
+
+    pub fn is_first_page(&self) -> bool {
+        self.newest.is_none()
     }
 }
 

@@ -7,10 +7,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::auth::users;
 use crate::auth::users::UserError;
 use crate::http::App;
+use crate::http::web::anonymous::Anonymous;
 use crate::http::web::cookies::SetCookie;
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::{Bare, Portal};
-use crate::http::web::session::{Anonymous, see};
+use crate::http::web::response::see;
 use crate::http::web::{PageResult, Template};
 use crate::store::one_time_link::LinkKind;
 
@@ -32,10 +33,10 @@ fn portal_page(visitor: &Anonymous, token: Option<String>) -> PageResult {
 
 /// `GET /portal?token=…`: shows a button and does not use the link up, since programs that preview links follow them.
 pub async fn show(visitor: Anonymous) -> PageResult {
-    let token = visitor.query.text("token");
-    let actions = &visitor.app.actions;
-    let is_open = actions.store.read(|db| users::is_link(db, LinkKind::Portal, token, actions.clock.now_ms()))?;
-    portal_page(&visitor, is_open.then(|| token.to_owned()))
+    let token = visitor.query.text("token").to_owned();
+    let (wanted, now) = (token.clone(), visitor.now());
+    let is_open = visitor.read(move |db| users::is_link(db, LinkKind::Portal, &wanted, now)).await?;
+    portal_page(&visitor, is_open.then_some(token))
 }
 
 /// `POST /portal`: uses the link up and starts its session.

@@ -1,9 +1,8 @@
-//! The visitor of a page, signed in or anonymous, and the response to the visit.
+//! The visitor of a page, signed in as a user or through the portal.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
@@ -12,21 +11,18 @@ use crate::actions::{Actor, Caller};
 use crate::auth::{session, token};
 use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
-use crate::http::backup::BackupCopy;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
-use crate::http::web::layout::{Bare, Flash, Frame, Portal, Section};
+use crate::http::web::layout::{Flash, Frame, Portal, Section};
+use crate::http::web::response::{PageResult, Response, html, local, parents};
 use crate::http::{App, blocking};
 use crate::store::Connection;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
 use crate::store::webhook::{self, Attention};
-
-/// Result of a page handler.
-pub type PageResult = Result<HttpResponse, PageError>;
 
 /// A visitor who is signed in, as a user or through the portal.
 pub struct Session {
@@ -53,7 +49,7 @@ impl FromRequest for Session {
 impl Session {
     /// Authenticates a request by its cookie.
     pub fn of(request: &HttpRequest) -> Result<Session, PageError> {
-        let app = data(request)?;
+        let app = app(request)?.clone();
         let prefix = app.site.base().prefix().to_owned();
         let here = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let sign_in = || {
@@ -85,7 +81,7 @@ impl Session {
         Ok(Session {
             flash: cookies::flash(request, &app),
             owner: session.owner,
-            query: Fields::parse(request.query_string().as_bytes()),
+            query: Fields::of_query(request),
             here: here.to_owned(),
             cookie,
             is_live,
@@ -224,27 +220,10 @@ impl Session {
             Err(PageError::Problem { error, .. }) => self.problem(&error),
             other => other,
         });
-        let mut response = match done.await?? {
-            Response::Page(status, text) => html(status, text, parents(&app, is_portal)),
-            Response::To(location, flash) => {
-                let mut response = see(&location);
-                if let Some(flash) = &flash {
-                    SetCookie::flash(&app, Some(flash), is_portal).on(&mut response);
-                }
-                return Ok(response);
-            }
-            Response::SignedIn(location, flash, cookie) => {
-                let mut response = see(&location);
-                SetCookie::flash(&app, Some(&flash), is_portal).on(&mut response);
-                SetCookie::session(&app, cookie, session::LONGEST, is_portal).on(&mut response);
-                return Ok(response);
-            }
-            Response::Backup(copied) => return Ok(copied.stream()),
-            Response::File { media_type, name, bytes } => HttpResponse::Ok()
-                .insert_header((header::CONTENT_TYPE, media_type))
-                .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-                .body(bytes),
-        };
+        let done = done.await??;
+        // A flash message stays for the page that a redirect leads to.
+        let clears_flash = clears_flash && matches!(done, Response::Page(..) | Response::File { .. });
+        let mut response = done.into_http(&app, is_portal);
         if clears_flash {
             SetCookie::flash(&app, None, is_portal).on(&mut response);
         }
@@ -295,142 +274,4 @@ impl Session {
 struct ProblemPage {
     frame: Frame,
     message: String,
-}
-
-/// Response of a page's work, before it becomes HTTP.
-pub enum Response {
-    Page(StatusCode, String),
-    /// A redirect, with a message for the next page.
-    To(String, Option<Flash>),
-    /// A redirect, with a message and the cookie of a new session.
-    SignedIn(String, Flash, String),
-    /// A copy of the database.
-    Backup(BackupCopy),
-    /// A download.
-    File {
-        media_type: &'static str,
-        name: String,
-        bytes: Vec<u8>,
-    },
-}
-
-impl Response {
-    pub fn page(status: StatusCode, page: &impl Template) -> Response {
-        match page.render() {
-            Ok(text) => Response::Page(status, text),
-            Err(error) => {
-                let error = ApiError::internal(&error);
-                Response::Page(error.status(), error.message().to_owned())
-            }
-        }
-    }
-
-    pub fn ok(page: &impl Template) -> Response {
-        Response::page(StatusCode::OK, page)
-    }
-
-    /// A form with its errors, as a 422.
-    pub fn again(page: &impl Template) -> Response {
-        Response::page(StatusCode::UNPROCESSABLE_ENTITY, page)
-    }
-}
-
-/// A visitor who is not signed in. A cookie ties forms to the browser that they were shown in.
-pub struct Anonymous {
-    pub app: Data<App>,
-    pub query: Fields,
-    cookie: String,
-    has_new_cookie: bool,
-}
-
-impl FromRequest for Anonymous {
-    type Error = PageError;
-    type Future = Ready<Result<Anonymous, PageError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Anonymous::of(request))
-    }
-}
-
-impl Anonymous {
-    pub(super) fn of(request: &HttpRequest) -> Result<Anonymous, PageError> {
-        let app = data(request)?;
-        let cookie = cookies::form(request, &app);
-        Ok(Anonymous {
-            has_new_cookie: cookie.is_none(),
-            cookie: cookie.unwrap_or_else(token::generate),
-            query: Fields::parse(request.query_string().as_bytes()),
-            app,
-        })
-    }
-
-    /// Path prefix of every link.
-    pub fn base(&self) -> &str {
-        self.app.site.base().prefix()
-    }
-
-    /// Frame of a page.
-    pub fn frame(&self, title: &'static str) -> Bare {
-        Bare { base: self.base().to_owned(), title, form_token: token::form_token(&self.cookie) }
-    }
-
-    /// Value of the cookie that the form token is derived from.
-    pub(super) fn cookie(&self) -> &str {
-        &self.cookie
-    }
-
-    /// Error page for this visitor.
-    pub fn error(&self, error: impl Into<ApiError>) -> PageError {
-        PageError::from(error).below(self.base())
-    }
-
-    /// Responds with a page. `is_portal` lets the parents of an embedded portal frame the page.
-    pub fn show(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> PageResult {
-        let text = page.render().map_err(|error| ApiError::internal(&error))?;
-        let mut response = html(status, text, parents(&self.app, is_portal));
-        if self.has_new_cookie {
-            SetCookie::form(&self.app, self.cookie.clone(), is_portal).on(&mut response);
-        }
-        Ok(response)
-    }
-}
-
-/// Returns `path` if it is a path of this server: one slash first, and nothing that a browser takes for another host.
-pub fn local(path: &str) -> Option<&str> {
-    let is_odd = |c: char| c.is_control() || c == '\\';
-    (path.starts_with('/') && !path.starts_with("//") && !path.contains(is_odd)).then_some(path)
-}
-
-/// Shared state of the server.
-pub fn data(request: &HttpRequest) -> Result<Data<App>, PageError> {
-    Ok(app(request)?.clone())
-}
-
-/// Origins that may frame a page.
-fn parents(app: &App, is_portal: bool) -> &[String] {
-    if is_portal && app.site.is_embedded() { &app.site.portal.origins } else { &[] }
-}
-
-/// A redirect that the browser follows with GET.
-pub(super) fn see(location: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
-}
-
-/// An HTML response under the policy of all pages; only `parents` may frame the page.
-pub(super) fn html(status: StatusCode, text: String, parents: &[String]) -> HttpResponse {
-    let parents = match parents {
-        [] => "'none'".to_owned(),
-        origins => format!("'self' {}", origins.join(" ")),
-    };
-    let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-         form-action 'self'; base-uri 'none'; frame-ancestors {parents}"
-    );
-    HttpResponse::build(status)
-        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
-        // Under "no-referrer", browsers send "Origin: null" with the pages' own forms, and over plain HTTP no other
-        // header tells those forms from another site's.
-        .insert_header((header::REFERRER_POLICY, "same-origin"))
-        .body(text)
 }

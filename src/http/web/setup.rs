@@ -6,10 +6,11 @@ use crate::auth::users::UserError;
 use crate::auth::{password, session, users};
 use crate::http::blocking;
 use crate::http::error::ApiError;
+use crate::http::web::anonymous::Anonymous;
 use crate::http::web::cookies::SetCookie;
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
-use crate::http::web::session::{Anonymous, see};
+use crate::http::web::response::see;
 use crate::http::web::{FormErrors, PageError, PageResult, Template};
 
 #[derive(Template)]
@@ -32,12 +33,12 @@ fn expired(visitor: &Anonymous) -> PageError {
 
 /// `GET /setup?token=…`: shows the form and does not use the link up.
 pub async fn show(visitor: Anonymous) -> PageResult {
-    let token = visitor.query.text("token");
-    let actions = &visitor.app.actions;
-    if !actions.store.read(|db| users::is_setup_token(db, token, actions.clock.now_ms()))? {
+    let token = visitor.query.text("token").to_owned();
+    let (wanted, now) = (token.clone(), visitor.now());
+    if !visitor.read(move |db| users::is_setup_token(db, &wanted, now)).await? {
         return Err(expired(&visitor));
     }
-    visitor.show(StatusCode::OK, &setup_page(&visitor, token, "admin", FormErrors::default()), false)
+    visitor.show(StatusCode::OK, &setup_page(&visitor, &token, "admin", FormErrors::default()), false)
 }
 
 /// `POST /setup`: creates the administrator, signs them in, and continues with the first webhook.

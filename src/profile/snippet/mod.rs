@@ -1,6 +1,6 @@
 //! Verification code for the receiver of a profile's deliveries, ready to paste.
 //!
-//! `templates/snippets/` has one template per language, filled with what the profile says. Nothing here knows a profile by
+//! `templates/snippets/` has one template per language, filled in from the profile. Nothing here refers to a profile by
 //! name.
 
 mod choice;

@@ -49,7 +49,7 @@ fn the_only_signature_is_checked_or_else_the_standard_one() {
     let unsigned = custom(serde_json::json!({}));
     assert_eq!(header(&unsigned, true), standard);
     assert_eq!(header(&unsigned, false), None);
-    // Nobody can tell where the timestamp ends, or sends none.
+    // The end of the timestamp is ambiguous, or the profile sends none.
     for (content, template) in [
         ("{timestamp}.{body}", "{timestamp}{signature}"),
         ("{timestamp}.{body}", "{timestamp},{signature},{timestamp}"),

@@ -1,4 +1,4 @@
-//! The state of a delivery in a few sentences: what happened, what to do, what happens next.
+//! The state of a delivery in a few sentences: the outcome, the next step of the reader and of Hookpost.
 
 use super::humanize;
 use crate::domain::attempt::FailureCause;
@@ -11,7 +11,7 @@ use crate::text::failure::{Failed, host_and_port, status_words};
 #[cfg(test)]
 mod tests;
 
-/// Facts of a delivery that its explanation is made from.
+/// Facts of a delivery for its explanation.
 #[derive(Debug, Clone)]
 pub struct DeliveryFacts<'a> {
     pub status: DeliveryStatus,
@@ -261,7 +261,7 @@ impl<'a> DeliveryFacts<'a> {
         }
     }
 
-    /// When the next attempt is; for one that is due, what is ahead of it.
+    /// Time of the next attempt; if it is due, the reason for the wait.
     fn due(&self, now: Millis) -> Option<String> {
         let at = self.next_ms.filter(|_| !self.test)?;
         if at > now {

@@ -122,7 +122,7 @@ fn one_of_an_inactive_webhook_says_what_it_waits_for() {
         facts.webhook_state = state;
         assert_eq!(texts(&facts), (headline.into(), "No attempt has been made yet.".into(), next.into()));
     }
-    // What failed is said first all the same, and no time is promised.
+    // The failure still comes first, and no time is promised.
     facts.status = DeliveryStatus::Retrying;
     facts.webhook_state = WebhookState::Paused;
     facts.next_ms = Some(NOW + HOUR);

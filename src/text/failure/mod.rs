@@ -6,7 +6,7 @@ use super::humanize;
 use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase};
 use crate::domain::time::{Millis, parse_retry_after, rfc3339_seconds};
 
-/// A failed attempt with the facts that its texts are made from.
+/// A failed attempt, with the facts for its texts.
 #[derive(Debug, Clone)]
 pub struct Failed<'a> {
     pub cause: FailureCause,

@@ -14,7 +14,7 @@ fn make(hub: &Hub, body: &Value) -> Value {
 }
 
 fn last_used(hub: &Hub, id: &Value) -> Value {
-    // Committed after every use before it, since jobs are committed in their order.
+    // The writer commits in order, so every use before this event is recorded afterwards.
     hub.publish("a.b", json!({}));
     let keys = hub.get(KEYS).expect(200).json();
     let mut keys = keys["data"].as_array().unwrap().iter();

@@ -1,11 +1,11 @@
-//! Bodies that are no good JSON, in every place that takes one.
+//! Invalid JSON in the body of every call.
 
 use super::{Ids, error, error_in, rows};
 use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::receiver::Receiver;
 
-/// Every call that takes a body: method, path, and a body that it would take, with `@` where a value stands.
+/// Every call with a body: method, path, and a valid body in which `@` stands for a value.
 const PLACES: [(&str, &str, &str); 8] = [
     ("POST", "/v1/events", r#"{"type":"a.b","data":@}"#),
     ("POST", "/v1/webhooks", r#"{"url":"http://127.0.0.1:9/","events":["a"],"description":@}"#),

@@ -1,4 +1,4 @@
-//! Strings that break careless programs, in every field that is later shown.
+//! Malicious and unusual strings in every field that is shown later.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,8 @@ fn strings() -> Vec<String> {
     strings
 }
 
-/// Holds an answer to what must be true of any input: taken, or refused in the one form, briefly.
+/// Checks that a string was either accepted or rejected with a short error in the usual format. Returns whether it was
+/// accepted.
 #[track_caller]
 fn taken(what: &str, answer: &crate::support::hub::Answer) -> bool {
     if answer.status < 300 {

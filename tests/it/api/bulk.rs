@@ -29,8 +29,7 @@ fn with_status(hub: &Hub, status: &str) -> usize {
     ids(&hub.get(&format!("/v1/deliveries?status={status}&limit=250"))).len()
 }
 
-/// One delivery that failed, one that got through, one that waits for its next attempt, one of a paused webhook,
-/// one discarded, and a failed test.
+/// Six deliveries: failed, delivered, retrying, pending at a paused webhook, discarded, and a failed test.
 struct World {
     hub: Hub,
     receiver: Receiver,
@@ -73,7 +72,7 @@ fn a_retry_meets_what_failed_or_waits_and_nothing_else() {
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), hits + 2);
     assert_eq!(with_status(hub, "delivered"), 3);
-    // The test; the paused webhook's still waits, the discarded one is final.
+    // The failed one is the test. The paused webhook's delivery is still pending, and the discarded one is final.
     assert_eq!(with_status(hub, "failed"), 1);
     assert_eq!(with_status(hub, "pending"), 1);
     assert_eq!(with_status(hub, "discarded"), 1);
@@ -206,7 +205,7 @@ fn a_bulk_action_without_a_filter_is_refused_unless_all_is_said() {
     }
 }
 
-/// Some thousands of waiting deliveries of a paused webhook.
+/// Creates thousands of pending deliveries at a paused webhook.
 fn backlog(hub: &Hub, batches: usize) -> String {
     let webhook = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"active": false}));
     let batch: Vec<Value> = (0..1_000).map(|n| json!({"type": "a.b", "data": n})).collect();

@@ -12,7 +12,7 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
-/// A webhook whose deliveries fail for good at the first attempt, and do no more than that.
+/// Fields of a webhook whose deliveries become dead letters after the first attempt.
 fn one_attempt() -> Value {
     json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}})
 }
@@ -192,7 +192,7 @@ fn a_failed_delivery_is_retried_by_hand_in_a_fresh_series() {
     let delivery = hub.delivery(&id);
     assert_eq!(delivery["status"], "delivered");
     assert_eq!(delivery["attempts"][1]["trigger"], "manual");
-    // One that was delivered may be sent again too.
+    // A delivered delivery may be sent again too.
     hub.post(&path, &json!({})).expect(202);
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 3);

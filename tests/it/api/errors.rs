@@ -1,4 +1,4 @@
-//! One form of errors, under every path.
+//! One format of errors under every path.
 
 use serde_json::json;
 
@@ -35,11 +35,11 @@ fn a_method_that_a_path_does_not_take_is_a_405_in_the_form() {
     let hub = Hub::start();
     let ids = Ids::in_tenant(&hub, "default", "http://127.0.0.1:9/");
     for (_, path, _) in CALLS {
-        // What `/api` takes, `/v1` takes too.
+        // Every path under `/api` exists under `/v1` too.
         let addressed = path.replace("/api/", "/v1/");
         let known = |method: &str| CALLS.iter().any(|call| call.0 == method && call.1 == addressed);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
-            // An event may have the id `batch`.
+            // `batch` is a valid event id.
             let shows = method == "GET" && addressed == "/v1/events/batch";
             if !known(method) && !shows {
                 let body = if method == "GET" { "" } else { "{}" };

@@ -1,4 +1,4 @@
-//! `/v1/event-types`, and what a type's schema and example do.
+//! `/v1/event-types`, and the effects of a type's schema and example.
 
 use hookpost::store::api_key::Scope;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn publish(hub: &Hub, data: &Value) -> Answer {
 fn an_event_type_is_made_changed_listed_and_forgotten() {
     let mut hub = Hub::start();
     let made = put(&hub, "order.paid", ORDER).expect(201);
-    // As it was spelled.
+    // The example keeps its original spelling.
     assert!(made.text.contains(r#""example":{"id": 1.50, "id2" : [true]}"#), "{}", made.text);
     let made = made.json();
     assert_eq!(made["name"], "order.paid");
@@ -78,7 +78,7 @@ fn an_event_that_breaks_the_schema_of_its_type_is_refused_and_says_where() {
     publish(&hub, &json!({"id": 1.5})).expect(202);
     hub.publish("order.paid.late", json!([]));
     assert_eq!(rows(&hub), [0, 3, 0]);
-    // The schema is there after a restart, follows a change, and goes with the type.
+    // The schema survives a restart, can be changed, and is removed with the type.
     hub.restart();
     error_in(&publish(&hub, &json!({})), 422, "schema_violation", "data");
     put(&hub, "order.paid", r#"{"schema": {"maxProperties": 0}}"#).expect(200);

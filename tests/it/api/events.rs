@@ -87,7 +87,7 @@ fn an_event_says_why_each_other_webhook_of_its_tenant_got_none() {
     }
     assert_eq!(missed.len(), 4, "{event}");
     assert_eq!(hub.get("/v1/events").json()["data"][0].get("not_delivered"), None);
-    // What a replay brought to it was not missed.
+    // A replay to the webhook removes it from the list.
     hub.post(&format!("{path}/replay"), &json!({"webhook_id": later})).expect(202);
     assert_eq!(hub.get(&path).json()["not_delivered_count"], 3);
 }

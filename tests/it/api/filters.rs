@@ -1,4 +1,4 @@
-//! The filters of the lists, alone and together, page by page.
+//! Filters of lists, alone and combined, page by page.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::Hub;
 use crate::support::hub::NOON;
 use crate::support::receiver::Receiver;
 
-/// Every id of a list, by pages of `limit`. A page may be short, though more follow.
+/// Returns the ids of a list, read in pages of `limit`. A page with a cursor may have fewer rows.
 fn all(hub: &Hub, list: &str, query: &str, limit: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -23,7 +23,7 @@ fn all(hub: &Hub, list: &str, query: &str, limit: usize) -> Vec<String> {
     }
 }
 
-/// Two tenants with two webhooks each, of which one fails, and events of three types over three minutes.
+/// Creates two tenants with two webhooks each, one of which fails, and events of three types within three minutes.
 fn mixed() -> (Hub, Vec<Receiver>) {
     let hub = Hub::start();
     let receivers = vec![Receiver::start(), Receiver::answering(500), Receiver::answering(204)];
@@ -53,7 +53,7 @@ fn mixed() -> (Hub, Vec<Receiver>) {
     hub.publish("user.gone", json!({}));
     hub.deliver_until_idle();
     hub.post(&format!("/v1/webhooks/{paused}/test"), &json!({})).expect(200);
-    // What a replay made is found like everything else.
+    // Replayed deliveries are found like any other.
     let webhooks = ids(&hub.get("/v1/webhooks?tenant=acme"));
     let span = json!({"since": "2026-01-15T10:01:00Z", "until": "2026-01-15T10:02:00Z"});
     hub.post(&format!("/v1/webhooks/{}/replay", webhooks[0]), &span).expect(202);

@@ -1,4 +1,4 @@
-//! The same event sent twice.
+//! Publishing the same event twice.
 
 use hookpost::domain::time::DAY;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn the_same_id_again_answers_the_first_receipt_for_as_long_as_the_event_is_store
     let body = json!({"type": "order.paid", "data": {"id": 1}, "id": "order-1"});
     let mut first = hub.post("/v1/events", &body).expect(202).json();
     hub.advance(2 * DAY);
-    // A webhook that came later changes nothing about the receipt.
+    // A webhook created later does not change the receipt.
     hub.add_webhook(receiver.url());
     let again = hub.post("/v1/events", &body).expect(202).json();
     first["duplicate"] = json!(true);

@@ -1,4 +1,4 @@
-//! Who may call what.
+//! Authentication and scopes.
 
 use hookpost::auth::api_key::{KeyRequest, issue};
 use hookpost::store::Store;
@@ -26,7 +26,7 @@ fn every_call_answers_401_without_a_key_or_with_a_wrong_one() {
             &[basic],
             &[bare],
         ] {
-            // A bad body must not tell more to who has no key.
+            // Without a key, the response must not depend on the body.
             let answer = hub.send(method, &path, headers, if method == "GET" { b"" } else { b"{" });
             error(&answer, 401, "unauthorized");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -46,7 +46,7 @@ fn every_call_asks_for_its_scope() {
             let body = (method != "GET" && method != "DELETE").then_some(body.as_str());
             let answer = hub.call_with(&key, method, &ids.fill(path), body);
             if scope == Scope::Admin || scope == needed {
-                // A delivery that is finished cannot be discarded: that is said after the scope was found right.
+                // A finished delivery cannot be discarded. The scope is checked first.
                 let ok = answer.status < 300 || answer.status == 409;
                 assert!(ok, "{scope} {method} {path}: {}", answer.text);
             } else {

@@ -1,4 +1,4 @@
-//! What every list shares: pages, limits, cursors.
+//! Behaviour shared by all lists: pages, limits, cursors.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Custom headers whose names speak of secrets: masked wherever they show, sent as they are.
+//! Custom headers with sensitive names: masked wherever they are shown, delivered unchanged.
 
 use hookpost::domain::header::MASK;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::error_in;
 use crate::support::Hub;
 use crate::support::receiver::Receiver;
 
-/// Names that hold `auth`, `token`, `key`, `secret` or `cookie`, each with a value of its own.
+/// Names that contain `auth`, `token`, `key`, `secret` or `cookie`, each with its own value.
 const SENSITIVE: [(&str, &str); 6] = [
     ("Authorization", "Bearer one"),
     ("X-API-Key", "value two"),
@@ -63,7 +63,7 @@ fn writing_back_what_was_read_changes_no_header() {
     for (name, value) in SENSITIVE {
         assert_eq!(receiver.last().header(name), Some(value));
     }
-    // And taken away, they are gone.
+    // Removed headers are no longer sent.
     hub.patch(&path, &json!({"headers": {"Authorization": MASK}})).expect(200);
     hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();

@@ -15,7 +15,7 @@ fn metrics(hub: &Hub) -> String {
     answer.text
 }
 
-/// The value of a series.
+/// Value of a series.
 #[track_caller]
 fn value(metrics: &str, series: &str) -> f64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));

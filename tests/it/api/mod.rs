@@ -1,4 +1,4 @@
-//! The API as its clients see it: one file a resource, or a theme that all of them share.
+//! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
 mod backup;
@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use crate::support::Hub;
 use crate::support::hub::Answer;
 
-/// Every call that needs a key: method, path (`{w}`, `{e}`, `{d}` and `{k}` stand for ids), and what it needs.
+/// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
 const CALLS: [(&str, &str, Scope); 35] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
@@ -71,11 +71,11 @@ const CALLS: [(&str, &str, Scope); 35] = [
     ("GET", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys", Scope::Admin),
     ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
-    // Last: afterwards the webhook is gone.
+    // Last, because it deletes the webhook.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
 ];
 
-/// The ids of one webhook, one event and the delivery between them, and of an API key.
+/// Ids of a webhook, an event, the delivery between them, and an API key.
 struct Ids {
     webhook: String,
     event: String,
@@ -84,7 +84,7 @@ struct Ids {
 }
 
 impl Ids {
-    /// Made in a tenant.
+    /// Creates them in a tenant.
     fn in_tenant(hub: &Hub, tenant: &str, url: &str) -> Ids {
         let webhook = hub.add_webhook_with(url, &json!({"tenant": tenant}));
         let event = json!({"type": "order.paid", "data": {}, "tenant": tenant});
@@ -100,7 +100,7 @@ impl Ids {
         }
     }
 
-    /// The path with ids in it.
+    /// Replaces the placeholders of a path.
     fn fill(&self, path: &str) -> String {
         path.replace("{w}", &self.webhook)
             .replace("{e}", &self.event)
@@ -109,7 +109,7 @@ impl Ids {
     }
 }
 
-/// A body that the call at this path takes, if it takes one.
+/// Returns a valid body for the call at this path, if it has one.
 fn body_for(path: &str, url: &str) -> Value {
     match path {
         "/v1/events" => json!({"type": "order.paid", "data": {}}),
@@ -127,7 +127,7 @@ fn body_for(path: &str, url: &str) -> Value {
     }
 }
 
-/// Holds an answer to the one form of errors; the error inside it.
+/// Checks the status, the code and the format of an error. Returns the error.
 #[track_caller]
 fn error(answer: &Answer, status: u16, code: &str) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text);
@@ -145,14 +145,14 @@ fn error(answer: &Answer, status: u16, code: &str) -> Value {
     error.clone()
 }
 
-/// The same, and the field that it names.
+/// Like [`error`], and checks the field.
 #[track_caller]
 fn error_in(answer: &Answer, status: u16, code: &str, field: &str) {
     let error = error(answer, status, code);
     assert_eq!(error["field"], field, "{error}");
 }
 
-/// The ids in a list.
+/// Ids in a list.
 #[track_caller]
 fn ids(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -161,12 +161,12 @@ fn ids(answer: &Answer) -> Vec<String> {
     rows.iter().map(id).collect()
 }
 
-/// How many webhooks, events and deliveries there are.
+/// Numbers of webhooks, events and deliveries.
 fn rows(hub: &Hub) -> [usize; 3] {
     ["webhooks", "events", "deliveries"].map(|of| ids(&hub.get(&format!("/v1/{of}?limit=250"))).len())
 }
 
-/// Names of an object, in order.
+/// Names of an object's fields, in order.
 fn names(of: &Value) -> Vec<&str> {
     let object = of.as_object().unwrap_or_else(|| panic!("no object: {of}"));
     object.keys().map(String::as_str).collect()

@@ -1,4 +1,4 @@
-//! The specification is what the server does, and what it does is in the specification.
+//! The specification and the server agree.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use hookpost::domain::pattern::EventPattern;
 use hookpost::domain::secret::Secret;
 use hookpost::store::api_key::Scope;
 
-/// Where the specification stands as it was when somebody last read it.
+/// The specification as last reviewed.
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi.json");
 
-/// A call as the specification has it.
+/// A call of the specification.
 struct Call {
     method: String,
     path: String,
@@ -22,13 +22,13 @@ struct Call {
 }
 
 impl Call {
-    /// The path with something in place of its parameters.
+    /// Path with its parameters filled in.
     fn filled(&self) -> String {
         let parts = self.path.split('/').map(|part| if part.starts_with('{') { "none" } else { part });
         parts.collect::<Vec<_>>().join("/")
     }
 
-    /// The scope that it needs, where it needs a key.
+    /// Required scope, if the call requires a key.
     fn scope(&self) -> Option<&str> {
         let security = self.operation["security"].as_array().unwrap();
         security.first().map(|by| by["bearer"][0].as_str().unwrap())
@@ -76,7 +76,7 @@ fn every_call_of_the_specification_is_served_and_no_other() {
     let specification = specification(&hub);
     let calls = calls(&specification);
     for call in &calls {
-        // The aliases under /api are in the specification in words only.
+        // The specification mentions the aliases under /api only in its description.
         let path = call.filled();
         let alias = path.strip_prefix("/v1/webhooks").map(|rest| format!("/api/webhooks{rest}"));
         for path in [Some(path.clone()), alias].into_iter().flatten() {
@@ -193,7 +193,7 @@ fn examples_of_bodies_are_taken() {
     }
 }
 
-/// Whether a text is one of a kind.
+/// Whether a text is a valid value of a type.
 type Parses = fn(&str) -> bool;
 
 #[test]
@@ -258,7 +258,7 @@ fn the_page_shows_every_call_and_runs_and_loads_nothing() {
     for word in ["<script", " style=", "src=", "http-equiv", "<style"] {
         assert!(!page.text.contains(word), "{word}");
     }
-    // Every link leads somewhere on the page, or to the two files beside it.
+    // Every link leads to an anchor on the page, or to one of the two specification files.
     for (at, mark) in page.text.match_indices("href=\"") {
         let target = page.text[at + mark.len()..].split('"').next().unwrap();
         let is_there = match target.strip_prefix('#') {

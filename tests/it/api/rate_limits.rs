@@ -1,4 +1,4 @@
-//! Limits of the requests that a key may make.
+//! Rate limits of API keys.
 
 use hookpost::domain::time::SECOND;
 use hookpost::store::api_key::Scope;
@@ -38,7 +38,7 @@ fn a_key_makes_a_seconds_worth_at_once_and_is_then_told_to_wait() {
     let refused = get(&hub, &key);
     error(&refused, 429, "rate_limited");
     assert_eq!(refused.header("retry-after"), Some("1"));
-    // A request that is refused takes nothing, another key has its own, and a wrong one is a 401.
+    // A rejected request costs nothing, another key has its own limit, and an unknown key gets 401.
     let other = hub.make_key(Scope::Read, None, None);
     get(&hub, &other).expect(200);
     get(&hub, "hp_wrong").expect(401);
@@ -51,7 +51,7 @@ fn a_key_makes_a_seconds_worth_at_once_and_is_then_told_to_wait() {
         get(&hub, &key).expect(200);
     }
     get(&hub, &key).expect(429);
-    // A clock that is set back gives nothing away.
+    // Setting the clock back grants no requests.
     hub.clock.advance(-SECOND / 2);
     get(&hub, &key).expect(429);
 }
@@ -60,7 +60,7 @@ fn a_key_makes_a_seconds_worth_at_once_and_is_then_told_to_wait() {
 fn a_keys_own_limit_stands_in_place_of_the_servers() {
     let hub = Hub::with(|options| options.key_rate_limit = Some(1));
     let many = {
-        // The server's limit holds for the key that makes keys, too.
+        // The server's limit also applies to the key that creates keys.
         hub.clock.advance(SECOND);
         limited_key(&hub, 20)
     };

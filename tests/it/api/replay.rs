@@ -32,7 +32,7 @@ fn an_event_is_delivered_again_to_all_that_match_now() {
     assert!(sent.iter().all(|request| request.text() == sent[0].text()));
     let id = answer["data"][0]["id"].as_str().unwrap();
     assert_eq!(hub.delivery(id)["attempts"][0]["trigger"], "initial");
-    // The receipt of the event stays what it was.
+    // The event now lists both replayed deliveries too.
     let event = hub.get(&format!("/v1/events/{}", receipt["id"].as_str().unwrap())).json();
     assert_eq!(event["deliveries"].as_array().unwrap().len(), 3);
 }
@@ -68,7 +68,7 @@ fn a_test_is_not_replayed() {
     error(&hub.post(&path, &json!({})), 409, "test_event");
 }
 
-/// Events a.b, a.c, a.b of an hour each, from ten o'clock on, and one of another tenant.
+/// Publishes a.b, a.c and a.b an hour apart from 10:00 on, then an event of another tenant.
 fn three_hours(hub: &Hub) {
     for event_type in ["a.b", "a.c", "a.b"] {
         hub.publish(event_type, json!(event_type));
@@ -112,7 +112,7 @@ fn a_webhook_gets_its_events_of_a_span_again() {
     assert_eq!(answer, json!({"count": 2}));
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2);
-    // A repeated call repeats them.
+    // A second call replays them again.
     hub.post(&format!("/api/webhooks/{webhook}/replay"), &json!({"since": ten})).expect(202);
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 4);
@@ -128,14 +128,14 @@ fn only_what_failed_is_replayed_and_not_again_once_it_got_through() {
     three_hours(&hub);
     let path = format!("/v1/webhooks/{webhook}/replay");
     let body = json!({"since": "2026-01-15T10:00:00Z", "only_failed": true});
-    // They fail again, so they are what failed still: each once, however often it failed.
+    // They fail again and are replayed again, once each.
     for _ in 0..2 {
         assert_eq!(hub.post(&path, &body).expect(202).json()["count"], 2);
         hub.deliver_until_idle();
     }
     receiver.behave(Behaviour::Answer(Reply::status(200)));
     assert_eq!(hub.post(&path, &body).expect(202).json()["count"], 2);
-    // Neither while they wait nor after they got through.
+    // Pending and delivered ones are not replayed.
     assert_eq!(hub.post(&path, &body).expect(202).json()["count"], 0);
     hub.deliver_until_idle();
     assert_eq!(hub.post(&path, &body).expect(202).json()["count"], 0);

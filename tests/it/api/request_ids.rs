@@ -1,4 +1,4 @@
-//! `X-Request-Id`: in every answer, in the log, and in the answer to an internal error.
+//! `X-Request-Id`: in every response, in the log, and in the body of an internal error.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn every_answer_carries_an_id_of_its_own() {
         assert!(!seen.contains(&id.to_owned()), "{id} came twice");
         seen.push(id.to_owned());
     };
-    // With and without a key, whatever becomes of it: 200, 202, 401, 404, 405, 415, 422.
+    // With and without a key, for each status: 200, 202, 401, 404, 405, 415, 422.
     for (method, path, _) in CALLS {
         note(&hub.send(method, path, &[], b""));
         note(&hub.call_with(&hub.key, method, path, Some("{}")));
@@ -96,6 +96,18 @@ fn an_internal_error_on_a_page_names_the_id_of_its_header() {
 }
 
 #[test]
+fn a_list_of_webhooks_that_cannot_be_read_names_its_id_and_no_column() {
+    let hub = Hub::start();
+    hub.add_webhook("http://127.0.0.1:9/");
+    let visitor = hub.administrator();
+    damage(&hub.database());
+    let answer = visitor.get("/webhooks").expect(200);
+    assert!(answer.page().contains("The list could not be loaded"), "{}", answer.text);
+    assert!(answer.text.contains(id_of(&answer)), "{} in {}", id_of(&answer), answer.text);
+    assert!(!answer.text.contains("column"), "{}", answer.text);
+}
+
+#[test]
 fn an_internal_error_before_anybody_is_signed_in_names_the_id_of_its_header() {
     let hub = Hub::start();
     let link = hub.running.setup_link().unwrap().unwrap();
@@ -104,6 +116,9 @@ fn an_internal_error_before_anybody_is_signed_in_names_the_id_of_its_header() {
     let fields = [("token", link.split('=').nth(1).unwrap()), ("name", "anna"), ("password", PASSWORD)];
     execute(&hub, "ALTER TABLE one_time_link RENAME TO gone");
     assert_names_its_id(&visitor.submit("/setup", &fields));
+    for path in ["/setup?token=x", "/portal?token=x", "/demo?token=x"] {
+        assert_names_its_id(&visitor.get(path));
+    }
 
     let hub = Hub::start();
     let visitor = hub.administrator();

@@ -1,4 +1,4 @@
-//! `/v1/webhooks/{id}/secret`, its rotation, and where secrets never show.
+//! `/v1/webhooks/{id}/secret`, rotation, and responses that must not contain secrets.
 
 use hookpost::domain::time::{DAY, HOUR};
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ use crate::support::Hub;
 use crate::support::hub::NOON;
 use crate::support::receiver::{Receiver, Reply};
 
-/// Whether a request carries `"fail": true`, in which case it is failed.
+/// Starts a receiver that responds with 500 to requests with `"fail": true`, and with 200 to all others.
 fn choosy() -> Receiver {
     Receiver::with(|request| {
         let fail = request.text().contains(r#""fail":true"#);
@@ -32,7 +32,7 @@ fn overall(hub: &Hub, query: &str) -> Value {
     hub.get(&format!("/v1/stats{query}")).expect(200).json()
 }
 
-/// delivered, failed, pending, retrying, retry attempts.
+/// Delivered, failed, pending and retrying deliveries, and retry attempts.
 fn counts(stats: &Value) -> [u64; 5] {
     ["delivered", "failed", "pending", "retrying", "retry_attempts"].map(|name| stats[name].as_u64().unwrap())
 }
@@ -50,7 +50,7 @@ fn rows(hub: &Hub) -> i64 {
     connection.query_row("SELECT count(*) FROM stats", [], |row| row.get(0)).unwrap()
 }
 
-/// Publishes as many events and waits until they came to rest.
+/// Publishes events and waits until the engine is idle.
 fn publish(hub: &Hub, count: usize, data: &Value) {
     for _ in 0..count {
         hub.publish("order.paid", data.clone());
@@ -124,7 +124,7 @@ fn what_waits_is_counted_apart_and_discarding_counts_as_nothing() {
     let discarded = hub.publish_one("order.paid", json!({}));
     hub.post(&format!("/v1/deliveries/{discarded}/discard"), &json!({})).expect(202);
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 0, 4, 1, 0]);
-    // What comes back starts anew, so it is pending again, and the rest is discarded by deleting the webhook.
+    // A resumed delivery starts a new series, so it is pending again. Deleting the webhook discards the rest.
     hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
     hub.deliver_until_idle();
     assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [4, 0, 0, 1, 1]);
@@ -180,7 +180,7 @@ fn a_window_forgets_what_is_older_and_each_keeps_what_is_its_own() {
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
     let mut delivered = 0;
-    // One delivery now, then two 50 minutes later, and so on; what each window still sees after each step.
+    // For each step: deliveries published, waiting time, and the counts of the four windows.
     for (step, wait, seen) in [
         (1, 50 * MINUTE, [1, 1, 1, 1]),
         (2, 20 * MINUTE, [2, 3, 3, 3]),
@@ -253,7 +253,7 @@ fn a_tenants_key_sees_its_own_alone() {
     let own = get(&format!("/v1/webhooks/{ours}/stats")).expect(200);
     assert_eq!(counts(&own.json()), [2, 0, 0, 0, 0]);
     get(&format!("/v1/webhooks/{theirs}/stats")).expect(404);
-    // Statistics outlive the webhook, for its tenant and for all.
+    // Statistics outlive the webhook, both its tenant's and the overall ones.
     hub.delete(&format!("/v1/webhooks/{ours}")).expect(204);
     assert_eq!(counts(&get("/v1/stats").expect(200).json()), [2, 0, 0, 0, 0]);
     get(&format!("/v1/webhooks/{ours}/stats")).expect(404);
@@ -328,7 +328,7 @@ fn the_oldest_waiting_is_told_whether_it_is_pending_or_retries() {
     assert_eq!(oldest(&Of::All), Some(NOON + HOUR));
     assert_eq!(oldest(&Of::Tenant("default".parse().unwrap())), Some(NOON + HOUR));
     assert_eq!(oldest(&Of::Tenant("other".parse().unwrap())), None);
-    // It comes back, is attempted again and then discarded: what is left waits since later.
+    // Without the retrying delivery, the oldest waiting one is an hour younger.
     hub.post("/v1/deliveries/discard", &json!({"status": "retrying"})).expect(202);
     assert_eq!(oldest(&Of::All), Some(NOON + 2 * HOUR));
 }

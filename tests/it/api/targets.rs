@@ -1,4 +1,4 @@
-//! Targets that nobody may call: refused when a webhook is made or changed, and again at every connection.
+//! Forbidden targets: rejected when a webhook is created or changed, and again at every connection.
 
 use std::io;
 use std::net::IpAddr;
@@ -18,7 +18,8 @@ fn addresses(texts: &[&str]) -> io::Result<Vec<IpAddr>> {
     Ok(texts.iter().map(|text| text.parse().unwrap()).collect())
 }
 
-/// A server that opens these targets only, with a resolver that knows names by what they say.
+/// Starts a server that allows these targets only. Its resolver maps each name to the addresses that the name
+/// describes.
 fn hub(allow: &[&str]) -> Hub {
     Hub::with(|options| {
         options.allow_targets = allow.iter().map(|entry| entry.parse().unwrap()).collect();
@@ -41,7 +42,7 @@ fn hub(allow: &[&str]) -> Hub {
     })
 }
 
-/// Spellings that are no URL for a webhook at all. `P` stands for the port of the canary.
+/// Invalid webhook URLs. `P` stands for the port of the canary.
 const NO_URLS: [&str; 37] = [
     "http://127.0.0.1.:P/",
     "http://localhost.:P/",
@@ -82,7 +83,7 @@ const NO_URLS: [&str; 37] = [
     "gopher://127.0.0.1:P/",
 ];
 
-/// Spellings of forbidden addresses, and the entry that would open them, if one would.
+/// Spellings of forbidden addresses, with the `--allow-target` entry that would allow them, if any.
 const FORBIDDEN: [(&str, &str); 48] = [
     ("http://127.0.0.1:P/", "127.0.0.1"),
     ("https://127.0.0.1:P/", "127.0.0.1"),
@@ -192,7 +193,7 @@ fn what_was_allowed_once_is_refused_at_every_connection_after_it_was_closed() {
     for (spelling, entry) in FORBIDDEN {
         let url = spelling.replace('P', &canary.port().to_string());
         if entry.is_empty() {
-            // No setting opens it, so it gets into the database behind the server's back.
+            // No setting allows it, so the test writes it to the database directly.
             unopened.push((format!("https://public.example/{}", unopened.len()), url));
             webhooks.push((hub.add_webhook(&unopened[unopened.len() - 1].0), entry));
         } else {
@@ -229,7 +230,7 @@ fn what_was_allowed_once_is_refused_at_every_connection_after_it_was_closed() {
     assert_eq!(canary.connections(), 0);
 }
 
-/// Holds a delivery's first attempt to a refusal that names the entry; none where it is empty.
+/// Checks that the first attempt was blocked, and that its message names the entry, if there is one.
 #[track_caller]
 fn assert_blocked(delivery: &serde_json::Value, entry: &str) {
     let attempt = &delivery["attempts"][0];
@@ -240,7 +241,7 @@ fn assert_blocked(delivery: &serde_json::Value, entry: &str) {
     assert_eq!(delivery["last_attempt"]["error_code"], "target_blocked");
 }
 
-/// How a refusal ends.
+/// End of the message about a blocked target.
 fn way_out(entry: &str) -> String {
     match entry {
         "" => "No setting opens it".to_owned(),
@@ -248,7 +249,7 @@ fn way_out(entry: &str) -> String {
     }
 }
 
-/// A server whose resolver gives its answers one after another, and repeats the last one.
+/// Starts a server whose resolver returns these results in order and repeats the last one.
 fn hub_with_answers(answers: Vec<io::Result<Vec<IpAddr>>>) -> Hub {
     let asked = AtomicUsize::new(0);
     Hub::with(|options| {
@@ -270,7 +271,7 @@ fn a_name_that_turns_to_loopback_after_it_was_accepted_is_refused_at_the_connect
             let mut hub = hub_with_answers(vec![first, addresses(second)]);
             let canary = Canary::start();
             let webhook = hub.add_webhook(format!("https://rebind.example:{}/", canary.port()));
-            // A verdict is believed for 30 s; a new process believes nothing.
+            // A resolution is cached for 30 s. The restart clears the cache.
             hub.restart();
             let path = format!("/v1/webhooks/{webhook}/test");
             let test = hub.post(&path, &json!({})).expect(200).json();

@@ -1,4 +1,4 @@
-//! A tenant's key: it acts in its tenant, and sees nothing of the others.
+//! Keys of a tenant: limited to their tenant, without access to others.
 
 use hookpost::store::api_key::Scope;
 use serde_json::json;
@@ -17,7 +17,7 @@ fn anothers_objects_do_not_exist_in_any_call() {
     let key = hub.make_key(Scope::Admin, Some("ours"), None);
     for (method, path, _) in CALLS
         .iter()
-        // API keys are of no tenant.
+        // API keys have no tenant.
         .filter(|call| call.1.contains('{') && !call.1.contains("{k}"))
     {
         let body = body_for(path, &receiver.url()).to_string();

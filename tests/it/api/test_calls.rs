@@ -1,4 +1,4 @@
-//! `/v1/webhooks/{id}/test` and the forms of `/v1/webhooks/test`.
+//! `/v1/webhooks/{id}/test` and the request formats of `/v1/webhooks/test`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `/v1/webhooks` and the other paths that it answers under.
+//! `/v1/webhooks` and its aliases.
 
 use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::{Value, json};

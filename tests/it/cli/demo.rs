@@ -68,7 +68,7 @@ fn the_link_opens_pages_full_of_things_and_the_end_leaves_nothing() {
     let statuses = Page::read(before.as_str());
     let statuses = statuses.statuses();
     assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == "verified"), "{before}");
-    // Further events come by themselves.
+    // The demo publishes further events.
     assert!(wait_until(Duration::from_secs(30), || inbox() != before));
     process.signal("INT");
     let (ended, said) = process.ended(Duration::from_secs(40));

@@ -1,4 +1,4 @@
-//! `webhooks.db.example`: the database that comes with the source.
+//! `webhooks.db.example`, the database shipped with the source.
 
 use std::fs;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::process::{Site, hookpost, refused, run, stderr};
 const EXAMPLE: &str = "webhooks.db.example";
 const MAKE_IT_AGAIN: &str = "Make it again after a migration: rm webhooks.db.example && cargo run -- example-db webhooks.db.example && chmod 644 webhooks.db.example";
 
-/// Counts what would be sent.
+/// Counts requests instead of sending them.
 #[derive(Default)]
 struct Counting(AtomicUsize);
 
@@ -40,7 +40,7 @@ impl Transport for Counting {
 fn the_file_is_one_small_sound_file_of_the_current_schema() {
     let bytes = fs::read(EXAMPLE).unwrap_or_else(|error| panic!("{EXAMPLE}: {error}. {MAKE_IT_AGAIN}"));
     assert!(bytes.len() <= 300_000, "{} bytes", bytes.len());
-    // No write-ahead log: this file is all there is.
+    // No write-ahead log: the file is complete.
     assert_eq!(bytes[18..20], [1, 1], "{MAKE_IT_AGAIN}");
     let site = Site::new();
     fs::write(site.database(), bytes).unwrap();
@@ -58,12 +58,12 @@ fn serving_a_copy_shows_a_full_house_and_sends_nothing() {
         fs::copy(EXAMPLE, &options.database).unwrap();
         options.transport = Some(sent.clone());
         options.retention = Retention::new(0, 0);
-        // Two years after the story, kept for good as README.md has it.
+        // Two years after the last event, with retention off as in README.md.
         options.clock.advance(700 * DAY);
     });
     hub.deliver_until_idle();
     assert_eq!(sent.0.load(Ordering::SeqCst), 0, "{MAKE_IT_AGAIN}");
-    // Nobody has an account: the link of the first run makes one.
+    // There are no users, so the first run prints a setup link.
     assert!(hub.running.setup_link().unwrap().is_some());
     let count = |path: &str| {
         let list = hub.get(path).expect(200).json();

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::support::fixtures;
 use crate::support::process::{Site, refused, stderr, stdout, wait_until};
 
-/// Deliveries that ended in 1970, each with its event and an attempt of some size, and one that waits since then.
+/// Deliveries that ended in 1970, each with its event and a large attempt, and a pending one of the same age.
 const OLD: &str = "
     INSERT INTO topic VALUES (1, 'default', 'a.b');
     CREATE TEMP TABLE n (i INTEGER PRIMARY KEY);
@@ -41,7 +41,7 @@ fn count(site: &Site, table: &str) -> i64 {
     row.unwrap()
 }
 
-/// Whole pages, references, and no delivery without its event or its attempt.
+/// Checks the pages, the foreign keys, and that every delivery has its event and its attempt.
 #[track_caller]
 fn assert_sound(site: &Site) {
     let connection = Connection::open(site.database()).unwrap();
@@ -96,7 +96,7 @@ fn a_prune_that_is_killed_leaves_a_sound_file_and_goes_on_where_it_was() {
         let mut command = site.command(&["prune", "--older-than", "30d"]);
         let mut child: Child = command.stdout(Stdio::null()).spawn().unwrap();
         let left = count(&site, "delivery");
-        // Killed once it is at work, a little later each time.
+        // Kills the process during its work, a little later in each round.
         wait_until(Duration::from_secs(20), || child.try_wait().unwrap().is_some() || count(&site, "delivery") < left);
         let has_ended = wait_until(Duration::from_millis(millis), || child.try_wait().unwrap().is_some());
         child.kill().unwrap();

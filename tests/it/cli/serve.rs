@@ -1,4 +1,4 @@
-//! `hookpost serve`, as far as it is about arguments and words.
+//! `hookpost serve`: arguments and messages.
 
 use std::fs;
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::process::{Site, hookpost, refused, run, stderr, stdout};
 
-/// The environment, as names and values.
+/// Environment variables, as names and values.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 fn command(arguments: &[&str], variables: Variables<'_>) -> std::process::Command {
@@ -26,7 +26,7 @@ fn assert_printed(arguments: &[&str], variables: Variables<'_>, line: &str) {
     assert!(printed.lines().any(|printed| printed == line), "{line} in {printed}");
 }
 
-/// A site with a file of settings, and the file's path.
+/// Creates a site with a settings file. Returns the path of the file too.
 fn with_file(text: &str) -> (Site, String) {
     let site = Site::new();
     let file = site.folder().join("hookpost.toml");
@@ -47,7 +47,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
     ] {
         assert_printed(&["--workers", "3"], &variables, line);
     }
-    // Commands without flags for the settings take them from the same places.
+    // Commands without flags for a setting read it from the environment and the file too.
     let site = Site::new();
     fs::write(&file, format!("db = {:?}\n", site.database())).unwrap();
     let mut list = hookpost(&["keys", "list"]);

@@ -1,4 +1,4 @@
-//! What is sent: the application's bytes, untouched, on every attempt, and the headers around them.
+//! The request body, unchanged on every attempt, and its headers.
 
 use hookpost::domain::time::MINUTE;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Healthy endpoints go on whatever the others do: however many never answer, whosever they are.
+//! Healthy endpoints keep receiving events, no matter how many others never respond, and whose they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::support::Hub;
 use crate::support::receiver::Receiver;
 
-/// Endpoints that accept connections and never answer; each is a host of its own.
+/// Starts endpoints that never respond, each with its own host.
 fn silent_receivers(hub: &Hub, count: usize, tenant: &str, timeout_s: u32) -> Vec<Receiver> {
     let receivers: Vec<Receiver> = (0..count).map(|_| Receiver::start()).collect();
     for receiver in &receivers {
@@ -27,7 +27,7 @@ fn silent_receivers(hub: &Hub, count: usize, tenant: &str, timeout_s: u32) -> Ve
     receivers
 }
 
-/// Publishes to an endpoint that answers, and waits until everything has arrived there.
+/// Publishes to an endpoint that responds, and waits until all events have arrived.
 fn assert_a_healthy_endpoint_gets_its_events(hub: &Hub) {
     let healthy = Receiver::start();
     hub.add_webhook_with(healthy.url(), &json!({"events": ["healthy.*"]}));
@@ -49,7 +49,7 @@ fn seventy_endpoints_that_never_answer_do_not_stop_the_deliveries_of_others() {
 fn a_tenant_whose_endpoints_never_answer_does_not_stop_another_tenant() {
     let hub = Hub::with(|options| options.workers = 16);
     let silent = silent_receivers(&hub, 40, "other", 5);
-    // A quarter of the workers for one tenant's silent endpoints.
+    // The silent endpoints of one tenant get a quarter of the workers.
     let held = || silent.iter().filter(|receiver| receiver.hits() > 0).count();
     assert_a_healthy_endpoint_gets_its_events(&hub);
     assert_eq!(held(), 4);
@@ -59,7 +59,7 @@ fn a_tenant_whose_endpoints_never_answer_does_not_stop_another_tenant() {
 fn a_webhook_that_waits_for_a_crowded_host_is_sent_to_when_another_one_is_paused_meanwhile() {
     let hub = Hub::with(|options| options.workers = 2);
     let host = Receiver::start();
-    // One request at a time goes to a host when there are two workers.
+    // With two workers, a host gets one request at a time.
     let ids: Vec<String> = ["a", "b", "c"]
         .iter()
         .map(|name| {
@@ -70,7 +70,7 @@ fn a_webhook_that_waits_for_a_crowded_host_is_sent_to_when_another_one_is_paused
     let publish = |tenant: &str| {
         hub.post("/v1/events", &json!({"type": "thing", "tenant": tenant, "data": {}})).expect(202);
     };
-    // Each has answered once, so that none is slow.
+    // Each endpoint has responded once, so none counts as slow.
     for name in ["a", "b", "c"] {
         publish(name);
         hub.deliver_until_idle();
@@ -86,7 +86,7 @@ fn a_webhook_that_waits_for_a_crowded_host_is_sent_to_when_another_one_is_paused
     assert_eq!(host.last().path, "/c");
 }
 
-/// Has no thread for the first name lookup, and delivers from then on.
+/// Fails the first name lookup because no thread is available. All others succeed.
 #[derive(Default)]
 struct NoThreadAtFirst(AtomicBool);
 

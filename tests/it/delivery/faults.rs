@@ -1,4 +1,4 @@
-//! Receivers at their worst: each fault has its code and a sentence, ends in time, and is nobody else's business.
+//! Faulty receivers: each fault has a code and a message, ends in time, and does not affect other receivers.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,15 @@ use crate::support::Hub;
 use crate::support::receiver::tls::test_ca_pem;
 use crate::support::receiver::{Behaviour, Pace, Receiver, TlsKind};
 
-/// The attempts of the tables are given a second, and half a second more to end.
+/// Time limit of the whole: one second per attempt (all run at once), and half a second for its end.
 const LIMIT: Duration = Duration::from_millis(1500);
 
 fn trusting_hub() -> Hub {
     Hub::with(|options| options.extra_certificates = vec![test_ca_pem().as_bytes().to_vec()])
 }
 
-/// Delivers one event to each receiver, all at the same time, and one to a good receiver beside them; the
-/// deliveries as the API shows them, in order.
+/// Delivers one event to every receiver at once, and to a healthy one. Returns the deliveries in order, as the API
+/// shows them.
 fn deliver_to_all(hub: &Hub, urls: &[String], data: &Value) -> Vec<Value> {
     let good = Receiver::start();
     hub.add_webhook_with(good.url(), &json!({"events": ["order.paid"]}));
@@ -113,7 +113,7 @@ fn endless_answers_of_200_are_deliveries() {
 fn a_receiver_that_never_reads_a_large_event_ends_in_time() {
     let hub = Hub::with(|options| options.max_body = 8 << 20);
     let receiver = Receiver::behaving(Behaviour::NeverReads);
-    // More than the buffers of both ends hold.
+    // More than the socket buffers of both sides.
     let data = json!({"text": "a".repeat(7 << 20)});
     let deliveries = deliver_to_all(&hub, &[receiver.url()], &data);
     assert_failed("never reads", &deliveries[0], "timeout");

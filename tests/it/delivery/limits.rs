@@ -1,4 +1,4 @@
-//! How much one webhook may get at a time, and that none of them takes from another.
+//! Limits of a webhook, which do not affect other webhooks.
 
 use hookpost::domain::time::{HOUR, SECOND};
 use serde_json::json;
@@ -12,7 +12,7 @@ fn no_more_requests_than_max_in_flight_are_out_at_a_time() {
     let hub = Hub::start();
     let receiver = Receiver::start();
     hub.add_webhook_with(receiver.url(), &json!({"max_in_flight": 3}));
-    // A lane begins with few at a time and grows with each success.
+    // A lane starts with few requests in flight and grows with each success.
     for number in 0..8 {
         publish_number(&hub, number);
     }
@@ -45,7 +45,7 @@ fn a_rate_limit_spaces_requests_evenly() {
         pass(&hub, 1);
     }
     assert_eq!(receiver.hits(), 6);
-    // A quiet time saves nothing up.
+    // Unused requests do not accumulate.
     pass(&hub, HOUR);
     publish_number(&hub, 6);
     publish_number(&hub, 7);
@@ -137,7 +137,7 @@ fn a_silent_receiver_with_a_backlog_does_not_hold_up_another_webhook() {
     assert_eq!(silent.hits(), 1, "one request at a time until one has succeeded");
 }
 
-/// Another webhook gets an event: the engine had its turn since, so what it would send it has sent.
+/// Publishes to another webhook and waits. The engine has then had its turn, and has sent everything it may send.
 fn assert_elsewhere_goes_on(hub: &Hub) {
     let other = Receiver::start();
     let tenant = format!("elsewhere-{}", other.port());

@@ -1,4 +1,4 @@
-//! What becomes of an event once it is accepted: the rules of deliveries, one theme a file.
+//! Deliveries of accepted events, one theme per file.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod ordering;
 mod panics;
+mod responses;
 mod restart;
 mod retries;
 mod series;
@@ -25,19 +26,19 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::receiver::{Receiver, Reply};
 
-/// Fields of a webhook whose schedule is this, counted from the attempt before.
+/// Fields of a webhook with this schedule, measured from the previous attempt.
 fn retry(delays_s: &[u64]) -> Value {
     json!({"retry": {"delays_s": delays_s, "exhausted": "disable"}})
 }
 
-/// Moves the clock and waits for what became due.
+/// Advances the clock and waits until the engine is idle.
 #[track_caller]
 fn pass(hub: &Hub, time: Millis) {
     hub.advance(time);
     hub.deliver_until_idle();
 }
 
-/// When a delivery is due next.
+/// Time of a delivery's next attempt.
 #[track_caller]
 fn next_attempt(hub: &Hub, delivery: &str) -> Millis {
     let shown = hub.delivery(delivery);
@@ -45,7 +46,7 @@ fn next_attempt(hub: &Hub, delivery: &str) -> Millis {
     parse_rfc3339(text.unwrap_or_else(|| panic!("no attempt follows: {shown}"))).unwrap()
 }
 
-/// A receiver that fails events whose data says `"fail": true`, and takes the others.
+/// Starts a receiver that responds with 500 to events with `"fail": true`, and with 200 to all others.
 fn choosy() -> Receiver {
     Receiver::with(|request| {
         let fail = request.text().contains(r#""fail":true"#);
@@ -53,7 +54,7 @@ fn choosy() -> Receiver {
     })
 }
 
-/// The numbers that arrived, as [`publish_number`] sends them, in order.
+/// Numbers of the received events, in order of arrival; see [`publish_number`].
 fn numbers(receiver: &Receiver) -> Vec<u64> {
     let requests = receiver.requests();
     let number = |body: &str| -> u64 {
@@ -63,7 +64,7 @@ fn numbers(receiver: &Receiver) -> Vec<u64> {
     requests.iter().map(|request| number(request.text())).collect()
 }
 
-/// Publishes an event that carries a number to one webhook; the id of its delivery.
+/// Publishes an event with a number to one webhook. Returns the id of its delivery.
 fn publish_number(hub: &Hub, number: u64) -> String {
     hub.publish_one("order.paid", json!({"number": number}))
 }

@@ -1,4 +1,4 @@
-//! `ordered`: strictly one after the other, in event order.
+//! `ordered`: one delivery at a time, in event order.
 
 use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn ordered_deliveries_go_one_at_a_time_in_event_order() {
     let receiver = Receiver::start();
     hub.add_webhook_with(receiver.url(), &ordered(&[60]));
     receiver.hold();
-    // More than a lane holds in memory.
+    // More than a lane's limit in memory.
     for number in 0..100 {
         publish_number(&hub, number);
     }
@@ -103,7 +103,7 @@ fn a_manual_retry_of_the_head_goes_now_and_keeps_the_order() {
     let head = publish_number(&hub, 0);
     let second = publish_number(&hub, 1);
     hub.deliver_until_idle();
-    // Retrying what stands behind the head changes nothing.
+    // A retry behind the head has no effect.
     act(&hub, &second, "retry").expect(202);
     hub.deliver_until_idle();
     assert_eq!(numbers(&receiver), [0]);

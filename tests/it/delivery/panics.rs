@@ -1,4 +1,4 @@
-//! A worker that panics: our own fault, which costs the receiver and the webhook nothing.
+//! A worker that panics. This is a fault of the server, so neither the delivery nor the webhook is charged with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::support::Hub;
 use crate::support::hub::NOON;
 use crate::support::receiver::Receiver;
 
-/// Panics a number of times, then answers with a status.
+/// Panics this many times, then responds with a status.
 struct Panicking {
     left: AtomicUsize,
     status: u16,

@@ -1,4 +1,4 @@
-//! Stopping and starting: nothing is lost, and what is in flight is waited for.
+//! Stopping and restarting: nothing is lost, and a stop waits for attempts in flight.
 
 use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What follows a failed attempt.
+//! Decisions after a failed attempt.
 
 use hookpost::domain::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 use serde_json::json;
@@ -38,7 +38,7 @@ fn five_failed_attempts_on_the_generic_schedule_disable_the_webhook() {
         assert_eq!(hub.status_of(&delivery), "retrying");
         pass(&hub, delay - 1);
         assert_eq!(receiver.hits(), hits, "an attempt came early");
-        // Jitter is up to a tenth of the wait.
+        // Jitter is up to a tenth of the delay.
         pass(&hub, 1 + delay / 10);
     }
     assert_eq!(receiver.hits(), 5);
@@ -136,7 +136,7 @@ fn a_webhooks_own_schedule_takes_the_place_of_its_profiles() {
     assert_eq!(receiver.hits(), 3);
     assert_eq!(hub.status_of(&delivery), "failed");
     assert_eq!(hub.state_of(&webhook), "active", "only a dead letter");
-    // Without it, the profile's holds again.
+    // Without its own schedule, the webhook uses the profile's again.
     super::change(&hub, &webhook, json!({"retry": null}));
     let delivery = hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
@@ -228,7 +228,7 @@ fn overdue_retries_do_not_burst_after_a_downtime() {
     hub.restart();
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2, "one attempt is overdue, not all");
-    // The waits that are left are what they would have been: 1,800 s less the 300 s (and jitter) before.
+    // The remaining delays are unchanged: 1,800 s minus the 300 s (and jitter) already passed.
     let wait = next_attempt(&hub, &delivery) - hub.clock.now_ms();
     assert!(wait >= 1470 * SECOND, "{wait}");
     assert!(wait <= 1650 * SECOND, "{wait}");
@@ -246,16 +246,16 @@ fn retry_after_moves_the_next_attempt_later_and_never_earlier() {
         (503, vec!["600"], exactly(10 * MINUTE)),
         (503, vec!["0"], schedule.clone()),
         (429, vec!["5"], schedule.clone()),
-        // A date, an hour from now, and one that is past.
+        // A date one hour ahead, and a past one.
         (503, vec!["Thu, 15 Jan 2026 11:00:00 GMT"], exactly(HOUR)),
         (503, vec!["Wed, 14 Jan 2026 11:00:00 GMT"], schedule.clone()),
-        // At most 24 hours.
+        // Limited to 24 hours.
         (429, vec!["86400"], exactly(DAY)),
         (429, vec!["86401"], exactly(DAY)),
         (429, vec!["1000000000"], exactly(DAY)),
         (429, vec!["99999999999999999999999"], exactly(DAY)),
         (503, vec!["Fri, 15 Jan 2027 10:00:00 GMT"], exactly(DAY)),
-        // Bad values, and two of them, which contradict each other.
+        // Invalid values, and two contradictory ones.
         (429, vec!["-1"], schedule.clone()),
         (429, vec!["1e9"], schedule.clone()),
         (429, vec!["600.5"], schedule.clone()),
@@ -263,7 +263,7 @@ fn retry_after_moves_the_next_attempt_later_and_never_earlier() {
         (429, vec![""], schedule.clone()),
         (429, vec!["600, 600"], schedule.clone()),
         (429, vec!["600", "600"], schedule.clone()),
-        // Other answers may not ask.
+        // Only 429 and 503 may set Retry-After.
         (500, vec!["600"], schedule.clone()),
         (302, vec!["600"], schedule.clone()),
     ] {
@@ -303,7 +303,7 @@ fn a_success_before_the_first_failure_does_not_save_the_webhook() {
     hub.deliver_until_idle();
     let bad = hub.publish_one("order.paid", json!({"fail": true}));
     hub.deliver_until_idle();
-    // Nor does a restart, after which successes are counted on from the table.
+    // A restart does not reset it either: successes are counted on from the table.
     hub.restart();
     pass(&hub, 2 * MINUTE);
     assert_eq!(hub.status_of(&bad), "failed");

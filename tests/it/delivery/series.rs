@@ -1,4 +1,4 @@
-//! Retrying by hand: what starts a fresh series of attempts, and what does not.
+//! Manual retries: which of them start a new series of attempts.
 
 use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Signatures, checked as a receiver checks them.
+//! Signatures, verified as by a receiver.
 
 use hmac::{Hmac, KeyInit, Mac};
 use hookpost::clock::Clock;
@@ -20,8 +20,8 @@ fn generic_verifies(secret: &str, request: &Received) -> bool {
     request.header("X-Webhook-Signature") == Some(hex_of_body(secret, &request.body).as_str())
 }
 
-/// What the published library says, in which a timestamp of another year is an error; the tests that stop the
-/// clock sign the content again instead.
+/// Verifies with the published library. It rejects old timestamps, so tests with a manual clock sign the content again
+/// instead.
 fn library_verifies(standard_secret: &str, request: &Received) -> bool {
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
@@ -32,7 +32,7 @@ fn library_verifies(standard_secret: &str, request: &Received) -> bool {
     webhook.verify(&request.body, &headers).is_ok()
 }
 
-/// How many of the signatures in `webhook-signature` are this secret's.
+/// Number of signatures in `webhook-signature` made with this secret.
 fn standard_signatures(standard_secret: &str, request: &Received) -> usize {
     let webhook = standardwebhooks::Webhook::new(standard_secret).unwrap();
     let id = request.header("webhook-id").unwrap();

@@ -1,4 +1,4 @@
-//! Test events: real, attempted once, without any effect.
+//! Test events: a real request, one attempt, no effect on the webhook.
 
 use hookpost::domain::time::DAY;
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ fn a_test_event_skips_lanes_rate_limits_and_breaker() {
     publish_number(&hub, 1);
     hub.deliver_until_idle();
     receiver.behave(Behaviour::Answer(Reply::status(200)));
-    // The head waits, and the second that the rate limit grants is used up.
+    // The head is waiting to be retried, and the rate limit of this second is used up.
     for hits in 2..5 {
         assert_eq!(send_test(&hub, &webhook, json!({}))["status"], "delivered");
         assert_eq!(receiver.hits(), hits);

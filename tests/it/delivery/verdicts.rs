@@ -1,4 +1,4 @@
-//! What became of real deliveries, as it is told.
+//! Explanations of real deliveries.
 
 use hookpost::actions::delivery::explain;
 use hookpost::actions::{Caller, lookup};
@@ -11,7 +11,7 @@ use super::pass;
 use crate::support::Hub;
 use crate::support::receiver::Receiver;
 
-/// What is told of a delivery: the headline and what comes next.
+/// Returns the headline and the next step of a delivery's explanation.
 fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let actions = &hub.running.app.actions;
     let caller = Caller::default();

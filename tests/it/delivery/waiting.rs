@@ -1,4 +1,4 @@
-//! Webhooks that are not active: what waits for them, and what becomes of it.
+//! Webhooks that are not active: their queued deliveries, on pausing, resuming and deleting.
 
 use hookpost::actions::publish::NewEvent;
 use hookpost::domain::time::{DAY, HOUR, MINUTE};
@@ -8,7 +8,7 @@ use super::{act, change, next_attempt, pass, pause, publish_number, resume, retr
 use crate::support::Hub;
 use crate::support::receiver::{Behaviour, Receiver, Reply};
 
-/// More than two steps of a sweep.
+/// More than two batches of a sweep.
 const MANY: usize = 1_100;
 
 #[test]
@@ -149,7 +149,7 @@ fn more_than_one_step_of_retrying_deliveries_resumes_in_fresh_series() {
     pause(&hub, &webhook);
     receiver.behave(Behaviour::Answer(Reply::status(200)));
     resume(&hub, &webhook);
-    // Whatever was swept by now, the rest goes on after a restart.
+    // The restart continues the sweep wherever it stopped.
     hub.restart();
     receiver.wait_for(2 * MANY);
     hub.deliver_until_idle();
@@ -220,7 +220,7 @@ fn deleting_a_webhook_discards_what_waits_and_keeps_the_log() {
     assert_eq!(act(&hub, &waiting, "retry").status, 409);
 }
 
-/// Publishes without waiting for each, so that many are stored in few commits.
+/// Publishes without waiting for each event, which needs few commits.
 fn publish_many(hub: &Hub, count: usize) {
     let actions = &hub.running.app.actions;
     let pending: Vec<_> = (0..count)
@@ -241,7 +241,7 @@ fn publish_many(hub: &Hub, count: usize) {
     }
 }
 
-/// How many deliveries of a webhook are in this state.
+/// Number of a webhook's deliveries with this status.
 fn count(hub: &Hub, webhook: &str, status: &str) -> usize {
     let mut found = 0;
     let mut cursor = String::new();

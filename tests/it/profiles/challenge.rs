@@ -1,5 +1,6 @@
-//! The challenge of `influship`: what is sent, what passes, and what waits meanwhile.
+//! The challenge of `influship`: its request, its verification, and deliveries in the meantime.
 
+use std::thread;
 use std::time::Duration;
 
 use hookpost::profile::{self, verify::verify};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{answering, deliveries, echo, is_challenge};
 use crate::support::Hub;
+use crate::support::hub::Answer;
 use crate::support::receiver::{Behaviour, Receiver, Reply};
 
 const SECRET: &str = "your_webhook_secret";
@@ -56,7 +58,7 @@ fn the_right_echo_makes_a_new_webhook_active() {
         format!(r#"{{"event":"webhook.verify","timestamp":"2026-01-15T10:00:00Z","challenge":"{challenge}"}}"#)
     );
 
-    // Another one every time.
+    // Each challenge is different.
     create(&hub, receiver.url());
     let other: Value = serde_json::from_slice(&receiver.last().body).unwrap();
     assert_ne!(other["challenge"], body["challenge"]);
@@ -144,7 +146,7 @@ fn verifying_answers_the_attempt_and_what_came_of_it() {
     assert_eq!(verified["reason"], Value::Null);
     assert_eq!(verified["state"], "active");
 
-    // One that was verified stays active, whatever comes back later.
+    // A verified webhook stays active even if a later challenge fails.
     receiver.behave(saying("no"));
     let failed = hub.post(&path, &json!({})).expect(200).json();
     assert_eq!(failed["verified"], false);
@@ -171,7 +173,7 @@ fn active_true_runs_the_challenge_first() {
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
 
-    // It answered for this URL: pausing and resuming asks no more.
+    // The URL is verified already, so pausing and resuming sends no challenge.
     let hits = receiver.hits();
     hub.patch(&path, &json!({"active": false})).expect(200);
     hub.patch(&path, &json!({"active": true})).expect(200);
@@ -213,7 +215,7 @@ fn a_changed_url_has_to_answer_before_it_gets_anything() {
     assert_eq!(deliveries(&before).len(), 1);
     assert_eq!(deliveries(&after).len(), 1);
 
-    // Other changes ask nothing.
+    // Other changes send no challenge.
     let hits = after.hits();
     hub.patch(&path, &json!({"description": "x", "url": after.url()})).expect(200);
     assert_eq!(after.hits(), hits);
@@ -289,4 +291,67 @@ fn an_unverified_webhook_stays_so_over_a_restart_and_gets_tests_all_the_same() {
     hub.post(&format!("{path}/verify"), &json!({})).expect(200);
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
+}
+
+/// Runs `call` while the receiver holds its challenge, `meanwhile` during it, and returns the response to `call`.
+fn during_challenge(
+    hub: &Hub,
+    receiver: &Receiver,
+    call: impl FnOnce(&Hub) -> Answer + Send,
+    meanwhile: impl FnOnce(&Hub),
+) -> Answer {
+    receiver.hold();
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| call(hub));
+        receiver.wait_held(1);
+        meanwhile(hub);
+        receiver.release();
+        caller.join().unwrap()
+    })
+}
+
+#[test]
+fn a_challenge_passed_for_one_url_activates_no_other() {
+    let hub = Hub::start();
+    let (asked, other) = (answering(200), Receiver::start());
+    let fields = json!({"profile": "influship", "active": false});
+    let path = format!("/v1/webhooks/{}", hub.add_webhook_with(asked.url(), &fields));
+    let change_url = |hub: &Hub| drop(hub.patch(&path, &json!({"url": other.url()})).expect(200));
+    let resume = |hub: &Hub| hub.patch(&path, &json!({"active": true}));
+    let refused = during_challenge(&hub, &asked, resume, change_url).expect(409);
+    assert_eq!(refused.error_code(), "webhook_changed");
+    let shown = hub.get(&path).expect(200).json();
+    assert_eq!((&shown["url"], &shown["state"]), (&json!(other.url()), &json!("paused")));
+    hub.publish("creator.updated", json!({}));
+    hub.deliver_until_idle();
+    assert_eq!(other.hits(), 0, "it never passed a challenge");
+}
+
+#[test]
+fn a_webhook_whose_profile_changes_during_its_challenge_is_not_verified_by_it() {
+    let hub = Hub::start();
+    let asked = answering(200);
+    let webhook = hub.add_webhook_with(asked.url(), &json!({"profile": "influship", "active": false}));
+    let path = format!("/v1/webhooks/{webhook}");
+    let change = |hub: &Hub| drop(hub.patch(&path, &json!({"profile": "generic"})).expect(200));
+    let verify = |hub: &Hub| hub.post(&format!("{path}/verify"), &json!({}));
+    assert_eq!(during_challenge(&hub, &asked, verify, change).expect(409).error_code(), "webhook_changed");
+}
+
+#[test]
+fn a_webhook_that_is_changed_during_the_challenge_of_its_creation_is_created_all_the_same() {
+    let hub = Hub::start();
+    let (asked, other) = (answering(200), answering(200));
+    let create = |hub: &Hub| {
+        let body = json!({"url": asked.url(), "events": ["*"], "profile": "influship"});
+        hub.post("/v1/webhooks", &body)
+    };
+    let change = |hub: &Hub| {
+        let listed = hub.get("/v1/webhooks").expect(200).json();
+        let path = format!("/v1/webhooks/{}", id(&listed["data"][0]));
+        drop(hub.patch(&path, &json!({"url": other.url()})).expect(200));
+    };
+    let created = during_challenge(&hub, &asked, create, change).expect(201).json();
+    assert_eq!(created["url"], json!(other.url()));
+    assert_eq!(created["state"], "active", "the other URL passed its own challenge");
 }

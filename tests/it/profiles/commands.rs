@@ -20,7 +20,7 @@ fn feed(mut command: Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // One that fails before it reads closes its end.
+    // A command that fails before reading has closed its end.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
@@ -31,7 +31,7 @@ fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// `verify` with the headers that `sign` printed.
+/// Returns the `verify` command for the headers printed by `sign`.
 fn verify_command(profile: &str, headers: &str) -> Command {
     let mut command = hookpost(&["verify", "--profile", profile, "--secret", SECRET]);
     for line in headers.lines() {
@@ -62,7 +62,7 @@ fn what_is_signed_by_hand_verifies_by_hand_for_every_profile() {
         let mut command = hookpost(&sign);
         let from_file = stdout(&command.arg(&body).output().unwrap());
         let headers = stdout(&from_stdin);
-        // GitHub's delivery id is another one each time.
+        // GitHub's delivery id differs every time.
         if profile != "github" {
             assert_eq!(headers, from_file);
         }
@@ -162,7 +162,7 @@ fn send_publishes_an_event_and_prints_its_receipt() {
     let receipt: Value = serde_json::from_str(&stdout(&again)).unwrap();
     assert_eq!(receipt["duplicate"], true);
 
-    // From standard input, with address and key from the environment.
+    // Data from standard input, URL and key from the environment.
     let mut command = hookpost(&["send", "order.paid", "--tenant", "acme", "--data", "-"]);
     command.env("HOOKPOST_URL", format!("{url}/"));
     command.env("HOOKPOST_KEY", &hub.key);
@@ -181,7 +181,7 @@ fn send_publishes_an_event_and_prints_its_receipt() {
     refused(&feed(hookpost(&nobody), b"{}"), "refused");
 }
 
-/// A `hookpost listen` that runs; dropping it ends it.
+/// A running `hookpost listen`, killed on drop.
 struct Listening {
     child: Child,
     lines: Lines<String>,
@@ -206,7 +206,7 @@ impl Listening {
         listening
     }
 
-    /// Everything printed up to a line that holds `text`.
+    /// Returns the lines printed up to the first one that contains `text`.
     #[track_caller]
     fn until(&self, text: &str) -> Vec<String> {
         let mut printed = Vec::new();
@@ -236,7 +236,7 @@ fn listen_prints_each_delivery_and_whether_it_verifies() {
         let listening = Listening::start(&["--profile", profile, "--secret", SECRET]);
         let fields = json!({"profile": profile, "secret": SECRET});
         let webhook = hub.add_webhook_with(&listening.url, &fields);
-        // A challenge is answered as it should be.
+        // `listen` responds to the challenge.
         assert_eq!(hub.state_of(&webhook), "active", "{profile}");
         let delivery = hub.publish_one("a.b", json!({"text": "seen"}));
         hub.deliver_until_idle();

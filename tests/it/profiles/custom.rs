@@ -1,4 +1,4 @@
-//! Profiles that people make themselves.
+//! Custom profiles.
 
 use hookpost::profile::sign::Signed;
 use hookpost::profile::verify::verify;
@@ -10,7 +10,7 @@ use super::ALL;
 use crate::support::Hub;
 use crate::support::receiver::{Receiver, Reply};
 
-/// A ninth profile, as a file of `builtin/` would have it: nothing else is needed.
+/// A ninth profile, in the format of the files in `builtin/`.
 const NINTH: &str = r#"{
   "name": "homemade",
   "title": "What our own sender did",
@@ -43,7 +43,7 @@ fn put(hub: &Hub, name: &str, spec: &Value) -> crate::support::hub::Answer {
     hub.call_with(&hub.key, "PUT", &path, Some(&spec.to_string()))
 }
 
-/// Puts the text of `challenge` back where the ninth profile wants it.
+/// Starts a receiver that responds to the ninth profile's challenge.
 fn home() -> Receiver {
     Receiver::with(|request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -117,7 +117,7 @@ fn one_made_over_the_api_does_everything_that_it_says() {
     test.expect(200);
     assert!(receiver.last().text().contains(r#""trial":true,"uid""#));
 
-    // Both secrets where it has a place for two.
+    // A header with `join` carries both signatures.
     let rotated =
         hub.post(&format!("/v1/webhooks/{webhook}/secret/rotate"), &json!({"secret": "new"})).expect(200).json();
     assert_eq!(rotated["headers"][0], json!({"name": "X-Home-Sig", "signs": "both"}));
@@ -128,7 +128,7 @@ fn one_made_over_the_api_does_everything_that_it_says() {
     assert!(request.header("x-home-sig").unwrap().contains('|'));
     verify(&profile, &"s3cret".parse().unwrap(), &request.headers, &request.body).unwrap();
 
-    // Its own schedule: twice more, then a dead letter.
+    // The profile's own schedule: two retries, then a dead letter.
     receiver.behave(crate::support::receiver::Behaviour::Answer(Reply::status(500)));
     let delivery = hub.publish_one("a.b", json!({}));
     for _ in 0..3 {
@@ -155,7 +155,7 @@ fn one_is_made_from_another_with_the_differences_alone() {
         expected["built_in"] = json!(false);
         assert_eq!(made, expected);
     }
-    // From one's own too.
+    // A custom profile can be the base too.
     put(&hub, "second", &json!({"based_on": "my-github", "title": "again"})).expect(201);
     let listed = hub.get("/v1/profiles").expect(200).json();
     assert_eq!(listed["data"].as_array().unwrap().len(), 17);
@@ -256,7 +256,7 @@ fn every_field_is_checked_and_the_error_says_which_and_why() {
         let error = &refused.json()["error"];
         assert_eq!(error["field"], field, "{what}: {error}");
         assert!(error["message"].as_str().unwrap().len() > 10, "{error}");
-        // A preview is as strict.
+        // The preview validates alike.
         let body = json!({"profile": spec, "event": {"type": "a.b"}});
         let refused = hub.post("/v1/profiles/preview", &body);
         if name != "name" {
@@ -300,7 +300,7 @@ fn a_preview_shows_headers_and_body_with_the_spelling_of_the_data() {
         let body = preview["body"].as_str().unwrap().as_bytes();
         verify(&profile, &"your_webhook_secret".parse().unwrap(), &headers, body).unwrap();
     }
-    // Nothing but a type is needed; a profile may be one that is not stored, or differences to one that is.
+    // Only the type is required. The profile may be a stored one, a full specification, or changes to a stored one.
     for profile in [json!("generic"), ninth(), json!({"based_on": "github", "gone": "retry"})] {
         let body = json!({"profile": profile, "event": {"type": "a.b"}});
         let preview = hub.post("/v1/profiles/preview", &body).expect(200).json();
@@ -371,7 +371,7 @@ fn a_change_applies_to_the_webhooks_that_use_it_and_holds_over_a_restart() {
         assert_eq!(request.text(), r#"{"n":1}"#);
         assert!(request.header("x-webhook-signature").is_none());
         assert!(request.header("x-hub-signature-256").is_some());
-        // A header that both set is sent once, as the profile says.
+        // A header set by both is sent once, with the profile's value.
         let teams: Vec<&str> = request
             .headers
             .iter()
@@ -414,7 +414,7 @@ fn a_challenge_in_the_ecmascript_form_verifies_as_javascript_prints_it() {
     put(&hub, "mine", &spec).expect(201);
     hub.create(receiver.url(), &json!({"profile": "mine"}));
     let text = receiver.last().text().to_owned();
-    // A name like an index comes first in JavaScript.
+    // JavaScript moves index-like names to the front.
     assert!(text.starts_with(r#"{"0":""#), "{text}");
 }
 

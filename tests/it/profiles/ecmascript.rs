@@ -1,4 +1,4 @@
-//! `profile::ecmascript` against the JavaScript engine it imitates: thousands of generated texts, one `node` process.
+//! Comparison of `profile::ecmascript` with Node: thousands of generated texts, one `node` process.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use hookpost::profile::ecmascript::stringify;
 
 use super::{REQUIRE_NODE, run, skipped};
 
-/// Any 64-bit number; another one generates other texts.
+/// Seed of the generated texts: a 64-bit number.
 const SEED: &str = "HOOKPOST_TEST_SEED";
-/// Texts of each of three kinds; 2,500 if unset.
+/// Number of texts of each of the three kinds; 2,500 if unset.
 const COUNT: &str = "HOOKPOST_TEST_TEXTS";
 
-/// Reads a JSON array of texts, prints a JSON array of what `JSON.stringify(JSON.parse(text))` makes of each: null where it
-/// throws, and where an escape is half of a surrogate pair, which `stringify` refuses because UTF-8 cannot carry it.
+/// Reads a JSON array of texts, and prints the result of `JSON.stringify(JSON.parse(text))` for each: null if that
+/// throws, and for lone surrogate escapes, which `stringify` rejects because UTF-8 cannot encode them.
 const REFERENCE: &str = r#"
 const lone = /\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}/i;
 const print = (text) => {
@@ -50,13 +50,13 @@ fn prints_what_node_prints_and_refuses_what_node_refuses() {
     }
 }
 
-/// None where `node` is not installed.
+/// Returns `None` if `node` is not installed.
 fn node(texts: &[String]) -> Option<Vec<Option<String>>> {
     let printed = run("node", &["-e", REFERENCE], &serde_json::to_vec(texts).unwrap())?;
     Some(serde_json::from_slice(&printed).unwrap())
 }
 
-/// Texts too particular to wait for chance to make them.
+/// Special cases that random texts are unlikely to contain.
 fn handpicked() -> Vec<String> {
     let mut texts: Vec<String> = [
         "",
@@ -143,7 +143,7 @@ fn handpicked() -> Vec<String> {
     ] {
         texts.push(number.to_owned());
     }
-    // Half way between two doubles but for the last of many digits.
+    // Halfway between two doubles, except for the last of many digits.
     for last in ["", "1"] {
         texts.push(format!("9007199254740993.{}{last}", "0".repeat(900)));
     }
@@ -186,7 +186,7 @@ fn a_refusal_says_where_and_what_was_expected() {
     );
 }
 
-/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>), so that a seed means the same texts for ever.
+/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>), so a seed always generates the same texts.
 pub(super) struct Generator(pub(super) u64);
 
 impl Generator {
@@ -198,7 +198,7 @@ impl Generator {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`.
+    /// Returns a random number below `bound`.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
@@ -231,7 +231,7 @@ impl Generator {
             _ => {
                 out.push('{');
                 self.space(out);
-                // Now and then many members, each of them small.
+                // Occasionally many small members.
                 let (members, depth) =
                     if self.below(20) == 0 { (self.below(100), 5) } else { (self.below(8), depth + 1) };
                 for i in 0..members {
@@ -353,7 +353,7 @@ impl Generator {
 
     fn number(&mut self) -> String {
         match self.below(4) {
-            // Any double at all, at its shortest and in full; half of them are cut or have a digit added.
+            // Any double, in its shortest and in full form. Some get further digits or a further exponent.
             0 => {
                 let double = f64::from_bits(self.next());
                 if !double.is_finite() {
@@ -369,7 +369,7 @@ impl Generator {
                 }
                 text
             }
-            // Half way between two neighbours, written out whole: the digits after a double's own decide.
+            // Halfway between two neighbours, in full: the digits after the double's own decide the rounding.
             1 => {
                 let double = (self.next() >> 11) as f64;
                 let half = self.pick(&["5", "49999999999999999999999", "50000000000000000000001"]);
@@ -412,7 +412,7 @@ impl Generator {
         }
     }
 
-    /// The text with one character taken out, put in or changed, or its end cut off; now and then it is still JSON.
+    /// Removes, inserts or changes one character, or cuts the text off. The result may still be valid JSON.
     fn damaged(&mut self, text: &str) -> String {
         const STRAY: &[char] = &[
             '"', '\\', '{', '}', '[', ']', ',', ':', '0', '1', '-', '+', '.', 'e', 'u', 'd', 't', ' ', '\n', '\0',

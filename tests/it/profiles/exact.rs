@@ -1,4 +1,4 @@
-//! Bodies pass byte for byte: hundreds of generated values, compared with what a real receiver got.
+//! Bodies arrive byte for byte: hundreds of generated values, compared with the requests of a real receiver.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use hookpost::profile::ecmascript::stringify;
 use serde_json::json;
 
 const CASES: usize = 600;
-/// Requests under way at a time.
+/// Number of publishing threads.
 const AT_ONCE: usize = 8;
 
 #[test]
@@ -47,7 +47,7 @@ fn generated_data_arrives_byte_for_byte_or_in_the_ecmascript_form() {
         .collect();
     assert_eq!(arrived.len(), 3 * CASES);
     for (index, [data, previous]) in data.iter().enumerate() {
-        // White space around a value belongs to what is around it.
+        // White space around a value is not part of it.
         let (data, previous) = (trimmed(data), trimmed(previous));
         let id = format!("e{index}");
         let generic = format!(

@@ -1,4 +1,4 @@
-//! Profiles: each built-in one against its document, on both sides, and people's own.
+//! Profiles: the built-in ones compared with their documents on both sides, and custom ones.
 
 mod challenge;
 mod commands;
@@ -24,12 +24,13 @@ use crate::support::receiver::{Received, Receiver, Reply};
 pub const ALL: [&str; 8] =
     ["generic", "irisync", "iverton", "socialsyncer", "influship", "standard", "github", "stripe"];
 
-/// Set to any value, it turns a missing `node` or `python3` into a failure.
+/// If set, a missing `node` or `python3` is a failure.
 const REQUIRE_NODE: &str = "HOOKPOST_TEST_REQUIRE_NODE";
-/// Set to any value, it turns missing published packages (`stripe`, `standardwebhooks`) into a failure.
+/// If set, missing published packages (`stripe`, `standardwebhooks`) are a failure.
 const REQUIRE_PACKAGES: &str = "HOOKPOST_TEST_REQUIRE_PACKAGES";
 
-/// Answers the challenge of `influship` as its document shows, and everything else with this status.
+/// Starts a receiver that responds to the challenge of `influship` as documented, and to everything else with this
+/// status.
 fn answering(status: u16) -> Receiver {
     Receiver::with(move |request| if is_challenge(request) { echo(request) } else { Reply::status(status) })
 }
@@ -44,14 +45,14 @@ fn echo(request: &Received) -> Reply {
     Reply::status(200).body(answer.to_string())
 }
 
-/// What arrived but for challenges.
+/// Received requests without challenges.
 fn deliveries(receiver: &Receiver) -> Vec<Received> {
     let mut requests = receiver.requests();
     requests.retain(|request| !is_challenge(request));
     requests
 }
 
-/// What a program prints when it reads `input`; `None` where the machine does not have it.
+/// Returns a program's output for this input, or `None` if the program is not installed.
 fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = match child {
@@ -59,7 +60,7 @@ fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         child => child.unwrap(),
     };
     let mut stdin = child.stdin.take().unwrap();
-    // The programs of these tests read everything before they print, so neither side waits for the other.
+    // These programs read all input before they print, so neither side blocks the other.
     stdin.write_all(input).unwrap();
     drop(stdin);
     let output = child.wait_with_output().unwrap();

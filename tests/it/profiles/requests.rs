@@ -1,4 +1,4 @@
-//! The documents' own API requests, sent as they stand there: the hub takes them without a change.
+//! API requests from the documents, sent without a change.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::receiver::Receiver;
 
-/// A hub that stands in for one of the five systems. Names of the documents' examples have an address that nothing
-/// is ever sent to.
+/// Starts a hub with one of the five systems' profiles as default. Names resolve to a public address, which no test
+/// delivers to.
 fn standing_in_for(profile: &str) -> Hub {
     Hub::with(|options| {
         options.default_profile = profile.to_owned();
@@ -20,7 +20,7 @@ fn standing_in_for(profile: &str) -> Hub {
     })
 }
 
-/// The headers that the documents' examples send.
+/// Sends a request with the headers of the documents' examples.
 fn bearer(hub: &Hub, method: &str, path: &str, body: &str) -> Answer {
     let key = format!("Bearer {}", hub.key);
     let headers = [("Authorization", key.as_str()), ("Content-Type", "application/json")];
@@ -55,7 +55,7 @@ fn irisync_registers_a_webhook_under_api_webhooks() {
     ] {
         assert_eq!(webhook[field], value, "{field}");
     }
-    // The same resource under both bases.
+    // The webhook exists under both base paths.
     for base in ["/api", "/v1"] {
         let path = format!("{base}/webhooks/{}", id(&webhook));
         let shown = hub.get(&path).expect(200).json();
@@ -64,7 +64,7 @@ fn irisync_registers_a_webhook_under_api_webhooks() {
         let listed = hub.get(&format!("{base}/webhooks")).expect(200).json();
         assert_eq!(listed["data"][0]["id"], webhook["id"]);
     }
-    // Without a secret one is made.
+    // Without a secret, one is generated.
     let webhook = bearer(
         &hub,
         "POST",
@@ -131,7 +131,7 @@ fn socialsyncer_and_iverton_configure_a_webhook() {
 
 #[test]
 fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
-    // generic: one webhook by its id.
+    // generic: a webhook by its id.
     let hub = Hub::start();
     let receiver = Receiver::start();
     let webhook = hub.add_webhook(receiver.url());
@@ -144,7 +144,7 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     assert_eq!(sent["data"], json!({}));
     assert_eq!(sent.get("test"), None, "generic has no such field");
 
-    // socialsyncer: an event alone, to everybody who subscribed to it.
+    // socialsyncer: an event type only, delivered to all its subscribers.
     let hub = Hub::with(|options| options.default_profile = "socialsyncer".to_owned());
     let (first, second) = (Receiver::start(), Receiver::answering(500));
     hub.add_webhook_with(first.url(), &json!({"events": ["post.published"]}));
@@ -160,7 +160,7 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     assert_eq!(answer["data"], json!([]));
     assert!(answer["message"].is_string(), "nobody subscribed");
 
-    // influship: an event with fields of its own, and the key in another header.
+    // influship: an event type with further fields, and the key in another header.
     let hub = Hub::with(|options| options.default_profile = "influship".to_owned());
     let receiver = answering(200);
     hub.add_webhook(receiver.url());

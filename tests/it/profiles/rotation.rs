@@ -1,4 +1,4 @@
-//! Secrets given and made, and changing over from one to the next.
+//! Secrets: given, generated, and rotated.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ fn rotate(hub: &Hub, webhook: &str, body: &Value) -> Value {
     hub.post(&format!("/v1/webhooks/{webhook}/secret/rotate"), body).expect(200).json()
 }
 
-/// Publishes, delivers, and returns what arrived last.
+/// Publishes an event, delivers it, and returns the last request.
 fn deliver(hub: &Hub, receiver: &crate::support::receiver::Receiver) -> Received {
     hub.publish("order.paid", json!({"id": 1}));
     hub.deliver_until_idle();
@@ -34,7 +34,7 @@ fn secrets_of_every_printable_shape_are_taken_and_shown_beside_their_standard_fo
     let long = "x".repeat(256);
     let printable: String = (' '..='~').collect();
     for (secret, standard) in [
-        // Of a real one the tail is the key.
+        // The part after the prefix of a standard secret is the key.
         ("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", None),
         ("your_webhook_secret", Some("whsec_eW91cl93ZWJob29rX3NlY3JldA==")),
         ("whsec_xxxxxxxxxxxxx", Some("whsec_d2hzZWNfeHh4eHh4eHh4eHh4eA==")),
@@ -77,7 +77,7 @@ fn during_a_rotation_no_receiver_misses_a_delivery_whichever_secret_it_has() {
         assert_eq!(rotated["standard_secret"], rotated["secret"]);
         assert_eq!(rotated["overlap_ends_at"], "2026-01-16T10:00:00.000Z");
 
-        // The answer says which header does what.
+        // The response lists which secret signs which header.
         let signs: BTreeMap<String, String> = rotated["headers"]
             .as_array()
             .unwrap()
@@ -118,7 +118,7 @@ fn during_a_rotation_no_receiver_misses_a_delivery_whichever_secret_it_has() {
             let request = deliver(&hub, &receiver);
             assert_eq!(verifies(profile, OLD, &request), old_fits, "{profile}");
             assert_eq!(verifies(profile, &new, &request), new_fits, "{profile}");
-            // The headers of Standard Webhooks carry both, whatever the profile.
+            // The headers of Standard Webhooks carry both signatures with every profile.
             let both = old_fits;
             assert_eq!(verifies("standard", OLD, &request), both, "{profile}");
             assert!(verifies("standard", &new, &request), "{profile}");
@@ -148,25 +148,25 @@ fn an_overlap_of_nothing_switches_at_once_and_ends_a_running_one() {
     assert!(verifies("generic", "second", &request));
     assert!(!verifies("standard", OLD, &request));
 
-    // 7 days is the longest.
+    // The maximum is 7 days.
     rotate(&hub, &webhook, &json!({"overlap_s": 604_800, "secret": "third"}));
     hub.advance(7 * DAY - 1);
     assert!(verifies("generic", "second", &deliver(&hub, &receiver)));
 
-    // Another one has to wait, whatever it says but "at once".
+    // A second rotation is rejected, unless it switches at once.
     let path = format!("/v1/webhooks/{webhook}/secret/rotate");
     for body in [json!({}), json!({"overlap_s": 1}), json!({"secret": "fourth"})] {
         let refused = hub.post(&path, &body).expect(409);
         assert_eq!(refused.error_code(), "rotation_running");
     }
-    // Ending it keeps the secret that it went to.
+    // Ending the overlap keeps the new secret.
     let ended = rotate(&hub, &webhook, &json!({"overlap_s": 0}));
     assert_eq!(ended["secret"], "third");
     let request = deliver(&hub, &receiver);
     assert!(verifies("generic", "third", &request));
     assert!(!verifies("standard", "second", &request));
 
-    // Ending it with another secret switches to that.
+    // Ending it with another secret switches to that secret.
     rotate(&hub, &webhook, &json!({"secret": "fourth"}));
     let ended = rotate(&hub, &webhook, &json!({"overlap_s": 0, "secret": "fifth"}));
     assert_eq!(ended["secret"], "fifth");

@@ -1,4 +1,4 @@
-//! When each profile tries again, what it does once its attempts are used up, and what a 410 means to it.
+//! Retry schedules of the profiles: documented delays, exhaustion, and 410 responses.
 
 use hookpost::domain::time::{DAY, HOUR, MINUTE, Millis, SECOND, parse_rfc3339};
 use serde_json::json;
@@ -7,9 +7,9 @@ use super::{ALL, answering, deliveries};
 use crate::support::Hub;
 use crate::support::receiver::{Behaviour, Reply};
 
-/// What a document says of failures.
+/// Documented handling of failures.
 struct Documented {
-    /// Waits before each attempt after the first.
+    /// Delays before each retry.
     waits: &'static [Millis],
     from_first_failure: bool,
     disables: bool,
@@ -52,7 +52,7 @@ fn every_profile_tries_again_at_its_documented_times_and_then_gives_up_as_docume
             assert_eq!(shown["status"], "retrying", "{profile}");
             let due = parse_rfc3339(shown["next_attempt_at"].as_str().unwrap()).unwrap();
             let scheduled = if documented.from_first_failure { first + wait } else { previous + wait };
-            // Later only, by a tenth of the wait at most; a second for the attempt itself.
+            // Jitter adds up to a tenth of the delay, and the attempt itself up to a second.
             let latest = scheduled + (scheduled - previous) / 10 + SECOND;
             assert!(
                 (scheduled..=latest).contains(&due),
@@ -83,7 +83,7 @@ fn every_profile_tries_again_at_its_documented_times_and_then_gives_up_as_docume
         hub.deliver_until_idle();
         assert_eq!(deliveries(&receiver).len(), attempts, "{profile}");
 
-        // The same bytes every time, under the same id.
+        // Every attempt has the same body and the same id.
         let all = deliveries(&receiver);
         for request in &all {
             assert_eq!(request.body, all[0].body, "{profile}");

@@ -1,5 +1,5 @@
-//! The verification code that people paste into their receivers, run as they run it: it accepts what Hookpost signs,
-//! before, during and after a change of the secret, and nothing else.
+//! The verification code for receivers, run in its own language: it accepts signatures of Hookpost before, during and
+//! after a rotation, and rejects everything else.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -27,10 +27,10 @@ use crate::support::process::{PATIENCE, wait_until};
 const BODY: &str = r#"{"id":"evt_1","type":"order.paid","data":{"text":"h\u00e9llo 日本 😀","n":1.0}}"#;
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OLD: &str = "~ p4ss \"phrase\" \\ with, spaces=$HOME";
-/// Turns the Rust code on, which takes a build with crates from cargo's store.
+/// If set, the Rust code is tested too. It is built with crates from cargo's cache.
 const WITH_CARGO: &str = "HOOKPOST_TEST_SNIPPETS_WITH_CARGO";
 
-/// The built-in profiles, and custom ones with everything that could be quoted wrongly.
+/// Built-in profiles, and custom ones with characters that need quoting.
 fn profiles() -> Vec<Arc<Profile>> {
     let mut profiles: Vec<Arc<Profile>> = ALL.iter().map(|name| profile::find(name).unwrap()).collect();
     let signatures = [
@@ -68,7 +68,7 @@ fn secret(text: &str) -> Secret {
     text.parse().unwrap()
 }
 
-/// What belongs into the environment: the secret, or its form for the libraries of Standard Webhooks.
+/// Value of the environment variable: the secret, or its form for Standard Webhooks libraries.
 fn shown(text: &str, key: Key) -> String {
     match key {
         Key::Secret => text.to_owned(),
@@ -90,7 +90,7 @@ fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(Str
     })
 }
 
-/// A receiver that runs the code of a snippet, stopped on drop.
+/// A receiver that runs a snippet, killed on drop.
 struct Pasted {
     child: Child,
     port: u16,
@@ -105,10 +105,10 @@ impl Drop for Pasted {
 }
 
 impl Pasted {
-    /// Runs the program once with each pair of secrets in its environment, until all listen. `None` if this machine
-    /// does not have the program.
+    /// Starts the program once with each pair of secrets in its environment, and waits until all listen. Returns `None`
+    /// if the program is not installed.
     fn start_each<const N: usize>(command: &[String], secrets: [[&str; 2]; N], name: &str) -> Option<[Pasted; N]> {
-        // The ports are free at this moment. A program that takes one now would respond otherwise than expected.
+        // The ports are free at this moment. If another program takes one, its responses fail the test.
         let listeners = secrets.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         let started: Option<Vec<Pasted>> =
@@ -146,7 +146,7 @@ impl Pasted {
         assert!(listens, "{} does not listen", self.name);
     }
 
-    /// The status and the body that it answers.
+    /// Sends a request. Returns the status and the body of the response.
     fn post(&self, headers: &[(String, String)], body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -177,7 +177,7 @@ impl Pasted {
     }
 }
 
-/// Everything that a receiver must take and must not. `None` where the machine cannot run it.
+/// Sends all requests that a receiver must accept or reject. Returns `None` if the program is not installed.
 fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()> {
     let name = format!("{} {}", profile.name(), snippet.language);
     let (new, old) = (shown(SECRET, snippet.secret), shown(OLD, snippet.secret));
@@ -194,7 +194,8 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
     assert!(before.accepts(&first, body) && both.accepts(&first, body), "{name}: old");
     assert!(!now.accepts(&first, body), "{name}: the old secret alone");
 
-    // While both sign, old and new receivers go on; where the header carries one signature, one with both secrets does.
+    // During a rotation, old receivers continue to work, and so do receivers with both secrets. Receivers with only the
+    // new secret need a header with both signatures.
     assert!(both.accepts(&rotating, body), "{name} while rotating");
     assert!(before.accepts(&rotating, body), "{name} before it was told");
     let spec = profile.spec().signatures.iter();
@@ -208,7 +209,8 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
         assert!(!receiver.accepts(&plain, changed.as_bytes()), "{name}: changed");
         assert!(!receiver.accepts(&plain, b""), "{name}: no body");
         assert!(!receiver.accepts(&[], body), "{name}: no headers");
-        // As many characters as a signature has, and more bytes: a comparison that minds would end the receiver.
+        // The length of a signature in characters, but more bytes: a comparison that requires equal lengths would
+        // crash.
         let mut odd = plain.clone();
         for (name, value) in &mut odd {
             if *name == snippet.header {
@@ -231,7 +233,7 @@ fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()>
     Some(())
 }
 
-/// A signature whose key is what an unset variable would be.
+/// Replaces the signature by one with an empty key, the value of an unset variable.
 fn forge(headers: &[(String, String)], name: &str, body: &[u8]) -> Vec<(String, String)> {
     let mac = Hmac::<sha2::Sha256>::new_from_slice(b"").unwrap();
     let mac = mac.chain_update(body).finalize().into_bytes();
@@ -274,7 +276,7 @@ fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
     assert_eq!(answer[&challenge.field], "random 1", "{}", receiver.name);
 }
 
-/// Judges the code of every profile in one language. `command` makes what runs a file of code.
+/// Tests the code of every profile in one language. `command` returns the command that runs a file.
 fn judge_all(language: Language, command: impl Fn(&Path, &Path) -> Option<Vec<String>>) -> Option<()> {
     let folder = tempfile::tempdir().unwrap();
     for profile in profiles() {
@@ -305,7 +307,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Runs a build; `false` where the machine does not have the program.
+/// Runs a build. Returns false if the program is not installed.
 fn build(program: &str, arguments: &[&str], folder: &Path) -> bool {
     let output = Command::new(program).args(arguments).current_dir(folder).output();
     match output {
@@ -353,7 +355,7 @@ fn the_go_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
     }
 }
 
-/// What a Rack server does, as far as the code needs it.
+/// A minimal Rack server.
 const RACK: &str = r#"
 require "socket"
 require "stringio"
@@ -382,10 +384,10 @@ fn the_ruby_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {
     }
 }
 
-/// Set to any value, it turns a missing `php`, `go` or `ruby` into a failure.
+/// If set, a missing `php`, `go` or `ruby` is a failure.
 const REQUIRE_ALL: &str = "HOOKPOST_TEST_REQUIRE_SNIPPETS";
 
-/// A server around the code, which is for a framework of its reader's choice.
+/// A server for the Rust code, which does not depend on a framework.
 const SERVER: &str = r#"
 use std::io::{BufRead, BufReader, Read, Write};
 mod pasted;

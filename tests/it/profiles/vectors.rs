@@ -1,4 +1,4 @@
-//! Each profile against the vectors of `tests/vectors`, which another implementation wrote.
+//! Profiles compared with `tests/vectors`, which an independent implementation generated.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ fn every_profile_composes_and_signs_exactly_what_its_vectors_say() {
             let body = profile.form().compose(&event).unwrap();
             assert_eq!(String::from_utf8_lossy(&body), text(&case["expected"]["body"]), "{what}");
             let secret: Secret = text(&case["secret"]).parse().unwrap();
-            // The last fraction of the second before the headers' one, and of the overlap.
+            // The last millisecond of the signed second, and the last of the overlap.
             let at_ms = case["at"].as_i64().unwrap() * SECOND + 999;
             let old = case["old_secret"]
                 .as_str()
@@ -85,7 +85,7 @@ fn a_preview_is_what_the_vectors_say() {
             let expected = case["expected"]["headers"].as_object().unwrap();
             assert_eq!(preview.headers.len(), expected.len(), "{name}");
             for (header, value) in preview.headers {
-                // An id is made for the delivery.
+                // Its value is a new delivery id.
                 if header != "X-GitHub-Delivery" {
                     assert_eq!(Some(value.as_str()), expected[&header].as_str(), "{name}");
                 }

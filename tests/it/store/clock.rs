@@ -1,4 +1,4 @@
-//! The machine's clock is set back.
+//! A machine whose clock is set back.
 
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::{DAY, HOUR, MINUTE};
@@ -19,14 +19,14 @@ fn a_clock_set_back_loses_nothing_and_starts_no_storm() {
         hub.advance(-back);
         hub.deliver_until_idle();
         assert_eq!(receiver.hits(), 1, "a retry came early");
-        // What comes in now is sent now.
+        // New events are sent at once.
         let later = hub.publish_one("order.paid", json!({}));
         hub.deliver_until_idle();
         assert_eq!(receiver.hits(), 2);
         hub.restart();
         hub.deliver_until_idle();
         assert_eq!(receiver.hits(), 2, "a restart sent it again");
-        // Once the clock is right again everything goes on.
+        // With the correct time, retries continue.
         hub.advance(back + 2 * MINUTE);
         hub.deliver_until_idle();
         assert_eq!(receiver.hits(), 4);

@@ -1,8 +1,7 @@
-//! The files as they lie on the disk are enough: what was answered 202 is in a copy of the database and its log.
+//! The files on disk are complete: a copy of the database and its log contains every event with a 202.
 //!
-//! This shows that a 202 comes after the commit was written to the files, and that the log recovers. It does not show
-//! that the commit was fsynced: a copy goes through the kernel's memory, which a power cut would lose. That part is
-//! only checked by the setting that orders it.
+//! This shows that the commit is written to the files before the 202, and that the log recovers. It does not show that
+//! the commit was fsynced: a copy reads the kernel's cache, which a power cut would lose. See `power_cut`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +13,7 @@ use hookpost::store::{Connection, StoreError, beside};
 use crate::support::Hub;
 use crate::support::process::Site;
 
-/// Copies that are taken.
+/// Number of copies.
 const COPIES: usize = 25;
 
 #[test]
@@ -38,8 +37,8 @@ fn a_copy_of_the_files_holds_everything_that_was_answered_before_it() {
     for number in 0..COPIES {
         let before = accepted.lock().unwrap().clone();
         let copy = copies.path().join(format!("{number}.db"));
-        // The file first: what a checkpoint moves from the log to it would be missing otherwise. There is none in this
-        // test, which writes less than a thousand pages.
+        // The database is copied before the log: in the reverse order, pages moved by a checkpoint would be missing.
+        // This test has no checkpoint, because it writes fewer than a thousand pages.
         fs::copy(site.database(), &copy).unwrap();
         fs::copy(beside(&site.database(), "-wal"), beside(&copy, "-wal")).unwrap();
         let missing: Vec<_> = before.difference(&events(&copy)).cloned().collect();

@@ -1,6 +1,6 @@
-//! The program is killed (SIGKILL) again and again while it takes events in and delivers them.
+//! Repeated kills (SIGKILL) while the server accepts and delivers events.
 //!
-//! What this cannot show is a power cut: the kernel keeps what a killed process wrote. See `copy`.
+//! What this cannot show is a power cut: the kernel keeps the writes of a killed process. See `power_cut`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use serde_json::json;
 use crate::support::process::{Client, Process, Site, wait_until};
 use crate::support::receiver::{Behaviour, Received, Receiver, Reply};
 
-/// Threads that publish.
+/// Publishing threads.
 const PUBLISHERS: usize = 3;
-/// Events that each of them publishes at most in a round.
+/// Maximum number of events per thread and round.
 const EVENTS: usize = 60;
 
-/// A webhook of the test: its path, and how many of its deliveries may be claimed (taken, and their outcome not on
-/// disk yet) when the program is killed: four times its requests in flight, and one where it is ordered.
+/// A webhook of the test. Its deliveries claimed at a kill (attempted, but not yet recorded) are at most four times its
+/// requests in flight, or one if it is ordered.
 struct Target {
     path: &'static str,
     max_in_flight: usize,
@@ -39,15 +39,15 @@ impl Target {
     }
 }
 
-/// An answer of 200 that the receiver decided on.
+/// A request to which the receiver responded with 200.
 struct Success {
     path: String,
     event: String,
-    /// The connection that the request came over: it tells which process sent it.
+    /// Number of the connection, which identifies the sending process.
     connection: usize,
 }
 
-/// SplitMix64: the same moments for the same seed.
+/// SplitMix64: a seed always yields the same times.
 struct Random(u64);
 
 impl Random {
@@ -76,10 +76,10 @@ fn what_was_answered_202_survives_any_number_of_kills() {
     set_up(&site, &key, &receiver);
 
     let accepted = Arc::new(Mutex::new(BTreeSet::new()));
-    // The connections that each process had made by its end.
+    // Number of connections at the end of each process.
     let mut ends = Vec::new();
     for round in 0..rounds {
-        // One in four is killed wherever it is in its start, the others while they work.
+        // One process in four is killed during its start, the others during their work.
         if random.next().is_multiple_of(4) {
             let starting = Process::spawn(site.serve_command());
             pass(random.millis(5, 500));
@@ -109,18 +109,18 @@ fn what_was_answered_202_survives_any_number_of_kills() {
     check_statistics(&site);
 }
 
-/// A number from the environment.
+/// Reads a number from the environment.
 #[expect(clippy::disallowed_methods, reason = "how often is the caller's choice")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Lets the time to the kill pass.
+/// Waits until the time of the kill.
 fn pass(moment: Duration) {
     wait_until(moment, || false);
 }
 
-/// Answers most requests with 200, some of them late, and one in eight with 500.
+/// Responds to one request in eight with 500, and to the others with 200, some of them late.
 fn receiver(seed: u64, successes: &Arc<Mutex<Vec<Success>>>) -> Receiver {
     let random = Mutex::new(Random(seed));
     let successes = Arc::clone(successes);
@@ -162,7 +162,7 @@ fn set_up(site: &Site, key: &str, receiver: &Receiver) {
     assert!(status.success(), "{said}");
 }
 
-/// Publishes until the program is gone, and notes what it answered with 202.
+/// Publishes until the process is killed, and collects the ids of accepted events.
 fn publish(client: &Client, round: u64, accepted: &Arc<Mutex<BTreeSet<String>>>) -> Vec<JoinHandle<()>> {
     static PUBLISHED: AtomicUsize = AtomicUsize::new(0);
     (0..PUBLISHERS)
@@ -178,7 +178,7 @@ fn publish(client: &Client, round: u64, accepted: &Arc<Mutex<BTreeSet<String>>>)
                             answer.expect(202);
                             accepted.lock().unwrap().insert(id);
                         }
-                        // It was killed; whether this one was stored nobody promised.
+                        // The process was killed. This event may or may not be stored.
                         Err(_) => return,
                     }
                 }
@@ -187,7 +187,7 @@ fn publish(client: &Client, round: u64, accepted: &Arc<Mutex<BTreeSet<String>>>)
         .collect()
 }
 
-/// The status of every delivery, by path and event. Also checks the file as a whole.
+/// Returns the status of every delivery by path and event. Also checks the whole file.
 fn look(site: &Site) -> BTreeMap<(String, String), String> {
     let connection = Connection::open(site.database()).unwrap();
     let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -209,7 +209,7 @@ fn look(site: &Site) -> BTreeMap<(String, String), String> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
-/// Every event answered 202 arrived, or is a dead letter that people see; the log says the same as the receiver.
+/// Checks that every accepted event arrived or is a dead letter, and that the recorded statuses match the receiver's.
 fn check_nothing_is_lost(
     accepted: &BTreeSet<String>,
     found: &BTreeMap<(String, String), String>,
@@ -230,7 +230,7 @@ fn check_nothing_is_lost(
     }
 }
 
-/// What is counted as it happens is what there is.
+/// Checks that the counters match the rows.
 fn check_statistics(site: &Site) {
     let connection = Connection::open(site.database()).unwrap();
     for (what, counted, found) in [
@@ -278,13 +278,13 @@ fn check_statistics(site: &Site) {
     }
 }
 
-/// An event came again only where the process that had delivered it was killed, and no more of them than that process
-/// can have had in hand. `ends` are the numbers of connections at the end of each process.
+/// Checks that an event arrived twice only if the process that had delivered it was killed, and that a process caused
+/// no more of these than it could have claimed. `ends` are the numbers of connections at the end of each process.
 fn check_what_came_twice(successes: &[Success], ends: &[usize]) {
     let process_of = |success: &Success| ends.partition_point(|end| *end < success.connection);
     let mut before: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut again: BTreeMap<(&str, usize), usize> = BTreeMap::new();
-    // What a killed process had sent may be read after the first requests of the next one.
+    // Requests of a killed process may be read after the first requests of the next one.
     let mut in_order: Vec<&Success> = successes.iter().collect();
     in_order.sort_by_key(|success| success.connection);
     for success in in_order {

@@ -1,4 +1,4 @@
-//! A fault of our own inside the writer.
+//! A panic in the writer.
 
 use hookpost::store::StoreError;
 use serde_json::json;
@@ -11,7 +11,7 @@ fn a_panic_in_the_writer_is_told_by_readyz_and_nothing_more_is_taken() {
     let store = hub.running.app.actions.store.clone();
     let faulty = store.write(|_| -> Result<(), StoreError> { panic!("a fault on purpose") });
     assert!(faulty.wait().is_err());
-    // The thread's end is told a moment after the answer that it could not give.
+    // The end of the thread becomes visible shortly after the failed response.
     while store.broken().is_none() {
         std::thread::yield_now();
     }

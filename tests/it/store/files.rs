@@ -1,4 +1,4 @@
-//! What the program makes of the files that it finds, and of files that change under it.
+//! Database files found at the start, and files that change while the server runs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use hookpost::store::{Connection, beside};
 
-use crate::support::process::{Site, as_nobody, refused};
+use serde_json::json;
 
-/// A database that was served and closed.
+use super::large::{assert_sound, fill, named, number, of_first_schema};
+use crate::support::process::{PATIENCE, Site, as_nobody, refused};
+use crate::support::receiver::Receiver;
+
+/// A database written by a server that has stopped.
 fn served() -> Site {
     let (site, key) = Site::with_key();
     let process = site.serve();
@@ -22,11 +26,11 @@ fn served() -> Site {
     site
 }
 
-/// Refuses this database, says `why`, and changes neither it nor what lies beside it.
+/// Checks that the server refuses the database with the reason `why`, and changes neither the file nor its log.
 #[track_caller]
 fn is_refused(site: &Site, why: &str) {
     let before = site.bytes();
-    // An empty log may be left behind where there was none.
+    // An empty log may be created.
     let log = || fs::read(beside(&site.database(), "-wal")).unwrap_or_default();
     let log_before = log();
     for _ in 0..2 {
@@ -46,7 +50,7 @@ fn a_second_process_exits_at_once_and_names_the_first() {
     assert!(said.contains(&format!("process {}", first.id())), "{said}");
     first.client(&key).publish("still-here").unwrap().expect(202);
     first.kill();
-    // A lock that a killed process held is free.
+    // The lock of a killed process is released.
     site.serve();
 }
 
@@ -77,7 +81,7 @@ fn an_empty_file_is_a_new_database() {
 #[test]
 fn a_database_whose_first_start_was_cut_short_is_a_new_one() {
     let site = Site::new();
-    // The journal's mode is on disk, and the first migration is not.
+    // The journal mode is on disk, but the first migration is not.
     let connection = Connection::open(site.database()).unwrap();
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;").unwrap();
     drop(connection);
@@ -104,7 +108,7 @@ fn the_log_of_a_refused_database_is_left_as_it_is() {
     process.kill();
     let wal = beside(&site.database(), "-wal");
     assert!(fs::metadata(&wal).unwrap().len() > 0);
-    // Kept with its log: a connection of our own would empty it.
+    // Saved together with the log, because a connection of the test would empty it.
     let (database, log) = (site.bytes(), fs::read(&wal).unwrap());
     let connection = Connection::open(site.database()).unwrap();
     connection.execute_batch("PRAGMA user_version = 999").unwrap();
@@ -142,7 +146,7 @@ fn a_damaged_file_is_refused_and_never_replaced_by_an_empty_one() {
         let site = Site::new();
         fs::write(site.database(), bytes).unwrap();
         is_refused(&site, "is damaged");
-        // A command for one row looks at the header only, not at every page.
+        // A command for one row reads the header only, not every page.
         if damage != "zeroed pages" {
             let made = site.run(&["keys", "create", "--name", "n", "--scope", "read"]);
             assert_eq!(made.status.code(), Some(1), "{damage}");
@@ -209,6 +213,62 @@ fn a_file_that_is_removed_or_replaced_ends_the_program() {
         let last = said.lines().last().unwrap();
         assert!(last.contains(&format!("was {how}")), "{said}");
     }
+}
+
+#[test]
+fn a_lost_database_ends_the_program_in_seconds_though_requests_are_in_flight() {
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::start();
+    receiver.hold();
+    let process = site.serve();
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"timeout_s": 30}));
+    client.publish("in-flight").unwrap().expect(202);
+    receiver.wait_held(1);
+    fs::remove_file(site.database()).unwrap();
+    let (status, said) = process.ended(Duration::from_secs(6));
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.lines().last().unwrap().contains("was removed"), "{said}");
+}
+
+#[test]
+fn damage_that_is_found_while_serving_ends_the_program_in_seconds() {
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::start();
+    receiver.hold();
+    let process = site.serve();
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"timeout_s": 30}));
+    client.publish("in-flight").unwrap().expect(202);
+    process.signal("KILL");
+    process.ended(PATIENCE);
+    // Large enough to be checked after the start.
+    fill(&site.database(), 40);
+    let mut bytes = site.bytes();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0);
+    fs::write(site.database(), bytes).unwrap();
+    let process = site.serve();
+    let (status, said) = process.ended(Duration::from_secs(10));
+    assert_eq!(status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("is damaged") && last.contains("Restore a backup"), "{said}");
+}
+
+#[test]
+fn a_file_is_copied_for_its_owner_alone_before_it_is_migrated() {
+    let site = of_first_schema(1);
+    site.serve().kill();
+    let copies = named(site.folder(), ".before-");
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    let mode = fs::metadata(&copies[0]).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_sound(&copies[0]);
+    assert_eq!(number(&copies[0], "PRAGMA user_version"), 1);
+    assert!(number(&site.database(), "PRAGMA user_version") > 1);
+    // A file of its own, which needs no log beside it.
+    let journal = Connection::open(&copies[0]).unwrap().query_row("PRAGMA journal_mode", [], |row| row.get(0));
+    assert_eq!(journal, Ok("delete".to_owned()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The disk is full. A limit on the file's pages stands in for it: SQLite meets it with the same error.
+//! A full disk, simulated by a limit on the file's pages: SQLite reports it with the same error.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::Hub;
 use crate::support::process::{PATIENCE, wait_until};
 use crate::support::receiver::Receiver;
 
-/// No page beyond those that the file has.
+/// No further pages.
 const FULL: &str = "PRAGMA max_page_count = 1";
 const ROOM: &str = "PRAGMA max_page_count = 1000000";
 
@@ -21,7 +21,7 @@ fn limit(hub: &Hub, pragma: &'static str) {
     set.wait().unwrap();
 }
 
-/// Publishes until there is no room; the ids that were taken.
+/// Publishes until the disk is full. Returns the ids of the accepted events.
 fn fill(hub: &Hub) -> Vec<String> {
     limit(hub, FULL);
     let filling = "x".repeat(2000);
@@ -49,7 +49,7 @@ fn a_full_disk_is_a_503_and_nothing_that_was_answered_is_lost() {
     hub.add_webhook_with(receiver.url(), &json!({"timeout_s": 30}));
     let taken = fill(&hub);
     assert!(!taken.is_empty());
-    // Also to small ones, and to everything else that writes.
+    // Small events and all other writes are rejected too.
     let small = json!({"type": "order.paid", "id": "small", "data": "y".repeat(2000)});
     assert_eq!(hub.post("/v1/events", &small).status, 503);
     hub.get("/v1/events").expect(200);
@@ -74,7 +74,7 @@ fn an_outcome_that_meets_a_full_disk_is_kept_and_the_delivery_is_not_sent_again(
     hub.add_webhook_with(receiver.url(), &json!({"timeout_s": 30}));
     let delivery = hub.publish_one("order.paid", json!({}));
     receiver.wait_held(1);
-    // Its receiver answers with more than the free bytes of the last page hold.
+    // The response is larger than the free bytes of the last page.
     receiver.behave(crate::support::receiver::Behaviour::Answer(
         crate::support::receiver::Reply::status(200).body("z".repeat(16_000)),
     ));

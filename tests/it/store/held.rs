@@ -1,4 +1,4 @@
-//! Another program holds the database.
+//! A database locked by another program.
 
 use hookpost::store::Connection;
 use serde_json::json;
@@ -16,7 +16,7 @@ fn a_database_held_by_another_program_is_a_503_and_then_works_again() {
     let body = json!({"type": "order.paid", "id": "held", "data": 1});
     let refused = hub.post("/v1/events", &body).expect(503);
     assert_eq!(refused.error_code(), "database_busy");
-    // Reading goes on meanwhile.
+    // Reading still works.
     hub.get("/v1/events").expect(200);
     other.execute_batch("COMMIT").unwrap();
     let receipt = hub.post("/v1/events", &body).expect(202).json();

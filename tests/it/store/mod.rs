@@ -1,4 +1,4 @@
-//! What the store promises, shown from outside: crashes, damaged files, full disks, clocks that jump.
+//! Guarantees of the store: crashes, damaged files, full disks, clock changes.
 
 mod bounds;
 mod clock;
@@ -9,7 +9,12 @@ mod fault;
 mod files;
 mod full;
 mod held;
+mod kill_points;
+mod kills;
+pub mod large;
+mod limits;
 mod payload;
+mod power_cut;
 mod retention;
 mod signals;
 mod writer;

@@ -1,4 +1,4 @@
-//! A stored event whose bytes changed on the disk.
+//! A stored event with damaged bytes.
 
 use hookpost::store::Connection;
 use serde_json::json;

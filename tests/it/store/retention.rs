@@ -1,4 +1,4 @@
-//! What is old goes by itself, and nothing that waits.
+//! Retention: old data is deleted automatically, but pending deliveries are kept.
 
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::DAY;
@@ -14,7 +14,7 @@ fn count(hub: &Hub, what: &str) -> i64 {
     row.unwrap()
 }
 
-/// A webhook that gets through, one that fails at once, and one that is paused, each with a delivery of its own.
+/// Creates three webhooks with a delivery each: one succeeds, one fails at once, one is paused.
 fn mixed(retention: Retention) -> (Hub, [Receiver; 2]) {
     let hub = Hub::with(|options| options.retention = retention);
     let receivers = [Receiver::start(), Receiver::answering(500)];
@@ -33,7 +33,7 @@ fn mixed(retention: Retention) -> (Hub, [Receiver; 2]) {
     (hub, receivers)
 }
 
-/// Days pass, and an event comes in: the newest of all never goes.
+/// Lets days pass and publishes an event, because the newest event is never deleted.
 fn days_later(hub: &Hub, days: i64) {
     hub.advance(days * DAY);
     hub.publish("a.delivered", json!({}));

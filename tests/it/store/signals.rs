@@ -47,7 +47,7 @@ fn a_signal_ends_an_idle_program_at_once() {
     for signal in ["TERM", "INT"] {
         let (site, key) = Site::with_key();
         let process = site.serve();
-        // A client that keeps its connection open must not hold it up.
+        // A client that keeps its connection open must not delay the end.
         let client = process.client(&key);
         client.publish("before").unwrap().expect(202);
         process.signal(signal);

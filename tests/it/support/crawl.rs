@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::page::Page;
 use super::visitor::Visitor;
 
-/// Number of pages beyond which a site counts as endless.
+/// Limit of pages, beyond which the site counts as endless.
 const MOST: usize = 600;
-/// Number of pages opened of each kind: other ids and filters lead to similar pages.
+/// Pages opened per kind. Other ids and filters lead to similar pages.
 const OF_A_KIND: usize = 2;
 
-/// A page and its path.
+/// A page with its path.
 pub struct CrawledPage {
     pub path: String,
     pub page: Page,
 }
 
-/// Follows every link of the server from this path, and opens two pages of each kind. Panics on a link that leads
-/// nowhere.
+/// Follows the links of the server from this path, and opens two pages of each kind. Panics on a broken link.
 #[track_caller]
 pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<CrawledPage> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -55,7 +54,7 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<CrawledPage> {
     found
 }
 
-/// Kind of page that a path leads to: the path without ids and without the values of its query.
+/// Kind of a page: its path without ids and query values.
 pub fn kind(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_id = |part: &str| {
@@ -70,7 +69,7 @@ pub fn kind(path: &str) -> String {
     format!("{}?{}", parts.collect::<Vec<_>>().join("/"), names.join("&"))
 }
 
-/// Links of a page to other pages of the server, without fragments.
+/// Links to other pages of the server, without fragments.
 fn links(page: &Page) -> Vec<String> {
     let addresses = page.links().into_iter().map(|address| address.split('#').next().unwrap_or_default());
     let pages = addresses.filter(|address| address.starts_with('/') && !address.starts_with("/static/"));

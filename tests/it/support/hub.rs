@@ -1,4 +1,4 @@
-//! A running Hookpost: the real server on port 0, over a temporary database, with a clock that stands still.
+//! A running Hookpost: the real server on port 0, with a temporary database and a manual clock.
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::page::Page;
 
-/// 2026-01-15T10:00:00Z, the time at which every test begins.
+/// Start time of every test: 2026-01-15T10:00:00Z.
 pub const NOON: Millis = 1_768_471_200_000;
 
 /// Time limit for work of the server, after which a test fails.
@@ -29,7 +29,7 @@ pub struct Hub {
     options: ServerOptions,
     thread: Option<JoinHandle<()>>,
     agent: ureq::Agent,
-    // Last, so that it is removed after everything that uses it ended.
+    // Last, so that it is removed after everything that uses it has ended.
     _folder: TempDir,
 }
 
@@ -217,7 +217,7 @@ impl Hub {
         self.call_with(&self.key, "POST", path, Some(&body.to_string()))
     }
 
-    /// Sends the body as it is spelled.
+    /// Sends a body without re-encoding it.
     pub fn post_text(&self, path: &str, body: &str) -> Answer {
         self.call_with(&self.key, "POST", path, Some(body))
     }
@@ -307,7 +307,7 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            // A test may leave requests hanging: nobody waits for them.
+            // A test may leave requests hanging. The stop does not wait for them.
             block_on(self.running.stop_within(Duration::ZERO));
             self.join();
         }

@@ -1,7 +1,8 @@
-//! Test support: a real server with a clock that tests move, a real receiver, a reader of pages, a browser.
+//! Test support: a real server with a manual clock, a real receiver, an HTML reader, a browser.
 
 pub mod browser;
 pub mod crawl;
+pub mod disk;
 pub mod fixtures;
 pub mod hub;
 pub mod page;

@@ -1,15 +1,15 @@
-//! A page as a person or a program reads it: headings, links, fields, rows, messages.
+//! An HTML reader for tests: headings, links, fields, rows, messages.
 //!
-//! The reader is strict: a page whose tags do not match, or that holds an unknown entity, fails the test.
+//! The reader is strict: it panics on unbalanced tags and unknown entities.
 
 use std::fmt;
 
 /// Elements without content.
 const VOID: [&str; 9] = ["area", "br", "col", "hr", "img", "input", "link", "meta", "source"];
-/// Elements that stand in a line of text. Every other one separates words.
+/// Inline elements. Every other element separates words.
 const INLINE: [&str; 14] =
     ["a", "abbr", "b", "code", "em", "i", "kbd", "mark", "small", "span", "strong", "sub", "sup", "time"];
-/// Elements whose white space counts.
+/// Elements with significant white space.
 const PREFORMATTED: [&str; 2] = ["pre", "textarea"];
 
 /// An HTML page.
@@ -35,11 +35,11 @@ pub struct Element<'a> {
     node: usize,
 }
 
-/// A form, by its `action`.
+/// A form, identified by its `action`.
 pub struct Form<'a>(Element<'a>);
 
 impl Page {
-    /// Reads the source of a page. Panics where it is not well-formed.
+    /// Parses a page. Panics if it is not well-formed.
     #[track_caller]
     pub fn read(source: impl Into<String>) -> Page {
         let source = source.into();
@@ -52,17 +52,17 @@ impl Page {
         &self.source
     }
 
-    /// The text that a person reads. White space is collapsed, except in code and text areas.
+    /// Visible text. White space is collapsed, except in code and text areas.
     pub fn text(&self) -> String {
         self.root().text()
     }
 
-    /// Whether a person reads this text on the page.
+    /// Whether the visible text contains this text.
     pub fn contains(&self, text: &str) -> bool {
         self.text().contains(text)
     }
 
-    /// Whether the text stands anywhere in the page: in its source, its text or the value of an attribute.
+    /// Whether the text occurs anywhere in the page: in the source, the visible text or the value of an attribute.
     pub fn holds(&self, text: &str) -> bool {
         let in_attribute = |node: &Node| match &node.kind {
             Kind::Element { attributes, .. } => attributes.iter().any(|(_, value)| value.contains(text)),
@@ -71,18 +71,18 @@ impl Page {
         self.source.contains(text) || self.nodes.iter().any(in_attribute) || self.contains(text)
     }
 
-    /// Every element that matches a selector, in the order of the page. A selector is a tag, `#id`, `.class`, `[name]`
+    /// Returns the elements that match a selector, in document order. A selector is a tag, `#id`, `.class`, `[name]`
     /// and `[name=value]`, joined; a space between two means "inside of".
     pub fn all(&self, selector: &str) -> Vec<Element<'_>> {
         self.root().all(selector)
     }
 
-    /// The first element that matches a selector.
+    /// Returns the first element that matches a selector.
     pub fn find(&self, selector: &str) -> Option<Element<'_>> {
         self.root().find(selector)
     }
 
-    /// The first element that matches a selector. Panics where none does.
+    /// Returns the first element that matches a selector. Panics if there is none.
     #[track_caller]
     pub fn get(&self, selector: &str) -> Element<'_> {
         self.find(selector).unwrap_or_else(|| panic!("no {selector} in {self}"))
@@ -99,41 +99,41 @@ impl Page {
         self.get("h1").text()
     }
 
-    /// Addresses of all links, in the order of the page.
+    /// URLs of all links, in document order.
     pub fn links(&self) -> Vec<&str> {
         self.all("a").iter().filter_map(|link| link.attribute("href")).collect()
     }
 
-    /// Whether a link leads to exactly this address.
+    /// Whether a link has exactly this URL.
     pub fn links_to(&self, address: &str) -> bool {
         self.links().contains(&address)
     }
 
-    /// Whether a link leads to an address that begins like this.
+    /// Whether a link has a URL that begins with this text.
     pub fn links_below(&self, start: &str) -> bool {
         self.links().iter().any(|address| address.starts_with(start))
     }
 
-    /// Address of the first link whose text contains this.
+    /// URL of the first link whose text contains this text.
     pub fn link(&self, text: &str) -> Option<&str> {
         let links = self.all("a[href]");
         links.iter().find(|link| link.text().contains(text)).and_then(|link| link.attribute("href"))
     }
 
-    /// Whether there is a button, or a link that looks like one, with this text.
+    /// Whether there is a button, or a link styled as one, with this text.
     pub fn has_button(&self, text: &str) -> bool {
         let buttons = [self.all("button"), self.all("a.button")].concat();
         buttons.iter().any(|button| button.text().contains(text))
     }
 
-    /// Every address that the page loads, leads to or sends to.
+    /// URLs of all resources, links and forms of the page.
     pub fn addresses(&self) -> Vec<&str> {
         let elements = self.all("");
         let named = |name| elements.iter().filter_map(move |element| element.attribute(name));
         ["href", "src", "action", "formaction"].into_iter().flat_map(named).collect()
     }
 
-    /// Id of the first webhook that a link leads to.
+    /// Id of the first webhook with a link on the page.
     #[track_caller]
     pub fn webhook(&self) -> String {
         let link = self.addresses().into_iter().find_map(|address| address.split_once("/webhooks/wh_"));
@@ -141,22 +141,22 @@ impl Page {
         format!("wh_{}", &rest[..26])
     }
 
-    /// Address of the page with older entries, or of the next entry.
+    /// URL of the page with older entries, or of the next entry.
     pub fn next(&self) -> Option<&str> {
         self.find("a[rel=next]").and_then(|link| link.attribute("href"))
     }
 
-    /// Address of the page with newer entries, or of the previous entry.
+    /// URL of the page with newer entries, or of the previous entry.
     pub fn previous(&self) -> Option<&str> {
         self.find("a[rel=prev]").and_then(|link| link.attribute("href"))
     }
 
-    /// Addresses that the rows of the list lead to, in order.
+    /// URLs of the list's rows, in order.
     pub fn rows(&self) -> Vec<&str> {
         self.all("a[data-row]").iter().filter_map(|link| link.attribute("href")).collect()
     }
 
-    /// Ids that the rows of the list lead to, in order: the last part of each path.
+    /// Ids of the list's rows, in order: the last segment of each path.
     pub fn row_ids(&self) -> Vec<String> {
         let id = |address: &&str| {
             let path = address.split('?').next().unwrap_or_default();
@@ -170,7 +170,7 @@ impl Page {
         self.all(&format!("td[data-label={label:?}]")).iter().map(Element::text).collect()
     }
 
-    /// Text of the description of a term in a list of facts.
+    /// Description of a term in a description list.
     pub fn fact(&self, term: &str) -> Option<String> {
         let mut parts = self.all("dl dt").into_iter().chain(self.all("dl dd")).collect::<Vec<_>>();
         parts.sort_by_key(|part| part.node);
@@ -178,38 +178,38 @@ impl Page {
         parts.get(at + 1).map(Element::text)
     }
 
-    /// Every status that a badge shows, by its name in `data-status`.
+    /// Statuses of all badges, by their names in `data-status`.
     pub fn statuses(&self) -> Vec<&str> {
         self.all("[data-status]").iter().filter_map(|badge| badge.attribute("data-status")).collect()
     }
 
-    /// Whether a message after an action contains this text.
+    /// Whether a message about an action contains this text.
     pub fn has_flash(&self, text: &str) -> bool {
         self.all(".flash").iter().any(|flash| flash.contains(text))
     }
 
-    /// The message after an action that failed.
+    /// The message about a failed action.
     pub fn flash_error(&self) -> Option<String> {
         self.find(".flash.error").map(|flash| flash.text())
     }
 
-    /// The error at a field.
+    /// The error message of a field.
     pub fn problem(&self, field: &str) -> Option<String> {
         self.find(&format!("#{field}-problem")).map(|problem| problem.text())
     }
 
-    /// The form that is sent to this address with POST.
+    /// The POST form with this URL.
     pub fn form(&self, action: &str) -> Option<Form<'_>> {
         self.find(&format!("form[method=post][action={action:?}]")).map(Form)
     }
 
-    /// Every form that is sent with POST, but for the one that signs out.
+    /// All POST forms except the one that signs out.
     pub fn forms(&self) -> Vec<Form<'_>> {
         let forms = self.all("form[method=post]").into_iter();
         forms.filter(|form| form.attribute("action").is_none_or(|to| !to.ends_with("/logout"))).map(Form).collect()
     }
 
-    /// Value of the first field with this name on the page; for a choice, of the option that is chosen.
+    /// Value of the first field with this name; of a select, the value of the selected option.
     pub fn field(&self, name: &str) -> Option<String> {
         let fields = self.root().fields(false);
         fields.into_iter().find_map(|(known, value)| (known == name).then_some(value))
@@ -220,7 +220,7 @@ impl Page {
         self.has(&format!("[name={name:?}]"))
     }
 
-    /// Whether the page has a field with this name and value, chosen or not.
+    /// Whether the page has a field with this name and value, selected or not.
     pub fn offers(&self, name: &str, value: &str) -> bool {
         self.root().fields(true).iter().any(|field| field.0 == name && field.1 == value)
     }
@@ -237,7 +237,7 @@ impl fmt::Display for Page {
 }
 
 impl<'a> Element<'a> {
-    /// Name of the element, in lower case.
+    /// Tag name in lower case.
     pub fn tag(&self) -> &'a str {
         match &self.page.nodes[self.node].kind {
             Kind::Element { tag, .. } => tag,
@@ -262,29 +262,29 @@ impl<'a> Element<'a> {
         self.attribute(name).is_some()
     }
 
-    /// The text that a person reads in the element. White space is collapsed, except in code and text areas.
+    /// Visible text of the element. White space is collapsed, except in code and text areas.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.add_text(&mut text, false);
         text.trim_end_matches(' ').to_owned()
     }
 
-    /// Text of each element inside that matches a selector.
+    /// Text of each descendant that matches a selector.
     pub fn parts(&self, selector: &str) -> Vec<String> {
         self.all(selector).iter().map(Element::text).collect()
     }
 
-    /// Whether an element inside matches a selector.
+    /// Whether a descendant matches a selector.
     pub fn has(&self, selector: &str) -> bool {
         self.find(selector).is_some()
     }
 
-    /// Whether a person reads this text in the element.
+    /// Whether the visible text of the element contains this text.
     pub fn contains(&self, text: &str) -> bool {
         self.text().contains(text)
     }
 
-    /// Every element inside that matches a selector.
+    /// Returns the descendants that match a selector.
     pub fn all(&self, selector: &str) -> Vec<Element<'a>> {
         let mut found = Vec::new();
         let selector = Selector::parse(selector);
@@ -296,12 +296,12 @@ impl<'a> Element<'a> {
         found
     }
 
-    /// The first element inside that matches a selector.
+    /// Returns the first descendant that matches a selector.
     pub fn find(&self, selector: &str) -> Option<Element<'a>> {
         self.all(selector).into_iter().next()
     }
 
-    /// Names and values of the fields inside, as a browser sends them; with `all`, those too that are not chosen.
+    /// Names and values of the fields inside, as a browser submits them; with `all`, also of unselected ones.
     fn fields(&self, all: bool) -> Vec<(String, String)> {
         let mut fields = Vec::new();
         self.each(&mut |element| {
@@ -343,7 +343,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// This element and every one inside, in the order of the page.
+    /// This element and its descendants, in document order.
     fn each(&self, see: &mut dyn FnMut(Element<'a>)) {
         see(*self);
         for node in self.children() {
@@ -381,7 +381,7 @@ impl<'a> Element<'a> {
     }
 }
 
-/// Adds a space, unless the text begins here or ends in white space.
+/// Adds a space unless the text is empty or ends in white space.
 fn space(text: &mut String) {
     if !text.is_empty() && !text.ends_with([' ', '\n']) {
         text.push(' ');
@@ -389,17 +389,17 @@ fn space(text: &mut String) {
 }
 
 impl Form<'_> {
-    /// Value of its first field with this name.
+    /// Value of the first field with this name.
     pub fn field(&self, name: &str) -> Option<String> {
         self.fields().into_iter().find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// Names and values of its fields, as a browser sends them.
+    /// Names and values of the fields, as a browser submits them.
     pub fn fields(&self) -> Vec<(String, String)> {
         self.0.fields(false)
     }
 
-    /// Address that it is sent to.
+    /// URL that the form submits to.
     pub fn action(&self) -> &str {
         self.0.attribute("action").unwrap_or_default()
     }
@@ -473,12 +473,12 @@ impl Compound {
     }
 }
 
-/// Reads source into nodes; the first node is the document.
+/// HTML parser. The first node is the document.
 struct Reader<'a> {
     source: &'a str,
     rest: &'a str,
     nodes: Vec<Node>,
-    /// Elements that are open, outermost first.
+    /// Open elements, outermost first.
     open: Vec<usize>,
 }
 
@@ -511,7 +511,7 @@ impl<'a> Reader<'a> {
         self.nodes
     }
 
-    /// Reads the tag that begins here, and for elements that hold text alone their content.
+    /// Parses the tag at the current position; for raw text elements also their content.
     #[track_caller]
     fn element(&mut self) {
         let end = self.rest[1..].find([' ', '\n', '>', '/']).expect("a tag ends") + 1;
@@ -554,14 +554,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Closes an option that is open, whose end tag HTML lets one leave out.
+    /// Closes an open option, whose end tag is optional in HTML.
     fn close_option(&mut self, tag: &str) {
         if tag != "option" && self.open_tag() == "option" {
             self.open.pop();
         }
     }
 
-    /// Reads a name, and a value where there is one.
+    /// Parses an attribute with its optional value.
     #[track_caller]
     fn attribute(&mut self) -> (String, String) {
         let end = self.rest.find([' ', '\n', '>', '/', '=']).expect("an attribute ends");
@@ -592,7 +592,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds a node to the element that is open.
+    /// Appends a node to the current element.
     fn add(&mut self, kind: Kind) -> usize {
         let parent = *self.open.last().expect("the document is open");
         let node = self.nodes.len();
@@ -603,7 +603,7 @@ impl<'a> Reader<'a> {
         node
     }
 
-    /// Takes everything up to the mark, and passes over the mark.
+    /// Returns everything up to the mark, and skips the mark.
     #[track_caller]
     fn until(&mut self, mark: &str) -> &'a str {
         let end = self.rest.find(mark).unwrap_or_else(|| panic!("no {mark} {}", self.place()));
@@ -612,14 +612,14 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// The line that the reader has come to.
+    /// The current line.
     fn place(&self) -> String {
         let read = &self.source[..self.source.len() - self.rest.len()];
         format!("in line {}: {:?}", read.lines().count(), read.lines().last().unwrap_or_default())
     }
 }
 
-/// Text with its entities decoded.
+/// Decodes entities.
 #[track_caller]
 fn decoded(text: &str) -> String {
     let mut parts = text.split('&');

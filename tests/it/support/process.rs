@@ -1,4 +1,4 @@
-//! The real program in a process of its own, for tests of kills, signals and exit codes.
+//! The real program in its own process, for tests of kills, signals and exit codes.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -52,8 +52,8 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Polls a condition until it holds. Returns false after `patience`. For conditions that cannot be waited for, such as
-/// the end of a process or a file. The only place in the tests that sleeps.
+/// Polls a condition until it holds. Returns false after `patience`. Used for conditions that have no notification,
+/// such as the end of a process or a file. This is the only place in the tests that sleeps.
 pub fn wait_until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
     loop {
@@ -179,7 +179,7 @@ impl Process {
         let (said_first, first_line) = channel();
         std::thread::spawn(move || {
             let mut line = String::new();
-            // A process that ended has closed its side: the line is empty then.
+            // A process that ended has closed its side: the line is empty.
             let _ = out.read_line(&mut line);
             let _ = said_first.send(line);
             let _ = out.read_to_string(&mut String::new());
@@ -296,6 +296,15 @@ impl Client {
     #[track_caller]
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         self.try_call(method, path, body).unwrap()
+    }
+
+    /// Returns a response as bytes.
+    #[track_caller]
+    pub fn download(&self, path: &str) -> Vec<u8> {
+        let request = self.agent.get(format!("{}{path}", self.origin));
+        let mut response = request.header("authorization", format!("Bearer {}", self.key)).call().unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        response.body_mut().with_config().limit(u64::MAX).read_to_vec().unwrap()
     }
 
     #[track_caller]

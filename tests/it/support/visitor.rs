@@ -1,4 +1,4 @@
-//! A browser without a script: cookies, links, forms with their tokens.
+//! A browser without scripts: cookies, links, forms with their tokens.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

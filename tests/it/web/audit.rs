@@ -1,4 +1,4 @@
-//! Who did what is written down with what was done.
+//! The audit log: each action is recorded in the transaction of its change.
 
 use hookpost::actions::{Actor, Caller};
 use hookpost::store::audit;
@@ -9,7 +9,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::receiver::Receiver;
 
-/// Who did what to what with which details, oldest first.
+/// Actor, action, subject and details of every entry, oldest first.
 fn entries(hub: &Hub) -> Vec<(String, String, String, String)> {
     let request = PageRequest { limit: 250, cursor: None };
     let store = &hub.running.app.actions.store;
@@ -18,7 +18,7 @@ fn entries(hub: &Hub) -> Vec<(String, String, String, String)> {
     entries.map(|entry| (entry.actor, entry.action, entry.subject, entry.detail)).collect()
 }
 
-/// An answer that is no refusal.
+/// Check of a successful response.
 trait Well {
     fn well(self) -> Answer;
 }
@@ -31,7 +31,7 @@ impl Well for Answer {
     }
 }
 
-/// What was done last: the action and its details.
+/// Action and details of the last entry.
 fn last(hub: &Hub) -> (String, String) {
     let (_, action, _, detail) = entries(hub).pop().unwrap();
     (action, detail)
@@ -190,6 +190,8 @@ fn the_list_tells_in_words_and_links_what_is_still_there() {
         hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"description": "x"})).expect(200);
     }
     let page = visitor.page("/settings/audit");
-    assert!(visitor.page(page.next().unwrap()).contains("created the webhook"));
+    let older = visitor.page(page.next().unwrap());
+    assert!(older.contains("created the webhook"));
+    assert_eq!(older.previous(), Some("/settings/audit"));
     assert_eq!(hub.portal("acme").get("/settings/audit").status, 404);
 }

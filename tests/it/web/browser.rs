@@ -1,4 +1,4 @@
-//! The pages in a real browser: what only one can tell.
+//! Pages in a real browser: behaviour that needs one.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::support::crawl::{crawl, kind};
 use crate::support::visitor::PASSWORD;
 use crate::support::{Hub, skipped};
 
-/// Where axe-core stands, a file of JavaScript.
+/// Path of axe-core, a JavaScript file.
 const AXE: &str = "HOOKPOST_TEST_AXE";
-/// Set where axe-core has to be there.
+/// If set, a missing axe-core is a failure.
 const REQUIRE_AXE: &str = "HOOKPOST_TEST_REQUIRE_AXE";
 
-/// Ways to look at a page: the narrowest window that the guidelines ask for, and a screen; by day and by night.
+/// Views of a page: the narrowest window that WCAG requires, and a screen, each in light and dark.
 const WAYS: [(Scheme, u32); 4] =
     [(Scheme::Light, 320), (Scheme::Light, 1280), (Scheme::Dark, 1280), (Scheme::Dark, 320)];
 
-/// Looks at a page in every way, and collects what is wrong with it.
+/// Opens a page in every view, and returns its faults.
 fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (scheme, width) in WAYS {
@@ -40,7 +40,7 @@ fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
     wrong
 }
 
-/// What makes a page scroll sideways.
+/// Elements that make a page scroll horizontally.
 const WIDER_THAN_THE_WINDOW: &str = "
     const root = document.documentElement;
     if (root.scrollWidth <= root.clientWidth) return [];
@@ -60,7 +60,7 @@ fn violations(browser: &Browser, axe: &str) -> Vec<String> {
     found.iter().map(ToString::to_string).collect()
 }
 
-/// The text of axe-core, where it is at hand.
+/// Source of axe-core, if available.
 fn axe() -> Option<String> {
     let Some(path) = std::env::var_os(AXE) else {
         skipped(REQUIRE_AXE, "no axe-core named by HOOKPOST_TEST_AXE");
@@ -69,7 +69,7 @@ fn axe() -> Option<String> {
     Some(std::fs::read_to_string(path).unwrap())
 }
 
-/// A page of each kind that an administrator reaches.
+/// One page of each kind that an administrator can open.
 fn a_page_of_each_kind(hub: &Hub) -> Vec<String> {
     let mut kinds = BTreeSet::new();
     let pages = crawl(&hub.administrator(), "/").into_iter();
@@ -132,7 +132,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     browser.click_text("Create account");
     browser.wait_for("[name=target]");
     assert_eq!(browser.path(), "/setup/webhook");
-    // The built-in inbox is chosen already.
+    // The built-in inbox is preselected.
     browser.click("main form button.primary");
     browser.wait_for_text("Delivered. The signature is valid.");
     assert!(browser.path().starts_with("/setup/done"), "{}", browser.path());

@@ -1,4 +1,4 @@
-//! The pages about deliveries.
+//! Pages about deliveries.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::hub::Answer;
 use crate::support::receiver::{Behaviour, Receiver, Reply};
 use crate::support::visitor::Visitor;
 
-/// What a page must never show as it is.
+/// Text that pages must escape.
 const MARKUP: &str = "<script>alert(1)</script>{{7*7}}{% raw %}%00\u{202e}😀";
 
 fn once() -> serde_json::Value {
@@ -20,7 +20,7 @@ fn location(answer: &Answer) -> &str {
     answer.header("location").unwrap()
 }
 
-/// One delivery that failed, one that is retried, and one that got through.
+/// Three deliveries: failed, retrying and delivered.
 struct World {
     hub: Hub,
     failing: String,
@@ -72,7 +72,7 @@ fn every_filter_of_the_address_narrows_the_list() {
     ] {
         let page = visitor.page(&format!("/deliveries?{query}"));
         assert_eq!(page.row_ids().iter().collect::<Vec<_>>(), expected, "{query}");
-        // The row, and the form, keep the filter.
+        // Links of the rows keep the filter.
         for id in page.row_ids() {
             assert!(page.links_below(&format!("/deliveries/{id}?")), "{query}");
         }
@@ -142,7 +142,7 @@ fn what_is_ticked_is_retried_and_the_filter_is_kept() {
     let answer = visitor.submit("/deliveries/retry", &fields).expect(303);
     assert_eq!(location(&answer), back);
     let page = visitor.page(back);
-    // One that got through is not sent again by mistake.
+    // A delivered delivery is not sent again by mistake.
     assert!(page.has_flash("Queued for retry: 1 delivery."), "{page}");
     assert!(page.has_flash("Skipped: 1 delivery."), "{page}");
     assert!(!page.source().to_lowercase().contains("successful"));
@@ -182,11 +182,11 @@ fn all_that_match_are_counted_first_and_then_retried() {
     assert!(page.contains("Retry 5 deliveries?"), "{page}");
     assert_eq!(page.fact("Status").as_deref(), Some("failed"));
     assert_eq!(page.fact("Event type").as_deref(), Some("a.failed"));
-    // Looking changed nothing.
+    // Opening the page changed nothing.
     assert_eq!(hub.delivery(&world.failed)["attempt_count"], 1);
     let back = "/deliveries?status=failed&type=a.failed";
     let fields = [("status", "failed"), ("type", "a.failed"), ("all", "yes"), ("back", back)];
-    // Without a word of confirmation it asks again.
+    // Without a confirmation, the page asks again.
     let asked = visitor.submit("/deliveries/retry", &fields).expect(200);
     assert!(asked.page().contains("Retry 5 deliveries?"));
     let confirmed = [&fields[..], &[("confirmed", "yes")]].concat();
@@ -270,7 +270,7 @@ fn a_retry_by_hand_says_that_it_is_queued() {
         world.hub.deliver_until_idle();
         assert_eq!(world.hub.delivery(id)["attempt_count"], 2);
     }
-    // Somewhere else is nowhere to lead to.
+    // A URL of another site is ignored.
     let answer =
         visitor.submit(&format!("/deliveries/{}/retry", world.failed), &[("back", "//evil.example")]).expect(303);
     assert_eq!(location(&answer), format!("/deliveries/{}", world.failed));
@@ -321,7 +321,7 @@ fn newer_and_older_stay_within_the_filter() {
     let page = visitor.page(older);
     assert_eq!(page.previous(), Some(format!("/deliveries/{other}?status=failed").as_str()));
     assert_eq!(page.get(".crumbs a").attribute("href"), Some("/deliveries?status=failed"));
-    // Without a filter the neighbours are others.
+    // Without a filter, the neighbours differ.
     let page = visitor.page(&format!("/deliveries/{other}"));
     assert_eq!(page.next(), Some(format!("/deliveries/{}", world.delivered).as_str()));
 }
@@ -534,7 +534,7 @@ fn the_people_of_a_tenant_see_and_change_their_own_alone() {
         "/deliveries/retry?tenant=globex".to_owned(),
     ] {
         let page = visitor.page(&path);
-        // What the visitor wrote into the address comes back in it.
+        // Ids and tenants from the request's own URL may be repeated.
         let source = page.source().replace("tenant=globex", "").replace(other.0.as_str(), "");
         let seen = source.replace(other.2.as_str(), "");
         assert!(!seen.contains("globex") && !seen.contains(&other.1), "{path}");

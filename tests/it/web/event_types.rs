@@ -1,4 +1,4 @@
-//! Event types: described, seen, subscribed to.
+//! Event types: descriptions, seen types, subscriptions.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The pages about events.
+//! Pages about events.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! From the link that the first start prints to a delivery that is verified.
+//! From the printed setup link to a verified delivery.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::support::Hub;
 use crate::support::receiver::{Behaviour, Canary, Receiver, Reply};
 use crate::support::visitor::{PASSWORD, Visitor};
 
-/// A server that lets webhooks go nowhere but to the public internet.
+/// Starts a server whose webhooks may target the public internet only.
 fn strict() -> Hub {
     Hub::with(|options| options.allow_targets = Vec::new())
 }
 
-/// Follows the printed link up to the page of the first webhook.
+/// Follows the printed link to the page of the first webhook.
 fn set_up<'a>(hub: &'a Hub) -> Visitor<'a> {
     let link = hub.running.setup_link().unwrap().unwrap();
     let path = link.strip_prefix(&hub.at("")).unwrap().to_owned();
@@ -33,13 +33,13 @@ fn from_the_printed_link_to_a_verified_delivery() {
     let visitor = set_up(&hub);
     let page = visitor.page("/setup/webhook");
     assert_eq!(page.field("target").as_deref(), Some("inbox"), "{page}");
-    // Nothing is filled in but what the page chose.
+    // All fields as preset by the page.
     let fields = [("target", "inbox"), ("url", ""), ("events", "*"), ("profile", "generic")];
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
     assert!(page.contains("Delivered. The signature is valid."), "{page}");
     assert!(page.contains("X-Webhook-Signature and webhook-signature match"));
     assert!(!page.has("[data-live]"));
-    // The way on: a key, shown once, that publishes as the page says.
+    // Next step: a key, shown once, that can publish as the page describes.
     let delivery = page.field("delivery").unwrap();
     let page = visitor.submit("/setup/key", &[("delivery", &delivery)]).expect(200).page();
     let key = &page.get("#key").text();
@@ -63,7 +63,7 @@ fn the_tick_is_the_inboxs_own_and_not_assumed() {
     let sent = visitor.submit("/setup/webhook", &fields).expect(303);
     let path = sent.header("location").unwrap().to_owned();
     assert!(visitor.page(&path).contains("The signature is valid"));
-    // The inbox forgot it: nothing says that it verified.
+    // Without the request in the inbox, the page does not claim a valid signature.
     visitor.submit("/inbox/empty", &[("confirmed", "yes")]).expect(303);
     let page = visitor.page(&path);
     assert!(!page.holds("signature is valid") && page.contains("Delivered."), "{page}");

@@ -1,4 +1,4 @@
-//! The built-in inbox: what arrives, whether it verifies, and who may see it.
+//! The built-in inbox: received requests, their verification, and access to them.
 
 use std::time::Instant;
 
@@ -9,12 +9,12 @@ use crate::support::receiver::Canary;
 use crate::support::visitor::{PASSWORD, Visitor};
 use crate::support::{Hub, Page};
 
-/// A server that lets webhooks go nowhere but to the public internet.
+/// Starts a server whose webhooks may target the public internet only.
 fn strict() -> Hub {
     Hub::with(|options| options.allow_targets = Vec::new())
 }
 
-/// Opens the inbox of the tenant `default`; its URL.
+/// Opens the inbox of the tenant `default`. Returns its URL.
 fn open(visitor: &Visitor<'_>) -> String {
     visitor.page("/inbox");
     let page = visitor.submit_and_follow("/inbox", &[]);
@@ -25,7 +25,7 @@ fn url_on(page: &Page) -> String {
     page.get("#inbox-url").text()
 }
 
-/// The path of an inbox's URL.
+/// Path of an inbox's URL.
 fn path_of<'a>(hub: &Hub, url: &'a str) -> &'a str {
     url.strip_prefix(&hub.at("")).unwrap()
 }
@@ -54,7 +54,7 @@ fn a_webhook_to_the_inbox_works_where_nothing_else_is_allowed() {
     ] {
         assert!(detail.contains(part), "{part} in {detail}");
     }
-    // Opening it again is opening the same one.
+    // Opening it again returns the same inbox.
     assert_eq!(open(&visitor), url);
 }
 
@@ -120,7 +120,7 @@ fn every_profile_verifies_in_the_inbox_and_a_challenge_is_answered() {
     hub.publish("content.published", json!({"text": "é\u{1f600}", "n": 1.0}));
     hub.deliver_until_idle();
     let page = visitor.page("/inbox");
-    // A challenge is signed too.
+    // The challenge is signed too.
     assert_eq!(page.statuses(), vec!["verified"; profiles.len() + 1], "{page}");
 }
 
@@ -149,7 +149,7 @@ fn during_a_rotation_the_old_secret_verifies_and_not_after_it() {
     }
 }
 
-/// The path of the request that arrived last.
+/// Path of the latest request's page.
 fn newest(visitor: &Visitor<'_>) -> String {
     visitor.page("/inbox").rows()[0].to_owned()
 }
@@ -171,7 +171,7 @@ fn what_is_not_verified_says_why() {
     says(&[], b"{}", "The header X-Webhook-Signature is missing.");
     let wrong = [("x-webhook-signature", "00")];
     says(&wrong, b"{}", "X-Webhook-Signature does not match");
-    // What was sent before, sent again later.
+    // A replayed old request.
     hub.publish("a.b", json!({}));
     hub.deliver_until_idle();
     let request = visitor.page(&newest(&visitor));
@@ -206,7 +206,7 @@ fn it_fails_on_purpose_as_its_address_says() {
     let shown = hub.delivery(&delivery);
     assert_eq!(shown["status"], "retrying");
     assert_eq!(shown["last_attempt"]["code"], 503);
-    // It arrived and verified all the same.
+    // The request was received and verified nevertheless.
     assert!(visitor.page(&newest(&visitor)).contains("Verified."));
     let path = path_of(&hub, &url);
     for (query, status) in [
@@ -301,7 +301,7 @@ fn strange_requests_are_shown_as_text_and_the_pages_cookies_not_at_all() {
     let bytes: Vec<u8> = (0..=255).cycle().take(3_000).collect();
     hub.send("POST", path, &[], &bytes).expect(200);
     let session = visitor.cookie(&visitor.session_cookie()).unwrap();
-    // The browser of somebody who is signed in.
+    // A browser with a session.
     visitor.get(path).expect(200);
     for path in ["/inbox", "/inbox/1", "/inbox/2", "/inbox/3"] {
         let page = visitor.page(path);
@@ -353,7 +353,7 @@ fn each_tenant_has_an_inbox_of_its_own() {
     hub.send("POST", path_of(&hub, &acme), &[], b"to acme").expect(200);
     assert!(!visitor.page("/inbox").holds("to acme"));
     assert!(visitor.page("/inbox?tenant=acme").contains("to acme"));
-    // A secret of another tenant is no secret of this one.
+    // A secret of another tenant does not verify here.
     hub.add_webhook_with(&acme, &json!({"tenant": "other"}));
     let body = json!({"type": "a.b", "data": {}, "tenant": "other"});
     hub.post("/v1/events", &body).expect(202);

@@ -1,4 +1,4 @@
-//! The pages.
+//! Pages.
 
 mod audit;
 mod browser;

@@ -1,4 +1,4 @@
-//! The first page: what needs somebody, and how the last day went.
+//! The overview: problems, and the last 24 hours.
 
 use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::json;

@@ -1,6 +1,7 @@
-//! Signing in and out, the first run, and who may do what.
+//! Users: sign-in, sign-out, the first run, and roles.
 
 use hookpost::domain::time::{DAY, HOUR, MINUTE, SECOND};
+use hookpost::store::Connection;
 use hookpost::store::user::Role;
 
 use crate::support::Hub;
@@ -23,7 +24,7 @@ fn the_first_run_makes_an_administrator_once() {
     let hub = Hub::start();
     let visitor = hub.visitor();
     let path = setup_path(&hub);
-    // Looking at the link uses nothing up: programs that preview links do.
+    // Opening the link does not use it up, because link previews open it too.
     for _ in 0..3 {
         visitor.page(&path);
     }
@@ -133,7 +134,7 @@ fn a_session_ends_by_signing_out_by_idling_and_after_two_weeks() {
     visitor.sign_in("anna", PASSWORD).expect(303);
     let mut days = 0;
     while visitor.get("/webhooks").status == 200 {
-        // The use is noted by the writer, after the answer: the next write comes after it.
+        // The writer records the use after the response. The next write is committed after it.
         hub.publish("a.b", serde_json::json!({}));
         hub.advance(6 * HOUR);
         days += 1;
@@ -251,6 +252,22 @@ fn everything_works_below_a_path_whether_the_proxy_leaves_it_out_or_not() {
 }
 
 #[test]
+fn an_internal_error_before_anybody_is_signed_in_links_below_the_path() {
+    let hub = Hub::with(|options| options.base_url = Some("http://example.com/hookpost".parse().unwrap()));
+    hub.add_user("anna", Role::Administrator);
+    let visitor = hub.visitor();
+    visitor.page("/login");
+    let connection = Connection::open(hub.database()).unwrap();
+    connection.execute_batch("ALTER TABLE one_time_link RENAME TO gone; UPDATE user SET role = 'none'").unwrap();
+    let mut answers: Vec<_> = ["/setup", "/portal", "/demo"].map(|path| visitor.get(&format!("{path}?token=x"))).into();
+    answers.push(visitor.sign_in("anna", PASSWORD));
+    for answer in answers {
+        let page = answer.expect(500).page();
+        assert!(page.links_to("/hookpost/"), "{page}");
+    }
+}
+
+#[test]
 fn forms_are_bounded_and_those_of_strangers_are_small() {
     let hub = Hub::start();
     let visitor = hub.administrator();
@@ -275,7 +292,7 @@ fn a_page_that_asks_by_itself_does_not_keep_a_session_alive() {
     for _ in 0..11 {
         hub.advance(HOUR);
         assert_eq!(live().status, 200);
-        // The use would be noted by the writer: the next write comes after it.
+        // The writer would record the use. The next write is committed after it.
         hub.publish("a.b", serde_json::json!({}));
     }
     hub.advance(HOUR);

@@ -1,4 +1,4 @@
-//! The portal: a tenant's own people come in by a link, and find what is theirs and nothing else.
+//! The portal: a tenant's users sign in by a link, and see their tenant only.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::support::visitor::Visitor;
 #[test]
 fn a_link_opens_a_session_once_and_looking_at_it_opens_nothing() {
     let hub = Hub::start();
-    // So that the sign-in page has a form.
+    // A user exists, so the sign-in page has a form.
     hub.add_user("anna", hookpost::store::user::Role::Administrator);
     let path = hub.portal_path("acme");
     let visitor = hub.visitor();
@@ -31,7 +31,7 @@ fn a_link_opens_a_session_once_and_looking_at_it_opens_nothing() {
     };
     assert_eq!(enter(&visitor), 303);
     assert!(visitor.page("/webhooks").contains("No webhooks yet"));
-    // Another browser, with a form of its own.
+    // Another browser, with its own form token.
     let other = hub.visitor();
     assert_eq!(enter(&other), 410);
     assert_eq!(other.get(&path).status, 410);
@@ -72,7 +72,7 @@ fn signing_out_of_the_portal_ends_the_session() {
     assert_eq!(out.header("location"), Some("/portal"));
     visitor.set_cookie(&cookie, &value);
     assert_eq!(visitor.get("/webhooks").status, 303);
-    // Somebody who signs in with a password is asked for it again from then on.
+    // After a sign-in with a password, the next one needs a password again.
     hub.add_user("anna", hookpost::store::user::Role::Administrator);
     visitor.get("/login");
     visitor.sign_in("anna", crate::support::visitor::PASSWORD).expect(303);
@@ -109,7 +109,7 @@ fn links_are_made_by_admin_keys_for_their_own_tenant() {
     }
 }
 
-/// A server that an application holds in its own pages.
+/// Starts a server whose portal is embedded in an application's pages.
 fn embedded() -> Hub {
     Hub::with(|options| {
         options.base_url = Some("https://hooks.example.com".parse().unwrap());
@@ -150,7 +150,7 @@ fn in_a_frame_of_the_application_the_whole_way_in_works() {
     let token = path.split('=').nth(1).unwrap();
     let form_token = visitor.form_token();
     let fields = [("form_token", form_token.as_str()), ("token", token)];
-    // What a browser says of a form inside of a frame.
+    // Headers that a browser sends with a form inside a frame.
     let headers =
         [("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "iframe"), ("origin", "https://hooks.example.com")];
     let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://app.example")];
@@ -172,7 +172,7 @@ fn in_a_frame_of_the_application_the_whole_way_in_works() {
     let inbox = visitor.get("/inbox").expect(200);
     assert!(!inbox.page().holds("Hookpost"), "{}", inbox.text);
     is_partitioned(&visitor.submit("/inbox", &[]).expect(303));
-    // The pages of users may be held by nobody.
+    // Pages for users must not be framed.
     let anna = hub.administrator();
     assert_eq!(frame_of(&anna.get("/webhooks").expect(200)), "'none'");
     assert_eq!(frame_of(&hub.visitor().get("/login").expect(200)), "'none'");
@@ -191,7 +191,7 @@ fn nobody_may_hold_the_portal_where_no_origin_is_listed() {
     assert_eq!(visitor.get("/portal/look.css").status, 404);
 }
 
-/// Every route of the pages, as the source has it.
+/// Every route of the pages, read from the source.
 fn routes() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new("src/http/web").to_owned()];
@@ -217,14 +217,14 @@ fn routes() -> BTreeSet<String> {
     found
 }
 
-/// Everything of one tenant that a page could show, and what it is called there.
+/// Ids of a tenant's data, and texts that occur in it.
 struct Things {
     ids: Vec<String>,
     words: Vec<String>,
 }
 
-/// Gives a tenant a webhook that works, one that is disabled, deliveries of every kind, a secret and an inbox, with
-/// its name in each.
+/// Creates a working webhook, a disabled one, deliveries of each status, a secret and an inbox for a tenant, with its
+/// name in each.
 fn furnish(hub: &Hub, tenant: &str, receiver: &Receiver) -> Things {
     let key = hub.make_key(Scope::Admin, Some(tenant), None);
     let call = |method: &str, path: &str, body: Value| {
@@ -272,7 +272,7 @@ fn furnish(hub: &Hub, tenant: &str, receiver: &Receiver) -> Things {
 }
 
 impl Hub {
-    /// Does something as an administrator, whether there is one already or not.
+    /// Runs a closure as a new administrator, even if there is one already.
     fn administrator_or_again(&self, work: impl FnOnce(&Visitor<'_>)) {
         let name = format!("anna{}", self.clock.now_ms() + self.get("/v1/webhooks").text.len() as i64);
         self.add_user(&name, hookpost::store::user::Role::Administrator);
@@ -289,18 +289,18 @@ fn no_page_shows_or_does_anything_of_another_tenant() {
         let code = request.path.rsplit('/').next().unwrap_or_default();
         crate::support::receiver::Reply::status(code.parse().unwrap_or(200))
     });
-    // The first request of the inbox is 1, so that the own one has another number.
+    // The first request of the inbox has number 1, so the other tenant has a different one.
     let foreign = furnish(&hub, "globex", &receiver);
     let own = furnish(&hub, "acme", &receiver);
     let before = everything(&hub);
     let routes: Vec<String> = routes().into_iter().collect();
-    // Two sessions at once, since either spends half of its time on waiting for the server.
+    // Two sessions at once, because each waits for the server half of the time.
     let visit_all = |routes: &[String]| {
         let visitor = hub.portal("acme");
         visitor.get("/inbox");
         let token = visitor.form_token();
         let opened: usize = routes.iter().map(|route| visit(&visitor, &token, route, &own, &foreign)).sum();
-        // The token was valid to the end, so no form was refused for it.
+        // The token stayed valid, so no form was rejected because of it.
         visitor.get("/inbox");
         assert_eq!(visitor.form_token(), token);
         opened
@@ -311,12 +311,12 @@ fn no_page_shows_or_does_anything_of_another_tenant() {
         visit_all(first) + other.join().unwrap()
     });
     hub.deliver_until_idle();
-    // The test opened pages that show things, and the forms changed nothing of the other tenant.
+    // The sessions opened pages with data, and their forms did not change the other tenant's.
     assert!(opened > 4, "{opened} pages");
     assert_eq!(everything(&hub), before);
 }
 
-/// Opens a route and sends forms to it, with ids of both tenants. Returns how many pages showed something of its own
+/// Opens a route and sends forms to it, with ids of both tenants. Returns how many pages showed data of the session's
 /// tenant.
 fn visit(visitor: &Visitor<'_>, token: &str, route: &str, own: &Things, foreign: &Things) -> usize {
     let mut opened = 0;
@@ -334,7 +334,7 @@ fn visit(visitor: &Visitor<'_>, token: &str, route: &str, own: &Things, foreign:
     } else {
         vec![""]
     };
-    // The first id of each kind is tried with every query, the others without one.
+    // The first id of each kind is combined with every query, the others with none.
     let mut kinds = BTreeSet::new();
     for filling in fillings {
         let path = filled(route, filling);
@@ -350,12 +350,12 @@ fn visit(visitor: &Visitor<'_>, token: &str, route: &str, own: &Things, foreign:
                 assert!([303, 404, 405, 410].contains(&answer.status), "{path}: {}", answer.status);
             }
         }
-        // Forms must not change anything of the other tenant.
+        // Forms must not change the other tenant's data.
         if foreign.ids.iter().any(|id| id == filling) || ["1", "globexword.type"].contains(&filling) {
             send(&path, filling);
         }
     }
-    // Forms that name things in their fields.
+    // Forms with ids in their fields.
     if !route.contains('{') && !["/logout", "/login", "/portal"].contains(&route) {
         for id in foreign.ids.iter().map(String::as_str).chain(["1"]) {
             send(route, id);
@@ -364,7 +364,7 @@ fn visit(visitor: &Visitor<'_>, token: &str, route: &str, own: &Things, foreign:
     opened
 }
 
-/// A route with its placeholders filled in.
+/// Replaces the placeholders of a route.
 fn filled(route: &str, filling: &str) -> String {
     let mut path = String::new();
     let mut rest = route;
@@ -376,7 +376,7 @@ fn filled(route: &str, filling: &str) -> String {
     path + rest
 }
 
-/// Queries that ask for what is another tenant's.
+/// Queries for the other tenant's data.
 fn queries(foreign: &Things) -> Vec<String> {
     let mut queries = vec![
         String::new(),
@@ -398,7 +398,7 @@ fn queries(foreign: &Things) -> Vec<String> {
     queries
 }
 
-/// What a form could name a thing by, and what it could want done.
+/// Forms with an id in every field, and with each action.
 fn forms(id: &str) -> Vec<Vec<(&'static str, &str)>> {
     ["", "retry", "discard", "pause", "resume", "delete"]
         .iter()
@@ -425,13 +425,13 @@ fn require_nothing_of(foreign: &Things, answer: &Answer, asked: &str, filling: &
     let location = answer.header("location").unwrap_or_default();
     let shown = format!("{}\n{location}", answer.text);
     for word in foreign.words.iter().chain(&foreign.ids) {
-        // What was asked for by name may be named in the answer.
+        // The response may repeat ids of the request.
         let is_asked = asked.contains(word.as_str()) || filling.contains(word.as_str());
         assert!(is_asked || !shown.contains(word.as_str()), "{asked} shows {word}: {shown}");
     }
 }
 
-/// Everything of the other tenant as the API tells it.
+/// All data of the other tenant, read through the API.
 fn everything(hub: &Hub) -> Vec<Value> {
     ["/v1/webhooks", "/v1/deliveries", "/v1/events"]
         .iter()

@@ -1,4 +1,4 @@
-//! Profiles: told in words, previewed, made, changed, deleted.
+//! Profiles: described, previewed, created, changed, deleted.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Keys, users, data, one's own account.
+//! Keys, users, data, and the user's own account.
 
 use hookpost::store::user::Role;
 use serde_json::json;

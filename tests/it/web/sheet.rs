@@ -1,4 +1,4 @@
-//! What pages load, and what they look like.
+//! Assets and pictures of the pages.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::support::Hub;
 use crate::support::browser::{Browser, Scheme};
 use crate::support::crawl::crawl;
 
-/// Names a folder: pictures of the main pages are put there.
+/// Folder for new pictures of the main pages, if set.
 const SCREENSHOTS: &str = "HOOKPOST_SCREENSHOTS";
-/// Where those of the README stand.
+/// Folder of the README's pictures.
 const PICTURES: &str = "docs/screenshots";
 
-/// Bytes that a file has once it is compressed.
+/// Size of a file after compression.
 fn compressed(path: &str) -> usize {
     let gzip = Command::new("gzip").args(["-9", "--stdout", "--no-name", path]).stdin(Stdio::null()).output().unwrap();
     assert!(gzip.status.success());
@@ -31,7 +31,7 @@ fn the_sheet_and_the_script_have_8_kb_each() {
     }
 }
 
-/// A hub over the example database, a minute after what happened in it.
+/// Starts a hub with the example database, a minute after its last event.
 fn example() -> Hub {
     Hub::with(|options| {
         fs::copy("webhooks.db.example", &options.database).unwrap();
@@ -40,7 +40,7 @@ fn example() -> Hub {
     })
 }
 
-/// When the example database ends.
+/// Time of the last delivery in the example database.
 fn newest() -> i64 {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("webhooks.db");
@@ -52,7 +52,7 @@ fn newest() -> i64 {
     page.rows[0].created_ms
 }
 
-/// The pages of the pictures, by their names.
+/// Names and paths of the pages in the pictures.
 fn main_pages(hub: &Hub) -> Vec<(&'static str, String)> {
     let pages = crawl(&hub.administrator(), "/");
     let one = |start: &str| {
@@ -69,7 +69,7 @@ fn main_pages(hub: &Hub) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Made anew by `HOOKPOST_SCREENSHOTS=docs/screenshots cargo test --test it pictures`.
+/// `HOOKPOST_SCREENSHOTS=docs/screenshots cargo test --test it pictures` takes new pictures.
 #[test]
 fn the_pictures_of_the_readme_are_there_and_small() {
     if let Some(folder) = std::env::var_os(SCREENSHOTS) {

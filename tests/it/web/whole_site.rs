@@ -1,4 +1,4 @@
-//! What must hold on every page, whoever adds one: the pages are found by their links.
+//! Rules for all pages. The pages are found by their links.
 
 use serde_json::{Value, json};
 
@@ -6,11 +6,11 @@ use crate::support::Hub;
 use crate::support::crawl::{CrawledPage, crawl, kind};
 use crate::support::receiver::{Receiver, Reply};
 
-/// Markup, braces of templates, SQL, a turn of the direction of writing, a picture: as a name, a value, an answer.
+/// Markup, template braces, SQL, a right-to-left override and an emoji, for names, values and responses.
 pub const NASTY: &str =
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{% raw %}%00';--\u{202e}x\u{1f600}";
 
-/// A hub with one of everything, its texts as nasty as they may be.
+/// Starts a hub with data of every kind, and with malicious texts in it.
 pub fn populated() -> Hub {
     let hub = Hub::start();
     let echo = Receiver::with(|_| {

@@ -13,7 +13,7 @@ use crate::domain::{attempt, delivery, event, pattern, secret, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
-/// Declares text types. In views they are made from domain types; in requests they hold any text, which handlers parse.
+/// Declares text types. Views create them from domain types; in requests they contain any text, which handlers parse.
 macro_rules! texts {
     ($($(#[doc = $doc:literal])+ $name:ident { $($key:literal: $value:expr),* $(,)? })+) => {$(
         text!($(#[doc = $doc])+ $name);
@@ -113,13 +113,13 @@ words! {
     WebhookState = webhook::WebhookState::VARIANTS;
     /// Status of a delivery.
     DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
-    /// What triggered an attempt.
+    /// Trigger of an attempt.
     Trigger = delivery::Trigger::VARIANTS;
-    /// Why an attempt failed.
+    /// Reason why an attempt failed.
     ErrorCode = attempt::ErrorCode::VARIANTS;
     /// Permissions of an API key.
     Scope = api_key::Scope::VARIANTS;
-    /// Why an event was not delivered to a webhook.
+    /// Reason why an event was not delivered to a webhook.
     MissedReason = show_event::MissedReason::VARIANTS;
     /// Time window of statistics.
     Window = statistics::Window::VARIANTS;
@@ -128,7 +128,7 @@ words! {
 }
 
 texts! {
-    /// Why a delivery of an inactive webhook is queued.
+    /// Reason why a delivery of an inactive webhook is queued.
     WaitingFor {
         "enum": webhook::WebhookState::VARIANTS.iter().filter_map(|state| state.waiting_for()).collect::<Vec<_>>()
     }

@@ -110,7 +110,7 @@ impl AttemptDetail {
             response: attempt.answer.as_ref().map(|response| ResponseView {
                 status: status_words(response.code),
                 headers: response.headers.clone(),
-                body: BodyView::of(&response.body, response.body_truncated),
+                body: BodyView::of(&response.body, response.body_truncated).same_as(attempt.same_response_as),
             }),
             delivery,
         }
@@ -142,6 +142,14 @@ impl BodyView {
             },
             text: text.replace('\0', "\u{2400}"),
         }
+    }
+
+    /// Adds which earlier attempt got the same response, if one did.
+    fn same_as(mut self, attempt: Option<u32>) -> BodyView {
+        if let Some(number) = attempt {
+            self.size.push_str(&format!("; same response as attempt {number}"));
+        }
+        self
     }
 }
 

@@ -12,7 +12,7 @@ use crate::http::web::layout::{capitalized, code_label};
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery;
-use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
+use crate::store::page::{Page, PageRequest};
 use crate::store::webhook::{self, WebhookFilter};
 
 /// Webhooks in the drop-down list. With more, the filter is a text field for an ID.
@@ -44,8 +44,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageEr
     if let Some(path) = query.and_then(|query| path_of_id(session, db, query, &criteria)) {
         return Err(PageError::Redirect { location: format!("{}{path}", session.base()) });
     }
-    let request =
-        PageRequest { limit: DEFAULT_LIMIT, cursor: session.query.given("cursor").map(str::parse).transpose()? };
+    let request = session.query.page_request()?;
     let is_listed = criteria.problem.is_none() && query.is_none();
     let page =
         if is_listed { delivery::list(db, &criteria.filter, &request)? } else { Page { rows: Vec::new(), next: None } };

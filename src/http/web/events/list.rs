@@ -8,7 +8,7 @@ use crate::http::web::deliveries::filter::below;
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
 use crate::store::event::{self, EventFilter, StoredEvent};
-use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
+use crate::store::page::Page;
 
 /// Characters of the data in a row.
 const PREVIEW_CHARS: usize = 120;
@@ -47,7 +47,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<EventsPage, PageError>
         Ok(filter) => (filter, None),
         Err(invalid) => (EventFilter::default(), Some(invalid.message)),
     };
-    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
+    let request = query.page_request()?;
     let page =
         if problem.is_none() { event::list(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
     let mut left_out = vec!["cursor", "trail"];

@@ -3,9 +3,9 @@
 use crate::domain::event::Tenant;
 use crate::http::web::confirm::ConfirmPage;
 use crate::http::web::deliveries::filter::below;
+use crate::http::web::pager::Pager;
 use crate::http::web::{Confirm, Connection, Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::store::inbox::{self, InboxRequest};
-use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 #[derive(Template)]
 #[template(path = "inbox/list.html")]
@@ -19,8 +19,7 @@ pub struct InboxPage {
     /// URL of the form that creates a webhook to the inbox.
     create: String,
     rows: Vec<InboxRequest>,
-    next: Option<String>,
-    is_first_page: bool,
+    pager: Pager,
 }
 
 impl InboxPage {
@@ -33,7 +32,7 @@ impl InboxPage {
 /// `GET /inbox?tenant=&cursor=`.
 pub fn show(session: &Session, db: &Connection) -> Result<InboxPage, PageError> {
     let tenant = session.caller().tenant_for(named(session, &session.query).as_deref())?;
-    let cursor = session.query.given("cursor").map(str::parse).transpose()?;
+    let request = session.query.page_request()?;
     let mut tenants = Vec::new();
     if session.tenant().is_none() {
         tenants = inbox::tenants(db)?;
@@ -48,20 +47,18 @@ pub fn show(session: &Session, db: &Connection) -> Result<InboxPage, PageError> 
         url: None,
         create: String::new(),
         rows: Vec::new(),
-        next: None,
-        is_first_page: cursor.is_none(),
+        pager: Pager::default(),
     };
     let Some(inbox) = inbox::of_tenant(db, &tenant)? else {
         return Ok(page);
     };
     let url = session.app.site.url(&format!("/in/{}", inbox.token));
-    let requests = inbox::page(db, inbox.seq, &PageRequest { limit: DEFAULT_LIMIT, cursor })?;
+    let requests = inbox::page(db, inbox.seq, &request)?;
     let base = session.base();
     page.rows = requests.rows;
-    page.next = requests
-        .next
-        .map(|cursor| format!("{base}{}", path(session, &tenant, "/inbox", &[("cursor", &cursor.to_string())])));
-    page.create = format!("{base}{}", path(session, &tenant, "/webhooks/new", &[("url", &url)]));
+    page.pager = Pager::new(&format!("{base}/inbox"), &tenant_query(session, &tenant), &session.query, requests.next);
+    let mut create = url::form_urlencoded::Serializer::new(tenant_query(session, &tenant));
+    page.create = format!("{base}{}", below("/webhooks/new", &create.append_pair("url", &url).finish()));
     page.frame.curl = Some(format!("curl '{url}' -H 'Content-Type: application/json' -d '{{\"hello\":\"world\"}}'"));
     page.url = Some(url);
     Ok(page)
@@ -75,20 +72,25 @@ fn named(session: &Session, fields: &Fields) -> Option<String> {
     }
 }
 
-/// A path whose query names the tenant, unless that is the default one.
-fn path(session: &Session, tenant: &Tenant, path: &str, fields: &[(&str, &str)]) -> String {
+/// Query that names the tenant; empty for the default one.
+fn tenant_query(session: &Session, tenant: &Tenant) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if session.tenant().is_none() && *tenant != Tenant::default_tenant() {
         query.append_pair("tenant", tenant.as_str());
     }
-    below(path, &query.extend_pairs(fields).finish())
+    query.finish()
+}
+
+/// Path of the inbox.
+fn inbox_path(session: &Session, tenant: &Tenant) -> String {
+    below("/inbox", &tenant_query(session, tenant))
 }
 
 /// `POST /inbox`: opens the inbox.
 pub fn open(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let named = named(session, fields);
     let inbox = session.app.actions.open_inbox(&session.caller(), named.as_deref()).wait()?;
-    Ok(session.done(&path(session, &inbox.tenant, "/inbox", &[]), "The inbox is open."))
+    Ok(session.done(&inbox_path(session, &inbox.tenant), "The inbox is open."))
 }
 
 /// `GET /inbox/empty`: asks for confirmation.
@@ -111,7 +113,7 @@ fn confirm(session: &Session, named: Option<String>) -> Result<Confirm, PageErro
         button: "Empty the inbox".to_owned(),
         is_danger: true,
         fields,
-        back: path(session, &tenant, "/inbox", &[]),
+        back: inbox_path(session, &tenant),
     })
 }
 
@@ -127,5 +129,5 @@ pub fn empty(session: &Session, fields: &Fields) -> Result<Response, PageError> 
         count => format!("{count} requests were deleted."),
     };
     let tenant = caller.tenant_for(named.as_deref())?;
-    Ok(session.done(&path(session, &tenant, "/inbox", &[]), message))
+    Ok(session.done(&inbox_path(session, &tenant), message))
 }

@@ -157,8 +157,7 @@ fn save_or_preview(
             Ok(session.done(&format!("/profiles/{}", spec.name), message))
         }
         Err(error) if error.status().is_client_error() => {
-            let field = error.field().map(str::to_owned);
-            form.problem = Some(Problem { message: error.message().to_owned(), field });
+            form.problem = Some(error.into());
             Ok(Response::again(&form))
         }
         Err(error) => Err(error.into()),

@@ -1,9 +1,9 @@
 //! `/settings/audit`: changes and their actors, newest first.
 
 use crate::domain::audit_action::AuditAction;
+use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::audit::{self, AuditRecord};
-use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 use crate::text;
 
 #[derive(Template)]
@@ -11,8 +11,7 @@ use crate::text;
 pub struct AuditPage {
     frame: Frame,
     rows: Vec<AuditRow>,
-    next: Option<String>,
-    is_further: bool,
+    pager: Pager,
 }
 
 struct AuditRow {
@@ -73,14 +72,11 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
 /// `GET /settings/audit?cursor=`.
 pub fn show(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
     session.require_operator()?;
-    let cursor = session.query.given("cursor");
-    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
-    let page = audit::page(db, &request)?;
+    let page = audit::page(db, &session.query.page_request()?)?;
     let frame = session.frame(db, "Audit", Section::Settings)?;
     Ok(AuditPage {
-        next: page.next.map(|cursor| format!("{}/settings/audit?cursor={cursor}", frame.base)),
+        pager: Pager::new(&format!("{}/settings/audit", frame.base), "", &session.query, page.next),
         rows: page.rows.into_iter().map(AuditRow::of).collect(),
-        is_further: cursor.is_some(),
         frame,
     })
 }

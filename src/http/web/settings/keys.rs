@@ -3,19 +3,18 @@
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
+use crate::http::web::pager::Pager;
 use crate::http::web::{
     Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Template, problem,
 };
 use crate::store::api_key::{self, ApiKey, Scope};
-use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 #[derive(Template)]
 #[template(path = "settings/keys.html")]
 pub struct KeysPage {
     frame: Frame,
     keys: Vec<ApiKey>,
-    next: Option<String>,
-    is_further: bool,
+    pager: Pager,
     created: Option<CreatedKey>,
     typed: Fields,
     errors: FormErrors,
@@ -32,15 +31,13 @@ struct CreatedKey {
 /// `GET /settings/keys?cursor=`.
 pub fn show(session: &Session) -> Result<KeysPage, PageError> {
     session.require_operator()?;
-    let cursor = session.query.given("cursor");
-    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: cursor.map(str::parse).transpose()? };
+    let request = session.query.page_request()?;
     let (frame, page) =
         session.read(|db| Ok((session.frame(db, "API keys", Section::Settings)?, api_key::page(db, &request)?)))?;
     let profiles = session.app.actions.store.profiles().all();
     Ok(KeysPage {
-        next: page.next.map(|cursor| format!("{}/settings/keys?cursor={cursor}", frame.base)),
+        pager: Pager::new(&format!("{}/settings/keys", frame.base), "", &session.query, page.next),
         keys: page.rows,
-        is_further: cursor.is_some(),
         frame: frame.with_api("GET", "/v1/api-keys"),
         created: None,
         typed: Fields::default(),

@@ -22,7 +22,7 @@ pub struct FormPage {
     profiles: Vec<(String, String)>,
     preview: Option<SchedulePreview>,
     errors: FormErrors,
-    /// Source of a copy, and what was not copied.
+    /// Source of a copy, and the parts that were not copied.
     note: Option<String>,
     is_advanced: bool,
 }

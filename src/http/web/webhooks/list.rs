@@ -9,8 +9,9 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::chart::Chart;
 use crate::http::web::form::Problem;
+use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
-use crate::store::page::{DEFAULT_LIMIT, Page, PageRequest};
+use crate::store::page::Page;
 use crate::store::webhook::{self, WebhookFilter};
 use crate::store::{StoreError, stats};
 use crate::text::humanize;
@@ -31,8 +32,7 @@ pub struct ListPage {
     problem: Option<Problem>,
     /// Path of this page, to try again.
     here: String,
-    /// Path of the next page.
-    next: Option<String>,
+    pager: Pager,
     has_filter: bool,
 }
 
@@ -77,23 +77,21 @@ pub fn show(session: &Session, db: &Connection) -> Result<ListPage, PageError> {
     let query = &session.query;
     let (page, problem) = match load(session, db) {
         Ok(page) => (page, None),
-        Err(ActionError::Invalid(invalid)) => (Page { rows: Vec::new(), next: None }, Some(invalid.into())),
-        Err(ActionError::Store(error)) => (Page { rows: Vec::new(), next: None }, Some(error.into())),
-        Err(other) => return Err(other.into()),
+        Err(error) => (Page { rows: Vec::new(), next: None }, Some(error.into())),
     };
     let frame = session.frame(db, "Webhooks", Section::Webhooks)?;
-    let without_cursor = query.query_without(&["cursor"]);
+    let without_cursor = query.query_without(&["cursor", "trail"]);
     let base = &frame.base;
     Ok(ListPage {
-        next: page.next.map(|cursor| format!("{base}/webhooks?{without_cursor}&cursor={cursor}")),
+        pager: Pager::new(&format!("{base}/webhooks"), &without_cursor, query, page.next),
         rows: rows(session, db, page.rows)?,
         query: query.clone(),
-        without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "event"])),
+        without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "trail", "event"])),
         problem,
         here: format!("{base}{}", session.here),
         has_filter: !without_cursor.is_empty(),
         // The API has no search for a text.
-        frame: frame.with_api("GET", &format!("/v1/webhooks?{}", query.query_without(&["cursor", "q"]))),
+        frame: frame.with_api("GET", &format!("/v1/webhooks?{}", query.query_without(&["cursor", "trail", "q"]))),
     })
 }
 
@@ -109,8 +107,7 @@ fn load(session: &Session, db: &Connection) -> Result<Page<Webhook>, ActionError
         event: query.given("event").map(str::parse).transpose().map_err(in_field("event"))?,
         text: query.given("q").map(str::to_owned),
     };
-    let request = PageRequest { limit: DEFAULT_LIMIT, cursor: query.given("cursor").map(str::parse).transpose()? };
-    Ok(webhook::list(db, &filter, &request)?)
+    Ok(webhook::list(db, &filter, &query.page_request()?)?)
 }
 
 /// Rows with their statistics, which two queries read for all of them.

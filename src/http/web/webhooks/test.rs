@@ -1,4 +1,4 @@
-//! `/webhooks/{id}/test`: sends a real signed request and shows it with the response, as they stand in the log.
+//! `/webhooks/{id}/test`: sends a real signed request and shows it with the response, as logged.
 
 use super::form::known_types;
 use super::header::{self, Head, Tab};

@@ -81,7 +81,7 @@ fn no_more_connections_are_kept_than_allowed() {
     for receiver in &receivers {
         assert_eq!(post(&client, &receiver.url(), b"{}", LONG).failure, None);
     }
-    // The newest are kept: those of the first two receivers were closed.
+    // The newest connections are kept. Those of the first two receivers were closed.
     let opens = |receiver: &Receiver| post(&client, &receiver.url(), b"{}", LONG).timings.connect_us.is_some();
     assert!(!receivers[2..].iter().any(opens));
     assert!(receivers[..2].iter().all(opens));
@@ -89,7 +89,7 @@ fn no_more_connections_are_kept_than_allowed() {
 
 #[test]
 fn a_kept_connection_that_died_is_replaced_within_the_attempt() {
-    // The first connection answers once, then breaks when the next request has come.
+    // The first connection responds once, and closes after the next request.
     let receiver = Receiver::start(|mut stream, number| {
         read_request(&mut stream);
         stream.write_all(OK).unwrap();

@@ -2,7 +2,7 @@ use hookpost::domain::attempt::Failure;
 
 use super::*;
 
-/// An address that accepts no connection: a listener with a full queue.
+/// An address whose accept queue is full, so that connections time out.
 struct Deaf {
     address: SocketAddr,
     _held: (TcpListener, Vec<TcpStream>),

@@ -1,4 +1,4 @@
-//! The HTTP client against real sockets: each test starts servers of its own, which misbehave in one way each.
+//! Tests of the HTTP client with real sockets: each test starts its own servers, each with one fault.
 //!
 //! `answers` tests correct responses and connections, `faults` broken ones, `tls` certificates and handshakes. This file
 //! has their servers and helpers.
@@ -19,11 +19,11 @@ use hookpost::domain::attempt::{ErrorCode, FailureCause};
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(400);
-/// How late an attempt may end.
+/// Tolerance for the end of an attempt.
 const SLACK: Duration = Duration::from_millis(500);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// A server that passes each connection, and its number from 0, to a function.
+/// A server that passes each connection, and its number starting at 0, to a function.
 struct Receiver {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -46,7 +46,7 @@ impl Receiver {
         Receiver { address, connections }
     }
 
-    /// Reads a request, writes `answer`, closes.
+    /// Reads a request, writes `answer`, and closes the connection.
     fn answering(answer: impl Into<Vec<u8>>) -> Receiver {
         let answer = answer.into();
         Receiver::start(move |mut stream, _| {
@@ -55,7 +55,7 @@ impl Receiver {
         })
     }
 
-    /// Answers every request on a connection with `answer`.
+    /// Writes `answer` after every request on a connection.
     fn keeping_alive(answer: impl Into<Vec<u8>>) -> Receiver {
         let answer = answer.into();
         Receiver::start(
@@ -87,7 +87,7 @@ impl Receiver {
     }
 }
 
-/// Reads one request, head and body; `None` at the end of the stream.
+/// Reads one request, head and body. Returns `None` at the end of the stream.
 fn read_request(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut buffer = [0; 64 * 1024];
@@ -145,7 +145,7 @@ fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> ClientRes
     client.post(&Outgoing { url, tenant: "", headers: &headers, body }, timeout)
 }
 
-/// Posts with a short limit, and checks that the client kept it.
+/// Posts with a short time limit, and checks that the client kept to it.
 fn post_within_limit(url: &str, body: &[u8]) -> ClientResult {
     let sent = post(&client(), url, body, SHORT);
     assert!(sent.duration < SHORT + SLACK, "{sent:?}");

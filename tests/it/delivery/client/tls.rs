@@ -126,7 +126,7 @@ fn each_fault_of_a_certificate_has_its_code() {
     let namesake = Authority::new();
     check(namesake.issue(for_host("localhost")), ErrorCode::TlsUntrusted, "isn't trusted");
 
-    // As most tools create them, and as `openssl req -x509` does.
+    // Created as most tools do, including `openssl req -x509`.
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
         let mut params = for_host("localhost");
         params.is_ca = is_ca;

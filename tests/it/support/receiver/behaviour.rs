@@ -1,4 +1,4 @@
-//! What a receiver does with a request: the good answers and the bad ones, as data.
+//! Responses and faults of a receiver, as data.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -6,64 +6,64 @@ use std::time::Duration;
 
 use super::request::Received;
 
-/// Decides the reply to one request.
+/// Returns the reply to one request.
 type Decide = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
 
-/// What a receiver does with each request. Unless it says otherwise the request is read whole and recorded
-/// first, and waits at the gate.
+/// Behaviour of a receiver. Unless a variant says otherwise, the request is read completely, recorded, and held at the
+/// gate first.
 #[derive(Clone)]
 pub enum Behaviour {
-    /// Gives this reply and keeps the connection.
+    /// Sends this reply and keeps the connection open.
     Answer(Reply),
-    /// Gives these replies one after another, whatever the connection; the last one repeats.
+    /// Sends these replies in order across all connections; the last one repeats.
     Script(Vec<Reply>),
-    /// Gives the reply that a closure decides; made by [`Behaviour::deciding`].
+    /// Sends the reply that the closure returns; see [`Behaviour::deciding`].
     Decide(Decide),
-    /// Answers 200 and then closes the connection, with no word in the head that it would.
+    /// Responds with 200 and closes the connection without announcing it.
     CloseAfterAnswer,
-    /// Answers the first request on a connection with 200, and closes the connection without an answer when
-    /// a second one has arrived on it. The second is recorded too.
+    /// Responds to the first request on a connection with 200, and closes the connection without a response to the
+    /// second, which is recorded too.
     CloseOnReuse,
-    /// Answers with this status on the head alone, ends its sending side, and then throws the body away
-    /// until the client closes (the lingering close of nginx, so that no reset overtakes the answer). The
-    /// request is recorded with an empty body.
+    /// Responds with this status after the head, shuts down its sending side, and discards the body until the client
+    /// closes the connection (nginx's lingering close, which keeps a reset from overtaking the response). The request
+    /// is recorded with an empty body.
     EarlyAnswer(u16),
-    /// Sends these bytes as the answer and closes the connection.
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// Closes the connection in order, with no byte sent.
+    /// Closes the connection in order without sending a byte.
     CloseWithoutWord,
-    /// Resets the connection (TCP RST) with no byte sent.
+    /// Resets the connection (TCP RST) without sending a byte.
     ResetBeforeHead,
-    /// Resets the connection in the middle of a header line.
+    /// Resets the connection within a header line.
     ResetInHead,
-    /// Resets the connection after 10 of the 100 bytes of body that the head promises.
+    /// Resets the connection after 10 of the 100 bytes that Content-Length announces.
     ResetInBody,
-    /// Sends nothing and keeps the connection open until the client leaves.
+    /// Sends nothing and keeps the connection open until the client disconnects.
     Silence,
-    /// Reads nothing from a new connection (past the TLS handshake), and no more from one in use. Nothing
-    /// is recorded but the connection.
+    /// Stops reading: a new connection right after the TLS handshake, an open one after its current request. Only the
+    /// connection is recorded.
     NeverReads,
-    /// Sends a header line that never ends, byte by byte.
+    /// Sends an endless header line, byte by byte.
     DripHead(Pace),
-    /// Sends a body that never ends, byte by byte.
+    /// Sends an endless body, byte by byte.
     DripBody(Pace),
-    /// Sends a header line that never ends, as fast as the client takes it.
+    /// Sends an endless header line as fast as the client reads.
     EndlessHeader,
-    /// Sends a body without a length, as fast as the client takes it.
+    /// Sends an endless body without a length as fast as the client reads.
     EndlessBody,
-    /// Sends chunks of 8 KiB and never the last one, as fast as the client takes them.
+    /// Sends endless chunks of 8 KiB as fast as the client reads.
     EndlessChunks,
-    /// Sends interim answers (100, 102, 103) and never a final one.
+    /// Sends interim responses (100, 102, 103) and never a final one.
     Flood1xx,
 }
 
 impl Behaviour {
-    /// Gives the reply that the closure decides.
+    /// Creates [`Behaviour::Decide`] from a closure.
     pub fn deciding(decide: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         Self::Decide(Arc::new(decide))
     }
 
-    /// Panics in the test's own thread when there is nothing to do.
+    /// Checks that a script is not empty. It runs in the test's own thread, where a panic fails the test.
     pub(super) fn checked(self) -> Self {
         if let Self::Script(replies) = &self {
             assert!(!replies.is_empty(), "a script needs at least one reply");
@@ -72,7 +72,7 @@ impl Behaviour {
     }
 }
 
-/// A well-formed answer.
+/// A well-formed response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     status: u16,
@@ -82,24 +82,24 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer with this status, no body and no delay.
+    /// Creates a response with this status, no body and no delay.
     pub fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new(), after: Duration::ZERO }
     }
 
-    /// Adds a header line, and never replaces one: the same name may come twice.
+    /// Adds a header line. The same name may be added more than once.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sets the body. Statuses that have none (1xx, 204, 304) send it all the same, as a faulty server does.
+    /// Sets the body. It is sent even with a status that forbids one (1xx, 204, 304), as by a faulty server.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// Lets this time pass between the request's arrival (or its release) and the answer.
+    /// Delays the response after the request arrived or was released.
     pub fn after(mut self, delay: Duration) -> Self {
         self.after = delay;
         self
@@ -109,8 +109,7 @@ impl Reply {
         self.after
     }
 
-    /// Writes head and body in one piece, with a Content-Length where the status allows one and the reply
-    /// does not frame itself.
+    /// Writes head and body at once. Adds Content-Length unless the status forbids it or a header frames the body.
     pub(super) fn write_to(&self, wire: &mut dyn Write) -> io::Result<()> {
         let mut bytes = format!("HTTP/1.1 {} \r\n", self.status).into_bytes();
         for (name, value) in &self.headers {
@@ -134,7 +133,7 @@ impl Reply {
     }
 }
 
-/// How fast bytes drip.
+/// Interval between dripped bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     gap: Duration,
@@ -142,18 +141,18 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// One byte each `gap`.
+    /// One byte per `gap`.
     pub fn every(gap: Duration) -> Self {
         Self { gap, slower: None }
     }
 
-    /// One byte each `gap` once the drip has gone on for `start`: quick until the client's deadline, to keep
-    /// its reads content, and slow after it.
+    /// One byte per `gap` after `start`: a fast drip satisfies the client's reads up to its deadline, and a slow one
+    /// follows.
     pub fn slowing_after(self, start: Duration, gap: Duration) -> Self {
         Self { slower: Some((start, gap)), ..self }
     }
 
-    /// The time to the next byte, when the drip has gone on for `elapsed`.
+    /// Time to the next byte, `elapsed` after the start of the drip.
     pub(super) fn gap_at(self, elapsed: Duration) -> Duration {
         match self.slower {
             Some((start, gap)) if elapsed >= start => gap,

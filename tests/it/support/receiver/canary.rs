@@ -1,14 +1,14 @@
-//! A listener that nobody should ever reach.
+//! A listener that must not be reached.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Receiver;
 
-/// Listens on 127.0.0.1, counts the connections it accepts and answers 200. A test that a target is refused
-/// points it here and expects none.
+/// Counts the connections to a port on 127.0.0.1, and responds with 200. Tests of forbidden targets point a webhook
+/// here and expect no connection.
 pub struct Canary {
     receiver: Receiver,
-    /// Connections that `connections` itself made.
+    /// Connections opened by `connections` itself.
     own: AtomicUsize,
 }
 
@@ -21,8 +21,8 @@ impl Canary {
         self.receiver.port()
     }
 
-    /// How many connections were made before this call, those included that had yet to be accepted: a zero
-    /// is a proof.
+    /// Number of connections opened before this call, including those still in the accept queue: zero is proof that
+    /// none was opened.
     pub fn connections(&self) -> usize {
         self.receiver.settle();
         let own = self.own.fetch_add(1, Ordering::SeqCst) + 1;

@@ -1,4 +1,4 @@
-//! One accepted connection: its requests in turn, and what is done with each.
+//! One accepted connection: reads its requests in turn and responds to each.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,23 +10,23 @@ use super::request::Received;
 use super::shared::{Admitted, Shared};
 use super::tls::{Stream, Transport};
 
-/// A plausible beginning of an answer, up to where a header's value would go on.
+/// Start of a response, cut off within a header's value.
 const HALF_A_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nx-filler: a";
 
-/// What becomes of the connection after an answer.
+/// State of the connection after a response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     KeepAlive,
     Close,
 }
 
-/// An open connection, TLS handshake included where there is one.
+/// An open connection. Its TLS handshake, if any, is complete.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     socket: Arc<TcpStream>,
     wire: BufReader<Box<dyn Stream>>,
     number: usize,
-    /// How many requests have begun.
+    /// Number of requests begun.
     turn: usize,
 }
 
@@ -41,7 +41,7 @@ impl Connection {
         })
     }
 
-    /// Serves request after request until either side ends the connection.
+    /// Serves requests until either side closes the connection.
     pub fn serve(mut self) -> io::Result<()> {
         if self.ignores_input() {
             self.shared.wait_for_the_end();
@@ -67,7 +67,7 @@ impl Connection {
         Ok(!self.wire.fill_buf()?.is_empty())
     }
 
-    /// One request and its answer.
+    /// Receives a request and responds to it.
     fn exchange(&mut self) -> io::Result<Then> {
         self.turn += 1;
         let request = match self.receive() {
@@ -161,14 +161,14 @@ impl Connection {
         Ok(Then::Close)
     }
 
-    /// Sends `bytes` and has the kernel send RST in place of FIN when the last handle to the socket goes.
+    /// Sends `bytes`, and makes the kernel send RST instead of FIN when the last handle to the socket is dropped.
     fn reset_after(&mut self, bytes: &[u8]) -> io::Result<Then> {
         self.send(bytes)?;
         socket2::SockRef::from(&*self.socket).set_linger(Some(Duration::ZERO))?;
         Ok(Then::Close)
     }
 
-    /// Sends `start` at once and then one byte at a time, until the client leaves or the receiver stops.
+    /// Sends `start` at once, then one byte at a time, until the client disconnects or the receiver stops.
     fn drip(&mut self, start: &[u8], pace: Pace) -> io::Result<Then> {
         let began = Instant::now();
         self.send(start)?;
@@ -178,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// Sends `start` and then `block` again and again, until the client leaves or the receiver stops.
+    /// Sends `start`, then `block` repeatedly, until the client disconnects or the receiver stops.
     fn flood(&mut self, start: &[u8], block: &[u8]) -> io::Result<Then> {
         self.send(start)?;
         loop {

@@ -1,9 +1,8 @@
-//! A webhook receiver for tests: a real HTTP/1.1 server on 127.0.0.1 that records what arrives and
-//! answers, or misbehaves, as it is told.
+//! A webhook receiver for tests: a real HTTP/1.1 server on 127.0.0.1 that records requests and responds, or misbehaves,
+//! as configured.
 //!
-//! It never sleeps: every wait is a blocking read or a wait on one condition variable, and dropping the
-//! receiver ends them all. One mutex guards everything that changes; it is never held over a read, a write
-//! or a test's closure.
+//! It never sleeps: every wait is a blocking read or a wait on one condition variable, and dropping the receiver ends
+//! them all. One mutex guards all mutable state; it is never held during a read, a write or a test's closure.
 
 mod behaviour;
 mod canary;
@@ -28,11 +27,11 @@ use connection::Connection;
 use shared::Shared;
 use tls::Transport;
 
-/// How long a test waits for something to arrive before it fails.
+/// Time limit for an awaited request, after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a dropped receiver waits for its threads. They end at once; a test's closure that hangs must
-/// not hang the test run.
+/// Time limit for the threads of a dropped receiver. They normally end at once; the limit keeps a closure that hangs
+/// from hanging the test run.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A running receiver. Dropping it closes its port and its connections and ends its threads.
@@ -44,80 +43,79 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts a receiver that answers 200.
+    /// Starts a receiver that responds with 200.
     pub fn start() -> Self {
         Self::answering(200)
     }
 
-    /// Starts a receiver that answers every request with this status.
+    /// Starts a receiver that responds to every request with this status.
     pub fn answering(status: u16) -> Self {
         Self::behaving(Behaviour::Answer(Reply::status(status)))
     }
 
-    /// Starts a receiver whose answers the closure decides, request by request. The closure may be called
-    /// from several threads at once.
+    /// Starts a receiver with a closure that returns the reply to each request. The closure may be called from several
+    /// threads at once.
     pub fn with(decide: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         Self::behaving(Behaviour::deciding(decide))
     }
 
-    /// Starts a receiver that behaves so from its first connection on.
+    /// Starts a receiver with this behaviour.
     pub fn behaving(behaviour: Behaviour) -> Self {
         Self::listen(behaviour, Transport::Plain, "http", "127.0.0.1")
     }
 
-    /// Starts a receiver at `https://localhost` that answers 200. Its certificate, where it is a good one,
-    /// comes from the authority of [`tls::test_ca_pem`].
+    /// Starts a receiver at `https://localhost` that responds with 200. A valid certificate is issued by the authority
+    /// of [`tls::test_ca_pem`].
     pub fn tls(kind: TlsKind) -> Self {
         let behaviour = Behaviour::Answer(Reply::status(200));
         Self::listen(behaviour, kind.transport(), "https", "localhost")
     }
 
-    /// A URL whose port belongs to this process for as long as it lives, and nothing listens on it.
+    /// A URL whose port refuses connections. The port is reserved for the lifetime of the process.
     pub fn refused_url() -> String {
         static BOUND: OnceLock<(socket2::Socket, u16)> = OnceLock::new();
         let (_, port) = BOUND.get_or_init(bind_without_listening);
         format!("http://127.0.0.1:{port}/hook")
     }
 
-    /// Changes what the receiver does from the next answer on; a script begins anew.
+    /// Changes the behaviour, starting with the next response. A script starts at its first reply.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.behave(behaviour);
     }
 
-    /// The URL to register as a webhook, with the path `/hook`.
+    /// URL for a webhook, with the path `/hook`.
     pub fn url(&self) -> String {
         self.url_at("/hook")
     }
 
-    /// The URL with another path, which begins with `/`.
+    /// URL with another path, which begins with `/`.
     pub fn url_at(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
-    /// The port on 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// How many requests have arrived whole.
+    /// Number of complete requests.
     pub fn hits(&self) -> usize {
         self.shared.look(|state| state.requests.len())
     }
 
-    /// All requests so far, in the order in which they arrived.
+    /// All requests so far, in order of arrival.
     pub fn requests(&self) -> Vec<Received> {
         self.shared.look(|state| state.requests.clone())
     }
 
-    /// The latest request. Panics when none has arrived.
+    /// The latest request. Panics if there is none.
     pub fn last(&self) -> Received {
         self.shared
             .look(|state| state.requests.last().cloned())
             .expect("no request has arrived yet; use wait_for(1) to wait for one")
     }
 
-    /// Waits until `n` requests have arrived and returns all that have. They may not be answered yet.
-    /// Panics after 10 s.
+    /// Waits for `n` complete requests and returns all so far. They may still be without a response. Panics after 10 s.
     pub fn wait_for(&self, n: usize) -> Vec<Received> {
         if !self.shared.wait_until(PATIENCE, |state| state.requests.len() >= n) {
             self.give_up(&format!("{n} requests"));
@@ -125,22 +123,22 @@ impl Receiver {
         self.requests()
     }
 
-    /// How many connections have been accepted, whether or not a request came over them.
+    /// Number of accepted connections, with or without a request.
     pub fn connections(&self) -> usize {
         self.shared.look(|state| state.peers.len())
     }
 
-    /// Closes the gate: requests are received and recorded, and answered only after [`Self::release`].
+    /// Closes the gate: requests are received and recorded, but get no response before [`Self::release`].
     pub fn hold(&self) {
         self.shared.change(|state| state.gate.close());
     }
 
-    /// Opens the gate for the requests held and for those to come.
+    /// Opens the gate for held and future requests.
     pub fn release(&self) {
         self.shared.change(|state| state.gate.open());
     }
 
-    /// Waits until at least `n` requests stand at the closed gate. Panics after 10 s.
+    /// Waits until at least `n` requests are held at the gate. Panics after 10 s.
     pub fn wait_held(&self, n: usize) {
         if !self.shared.wait_until(PATIENCE, |state| state.gate.waiting >= n) {
             self.give_up(&format!("{n} requests held at once"));
@@ -158,9 +156,8 @@ impl Receiver {
         Self { shared, address, origin: format!("{scheme}://{host}:{}", address.port()), acceptor: Some(acceptor) }
     }
 
-    /// Returns once everything that connected before this call has been accepted: the queue of a listener
-    /// is first in, first out, so a connection of our own comes after them. Ours counts as well: the number of
-    /// connections so far.
+    /// Waits until every connection opened before this call is accepted. The accept queue is first in, first out, so
+    /// this connects once more and waits for that connection. Returns the number of connections, including this one.
     pub fn settle(&self) -> usize {
         let before = self.connections();
         let probe = TcpStream::connect(self.address).unwrap();
@@ -185,7 +182,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.shared.stop();
-        // The acceptor blocks in accept(); a connection of our own wakes it.
+        // The acceptor blocks in accept(): a connection wakes it.
         let _ = TcpStream::connect_timeout(&self.address, FAREWELL);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
@@ -194,11 +191,11 @@ impl Drop for Receiver {
     }
 }
 
-/// Accepts connections, each with a thread of its own, until the receiver stops.
+/// Accepts connections until the receiver stops. Each gets its own thread.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>, transport: &Transport) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
-            // The client went before it was accepted.
+            // The client disconnected before it was accepted.
             continue;
         };
         let Some(admitted) = shared::admit(shared, stream) else {
@@ -206,13 +203,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, transport: &Transport) {
         };
         let transport = transport.clone();
         thread::spawn(move || {
-            // An error here is the client's leaving or the receiver's end: nothing to report.
+            // Errors are ignored: the client disconnected, or the receiver is stopping.
             let _ = Connection::open(&admitted, &transport).and_then(Connection::serve);
         });
     }
 }
 
-/// A socket that is bound but not listening: connecting to it is refused, and no one else gets its port.
+/// Binds a socket without listening: connections are refused, and no other process gets the port.
 fn bind_without_listening() -> (socket2::Socket, u16) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -1,36 +1,36 @@
-//! Reading a request: HTTP/1.1 with a Content-Length or no body. Anything else is refused, so that a sender
-//! that frames its requests badly fails its test.
+//! Reads requests: HTTP/1.1 with a Content-Length or no body. Anything else is rejected, which fails the test of a
+//! sender that frames its requests incorrectly.
 
 use std::io::{self, BufRead, Read};
 use std::time::Instant;
 
-/// The longest line of a head that is read, in bytes.
+/// Maximum length of a line in the head, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// A request as it arrived.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub method: String,
-    /// The request target: path and query.
+    /// Request target: path and query.
     pub path: String,
-    /// In order of arrival and in their original spelling.
+    /// In order of arrival, with their original case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// When the last byte was read.
+    /// Time at which the last byte was read.
     pub arrived: Instant,
-    /// 1 for the first connection that the receiver accepted.
+    /// 1 for the first connection of the receiver.
     pub connection: usize,
     /// 1 for the first request on its connection.
     pub turn: usize,
 }
 
 impl Received {
-    /// The first value of this header, whatever the spelling of its name.
+    /// First value of a header. Names are case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text. Panics when it is not UTF-8.
+    /// The body as text. Panics if it is not UTF-8.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -43,9 +43,9 @@ impl Received {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
-    /// Reads the head; the body stays empty.
+    /// Reads the head. The body stays empty.
     pub(super) fn read_head(wire: &mut impl BufRead, connection: usize, turn: usize) -> io::Result<Self> {
-        // A TLS greeting has no line to end, and whoever sent it waits for us to speak.
+        // A ClientHello contains no line end, and its sender waits for a response.
         if !wire.fill_buf()?.first().is_some_and(u8::is_ascii_uppercase) {
             return Err(malformed());
         }
@@ -61,7 +61,7 @@ impl Received {
         Ok(Self { method, path, headers, body: Vec::new(), arrived: Instant::now(), connection, turn })
     }
 
-    /// Reads the body that the head promises.
+    /// Reads the body that Content-Length announces.
     pub(super) fn read_body(&mut self, wire: &mut impl BufRead) -> io::Result<()> {
         let promised = self.promised_bytes()?;
         let read = wire.take(promised).read_to_end(&mut self.body)?;

@@ -1,4 +1,4 @@
-//! The receiver seen by the plainest client there is.
+//! Tests of the receiver itself, with a minimal client.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::{Behaviour, Canary, Pace, Receiver, Reply, TlsKind, tls};
 
-/// Longer than any test waits: a read that takes this long fails.
+/// Time limit of a read. It is longer than any test waits, so reaching it fails the test.
 const HANG: Duration = Duration::from_secs(5);
 
 struct Client(BufReader<TcpStream>);
@@ -40,7 +40,7 @@ impl Client {
         ));
     }
 
-    /// Reads a head and the body that its Content-Length, the last header, promises.
+    /// Reads a head and its body. Content-Length must be the last header.
     fn answer(&mut self) -> (String, String) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -56,7 +56,7 @@ impl Client {
         self.answer().0[9..12].parse().unwrap()
     }
 
-    /// Everything until the connection ends, and how it ended.
+    /// Reads until the connection ends. Returns the text, and the error if the end was not orderly.
     fn rest(&mut self) -> (String, Option<io::ErrorKind>) {
         let mut bytes = Vec::new();
         let end = self.0.read_to_end(&mut bytes).err().map(|error| error.kind());
@@ -269,7 +269,7 @@ fn a_refused_url_refuses() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-/// Trusts the test authority alone, asks for `localhost`, posts and returns the beginning of the answer.
+/// Posts to `localhost` with the test authority as the only trust anchor. Returns the start of the response.
 fn post_over_tls(receiver: &Receiver) -> Result<String, String> {
     let mut trusted = RootCertStore::empty();
     let authority = CertificateDer::from_pem_slice(tls::test_ca_pem().as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! What a receiver's threads share: one mutex, one condition variable that is notified of every change.
+//! State shared by a receiver's threads: one mutex, and one condition variable that is notified of every change.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,31 +9,31 @@ use std::time::Duration;
 use super::behaviour::Behaviour;
 use super::request::Received;
 
-/// The state and the word that it changed.
+/// The state, with a condition variable for its changes.
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// Everything that changes while a receiver runs.
+/// All mutable state of a receiver.
 pub(super) struct State {
     behaviour: Behaviour,
-    /// How many answers have begun since the behaviour was last set: the place in a script.
+    /// Responses begun since the behaviour was last set, which is the index into a script.
     step: usize,
     stopping: bool,
     pub requests: Vec<Received>,
-    /// Who connected, in the order of acceptance.
+    /// Addresses of the clients, in order of acceptance.
     pub peers: Vec<SocketAddr>,
-    /// The open connections by number, kept to be shut down when the receiver is dropped.
+    /// Open connections by number, for shutting them down when the receiver is dropped.
     pub live: HashMap<usize, Arc<TcpStream>>,
     pub gate: Gate,
 }
 
-/// What requests wait at between their arrival and their answer.
+/// Holds requests between their arrival and their response.
 #[derive(Default)]
 pub(super) struct Gate {
     closed: bool,
-    /// Tells a request that waits from before an opening that it may go, though the gate closed again.
+    /// Number of openings. It lets a held request pass even if the gate has been closed again since.
     openings: u64,
     pub waiting: usize,
 }
@@ -49,11 +49,11 @@ impl Gate {
     }
 }
 
-/// An accepted connection on the list of the living; leaves the list when dropped, a panic included.
+/// An accepted connection in the list of open ones. Dropping it, also in a panic, removes it from the list.
 pub(super) struct Admitted {
     pub shared: Arc<Shared>,
     pub socket: Arc<TcpStream>,
-    /// 1 for the first connection that the receiver accepted.
+    /// 1 for the first connection of the receiver.
     pub number: usize,
 }
 
@@ -63,9 +63,9 @@ impl Drop for Admitted {
     }
 }
 
-/// Counts and lists a connection, or answers `None` when the receiver is stopping.
+/// Counts and lists a connection. Returns `None` if the receiver is stopping.
 pub(super) fn admit(shared: &Arc<Shared>, stream: TcpStream) -> Option<Admitted> {
-    // Without this a dripped byte would wait for the acknowledgement of the one before it.
+    // With Nagle's algorithm, each dripped byte would wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let peer = stream.peer_addr();
     let socket = Arc::new(stream);
@@ -73,7 +73,7 @@ pub(super) fn admit(shared: &Arc<Shared>, stream: TcpStream) -> Option<Admitted>
         if state.stopping {
             return None;
         }
-        // A client that is gone already has no address any more, and was a connection all the same.
+        // A client that has already disconnected has no address, but still counts as a connection.
         state.peers.push(peer.unwrap_or(SocketAddr::from(([0; 4], 0))));
         let number = state.peers.len();
         state.live.insert(number, Arc::clone(&socket));
@@ -100,21 +100,21 @@ impl Shared {
         read(&self.state.lock().unwrap())
     }
 
-    /// Changes the state and tells everyone who waits.
+    /// Changes the state and notifies all waiting threads.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state.lock().unwrap());
         self.changed.notify_all();
         result
     }
 
-    /// Waits until the state is `ready`; false when `patience` ran out first.
+    /// Waits until the state is `ready`. Returns false after `patience`.
     pub fn wait_until(&self, patience: Duration, ready: impl Fn(&State) -> bool) -> bool {
         let state = self.state.lock().unwrap();
         let waited = self.changed.wait_timeout_while(state, patience, |state| !ready(state));
         !waited.unwrap().1.timed_out()
     }
 
-    /// Lets `gap` pass, or fails at once when the receiver stops.
+    /// Waits for `gap`. Fails at once when the receiver stops.
     pub fn pause(&self, gap: Duration) -> io::Result<()> {
         if self.wait_until(gap, |state| state.stopping) {
             return Err(io::ErrorKind::ConnectionAborted.into());
@@ -122,13 +122,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Blocks until the receiver stops.
+    /// Waits until the receiver stops.
     pub fn wait_for_the_end(&self) {
         let state = self.state.lock().unwrap();
         let _ended = self.changed.wait_while(state, |state| !state.stopping).unwrap();
     }
 
-    /// Blocks while the gate is closed; fails when the receiver stops meanwhile.
+    /// Waits while the gate is closed. Fails when the receiver stops.
     pub fn pass_the_gate(&self) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         if !state.gate.closed {
@@ -153,12 +153,12 @@ impl Shared {
         });
     }
 
-    /// Whether the behaviour of the moment is one that `like` says.
+    /// Whether the current behaviour matches `like`.
     pub fn behaves(&self, like: impl FnOnce(&Behaviour) -> bool) -> bool {
         self.look(|state| like(&state.behaviour))
     }
 
-    /// The behaviour for the next answer, and how many answers it has given before.
+    /// Returns the behaviour for the next response, and its index in a script.
     pub fn next_turn(&self) -> (Behaviour, usize) {
         self.change(|state| {
             state.step += 1;
@@ -166,7 +166,7 @@ impl Shared {
         })
     }
 
-    /// Ends every wait, and every read and write on an open connection.
+    /// Ends every wait, and every read and write on open connections.
     pub fn stop(&self) {
         self.change(|state| {
             state.stopping = true;

@@ -1,5 +1,4 @@
-//! TLS for the receiver: one certificate authority per process, and the ways in which a certificate or a
-//! handshake can be bad.
+//! TLS for the receiver: one certificate authority per process, and faulty certificates and handshakes.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -13,27 +12,26 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::behaviour::Pace;
 use super::shared::Shared;
 
-/// What a receiver at `https://localhost` has to show.
+/// Certificate or handshake of a receiver at `https://localhost`.
 #[derive(Debug, Clone, Copy)]
 pub enum TlsKind {
-    /// A certificate of the test authority for `localhost` and 127.0.0.1.
+    /// A valid certificate of the test authority for `localhost` and 127.0.0.1.
     Good,
-    /// As good, but it ended with the year 2020.
+    /// Like [`Self::Good`], but expired at the end of 2020.
     Expired,
-    /// As good, but it begins with the year 2090.
+    /// Like [`Self::Good`], but valid only from 2090 on.
     NotYetValid,
-    /// A certificate for `localhost` that no authority signed.
+    /// A self-signed certificate for `localhost`.
     SelfSigned,
     /// A certificate of the test authority for `elsewhere.example`.
     WrongHost,
-    /// A good certificate and a handshake that arrives byte by byte, several hundred of them.
+    /// A valid certificate, with a handshake of several hundred bytes sent one by one.
     HandshakeDrip(Pace),
-    /// No TLS at all: the greeting is answered with a plain 400.
+    /// No TLS: responds to the ClientHello with a plain 400.
     PlainHttp,
 }
 
-/// The authority that a client must trust to reach a [`TlsKind::Good`] receiver, as a PEM certificate.
-/// Every process has its own.
+/// Certificate of the test authority in PEM, as a trust anchor for clients. Each process has its own authority.
 pub fn test_ca_pem() -> &'static str {
     static PEM: OnceLock<String> = OnceLock::new();
     PEM.get_or_init(|| authority().pem())
@@ -98,24 +96,24 @@ fn server_config(certificate: &Certificate, key: &KeyPair) -> Arc<ServerConfig> 
     Arc::new(config)
 }
 
-/// What the bytes of HTTP travel over.
+/// Byte stream below HTTP.
 pub(super) trait Stream: Read + Write {}
 
 impl<T: Read + Write> Stream for T {}
 
-/// How an accepted connection becomes a [`Stream`].
+/// Transport of accepted connections.
 #[derive(Clone)]
 pub(super) enum Transport {
     Plain,
     Tls {
         config: Arc<ServerConfig>,
-        /// How slowly the handshake is sent, if not at once.
+        /// Pace of the handshake; `None` sends it at once.
         pace: Option<Pace>,
     },
 }
 
 impl Transport {
-    /// Completes the handshake, if there is one.
+    /// Opens the stream, including the TLS handshake if there is one.
     pub fn open(&self, socket: &Arc<TcpStream>, shared: &Shared) -> io::Result<Box<dyn Stream>> {
         let mut socket = Socket(Arc::clone(socket));
         let Self::Tls { config, pace } = self else {
@@ -130,8 +128,8 @@ impl Transport {
     }
 }
 
-/// A handle to the socket, which is shared with the list of open connections. It must not be a duplicate
-/// of the file descriptor: the kernel would send a reset only after the last duplicate was closed.
+/// A handle to the socket shared with the list of open connections. It must not be a duplicate of the file descriptor:
+/// the kernel sends a reset only when the last duplicate is closed.
 struct Socket(Arc<TcpStream>);
 
 impl Read for Socket {

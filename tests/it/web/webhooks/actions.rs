@@ -1,4 +1,4 @@
-//! Pausing, resuming, verifying, replaying, deleting; what the page of a webhook shows.
+//! Pausing, resuming, verifying, replaying and deleting a webhook, and its page.
 
 use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::json;

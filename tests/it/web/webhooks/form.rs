@@ -141,7 +141,7 @@ fn types_that_were_described_or_published_can_be_ticked() {
     assert_has(&page, "A post went live");
 }
 
-/// Fields of the form that the page shows, as a browser would send them.
+/// Fields of the form on the page, as a browser submits them.
 fn fields_of(page: &Page) -> Vec<(String, String)> {
     page.forms()[0].fields()
 }
@@ -243,7 +243,7 @@ fn markup_in_every_field_of_a_refused_form_is_escaped() {
     let page = anna.submit("/webhooks/new", &fields).expect(422).page();
     assert!(!page.source().contains("<script>alert"));
     assert_eq!(page.field("url").as_deref(), Some(ODD));
-    // Not the whole source: the hashes of its assets may hold these digits.
+    // Not the whole source: the hashes of the assets may contain these digits.
     assert!(!page.contains("49"));
     assert!(names.iter().all(|name| !page.field(name).unwrap_or_default().contains("49")));
     let long = "a".repeat(100_000);

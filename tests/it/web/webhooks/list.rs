@@ -1,10 +1,12 @@
-//! `/webhooks`: filters, the four states of a list, how each webhook fares.
+//! `/webhooks`: filters, empty states, and the health of each webhook.
 
+use hookpost::domain::webhook::Webhook;
+use hookpost::store::{Store, StoreError, webhook};
 use serde_json::json;
 
 use super::assert_has;
-use crate::support::Hub;
 use crate::support::receiver::Receiver;
+use crate::support::{Hub, fixtures};
 
 #[test]
 fn without_a_webhook_the_list_names_the_first_step() {
@@ -69,6 +71,28 @@ fn the_next_page_keeps_the_filters() {
     let next = anna.page(next);
     assert_eq!(next.rows().len(), 1);
     assert_eq!(next.next(), None);
+    assert_eq!(next.previous(), Some("/webhooks?tenant=acme&q=127"));
+}
+
+#[test]
+fn a_search_that_finds_nothing_among_the_newest_2000_webhooks_leads_to_the_older_ones() {
+    let hub = Hub::start();
+    let mut connection = Store::open_for_command(&hub.database()).unwrap();
+    let inserted = Store::transaction(&mut connection, |connection| {
+        for number in 0..2_010 {
+            let url = if number == 0 { "https://needle.example/" } else { "https://hay.example/" };
+            let webhook = Webhook { url: url.parse().unwrap(), ..fixtures::webhook(number, "default") };
+            webhook::insert_row(connection, &webhook)?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    inserted.unwrap();
+    let anna = hub.administrator();
+    let page = anna.page("/webhooks?q=needle");
+    assert_has(&page, "Select Older to continue.");
+    let page = anna.page(page.next().unwrap());
+    assert_eq!(page.rows().len(), 1, "{page}");
+    assert!(page.contains("needle.example"), "{page}");
 }
 
 #[test]

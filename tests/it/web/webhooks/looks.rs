@@ -1,4 +1,4 @@
-//! What people wrote shows as they wrote it; links stand below the path of the server; no page is slow.
+//! Escaping, links below the server's path, and response times.
 
 use serde_json::json;
 

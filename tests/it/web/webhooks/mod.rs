@@ -1,4 +1,4 @@
-//! The pages of webhooks.
+//! Pages about webhooks.
 
 mod actions;
 mod form;
@@ -16,10 +16,10 @@ use crate::support::hub::NOON;
 use crate::support::visitor::Visitor;
 use crate::support::{Hub, Page};
 
-/// Markup, template braces, a character that turns text around, and one beyond 16 bits.
+/// Markup, template braces, a right-to-left override, and a character beyond 16 bits.
 const ODD: &str = "<script>alert(1)</script> \"' {{ 7*7 }} {% raw %} &amp; \u{202e}turned 😀";
 
-/// Somebody of a tenant, who came by a portal link.
+/// Opens a portal session for a tenant.
 fn portal<'a>(hub: &'a Hub, tenant: &str) -> Visitor<'a> {
     let connection = Store::open_for_command(&hub.database()).unwrap();
     let owner = NewOwner::Portal(tenant.parse().unwrap());
@@ -29,13 +29,13 @@ fn portal<'a>(hub: &'a Hub, tenant: &str) -> Visitor<'a> {
     visitor
 }
 
-/// Checks that a person reads the text on the page.
+/// Checks that the visible text contains this text.
 #[track_caller]
 fn assert_has(page: &Page, text: &str) {
     assert!(page.contains(text), "no {text:?} in {page}");
 }
 
-/// Checks that the text stands nowhere in the page, shown or not.
+/// Checks that the text occurs nowhere in the page.
 #[track_caller]
 fn assert_lacks(page: &Page, text: &str) {
     assert!(!page.holds(text), "{text:?} in {page}");

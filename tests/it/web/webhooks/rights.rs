@@ -1,4 +1,4 @@
-//! Who sees and does what: viewers look, the people of a tenant have their own things, everybody else is a stranger.
+//! Access to webhooks: viewers read, a tenant's users manage their own, and everyone else is refused.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{assert_lacks, portal};
 use crate::support::Hub;
 use crate::support::receiver::Receiver;
 
-/// What changes something, or shows a secret: each with a form that would be taken.
+/// Actions that change a webhook or reveal its secret, each with a valid form.
 const CHANGES: [(&str, &[(&str, &str)]); 9] = [
     ("/edit", &[("url", "http://127.0.0.1:9/"), ("event", "*"), ("profile", "generic")]),
     ("/pause", &[]),

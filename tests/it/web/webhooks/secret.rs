@@ -1,4 +1,4 @@
-//! `/webhooks/{id}/secret`: in no page unless asked for; rotation; verification code.
+//! `/webhooks/{id}/secret`: on no page unless revealed; rotation; verification code.
 
 use hookpost::domain::time::{DAY, HOUR};
 use serde_json::json;
@@ -73,7 +73,7 @@ fn a_rotation_is_watched_until_its_overlap_ends() {
         let again = anna.submit(&format!("{path}/rotate"), &[("overlap_s", "3600")]);
         assert_has(&again.expect(422).page(), "A rotation is under way");
         hub.advance(lasts);
-        // The session may have ended meanwhile.
+        // The session may have expired.
         anna.get("/login");
         anna.sign_in("anna", crate::support::visitor::PASSWORD);
         assert_has(&anna.page(&path), "No rotation in progress");

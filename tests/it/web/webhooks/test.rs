@@ -1,4 +1,4 @@
-//! `/webhooks/{id}/test`: the real request and its answer; never a false green.
+//! `/webhooks/{id}/test`: the request and its response. A failure is never shown as a success.
 
 use serde_json::json;
 

@@ -1,0 +1,103 @@
+//! A visitor who is not signed in.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use askama::Template;
+
+use crate::auth::token;
+use crate::domain::time::Millis;
+use crate::http::error::ApiError;
+use crate::http::extract::app;
+use crate::http::web::cookies::{self, SetCookie};
+use crate::http::web::error::PageError;
+use crate::http::web::form::Fields;
+use crate::http::web::layout::Bare;
+use crate::http::web::response::{PageResult, html, parents};
+use crate::http::{App, blocking};
+use crate::store::{Connection, StoreError};
+
+/// A visitor who is not signed in. A cookie ties forms to the browser that they were shown in.
+pub struct Anonymous {
+    pub app: Data<App>,
+    pub query: Fields,
+    cookie: String,
+    has_new_cookie: bool,
+}
+
+impl FromRequest for Anonymous {
+    type Error = PageError;
+    type Future = Ready<Result<Anonymous, PageError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Anonymous::of(request))
+    }
+}
+
+impl Anonymous {
+    pub fn of(request: &HttpRequest) -> Result<Anonymous, PageError> {
+        let app = app(request)?.clone();
+        let cookie = cookies::form(request, &app);
+        Ok(Anonymous {
+            has_new_cookie: cookie.is_none(),
+            cookie: cookie.unwrap_or_else(token::generate),
+            query: Fields::of_query(request),
+            app,
+        })
+    }
+
+    pub fn now(&self) -> Millis {
+        self.app.actions.clock.now_ms()
+    }
+
+    /// Path prefix of every link.
+    pub fn base(&self) -> &str {
+        self.app.site.base().prefix()
+    }
+
+    /// Frame of a page.
+    pub fn frame(&self, title: &'static str) -> Bare {
+        Bare { base: self.base().to_owned(), title, form_token: token::form_token(&self.cookie) }
+    }
+
+    /// Value of the cookie that the form token is derived from.
+    pub(super) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
+    /// Reads within one snapshot on a blocking thread.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, PageError> {
+        let store = self.app.actions.store.clone();
+        self.run(move || store.snapshot(read)).await
+    }
+
+    /// Runs `work` on a blocking thread.
+    pub async fn run<T: Send + 'static, E: Into<ApiError> + Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, PageError> {
+        let done = blocking(work).await.map_err(|error| self.error(error))?;
+        done.map_err(|error| self.error(error))
+    }
+
+    /// Error page for this visitor.
+    pub fn error(&self, error: impl Into<ApiError>) -> PageError {
+        PageError::from(error).below(self.base())
+    }
+
+    /// Responds with a page. `is_portal` lets the parents of an embedded portal frame the page.
+    pub fn show(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> PageResult {
+        let text = page.render().map_err(|error| ApiError::internal(&error))?;
+        let mut response = html(status, text, parents(&self.app, is_portal));
+        if self.has_new_cookie {
+            SetCookie::form(&self.app, self.cookie.clone(), is_portal).on(&mut response);
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,113 @@
+//! Limits of the machine: few file descriptors, many webhooks.
+
+use std::fs;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::large::number;
+use crate::support::process::{PATIENCE, Process, Site, wait_until};
+use crate::support::receiver::Receiver;
+
+/// Command with a limit of open files.
+fn with_open_files(command: &Command, limit: u32) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args()).env_clear();
+    limited
+}
+
+#[test]
+fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::start();
+    let process = Process::start(with_open_files(&site.serve_command(), 64));
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [1, 1, 1, 1, 1, 1, 1, 1]}}));
+    client.publish("before").unwrap().expect(202);
+    assert_eq!(receiver.wait_for(1).len(), 1);
+
+    // More clients than there are descriptors.
+    let crowd: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&process.address).unwrap()).collect();
+    let open = || fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
+    assert!(wait_until(PATIENCE, || open() >= 62), "{} are open", open());
+    let mut accepted = 1;
+    // Over a connection that is open already.
+    for number in 0..20 {
+        let answer = client.publish(&format!("crowded-{number}")).unwrap();
+        assert!([202, 503].contains(&answer.status), "{}: {}", answer.status, answer.text);
+        accepted += usize::from(answer.status == 202);
+    }
+    drop(crowd);
+
+    assert!(wait_until(PATIENCE, || open() < 40), "{} are open", open());
+    for number in 0..20 {
+        client.publish(&format!("after-{number}")).unwrap().expect(202);
+    }
+    client.wait_finished(PATIENCE);
+    let delivered = number(&site.database(), "SELECT count(*) FROM delivery WHERE status = 'delivered'");
+    assert_eq!(delivered as usize, accepted + 20);
+    process.kill();
+}
+
+#[test]
+fn a_server_with_100_000_webhooks_is_ready_in_seconds_and_answers() {
+    const WEBHOOKS: i64 = 100_000;
+    let (site, key) = Site::with_key();
+    let process = site.serve();
+    let receiver = Receiver::start();
+    process.client(&key).add_webhook(&receiver.url(), &json!({"events": ["a.*"]}));
+    process.kill();
+    let connection = Connection::open(site.database()).unwrap();
+    let columns: Vec<String> = {
+        let mut names = connection.prepare("SELECT name FROM pragma_table_info('webhook')").unwrap();
+        names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let values: Vec<&str> = columns
+        .iter()
+        .map(|name| match name.as_str() {
+            "seq" => "n.i",
+            "id" => "CAST(printf('%016d', n.i) AS BLOB)",
+            "tenant" => "'tenant-' || (n.i % 1000)",
+            name => name,
+        })
+        .collect();
+    let copies = format!(
+        "BEGIN; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {WEBHOOKS})
+         INSERT INTO webhook ({}) SELECT {} FROM n, webhook w WHERE w.seq = 1; COMMIT;",
+        columns.join(", "),
+        values.join(", "),
+    );
+    connection.execute_batch(&copies).unwrap();
+    drop(connection);
+    assert_eq!(number(&site.database(), "SELECT count(*) FROM webhook"), WEBHOOKS);
+
+    let begin = Instant::now();
+    let process = site.serve();
+    let took = begin.elapsed();
+    // A tenth of this in a release build.
+    assert!(took < Duration::from_secs(15), "ready after {took:?}");
+    let resident = resident_mib(process.id());
+    println!("ready after {took:?} with {resident} MiB");
+    assert!(resident < 400, "{resident} MiB");
+    let client = process.client(&key);
+    for path in ["/v1/webhooks?limit=100", "/v1/deliveries", "/v1/stats", "/readyz"] {
+        let begin = Instant::now();
+        client.call("GET", path, None).expect(200);
+        assert!(begin.elapsed() < Duration::from_secs(2), "{path} took {:?}", begin.elapsed());
+    }
+    let body = json!({"type": "a.b", "tenant": "tenant-7", "data": {}});
+    let receipt = client.call("POST", "/v1/events", Some(&body)).expect(202).json();
+    assert_eq!(receipt["deliveries"].as_array().map(Vec::len), Some(100), "{receipt}");
+    assert_eq!(receiver.wait_for(100).len(), 100);
+}
+
+/// Memory of a process.
+fn resident_mib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+}
