@@ -382,7 +382,6 @@ impl Group<'_> {
             if let Some(copy) = self.shared.copy.take() {
                 copy.run(connection, || self.run_group(jobs, &mut group));
             }
-            self.shared.release(group_bytes);
         }
         // Nobody runs it any more, and its caller learns that.
         drop(self.shared.copy.take());
