@@ -177,7 +177,7 @@ fn a_lane_finds_what_is_due_by_its_index_without_sorting() {
     let connection = database();
     for (order, step) in [
         (Order::Due, "SEARCH d USING COVERING INDEX delivery_due (webhook_seq=? AND due_ms>?)"),
-        (Order::Sequence, "SEARCH d USING INDEX delivery_waiting (webhook_seq=?)"),
+        (Order::Sequence, "SEARCH d USING COVERING INDEX delivery_waiting (webhook_seq=?)"),
     ] {
         assert_eq!(plan(&connection, &due_sql(order)), [step]);
     }
