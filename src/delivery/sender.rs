@@ -127,7 +127,12 @@ impl Sender {
         request: &Request,
     ) -> AttemptResult {
         let webhook = &endpoint.webhook;
-        let outgoing = Outgoing { url: webhook.url.as_str(), headers: &request.headers, body: &request.body };
+        let outgoing = Outgoing {
+            url: webhook.url.as_str(),
+            tenant: webhook.tenant.as_str(),
+            headers: &request.headers,
+            body: &request.body,
+        };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);
         let mut result = unsent(endpoint, delivery, started_ms, None);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
-use super::delivery::{self, LeftOut, Order};
+use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
 use super::{WriteTx, fixtures, idempotency, migrate, retention, stats, sweep, webhook};
@@ -29,6 +29,7 @@ const JOBS: &[(&str, Job)] = &[
     }),
     ("idempotency keys", |tx| idempotency::delete_expired(tx).map(drop)),
     ("statistics", |tx| stats::merge_old(tx).map(drop)),
+    ("due times that lie ahead", |tx| ahead::bring_back(tx, &(1..=500).collect::<Vec<_>>()).map(drop)),
     ("interrupted tests", |tx| delivery::end_interrupted_tests(tx).map(drop)),
     ("retention of deliveries", |tx| {
         let part: Vec<i64> = (1..=500).collect();

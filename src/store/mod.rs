@@ -64,6 +64,7 @@ pub use rusqlite::Connection;
 pub use writer::{Pending, WriteTx};
 
 use crate::clock::Clock;
+use crate::domain::time::Millis;
 use crate::metrics::Metrics;
 use writer::Writer;
 
@@ -186,6 +187,12 @@ impl Store {
     /// Returns the reason why the store cannot write any more, if so. The process must then end.
     pub fn broken(&self) -> Option<String> {
         self.writer.broken().or_else(|| self.identity.changed(&self.path))
+    }
+
+    /// Returns the latest time of a commit since the last call; the minimum if there was none. It tells whether the clock
+    /// was set back meanwhile.
+    pub fn take_latest_ms(&self) -> Millis {
+        self.writer.take_latest_ms()
     }
 
     /// Returns the sizes of the database file and its write-ahead log, in bytes.

@@ -1,6 +1,7 @@
 //! Query plans of all statements.
 
 use super::bulk;
+use super::delivery::ahead;
 use super::delivery::due::due_sql;
 use super::delivery::list::list_select;
 use super::delivery::{self, DeliveryFilter, Order};
@@ -163,6 +164,8 @@ fn what_meets_many_rows_follows_an_index_too() {
         assert_ways(&connection, &[source], &[way]);
         assert_fetched_by_number(&connection, bulk::DELIVERIES, &delivery::conditions(&filter));
     }
+    assert_ways(&connection, &[ahead::source()], &["delivery_status"]);
+    assert_fetched_by_number(&connection, ahead::SELECT, &ahead::conditions(0));
     let events = event::conditions(&EventFilter::default());
     assert_fetched_by_number(&connection, bulk::EVENTS, &events);
     let failed = bulk::failed_conditions(bulk::Span { since: 0, until: 1 });

@@ -54,6 +54,15 @@ pub struct Search {
     below: i64,
 }
 
+/// Returns the newest time that a row shows: of an event, a delivery, or the end of one.
+pub fn newest_ms(connection: &Connection) -> Result<Option<Millis>> {
+    let query = "SELECT max(at_ms) FROM (
+                     SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1) AS at_ms
+                     UNION ALL SELECT (SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1)
+                     UNION ALL SELECT (SELECT max(last_finished_ms) FROM webhook))";
+    sql::value(connection, query, [])
+}
+
 /// Rows to delete in one step of the writer.
 pub type Part = Vec<i64>;
 

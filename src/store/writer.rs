@@ -6,6 +6,7 @@
 //! store is then `broken`, refuses everything, and the process must end. The next start reads the true state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::Store;
 use super::change::{Change, Observer};
+use super::damage;
 use super::directory::Directory;
 use super::error::{Result, StoreError};
 use super::event_type::Schemas;
@@ -31,6 +33,8 @@ use crate::metrics::Metrics;
 
 /// Maximum queued jobs.
 const QUEUE: usize = 4096;
+/// Maximum bytes of queued jobs. An idle writer takes a job of any size.
+const QUEUE_BYTES: usize = 64 << 20;
 /// Maximum jobs per commit.
 const GROUP: usize = 1024;
 /// Rows after which a commit takes no further job: about 100 milliseconds.
@@ -111,6 +115,8 @@ struct QueuedJob {
     job: Box<dyn Job>,
     /// When the job was queued.
     since: Instant,
+    /// Memory that the job holds, as its caller states it; 0 for jobs of little.
+    bytes: usize,
 }
 
 struct Task<F, T, E, D> {
@@ -155,10 +161,29 @@ pub(super) struct Writer {
 
 struct Shared {
     jobs: Mutex<Option<SyncSender<QueuedJob>>>,
+    /// Bytes of the jobs that are queued or not committed yet.
+    queued_bytes: AtomicUsize,
     observer: OnceLock<Arc<dyn Observer>>,
     broken: OnceLock<String>,
+    /// Latest time of a commit since it was last asked for.
+    latest_ms: AtomicI64,
     thread: Mutex<Option<JoinHandle<()>>>,
     copy: Requested,
+}
+
+impl Shared {
+    /// Counts the bytes of a job. Returns `false` if there is no room for them.
+    fn reserve(&self, bytes: usize) -> bool {
+        let counted = self.queued_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| {
+            let sum = queued.saturating_add(bytes);
+            (bytes == 0 || queued == 0 || sum <= QUEUE_BYTES).then_some(sum)
+        });
+        counted.is_ok()
+    }
+
+    fn release(&self, bytes: usize) {
+        self.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
+    }
 }
 
 impl Writer {
@@ -178,8 +203,10 @@ impl Writer {
         let (sender, receiver) = sync_channel(QUEUE);
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(sender)),
+            queued_bytes: AtomicUsize::new(0),
             observer: OnceLock::new(),
             broken: OnceLock::new(),
+            latest_ms: AtomicI64::new(Millis::MIN),
             thread: Mutex::new(None),
             copy: Requested::default(),
         });
@@ -221,19 +248,30 @@ impl Writer {
     fn queue(
         &self,
         job: Box<dyn Job>,
+        bytes: usize,
         send: impl FnOnce(&SyncSender<QueuedJob>, QueuedJob) -> Result<(), TrySendError<QueuedJob>>,
     ) {
-        let queued = QueuedJob { job, since: Instant::now() };
+        if !self.shared.reserve(bytes) {
+            job.finish(Err(StoreError::Overloaded));
+            return;
+        }
+        let queued = QueuedJob { job, since: Instant::now(), bytes };
         let sender = lock(&self.shared.jobs).clone();
         let sent = match sender {
             Some(sender) => send(&sender, queued),
             None => Err(TrySendError::Disconnected(queued)),
         };
-        match sent {
-            Ok(()) => {}
-            Err(TrySendError::Full(refused)) => refused.job.finish(Err(StoreError::Overloaded)),
-            Err(TrySendError::Disconnected(refused)) => refused.job.finish(Err(StoreError::Stopping)),
-        }
+        let (refused, error) = match sent {
+            Ok(()) => return,
+            Err(TrySendError::Full(refused)) => (refused, StoreError::Overloaded),
+            Err(TrySendError::Disconnected(refused)) => (refused, StoreError::Stopping),
+        };
+        self.shared.release(refused.bytes);
+        refused.job.finish(Err(error));
+    }
+
+    pub(super) fn take_latest_ms(&self) -> Millis {
+        self.shared.latest_ms.swap(Millis::MIN, Ordering::SeqCst)
     }
 
     /// Runs a job that changes nothing, after which the thread looks for a requested copy.
@@ -241,7 +279,7 @@ impl Writer {
         let (answer, pending) = oneshot::channel();
         let then = move |result| drop(answer.send(result));
         let job = Some(|_: &mut WriteTx<'_>| -> Result<()> { Ok(()) });
-        self.queue(Box::new(Task { job, result: None, then }), |sender, job| sender.try_send(job));
+        self.queue(Box::new(Task { job, result: None, then }), 0, |sender, job| sender.try_send(job));
         Pending(pending).wait()
     }
 
@@ -280,10 +318,25 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.write_sized(0, job)
+    }
+
+    /// Like [`write`](Self::write), for a job that holds this many bytes. The queue is full, too, if its jobs together
+    /// hold more than 64 MiB.
+    pub fn write_sized<T, E>(
+        &self,
+        bytes: usize,
+        job: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Pending<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (answer, pending) = oneshot::channel();
         // The caller may have gone away; the commit stands.
         let then = move |result| drop(answer.send(result));
-        self.writer.queue(Box::new(Task { job: Some(job), result: None, then }), |sender, job| sender.try_send(job));
+        let task = Box::new(Task { job: Some(job), result: None, then });
+        self.writer.queue(task, bytes, |sender, job| sender.try_send(job));
         Pending(pending)
     }
 
@@ -299,7 +352,7 @@ impl Store {
     {
         let send =
             |sender: &SyncSender<_>, job| sender.send(job).map_err(|unsent| TrySendError::Disconnected(unsent.0));
-        self.writer.queue(Box::new(Task { job: Some(job), result: None, then }), send);
+        self.writer.queue(Box::new(Task { job: Some(job), result: None, then }), 0, send);
     }
 }
 
@@ -341,7 +394,9 @@ impl Group<'_> {
         let Ok(first) = jobs.recv() else { return false };
         let begins = Instant::now();
         let mut next = Some(first);
-        while let Some(QueuedJob { job, since }) = next {
+        let mut group_bytes = 0;
+        while let Some(QueuedJob { job, since, bytes }) = next {
+            group_bytes += bytes;
             self.metrics.writer_waited(begins.saturating_duration_since(since));
             group.push(job);
             next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
@@ -365,6 +420,7 @@ impl Group<'_> {
                 job.finish(result.clone());
             }
         }
+        self.shared.release(group_bytes);
         true
     }
 
@@ -401,6 +457,7 @@ impl Group<'_> {
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(Vec<Change>, usize)> {
         sql::run(self.connection, "BEGIN IMMEDIATE", [])?;
         let rows_at_begin = self.connection.total_changes();
+        damage::take_page_met();
         let now_ms = self.clock.now_ms();
         let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
         if set_back_ms > self.set_back_ms {
@@ -438,14 +495,19 @@ impl Group<'_> {
             }
         }
         let finished = tx.directory.flush(tx.connection, tx.now_ms)?;
+        if damage::take_page_met() {
+            // The transaction cannot be committed.
+            return Err(StoreError::Undone);
+        }
         let changes = tx.changes;
         if let Err(error) = sql::run(self.connection, "COMMIT", []) {
-            if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+            if matches!(error, StoreError::Unavailable(_) | StoreError::DamagedPage(_)) {
                 self.break_down(&error.to_string());
             }
             return Err(error);
         }
         self.furthest_ms = self.furthest_ms.max(now_ms);
+        self.shared.latest_ms.fetch_max(now_ms, Ordering::SeqCst);
         self.set_back_ms = self.set_back_ms.max(set_back_ms);
         self.metrics.committed(count);
         self.metrics.finished(finished.delivered, finished.failed, finished.discarded);

@@ -199,6 +199,19 @@ impl State {
         }
     }
 
+    /// Has all lanes read the table again.
+    pub(super) fn reread_all(&mut self, now: Millis) {
+        let seqs: Vec<i64> = self.lanes.keys().copied().collect();
+        for seq in seqs {
+            self.with(seq, now, Lane::reread);
+        }
+    }
+
+    /// Bytes of events in the queues of all lanes.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.hint_bytes
+    }
+
     /// Notes that an outcome will never be recorded.
     pub(super) fn forget_unrecorded(&mut self) {
         self.unrecorded = self.unrecorded.saturating_sub(1);

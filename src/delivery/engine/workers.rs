@@ -110,6 +110,10 @@ fn load(shared: &Arc<Shared>, claim: &Claim) -> Option<DueDelivery> {
     match shared.store.read_for_delivery(|connection| delivery::load(connection, seq, now)) {
         Ok(Loaded::Due(delivery)) => return Some(delivery),
         Ok(Loaded::NotDue) => {}
+        Ok(Loaded::Unreadable) => {
+            let now = shared.clock.now_ms();
+            shared.lock().with(claim.endpoint.webhook.seq, now, |lane| lane.set_aside(seq));
+        }
         Ok(Loaded::Damaged) => shared.give_up(claim.endpoint.webhook.seq, &[seq]),
         Err(error) => log::error!("delivery number {seq} could not be read: {error}"),
     }

@@ -188,3 +188,33 @@ fn a_damaged_page_under_a_waiting_event_is_one_failed_delivery() {
         hub.get("/v1/events").expect(200);
     }
 }
+
+#[test]
+fn a_damaged_page_of_waiting_deliveries_stops_only_those() {
+    for ordered in [false] {
+        let hub = Hub::start();
+        let receiver = Receiver::start();
+        let webhook = hub.add_webhook_with(receiver.url(), &json!({"ordered": ordered, "active": false}));
+        let ids: Vec<String> =
+            (0..200).map(|number| hub.publish_one("order.paid", json!({"number": number}))).collect();
+        checkpoint(&hub.database());
+        let id: hookpost::domain::id::DeliveryId = ids[100].parse().unwrap();
+        // A leaf of the table, not of the index of ids.
+        let page = page_with(&hub.database(), &id.to_bytes(), 0x0d);
+        overwrite(&hub.database(), page, &[0xff; 128]);
+        resume(&hub, &webhook);
+        // A page holds fewer than 70 rows.
+        assert!(wait_until(PATIENCE, || receiver.hits() >= 130), "{} of 200", receiver.hits());
+        // Another webhook goes on, and this one too.
+        let other = Receiver::start();
+        hub.add_webhook_with(other.url(), &json!({"events": ["other.*"]}));
+        hub.publish("other.thing", json!({}));
+        other.wait_for(1);
+        let before = receiver.hits();
+        hub.publish("order.paid", json!({}));
+        assert!(wait_until(PATIENCE, || receiver.hits() > before));
+        for path in ["/v1/deliveries", "/v1/deliveries?status=pending", "/v1/events"] {
+            hub.get(path).expect(200);
+        }
+    }
+}
