@@ -258,6 +258,7 @@ const WHOLE: &[(&str, &str)] = &[
     ("SELECT seq, at_ms, method, query", "completed by the page's LIMIT"),
     ("SELECT d.seq, d.id, d.event_seq, e.id AS event_id", "completed by the list's numbers"),
     ("SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
+    ("SELECT max(at_ms) FROM ( SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
     ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
     ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
     ("DELETE FROM one_time_link WHERE kind", "setup links; others expire within a day"),

@@ -127,7 +127,8 @@ fn a_server_with_100_000_webhooks_is_ready_in_seconds_and_answers() {
     assert!(took < Duration::from_secs(15), "ready after {took:?}");
     let resident = resident_mib(process.id());
     println!("ready after {took:?} with {resident} MiB");
-    assert!(resident < 400, "{resident} MiB");
+    // Some 4 KiB a webhook.
+    assert!(resident < 500, "{resident} MiB");
     let client = process.client(&key);
     for path in ["/v1/webhooks?limit=100", "/v1/deliveries", "/v1/stats", "/readyz"] {
         let begin = Instant::now();
