@@ -167,21 +167,34 @@ impl Bounds {
     }
 }
 
-/// Returns the furthest that the clock was ever set back.
+/// Returns the furthest that the clock was set back while rows were stored that still exist.
 pub(super) fn set_back(connection: &Connection) -> Result<Millis> {
     sql::value(connection, "SELECT set_back_ms FROM clock WHERE one = 1", [])
 }
 
-/// Returns the latest time at which a row may have been stored.
-pub(super) fn furthest(connection: &Connection) -> Result<Millis> {
+/// Returns the time of the newest row, 0 if there is none.
+pub(super) fn newest_ms(connection: &Connection) -> Result<Millis> {
     let query = "SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1), 0),
                             coalesce((SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1), 0))";
-    Ok(sql::value::<Millis>(connection, query, [])? + set_back(connection)?)
+    sql::value(connection, query, [])
 }
 
-/// Records that the clock was set back further than ever before.
+/// Records that the clock was set back, to this much before the latest time of a row.
 pub(super) fn note_set_back(connection: &Connection, by: Millis) -> Result<()> {
-    sql::run(connection, "UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1", [by])
+    let statement = "UPDATE clock SET set_back_ms = max(set_back_ms, ?1),
+                         delivery_seq = (SELECT coalesce(max(seq), 0) FROM delivery),
+                         event_seq = (SELECT coalesce(max(seq), 0) FROM event)
+                     WHERE one = 1";
+    sql::run(connection, statement, [by])
+}
+
+/// Forgets that the clock was set back, if no row from before is left. Returns whether it did.
+pub(super) fn forget_set_back(connection: &Connection) -> Result<bool> {
+    let statement = "UPDATE clock SET set_back_ms = 0
+                     WHERE one = 1 AND set_back_ms > 0
+                         AND delivery_seq < (SELECT coalesce(min(seq), 0) FROM delivery)
+                         AND event_seq < (SELECT coalesce(min(seq), 0) FROM event)";
+    Ok(sql::change(connection, statement, [])? == 1)
 }
 
 /// Returns the first sequence number whose time is `time` or later, by binary search; one past the last if there is none.

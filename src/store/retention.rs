@@ -217,6 +217,11 @@ pub fn delete_topics(tx: &mut WriteTx<'_>, after: i64) -> Result<Option<i64>> {
     Ok(Some(last))
 }
 
+/// Narrows searches by time, once the rows are gone that were stored before the clock was last set back.
+pub fn forget_set_back(tx: &mut WriteTx<'_>) -> Result<()> {
+    tx.forget_set_back()
+}
+
 /// Returns some free pages to the file system. Returns whether more remain.
 pub fn shrink_file(tx: &mut WriteTx<'_>) -> Result<bool> {
     let connection = tx.connection();

@@ -48,13 +48,14 @@ pub struct WriteTx<'a> {
     directory: &'a mut Directory,
     changes: Vec<Change>,
     now_ms: Millis,
+    forgets_set_back: bool,
 }
 
 impl<'a> WriteTx<'a> {
     /// Runs jobs of a test on their own connection, without a writer.
     #[cfg(test)]
     pub(super) fn of_test(connection: &'a Connection, directory: &'a mut Directory, now_ms: Millis) -> WriteTx<'a> {
-        WriteTx { connection, directory, changes: Vec::new(), now_ms }
+        WriteTx { connection, directory, changes: Vec::new(), now_ms, forgets_set_back: false }
     }
 }
 
@@ -80,6 +81,12 @@ impl WriteTx<'_> {
     /// Passes a change to the observer after the commit.
     pub fn notify(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    /// Forgets that the clock was set back, if no row from before is left.
+    pub(super) fn forget_set_back(&mut self) -> Result<()> {
+        self.forgets_set_back |= index_scan::forget_set_back(self.connection)?;
+        Ok(())
     }
 
     /// Start time of the group.
@@ -196,9 +203,9 @@ impl Writer {
     ) -> Result<Writer, OpenError> {
         let path = connection.path().unwrap_or_default().into();
         let loaded = || -> Result<_> {
-            Ok((Directory::load(&connection)?, index_scan::furthest(&connection)?, index_scan::set_back(&connection)?))
+            Ok((Directory::load(&connection)?, index_scan::newest_ms(&connection)?, index_scan::set_back(&connection)?))
         };
-        let (directory, furthest_ms, set_back_ms) =
+        let (directory, last_ms, set_back_ms) =
             loaded().map_err(|error| OpenError::Damaged { path, detail: error.to_string() })?;
         let (sender, receiver) = sync_channel(QUEUE);
         let shared = Arc::new(Shared {
@@ -222,8 +229,8 @@ impl Writer {
                         profiles,
                         schemas,
                         clock,
-                        furthest_ms,
-                        set_back_ms,
+                        last_ms,
+                        furthest_ms: last_ms.saturating_add(set_back_ms),
                         metrics,
                         shared: started,
                     };
@@ -367,9 +374,9 @@ struct Group<'a> {
     profiles: Profiles,
     schemas: Schemas,
     clock: Clock,
-    /// Latest time at which a row was stored, and the furthest that the clock was set back.
+    /// Time of the last commit, and the latest time at which a row was stored.
+    last_ms: Millis,
     furthest_ms: Millis,
-    set_back_ms: Millis,
     metrics: Metrics,
     shared: Arc<Shared>,
 }
@@ -459,15 +466,15 @@ impl Group<'_> {
         let rows_at_begin = self.connection.total_changes();
         damage::take_page_met();
         let now_ms = self.clock.now_ms();
-        let set_back_ms = self.furthest_ms.saturating_sub(now_ms);
-        if set_back_ms > self.set_back_ms {
-            index_scan::note_set_back(self.connection, set_back_ms)?;
+        if now_ms < self.last_ms {
+            index_scan::note_set_back(self.connection, self.furthest_ms.saturating_sub(now_ms))?;
         }
         let mut tx = WriteTx {
             connection: self.connection,
             directory: &mut self.directory,
             changes: Vec::with_capacity(group.len()),
             now_ms,
+            forgets_set_back: false,
         };
         let mut count = 0;
         for job in group.iter_mut() {
@@ -499,16 +506,16 @@ impl Group<'_> {
             // The transaction cannot be committed.
             return Err(StoreError::Undone);
         }
-        let changes = tx.changes;
+        let WriteTx { changes, forgets_set_back, .. } = tx;
         if let Err(error) = sql::run(self.connection, "COMMIT", []) {
             if matches!(error, StoreError::Unavailable(_) | StoreError::DamagedPage(_)) {
                 self.break_down(&error.to_string());
             }
             return Err(error);
         }
-        self.furthest_ms = self.furthest_ms.max(now_ms);
+        self.last_ms = now_ms;
+        self.furthest_ms = if forgets_set_back { now_ms } else { self.furthest_ms.max(now_ms) };
         self.shared.latest_ms.fetch_max(now_ms, Ordering::SeqCst);
-        self.set_back_ms = self.set_back_ms.max(set_back_ms);
         self.metrics.committed(count);
         self.metrics.finished(finished.delivered, finished.failed, finished.discarded);
         Ok((changes, count))

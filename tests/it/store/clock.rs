@@ -2,6 +2,7 @@
 
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::{DAY, HOUR, MINUTE};
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::Hub;
@@ -151,4 +152,35 @@ fn a_clock_that_jumps_ahead_deletes_nothing_that_was_just_delivered() {
         later(2, 2);
         later(40, 1);
     }
+}
+
+#[test]
+fn a_set_back_is_forgotten_once_the_rows_from_before_are_deleted() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    let set_back = || -> i64 {
+        let connection = Connection::open(hub.database()).unwrap();
+        connection.query_row("SELECT set_back_ms FROM clock", [], |row| row.get(0)).unwrap()
+    };
+    hub.publish("a.b", json!({}));
+    hub.deliver_until_idle();
+    for back in [DAY, HOUR] {
+        hub.clock.jump(-back);
+        hub.publish("a.b", json!({}));
+        hub.deliver_until_idle();
+        assert_eq!(set_back(), if back == DAY { DAY } else { DAY + HOUR });
+    }
+    hub.advance(20 * DAY);
+    hub.publish("a.b", json!({}));
+    hub.deliver_until_idle();
+    hub.prune_until_idle();
+    assert_eq!(set_back(), DAY + HOUR, "rows from before the last set-back are left");
+    hub.advance(20 * DAY);
+    hub.prune_until_idle();
+    assert_eq!(set_back(), 0);
+    // The next one is noted again.
+    hub.clock.jump(-MINUTE);
+    hub.publish("a.b", json!({}));
+    assert!(set_back() > 0);
 }
