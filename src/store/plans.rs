@@ -17,7 +17,8 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
 use crate::domain::webhook::{Waiting, WebhookState};
-use crate::store::index_scan::{Bounds, Direction, List, Source};
+use crate::store::bounds::Bounds;
+use crate::store::index_scan::{Direction, List, Source};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 

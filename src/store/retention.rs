@@ -5,12 +5,12 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::bounds::Bounds;
 use super::damage;
 use super::error::Result;
-use super::index_scan::Bounds;
+use super::group::WriteTx;
 use super::sql;
 use super::sql_types::Json;
-use super::writer::WriteTx;
 use crate::domain::retention::Cutoffs;
 use crate::domain::time::Millis;
 

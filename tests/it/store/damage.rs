@@ -142,11 +142,11 @@ fn bulk_actions_replays_sweeps_and_retention_skip_rows_that_cannot_be_read() {
 /// Byte offset of the last page of this kind (first byte) that holds a text.
 fn page_with(database: &Path, needle: &[u8], kind: u8) -> u64 {
     let bytes = std::fs::read(database).unwrap();
-    let found = bytes
+    let mut found = bytes
         .chunks(4096)
         .enumerate()
         .filter(|(_, page)| page[0] == kind && page.windows(needle.len()).any(|window| window == needle));
-    let (number, _) = found.last().expect("the page is in the file");
+    let (number, _) = found.next_back().expect("the page is in the file");
     number as u64 * 4096
 }
 
