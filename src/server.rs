@@ -275,7 +275,6 @@ fn default_headers(is_https: bool) -> DefaultHeaders {
 }
 
 /// Removes the path of the base URL from a request, since not every proxy removes it.
-/// Removes the path of the base URL from a request, since not every proxy removes it.
 fn strip_prefix(request: &mut ServiceRequest, prefix: &str) {
     let uri = request.uri();
     let path = match uri.path().strip_prefix(prefix) {

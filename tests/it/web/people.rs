@@ -165,6 +165,20 @@ fn a_session_cookie_is_new_at_each_sign_in_and_stored_as_a_hash() {
 }
 
 #[test]
+fn a_sign_in_that_could_not_be_checked_counts_as_no_failure() {
+    let hub = Hub::start();
+    hub.add_user("anna", Role::Administrator);
+    let visitor = hub.visitor();
+    let permits = hub.running.app.sign_ins.clone();
+    let all = permits.try_acquire_many_owned(16).unwrap();
+    for _ in 0..10 {
+        visitor.sign_in("anna", PASSWORD).expect(503);
+    }
+    drop(all);
+    visitor.sign_in("anna", PASSWORD).expect(303);
+}
+
+#[test]
 fn under_https_the_cookie_is_bound_to_the_host_and_browsers_keep_to_https() {
     let hub = Hub::with(|options| {
         options.base_url = Some("https://hooks.example.com".parse().unwrap());
