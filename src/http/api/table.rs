@@ -40,7 +40,10 @@ impl Table {
     pub(super) fn serve(mut self, config: &mut ServiceConfig) {
         self.paths.sort_by_key(|path| path.path.matches('{').count());
         for Path { path, calls } in self.paths {
-            let names: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
+            let mut names: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
+            if names.contains(&"GET") {
+                names.push("HEAD");
+            }
             let allowed = names.join(", ");
             let mut resource = web::resource(with_alias(path));
             for call in calls {

@@ -26,3 +26,22 @@ fn a_server_that_stops_is_alive_but_not_ready_and_takes_no_event() {
     error(&answer, 503, "stopping");
     assert!(answer.header("retry-after").is_some());
 }
+
+#[test]
+fn head_is_answered_as_get_without_its_body() {
+    let hub = Hub::start();
+    hub.add_webhook("https://example.com/");
+    let key = [("x-api-key", hub.key.as_str())];
+    for (path, headers) in [("/healthz", &[][..]), ("/login", &[]), ("/v1/webhooks", &key), ("/v1/webhooks/none", &key)]
+    {
+        let get = hub.send("GET", path, headers, b"");
+        let head = hub.send("HEAD", path, headers, b"");
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.text, "", "{path}");
+        for header in ["content-type", "content-length", "cache-control"] {
+            assert_eq!(head.header(header), get.header(header), "{header} of {path}");
+        }
+    }
+    let refused = hub.send("HEAD", "/v1/events/batch", &key, b"");
+    assert_eq!(refused.status, hub.send("GET", "/v1/events/batch", &key, b"").status);
+}
