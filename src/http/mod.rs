@@ -18,11 +18,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
@@ -44,6 +46,8 @@ pub struct App {
     pub batches: Arc<Semaphore>,
     /// Permits for bulk actions: each holds a thread until it ends.
     pub bulk: Arc<Semaphore>,
+    /// Permits for checks against schemas: each holds a thread, and memory for its errors.
+    pub checks: Arc<Semaphore>,
     pub key_last_used: KeyLastUsed,
     pub inbox_rates: Buckets,
     /// Permits for sign-ins: each holds a thread while it hashes.
@@ -84,6 +88,9 @@ impl Drop for InProgress {
 /// MiB of batches in memory at a time; one batch of the largest size fits.
 pub const BATCHES_MIB: u32 = 32;
 
+/// Longest wait for a permit to check data against a schema.
+const CHECK_WAIT: Duration = Duration::from_secs(10);
+
 /// Largest bodies of requests, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -100,6 +107,7 @@ impl App {
             tests: Arc::new(Semaphore::new(16)),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
+            checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),
             inbox_rates: Buckets::default(),
             sign_ins: Arc::new(Semaphore::new(16)),
@@ -128,6 +136,17 @@ impl App {
     pub async fn bulk_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let permit = self.bulk.clone().acquire_owned().await;
         permit.map_err(|_| ApiError::stopping())
+    }
+
+    /// Waits for a permit to check data against a schema. Beyond a short wait, the error asks the client to retry.
+    pub async fn check_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match timeout(CHECK_WAIT, self.checks.clone().acquire_owned()).await {
+            Ok(permit) => permit.map_err(|_| ApiError::stopping()),
+            Err(_) => Err(ApiError::unavailable(
+                "overloaded",
+                "Too many events are being checked against schemas. Nothing was stored. Retry in a moment.",
+            )),
+        }
     }
 
     /// Waits for a permit to call a receiver while a client waits: tests and challenges.

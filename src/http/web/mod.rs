@@ -122,7 +122,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/failed/export", vec![web::get().to(failed::download)]);
 
     at("/events", vec![read(events::list::show)]);
-    at("/events/new", vec![read(events::new::show), post(events::new::publish)]);
+    at("/events/new", vec![read(events::new::show), web::post().to(events::new::submit)]);
     at("/events/{id}", vec![read_at(events::show::show)]);
     at("/events/{id}/replay", vec![post_at(events::show::replay)]);
     at("/events/{id}/{part}", vec![web::get().to(events::show::download)]);
