@@ -264,6 +264,11 @@ impl WebhookSettings {
         fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
     }
 
+    /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
+    pub fn may_call_receiver(&self) -> bool {
+        self.url.is_some() || self.profile.is_some() || self.active == Some(true)
+    }
+
     /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
     /// headers that the profile sets, in lower case. The error names the field.
     pub fn apply(self, webhook: &mut Webhook, reserved: &[String]) -> Result<(), Invalid> {

@@ -9,6 +9,7 @@ pub mod extract;
 pub mod inbox;
 pub mod key_last_used;
 pub mod rate_limit;
+pub mod receiver_calls;
 pub mod request_id;
 pub mod site;
 pub mod web;
@@ -32,6 +33,7 @@ use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
 use rate_limit::{Buckets, RateLimits};
+use receiver_calls::ReceiverCalls;
 use request_id::RequestId;
 use site::Site;
 
@@ -40,8 +42,7 @@ use site::Site;
 pub struct App {
     pub actions: Actions,
     pub limits: BodyLimits,
-    /// Permits for test calls: each holds a thread until its receiver responds.
-    pub tests: Arc<Semaphore>,
+    pub receiver_calls: ReceiverCalls,
     /// Memory for bodies of batches, one permit per MiB.
     pub batches: Arc<Semaphore>,
     /// Permits for bulk actions: each holds a thread until it ends.
@@ -104,7 +105,7 @@ impl App {
         App {
             actions,
             limits,
-            tests: Arc::new(Semaphore::new(16)),
+            receiver_calls: ReceiverCalls::default(),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
             checks: Arc::new(Semaphore::new(2)),
@@ -147,12 +148,6 @@ impl App {
                 "Too many events are being checked against schemas. Nothing was stored. Retry in a moment.",
             )),
         }
-    }
-
-    /// Waits for a permit to call a receiver while a client waits: tests and challenges.
-    pub async fn test_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = self.tests.clone().acquire_owned().await;
-        permit.map_err(|_| ApiError::stopping())
     }
 
     /// Refuses new events from now on.

@@ -203,14 +203,14 @@ fn post_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
         .to(move |form: Submission, id: Path<String>| form.run(move |session, fields| work(session, fields, &id)))
 }
 
-/// A form whose work waits for a receiver, under a permit for tests.
+/// A form whose work waits for a receiver.
 fn call(work: fn(&Session, &Fields) -> Submitted) -> Route {
-    web::post().to(move |form: Submission| form.run_with_test_permit(work))
+    web::post().to(move |form: Submission| form.run_receiver_call(work))
 }
 
 fn call_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
     web::post().to(move |form: Submission, id: Path<String>| {
-        form.run_with_test_permit(move |session, fields| work(session, fields, &id))
+        form.run_receiver_call(move |session, fields| work(session, fields, &id))
     })
 }
 
