@@ -22,7 +22,7 @@ const BODY: usize = 270;
 struct Fixed(Arc<[SocketAddr]>);
 
 impl Resolve for Fixed {
-    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+    fn resolve(&self, _: &str, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         Ok(Arc::clone(&self.0))
     }
 }
@@ -61,7 +61,7 @@ fn sender(threads: usize, span: Duration) -> u64 {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let body = [b'x'; BODY];
-    let request = Outgoing { url: &url, headers: &headers, body: &body };
+    let request = Outgoing { url: &url, tenant: "", headers: &headers, body: &body };
     let end = Instant::now() + span;
     let send = || {
         let mut count = 0;

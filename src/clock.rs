@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::domain::clock_jumps::Reading;
 use crate::domain::time::Millis;
 
 /// Clock of the machine, or a manual one for tests.
@@ -12,36 +13,62 @@ pub struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    Machine,
-    Manual(Arc<AtomicI64>),
+    Machine {
+        /// Beginning of the monotonic time.
+        begin: Instant,
+    },
+    Manual(Arc<Manual>),
+}
+
+#[derive(Debug)]
+struct Manual {
+    wall_ms: AtomicI64,
+    monotonic_ms: AtomicI64,
 }
 
 impl Clock {
     pub fn machine() -> Clock {
-        Clock(Source::Machine)
+        Clock(Source::Machine { begin: Instant::now() })
     }
 
-    /// Returns a clock that only [`advance`](Clock::advance) moves.
+    /// Returns a clock that only [`advance`](Clock::advance) and [`jump`](Clock::jump) move.
     pub fn manual(now: Millis) -> Clock {
-        Clock(Source::Manual(Arc::new(AtomicI64::new(now))))
+        Clock(Source::Manual(Arc::new(Manual { wall_ms: AtomicI64::new(now), monotonic_ms: AtomicI64::new(0) })))
     }
 
     /// Returns the milliseconds since 1970, UTC.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now_ms(&self) -> Millis {
         match &self.0 {
-            Source::Machine => match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Source::Machine { .. } => match SystemTime::now().duration_since(UNIX_EPOCH) {
                 Ok(since) => since.as_millis() as Millis,
                 Err(before) => -(before.duration().as_millis() as Millis),
             },
-            Source::Manual(now) => now.load(Ordering::SeqCst),
+            Source::Manual(now) => now.wall_ms.load(Ordering::SeqCst),
         }
     }
 
-    /// Moves a manual clock, also backwards. Has no effect on the machine's clock.
+    /// Reads this clock and the monotonic one, which nobody sets.
+    pub fn reading(&self) -> Reading {
+        let monotonic_ms = match &self.0 {
+            Source::Machine { begin } => begin.elapsed().as_millis() as Millis,
+            Source::Manual(now) => now.monotonic_ms.load(Ordering::SeqCst),
+        };
+        Reading { wall_ms: self.now_ms(), monotonic_ms }
+    }
+
+    /// Lets time pass on a manual clock, or sets it back if `by` is negative. Has no effect on the machine's clock.
     pub fn advance(&self, by: Millis) {
         if let Source::Manual(now) = &self.0 {
-            now.fetch_add(by, Ordering::SeqCst);
+            now.monotonic_ms.fetch_add(by.max(0), Ordering::SeqCst);
+        }
+        self.jump(by);
+    }
+
+    /// Sets a manual clock ahead or back, without time passing.
+    pub fn jump(&self, by: Millis) {
+        if let Source::Manual(now) = &self.0 {
+            now.wall_ms.fetch_add(by, Ordering::SeqCst);
         }
     }
 }

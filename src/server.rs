@@ -164,8 +164,7 @@ impl Prepared {
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
         };
-        let retention_job =
-            RetentionJob::start(actions.clone()).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let retention_job = RetentionJob::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);

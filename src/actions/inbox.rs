@@ -109,8 +109,9 @@ impl Actions {
             code: arrival.code,
         };
         let seq = inbox.seq;
+        let bytes = request.size_bytes();
         self.store
-            .write(move |tx| -> Result<i64, StoreError> { inbox::insert(tx.connection(), seq, &request) })
+            .write_sized(bytes, move |tx| -> Result<i64, StoreError> { inbox::insert(tx.connection(), seq, &request) })
             .wait()?;
         Ok(echo)
     }

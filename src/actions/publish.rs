@@ -29,6 +29,13 @@ pub struct NewEvent {
     pub idempotency: Option<Idempotency>,
 }
 
+impl NewEvent {
+    /// Approximate memory use in bytes.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<NewEvent>() + self.data.len() + self.previous_data.as_deref().map_or(0, str::len)
+    }
+}
+
 /// `Idempotency-Key` with the SHA-256 of its request.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
@@ -46,6 +53,10 @@ pub struct Checked {
 impl Checked {
     pub fn tenant(&self) -> &Tenant {
         &self.new.tenant
+    }
+
+    pub fn size_bytes(&self) -> usize {
+        self.new.size_bytes()
     }
 
     /// Wraps an event whose type has no schema.
@@ -71,7 +82,7 @@ impl Actions {
 
     /// Like [`Actions::publish`], for an event that was checked before.
     pub fn publish_checked(&self, checked: Checked) -> Pending<Receipt> {
-        self.store.write(move |tx| publish(tx, checked))
+        self.store.write_sized(checked.size_bytes(), move |tx| publish(tx, checked))
     }
 
     /// Publishes an event on behalf of a person, which is audited. Publishing by programs is not.
@@ -79,7 +90,7 @@ impl Actions {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
         let checked = self.check(new, &mut CheckBudget::default());
-        self.store.write(move |tx| {
+        self.store.write_sized(checked.size_bytes(), move |tx| {
             let receipt = publish(tx, checked)?;
             if !receipt.duplicate {
                 let entry = AuditEntry::new(AuditAction::EventPublished, &receipt.id).in_tenant(&tenant);

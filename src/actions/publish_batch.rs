@@ -43,7 +43,8 @@ impl From<ActionError> for BatchError {
 impl Actions {
     /// Publishes a batch in one commit. Returns the receipts in the order of the events, once they are on disk.
     pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
-        self.store.write(move |tx| publish_batch(tx, batch))
+        let bytes = batch.events.iter().map(Checked::size_bytes).sum();
+        self.store.write_sized(bytes, move |tx| publish_batch(tx, batch))
     }
 }
 

@@ -150,10 +150,10 @@ fn insert(tx: &mut WriteTx<'_>, webhook_seq: i64, events: &[i64]) -> Result<u64>
         return Err(ActionError::NotFound("webhook"));
     }
     let mut inserted = 0;
-    for event_seq in events {
+    for event_seq in events.iter().filter(|seq| !damage::is_known("event", **seq)) {
         let id = DeliveryId::generate(tx.now_ms(), random::bits());
-        let is_inserted = delivery::insert_replay(tx, *event_seq, webhook_seq, id);
-        inserted += u64::from(damage::skip("event", *event_seq, is_inserted)?.unwrap_or(false));
+        let is_new = delivery::insert_replay(tx, *event_seq, webhook_seq, id);
+        inserted += u64::from(damage::skip("event", *event_seq, is_new)?.unwrap_or(false));
     }
     if inserted > 0 {
         tx.notify(Change::Reread { webhook_seq });

@@ -71,7 +71,7 @@ impl Send {
             ("Authorization", format!("Bearer {key}")),
         ]
         .map(|(name, value)| (name.to_owned(), value));
-        let result = client.post(&Outgoing { url: &url, headers: &headers, body: &body }, TIMEOUT);
+        let result = client.post(&Outgoing { url: &url, tenant: "", headers: &headers, body: &body }, TIMEOUT);
         let response = result.answer.map(|response| String::from_utf8_lossy(&response.body).into_owned());
         match result.failure {
             None => {
@@ -87,7 +87,7 @@ impl Send {
 struct AnyTarget;
 
 impl Resolve for AnyTarget {
-    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+    fn resolve(&self, url: &str, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         let fail = |reason: String| FailureCause::LookupFailed { reason };
         let url: TargetUrl = url.parse().map_err(|error: Invalid| fail(error.message))?;
         let addresses = (url.host().trim_matches(['[', ']']), url.port())

@@ -42,10 +42,11 @@ impl AttemptResult {
         self.attempt.failure.is_none()
     }
 
-    /// Whether the endpoint was tried. Without a thread to look up its name it was not.
+    /// Whether the endpoint was tried. Without a thread to look up its name, or a file descriptor to connect with, it was
+    /// not.
     pub fn is_attempt(&self) -> bool {
-        let failure = self.attempt.failure.as_ref();
-        !failure.is_some_and(|failure| matches!(failure.cause, FailureCause::LookupUnavailable { .. }))
+        let cause = self.attempt.failure.as_ref().map(|failure| &failure.cause);
+        !matches!(cause, Some(FailureCause::LookupUnavailable { .. } | FailureCause::NoSocket { .. }))
     }
 
     pub fn error_code(&self) -> Option<ErrorCode> {
@@ -126,7 +127,12 @@ impl Sender {
         request: &Request,
     ) -> AttemptResult {
         let webhook = &endpoint.webhook;
-        let outgoing = Outgoing { url: webhook.url.as_str(), headers: &request.headers, body: &request.body };
+        let outgoing = Outgoing {
+            url: webhook.url.as_str(),
+            tenant: webhook.tenant.as_str(),
+            headers: &request.headers,
+            body: &request.body,
+        };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);
         let mut result = unsent(endpoint, delivery, started_ms, None);

@@ -85,6 +85,8 @@ pub enum FailureCause {
     Refused { addresses: usize },
     Unreachable { addresses: usize, error: String },
     ConnectFailed { addresses: usize, error: Option<String> },
+    // This machine has no file descriptor left.
+    NoSocket { error: String },
     Timeout { phase: Phase, limit_ms: Millis },
     CertificateExpired { not_after_ms: Option<Millis> },
     CertificateNotYetValid,
@@ -121,7 +123,9 @@ impl FailureCause {
                 ErrorCode::DnsFailed
             }
             FailureCause::Refused { .. } => ErrorCode::ConnectRefused,
-            FailureCause::Unreachable { .. } | FailureCause::ConnectFailed { .. } => ErrorCode::ConnectFailed,
+            FailureCause::Unreachable { .. } | FailureCause::ConnectFailed { .. } | FailureCause::NoSocket { .. } => {
+                ErrorCode::ConnectFailed
+            }
             FailureCause::Timeout { phase: Phase::Connect, .. } => ErrorCode::ConnectTimeout,
             FailureCause::Timeout { .. } => ErrorCode::Timeout,
             FailureCause::CertificateExpired { .. } | FailureCause::CertificateNotYetValid => ErrorCode::TlsExpired,

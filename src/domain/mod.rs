@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod audit_action;
+pub mod clock_jumps;
 pub mod curl;
 pub mod delivery;
 pub mod duration_list;

@@ -1,6 +1,7 @@
 //! Retention of deliveries and events.
 
 use super::Invalid;
+use super::clock_jumps::ClockJumps;
 use super::time::{DAY, Millis};
 
 /// Longest retention in days.
@@ -43,8 +44,22 @@ impl Retention {
 
     /// Returns the cutoff times as of `now`.
     pub fn cutoffs(&self, now: Millis) -> Cutoffs {
-        let before = |days: u32| now - Millis::from(days) * DAY;
-        Cutoffs { finished_ms: self.finished_days.map(before), failed_ms: self.failed_days.map(before) }
+        self.cutoffs_by(now, |_| 0)
+    }
+
+    /// Returns the cutoff times as of `now`, for a clock that jumped: what a jump adds to the age of a row counts only
+    /// once its retention has passed since the jump.
+    pub fn cutoffs_after_jumps(&self, now: Millis, jumps: &ClockJumps) -> Cutoffs {
+        self.cutoffs_by(now, |span| jumps.ahead_within(span))
+    }
+
+    fn cutoffs_by(&self, now: Millis, jumped: impl Fn(Millis) -> Millis) -> Cutoffs {
+        let before = |days: u32| {
+            let span = Millis::from(days) * DAY;
+            now.saturating_sub(jumped(span)).saturating_sub(span)
+        };
+        let (finished_ms, failed_ms) = (self.finished_days.map(before), self.failed_days.map(before));
+        Cutoffs { finished_ms, failed_ms: failed_ms.zip(finished_ms).map(|(failed, finished)| failed.min(finished)) }
     }
 }
 

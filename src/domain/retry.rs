@@ -16,6 +16,10 @@ pub const MAX_DELAY_S: f64 = 604_800.0;
 const MAX_RETRY_AFTER: Millis = DAY;
 /// Maximum jitter as a share of the wait.
 pub const JITTER_SHARE: f64 = 0.1;
+/// Longest wait between an attempt and the next: the longest delay of a schedule with its jitter. `Retry-After` and the
+/// pauses after an internal fault are shorter; the limits of a lane move no due time.
+pub const LONGEST_WAIT: Millis = (MAX_DELAY_S * (1.0 + JITTER_SHARE)) as Millis * SECOND;
+const _: () = assert!(MAX_RETRY_AFTER <= LONGEST_WAIT);
 /// Number of internal faults on one delivery after which it becomes a dead letter.
 pub const MAX_PANICS: u32 = 10;
 

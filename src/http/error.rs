@@ -239,6 +239,10 @@ impl From<StoreError> for ApiError {
             StoreError::Busy => {
                 ("database_busy", "Another program has locked the database. Nothing was stored. Retry in a moment.")
             }
+            StoreError::Undone => (
+                "database_busy",
+                "Another change met a damaged page of the database. Nothing was stored. Retry in a moment.",
+            ),
             StoreError::Overloaded => {
                 ("overloaded", "Too many writes are queued. Nothing was stored. Retry in a moment.")
             }
@@ -247,7 +251,9 @@ impl From<StoreError> for ApiError {
                 "store_unavailable",
                 "The database is unavailable. The request may have been stored; retry with the same id.",
             ),
-            StoreError::Panicked | StoreError::Corrupt(_) | StoreError::Sqlite(_) => return ApiError::internal(&error),
+            StoreError::Panicked | StoreError::DamagedPage(_) | StoreError::Corrupt(_) | StoreError::Sqlite(_) => {
+                return ApiError::internal(&error);
+            }
         };
         log::warn!("request {}: refused for now: {error}", RequestId::current());
         ApiError::unavailable(code, message)

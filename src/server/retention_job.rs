@@ -1,14 +1,15 @@
 //! Retention while the server runs: a thread that deletes old deliveries and events every hour, by the server's clock.
 
-use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::actions::prune::{Pace, prune};
 use crate::actions::{ActionError, Actions};
+use crate::domain::clock_jumps::ClockJumps;
+use crate::domain::retention::Cutoffs;
 use crate::domain::time::{HOUR, MINUTE, Millis};
-use crate::store::StoreError;
+use crate::store::{StoreError, retention};
 
 /// Time from the start to the first run. By then overdue deliveries have been sent, and a clock that was wrong at the
 /// start has been set.
@@ -32,15 +33,20 @@ struct State {
     is_stopping: bool,
     is_running: bool,
     next_ms: Millis,
+    jumps: ClockJumps,
 }
 
 impl RetentionJob {
-    pub(super) fn start(actions: Actions) -> io::Result<RetentionJob> {
-        let next_ms = actions.clock.now_ms() + AFTER_START;
-        let state = Mutex::new(State { is_stopping: false, is_running: false, next_ms });
+    pub(super) fn start(actions: Actions) -> Result<RetentionJob, StoreError> {
+        let now = actions.clock.reading();
+        let newest_ms = actions.store.read(retention::newest_ms)?;
+        let next_ms = now.wall_ms + AFTER_START;
+        let jumps = ClockJumps::since(newest_ms, now);
+        let state = Mutex::new(State { is_stopping: false, is_running: false, next_ms, jumps });
         let shared = Arc::new(Shared { actions, state, changed: Condvar::new(), thread: Mutex::default() });
         let job = RetentionJob(Arc::clone(&shared));
-        let thread = std::thread::Builder::new().name("retention".to_owned()).spawn(move || shared.run())?;
+        let thread = std::thread::Builder::new().name("retention".to_owned()).spawn(move || shared.run());
+        let thread = thread.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         *job.0.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(job)
     }
@@ -84,7 +90,9 @@ impl Shared {
     fn run(&self) {
         let mut state = self.lock();
         while !state.is_stopping {
-            let now = self.actions.clock.now_ms();
+            let reading = self.actions.clock.reading();
+            let now = reading.wall_ms;
+            state.jumps.observe(reading);
             // Never later than the interval, even if the clock was set back.
             state.next_ms = state.next_ms.min(now + INTERVAL);
             if state.next_ms > now {
@@ -93,8 +101,9 @@ impl Shared {
                 continue;
             }
             state.is_running = true;
+            let cutoffs = self.actions.retention.cutoffs_after_jumps(now, &state.jumps);
             drop(state);
-            self.prune(now);
+            self.prune(cutoffs);
             state = self.lock();
             state.is_running = false;
             state.next_ms = now + INTERVAL;
@@ -102,9 +111,8 @@ impl Shared {
         }
     }
 
-    fn prune(&self, now: Millis) {
+    fn prune(&self, cutoffs: Cutoffs) {
         let pace = Pace { go_on: &|| !self.lock().is_stopping, rest: &|time| self.pause(time) };
-        let cutoffs = self.actions.retention.cutoffs(now);
         match prune(&self.actions.store, cutoffs, false, &pace) {
             Ok(pruned) if pruned.deliveries + pruned.events > 0 => {
                 log::info!("retention deleted {} deliveries and {} events", pruned.deliveries, pruned.events);

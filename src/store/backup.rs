@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::TryLockError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -18,8 +18,11 @@ use super::online_copy;
 use super::open::OpenError;
 use super::part::{Part, folder_of};
 
-/// Pages of a step within one snapshot, after which the copy is synced: 16 MiB.
-const STEP: i32 = 4096;
+/// Pages of a step within one snapshot, after which the copy is synced and rests for as long: 4 MiB.
+const STEP: i32 = 1024;
+const LONGEST_REST: Duration = Duration::from_millis(200);
+/// Rest after a step that met a lock.
+const LOCKED: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Error)]
 pub enum BackupError {
@@ -47,7 +50,7 @@ pub enum BackupError {
 /// name once it is complete and on disk.
 ///
 /// The copy is made from one snapshot, because a change by another process would start it again. The write-ahead log of
-/// a running server grows meanwhile; [`Store::backup`] avoids that.
+/// a running server grows meanwhile by what is written; [`Store::backup`] avoids that.
 pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
@@ -62,10 +65,14 @@ pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Backup
     let mut copy = part.open()?;
     let backup = Backup::new(&snapshot, &mut copy)?;
     loop {
+        let begin = Instant::now();
         match backup.step(STEP)? {
             StepResult::Done => break,
-            StepResult::More => part.sync()?,
-            _ => std::thread::sleep(Duration::from_millis(10)),
+            StepResult::More => {
+                part.sync()?;
+                std::thread::sleep(begin.elapsed().min(LONGEST_REST));
+            }
+            _ => std::thread::sleep(LOCKED),
         }
     }
     drop(backup);

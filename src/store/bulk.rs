@@ -4,11 +4,12 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::bounds::Bounds;
 use super::delivery::{self, DeliveryFilter, DeliveryRef};
 use super::error::Result;
 use super::event::{self, EventFilter};
 pub use super::index_scan::Found;
-use super::index_scan::{self, Bounds, List, Source};
+use super::index_scan::{self, List, Source};
 use super::page::Filter;
 use super::sql::{self, read_row};
 use crate::domain::delivery::{Cause, DeliveryStatus};

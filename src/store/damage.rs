@@ -1,5 +1,9 @@
-//! Log of rows that cannot be read. Each row is logged once, however often it is met, and the number of rows is bounded.
+//! Rows that cannot be read. Each is logged once, however often it is met, and their number is bounded.
+//!
+//! SQLite commits nothing of a transaction in which a statement met a damaged page. So jobs of the writer do not touch
+//! the rows that are known to be damaged: the first job that meets one is undone, the next one leaves it out.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -7,8 +11,31 @@ use super::error::StoreError;
 
 /// Maximum rows that are logged one by one.
 const MOST: usize = 1_000;
+/// Maximum rows that a writer remembers. With more, a job that meets them fails.
+const MOST_SKIPPED: usize = 100_000;
 
 static LOGGED: Mutex<Logged> = Mutex::new(Logged(BTreeSet::new()));
+
+thread_local! {
+    /// Whether a statement of this thread met a damaged page.
+    static PAGE_MET: Cell<bool> = const { Cell::new(false) };
+    /// Rows on damaged pages that jobs of this writer's thread have skipped.
+    static SKIPPED: RefCell<BTreeSet<(&'static str, i64)>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+pub(super) fn page_met() {
+    PAGE_MET.set(true);
+}
+
+/// Returns whether a statement of this thread met a damaged page since the last call.
+pub(super) fn take_page_met() -> bool {
+    PAGE_MET.take()
+}
+
+/// Whether [`skip`] has skipped a row on a damaged page before, in a job of the same writer.
+pub fn is_known(table: &'static str, seq: i64) -> bool {
+    SKIPPED.with_borrow(|skipped| skipped.contains(&(table, seq)))
+}
 
 /// Logs that a row cannot be read or changed, unless the log has it already.
 pub fn report(table: &'static str, seq: i64, error: &StoreError) {
@@ -28,6 +55,13 @@ pub fn skip<T>(table: &'static str, seq: i64, result: Result<T, StoreError>) -> 
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_damage() => {
             report(table, seq, &error);
+            if matches!(error, StoreError::DamagedPage(_)) {
+                SKIPPED.with_borrow_mut(|skipped| {
+                    if skipped.len() < MOST_SKIPPED {
+                        skipped.insert((table, seq));
+                    }
+                });
+            }
             Ok(None)
         }
         Err(error) => Err(error),

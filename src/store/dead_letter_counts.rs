@@ -2,9 +2,10 @@
 
 use rusqlite::Connection;
 
+use super::bounds::Bounds;
 use super::delivery::{self, DeliveryFilter};
 use super::error::Result;
-use super::index_scan::{self, Bounds, List};
+use super::index_scan::{self, List};
 use super::page::PageRequest;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;

@@ -3,6 +3,8 @@
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
+use super::damage;
+
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Error of the store. Nothing of the failed job was kept.
@@ -23,6 +25,12 @@ pub enum StoreError {
     /// A fault in Hookpost interrupted the job. The log has the message of the panic.
     #[error("a fault in Hookpost interrupted the change; please report it with the log")]
     Panicked,
+    /// A page of the file is damaged, or cannot be read from the disk.
+    #[error("a page of the database is damaged: {0}")]
+    DamagedPage(String),
+    /// SQLite keeps nothing of a transaction in which a job met a damaged page.
+    #[error("the change was undone with another one that met a damaged page of the database")]
+    Undone,
     #[error("the database holds an invalid value: {0}")]
     Corrupt(String),
     #[error("the database failed: {0}")]
@@ -32,12 +40,12 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call fails again, because of the rows that it reads or a fault in Hookpost, and others need not.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, StoreError::Panicked | StoreError::Corrupt(_) | StoreError::Sqlite(_))
+        matches!(self, StoreError::Panicked | StoreError::Sqlite(_)) || self.is_damage()
     }
 
     /// Whether a row cannot be read: a page or a value is damaged.
     pub fn is_damage(&self) -> bool {
-        matches!(self, StoreError::Corrupt(_))
+        matches!(self, StoreError::Corrupt(_) | StoreError::DamagedPage(_))
     }
 }
 
@@ -55,12 +63,15 @@ impl From<rusqlite::Error> for StoreError {
         };
         if matches!(failure.extended_code, ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) {
             // One bad sector; a disk that fails as a whole also fails at the next commit.
-            return StoreError::Corrupt(error.to_string());
+            return StoreError::DamagedPage(error.to_string());
         }
         match failure.code {
             ErrorCode::DiskFull => StoreError::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt(error.to_string()),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                damage::page_met();
+                StoreError::DamagedPage(error.to_string())
+            }
             ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen => {
                 StoreError::Unavailable(error.to_string())
             }

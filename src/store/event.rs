@@ -2,13 +2,14 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::bounds::Bounds;
 use super::damage;
 use super::error::{Result, StoreError};
-use super::index_scan::{self, Bounds, List, Source};
+use super::group::WriteTx;
+use super::index_scan::{self, List, Source};
 use super::page::{Filter, Page, PageRequest};
 use super::sql::{self, read_row, row_params};
 use super::topic;
-use super::writer::WriteTx;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
 

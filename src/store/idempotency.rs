@@ -3,9 +3,9 @@
 use rusqlite::{Connection, named_params};
 
 use super::error::Result;
+use super::group::WriteTx;
 use super::sql::{self, row_params};
 use super::sql_types::Json;
-use super::writer::WriteTx;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, Millis};
 

@@ -50,6 +50,14 @@ pub struct InboxRequest {
     pub code: u16,
 }
 
+impl InboxRequest {
+    /// Approximate memory use in bytes.
+    pub fn size_bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        size_of::<InboxRequest>() + self.query.len() + headers + self.body.len()
+    }
+}
+
 pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Option<Inbox>> {
     let query = "SELECT * FROM inbox WHERE tenant = :tenant";
     sql::first(connection, query, named_params! {":tenant": tenant}, inbox_from_row)

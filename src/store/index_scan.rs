@@ -14,11 +14,11 @@ use std::collections::{BinaryHeap, VecDeque};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
+use super::bounds::Bounds;
 use super::damage;
 use super::error::Result;
 use super::page::{Cursor, Filter, Page, PageRequest};
 use super::sql;
-use crate::domain::time::Millis;
 
 /// Maximum rows fetched at once.
 const CHUNK: usize = 512;
@@ -48,15 +48,6 @@ pub(super) struct Source {
     pub keys: Vec<Value>,
     /// Maximum rows examined, if less than the list allows.
     pub budget: usize,
-}
-
-/// Range of sequence numbers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    /// Inclusive.
-    pub from: i64,
-    /// Exclusive.
-    pub below: i64,
 }
 
 pub(super) struct List<'a> {
@@ -128,77 +119,6 @@ impl Source {
             self.table, self.condition
         )
     }
-}
-
-impl Bounds {
-    /// Numbers below the cursor of a page.
-    pub(super) fn of_page(request: &PageRequest) -> Bounds {
-        Bounds { from: 0, below: request.cursor.map_or(i64::MAX, Cursor::seq) }
-    }
-
-    /// Numbers after one, up to and including another.
-    pub(super) fn between(after: i64, up_to: i64) -> Bounds {
-        Bounds { from: after.saturating_add(1), below: up_to.saturating_add(1) }
-    }
-
-    /// Narrows the bounds to rows stored from `since` and before `until`. `column` holds the time at which a row was
-    /// stored, which grows with the sequence numbers unless the clock was set back.
-    pub(super) fn within(
-        self,
-        connection: &Connection,
-        (table, column): (&str, &str),
-        since: Option<Millis>,
-        until: Option<Millis>,
-    ) -> Result<Bounds> {
-        let mut bounds = self;
-        if since.is_none() && until.is_none() {
-            return Ok(bounds);
-        }
-        let set_back = set_back(connection)?;
-        if let Some(since) = since {
-            let begin = first_at(connection, table, column, since.saturating_sub(set_back))?;
-            bounds.from = bounds.from.max(begin);
-        }
-        if let Some(until) = until {
-            let end = first_at(connection, table, column, until.saturating_add(set_back))?;
-            bounds.below = bounds.below.min(end);
-        }
-        Ok(bounds)
-    }
-}
-
-/// Returns the furthest that the clock was ever set back.
-pub(super) fn set_back(connection: &Connection) -> Result<Millis> {
-    sql::value(connection, "SELECT set_back_ms FROM clock WHERE one = 1", [])
-}
-
-/// Returns the latest time at which a row may have been stored.
-pub(super) fn furthest(connection: &Connection) -> Result<Millis> {
-    let query = "SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1), 0),
-                            coalesce((SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1), 0))";
-    Ok(sql::value::<Millis>(connection, query, [])? + set_back(connection)?)
-}
-
-/// Records that the clock was set back further than ever before.
-pub(super) fn note_set_back(connection: &Connection, by: Millis) -> Result<()> {
-    sql::run(connection, "UPDATE clock SET set_back_ms = max(set_back_ms, ?1) WHERE one = 1", [by])
-}
-
-/// Returns the first sequence number whose time is `time` or later, by binary search; one past the last if there is none.
-fn first_at(connection: &Connection, table: &str, column: &str, time: Millis) -> Result<i64> {
-    let mut low = sql::value(connection, &format!("SELECT coalesce(min(seq), 0) FROM {table}"), [])?;
-    let mut high: i64 = sql::value(connection, &format!("SELECT coalesce(max(seq), 0) + 1 FROM {table}"), [])?;
-    let query = format!("SELECT seq, {column} FROM {table} WHERE seq >= ?1 ORDER BY seq LIMIT 1");
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let found: Option<(i64, Millis)> =
-            sql::first(connection, &query, [middle], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        match found {
-            Some((seq, at)) if at < time => low = seq + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(low)
 }
 
 /// Sequence numbers of a source, in the order of a scan.

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_waiting.sql"),
     include_str!("migrations/0003_same_response.sql"),
+    include_str!("migrations/0004_set_back.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

@@ -8,12 +8,13 @@
 //! connections and never wait for the writer (write-ahead log). An `Observer` receives the changes of each commit, in
 //! the order of the commits.
 //!
-//! Reading order: `open`, `migrate`, `writer`, `directory`, `sql`, `sql_types`, then one file per table.
+//! Reading order: `open`, `migrate`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
 
 pub mod api_key;
 pub mod attempt;
 pub mod audit;
 pub mod backup;
+mod bounds;
 pub mod bulk;
 mod change;
 pub mod damage;
@@ -26,6 +27,7 @@ pub mod event_type;
 #[cfg(test)]
 #[path = "../../tests/it/support/fixtures.rs"]
 mod fixtures;
+mod group;
 pub mod idempotency;
 pub mod inbox;
 mod index_scan;
@@ -58,12 +60,14 @@ use std::sync::{Arc, Mutex};
 
 pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
+pub use group::WriteTx;
 pub use lock::FileLock;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
-pub use writer::{Pending, WriteTx};
+pub use writer::Pending;
 
 use crate::clock::Clock;
+use crate::domain::time::Millis;
 use crate::metrics::Metrics;
 use writer::Writer;
 
@@ -186,6 +190,12 @@ impl Store {
     /// Returns the reason why the store cannot write any more, if so. The process must then end.
     pub fn broken(&self) -> Option<String> {
         self.writer.broken().or_else(|| self.identity.changed(&self.path))
+    }
+
+    /// Returns the latest time of a commit since the last call; the minimum if there was none. It tells whether the clock
+    /// was set back meanwhile.
+    pub fn take_latest_ms(&self) -> Millis {
+        self.writer.take_latest_ms()
     }
 
     /// Returns the sizes of the database file and its write-ahead log, in bytes.

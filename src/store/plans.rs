@@ -1,6 +1,7 @@
 //! Query plans of all statements.
 
 use super::bulk;
+use super::delivery::ahead;
 use super::delivery::due::due_sql;
 use super::delivery::list::list_select;
 use super::delivery::{self, DeliveryFilter, Order};
@@ -16,7 +17,8 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
 use crate::domain::webhook::{Waiting, WebhookState};
-use crate::store::index_scan::{Bounds, Direction, List, Source};
+use crate::store::bounds::Bounds;
+use crate::store::index_scan::{Direction, List, Source};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
@@ -163,6 +165,8 @@ fn what_meets_many_rows_follows_an_index_too() {
         assert_ways(&connection, &[source], &[way]);
         assert_fetched_by_number(&connection, bulk::DELIVERIES, &delivery::conditions(&filter));
     }
+    assert_ways(&connection, &[ahead::source()], &["delivery_status"]);
+    assert_fetched_by_number(&connection, ahead::SELECT, &ahead::conditions(0));
     let events = event::conditions(&EventFilter::default());
     assert_fetched_by_number(&connection, bulk::EVENTS, &events);
     let failed = bulk::failed_conditions(bulk::Span { since: 0, until: 1 });
@@ -255,6 +259,7 @@ const WHOLE: &[(&str, &str)] = &[
     ("SELECT seq, at_ms, method, query", "completed by the page's LIMIT"),
     ("SELECT d.seq, d.id, d.event_seq, e.id AS event_id", "completed by the list's numbers"),
     ("SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
+    ("SELECT max(at_ms) FROM ( SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
     ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
     ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
     ("DELETE FROM one_time_link WHERE kind", "setup links; others expire within a day"),
@@ -271,6 +276,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("WHERE {whose} type >", &["WHERE type >", "WHERE tenant = :tenant AND type >"]),
     ("{condition}", &["tenant = ?1 AND type = ?2", "tenant = ?1", "type = ?2"]),
     ("LIMIT {}", &["LIMIT 500"]),
+    ("max(seq) FROM {}", &["max(seq) FROM delivery"]),
 ];
 const DELETED: &str = "FROM webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL AND";
 

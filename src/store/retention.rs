@@ -5,12 +5,12 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::bounds::Bounds;
 use super::damage;
 use super::error::Result;
-use super::index_scan::Bounds;
+use super::group::WriteTx;
 use super::sql;
 use super::sql_types::Json;
-use super::writer::WriteTx;
 use crate::domain::retention::Cutoffs;
 use crate::domain::time::Millis;
 
@@ -52,6 +52,15 @@ pub struct Search {
     table: Table,
     after: i64,
     below: i64,
+}
+
+/// Returns the newest time that a row shows: of an event, a delivery, or the end of one.
+pub fn newest_ms(connection: &Connection) -> Result<Option<Millis>> {
+    let query = "SELECT max(at_ms) FROM (
+                     SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1) AS at_ms
+                     UNION ALL SELECT (SELECT received_ms FROM event ORDER BY seq DESC LIMIT 1)
+                     UNION ALL SELECT (SELECT max(last_finished_ms) FROM webhook))";
+    sql::value(connection, query, [])
 }
 
 /// Rows to delete in one step of the writer.
@@ -206,6 +215,11 @@ pub fn delete_topics(tx: &mut WriteTx<'_>, after: i64) -> Result<Option<i64>> {
         tx.directory_mut().forget_topics();
     }
     Ok(Some(last))
+}
+
+/// Narrows searches by time, once the rows are gone that were stored before the clock was last set back.
+pub fn forget_set_back(tx: &mut WriteTx<'_>) -> Result<()> {
+    tx.forget_set_back()
 }
 
 /// Returns some free pages to the file system. Returns whether more remain.

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::Result;
+use super::group::WriteTx;
 use super::page::Filter;
 use super::sql::{self, read_row, row_params};
 use super::sql_types::Json;
-use super::writer::WriteTx;
 use crate::domain::event::Tenant;
 use crate::domain::histogram::Histogram;
 use crate::domain::time::{DAY, HOUR, MINUTE, Millis};

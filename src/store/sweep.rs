@@ -47,13 +47,12 @@ pub fn step(tx: &mut WriteTx<'_>, webhook_seq: i64, after: i64) -> Result<Option
         return Ok(None);
     };
     let params = named_params! {":webhook": webhook_seq, ":after": after, ":up_to": up_to_seq};
-    let found: Vec<i64> = sql::all(tx.connection(), &step_sql(waiting), params, |row| row.get("seq"))?;
-    for seq in &found {
-        let changed = change(tx, webhook_seq, *seq, waiting);
-        damage::skip("delivery", *seq, changed)?;
+    let seqs: Vec<i64> = sql::all(tx.connection(), &step_sql(waiting), params, |row| row.get("seq"))?;
+    for seq in seqs.iter().filter(|seq| !damage::is_known("delivery", **seq)) {
+        damage::skip("delivery", *seq, change(tx, webhook_seq, *seq, waiting))?;
     }
-    if found.len() == STEP {
-        return Ok(found.last().copied());
+    if seqs.len() == STEP {
+        return Ok(seqs.last().copied());
     }
     let statement = "UPDATE webhook SET sweep = NULL, sweep_up_to_seq = NULL WHERE seq = :seq";
     sql::run(tx.connection(), statement, named_params! {":seq": webhook_seq})?;

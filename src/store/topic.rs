@@ -4,9 +4,9 @@
 use rusqlite::{Connection, named_params};
 
 use super::error::Result;
+use super::group::WriteTx;
 use super::index_scan;
 use super::sql;
-use super::writer::WriteTx;
 use crate::domain::event::{EventType, Tenant};
 
 /// Returns the id of the (tenant, type) pair, inserting it if it is new.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, named_params, params_from_iter};
 
+use super::bounds::Bounds;
 use super::error::Result;
-use super::index_scan::{self, Bounds, List, Source};
+use super::index_scan::{self, List, Source};
 use super::page::{Filter, Page, PageRequest};
 use super::sql::{self, read_row};
 use super::sql_types::{Json, Patterns};

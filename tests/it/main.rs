@@ -7,6 +7,7 @@ mod cli;
 mod delivery;
 mod layers;
 mod profiles;
+mod properties;
 mod store;
 mod support;
 mod text_forms;

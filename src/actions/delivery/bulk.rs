@@ -175,7 +175,7 @@ fn change(
 ) -> Result<u64, StoreError> {
     let mut changed = 0;
     let mut webhooks = BTreeSet::new();
-    for seq in seqs {
+    for seq in seqs.iter().filter(|seq| !damage::is_known("delivery", **seq)) {
         let found = damage::skip("delivery", *seq, bulk::standing(tx.connection(), *seq))?.flatten();
         let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;

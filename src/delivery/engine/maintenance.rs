@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::state::State;
 use crate::domain::time::{MINUTE, Millis};
-use crate::store::{StoreError, idempotency, stats, sweep, webhook};
+use crate::store::delivery::ahead;
+use crate::store::{StoreError, WriteTx, damage, idempotency, stats, sweep, webhook};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -20,7 +21,23 @@ const LISTED: usize = 1_000;
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut cleaned_ms = shared.clock.now_ms();
     let mut positions = HashMap::new();
+    // Also at the start: the clock may have been ahead before it.
+    let mut latest_ms = Millis::MAX;
     loop {
+        latest_ms = latest_ms.max(shared.store.take_latest_ms());
+        let now = shared.clock.now_ms();
+        if now < latest_ms.saturating_sub(ahead::LEAST) {
+            match bring_back(shared) {
+                Ok(()) => latest_ms = now,
+                Err(error) => {
+                    log::error!("due times that lie ahead could not be corrected: {error}");
+                    if error.is_lasting() {
+                        latest_ms = now;
+                    }
+                }
+            }
+        }
+        latest_ms = latest_ms.max(now);
         shared.sender.tidy();
         record_again(shared);
         if let Err(error) = sweep_on(shared, &mut positions) {
@@ -38,6 +55,45 @@ pub(super) fn run(shared: &Arc<Shared>) {
         }
         drop(shared.wait(&shared.maintenance, state, PAUSE));
     }
+}
+
+/// Corrects the due times of deliveries that were stored while the clock was ahead, and has all lanes read the table
+/// again: their timers are of that clock too.
+fn bring_back(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    let now = shared.clock.now_ms();
+    let (mut after, mut changed) = (Some(0), 0);
+    while let Some(from) = after {
+        let begin = Instant::now();
+        let found = shared.store.read_for_delivery(|connection| ahead::ahead(connection, now, from))?;
+        after = found.next;
+        if !found.rows.is_empty() {
+            changed += found.rows.len();
+            let step = move |tx: &mut WriteTx<'_>| {
+                let rows: Vec<i64> = found.rows.into_iter().filter(|seq| !damage::is_known("delivery", *seq)).collect();
+                match ahead::bring_back(tx, &rows) {
+                    Err(error) if error.is_damage() => rows.iter().try_for_each(|seq| {
+                        let changed = ahead::bring_back(tx, &[*seq]);
+                        damage::skip("delivery", *seq, changed).map(drop)
+                    }),
+                    changed => changed.map(drop),
+                }
+            };
+            shared.store.write(step).wait()?;
+        }
+        let state = shared.lock();
+        if state.stopping {
+            return Ok(());
+        }
+        if after.is_some() {
+            drop(shared.wait(&shared.maintenance, state, begin.elapsed()));
+        }
+    }
+    if changed > 0 {
+        log::warn!("the clock was ahead when {changed} waiting deliveries were stored; their waits count from now");
+    }
+    shared.lock().reread_all(now);
+    shared.schedule.notify_all();
+    Ok(())
 }
 
 /// Stores outcomes that could not be stored before.

@@ -146,12 +146,18 @@ impl Engine {
     /// Reads the clock again after it was moved.
     pub fn nudge(&self) {
         self.0.schedule.notify_all();
+        self.0.maintenance.notify_all();
     }
 
     /// Returns the number of workers, and of requests in flight.
     pub fn workers(&self) -> (usize, usize) {
         let state = self.0.lock();
         (state.workers, state.sending())
+    }
+
+    /// Returns the bytes of events in the queues of all lanes. Requests in flight hold one event each beside them.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.lock().queued_bytes()
     }
 
     /// Waits until nothing is in flight and nothing is due. Returns `false` after `patience`.

@@ -76,8 +76,11 @@ impl Read {
         let mut state = shared.lock();
         match rows {
             Ok(rows) => {
-                let damaged = rows.damaged.clone();
-                state.with(webhook_seq, now, |lane| lane.end_read(rows));
+                let (damaged, unreadable) = (rows.damaged.clone(), rows.unreadable.clone());
+                state.with(webhook_seq, now, |lane| {
+                    unreadable.into_iter().for_each(|delivery_seq| lane.set_aside(delivery_seq));
+                    lane.end_read(rows);
+                });
                 shared.rouse(&mut state);
                 drop(state);
                 shared.give_up(webhook_seq, &damaged);

@@ -41,6 +41,8 @@ pub(super) struct State {
     /// Lanes that need a read of the table.
     reads: VecDeque<i64>,
     timers: BTreeSet<(Millis, i64)>,
+    /// Time at which timers were last looked at.
+    woken_ms: Millis,
     /// Whether a timer is earlier than the one that the scheduler sleeps for.
     pub sooner: bool,
     hosts: HashMap<Arc<str>, Host>,
@@ -65,6 +67,7 @@ impl State {
             flights: Flights::default(),
             reads: VecDeque::new(),
             timers: BTreeSet::new(),
+            woken_ms: Millis::MIN,
             sooner: false,
             hosts: HashMap::new(),
             host_limit: (workers / 2).max(1),
@@ -196,6 +199,19 @@ impl State {
         }
     }
 
+    /// Has all lanes read the table again.
+    pub(super) fn reread_all(&mut self, now: Millis) {
+        let seqs: Vec<i64> = self.lanes.keys().copied().collect();
+        for seq in seqs {
+            self.with(seq, now, Lane::reread);
+        }
+    }
+
+    /// Bytes of events in the queues of all lanes.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.hint_bytes
+    }
+
     /// Notes that an outcome will never be recorded.
     pub(super) fn forget_unrecorded(&mut self) {
         self.unrecorded = self.unrecorded.saturating_sub(1);
@@ -258,6 +274,12 @@ impl State {
     }
 
     fn wake_all_due(&mut self, now: Millis) -> Option<Millis> {
+        if now < self.woken_ms {
+            // The clock was set back: rate limits and pauses end sooner than their timers.
+            let waiting: Vec<i64> = self.timers.iter().map(|(_, seq)| *seq).collect();
+            waiting.into_iter().for_each(|seq| self.settle(seq, now));
+        }
+        self.woken_ms = now;
         while let Some((time, seq)) = self.timers.first().copied() {
             if time > now {
                 return Some(time);

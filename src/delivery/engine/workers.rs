@@ -15,8 +15,8 @@ use crate::store::delivery::{self, Loaded};
 /// How long a worker without work waits before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Pause of a lane after this machine had no thread to look up its name with.
-pub(super) const LOOKUP_PAUSE: Millis = 1_000;
+/// Pause of a lane after this machine had no thread to look up its name with, or no file descriptor to connect with.
+pub(super) const MACHINE_PAUSE: Millis = 1_000;
 
 /// Starts a worker. If no thread can be started, the existing ones go on.
 pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
@@ -62,7 +62,7 @@ fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
     };
     let result = shared.sender.attempt(&claim.endpoint, &delivery);
     if !result.is_attempt() {
-        return release(shared, &claim, Some(LOOKUP_PAUSE), Instant::now());
+        return release(shared, &claim, Some(MACHINE_PAUSE), Instant::now());
     }
     let outcome = came_back(shared, &claim, delivery, result, random::fraction(), Instant::now());
     // May wait for the writer, which in turn may wait for the lock.
@@ -110,6 +110,10 @@ fn load(shared: &Arc<Shared>, claim: &Claim) -> Option<DueDelivery> {
     match shared.store.read_for_delivery(|connection| delivery::load(connection, seq, now)) {
         Ok(Loaded::Due(delivery)) => return Some(delivery),
         Ok(Loaded::NotDue) => {}
+        Ok(Loaded::Unreadable) => {
+            let now = shared.clock.now_ms();
+            shared.lock().with(claim.endpoint.webhook.seq, now, |lane| lane.set_aside(seq));
+        }
         Ok(Loaded::Damaged) => shared.give_up(claim.endpoint.webhook.seq, &[seq]),
         Err(error) => log::error!("delivery number {seq} could not be read: {error}"),
     }

@@ -1,8 +1,8 @@
 //! Name lookups on their own threads, so that callers can wait with a deadline.
 //!
 //! `getaddrinfo` cannot be cancelled: a name server that hangs blocks a thread until the system gives up. The threads
-//! are bounded: one lookup per host, 32 threads in total, started on demand and ended when idle. Results are not cached
-//! here.
+//! are bounded: one lookup per host, 8 threads per tenant and 32 in total, started on demand and ended when idle. Results
+//! are not cached here.
 //!
 //! Locking: `Shared::state` and `Job::result` are never held at the same time.
 
@@ -18,6 +18,9 @@ use super::{Lookup, Unresolved, lock};
 
 /// Maximum number of concurrent lookups, and so of threads.
 pub(super) const MAX_THREADS: usize = 32;
+
+/// Maximum number of concurrent lookups of one tenant: its names that hang leave the other threads to others.
+pub(super) const MAX_PER_TENANT: usize = MAX_THREADS / 4;
 
 /// How long an idle thread waits for a lookup before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -38,6 +41,8 @@ struct State {
     queue: VecDeque<Arc<Job>>,
     /// Queued and running lookups by host.
     flights: HashMap<Box<str>, Flight>,
+    /// Running lookups by tenant.
+    running: HashMap<Box<str>, usize>,
     threads: usize,
     idle: usize,
     closed: bool,
@@ -45,6 +50,8 @@ struct State {
 
 struct Flight {
     job: Arc<Job>,
+    /// Tenant that the lookup is charged to.
+    tenant: Box<str>,
     waiters: usize,
     running: bool,
 }
@@ -67,8 +74,13 @@ impl Lookups {
     }
 
     /// Looks up a host, or joins its lookup in progress, and waits until the deadline. Returns at least one address.
-    pub(super) fn addresses_of(&self, host: &str, deadline: Instant) -> Result<Arc<[IpAddr]>, Unresolved> {
-        let job = self.begin(host).map_err(|error| {
+    pub(super) fn addresses_of(
+        &self,
+        host: &str,
+        tenant: &str,
+        deadline: Instant,
+    ) -> Result<Arc<[IpAddr]>, Unresolved> {
+        let job = self.begin(host, tenant).map_err(|error| {
             Unresolved::NoThread(format!(
                 "{host} was not looked up, because this machine could not start another thread: {error}"
             ))
@@ -77,20 +89,41 @@ impl Lookups {
             Some(Ok(addresses)) => Ok(addresses),
             Some(Err(sentence)) => Err(Unresolved::Dns(sentence.as_ref().to_owned())),
             None if self.shared.leave(&job) => Err(Unresolved::NoThread(format!(
-                "{host} was not looked up in time, because all {MAX_THREADS} lookups wait for name servers that do not \
-                 answer. Check this machine's DNS."
+                "{host} was not looked up in time, because {MAX_PER_TENANT} lookups of its tenant, or {MAX_THREADS} of all, \
+                 wait for name servers that do not answer. Check this machine's DNS."
             ))),
             None => Err(Unresolved::Dns(format!("DNS gave no answer for {host} in time."))),
         }
     }
 
     /// Starts the lookup of a host, or joins the one in progress, without waiting.
-    pub(super) fn begin(&self, host: &str) -> io::Result<LookupJob> {
+    pub(super) fn begin(&self, host: &str, tenant: &str) -> io::Result<LookupJob> {
         let mut state = self.shared.lock();
+        let has_room = state.has_room(tenant);
         if let Some(flight) = state.flights.get_mut(host) {
             flight.waiters += 1;
+            if !flight.running && has_room && *flight.tenant != *tenant {
+                // It need not wait for the tenant that asked first.
+                flight.tenant = tenant.into();
+                let job = Arc::clone(&flight.job);
+                self.provide_thread(&mut state)?;
+                return Ok(job);
+            }
             return Ok(Arc::clone(&flight.job));
         }
+        if has_room {
+            self.provide_thread(&mut state)?;
+        }
+        let job = Arc::new(Job { host: host.into(), result: Mutex::new(None), finished: Condvar::new() });
+        let flight = Flight { job: Arc::clone(&job), tenant: tenant.into(), waiters: 1, running: false };
+        state.flights.insert(host.into(), flight);
+        state.queue.push_back(Arc::clone(&job));
+        Ok(job)
+    }
+
+    /// Wakes an idle thread for a job, or starts one. Without room for more, a thread takes the job after its lookup.
+    fn provide_thread(&self, state: &mut State) -> io::Result<()> {
+        self.shared.work.notify_one();
         // Idle threads may already have been woken for earlier jobs, so all queued jobs count.
         if state.queue.len() + 1 > state.idle && state.threads < MAX_THREADS {
             match self.spawn() {
@@ -100,12 +133,7 @@ impl Lookups {
                 Err(_) => {}
             }
         }
-        let job = Arc::new(Job { host: host.into(), result: Mutex::new(None), finished: Condvar::new() });
-        let flight = Flight { job: Arc::clone(&job), waiters: 1, running: false };
-        state.flights.insert(host.into(), flight);
-        state.queue.push_back(Arc::clone(&job));
-        self.shared.work.notify_one();
-        Ok(job)
+        Ok(())
     }
 
     fn spawn(&self) -> io::Result<()> {
@@ -138,6 +166,38 @@ impl Drop for Lookups {
     }
 }
 
+impl State {
+    /// Whether a lookup of this tenant may start.
+    fn has_room(&self, tenant: &str) -> bool {
+        self.running.get(tenant).is_none_or(|running| *running < MAX_PER_TENANT)
+    }
+
+    /// Takes the first queued job whose tenant may start another.
+    fn start_next(&mut self) -> Option<Arc<Job>> {
+        let may_start = |job: &Arc<Job>| self.flights.get(&job.host).is_none_or(|flight| self.has_room(&flight.tenant));
+        let position = self.queue.iter().position(may_start)?;
+        let job = self.queue.remove(position)?;
+        if let Some(flight) = self.flights.get_mut(&job.host) {
+            flight.running = true;
+            *self.running.entry(flight.tenant.clone()).or_default() += 1;
+        }
+        Some(job)
+    }
+
+    /// Ends the running lookup of a host.
+    fn end(&mut self, host: &str) {
+        let Some(flight) = self.flights.remove(host) else {
+            return;
+        };
+        if let Some(running) = self.running.get_mut(&flight.tenant) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(&flight.tenant);
+            }
+        }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
@@ -147,7 +207,7 @@ impl Shared {
     fn run(&self) {
         while let Some(job) = self.next() {
             let result = self.look_up(&job.host);
-            self.lock().flights.remove(&job.host);
+            self.lock().end(&job.host);
             *lock(&job.result) = Some(result);
             job.finished.notify_all();
         }
@@ -158,10 +218,7 @@ impl Shared {
         let mut state = self.lock();
         let mut timed_out = false;
         loop {
-            if let Some(job) = state.queue.pop_front() {
-                if let Some(flight) = state.flights.get_mut(&job.host) {
-                    flight.running = true;
-                }
+            if let Some(job) = state.start_next() {
                 return Some(job);
             }
             if state.closed || timed_out {
@@ -190,14 +247,15 @@ impl Shared {
     /// lookup has not started because all threads are busy.
     fn leave(&self, job: &Arc<Job>) -> bool {
         let mut state = self.lock();
-        let all_busy = state.threads == MAX_THREADS;
         // It may already be the host's next lookup, which this caller does not wait for.
         let Some(flight) = state.flights.get_mut(&job.host).filter(|flight| Arc::ptr_eq(&flight.job, job)) else {
             return false;
         };
         flight.waiters -= 1;
-        let is_running = flight.running;
-        if flight.waiters == 0 && !is_running {
+        let is_last = flight.waiters == 0;
+        let (is_running, tenant) = (flight.running, flight.tenant.clone());
+        let all_busy = state.threads == MAX_THREADS || !state.has_room(&tenant);
+        if is_last && !is_running {
             state.flights.remove(&job.host);
             state.queue.retain(|queued| !Arc::ptr_eq(queued, job));
         }

@@ -107,21 +107,33 @@ impl Guard {
     /// # Errors
     /// `target_blocked` if the policy refuses the target; `dns_failed` if the name has no address, the lookup did not
     /// finish before the deadline, or it could not be started. Errors are not cached.
-    pub fn resolve(&self, url: &TargetUrl, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
-        self.resolve_at(url, Instant::now(), deadline).map_err(FailureCause::from)
+    pub fn resolve_for(
+        &self,
+        tenant: &str,
+        url: &TargetUrl,
+        deadline: Instant,
+    ) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        self.resolve_for_at(tenant, url, Instant::now(), deadline).map_err(FailureCause::from)
     }
 
     /// Checks the URL of a new or changed webhook. Accepts a name that does not resolve, since every connection is checked
-    /// again. Blocks like [`resolve`](Self::resolve).
+    /// again. Blocks like [`resolve_for`](Self::resolve_for); the lookup is charged to no tenant, so that changes of
+    /// webhooks and deliveries do not wait for each other.
     pub fn check_new(&self, url: &TargetUrl, deadline: Instant) -> Result<(), Refusal> {
-        match self.resolve_at(url, Instant::now(), deadline) {
+        match self.resolve_for_at("", url, Instant::now(), deadline) {
             Ok(_) | Err(Unresolved::Dns(_) | Unresolved::NoThread(_)) => Ok(()),
             Err(Unresolved::Refused(refusal)) => Err(refusal),
         }
     }
 
     /// `now` is the time for the age of cached results; waits use the real clock.
-    fn resolve_at(&self, url: &TargetUrl, now: Instant, deadline: Instant) -> Result<Arc<[SocketAddr]>, Unresolved> {
+    fn resolve_for_at(
+        &self,
+        tenant: &str,
+        url: &TargetUrl,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Arc<[SocketAddr]>, Unresolved> {
         let (policy, name) = self.rules_for(url);
         let cached = lock(&self.cache).get(name, now);
         if let Cached::Fresh(addresses) = cached {
@@ -133,7 +145,7 @@ impl Guard {
         let (ips, asked): (Arc<[IpAddr]>, Instant) = match (url.address(), cached) {
             (Some(address), _) => (Arc::new([address]), now),
             (None, Cached::Stale(addresses, pending)) => {
-                let pending = pending.or_else(|| Some((self.lookups.begin(url.host()).ok()?, now)));
+                let pending = pending.or_else(|| Some((self.lookups.begin(url.host(), tenant).ok()?, now)));
                 let is_new = pending.as_ref().is_some_and(|(_, asked)| *asked == now);
                 let until = if is_new { deadline.min(Instant::now() + LOOKUP_PATIENCE) } else { Instant::now() };
                 let result = pending.as_ref().and_then(|(job, _)| job.wait(until));
@@ -148,7 +160,7 @@ impl Guard {
                     }
                 }
             }
-            (None, _) => (self.lookups.addresses_of(url.host(), deadline)?, now),
+            (None, _) => (self.lookups.addresses_of(url.host(), tenant, deadline)?, now),
         };
         policy.judge(url, &ips, &own).map_err(Unresolved::Refused)?;
         let addresses = dialled(&ips, url.port());
@@ -284,10 +296,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl super::http::client::Resolve for Guard {
-    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+    fn resolve(&self, url: &str, tenant: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         let url: TargetUrl = url
             .parse()
             .map_err(|error: crate::domain::Invalid| FailureCause::TargetBlocked { reason: Some(error.message) })?;
-        Guard::resolve(self, &url, deadline)
+        self.resolve_for(tenant, &url, deadline)
     }
 }

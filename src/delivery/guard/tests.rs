@@ -6,13 +6,24 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lookups::MAX_THREADS;
-use super::{BELIEVED_FOR, Cache, Cached, Guard, Interfaces, Lookup, MAX_ADDRESSES};
+use super::lookups::{MAX_PER_TENANT, MAX_THREADS};
+use super::{BELIEVED_FOR, Cache, Cached, Guard, Interfaces, Lookup, MAX_ADDRESSES, Unresolved};
 use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::target::{OwnInbox, TargetPolicy, TargetUrl};
 use crate::text::failure::describe;
 
 type ScriptedLookup = io::Result<Vec<IpAddr>>;
+
+/// Lookups that are charged to no tenant.
+impl Guard {
+    fn resolve(&self, url: &TargetUrl, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        self.resolve_for("", url, deadline)
+    }
+
+    fn resolve_at(&self, url: &TargetUrl, now: Instant, deadline: Instant) -> Result<Arc<[SocketAddr]>, Unresolved> {
+        self.resolve_for_at("", url, now, deadline)
+    }
+}
 
 fn url(text: &str) -> TargetUrl {
     text.parse().unwrap()
@@ -293,14 +304,15 @@ fn when_every_lookup_thread_hangs_further_callers_get_a_clear_sentence_and_leave
             .map(|number| {
                 let target = url(&format!("https://h{number}.example/"));
                 let guard = &guard;
-                scope.spawn(move || guard.resolve(&target, far()))
+                let tenant = format!("t{}", number / MAX_PER_TENANT);
+                scope.spawn(move || guard.resolve_for(&tenant, &target, far()))
             })
             .collect();
         let mut hanging: Vec<Question> = questions.iter().take(MAX_THREADS).collect();
         let refused = guard.resolve(&more, Instant::now());
         assert!(matches!(refused, Err(FailureCause::LookupUnavailable { .. })));
         let message = failure(refused, ErrorCode::DnsFailed);
-        assert!(message.contains("all 32 lookups"), "{message}");
+        assert!(message.contains("32 of all"), "{message}");
         assert_eq!(guard.lookups.threads(), MAX_THREADS);
         assert_eq!(guard.lookups.queued(), 0);
         // The first free thread takes the queued lookup.
@@ -316,6 +328,48 @@ fn when_every_lookup_thread_hangs_further_callers_get_a_clear_sentence_and_leave
         drop(hanging);
         for caller in held {
             failure(caller.join().unwrap(), ErrorCode::DnsFailed);
+        }
+    });
+}
+
+#[test]
+fn names_of_one_tenant_that_hang_leave_threads_for_the_names_of_others() {
+    let (lookup, questions) = manual();
+    let guard = guard_with(&[], lookup);
+    let count = MAX_THREADS + MAX_PER_TENANT;
+    thread::scope(|scope| {
+        let held: Vec<_> = (0..count)
+            .map(|number| {
+                let target = url(&format!("https://h{number}.example/"));
+                let guard = &guard;
+                scope.spawn(move || guard.resolve_for("busy", &target, far()))
+            })
+            .collect();
+        let hanging: Vec<Question> = questions.iter().take(MAX_PER_TENANT).collect();
+        while guard.lookups.queued() < count - MAX_PER_TENANT {
+            thread::yield_now();
+        }
+        // A new name, and one that the other tenant asked for and waits for.
+        for name in ["other.example", "h39.example"] {
+            let target = url(&format!("https://{name}/"));
+            let asked_by_both = name == "h39.example" && !hanging.iter().any(|question| question.host == name);
+            if name == "h39.example" && !asked_by_both {
+                continue;
+            }
+            let guard = &guard;
+            let caller = scope.spawn(move || guard.resolve_for("quiet", &target, far()));
+            let question = questions.recv().unwrap();
+            assert_eq!(question.host, name);
+            question.reply.send(Ok(ips(&["8.8.8.8"]))).unwrap();
+            assert!(caller.join().unwrap().is_ok());
+        }
+        let refused = guard.resolve_for("busy", &url("https://more.example/"), Instant::now());
+        assert!(matches!(refused, Err(FailureCause::LookupUnavailable { .. })), "it uses up no attempt");
+        drop(hanging);
+        while held.iter().any(|caller| !caller.is_finished()) {
+            // Answered with an error.
+            drop(questions.try_recv());
+            thread::yield_now();
         }
     });
 }

@@ -67,7 +67,11 @@ fn disconnected(exchange: &Exchange) -> FailureCause {
 
 fn unconnected(error: &io::Error, exchange: &Exchange) -> FailureCause {
     let addresses = exchange.addresses.len();
+    let is_out_of_files = |errno: rustix::io::Errno| error.raw_os_error() == Some(errno.raw_os_error());
     match error.kind() {
+        _ if is_out_of_files(rustix::io::Errno::MFILE) || is_out_of_files(rustix::io::Errno::NFILE) => {
+            FailureCause::NoSocket { error: error.to_string() }
+        }
         io::ErrorKind::ConnectionRefused => FailureCause::Refused { addresses },
         io::ErrorKind::TimedOut => {
             let limit_ms = exchange.started.elapsed().as_millis() as Millis;

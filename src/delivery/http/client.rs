@@ -35,12 +35,13 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Resolves a target to allowed socket addresses.
 pub trait Resolve: Send + Sync + 'static {
-    /// Returns the addresses to connect to for the `url` given to [`Client::post`], in the order to try them.
+    /// Returns the addresses to connect to for the `url` given to [`Client::post`], in the order to try them. `tenant` is
+    /// the one that a slow lookup is charged to.
     ///
     /// # Errors
     ///
     /// The cause of the attempt's failure. Implementations should return by `deadline`.
-    fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause>;
+    fn resolve(&self, url: &str, tenant: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause>;
 }
 
 /// Settings of a client.
@@ -70,6 +71,8 @@ pub enum ClientError {
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     pub url: &'a str,
+    /// Tenant on whose behalf the request is sent; empty for none.
+    pub tenant: &'a str,
     /// All headers except `Host` and `Content-Length`, which the client adds: a wrong `Content-Length` would break the
     /// connection.
     pub headers: &'a [(String, String)],
@@ -157,7 +160,7 @@ impl Client {
             connections: 1,
         };
 
-        let resolved = self.shared.resolve.resolve(request.url, deadline);
+        let resolved = self.shared.resolve.resolve(request.url, request.tenant, deadline);
         let resolve_us = micros(started.elapsed());
         let cause = match resolved {
             Ok(addresses) if addresses.is_empty() => Some(FailureCause::NoAddress),

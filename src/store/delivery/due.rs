@@ -12,7 +12,7 @@ use crate::domain::delivery::Trigger;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
 use crate::store::damage;
-use crate::store::error::Result;
+use crate::store::error::{Result, StoreError};
 use crate::store::sql::{self, read_row};
 use crate::store::{DueDelivery, event};
 
@@ -38,8 +38,10 @@ pub struct LeftOut {
 pub struct DueRows {
     /// Numbers of deliveries. Those beyond the limit of bytes come without their event.
     pub rows: Vec<(i64, Option<DueDelivery>)>,
-    /// Deliveries that cannot be read, or whose event cannot.
+    /// Deliveries with an invalid value, or whose event is damaged.
     pub damaged: Vec<i64>,
+    /// Deliveries on a damaged page, which cannot be changed either.
+    pub unreadable: Vec<i64>,
     /// Due time of the first delivery that is not due yet.
     pub next_due_ms: Option<Millis>,
     /// Whether more are due than the limits allow.
@@ -72,7 +74,7 @@ pub fn due(
             found.next_due_ms = Some(due_ms);
             break;
         }
-        if found.rows.len() + found.damaged.len() >= limit {
+        if found.rows.len() + found.damaged.len() + found.unreadable.len() >= limit {
             found.more = true;
             break;
         }
@@ -88,9 +90,10 @@ pub fn due(
             // Ended since the index was read.
             Ok(Loaded::NotDue) => {}
             Ok(Loaded::Damaged) => found.damaged.push(seq),
+            Ok(Loaded::Unreadable) => found.unreadable.push(seq),
             Err(error) if error.is_damage() => {
                 damage::report("delivery", seq, &error);
-                found.damaged.push(seq);
+                found.unreadable.push(seq);
             }
             Err(error) => return Err(error),
         }
@@ -103,8 +106,10 @@ pub enum Loaded {
     Due(DueDelivery),
     /// The delivery is finished, or due later.
     NotDue,
-    /// The delivery or its event cannot be read, or the event does not match its checksum.
+    /// The delivery has an invalid value, or its event cannot be read or does not match its checksum.
     Damaged,
+    /// The delivery is on a damaged page.
+    Unreadable,
 }
 
 /// Reads a delivery that is due, with its event.
@@ -119,7 +124,8 @@ pub fn load(connection: &Connection, seq: i64, now: Millis) -> Result<Loaded> {
         Ok(Some(columns)) => columns,
         Err(error) if error.is_damage() => {
             damage::report("delivery", seq, &error);
-            return Ok(Loaded::Damaged);
+            let is_page = matches!(error, StoreError::DamagedPage(_));
+            return Ok(if is_page { Loaded::Unreadable } else { Loaded::Damaged });
         }
         Err(error) => return Err(error),
     };

@@ -9,8 +9,9 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
+use crate::store::bounds::Bounds;
 use crate::store::error::Result;
-use crate::store::index_scan::{self, Bounds, List, Source};
+use crate::store::index_scan::{self, List, Source};
 use crate::store::page::{Filter, Page, PageRequest};
 use crate::store::{sql, topic};
 

@@ -1,5 +1,6 @@
 //! The table of deliveries.
 
+pub mod ahead;
 mod change;
 pub(super) mod due;
 pub(super) mod list;

@@ -47,6 +47,11 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         FailureCause::ConnectFailed { addresses, error: Some(error) } => {
             format!("Hookpost could not connect to {host}{}: {error}.", everywhere(*addresses))
         }
+        FailureCause::NoSocket { error } => {
+            format!(
+                "Hookpost could not connect to {host}, because its process or machine has too many files open: {error}. Raise the limit of open files."
+            )
+        }
         FailureCause::Timeout { phase, limit_ms } => {
             let limit = seconds(*limit_ms);
             match phase {

@@ -82,7 +82,7 @@ fn a_delivery_shows_every_attempt_whole() {
     assert_eq!(attempt["request"]["body"], receiver.last().text());
     assert!(attempt["request"]["headers"]["webhook-id"].is_string(), "{attempt}");
     let response = &attempt["response"];
-    assert_eq!(sorted(names(response)), ["body", "body_truncated", "code", "headers"]);
+    assert_eq!(sorted(names(response)), ["body", "body_truncated", "code", "headers", "same_as_attempt"]);
     assert_eq!(response["code"], 500);
     assert_eq!(response["body"], "broken");
     assert_eq!(response["body_truncated"], false);

@@ -219,9 +219,9 @@ fn merging_keeps_every_sum_and_few_rows() {
     }
     let before = stats_of(&hub, &webhook, "30d");
     assert_eq!(before["delivered"], 40);
-    let many = rows(&hub);
+    // The maintenance thread merges too, as the clock moves. Without merging, each publication has a row of its own.
     merge_old(&hub);
-    assert!(rows(&hub) < many - 30, "{} of {many}", rows(&hub));
+    assert!(rows(&hub) < 50, "{} of 80", rows(&hub));
     assert_eq!(stats_of(&hub, &webhook, "30d"), before);
     hub.advance(20 * DAY);
     merge_old(&hub);

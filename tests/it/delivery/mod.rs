@@ -7,6 +7,7 @@ mod client;
 mod fairness;
 mod faults;
 mod limits;
+mod memory;
 mod ordering;
 mod panics;
 mod responses;

@@ -142,11 +142,11 @@ fn bulk_actions_replays_sweeps_and_retention_skip_rows_that_cannot_be_read() {
 /// Byte offset of the last page of this kind (first byte) that holds a text.
 fn page_with(database: &Path, needle: &[u8], kind: u8) -> u64 {
     let bytes = std::fs::read(database).unwrap();
-    let found = bytes
+    let mut found = bytes
         .chunks(4096)
         .enumerate()
         .filter(|(_, page)| page[0] == kind && page.windows(needle.len()).any(|window| window == needle));
-    let (number, _) = found.last().expect("the page is in the file");
+    let (number, _) = found.next_back().expect("the page is in the file");
     number as u64 * 4096
 }
 
@@ -186,5 +186,35 @@ fn a_damaged_page_under_a_waiting_event_is_one_failed_delivery() {
         let is_failed = || outcomes(&hub.database())[2] == ("failed".to_owned(), Some("event_damaged".to_owned()));
         assert!(wait_until(PATIENCE, is_failed), "{:?}", outcomes(&hub.database()));
         hub.get("/v1/events").expect(200);
+    }
+}
+
+#[test]
+fn a_damaged_page_of_waiting_deliveries_stops_only_those() {
+    for ordered in [false] {
+        let hub = Hub::start();
+        let receiver = Receiver::start();
+        let webhook = hub.add_webhook_with(receiver.url(), &json!({"ordered": ordered, "active": false}));
+        let ids: Vec<String> =
+            (0..200).map(|number| hub.publish_one("order.paid", json!({"number": number}))).collect();
+        checkpoint(&hub.database());
+        let id: hookpost::domain::id::DeliveryId = ids[100].parse().unwrap();
+        // A leaf of the table, not of the index of ids.
+        let page = page_with(&hub.database(), &id.to_bytes(), 0x0d);
+        overwrite(&hub.database(), page, &[0xff; 128]);
+        resume(&hub, &webhook);
+        // A page holds fewer than 70 rows.
+        assert!(wait_until(PATIENCE, || receiver.hits() >= 130), "{} of 200", receiver.hits());
+        // Another webhook goes on, and this one too.
+        let other = Receiver::start();
+        hub.add_webhook_with(other.url(), &json!({"events": ["other.*"]}));
+        hub.publish("other.thing", json!({}));
+        other.wait_for(1);
+        let before = receiver.hits();
+        hub.publish("order.paid", json!({}));
+        assert!(wait_until(PATIENCE, || receiver.hits() > before));
+        for path in ["/v1/deliveries", "/v1/deliveries?status=pending", "/v1/events"] {
+            hub.get(path).expect(200);
+        }
     }
 }

@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::large::number;
-use crate::support::process::{PATIENCE, Process, Site, wait_until};
-use crate::support::receiver::Receiver;
+use crate::support::process::{PATIENCE, Process, Site, refused, wait_until};
+use crate::support::receiver::{Receiver, Reply};
 
 /// Command with a limit of open files.
 fn with_open_files(command: &Command, limit: u32) -> Command {
@@ -23,10 +23,11 @@ fn with_open_files(command: &Command, limit: u32) -> Command {
 #[test]
 fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
     let (site, key) = Site::with_key();
-    let receiver = Receiver::start();
+    // Each delivery needs a connection of its own, and none has a second attempt.
+    let receiver = Receiver::with(|_| Reply::status(200).header("Connection", "close"));
     let process = Process::start(with_open_files(&site.serve_command(), 64));
     let client = process.client(&key);
-    client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [1, 1, 1, 1, 1, 1, 1, 1]}}));
+    client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
     client.publish("before").unwrap().expect(202);
     assert_eq!(receiver.wait_for(1).len(), 1);
 
@@ -51,6 +52,40 @@ fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
     let delivered = number(&site.database(), "SELECT count(*) FROM delivery WHERE status = 'delivered'");
     assert_eq!(delivered as usize, accepted + 20);
     process.kill();
+}
+
+#[test]
+fn no_more_requests_are_in_flight_than_there_are_workers() {
+    for (workers, at_once) in [("1", 1), ("4", 2), ("1024", 8)] {
+        let (site, key) = Site::with_key();
+        let mut command = site.serve_command();
+        command.args(["--workers", workers]);
+        let process = Process::start(command);
+        let client = process.client(&key);
+        let receivers: Vec<Receiver> = (0..8).map(|_| Receiver::start()).collect();
+        for receiver in &receivers {
+            client.add_webhook(&receiver.url(), &json!({"max_in_flight": 1}));
+        }
+        // An endpoint that has answered once may use more of the workers.
+        client.publish("first").unwrap().expect(202);
+        client.wait_finished(PATIENCE);
+        receivers.iter().for_each(Receiver::hold);
+        client.publish("second").unwrap().expect(202);
+        let arrived = || receivers.iter().filter(|receiver| receiver.hits() == 2).count();
+        assert!(wait_until(PATIENCE, || arrived() >= at_once), "{workers} workers: {} at once", arrived());
+        // One tenant gets half of the workers, at least one.
+        let metrics = client.call("GET", "/metrics", None).expect(200).text;
+        let busy = metrics.lines().find_map(|line| line.strip_prefix("hookpost_workers_busy ")).unwrap();
+        assert_eq!(busy.parse::<f64>().unwrap(), at_once as f64, "{workers} workers");
+        receivers.iter().for_each(Receiver::release);
+        client.wait_finished(PATIENCE);
+        assert_eq!(arrived(), 8, "{workers} workers");
+        process.kill();
+    }
+    let site = Site::new();
+    let mut command = site.serve_command();
+    command.args(["--workers", "1025"]);
+    assert!(refused(command).contains("1025"));
 }
 
 #[test]
@@ -92,7 +127,8 @@ fn a_server_with_100_000_webhooks_is_ready_in_seconds_and_answers() {
     assert!(took < Duration::from_secs(15), "ready after {took:?}");
     let resident = resident_mib(process.id());
     println!("ready after {took:?} with {resident} MiB");
-    assert!(resident < 400, "{resident} MiB");
+    // Some 4 KiB a webhook.
+    assert!(resident < 500, "{resident} MiB");
     let client = process.client(&key);
     for path in ["/v1/webhooks?limit=100", "/v1/deliveries", "/v1/stats", "/readyz"] {
         let begin = Instant::now();

@@ -5,7 +5,6 @@ mod clock;
 mod copy;
 mod crash;
 mod damage;
-mod fault;
 mod files;
 mod full;
 mod held;

@@ -2,6 +2,8 @@
 
 use std::sync::mpsc::channel;
 
+use hookpost::actions::ActionError;
+use hookpost::actions::publish::NewEvent;
 use hookpost::http::error::ApiError;
 use hookpost::store::{Store, StoreError};
 use serde_json::json;
@@ -54,4 +56,38 @@ fn a_panic_in_a_job_of_the_writer_is_an_error_for_its_caller_alone() {
     assert_eq!(hub.status_of(&delivery), "delivered");
     let shown = hub.get("/v1/stats").expect(200).json();
     assert_eq!(shown["pending"], 0, "{shown}");
+}
+
+#[test]
+fn the_queue_of_the_writer_is_bounded_by_bytes_too() {
+    let hub = Hub::start();
+    let actions = &hub.running.app.actions;
+    let (release, held) = channel::<()>();
+    let first = actions.store.write(move |_| -> Result<(), StoreError> {
+        let _ = held.recv();
+        Ok(())
+    });
+    let event = || NewEvent {
+        event_type: "order.paid".parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        id: None,
+        created_ms: None,
+        data: format!("\"{}\"", "x".repeat(1 << 20)).into(),
+        previous_data: None,
+        idempotency: None,
+    };
+    let published: Vec<_> = (0..100).map(|_| actions.publish(event())).collect();
+    // A job of few bytes still has room.
+    let small = actions.store.write(|_| -> Result<(), StoreError> { Ok(()) });
+    release.send(()).unwrap();
+    assert!(first.wait().is_ok() && small.wait().is_ok());
+    let mut stored = 0;
+    for pending in published {
+        match pending.wait() {
+            Ok(_) => stored += 1,
+            Err(error) => assert!(matches!(error, ActionError::Store(StoreError::Overloaded)), "{error}"),
+        }
+    }
+    assert_eq!(stored, 63, "64 MiB together");
+    assert!(actions.publish(event()).wait().is_ok(), "there is room again");
 }

@@ -224,7 +224,7 @@ impl World {
         self.note(|| format!("back {}", delivery.seq));
         let shared = self.shared();
         if !result.is_attempt() {
-            drop(workers::release(&shared, &claim, Some(workers::LOOKUP_PAUSE), self.instant()));
+            drop(workers::release(&shared, &claim, Some(workers::MACHINE_PAUSE), self.instant()));
             return;
         }
         result.attempt.duration_ms = self.passed - started;

@@ -23,7 +23,7 @@ fn the_request_has_the_given_headers_a_length_and_no_accept_encoding() {
     });
     let headers = [("user-agent".to_owned(), "Mine/2".to_owned()), ("x-sign".to_owned(), "v1,abc".to_owned())];
     let url = receiver.url();
-    let sent = client().post(&Outgoing { url: &url, headers: &headers, body: b"{\"a\":1}" }, LONG);
+    let sent = client().post(&Outgoing { url: &url, tenant: "", headers: &headers, body: b"{\"a\":1}" }, LONG);
     let request = String::from_utf8(sent.answer.unwrap().body).unwrap();
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
     assert!(request.ends_with("\r\n\r\n{\"a\":1}"), "{request}");
@@ -119,7 +119,7 @@ fn a_fresh_connection_that_breaks_is_not_tried_again() {
 fn a_kept_connection_is_left_when_its_address_is_no_longer_the_target_s() {
     struct Moving(AtomicUsize, Vec<SocketAddr>);
     impl Resolve for Moving {
-        fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        fn resolve(&self, _: &str, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
             Ok(Arc::from([self.1[self.0.fetch_add(1, Ordering::SeqCst).min(1)]]))
         }
     }
@@ -233,7 +233,7 @@ fn as_many_and_as_long_headers_as_are_allowed_go_out_whole() {
     });
     let headers: Vec<_> = (0..32).map(|number| (format!("x-{number}"), "v".repeat(4096))).collect();
     let url = receiver.url();
-    let sent = client().post(&Outgoing { url: &url, headers: &headers, body: b"{}" }, LONG);
+    let sent = client().post(&Outgoing { url: &url, tenant: "", headers: &headers, body: b"{}" }, LONG);
     assert_eq!(sent.failure, None);
 }
 
@@ -241,9 +241,9 @@ fn as_many_and_as_long_headers_as_are_allowed_go_out_whole() {
 fn a_panic_in_an_attempt_leaves_the_thread_and_the_client_usable() {
     struct Panicking(Trusting, AtomicUsize);
     impl Resolve for Panicking {
-        fn resolve(&self, url: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+        fn resolve(&self, url: &str, tenant: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
             assert!(self.1.fetch_add(1, Ordering::SeqCst) > 0, "the first time");
-            self.0.resolve(url, deadline)
+            self.0.resolve(url, tenant, deadline)
         }
     }
     let client = client_with(Panicking(Trusting, AtomicUsize::new(0)), Vec::new());

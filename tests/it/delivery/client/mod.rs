@@ -5,6 +5,7 @@
 
 mod answers;
 mod faults;
+mod properties;
 mod tls;
 
 use std::io::{Read, Write};
@@ -114,7 +115,7 @@ fn reset(stream: TcpStream) {
 struct Trusting;
 
 impl Resolve for Trusting {
-    fn resolve(&self, url: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+    fn resolve(&self, url: &str, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         let authority = url.split('/').nth(2).unwrap();
         let port = authority.rsplit(':').next().unwrap();
         let address = authority.parse().unwrap_or_else(|_| format!("127.0.0.1:{port}").parse().unwrap());
@@ -126,7 +127,7 @@ impl Resolve for Trusting {
 struct Always(Result<Vec<SocketAddr>, FailureCause>);
 
 impl Resolve for Always {
-    fn resolve(&self, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
+    fn resolve(&self, _: &str, _: &str, _: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
         self.0.clone().map(Arc::from)
     }
 }
@@ -142,7 +143,7 @@ fn client_with(resolve: impl Resolve, extra_root_certificates: Vec<Vec<u8>>) -> 
 
 fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> ClientResult {
     let headers = [("content-type".to_owned(), "application/json".to_owned())];
-    client.post(&Outgoing { url, headers: &headers, body }, timeout)
+    client.post(&Outgoing { url, tenant: "", headers: &headers, body }, timeout)
 }
 
 /// Posts with a short time limit, and checks that the client kept to it.
