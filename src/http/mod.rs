@@ -51,6 +51,8 @@ pub struct App {
     pub checks: Arc<Semaphore>,
     pub key_last_used: KeyLastUsed,
     pub inbox_rates: Buckets,
+    /// Memory for bodies of requests to inboxes, one permit per byte.
+    pub inbox_bodies: Arc<Semaphore>,
     /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
@@ -111,6 +113,7 @@ impl App {
             checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),
             inbox_rates: Buckets::default(),
+            inbox_bodies: Arc::new(Semaphore::new(inbox::MOST_BYTES)),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),

@@ -134,6 +134,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/event-types/{name}/delete", vec![post_at(event_types::edit::delete)]);
     at("/inbox", vec![read(inbox::list::show), post(inbox::list::open)]);
     at("/inbox/empty", vec![get(inbox::list::ask_to_empty), post(inbox::list::empty)]);
+    at("/inbox/url", vec![get(inbox::list::ask_to_change_url), post(inbox::list::change_url)]);
+    at("/inbox/close", vec![get(inbox::list::ask_to_close), post(inbox::list::close)]);
     at("/inbox/{id}", vec![read_at(inbox::request::show)]);
     at("/profiles", vec![read(profiles::list::show)]);
     at("/profiles/new", vec![get(profiles::edit::blank), post(profiles::edit::create)]);
