@@ -192,11 +192,7 @@ impl Prepared {
         let state = app.clone();
         let http = HttpServer::new(move || {
             ActixApp::new()
-                .wrap(
-                    DefaultHeaders::new()
-                        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                        .add((header::CACHE_CONTROL, "no-store")),
-                )
+                .wrap(default_headers(state.site.base().is_https()))
                 .wrap_fn({
                     let state = state.clone();
                     move |request, service| request_id::serve(&state, request, service)
@@ -266,6 +262,16 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
             idle_connections: options.workers.max(64),
         },
     )
+}
+
+/// Headers of all responses. Browsers keep to HTTPS for a year if the base URL has it.
+fn default_headers(is_https: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new()
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::CACHE_CONTROL, "no-store"))
+        .add(("cross-origin-opener-policy", "same-origin"))
+        .add((header::PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=(), payment=(), usb=()"));
+    if is_https { headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
 }
 
 /// Removes the path of the base URL from a request, since not every proxy removes it.

@@ -64,6 +64,16 @@ impl Throttle {
         }
     }
 
+    /// Takes back a failure: the password was not checked.
+    pub fn retract(&self, name: &str, address: Option<IpAddr>) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (who, _) in keys(name, address) {
+            if let Some(failures) = failures.get_mut(&who) {
+                failures.count = failures.count.saturating_sub(1);
+            }
+        }
+    }
+
     /// Clears the failures of an account and an address after a sign-in.
     pub fn succeeded(&self, name: &str, address: Option<IpAddr>) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -64,7 +64,7 @@ pub(super) fn serve(prepared: Prepared, announce: impl FnOnce(&Running) + Send +
     })
 }
 
-/// Prints the address in one line, and the way to sign in.
+/// Prints the address in one line, the way to sign in, and a warning if all clients would look alike.
 fn announce(running: &Running, database: &str) {
     let mut out = std::io::stdout();
     let address = running.address;
@@ -85,6 +85,13 @@ fn announce(running: &Running, database: &str) {
         }
     }
     let _ = out.flush();
+    let site = &running.app.site;
+    if site.base().is_https() && site.trusted_proxies.is_empty() {
+        log::warn!(
+            "the base URL has https, so a proxy is in front, but no proxy is trusted: all clients have the proxy's address, \
+             and failed sign-ins of one delay the others. Set --trusted-proxy to the address of the proxy."
+        );
+    }
 }
 
 /// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.

@@ -152,13 +152,14 @@ impl Site {
     }
 
     /// Returns the client's address: the peer's, or the one that trusted proxies report. Each proxy appends an address
-    /// to `X-Forwarded-For`; addresses before the trusted ones may be forged by the client.
+    /// to `X-Forwarded-For`, some with its port; addresses before the trusted ones may be forged by the client. An IPv4
+    /// address in the form of an IPv6 one is the IPv4 address.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let is_trusted = |address: &IpAddr| {
             let proxies = &self.trusted_proxies;
             proxies.iter().any(|range| range.contains(address))
         };
-        let peer = request.peer_addr()?.ip();
+        let peer = request.peer_addr()?.ip().to_canonical();
         if !is_trusted(&peer) {
             return Some(peer);
         }
@@ -167,7 +168,7 @@ impl Site {
         let joined = texts.join(",");
         let mut last = peer;
         for text in joined.rsplit(',') {
-            let Ok(address) = text.trim().parse::<IpAddr>() else {
+            let Some(address) = forwarded_address(text.trim()) else {
                 break;
             };
             last = address;
@@ -177,6 +178,13 @@ impl Site {
         }
         Some(last)
     }
+}
+
+/// Parses an address of `X-Forwarded-For`, with or without a port or brackets.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse().map(|with_port: SocketAddr| with_port.ip()));
+    address.ok().map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -230,5 +238,15 @@ mod tests {
         assert_eq!(address("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", &proxy), "1.2.3.4");
         assert_eq!(address("10.0.0.1", "garbage", &proxy), "10.0.0.1");
         assert_eq!(address("10.0.0.1", "1.2.3.4", &[]), "10.0.0.1");
+        for (forwarded, client) in [
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+        ] {
+            assert_eq!(address("10.0.0.1", forwarded, &proxy), client);
+        }
+        assert_eq!(address("::ffff:10.0.0.1", "1.2.3.4", &proxy), "1.2.3.4", "a proxy seen on a socket for both");
+        assert_eq!(address("::ffff:192.0.2.9", "", &[]), "192.0.2.9");
     }
 }

@@ -55,12 +55,12 @@ pub fn put(tx: &mut WriteTx<'_>, tenant: &Tenant, key: &str, remembered: &Rememb
 }
 
 /// Deletes keys older than 24 hours, in one step. Returns whether more may remain.
-pub fn delete_expired(tx: &mut WriteTx<'_>) -> Result<bool> {
+pub fn delete_expired(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
     let deleted = sql::change(
         tx.connection(),
         "DELETE FROM idempotency WHERE (tenant, key) IN
              (SELECT tenant, key FROM idempotency WHERE created_ms <= :oldest LIMIT :step)",
-        named_params! {":oldest": tx.now_ms() - KEPT, ":step": STEP},
+        named_params! {":oldest": now - KEPT, ":step": STEP},
     )?;
     Ok(deleted == STEP)
 }

@@ -27,8 +27,8 @@ const JOBS: &[(&str, Job)] = &[
         webhook::delete(tx, 1)?;
         sweep::step(tx, 1, 0).map(drop)
     }),
-    ("idempotency keys", |tx| idempotency::delete_expired(tx).map(drop)),
-    ("statistics", |tx| stats::merge_old(tx).map(drop)),
+    ("idempotency keys", |tx| idempotency::delete_expired(tx, NOW).map(drop)),
+    ("statistics", |tx| stats::merge_old(tx, NOW).map(drop)),
     ("due times that lie ahead", |tx| ahead::bring_back(tx, &(1..=500).collect::<Vec<_>>()).map(drop)),
     ("interrupted tests", |tx| delivery::end_interrupted_tests(tx).map(drop)),
     ("retention of deliveries", |tx| {

@@ -21,7 +21,9 @@ pub const FINE: Millis = 5 * MINUTE;
 /// Maximum rows that one step merges.
 const STEP: usize = 500;
 /// Spans of rows with the minimum time they are kept.
-const KEPT: [(Millis, Millis); 3] = [(FINE, 2 * HOUR), (HOUR, 8 * DAY), (DAY, 32 * DAY)];
+const KEPT: [(Millis, Millis); 3] = [(FINE, 2 * HOUR), (HOUR, 8 * DAY), (DAY, LONGEST_KEPT)];
+/// How long statistics are kept.
+pub const LONGEST_KEPT: Millis = 32 * DAY;
 
 /// Scope of statistics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,12 +131,12 @@ fn merge_into(connection: &Connection, series: i64, start: Millis, span: Millis,
 }
 
 /// Merges old rows into longer spans, and deletes those older than any window, in one step. Returns whether more remain.
-pub fn merge_old(tx: &mut WriteTx<'_>) -> Result<bool> {
+pub fn merge_old(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
     let mut left = STEP;
     for (index, (span, kept)) in KEPT.into_iter().enumerate() {
         let longer = KEPT.get(index + 1).map(|(longer, _)| *longer);
         // Whole longer spans only: every window starts at the start of a row.
-        let before = tx.now_ms() - kept;
+        let before = now - kept;
         let before = before - before.rem_euclid(longer.unwrap_or(span));
         left -= merge(tx.connection(), span, before, longer, left)?;
     }

@@ -223,9 +223,8 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
 }
 
 /// Deletes old secrets whose overlap has ended, in one step. Returns whether more may remain.
-pub fn delete_old_secrets(tx: &mut WriteTx<'_>) -> Result<bool> {
+pub fn delete_old_secrets(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
     const STEP: usize = 100;
-    let now = tx.now_ms();
     let has_ended = |webhook: &Webhook| webhook.old_secret.as_ref().is_some_and(|old| old.overlap_ends_ms <= now);
     let ended: Vec<_> = tx.directory().iter().filter(|webhook| has_ended(webhook)).take(STEP).cloned().collect();
     let more = ended.len() == STEP;

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::state::State;
+use crate::domain::clock_jumps::ClockJumps;
 use crate::domain::time::{MINUTE, Millis};
 use crate::store::delivery::ahead;
-use crate::store::{StoreError, WriteTx, damage, idempotency, stats, sweep, webhook};
+use crate::store::{StoreError, WriteTx, damage, idempotency, retention, stats, sweep, webhook};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +22,11 @@ const LISTED: usize = 1_000;
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut cleaned_ms = shared.clock.now_ms();
     let mut positions = HashMap::new();
+    let newest_ms = shared.store.read_for_delivery(retention::newest_ms).unwrap_or_else(|error| {
+        log::error!("the time of the newest row could not be read: {error}");
+        None
+    });
+    let mut jumps = ClockJumps::since(newest_ms, shared.clock.reading());
     // Also at the start: the clock may have been ahead before it.
     let mut latest_ms = Millis::MAX;
     loop {
@@ -43,10 +49,13 @@ pub(super) fn run(shared: &Arc<Shared>) {
         if let Err(error) = sweep_on(shared, &mut positions) {
             log::error!("a sweep stopped and will go on in a moment: {error}");
         }
-        let now = shared.clock.now_ms();
+        let reading = shared.clock.reading();
+        jumps.observe(reading);
+        let now = reading.wall_ms;
         // A clock that was set back does not put it off.
         if !(0..CLEANING).contains(&(now - cleaned_ms)) {
-            clean(shared);
+            // Nothing is deleted before its time because the clock jumped ahead.
+            clean(shared, now - jumps.ahead_within(stats::LONGEST_KEPT));
             cleaned_ms = now;
         }
         let state = shared.lock();
@@ -105,11 +114,11 @@ fn record_again(shared: &Arc<Shared>) {
 }
 
 /// Deletes idempotency keys past their day and secrets past their overlap, and merges old statistics.
-fn clean(shared: &Arc<Shared>) {
+fn clean(shared: &Arc<Shared>, now: Millis) {
     for job in [idempotency::delete_expired, webhook::delete_old_secrets, stats::merge_old] {
         loop {
             let begin = Instant::now();
-            match shared.store.write(job).wait() {
+            match shared.store.write(move |tx| job(tx, now)).wait() {
                 Ok(true) if rest(shared, begin) => {}
                 Ok(_) => break,
                 Err(error) => {

@@ -65,13 +65,13 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         return Ok(response);
     }
-    // Counted before the password is checked: concurrent attempts are all counted.
-    app.throttle.failed(name, address, now);
     // Each sign-in holds a thread while it hashes.
     let Ok(_permit) = app.sign_ins.clone().try_acquire_owned() else {
         let busy = "Too many people are signing in. Try again in a moment.";
         return Err(visitor.error(ApiError::unavailable("overloaded", busy)));
     };
+    // Counted before the password is checked: concurrent attempts are all counted.
+    app.throttle.failed(name, address, now);
     let (store, wanted, password) = (app.actions.store.clone(), name.to_owned(), fields.text("password").to_owned());
     let cookie = visitor.run(move || {
         let user = store.read(|db| user::by_name(db, &wanted))?;
@@ -83,7 +83,8 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
             signed_in => signed_in.map(Some),
         }
     });
-    let Some(cookie) = cookie.await? else {
+    let cookie = cookie.await.inspect_err(|_| app.throttle.retract(name, address))?;
+    let Some(cookie) = cookie else {
         log::warn!("a sign-in failed, from {address:?}");
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
     };

@@ -38,7 +38,8 @@ fn counts(stats: &Value) -> [u64; 5] {
 }
 
 fn merge_old(hub: &Hub) {
-    while hub.running.app.actions.store.write(stats::merge_old).wait().unwrap() {}
+    let now = hub.clock.now_ms();
+    while hub.running.app.actions.store.write(move |tx| stats::merge_old(tx, now)).wait().unwrap() {}
 }
 
 fn read<T>(hub: &Hub, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> T {

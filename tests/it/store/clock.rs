@@ -184,3 +184,23 @@ fn a_set_back_is_forgotten_once_the_rows_from_before_are_deleted() {
     hub.publish("a.b", json!({}));
     assert!(set_back() > 0);
 }
+
+#[test]
+fn a_clock_that_jumps_ahead_deletes_no_idempotency_key_before_its_day() {
+    let hub = Hub::start();
+    let execute = |sql: &str| Connection::open(hub.database()).unwrap().execute(sql, []).unwrap();
+    let count = |key: &str| -> i64 {
+        let connection = Connection::open(hub.database()).unwrap();
+        let query = "SELECT count(*) FROM idempotency WHERE key = ?1";
+        connection.query_row(query, [key], |row| row.get(0)).unwrap()
+    };
+    let headers = [("x-api-key", hub.key.as_str()), ("content-type", "application/json"), ("idempotency-key", "new")];
+    hub.send("POST", "/v1/events", &headers, br#"{"type": "a.b", "data": 1}"#).expect(202);
+    execute("INSERT INTO idempotency SELECT tenant, 'old', fingerprint, event_seq, 0, batch FROM idempotency");
+    hub.clock.jump(2 * DAY);
+    hub.advance(2 * MINUTE);
+    assert!(wait_until(PATIENCE, || count("old") == 0), "keys were cleaned");
+    assert_eq!(count("new"), 1);
+    hub.advance(DAY);
+    assert!(wait_until(PATIENCE, || count("new") == 0));
+}

@@ -165,13 +165,28 @@ fn a_session_cookie_is_new_at_each_sign_in_and_stored_as_a_hash() {
 }
 
 #[test]
-fn under_https_the_cookie_is_bound_to_the_host() {
+fn a_sign_in_that_could_not_be_checked_counts_as_no_failure() {
+    let hub = Hub::start();
+    hub.add_user("anna", Role::Administrator);
+    let visitor = hub.visitor();
+    let permits = hub.running.app.sign_ins.clone();
+    let all = permits.try_acquire_many_owned(16).unwrap();
+    for _ in 0..10 {
+        visitor.sign_in("anna", PASSWORD).expect(503);
+    }
+    drop(all);
+    visitor.sign_in("anna", PASSWORD).expect(303);
+}
+
+#[test]
+fn under_https_the_cookie_is_bound_to_the_host_and_browsers_keep_to_https() {
     let hub = Hub::with(|options| {
         options.base_url = Some("https://hooks.example.com".parse().unwrap());
     });
     hub.add_user("anna", Role::Administrator);
     let visitor = hub.visitor();
     let answer = visitor.sign_in("anna", PASSWORD).expect(303);
+    assert_eq!(answer.header("strict-transport-security"), Some("max-age=31536000"));
     let (_, set) = answer.headers.iter().find(|(name, _)| name == "set-cookie").unwrap();
     assert!(set.starts_with("__Host-hookpost="), "{set}");
     assert!(set.contains("Secure"), "{set}");
@@ -222,6 +237,9 @@ fn pages_carry_a_policy_that_lets_nothing_in_from_elsewhere() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
+        assert_eq!(answer.header("cross-origin-opener-policy"), Some("same-origin"));
+        assert!(answer.header("permissions-policy").is_some_and(|policy| policy.contains("camera=()")));
+        assert_eq!(answer.header("strict-transport-security"), None);
         for inline in ["<script>", "<style", " style=", " onclick="] {
             assert!(!answer.text.contains(inline), "{inline} in {path}");
         }
