@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::resume_unwind;
-use std::{fmt, io, thread};
+use std::{fmt, thread};
 
 use jsonschema::{Keyword, PatternOptions, Retrieve, Uri, ValidationError, Validator};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const NAMED: usize = 3;
 
 /// Stack of a check, for a schema that consists of one chain of references and is followed again at each of the 128 levels
 /// that data may have. Memory is taken as it is used: some 100 KiB for usual schemas.
-const STACK_BYTES: usize = 256 << 20;
+const STACK_BYTES: usize = 64 << 20;
 
 /// Keyword that counts a visit. Accepts every value.
 const VISIT: &str = "hookpost:visit";
@@ -68,7 +68,7 @@ fn stack_address() -> usize {
 /// Payload of the unwinding that ends a check.
 struct UsedUp;
 
-/// Runs work on a thread with a large stack.
+/// Runs work on a thread with a large stack. The error is that of its panic, or that no thread could be started.
 fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> thread::Result<T> {
     thread::scope(|scope| {
         let started = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
@@ -76,7 +76,7 @@ fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> thread::Result<T> 
     })
 }
 
-/// Runs a check within a budget. Returns `None` if the budget is used up, or no thread can be started.
+/// Runs a check within a budget. Returns `None` if the budget is used up.
 fn within<T: Send>(budget: &mut u64, check: impl FnOnce() -> T + Send) -> Option<T> {
     let visits = std::mem::take(budget);
     let done = on_deep_stack(|| {
@@ -90,7 +90,7 @@ fn within<T: Send>(budget: &mut u64, check: impl FnOnce() -> T + Send) -> Option
             *budget = left;
             Some(done)
         }
-        Err(end) if end.is::<UsedUp>() || end.is::<io::Error>() => None,
+        Err(end) if end.is::<UsedUp>() => None,
         Err(panic) => resume_unwind(panic),
     }
 }
@@ -331,8 +331,11 @@ mod tests {
         assert!(check(&tree.unwrap(), &deep).is_err());
     }
 
+    /// Data of a depth.
+    type Nested = fn(usize) -> String;
+
     /// Schemas that visit a value again and again, each with data that does so at a depth.
-    fn costly() -> Vec<(Schema, fn(usize) -> String)> {
+    fn costly() -> Vec<(Schema, Nested)> {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let named = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
         let parse = |text: &str| Schema::parse(text).unwrap();
@@ -342,7 +345,7 @@ mod tests {
                     r##"{"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [{"type": "string"}, {"items": {"$ref": "#/$defs/n"},
                         "type": "array"}, {"type": "array", "items": {"$ref": "#/$defs/n"}}]}}}"##,
                 ),
-                nested as fn(usize) -> String,
+                nested as Nested,
             ),
             (parse(r##"{"oneOf": [{"type": "string"}, {"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}"##), nested),
             (
