@@ -8,7 +8,7 @@ use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::EventType;
-use crate::domain::schema::Schema;
+use crate::domain::schema::{CheckBudget, Schema};
 use crate::store::Connection;
 use crate::store::event_type::{self, DescribedType};
 
@@ -62,9 +62,9 @@ impl Actions {
     }
 
     /// Returns how an event violates the schema of its type, if it does.
-    pub(super) fn violation(&self, event: &NewEvent) -> Option<Invalid> {
+    pub(super) fn violation(&self, event: &NewEvent, budget: &mut CheckBudget) -> Option<Invalid> {
         let schema = self.store.schemas().find(&event.event_type)?;
-        let broken = schema.check(&event.data).err()?;
+        let broken = schema.check(&event.data, budget).err()?;
         Some(broken.in_field("data"))
     }
 }
@@ -85,7 +85,7 @@ fn check(new: &TypeDescription) -> Result<Option<Schema>, Invalid> {
     }
     let schema = new.schema.as_deref().map(Schema::parse).transpose()?;
     if let (Some(schema), Some(example)) = (&schema, example) {
-        schema.check(example).map_err(|broken| broken.in_field("example"))?;
+        schema.check(example, &mut CheckBudget::default()).map_err(|broken| broken.in_field("example"))?;
     }
     Ok(schema)
 }

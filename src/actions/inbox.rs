@@ -1,11 +1,15 @@
-//! The built-in inbox: opening it, receiving requests, emptying it.
+//! The built-in inbox: opening it, receiving requests, emptying it, changing its URL, closing it.
 //!
 //! Each request is verified on arrival, with the secrets of that time, and the result is stored. The pages show the
 //! result that a receiver would have seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::value::RawValue;
+
+use super::audit::AuditEntry;
 use super::{ActionError, Actions, Caller, Pending, Result};
+use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::secret::Secret;
 use crate::domain::time::{MINUTE, Millis, SECOND};
@@ -26,6 +30,8 @@ const MAX_TRANSIT: Millis = MINUTE;
 const CHALLENGE_FIELD: &str = "challenge";
 /// Maximum bytes of a challenge.
 const LONGEST_CHALLENGE: usize = 1024;
+/// Maximum bytes of a body that may hold a challenge.
+const LONGEST_CHALLENGE_BODY: usize = 64 << 10;
 
 /// Request received by an inbox.
 #[derive(Debug, Clone)]
@@ -74,6 +80,29 @@ impl Actions {
         })
     }
 
+    /// Gives an inbox another URL. The old one is refused from then on.
+    pub fn change_inbox_url(&self, caller: &Caller, tenant: Option<&str>) -> Pending<Inbox> {
+        let (caller, tenant) = (caller.clone(), caller.tenant_for(tenant));
+        self.store.write(move |tx| {
+            let Inbox { seq, tenant, .. } = existing(tx.connection(), &tenant?)?;
+            let token = random::text::<24>();
+            inbox::set_token(tx.connection(), seq, &token)?;
+            caller.audit(tx, AuditEntry::new(AuditAction::InboxUrlChanged, &tenant).in_tenant(&tenant))?;
+            Ok(Inbox { seq, tenant, token })
+        })
+    }
+
+    /// Closes an inbox and deletes its requests.
+    pub fn close_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<()> {
+        let (caller, tenant) = (caller.clone(), caller.tenant_for(tenant));
+        self.store.write(move |tx| {
+            let Inbox { seq, tenant, .. } = existing(tx.connection(), &tenant?)?;
+            inbox::empty(tx.connection(), seq)?;
+            inbox::close(tx.connection(), seq)?;
+            Ok(caller.audit(tx, AuditEntry::new(AuditAction::InboxClosed, &tenant).in_tenant(&tenant))?)
+        })
+    }
+
     /// Deletes all requests of an inbox. Returns their number.
     pub fn empty_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<usize> {
         let tenant = caller.tenant_for(tenant);
@@ -94,6 +123,7 @@ impl Actions {
         let body_bytes = arrival.body.len() as i64;
         let mut body = arrival.body;
         body.truncate(KEPT_BODY);
+        body.shrink_to_fit();
         let request = InboxRequest {
             seq: 0,
             at_ms: now,
@@ -150,12 +180,20 @@ impl Actions {
             let challenge = profile.and_then(|profile| profile.spec().challenge.clone());
             fields.extend(challenge.map(|challenge| challenge.field));
         }
-        let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+        if body.len() > LONGEST_CHALLENGE_BODY {
+            return None;
+        }
+        // Values stay text: a tree takes many times the memory of the body.
+        let body: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
         fields.into_iter().find_map(|field| {
-            let text = body.get(&field)?.as_str()?;
-            (text.len() <= LONGEST_CHALLENGE).then(|| (field, text.to_owned()))
+            let text: String = serde_json::from_str(body.get(&field)?.get()).ok()?;
+            (text.len() <= LONGEST_CHALLENGE).then_some((field, text))
         })
     }
+}
+
+fn existing(connection: &Connection, tenant: &Tenant) -> Result<Inbox> {
+    inbox::of_tenant(connection, tenant)?.ok_or(ActionError::NotFound("inbox"))
 }
 
 /// Checks a request as a receiver would: the signatures of the webhook's profile and of Standard Webhooks. Both results are

@@ -9,6 +9,7 @@ use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::schema::CheckBudget;
 use crate::domain::time::Millis;
 use crate::random;
 use crate::store::idempotency::{self, Remembered};
@@ -58,7 +59,7 @@ impl Checked {
         self.new.size_bytes()
     }
 
-    /// Creates an event whose type has no schema.
+    /// Wraps an event whose type has no schema.
     pub fn without_schema(new: NewEvent) -> Checked {
         let violation = None;
         Checked { new, violation }
@@ -76,7 +77,11 @@ pub struct Receipt {
 impl Actions {
     /// Publishes an event to all subscribed webhooks of its tenant. Returns the receipt once the event is on disk.
     pub fn publish(&self, new: NewEvent) -> Pending<Receipt> {
-        let checked = self.check(new);
+        self.publish_checked(self.check(new, &mut CheckBudget::default()))
+    }
+
+    /// Like [`Actions::publish`], for an event that was checked before.
+    pub fn publish_checked(&self, checked: Checked) -> Pending<Receipt> {
         self.store.write_sized(checked.size_bytes(), move |tx| publish(tx, checked))
     }
 
@@ -84,7 +89,7 @@ impl Actions {
     pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt> {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
-        let checked = self.check(new);
+        let checked = self.check(new, &mut CheckBudget::default());
         self.store.write_sized(checked.size_bytes(), move |tx| {
             let receipt = publish(tx, checked)?;
             if !receipt.duplicate {
@@ -95,10 +100,15 @@ impl Actions {
         })
     }
 
+    /// Whether the type of an event has a schema.
+    pub fn has_schema(&self, new: &NewEvent) -> bool {
+        self.store.schemas().find(&new.event_type).is_some()
+    }
+
     /// Checks an event against the schema of its type. A violation is returned when the event is published, as
-    /// `schema_violation` in `data`.
-    pub fn check(&self, new: NewEvent) -> Checked {
-        let violation = self.violation(&new);
+    /// `schema_violation` in `data`. May take seconds.
+    pub fn check(&self, new: NewEvent, budget: &mut CheckBudget) -> Checked {
+        let violation = self.violation(&new, budget);
         Checked { new, violation }
     }
 }

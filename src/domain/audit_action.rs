@@ -65,6 +65,10 @@ pub enum AuditAction {
     PasswordChanged,
     #[strum(serialize = "user.signed_in")]
     SignedIn,
+    #[strum(serialize = "inbox.url_changed")]
+    InboxUrlChanged,
+    #[strum(serialize = "inbox.closed")]
+    InboxClosed,
     #[strum(serialize = "portal_link.made")]
     PortalLinkMade,
     #[strum(serialize = "backup.downloaded")]

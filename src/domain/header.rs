@@ -70,6 +70,14 @@ impl CustomHeaders {
         CustomHeaders::parse(self.0, reserved)
     }
 
+    /// Checks that no value is a secret one, which must not be sent to another origin.
+    pub fn without_secrets(self) -> Result<CustomHeaders, Invalid> {
+        if let Some((name, _)) = self.iter().find(|(name, value)| shown(name, value) != *value) {
+            return Err(given_for_another_origin(name));
+        }
+        Ok(self)
+    }
+
     /// Wraps headers from the store without checking them again.
     pub fn trusted(pairs: Vec<(String, String)>) -> CustomHeaders {
         CustomHeaders(pairs)
@@ -84,20 +92,33 @@ impl CustomHeaders {
     }
 
     /// Replaces each masked value by the previous value of the header, so that reading a webhook and writing it back
-    /// changes nothing. Fails for a mask without a previous value.
-    pub fn unmasked(self, before: &CustomHeaders) -> Result<CustomHeaders, Invalid> {
+    /// changes nothing. Fails for a mask without a previous value, and if `is_moved`: the previous values were given for
+    /// another origin, and those who may change the URL need not know them.
+    pub fn unmasked(self, before: &CustomHeaders, is_moved: bool) -> Result<CustomHeaders, Invalid> {
         let unmask = |(name, value): (String, String)| {
             if value != MASK {
                 return Ok((name, value));
             }
             let old = before.iter().find(|(other, _)| other.eq_ignore_ascii_case(&name));
             match old {
+                Some(_) if is_moved => Err(given_for_another_origin(&name)),
                 Some((_, value)) => Ok((name, value.to_owned())),
                 None => Err(not_allowed(&name, "Its value is a mask, but no value is stored for this header.")),
             }
         };
         self.0.into_iter().map(unmask).collect::<Result<_, _>>().map(CustomHeaders)
     }
+}
+
+fn given_for_another_origin(name: &str) -> Invalid {
+    Invalid::new(
+        "invalid_header",
+        format!(
+            "The value of {name} was given for another origin, and the URL has a new one. Give the value again, or remove \
+             the header."
+        ),
+    )
+    .in_field(format!("headers.{name}"))
 }
 
 fn not_allowed(name: &str, reason: &str) -> Invalid {
@@ -209,14 +230,14 @@ mod tests {
     #[test]
     fn a_mask_without_a_value_before_is_refused() {
         let before = parse(&[("Authorization", "Bearer x")]).unwrap();
-        let refused = parse(&[("X-Token", MASK)]).unwrap().unmasked(&before);
+        let refused = parse(&[("X-Token", MASK)]).unwrap().unmasked(&before, false);
         assert_eq!(refused.unwrap_err().field.as_deref(), Some("headers.X-Token"));
     }
 
     #[test]
     fn writing_back_the_mask_keeps_the_value() {
         let before = parse(&[("Authorization", "Bearer x")]).unwrap();
-        let after = parse(&[("authorization", MASK), ("X-B", "c")]).unwrap().unmasked(&before).unwrap();
+        let after = parse(&[("authorization", MASK), ("X-B", "c")]).unwrap().unmasked(&before, false).unwrap();
         assert_eq!(after.iter().next(), Some(("authorization", "Bearer x")));
     }
 }

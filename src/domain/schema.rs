@@ -1,12 +1,17 @@
 //! JSON Schemas that event data is validated against.
 //!
-//! A schema never fetches anything, and its regular expressions run in linear time: validation costs grow with the data
-//! alone.
+//! A schema never fetches anything, and its regular expressions run in linear time. A recursive schema may still visit a
+//! value again and again: a number of times that grows exponentially with the depth of the data if `jsonschema` collects
+//! the errors of `anyOf` and `oneOf`, and with the schema alone if it decides. So every visit is counted, by a keyword
+//! that is added to each subschema, and a check ends when its budget is used up.
 
-use std::fmt;
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::resume_unwind;
+use std::{fmt, thread};
 
-use jsonschema::{PatternOptions, Retrieve, Uri, ValidationError, Validator};
-use serde_json::Value;
+use jsonschema::{Keyword, PatternOptions, Retrieve, Uri, ValidationError, Validator};
+use serde_json::{Value, json};
 
 use super::Invalid;
 
@@ -18,6 +23,144 @@ const REGEX_BYTES: usize = 256 << 10;
 
 /// Maximum number of violations in a message.
 const NAMED: usize = 3;
+
+/// Stack of a check, for a schema that consists of one chain of references and is followed again at each of the 128 levels
+/// that data may have. Memory is taken as it is used: some 100 KiB for usual schemas.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Keyword that counts a visit. Accepts every value.
+const VISIT: &str = "hookpost:visit";
+
+/// Bytes of a string, values of an array or object, and bytes of the stack that count as another visit. A violation names
+/// each reference that leads to it, so that its memory grows with the depth.
+const BYTES_PER_VISIT: usize = 256;
+const VALUES_PER_VISIT: usize = 16;
+const STACK_PER_VISIT: usize = 4 << 10;
+
+/// Visits left for the checks of one call: a bound of their time and memory that does not depend on a clock.
+#[derive(Debug)]
+pub struct CheckBudget {
+    /// For deciding whether data is valid: some seconds. 16 MiB of numbers take a few million.
+    deciding: u64,
+    /// For naming violations: a fraction of a second. Each visit may allocate.
+    naming: u64,
+}
+
+impl Default for CheckBudget {
+    fn default() -> CheckBudget {
+        CheckBudget { deciding: 50_000_000, naming: 100_000 }
+    }
+}
+
+thread_local! {
+    /// Visits left for the check on this thread. A keyword has no other way to know.
+    static VISITS: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// Address of the stack where the check begins.
+    static BEGAN_AT: Cell<usize> = const { Cell::new(0) };
+}
+
+#[inline(never)]
+fn stack_address() -> usize {
+    let here = 0u8;
+    std::ptr::from_ref(&here).addr()
+}
+
+/// Payload of the unwinding that ends a check.
+struct UsedUp;
+
+/// Runs work on a thread with a large stack. The error is that of its panic, or that no thread could be started.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> thread::Result<T> {
+    thread::scope(|scope| {
+        let started = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        started.map_err(|error| -> Box<dyn Any + Send> { Box::new(error) })?.join()
+    })
+}
+
+/// Runs a check within a budget. Returns `None` if the budget is used up.
+fn within<T: Send>(budget: &mut u64, check: impl FnOnce() -> T + Send) -> Option<T> {
+    let visits = std::mem::take(budget);
+    let done = on_deep_stack(|| {
+        VISITS.set(visits);
+        BEGAN_AT.set(stack_address());
+        let done = check();
+        (done, VISITS.get())
+    });
+    match done {
+        Ok((done, left)) => {
+            *budget = left;
+            Some(done)
+        }
+        Err(end) if end.is::<UsedUp>() => None,
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+struct Visit;
+
+impl Visit {
+    fn count(value: &Value) {
+        let more = match value {
+            Value::String(text) => text.len() / BYTES_PER_VISIT,
+            Value::Array(values) => values.len() / VALUES_PER_VISIT,
+            Value::Object(fields) => fields.len() / VALUES_PER_VISIT,
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        };
+        let depth = BEGAN_AT.get().abs_diff(stack_address()) / STACK_PER_VISIT;
+        match VISITS.get().checked_sub(1 + (more + depth) as u64) {
+            Some(left) => VISITS.set(left),
+            // Unlike a panic, it prints no message.
+            None => resume_unwind(Box::new(UsedUp)),
+        }
+    }
+}
+
+impl Keyword for Visit {
+    fn validate<'i>(&self, value: &'i Value) -> Result<(), ValidationError<'i>> {
+        Visit::count(value);
+        Ok(())
+    }
+
+    fn is_valid(&self, value: &Value) -> bool {
+        Visit::count(value);
+        true
+    }
+}
+
+/// Adds the keyword to every subschema, at the end of its `allOf`, so that no JSON pointer changes its meaning. There it
+/// is evaluated before `anyOf`, `oneOf` and references, also if they fail. A lone reference is wrapped, because drafts up
+/// to 7 ignore whatever stands beside it.
+fn count_visits(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(count_visits),
+        Value::Object(keywords) => {
+            for (keyword, value) in keywords.iter_mut() {
+                match keyword.as_str() {
+                    "const" | "enum" | "default" | "examples" | "dependentRequired" | "$vocabulary" => {}
+                    "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
+                    | "dependencies" => {
+                        if let Value::Object(by_name) = value {
+                            by_name.values_mut().for_each(count_visits);
+                        }
+                    }
+                    _ => count_visits(value),
+                }
+            }
+            let visit = || json!({ VISIT: true });
+            if keywords.len() == 1 && keywords.contains_key("$ref") {
+                let reference = Value::Object(std::mem::take(keywords));
+                keywords.insert("allOf".to_owned(), json!([visit(), reference]));
+                return;
+            }
+            match keywords.get_mut("allOf") {
+                None => _ = keywords.insert("allOf".to_owned(), json!([visit()])),
+                Some(Value::Array(all)) if !all.is_empty() => all.push(visit()),
+                // Refused when the schema is compiled.
+                Some(_) => {}
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
 
 /// A compiled JSON Schema: draft 2020-12, or the draft that its `$schema` names (4, 6, 7, 2019-09).
 pub struct Schema {
@@ -41,21 +184,23 @@ impl Schema {
         if text.len() > MAX_SCHEMA_BYTES {
             return Err(invalid(format!("A schema must be at most {MAX_SCHEMA_BYTES} bytes.")));
         }
-        let value: Value =
+        let mut value: Value =
             serde_json::from_str(text).map_err(|error| invalid(format!("The schema is not JSON: {error}.")))?;
         if !matches!(value, Value::Object(_) | Value::Bool(_)) {
             return Err(invalid("A schema must be an object, true or false.".to_owned()));
         }
+        count_visits(&mut value);
         let patterns = PatternOptions::regex().size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
-        let validator =
-            jsonschema::options().with_retriever(FetchNothing).with_pattern_options(patterns).build(&value).map_err(
-                |error| {
-                    invalid(format!(
-                        "This is not a usable JSON Schema: {}. References must stay within the schema (#/$defs/…).",
-                        describe(&error)
-                    ))
-                },
-            )?;
+        let options = jsonschema::options()
+            .with_retriever(FetchNothing)
+            .with_pattern_options(patterns)
+            .with_keyword(VISIT, |_, _, _| Ok(Box::new(Visit)));
+        let built = on_deep_stack(|| options.build(&value).map_err(|error| describe(&error)));
+        let validator = built.unwrap_or_else(|panic| resume_unwind(panic)).map_err(|error| {
+            invalid(format!(
+                "This is not a usable JSON Schema: {error}. References must stay within the schema (#/$defs/…)."
+            ))
+        })?;
         Ok(Schema { text: text.into(), validator })
     }
 
@@ -64,21 +209,42 @@ impl Schema {
         &self.text
     }
 
-    /// Validates JSON. The error names the violations by JSON pointer (RFC 6901).
-    pub fn check(&self, data: &str) -> Result<(), Invalid> {
-        let violation = |text: String| Invalid::new("schema_violation", text);
-        let value: Value =
-            serde_json::from_str(data).map_err(|error| violation(format!("The data cannot be read: {error}.")))?;
-        let mut errors = self.validator.iter_errors(&value);
-        let named: Vec<String> = errors.by_ref().take(NAMED).map(|error| describe(&error)).collect();
-        if named.is_empty() {
-            return Ok(());
-        }
-        let more = match errors.next() {
-            Some(_) => "; and more",
-            None => "",
+    /// Validates JSON within a budget. The error names the violations by JSON pointer (RFC 6901), as far as the budget
+    /// allows.
+    pub fn check(&self, data: &str, budget: &mut CheckBudget) -> Result<(), Invalid> {
+        let violation = |text: String| Err(Invalid::new("schema_violation", text));
+        let value: Value = match serde_json::from_str(data) {
+            Ok(value) => value,
+            Err(error) => return violation(format!("The data cannot be read: {error}.")),
         };
-        Err(violation(format!("The data does not match the schema of its event type: {}{more}.", named.join("; "))))
+        match within(&mut budget.deciding, || self.validator.is_valid(&value)) {
+            Some(true) => return Ok(()),
+            Some(false) => {}
+            None => {
+                return violation(
+                    "The data could not be checked against the schema of its event type, because the check takes too long. \
+                     Send less data, or simplify the schema."
+                        .to_owned(),
+                );
+            }
+        }
+        let named = within(&mut budget.naming, || self.violations(&value));
+        violation(match named {
+            Some(named) => format!("The data does not match the schema of its event type: {named}."),
+            None => {
+                "The data does not match the schema of its event type. It is nested too deeply, or too large, to say \
+                     where."
+                    .to_owned()
+            }
+        })
+    }
+
+    /// Describes the first violations.
+    fn violations(&self, value: &Value) -> String {
+        let mut errors = self.validator.iter_errors(value);
+        let named: Vec<String> = errors.by_ref().take(NAMED).map(|error| describe(&error)).collect();
+        let more = if errors.next().is_some() { "; and more" } else { "" };
+        format!("{}{more}", named.join("; "))
     }
 }
 
@@ -102,6 +268,10 @@ impl fmt::Debug for Schema {
 mod tests {
     use super::*;
 
+    fn check(schema: &Schema, data: &str) -> Result<(), Invalid> {
+        schema.check(data, &mut CheckBudget::default())
+    }
+
     #[test]
     fn a_violation_says_where_and_names_the_first_few() {
         let schema = Schema::parse(
@@ -109,13 +279,13 @@ mod tests {
                 "lines": {"items": {"$ref": "#/$defs/line"}}}, "$defs": {"line": {"type": "string"}}}"##,
         )
         .unwrap();
-        assert_eq!(schema.check(r#"{"id": 1, "lines": ["a"]}"#), Ok(()));
-        let broken = schema.check(r#"{"id": "x", "lines": ["a", 2, 3, 4, 5]}"#).unwrap_err();
+        assert_eq!(check(&schema, r#"{"id": 1, "lines": ["a"]}"#), Ok(()));
+        let broken = check(&schema, r#"{"id": "x", "lines": ["a", 2, 3, 4, 5]}"#).unwrap_err();
         assert_eq!(broken.code, "schema_violation");
         for part in ["/id", "/lines/1", "and more"] {
             assert!(broken.message.contains(part), "{}", broken.message);
         }
-        let missing = schema.check("{}").unwrap_err().message;
+        let missing = check(&schema, "{}").unwrap_err().message;
         assert!(missing.contains("\"id\" is a required"), "{missing}");
     }
 
@@ -153,11 +323,134 @@ mod tests {
             r##"{"$defs": {"a": {"allOf": [{"if": true, "then": {"$ref": "#/$defs/a"}}]}}, "$ref": "#/$defs/a"}"##,
         ] {
             if let Ok(schema) = Schema::parse(text) {
-                let _ = schema.check(r#"{"a": [1]}"#);
+                let _ = check(&schema, r#"{"a": [1]}"#);
             }
         }
         let tree = Schema::parse(r##"{"properties": {"next": {"$ref": "#"}, "n": {"type": "number"}}}"##);
         let deep = format!("{}{{\"n\": \"\"}}{}", r#"{"next": "#.repeat(120), "}".repeat(120));
-        assert!(tree.unwrap().check(&deep).is_err());
+        assert!(check(&tree.unwrap(), &deep).is_err());
+    }
+
+    /// Data of a depth.
+    type Nested = fn(usize) -> String;
+
+    /// Schemas that visit a value again and again, each with data that does so at a depth.
+    fn costly() -> Vec<(Schema, Nested)> {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let named = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        let parse = |text: &str| Schema::parse(text).unwrap();
+        vec![
+            (
+                parse(
+                    r##"{"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [{"type": "string"}, {"items": {"$ref": "#/$defs/n"},
+                        "type": "array"}, {"type": "array", "items": {"$ref": "#/$defs/n"}}]}}}"##,
+                ),
+                nested as Nested,
+            ),
+            (parse(r##"{"oneOf": [{"type": "string"}, {"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}"##), nested),
+            (
+                parse(
+                    r##"{"type": "object", "allOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]}"##,
+                ),
+                named,
+            ),
+            (
+                parse(
+                    r##"{"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/n", "definitions": {"n":
+                        {"anyOf": [{"type": "string"}, {"properties": {"a": {"$ref": "#/definitions/n"}}, "type": "object"},
+                        {"additionalProperties": {"$ref": "#/definitions/n"}, "type": "object"}]}}}"##,
+                ),
+                named,
+            ),
+        ]
+    }
+
+    #[test]
+    fn the_cost_of_a_check_is_bounded_at_any_depth() {
+        for (schema, data) in costly() {
+            for depth in [2, 14, 16, 18, 20, 100] {
+                let mut budget = CheckBudget::default();
+                let refused = schema.check(&data(depth), &mut budget).unwrap_err();
+                assert!(refused.message.contains("does not match"), "{schema:?}: {}", refused.message);
+                assert!(budget.deciding > 49_000_000, "{schema:?} at {depth}: {budget:?}");
+                // Once it is used up, so is the memory.
+                assert_eq!(refused.message.contains("to say where"), budget.naming == 0, "{schema:?} at {depth}");
+                assert!(depth != 2 || budget.naming > 0, "{schema:?}");
+                assert!(depth < 20 || budget.naming == 0, "{schema:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_that_branches_without_end_cannot_be_decided_and_says_so() {
+        // 2⁴⁰ paths to the last definition, whatever the data.
+        for (last, data) in [(r#"{"type": "string"}"#, "1"), (r#"{"type": "number"}"#, "1")] {
+            let mut defs = vec![format!(r#""d40": {last}"#)];
+            for n in 0..40 {
+                let next = format!(r##"{{"$ref": "#/$defs/d{}"}}"##, n + 1);
+                let keyword = if last.contains("string") { "anyOf" } else { "allOf" };
+                defs.push(format!(r#""d{n}": {{"{keyword}": [{next}, {next}]}}"#));
+            }
+            let schema =
+                Schema::parse(&format!(r##"{{"$ref": "#/$defs/d0", "$defs": {{{}}}}}"##, defs.join(","))).unwrap();
+            let mut budget = CheckBudget { deciding: 10_000, naming: 10_000 };
+            let refused = schema.check(data, &mut budget).unwrap_err();
+            assert!(refused.message.contains("takes too long"), "{}", refused.message);
+            assert_eq!(budget.deciding, 0);
+        }
+    }
+
+    #[test]
+    fn a_long_chain_of_references_does_not_overflow_the_stack() {
+        for draft in ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema"] {
+            let chain = |count: usize| {
+                let to = |n: usize| format!(r##"{{"$ref": "#/$defs/d{n}"}}"##);
+                let mut defs: Vec<String> = (0..count).map(|n| format!(r#""d{n}": {}"#, to(n + 1))).collect();
+                defs.push(format!(r#""d{count}": {{"items": {}, "type": ["array", "null"]}}"#, to(0)));
+                let text = format!(r#"{{"$schema": "{draft}", "items": {}, "$defs": {{{}}}}}"#, to(0), defs.join(","));
+                Schema::parse(&text).unwrap()
+            };
+            let nested = |depth: usize, value: &str| format!("{}{value}{}", "[".repeat(depth), "]".repeat(depth));
+            let usual = chain(3);
+            assert_eq!(check(&usual, &nested(127, "null")), Ok(()), "{draft}");
+            let refused = check(&usual, &nested(40, "1")).unwrap_err();
+            assert!(refused.message.contains("at /0/0/0"), "{draft}: {}", refused.message);
+            let long = chain(1_500);
+            for value in ["null", "1"] {
+                let refused = check(&long, &nested(127, value)).unwrap_err();
+                assert!(refused.message.contains("takes too long"), "{draft}: {}", refused.message);
+            }
+        }
+    }
+
+    #[test]
+    fn counting_changes_no_verdict() {
+        for (schema, good, bad) in [
+            (r#"{"const": {"allOf": 1}}"#, r#"{"allOf": 1}"#, r#"{"allOf": [1]}"#),
+            (r#"{"enum": [{"a": 1}]}"#, r#"{"a": 1}"#, r#"{"a": 1, "allOf": []}"#),
+            (r#"{"properties": {"enum": {"type": "string"}}}"#, r#"{"enum": ""}"#, r#"{"enum": 1}"#),
+            (r#"{"dependentRequired": {"a": ["b"]}}"#, r#"{"a": 1, "b": 1}"#, r#"{"a": 1}"#),
+            (
+                r##"{"allOf": [{"type": "object"}, {"required": ["a"]}], "properties": {"b": {"$ref": "#/allOf/1"}}}"##,
+                r#"{"a": 1, "b": {"a": 1}}"#,
+                r#"{"a": 1, "b": {}}"#,
+            ),
+            (
+                r#"{"properties": {"a": true}, "anyOf": [{"properties": {"b": true}}], "unevaluatedProperties": false}"#,
+                r#"{"a": 1, "b": 1}"#,
+                r#"{"a": 1, "c": 1}"#,
+            ),
+            (
+                r##"{"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/a", "type": "string",
+                    "definitions": {"a": {"type": "number"}}}"##,
+                "1",
+                r#""""#,
+            ),
+        ] {
+            let schema = Schema::parse(schema).unwrap();
+            assert_eq!(check(&schema, good), Ok(()), "{schema:?}");
+            assert!(check(&schema, bad).is_err(), "{schema:?}");
+        }
+        assert!(Schema::parse(r#"{"allOf": []}"#).is_err());
     }
 }

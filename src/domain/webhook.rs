@@ -228,7 +228,7 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
-    /// Headers of every delivery, in addition to the profile's. Replaces all; a masked value keeps the stored one.
+    /// Headers of every delivery, in addition to the profile's. Replaces all; a masked value keeps the stored one, unless the URL gets another scheme, host or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
@@ -264,13 +264,20 @@ impl WebhookSettings {
         fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
     }
 
+    /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
+    pub fn may_call_receiver(&self) -> bool {
+        self.url.is_some() || self.profile.is_some() || self.active == Some(true)
+    }
+
     /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
     /// headers that the profile sets, in lower case. The error names the field.
     pub fn apply(self, webhook: &mut Webhook, reserved: &[String]) -> Result<(), Invalid> {
         let is_profile_given = self.profile.is_some();
+        let origin = webhook.url.origin().to_owned();
         if let Some(text) = self.url {
             webhook.url = parse_url(&text)?;
         }
+        let is_moved = webhook.url.origin() != origin;
         if let Some(events) = self.events {
             webhook.events = parse_events(&events)?;
         }
@@ -285,7 +292,8 @@ impl WebhookSettings {
             webhook.old_secret = None;
         }
         webhook.headers = match self.headers {
-            Some(map) => parse_headers(map, reserved)?.unmasked(&webhook.headers)?,
+            Some(map) => parse_headers(map, reserved)?.unmasked(&webhook.headers, is_moved)?,
+            None if is_moved => webhook.headers.clone().check(reserved)?.without_secrets()?,
             // The new profile may set a header that the webhook sets too.
             None if is_profile_given => webhook.headers.clone().check(reserved)?,
             None => webhook.headers.clone(),

@@ -103,6 +103,16 @@ impl ApiError {
             .with_header("Retry-After", retry_after_s.to_string())
     }
 
+    /// 429: too many calls of the tenant, or of all, wait for receivers.
+    pub fn too_many_calls() -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_calls",
+            "Too many calls are waiting for endpoints to respond. Nothing was changed or sent. Retry when some have ended.",
+        )
+        .with_header("Retry-After", "5")
+    }
+
     /// 500. Logs the cause under the request's id, which the response names.
     pub fn internal(cause: &dyn fmt::Display) -> ApiError {
         let id = RequestId::current();

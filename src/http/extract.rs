@@ -14,7 +14,7 @@ use futures_core::Stream as _;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::App;
 use super::error::ApiError;
@@ -273,12 +273,49 @@ pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), Api
 
 /// Reads a body of at most `limit` bytes within 30 seconds.
 pub async fn read_in_time(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
-    tokio::time::timeout(BODY_TIMEOUT, read(payload, limit))
+    in_time(read(payload, limit)).await
+}
+
+async fn in_time(read: impl Future<Output = Result<Bytes, ApiError>>) -> Result<Bytes, ApiError> {
+    tokio::time::timeout(BODY_TIMEOUT, read)
         .await
         .map_err(|_| ApiError::malformed("body_too_slow", "The body did not arrive within 30 seconds."))?
 }
 
-async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+async fn read(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    read_counted(payload, limit, |_| Ok(())).await
+}
+
+/// Reads a body of at most `limit` bytes within 30 seconds. Takes a permit of `memory` for each byte as it arrives, so that
+/// a slow sender holds no more than it sent; 503 if there are none left.
+pub async fn read_within(
+    payload: Payload,
+    limit: usize,
+    memory: &Arc<Semaphore>,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    let mut held: Option<OwnedSemaphorePermit> = None;
+    let take = |bytes: usize| {
+        let more = Arc::clone(memory).try_acquire_many_owned(bytes as u32).map_err(|_| {
+            ApiError::unavailable(
+                "overloaded",
+                "Too many requests are being received. Nothing was stored. Retry in a moment.",
+            )
+        })?;
+        match &mut held {
+            Some(held) => held.merge(more),
+            None => held = Some(more),
+        }
+        Ok(())
+    };
+    let body = in_time(read_counted(payload, limit, take)).await?;
+    Ok((body, held))
+}
+
+async fn read_counted(
+    mut payload: Payload,
+    limit: usize,
+    mut take: impl FnMut(usize) -> Result<(), ApiError>,
+) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = std::future::poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
         let chunk = chunk
@@ -286,6 +323,7 @@ async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
         if body.len() + chunk.len() > limit {
             return Err(ApiError::too_large(limit));
         }
+        take(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::error::ApiError;
-use super::extract::read_in_time;
+use super::extract::read_within;
 use super::{App, blocking};
 use crate::actions::inbox::Arrival;
 use crate::domain::token_bucket::Rate;
@@ -17,6 +17,8 @@ use crate::store::inbox;
 
 /// Largest body in bytes.
 const MAX_BYTES: usize = 1 << 20;
+/// Bytes of all bodies in memory at a time.
+pub const MOST_BYTES: usize = 32 << 20;
 /// Bytes of header names and values that are stored.
 const KEPT_HEADERS: usize = 16 << 10;
 /// Longest delay that a caller may request, in seconds.
@@ -76,7 +78,7 @@ async fn receive(
         .with_header("Retry-After", "1"));
     }
     let headers = headers(&request);
-    let body = read_in_time(payload.into_inner(), MAX_BYTES).await?;
+    let (body, memory) = read_within(payload.into_inner(), MAX_BYTES, &app.inbox_bodies).await?;
     let arrival = Arrival {
         method: request.method().to_string(),
         query: request.query_string().to_owned(),
@@ -85,7 +87,11 @@ async fn receive(
         code: status.as_u16(),
     };
     let actions = app.actions.clone();
-    let echo = blocking(move || actions.receive(&inbox, arrival)).await??;
+    let stored = blocking(move || {
+        let _memory = memory;
+        actions.receive(&inbox, arrival)
+    });
+    let echo = stored.await??;
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

@@ -9,6 +9,7 @@ pub mod extract;
 pub mod inbox;
 pub mod key_last_used;
 pub mod rate_limit;
+pub mod receiver_calls;
 pub mod request_id;
 pub mod site;
 pub mod web;
@@ -18,11 +19,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
@@ -30,6 +33,7 @@ use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
 use rate_limit::{Buckets, RateLimits};
+use receiver_calls::ReceiverCalls;
 use request_id::RequestId;
 use site::Site;
 
@@ -38,14 +42,17 @@ use site::Site;
 pub struct App {
     pub actions: Actions,
     pub limits: BodyLimits,
-    /// Permits for test calls: each holds a thread until its receiver responds.
-    pub tests: Arc<Semaphore>,
+    pub receiver_calls: ReceiverCalls,
     /// Memory for bodies of batches, one permit per MiB.
     pub batches: Arc<Semaphore>,
     /// Permits for bulk actions: each holds a thread until it ends.
     pub bulk: Arc<Semaphore>,
+    /// Permits for checks against schemas: each holds a thread, and memory for its errors.
+    pub checks: Arc<Semaphore>,
     pub key_last_used: KeyLastUsed,
     pub inbox_rates: Buckets,
+    /// Memory for bodies of requests to inboxes, one permit per byte.
+    pub inbox_bodies: Arc<Semaphore>,
     /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
@@ -84,6 +91,9 @@ impl Drop for InProgress {
 /// MiB of batches in memory at a time; one batch of the largest size fits.
 pub const BATCHES_MIB: u32 = 32;
 
+/// Longest wait for a permit to check data against a schema.
+const CHECK_WAIT: Duration = Duration::from_secs(10);
+
 /// Largest bodies of requests, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -97,11 +107,13 @@ impl App {
         App {
             actions,
             limits,
-            tests: Arc::new(Semaphore::new(16)),
+            receiver_calls: ReceiverCalls::default(),
             batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
             bulk: Arc::new(Semaphore::new(2)),
+            checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),
             inbox_rates: Buckets::default(),
+            inbox_bodies: Arc::new(Semaphore::new(inbox::MOST_BYTES)),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),
@@ -130,10 +142,15 @@ impl App {
         permit.map_err(|_| ApiError::stopping())
     }
 
-    /// Waits for a permit to call a receiver while a client waits: tests and challenges.
-    pub async fn test_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = self.tests.clone().acquire_owned().await;
-        permit.map_err(|_| ApiError::stopping())
+    /// Waits for a permit to check data against a schema. Beyond a short wait, the error asks the client to retry.
+    pub async fn check_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match timeout(CHECK_WAIT, self.checks.clone().acquire_owned()).await {
+            Ok(permit) => permit.map_err(|_| ApiError::stopping()),
+            Err(_) => Err(ApiError::unavailable(
+                "overloaded",
+                "Too many events are being checked against schemas. Nothing was stored. Retry in a moment.",
+            )),
+        }
     }
 
     /// Refuses new events from now on.

@@ -82,6 +82,16 @@ pub fn open(connection: &Connection, tenant: &Tenant, token: &str, now: Millis) 
     )
 }
 
+pub fn set_token(connection: &Connection, seq: i64, token: &str) -> Result<()> {
+    let statement = "UPDATE inbox SET token = :token WHERE seq = :seq";
+    sql::run(connection, statement, named_params! {":token": token, ":seq": seq})
+}
+
+/// Deletes an inbox, which must be empty.
+pub fn close(connection: &Connection, seq: i64) -> Result<()> {
+    sql::run(connection, "DELETE FROM inbox WHERE seq = :seq", named_params! {":seq": seq})
+}
+
 /// Stores a received request and deletes those beyond the newest 200. Returns its number.
 pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -> Result<i64> {
     sql::run(

@@ -13,9 +13,10 @@ use super::events::{
     refuse_when_stopping, show_named_batch,
 };
 use super::{ApiError, ApiResult, App, Call, Caller, Scope, Table, blocking, extract, schema};
-use crate::actions::publish::NewEvent;
+use crate::actions::publish::{Checked, NewEvent};
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::json;
+use crate::domain::schema::CheckBudget;
 
 pub(super) fn routes(table: &mut Table) {
     // `batch` is also a valid event id, so GET shows that event.
@@ -56,20 +57,33 @@ async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publish
     let key = idempotency_key(&request)?;
     let began = Instant::now();
     let (bytes, is_lines, largest) = (body.bytes.clone(), body.is_lines, app.limits.single);
-    let actions = app.actions.clone();
-    let batch = blocking(move || {
+    let parsed = blocking(move || {
         let events = parse(&bytes, is_lines, largest, &caller)?;
-        Ok::<_, ApiError>(Batch {
-            events: events.into_iter().map(|event| actions.check(event)).collect(),
-            idempotency: key.map(|key| idempotency(key, &bytes)),
-        })
+        Ok::<_, ApiError>((events, key.map(|key| idempotency(key, &bytes))))
     });
-    let receipts = app.actions.publish_batch(batch.await??).committed().await?;
+    let (events, idempotency) = parsed.await??;
+    let events = check(&app, events).await?;
+    let receipts = app.actions.publish_batch(Batch { events, idempotency }).committed().await?;
     let new = receipts.iter().filter(|receipt| !receipt.duplicate).count();
     if new > 0 {
         app.metrics.accepted(new as u64, began.elapsed());
     }
     Ok(HttpResponse::Accepted().json(BatchView { data: receipts.iter().map(ReceiptView::from).collect() }))
+}
+
+/// Checks the events against the schemas of their types, all within one budget.
+async fn check(app: &App, events: Vec<NewEvent>) -> Result<Vec<Checked>, ApiError> {
+    let actions = app.actions.clone();
+    if !events.iter().any(|event| actions.has_schema(event)) {
+        return Ok(events.into_iter().map(Checked::without_schema).collect());
+    }
+    let permit = app.check_permit().await?;
+    blocking(move || {
+        let _permit = permit;
+        let mut budget = CheckBudget::default();
+        events.into_iter().map(|event| actions.check(event, &mut budget)).collect()
+    })
+    .await
 }
 
 fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result<Vec<NewEvent>, ApiError> {

@@ -18,7 +18,7 @@ use super::{
     ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
 };
 use crate::actions::ActionError;
-use crate::actions::publish::{Idempotency, NewEvent, Receipt};
+use crate::actions::publish::{Checked, Idempotency, NewEvent, Receipt};
 use crate::actions::show_event::EventAlone;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
@@ -251,15 +251,17 @@ async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publish
     Ok(HttpResponse::Accepted().json(ReceiptView::from(&receipt)))
 }
 
-/// Size of data in bytes from which on it is validated on another thread: validation time grows with the data.
-const LARGE_BYTES: usize = 16 << 10;
-
 async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionError>, ApiError> {
     let actions = app.actions.clone();
-    if event.data.len() < LARGE_BYTES || actions.store.schemas().find(&event.event_type).is_none() {
-        return Ok(actions.publish(event));
+    if !actions.has_schema(&event) {
+        return Ok(actions.publish_checked(Checked::without_schema(event)));
     }
-    blocking(move || actions.publish(event)).await
+    let permit = app.check_permit().await?;
+    blocking(move || {
+        let _permit = permit;
+        actions.publish(event)
+    })
+    .await
 }
 
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {

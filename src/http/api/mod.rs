@@ -9,6 +9,7 @@ mod docs;
 mod event_types;
 pub(super) mod events;
 mod health;
+mod inbox;
 mod list;
 mod openapi;
 mod portal_links;
@@ -57,6 +58,7 @@ fn table() -> Table {
         profiles::routes,
         api_keys::routes,
         portal_links::routes,
+        inbox::routes,
         api_keys::backup_routes,
         stats::routes,
         health::routes,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::deliveries::{DeliveryView, example_in_full};
-use super::{Administrator, ApiResult, App, Call, JsonBody, Scope, Table, blocking, extract, schema};
+use super::{Administrator, ApiResult, App, Call, JsonBody, Scope, Table, extract, schema};
 use crate::actions::test_event::TestEvent;
 
 pub(super) fn routes(table: &mut Table) {
@@ -22,6 +22,7 @@ fn describe_by_id(call: &mut Call<'_>) {
     call.operation("Tests", "test_webhook", "Send a test")
         .description("Sends a real delivery, marked as a test, immediately and once, whatever the state of the webhook. The response follows when the endpoint responds or times out.")
         .scope(Scope::Admin)
+        .waits_for_receiver()
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<TestBody>(r#"{"event_type": "content.published", "data": {"id": 7}}"#)
         .response::<DeliveryView>(200, "The delivery with its attempt, successful or not.", &example_in_full())
@@ -32,6 +33,7 @@ fn describe_by_body(call: &mut Call<'_>) {
     call.operation("Tests", "test_by_body", "Send a test to one webhook or to all subscribed ones")
         .description("With `webhook_id`, sends a test to that webhook. With `event`, sends a test to every webhook of the tenant that subscribes to this type; the other fields become its data.")
         .scope(Scope::Admin)
+        .waits_for_receiver()
         .request_body::<TestForms>(r#"{"event": "content.published", "id": 7}"#)
         .response::<Tested>(200, "The deliveries with their attempts, successful or not.", r#"{"data": [],
             "message": "No webhook is subscribed to this event type. Nothing was sent."}"#)
@@ -75,9 +77,8 @@ struct TestBody {
 async fn by_id(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let TestBody { event_type, data } = body.parse()?;
     let test = test_event(event_type, data);
-    let _permit = app.test_permit().await?;
     let actions = app.actions.clone();
-    let full = blocking(move || actions.test_webhook(&caller, &id, test)).await??;
+    let full = app.receiver_calls.run(caller, move |caller| actions.test_webhook(caller, &id, test)).await??;
     Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
 }
 
@@ -108,13 +109,16 @@ struct Tested {
 async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let EventForm { event, data } = extract::parse(body.bytes())?;
     let actions = app.actions.clone();
-    let _permit = app.test_permit().await?;
     let sent = match event {
-        Some(event) => blocking(move || actions.test_subscribers(&caller, &event, data)).await??,
+        Some(event) => {
+            let work = move |caller: &_| actions.test_subscribers(caller, &event, data);
+            app.receiver_calls.run(caller, work).await??
+        }
         None => {
             let OneWebhook { webhook_id, event_type, data } = body.parse()?;
             let test = test_event(event_type, data);
-            vec![blocking(move || actions.test_webhook(&caller, &webhook_id, test)).await??]
+            let work = move |caller: &_| actions.test_webhook(caller, &webhook_id, test);
+            vec![app.receiver_calls.run(caller, work).await??]
         }
     };
     Ok(HttpResponse::Ok().json(Tested {

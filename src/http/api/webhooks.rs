@@ -118,6 +118,7 @@ fn describe_creation(call: &mut Call<'_>) {
         "Only this response contains the secret. If the profile has a challenge, it runs before the response.",
     )
     .scope(Scope::Admin)
+    .waits_for_receiver()
     .request_body::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
     .response::<WebhookView>(201, "The webhook with its secret.", &format!("{EXAMPLE}, {SECRETS}}}"))
     .links(
@@ -156,6 +157,7 @@ fn describe_change(call: &mut Call<'_>) {
     call.operation("Webhooks", "change_webhook", "Update, pause or resume a webhook")
         .description("Omitted fields are unchanged. With `active: true`, `waiting` sets whether queued deliveries are resumed or discarded.")
         .scope(Scope::Admin)
+        .waits_for_receiver()
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
         .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
@@ -176,6 +178,7 @@ fn describe_verify(call: &mut Call<'_>) {
     call.operation("Webhooks", "verify_webhook", "Run the challenge of a webhook's profile")
         .description("An unverified webhook that passes becomes active. The response follows when the endpoint responds or times out.")
         .scope(Scope::Admin)
+        .waits_for_receiver()
         .path_parameter::<schema::WebhookId>("id")
         .response::<VerifiedView>(200, "The attempt, successful or not.", &format!(
             r#"{}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#,
@@ -187,7 +190,8 @@ fn describe_verify(call: &mut Call<'_>) {
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.create_webhook(&caller, settings)).await??;
+    let work = move |caller: &_| actions.create_webhook(caller, settings);
+    let webhook = app.receiver_calls.run(caller, work).await??;
     Ok(HttpResponse::Created().json(WebhookView::with_secret(&webhook)))
 }
 
@@ -315,7 +319,12 @@ async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiRe
 async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let webhook = blocking(move || actions.change_webhook(&caller, &id, settings)).await??;
+    let may_call = settings.may_call_receiver();
+    let work = move |caller: &_| actions.change_webhook(caller, &id, settings);
+    let webhook = match may_call {
+        true => app.receiver_calls.run(caller, work).await??,
+        false => blocking(move || work(&caller)).await??,
+    };
     Ok(HttpResponse::Ok().json(WebhookView::from(&*webhook)))
 }
 
@@ -338,7 +347,8 @@ struct VerifiedView {
 
 async fn verify(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
     let actions = app.actions.clone();
-    let verified = blocking(move || actions.verify_webhook(&caller, &id)).await??;
+    let work = move |caller: &_| actions.verify_webhook(caller, &id);
+    let verified = app.receiver_calls.run(caller, work).await??;
     Ok(HttpResponse::Ok().json(VerifiedView {
         attempt: AttemptView::from(&verified.attempt),
         verified: verified.refusal.is_none(),

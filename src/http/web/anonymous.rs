@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 use askama::Template;
 
 use crate::auth::token;
+use crate::auth::users::{self, Opened, UserError};
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
@@ -18,6 +19,7 @@ use crate::http::web::form::Fields;
 use crate::http::web::layout::Bare;
 use crate::http::web::response::{PageResult, html, parents};
 use crate::http::{App, blocking};
+use crate::store::one_time_link::LinkKind;
 use crate::store::{Connection, StoreError};
 
 /// A visitor who is not signed in. A cookie ties forms to the browser that they were shown in.
@@ -84,6 +86,20 @@ impl Anonymous {
     ) -> Result<T, PageError> {
         let done = blocking(work).await.map_err(|error| self.error(error))?;
         done.map_err(|error| self.error(error))
+    }
+
+    /// Starts a session by a one-time link. A token that does not exist costs no write.
+    pub async fn open(
+        &self,
+        kind: LinkKind,
+        token: String,
+        enter: fn(&Connection, &str, Millis) -> Result<Opened, UserError>,
+    ) -> Result<Result<Opened, UserError>, PageError> {
+        let (wanted, now) = (token.clone(), self.now());
+        if !self.read(move |db| users::is_link(db, kind, &wanted, now)).await? {
+            return Ok(Err(UserError::LinkEnded));
+        }
+        Ok(self.app.actions.store.write(move |tx| enter(tx.connection(), &token, tx.now_ms())).committed().await)
     }
 
     /// Error page for this visitor.

@@ -39,8 +39,7 @@ pub async fn show(visitor: Anonymous) -> PageResult {
 pub async fn enter(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let token = fields.text("token").to_owned();
-    let opened = visitor.app.actions.store.write(move |tx| users::enter_demo(tx.connection(), &token, tx.now_ms()));
-    let opened = match opened.committed().await {
+    let opened = match visitor.open(LinkKind::Demo, token, users::enter_demo).await? {
         Ok(opened) => opened,
         Err(UserError::LinkEnded) => return Err(expired(&visitor)),
         Err(other) => return Err(visitor.error(other)),

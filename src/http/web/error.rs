@@ -73,7 +73,7 @@ pub(super) fn title(status: StatusCode) -> &'static str {
         410 => "This link has expired",
         413 => "Too large",
         422 => "Not valid",
-        429 => "Too many attempts",
+        429 => "Too many requests",
         503 => "Not available for now",
         _ => "Something went wrong",
     }

@@ -160,14 +160,14 @@ impl Submission {
         .await
     }
 
-    /// Like [`Submission::run`], for work that waits for a receiver. Holds a permit for tests until the work ends.
-    pub async fn run_with_test_permit(
+    /// Like [`Submission::run`], for work that waits for a receiver.
+    pub async fn run_receiver_call(
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let permit = self.session.app.test_permit().await?;
+        let place = self.session.app.receiver_calls.place(self.session.tenant()).await;
         self.run(move |session, fields| {
-            let _permit = permit;
+            let _place = place?;
             work(session, fields)
         })
         .await

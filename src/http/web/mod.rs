@@ -122,7 +122,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/failed/export", vec![web::get().to(failed::download)]);
 
     at("/events", vec![read(events::list::show)]);
-    at("/events/new", vec![read(events::new::show), post(events::new::publish)]);
+    at("/events/new", vec![read(events::new::show), web::post().to(events::new::submit)]);
     at("/events/{id}", vec![read_at(events::show::show)]);
     at("/events/{id}/replay", vec![post_at(events::show::replay)]);
     at("/events/{id}/{part}", vec![web::get().to(events::show::download)]);
@@ -134,6 +134,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/event-types/{name}/delete", vec![post_at(event_types::edit::delete)]);
     at("/inbox", vec![read(inbox::list::show), post(inbox::list::open)]);
     at("/inbox/empty", vec![get(inbox::list::ask_to_empty), post(inbox::list::empty)]);
+    at("/inbox/url", vec![get(inbox::list::ask_to_change_url), post(inbox::list::change_url)]);
+    at("/inbox/close", vec![get(inbox::list::ask_to_close), post(inbox::list::close)]);
     at("/inbox/{id}", vec![read_at(inbox::request::show)]);
     at("/profiles", vec![read(profiles::list::show)]);
     at("/profiles/new", vec![get(profiles::edit::blank), post(profiles::edit::create)]);
@@ -203,14 +205,14 @@ fn post_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
         .to(move |form: Submission, id: Path<String>| form.run(move |session, fields| work(session, fields, &id)))
 }
 
-/// A form whose work waits for a receiver, under a permit for tests.
+/// A form whose work waits for a receiver.
 fn call(work: fn(&Session, &Fields) -> Submitted) -> Route {
-    web::post().to(move |form: Submission| form.run_with_test_permit(work))
+    web::post().to(move |form: Submission| form.run_receiver_call(work))
 }
 
 fn call_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
     web::post().to(move |form: Submission, id: Path<String>| {
-        form.run_with_test_permit(move |session, fields| work(session, fields, &id))
+        form.run_receiver_call(move |session, fields| work(session, fields, &id))
     })
 }
 

@@ -44,8 +44,7 @@ pub async fn enter(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let app = &visitor.app;
     let token = fields.text("token").to_owned();
-    let opened = app.actions.store.write(move |tx| users::enter_portal(tx.connection(), &token, tx.now_ms()));
-    let opened = match opened.committed().await {
+    let opened = match visitor.open(LinkKind::Portal, token, users::enter_portal).await? {
         Ok(opened) => opened,
         Err(UserError::LinkEnded) => return portal_page(&visitor, None),
         Err(other) => return Err(visitor.error(other)),

@@ -1,5 +1,7 @@
 //! `/v1/event-types`, and the effects of a type's schema and example.
 
+use std::time::{Duration, Instant};
+
 use hookpost::store::api_key::Scope;
 use serde_json::{Value, json};
 
@@ -198,4 +200,35 @@ fn a_batch_is_held_to_the_schemas_of_its_types_and_names_the_event() {
     assert_eq!(refused.error_code(), "schema_violation");
     assert_eq!(refused.json()["error"]["field"], "[1].data");
     hub.post("/v1/events/batch", &json!([good, good])).expect(202);
+}
+
+#[test]
+fn data_that_is_costly_to_check_is_refused_soon_and_holds_up_nobody() {
+    let hub = Hub::start();
+    // A tree, whose leaves are texts. The number of its violations doubles with each level.
+    let tree = r##"{"schema": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#"}},
+        {"type": "array", "maxItems": 100, "items": {"$ref": "#"}}]}}"##;
+    put(&hub, "tree", tree).expect(201);
+    let nested = |depth: usize| {
+        let data = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"type": "tree", "data": {data}}}"#)
+    };
+    for depth in [2, 14, 15, 18, 20, 100] {
+        let began = Instant::now();
+        let refused = hub.post_text("/v1/events", &nested(depth));
+        assert!(began.elapsed() < Duration::from_secs(3), "a depth of {depth} took {:?}", began.elapsed());
+        error_in(&refused, 422, "schema_violation", "data");
+    }
+    let batch = format!("[{}]", vec![nested(20); 100].join(","));
+    std::thread::scope(|scope| {
+        let costly: Vec<_> = (0..8).map(|_| scope.spawn(|| hub.post_text("/v1/events/batch", &batch))).collect();
+        for _ in 0..20 {
+            let began = Instant::now();
+            publish(&hub, &json!({})).expect(202);
+            assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        }
+        for refused in costly {
+            assert_eq!(refused.join().unwrap().error_code(), "schema_violation");
+        }
+    });
 }

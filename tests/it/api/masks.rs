@@ -82,3 +82,32 @@ fn a_mask_that_stands_for_nothing_is_refused() {
     let answer = hub.patch(&format!("/v1/webhooks/{id}"), &change);
     error_in(&answer, 422, "invalid_header", "headers.X-Token");
 }
+
+#[test]
+fn a_secret_value_is_not_sent_to_another_origin_unless_it_is_given_again() {
+    let hub = Hub::start();
+    let [receiver, other] = [Receiver::start(), Receiver::start()];
+    let given = json!({"X-Token": "value three", "X-Team": "orders"});
+    let id = hub.add_webhook_with(receiver.url(), &json!({"headers": given}));
+    let path = format!("/v1/webhooks/{id}");
+    let masked = hub.webhook(&id)["headers"].clone();
+    for change in [
+        json!({"url": other.url()}),
+        json!({"url": other.url(), "headers": masked}),
+        json!({"url": receiver.url().replace("127.0.0.1", "localhost")}),
+    ] {
+        let refused = hub.patch(&path, &change);
+        error_in(&refused, 422, "invalid_header", "headers.X-Token");
+        assert_eq!(hub.webhook(&id)["url"], receiver.url());
+    }
+    // Another path of the same origin is the same receiver.
+    hub.patch(&path, &json!({"url": receiver.url_at("/other"), "headers": masked})).expect(200);
+    hub.patch(&path, &json!({"url": receiver.url()})).expect(200);
+    hub.publish_one("order.paid", json!({}));
+    hub.deliver_until_idle();
+    assert_eq!(receiver.last().header("x-token"), Some("value three"));
+    // With a value, or without the header, the webhook moves.
+    hub.patch(&path, &json!({"url": other.url(), "headers": given})).expect(200);
+    hub.patch(&path, &json!({"url": receiver.url(), "headers": {"X-Team": "orders"}})).expect(200);
+    hub.patch(&path, &json!({"url": other.url()})).expect(200);
+}

@@ -27,6 +27,7 @@ mod stats;
 mod targets;
 mod tenants;
 mod test_calls;
+mod waiting_calls;
 mod webhooks;
 
 use hookpost::store::api_key::Scope;

@@ -1,10 +1,16 @@
 //! The built-in inbox: received requests, their verification, and access to them.
 
-use std::time::Instant;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use hookpost::domain::time::{DAY, HOUR, MINUTE, SECOND};
+use hookpost::store::Connection;
+use hookpost::store::api_key::Scope;
 use serde_json::json;
 
+use crate::support::process::{PATIENCE, Site, wait_until};
 use crate::support::receiver::Canary;
 use crate::support::visitor::{PASSWORD, Visitor};
 use crate::support::{Hub, Page};
@@ -360,4 +366,131 @@ fn each_tenant_has_an_inbox_of_its_own() {
     hub.deliver_until_idle();
     let page = visitor.page("/inbox?tenant=acme");
     assert!(page.contains("No webhook points at this inbox"));
+}
+
+#[test]
+fn large_bodies_of_many_values_take_no_more_memory_than_their_bytes() {
+    let (site, _) = Site::with_key();
+    let token = "INSERT INTO inbox (tenant, token, created_ms) VALUES ('default', 'abc', 0)";
+    Connection::open(site.database()).unwrap().execute_batch(token).unwrap();
+    let process = site.serve();
+    let url = format!("http://{}/in/abc", process.address);
+    let body = format!("[{}[]]", "[],".repeat((1 << 20) / 3 - 2));
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    std::thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                let status = agent.post(&url).send(&body).unwrap().status().as_u16();
+                assert!([200, 503].contains(&status), "{status}");
+            });
+        }
+    });
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak = peak.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10;
+    assert!(peak < 200, "{peak} MiB");
+}
+
+#[test]
+fn bodies_that_arrive_slowly_are_bounded_together_and_hold_up_nobody_afterwards() {
+    let hub = strict();
+    let visitor = hub.administrator();
+    let url = open(&visitor);
+    let path = path_of(&hub, &url);
+    let mebibyte = vec![b'x'; 1 << 20];
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", mebibyte.len());
+    // All but the last byte of 40 bodies.
+    let mut refused = None;
+    let mut senders = Vec::new();
+    for _ in 0..40 {
+        let mut sender = TcpStream::connect(hub.running.address).unwrap();
+        sender.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+        // A refused sender may be cut off.
+        let sent = sender.write_all(&[head.as_bytes(), &mebibyte[1..]].concat());
+        sender.set_read_timeout(Some(Duration::from_millis(if senders.len() < 32 { 1 } else { 2_000 }))).unwrap();
+        let mut answer = [0; 2_000];
+        match (sent, sender.read(&mut answer)) {
+            (_, Ok(length)) if length > 0 => {
+                refused = Some(String::from_utf8_lossy(&answer[..length]).into_owned());
+                break;
+            }
+            _ => senders.push(sender),
+        }
+    }
+    let refused = refused.expect("a refusal");
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.to_lowercase().contains("retry-after") && refused.contains("overloaded"), "{refused}");
+    assert!(senders.len() >= 30, "{}", senders.len());
+    // Everything else goes on.
+    hub.publish("a.b", json!({}));
+    drop(senders);
+    assert!(wait_until(PATIENCE, || hub.send("POST", path, &[], &mebibyte[..100_000]).status == 200));
+}
+
+#[test]
+fn an_inbox_gets_another_url_and_is_closed_over_the_api() {
+    let hub = strict();
+    let url = open(&hub.administrator());
+    assert_eq!(hub.get("/v1/inbox").expect(200).json(), json!({"tenant": "default", "url": url}));
+    let other = hub.call_with(&hub.key, "POST", "/v1/inbox/rotate", None).expect(200).json();
+    let other = other["url"].as_str().unwrap();
+    assert_ne!(other, url);
+    hub.send("POST", path_of(&hub, &url), &[], b"{}").expect(404);
+    hub.send("POST", path_of(&hub, other), &[], b"{}").expect(200);
+    assert_eq!(hub.get("/v1/inbox?tenant=default").json()["url"], other);
+
+    let acme = hub.make_key(Scope::Admin, Some("acme"), None);
+    let reader = hub.make_key(Scope::Read, None, None);
+    for (key, method, path, status) in [
+        (&acme, "GET", "/v1/inbox", 404),
+        (&acme, "POST", "/v1/inbox/rotate", 404),
+        (&acme, "DELETE", "/v1/inbox", 404),
+        (&acme, "DELETE", "/v1/inbox?tenant=default", 403),
+        (&acme, "POST", "/v1/inbox/rotate?tenant=default", 403),
+        (&reader, "DELETE", "/v1/inbox", 403),
+        (&reader, "POST", "/v1/inbox/rotate", 403),
+        (&hub.key, "DELETE", "/v1/inbox?tenant=a%20b", 422),
+        (&reader, "GET", "/v1/inbox", 200),
+    ] {
+        hub.call_with(key, method, path, None).expect(status);
+    }
+    hub.delete("/v1/inbox").expect(204);
+    hub.send("POST", path_of(&hub, other), &[], b"{}").expect(404);
+    hub.get("/v1/inbox").expect(404);
+    hub.delete("/v1/inbox").expect(404);
+}
+
+#[test]
+fn an_inbox_gets_another_url_and_is_closed_on_its_page_after_a_question() {
+    let hub = strict();
+    let visitor = hub.administrator();
+    let url = open(&visitor);
+    hub.send("POST", path_of(&hub, &url), &[], b"{}").expect(200);
+    let viewer = hub.viewer();
+    viewer.page("/inbox");
+    for path in ["/inbox/url", "/inbox/close"] {
+        viewer.submit(path, &[("confirmed", "yes")]).expect(403);
+        visitor.page("/inbox");
+        assert!(visitor.submit(path, &[]).expect(200).page().contains("Webhooks that point at it fail"));
+        assert!(visitor.page(path).has("button"));
+    }
+    assert_eq!(url_on(&visitor.page("/inbox")), url);
+    let page = visitor.submit_and_follow("/inbox/url", &[("confirmed", "yes")]);
+    assert!(page.has_flash("The inbox has a new URL. The old one is refused."), "{page}");
+    let other = url_on(&page);
+    assert_ne!(other, url);
+    assert_eq!(page.rows().len(), 1, "the requests stay");
+    hub.send("POST", path_of(&hub, &url), &[], b"{}").expect(404);
+    let page = visitor.submit_and_follow("/inbox/close", &[("confirmed", "yes")]);
+    assert!(page.contains("not open yet"), "{page}");
+    hub.send("POST", path_of(&hub, &other), &[], b"{}").expect(404);
+    assert_eq!(visitor.get("/inbox/1").status, 404);
+    let reopened = open(&visitor);
+    assert!(reopened != url && reopened != other);
+    let audit = visitor.page("/settings/audit");
+    for words in ["changed the URL of the inbox of the tenant", "closed the inbox of the tenant"] {
+        assert!(audit.contains(words), "{audit}");
+    }
+    // Neither is a secret of the past ones in it.
+    assert!(!audit.holds(path_of(&hub, &other)));
 }

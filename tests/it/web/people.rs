@@ -316,3 +316,24 @@ fn a_page_that_asks_by_itself_does_not_keep_a_session_alive() {
     hub.advance(HOUR);
     assert_eq!(live().status, 303);
 }
+
+#[test]
+fn a_made_up_token_costs_no_job_of_the_writer() {
+    let hub = Hub::start();
+    let path = hub.portal_path("acme");
+    let token = path.split('=').nth(1).unwrap();
+    let visitor = hub.visitor();
+    visitor.page(&path);
+    // No change can be written.
+    let other = hookpost::store::Connection::open(hub.database()).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let made_up = [("token", "x"), ("name", "mallory"), ("password", PASSWORD)];
+    for path in ["/portal", "/setup", "/demo"] {
+        visitor.submit(path, &made_up).expect(410);
+    }
+    // The token of another kind of link is made up too.
+    visitor.submit("/demo", &[("token", token)]).expect(410);
+    visitor.submit("/portal", &[("token", token)]).expect(503);
+    other.execute_batch("COMMIT").unwrap();
+    visitor.submit("/portal", &[("token", token)]).expect(303);
+}

@@ -107,6 +107,11 @@ impl<'a> Call<'a> {
         ])
     }
 
+    /// Describes that the call waits for an endpoint to respond. Comes after the scope.
+    pub fn waits_for_receiver(&mut self) -> &mut Self {
+        self.errors(429, &["rate_limited", "too_many_calls"])
+    }
+
     fn common_responses(&mut self, responses: &[(u16, &str)]) -> &mut Self {
         for (status, name) in responses {
             let reference = json!({"$ref": format!("#/components/responses/{name}")});
@@ -253,11 +258,14 @@ impl<'a> Call<'a> {
                 404 => "The resource does not exist or belongs to another tenant.",
                 409 => "Conflicts with the current state.",
                 422 => "Validation failed.",
+                429 => {
+                    "Rate limit exceeded, or too many calls are waiting for endpoints to respond; see `Retry-After`."
+                }
                 503 => "Temporarily unavailable.",
                 _ => "An error.",
             };
             let media = Media { schema: codes_schema(&codes), example: None };
-            let headers = if status == 503 { retry_after() } else { Map::new() };
+            let headers = if matches!(status, 429 | 503) { retry_after() } else { Map::new() };
             self.insert_response(status, description, Some(("application/json", media)), headers);
         }
         self.operation

@@ -36,7 +36,7 @@ levels deep. A key may have a rate limit; beyond it the response is a 429 with `
 **Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
 
 /// Groups of operations, in the order of the documentation.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("Events", "Events that the application publishes."),
     ("Webhooks", "URLs that subscribe to event types. Paths under `/v1/webhooks` also work under `/api/webhooks`."),
     ("Secrets", "Secrets that sign deliveries."),
@@ -44,6 +44,7 @@ const TAGS: [(&str, &str); 9] = [
     ("Deliveries", "One event for one webhook, with every attempt."),
     ("Event types", "Descriptions, examples and schemas of event types, shared by all tenants."),
     ("Profiles", "Formats of deliveries: envelope, signatures, headers, retries."),
+    ("Inbox", "The built-in receiver of a tenant."),
     ("Keys and backups", "Require a key for all tenants with the scope `admin`."),
     ("Health and documentation", "No key required."),
 ];

@@ -7,7 +7,8 @@ use crate::actions::publish::{NewEvent, Receipt};
 use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
 use crate::http::web::{
-    Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+    Connection, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
+    problem,
 };
 use crate::store::page::{MAX_LIMIT, PageRequest};
 use crate::store::{StoreError, event_type};
@@ -54,7 +55,17 @@ pub fn show(session: &Session, db: &Connection) -> Result<PublishPage, PageError
 }
 
 /// `POST /events/new`: publishes the event and redirects to its page.
-pub fn publish(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+pub async fn submit(submission: Submission) -> PageResult {
+    let permit = submission.app().check_permit().await;
+    submission
+        .run(move |session, fields| {
+            let _permit = permit?;
+            publish(session, fields)
+        })
+        .await
+}
+
+fn publish(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     session.require_operator()?;
     if session.app.is_stopping() {
         return Err(ActionError::from(StoreError::Stopping).into());

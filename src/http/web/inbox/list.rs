@@ -93,24 +93,65 @@ pub fn open(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     Ok(session.done(&inbox_path(session, &inbox.tenant), "The inbox is open."))
 }
 
-/// `GET /inbox/empty`: asks for confirmation.
-pub fn ask_to_empty(session: &Session) -> Result<ConfirmPage, PageError> {
-    session.require_change()?;
-    confirm(session, named(session, &session.query))?.page(session, Section::Inbox)
+/// A change of the inbox that is asked about first.
+struct Question {
+    path: &'static str,
+    heading: &'static str,
+    effect: &'static str,
+    button: &'static str,
 }
 
-fn confirm(session: &Session, named: Option<String>) -> Result<Confirm, PageError> {
+const EMPTY: Question = Question {
+    path: "/inbox/empty",
+    heading: "Empty the inbox?",
+    effect: "All requests in the inbox are deleted. Deliveries and their log are not changed.",
+    button: "Empty the inbox",
+};
+const CHANGE_URL: Question = Question {
+    path: "/inbox/url",
+    heading: "Change the inbox URL?",
+    effect: "The old URL is refused from then on. Webhooks that point at it fail until you change their URL.",
+    button: "Change the URL",
+};
+const CLOSE: Question = Question {
+    path: "/inbox/close",
+    heading: "Close the inbox?",
+    effect: "All requests in the inbox are deleted, and its URL is refused. Webhooks that point at it fail.",
+    button: "Close the inbox",
+};
+
+/// `GET /inbox/empty`: asks for confirmation.
+pub fn ask_to_empty(session: &Session) -> Result<ConfirmPage, PageError> {
+    ask(session, &EMPTY)
+}
+
+/// `GET /inbox/url`: asks for confirmation.
+pub fn ask_to_change_url(session: &Session) -> Result<ConfirmPage, PageError> {
+    ask(session, &CHANGE_URL)
+}
+
+/// `GET /inbox/close`: asks for confirmation.
+pub fn ask_to_close(session: &Session) -> Result<ConfirmPage, PageError> {
+    ask(session, &CLOSE)
+}
+
+fn ask(session: &Session, question: &Question) -> Result<ConfirmPage, PageError> {
+    session.require_change()?;
+    confirm(session, question, named(session, &session.query))?.page(session, Section::Inbox)
+}
+
+fn confirm(session: &Session, question: &Question, named: Option<String>) -> Result<Confirm, PageError> {
     let tenant = session.caller().tenant_for(named.as_deref())?;
     let (facts, fields) = match session.tenant() {
         Some(_) => (Vec::new(), Vec::new()),
         None => (vec![("Tenant", tenant.to_string())], vec![("tenant".to_owned(), tenant.to_string())]),
     };
     Ok(Confirm {
-        heading: "Empty the inbox?".to_owned(),
+        heading: question.heading.to_owned(),
         facts,
-        effect: "All requests in the inbox are deleted. Deliveries and their log are not changed.".to_owned(),
-        action: Some("/inbox/empty".to_owned()),
-        button: "Empty the inbox".to_owned(),
+        effect: question.effect.to_owned(),
+        action: Some(question.path.to_owned()),
+        button: question.button.to_owned(),
         is_danger: true,
         fields,
         back: inbox_path(session, &tenant),
@@ -121,7 +162,7 @@ fn confirm(session: &Session, named: Option<String>) -> Result<Confirm, PageErro
 pub fn empty(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let named = named(session, fields);
     if !fields.has("confirmed") {
-        return confirm(session, named)?.show(session, Section::Inbox);
+        return confirm(session, &EMPTY, named)?.show(session, Section::Inbox);
     }
     let caller = session.caller();
     let message = match session.app.actions.empty_inbox(&caller, named.as_deref()).wait()? {
@@ -130,4 +171,26 @@ pub fn empty(session: &Session, fields: &Fields) -> Result<Response, PageError> 
     };
     let tenant = caller.tenant_for(named.as_deref())?;
     Ok(session.done(&inbox_path(session, &tenant), message))
+}
+
+/// `POST /inbox/url`: changes the URL after a confirmation.
+pub fn change_url(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let named = named(session, fields);
+    if !fields.has("confirmed") {
+        return confirm(session, &CHANGE_URL, named)?.show(session, Section::Inbox);
+    }
+    let inbox = session.app.actions.change_inbox_url(&session.caller(), named.as_deref()).wait()?;
+    Ok(session.done(&inbox_path(session, &inbox.tenant), "The inbox has a new URL. The old one is refused."))
+}
+
+/// `POST /inbox/close`: closes the inbox after a confirmation.
+pub fn close(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let named = named(session, fields);
+    if !fields.has("confirmed") {
+        return confirm(session, &CLOSE, named)?.show(session, Section::Inbox);
+    }
+    let caller = session.caller();
+    session.app.actions.close_inbox(&caller, named.as_deref()).wait()?;
+    let tenant = caller.tenant_for(named.as_deref())?;
+    Ok(session.done(&inbox_path(session, &tenant), "The inbox is closed."))
 }

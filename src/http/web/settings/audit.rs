@@ -57,6 +57,7 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         | Action::PasswordChanged
         | Action::SignedIn => return Some("/settings/users".to_owned()),
         Action::PortalLinkMade => return Some(format!("/webhooks?tenant={subject}")),
+        Action::InboxUrlChanged | Action::InboxClosed => return Some(format!("/inbox?tenant={subject}")),
         Action::WebhookDeleted
         | Action::EventTypeDeleted
         | Action::ProfileDeleted

@@ -272,3 +272,22 @@ fn an_edit_of_the_url_asks_the_endpoint_where_the_profile_has_a_challenge() {
     assert_eq!(hub.webhook(&webhook)["url"], receiver.url_at("/good"));
     hub.advance(MINUTE);
 }
+
+#[test]
+fn a_masked_header_is_typed_again_when_the_url_moves_to_another_origin() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    let webhook = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"headers": {"X-Token": "s3cret"}}));
+    let path = format!("/webhooks/{webhook}/edit");
+    let headers = anna.page(&path).field("headers").unwrap();
+    assert_eq!(headers, "X-Token: ••••••");
+    let fields = |url: &'static str, headers: &'static str| {
+        [("url", url), ("event", "*"), ("profile", "generic"), ("headers", headers)]
+    };
+    let page = anna.submit(&path, &fields("http://localhost:9/", "X-Token: ••••••")).expect(422).page();
+    let said = page.problem("headers").unwrap();
+    assert!(said.contains("X-Token") && said.contains("Give the value again"), "{said}");
+    anna.submit(&path, &fields("http://127.0.0.1:9/other", "X-Token: ••••••")).expect(303);
+    anna.page(&path);
+    anna.submit(&path, &fields("http://localhost:9/", "X-Token: another")).expect(303);
+}
