@@ -243,9 +243,7 @@ fn markup_in_every_field_of_a_refused_form_is_escaped() {
     let page = anna.submit("/webhooks/new", &fields).expect(422).page();
     assert!(!page.source().contains("<script>alert"));
     assert_eq!(page.field("url").as_deref(), Some(ODD));
-    // Not the whole source: the hashes of the assets may contain these digits.
-    assert!(!page.contains("49"));
-    assert!(names.iter().all(|name| !page.field(name).unwrap_or_default().contains("49")));
+    assert!(!page.source().contains("11111103"), "the product of the braces");
     let long = "a".repeat(100_000);
     let fields: Vec<_> = names.iter().map(|name| (*name, long.as_str())).collect();
     anna.submit("/webhooks/new", &fields).expect(422);

@@ -17,7 +17,7 @@ use crate::support::visitor::Visitor;
 use crate::support::{Hub, Page};
 
 /// Markup, template braces, a right-to-left override, and a character beyond 16 bits.
-const ODD: &str = "<script>alert(1)</script> \"' {{ 7*7 }} {% raw %} &amp; \u{202e}turned 😀";
+const ODD: &str = "<script>alert(1)</script> \"' {{ 1234567*9 }} {% raw %} &amp; \u{202e}turned 😀";
 
 /// Opens a portal session for a tenant.
 fn portal<'a>(hub: &'a Hub, tenant: &str) -> Visitor<'a> {
