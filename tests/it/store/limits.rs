@@ -124,7 +124,7 @@ fn a_server_with_100_000_webhooks_is_ready_in_seconds_and_answers() {
     let process = site.serve();
     let took = begin.elapsed();
     // A tenth of this in a release build.
-    assert!(took < Duration::from_secs(30), "ready after {took:?}");
+    assert!(took < Duration::from_secs(60), "ready after {took:?}");
     let resident = resident_mib(process.id());
     println!("ready after {took:?} with {resident} MiB");
     // Some 4 KiB a webhook.
