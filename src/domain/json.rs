@@ -133,7 +133,7 @@ fn end_of_string(text: &[u8], mut at: usize) -> Result<usize, Invalid> {
     Ok(at)
 }
 
-/// Returns the UTF-16 unit of a `\uXXXX` at `at`, if there is one.
+/// Returns the UTF-16 unit of a `\u` escape at `at`, if there is one.
 fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
     let escape = text.get(at..at + 6)?;
     if escape[0] != b'\\' || escape[1] != b'u' {

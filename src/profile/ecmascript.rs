@@ -234,7 +234,7 @@ impl<'a> Printer<'a> {
         Ok(character)
     }
 
-    /// Reads `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair.
+    /// Reads an escape after its backslash: `u` and four hexadecimal digits, or two such escapes for a surrogate pair.
     fn unicode_escape(&mut self) -> Result<char, NotJson> {
         let mut code = self.code_unit()?;
         if (0xd800..0xdc00).contains(&code) && self.take(b'\\') {

@@ -109,7 +109,7 @@ impl Group<'_> {
                 copy.run(connection, || self.run_group(jobs, &mut group));
             }
         }
-        // Nobody runs it any more, and its caller learns that.
+        // A requested copy is not made any more. Dropping it ends the wait of its caller with an error.
         drop(self.shared.copy.take());
         // Shortens the log for the next start. A failure only costs time then.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
