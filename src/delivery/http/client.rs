@@ -94,6 +94,20 @@ pub struct ClientResult {
     pub connections: u8,
 }
 
+impl Default for ClientResult {
+    /// A result without a response, in no time.
+    fn default() -> ClientResult {
+        ClientResult {
+            answer: None,
+            failure: None,
+            timings: Timings::default(),
+            duration: Duration::ZERO,
+            remote_address: None,
+            connections: 1,
+        }
+    }
+}
+
 /// Sends requests. Clones share their connections.
 #[derive(Clone)]
 pub struct Client {
@@ -151,14 +165,7 @@ impl Client {
         let started = Instant::now();
         let timeout = timeout.min(LONGEST_TIMEOUT);
         let deadline = started + timeout;
-        let mut sent = ClientResult {
-            answer: None,
-            failure: None,
-            timings: Timings::default(),
-            duration: Duration::ZERO,
-            remote_address: None,
-            connections: 1,
-        };
+        let mut sent = ClientResult::default();
 
         let resolved = self.shared.resolve.resolve(request.url, request.tenant, deadline);
         let resolve_us = micros(started.elapsed());

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing};
-use hookpost::domain::attempt::Timings;
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::DAY;
 use hookpost::store::{Store, backup};
@@ -25,14 +24,7 @@ struct Counting(AtomicUsize);
 impl Transport for Counting {
     fn post(&self, _: &Outgoing<'_>, _: Duration) -> ClientResult {
         self.0.fetch_add(1, Ordering::SeqCst);
-        ClientResult {
-            answer: None,
-            failure: None,
-            timings: Timings::default(),
-            duration: Duration::ZERO,
-            remote_address: None,
-            connections: 1,
-        }
+        ClientResult::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing};
-use hookpost::domain::attempt::{Failure, FailureCause, Timings};
+use hookpost::domain::attempt::{Failure, FailureCause};
 use hookpost::domain::time::SECOND;
 use serde_json::json;
 
@@ -97,10 +97,7 @@ impl Transport for NoThreadAtFirst {
         ClientResult {
             answer: None,
             failure: is_first.then(|| Failure { cause, message: "No thread.".to_owned() }),
-            timings: Timings::default(),
-            duration: Duration::ZERO,
-            remote_address: None,
-            connections: 1,
+            ..ClientResult::default()
         }
     }
 }

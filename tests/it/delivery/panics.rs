@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing};
-use hookpost::domain::attempt::{FailureCause, ReceiverResponse, Timings};
+use hookpost::domain::attempt::{FailureCause, ReceiverResponse};
 use hookpost::domain::time::{HOUR, MINUTE, SECOND};
 use hookpost::text::failure::describe;
 use serde_json::json;
@@ -35,10 +35,7 @@ impl Transport for Panicking {
                 body_truncated: false,
             }),
             failure: (self.status != 200).then(failed),
-            timings: Timings::default(),
-            duration: Duration::ZERO,
-            remote_address: None,
-            connections: 1,
+            ..ClientResult::default()
         }
     }
 }

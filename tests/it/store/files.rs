@@ -9,7 +9,7 @@ use hookpost::store::{Connection, beside};
 use serde_json::json;
 
 use super::large::{assert_sound, fill, named, number, of_first_schema};
-use crate::support::process::{PATIENCE, Site, as_nobody, refused};
+use crate::support::process::{PATIENCE, Process, Site, as_nobody, refused};
 use crate::support::receiver::Receiver;
 
 /// A database written by a server that has stopped.
@@ -215,8 +215,8 @@ fn a_file_that_is_removed_or_replaced_ends_the_program() {
     }
 }
 
-#[test]
-fn a_lost_database_ends_the_program_in_seconds_though_requests_are_in_flight() {
+/// A server with a request that the receiver holds for longer than the test.
+fn with_a_request_in_flight() -> (Site, Receiver, Process) {
     let (site, key) = Site::with_key();
     let receiver = Receiver::start();
     receiver.hold();
@@ -225,6 +225,12 @@ fn a_lost_database_ends_the_program_in_seconds_though_requests_are_in_flight() {
     client.add_webhook(&receiver.url(), &json!({"timeout_s": 30}));
     client.publish("in-flight").unwrap().expect(202);
     receiver.wait_held(1);
+    (site, receiver, process)
+}
+
+#[test]
+fn a_lost_database_ends_the_program_in_seconds_though_requests_are_in_flight() {
+    let (site, _receiver, process) = with_a_request_in_flight();
     fs::remove_file(site.database()).unwrap();
     let (status, said) = process.ended(Duration::from_secs(6));
     assert_eq!(status.code(), Some(1), "{said}");
@@ -233,13 +239,7 @@ fn a_lost_database_ends_the_program_in_seconds_though_requests_are_in_flight() {
 
 #[test]
 fn damage_that_is_found_while_serving_ends_the_program_in_seconds() {
-    let (site, key) = Site::with_key();
-    let receiver = Receiver::start();
-    receiver.hold();
-    let process = site.serve();
-    let client = process.client(&key);
-    client.add_webhook(&receiver.url(), &json!({"timeout_s": 30}));
-    client.publish("in-flight").unwrap().expect(202);
+    let (site, _receiver, process) = with_a_request_in_flight();
     process.signal("KILL");
     process.ended(PATIENCE);
     // Large enough to be checked after the start.

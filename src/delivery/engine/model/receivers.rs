@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::random::Random;
 use crate::delivery::Transport;
 use crate::delivery::http::client::{ClientResult, Outgoing, judged};
-use crate::domain::attempt::{FailureCause, Phase, ReceiverResponse, Timings};
+use crate::domain::attempt::{FailureCause, Phase, ReceiverResponse};
 use crate::text::failure::describe;
 
 /// Usual behavior of a receiver.
@@ -94,12 +94,5 @@ impl Transport for Stub {
 }
 
 fn result(answer: Option<ReceiverResponse>, failure: Option<crate::domain::attempt::Failure>) -> ClientResult {
-    ClientResult {
-        answer,
-        failure,
-        timings: Timings::default(),
-        duration: Duration::ZERO,
-        remote_address: None,
-        connections: 1,
-    }
+    ClientResult { answer, failure, ..ClientResult::default() }
 }
