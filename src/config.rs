@@ -24,6 +24,7 @@ use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::http::site::{BaseUrl, Branding};
 use crate::server::ServerOptions;
+use crate::store::{KeySource, MasterKey};
 
 /// Value parser of an address to listen on.
 pub const ADDRESS: fn(&str) -> Result<SocketAddr, String> =
@@ -36,6 +37,10 @@ pub struct Settings {
     /// Database file; created if it does not exist
     #[arg(long, env = "HOOKPOST_DB", value_name = "FILE", default_value = "webhooks.db")]
     pub db: PathBuf,
+    /// File with the key that encrypts secrets in the database, 64 hexadecimal digits; the key itself may be in
+    /// HOOKPOST_MASTER_KEY; the file <database>.key if neither is set, created with a new database
+    #[arg(long, env = "HOOKPOST_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
     /// Address and port to listen on
     #[arg(long, env = "HOOKPOST_LISTEN", value_name = "ADDRESS",
         default_value = "127.0.0.1:8080", value_parser = ADDRESS)]
@@ -259,6 +264,7 @@ impl Settings {
     pub fn server_options(self) -> Result<ServerOptions, ConfigError> {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| ConfigError::Unreadable(path.clone(), error));
         Ok(ServerOptions {
+            master_key: self.master_key()?,
             retention: self.retention(),
             listen: self.listen,
             allow_targets: self.allow_target.into_iter().flatten().collect(),
@@ -280,6 +286,28 @@ impl Settings {
             extra_certificates: self.ca_file.iter().map(read).collect::<Result<_, _>>()?,
             ..ServerOptions::new(self.db)
         })
+    }
+
+    /// Returns the source of the master key. Reads the file that a setting names.
+    pub fn master_key(&self) -> Result<KeySource, ConfigError> {
+        const VARIABLE: &str = "HOOKPOST_MASTER_KEY";
+        let (text, setting) = match (environment(VARIABLE), &self.master_key_file) {
+            (None, None) => return Ok(KeySource::Beside),
+            (Some(_), Some(file)) => {
+                let file = file.display();
+                let message = format!("{VARIABLE} is set, and so is master-key-file ({file}). Unset one of them.");
+                return Err(ConfigError::Invalid(message));
+            }
+            (Some(text), None) => (text, VARIABLE.to_owned()),
+            (None, Some(file)) => {
+                let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable(file.clone(), error))?;
+                (text, file.display().to_string())
+            }
+        };
+        match text.parse::<MasterKey>() {
+            Ok(key) => Ok(KeySource::Given { key, setting }),
+            Err(error) => Err(ConfigError::Invalid(format!("{setting}: {error}"))),
+        }
     }
 
     pub fn retention(&self) -> Retention {

@@ -15,5 +15,6 @@ mod limits;
 mod payload;
 mod power_cut;
 mod retention;
+mod sealed;
 mod signals;
 mod writer;
