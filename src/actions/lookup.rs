@@ -7,7 +7,7 @@ use crate::domain::webhook::Webhook;
 use crate::store::attempt::{self, Attempt};
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
-use crate::store::{Connection, webhook};
+use crate::store::{Connection, profile, webhook};
 
 #[derive(Debug, Clone)]
 pub struct DeliveryInFull {
@@ -34,22 +34,38 @@ pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<Store
         .ok_or(ActionError::NotFound("event"))
 }
 
+/// Replaces the signatures of attempts by a mask, unless the caller may see secrets: with the body, which is no secret, a
+/// signature tells whether a guess of the secret is right.
+fn mask_signatures<'a>(
+    connection: &Connection,
+    caller: &Caller,
+    attempts: impl IntoIterator<Item = &'a mut Attempt>,
+) -> Result<()> {
+    if !caller.sees_secrets {
+        let names = profile::signature_headers(connection)?;
+        attempts.into_iter().for_each(|attempt| names.mask(&mut attempt.request_headers));
+    }
+    Ok(())
+}
+
 /// Returns the delivery with this id and all its attempts.
 pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull> {
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
-    let attempts = attempt::of_delivery(connection, &delivery, event.whole())?;
+    let mut attempts = attempt::of_delivery(connection, &delivery, event.whole())?;
+    mask_signatures(connection, caller, &mut attempts)?;
     Ok(DeliveryInFull { delivery, attempts })
 }
 
 impl Actions {
     /// Returns the event of a delivery with the last attempt, if any; `None` if the event was deleted.
-    pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>> {
+    pub fn last_attempt(&self, caller: &Caller, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>> {
         self.store.read(|connection| {
             let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
                 return Ok(None);
             };
-            let attempt = attempt::last(connection, delivery.seq, stored.whole())?;
+            let mut attempt = attempt::last(connection, delivery.seq, stored.whole())?;
+            mask_signatures(connection, caller, &mut attempt)?;
             Ok(Some((stored, attempt)))
         })
     }

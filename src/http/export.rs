@@ -16,7 +16,7 @@ use super::api::events::EventView;
 use super::error::ApiError;
 use super::request_id::RequestId;
 use super::{App, ByteStream, blocking};
-use crate::actions::{ActionError, Actions};
+use crate::actions::{ActionError, Actions, Caller};
 use crate::store::damage;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::{MAX_LIMIT, PageRequest};
@@ -34,9 +34,10 @@ pub(super) struct DeadLetter {
 
 /// Streams every dead letter that matches a filter, newest first, one JSON object per line. An error after the start
 /// breaks the response off, so no client takes it for complete.
-pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
+pub(super) async fn dead_letters(app: &App, caller: Caller, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
     let mut export = Some(Export {
         actions: app.actions.clone(),
+        caller,
         filter,
         page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
         rows: Vec::new().into_iter(),
@@ -86,6 +87,7 @@ async fn next_chunk(export: &mut Option<Export>) -> Result<Option<Bytes>, ApiErr
 /// Progress of an export.
 struct Export {
     actions: Actions,
+    caller: Caller,
     filter: DeliveryFilter,
     /// Next page to read; `None` after the last.
     page: Option<PageRequest>,
@@ -100,7 +102,7 @@ impl Export {
             && let Some(delivery) = self.next()?
         {
             // Retention may have deleted the event meanwhile.
-            let found = match self.actions.last_attempt(&delivery) {
+            let found = match self.actions.last_attempt(&self.caller, &delivery) {
                 Err(ActionError::Store(error)) if error.is_damage() => {
                     damage::report("delivery", delivery.seq, &error);
                     None

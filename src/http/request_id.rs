@@ -53,6 +53,11 @@ impl RequestId {
     }
 }
 
+/// Returns a path as the log shows it. Whoever knows the path of an inbox can send to it.
+fn logged(path: &str) -> &str {
+    if path.starts_with("/in/") { "/in/…" } else { path }
+}
+
 /// Serves a request under its id and counts it as in progress.
 pub fn serve<S, B>(
     app: &App,
@@ -64,7 +69,7 @@ where
 {
     let id = RequestId::from_headers(request.headers());
     let in_progress = app.begin_request();
-    let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), request.path()));
+    let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), logged(request.path())));
     let response = id.clone().scope(|| service.call(request));
     let metrics = app.metrics.clone();
     CURRENT.scope(id.clone(), async move {

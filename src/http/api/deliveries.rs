@@ -256,7 +256,7 @@ async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
     refuse("limit", query.limit.is_some(), "An export contains all matches")?;
     refuse("cursor", query.cursor.is_some(), "An export contains all matches")?;
     let (filter, _) = query.parse_dead_letters(&caller)?;
-    export::dead_letters(&app, filter).await
+    export::dead_letters(&app, caller, filter).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
