@@ -14,6 +14,7 @@ pub mod api_key;
 pub mod attempt;
 pub mod audit;
 pub mod backup;
+mod backup_socket;
 mod bounds;
 pub mod bulk;
 mod change;
@@ -58,6 +59,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub use backup_socket::BackupSocket;
 pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
 pub use group::WriteTx;
