@@ -8,6 +8,7 @@ mod batch;
 mod bulk;
 mod deliveries;
 mod errors;
+mod event_ids;
 mod event_types;
 mod events;
 mod export;
