@@ -31,6 +31,8 @@ pub enum BackupError {
     Exists(PathBuf),
     #[error("Another backup is being made. Try again when it has ended.")]
     Running,
+    #[error("The client disconnected before the copy was complete.")]
+    Unwanted,
     #[error(
         "{folder} has {free} free, and a copy of the database needs {wanted}. Free some space, or copy to another disk."
     )]
@@ -88,8 +90,9 @@ pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Backup
 
 impl Store {
     /// Copies the database into a file without a name, while it is written, beside it on the same disk. The copy is
-    /// made in steps between the writer's commits and keeps no snapshot. Blocks. One at a time: a second call fails.
-    pub fn backup(&self) -> Result<File, BackupError> {
+    /// made in steps between the writer's commits and keeps no snapshot. Blocks. One at a time: a second call fails. Ends
+    /// before the next step once `is_awaited` is false.
+    pub fn backup(&self, is_awaited: impl Fn() -> bool) -> Result<File, BackupError> {
         let _alone = match self.copying.try_lock() {
             Ok(alone) => alone,
             Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
@@ -97,7 +100,7 @@ impl Store {
         };
         let bytes = self.read(|connection| size(connection).map_err(StoreError::from))?;
         let part = Part::create(folder_of(self.path()), bytes)?;
-        online_copy::copy(&self.writer, &part)?;
+        online_copy::copy(&self.writer, &part, is_awaited)?;
         part.unnamed()
     }
 }

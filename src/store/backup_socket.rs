@@ -85,8 +85,14 @@ fn address(database: &Path) -> PathBuf {
 /// Sends one line, `copy` with a number of bytes or `error` with a text, and then the bytes of a copy.
 fn answer(store: &Store, mut stream: UnixStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut copy = match store.backup() {
+    stream.set_nonblocking(true)?;
+    // The client sends nothing, so its end is all there is to read.
+    let is_awaited = || (&stream).read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    let copied = store.backup(is_awaited);
+    stream.set_nonblocking(false)?;
+    let mut copy = match copied {
         Ok(copy) => copy,
+        Err(BackupError::Unwanted) => return Ok(()),
         Err(error) => return writeln!(stream, "error {}", error.to_string().replace('\n', " ")),
     };
     writeln!(stream, "copy {}", copy.metadata()?.len())?;
