@@ -13,6 +13,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, named_params};
 use sha2::{Digest as _, Sha256};
 
@@ -21,7 +22,7 @@ use super::error::StoreError;
 use super::lock::FileLock;
 use super::open::{self, OpenError, beside};
 use super::part;
-use super::seal::{MasterKey, SEALED, Sealed, key_id};
+use super::seal::{MasterKey, SEALED, Sealed, key_id, text};
 use super::sql::{self, read_row};
 use crate::clock::Clock;
 use crate::domain::Invalid;
@@ -348,12 +349,12 @@ fn reseal_step(
          WHERE seq > ?1 AND {column} IS NOT NULL ORDER BY seq LIMIT {STEP}"
     );
     let read = |row: &rusqlite::Row<'_>| Ok((row.get("seq")?, row.get("row")?, row.get("value")?));
-    let values: Vec<(i64, Vec<u8>, String)> = sql::all(connection, &select, [after], read)?;
+    let values: Vec<(i64, Vec<u8>, Value)> = sql::all(connection, &select, [after], read)?;
     for (seq, row, value) in &values {
         if to.is_some_and(|key| key.has_sealed(value)) {
             continue;
         }
-        let open = match key_id(value) {
+        let open = match key_id(text(value)) {
             None => Some(value.clone()),
             Some(_) => keys.iter().find_map(|key| key.open(value, &place, row)),
         };
@@ -362,11 +363,11 @@ fn reseal_step(
             damage::report(table, *seq, &StoreError::Corrupt(format!("a value in column {column}")));
             continue;
         };
-        let stored = to.map_or_else(|| open.clone(), |key| key.seal(&open, &place, row));
+        let stored = to.map_or_else(|| open.clone(), |key| key.seal(open.clone(), &place, row));
         sql::run(connection, &format!("UPDATE {table} SET {column} = ?2 WHERE seq = ?1"), (seq, stored))?;
         if let Some(hash) = hash {
             let statement = format!("UPDATE {table} SET {hash} = ?2 WHERE seq = ?1");
-            sql::run(connection, &statement, (seq, Sha256::digest(&open).to_vec()))?;
+            sql::run(connection, &statement, (seq, Sha256::digest(text(&open)).to_vec()))?;
         }
     }
     transaction.commit()?;

@@ -6,8 +6,8 @@
 //!
 //! Nothing, as an empty text or list, stays as it is.
 //!
-//! Text form: `§`, the id of the key, `:`, and base64 of nonce, ciphertext and tag. No plain value begins with `§`:
-//! secrets and tokens are ASCII, headers are JSON.
+//! Sealed form: `§`, the id of the key, `:`, and base64 of nonce, ciphertext and tag, as TEXT or BLOB like the value. No
+//! plain text begins with `§`: secrets and tokens are ASCII, headers are JSON.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, ffi};
 use sha2::{Digest as _, Sha256};
 
@@ -44,8 +44,6 @@ pub(super) const SEALED: [Sealed; 5] = [
     Sealed { table: "inbox_request", column: "headers", row: "inbox_seq", hash: None },
 ];
 
-/// Values that hold nothing.
-const NOTHING: [&str; 2] = ["", "[]"];
 const MARK: char = '§';
 const NONCE_BYTES: usize = 24;
 /// What a key's proof holds.
@@ -71,45 +69,75 @@ impl MasterKey {
 
     /// Encrypts a fixed text, by which the key is recognized.
     pub(super) fn proof(&self) -> String {
-        self.seal(PROOF, "master_key.proof", b"")
+        self.seal_text(PROOF.as_bytes(), "master_key.proof", b"")
     }
 
     pub(super) fn fits(&self, proof: &str) -> bool {
-        self.open(proof, "master_key.proof", b"").as_deref() == Some(PROOF)
+        self.open_text(proof, "master_key.proof", b"").as_deref() == Some(PROOF.as_bytes())
     }
 
     /// Whether a stored value is as [`seal`](Self::seal) leaves it.
-    pub(super) fn has_sealed(&self, value: &str) -> bool {
-        key_id(value) == Some(&self.id) || NOTHING.contains(&value)
+    pub(super) fn has_sealed(&self, value: &Value) -> bool {
+        key_id(text(value)) == Some(&self.id) || is_nothing(value)
     }
 
-    pub(super) fn seal(&self, value: &str, column: &str, row: &[u8]) -> String {
-        if NOTHING.contains(&value) {
-            return value.to_owned();
+    pub(super) fn seal(&self, value: Value, column: &str, row: &[u8]) -> Value {
+        match value {
+            value if is_nothing(&value) => value,
+            Value::Text(text) => Value::Text(self.seal_text(text.as_bytes(), column, row)),
+            Value::Blob(bytes) => Value::Blob(self.seal_text(&bytes, column, row).into_bytes()),
+            other => other,
         }
+    }
+
+    /// Returns `None` for a value of another key or place, and for a damaged one.
+    pub(super) fn open(&self, sealed: &Value, column: &str, row: &[u8]) -> Option<Value> {
+        if is_nothing(sealed) {
+            return Some(sealed.clone());
+        }
+        let open = self.open_text(text(sealed), column, row)?;
+        match sealed {
+            Value::Text(_) => String::from_utf8(open).ok().map(Value::Text),
+            _ => Some(Value::Blob(open)),
+        }
+    }
+
+    fn seal_text(&self, value: &[u8], column: &str, row: &[u8]) -> String {
         let nonce = random::bytes::<NONCE_BYTES>();
-        let payload = Payload { msg: value.as_bytes(), aad: &place(column, row) };
+        let payload = Payload { msg: value, aad: &place(column, row) };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).expect("a column's value is below 256 GiB");
         format!("{MARK}{}:{}", self.id, BASE64.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// Returns `None` for a value of another key or place, and for a damaged one.
-    pub(super) fn open(&self, sealed: &str, column: &str, row: &[u8]) -> Option<String> {
-        if NOTHING.contains(&sealed) {
-            return Some(sealed.to_owned());
-        }
+    fn open_text(&self, sealed: &str, column: &str, row: &[u8]) -> Option<Vec<u8>> {
         let text = sealed.strip_prefix(MARK)?.strip_prefix(&self.id)?.strip_prefix(':')?;
         let bytes = BASE64.decode(text).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: &place(column, row) };
-        let open = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
-        String::from_utf8(open).ok()
+        self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()
     }
 }
 
 /// Returns the id of the key that a value is sealed under; `None` for a plain value.
 pub(super) fn key_id(value: &str) -> Option<&str> {
     value.strip_prefix(MARK)?.split_once(':').map(|(id, _)| id)
+}
+
+/// Returns the sealed form; empty if the value cannot be one.
+pub(super) fn text(value: &Value) -> &str {
+    match value {
+        Value::Text(text) => text,
+        Value::Blob(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        _ => "",
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Text(text) => text.is_empty() || text == "[]",
+        Value::Null => true,
+        _ => false,
+    }
 }
 
 /// Associated data of a value.
@@ -148,24 +176,20 @@ pub(super) fn register(connection: &Connection, key: Option<&MasterKey>) -> rusq
     let of = key.cloned();
     connection.create_scalar_function("unseal", 3, flags | FunctionFlags::SQLITE_DETERMINISTIC, move |context| {
         let key = of.as_ref().ok_or_else(missing_key)?;
-        with_place(context, |value, column, row| key.open(value, column, row).ok_or_else(damaged))
+        with_place(context, |value, column, row| key.open(&value, column, row).ok_or_else(damaged))
     })
 }
 
 fn with_place(
     context: &Context<'_>,
-    work: impl FnOnce(&str, &str, &[u8]) -> rusqlite::Result<String>,
-) -> rusqlite::Result<Option<String>> {
-    let value = match context.get_raw(0) {
-        ValueRef::Null => return Ok(None),
-        value => value.as_str()?,
-    };
+    work: impl FnOnce(Value, &str, &[u8]) -> rusqlite::Result<Value>,
+) -> rusqlite::Result<Value> {
     let row = match context.get_raw(2) {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
         ValueRef::Integer(number) => number.to_string().into_bytes(),
         ValueRef::Null | ValueRef::Real(_) => return Err(damaged()),
     };
-    work(value, context.get_raw(1).as_str()?, &row).map(Some)
+    work(context.get(0)?, context.get_raw(1).as_str()?, &row)
 }
 
 fn missing_key() -> Error {
@@ -185,38 +209,46 @@ mod tests {
         hex::encode([byte; 32]).parse().unwrap()
     }
 
+    fn plain(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
     #[test]
     fn a_sealed_value_opens_in_its_place_under_its_key_only() {
         let key_1 = key(1);
-        let sealed = key_1.seal("hunter2", "webhook.secret", b"row");
-        assert!(!sealed.contains("hunter2") && key_1.has_sealed(&sealed) && !key(2).has_sealed(&sealed));
-        assert_eq!(key_1.open(&sealed, "webhook.secret", b"row").as_deref(), Some("hunter2"));
+        let sealed = key_1.seal(plain("hunter2"), "webhook.secret", b"row");
+        assert!(!text(&sealed).contains("hunter2") && key_1.has_sealed(&sealed) && !key(2).has_sealed(&sealed));
+        assert_eq!(key_1.open(&sealed, "webhook.secret", b"row"), Some(plain("hunter2")));
         assert_eq!(key_1.open(&sealed, "webhook.secret", b"other"), None);
         assert_eq!(key_1.open(&sealed, "webhook.old_secret", b"row"), None);
         assert_eq!(key(2).open(&sealed, "webhook.secret", b"row"), None);
         // The id of the key is no part of what is authenticated, and does not help.
-        let renamed = sealed.replace(key_1.id(), key(2).id());
+        let renamed = plain(&text(&sealed).replace(key_1.id(), key(2).id()));
         assert_eq!(key(2).open(&renamed, "webhook.secret", b"row"), None);
-        let mut letters: Vec<char> = sealed.chars().collect();
+        let mut letters: Vec<char> = text(&sealed).chars().collect();
         let changed = letters.len() - 3;
         letters[changed] = if letters[changed] == 'A' { 'B' } else { 'A' };
-        assert_eq!(key_1.open(&letters.iter().collect::<String>(), "webhook.secret", b"row"), None);
-        for plain in ["hunter2", "§", "§:", "[[]]"] {
-            assert_eq!(key_1.open(plain, "webhook.secret", b"row"), None, "{plain}");
+        assert_eq!(key_1.open(&plain(&letters.iter().collect::<String>()), "webhook.secret", b"row"), None);
+        for text in ["hunter2", "§", "§:", "[[]]"] {
+            assert_eq!(key_1.open(&plain(text), "webhook.secret", b"row"), None, "{text}");
         }
     }
 
     #[test]
-    fn nothing_stays_as_it_is() {
-        for nothing in ["", "[]"] {
-            assert_eq!(key(1).seal(nothing, "webhook.headers", b"row"), nothing);
-            assert_eq!(key(1).open(nothing, "webhook.headers", b"row").as_deref(), Some(nothing));
+    fn bytes_stay_bytes_and_nothing_stays_as_it_is() {
+        let bytes = Value::Blob(vec![0, 255, 7]);
+        let sealed = key(1).seal(bytes.clone(), "user.totp_secret", b"7");
+        assert!(matches!(sealed, Value::Blob(_)) && key(1).has_sealed(&sealed));
+        assert_eq!(key(1).open(&sealed, "user.totp_secret", b"7"), Some(bytes));
+        for nothing in [plain(""), plain("[]"), Value::Null] {
+            assert_eq!(key(1).seal(nothing.clone(), "webhook.headers", b"row"), nothing);
+            assert_eq!(key(1).open(&nothing, "webhook.headers", b"row"), Some(nothing));
         }
     }
 
     #[test]
     fn the_same_value_is_never_sealed_to_the_same_text() {
-        let sealed = |_| key(1).seal("hunter2", "webhook.secret", b"row");
+        let sealed = |_| text(&key(1).seal(plain("hunter2"), "webhook.secret", b"row")).to_owned();
         assert_eq!((0..100).map(sealed).collect::<std::collections::BTreeSet<_>>().len(), 100);
     }
 
