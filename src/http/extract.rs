@@ -64,7 +64,7 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
     if !api_key::is_well_formed(text) {
         return Err(unknown());
     }
-    let found = app.actions.store.read(|connection| api_key::authenticate(connection, text))?;
+    let found = app.actions.store.read_for_auth(|connection| api_key::authenticate(connection, text))?;
     let key = found.ok_or_else(unknown)?;
     let now = app.actions.clock.now_ms();
     if let Some(ends_ms) = key.ends_ms.filter(|_| key.has_ended(now)) {

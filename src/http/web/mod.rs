@@ -153,7 +153,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}/password", vec![post_at(settings::users::reset_password)]);
     at("/settings/users/{seq}/remove", vec![post_at(settings::users::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);
-    at("/settings/data/backup", vec![post(settings::data::backup)]);
+    at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
     at("/settings/audit", vec![read(settings::audit::show)]);
 
     at("/webhooks", vec![read(webhooks::list::show)]);

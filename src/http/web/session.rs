@@ -68,7 +68,7 @@ impl Session {
         let session = app
             .actions
             .store
-            .read(|db| session::authenticate(db, &cookie, now))
+            .read_for_auth(|db| session::authenticate(db, &cookie, now))
             .map_err(|error| PageError::from(error).below(&prefix))?
             .ok_or_else(sign_in)?;
         // The refresh of an open page does not keep the session alive.
@@ -161,7 +161,7 @@ impl Session {
     /// Requires that the session, and the role, are unchanged since the form began to arrive.
     pub(super) fn require_unchanged(&self) -> Result<(), PageError> {
         let now = self.now();
-        let session = self.read(|db| Ok(session::authenticate(db, &self.cookie, now)?))?;
+        let session = self.app.actions.store.read_for_auth(|db| session::authenticate(db, &self.cookie, now))?;
         let is_same = match (session.map(|session| session.owner), &self.owner) {
             (Some(Owner::User(now)), Owner::User(then)) => now.seq == then.seq && now.role == then.role,
             (Some(now), then) => now == *then,

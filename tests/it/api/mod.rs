@@ -1,11 +1,12 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
-mod backup;
+pub mod backup;
 mod bad_json;
 mod bad_strings;
 mod batch;
 mod bulk;
+mod busy_readers;
 mod deliveries;
 mod errors;
 mod event_ids;
@@ -24,6 +25,7 @@ mod rate_limits;
 mod replay;
 mod request_ids;
 mod secrets;
+mod slow_clients;
 mod stats;
 mod targets;
 mod tenants;
