@@ -95,6 +95,11 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_METRICS_OPEN", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     metrics_open: bool,
+    /// Where to report a vulnerability of this server, for /.well-known/security.txt: a URL such as
+    /// mailto:security@example.com; may be repeated
+    #[arg(long, env = "HOOKPOST_SECURITY_CONTACT", value_name = "URL",
+        value_delimiter = ',', value_parser = element(contact))]
+    security_contact: Vec<Option<String>>,
     /// PEM file with certificates to trust in addition to the public ones
     #[arg(long, env = "HOOKPOST_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -276,6 +281,7 @@ impl Settings {
                 origins: self.portal_origin.into_iter().flatten().collect(),
             },
             metrics_open: self.metrics_open,
+            security_contacts: self.security_contact.into_iter().flatten().collect(),
             key_rate_limit: self.key_rate_limit,
             extra_certificates: self.ca_file.iter().map(read).collect::<Result<_, _>>()?,
             ..ServerOptions::new(self.db)
@@ -356,6 +362,12 @@ fn color(text: &str) -> Result<String, String> {
 fn origin(text: &str) -> Result<String, String> {
     let url = text.parse().ok().filter(|url: &BaseUrl| url.prefix().is_empty());
     url.map(|url| url.to_string()).ok_or_else(|| "must be an origin such as https://app.example.com".to_owned())
+}
+
+/// Parses a URL that RFC 9116, 2.5.3, allows as a contact.
+fn contact(text: &str) -> Result<String, String> {
+    let url = text.parse::<url::Url>().ok().filter(|url| matches!(url.scheme(), "https" | "mailto" | "tel"));
+    url.map(String::from).ok_or_else(|| "must be a URL with mailto:, https: or tel:".to_owned())
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

@@ -25,6 +25,7 @@ mod rate_limits;
 mod replay;
 mod request_ids;
 mod secrets;
+mod security_txt;
 mod slow_clients;
 mod stats;
 mod targets;
