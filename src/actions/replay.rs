@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::batched::{self, GoOn};
+use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::attempt::FailureCause;
@@ -34,7 +35,7 @@ impl Actions {
     /// Delivers an event again: to every webhook that subscribes to it now, or to the given one even if it does not
     /// subscribe.
     pub fn replay_event(&self, caller: &Caller, id: &str, webhook_id: Option<String>) -> Pending<Vec<Delivery>> {
-        let (caller, id) = (caller.clone(), id.to_owned());
+        let (caller, id, limits) = (caller.clone(), id.to_owned(), self.limits);
         self.store.write(move |tx| {
             let stored = lookup::event(tx.connection(), &caller, &id)?;
             if stored.event.test {
@@ -53,6 +54,7 @@ impl Actions {
                 let message = format!("{reason} Check the disk, then publish the event again.");
                 return Err(ActionError::conflict("event_damaged", message));
             };
+            require_room(tx, &limits, &event.tenant, webhooks.len())?;
             let event = Arc::new(event);
             let mut deliveries = Vec::with_capacity(webhooks.len());
             for webhook in webhooks {
@@ -103,8 +105,9 @@ impl Actions {
                 done += events.len() as u64;
                 continue;
             }
-            let (webhook, caller) = (webhook.clone(), caller.clone());
+            let (webhook, caller, limits) = (webhook.clone(), caller.clone(), self.limits);
             let step = self.step(go_on, move |tx| {
+                require_room(tx, &limits, &webhook.tenant, events.len())?;
                 let inserted = insert(tx, webhook.seq, &events)?;
                 let entry = AuditEntry::new(AuditAction::WebhookReplayed, webhook.id)
                     .in_tenant(&webhook.tenant)

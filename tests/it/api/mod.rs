@@ -25,6 +25,7 @@ mod request_ids;
 mod secrets;
 mod stats;
 mod targets;
+mod tenant_limits;
 mod tenants;
 mod test_calls;
 mod waiting_calls;

@@ -1,6 +1,7 @@
 //! `/settings/data`: retention, the database, backups.
 
 use super::super::super::backup;
+use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::text::humanize;
 
@@ -10,6 +11,7 @@ pub struct DataPage {
     frame: Frame,
     /// Retention of finished deliveries and of dead letters.
     retention: [String; 2],
+    limits: Vec<LimitRow>,
     path: String,
     database: String,
     wal: String,
@@ -23,7 +25,8 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
     let (database, wal) = actions.store.sizes();
     let retention = &actions.retention;
     let days = |days: u32| humanize::counted(days.into(), "day");
-    let frame = session.read(|db| session.frame(db, "Data", Section::Settings))?;
+    let (frame, limits) =
+        session.read(|db| Ok((session.frame(db, "Data", Section::Settings)?, limits::of_all(&session.app, db)?)))?;
     Ok(DataPage {
         frame: frame.with_api("GET", "/v1/backup"),
         retention: [
@@ -39,6 +42,7 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
                 None => "Dead letters are kept forever.".to_owned(),
             },
         ],
+        limits,
         path: actions.store.path().display().to_string(),
         database: humanize::bytes(database),
         wal: humanize::bytes(wal),
