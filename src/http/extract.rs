@@ -57,7 +57,7 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
             "Missing API key. Send \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"; \"hookpost keys create\" creates a key.",
         )
     })?;
-    let found = app.actions.store.read(|connection| api_key::authenticate(connection, text))?;
+    let found = app.actions.store.read_for_auth(|connection| api_key::authenticate(connection, text))?;
     let key = found.ok_or_else(|| ApiError::unauthorized("This API key does not exist or was revoked."))?;
     let now = app.actions.clock.now_ms();
     app.rate_limits.take(&key, now)?;

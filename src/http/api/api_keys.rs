@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::backup;
+use super::super::stream::presence;
 use super::{
     Administrator, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, blocking, extract, list, require_all_tenants,
     schema,
@@ -157,6 +158,8 @@ fn describe_backup(call: &mut Call<'_>) {
 async fn download_backup(app: Data<App>, Administrator(caller): Administrator) -> ApiResult {
     require_all_tenants(&caller)?;
     let store = app.actions.store.clone();
-    let copied = blocking(move || backup::copy(&store, &caller)).await??;
-    Ok(copied.stream())
+    let (client, is_awaited) = presence();
+    let copied = blocking(move || backup::copy(&store, &caller, is_awaited)).await??;
+    drop(client);
+    Ok(copied.stream(&app))
 }

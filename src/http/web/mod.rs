@@ -109,6 +109,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/setup/key", vec![post(onboarding::done::create_key)]);
     at("/account", vec![get(account::show)]);
     at("/account/password", vec![web::post().to(account::change_password)]);
+    at("/account/sessions/{id}/end", vec![web::post().to(account::end_session)]);
+    at("/account/end-other-sessions", vec![web::post().to(account::end_other_sessions)]);
 
     at("/deliveries", vec![read(deliveries::list::show)]);
     for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {
@@ -153,7 +155,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}/password", vec![post_at(settings::users::reset_password)]);
     at("/settings/users/{seq}/remove", vec![post_at(settings::users::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);
-    at("/settings/data/backup", vec![post(settings::data::backup)]);
+    at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
     at("/settings/audit", vec![read(settings::audit::show)]);
 
     at("/webhooks", vec![read(webhooks::list::show)]);

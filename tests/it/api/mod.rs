@@ -1,13 +1,15 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
-mod backup;
+pub mod backup;
 mod bad_json;
 mod bad_strings;
 mod batch;
 mod bulk;
+mod busy_readers;
 mod deliveries;
 mod errors;
+mod event_ids;
 mod event_types;
 mod events;
 mod export;
@@ -23,6 +25,7 @@ mod rate_limits;
 mod replay;
 mod request_ids;
 mod secrets;
+mod slow_clients;
 mod stats;
 mod targets;
 mod tenant_limits;
