@@ -29,6 +29,7 @@ mod security_txt;
 mod slow_clients;
 mod stats;
 mod targets;
+mod tenant_limits;
 mod tenants;
 mod test_calls;
 mod waiting_calls;
