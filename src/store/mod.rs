@@ -21,6 +21,7 @@ mod change;
 pub mod damage;
 pub mod dead_letter_counts;
 pub mod delivery;
+pub mod device;
 pub mod directory;
 mod error;
 pub mod event;

@@ -216,6 +216,7 @@ const HISTORY: &[&str] = &[
     "stats",
     "topic",
     "session",
+    "device",
     "one_time_link",
 ];
 
@@ -232,7 +233,8 @@ const BOUNDED: &[(&str, &str)] = &[
     ("d USING INDEX delivery_webhook_status (webhook_seq=? AND status=?)", "LIMIT"),
     ("idempotency USING INDEX idempotency_age (created_ms<?)", "LIMIT"),
     ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
-    ("session USING INDEX session_user (user_seq=?)", "sessions of one user"),
+    ("session USING INDEX session_user (user_seq=?)", "20 sessions of one user"),
+    ("device USING INDEX device_user (user_seq=?)", "10 devices of one user"),
     ("one_time_link USING INDEX one_time_link_end (ends_ms<?)", "LIMIT"),
     ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=?)", "200 requests of an inbox"),
     ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=? AND seq<?)", "200 requests of an inbox"),

@@ -75,8 +75,9 @@ impl Session {
         let is_live = request.headers().contains_key("x-live");
         if session.is_stale && !is_live {
             let cookie = cookie.clone();
+            let address = app.site.client_address(request).map(|address| address.to_string()).unwrap_or_default();
             // Nobody waits for this write, and the next request repeats a failed one.
-            drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, now)));
+            drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, &address, now)));
         }
         Ok(Session {
             flash: cookies::flash(request, &app),
