@@ -10,7 +10,7 @@ use crate::text::humanize;
 pub struct DataPage {
     frame: Frame,
     /// Retention of finished deliveries and of dead letters.
-    retention: [String; 2],
+    retention: [String; 3],
     path: String,
     database: String,
     wal: String,
@@ -38,6 +38,10 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
             match retention.failed_days() {
                 Some(limit) => format!("Dead letters are deleted after {}.", days(limit)),
                 None => "Dead letters are kept forever.".to_owned(),
+            },
+            match retention.audit_days() {
+                Some(limit) => format!("Entries of the audit log are deleted after {}.", days(limit)),
+                None => "The audit log is kept forever.".to_owned(),
             },
         ],
         path: actions.store.path().display().to_string(),
