@@ -90,6 +90,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_FAILED_RETENTION_DAYS", value_name = "DAYS",
         default_value = "90", value_parser = number(0..=MOST_DAYS))]
     failed_retention_days: u32,
+    /// Days to keep the audit log, 0 to 36500; 0 keeps it forever
+    #[arg(long, env = "HOOKPOST_AUDIT_DAYS", value_name = "DAYS",
+        default_value = "400", value_parser = number(0..=MOST_DAYS))]
+    audit_days: u32,
     /// Maximum requests per second of each API key, 1 to 100000; unlimited if unset
     #[arg(long, env = "HOOKPOST_KEY_RATE_LIMIT", value_name = "N", value_parser = number(RATE_LIMITS))]
     key_rate_limit: Option<u32>,
@@ -323,7 +327,7 @@ impl Settings {
     }
 
     pub fn retention(&self) -> Retention {
-        Retention::new(self.retention_days, self.failed_retention_days)
+        Retention::new(self.retention_days, self.failed_retention_days).with_audit_days(self.audit_days)
     }
 }
 
