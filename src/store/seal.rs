@@ -165,31 +165,34 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Adds the SQL functions to a connection. Without a key, they fail.
+/// Adds the SQL functions to a connection. Without a key, they fail for all but NULL.
 pub(super) fn register(connection: &Connection, key: Option<&MasterKey>) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
     let of = key.cloned();
     connection.create_scalar_function("seal", 3, flags, move |context| {
-        let key = of.as_ref().ok_or_else(missing_key)?;
-        with_place(context, |value, column, row| Ok(key.seal(value, column, row)))
+        with_place(context, of.as_ref(), |key, value, column, row| Ok(key.seal(value, column, row)))
     })?;
     let of = key.cloned();
     connection.create_scalar_function("unseal", 3, flags | FunctionFlags::SQLITE_DETERMINISTIC, move |context| {
-        let key = of.as_ref().ok_or_else(missing_key)?;
-        with_place(context, |value, column, row| key.open(&value, column, row).ok_or_else(damaged))
+        with_place(context, of.as_ref(), |key, value, column, row| key.open(&value, column, row).ok_or_else(damaged))
     })
 }
 
 fn with_place(
     context: &Context<'_>,
-    work: impl FnOnce(Value, &str, &[u8]) -> rusqlite::Result<Value>,
+    key: Option<&MasterKey>,
+    work: impl FnOnce(&MasterKey, Value, &str, &[u8]) -> rusqlite::Result<Value>,
 ) -> rusqlite::Result<Value> {
+    let value: Value = context.get(0)?;
+    if value == Value::Null {
+        return Ok(value);
+    }
     let row = match context.get_raw(2) {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
         ValueRef::Integer(number) => number.to_string().into_bytes(),
         ValueRef::Null | ValueRef::Real(_) => return Err(damaged()),
     };
-    work(context.get(0)?, context.get_raw(1).as_str()?, &row)
+    work(key.ok_or_else(missing_key)?, value, context.get_raw(1).as_str()?, &row)
 }
 
 fn missing_key() -> Error {
@@ -266,6 +269,7 @@ mod tests {
         register(&connection, None).unwrap();
         let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<String>>(0));
         assert!(text("SELECT seal('a', 'user.totp', 7)").unwrap_err().to_string().contains("master key"));
+        assert_eq!(text("SELECT seal(NULL, 'user.totp', 7)").unwrap(), None);
     }
 
     #[test]
