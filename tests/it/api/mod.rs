@@ -17,6 +17,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod lists;
+mod long_rows;
 mod masks;
 mod metrics;
 mod openapi;
@@ -39,7 +40,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 35] = [
+const CALLS: [(&str, &str, Scope); 36] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -62,6 +63,7 @@ const CALLS: [(&str, &str, Scope); 35] = [
     ("POST", "/api/webhooks/test", Scope::Admin),
     ("GET", "/v1/deliveries", Scope::Read),
     ("GET", "/v1/deliveries/{d}", Scope::Read),
+    ("GET", "/v1/deliveries/{d}/attempts", Scope::Read),
     ("POST", "/v1/deliveries/{d}/retry", Scope::Admin),
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
     ("POST", "/v1/deliveries/retry", Scope::Admin),
