@@ -33,7 +33,7 @@ use crate::http::site::{BaseUrl, Branding, Site};
 use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
-use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
+use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
 
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -133,8 +133,14 @@ pub struct Running {
     pub app: App,
     pub retention_job: RetentionJob,
     handle: ServerHandle,
-    /// Released by a stop, after the store is closed.
-    lock: Arc<Mutex<Option<FileLock>>>,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// Released by a stop, after the store is closed.
+struct Held {
+    /// `None` where it could not be opened.
+    _backups: Option<BackupSocket>,
+    _lock: FileLock,
 }
 
 impl Prepared {
@@ -237,8 +243,12 @@ impl Prepared {
             Err(error) => log::warn!("webhooks cannot target the built-in inbox: {error}"),
         }
         let http = http.run();
-        let lock = Arc::new(Mutex::new(Some(lock)));
-        let running = Running { address, app, retention_job, handle: http.handle(), lock };
+        let backups = BackupSocket::listen(&app.actions.store);
+        if let Err(error) = &backups {
+            log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
+        }
+        let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
+        let running = Running { address, app, retention_job, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -363,6 +373,6 @@ impl Running {
             log::error!("the database was not closed cleanly; no committed data is lost");
             return;
         }
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -58,9 +58,14 @@ pub enum MissedReason {
 
 impl Actions {
     /// Returns an event, the webhooks without a delivery, and the newest deliveries, oldest first.
-    pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<(EventAlone, Page<Delivery>)> {
+    pub fn event_in_full(
+        &self,
+        caller: &Caller,
+        id: &str,
+        tenant: Option<&str>,
+    ) -> Result<(EventAlone, Page<Delivery>)> {
         self.store.read(|connection| {
-            let event = event_alone(connection, caller, id)?;
+            let event = event_alone(connection, caller, id, tenant)?;
             let deliveries = delivery::of_event(connection, event.stored.seq, MOST_DELIVERIES)?;
             Ok((event, deliveries))
         })
@@ -68,8 +73,8 @@ impl Actions {
 }
 
 /// Returns the event with this id and the webhooks without a delivery. For callers that page through many deliveries.
-pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone> {
-    let stored = lookup::event(connection, caller, id)?;
+pub fn event_alone(connection: &Connection, caller: &Caller, id: &str, tenant: Option<&str>) -> Result<EventAlone> {
+    let stored = lookup::event(connection, caller, id, tenant)?;
     let tenant = &stored.event.tenant;
     let found = damage::skip("event", stored.seq, bystanders(connection, tenant, &stored))?;
     let (missed, missed_count) = found.unwrap_or_default();

@@ -1,4 +1,7 @@
 //! Sign-in delays that grow with each failure, per account and per address. Kept in memory, so a restart clears them.
+//!
+//! Anybody can delay an account by its name. A browser that has signed in to it before is therefore delayed by its own
+//! failures instead ([`Subject::Device`]), which also bounds the guesses of somebody who has stolen its cookie.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,8 +13,8 @@ use crate::domain::time::{HOUR, MINUTE, Millis, SECOND};
 const FREE: u32 = 4;
 /// Maximum delay of an account. Short, because it also delays the owner.
 const LONGEST_ACCOUNT: Millis = MINUTE;
-/// Maximum delay of an address.
-const LONGEST_ADDRESS: Millis = 15 * MINUTE;
+/// Maximum delay of an address or a device.
+const LONGEST_OWN: Millis = 15 * MINUTE;
 /// Time after which failures are forgotten.
 const MEMORY: Millis = HOUR;
 /// Maximum accounts and addresses kept. The oldest are dropped first.
@@ -24,7 +27,23 @@ pub struct Throttle(Arc<Mutex<HashMap<Who, Failures>>>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Who {
     Account(String),
+    Device([u8; 32]),
     Address(IpAddr),
+}
+
+/// Subject of a sign-in's delay, beside its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// Name of an account, from an unknown browser.
+    Account(&'a str),
+    /// Hash of the cookie of a device or a session that belongs to the account.
+    Device([u8; 32]),
+}
+
+impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Subject<'a> {
+    fn from(name: &'a T) -> Subject<'a> {
+        Subject::Account(name.as_ref())
+    }
 }
 
 struct Failures {
@@ -34,17 +53,17 @@ struct Failures {
 
 impl Throttle {
     /// Returns the delay before a sign-in to this account from this address, in milliseconds.
-    pub fn wait(&self, name: &str, address: Option<IpAddr>, now: Millis) -> Millis {
+    pub fn wait<'a>(&self, subject: impl Into<Subject<'a>>, address: Option<IpAddr>, now: Millis) -> Millis {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = keys(name, address)
+        let waits = keys(subject.into(), address)
             .into_iter()
             .map(|(who, longest)| failures.get(&who).map_or(0, |failures| failures.wait(longest, now)));
         waits.max().unwrap_or(0)
     }
 
-    pub fn failed(&self, name: &str, address: Option<IpAddr>, now: Millis) {
+    pub fn failed<'a>(&self, subject: impl Into<Subject<'a>>, address: Option<IpAddr>, now: Millis) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (who, _) in keys(name, address) {
+        for (who, _) in keys(subject.into(), address) {
             let entry = failures.entry(who).or_insert(Failures { count: 0, last_ms: now });
             if now - entry.last_ms > MEMORY {
                 entry.count = 0;
@@ -65,19 +84,19 @@ impl Throttle {
     }
 
     /// Takes back a failure: the password was not checked.
-    pub fn retract(&self, name: &str, address: Option<IpAddr>) {
+    pub fn retract<'a>(&self, subject: impl Into<Subject<'a>>, address: Option<IpAddr>) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (who, _) in keys(name, address) {
+        for (who, _) in keys(subject.into(), address) {
             if let Some(failures) = failures.get_mut(&who) {
                 failures.count = failures.count.saturating_sub(1);
             }
         }
     }
 
-    /// Clears the failures of an account and an address after a sign-in.
-    pub fn succeeded(&self, name: &str, address: Option<IpAddr>) {
+    /// Clears the failures of an account or a device, and of an address, after a sign-in.
+    pub fn succeeded<'a>(&self, subject: impl Into<Subject<'a>>, address: Option<IpAddr>) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (who, _) in keys(name, address) {
+        for (who, _) in keys(subject.into(), address) {
             failures.remove(&who);
         }
     }
@@ -95,14 +114,15 @@ impl Failures {
     }
 }
 
-fn keys(name: &str, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
-    // Names over 64 bytes share one entry: no user has such a name, and storing them would waste memory.
-    let name = match name.len() {
-        0..=64 => name.to_lowercase(),
-        _ => String::new(),
+fn keys(subject: Subject<'_>, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
+    let subject = match subject {
+        // Names over 64 bytes share one entry: no user has such a name, and storing them would waste memory.
+        Subject::Account(name) if name.len() > 64 => (Who::Account(String::new()), LONGEST_ACCOUNT),
+        Subject::Account(name) => (Who::Account(name.to_lowercase()), LONGEST_ACCOUNT),
+        Subject::Device(hash) => (Who::Device(hash), LONGEST_OWN),
     };
-    let address = address.map(|address| (Who::Address(network(address)), LONGEST_ADDRESS));
-    [(Who::Account(name), LONGEST_ACCOUNT)].into_iter().chain(address).collect()
+    let address = address.map(|address| (Who::Address(network(address)), LONGEST_OWN));
+    [subject].into_iter().chain(address).collect()
 }
 
 /// Returns a client's network: its IPv4 address, or the first 64 bits of its IPv6 address.
@@ -132,11 +152,29 @@ mod tests {
         assert_eq!(waits[..4], [0; 4]);
         assert_eq!(waits[4..8], [1_000, 2_000, 4_000, 8_000]);
         assert_eq!(throttle.wait("ANNA", None, 0), LONGEST_ACCOUNT);
-        assert_eq!(throttle.wait("ben", address, 0), LONGEST_ADDRESS);
+        assert_eq!(throttle.wait("ben", address, 0), LONGEST_OWN);
         assert_eq!(throttle.wait("ben", None, 0), 0);
         assert_eq!(throttle.wait("anna", None, LONGEST_ACCOUNT), 0);
         throttle.succeeded("anna", address);
         assert_eq!(throttle.wait("anna", address, 0), 0);
+    }
+
+    #[test]
+    fn a_device_waits_for_its_own_failures_alone() {
+        let throttle = Throttle::default();
+        let device = Subject::Device([1; 32]);
+        for _ in 0..16 {
+            throttle.failed("anna", None, 0);
+        }
+        assert_eq!(throttle.wait(device, None, 0), 0);
+        for _ in 0..16 {
+            throttle.failed(device, None, 0);
+        }
+        assert_eq!(throttle.wait(device, None, 0), LONGEST_OWN);
+        assert_eq!(throttle.wait(Subject::Device([2; 32]), None, 0), 0);
+        throttle.succeeded(device, None);
+        assert_eq!(throttle.wait(device, None, 0), 0);
+        assert_eq!(throttle.wait("anna", None, 0), LONGEST_ACCOUNT, "the owner's sign-in gives others no new tries");
     }
 
     #[test]

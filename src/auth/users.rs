@@ -11,8 +11,9 @@ use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, MINUTE, Millis};
 use crate::store::one_time_link::{self, LinkKind, OneTimeLink};
+use crate::store::session::Client;
 use crate::store::user::{self, Role, User};
-use crate::store::{Connection, StoreError};
+use crate::store::{self, Connection, StoreError, device};
 
 /// Validity of the setup link, in milliseconds.
 pub const SETUP_LASTS: Millis = 30 * MINUTE;
@@ -66,7 +67,22 @@ pub fn find(connection: &Connection, name: &str) -> Result<User> {
     user::by_name(connection, name)?.ok_or_else(|| UserError::Unknown(name.to_owned()))
 }
 
-/// Sets a new password, given its hash, and ends all sessions of the user.
+/// Browser that signs in.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    pub client: Client,
+    /// Cookie by which earlier sign-ins with this browser are known.
+    pub device: Option<String>,
+}
+
+/// Cookies of a user who signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub session: String,
+    pub device: String,
+}
+
+/// Sets a new password, given its hash, ends all sessions of the user, and removes their devices.
 pub fn reset_password(connection: &Connection, actor: &Actor, name: &str, hash: &str, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
     user::set_password(connection, user.seq, hash)?;
@@ -74,18 +90,51 @@ pub fn reset_password(connection: &Connection, actor: &Actor, name: &str, hash: 
     Ok(())
 }
 
-/// Changes a user's own password, given its hash. Ends all their sessions and starts a new one. Returns its cookie.
-pub fn change_password(connection: &Connection, user: &User, hash: &str, now: Millis) -> Result<String> {
+/// Changes a user's own password, given its hash. Ends all their sessions, removes their devices, and starts a new session.
+pub fn change_password(
+    connection: &Connection,
+    user: &User,
+    hash: &str,
+    browser: &Browser,
+    now: Millis,
+) -> Result<SignedIn> {
     require_unchanged(connection, user)?;
     user::set_password(connection, user.seq, hash)?;
-    begin_session(connection, user, AuditAction::PasswordChanged, now)
+    begin_session(connection, user, AuditAction::PasswordChanged, browser, now)
 }
 
-/// Starts the session of a user who signed in. Returns its cookie.
-pub fn sign_in(connection: &Connection, user: &User, now: Millis) -> Result<String> {
+/// Starts the session of a user who signed in.
+pub fn sign_in(connection: &Connection, user: &User, browser: &Browser, now: Millis) -> Result<SignedIn> {
     require_unchanged(connection, user)?;
     user::signed_in(connection, user.seq, now)?;
-    begin_session(connection, user, AuditAction::SignedIn, now)
+    begin_session(connection, user, AuditAction::SignedIn, browser, now)
+}
+
+/// Ends one session of a user, by its id in the list. An unknown one has ended already.
+pub fn end_session(connection: &Connection, user: &User, id: &str, now: Millis) -> Result<()> {
+    let sessions = store::session::list(connection, user.seq, now)?;
+    if let Some(found) = sessions.iter().find(|found| session::id(found) == id) {
+        store::session::end(connection, &found.hash)?;
+        let Client { browser, address, .. } = &found.client;
+        let entry = AuditEntry::new(AuditAction::SessionEnded, &user.name).with_detail(format!("{browser}, {address}"));
+        Actor::Person(user.name.clone()).audit(connection, now, entry)?;
+    }
+    Ok(())
+}
+
+/// Ends the sessions of a user except the one with this cookie, and removes their devices except this one.
+pub fn end_other_sessions(
+    connection: &Connection,
+    user: &User,
+    kept: &str,
+    kept_device: Option<&str>,
+    now: Millis,
+) -> Result<()> {
+    let ended = store::session::end_others(connection, user.seq, Some(&token::hash(kept)))?;
+    device::delete_others(connection, user.seq, kept_device.map(token::hash).as_ref())?;
+    let entry = AuditEntry::new(AuditAction::OtherSessionsEnded, &user.name).with_detail(ended);
+    Actor::Person(user.name.clone()).audit(connection, now, entry)?;
+    Ok(())
 }
 
 /// Refuses a user whose password was reset since it was verified.
@@ -96,10 +145,20 @@ fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
     }
 }
 
-fn begin_session(connection: &Connection, user: &User, action: AuditAction, now: Millis) -> Result<String> {
+fn begin_session(
+    connection: &Connection,
+    user: &User,
+    action: AuditAction,
+    browser: &Browser,
+    now: Millis,
+) -> Result<SignedIn> {
     let actor = Actor::Person(user.name.clone());
     actor.audit(connection, now, AuditEntry::new(action, &user.name))?;
-    Ok(session::begin(connection, &NewOwner::User(user.seq), now, session::LONGEST)?)
+    let owner = NewOwner::User(user.seq, browser.client.clone());
+    Ok(SignedIn {
+        session: session::begin(connection, &owner, now, session::LONGEST)?,
+        device: session::remember_device(connection, user.seq, browser.device.as_deref(), now)?,
+    })
 }
 
 /// Removes a user, unless they are the only administrator.
@@ -182,7 +241,7 @@ pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<O
     let link = use_link(connection, LinkKind::Demo, token, now)?;
     let user = find(connection, DEMO_USER)?;
     user::signed_in(connection, user.seq, now)?;
-    open(connection, &NewOwner::User(user.seq), now, link.session_ms)
+    open(connection, &NewOwner::User(user.seq, Client::default()), now, link.session_ms)
 }
 
 pub fn is_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<bool, StoreError> {
@@ -219,13 +278,20 @@ pub fn is_setup_token(connection: &Connection, token: &str, now: Millis) -> Resu
     Ok(is_link(connection, LinkKind::Setup, token, now)? && !user::any(connection)?)
 }
 
-/// Adds the first administrator by the setup link, which is then deleted. Returns the cookie of their session.
-pub fn set_up(connection: &Connection, token: &str, name: &str, hash: &str, now: Millis) -> Result<String> {
+/// Adds the first administrator by the setup link, which is then deleted, and starts their session.
+pub fn set_up(
+    connection: &Connection,
+    token: &str,
+    name: &str,
+    hash: &str,
+    browser: &Browser,
+    now: Millis,
+) -> Result<SignedIn> {
     if !is_setup_token(connection, token, now)? {
         return Err(UserError::LinkEnded);
     }
     let actor = Actor::Person(name.to_owned());
     add(connection, &actor, name, Role::Administrator, hash, now)?;
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
-    sign_in(connection, &find(connection, name)?, now)
+    sign_in(connection, &find(connection, name)?, browser, now)
 }

@@ -65,6 +65,10 @@ pub enum AuditAction {
     PasswordChanged,
     #[strum(serialize = "user.signed_in")]
     SignedIn,
+    #[strum(serialize = "user.session_ended")]
+    SessionEnded,
+    #[strum(serialize = "user.other_sessions_ended")]
+    OtherSessionsEnded,
     #[strum(serialize = "inbox.url_changed")]
     InboxUrlChanged,
     #[strum(serialize = "inbox.closed")]

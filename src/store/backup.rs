@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 use super::Store;
+use super::backup_socket;
 use super::error::{Result, StoreError};
 use super::event;
 use super::migrate;
@@ -38,6 +39,11 @@ pub enum BackupError {
     NoRoom { folder: PathBuf, free: String, wanted: String },
     #[error("Other programs changed the database again and again during the copy. Try again when they have ended.")]
     Disturbed,
+    /// Message of a server that made the copy.
+    #[error("{0}")]
+    Server(String),
+    #[error("The server stopped during the copy. Try again.")]
+    Interrupted,
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -48,16 +54,16 @@ pub enum BackupError {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// Writes a consistent copy of the database to a new file with mode 0600; a server may be running. The file gets its
-/// name once it is complete and on disk.
+/// Writes a consistent copy of the database to a new file with mode 0600. The file gets its name once it is complete and
+/// on disk.
 ///
-/// The copy is made from one snapshot, because a change by another process would start it again. The write-ahead log of
-/// a running server grows meanwhile by what is written; [`Store::backup`] avoids that.
+/// A running server makes the copy. Without one it is made from one snapshot.
 pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    copy_snapshot(&read_only(database)?, to)
+    let source = read_only(database)?;
+    backup_socket::fetch(database, to).unwrap_or_else(|| copy_snapshot(&source, to))
 }
 
 /// Like [`copy`], from an open connection.

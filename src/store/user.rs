@@ -1,10 +1,12 @@
 //! The table of users: the people who sign in to the pages.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, named_params};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::error::Result;
 use super::sql::{self, read_row};
+use super::{device, session};
 use crate::domain::Invalid;
 use crate::domain::time::Millis;
 
@@ -23,8 +25,10 @@ pub struct User {
     pub seq: i64,
     pub name: String,
     pub role: Role,
-    /// Argon2id hash in the PHC string format.
+    /// Argon2id hash in the PHC string format; empty for a user that only a proxy signs in.
     pub password: String,
+    /// Whether sign-ins need a code of the user's authenticator app.
+    pub has_totp: bool,
     pub created_ms: Millis,
     pub last_login_ms: Option<Millis>,
 }
@@ -62,11 +66,17 @@ pub fn insert(connection: &Connection, name: &str, role: Role, password: &str, n
     Ok((inserted == 1).then(|| connection.last_insert_rowid()))
 }
 
-/// Stores a new password and ends all sessions of the user.
+/// Stores a new password, ends all sessions of the user, and removes their devices.
 pub fn set_password(connection: &Connection, seq: i64, password: &str) -> Result<()> {
     let statement = "UPDATE user SET password = :password WHERE seq = :seq";
     sql::run(connection, statement, named_params! {":password": password, ":seq": seq})?;
-    super::session::end_all(connection, seq)
+    end_everywhere(connection, seq)
+}
+
+/// Ends all sessions of a user and removes their devices.
+pub fn end_everywhere(connection: &Connection, seq: i64) -> Result<()> {
+    session::end_others(connection, seq, None)?;
+    device::delete_others(connection, seq, None)
 }
 
 pub fn set_role(connection: &Connection, seq: i64, role: Role) -> Result<()> {
@@ -79,12 +89,13 @@ pub fn signed_in(connection: &Connection, seq: i64, at: Millis) -> Result<()> {
     sql::run(connection, statement, named_params! {":at": at, ":seq": seq})
 }
 
-/// Deletes a user and all their sessions.
+/// Deletes a user with their sessions, devices and recovery codes.
 pub fn delete(connection: &Connection, seq: i64) -> Result<()> {
-    super::session::end_all(connection, seq)?;
+    end_everywhere(connection, seq)?;
     sql::run(connection, "DELETE FROM user WHERE seq = :seq", named_params! {":seq": seq})
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(read_row!(row, User { seq, name, role, password, created_ms, last_login_ms }))
+    let has_totp = row.get_ref("totp_secret")? != ValueRef::Null;
+    Ok(read_row!(row, User { seq, name, role, password, created_ms, last_login_ms; has_totp }))
 }

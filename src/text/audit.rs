@@ -33,6 +33,8 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::PasswordReset => "reset the password of the user",
         AuditAction::PasswordChanged => "changed their own password as the user",
         AuditAction::SignedIn => "signed in as the user",
+        AuditAction::SessionEnded => "ended a session of the user",
+        AuditAction::OtherSessionsEnded => "ended the other sessions of the user",
         AuditAction::InboxUrlChanged => "changed the URL of the inbox of the tenant",
         AuditAction::InboxClosed => "closed the inbox of the tenant",
         AuditAction::PortalLinkMade => "created a portal link for the tenant",

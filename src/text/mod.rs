@@ -4,6 +4,7 @@
 //! or a file: the time is an argument.
 
 pub mod audit;
+pub mod browser;
 pub mod explanation;
 pub mod failure;
 pub mod humanize;

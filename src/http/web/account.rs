@@ -1,16 +1,21 @@
-//! `/account`: the visitor's own password.
+//! `/account`: the visitor's own sessions and password.
 
 use actix_web::HttpRequest;
+use actix_web::web::Path;
 
 use super::login::too_many_attempts;
+use crate::auth::throttle::Subject;
 use crate::auth::users::UserError;
-use crate::auth::{password, users};
+use crate::auth::{password, session, token, users};
 use crate::domain::Invalid;
 use crate::http::extract::app;
+use crate::http::web::anonymous::browser;
 use crate::http::web::layout::Flash;
 use crate::http::web::{
-    FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template, problem,
+    FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template, cookies, problem,
 };
+use crate::store;
+use crate::store::session::ListedSession;
 use crate::store::user::Role;
 
 #[derive(Template)]
@@ -19,16 +24,32 @@ pub struct AccountPage {
     frame: Frame,
     name: String,
     role: Role,
+    sessions: Vec<SessionRow>,
     errors: FormErrors,
+}
+
+struct SessionRow {
+    id: String,
+    /// Whether this is the session that the page is shown in.
+    is_own: bool,
+    listed: ListedSession,
 }
 
 fn account_page(session: &Session, errors: FormErrors) -> Result<AccountPage, PageError> {
     let user = session.require_operator()?;
-    Ok(AccountPage {
-        frame: session.read(|db| session.frame(db, "Your account", Section::None))?,
-        name: user.name.clone(),
-        role: user.role,
-        errors,
+    session.read(|db| {
+        let sessions = store::session::list(db, user.seq, session.now())?.into_iter().map(|listed| SessionRow {
+            id: session::id(&listed),
+            is_own: session::is_of(&listed, session.cookie()),
+            listed,
+        });
+        Ok(AccountPage {
+            frame: session.frame(db, "Your account", Section::None)?,
+            name: user.name.clone(),
+            role: user.role,
+            sessions: sessions.collect(),
+            errors,
+        })
     })
 }
 
@@ -37,37 +58,67 @@ pub fn show(session: &Session) -> Result<AccountPage, PageError> {
     account_page(session, FormErrors::default())
 }
 
+/// `POST /account/sessions/{id}/end`: for viewers too.
+pub async fn end_session(form: Submission, id: Path<String>) -> PageResult {
+    form.run_as_anybody(move |session, _| {
+        let user = session.require_operator()?.clone();
+        let store = &session.app.actions.store;
+        store.write(move |tx| users::end_session(tx.connection(), &user, &id, tx.now_ms())).wait()?;
+        Ok(session.done("/account", "Session ended."))
+    })
+    .await
+}
+
+/// `POST /account/end-other-sessions`: for viewers too.
+pub async fn end_other_sessions(request: HttpRequest, form: Submission) -> PageResult {
+    let device = cookies::device(&request, app(&request)?);
+    form.run_as_anybody(move |session, _| {
+        let user = session.require_operator()?.clone();
+        let (store, own) = (&session.app.actions.store, session.cookie().to_owned());
+        let end = store
+            .write(move |tx| users::end_other_sessions(tx.connection(), &user, &own, device.as_deref(), tx.now_ms()));
+        end.wait()?;
+        Ok(session.done("/account", "Your other sessions have ended."))
+    })
+    .await
+}
+
 /// `POST /account/password`: for viewers too. Ends every session of the user and starts a new one in this browser.
 pub async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
-    let address = app(&request)?.site.client_address(&request);
+    let app = app(&request)?;
+    let (address, browser) = (app.site.client_address(&request), browser(&request, app));
     form.run_as_anybody(move |session, fields| {
         let user = session.require_operator()?.clone();
         let wrong_old = |message: String| {
             let invalid = Invalid::new("wrong_password", message).in_field("old");
             Ok(Response::again(&account_page(session, invalid.into())?))
         };
-        // Throttled like a sign-in: an open session must not help to guess the password.
+        // Throttled like a sign-in: an open session must not help to guess the password. By the session, because
+        // others must not be able to delay it.
         let (throttle, now) = (&session.app.throttle, session.now());
-        let wait = throttle.wait(&user.name, address, now);
+        let own = Subject::Device(token::hash(session.cookie()));
+        let wait = throttle.wait(own, address, now);
         if wait > 0 {
             return wrong_old(too_many_attempts(wait));
         }
-        throttle.failed(&user.name, address, now);
+        throttle.failed(own, address, now);
         if users::verify(Some(user.clone()), fields.text("old")).is_none() {
             return wrong_old("Wrong password.".to_owned());
         }
-        throttle.succeeded(&user.name, address);
+        throttle.succeeded(own, address);
         let new = fields.text("password");
         let changed = password::check(new).map_err(UserError::from).and_then(|()| {
             let hash = password::hash(new);
             let store = &session.app.actions.store;
-            store.write(move |tx| users::change_password(tx.connection(), &user, &hash, tx.now_ms())).wait()
+            let change =
+                store.write(move |tx| users::change_password(tx.connection(), &user, &hash, &browser, tx.now_ms()));
+            change.wait()
         });
         match changed {
-            Ok(cookie) => {
+            Ok(cookies) => {
                 let message = "Password changed. Your other sessions have ended.".to_owned();
                 let location = format!("{}/account", session.base());
-                Ok(Response::SignedIn(location, Flash { is_ok: true, message }, cookie))
+                Ok(Response::SignedIn(location, Flash { is_ok: true, message }, cookies))
             }
             Err(error) => Ok(Response::again(&account_page(session, problem(error)?.into())?)),
         }

@@ -3,13 +3,13 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use askama::Template;
 
 use crate::auth::token;
-use crate::auth::users::{self, Opened, UserError};
+use crate::auth::users::{self, Browser, Opened, UserError};
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
@@ -20,7 +20,20 @@ use crate::http::web::layout::Bare;
 use crate::http::web::response::{PageResult, html, parents};
 use crate::http::{App, blocking};
 use crate::store::one_time_link::LinkKind;
-use crate::store::{Connection, StoreError};
+use crate::store::session::Client;
+use crate::store::{Connection, StoreError, device};
+use crate::text;
+
+/// Browser of a request, for a sign-in.
+pub(super) fn browser(request: &HttpRequest, app: &App) -> Browser {
+    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let client = Client {
+        browser: text::browser::words(agent.unwrap_or_default()),
+        address: app.site.client_address(request).map(|address| address.to_string()).unwrap_or_default(),
+        by_proxy: false,
+    };
+    Browser { client, device: cookies::device(request, app) }
+}
 
 /// A visitor who is not signed in. A cookie ties forms to the browser that they were shown in.
 pub struct Anonymous {
@@ -65,9 +78,20 @@ impl Anonymous {
         Bare { base: self.base().to_owned(), title, form_token: token::form_token(&self.cookie) }
     }
 
+    /// The visitor's browser, for a sign-in.
+    pub fn browser(&self, request: &HttpRequest) -> Browser {
+        browser(request, &self.app)
+    }
+
     /// Value of the cookie that the form token is derived from.
     pub(super) fn cookie(&self) -> &str {
         &self.cookie
+    }
+
+    /// Whether the user with this name has signed in with this device.
+    pub async fn knows(&self, device: [u8; 32], name: &str) -> Result<bool, PageError> {
+        let (name, now) = (name.to_owned(), self.now());
+        self.read(move |db| device::is_known(db, &device, &name, now)).await
     }
 
     /// Reads within one snapshot on a blocking thread.

@@ -1,4 +1,4 @@
-//! Cookies of the pages: the session, the token of a form, the flash message, the mark of a portal visitor.
+//! Cookies of the pages: the session, the device, the token of a form, the flash message, the mark of a portal visitor.
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -7,6 +7,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::auth::session;
+use crate::auth::users::SignedIn;
 use crate::domain::time::{DAY, MINUTE, Millis};
 use crate::http::App;
 use crate::http::web::layout::Flash;
@@ -22,6 +24,11 @@ pub fn session(request: &HttpRequest, app: &App) -> Option<String> {
 /// Value of the cookie that the form token of an anonymous visitor is derived from.
 pub fn form(request: &HttpRequest, app: &App) -> Option<String> {
     value(request, &suffixed(app, "form"))
+}
+
+/// Value of the cookie by which earlier sign-ins with this browser are known.
+pub fn device(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &suffixed(app, "device"))
 }
 
 /// Whether the visitor came by a portal link.
@@ -52,6 +59,11 @@ impl SetCookie {
     /// Session cookie; a lifetime of 0 ms deletes it.
     pub fn session(app: &App, value: String, lasts: Millis, is_portal: bool) -> SetCookie {
         SetCookie::new(app, app.site.cookie(), value, lasts, is_portal)
+    }
+
+    /// Cookie by which this sign-in is known at the next one.
+    pub fn device(app: &App, value: String) -> SetCookie {
+        SetCookie::new(app, suffixed(app, "device"), value, session::DEVICE_LASTS, false)
     }
 
     /// Cookie that ties the forms of an anonymous visitor to the browser. It outlives any open sign-in page.
@@ -89,6 +101,12 @@ impl SetCookie {
         // The cookie crate that actix uses does not support this attribute yet.
         let partitioned = if is_embedded { "; Partitioned" } else { "" };
         SetCookie(format!("{cookie}{partitioned}"))
+    }
+
+    /// Adds the cookies of a user who signed in.
+    pub fn signed_in(app: &App, cookies: SignedIn, response: &mut HttpResponse) {
+        SetCookie::session(app, cookies.session, session::LONGEST, false).on(response);
+        SetCookie::device(app, cookies.device).on(response);
     }
 
     /// Adds the header to a response.

@@ -3,8 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 
+use crate::auth::throttle::Subject;
 use crate::auth::users::UserError;
-use crate::auth::{session, users};
+use crate::auth::{session, token, users};
 use crate::domain::time::SECOND;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
@@ -58,7 +59,13 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
         visitor.show(status, &page, false)
     };
     let address = app.site.client_address(&request);
-    let wait = app.throttle.wait(name, address, now);
+    let browser = visitor.browser(&request);
+    let device = browser.device.as_deref().map(token::hash);
+    let subject = match device {
+        Some(hash) if visitor.knows(hash, name).await? => Subject::Device(hash),
+        _ => Subject::Account(name),
+    };
+    let wait = app.throttle.wait(subject, address, now);
     if wait > 0 {
         let seconds = (wait + SECOND - 1) / SECOND;
         let mut response = again(StatusCode::TOO_MANY_REQUESTS, too_many_attempts(wait))?;
@@ -71,26 +78,26 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
         return Err(visitor.error(ApiError::unavailable("overloaded", busy)));
     };
     // Counted before the password is checked: concurrent attempts are all counted.
-    app.throttle.failed(name, address, now);
+    app.throttle.failed(subject, address, now);
     let (store, wanted, password) = (app.actions.store.clone(), name.to_owned(), fields.text("password").to_owned());
-    let cookie = visitor.run(move || {
+    let cookies = visitor.run(move || {
         let user = store.read(|db| user::by_name(db, &wanted))?;
         let Some(user) = users::verify(user, &password) else {
             return Ok(None);
         };
-        match store.write(move |tx| users::sign_in(tx.connection(), &user, tx.now_ms())).wait() {
+        match store.write(move |tx| users::sign_in(tx.connection(), &user, &browser, tx.now_ms())).wait() {
             Err(UserError::Unknown(_)) => Ok(None),
             signed_in => signed_in.map(Some),
         }
     });
-    let cookie = cookie.await.inspect_err(|_| app.throttle.retract(name, address))?;
-    let Some(cookie) = cookie else {
+    let cookies = cookies.await.inspect_err(|_| app.throttle.retract(subject, address))?;
+    let Some(cookies) = cookies else {
         log::warn!("a sign-in failed, from {address:?}");
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
     };
-    app.throttle.succeeded(name, address);
+    app.throttle.succeeded(subject, address);
     let mut response = see(&format!("{}{next}", visitor.base()));
-    SetCookie::session(app, cookie, session::LONGEST, false).on(&mut response);
+    SetCookie::signed_in(app, cookies, &mut response);
     SetCookie::portal_mark(app, false).on(&mut response);
     Ok(response)
 }

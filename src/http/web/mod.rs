@@ -108,6 +108,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/setup/key", vec![post(onboarding::done::create_key)]);
     at("/account", vec![get(account::show)]);
     at("/account/password", vec![web::post().to(account::change_password)]);
+    at("/account/sessions/{id}/end", vec![web::post().to(account::end_session)]);
+    at("/account/end-other-sessions", vec![web::post().to(account::end_other_sessions)]);
 
     at("/deliveries", vec![read(deliveries::list::show)]);
     for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use askama::Template;
 
-use crate::auth::session;
+use crate::auth::users::SignedIn;
 use crate::http::App;
 use crate::http::backup::BackupCopy;
 use crate::http::error::ApiError;
@@ -20,8 +20,8 @@ pub enum Response {
     Page(StatusCode, String),
     /// A redirect, with a message for the next page.
     To(String, Option<Flash>),
-    /// A redirect, with a message and the cookie of a new session.
-    SignedIn(String, Flash, String),
+    /// A redirect, with a message and the cookies of a new session.
+    SignedIn(String, Flash, SignedIn),
     /// A copy of the database.
     Backup(BackupCopy),
     /// A download.
@@ -62,10 +62,10 @@ impl Response {
                 }
                 response
             }
-            Response::SignedIn(location, flash, cookie) => {
+            Response::SignedIn(location, flash, cookies) => {
                 let mut response = see(&location);
                 SetCookie::flash(app, Some(&flash), is_portal).on(&mut response);
-                SetCookie::session(app, cookie, session::LONGEST, is_portal).on(&mut response);
+                SetCookie::signed_in(app, cookies, &mut response);
                 response
             }
             Response::Backup(copied) => copied.stream(app),

@@ -9,14 +9,14 @@ use askama::Template;
 
 use crate::actions::{Actor, Caller};
 use crate::auth::{session, token};
-use crate::domain::event::Tenant;
+use crate::domain::event::{Event, Tenant};
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
-use crate::http::web::layout::{Flash, Frame, Portal, Section};
+use crate::http::web::layout::{Flash, Frame, Portal, Section, event_path};
 use crate::http::web::response::{PageResult, Response, html, local, parents};
 use crate::http::{App, blocking};
 use crate::store::Connection;
@@ -75,8 +75,9 @@ impl Session {
         let is_live = request.headers().contains_key("x-live");
         if session.is_stale && !is_live {
             let cookie = cookie.clone();
+            let address = app.site.client_address(request).map(|address| address.to_string()).unwrap_or_default();
             // Nobody waits for this write, and the next request repeats a failed one.
-            drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, now)));
+            drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, &address, now)));
         }
         Ok(Session {
             flash: cookies::flash(request, &app),
@@ -119,6 +120,11 @@ impl Session {
             Owner::User(user) => Some(user),
             Owner::Portal(_) => None,
         }
+    }
+
+    /// Path of an event, below the prefix. Its tenant is named for those who see several.
+    pub fn event_path(&self, event: &Event) -> String {
+        event_path(&event.id, self.tenant().is_none().then_some(&event.tenant))
     }
 
     /// Whether the visitor may change webhooks and deliveries, and see secrets. Viewers may not.

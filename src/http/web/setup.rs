@@ -1,9 +1,10 @@
 //! `/setup`: creates the first administrator, by the link that the server prints. Closed once there is a user.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 
 use crate::auth::users::UserError;
-use crate::auth::{password, session, users};
+use crate::auth::{password, users};
 use crate::http::blocking;
 use crate::http::error::ApiError;
 use crate::http::web::anonymous::Anonymous;
@@ -42,9 +43,10 @@ pub async fn show(visitor: Anonymous) -> PageResult {
 }
 
 /// `POST /setup`: creates the administrator, signs them in, and continues with the first webhook.
-pub async fn set_up(form: AnonymousSubmission) -> PageResult {
+pub async fn set_up(request: HttpRequest, form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let store = visitor.app.actions.store.clone();
+    let browser = visitor.browser(&request);
     let text = |name: &str| fields.text(name).trim().to_owned();
     let (token, name, password) = (text("token"), text("name"), fields.text("password").to_owned());
     let created = blocking(move || {
@@ -55,12 +57,12 @@ pub async fn set_up(form: AnonymousSubmission) -> PageResult {
             return Err(UserError::LinkEnded);
         }
         let hash = password::hash(&password);
-        store.write(move |tx| users::set_up(tx.connection(), &token, &name, &hash, tx.now_ms())).wait()
+        store.write(move |tx| users::set_up(tx.connection(), &token, &name, &hash, &browser, tx.now_ms())).wait()
     });
     match created.await.map_err(|error| visitor.error(error))? {
-        Ok(cookie) => {
+        Ok(cookies) => {
             let mut response = see(&format!("{}/setup/webhook", visitor.base()));
-            SetCookie::session(&visitor.app, cookie, session::LONGEST, false).on(&mut response);
+            SetCookie::signed_in(&visitor.app, cookies, &mut response);
             Ok(response)
         }
         Err(UserError::Invalid(invalid)) => {

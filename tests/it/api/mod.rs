@@ -1,7 +1,7 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
-mod backup;
+pub mod backup;
 mod bad_json;
 mod bad_strings;
 mod batch;
@@ -9,6 +9,7 @@ mod bulk;
 mod busy_readers;
 mod deliveries;
 mod errors;
+mod event_ids;
 mod event_types;
 mod events;
 mod export;

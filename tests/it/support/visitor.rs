@@ -18,6 +18,8 @@ pub const PASSWORD: &str = "a password for tests";
 pub struct Visitor<'a> {
     hub: &'a Hub,
     cookies: RefCell<BTreeMap<String, String>>,
+    /// Headers of each request, by name.
+    headers: RefCell<BTreeMap<String, String>>,
     /// Source of the last page, for its form token.
     page: RefCell<String>,
 }
@@ -25,7 +27,7 @@ pub struct Visitor<'a> {
 impl Hub {
     /// Opens a browser without cookies.
     pub fn visitor(&self) -> Visitor<'_> {
-        Visitor { hub: self, cookies: RefCell::default(), page: RefCell::default() }
+        Visitor { hub: self, cookies: RefCell::default(), headers: RefCell::default(), page: RefCell::default() }
     }
 
     /// Adds a user with [`PASSWORD`].
@@ -143,6 +145,11 @@ impl Visitor<'_> {
         cookies.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Sends a header with each request from now on.
+    pub fn set_header(&self, name: &str, value: &str) {
+        self.headers.borrow_mut().insert(name.to_owned(), value.to_owned());
+    }
+
     /// Name of the session cookie.
     pub fn session_cookie(&self) -> String {
         self.hub.running.app.site.cookie()
@@ -154,6 +161,8 @@ impl Visitor<'_> {
         let cookies = cookies.join("; ");
         let mut all = vec![("accept", "text/html"), ("cookie", cookies.as_str())];
         all.extend_from_slice(headers);
+        let own = self.headers.borrow().clone();
+        all.extend(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let answer = self.hub.send(method, path, &all, body);
         let set = answer.headers.iter();
         for (_, value) in set.filter(|(name, _)| name == "set-cookie") {

@@ -8,6 +8,7 @@ use hookpost::auth::session::{self, NewOwner};
 use hookpost::auth::users;
 use hookpost::clock::Clock;
 use hookpost::domain::time::DAY;
+use hookpost::store::session::Client;
 use hookpost::store::user::Role;
 use hookpost::store::{Connection, Store};
 use serde_json::json;
@@ -112,7 +113,7 @@ fn no_answer_holds_more_than_a_few_mebibytes_of_a_long_log() {
     let now = Clock::machine().now_ms();
     let anna =
         users::add(&connection, &hookpost::actions::Actor::Command, "anna", Role::Administrator, "", now).unwrap();
-    let cookie = session::begin(&connection, &NewOwner::User(anna), now, DAY).unwrap();
+    let cookie = session::begin(&connection, &NewOwner::User(anna, Client::default()), now, DAY).unwrap();
     drop(connection);
 
     let process = site.serve();

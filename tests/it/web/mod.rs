@@ -12,6 +12,7 @@ mod overview;
 mod people;
 mod portal;
 mod profiles;
+mod sessions;
 mod settings;
 mod sheet;
 mod webhooks;

@@ -55,7 +55,9 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         | Action::RoleChanged
         | Action::PasswordReset
         | Action::PasswordChanged
-        | Action::SignedIn => return Some("/settings/users".to_owned()),
+        | Action::SignedIn
+        | Action::SessionEnded
+        | Action::OtherSessionsEnded => return Some("/settings/users".to_owned()),
         Action::PortalLinkMade => return Some(format!("/webhooks?tenant={subject}")),
         Action::InboxUrlChanged | Action::InboxClosed => return Some(format!("/inbox?tenant={subject}")),
         Action::WebhookDeleted
