@@ -6,6 +6,7 @@ pub mod backup;
 pub mod error;
 pub mod export;
 pub mod extract;
+pub mod hosts;
 pub mod inbox;
 pub mod key_last_used;
 pub mod rate_limit;
@@ -29,6 +30,7 @@ use crate::auth::throttle::Throttle;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
+use hosts::Hosts;
 use rate_limit::{Buckets, RateLimits};
 use receiver_calls::ReceiverCalls;
 use request_id::RequestId;
@@ -54,6 +56,7 @@ pub struct App {
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
     pub site: Arc<Site>,
+    pub hosts: Hosts,
     pub rate_limits: RateLimits,
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
@@ -119,6 +122,7 @@ impl App {
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),
+            hosts: Hosts::default(),
             rate_limits: RateLimits::default(),
             metrics,
             metrics_open: false,
