@@ -15,6 +15,7 @@ pub mod publish_batch;
 pub mod replay;
 pub mod show_event;
 pub mod statistics;
+mod tenant_limits;
 pub mod test_event;
 pub mod webhook;
 
@@ -29,6 +30,7 @@ use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::retention::Retention;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::store::{Store, StoreError};
 
 /// Dependencies of all actions. Cheap to clone.
@@ -41,6 +43,7 @@ pub struct Actions {
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,
     pub retention: Retention,
+    pub limits: TenantLimits,
 }
 
 /// User or program on whose behalf an action runs.
@@ -123,6 +126,9 @@ pub enum ActionError {
     /// A batched action failed between two steps. The changes of the first ones stay.
     #[error("stopped after {done}: {cause}")]
     Partly { done: u64, cause: StoreError },
+    /// The tenant has as many queued deliveries as it may have. A batched action queued `done` before, which stay.
+    #[error("{}", tenant_limits::queue_full(.tenant, *.most, *.done))]
+    QueueFull { tenant: Tenant, most: u64, done: u64 },
 }
 
 impl ActionError {

@@ -66,7 +66,8 @@ fn describe_retry(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
-        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"]);
+        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"])
+        .queues_deliveries();
 }
 
 fn describe_discard(call: &mut Call<'_>) {

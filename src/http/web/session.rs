@@ -82,7 +82,7 @@ impl Session {
             // Nobody waits for this write, and the next request repeats a failed one.
             drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, &address, now)));
         }
-        Ok(Session {
+        let session = Session {
             flash: cookies::flash(request, &app),
             address: app.site.client_address(request),
             owner: session.owner,
@@ -91,7 +91,12 @@ impl Session {
             cookie,
             is_live,
             app,
-        })
+        };
+        if let Some(tenant) = session.tenant() {
+            let counted = session.app.rate_limits.take_of(tenant, now);
+            counted.map_err(|error| PageError::from(error).below(&prefix))?;
+        }
+        Ok(session)
     }
 
     pub fn now(&self) -> Millis {
@@ -227,13 +232,16 @@ impl Session {
         let app = self.app.clone();
         let is_portal = self.tenant().is_some();
         let done = blocking(move || match work(&self) {
-            Err(PageError::Problem { error, .. }) => self.problem(&error),
-            other => other,
+            Err(PageError::Problem { error, .. }) => Ok((self.problem(&error)?, Some(error))),
+            other => other.map(|done| (done, None)),
         });
-        let done = done.await??;
+        let (done, error): (_, Option<Box<ApiError>>) = done.await??;
         // A flash message stays for the page that a redirect leads to.
         let clears_flash = clears_flash && matches!(done, Response::Page(..) | Response::File { .. });
         let mut response = done.into_http(&app, is_portal);
+        if let Some(error) = &error {
+            error::add_header(&mut response, error);
+        }
         if clears_flash {
             SetCookie::flash(&app, None, is_portal).on(&mut response);
         }
