@@ -23,6 +23,7 @@ use crate::auth::api_key::RATE_LIMITS;
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::domain::tenant_limits::TenantLimits;
+use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{BaseUrl, Branding};
 use crate::server::ServerOptions;
@@ -65,6 +66,11 @@ pub struct Settings {
     /// address if unset
     #[arg(long, env = "HOOKPOST_BASE_URL", value_name = "URL")]
     base_url: Option<BaseUrl>,
+    /// Another host name under which the server is reached, such as hooks.internal.example; may be repeated. The host of the
+    /// base URL, IP addresses and names without a dot always work
+    #[arg(long, env = "HOOKPOST_ALLOW_HOST", value_name = "HOST",
+        value_delimiter = ',', value_parser = element(HostName::from_str))]
+    allow_host: Vec<Option<HostName>>,
     /// Proxy (address or CIDR) whose X-Forwarded-For header is trusted; may be repeated
     #[arg(long, env = "HOOKPOST_TRUSTED_PROXY", value_name = "CIDR",
         value_delimiter = ',', value_parser = element(proxy))]
@@ -303,6 +309,7 @@ impl Settings {
             http_threads: self.http_threads,
             max_body: self.max_body,
             base_url: self.base_url,
+            allow_hosts: self.allow_host.into_iter().flatten().collect(),
             trusted_proxies: self.trusted_proxy.into_iter().flatten().collect(),
             portal: Branding {
                 name: self.portal_name,

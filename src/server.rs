@@ -29,6 +29,7 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::domain::tenant_limits::TenantLimits;
+use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, Branding, Site};
 use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
@@ -55,6 +56,8 @@ pub struct ServerOptions {
     pub max_body: usize,
     /// URL of the server in browsers; the listen address if `None`.
     pub base_url: Option<BaseUrl>,
+    /// Names of the server beside that of the base URL.
+    pub allow_hosts: Vec<HostName>,
     /// Proxies whose `X-Forwarded-For` header is trusted.
     pub trusted_proxies: Vec<IpNet>,
     pub portal: Branding,
@@ -88,6 +91,7 @@ impl ServerOptions {
             http_threads: 2,
             max_body: 1 << 20,
             base_url: None,
+            allow_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             portal: Branding::default(),
             key_rate_limit: None,
@@ -186,6 +190,7 @@ impl Prepared {
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
+        app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
         app.metrics_open = options.metrics_open;
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod error;
 pub mod export;
 pub mod extract;
+pub mod hosts;
 pub mod inbox;
 pub mod key_last_used;
 pub mod places;
@@ -33,6 +34,7 @@ use crate::domain::event::Tenant;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
+use hosts::Hosts;
 use places::Places;
 use rate_limit::{Buckets, RateLimits};
 use request_id::RequestId;
@@ -60,6 +62,7 @@ pub struct App {
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
     pub site: Arc<Site>,
+    pub hosts: Hosts,
     pub rate_limits: RateLimits,
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
@@ -130,6 +133,7 @@ impl App {
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),
+            hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),
             metrics,
             metrics_open: false,

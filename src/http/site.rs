@@ -17,6 +17,8 @@ pub struct BaseUrl {
     origin: String,
     /// `/hookpost`, or empty.
     prefix: String,
+    /// Host without brackets.
+    host: String,
     port: u16,
 }
 
@@ -44,6 +46,7 @@ impl FromStr for BaseUrl {
         Ok(BaseUrl {
             origin: url.origin().ascii_serialization(),
             prefix: prefix.to_owned(),
+            host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port_or_known_default().ok_or_else(invalid)?,
         })
     }
@@ -57,11 +60,16 @@ impl BaseUrl {
             IpAddr::V6(ip) => format!("[{ip}]"),
             IpAddr::V4(ip) => ip.to_string(),
         };
-        BaseUrl { origin: format!("http://{host}:{}", address.port()), prefix: String::new(), port: address.port() }
+        let port = address.port();
+        BaseUrl { origin: format!("http://{host}:{port}"), prefix: String::new(), host, port }
     }
 
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     pub fn prefix(&self) -> &str {
