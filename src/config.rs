@@ -67,6 +67,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_TRUSTED_PROXY", value_name = "CIDR",
         value_delimiter = ',', value_parser = element(proxy))]
     trusted_proxy: Vec<Option<IpNet>>,
+    /// Require two-factor authentication: users without it set it up when they sign in
+    #[arg(long, env = "HOOKPOST_REQUIRE_TOTP", value_name = "true|false", default_value = "false", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
+    require_totp: bool,
     /// Application name on the tenant portal
     #[arg(long, env = "HOOKPOST_PORTAL_NAME", value_name = "NAME", value_parser = portal_name)]
     portal_name: Option<String>,
@@ -269,6 +273,7 @@ impl Settings {
             max_body: self.max_body,
             base_url: self.base_url,
             trusted_proxies: self.trusted_proxy.into_iter().flatten().collect(),
+            require_totp: self.require_totp,
             portal: Branding {
                 name: self.portal_name,
                 logo: self.portal_logo.as_deref().map(read_logo).transpose()?,

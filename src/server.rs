@@ -54,6 +54,8 @@ pub struct ServerOptions {
     pub base_url: Option<BaseUrl>,
     /// Proxies whose `X-Forwarded-For` header is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether every user has to set up two-factor authentication.
+    pub require_totp: bool,
     pub portal: Branding,
     /// Requests per second of each API key without its own limit; unlimited if `None`.
     pub key_rate_limit: Option<u32>,
@@ -81,6 +83,7 @@ impl ServerOptions {
             max_body: 1 << 20,
             base_url: None,
             trusted_proxies: Vec::new(),
+            require_totp: false,
             portal: Branding::default(),
             key_rate_limit: None,
             metrics_open: false,
@@ -169,6 +172,7 @@ impl Prepared {
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
+        app.require_totp = options.require_totp;
         app.rate_limits = RateLimits::new(options.key_rate_limit);
         Ok(Prepared { app, retention_job, options, lock })
     }

@@ -5,7 +5,10 @@
 
 pub mod api_key;
 pub mod password;
+pub mod pending;
 pub mod session;
 pub mod throttle;
 pub mod token;
+pub mod totp;
+pub mod two_factor;
 pub mod users;

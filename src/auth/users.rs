@@ -36,6 +36,9 @@ pub enum UserError {
     /// At least one administrator must remain.
     #[error("{0} is the only administrator; add another one first")]
     LastAdministrator(String),
+    /// The code of the second factor is wrong or was used.
+    #[error("wrong code")]
+    WrongCode,
     /// The link was used, has expired, or never existed.
     #[error("this link was used or has expired")]
     LinkEnded,
@@ -137,10 +140,10 @@ pub fn end_other_sessions(
     Ok(())
 }
 
-/// Refuses a user whose password was reset since it was verified.
-fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
+/// Refuses a user whose password or second factor was changed since the password was verified.
+pub(super) fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
     match user::by_seq(connection, verified.seq)? {
-        Some(now) if now.password == verified.password => Ok(()),
+        Some(now) if now.password == verified.password && now.has_totp == verified.has_totp => Ok(()),
         _ => Err(UserError::Unknown(verified.name.clone())),
     }
 }

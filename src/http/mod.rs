@@ -28,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::actions::Actions;
+use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
@@ -56,6 +57,9 @@ pub struct App {
     /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
+    pub pending_sign_ins: PendingSignIns,
+    /// Whether every user has to set up two-factor authentication.
+    pub require_totp: bool,
     pub site: Arc<Site>,
     pub rate_limits: RateLimits,
     pub metrics: Metrics,
@@ -116,6 +120,8 @@ impl App {
             inbox_bodies: Arc::new(Semaphore::new(inbox::MOST_BYTES)),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
+            pending_sign_ins: PendingSignIns::default(),
+            require_totp: false,
             site: Arc::new(site),
             rate_limits: RateLimits::default(),
             metrics,

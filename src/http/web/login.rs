@@ -1,18 +1,19 @@
 //! `/login` and `/logout`.
 
-use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::auth::throttle::Subject;
-use crate::auth::users::UserError;
+use crate::auth::users::{SignedIn, UserError};
 use crate::auth::{session, token, users};
-use crate::domain::time::SECOND;
+use crate::domain::time::{Millis, SECOND};
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
+use crate::http::web::login_code;
 use crate::http::web::response::{local, see};
 use crate::http::web::{PageError, PageResult, Response, Submission, Template};
 use crate::store::session::Owner;
@@ -67,10 +68,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     };
     let wait = app.throttle.wait(subject, address, now);
     if wait > 0 {
-        let seconds = (wait + SECOND - 1) / SECOND;
-        let mut response = again(StatusCode::TOO_MANY_REQUESTS, too_many_attempts(wait))?;
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
-        return Ok(response);
+        return again(StatusCode::TOO_MANY_REQUESTS, too_many_attempts(wait)).map(|response| retry_after(response, wait));
     }
     // Each sign-in holds a thread while it hashes.
     let Ok(_permit) = app.sign_ins.clone().try_acquire_owned() else {
@@ -80,20 +78,32 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     // Counted before the password is checked: concurrent attempts are all counted.
     app.throttle.failed(subject, address, now);
     let (store, wanted, password) = (app.actions.store.clone(), name.to_owned(), fields.text("password").to_owned());
-    let cookies = visitor.run(move || {
+    let pending = app.pending_sign_ins.clone();
+    let verified = visitor.run(move || {
         let user = store.read(|db| user::by_name(db, &wanted))?;
         let Some(user) = users::verify(user, &password) else {
             return Ok(None);
         };
+        if user.has_totp {
+            return Ok(Some(Verified::AwaitsCode(pending.begin(user, now))));
+        }
         match store.write(move |tx| users::sign_in(tx.connection(), &user, &browser, tx.now_ms())).wait() {
             Err(UserError::Unknown(_)) => Ok(None),
-            signed_in => signed_in.map(Some),
+            signed_in => signed_in.map(|cookies| Some(Verified::SignedIn(cookies))),
         }
     });
-    let cookies = cookies.await.inspect_err(|_| app.throttle.retract(subject, address))?;
-    let Some(cookies) = cookies else {
-        log::warn!("a sign-in failed, from {address:?}");
-        return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
+    let verified = verified.await.inspect_err(|_| app.throttle.retract(subject, address))?;
+    let cookies = match verified {
+        Some(Verified::SignedIn(cookies)) => cookies,
+        Some(Verified::AwaitsCode(pending)) => {
+            // Earlier failures count on until the code is right too.
+            app.throttle.retract(subject, address);
+            return Ok(login_code::begin(app, pending, visitor.base(), next));
+        }
+        None => {
+            log::warn!("a sign-in failed, from {address:?}");
+            return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
+        }
     };
     app.throttle.succeeded(subject, address);
     let mut response = see(&format!("{}{next}", visitor.base()));
@@ -102,8 +112,22 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     Ok(response)
 }
 
+/// Result of a right password.
+enum Verified {
+    SignedIn(SignedIn),
+    /// Cookie of the second step.
+    AwaitsCode(String),
+}
+
+/// Adds the wait of a throttled sign-in to its response.
+pub(super) fn retry_after(mut response: HttpResponse, wait_ms: Millis) -> HttpResponse {
+    let seconds = header::HeaderValue::from((wait_ms + SECOND - 1) / SECOND);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
+
 /// Message of a throttled sign-in.
-pub(super) fn too_many_attempts(wait_ms: i64) -> String {
+pub(super) fn too_many_attempts(wait_ms: Millis) -> String {
     format!("Too many attempts. Try again in {} s.", (wait_ms + SECOND - 1) / SECOND)
 }
 

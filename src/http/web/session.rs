@@ -18,6 +18,7 @@ use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Flash, Frame, Portal, Section};
 use crate::http::web::response::{PageResult, Response, html, local, parents};
+use crate::http::web::two_factor;
 use crate::http::{App, blocking};
 use crate::store::Connection;
 use crate::store::session::Owner;
@@ -71,6 +72,10 @@ impl Session {
             .read(|db| session::authenticate(db, &cookie, now))
             .map_err(|error| PageError::from(error).below(&prefix))?
             .ok_or_else(sign_in)?;
+        if app.require_totp && two_factor::is_missing(&session) && !two_factor::SETUP_PATHS.contains(&request.path()) {
+            let next: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+            return Err(PageError::Redirect { location: format!("{prefix}{}?next={next}", two_factor::SETUP_PATHS[0]) });
+        }
         // The refresh of an open page does not keep the session alive.
         let is_live = request.headers().contains_key("x-live");
         if session.is_stale && !is_live {

@@ -14,5 +14,6 @@ mod profiles;
 mod sessions;
 mod settings;
 mod sheet;
+mod two_factor;
 mod webhooks;
 mod whole_site;

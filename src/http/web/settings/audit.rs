@@ -56,6 +56,11 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         | Action::PasswordReset
         | Action::PasswordChanged
         | Action::SignedIn
+        | Action::TotpEnabled
+        | Action::TotpDisabled
+        | Action::TotpReset
+        | Action::RecoveryCodeUsed
+        | Action::RecoveryCodesRenewed
         | Action::SessionEnded
         | Action::OtherSessionsEnded => return Some("/settings/users".to_owned()),
         Action::PortalLinkMade => return Some(format!("/webhooks?tenant={subject}")),
