@@ -27,7 +27,7 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::http::rate_limit::RateLimits;
-use crate::http::site::{BaseUrl, Branding, Site};
+use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
 use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
@@ -56,6 +56,8 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether every user has to set up two-factor authentication.
     pub require_totp: bool,
+    /// Headers by which a trusted proxy signs users in.
+    pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
     /// Requests per second of each API key without its own limit; unlimited if `None`.
     pub key_rate_limit: Option<u32>,
@@ -84,6 +86,7 @@ impl ServerOptions {
             base_url: None,
             trusted_proxies: Vec::new(),
             require_totp: false,
+            auth_proxy: None,
             portal: Branding::default(),
             key_rate_limit: None,
             metrics_open: false,
@@ -169,7 +172,8 @@ impl Prepared {
         };
         let retention_job = RetentionJob::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
-        let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        let mut site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        site.auth_proxy = options.auth_proxy.clone();
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
         app.require_totp = options.require_totp;
@@ -206,6 +210,7 @@ impl Prepared {
                     move |mut request, service| {
                         strip_prefix(&mut request, state.site.base().prefix());
                         serve_head_as_get(&mut request);
+                        state.site.remove_forged_user(&mut request);
                         service.call(request)
                     }
                 })

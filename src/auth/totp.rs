@@ -44,7 +44,10 @@ impl TotpSecret {
     pub fn uri(&self, name: &str, site: &str) -> String {
         // A colon separates the two in the URI.
         let name = name.replace(':', "_");
-        let totp = self.builder().with_account_name(format!("{name}@{}", site.replace(':', "_"))).with_issuer(Some("Hookpost"));
+        let totp = self
+            .builder()
+            .with_account_name(format!("{name}@{}", site.replace(':', "_")))
+            .with_issuer(Some("Hookpost"));
         totp.build().ok().and_then(|totp| totp.to_url().ok()).unwrap_or_default()
     }
 
@@ -114,7 +117,10 @@ mod tests {
             assert!(TotpSecret::from_text(odd).is_none(), "{odd}");
         }
         let uri = secret.uri("Otto <b>: x", "localhost:8080");
-        assert!(uri.starts_with("otpauth://totp/Hookpost:Otto%20%3Cb%3E_%20x%40localhost_8080?secret=GEZDGNBV"), "{uri}");
+        assert!(
+            uri.starts_with("otpauth://totp/Hookpost:Otto%20%3Cb%3E_%20x%40localhost_8080?secret=GEZDGNBV"),
+            "{uri}"
+        );
         assert!(uri.contains("issuer=Hookpost"), "{uri}");
     }
 

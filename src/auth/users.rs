@@ -113,6 +113,33 @@ pub fn sign_in(connection: &Connection, user: &User, browser: &Browser, now: Mil
     begin_session(connection, user, AuditAction::SignedIn, browser, now)
 }
 
+/// Starts the session of a user whom a trusted proxy has signed in. Adds the user at the first time, as a viewer unless the
+/// proxy sends a role; a role that the proxy sends is the user's from then on.
+pub fn sign_in_by_proxy(
+    connection: &Connection,
+    name: &str,
+    role: Option<Role>,
+    browser: &Browser,
+    now: Millis,
+) -> Result<SignedIn> {
+    let proxy = Actor::Person("sign-in proxy".to_owned());
+    match (user::by_name(connection, name)?, role) {
+        (None, role) => {
+            // No password matches an empty hash.
+            add(connection, &proxy, name, role.unwrap_or(Role::Viewer), "", now)?;
+        }
+        (Some(user), Some(role)) if user.role != role => {
+            user::set_role(connection, user.seq, role)?;
+            let entry = AuditEntry::new(AuditAction::RoleChanged, user.name).with_detail(role);
+            proxy.audit(connection, now, entry)?;
+        }
+        (Some(_), _) => {}
+    }
+    let user = find(connection, name)?;
+    user::signed_in(connection, user.seq, now)?;
+    begin_session(connection, &user, AuditAction::SignedIn, browser, now)
+}
+
 /// Ends one session of a user, by its id in the list. An unknown one has ended already.
 pub fn end_session(connection: &Connection, user: &User, id: &str, now: Millis) -> Result<()> {
     let sessions = store::session::list(connection, user.seq, now)?;

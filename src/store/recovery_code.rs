@@ -12,11 +12,7 @@ pub fn exists(connection: &Connection, user_seq: i64, hash: &[u8; 32]) -> Result
 }
 
 pub fn count(connection: &Connection, user_seq: i64) -> Result<u64> {
-    sql::value(
-        connection,
-        "SELECT count(*) FROM recovery_code WHERE user_seq = :seq",
-        named_params! {":seq": user_seq},
-    )
+    sql::value(connection, "SELECT count(*) FROM recovery_code WHERE user_seq = :seq", named_params! {":seq": user_seq})
 }
 
 /// Deletes a code, which was used.

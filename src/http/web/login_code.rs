@@ -69,7 +69,8 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     };
     let wait = app.throttle.wait(subject, address, now);
     if wait > 0 {
-        return again(StatusCode::TOO_MANY_REQUESTS, too_many_attempts(wait)).map(|response| retry_after(response, wait));
+        return again(StatusCode::TOO_MANY_REQUESTS, too_many_attempts(wait))
+            .map(|response| retry_after(response, wait));
     }
     // Counted before the code is checked: concurrent attempts are all counted.
     app.throttle.failed(subject, address, now);

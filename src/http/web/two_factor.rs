@@ -128,9 +128,11 @@ pub async fn enable(request: HttpRequest, form: Submission) -> PageResult {
     run(request, form, |session, fields, user| {
         let secret = TotpSecret::from_text(fields.text("secret")).ok_or(UserError::WrongCode)?;
         let (code, own) = (fields.text("code").to_owned(), session.cookie().to_owned());
-        let enable = session.app.actions.store.write(move |tx| {
-            two_factor::enable(tx.connection(), &user, &secret, &code, &own, tx.now_ms())
-        });
+        let enable = session
+            .app
+            .actions
+            .store
+            .write(move |tx| two_factor::enable(tx.connection(), &user, &secret, &code, &own, tx.now_ms()));
         enable.wait().map(Some)
     })
     .await

@@ -11,6 +11,7 @@ mod overview;
 mod people;
 mod portal;
 mod profiles;
+mod proxy_sign_in;
 mod sessions;
 mod settings;
 mod sheet;
