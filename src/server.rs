@@ -2,6 +2,7 @@
 
 mod retention_job;
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _, ServiceR
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, Uri, header};
 use actix_web::middleware::DefaultHeaders;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
 use ipnet::IpNet;
@@ -28,10 +30,10 @@ use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
-use crate::http::{App, BodyLimits, api, inbox, request_id, unknown_path, web};
+use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
-use crate::store::{FileLock, OpenError, Store, StoreError, delivery};
+use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
 
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -63,6 +65,8 @@ pub struct ServerOptions {
     pub key_rate_limit: Option<u32>,
     /// Whether `/metrics` is served without an API key.
     pub metrics_open: bool,
+    /// Time without progress after which the client of a response is given up.
+    pub write_timeout: Duration,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -90,6 +94,7 @@ impl ServerOptions {
             portal: Branding::default(),
             key_rate_limit: None,
             metrics_open: false,
+            write_timeout: WRITE_TIMEOUT,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -134,8 +139,14 @@ pub struct Running {
     pub app: App,
     pub retention_job: RetentionJob,
     handle: ServerHandle,
-    /// Released by a stop, after the store is closed.
-    lock: Arc<Mutex<Option<FileLock>>>,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// Released by a stop, after the store is closed.
+struct Held {
+    /// `None` where it could not be opened.
+    _backups: Option<BackupSocket>,
+    _lock: FileLock,
 }
 
 impl Prepared {
@@ -177,6 +188,7 @@ impl Prepared {
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
         app.require_totp = options.require_totp;
+        app.write_timeout = options.write_timeout;
         app.rate_limits = RateLimits::new(options.key_rate_limit);
         Ok(Prepared { app, retention_job, options, lock })
     }
@@ -198,6 +210,7 @@ impl Prepared {
     pub fn listen(self) -> Result<Server, StartError> {
         let Prepared { options, app, retention_job, lock } = self;
         let state = app.clone();
+        let write_timeout = options.write_timeout;
         let http = HttpServer::new(move || {
             ActixApp::new()
                 .wrap(default_headers(state.site.base().is_https()))
@@ -224,6 +237,9 @@ impl Prepared {
         // More than tests and bulk actions can hold, because a test to the built-in inbox needs a thread to arrive.
         .worker_max_blocking_threads(32)
         .client_request_timeout(Duration::from_secs(10))
+        // A client that closes its side has left: its handler is dropped, as by other servers.
+        .h1_allow_half_closed(false)
+        .on_connect(move |connection, _| limit_stall(connection, write_timeout))
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(5)
         .disable_signals()
@@ -236,8 +252,12 @@ impl Prepared {
             Err(error) => log::warn!("webhooks cannot target the built-in inbox: {error}"),
         }
         let http = http.run();
-        let lock = Arc::new(Mutex::new(Some(lock)));
-        let running = Running { address, app, retention_job, handle: http.handle(), lock };
+        let backups = BackupSocket::listen(&app.actions.store);
+        if let Err(error) = &backups {
+            log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
+        }
+        let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
+        let running = Running { address, app, retention_job, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -272,6 +292,18 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
             idle_connections: options.workers.max(64),
         },
     )
+}
+
+/// Limits how long a client may acknowledge or take no byte of a response. The HTTP server waits for it without a limit,
+/// so the kernel breaks the connection (Linux, tcp(7), `TCP_USER_TIMEOUT`).
+fn limit_stall(connection: &dyn Any, patience: Duration) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+        let ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, ms) {
+            log::warn!("a client that stops reading will not be given up: {error}");
+        }
+    }
 }
 
 /// Has HEAD served by the handler of GET; the connection leaves the body out. Inboxes show requests as they were sent.
@@ -350,6 +382,6 @@ impl Running {
             log::error!("the database was not closed cleanly; no committed data is lost");
             return;
         }
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

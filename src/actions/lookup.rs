@@ -1,7 +1,7 @@
 //! Lookups by public id. Objects of another tenant count as missing.
 
 use super::{ActionError, Actions, Caller, Result};
-use crate::domain::event::EventId;
+use crate::domain::event::{EventId, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::webhook::Webhook;
 use crate::store::attempt::{self, Attempt};
@@ -27,11 +27,33 @@ pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<De
         .ok_or(ActionError::NotFound("delivery"))
 }
 
-pub fn event(connection: &Connection, caller: &Caller, id: &str) -> Result<StoredEvent> {
-    let id: EventId = id.parse().map_err(|_| ActionError::NotFound("event"))?;
-    event::get(connection, &id)?
-        .filter(|stored| caller.sees(&stored.event.tenant))
-        .ok_or(ActionError::NotFound("event"))
+/// Returns the event with this id, which is unique within a tenant. A caller for all tenants need not name one unless
+/// several have the id.
+pub fn event(connection: &Connection, caller: &Caller, id: &str, tenant: Option<&str>) -> Result<StoredEvent> {
+    let unknown = ActionError::NotFound("event");
+    let tenant = caller.tenant_filter(tenant)?;
+    let id: EventId = id.parse().map_err(|_| unknown.clone())?;
+    match event::seqs_of(connection, tenant.as_ref(), &id)?[..] {
+        [] => Err(unknown),
+        [seq] => event::by_seq(connection, seq)?.ok_or(unknown),
+        _ => Err(ambiguous(&id, &event::tenants_with(connection, &id, NAMED + 1)?)),
+    }
+}
+
+/// Maximum tenants that an error names.
+const NAMED: u32 = 10;
+
+fn ambiguous(id: &EventId, tenants: &[Tenant]) -> ActionError {
+    let mut names: Vec<&str> = tenants.iter().map(Tenant::as_str).take(NAMED as usize).collect();
+    if tenants.len() > names.len() {
+        names.push("…");
+    }
+    let names = names.join(", ");
+    ActionError::Conflict {
+        code: "ambiguous_event_id",
+        message: format!("Several tenants have an event with the id {id}: {names}. Add tenant to select one."),
+        field: Some("tenant"),
+    }
 }
 
 /// Returns the delivery with this id and all its attempts.

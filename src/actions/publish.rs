@@ -19,7 +19,7 @@ use crate::store::{Connection, WriteTx, delivery, event};
 pub struct NewEvent {
     pub event_type: EventType,
     pub tenant: Tenant,
-    /// Id chosen by the application. Deduplicates across all tenants while the event is stored.
+    /// Id chosen by the application. Deduplicates within the tenant while the event is stored.
     pub id: Option<EventId>,
     /// Time of the event. Default: now.
     pub created_ms: Option<Millis>,
@@ -68,6 +68,8 @@ impl Checked {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
+    /// Number of the event in the store.
+    pub event_seq: i64,
     pub id: EventId,
     /// Whether the event was published before, so nothing was stored.
     pub duplicate: bool,
@@ -144,7 +146,7 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt> {
         delivery::insert(tx, event_seq, &event, webhook.seq, id, Cause::Event)?;
         deliveries.push((id, webhook.id));
     }
-    Ok(Receipt { id: event.id.clone(), duplicate: false, deliveries })
+    Ok(Receipt { event_seq, id: event.id.clone(), duplicate: false, deliveries })
 }
 
 /// Returns the receipt of the same event published before. A different event with the same id or key is an error.
@@ -164,12 +166,11 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>> {
     let Some(id) = &new.id else {
         return Ok(None);
     };
-    let Some(stored) = event::get(connection, id)? else {
+    let Some(stored) = event::get(connection, &new.tenant, id)? else {
         return Ok(None);
     };
     let before = &stored.event;
-    let is_same = before.tenant == new.tenant
-        && before.event_type == new.event_type
+    let is_same = before.event_type == new.event_type
         && before.data == new.data
         && before.previous_data == new.previous_data
         && new.created_ms.is_none_or(|created| created == before.created_ms)
@@ -192,5 +193,5 @@ pub(super) fn key_reused() -> ActionError {
 }
 
 pub(super) fn receipt(connection: &Connection, seq: i64, id: EventId) -> Result<Receipt> {
-    Ok(Receipt { id, duplicate: true, deliveries: delivery::receipt_of(connection, seq)? })
+    Ok(Receipt { event_seq: seq, id, duplicate: true, deliveries: delivery::receipt_of(connection, seq)? })
 }

@@ -72,10 +72,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
         }
     }
     if let Some(Idempotency { key, fingerprint }) = idempotency {
-        let mut seqs = Vec::with_capacity(receipts.len());
-        for receipt in &receipts {
-            seqs.extend(event::seq_of(tx.connection(), &receipt.id)?);
-        }
+        let seqs: Vec<i64> = receipts.iter().map(|receipt| receipt.event_seq).collect();
         let remembered =
             Remembered { fingerprint, event_seq: seqs.first().copied().unwrap_or_default(), batch: Some(seqs) };
         idempotency::put(tx, &tenant, &key, &remembered)?;

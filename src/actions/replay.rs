@@ -33,10 +33,15 @@ pub struct Replay {
 impl Actions {
     /// Delivers an event again: to every webhook that subscribes to it now, or to the given one even if it does not
     /// subscribe.
-    pub fn replay_event(&self, caller: &Caller, id: &str, webhook_id: Option<String>) -> Pending<Vec<Delivery>> {
-        let (caller, id) = (caller.clone(), id.to_owned());
+    pub fn replay_event(
+        &self,
+        caller: &Caller,
+        (id, tenant): (&str, Option<&str>),
+        webhook_id: Option<String>,
+    ) -> Pending<Vec<Delivery>> {
+        let (caller, id, tenant) = (caller.clone(), id.to_owned(), tenant.map(str::to_owned));
         self.store.write(move |tx| {
-            let stored = lookup::event(tx.connection(), &caller, &id)?;
+            let stored = lookup::event(tx.connection(), &caller, &id, tenant.as_deref())?;
             if stored.event.test {
                 return Err(ActionError::conflict("test_event", "A test event is sent once. Send a new one."));
             }

@@ -55,9 +55,14 @@ pub enum MissedReason {
 
 impl Actions {
     /// Returns an event, the webhooks without a delivery, and all deliveries.
-    pub fn event_in_full(&self, caller: &Caller, id: &str) -> Result<(EventAlone, Vec<Delivery>)> {
+    pub fn event_in_full(
+        &self,
+        caller: &Caller,
+        id: &str,
+        tenant: Option<&str>,
+    ) -> Result<(EventAlone, Vec<Delivery>)> {
         self.store.read(|connection| {
-            let event = event_alone(connection, caller, id)?;
+            let event = event_alone(connection, caller, id, tenant)?;
             let deliveries = delivery::of_event(connection, event.stored.seq)?;
             Ok((event, deliveries))
         })
@@ -65,8 +70,8 @@ impl Actions {
 }
 
 /// Returns the event with this id and the webhooks without a delivery. For callers that page through many deliveries.
-pub fn event_alone(connection: &Connection, caller: &Caller, id: &str) -> Result<EventAlone> {
-    let stored = lookup::event(connection, caller, id)?;
+pub fn event_alone(connection: &Connection, caller: &Caller, id: &str, tenant: Option<&str>) -> Result<EventAlone> {
+    let stored = lookup::event(connection, caller, id, tenant)?;
     let tenant = &stored.event.tenant;
     let found = damage::skip("event", stored.seq, bystanders(connection, tenant, stored.seq))?;
     let (bystanders, missed_count) = found.unwrap_or_default();

@@ -1,6 +1,5 @@
 //! Streamed download of dead letters as NDJSON, for the API and the pages. Memory holds one chunk at a time.
 
-use std::io;
 use std::vec::IntoIter;
 
 use actix_web::HttpResponse;
@@ -8,14 +7,13 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use super::api::attempts::AttemptView;
 use super::api::deliveries::DeliveryView;
 use super::api::events::EventView;
 use super::error::ApiError;
-use super::request_id::RequestId;
-use super::{App, ByteStream, blocking};
+use super::stream::stream;
+use super::{App, blocking};
 use crate::actions::{ActionError, Actions};
 use crate::store::damage;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -33,54 +31,26 @@ pub(super) struct DeadLetter {
 }
 
 /// Streams every dead letter that matches a filter, newest first, one JSON object per line. An error after the start
-/// breaks the response off, so no client takes it for complete.
+/// breaks the response off.
 pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
-    let mut export = Some(Export {
+    let mut export = Export {
         actions: app.actions.clone(),
         filter,
         page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
         rows: Vec::new().into_iter(),
-    });
+    };
     // Read before the response starts: an error in the first chunk is returned in the usual form.
-    let mut chunk = next_chunk(&mut export).await?;
-    // One chunk is queued while the next is read. A slow client blocks no thread.
-    let (sender, receiver) = mpsc::channel(1);
-    let id = RequestId::current();
-    actix_web::rt::spawn(async move {
-        while let Some(bytes) = chunk {
-            if sender.send(Ok(bytes)).await.is_err() {
-                return;
-            }
-            chunk = match next_chunk(&mut export).await {
-                Ok(next) => next,
-                Err(error) => {
-                    log::warn!("request {id}: an export of dead letters was cut off: {error}");
-                    // Fails only if the client disconnected.
-                    let _ = sender.send(Err(io::Error::other(error.to_string()))).await;
-                    return;
-                }
-            };
-        }
-    });
+    let (mut export, first) = blocking(move || {
+        let first = export.chunk();
+        (export, first)
+    })
+    .await?;
+    let mut first = Some(first?);
+    let next = move || first.take().map_or_else(|| export.chunk(), Ok);
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"dead-letters.ndjson\""))
-        .streaming(ByteStream(receiver)))
-}
-
-/// Reads the next chunk. Leaves `None` in `export` at the end or after an error.
-async fn next_chunk(export: &mut Option<Export>) -> Result<Option<Bytes>, ApiError> {
-    let Some(mut state) = export.take() else {
-        return Ok(None);
-    };
-    let (state, chunk) = blocking(move || {
-        let chunk = state.chunk();
-        (state, chunk)
-    })
-    .await?;
-    let chunk = chunk?;
-    *export = chunk.is_some().then_some(state);
-    Ok(chunk)
+        .streaming(stream(app.write_timeout, next)))
 }
 
 /// Progress of an export.

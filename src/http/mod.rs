@@ -12,19 +12,16 @@ pub mod rate_limit;
 pub mod receiver_calls;
 pub mod request_id;
 pub mod site;
+mod stream;
 pub mod web;
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::actions::Actions;
@@ -65,6 +62,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
     pub metrics_open: bool,
+    /// Time without progress after which the client of a response is given up.
+    pub write_timeout: Duration,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -98,6 +97,9 @@ pub const BATCHES_MIB: u32 = 32;
 /// Longest wait for a permit to check data against a schema.
 const CHECK_WAIT: Duration = Duration::from_secs(10);
 
+/// Default of [`App::write_timeout`].
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Largest bodies of requests, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -126,6 +128,7 @@ impl App {
             rate_limits: RateLimits::default(),
             metrics,
             metrics_open: false,
+            write_timeout: WRITE_TIMEOUT,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
@@ -174,15 +177,4 @@ impl App {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     let id = RequestId::current();
     actix_web::web::block(move || id.scope(work)).await.map_err(|_| ApiError::stopping())
-}
-
-/// Response body that streams chunks from a channel.
-struct ByteStream(mpsc::Receiver<io::Result<Bytes>>);
-
-impl futures_core::Stream for ByteStream {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
-    }
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 use super::Store;
+use super::backup_socket;
 use super::error::{Result, StoreError};
 use super::event;
 use super::migrate;
@@ -30,12 +31,19 @@ pub enum BackupError {
     Exists(PathBuf),
     #[error("Another backup is being made. Try again when it has ended.")]
     Running,
+    #[error("The client disconnected before the copy was complete.")]
+    Unwanted,
     #[error(
         "{folder} has {free} free, and a copy of the database needs {wanted}. Free some space, or copy to another disk."
     )]
     NoRoom { folder: PathBuf, free: String, wanted: String },
     #[error("Other programs changed the database again and again during the copy. Try again when they have ended.")]
     Disturbed,
+    /// Message of a server that made the copy.
+    #[error("{0}")]
+    Server(String),
+    #[error("The server stopped during the copy. Try again.")]
+    Interrupted,
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -46,16 +54,16 @@ pub enum BackupError {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// Writes a consistent copy of the database to a new file with mode 0600; a server may be running. The file gets its
-/// name once it is complete and on disk.
+/// Writes a consistent copy of the database to a new file with mode 0600. The file gets its name once it is complete and
+/// on disk.
 ///
-/// The copy is made from one snapshot, because a change by another process would start it again. The write-ahead log of
-/// a running server grows meanwhile by what is written; [`Store::backup`] avoids that.
+/// A running server makes the copy. Without one it is made from one snapshot.
 pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    copy_snapshot(&read_only(database)?, to)
+    let source = read_only(database)?;
+    backup_socket::fetch(database, to).unwrap_or_else(|| copy_snapshot(&source, to))
 }
 
 /// Like [`copy`], from an open connection.
@@ -82,8 +90,9 @@ pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Backup
 
 impl Store {
     /// Copies the database into a file without a name, while it is written, beside it on the same disk. The copy is
-    /// made in steps between the writer's commits and keeps no snapshot. Blocks. One at a time: a second call fails.
-    pub fn backup(&self) -> Result<File, BackupError> {
+    /// made in steps between the writer's commits and keeps no snapshot. Blocks. One at a time: a second call fails. Ends
+    /// before the next step once `is_awaited` is false.
+    pub fn backup(&self, is_awaited: impl Fn() -> bool) -> Result<File, BackupError> {
         let _alone = match self.copying.try_lock() {
             Ok(alone) => alone,
             Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
@@ -91,7 +100,7 @@ impl Store {
         };
         let bytes = self.read(|connection| size(connection).map_err(StoreError::from))?;
         let part = Part::create(folder_of(self.path()), bytes)?;
-        online_copy::copy(&self.writer, &part)?;
+        online_copy::copy(&self.writer, &part, is_awaited)?;
         part.unnamed()
     }
 }

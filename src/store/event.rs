@@ -54,9 +54,11 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
     Ok(tx.connection().last_insert_rowid())
 }
 
-pub fn get(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>> {
-    match sql::first(connection, "SELECT * FROM event WHERE id = :id", named_params! {":id": id}, from_row) {
-        Err(error) if error.is_damage() => match seq_of(connection, id)? {
+/// Returns a tenant's event.
+pub fn get(connection: &Connection, tenant: &Tenant, id: &EventId) -> Result<Option<StoredEvent>> {
+    let query = "SELECT * FROM event WHERE id = :id AND tenant = :tenant";
+    match sql::first(connection, query, named_params! {":id": id, ":tenant": tenant}, from_row) {
+        Err(error) if error.is_damage() => match seq_of(connection, tenant, id)? {
             Some(seq) => salvage(connection, seq, Some(id), error).map(Some),
             None => Err(error),
         },
@@ -126,8 +128,26 @@ fn lossy(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<(Box<str>, bool
     Ok(Some((text.into(), is_whole)))
 }
 
-pub fn seq_of(connection: &Connection, id: &EventId) -> Result<Option<i64>> {
-    sql::first(connection, "SELECT seq FROM event WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
+/// Returns the tenants that have an event with this id, ordered by name; at most `limit`.
+pub fn tenants_with(connection: &Connection, id: &EventId, limit: u32) -> Result<Vec<Tenant>> {
+    let query = "SELECT tenant FROM event WHERE id = :id ORDER BY tenant LIMIT :limit";
+    sql::all(connection, query, named_params! {":id": id, ":limit": limit}, |row| row.get("tenant"))
+}
+
+fn seq_of(connection: &Connection, tenant: &Tenant, id: &EventId) -> Result<Option<i64>> {
+    let query = "SELECT seq FROM event WHERE id = :id AND tenant = :tenant";
+    sql::first(connection, query, named_params! {":id": id, ":tenant": tenant}, |row| row.get(0))
+}
+
+/// Returns the number of a tenant's event with this id, or those of all tenants that have it: 1,001 at most.
+pub fn seqs_of(connection: &Connection, tenant: Option<&Tenant>, id: &EventId) -> Result<Vec<i64>> {
+    let whose = match tenant {
+        Some(_) => "tenant = :tenant",
+        None => ":tenant IS NULL",
+    };
+    let query = format!("SELECT seq FROM event WHERE id = :id AND {whose} LIMIT :limit");
+    let params = named_params! {":id": id, ":tenant": tenant, ":limit": index_scan::MOST as u32 + 1};
+    sql::all(connection, &query, params, |row| row.get(0))
 }
 
 pub fn id_of(connection: &Connection, seq: i64) -> Result<Option<EventId>> {

@@ -15,6 +15,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_waiting.sql"),
     include_str!("migrations/0003_same_response.sql"),
     include_str!("migrations/0004_set_back.sql"),
+    include_str!("migrations/0005_event_ids.sql"),
+    include_str!("migrations/0006_keys_and_audit.sql"),
     include_str!("migrations/0008_sign_in.sql"),
 ];
 
@@ -34,13 +36,16 @@ pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Cl
         log::info!("copied the database to {} before migrating it", copy.display());
     }
     let steps = STEPS[found as usize..].join("\n");
+    // Replacing a table would delete the rows that refer to it. The setting cannot be changed within a transaction.
     connection
         .execute_batch(&format!(
-            "BEGIN IMMEDIATE;
+            "PRAGMA foreign_keys = OFF;
+             BEGIN IMMEDIATE;
              {steps}
              PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {CURRENT};
-             COMMIT;"
+             COMMIT;
+             PRAGMA foreign_keys = ON;"
         ))
         .map_err(|error| {
             // The first error matters. Without a transaction there is nothing to roll back.

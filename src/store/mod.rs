@@ -14,6 +14,7 @@ pub mod api_key;
 pub mod attempt;
 pub mod audit;
 pub mod backup;
+mod backup_socket;
 mod bounds;
 pub mod bulk;
 mod change;
@@ -60,6 +61,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub use backup_socket::BackupSocket;
 pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
 pub use group::WriteTx;
@@ -73,12 +75,17 @@ use crate::domain::time::Millis;
 use crate::metrics::Metrics;
 use writer::Writer;
 
+/// Pool of read-only connections.
+type Readers = r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>;
+
 /// Open database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
+    readers: Readers,
+    /// Connections for authentication, which long reads of pages and API calls cannot take.
+    auth_readers: Readers,
     /// Connections of the delivery engine, which pages and API calls cannot take.
-    delivery_readers: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
+    delivery_readers: Readers,
     writer: Writer,
     profiles: profile::Profiles,
     schemas: event_type::Schemas,
@@ -97,6 +104,7 @@ impl Store {
         let identity = open::Identity::of(path)?;
         part::remove_leftovers(part::folder_of(path));
         let readers = open::readers(path, open::READERS)?;
+        let auth_readers = open::readers(path, open::AUTH_READERS)?;
         let delivery_readers = open::readers(path, open::DELIVERY_READERS)?;
         let damaged = |error: StoreError| OpenError::damaged(path, error);
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
@@ -104,7 +112,8 @@ impl Store {
         let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
         let copying = Arc::default();
-        let store = Store { readers, delivery_readers, writer, profiles, schemas, path, identity, copying };
+        let store =
+            Store { readers, auth_readers, delivery_readers, writer, profiles, schemas, path, identity, copying };
         if open::is_checked_later(store.path()) {
             store.check_in_background()?;
         }
@@ -167,9 +176,17 @@ impl Store {
     }
 
     /// Runs a read on a connection of the pool. It must be short: a long read keeps the write-ahead log from shrinking.
+    /// Waits while all connections of the pool are in use, so it must not run on a thread that serves requests.
     pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        let connection = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        read(&connection)
+        read_from(&self.readers, read)
+    }
+
+    /// Like [`read`](Self::read), for authentication: one lookup by key, which threads that serve requests may run.
+    pub fn read_for_auth<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        read_from(&self.auth_readers, read)
     }
 
     /// Like [`read`](Self::read), for the delivery engine.
@@ -177,8 +194,7 @@ impl Store {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let connection = self.delivery_readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        read(&connection)
+        read_from(&self.delivery_readers, read)
     }
 
     /// Runs a read within one snapshot: all its statements see the same state. Otherwise like [`Store::read`].
@@ -215,4 +231,12 @@ impl Store {
     pub fn close(&self) {
         self.writer.close();
     }
+}
+
+fn read_from<T, E: From<StoreError>>(
+    readers: &Readers,
+    read: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let connection = readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    read(&connection)
 }

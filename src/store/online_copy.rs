@@ -95,15 +95,35 @@ fn step(backup: &Backup<'_, '_>) -> rusqlite::Result<Step> {
     Ok(Step { is_done, copied: progress.pagecount - progress.remaining })
 }
 
-/// Copies the database through the writer, in steps with rests. Blocks until the copy is complete.
-pub(super) fn copy(writer: &Writer, part: &Part) -> Result<(), BackupError> {
+/// Copies the database through the writer, in steps with rests. Blocks until the copy is complete, or until
+/// `is_awaited` is false.
+pub(super) fn copy(writer: &Writer, part: &Part, is_awaited: impl Fn() -> bool) -> Result<(), BackupError> {
     let (order, orders) = channel();
     let (reports, report) = channel();
     writer.requested_copy().put(OnlineCopy { to: part.open()?, orders, reports });
+    let copied = copy_steps(writer, part, (&order, &report), is_awaited);
+    if copied.is_err() {
+        // The writer's side of the copy, with its open file, ends when the thread next looks for an order.
+        drop((order, report));
+        // On an error the writer is busy, and looks soon, or closed.
+        let _ = writer.wake();
+    }
+    copied
+}
+
+fn copy_steps(
+    writer: &Writer,
+    part: &Part,
+    (order, report): (&Sender<()>, &Receiver<rusqlite::Result<Step>>),
+    is_awaited: impl Fn() -> bool,
+) -> Result<(), BackupError> {
     let (mut copied, mut restarts) = (0, 0);
     for number in 1.. {
+        if !is_awaited() {
+            return Err(BackupError::Unwanted);
+        }
         let begin = Instant::now();
-        let step = next_step(writer, &order, &report)?;
+        let step = next_step(writer, order, report)?;
         if step.is_done {
             return Ok(());
         }

@@ -25,6 +25,8 @@ const CHECKED_FIRST_BYTES: u64 = 32 << 20;
 
 /// Connections of pages and API calls that read at the same time at most.
 pub(super) const READERS: u32 = 4;
+/// Connections for authentication. A lookup by key takes microseconds, so one is always free soon.
+pub(super) const AUTH_READERS: u32 = 2;
 /// Connections of the delivery engine: one for the lanes, one for workers.
 pub(super) const DELIVERY_READERS: u32 = 2;
 

@@ -49,6 +49,14 @@ impl Part {
         Ok(connection)
     }
 
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes to the disk what was copied so far, so that the end finds little to write.
     pub(super) fn sync(&self) -> Result<(), BackupError> {
         self.file.sync_data().map_err(io_error(&self.path))

@@ -42,6 +42,9 @@ pub(super) const INVALID_CODES: Codes = &[
     "schema_violation",
 ];
 
+/// Code of an id that several tenants use, in a call for all tenants.
+pub(super) const AMBIGUOUS: Codes = &["ambiguous_event_id"];
+
 /// Codes of events that contradict an earlier one.
 pub(super) const CONFLICT_CODES: Codes = &["event_id_reused", "idempotency_key_reused"];
 
@@ -85,7 +88,10 @@ fn describe_show(call: &mut Call<'_>) {
         )
         .scope(Scope::Read)
         .path_parameter::<EventId>("id")
-        .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL);
+        .query_parameters::<WhoseQuery>()
+        .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
+        .errors(409, AMBIGUOUS)
+        .errors(422, &["invalid_tenant"]);
 }
 
 /// Receipt of a published event.
@@ -216,7 +222,7 @@ pub(super) struct EventBody<'a> {
     /// Owning tenant. Default: the key's tenant, or `default`.
     #[serde(default)]
     tenant: Option<TenantName>,
-    /// The application's own id for the event. Default: generated.
+    /// The application's own id for the event, unique within its tenant. Default: generated.
     #[serde(default)]
     id: Option<EventId>,
     /// When the event happened. Default: now.
@@ -322,17 +328,28 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {
     call.operation("Events", "show_event_named_batch", "Get the event with the id `batch`")
         .scope(Scope::Read)
+        .query_parameters::<WhoseQuery>()
         .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
-        .errors(404, &["not_found"]);
+        .errors(404, &["not_found"])
+        .errors(409, AMBIGUOUS)
+        .errors(422, &["invalid_tenant"]);
 }
 
 /// `GET /v1/events/batch`: `batch` is a valid event id.
-pub(super) async fn show_named_batch(app: Data<App>, caller: Reader) -> ApiResult {
-    show(app, caller, Path::from("batch".to_owned())).await
+pub(super) async fn show_named_batch(app: Data<App>, request: HttpRequest, caller: Reader) -> ApiResult {
+    show(app, request, caller, Path::from("batch".to_owned())).await
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WhoseQuery {
+    /// Tenant of the event. Required only if several tenants have an event with this id.
+    tenant: Option<TenantName>,
+}
+
+async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+    let WhoseQuery { tenant } = extract::query(&request)?;
     let actions = app.actions.clone();
-    let full = blocking(move || actions.event_in_full(&caller, &id)).await??;
+    let full = blocking(move || actions.event_in_full(&caller, &id, tenant.as_deref())).await??;
     Ok(HttpResponse::Ok().json(EventView::from(full)))
 }

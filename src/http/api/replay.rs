@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bulk::{self, Count};
 use super::deliveries::DeliveryView;
+use super::events::AMBIGUOUS;
 use super::{Administrator, ApiError, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, schema};
 use crate::actions::replay::Replay;
 use crate::domain::pattern::EventPattern;
@@ -29,7 +30,8 @@ fn describe_event(call: &mut Call<'_>) {
         .request_body::<EventReplayBody>("{}")
         .response::<Replayed>(202, "The new deliveries.", r#"{"data": []}"#)
         .errors(409, &["test_event", "event_damaged"])
-        .errors(422, &["other_tenant"]);
+        .errors(409, AMBIGUOUS)
+        .errors(422, &["other_tenant", "invalid_tenant"]);
 }
 
 fn describe_webhook(call: &mut Call<'_>) {
@@ -49,6 +51,8 @@ fn describe_webhook(call: &mut Call<'_>) {
 struct EventReplayBody {
     /// Delivers only to this webhook, subscribed or not.
     webhook_id: Option<schema::WebhookId>,
+    /// Tenant of the event. Required only if several tenants have an event with this id.
+    tenant: Option<schema::TenantName>,
 }
 
 /// Deliveries of a replayed event.
@@ -58,9 +62,9 @@ struct Replayed {
 }
 
 async fn event(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
-    let EventReplayBody { webhook_id } = body.parse()?;
+    let EventReplayBody { webhook_id, tenant } = body.parse()?;
     let webhook_id = webhook_id.map(|id| id.to_owned());
-    let deliveries = app.actions.replay_event(&caller, &id, webhook_id).committed().await?;
+    let deliveries = app.actions.replay_event(&caller, (&id, tenant.as_deref()), webhook_id).committed().await?;
     Ok(HttpResponse::Accepted().json(Replayed { data: deliveries.iter().map(DeliveryView::from).collect() }))
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use askama::filters::HtmlSafe;
 
 use super::assets;
+use crate::domain::event::{EventId, Tenant};
 use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
 use crate::http::site::Branding;
 use crate::store::webhook::Attention;
@@ -110,6 +111,11 @@ impl Frame {
         NAV.iter().chain(operator)
     }
 
+    /// Path of an event, below the prefix. Its tenant is named for those who see several.
+    pub fn event_path(&self, id: &EventId, tenant: &Tenant) -> String {
+        event_path(id, self.portal.is_none().then_some(tenant))
+    }
+
     /// Adds the API call that does the same as the page; `path` is below the server's URL.
     #[must_use]
     pub fn with_api(self, method: &str, path: &str) -> Frame {
@@ -182,6 +188,14 @@ impl Frame {
             rfc3339(ms),
             rfc3339_seconds(ms).replace('T', " ").replace('Z', " UTC")
         )
+    }
+}
+
+/// Path of an event. Its id is unique within a tenant only.
+pub fn event_path(id: &EventId, tenant: Option<&Tenant>) -> String {
+    match tenant {
+        Some(tenant) => format!("/events/{id}?tenant={tenant}"),
+        None => format!("/events/{id}"),
     }
 }
 

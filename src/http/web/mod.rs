@@ -153,6 +153,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
     at("/settings", vec![web::get().to(settings::keys::start)]);
     at("/settings/keys", vec![get(settings::keys::show), post(settings::keys::create)]);
+    at("/settings/keys/{id}/rotate", vec![post_at(settings::keys::rotate)]);
     at("/settings/keys/{id}/revoke", vec![post_at(settings::keys::revoke)]);
     at("/settings/users", vec![get(settings::users::show), post(settings::users::add)]);
     at("/settings/users/{seq}", vec![get_at(settings::users::user)]);
@@ -161,7 +162,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}/reset-two-factor", vec![post_at(settings::users::reset_two_factor)]);
     at("/settings/users/{seq}/remove", vec![post_at(settings::users::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);
-    at("/settings/data/backup", vec![post(settings::data::backup)]);
+    at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
     at("/settings/audit", vec![read(settings::audit::show)]);
 
     at("/webhooks", vec![read(webhooks::list::show)]);

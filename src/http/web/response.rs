@@ -68,7 +68,7 @@ impl Response {
                 SetCookie::signed_in(app, cookies, &mut response);
                 response
             }
-            Response::Backup(copied) => copied.stream(),
+            Response::Backup(copied) => copied.stream(app),
             Response::File { media_type, name, bytes } => HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, media_type))
                 .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))

@@ -9,7 +9,7 @@ use askama::Template;
 
 use crate::actions::{Actor, Caller};
 use crate::auth::{session, token};
-use crate::domain::event::Tenant;
+use crate::domain::event::{Event, Tenant};
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
@@ -17,7 +17,7 @@ use crate::http::site::ProxyUser;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
-use crate::http::web::layout::{Flash, Frame, Portal, Section};
+use crate::http::web::layout::{Flash, Frame, Portal, Section, event_path};
 use crate::http::web::response::{PageResult, Response, html, local, parents};
 use crate::http::web::two_factor;
 use crate::http::{App, blocking};
@@ -73,7 +73,7 @@ impl Session {
         let session = app
             .actions
             .store
-            .read(|db| session::authenticate(db, &cookie, now))
+            .read_for_auth(|db| session::authenticate(db, &cookie, now))
             .map_err(|error| PageError::from(error).below(&prefix))?
             .filter(|session| goes_on(session, proxy_user.as_ref()))
             .ok_or_else(sign_in)?;
@@ -135,6 +135,11 @@ impl Session {
         }
     }
 
+    /// Path of an event, below the prefix. Its tenant is named for those who see several.
+    pub fn event_path(&self, event: &Event) -> String {
+        event_path(&event.id, self.tenant().is_none().then_some(&event.tenant))
+    }
+
     /// Whether the visitor may change webhooks and deliveries, and see secrets. Viewers may not.
     pub fn may_change(&self) -> bool {
         self.user().is_none_or(|user| user.role == Role::Administrator)
@@ -170,7 +175,7 @@ impl Session {
     /// Requires that the session, and the role, are unchanged since the form began to arrive.
     pub(super) fn require_unchanged(&self) -> Result<(), PageError> {
         let now = self.now();
-        let session = self.read(|db| Ok(session::authenticate(db, &self.cookie, now)?))?;
+        let session = self.app.actions.store.read_for_auth(|db| session::authenticate(db, &self.cookie, now))?;
         let is_same = match (session.map(|session| session.owner), &self.owner) {
             (Some(Owner::User(now)), Owner::User(then)) => now.seq == then.seq && now.role == then.role,
             (Some(now), then) => now == *then,

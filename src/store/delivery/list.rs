@@ -1,7 +1,7 @@
 //! Lists and counts of deliveries, by index.
 
+use rusqlite::Connection;
 use rusqlite::types::Value;
-use rusqlite::{Connection, ToSql};
 
 use super::{Delivery, SELECT, from_row};
 use crate::domain::attempt::ErrorCode;
@@ -13,7 +13,7 @@ use crate::store::bounds::Bounds;
 use crate::store::error::Result;
 use crate::store::index_scan::{self, List, Source};
 use crate::store::page::{Filter, Page, PageRequest};
-use crate::store::{sql, topic};
+use crate::store::{event, sql, topic};
 
 /// Conditions of a list of deliveries, or of a bulk action.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +92,8 @@ pub(in crate::store) fn list_select() -> String {
 pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {
     let mut conditions = Filter::default();
     conditions.and_some("d.webhook_seq = (SELECT seq FROM webhook WHERE id = ?)", filter.webhook);
-    conditions.and_some("d.event_seq = (SELECT seq FROM event WHERE id = ?)", filter.event.clone());
+    // Of every tenant that has this id; the tenant is a condition of its own.
+    conditions.and_some("d.event_seq IN (SELECT seq FROM event WHERE id = ?)", filter.event.clone());
     if let Some(status) = filter.status {
         conditions.and_fixed(&format!("d.status = '{status}'"));
     }
@@ -114,9 +115,9 @@ pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {
 /// Sources of the deliveries that match a filter, the one expected to be the shortest first; at most two.
 pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Source>> {
     let index = |index, condition: &str, key: Value| Source::index("delivery", index, condition, vec![key]);
-    if let Some(event) = &filter.event {
-        let key = seq_or_null(connection, "SELECT seq FROM event WHERE id = ?1", event)?;
-        return Ok(vec![index("delivery_event", "event_seq = ?1", key)]);
+    if let Some(id) = &filter.event {
+        let events = event::seqs_of(connection, filter.tenant.as_ref(), id)?;
+        return Ok(Source::by_number("delivery", "delivery_event", "event_seq = ?1", events));
     }
     let webhook = match &filter.webhook {
         None => None,
@@ -185,12 +186,8 @@ fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>> {
     Ok(if found.len() > FEW_WEBHOOKS { Vec::new() } else { found })
 }
 
-/// Returns the number of a webhook as the key of an index; NULL if there is none.
+/// Returns the number of a webhook as the key of an index; NULL, which equals nothing, if there is none.
 pub(in crate::store) fn webhook_key(connection: &Connection, id: &WebhookId) -> Result<Value> {
-    seq_or_null(connection, "SELECT seq FROM webhook WHERE id = ?1", id)
-}
-
-/// Returns the number of an id; NULL, which equals nothing, if there is none.
-fn seq_or_null(connection: &Connection, query: &str, id: &impl ToSql) -> Result<Value> {
-    Ok(sql::first(connection, query, [id], |row| row.get(0))?.unwrap_or(Value::Null))
+    let found = sql::first(connection, "SELECT seq FROM webhook WHERE id = ?1", [id], |row| row.get(0))?;
+    Ok(found.unwrap_or(Value::Null))
 }

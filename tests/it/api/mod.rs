@@ -1,13 +1,15 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
-mod backup;
+pub mod backup;
 mod bad_json;
 mod bad_strings;
 mod batch;
 mod bulk;
+mod busy_readers;
 mod deliveries;
 mod errors;
+mod event_ids;
 mod event_types;
 mod events;
 mod export;
@@ -23,6 +25,7 @@ mod rate_limits;
 mod replay;
 mod request_ids;
 mod secrets;
+mod slow_clients;
 mod stats;
 mod targets;
 mod tenants;
@@ -37,7 +40,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 35] = [
+const CALLS: [(&str, &str, Scope); 36] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -71,6 +74,7 @@ const CALLS: [(&str, &str, Scope); 35] = [
     ("GET", "/v1/dead-letters/export", Scope::Read),
     ("GET", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys", Scope::Admin),
+    ("POST", "/v1/api-keys/{k}/rotate", Scope::Admin),
     ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
     // Last, because it deletes the webhook.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),

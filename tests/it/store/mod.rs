@@ -12,6 +12,7 @@ mod kill_points;
 mod kills;
 pub mod large;
 mod limits;
+mod migrations;
 mod payload;
 mod power_cut;
 mod retention;

@@ -101,7 +101,7 @@ fn an_id_leads_to_what_has_it() {
     for (id, leads_to) in [
         (world.failed.clone(), format!("/deliveries/{}?status=failed", world.failed)),
         (world.failing.clone(), format!("/deliveries?status=failed&webhook={}", world.failing)),
-        (event.clone(), format!("/events/{event}")),
+        (event.clone(), format!("/events/{event}?tenant=default")),
     ] {
         let answer = visitor.get(&format!("/deliveries?status=failed&q={id}")).expect(303);
         assert_eq!(location(&answer), leads_to);

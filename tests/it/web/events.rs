@@ -32,7 +32,8 @@ fn events_are_listed_by_type_tenant_and_time() {
     ] {
         let page = visitor.page(&format!("/events{query}"));
         for id in [&first, &second, &third] {
-            let is_shown = page.links_to(&format!("/events/{id}"));
+            let tenant = if *id == third { "acme" } else { "default" };
+            let is_shown = page.links_to(&format!("/events/{id}?tenant={tenant}"));
             assert_eq!(is_shown, expected.contains(&id), "{query}");
         }
         assert!(!page.source().contains("<script>alert"));
@@ -109,7 +110,7 @@ fn an_event_is_published_by_hand() {
     let data = "{\"n\": 12345678901234567890123,\r\n \"n\": 1}";
     let fields = [("type", " a.b "), ("data", data), ("id", "mine"), ("tenant", "")];
     let answer = visitor.submit("/events/new", &fields).expect(303);
-    assert_eq!(answer.header("location"), Some("/events/mine"));
+    assert_eq!(answer.header("location"), Some("/events/mine?tenant=default"));
     assert!(visitor.page("/events/mine").contains("Published. 1 delivery is queued."));
     hub.deliver_until_idle();
     assert!(receiver.last().text().contains("12345678901234567890123"));
@@ -160,4 +161,43 @@ fn viewers_publish_and_replay_nothing() {
     let fields = [("type", "a.b"), ("data", "{}"), ("confirmed", "yes")];
     viewer.submit("/events/new", &fields).expect(403);
     viewer.submit(&format!("/events/{id}/replay"), &fields).expect(403);
+}
+
+#[test]
+fn the_pages_of_two_events_with_one_id_are_told_apart_by_their_tenants() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    for tenant in ["acme", "globex"] {
+        let fields = json!({"tenant": tenant, "description": format!("Shop of {tenant}")});
+        hub.add_webhook_with(receiver.url(), &fields);
+        let body = json!({"type": "a.b", "id": "mine", "data": {"of": tenant}, "tenant": tenant});
+        hub.post("/v1/events", &body).expect(202);
+    }
+    hub.deliver_until_idle();
+    let visitor = hub.administrator();
+    for (tenant, other) in [("acme", "globex"), ("globex", "acme")] {
+        let path = format!("/events/mine?tenant={tenant}");
+        assert!(visitor.page("/events").links_to(&path));
+        let page = visitor.page(&path);
+        assert!(page.contains(&format!("Shop of {tenant}")) && !page.contains(&format!("Shop of {other}")));
+        assert!(page.holds(&format!("/v1/events/mine?tenant={tenant}")));
+        let file = visitor.get(&format!("/events/mine/data?tenant={tenant}")).expect(200);
+        assert_eq!(file.text, json!({"of": tenant}).to_string());
+        let delivery = page.row_ids().remove(0);
+        let delivery = visitor.page(&format!("/deliveries/{delivery}"));
+        assert!(delivery.links_to(&path));
+        let page = visitor.submit_and_follow(&format!("/events/mine/replay?tenant={tenant}"), &[("confirmed", "yes")]);
+        assert!(page.has_flash("Queued: 1 delivery."));
+        hub.deliver_until_idle();
+        let received: serde_json::Value = serde_json::from_str(receiver.last().text()).unwrap();
+        assert_eq!(received["data"]["of"], tenant);
+        let portal = hub.portal(tenant);
+        assert!(portal.page("/events").links_to("/events/mine"));
+        let page = portal.page("/events/mine");
+        assert!(page.contains(&format!("Shop of {tenant}")) && !page.contains(other));
+    }
+    let unclear = visitor.get("/events/mine").expect(409).page();
+    assert!(unclear.contains("acme, globex"), "{unclear}");
+    let found = visitor.get("/deliveries?q=mine").expect(303);
+    assert_eq!(found.header("location"), Some("/deliveries?event=mine"));
 }

@@ -4,7 +4,7 @@ use strum::VariantArray;
 
 use super::filter::{Criteria, below};
 use super::rows::DeliveryTable;
-use crate::actions::lookup;
+use crate::actions::{ActionError, lookup};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
@@ -84,8 +84,12 @@ fn path_of_id(session: &Session, db: &Connection, id: &str, criteria: &Criteria)
         lookup::webhook(db, &caller, id).ok()?;
         return Some(below("/deliveries", &criteria.query_with("webhook", id)));
     }
-    let stored = lookup::event(db, &caller, id).ok()?;
-    Some(format!("/events/{}", stored.event.id))
+    match lookup::event(db, &caller, id, None) {
+        Ok(stored) => Some(session.event_path(&stored.event)),
+        // Several tenants have the id.
+        Err(ActionError::Conflict { .. }) => Some(below("/deliveries", &criteria.query_with("event", id))),
+        Err(_) => None,
+    }
 }
 
 /// Webhooks to filter by, in the order of their names.

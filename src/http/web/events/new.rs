@@ -6,6 +6,7 @@ use crate::actions::ActionError;
 use crate::actions::publish::{NewEvent, Receipt};
 use crate::domain::event::EventType;
 use crate::domain::{Invalid, json};
+use crate::http::web::layout::event_path;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
     problem,
@@ -73,10 +74,11 @@ fn publish(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let form = PublishForm::of(fields);
     let published = form.parse(session).and_then(|event| {
         let actions = &session.app.actions;
-        actions.publish_by_hand(&session.caller(), event).wait()
+        let tenant = event.tenant.clone();
+        Ok((actions.publish_by_hand(&session.caller(), event).wait()?, tenant))
     });
     match published {
-        Ok(receipt) => Ok(session.done(&format!("/events/{}", receipt.id), message(&receipt))),
+        Ok((receipt, tenant)) => Ok(session.done(&event_path(&receipt.id, Some(&tenant)), message(&receipt))),
         Err(error) => {
             let errors = FormErrors::from(problem(error)?);
             Ok(Response::again(&session.read(|db| PublishPage::of(session, db, form, errors))?))

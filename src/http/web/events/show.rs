@@ -31,6 +31,8 @@ pub struct EventPage {
     missed: Vec<show_event::Missed>,
     missed_count: u64,
     can_replay: bool,
+    /// Path of the form that replays it.
+    replay: String,
     /// Webhooks to replay to: ID and name.
     targets: Vec<(String, String)>,
 }
@@ -38,18 +40,29 @@ pub struct EventPage {
 impl EventPage {
     /// Path of a part as a file.
     fn file(&self, part: &str) -> String {
-        format!("/events/{}/{part}", self.event.id)
+        below_event(&self.frame.event_path(&self.event.id, &self.event.tenant), part)
     }
 }
 
-/// `GET /events/{id}`.
+/// Path of a part of an event, or of an action on it: before the query of its path.
+fn below_event(event: &str, part: &str) -> String {
+    match event.split_once('?') {
+        Some((path, query)) => format!("{path}/{part}?{query}"),
+        None => format!("{event}/{part}"),
+    }
+}
+
+/// `GET /events/{id}?tenant=`.
 pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, PageError> {
-    let found = show_event::event_alone(db, &session.caller(), id)?;
+    let found = show_event::event_alone(db, &session.caller(), id, session.query.given("tenant"))?;
     let StoredEvent { event, damaged: is_damaged, .. } = found.stored;
-    let filter = DeliveryFilter { event: Some(event.id.clone()), ..DeliveryFilter::default() };
+    let (event_id, tenant) = (Some(event.id.clone()), Some(event.tenant.clone()));
+    let filter = DeliveryFilter { event: event_id, tenant, ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
     let is_live = page.rows.iter().any(|delivery| !delivery.status.is_finished());
-    let table = DeliveryTable::read(db, page.rows, format!("event={}", event.id))?;
+    let path = session.event_path(&event);
+    let whose = if session.tenant().is_none() { format!("&tenant={}", event.tenant) } else { String::new() };
+    let table = DeliveryTable::read(db, page.rows, format!("event={}{whose}", event.id))?;
     let mut targets: Vec<(String, String)> = Vec::new();
     for row in &table.rows {
         if let Some(webhook) = &row.webhook
@@ -70,10 +83,16 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
         missed_count: found.missed_count,
         can_replay: frame.may_change && !event.test && !is_damaged,
         targets,
-        frame: frame.with_api("GET", &format!("/v1/events/{}", event.id)),
+        frame: frame.with_api("GET", &format!("/v1{path}")),
+        replay: below_event(&path, "replay"),
         event,
         is_damaged,
     })
+}
+
+fn find(session: &Session, id: &str) -> Result<Event, PageError> {
+    let tenant = session.query.given("tenant");
+    session.read(|db| Ok(lookup::event(db, &session.caller(), id, tenant)?.event))
 }
 
 /// `GET /events/{id}/data` and `…/previous_data`: the JSON as a file, as it was published.
@@ -81,7 +100,7 @@ pub async fn download(session: Session, path: Path<(String, String)>) -> PageRes
     let (id, part) = path.into_inner();
     session
         .answer(move |session| {
-            let event = session.read(|db| Ok(lookup::event(db, &session.caller(), &id)?))?.event;
+            let event = find(session, &id)?;
             let text = match part.as_str() {
                 "data" => Some(event.data),
                 "previous_data" => event.previous_data,
@@ -98,23 +117,23 @@ pub async fn download(session: Session, path: Path<(String, String)>) -> PageRes
 
 /// `POST /events/{id}/replay`: to `webhook`, or after a confirmation to every webhook that subscribes to it now.
 pub fn replay(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
-    let caller = session.caller();
-    let event = session.read(|db| Ok(lookup::event(db, &caller, id)?))?.event;
-    let path = format!("/events/{}", event.id);
+    let event = find(session, id)?;
+    let path = session.event_path(&event);
     let webhook = fields.given("webhook").map(str::to_owned);
     if webhook.is_none() && !fields.has("confirmed") {
         return Confirm {
             heading: "Replay this event?".to_owned(),
             facts: vec![("Event type", event.event_type.to_string())],
             effect: "Every webhook that subscribes to it now receives it again.".to_owned(),
-            action: Some(format!("{path}/replay")),
+            action: Some(below_event(&path, "replay")),
             button: "Replay to all subscribers".to_owned(),
             back: path,
             ..Confirm::default()
         }
         .show(session, Section::Events);
     }
-    match session.app.actions.replay_event(&caller, id, webhook).wait() {
+    let which = (id, Some(event.tenant.as_str()));
+    match session.app.actions.replay_event(&session.caller(), which, webhook).wait() {
         Ok(queued) if queued.is_empty() => {
             Ok(session.refused(&path, "Nothing was queued: no webhook subscribes to this event."))
         }

@@ -13,6 +13,8 @@ pub struct RequestPage {
     frame: Frame,
     /// Path of the inbox.
     list: String,
+    /// Query of the link to the event.
+    whose: String,
     request: InboxRequest,
     /// Body as text, with replacement characters for bytes that are not UTF-8.
     body: String,
@@ -43,6 +45,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<RequestPage,
         } else {
             String::from_utf8_lossy(&request.body).into_owned()
         },
+        whose: if session.tenant().is_some() { String::new() } else { format!("?tenant={tenant}") },
         is_cut: request.body_bytes > request.body.len() as i64,
         has_webhook,
         request,

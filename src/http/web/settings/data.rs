@@ -1,7 +1,8 @@
 //! `/settings/data`: retention, the database, backups.
 
 use super::super::super::backup;
-use crate::http::web::{Fields, Frame, PageError, Response, Section, Session, Template};
+use super::super::super::stream::presence;
+use crate::http::web::{Frame, PageError, PageResult, Response, Section, Session, Submission, Template};
 use crate::text::humanize;
 
 #[derive(Template)]
@@ -47,8 +48,14 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
 }
 
 /// `POST /settings/data/backup`: like `GET /v1/backup`.
-pub fn backup(session: &Session, _: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
-    let copied = backup::copy(&session.app.actions.store, &session.caller())?;
-    Ok(Response::Backup(copied))
+pub async fn backup(submission: Submission) -> PageResult {
+    let (client, is_awaited) = presence();
+    let copied = submission.run(move |session, _| {
+        session.require_administrator()?;
+        let copied = backup::copy(&session.app.actions.store, &session.caller(), is_awaited)?;
+        Ok(Response::Backup(copied))
+    });
+    let response = copied.await;
+    drop(client);
+    response
 }

@@ -13,7 +13,7 @@ use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
 };
-use crate::store::event_type;
+use crate::store::{event, event_type};
 use crate::text::explanation::Explanation;
 
 /// Suggested event types at most.
@@ -111,7 +111,7 @@ fn result_page(session: &Session, db: &Connection, webhook: &Webhook, id: &str) 
     if delivery.webhook_seq != webhook.seq || delivery.cause != Cause::Test {
         return Err(PageError::not_found("test of this webhook"));
     }
-    let event = lookup::event(db, &caller, delivery.event_id.as_str())?.event;
+    let event = event::by_seq(db, delivery.event_seq)?.ok_or_else(|| PageError::not_found("event"))?.event;
     let attempt = attempts.last();
     let profiles = session.app.actions.store.profiles();
     // A profile in use cannot be deleted; the default only satisfies the type.
