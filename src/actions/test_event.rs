@@ -18,9 +18,12 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::profile::Profiles;
 use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
+use crate::text::humanize;
 
 /// Maximum concurrent tests of one request to all subscribers.
 const AT_ONCE: usize = 8;
+/// Maximum tests of one request, which bounds the time that it takes.
+const MOST: usize = 64;
 
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
@@ -56,7 +59,7 @@ impl Actions {
         self.send_test(caller, &prepared)
     }
 
-    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state. Blocks.
+    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state, 64 at most. Blocks.
     pub fn test_subscribers(
         &self,
         caller: &Caller,
@@ -73,6 +76,9 @@ impl Actions {
                 let webhooks = tx.directory().subscribed(&tenant, &event_type);
                 if webhooks.is_empty() {
                     return Ok(Vec::new());
+                }
+                if webhooks.len() > MOST {
+                    return Err(too_many(webhooks.len()).into());
                 }
                 for webhook in &webhooks {
                     let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&tenant);
@@ -105,6 +111,15 @@ impl Actions {
         self.store.write(move |tx| -> Result<()> { Ok(record::record_test(tx, &job, &result)?) }).wait()?;
         self.store.read(|connection| lookup::delivery_in_full(connection, caller, &delivery.id.to_string()))
     }
+}
+
+fn too_many(webhooks: usize) -> Invalid {
+    let webhooks = humanize::counted(webhooks as u64, "webhook");
+    Invalid::new(
+        "too_many_webhooks",
+        format!("{webhooks} subscribe to this event type. One call tests up to {MOST}; test them one by one."),
+    )
+    .in_field("event")
 }
 
 fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {

@@ -41,7 +41,7 @@ pub fn is_valid(connection: &Connection, user: &User, code: &str, now: Millis) -
 }
 
 /// Uses a code up. Returns how many recovery codes are left, if it was one.
-fn spend(connection: &Connection, user: &User, code: &str, now: Millis) -> Result<Option<u64>> {
+fn spend(connection: &Connection, actor: &Actor, user: &User, code: &str, now: Millis) -> Result<Option<u64>> {
     match prove(connection, user.seq, code, now)?.ok_or(UserError::WrongCode)? {
         Proof::Step(step) => {
             user::set_totp_step(connection, user.seq, step)?;
@@ -50,7 +50,7 @@ fn spend(connection: &Connection, user: &User, code: &str, now: Millis) -> Resul
         Proof::Recovery(hash) => {
             recovery_code::delete(connection, user.seq, &hash)?;
             let left = recovery_code::count(connection, user.seq)?;
-            audit(connection, user, AuditAction::RecoveryCodeUsed, format!("{left} left"), now)?;
+            audit(connection, actor, user, AuditAction::RecoveryCodeUsed, format!("{left} left"), now)?;
             Ok(Some(left))
         }
     }
@@ -65,7 +65,7 @@ pub fn sign_in(
     browser: &Browser,
     now: Millis,
 ) -> Result<(SignedIn, Option<u64>)> {
-    let left = spend(connection, user, code, now)?;
+    let left = spend(connection, &browser.actor(&user.name), user, code, now)?;
     Ok((users::sign_in(connection, user, browser, now)?, left))
 }
 
@@ -73,6 +73,7 @@ pub fn sign_in(
 /// cookie. Returns the recovery codes.
 pub fn enable(
     connection: &Connection,
+    actor: &Actor,
     user: &User,
     secret: &TotpSecret,
     code: &str,
@@ -87,22 +88,28 @@ pub fn enable(
     let step = secret.step_of(code, now).ok_or(UserError::WrongCode)?;
     user::set_totp(connection, user.seq, Some(secret.bytes()), step)?;
     session::end_others(connection, user.seq, Some(&token::hash(kept)))?;
-    audit(connection, user, AuditAction::TotpEnabled, String::new(), now)?;
+    audit(connection, actor, user, AuditAction::TotpEnabled, String::new(), now)?;
     replace_codes(connection, user)
 }
 
 /// Replaces the recovery codes, and uses the code up. Returns the new ones.
-pub fn renew_codes(connection: &Connection, user: &User, code: &str, now: Millis) -> Result<Vec<String>> {
-    spend(connection, user, code, now)?;
-    audit(connection, user, AuditAction::RecoveryCodesRenewed, String::new(), now)?;
+pub fn renew_codes(
+    connection: &Connection,
+    actor: &Actor,
+    user: &User,
+    code: &str,
+    now: Millis,
+) -> Result<Vec<String>> {
+    spend(connection, actor, user, code, now)?;
+    audit(connection, actor, user, AuditAction::RecoveryCodesRenewed, String::new(), now)?;
     replace_codes(connection, user)
 }
 
 /// Turns two-factor authentication off.
-pub fn disable(connection: &Connection, user: &User, code: &str, now: Millis) -> Result<()> {
-    spend(connection, user, code, now)?;
+pub fn disable(connection: &Connection, actor: &Actor, user: &User, code: &str, now: Millis) -> Result<()> {
+    spend(connection, actor, user, code, now)?;
     remove(connection, user)?;
-    audit(connection, user, AuditAction::TotpDisabled, String::new(), now)
+    audit(connection, actor, user, AuditAction::TotpDisabled, String::new(), now)
 }
 
 /// Turns the two-factor authentication of a user off who has lost their phone, ends their sessions, and removes their
@@ -128,8 +135,14 @@ fn replace_codes(connection: &Connection, user: &User) -> Result<Vec<String>> {
     Ok(codes)
 }
 
-fn audit(connection: &Connection, user: &User, action: AuditAction, detail: String, now: Millis) -> Result<()> {
-    let actor = Actor::Person(user.name.clone());
+fn audit(
+    connection: &Connection,
+    actor: &Actor,
+    user: &User,
+    action: AuditAction,
+    detail: String,
+    now: Millis,
+) -> Result<()> {
     actor.audit(connection, now, AuditEntry::new(action, &user.name).with_detail(detail))?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Users: created at the first run or by a command, signed in with a password.
 
+use std::net::IpAddr;
+
 use strum::EnumString;
 use thiserror::Error;
 
@@ -81,6 +83,13 @@ pub struct Browser {
     pub device: Option<String>,
 }
 
+impl Browser {
+    /// Actor of a user with this browser.
+    pub(super) fn actor(&self, name: &str) -> Actor {
+        Actor::Person(name.to_owned()).at(self.client.address.parse().ok())
+    }
+}
+
 /// Cookies of a user who signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -125,7 +134,7 @@ pub fn sign_in_by_proxy(
     browser: &Browser,
     now: Millis,
 ) -> Result<SignedIn> {
-    let proxy = Actor::Person("sign-in proxy".to_owned());
+    let proxy = browser.actor("sign-in proxy");
     match (user::by_name(connection, name)?, role) {
         (None, role) => {
             // No password matches an empty hash.
@@ -144,13 +153,13 @@ pub fn sign_in_by_proxy(
 }
 
 /// Ends one session of a user, by its id in the list. An unknown one has ended already.
-pub fn end_session(connection: &Connection, user: &User, id: &str, now: Millis) -> Result<()> {
+pub fn end_session(connection: &Connection, actor: &Actor, user: &User, id: &str, now: Millis) -> Result<()> {
     let sessions = store::session::list(connection, user.seq, now)?;
     if let Some(found) = sessions.iter().find(|found| session::id(found) == id) {
         store::session::end(connection, &found.hash)?;
         let Client { browser, address, .. } = &found.client;
         let entry = AuditEntry::new(AuditAction::SessionEnded, &user.name).with_detail(format!("{browser}, {address}"));
-        Actor::Person(user.name.clone()).audit(connection, now, entry)?;
+        actor.audit(connection, now, entry)?;
     }
     Ok(())
 }
@@ -158,6 +167,7 @@ pub fn end_session(connection: &Connection, user: &User, id: &str, now: Millis) 
 /// Ends the sessions of a user except the one with this cookie, and removes their devices except this one.
 pub fn end_other_sessions(
     connection: &Connection,
+    actor: &Actor,
     user: &User,
     kept: &str,
     kept_device: Option<&str>,
@@ -166,8 +176,20 @@ pub fn end_other_sessions(
     let ended = store::session::end_others(connection, user.seq, Some(&token::hash(kept)))?;
     device::delete_others(connection, user.seq, kept_device.map(token::hash).as_ref())?;
     let entry = AuditEntry::new(AuditAction::OtherSessionsEnded, &user.name).with_detail(ended);
-    Actor::Person(user.name.clone()).audit(connection, now, entry)?;
+    actor.audit(connection, now, entry)?;
     Ok(())
+}
+
+/// Records a failed sign-in. A name of nobody is not kept: it may be a password that was typed into the wrong field.
+pub fn sign_in_failed(
+    connection: &Connection,
+    name: &str,
+    address: Option<IpAddr>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let user = user::by_name(connection, name)?;
+    let subject = user.map_or_else(|| "unknown".to_owned(), |user| user.name);
+    Actor::Stranger.at(address).audit_repeated(connection, now, AuditEntry::new(AuditAction::SignInFailed, subject))
 }
 
 /// Refuses a user whose password or second factor was changed since the password was verified.
@@ -185,8 +207,7 @@ fn begin_session(
     browser: &Browser,
     now: Millis,
 ) -> Result<SignedIn> {
-    let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, AuditEntry::new(action, &user.name))?;
+    browser.actor(&user.name).audit(connection, now, AuditEntry::new(action, &user.name))?;
     let owner = NewOwner::User(user.seq, browser.client.clone());
     Ok(SignedIn {
         session: session::begin(connection, &owner, now, session::LONGEST)?,
@@ -342,8 +363,7 @@ pub fn set_up(
     if !is_setup_token(connection, token, now)? {
         return Err(UserError::LinkEnded);
     }
-    let actor = Actor::Person(name.to_owned());
-    add(connection, &actor, name, Role::Administrator, hash, now)?;
+    add(connection, &browser.actor(name), name, Role::Administrator, hash, now)?;
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
     sign_in(connection, &find(connection, name)?, browser, now)
 }

@@ -69,8 +69,8 @@ pub fn show(session: &Session) -> Result<AccountPage, PageError> {
 pub async fn end_session(form: Submission, id: Path<String>) -> PageResult {
     form.run_as_anybody(move |session, _| {
         let user = session.require_operator()?.clone();
-        let store = &session.app.actions.store;
-        store.write(move |tx| users::end_session(tx.connection(), &user, &id, tx.now_ms())).wait()?;
+        let (store, actor) = (&session.app.actions.store, session.caller().actor);
+        store.write(move |tx| users::end_session(tx.connection(), &actor, &user, &id, tx.now_ms())).wait()?;
         Ok(session.done("/account", "Session ended."))
     })
     .await
@@ -81,9 +81,10 @@ pub async fn end_other_sessions(request: HttpRequest, form: Submission) -> PageR
     let device = cookies::device(&request, app(&request)?);
     form.run_as_anybody(move |session, _| {
         let user = session.require_operator()?.clone();
-        let (store, own) = (&session.app.actions.store, session.cookie().to_owned());
-        let end = store
-            .write(move |tx| users::end_other_sessions(tx.connection(), &user, &own, device.as_deref(), tx.now_ms()));
+        let (store, actor, own) = (&session.app.actions.store, session.caller().actor, session.cookie().to_owned());
+        let end = store.write(move |tx| {
+            users::end_other_sessions(tx.connection(), &actor, &user, &own, device.as_deref(), tx.now_ms())
+        });
         end.wait()?;
         Ok(session.done("/account", "Your other sessions have ended."))
     })

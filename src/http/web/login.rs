@@ -1,5 +1,7 @@
 //! `/login` and `/logout`.
 
+use std::net::IpAddr;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -7,6 +9,7 @@ use crate::auth::throttle::Subject;
 use crate::auth::users::{SignedIn, UserError};
 use crate::auth::{session, token, users};
 use crate::domain::time::{Millis, SECOND};
+use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::site::ProxyUser;
@@ -132,7 +135,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
             return Ok(login_code::begin(app, pending, visitor.base(), next));
         }
         None => {
-            log::warn!("a sign-in failed, from {address:?}");
+            record_failure(app, name, address);
             return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
         }
     };
@@ -141,6 +144,14 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     SetCookie::signed_in(app, cookies, &mut response);
     SetCookie::portal_mark(app, false).on(&mut response);
     Ok(response)
+}
+
+/// Records a failed sign-in.
+pub(super) fn record_failure(app: &App, name: &str, address: Option<IpAddr>) {
+    log::warn!("a sign-in failed, from {address:?}");
+    let name = name.to_owned();
+    // Not awaited: the response does not depend on it.
+    drop(app.actions.store.write(move |tx| users::sign_in_failed(tx.connection(), &name, address, tx.now_ms())));
 }
 
 /// Result of a right password.

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::login::{retry_after, too_many_attempts};
+use super::login::{record_failure, retry_after, too_many_attempts};
 use crate::auth::throttle::Subject;
 use crate::auth::users::UserError;
 use crate::auth::{pending, token, two_factor};
@@ -88,7 +88,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     });
     let signed_in = signed_in.await.inspect_err(|_| app.throttle.retract(subject, address))?;
     let Some((cookies, codes_left)) = signed_in else {
-        log::warn!("a sign-in failed at the code, from {address:?}");
+        record_failure(app, &user.name, address);
         return again(StatusCode::UNPROCESSABLE_ENTITY, ApiError::from(UserError::WrongCode).message().to_owned());
     };
     app.throttle.succeeded(subject, address);

@@ -127,12 +127,12 @@ fn require_code(session: &Session, user: &User, code: &str) -> Result<(), UserEr
 pub async fn enable(request: HttpRequest, form: Submission) -> PageResult {
     run(request, form, |session, fields, user| {
         let secret = TotpSecret::from_text(fields.text("secret")).ok_or(UserError::WrongCode)?;
-        let (code, own) = (fields.text("code").to_owned(), session.cookie().to_owned());
+        let (code, own, actor) = (fields.text("code").to_owned(), session.cookie().to_owned(), session.caller().actor);
         let enable = session
             .app
             .actions
             .store
-            .write(move |tx| two_factor::enable(tx.connection(), &user, &secret, &code, &own, tx.now_ms()));
+            .write(move |tx| two_factor::enable(tx.connection(), &actor, &user, &secret, &code, &own, tx.now_ms()));
         enable.wait().map(Some)
     })
     .await
@@ -141,10 +141,13 @@ pub async fn enable(request: HttpRequest, form: Submission) -> PageResult {
 /// `POST /account/two-factor/codes`.
 pub async fn renew_codes(request: HttpRequest, form: Submission) -> PageResult {
     run(request, form, |session, fields, user| {
-        let code = fields.text("code").to_owned();
+        let (code, actor) = (fields.text("code").to_owned(), session.caller().actor);
         require_code(session, &user, &code)?;
         let store = &session.app.actions.store;
-        store.write(move |tx| two_factor::renew_codes(tx.connection(), &user, &code, tx.now_ms())).wait().map(Some)
+        store
+            .write(move |tx| two_factor::renew_codes(tx.connection(), &actor, &user, &code, tx.now_ms()))
+            .wait()
+            .map(Some)
     })
     .await
 }
@@ -152,10 +155,13 @@ pub async fn renew_codes(request: HttpRequest, form: Submission) -> PageResult {
 /// `POST /account/two-factor/off`.
 pub async fn disable(request: HttpRequest, form: Submission) -> PageResult {
     run(request, form, |session, fields, user| {
-        let code = fields.text("code").to_owned();
+        let (code, actor) = (fields.text("code").to_owned(), session.caller().actor);
         require_code(session, &user, &code)?;
         let store = &session.app.actions.store;
-        store.write(move |tx| two_factor::disable(tx.connection(), &user, &code, tx.now_ms())).wait().map(|()| None)
+        store
+            .write(move |tx| two_factor::disable(tx.connection(), &actor, &user, &code, tx.now_ms()))
+            .wait()
+            .map(|()| None)
     })
     .await
 }

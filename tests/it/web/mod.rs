@@ -7,6 +7,7 @@ mod event_types;
 mod events;
 mod first_run;
 mod inbox;
+mod limits;
 mod overview;
 mod people;
 mod portal;
