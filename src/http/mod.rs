@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::actions::Actions;
+use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
 use crate::http::key_last_used::KeyLastUsed;
@@ -61,6 +62,9 @@ pub struct App {
     /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
+    pub pending_sign_ins: PendingSignIns,
+    /// Whether every user has to set up two-factor authentication.
+    pub require_totp: bool,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -132,6 +136,8 @@ impl App {
             inbox_bodies: Shares::new(inbox::MOST_BYTES, inbox::MOST_BYTES_OF_ONE),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
+            pending_sign_ins: PendingSignIns::default(),
+            require_totp: false,
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),
