@@ -48,6 +48,7 @@ mod part;
 #[cfg(test)]
 mod plans;
 pub mod profile;
+pub mod recovery_code;
 pub mod retention;
 mod seal;
 pub mod session;

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use hookpost::auth::totp::TotpSecret;
 use hookpost::domain::time::HOUR;
 use hookpost::store::beside;
 use serde_json::{Value, json};
@@ -129,6 +130,18 @@ fn no_file_page_export_or_metric_has_a_secret() {
     }
     assert!(pages > 60, "{pages}");
     secrets.push(("inbox token", token.to_owned()));
+    let viewer = &visitors[1];
+    let text = viewer.page("/account/two-factor").field("secret").unwrap();
+    let totp = TotpSecret::from_text(&text).unwrap();
+    let code = totp.code_at(hub.clock.now_ms());
+    let fields = [("secret", text.as_str()), ("code", code.as_str()), ("old", PASSWORD)];
+    viewer.submit("/account/two-factor", &fields).expect(200);
+    for path in [hub.database(), beside(&hub.database(), "-wal")] {
+        let bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(totp.bytes().len()).any(|window| window == totp.bytes());
+        assert!(!found, "{} has the key of an authenticator app", path.display());
+    }
+    secrets.push(("key of an authenticator app", text));
     assert_none_in_files(&secrets, &hub.database());
     let backup = hub.download("/v1/backup").1;
     assert_none(&secrets, "the backup", &backup);
