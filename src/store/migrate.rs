@@ -17,8 +17,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_set_back.sql"),
     include_str!("migrations/0005_event_ids.sql"),
     include_str!("migrations/0006_keys_and_audit.sql"),
-    include_str!("migrations/0008_sign_in.sql"),
     include_str!("migrations/0007_sealed.sql"),
+    include_str!("migrations/0008_sign_in.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;
