@@ -20,6 +20,7 @@ use super::shares::{Held, Share, Taken};
 use crate::actions::Caller;
 use crate::auth::api_key;
 use crate::domain::json::{self, Object};
+use crate::domain::time::rfc3339_seconds;
 use crate::store::api_key::Scope;
 
 /// Time within which a body has to arrive.
@@ -57,9 +58,18 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
             "Missing API key. Send \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"; \"hookpost keys create\" creates a key.",
         )
     })?;
+    let unknown = || ApiError::unauthorized("This API key does not exist or was revoked.");
+    // A made-up key costs no look-up.
+    if !api_key::is_well_formed(text) {
+        return Err(unknown());
+    }
     let found = app.actions.store.read_for_auth(|connection| api_key::authenticate(connection, text))?;
-    let key = found.ok_or_else(|| ApiError::unauthorized("This API key does not exist or was revoked."))?;
+    let key = found.ok_or_else(unknown)?;
     let now = app.actions.clock.now_ms();
+    if let Some(ends_ms) = key.ends_ms.filter(|_| key.has_ended(now)) {
+        let ended = rfc3339_seconds(ends_ms);
+        return Err(ApiError::unauthorized(&format!("This API key expired at {ended}. Use a new one.")));
+    }
     app.rate_limits.take(&key, now)?;
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));
@@ -194,7 +204,7 @@ pub struct BatchBody {
     pub bytes: Bytes,
     /// Whether the body is newline-delimited JSON rather than an array.
     pub is_lines: bool,
-    _memory: Held,
+    pub memory: Held,
 }
 
 impl BatchBody {
@@ -222,7 +232,7 @@ impl BatchBody {
                 "Too many batches are in progress. Nothing was stored. Retry in a moment.",
             ));
         };
-        Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _memory: memory })
+        Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, memory })
     }
 }
 
