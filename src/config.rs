@@ -90,6 +90,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_FAILED_RETENTION_DAYS", value_name = "DAYS",
         default_value = "90", value_parser = number(0..=MOST_DAYS))]
     failed_retention_days: u32,
+    /// Days to keep the audit log, 0 to 36500; 0 keeps it forever
+    #[arg(long, env = "HOOKPOST_AUDIT_DAYS", value_name = "DAYS",
+        default_value = "400", value_parser = number(0..=MOST_DAYS))]
+    audit_days: u32,
     /// Maximum requests per second of each API key, 1 to 100000; unlimited if unset
     #[arg(long, env = "HOOKPOST_KEY_RATE_LIMIT", value_name = "N", value_parser = number(RATE_LIMITS))]
     key_rate_limit: Option<u32>,
@@ -121,6 +125,11 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_METRICS_OPEN", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     metrics_open: bool,
+    /// Where to report a vulnerability of this server, for /.well-known/security.txt: a URL such as
+    /// mailto:security@example.com; may be repeated
+    #[arg(long, env = "HOOKPOST_SECURITY_CONTACT", value_name = "URL",
+        value_delimiter = ',', value_parser = element(contact))]
+    security_contact: Vec<Option<String>>,
     /// PEM file with certificates to trust in addition to the public ones
     #[arg(long, env = "HOOKPOST_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -302,6 +311,7 @@ impl Settings {
                 origins: self.portal_origin.into_iter().flatten().collect(),
             },
             metrics_open: self.metrics_open,
+            security_contacts: self.security_contact.into_iter().flatten().collect(),
             key_rate_limit: self.key_rate_limit,
             tenant_limits: TenantLimits {
                 webhooks: self.tenant_webhooks,
@@ -317,7 +327,7 @@ impl Settings {
     }
 
     pub fn retention(&self) -> Retention {
-        Retention::new(self.retention_days, self.failed_retention_days)
+        Retention::new(self.retention_days, self.failed_retention_days).with_audit_days(self.audit_days)
     }
 }
 
@@ -390,6 +400,12 @@ fn color(text: &str) -> Result<String, String> {
 fn origin(text: &str) -> Result<String, String> {
     let url = text.parse().ok().filter(|url: &BaseUrl| url.prefix().is_empty());
     url.map(|url| url.to_string()).ok_or_else(|| "must be an origin such as https://app.example.com".to_owned())
+}
+
+/// Parses a URL that RFC 9116, 2.5.3, allows as a contact.
+fn contact(text: &str) -> Result<String, String> {
+    let url = text.parse::<url::Url>().ok().filter(|url| matches!(url.scheme(), "https" | "mailto" | "tel"));
+    url.map(String::from).ok_or_else(|| "must be a URL with mailto:, https: or tel:".to_owned())
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

@@ -31,7 +31,7 @@ use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::domain::tenant_limits::TenantLimits;
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, Branding, Site};
-use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, unknown_path, web};
+use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
@@ -63,6 +63,8 @@ pub struct ServerOptions {
     pub tenant_limits: TenantLimits,
     /// Whether `/metrics` is served without an API key.
     pub metrics_open: bool,
+    /// URLs for reports of vulnerabilities, in `/.well-known/security.txt`.
+    pub security_contacts: Vec<String>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
     /// Certificates in PEM to trust in addition to the public ones.
@@ -91,6 +93,7 @@ impl ServerOptions {
             key_rate_limit: None,
             tenant_limits: TenantLimits::default(),
             metrics_open: false,
+            security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
@@ -184,6 +187,7 @@ impl Prepared {
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
+        app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
         app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
         Ok(Prepared { app, retention_job, options, lock })
@@ -225,6 +229,7 @@ impl Prepared {
                 .app_data(Data::new(state.clone()))
                 .configure(web::routes)
                 .configure(inbox::routes)
+                .configure(security_txt::routes)
                 .configure(api::routes)
                 .default_service(actix_web::web::to(unknown_path))
         })

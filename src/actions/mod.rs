@@ -19,6 +19,7 @@ mod tenant_limits;
 pub mod test_event;
 pub mod webhook;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use strum::Display;
@@ -68,6 +69,39 @@ pub enum Actor {
     /// User of the pages, with a display name.
     #[strum(to_string = "{0}")]
     Person(String),
+    /// Visitor who is not signed in.
+    #[strum(to_string = "not signed in")]
+    Stranger,
+    /// Another actor, with the address of the client.
+    #[strum(to_string = "{actor}")]
+    At { actor: Box<Actor>, address: IpAddr },
+}
+
+impl Actor {
+    /// Adds the address of the client.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Actor {
+        match address {
+            Some(address) => Actor::At { actor: Box::new(self), address },
+            None => self,
+        }
+    }
+
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Actor::At { address, .. } => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// Name of the user, if the actor is one.
+    pub fn user_name(&self) -> Option<&str> {
+        match self {
+            Actor::Person(name) => Some(name),
+            Actor::At { actor, .. } => actor.user_name(),
+            Actor::Command | Actor::Key(_) | Actor::Stranger => None,
+        }
+    }
 }
 
 pub type Result<T, E = ActionError> = std::result::Result<T, E>;
@@ -104,6 +138,12 @@ impl ActionError {
 }
 
 impl Caller {
+    /// Adds the address of the client.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Caller {
+        Caller { actor: self.actor.at(address), ..self }
+    }
+
     pub fn sees(&self, tenant: &Tenant) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
     }

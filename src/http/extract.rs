@@ -75,7 +75,7 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));
     }
     app.key_last_used.record(&app.actions.store, &key, now);
-    Ok(api_key::caller(&key))
+    Ok(api_key::caller(&key).at(app.site.client_address(request)))
 }
 
 fn key_in_headers(request: &HttpRequest) -> Option<&str> {

@@ -11,6 +11,7 @@ pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;
 pub mod request_id;
+pub mod security_txt;
 pub mod shares;
 pub mod site;
 mod stream;
@@ -63,6 +64,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
     pub metrics_open: bool,
+    /// URLs for reports of vulnerabilities.
+    pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
     stopping: Arc<AtomicBool>,
@@ -130,6 +133,7 @@ impl App {
             rate_limits: RateLimits::new(None, &tenant_limits),
             metrics,
             metrics_open: false,
+            security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),

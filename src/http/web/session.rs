@@ -1,6 +1,7 @@
 //! The visitor of a page, signed in as a user or through the portal.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -32,6 +33,8 @@ pub struct Session {
     /// Path and query of the request, without the server's own prefix.
     pub here: String,
     cookie: String,
+    /// Address of the client.
+    address: Option<IpAddr>,
     flash: Option<Flash>,
     /// Whether the script refreshes an open page.
     is_live: bool,
@@ -81,6 +84,7 @@ impl Session {
         }
         let session = Session {
             flash: cookies::flash(request, &app),
+            address: app.site.client_address(request),
             owner: session.owner,
             query: Fields::of_query(request),
             here: here.to_owned(),
@@ -108,7 +112,7 @@ impl Session {
         Caller {
             tenant: self.tenant().cloned(),
             default_profile: None,
-            actor: Actor::Person(session::actor(&self.owner)),
+            actor: Actor::Person(session::actor(&self.owner)).at(self.address),
         }
     }
 

@@ -10,8 +10,8 @@ use crate::text::humanize;
 #[template(path = "settings/data.html")]
 pub struct DataPage {
     frame: Frame,
-    /// Retention of finished deliveries and of dead letters.
-    retention: [String; 2],
+    /// Retention of finished deliveries, dead letters and the audit log.
+    retention: [String; 3],
     limits: Vec<LimitRow>,
     path: String,
     database: String,
@@ -41,6 +41,10 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
             match retention.failed_days() {
                 Some(limit) => format!("Dead letters are deleted after {}.", days(limit)),
                 None => "Dead letters are kept forever.".to_owned(),
+            },
+            match retention.audit_days() {
+                Some(limit) => format!("Entries of the audit log are deleted after {}.", days(limit)),
+                None => "The audit log is kept forever.".to_owned(),
             },
         ],
         limits,
