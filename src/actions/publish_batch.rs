@@ -9,8 +9,8 @@ use crate::store::{StoreError, WriteTx, event};
 use crate::text::humanize;
 
 pub const MOST_EVENTS: usize = 1_000;
-/// Maximum deliveries of a batch, which bounds the time that its commit holds up others. A batch of one event may have
-/// more.
+/// Maximum deliveries of a batch, which bounds the time that its commit holds up others and, with those of duplicates,
+/// the size of the receipts. A batch of one event may have more.
 pub const MOST_DELIVERIES: usize = 10_000;
 
 /// Events to publish together: 1 to 1,000, without idempotency keys of their own.
@@ -67,7 +67,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch, limits: &TenantLimits) -> R
     let mut deliveries = 0;
     for (index, event) in events.into_iter().enumerate() {
         let receipt = publish::publish(tx, event, limits).map_err(|error| BatchError { index: Some(index), error })?;
-        deliveries += if receipt.duplicate { 0 } else { receipt.deliveries.len() };
+        deliveries += receipt.deliveries.len();
         receipts.push(receipt);
         if deliveries > MOST_DELIVERIES && index > 0 {
             return Err(ActionError::from(too_many_deliveries(index)).into());
@@ -88,7 +88,7 @@ fn too_many_deliveries(index: usize) -> Invalid {
     Invalid::new(
         "too_many_deliveries",
         format!(
-            "A batch may create {most} deliveries. The first {events} of this one have nearly as many, because many \
+            "A batch may have {most} deliveries. The first {events} of this one have nearly as many, because many \
              webhooks subscribe to them. Send smaller batches."
         ),
     )

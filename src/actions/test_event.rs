@@ -16,6 +16,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::random;
+use crate::store::page::PAGE_BYTES;
 use crate::store::profile::Profiles;
 use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
 use crate::text::humanize;
@@ -59,7 +60,8 @@ impl Actions {
         self.send_test(caller, &prepared)
     }
 
-    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state, 64 at most. Blocks.
+    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state, 64 at most. Blocks. The attempts
+    /// of those after the first [`PAGE_BYTES`] are left out.
     pub fn test_subscribers(
         &self,
         caller: &Caller,
@@ -89,14 +91,21 @@ impl Actions {
             })
             .wait()?;
         let mut sent = Vec::with_capacity(prepared.len());
+        let mut bytes = 0;
         for some in prepared.chunks(AT_ONCE) {
             std::thread::scope(|scope| {
                 let threads: Vec<_> =
                     some.iter().map(|prepared| scope.spawn(|| self.send_test(caller, prepared))).collect();
                 for thread in threads {
-                    let result = thread
+                    let mut result = thread
                         .join()
                         .unwrap_or_else(|_| Err(StoreError::Unavailable("a test's thread failed".to_owned()).into()));
+                    if let Ok(full) = &mut result {
+                        if bytes >= PAGE_BYTES {
+                            full.leave_out_attempts();
+                        }
+                        bytes += full.size_bytes();
+                    }
                     sent.push(result);
                 }
             });

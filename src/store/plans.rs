@@ -137,6 +137,7 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
         assert_ways(&connection, &sources, &[ways]);
     }
     assert_fetched_by_number(&connection, event::LIST, &Filter::default());
+    assert_fetched_by_number(&connection, event::PREVIEWS, &Filter::default());
     for (tenant, state, ways) in [
         (None, None, "the table"),
         (Some("acme"), None, "webhook_tenant"),
@@ -295,6 +296,7 @@ const COMPOSED: &[&str] = &[
     "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code FROM {numbers}",
     "SELECT event.* FROM {numbers}",
     "SELECT audit.* FROM {numbers}",
+    "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms, substr(",
     "SELECT webhook.* FROM {numbers}",
     "SELECT d.seq, d.due_ms FROM delivery d INDEXED BY {index}",
     "SELECT count(*) FROM ({rows} LIMIT ?2)",
@@ -352,7 +354,7 @@ fn no_statement_reads_more_of_the_history_than_it_needs() {
 }
 
 /// Files of this folder with tests only.
-const TESTS: &[&str] = &["plans.rs", "job_costs.rs"];
+const TESTS: &[&str] = &["plans.rs", "job_costs.rs", "index_scan/tests.rs"];
 
 /// Returns all SQL of this folder's sources, with the constants that it names.
 fn statements() -> Vec<String> {

@@ -79,7 +79,7 @@ async fn by_id(app: Data<App>, Administrator(caller): Administrator, id: Path<St
     let test = test_event(event_type, data);
     let actions = app.actions.clone();
     let full = app.receiver_calls.run(caller, move |caller| actions.test_webhook(caller, &id, test)).await??;
-    Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
+    Ok(HttpResponse::Ok().json(DeliveryView::from(full)))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -122,8 +122,8 @@ async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: Jso
         }
     };
     Ok(HttpResponse::Ok().json(Tested {
-        data: sent.iter().map(DeliveryView::from).collect(),
         message: sent.is_empty().then_some("No webhook is subscribed to this event type. Nothing was sent."),
+        data: sent.into_iter().map(DeliveryView::from).collect(),
     }))
 }
 

@@ -19,6 +19,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod lists;
+mod long_rows;
 mod masks;
 mod metrics;
 mod openapi;
@@ -43,7 +44,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 38] = [
+const CALLS: [(&str, &str, Scope); 39] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -66,6 +67,7 @@ const CALLS: [(&str, &str, Scope); 38] = [
     ("POST", "/api/webhooks/test", Scope::Admin),
     ("GET", "/v1/deliveries", Scope::Read),
     ("GET", "/v1/deliveries/{d}", Scope::Read),
+    ("GET", "/v1/deliveries/{d}/attempts", Scope::Read),
     ("POST", "/v1/deliveries/{d}/retry", Scope::Admin),
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
     ("POST", "/v1/deliveries/retry", Scope::Admin),

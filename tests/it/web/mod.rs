@@ -8,6 +8,7 @@ mod events;
 mod first_run;
 mod inbox;
 mod limits;
+mod long_logs;
 mod overview;
 mod people;
 mod portal;
