@@ -3,6 +3,7 @@
 use super::publish::{self, Checked, Idempotency, Receipt};
 use super::{ActionError, Actions, Pending, Result};
 use crate::domain::Invalid;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::store::idempotency::{self, Remembered};
 use crate::store::{StoreError, WriteTx, event};
 use crate::text::humanize;
@@ -44,11 +45,12 @@ impl Actions {
     /// Publishes a batch in one commit. Returns the receipts in the order of the events, once they are on disk.
     pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
         let bytes = batch.events.iter().map(Checked::size_bytes).sum();
-        self.store.write_sized(bytes, move |tx| publish_batch(tx, batch))
+        let limits = self.limits;
+        self.store.write_sized(bytes, move |tx| publish_batch(tx, batch, &limits))
     }
 }
 
-fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, BatchError> {
+fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch, limits: &TenantLimits) -> Result<Vec<Receipt>, BatchError> {
     let Batch { events, idempotency } = batch;
     let Some(tenant) = events.first().map(|event| event.tenant().clone()) else {
         return Ok(Vec::new());
@@ -64,7 +66,7 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
     let mut receipts = Vec::with_capacity(events.len());
     let mut deliveries = 0;
     for (index, event) in events.into_iter().enumerate() {
-        let receipt = publish::publish(tx, event).map_err(|error| BatchError { index: Some(index), error })?;
+        let receipt = publish::publish(tx, event, limits).map_err(|error| BatchError { index: Some(index), error })?;
         deliveries += receipt.deliveries.len();
         receipts.push(receipt);
         if deliveries > MOST_DELIVERIES && index > 0 {

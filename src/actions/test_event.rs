@@ -19,9 +19,12 @@ use crate::random;
 use crate::store::page::PAGE_BYTES;
 use crate::store::profile::Profiles;
 use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
+use crate::text::humanize;
 
 /// Maximum concurrent tests of one request to all subscribers.
 const AT_ONCE: usize = 8;
+/// Maximum tests of one request, which bounds the time that it takes.
+const MOST: usize = 64;
 
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
@@ -57,8 +60,8 @@ impl Actions {
         self.send_test(caller, &prepared)
     }
 
-    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state. Blocks. The attempts of those
-    /// after the first [`PAGE_BYTES`] are left out.
+    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state, 64 at most. Blocks. The attempts
+    /// of those after the first [`PAGE_BYTES`] are left out.
     pub fn test_subscribers(
         &self,
         caller: &Caller,
@@ -75,6 +78,9 @@ impl Actions {
                 let webhooks = tx.directory().subscribed(&tenant, &event_type);
                 if webhooks.is_empty() {
                     return Ok(Vec::new());
+                }
+                if webhooks.len() > MOST {
+                    return Err(too_many(webhooks.len()).into());
                 }
                 for webhook in &webhooks {
                     let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&tenant);
@@ -114,6 +120,15 @@ impl Actions {
         self.store.write(move |tx| -> Result<()> { Ok(record::record_test(tx, &job, &result)?) }).wait()?;
         self.store.read(|connection| lookup::delivery_in_full(connection, caller, &delivery.id.to_string()))
     }
+}
+
+fn too_many(webhooks: usize) -> Invalid {
+    let webhooks = humanize::counted(webhooks as u64, "webhook");
+    Invalid::new(
+        "too_many_webhooks",
+        format!("{webhooks} subscribe to this event type. One call tests up to {MOST}; test them one by one."),
+    )
+    .in_field("event")
 }
 
 fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {

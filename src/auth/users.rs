@@ -1,5 +1,8 @@
 //! Users: created at the first run or by a command, signed in with a password.
 
+use std::net::IpAddr;
+
+use strum::EnumString;
 use thiserror::Error;
 
 use super::session::{self, NewOwner};
@@ -10,10 +13,12 @@ use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::time::{DAY, MINUTE, Millis};
+use crate::store::api_key;
 use crate::store::one_time_link::{self, LinkKind, OneTimeLink};
 use crate::store::session::Client;
 use crate::store::user::{self, Role, User};
 use crate::store::{self, Connection, StoreError, device};
+use crate::text::humanize;
 
 /// Validity of the setup link, in milliseconds.
 pub const SETUP_LASTS: Millis = 30 * MINUTE;
@@ -73,6 +78,13 @@ pub struct Browser {
     pub client: Client,
     /// Cookie by which earlier sign-ins with this browser are known.
     pub device: Option<String>,
+}
+
+impl Browser {
+    /// Actor of a user with this browser.
+    fn actor(&self, name: &str) -> Actor {
+        Actor::Person(name.to_owned()).at(self.client.address.parse().ok())
+    }
 }
 
 /// Cookies of a user who signed in.
@@ -137,6 +149,18 @@ pub fn end_other_sessions(
     Ok(())
 }
 
+/// Records a failed sign-in. A name of nobody is not kept: it may be a password that was typed into the wrong field.
+pub fn sign_in_failed(
+    connection: &Connection,
+    name: &str,
+    address: Option<IpAddr>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let user = user::by_name(connection, name)?;
+    let subject = user.map_or_else(|| "unknown".to_owned(), |user| user.name);
+    Actor::Stranger.at(address).audit_repeated(connection, now, AuditEntry::new(AuditAction::SignInFailed, subject))
+}
+
 /// Refuses a user whose password was reset since it was verified.
 fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
     match user::by_seq(connection, verified.seq)? {
@@ -152,8 +176,7 @@ fn begin_session(
     browser: &Browser,
     now: Millis,
 ) -> Result<SignedIn> {
-    let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, AuditEntry::new(action, &user.name))?;
+    browser.actor(&user.name).audit(connection, now, AuditEntry::new(action, &user.name))?;
     let owner = NewOwner::User(user.seq, browser.client.clone());
     Ok(SignedIn {
         session: session::begin(connection, &owner, now, session::LONGEST)?,
@@ -161,12 +184,31 @@ fn begin_session(
     })
 }
 
+/// Fate of the API keys that a removed user created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum LeftKeys {
+    /// They go on working: applications use them.
+    #[default]
+    Keep,
+    Revoke,
+}
+
 /// Removes a user, unless they are the only administrator.
-pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<()> {
+pub fn remove(connection: &Connection, actor: &Actor, name: &str, keys: LeftKeys, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
+    let count = api_key::names_created_by(connection, user.seq, now)?.len();
+    let detail = match keys {
+        _ if count == 0 => String::new(),
+        LeftKeys::Keep => format!("{} kept", humanize::counted(count as u64, "API key")),
+        LeftKeys::Revoke => {
+            api_key::revoke_created_by(connection, user.seq, now)?;
+            format!("{} revoked", humanize::counted(count as u64, "API key"))
+        }
+    };
     user::delete(connection, user.seq)?;
-    actor.audit(connection, now, AuditEntry::new(AuditAction::UserRemoved, user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::UserRemoved, user.name).with_detail(detail))?;
     Ok(())
 }
 
@@ -290,8 +332,7 @@ pub fn set_up(
     if !is_setup_token(connection, token, now)? {
         return Err(UserError::LinkEnded);
     }
-    let actor = Actor::Person(name.to_owned());
-    add(connection, &actor, name, Role::Administrator, hash, now)?;
+    add(connection, &browser.actor(name), name, Role::Administrator, hash, now)?;
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
     sign_in(connection, &find(connection, name)?, browser, now)
 }

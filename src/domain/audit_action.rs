@@ -51,6 +51,8 @@ pub enum AuditAction {
     ProfileDeleted,
     #[strum(serialize = "api_key.created")]
     KeyCreated,
+    #[strum(serialize = "api_key.rotated")]
+    KeyRotated,
     #[strum(serialize = "api_key.revoked")]
     KeyRevoked,
     #[strum(serialize = "user.added")]
@@ -69,6 +71,8 @@ pub enum AuditAction {
     SessionEnded,
     #[strum(serialize = "user.other_sessions_ended")]
     OtherSessionsEnded,
+    #[strum(serialize = "user.sign_in_failed")]
+    SignInFailed,
     #[strum(serialize = "inbox.url_changed")]
     InboxUrlChanged,
     #[strum(serialize = "inbox.closed")]

@@ -42,10 +42,48 @@ pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>> {
     sql::first(connection, query, named_params! {":seq": seq}, from_row)
 }
 
-/// Returns all webhooks that are not deleted, with their numbers of successful deliveries.
-pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>> {
-    let query = "SELECT * FROM webhook WHERE deleted_ms IS NULL";
-    sql::all(connection, query, [], |row| Ok((from_row(row)?, row.get("success_count")?)))
+/// Counts of a webhook's deliveries, without tests.
+#[derive(Debug)]
+pub(super) struct DeliveryCounts {
+    pub seq: i64,
+    pub tenant: Tenant,
+    pub successes: u64,
+    /// Pending and retrying.
+    pub queued: i64,
+}
+
+/// Returns all webhooks that are not deleted.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Webhook>> {
+    sql::all(connection, "SELECT * FROM webhook WHERE deleted_ms IS NULL", [], from_row)
+}
+
+/// Returns the counts of all webhooks that are not deleted, and of deleted ones with queued deliveries.
+pub(super) fn delivery_counts(connection: &Connection) -> Result<Vec<DeliveryCounts>> {
+    let query = "SELECT seq, tenant, success_count AS successes, pending_count + retrying_count AS queued FROM webhook
+                 WHERE deleted_ms IS NULL OR pending_count + retrying_count > 0";
+    sql::all(connection, query, [], |row| Ok(read_row!(row, DeliveryCounts { seq, tenant, successes, queued })))
+}
+
+/// Counts the webhooks of a tenant that are not deleted.
+pub fn count(connection: &Connection, tenant: &Tenant) -> Result<u64> {
+    let query = "SELECT count(*) FROM webhook WHERE tenant = :tenant AND deleted_ms IS NULL";
+    sql::value(connection, query, named_params! {":tenant": tenant})
+}
+
+/// Largest number of webhooks, and of queued deliveries, that one tenant has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LargestTenant {
+    pub webhooks: u64,
+    pub queued: u64,
+}
+
+/// Reads the counters of all webhooks, not the deliveries.
+pub fn largest_tenant(connection: &Connection) -> Result<LargestTenant> {
+    let query = "SELECT max(coalesce(max(webhooks), 0), 0) AS webhooks, max(coalesce(max(queued), 0), 0) AS queued
+                 FROM (SELECT sum(deleted_ms IS NULL) AS webhooks, sum(pending_count + retrying_count) AS queued
+                       FROM webhook GROUP BY tenant)";
+    let found = sql::first(connection, query, [], |row| Ok(read_row!(row, LargestTenant { webhooks, queued })))?;
+    Ok(found.unwrap_or_default())
 }
 
 pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageRequest) -> Result<Page<Webhook>> {

@@ -76,7 +76,8 @@ fn describe_retry(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
-        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"]);
+        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"])
+        .queues_deliveries();
 }
 
 fn describe_discard(call: &mut Call<'_>) {
@@ -240,20 +241,12 @@ impl DeliveryQuery {
     /// Like [`DeliveryQuery::parse`], for failed deliveries without tests.
     fn parse_dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let (mut filter, page) = self.parse(caller)?;
-        refuse("status", filter.status.is_some(), "Dead letters have one status")?;
-        refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
+        list::refuse("status", filter.status.is_some(), "Dead letters have one status")?;
+        list::refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
         filter.status = Some(DeliveryStatus::Failed);
         filter.test = Some(false);
         Ok((filter, page))
     }
-}
-
-/// Refuses a parameter that this list does not have.
-fn refuse(name: &str, is_given: bool, reason: &str) -> Result<(), ApiError> {
-    if is_given {
-        return Err(ApiError::invalid("unknown_parameter", format!("{reason}; omit {name}.")).in_field(name));
-    }
-    Ok(())
 }
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
@@ -273,8 +266,7 @@ async fn show_list(app: &App, (filter, page): (DeliveryFilter, PageRequest)) -> 
 
 async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    refuse("limit", query.limit.is_some(), "An export contains all matches")?;
-    refuse("cursor", query.cursor.is_some(), "An export contains all matches")?;
+    list::refuse_page(query.limit.as_deref(), query.cursor.as_deref())?;
     let (filter, _) = query.parse_dead_letters(&caller)?;
     export::dead_letters(&app, filter).await
 }

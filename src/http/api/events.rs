@@ -69,7 +69,8 @@ fn describe_create(call: &mut Call<'_>) {
         .links(202, "/id", &["show_event", "replay_event"])
         .links(202, "/deliveries/0/id", &["show_delivery", "retry_delivery", "discard_delivery"])
         .errors(409, CONFLICT_CODES)
-        .errors(422, INVALID_CODES);
+        .errors(422, INVALID_CODES)
+        .queues_deliveries();
 }
 
 fn describe_index(call: &mut Call<'_>) {

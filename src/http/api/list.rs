@@ -67,6 +67,20 @@ pub(super) fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequ
     Ok(PageRequest { limit, cursor })
 }
 
+/// Refuses the parameters of a page, for an export.
+pub(super) fn refuse_page(limit: Option<&str>, cursor: Option<&str>) -> Result<(), ApiError> {
+    refuse("limit", limit.is_some(), "An export contains all matches")?;
+    refuse("cursor", cursor.is_some(), "An export contains all matches")
+}
+
+/// Refuses a parameter that a list does not have.
+pub(super) fn refuse(name: &str, is_given: bool, reason: &str) -> Result<(), ApiError> {
+    if is_given {
+        return Err(ApiError::invalid("unknown_parameter", format!("{reason}; omit {name}.")).in_field(name));
+    }
+    Ok(())
+}
+
 /// Parses a parameter whose type's error explains the problem.
 pub(super) fn parameter<T: FromStr<Err = Invalid>>(name: &str, text: Option<&str>) -> Result<Option<T>, ApiError> {
     text.map(|text| text.parse().map_err(|invalid: Invalid| invalid.in_field(name).into())).transpose()

@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub(super) mod attempts;
+pub(super) mod audit;
 mod batch;
 mod bulk;
 pub(super) mod deliveries;
@@ -72,6 +73,7 @@ fn table() -> Table {
         api_keys::routes,
         portal_links::routes,
         inbox::routes,
+        audit::routes,
         api_keys::backup_routes,
         stats::routes,
         health::routes,

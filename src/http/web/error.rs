@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
@@ -93,8 +94,19 @@ impl ResponseError for PageError {
             PageError::Problem { error, base } => {
                 let frame = Bare { base: base.clone(), title: title(error.status()), form_token: String::new() };
                 let page = BareProblem { frame, message: error.message() };
-                html(error.status(), page.render().unwrap_or_default(), &[])
+                let mut response = html(error.status(), page.render().unwrap_or_default(), &[]);
+                add_header(&mut response, error);
+                response
             }
         }
+    }
+}
+
+/// Adds the header of an error to its page, such as `Retry-After`.
+pub(super) fn add_header(response: &mut HttpResponse, error: &ApiError) {
+    if let Some((name, value)) = error.header()
+        && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value))
+    {
+        response.headers_mut().insert(name, value);
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::{Invalid, json};
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{app, read_in_time};
+use crate::http::places::Places;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
 use crate::http::web::response::{PageResult, Response};
@@ -165,7 +166,25 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let place = self.session.app.receiver_calls.place(self.session.tenant()).await;
+        let places = self.session.app.receiver_calls.clone();
+        self.run_in(&places, work).await
+    }
+
+    /// Like [`Submission::run`], for bulk actions and replays.
+    pub async fn run_job(
+        self,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let places = self.session.app.jobs.clone();
+        self.run_in(&places, work).await
+    }
+
+    async fn run_in(
+        self,
+        places: &Places,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let place = places.place(self.session.tenant()).await;
         self.run(move |session, fields| {
             let _place = place?;
             work(session, fields)

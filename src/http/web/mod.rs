@@ -38,6 +38,7 @@ mod inbox {
     pub mod request;
 }
 mod layout;
+mod limits;
 mod login;
 mod onboarding {
     pub mod done;
@@ -147,6 +148,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
     at("/settings", vec![web::get().to(settings::keys::start)]);
     at("/settings/keys", vec![get(settings::keys::show), post(settings::keys::create)]);
+    at("/settings/keys/{id}/rotate", vec![post_at(settings::keys::rotate)]);
     at("/settings/keys/{id}/revoke", vec![post_at(settings::keys::revoke)]);
     at("/settings/users", vec![get(settings::users::show), post(settings::users::add)]);
     at("/settings/users/{seq}", vec![get_at(settings::users::user)]);

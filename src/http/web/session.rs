@@ -1,6 +1,7 @@
 //! The visitor of a page, signed in as a user or through the portal.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -32,6 +33,8 @@ pub struct Session {
     /// Path and query of the request, without the server's own prefix.
     pub here: String,
     cookie: String,
+    /// Address of the client.
+    address: Option<IpAddr>,
     flash: Option<Flash>,
     /// Whether the script refreshes an open page.
     is_live: bool,
@@ -79,15 +82,21 @@ impl Session {
             // Nobody waits for this write, and the next request repeats a failed one.
             drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, &address, now)));
         }
-        Ok(Session {
+        let session = Session {
             flash: cookies::flash(request, &app),
+            address: app.site.client_address(request),
             owner: session.owner,
             query: Fields::of_query(request),
             here: here.to_owned(),
             cookie,
             is_live,
             app,
-        })
+        };
+        if let Some(tenant) = session.tenant() {
+            let counted = session.app.rate_limits.take_of(tenant, now);
+            counted.map_err(|error| PageError::from(error).below(&prefix))?;
+        }
+        Ok(session)
     }
 
     pub fn now(&self) -> Millis {
@@ -103,7 +112,7 @@ impl Session {
         Caller {
             tenant: self.tenant().cloned(),
             default_profile: None,
-            actor: Actor::Person(session::actor(&self.owner)),
+            actor: Actor::Person(session::actor(&self.owner)).at(self.address),
         }
     }
 
@@ -223,13 +232,16 @@ impl Session {
         let app = self.app.clone();
         let is_portal = self.tenant().is_some();
         let done = blocking(move || match work(&self) {
-            Err(PageError::Problem { error, .. }) => self.problem(&error),
-            other => other,
+            Err(PageError::Problem { error, .. }) => Ok((self.problem(&error)?, Some(error))),
+            other => other.map(|done| (done, None)),
         });
-        let done = done.await??;
+        let (done, error): (_, Option<Box<ApiError>>) = done.await??;
         // A flash message stays for the page that a redirect leads to.
         let clears_flash = clears_flash && matches!(done, Response::Page(..) | Response::File { .. });
         let mut response = done.into_http(&app, is_portal);
+        if let Some(error) = &error {
+            error::add_header(&mut response, error);
+        }
         if clears_flash {
             SetCookie::flash(&app, None, is_portal).on(&mut response);
         }

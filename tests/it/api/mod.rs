@@ -1,6 +1,7 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
+mod audit;
 pub mod backup;
 mod bad_json;
 mod bad_strings;
@@ -26,9 +27,11 @@ mod rate_limits;
 mod replay;
 mod request_ids;
 mod secrets;
+mod security_txt;
 mod slow_clients;
 mod stats;
 mod targets;
+mod tenant_limits;
 mod tenants;
 mod test_calls;
 mod waiting_calls;
@@ -41,7 +44,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 36] = [
+const CALLS: [(&str, &str, Scope); 39] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -74,8 +77,11 @@ const CALLS: [(&str, &str, Scope); 36] = [
     ("GET", "/api/webhooks/{w}/stats", Scope::Read),
     ("GET", "/v1/dead-letters", Scope::Read),
     ("GET", "/v1/dead-letters/export", Scope::Read),
+    ("GET", "/v1/audit", Scope::Admin),
+    ("GET", "/v1/audit/export", Scope::Admin),
     ("GET", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys", Scope::Admin),
+    ("POST", "/v1/api-keys/{k}/rotate", Scope::Admin),
     ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
     // Last, because it deletes the webhook.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
