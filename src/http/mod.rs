@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;
+pub mod reads;
 pub mod request_id;
 pub mod security_txt;
 pub mod shares;
@@ -35,6 +36,7 @@ use crate::metrics::Metrics;
 use error::ApiError;
 use places::Places;
 use rate_limit::{Buckets, RateLimits};
+use reads::Reads;
 use request_id::RequestId;
 use shares::Shares;
 use site::Site;
@@ -48,6 +50,7 @@ pub struct App {
     pub receiver_calls: Places,
     /// Places for bulk actions and replays.
     pub jobs: Places,
+    pub reads: Reads,
     /// Memory for bodies of batches, one permit per MiB, by tenant.
     pub batches: Shares<Tenant>,
     /// Permits for checks against schemas: each holds a thread, and memory for its errors.
@@ -122,6 +125,7 @@ impl App {
             limits,
             receiver_calls: Places::for_receiver_calls(&tenant_limits),
             jobs: Places::for_jobs(&tenant_limits),
+            reads: Reads::default(),
             batches: Shares::new(BATCHES_MIB, BATCHES_MIB_OF_ONE),
             checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),

@@ -30,7 +30,10 @@ const PLACES: &[(&[&str], &[&str])] = &[
     ),
     (&["askama"], &["http/web/", "http/api/docs/", "profile/snippet/"]),
     // A route is registered together with its description: see `http/api/table.rs`.
-    (&["ServiceConfig"], &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs", "http/security_txt.rs"]),
+    (
+        &["ServiceConfig"],
+        &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs", "http/security_txt.rs"],
+    ),
     // `http::blocking` carries the request id to the other thread.
     (&["web::block"], &["http/mod.rs"]),
     (&["std::env", "env::var", "env::vars"], &["config.rs"]),

@@ -199,7 +199,7 @@ impl Submission {
     ) -> PageResult {
         let Submission { session, fields } = self;
         session
-            .answer(move |session| {
+            .run(move |session| {
                 session.require_unchanged()?;
                 work(session, &fields)
             })
