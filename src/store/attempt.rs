@@ -166,7 +166,7 @@ pub fn page(
     let mut page: Filling<Attempt> = Filling::new(request);
     for number in (1..=delivery.attempt_count).rev().skip_while(|number| i64::from(*number) >= below) {
         if page.is_full() {
-            return Ok(page.to_be_continued(|attempt| i64::from(attempt.number)));
+            return Ok(page.continued(|attempt| i64::from(attempt.number)));
         }
         match get(connection, delivery.seq, number, event) {
             Ok(attempt) => attempt.into_iter().for_each(|attempt| page.push_attempt(attempt)),
@@ -190,7 +190,7 @@ fn whole_page(
     let mut page: Filling<Attempt> = Filling::new(request);
     while let Some(row) = rows.next()? {
         if page.is_full() {
-            return Ok(page.to_be_continued(|attempt| i64::from(attempt.number)));
+            return Ok(page.continued(|attempt| i64::from(attempt.number)));
         }
         page.push_attempt(from_row(row, event)?);
     }

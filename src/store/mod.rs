@@ -45,6 +45,7 @@ mod part;
 #[cfg(test)]
 mod plans;
 pub mod profile;
+pub mod recovery_code;
 pub mod retention;
 pub mod session;
 mod sql;

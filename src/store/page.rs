@@ -90,7 +90,7 @@ impl<T> Page<T> {
         let mut page = Filling::new(request);
         while let Some(row) = found.next()? {
             if page.is_full() {
-                return Ok(page.to_be_continued(seq));
+                return Ok(page.continued(seq));
             }
             page.push(read(row)?, sql::row_bytes(row)?);
         }
@@ -126,7 +126,7 @@ impl<T> Filling<T> {
     }
 
     /// Returns a page that others follow. `seq` is the number of a row.
-    pub(super) fn to_be_continued(self, seq: impl Fn(&T) -> i64) -> Page<T> {
+    pub(super) fn continued(self, seq: impl Fn(&T) -> i64) -> Page<T> {
         let next = self.rows.last().map(|row| Cursor(seq(row)));
         Page { rows: self.rows, next }
     }

