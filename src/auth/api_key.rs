@@ -187,7 +187,12 @@ pub fn authenticate(connection: &Connection, text: &str) -> Result<Option<ApiKey
 
 /// Returns the caller that a key acts for.
 pub fn caller(key: &ApiKey) -> Caller {
-    Caller { tenant: key.tenant.clone(), default_profile: key.profile.clone(), actor: Actor::Key(key.name.clone()) }
+    Caller {
+        tenant: key.tenant.clone(),
+        default_profile: key.profile.clone(),
+        sees_secrets: key.scope == Scope::Admin,
+        actor: Actor::Key(key.name.clone()),
+    }
 }
 
 pub fn covers(scope: Scope, needed: Scope) -> bool {

@@ -8,7 +8,9 @@
 //! connections and never wait for the writer (write-ahead log). An `Observer` receives the changes of each commit, in
 //! the order of the commits.
 //!
-//! Reading order: `open`, `migrate`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
+//! Secrets are encrypted at rest (`seal`), under a key that is not in the file (`master_key`).
+//!
+//! Reading order: `open`, `migrate`, `master_key`, `seal`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
 
 pub mod api_key;
 pub mod attempt;
@@ -36,6 +38,7 @@ mod index_scan;
 #[cfg(test)]
 mod job_costs;
 mod lock;
+pub mod master_key;
 mod migrate;
 pub mod one_time_link;
 mod online_copy;
@@ -47,6 +50,7 @@ mod plans;
 pub mod profile;
 pub mod recovery_code;
 pub mod retention;
+mod seal;
 pub mod session;
 mod sql;
 mod sql_types;
@@ -66,8 +70,10 @@ pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
 pub use group::WriteTx;
 pub use lock::FileLock;
+pub use master_key::KeySource;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
+pub use seal::MasterKey;
 pub use writer::Pending;
 
 use crate::clock::Clock;
@@ -98,14 +104,19 @@ pub struct Store {
 impl Store {
     /// Opens the database for the process that serves it: takes the lock, creates or migrates the file, checks it, and
     /// starts the writer. Never overwrites a damaged file.
-    pub fn open(path: &Path, clock: &Clock, metrics: &Metrics) -> Result<(Store, FileLock), OpenError> {
+    pub fn open(
+        path: &Path,
+        keys: &KeySource,
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
-        let connection = open::for_writing(path, clock)?;
+        let (connection, unlocked) = open::for_writing(path, keys, clock)?;
         let identity = open::Identity::of(path)?;
         part::remove_leftovers(part::folder_of(path));
-        let readers = open::readers(path, open::READERS)?;
-        let auth_readers = open::readers(path, open::AUTH_READERS)?;
-        let delivery_readers = open::readers(path, open::DELIVERY_READERS)?;
+        let readers = open::readers(path, open::READERS, &unlocked.key)?;
+        let auth_readers = open::readers(path, open::AUTH_READERS, &unlocked.key)?;
+        let delivery_readers = open::readers(path, open::DELIVERY_READERS, &unlocked.key)?;
         let damaged = |error: StoreError| OpenError::damaged(path, error);
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
@@ -142,7 +153,8 @@ impl Store {
             .map_err(|source| OpenError::Io { path: self.path().to_owned(), source })
     }
 
-    /// Opens the database beside a running server, for a short statement. The file must exist and have the current schema.
+    /// Opens the database beside a running server, for a short statement without encrypted values. The file must exist and
+    /// have the current schema.
     pub fn open_for_command(path: &Path) -> Result<Connection, OpenError> {
         open::for_command(path)
     }

@@ -125,6 +125,7 @@ impl Session {
         Caller {
             tenant: self.tenant().cloned(),
             default_profile: None,
+            sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
         }
     }
@@ -149,7 +150,13 @@ impl Session {
         event_path(&event.id, self.tenant().is_none().then_some(&event.tenant))
     }
 
-    /// Whether the visitor may change webhooks and deliveries, and see secrets. Viewers may not.
+    /// Whether the visitor may see secrets, and what lets a weak one be guessed. People in the portal see those of their own
+    /// tenant.
+    pub fn may_see_secrets(&self) -> bool {
+        self.user().is_none_or(|user| user.role == Role::Administrator)
+    }
+
+    /// Whether the visitor may change webhooks and deliveries. Viewers may not.
     pub fn may_change(&self) -> bool {
         self.user().is_none_or(|user| user.role == Role::Administrator)
     }
