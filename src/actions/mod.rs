@@ -50,6 +50,8 @@ pub struct Caller {
     /// Default profile of webhooks that the caller creates.
     pub default_profile: Option<String>,
     pub actor: Actor,
+    /// API key of a program.
+    pub api_key_seq: Option<i64>,
 }
 
 /// Actor in the audit log.

@@ -117,7 +117,12 @@ pub fn authenticate(connection: &Connection, text: &str) -> Result<Option<ApiKey
 
 /// Returns the caller that a key acts for.
 pub fn caller(key: &ApiKey) -> Caller {
-    Caller { tenant: key.tenant.clone(), default_profile: key.profile.clone(), actor: Actor::Key(key.name.clone()) }
+    Caller {
+        tenant: key.tenant.clone(),
+        default_profile: key.profile.clone(),
+        actor: Actor::Key(key.name.clone()),
+        api_key_seq: Some(key.seq),
+    }
 }
 
 pub fn covers(scope: Scope, needed: Scope) -> bool {

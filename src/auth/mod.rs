@@ -5,6 +5,8 @@
 
 pub mod api_key;
 pub mod password;
+pub mod portal;
+pub mod role;
 pub mod session;
 pub mod throttle;
 pub mod token;

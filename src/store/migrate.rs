@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_set_back.sql"),
     include_str!("migrations/0005_event_ids.sql"),
     include_str!("migrations/0008_sign_in.sql"),
+    include_str!("migrations/0009_portal.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

@@ -44,6 +44,7 @@ pub mod page;
 mod part;
 #[cfg(test)]
 mod plans;
+pub mod portal_link;
 pub mod profile;
 pub mod retention;
 pub mod session;

@@ -3,10 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::web::Path;
 
-use super::login::too_many_attempts;
-use crate::auth::throttle::Subject;
+use super::password_again;
 use crate::auth::users::UserError;
-use crate::auth::{password, session, token, users};
+use crate::auth::{password, session, users};
 use crate::domain::Invalid;
 use crate::http::extract::app;
 use crate::http::web::anonymous::browser;
@@ -93,19 +92,9 @@ pub async fn change_password(request: HttpRequest, form: Submission) -> PageResu
             let invalid = Invalid::new("wrong_password", message).in_field("old");
             Ok(Response::again(&account_page(session, invalid.into())?))
         };
-        // Throttled like a sign-in: an open session must not help to guess the password. By the session, because
-        // others must not be able to delay it.
-        let (throttle, now) = (&session.app.throttle, session.now());
-        let own = Subject::Device(token::hash(session.cookie()));
-        let wait = throttle.wait(own, address, now);
-        if wait > 0 {
-            return wrong_old(too_many_attempts(wait));
+        if let Err(message) = password_again::check(session, &user, fields.text("old"), address) {
+            return wrong_old(message);
         }
-        throttle.failed(own, address, now);
-        if users::verify(Some(user.clone()), fields.text("old")).is_none() {
-            return wrong_old("Wrong password.".to_owned());
-        }
-        throttle.succeeded(own, address);
         let new = fields.text("password");
         let changed = password::check(new).map_err(UserError::from).and_then(|()| {
             let hash = password::hash(new);

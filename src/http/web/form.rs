@@ -1,5 +1,6 @@
 //! Submitted forms: their fields, the check that this server's own page sent them, and their errors.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
@@ -8,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::value::RawValue;
 
+use crate::auth::role::{Action, needs_password};
 use crate::auth::token;
 use crate::domain::{Invalid, json};
 use crate::http::App;
@@ -15,8 +17,10 @@ use crate::http::error::ApiError;
 use crate::http::extract::{app, read_in_time};
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
+use crate::http::web::layout::Shell;
 use crate::http::web::response::{PageResult, Response};
 use crate::http::web::session::Session;
+use crate::http::web::{password_again, portal};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
@@ -82,6 +86,11 @@ impl Fields {
         self.all(name).next().is_some()
     }
 
+    /// Fields without those whose name `is_left_out`.
+    pub fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        self.0.iter().filter(|(name, _)| !is_left_out(name)).cloned().collect()
+    }
+
     /// Query string of the fields that are not empty, without the fields in `left_out`.
     pub fn query_without(&self, left_out: &[&str]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -97,21 +106,21 @@ impl Fields {
 /// Reads a form that a page of this server sent; refuses one that another site may have sent.
 async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &str) -> Result<Fields, PageError> {
     let app = app(request)?;
-    let below = |error: ApiError| PageError::from(error).below(app.site.base().prefix());
+    let outside = |error: ApiError| PageError::from(error).within(Shell::of(app, portal::is_portal(request)));
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.starts_with("application/x-www-form-urlencoded") {
         let message = "Send a form. Programs use the API, under /v1.";
-        return Err(below(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)));
+        return Err(outside(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)));
     }
-    let body = read_in_time(payload, limit).await.map_err(below)?;
+    let body = read_in_time(payload, limit).await.map_err(outside)?;
     if body.iter().filter(|byte| **byte == b'&').count() > MAX_FIELDS {
         let message = format!("A form has at most {MAX_FIELDS} fields.");
-        return Err(below(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)));
+        return Err(outside(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)));
     }
     let fields = Fields::parse(&body);
     if !app.site.is_same_site(request) || !token::is_form_token(fields.text("form_token"), cookie) {
-        return Err(below(ApiError::forbidden("This form has expired. Reload and try again.")));
+        return Err(outside(ApiError::forbidden("This form has expired. Reload and try again.")));
     }
     Ok(fields)
 }
@@ -120,6 +129,7 @@ async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &st
 pub struct Submission {
     session: Session,
     pub fields: Fields,
+    client: Option<IpAddr>,
 }
 
 impl FromRequest for Submission {
@@ -132,7 +142,7 @@ impl FromRequest for Submission {
             let session = Session::of(&request)?;
             let limit = session.app.limits.single * 3 + FORM_BYTES;
             let fields = read(&request, payload, limit, session.cookie()).await?;
-            Ok(Submission { session, fields })
+            Ok(Submission { client: session.app.site.client_address(&request), session, fields })
         })
     }
 }
@@ -153,8 +163,24 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
+        self.run_action(Action::Operate, work).await
+    }
+
+    /// Runs the form's work on a blocking thread, if the visitor may do the action. Asks for the password first if the
+    /// action needs it.
+    pub async fn run_action(
+        self,
+        action: Action,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let client = self.client;
         self.run_as_anybody(move |session, fields| {
-            session.require_change()?;
+            session.require(action)?;
+            if needs_password(action)
+                && let Some(question) = password_again::ask(session, fields, client)?
+            {
+                return Ok(question);
+            }
             work(session, fields)
         })
         .await
@@ -178,7 +204,7 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let Submission { session, fields } = self;
+        let Submission { session, fields, .. } = self;
         session
             .answer(move |session| {
                 session.require_unchanged()?;

@@ -32,7 +32,7 @@ struct LoginPage<'a> {
 /// `GET /login`.
 pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
     let next = local(visitor.query.text("next")).unwrap_or("/");
-    let (cookie, now) = (cookies::session(&request, &visitor.app), visitor.now());
+    let (cookie, now) = (cookies::session(&request, &visitor.app, false), visitor.now());
     let (session, has_users) = visitor
         .read(move |db| {
             let session = cookie.map(|cookie| session::authenticate(db, &cookie, now)).transpose()?;
@@ -43,7 +43,7 @@ pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
         return Err(PageError::Redirect { location: format!("{}{next}", visitor.base()) });
     }
     let page = LoginPage { frame: visitor.frame("Sign in"), next, name: "", problem: None, has_users };
-    visitor.show(StatusCode::OK, &page, false)
+    visitor.show(StatusCode::OK, &page)
 }
 
 /// `POST /login`. The response, and its time, are the same for a wrong password and an unknown name.
@@ -56,7 +56,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     let again = |status: StatusCode, problem: String| {
         let frame = visitor.frame("Sign in");
         let page = LoginPage { frame, next, name, problem: Some(problem), has_users: true };
-        visitor.show(status, &page, false)
+        visitor.show(status, &page)
     };
     let address = app.site.client_address(&request);
     let browser = visitor.browser(&request);
@@ -98,7 +98,6 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     app.throttle.succeeded(subject, address);
     let mut response = see(&format!("{}{next}", visitor.base()));
     SetCookie::signed_in(app, cookies, &mut response);
-    SetCookie::portal_mark(app, false).on(&mut response);
     Ok(response)
 }
 
@@ -110,8 +109,8 @@ pub(super) fn too_many_attempts(wait_ms: i64) -> String {
 /// `POST /logout`: ends the session.
 pub async fn sign_out(request: HttpRequest, form: Submission) -> PageResult {
     let app = app(&request)?.clone();
-    let cookie = cookies::session(&request, &app).unwrap_or_default();
     let is_portal = form.is_portal();
+    let cookie = cookies::session(&request, &app, is_portal).unwrap_or_default();
     let path = if is_portal { "/portal" } else { "/login" };
     let location = format!("{}{path}", app.site.base().prefix());
     let ended = form.run_as_anybody(move |session, _| {

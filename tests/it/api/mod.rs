@@ -21,6 +21,7 @@ mod lists;
 mod masks;
 mod metrics;
 mod openapi;
+mod portal_links;
 mod rate_limits;
 mod replay;
 mod request_ids;

@@ -58,7 +58,9 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         | Action::SignedIn
         | Action::SessionEnded
         | Action::OtherSessionsEnded => return Some("/settings/users".to_owned()),
-        Action::PortalLinkMade => return Some(format!("/webhooks?tenant={subject}")),
+        Action::PortalLinkMade | Action::PortalLinkEnded => {
+            return Some(format!("/settings/portal?tenant={subject}"));
+        }
         Action::InboxUrlChanged | Action::InboxClosed => return Some(format!("/inbox?tenant={subject}")),
         Action::WebhookDeleted
         | Action::EventTypeDeleted

