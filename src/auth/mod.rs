@@ -4,6 +4,7 @@
 //! Argon2id.
 
 pub mod api_key;
+mod key_text;
 pub mod password;
 pub mod portal;
 pub mod role;

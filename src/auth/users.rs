@@ -1,5 +1,6 @@
 //! Users: created at the first run or by a command, signed in with a password.
 
+use strum::EnumString;
 use thiserror::Error;
 
 use super::session::{self, NewOwner};
@@ -9,10 +10,12 @@ use crate::actions::audit::AuditEntry;
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::time::{MINUTE, Millis};
+use crate::store::api_key;
 use crate::store::one_time_link::{self, LinkKind, OneTimeLink};
 use crate::store::session::Client;
 use crate::store::user::{self, Role, User};
 use crate::store::{self, Connection, StoreError, device};
+use crate::text::humanize;
 
 /// Validity of the setup link, in milliseconds.
 pub const SETUP_LASTS: Millis = 30 * MINUTE;
@@ -157,12 +160,31 @@ fn begin_session(
     })
 }
 
+/// Fate of the API keys that a removed user created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum LeftKeys {
+    /// They go on working: applications use them.
+    #[default]
+    Keep,
+    Revoke,
+}
+
 /// Removes a user, unless they are the only administrator.
-pub fn remove(connection: &Connection, actor: &Actor, name: &str, now: Millis) -> Result<()> {
+pub fn remove(connection: &Connection, actor: &Actor, name: &str, keys: LeftKeys, now: Millis) -> Result<()> {
     let user = find(connection, name)?;
     require_another(connection, &user)?;
+    let count = api_key::names_created_by(connection, user.seq, now)?.len();
+    let detail = match keys {
+        _ if count == 0 => String::new(),
+        LeftKeys::Keep => format!("{} kept", humanize::counted(count as u64, "API key")),
+        LeftKeys::Revoke => {
+            api_key::revoke_created_by(connection, user.seq, now)?;
+            format!("{} revoked", humanize::counted(count as u64, "API key"))
+        }
+    };
     user::delete(connection, user.seq)?;
-    actor.audit(connection, now, AuditEntry::new(AuditAction::UserRemoved, user.name))?;
+    actor.audit(connection, now, AuditEntry::new(AuditAction::UserRemoved, user.name).with_detail(detail))?;
     Ok(())
 }
 

@@ -5,11 +5,12 @@ use clap::{Args, Subcommand};
 use super::CliError;
 use super::common::{open, open_or_create, print_table};
 use crate::actions::{ActionError, Actor};
-use crate::auth::api_key::{KeyRequest, RATE_LIMITS, add, issue, take_out};
+use crate::auth::api_key::{KeyRequest, RATE_LIMITS, add, issue, overlap, replace, take_out};
 use crate::clock::Clock;
 use crate::config::{DatabaseFlag, number};
 use crate::domain::event::Tenant;
-use crate::domain::time::rfc3339;
+use crate::domain::time::{Millis, SECOND, parse_rfc3339, rfc3339};
+use crate::domain::webhook::DEFAULT_OVERLAP;
 use crate::store::api_key::{self, Scope};
 use crate::store::{Connection, Store};
 
@@ -19,6 +20,16 @@ pub(super) enum Keys {
     Create(Create),
     /// List the keys
     List(DatabaseFlag),
+    /// Create a key with the same name and permissions, and end the old one after an overlap; prints the new key
+    Rotate {
+        #[command(flatten)]
+        database: DatabaseFlag,
+        /// ID of the key, as shown by "hookpost keys list"
+        id: String,
+        /// Seconds for which the old key still works, 0 to 604800
+        #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP / SECOND)]
+        overlap_s: i64,
+    },
     /// Revoke a key immediately
     Revoke {
         #[command(flatten)]
@@ -48,6 +59,9 @@ pub(super) struct Create {
     /// Maximum requests per second, 1 to 100000; overrides the server's --key-rate-limit
     #[arg(long, value_name = "N", value_parser = number(RATE_LIMITS))]
     rate_limit: Option<u32>,
+    /// Time from which on requests with the key are rejected, such as 2027-01-31T00:00:00Z; never if unset
+    #[arg(long, value_name = "TIME", value_parser = parse_rfc3339)]
+    expires_at: Option<Millis>,
 }
 
 impl Keys {
@@ -55,6 +69,7 @@ impl Keys {
         match self {
             Keys::Create(create) => create.run(),
             Keys::List(database) => list(&open(&database)?),
+            Keys::Rotate { database, id, overlap_s } => rotate(&mut open(&database)?, &id, overlap_s),
             Keys::Revoke { database, id } => revoke(&mut open(&database)?, &id),
         }
     }
@@ -69,6 +84,7 @@ impl Create {
             tenant: self.tenant,
             profile: self.profile,
             rate_limit_per_s: self.rate_limit,
+            ends_ms: self.expires_at,
         };
         let (key, stored) = issue(request, clock.now_ms())?;
         let mut connection = open_or_create(&self.database, &clock)?;
@@ -86,15 +102,29 @@ fn list(connection: &Connection) -> Result<(), CliError> {
             key.scope.to_string(),
             key.tenant.map_or_else(|| "all tenants".to_owned(), |tenant| tenant.to_string()),
             rfc3339(key.created_ms),
+            key.ends_ms.map_or_else(|| "no end".to_owned(), |ends| format!("expires {}", rfc3339(ends))),
             key.name,
         ]
     }));
     Ok(())
 }
 
+fn rotate(connection: &mut Connection, id: &str, overlap_s: i64) -> Result<(), CliError> {
+    let (now, overlap) = (Clock::machine().now_ms(), overlap(Some(overlap_s))?);
+    let replaced = Store::transaction(connection, |connection| replace(connection, &Actor::Command, id, overlap, now));
+    let (key, _) = found(id, replaced)?;
+    println!("{key}");
+    Ok(())
+}
+
 fn revoke(connection: &mut Connection, id: &str) -> Result<(), CliError> {
     let now = Clock::machine().now_ms();
-    match Store::transaction(connection, |connection| take_out(connection, &Actor::Command, id, now)) {
+    found(id, Store::transaction(connection, |connection| take_out(connection, &Actor::Command, id, now)))
+}
+
+/// Says in words that a key is missing.
+fn found<T>(id: &str, result: Result<T, ActionError>) -> Result<T, CliError> {
+    match result {
         Err(ActionError::NotFound(_)) => {
             Err(CliError::Other(format!("there is no key {id}; \"hookpost keys list\" lists the keys")))
         }

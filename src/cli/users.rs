@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::CliError;
 use super::common::{open, open_or_create, print_table, read};
 use crate::actions::Actor;
+use crate::auth::users::LeftKeys;
 use crate::auth::{password, users};
 use crate::clock::Clock;
 use crate::config::{DatabaseFlag, secret_from_environment};
@@ -37,8 +38,14 @@ pub(super) enum Users {
     },
     /// List the users
     List(DatabaseFlag),
-    /// Remove a user immediately
-    Remove(UserFlags),
+    /// Remove a user immediately; API keys that the user created go on working
+    Remove {
+        #[command(flatten)]
+        user: UserFlags,
+        /// Revoke the API keys that the user created
+        #[arg(long)]
+        revoke_keys: bool,
+    },
 }
 
 #[derive(Args)]
@@ -83,10 +90,11 @@ impl Users {
                 password.print();
             }
             Users::List(database) => list(&open(&database)?)?,
-            Users::Remove(UserFlags { database, name }) => {
+            Users::Remove { user: UserFlags { database, name }, revoke_keys } => {
                 let mut connection = open(&database)?;
+                let keys = if revoke_keys { LeftKeys::Revoke } else { LeftKeys::Keep };
                 Store::transaction(&mut connection, |connection| {
-                    users::remove(connection, &Actor::Command, &name, now)
+                    users::remove(connection, &Actor::Command, &name, keys, now)
                 })?;
             }
         }

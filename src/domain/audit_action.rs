@@ -51,6 +51,8 @@ pub enum AuditAction {
     ProfileDeleted,
     #[strum(serialize = "api_key.created")]
     KeyCreated,
+    #[strum(serialize = "api_key.rotated")]
+    KeyRotated,
     #[strum(serialize = "api_key.revoked")]
     KeyRevoked,
     #[strum(serialize = "user.added")]

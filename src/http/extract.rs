@@ -21,6 +21,7 @@ use super::error::ApiError;
 use crate::actions::Caller;
 use crate::auth::api_key;
 use crate::domain::json::{self, Object};
+use crate::domain::time::rfc3339_seconds;
 use crate::store::api_key::Scope;
 
 /// Time within which a body has to arrive.
@@ -58,9 +59,18 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
             "Missing API key. Send \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"; \"hookpost keys create\" creates a key.",
         )
     })?;
+    let unknown = || ApiError::unauthorized("This API key does not exist or was revoked.");
+    // A made-up key costs no look-up.
+    if !api_key::is_well_formed(text) {
+        return Err(unknown());
+    }
     let found = app.actions.store.read_for_auth(|connection| api_key::authenticate(connection, text))?;
-    let key = found.ok_or_else(|| ApiError::unauthorized("This API key does not exist or was revoked."))?;
+    let key = found.ok_or_else(unknown)?;
     let now = app.actions.clock.now_ms();
+    if let Some(ends_ms) = key.ends_ms.filter(|_| key.has_ended(now)) {
+        let ended = rfc3339_seconds(ends_ms);
+        return Err(ApiError::unauthorized(&format!("This API key expired at {ended}. Use a new one.")));
+    }
     app.rate_limits.take(&key, now).map_err(ApiError::rate_limited)?;
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));

@@ -40,13 +40,51 @@ pub struct ApiKey {
     pub rate_limit_per_s: Option<u32>,
     pub hash: [u8; 32],
     pub created_ms: Millis,
+    /// Display name of the user or program that created the key; `None` if it is older than this field.
+    pub created_by: Option<String>,
+    /// Number of the user that created the key, while the user exists.
+    pub created_by_user: Option<i64>,
+    /// Requests with the key are refused from then on; `None`: no end.
+    pub ends_ms: Option<Millis>,
     pub last_used_ms: Option<Millis>,
+}
+
+impl ApiKey {
+    pub fn has_ended(&self, now: Millis) -> bool {
+        self.ends_ms.is_some_and(|ends| ends <= now)
+    }
 }
 
 /// Returns the key with this hash, unless it was revoked.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
     let query = "SELECT * FROM api_key WHERE hash = :hash AND revoked_ms IS NULL";
     sql::first(connection, query, named_params! {":hash": hash}, from_row)
+}
+
+/// Returns the key with this id, unless it was revoked.
+pub fn by_id(connection: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>> {
+    let query = "SELECT * FROM api_key WHERE id = :id AND revoked_ms IS NULL";
+    sql::first(connection, query, named_params! {":id": id}, from_row)
+}
+
+/// Returns the names of the keys that a user created and that still work, newest first.
+pub fn names_created_by(connection: &Connection, user_seq: i64, now: Millis) -> Result<Vec<String>> {
+    let query = "SELECT name FROM api_key
+                 WHERE created_by_user = :user AND revoked_ms IS NULL AND (ends_ms IS NULL OR ends_ms > :now)
+                 ORDER BY seq DESC";
+    sql::all(connection, query, named_params! {":user": user_seq, ":now": now}, |row| row.get("name"))
+}
+
+/// Revokes the keys that a user created.
+pub fn revoke_created_by(connection: &Connection, user_seq: i64, now: Millis) -> Result<()> {
+    let statement = "UPDATE api_key SET revoked_ms = :now WHERE created_by_user = :user AND revoked_ms IS NULL";
+    sql::run(connection, statement, named_params! {":user": user_seq, ":now": now})
+}
+
+/// Sets the end of a key.
+pub fn end_at(connection: &Connection, seq: i64, ends_ms: Millis) -> Result<()> {
+    let statement = "UPDATE api_key SET ends_ms = :ends_ms WHERE seq = :seq";
+    sql::run(connection, statement, named_params! {":ends_ms": ends_ms, ":seq": seq})
 }
 
 /// Returns all keys that were not revoked, newest first.
@@ -65,9 +103,24 @@ pub fn page(connection: &Connection, request: &PageRequest) -> Result<Page<ApiKe
 pub fn insert(connection: &Connection, key: &ApiKey) -> Result<()> {
     sql::run(
         connection,
-        "INSERT INTO api_key (id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms)
-         VALUES (:id, :name, :scope, :tenant, :profile, :prefix, :rate_limit_per_s, :hash, :created_ms)",
-        row_params!(key { id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms }),
+        "INSERT INTO api_key (id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms, created_by,
+             created_by_user, ends_ms)
+         VALUES (:id, :name, :scope, :tenant, :profile, :prefix, :rate_limit_per_s, :hash, :created_ms, :created_by,
+             :created_by_user, :ends_ms)",
+        row_params!(key {
+            id,
+            name,
+            scope,
+            tenant,
+            profile,
+            prefix,
+            rate_limit_per_s,
+            hash,
+            created_ms,
+            created_by,
+            created_by_user,
+            ends_ms,
+        }),
     )
 }
 
@@ -85,6 +138,21 @@ pub fn used(connection: &Connection, seq: i64, at: Millis) -> Result<()> {
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     Ok(read_row!(
         row,
-        ApiKey { seq, id, name, scope, tenant, profile, prefix, rate_limit_per_s, hash, created_ms, last_used_ms }
+        ApiKey {
+            seq,
+            id,
+            name,
+            scope,
+            tenant,
+            profile,
+            prefix,
+            rate_limit_per_s,
+            hash,
+            created_ms,
+            created_by,
+            created_by_user,
+            ends_ms,
+            last_used_ms,
+        }
     ))
 }

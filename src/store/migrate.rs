@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_same_response.sql"),
     include_str!("migrations/0004_set_back.sql"),
     include_str!("migrations/0005_event_ids.sql"),
+    include_str!("migrations/0006_keys_and_audit.sql"),
     include_str!("migrations/0008_sign_in.sql"),
     include_str!("migrations/0009_portal.sql"),
 ];

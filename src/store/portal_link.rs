@@ -47,7 +47,8 @@ pub struct ListedLink {
 /// Returns the unused link with this hash, unless it or its key has ended.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<PortalLink>> {
     let query = "SELECT * FROM portal_link WHERE hash = :hash AND ends_ms > :now
-                 AND EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL)";
+                 AND EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
+                             AND (api_key.ends_ms IS NULL OR api_key.ends_ms > :now))";
     sql::first(connection, query, named_params! {":hash": hash, ":now": now}, from_row)
 }
 
@@ -66,7 +67,9 @@ pub fn page(
     conditions.and_some("portal_link.tenant = ?", tenant.cloned());
     conditions.and("portal_link.ends_ms > ?", now);
     conditions.and("(opened_ms IS NULL OR seen_ms > ?)", now - IDLE);
-    conditions.and_fixed("EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL)");
+    let key_works = "EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
+                             AND (api_key.ends_ms IS NULL OR api_key.ends_ms > ?))";
+    conditions.and(key_works, now);
     let select = "SELECT portal_link.*, seen_ms,
                       (SELECT api_key.id FROM api_key WHERE api_key.seq = api_key_seq) AS api_key_id,
                       (SELECT api_key.name FROM api_key WHERE api_key.seq = api_key_seq) AS api_key_name

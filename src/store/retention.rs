@@ -15,7 +15,7 @@ use crate::domain::retention::Cutoffs;
 use crate::domain::time::Millis;
 
 /// Approximate rows that one step deletes, counting attempts.
-const STEP: u64 = 500;
+const STEP: u64 = 250;
 /// Maximum sequence numbers that one read examines.
 const WINDOW: i64 = 10_000;
 /// Maximum pages that one step returns to the file system.

@@ -84,7 +84,8 @@ pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<
                  FROM session LEFT JOIN portal_link ON portal_link.seq = portal_link_seq
                  WHERE session.hash = :hash AND session.ends_ms > :now AND seen_ms > :idle_since
                  AND (user_seq IS NOT NULL
-                      OR EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL))";
+                      OR EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
+                                 AND (api_key.ends_ms IS NULL OR api_key.ends_ms > :now)))";
     let params = named_params! {":hash": hash, ":now": now, ":idle_since": now - IDLE};
     let found = sql::first(connection, query, params, |row| {
         let owner: (Option<i64>, Option<Tenant>, Option<String>) =

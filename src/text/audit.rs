@@ -26,6 +26,7 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::ProfilePut => "saved the profile",
         AuditAction::ProfileDeleted => "deleted the profile",
         AuditAction::KeyCreated => "created the API key",
+        AuditAction::KeyRotated => "rotated a key and created the API key",
         AuditAction::KeyRevoked => "revoked the API key",
         AuditAction::UserAdded => "added the user",
         AuditAction::UserRemoved => "removed the user",

@@ -11,14 +11,17 @@ use super::{
     Administrator, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, blocking, extract, list, require_all_tenants,
     schema,
 };
-use crate::auth::api_key::{KeyRequest, issue, revoke, store};
+use crate::auth::api_key::{self as auth, KeyRequest, issue, overlap, revoke, store};
 use crate::domain::json::whole;
+use crate::domain::time::SECOND;
+use crate::domain::webhook::MAX_OVERLAP;
 use crate::http::api::list::PageQuery;
 use crate::store::api_key::{self, ApiKey};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/api-keys").get(index, describe_index).post(create, describe_create);
     table.at("/v1/api-keys/{id}").delete(delete, describe_delete);
+    table.at("/v1/api-keys/{id}/rotate").post(rotate, describe_rotate);
 }
 
 pub(super) fn backup_routes(table: &mut Table) {
@@ -26,8 +29,8 @@ pub(super) fn backup_routes(table: &mut Table) {
 }
 
 const EXAMPLE: &str = r#"{"id": "key_01KF0AVD80W0PPFFQY8AY3BFJE", "name": "shop", "scope": "publish", "tenant": null,
-    "profile": null, "prefix": "hp_4fJ8Qw", "rate_limit_per_s": null, "created_at": "2026-01-15T10:00:00.000Z", "last_used_at": null,
-    "key": "hp_4fJ8QwG1nC0bY3uV7kXz2mRtPqLsEaDh"}"#;
+    "profile": null, "prefix": "hookpost_4fJ8Qw", "rate_limit_per_s": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "created_by": "anna", "expires_at": null, "last_used_at": null, "key": "hookpost_4fJ8QwG1nC0bY3uV7kXz2mRtPqLsEaDh4beoBN"}"#;
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Keys and backups", "list_api_keys", "List API keys")
@@ -38,12 +41,24 @@ fn describe_index(call: &mut Call<'_>) {
 
 fn describe_create(call: &mut Call<'_>) {
     call.operation("Keys and backups", "create_api_key", "Create an API key")
-        .description("Only this response contains the key.")
+        .description("Only this response contains the key: `hookpost_`, 32 random characters of `0-9A-Za-z`, and 6 that are their CRC-32 in base 62 (digits, then upper-case, then lower-case letters, most significant first). Secret scanners find keys with `hookpost_[0-9A-Za-z]{38}` and can verify the checksum.")
         .scope(Scope::Admin)
         .request_body::<KeyBody>(r#"{"name": "shop", "scope": "publish"}"#)
         .response::<KeyView>(201, "The new key.", EXAMPLE)
         .links(201, "/id", &["revoke_api_key"])
-        .errors(422, &["invalid_name", "invalid_value", "invalid_tenant", "unknown_profile", "invalid_rate_limit"]);
+        .errors(422, &["invalid_name", "invalid_value", "invalid_tenant", "unknown_profile", "invalid_rate_limit"])
+        .errors(422, &["invalid_time", "invalid_expires_at"]);
+}
+
+fn describe_rotate(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "rotate_api_key", "Rotate an API key")
+        .description("Creates a key with the same name, scope, tenant, profile, rate limit and duration. Both keys work until the overlap ends; then requests with the old one are rejected. An overlap of 0 revokes the old key immediately.")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::ApiKeyId>("id")
+        .request_body::<RotationBody>(r#"{"overlap_s": 86400}"#)
+        .response::<KeyView>(201, "The new key.", EXAMPLE)
+        .links(201, "/id", &["revoke_api_key"])
+        .errors(422, &["out_of_range"]);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
@@ -70,6 +85,10 @@ struct KeyView {
     /// Requests per second; `null` for the server's `--key-rate-limit`.
     rate_limit_per_s: Option<u32>,
     created_at: schema::Time,
+    /// Creator: the name of a user, `API key` and its name, or `command line`; `null` if unknown.
+    created_by: Option<String>,
+    /// Requests with the key are rejected from this time on; `null` for no end.
+    expires_at: Option<schema::Time>,
     /// Accurate to the minute.
     last_used_at: Option<schema::Time>,
     /// Present only in the response to its creation.
@@ -89,6 +108,8 @@ impl From<ApiKey> for KeyView {
             prefix: key.prefix,
             rate_limit_per_s: key.rate_limit_per_s,
             created_at: schema::Time::at(key.created_ms),
+            created_by: key.created_by,
+            expires_at: key.ends_ms.map(schema::Time::at),
             last_used_at: key.last_used_ms.map(schema::Time::at),
             key: None,
         }
@@ -122,6 +143,8 @@ struct KeyBody {
     #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 100_000))]
     rate_limit_per_s: Option<u32>,
+    /// Rejects requests with the key from this time on. Default: no end.
+    expires_at: Option<schema::Time>,
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
@@ -135,10 +158,28 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
         tenant: tenant.map_err(in_field("tenant"))?,
         profile: body.profile.map(|name| name.to_owned()),
         rate_limit_per_s: body.rate_limit_per_s,
+        ends_ms: list::time("expires_at", body.expires_at.as_deref())?,
     };
     let (text, new) = issue(request, app.actions.clock.now_ms())?;
     let stored = store(&app.actions.store, &caller, new).committed().await?;
     Ok(HttpResponse::Created().json(KeyView { key: Some(text), ..stored.into() }))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyRotation")]
+struct RotationBody {
+    /// Seconds for which the old key still works. Default: 86400.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 0, max = MAX_OVERLAP / SECOND))]
+    overlap_s: Option<i64>,
+}
+
+async fn rotate(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
+    require_all_tenants(&caller)?;
+    let RotationBody { overlap_s } = body.parse()?;
+    let (text, new) = auth::rotate(&app.actions.store, &caller, &id, overlap(overlap_s)?).committed().await?;
+    Ok(HttpResponse::Created().json(KeyView { key: Some(text), ..new.into() }))
 }
 
 async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

@@ -19,8 +19,17 @@ pub struct Confirm {
     pub is_danger: bool,
     /// Hidden fields of the form, beside its token and `confirmed`.
     pub fields: Vec<(String, String)>,
+    pub choice: Option<Choice>,
     /// Path of the link back, below the server's prefix.
     pub back: String,
+}
+
+/// Options of which the form sends one.
+pub struct Choice {
+    pub name: &'static str,
+    pub legend: String,
+    /// Value, label and explanation of each option. The first is selected.
+    pub options: &'static [(&'static str, &'static str, &'static str)],
 }
 
 #[derive(Template)]

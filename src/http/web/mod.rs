@@ -125,6 +125,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
     at("/settings", vec![web::get().to(settings::keys::start)]);
     at("/settings/keys", vec![get(settings::keys::show), administer(settings::keys::create)]);
+    at("/settings/keys/{id}/rotate", vec![administer_at(settings::keys::rotate)]);
     at("/settings/keys/{id}/revoke", vec![administer_at(settings::keys::revoke)]);
     at("/settings/users", vec![get(settings::users::show), administer(settings::users::add)]);
     at("/settings/users/{seq}", vec![get_at(settings::users::user)]);

@@ -74,8 +74,14 @@ fn a_key_comes_in_either_header() {
 #[test]
 fn a_key_made_or_revoked_beside_the_running_server_counts_at_once() {
     let hub = Hub::start();
-    let request =
-        KeyRequest { name: "late".to_owned(), scope: Scope::Read, tenant: None, profile: None, rate_limit_per_s: None };
+    let request = KeyRequest {
+        name: "late".to_owned(),
+        scope: Scope::Read,
+        tenant: None,
+        profile: None,
+        rate_limit_per_s: None,
+        ends_ms: None,
+    };
     let (text, key) = issue(request, NOON).unwrap();
     error(&with_headers(&hub, &[("x-api-key", &text)]), 401, "unauthorized");
     let connection = Store::open_for_command(&hub.database()).unwrap();

@@ -41,7 +41,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 35] = [
+const CALLS: [(&str, &str, Scope); 36] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -75,6 +75,7 @@ const CALLS: [(&str, &str, Scope); 35] = [
     ("GET", "/v1/dead-letters/export", Scope::Read),
     ("GET", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys", Scope::Admin),
+    ("POST", "/v1/api-keys/{k}/rotate", Scope::Admin),
     ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
     // Last, because it deletes the webhook.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),

@@ -136,7 +136,7 @@ fn signing_out_ends_the_link_too() {
 }
 
 #[test]
-fn revoking_a_key_ends_the_links_and_sessions_that_it_made() {
+fn the_end_of_a_key_ends_the_links_and_sessions_that_it_made() {
     let hub = Hub::start();
     let made = json!({"name": "shop", "scope": "admin"});
     let made = hub.post("/v1/api-keys", &made).expect(201).json();
@@ -153,6 +153,18 @@ fn revoking_a_key_ends_the_links_and_sessions_that_it_made() {
     open.get("/webhooks").expect(303);
     hub.visitor().get(&unused).expect(410);
     kept.page("/webhooks");
+    assert_eq!(ids(&hub.get("/v1/portal-links")).len(), 1);
+    // A key with an end date.
+    let made = json!({"name": "brief", "scope": "admin", "expires_at": "2026-01-15T11:00:00Z"});
+    let made = hub.post("/v1/api-keys", &made).expect(201).json();
+    let key = made["key"].as_str().unwrap();
+    let open = hub.visitor().into_portal(&path(key));
+    hub.advance(HOUR - SECOND);
+    open.page("/webhooks");
+    let unused = path(key);
+    hub.advance(SECOND);
+    open.get("/webhooks").expect(303);
+    hub.visitor().get(&unused).expect(410);
     assert_eq!(ids(&hub.get("/v1/portal-links")).len(), 1);
 }
 

@@ -41,6 +41,31 @@ fn a_key_is_made_and_revoked_while_the_server_runs() {
 }
 
 #[test]
+fn a_key_is_rotated_beside_the_running_server() {
+    let (site, _) = Site::with_key();
+    let process = site.serve();
+    let old = site.make_key("publish");
+    let id = |listed: &str| {
+        let line = listed.lines().find(|line| line.contains("publish")).unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    };
+    let listed = stdout(&site.run(&["keys", "list"]));
+    let rotated = site.run(&["keys", "rotate", &id(&listed)]);
+    assert_eq!(rotated.status.code(), Some(0), "{}", stderr(&rotated));
+    let new = stdout(&rotated).trim().to_owned();
+    for key in [&old, &new] {
+        process.client(key).publish("one").unwrap().expect(202);
+    }
+    let listed = stdout(&site.run(&["keys", "list"]));
+    assert_eq!(listed.matches("expires 2").count(), 1, "{listed}");
+    let at_once = site.run(&["keys", "rotate", &id(&listed), "--overlap-s", "0"]);
+    assert_eq!(at_once.status.code(), Some(0), "{}", stderr(&at_once));
+    process.client(&new).publish("two").unwrap().expect(401);
+    let soon = ["keys", "create", "--name", "a", "--scope", "read", "--expires-at", "2020-01-01T00:00:00Z"];
+    assert!(stderr(&site.run(&soon)).contains("in the future"));
+}
+
+#[test]
 fn mistakes_are_told_in_a_line() {
     let (site, _) = Site::with_key();
     for (arguments, code, why) in [
@@ -51,6 +76,8 @@ fn mistakes_are_told_in_a_line() {
         (&["keys", "create", "--name", "a", "--scope", "read", "--profile", "nobody"], 1, "profile"),
         (&["keys", "revoke", "key_none"], 1, "there is no key key_none"),
         (&["keys", "revoke"], 2, "id"),
+        (&["keys", "rotate", "key_none"], 1, "there is no key key_none"),
+        (&["keys", "rotate", "key_none", "--overlap-s", "604801"], 1, "overlap"),
     ] {
         let output = site.run(arguments);
         let said = stderr(&output);

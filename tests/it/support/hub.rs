@@ -339,6 +339,7 @@ fn make_key(database: &Path, scope: Scope, tenant: Option<&str>, profile: Option
         tenant: tenant.map(|text| text.parse().unwrap()),
         profile: profile.map(str::to_owned),
         rate_limit_per_s: None,
+        ends_ms: None,
     };
     let (text, key) = issue(request, NOON).unwrap();
     let connection = Store::open_for_command(database).unwrap();

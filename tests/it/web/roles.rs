@@ -77,6 +77,7 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/settings/data/backup", Nobody, Users(Action::Administer)),
     ("/settings/keys", Users(Action::Read), Users(Action::Administer)),
     ("/settings/keys/{id}/revoke", Nobody, Users(Action::Administer)),
+    ("/settings/keys/{id}/rotate", Nobody, Users(Action::Administer)),
     ("/settings/portal", Users(Action::Read), Users(Action::Administer)),
     ("/settings/portal/{id}/end", Nobody, Users(Action::Administer)),
     ("/settings/users", Users(Action::Read), Users(Action::Administer)),

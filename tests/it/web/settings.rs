@@ -1,5 +1,6 @@
 //! Keys, users, data, and the user's own account.
 
+use hookpost::domain::time::HOUR;
 use hookpost::store::user::Role;
 use serde_json::json;
 
@@ -20,7 +21,7 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
     hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(202);
     let page = visitor.page("/settings/keys");
     assert!(!page.holds(&key));
-    for text in ["shop & co", "acme", "50 per second", &key[..9]] {
+    for text in ["shop & co", "acme", "50 per second", &key[..15]] {
         assert!(page.contains(text), "{text} in {page}");
     }
     let keys = hub.get("/v1/api-keys").json();
@@ -36,6 +37,62 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
 }
 
 #[test]
+fn a_key_is_rotated_with_an_overlap_that_the_form_offers() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    visitor.page("/settings/keys");
+    let fields = [("name", "shop"), ("scope", "read"), ("expires_at", "2026-01-16T10:00")];
+    let made = visitor.submit("/settings/keys", &fields).expect(200).page();
+    let old = made.get("#new-key").text();
+    assert!(made.contains("created by anna") && made.contains("2026-01-16 10:00:00 UTC"), "{made}");
+    let id = hub.get("/v1/api-keys").json()["data"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/settings/keys/{id}/rotate");
+    let asked = visitor.submit(&path, &[]).expect(200).page();
+    assert!(asked.contains("The old key also works for"));
+    assert_eq!(asked.field("overlap_s").as_deref(), Some("86400"));
+    visitor.submit(&path, &[("confirmed", "yes"), ("overlap_s", "soon")]).expect(422);
+    let rotated = visitor.submit(&path, &[("confirmed", "yes"), ("overlap_s", "3600")]).expect(200);
+    assert_eq!(rotated.header("cache-control"), Some("no-store"));
+    let new = rotated.page().get("#new-key").text();
+    for key in [&old, &new] {
+        hub.call_with(key, "GET", "/v1/webhooks", None).expect(200);
+    }
+    hub.advance(HOUR);
+    hub.call_with(&old, "GET", "/v1/webhooks", None).expect(401);
+    hub.call_with(&new, "GET", "/v1/webhooks", None).expect(200);
+    let page = visitor.page("/settings/keys");
+    assert!(page.contains("expired") && !page.holds(&new), "{page}");
+    assert!(visitor.page("/settings/audit").contains("rotated a key"));
+}
+
+#[test]
+fn removing_a_user_asks_what_becomes_of_the_keys_that_they_created() {
+    let hub = Hub::start();
+    let anna = hub.administrator();
+    for (name, choice, status) in [("otto", "keep", 200), ("vera", "revoke", 401)] {
+        hub.add_user(name, Role::Administrator);
+        let creator = hub.visitor();
+        creator.sign_in(name, PASSWORD).expect(303);
+        creator.page("/settings/keys");
+        let key_name = format!("shop of {name}");
+        let fields = [("name", key_name.as_str()), ("scope", "read")];
+        let key = creator.submit("/settings/keys", &fields).expect(200).page().get("#new-key").text();
+        let path = anna.page("/settings/users").link(name).unwrap().to_owned();
+        anna.page(&path);
+        let asked = anna.submit(&format!("{path}/remove"), &[]).expect(200).page();
+        assert!(asked.contains(&format!("API keys that {name} created: {key_name}")), "{asked}");
+        assert_eq!(asked.field("keys").as_deref(), Some("keep"), "the safe choice");
+        let page = anna.submit_and_follow(&format!("{path}/remove"), &[("confirmed", "yes"), ("keys", choice)]);
+        assert!(page.has_flash("removed"), "{page}");
+        hub.call_with(&key, "GET", "/v1/webhooks", None).expect(status);
+        let page = anna.page("/settings/keys");
+        assert_eq!(page.contains(&format!("created by {name}")), choice == "keep");
+    }
+    let audit = anna.page("/settings/audit");
+    assert!(audit.contains("1 API key kept") && audit.contains("1 API key revoked"), "{audit}");
+}
+
+#[test]
 fn a_wrong_form_for_a_key_is_shown_again_with_what_is_wrong() {
     let hub = Hub::start();
     let visitor = hub.administrator();
@@ -47,6 +104,7 @@ fn a_wrong_form_for_a_key_is_shown_again_with_what_is_wrong() {
         (vec![("name", "kept"), ("scope", "read"), ("profile", "none")], "There is no profile"),
         (vec![("name", "kept"), ("scope", "read"), ("rate_limit_per_s", "0")], "1 to 100000"),
         (vec![("name", "kept"), ("scope", "read"), ("rate_limit_per_s", "many")], "1 to 100000"),
+        (vec![("name", "kept"), ("scope", "read"), ("expires_at", "2020-01-01T10:00")], "in the future"),
     ] {
         let page = visitor.submit("/settings/keys", &fields).expect(422).page();
         assert!(page.contains(message), "{message} in {page}");

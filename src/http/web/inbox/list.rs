@@ -147,6 +147,7 @@ fn confirm(session: &Session, question: &Question, named: Option<String>) -> Res
         None => (vec![("Tenant", tenant.to_string())], vec![("tenant".to_owned(), tenant.to_string())]),
     };
     Ok(Confirm {
+        choice: None,
         heading: question.heading.to_owned(),
         facts,
         effect: question.effect.to_owned(),

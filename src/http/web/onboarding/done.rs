@@ -97,6 +97,7 @@ pub fn create_key(session: &Session, fields: &Fields) -> Result<Response, PageEr
         tenant: None,
         profile: None,
         rate_limit_per_s: None,
+        ends_ms: None,
     };
     let (text, new) = issue(request, session.now())?;
     store(&session.app.actions.store, &session.caller(), new).wait()?;

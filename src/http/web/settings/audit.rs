@@ -50,7 +50,7 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         Action::DeliveryRetried | Action::DeliveryDiscarded => "/deliveries",
         Action::EventTypePut => "/event-types",
         Action::ProfilePut => "/profiles",
-        Action::KeyCreated => return Some("/settings/keys".to_owned()),
+        Action::KeyCreated | Action::KeyRotated => return Some("/settings/keys".to_owned()),
         Action::UserAdded
         | Action::RoleChanged
         | Action::PasswordReset

@@ -3,11 +3,21 @@
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
+use crate::http::web::confirm::Choice;
+use crate::http::web::date_field;
 use crate::http::web::pager::Pager;
 use crate::http::web::{
     Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Template, problem,
 };
 use crate::store::api_key::{self, ApiKey, Scope};
+
+/// Offered overlaps of a rotation: seconds, label, explanation.
+const OVERLAPS: [(&str, &str, &str); 4] = [
+    ("86400", "24 hours", "if you have to deploy the application"),
+    ("3600", "1 hour", "if you change the application right away"),
+    ("604800", "7 days", "if somebody else has to deploy the application"),
+    ("0", "None", "the old key stops working now"),
+];
 
 #[derive(Template)]
 #[template(path = "settings/keys.html")]
@@ -85,7 +95,33 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
             Invalid::new("invalid_rate_limit", "The rate limit must be 1 to 100000 requests per second.")
                 .in_field("rate_limit_per_s")
         })?,
+        ends_ms: fields.given("expires_at").map(date_field::parse).transpose().map_err(in_field("expires_at"))?,
     })
+}
+
+/// `POST /settings/keys/{id}/rotate` with `overlap_s`: responds with the new key, as its creation does.
+pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    if fields.text("confirmed") != "yes" {
+        return Confirm {
+            heading: "Rotate this API key?".to_owned(),
+            effect: "You get a new key with the same name and permissions.".to_owned(),
+            choice: Some(Choice {
+                name: "overlap_s",
+                legend: "The old key also works for".to_owned(),
+                options: &OVERLAPS,
+            }),
+            action: Some(format!("/settings/keys/{id}/rotate")),
+            back: "/settings/keys".to_owned(),
+            button: "Rotate key".to_owned(),
+            ..Confirm::default()
+        }
+        .show(session, Section::Settings);
+    }
+    // Out of range, and refused as such, if it is not a number.
+    let overlap = auth::overlap(fields.given("overlap_s").map(|text| text.parse().unwrap_or(-1)))?;
+    let (text, new) = auth::rotate(&session.app.actions.store, &session.caller(), id, overlap).wait()?;
+    let created = Some(CreatedKey { name: new.name, text });
+    Ok(Response::ok(&KeysPage { created, ..show(session)? }))
 }
 
 /// `POST /settings/keys/{id}/revoke`.

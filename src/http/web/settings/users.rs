@@ -3,9 +3,10 @@
 use crate::auth::users::UserError;
 use crate::auth::{password, users};
 use crate::domain::Invalid;
+use crate::http::web::confirm::Choice;
 use crate::http::web::{Confirm, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
-use crate::store::WriteTx;
 use crate::store::user::{self, Role, User};
+use crate::store::{WriteTx, api_key};
 
 /// Roles and their permissions.
 const ROLES: [(Role, &str); 3] = [
@@ -13,6 +14,14 @@ const ROLES: [(Role, &str); 3] = [
     (Role::Operator, "webhooks, deliveries and secrets; no changes of API keys and users, no backups"),
     (Role::Viewer, "read everything except secrets; no changes"),
 ];
+
+/// Options for the API keys of a removed user, as [`users::LeftKeys`] spells them.
+const LEFT_KEYS: [(&str, &str, &str); 2] = [
+    ("keep", "Keep", "applications go on working; rotate the keys if the user may still have them"),
+    ("revoke", "Revoke", "requests with these keys are rejected at once"),
+];
+/// Maximum keys that a question names.
+const MAX_NAMED: usize = 10;
 
 #[derive(Template)]
 #[template(path = "settings/users.html")]
@@ -136,8 +145,14 @@ pub fn reset_password(session: &Session, fields: &Fields, seq: &str) -> Result<R
 pub fn remove(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
     let user = find(session, seq)?;
     if fields.text("confirmed") != "yes" {
+        let keys = session.read(|db| Ok(api_key::names_created_by(db, user.seq, session.now())?))?;
         return Confirm {
             heading: format!("Remove {}?", user.name),
+            choice: (!keys.is_empty()).then(|| Choice {
+                name: "keys",
+                legend: format!("API keys that {} created: {}", user.name, named(&keys)),
+                options: &LEFT_KEYS,
+            }),
             effect: "This user is signed out everywhere and can't sign in again.".to_owned(),
             action: Some(format!("/settings/users/{}/remove", user.seq)),
             back: format!("/settings/users/{}", user.seq),
@@ -148,9 +163,19 @@ pub fn remove(session: &Session, fields: &Fields, seq: &str) -> Result<Response,
         .show(session, Section::Settings);
     }
     let (actor, name) = (session.caller().actor, user.name.clone());
-    let removed = write(session, move |tx| users::remove(tx.connection(), &actor, &name, tx.now_ms()));
+    let keys = fields.text("keys").parse().unwrap_or_default();
+    let removed = write(session, move |tx| users::remove(tx.connection(), &actor, &name, keys, tx.now_ms()));
     let message = format!("{} removed.", user.name);
     after(session, user, removed, message)
+}
+
+/// Returns the first names of a list, and the number of the others.
+fn named(names: &[String]) -> String {
+    let first: Vec<&str> = names.iter().take(MAX_NAMED).map(String::as_str).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// Redirects to the list, or shows the user's page with the error.
