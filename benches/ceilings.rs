@@ -12,6 +12,7 @@ use hookpost::actions::publish::{Checked, NewEvent, publish};
 use hookpost::clock::Clock;
 use hookpost::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve};
 use hookpost::domain::attempt::FailureCause;
+use hookpost::domain::tenant_limits::TenantLimits;
 use hookpost::metrics::Metrics;
 use hookpost::store::Store;
 
@@ -116,7 +117,7 @@ fn store(waiting: usize, span: Duration) -> u64 {
                     idempotency: None,
                 };
                 let event = Checked::without_schema(event);
-                store.write(move |tx| publish(tx, event))
+                store.write(move |tx| publish(tx, event, &TenantLimits::default()))
             })
             .collect();
         for pending in group {

@@ -22,6 +22,8 @@ use thiserror::Error;
 use crate::auth::api_key::RATE_LIMITS;
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
+use crate::domain::tenant_limits::TenantLimits;
+use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{BaseUrl, Branding};
 use crate::server::ServerOptions;
 
@@ -88,13 +90,46 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_FAILED_RETENTION_DAYS", value_name = "DAYS",
         default_value = "90", value_parser = number(0..=MOST_DAYS))]
     failed_retention_days: u32,
+    /// Days to keep the audit log, 0 to 36500; 0 keeps it forever
+    #[arg(long, env = "HOOKPOST_AUDIT_DAYS", value_name = "DAYS",
+        default_value = "400", value_parser = number(0..=MOST_DAYS))]
+    audit_days: u32,
     /// Maximum requests per second of each API key, 1 to 100000; unlimited if unset
     #[arg(long, env = "HOOKPOST_KEY_RATE_LIMIT", value_name = "N", value_parser = number(RATE_LIMITS))]
     key_rate_limit: Option<u32>,
+    /// Maximum number of webhooks of a tenant, 1 to 100000
+    #[arg(long, env = "HOOKPOST_TENANT_WEBHOOKS", value_name = "N",
+        default_value = "1000", value_parser = number(1..=100_000_u32))]
+    tenant_webhooks: u32,
+    /// Maximum number of pending and retrying deliveries of a tenant, 1 to 1000000000
+    #[arg(long, env = "HOOKPOST_TENANT_QUEUED", value_name = "N",
+        default_value = "1000000", value_parser = number(1..=1_000_000_000_u32))]
+    tenant_queued: u32,
+    /// Maximum requests per second of a tenant's API keys and portal sessions together, 1 to 100000
+    #[arg(long, env = "HOOKPOST_TENANT_REQUESTS_PER_S", value_name = "N",
+        default_value = "200", value_parser = number(RATE_LIMITS))]
+    tenant_requests_per_s: u32,
+    /// Maximum number of bulk actions and replays of a tenant at a time, 1 to 8
+    #[arg(long, env = "HOOKPOST_TENANT_JOBS", value_name = "N",
+        default_value = "2", value_parser = number(1..=MOST_JOBS))]
+    tenant_jobs: u32,
+    /// Maximum number of tests and other calls of a tenant that wait for endpoints at a time, 1 to 16
+    #[arg(long, env = "HOOKPOST_TENANT_TESTS", value_name = "N",
+        default_value = "4", value_parser = number(1..=MOST_CALLS))]
+    tenant_tests: u32,
+    /// Number of requests that the inbox of a tenant keeps, 1 to 1000
+    #[arg(long, env = "HOOKPOST_TENANT_INBOX_REQUESTS", value_name = "N",
+        default_value = "200", value_parser = number(1..=1_000_u32))]
+    tenant_inbox_requests: u32,
     /// Serve /metrics without an API key
     #[arg(long, env = "HOOKPOST_METRICS_OPEN", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     metrics_open: bool,
+    /// Where to report a vulnerability of this server, for /.well-known/security.txt: a URL such as
+    /// mailto:security@example.com; may be repeated
+    #[arg(long, env = "HOOKPOST_SECURITY_CONTACT", value_name = "URL",
+        value_delimiter = ',', value_parser = element(contact))]
+    security_contact: Vec<Option<String>>,
     /// PEM file with certificates to trust in addition to the public ones
     #[arg(long, env = "HOOKPOST_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -276,14 +311,23 @@ impl Settings {
                 origins: self.portal_origin.into_iter().flatten().collect(),
             },
             metrics_open: self.metrics_open,
+            security_contacts: self.security_contact.into_iter().flatten().collect(),
             key_rate_limit: self.key_rate_limit,
+            tenant_limits: TenantLimits {
+                webhooks: self.tenant_webhooks,
+                queued: self.tenant_queued,
+                requests_per_s: self.tenant_requests_per_s,
+                jobs: self.tenant_jobs,
+                tests: self.tenant_tests,
+                inbox_requests: self.tenant_inbox_requests,
+            },
             extra_certificates: self.ca_file.iter().map(read).collect::<Result<_, _>>()?,
             ..ServerOptions::new(self.db)
         })
     }
 
     pub fn retention(&self) -> Retention {
-        Retention::new(self.retention_days, self.failed_retention_days)
+        Retention::new(self.retention_days, self.failed_retention_days).with_audit_days(self.audit_days)
     }
 }
 
@@ -356,6 +400,12 @@ fn color(text: &str) -> Result<String, String> {
 fn origin(text: &str) -> Result<String, String> {
     let url = text.parse().ok().filter(|url: &BaseUrl| url.prefix().is_empty());
     url.map(|url| url.to_string()).ok_or_else(|| "must be an origin such as https://app.example.com".to_owned())
+}
+
+/// Parses a URL that RFC 9116, 2.5.3, allows as a contact.
+fn contact(text: &str) -> Result<String, String> {
+    let url = text.parse::<url::Url>().ok().filter(|url| matches!(url.scheme(), "https" | "mailto" | "tel"));
+    url.map(String::from).ok_or_else(|| "must be a URL with mailto:, https: or tel:".to_owned())
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

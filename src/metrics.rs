@@ -17,6 +17,7 @@ use strum::VariantArray as _;
 
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
+use crate::domain::tenant_limits::{TenantLimit, TenantLimits};
 
 /// Upper bounds of buckets for durations, in seconds.
 const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -60,11 +61,13 @@ struct Inner {
     commit_wait: Histogram,
     /// In the order of [`GAUGES`].
     gauges: Vec<Gauge>,
+    tenant_limits: LabeledGauge,
+    tenant_use: LabeledGauge,
     oldest_waiting: Gauge<f64, AtomicU64>,
 }
 
 /// Values that are read for each request to `/metrics`, in place of being counted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Snapshot {
     pub pending: u64,
     pub retrying: u64,
@@ -74,6 +77,9 @@ pub struct Snapshot {
     pub busy_workers: usize,
     pub database_bytes: u64,
     pub log_bytes: u64,
+    pub tenant_limits: TenantLimits,
+    /// Use of some limits by the tenant that uses most of each.
+    pub tenant_use: [(TenantLimit, u64); 4],
 }
 
 impl Default for Metrics {
@@ -139,6 +145,13 @@ impl Metrics {
                 histogram(SECONDS),
             ),
             gauges: GAUGES.iter().map(|(name, help, _)| register(r, name, help, Gauge::default())).collect(),
+            tenant_limits: register(r, "tenant_limit", "Limits of each tenant", LabeledGauge::default()),
+            tenant_use: register(
+                r,
+                "tenant_use_max",
+                "Use of a limit by the tenant that uses most of it",
+                LabeledGauge::default(),
+            ),
             oldest_waiting: register(
                 r,
                 "oldest_waiting_seconds",
@@ -194,12 +207,22 @@ impl Metrics {
         for (gauge, (_, _, value)) in inner.gauges.iter().zip(GAUGES) {
             gauge.set(value(now));
         }
+        for limit in TenantLimit::VARIANTS {
+            let value = now.tenant_limits.get(*limit);
+            inner.tenant_limits.get_or_create(&[("limit", limit.into_str())]).set(value.into());
+        }
+        for (limit, used) in now.tenant_use {
+            inner.tenant_use.get_or_create(&[("limit", limit.into_str())]).set(used as i64);
+        }
         inner.oldest_waiting.set(now.oldest_waiting.as_secs_f64());
         let mut text = String::new();
         text::encode(&mut text, &inner.registry)?;
         Ok(text)
     }
 }
+
+/// A gauge for each value of one label.
+type LabeledGauge = Family<[(&'static str, &'static str); 1], Gauge>;
 
 /// A counter for each value of one label.
 struct LabeledCounter {
@@ -238,7 +261,23 @@ mod tests {
     #[test]
     fn what_is_counted_is_told_in_the_text_with_every_label_from_the_start() {
         let metrics = Metrics::new();
-        let before = metrics.text(&Snapshot::default()).unwrap();
+        let nothing = Snapshot {
+            pending: 0,
+            retrying: 0,
+            oldest_waiting: Duration::ZERO,
+            workers: 0,
+            busy_workers: 0,
+            database_bytes: 0,
+            log_bytes: 0,
+            tenant_limits: TenantLimits::default(),
+            tenant_use: [
+                (TenantLimit::Webhooks, 7),
+                (TenantLimit::Queued, 0),
+                (TenantLimit::Jobs, 0),
+                (TenantLimit::Tests, 0),
+            ],
+        };
+        let before = metrics.text(&nothing).unwrap();
         assert!(before.contains("hookpost_attempts_total{error_code=\"tls_expired\"} 0\n"));
         assert!(before.ends_with("# EOF\n"), "{before}");
         metrics.attempted(Some(ErrorCode::Timeout), Duration::from_millis(5_000), None);
@@ -246,7 +285,7 @@ mod tests {
         metrics.committed(3);
         metrics.answered(404);
         metrics.finished(2, 1, 0);
-        let text = metrics.text(&Snapshot::default()).unwrap();
+        let text = metrics.text(&nothing).unwrap();
         for line in [
             "hookpost_attempts_total{error_code=\"timeout\"} 1",
             "hookpost_attempts_total{error_code=\"none\"} 1",
@@ -259,6 +298,8 @@ mod tests {
             "hookpost_writer_commit_jobs_bucket{le=\"4.0\"} 1",
             "hookpost_requests_total{status=\"4xx\"} 1",
             "hookpost_deliveries_finished_total{outcome=\"delivered\"} 2",
+            "hookpost_tenant_limit{limit=\"requests_per_s\"} 200",
+            "hookpost_tenant_use_max{limit=\"webhooks\"} 7",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} in {text}");
         }

@@ -28,9 +28,10 @@ use crate::delivery::http::client::{Client, ClientError, ClientOptions};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
+use crate::domain::tenant_limits::TenantLimits;
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{BaseUrl, Branding, Site};
-use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, unknown_path, web};
+use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
@@ -59,8 +60,11 @@ pub struct ServerOptions {
     pub portal: Branding,
     /// Requests per second of each API key without its own limit; unlimited if `None`.
     pub key_rate_limit: Option<u32>,
+    pub tenant_limits: TenantLimits,
     /// Whether `/metrics` is served without an API key.
     pub metrics_open: bool,
+    /// URLs for reports of vulnerabilities, in `/.well-known/security.txt`.
+    pub security_contacts: Vec<String>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
     /// Certificates in PEM to trust in addition to the public ones.
@@ -87,7 +91,9 @@ impl ServerOptions {
             trusted_proxies: Vec::new(),
             portal: Branding::default(),
             key_rate_limit: None,
+            tenant_limits: TenantLimits::default(),
             metrics_open: false,
+            security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
@@ -174,14 +180,16 @@ impl Prepared {
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
+            limits: options.tenant_limits,
         };
         let retention_job = RetentionJob::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         let mut app = App::new(actions, limits, site, metrics);
         app.metrics_open = options.metrics_open;
+        app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
-        app.rate_limits = RateLimits::new(options.key_rate_limit);
+        app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
         Ok(Prepared { app, retention_job, options, lock })
     }
 
@@ -221,11 +229,12 @@ impl Prepared {
                 .app_data(Data::new(state.clone()))
                 .configure(web::routes)
                 .configure(inbox::routes)
+                .configure(security_txt::routes)
                 .configure(api::routes)
                 .default_service(actix_web::web::to(unknown_path))
         })
         .workers(options.http_threads)
-        // More than tests and bulk actions can hold, because a test to the built-in inbox needs a thread to arrive.
+        // More than tests and jobs can hold, because a test to the built-in inbox needs a thread to arrive.
         .worker_max_blocking_threads(32)
         .client_request_timeout(Duration::from_secs(10))
         // A client that closes its side has left: its handler is dropped, as by other servers.

@@ -41,9 +41,33 @@ impl<'a> AuditEntry<'a> {
 impl Actor {
     /// Writes an entry in the current transaction. Returns its number.
     pub fn audit(&self, connection: &Connection, now: Millis, entry: AuditEntry<'_>) -> Result<i64, StoreError> {
+        audit::insert(connection, &self.record(now, entry))
+    }
+
+    /// Writes an entry about something that strangers can repeat at will. Entries of one action and address within a
+    /// minute are one, with a count; so are those of all addresses once there are many.
+    pub fn audit_repeated(
+        &self,
+        connection: &Connection,
+        now: Millis,
+        entry: AuditEntry<'_>,
+    ) -> Result<(), StoreError> {
+        audit::insert_or_count(connection, self.record(now, entry))
+    }
+
+    fn record(&self, now: Millis, entry: AuditEntry<'_>) -> AuditRecord {
         let AuditEntry { action, tenant, subject, detail } = entry;
-        let (actor, tenant, action) = (self.to_string(), tenant.cloned(), action.to_string());
-        audit::insert(connection, &AuditRecord { seq: 0, at_ms: now, actor, tenant, action, subject, detail })
+        AuditRecord {
+            seq: 0,
+            at_ms: now,
+            actor: self.to_string(),
+            address: self.address().map(|address| address.to_string()),
+            tenant: tenant.cloned(),
+            action: action.to_string(),
+            subject,
+            detail,
+            count: 1,
+        }
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) fn run<T: Send + 'static>(
 pub(super) fn after(done: u64, error: ActionError) -> ActionError {
     match error {
         ActionError::Store(cause) if done > 0 => ActionError::Partly { done, cause },
+        ActionError::QueueFull { tenant, most, .. } => ActionError::QueueFull { tenant, most, done },
         other => other,
     }
 }

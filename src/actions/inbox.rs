@@ -18,7 +18,7 @@ use crate::profile::verify::{SignatureFault, timestamp, verify};
 use crate::profile::{self, Profile};
 use crate::random;
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
-use crate::store::{Connection, StoreError, webhook};
+use crate::store::{Connection, WriteTx, webhook};
 
 /// Maximum webhooks whose secrets are tried.
 const MOST_WEBHOOKS: usize = 20;
@@ -138,11 +138,10 @@ impl Actions {
             webhook: signature_check.webhook.map(|webhook| webhook.id),
             code: arrival.code,
         };
-        let seq = inbox.seq;
+        let (seq, kept) = (inbox.seq, self.limits.inbox_requests);
         let bytes = request.size_bytes();
-        self.store
-            .write_sized(bytes, move |tx| -> Result<i64, StoreError> { inbox::insert(tx.connection(), seq, &request) })
-            .wait()?;
+        let insert = move |tx: &mut WriteTx<'_>| inbox::insert(tx.connection(), seq, &request, kept);
+        self.store.write_sized(bytes, insert).wait()?;
         Ok(echo)
     }
 

@@ -7,12 +7,32 @@ use crate::domain::webhook::Webhook;
 use crate::store::attempt::{self, Attempt};
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
+use crate::store::page::{Cursor, MAX_LIMIT, Page, PageRequest};
 use crate::store::{Connection, webhook};
 
+/// Delivery with its newest attempts.
 #[derive(Debug, Clone)]
 pub struct DeliveryInFull {
     pub delivery: Delivery,
+    /// In order.
     pub attempts: Vec<Attempt>,
+    /// Cursor of the attempts before those, if there are any.
+    pub earlier: Option<Cursor>,
+}
+
+impl DeliveryInFull {
+    /// Approximate memory use of the attempts in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.attempts.iter().map(Attempt::size_bytes).sum()
+    }
+
+    /// Leaves out the attempts, which [`attempts`] returns then.
+    pub fn leave_out_attempts(&mut self) {
+        if let Some(newest) = self.attempts.pop() {
+            self.attempts.clear();
+            self.earlier = Some(Cursor::below(i64::from(newest.number) + 1));
+        }
+    }
 }
 
 pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook> {
@@ -56,12 +76,39 @@ fn ambiguous(id: &EventId, tenants: &[Tenant]) -> ActionError {
     }
 }
 
-/// Returns the delivery with this id and all its attempts.
+/// Returns the delivery with this id and its newest attempts: a page of the largest size.
 pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull> {
+    let request = PageRequest { limit: MAX_LIMIT, cursor: None };
+    let (delivery, page) = with_attempts(connection, caller, id, &request)?;
+    let Page { rows: mut attempts, next: earlier } = page;
+    attempts.reverse();
+    Ok(DeliveryInFull { delivery, attempts, earlier })
+}
+
+/// Returns a page of the attempts of the delivery with this id, newest first.
+pub fn attempts(connection: &Connection, caller: &Caller, id: &str, request: &PageRequest) -> Result<Page<Attempt>> {
+    with_attempts(connection, caller, id, request).map(|(_, page)| page)
+}
+
+/// Returns the delivery with this id, and one of its attempts if it exists.
+pub fn attempt(connection: &Connection, caller: &Caller, id: &str, number: u32) -> Result<(Delivery, Option<Attempt>)> {
+    let delivery = delivery(connection, caller, id)?;
+    let event = event::by_seq(connection, delivery.event_seq)?;
+    let event = event.as_ref().and_then(StoredEvent::whole);
+    let attempt = attempt::get(connection, delivery.seq, number, event)?;
+    Ok((delivery, attempt))
+}
+
+fn with_attempts(
+    connection: &Connection,
+    caller: &Caller,
+    id: &str,
+    request: &PageRequest,
+) -> Result<(Delivery, Page<Attempt>)> {
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
-    let attempts = attempt::of_delivery(connection, &delivery, event.whole())?;
-    Ok(DeliveryInFull { delivery, attempts })
+    let page = attempt::page(connection, &delivery, event.whole(), request)?;
+    Ok((delivery, page))
 }
 
 impl Actions {

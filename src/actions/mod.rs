@@ -15,9 +15,11 @@ pub mod publish_batch;
 pub mod replay;
 pub mod show_event;
 pub mod statistics;
+mod tenant_limits;
 pub mod test_event;
 pub mod webhook;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use strum::Display;
@@ -28,6 +30,7 @@ use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::retention::Retention;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::store::{Store, StoreError};
 
 /// Dependencies of all actions. Cheap to clone.
@@ -40,6 +43,7 @@ pub struct Actions {
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,
     pub retention: Retention,
+    pub limits: TenantLimits,
 }
 
 /// User or program on whose behalf an action runs.
@@ -67,6 +71,39 @@ pub enum Actor {
     /// User of the pages, with a display name.
     #[strum(to_string = "{0}")]
     Person(String),
+    /// Visitor who is not signed in.
+    #[strum(to_string = "not signed in")]
+    Stranger,
+    /// Another actor, with the address of the client.
+    #[strum(to_string = "{actor}")]
+    At { actor: Box<Actor>, address: IpAddr },
+}
+
+impl Actor {
+    /// Adds the address of the client.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Actor {
+        match address {
+            Some(address) => Actor::At { actor: Box::new(self), address },
+            None => self,
+        }
+    }
+
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Actor::At { address, .. } => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// Name of the user, if the actor is one.
+    pub fn user_name(&self) -> Option<&str> {
+        match self {
+            Actor::Person(name) => Some(name),
+            Actor::At { actor, .. } => actor.user_name(),
+            Actor::Command | Actor::Key(_) | Actor::Stranger => None,
+        }
+    }
 }
 
 pub type Result<T, E = ActionError> = std::result::Result<T, E>;
@@ -91,6 +128,9 @@ pub enum ActionError {
     /// A batched action failed between two steps. The changes of the first ones stay.
     #[error("stopped after {done}: {cause}")]
     Partly { done: u64, cause: StoreError },
+    /// The tenant has as many queued deliveries as it may have. A batched action queued `done` before, which stay.
+    #[error("{}", tenant_limits::queue_full(.tenant, *.most, *.done))]
+    QueueFull { tenant: Tenant, most: u64, done: u64 },
 }
 
 impl ActionError {
@@ -100,6 +140,12 @@ impl ActionError {
 }
 
 impl Caller {
+    /// Adds the address of the client.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Caller {
+        Caller { actor: self.actor.at(address), ..self }
+    }
+
     pub fn sees(&self, tenant: &Tenant) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
     }

@@ -27,7 +27,7 @@ pub struct Pace<'a> {
 const REST: u32 = 4;
 
 /// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then old
-/// entries of the audit log (kept as long as dead letters), old requests of inboxes and unused topics, then shrinks the
+/// entries of the audit log, old requests of inboxes and unused topics, then shrinks the
 /// file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
 pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) -> Result<Pruned> {
     let pruning = Pruning { store, cutoffs, dry_run, pace };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
+use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -10,6 +11,7 @@ use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::schema::CheckBudget;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::Millis;
 use crate::random;
 use crate::store::idempotency::{self, Remembered};
@@ -84,16 +86,17 @@ impl Actions {
 
     /// Like [`Actions::publish`], for an event that was checked before.
     pub fn publish_checked(&self, checked: Checked) -> Pending<Receipt> {
-        self.store.write_sized(checked.size_bytes(), move |tx| publish(tx, checked))
+        let limits = self.limits;
+        self.store.write_sized(checked.size_bytes(), move |tx| publish(tx, checked, &limits))
     }
 
     /// Publishes an event on behalf of a person, which is audited. Publishing by programs is not.
     pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt> {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
-        let checked = self.check(new, &mut CheckBudget::default());
+        let (checked, limits) = (self.check(new, &mut CheckBudget::default()), self.limits);
         self.store.write_sized(checked.size_bytes(), move |tx| {
-            let receipt = publish(tx, checked)?;
+            let receipt = publish(tx, checked, &limits)?;
             if !receipt.duplicate {
                 let entry = AuditEntry::new(AuditAction::EventPublished, &receipt.id).in_tenant(&tenant);
                 caller.audit(tx, entry.with_detail(event_type))?;
@@ -115,7 +118,7 @@ impl Actions {
     }
 }
 
-pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt> {
+pub fn publish(tx: &mut WriteTx<'_>, checked: Checked, limits: &TenantLimits) -> Result<Receipt> {
     let Checked { new, violation } = checked;
     if let Some(receipt) = first_receipt(tx, &new)? {
         return Ok(receipt);
@@ -124,6 +127,8 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt> {
     if let Some(violation) = violation {
         return Err(violation.into());
     }
+    let webhooks = tx.directory().subscribed(&new.tenant, &new.event_type);
+    require_room(tx, limits, &new.tenant, webhooks.len())?;
     let now = tx.now_ms();
     let event = Arc::new(Event {
         id: new.id.unwrap_or_else(|| EventId::generate(now, random::bits())),
@@ -140,8 +145,8 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked) -> Result<Receipt> {
         let remembered = Remembered { fingerprint, event_seq, batch: None };
         idempotency::put(tx, &event.tenant, &key, &remembered)?;
     }
-    let mut deliveries = Vec::new();
-    for webhook in tx.directory().subscribed(&event.tenant, &event.event_type) {
+    let mut deliveries = Vec::with_capacity(webhooks.len());
+    for webhook in webhooks {
         let id = DeliveryId::generate(now, random::bits());
         delivery::insert(tx, event_seq, &event, webhook.seq, id, Cause::Event)?;
         deliveries.push((id, webhook.id));

@@ -3,13 +3,14 @@
 use super::publish::{self, Checked, Idempotency, Receipt};
 use super::{ActionError, Actions, Pending, Result};
 use crate::domain::Invalid;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::store::idempotency::{self, Remembered};
 use crate::store::{StoreError, WriteTx, event};
 use crate::text::humanize;
 
 pub const MOST_EVENTS: usize = 1_000;
-/// Maximum deliveries of a batch, which bounds the time that its commit holds up others. A batch of one event may have
-/// more.
+/// Maximum deliveries of a batch, which bounds the time that its commit holds up others and, with those of duplicates,
+/// the size of the receipts. A batch of one event may have more.
 pub const MOST_DELIVERIES: usize = 10_000;
 
 /// Events to publish together: 1 to 1,000, without idempotency keys of their own.
@@ -44,11 +45,12 @@ impl Actions {
     /// Publishes a batch in one commit. Returns the receipts in the order of the events, once they are on disk.
     pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
         let bytes = batch.events.iter().map(Checked::size_bytes).sum();
-        self.store.write_sized(bytes, move |tx| publish_batch(tx, batch))
+        let limits = self.limits;
+        self.store.write_sized(bytes, move |tx| publish_batch(tx, batch, &limits))
     }
 }
 
-fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, BatchError> {
+fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch, limits: &TenantLimits) -> Result<Vec<Receipt>, BatchError> {
     let Batch { events, idempotency } = batch;
     let Some(tenant) = events.first().map(|event| event.tenant().clone()) else {
         return Ok(Vec::new());
@@ -64,8 +66,8 @@ fn publish_batch(tx: &mut WriteTx<'_>, batch: Batch) -> Result<Vec<Receipt>, Bat
     let mut receipts = Vec::with_capacity(events.len());
     let mut deliveries = 0;
     for (index, event) in events.into_iter().enumerate() {
-        let receipt = publish::publish(tx, event).map_err(|error| BatchError { index: Some(index), error })?;
-        deliveries += if receipt.duplicate { 0 } else { receipt.deliveries.len() };
+        let receipt = publish::publish(tx, event, limits).map_err(|error| BatchError { index: Some(index), error })?;
+        deliveries += receipt.deliveries.len();
         receipts.push(receipt);
         if deliveries > MOST_DELIVERIES && index > 0 {
             return Err(ActionError::from(too_many_deliveries(index)).into());
@@ -86,7 +88,7 @@ fn too_many_deliveries(index: usize) -> Invalid {
     Invalid::new(
         "too_many_deliveries",
         format!(
-            "A batch may create {most} deliveries. The first {events} of this one have nearly as many, because many \
+            "A batch may have {most} deliveries. The first {events} of this one have nearly as many, because many \
              webhooks subscribe to them. Send smaller batches."
         ),
     )

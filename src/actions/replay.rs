@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::batched::{self, GoOn};
+use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::attempt::FailureCause;
@@ -40,6 +41,7 @@ impl Actions {
         webhook_id: Option<String>,
     ) -> Pending<Vec<Delivery>> {
         let (caller, id, tenant) = (caller.clone(), id.to_owned(), tenant.map(str::to_owned));
+        let limits = self.limits;
         self.store.write(move |tx| {
             let stored = lookup::event(tx.connection(), &caller, &id, tenant.as_deref())?;
             if stored.event.test {
@@ -58,6 +60,7 @@ impl Actions {
                 let message = format!("{reason} Check the disk, then publish the event again.");
                 return Err(ActionError::conflict("event_damaged", message));
             };
+            require_room(tx, &limits, &event.tenant, webhooks.len())?;
             let event = Arc::new(event);
             let mut deliveries = Vec::with_capacity(webhooks.len());
             for webhook in webhooks {
@@ -108,8 +111,9 @@ impl Actions {
                 done += events.len() as u64;
                 continue;
             }
-            let (webhook, caller) = (webhook.clone(), caller.clone());
+            let (webhook, caller, limits) = (webhook.clone(), caller.clone(), self.limits);
             let step = self.step(go_on, move |tx| {
+                require_room(tx, &limits, &webhook.tenant, events.len())?;
                 let inserted = insert(tx, webhook.seq, &events)?;
                 let entry = AuditEntry::new(AuditAction::WebhookReplayed, webhook.id)
                     .in_tenant(&webhook.tenant)

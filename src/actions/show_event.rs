@@ -10,11 +10,14 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::time::rfc3339;
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::StoredEvent;
+use crate::store::page::Page;
 use crate::store::webhook::{self, Bystander};
 use crate::store::{Connection, StoreError, damage};
 
 /// Maximum webhooks without a delivery that are listed.
 const MOST: u32 = 250;
+/// Maximum deliveries that are listed.
+const MOST_DELIVERIES: usize = 1_000;
 /// Maximum patterns that a message names.
 const NAMED: usize = 10;
 
@@ -54,16 +57,16 @@ pub enum MissedReason {
 }
 
 impl Actions {
-    /// Returns an event, the webhooks without a delivery, and all deliveries.
+    /// Returns an event, the webhooks without a delivery, and the newest deliveries, oldest first.
     pub fn event_in_full(
         &self,
         caller: &Caller,
         id: &str,
         tenant: Option<&str>,
-    ) -> Result<(EventAlone, Vec<Delivery>)> {
+    ) -> Result<(EventAlone, Page<Delivery>)> {
         self.store.read(|connection| {
             let event = event_alone(connection, caller, id, tenant)?;
-            let deliveries = delivery::of_event(connection, event.stored.seq)?;
+            let deliveries = delivery::of_event(connection, event.stored.seq, MOST_DELIVERIES)?;
             Ok((event, deliveries))
         })
     }
@@ -73,19 +76,22 @@ impl Actions {
 pub fn event_alone(connection: &Connection, caller: &Caller, id: &str, tenant: Option<&str>) -> Result<EventAlone> {
     let stored = lookup::event(connection, caller, id, tenant)?;
     let tenant = &stored.event.tenant;
-    let found = damage::skip("event", stored.seq, bystanders(connection, tenant, stored.seq))?;
-    let (bystanders, missed_count) = found.unwrap_or_default();
-    let missed = bystanders.into_iter().map(|webhook| missed(webhook, &stored.event)).collect();
+    let found = damage::skip("event", stored.seq, bystanders(connection, tenant, &stored))?;
+    let (missed, missed_count) = found.unwrap_or_default();
     Ok(EventAlone { stored, missed, missed_count })
 }
 
 /// Returns the first webhooks without a delivery of an event, and the number of all.
-fn bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64) -> Result<(Vec<Bystander>, u64), StoreError> {
-    let first = webhook::bystanders(connection, tenant, event_seq, MOST)?;
+fn bystanders(
+    connection: &Connection,
+    tenant: &Tenant,
+    stored: &StoredEvent,
+) -> Result<(Vec<Missed>, u64), StoreError> {
+    let first = webhook::bystanders(connection, tenant, stored.seq, MOST, |webhook| missed(webhook, &stored.event))?;
     let count = if first.len() < MOST as usize {
         first.len() as u64
     } else {
-        webhook::count_bystanders(connection, tenant, event_seq)?
+        webhook::count_bystanders(connection, tenant, stored.seq)?
     };
     Ok((first, count))
 }

@@ -16,11 +16,15 @@ use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
 use crate::random;
+use crate::store::page::PAGE_BYTES;
 use crate::store::profile::Profiles;
 use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
+use crate::text::humanize;
 
 /// Maximum concurrent tests of one request to all subscribers.
 const AT_ONCE: usize = 8;
+/// Maximum tests of one request, which bounds the time that it takes.
+const MOST: usize = 64;
 
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
@@ -56,7 +60,8 @@ impl Actions {
         self.send_test(caller, &prepared)
     }
 
-    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state. Blocks.
+    /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state, 64 at most. Blocks. The attempts
+    /// of those after the first [`PAGE_BYTES`] are left out.
     pub fn test_subscribers(
         &self,
         caller: &Caller,
@@ -74,6 +79,9 @@ impl Actions {
                 if webhooks.is_empty() {
                     return Ok(Vec::new());
                 }
+                if webhooks.len() > MOST {
+                    return Err(too_many(webhooks.len()).into());
+                }
                 for webhook in &webhooks {
                     let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&tenant);
                     auditor.audit(tx, entry.with_detail(&event_type))?;
@@ -83,14 +91,21 @@ impl Actions {
             })
             .wait()?;
         let mut sent = Vec::with_capacity(prepared.len());
+        let mut bytes = 0;
         for some in prepared.chunks(AT_ONCE) {
             std::thread::scope(|scope| {
                 let threads: Vec<_> =
                     some.iter().map(|prepared| scope.spawn(|| self.send_test(caller, prepared))).collect();
                 for thread in threads {
-                    let result = thread
+                    let mut result = thread
                         .join()
                         .unwrap_or_else(|_| Err(StoreError::Unavailable("a test's thread failed".to_owned()).into()));
+                    if let Ok(full) = &mut result {
+                        if bytes >= PAGE_BYTES {
+                            full.leave_out_attempts();
+                        }
+                        bytes += full.size_bytes();
+                    }
                     sent.push(result);
                 }
             });
@@ -105,6 +120,15 @@ impl Actions {
         self.store.write(move |tx| -> Result<()> { Ok(record::record_test(tx, &job, &result)?) }).wait()?;
         self.store.read(|connection| lookup::delivery_in_full(connection, caller, &delivery.id.to_string()))
     }
+}
+
+fn too_many(webhooks: usize) -> Invalid {
+    let webhooks = humanize::counted(webhooks as u64, "webhook");
+    Invalid::new(
+        "too_many_webhooks",
+        format!("{webhooks} subscribe to this event type. One call tests up to {MOST}; test them one by one."),
+    )
+    .in_field("event")
 }
 
 fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {

@@ -99,9 +99,9 @@ pub fn add(connection: &Connection, actor: &Actor, new: &ApiKey) -> Result<(), A
 
 /// Stores a new key with its creator.
 fn insert(connection: &Connection, actor: &Actor, new: &ApiKey) -> Result<(), StoreError> {
-    let user = match actor {
-        Actor::Person(name) => user::by_name(connection, name)?,
-        Actor::Key(_) | Actor::Command => None,
+    let user = match actor.user_name() {
+        Some(name) => user::by_name(connection, name)?,
+        None => None,
     };
     let created_by_user = user.map(|user| user.seq);
     api_key::insert(connection, &ApiKey { created_by: Some(actor.to_string()), created_by_user, ..new.clone() })

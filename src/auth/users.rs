@@ -1,5 +1,7 @@
 //! Users: created at the first run or by a command, signed in with a password.
 
+use std::net::IpAddr;
+
 use strum::EnumString;
 use thiserror::Error;
 
@@ -74,6 +76,13 @@ pub struct Browser {
     pub device: Option<String>,
 }
 
+impl Browser {
+    /// Actor of a user with this browser.
+    fn actor(&self, name: &str) -> Actor {
+        Actor::Person(name.to_owned()).at(self.client.address.parse().ok())
+    }
+}
+
 /// Cookies of a user who signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -136,6 +145,18 @@ pub fn end_other_sessions(
     Ok(())
 }
 
+/// Records a failed sign-in. A name of nobody is not kept: it may be a password that was typed into the wrong field.
+pub fn sign_in_failed(
+    connection: &Connection,
+    name: &str,
+    address: Option<IpAddr>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let user = user::by_name(connection, name)?;
+    let subject = user.map_or_else(|| "unknown".to_owned(), |user| user.name);
+    Actor::Stranger.at(address).audit_repeated(connection, now, AuditEntry::new(AuditAction::SignInFailed, subject))
+}
+
 /// Refuses a user whose password was reset since it was verified.
 fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
     match user::by_seq(connection, verified.seq)? {
@@ -151,8 +172,7 @@ fn begin_session(
     browser: &Browser,
     now: Millis,
 ) -> Result<SignedIn> {
-    let actor = Actor::Person(user.name.clone());
-    actor.audit(connection, now, AuditEntry::new(action, &user.name))?;
+    browser.actor(&user.name).audit(connection, now, AuditEntry::new(action, &user.name))?;
     let owner = NewOwner::User(user.seq, browser.client.clone());
     Ok(SignedIn {
         session: session::begin(connection, &owner, now, session::LONGEST)?,
@@ -289,8 +309,7 @@ pub fn set_up(
     if !is_setup_token(connection, token, now)? {
         return Err(UserError::LinkEnded);
     }
-    let actor = Actor::Person(name.to_owned());
-    add(connection, &actor, name, Role::Administrator, hash, now)?;
+    add(connection, &browser.actor(name), name, Role::Administrator, hash, now)?;
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
     sign_in(connection, &find(connection, name)?, browser, now)
 }

@@ -34,7 +34,8 @@ impl Prune {
         let retention = Retention::new(
             self.older_than.or(default.finished_days()).unwrap_or(0),
             self.failed_older_than.or(default.failed_days()).unwrap_or(0),
-        );
+        )
+        .with_audit_days(default.audit_days().unwrap_or(0));
         if retention.finished_days().is_none() {
             return Err(CliError::Other(
                 "retention-days is 0, which keeps everything. Choose an age, such as --older-than 30d".to_owned(),

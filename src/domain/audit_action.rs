@@ -71,6 +71,8 @@ pub enum AuditAction {
     SessionEnded,
     #[strum(serialize = "user.other_sessions_ended")]
     OtherSessionsEnded,
+    #[strum(serialize = "user.sign_in_failed")]
+    SignInFailed,
     #[strum(serialize = "inbox.url_changed")]
     InboxUrlChanged,
     #[strum(serialize = "inbox.closed")]

@@ -21,6 +21,7 @@ pub mod retry;
 pub mod schema;
 pub mod secret;
 pub mod target;
+pub mod tenant_limits;
 pub mod time;
 pub mod token_bucket;
 pub mod webhook;

@@ -12,7 +12,11 @@ pub const MOST_DAYS: u32 = 36_500;
 pub struct Retention {
     finished_days: Option<u32>,
     failed_days: Option<u32>,
+    audit_days: Option<u32>,
 }
+
+/// Default days after which entries of the audit log are deleted: a year, and time to look at it.
+pub const AUDIT_DAYS: u32 = 400;
 
 /// Deliveries that finished before these times are deleted; `None` keeps them forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Cutoffs {
     pub finished_ms: Option<Millis>,
     /// For dead letters. Never later than `finished_ms`.
     pub failed_ms: Option<Millis>,
+    /// For entries of the audit log.
+    pub audit_ms: Option<Millis>,
 }
 
 impl Retention {
@@ -29,7 +35,14 @@ impl Retention {
     pub fn new(finished_days: u32, failed_days: u32) -> Retention {
         let limit = |days: u32| (days > 0).then_some(days);
         let (finished_days, failed_days) = (limit(finished_days), limit(failed_days));
-        Retention { finished_days, failed_days: finished_days.zip(failed_days).map(|(a, b)| a.max(b)) }
+        let failed_days = finished_days.zip(failed_days).map(|(a, b)| a.max(b));
+        Retention { finished_days, failed_days, audit_days: limit(AUDIT_DAYS) }
+    }
+
+    /// Sets the days after which entries of the audit log are deleted. 0 keeps forever.
+    #[must_use]
+    pub fn with_audit_days(self, days: u32) -> Retention {
+        Retention { audit_days: (days > 0).then_some(days), ..self }
     }
 
     /// Days after which delivered and discarded deliveries are deleted; `None` for never.
@@ -40,6 +53,11 @@ impl Retention {
     /// Days after which dead letters are deleted; `None` for never.
     pub fn failed_days(&self) -> Option<u32> {
         self.failed_days
+    }
+
+    /// Days after which entries of the audit log are deleted; `None` for never.
+    pub fn audit_days(&self) -> Option<u32> {
+        self.audit_days
     }
 
     /// Returns the cutoff times as of `now`.
@@ -59,7 +77,11 @@ impl Retention {
             now.saturating_sub(jumped(span)).saturating_sub(span)
         };
         let (finished_ms, failed_ms) = (self.finished_days.map(before), self.failed_days.map(before));
-        Cutoffs { finished_ms, failed_ms: failed_ms.zip(finished_ms).map(|(failed, finished)| failed.min(finished)) }
+        Cutoffs {
+            finished_ms,
+            failed_ms: failed_ms.zip(finished_ms).map(|(failed, finished)| failed.min(finished)),
+            audit_ms: self.audit_days.map(before),
+        }
     }
 }
 
@@ -96,6 +118,9 @@ mod tests {
         let cutoffs = Retention::new(1, 2).cutoffs(3 * DAY);
         assert_eq!(cutoffs.finished_ms, Some(2 * DAY));
         assert_eq!(cutoffs.failed_ms, Some(DAY));
+        assert_eq!(cutoffs.audit_ms, Some(3 * DAY - 400 * DAY));
+        assert_eq!(Retention::new(0, 0).with_audit_days(1).cutoffs(3 * DAY).audit_ms, Some(2 * DAY));
+        assert_eq!(Retention::new(1, 2).with_audit_days(0).audit_days(), None);
     }
 
     #[test]

@@ -45,9 +45,14 @@ impl TokenBucket {
         Err(div_ceil(SECOND - self.millitokens, rate.per_second))
     }
 
-    pub fn is_full(mut self, rate: Rate, now: Millis) -> bool {
+    pub fn is_full(self, rate: Rate, now: Millis) -> bool {
+        self.used(rate, now) == 0
+    }
+
+    /// Returns the number of tokens that are missing, rounded up.
+    pub fn used(mut self, rate: Rate, now: Millis) -> u32 {
         self.refill(rate, now);
-        self.millitokens == rate.capacity()
+        div_ceil((rate.capacity() - self.millitokens).max(0), SECOND as u32) as u32
     }
 
     /// A clock that was set back adds no tokens until it passes the last update again, or restarts from its new time
@@ -82,6 +87,7 @@ mod tests {
         assert_eq!(bucket.take(TEN, 99), Err(1));
         assert_eq!(bucket.take(TEN, 100), Ok(()));
         assert!(!bucket.is_full(TEN, 1_000) && bucket.is_full(TEN, 1_100));
+        assert_eq!([100, 101, 1_000, 1_099, 1_100].map(|now| bucket.used(TEN, now)), [10, 10, 1, 1, 0]);
         assert!((0..10).all(|_| bucket.take(TEN, 60_000).is_ok()));
         assert_eq!(bucket.take(TEN, 60_000), Err(100));
     }

@@ -176,13 +176,7 @@ impl Webhook {
 
     /// Name on pages: the first line of the description, or the URL if there is none. At most 80 characters.
     pub fn name(&self) -> String {
-        const MAX_CHARS: usize = 80;
-        let mut lines = self.description.lines().map(str::trim);
-        let line = lines.find(|line| !line.is_empty()).unwrap_or_else(|| self.url.as_str());
-        match line.char_indices().nth(MAX_CHARS) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line.to_owned(),
-        }
+        name(&self.description, self.url.as_str())
     }
 
     /// Whether its deliveries are being sent.
@@ -403,4 +397,15 @@ fn parse_description(text: String) -> Result<String, Invalid> {
         return Err(Invalid::new("invalid_description", message).in_field("description"));
     }
     Ok(text)
+}
+
+/// Returns the name of a webhook for people: the first line of its description, else its URL.
+pub fn name(description: &str, url: &str) -> String {
+    const MAX_CHARS: usize = 80;
+    let mut lines = description.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty()).unwrap_or(url);
+    match line.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }

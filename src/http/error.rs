@@ -96,21 +96,15 @@ impl ApiError {
         ApiError::unavailable("stopping", "Hookpost is stopping.")
     }
 
-    /// 429: the key's rate limit is exceeded.
-    pub fn rate_limited(retry_after_s: i64) -> ApiError {
-        let message = format!("Rate limit of this key exceeded. Retry in {retry_after_s} s.");
-        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+    /// 429: the client is at a limit.
+    pub fn too_many(code: &'static str, message: impl Into<String>, retry_after_s: i64) -> ApiError {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, code, message)
             .with_header("Retry-After", retry_after_s.to_string())
     }
 
-    /// 429: too many calls of the tenant, or of all, wait for receivers.
-    pub fn too_many_calls() -> ApiError {
-        ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_calls",
-            "Too many calls are waiting for endpoints to respond. Nothing was changed or sent. Retry when some have ended.",
-        )
-        .with_header("Retry-After", "5")
+    /// 429: a rate limit is exceeded.
+    pub fn rate_limited(message: impl Into<String>, retry_after_s: i64) -> ApiError {
+        ApiError::too_many("rate_limited", message, retry_after_s)
     }
 
     /// 500. Logs the cause under the request's id, which the response names.
@@ -134,6 +128,11 @@ impl ApiError {
 
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Name and value of the extra header.
+    pub fn header(&self) -> Option<(&'static str, &str)> {
+        self.header.as_ref().map(|(name, value)| (*name, &**value))
     }
 
     #[must_use]
@@ -170,6 +169,9 @@ impl ApiError {
     }
 }
 
+/// Seconds after which a client may find room in a full queue.
+const QUEUE_FULL_RETRY_S: i64 = 30;
+
 /// Largest message or field path in bytes: both may quote the request.
 const MAX_TEXT_BYTES: usize = 800;
 
@@ -196,8 +198,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if let Some((name, value)) = &self.header {
-            response.insert_header((*name, &**value));
+        if let Some(header) = self.header() {
+            response.insert_header(header);
         }
         let error = ErrorDetail { code: self.code, message: &self.message, field: self.field.as_deref() };
         response.json(ErrorBody { error })
@@ -219,6 +221,7 @@ impl From<ActionError> for ApiError {
                 ApiError::conflict(code, message).in_optional_field(field)
             }
             ActionError::Forbidden(message) => ApiError::forbidden(message),
+            ActionError::QueueFull { .. } => ApiError::too_many("queue_full", error.to_string(), QUEUE_FULL_RETRY_S),
             ActionError::Store(error) => error.into(),
             ActionError::Partly { done, cause } => ApiError::unavailable(
                 "interrupted",

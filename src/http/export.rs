@@ -1,4 +1,4 @@
-//! Streamed download of dead letters as NDJSON, for the API and the pages. Memory holds one chunk at a time.
+//! Streamed downloads as NDJSON: dead letters, and the audit log. Memory holds one chunk at a time.
 
 use std::vec::IntoIter;
 
@@ -9,12 +9,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::api::attempts::AttemptView;
+use super::api::audit::AuditView;
 use super::api::deliveries::DeliveryView;
 use super::api::events::EventView;
 use super::error::ApiError;
 use super::stream::stream;
 use super::{App, blocking};
 use crate::actions::{ActionError, Actions};
+use crate::store::audit::{self, AuditFilter};
 use crate::store::damage;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::{MAX_LIMIT, PageRequest};
@@ -30,8 +32,7 @@ pub(super) struct DeadLetter {
     last_attempt: Option<AttemptView>,
 }
 
-/// Streams every dead letter that matches a filter, newest first, one JSON object per line. An error after the start
-/// breaks the response off.
+/// Streams every dead letter that matches a filter, newest first.
 pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
     let mut export = Export {
         actions: app.actions.clone(),
@@ -39,18 +40,53 @@ pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<Ht
         page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
         rows: Vec::new().into_iter(),
     };
+    ndjson(app, "dead-letters.ndjson", move || export.chunk()).await
+}
+
+/// Streams every entry of the audit log that matches a filter, newest first.
+pub(super) async fn audit(app: &App, filter: AuditFilter) -> Result<HttpResponse, ApiError> {
+    let store = app.actions.store.clone();
+    let mut page = Some(PageRequest { limit: MAX_LIMIT, cursor: None });
+    let next = move || {
+        let mut chunk = Vec::new();
+        // A page may be empty although others follow.
+        while chunk.is_empty()
+            && let Some(request) = page.take()
+        {
+            let found = store.read(|connection| audit::list(connection, &filter, &request))?;
+            page = found.next.map(|cursor| PageRequest { limit: MAX_LIMIT, cursor: Some(cursor) });
+            for entry in found.rows {
+                write_line(&mut chunk, &AuditView::from(entry))?;
+            }
+        }
+        Ok((!chunk.is_empty()).then(|| chunk.into()))
+    };
+    ndjson(app, "audit.ndjson", next).await
+}
+
+/// Responds with chunks of lines until `None`, as a file. An error after the first chunk breaks the response off.
+async fn ndjson<N>(app: &App, file: &str, mut next: N) -> Result<HttpResponse, ApiError>
+where
+    N: FnMut() -> Result<Option<Bytes>, ApiError> + Send + 'static,
+{
     // Read before the response starts: an error in the first chunk is returned in the usual form.
-    let (mut export, first) = blocking(move || {
-        let first = export.chunk();
-        (export, first)
+    let (mut next, first) = blocking(move || {
+        let first = next();
+        (next, first)
     })
     .await?;
     let mut first = Some(first?);
-    let next = move || first.take().map_or_else(|| export.chunk(), Ok);
+    let next = move || first.take().map_or_else(&mut next, Ok);
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")
-        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"dead-letters.ndjson\""))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")))
         .streaming(stream(app.write_timeout, next)))
+}
+
+fn write_line(chunk: &mut Vec<u8>, line: &impl Serialize) -> Result<(), ApiError> {
+    serde_json::to_writer(&mut *chunk, line).map_err(|error| ApiError::internal(&error))?;
+    chunk.push(b'\n');
+    Ok(())
 }
 
 /// Progress of an export.
@@ -83,8 +119,7 @@ impl Export {
                     delivery: (&delivery).into(),
                     last_attempt: attempt.as_ref().map(AttemptView::from),
                 };
-                serde_json::to_writer(&mut chunk, &line).map_err(|error| ApiError::internal(&error))?;
-                chunk.push(b'\n');
+                write_line(&mut chunk, &line)?;
             }
         }
         Ok((!chunk.is_empty()).then(|| chunk.into()))

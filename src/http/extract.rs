@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Ready, ready};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -14,10 +13,10 @@ use futures_core::Stream as _;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::App;
 use super::error::ApiError;
+use super::shares::{Held, Share, Taken};
 use crate::actions::Caller;
 use crate::auth::api_key;
 use crate::domain::json::{self, Object};
@@ -71,12 +70,12 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
         let ended = rfc3339_seconds(ends_ms);
         return Err(ApiError::unauthorized(&format!("This API key expired at {ended}. Use a new one.")));
     }
-    app.rate_limits.take(&key, now).map_err(ApiError::rate_limited)?;
+    app.rate_limits.take(&key, now)?;
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));
     }
     app.key_last_used.record(&app.actions.store, &key, now);
-    Ok(api_key::caller(&key))
+    Ok(api_key::caller(&key).at(app.site.client_address(request)))
 }
 
 fn key_in_headers(request: &HttpRequest) -> Option<&str> {
@@ -205,35 +204,35 @@ pub struct BatchBody {
     pub bytes: Bytes,
     /// Whether the body is newline-delimited JSON rather than an array.
     pub is_lines: bool,
-    _permit: OwnedSemaphorePermit,
+    _memory: Held,
 }
 
-impl FromRequest for BatchBody {
-    type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<BatchBody, ApiError>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let is_lines = check_batch_headers(&request)?;
-            let app = app(&request)?;
-            let (limit, memory) = (app.limits.batch, Arc::clone(&app.batches));
-            let length = request.headers().get(header::CONTENT_LENGTH);
-            let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
-            let bytes = length.unwrap_or(limit);
-            if bytes > limit {
-                return Err(ApiError::too_large(limit));
-            }
-            let mib = bytes.div_ceil(1 << 20).max(1) as u32;
-            let permit = tokio::time::timeout(BODY_TIMEOUT, memory.acquire_many_owned(mib)).await;
-            let Ok(Ok(permit)) = permit else {
-                return Err(ApiError::unavailable(
-                    "overloaded",
-                    "Too many batches are in progress. Nothing was stored. Retry in a moment.",
-                ));
-            };
-            Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _permit: permit })
-        })
+impl BatchBody {
+    /// Reads the body of a caller's request once there is memory for it: in the share of the caller's tenant, or for
+    /// operators in all of it.
+    pub async fn read(
+        app: &App,
+        request: &HttpRequest,
+        caller: &Caller,
+        payload: Payload,
+    ) -> Result<BatchBody, ApiError> {
+        let is_lines = check_batch_headers(request)?;
+        let limit = app.limits.batch;
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
+        let bytes = length.unwrap_or(limit);
+        if bytes > limit {
+            return Err(ApiError::too_large(limit));
+        }
+        let share = caller.tenant.as_ref().map_or_else(|| app.batches.whole(), |tenant| app.batches.of(tenant));
+        let mib = bytes.div_ceil(1 << 20).max(1) as u32;
+        let Ok(Ok(memory)) = tokio::time::timeout(BODY_TIMEOUT, share.permits(mib)).await else {
+            return Err(ApiError::unavailable(
+                "overloaded",
+                "Too many batches are in progress. Nothing was stored. Retry in a moment.",
+            ));
+        };
+        Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _memory: memory })
     }
 }
 
@@ -297,22 +296,18 @@ async fn read(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
 }
 
 /// Reads a body of at most `limit` bytes within 30 seconds. Takes a permit of `memory` for each byte as it arrives, so that
-/// a slow sender holds no more than it sent; 503 if there are none left.
+/// a slow sender holds no more than it sent; `refused` makes the error if there are none left.
 pub async fn read_within(
     payload: Payload,
     limit: usize,
-    memory: &Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
-    let mut held: Option<OwnedSemaphorePermit> = None;
+    memory: &Share,
+    refused: fn(Taken) -> ApiError,
+) -> Result<(Bytes, Option<Held>), ApiError> {
+    let mut held: Option<Held> = None;
     let take = |bytes: usize| {
-        let more = Arc::clone(memory).try_acquire_many_owned(bytes as u32).map_err(|_| {
-            ApiError::unavailable(
-                "overloaded",
-                "Too many requests are being received. Nothing was stored. Retry in a moment.",
-            )
-        })?;
+        let more = memory.take(bytes as u32).map_err(refused)?;
         match &mut held {
-            Some(held) => held.merge(more),
+            Some(held) => held.add(more),
             None => held = Some(more),
         }
         Ok(())

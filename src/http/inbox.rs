@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::extract::read_within;
+use super::shares::Taken;
 use super::{App, blocking};
 use crate::actions::inbox::Arrival;
 use crate::domain::token_bucket::Rate;
@@ -19,6 +20,8 @@ use crate::store::inbox;
 const MAX_BYTES: usize = 1 << 20;
 /// Bytes of all bodies in memory at a time.
 pub const MOST_BYTES: usize = 32 << 20;
+/// Bytes of the bodies of one inbox in memory at a time.
+pub const MOST_BYTES_OF_ONE: usize = 4 << 20;
 /// Bytes of header names and values that are stored.
 const KEPT_HEADERS: usize = 16 << 10;
 /// Longest delay that a caller may request, in seconds.
@@ -69,16 +72,16 @@ async fn receive(
     let actions = app.actions.clone();
     let found = blocking(move || actions.store.read(|connection| inbox::by_token(connection, &token)));
     let inbox = found.await??.ok_or_else(|| ApiError::not_found("No inbox has this URL."))?;
-    if app.inbox_rates.take(inbox.seq, RATE, app.actions.clock.now_ms()).is_err() {
-        return Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
+    if app.inbox_rates.take(&inbox.seq, RATE, app.actions.clock.now_ms()).is_err() {
+        return Err(ApiError::too_many(
             "too_fast",
             "An inbox accepts 100 requests per second. This request was not stored; send higher volumes to your own receiver.",
-        )
-        .with_header("Retry-After", "1"));
+            1,
+        ));
     }
     let headers = headers(&request);
-    let (body, memory) = read_within(payload.into_inner(), MAX_BYTES, &app.inbox_bodies).await?;
+    let memory = app.inbox_bodies.of(&inbox.seq);
+    let (body, memory) = read_within(payload.into_inner(), MAX_BYTES, &memory, refusal).await?;
     let arrival = Arrival {
         method: request.method().to_string(),
         query: request.query_string().to_owned(),
@@ -105,6 +108,20 @@ async fn receive(
         json.insert(field, text.into());
     }
     Ok(response.json(json))
+}
+
+fn refusal(taken: Taken) -> ApiError {
+    match taken {
+        Taken::Share => ApiError::too_many(
+            "too_fast",
+            "An inbox receives 4 MiB at a time. This request was not stored; send fewer bodies at once.",
+            1,
+        ),
+        Taken::All => ApiError::unavailable(
+            "overloaded",
+            "Too many requests are being received. Nothing was stored. Retry in a moment.",
+        ),
+    }
 }
 
 /// Returns the first headers as they arrived, up to the stored size. A browser that opens the URL also sends its

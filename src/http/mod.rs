@@ -8,11 +8,14 @@ pub mod export;
 pub mod extract;
 pub mod inbox;
 pub mod key_last_used;
+pub mod places;
 pub mod rate_limit;
-pub mod receiver_calls;
 pub mod request_id;
+pub mod security_txt;
+pub mod shares;
 pub mod site;
 mod stream;
+pub mod tenant_use;
 pub mod web;
 
 use std::sync::Arc;
@@ -26,12 +29,14 @@ use tokio::time::timeout;
 
 use crate::actions::Actions;
 use crate::auth::throttle::Throttle;
+use crate::domain::event::Tenant;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
+use places::Places;
 use rate_limit::{Buckets, RateLimits};
-use receiver_calls::ReceiverCalls;
 use request_id::RequestId;
+use shares::Shares;
 use site::Site;
 
 /// State shared by all handlers. Cheap to clone.
@@ -39,17 +44,18 @@ use site::Site;
 pub struct App {
     pub actions: Actions,
     pub limits: BodyLimits,
-    pub receiver_calls: ReceiverCalls,
-    /// Memory for bodies of batches, one permit per MiB.
-    pub batches: Arc<Semaphore>,
-    /// Permits for bulk actions: each holds a thread until it ends.
-    pub bulk: Arc<Semaphore>,
+    /// Places for calls that wait for a receiver.
+    pub receiver_calls: Places,
+    /// Places for bulk actions and replays.
+    pub jobs: Places,
+    /// Memory for bodies of batches, one permit per MiB, by tenant.
+    pub batches: Shares<Tenant>,
     /// Permits for checks against schemas: each holds a thread, and memory for its errors.
     pub checks: Arc<Semaphore>,
     pub key_last_used: KeyLastUsed,
-    pub inbox_rates: Buckets,
-    /// Memory for bodies of requests to inboxes, one permit per byte.
-    pub inbox_bodies: Arc<Semaphore>,
+    pub inbox_rates: Buckets<i64>,
+    /// Memory for bodies of requests to inboxes, one permit per byte, by inbox.
+    pub inbox_bodies: Shares<i64>,
     /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
@@ -58,6 +64,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
     pub metrics_open: bool,
+    /// URLs for reports of vulnerabilities.
+    pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
     stopping: Arc<AtomicBool>,
@@ -87,8 +95,10 @@ impl Drop for InProgress {
     }
 }
 
-/// MiB of batches in memory at a time; one batch of the largest size fits.
-pub const BATCHES_MIB: u32 = 32;
+/// MiB of batches in memory at a time.
+pub const BATCHES_MIB: usize = 32;
+/// MiB of one tenant's batches in memory at a time; one batch of the largest size fits.
+pub const BATCHES_MIB_OF_ONE: usize = 16;
 
 /// Longest wait for a permit to check data against a schema.
 const CHECK_WAIT: Duration = Duration::from_secs(10);
@@ -106,22 +116,24 @@ pub struct BodyLimits {
 
 impl App {
     pub fn new(actions: Actions, limits: BodyLimits, site: Site, metrics: Metrics) -> App {
+        let tenant_limits = actions.limits;
         App {
             actions,
             limits,
-            receiver_calls: ReceiverCalls::default(),
-            batches: Arc::new(Semaphore::new(BATCHES_MIB as usize)),
-            bulk: Arc::new(Semaphore::new(2)),
+            receiver_calls: Places::for_receiver_calls(&tenant_limits),
+            jobs: Places::for_jobs(&tenant_limits),
+            batches: Shares::new(BATCHES_MIB, BATCHES_MIB_OF_ONE),
             checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),
             inbox_rates: Buckets::default(),
-            inbox_bodies: Arc::new(Semaphore::new(inbox::MOST_BYTES)),
+            inbox_bodies: Shares::new(inbox::MOST_BYTES, inbox::MOST_BYTES_OF_ONE),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             site: Arc::new(site),
-            rate_limits: RateLimits::default(),
+            rate_limits: RateLimits::new(None, &tenant_limits),
             metrics,
             metrics_open: false,
+            security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
@@ -137,12 +149,6 @@ impl App {
     /// Number of requests in progress.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
-    }
-
-    /// Waits for a permit to run a bulk action. The caller holds the permit until the action ends.
-    pub async fn bulk_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = self.bulk.clone().acquire_owned().await;
-        permit.map_err(|_| ApiError::stopping())
     }
 
     /// Waits for a permit to check data against a schema. Beyond a short wait, the error asks the client to retry.

@@ -6,6 +6,7 @@ use super::damage;
 use super::delivery::Delivery;
 use super::error::Result;
 use super::group::WriteTx;
+use super::page::{Cursor, Filling, Page, PageRequest};
 use super::sql::{self, read_row, row_params};
 use super::sql_types::Json;
 use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
@@ -42,6 +43,16 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Approximate memory use in bytes.
+    pub fn size_bytes(&self) -> usize {
+        let size = |headers: &[(String, String)]| -> usize {
+            headers.iter().map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>()).sum()
+        };
+        let answer = self.answer.as_ref().map_or(0, |answer| size(&answer.headers) + answer.body.len());
+        let body = self.request_body.as_ref().map_or(0, Vec::len);
+        size_of::<Attempt>() + self.url.len() + size(&self.request_headers) + body + answer
+    }
+
     /// An attempt that sent nothing.
     pub fn unsent(started_ms: Millis, number: u32, trigger: Trigger, url: &str, failure: Option<Failure>) -> Attempt {
         Attempt {
@@ -139,26 +150,65 @@ const SELECT: &str =
     LEFT JOIN attempt same ON same.delivery_seq = a.delivery_seq AND same.number = a.same_response_as
     WHERE a.delivery_seq = :delivery_seq";
 
-/// Returns all attempts of a delivery, in order, without those that cannot be read. `event` is the delivery's event, from
-/// which bodies are composed; `None` if it is damaged.
-pub fn of_delivery(connection: &Connection, delivery: &Delivery, event: Option<&Event>) -> Result<Vec<Attempt>> {
-    let delivery_seq = delivery.seq;
-    let query = format!("{SELECT} ORDER BY a.number");
-    match sql::all(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event)) {
-        Err(error) if error.is_damage() => damage::report("attempt", delivery_seq, &error),
-        attempts => return attempts,
+/// Returns a page of the attempts of a delivery, newest first, without those that cannot be read. `event` is the
+/// delivery's event, from which the bodies of requests are composed; without it, they are left out.
+pub fn page(
+    connection: &Connection,
+    delivery: &Delivery,
+    event: Option<&Event>,
+    request: &PageRequest,
+) -> Result<Page<Attempt>> {
+    let below = request.cursor.map_or(i64::MAX, Cursor::seq);
+    match whole_page(connection, delivery.seq, event, request, below) {
+        Err(error) if error.is_damage() => damage::report("attempt", delivery.seq, &error),
+        page => return page,
     }
-    let query = format!("{SELECT} AND a.number = :number");
-    let mut found = Vec::new();
-    for number in 1..=delivery.attempt_count {
-        let params = named_params! {":delivery_seq": delivery_seq, ":number": number};
-        match sql::first(connection, &query, params, |row| from_row(row, event)) {
-            Ok(attempt) => found.extend(attempt),
+    let mut page: Filling<Attempt> = Filling::new(request);
+    for number in (1..=delivery.attempt_count).rev().skip_while(|number| i64::from(*number) >= below) {
+        if page.is_full() {
+            return Ok(page.continued(|attempt| i64::from(attempt.number)));
+        }
+        match get(connection, delivery.seq, number, event) {
+            Ok(attempt) => attempt.into_iter().for_each(|attempt| page.push_attempt(attempt)),
             Err(error) if error.is_damage() => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(page.complete())
+}
+
+fn whole_page(
+    connection: &Connection,
+    delivery_seq: i64,
+    event: Option<&Event>,
+    request: &PageRequest,
+    below: i64,
+) -> Result<Page<Attempt>> {
+    let query = format!("{SELECT} AND a.number < :below ORDER BY a.number DESC");
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query(named_params! {":delivery_seq": delivery_seq, ":below": below})?;
+    let mut page: Filling<Attempt> = Filling::new(request);
+    while let Some(row) = rows.next()? {
+        if page.is_full() {
+            return Ok(page.continued(|attempt| i64::from(attempt.number)));
+        }
+        page.push_attempt(from_row(row, event)?);
+    }
+    Ok(page.complete())
+}
+
+impl Filling<Attempt> {
+    fn push_attempt(&mut self, attempt: Attempt) {
+        let bytes = attempt.size_bytes();
+        self.push(attempt, bytes);
+    }
+}
+
+/// Returns one attempt of a delivery. `event` is the delivery's event, as for [`page`].
+pub fn get(connection: &Connection, delivery_seq: i64, number: u32, event: Option<&Event>) -> Result<Option<Attempt>> {
+    let query = format!("{SELECT} AND a.number = :number");
+    let params = named_params! {":delivery_seq": delivery_seq, ":number": number};
+    sql::first(connection, &query, params, |row| from_row(row, event))
 }
 
 /// Returns the number of the next attempt of a delivery, from the log.

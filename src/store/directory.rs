@@ -1,4 +1,5 @@
-//! All webhooks in memory, to find the subscribers of an event without a query.
+//! All webhooks in memory, to find the subscribers of an event without a query, and the counts that limits of tenants
+//! need.
 //!
 //! Only the writer's thread uses it, and only commits change it. It is never stale: no other program writes webhooks
 //! while a server runs.
@@ -11,7 +12,8 @@ use rusqlite::Connection;
 use super::Change;
 use super::error::Result;
 use super::stats_delta::{Finished, StatsDelta};
-use super::webhook;
+use super::webhook::{self, DeliveryCounts};
+use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
@@ -21,12 +23,16 @@ use crate::domain::webhook::Webhook;
 #[derive(Default)]
 pub struct Directory {
     by_seq: HashMap<i64, Arc<Webhook>>,
-    tenants: HashMap<Tenant, Subscriptions>,
-    successes: HashMap<i64, u64>,
+    /// Tenants with webhooks or queued deliveries.
+    tenants: HashMap<Tenant, TenantWebhooks>,
+    /// A deleted webhook stays here while deliveries to it are queued.
+    counts: HashMap<i64, Counts>,
     /// Changes of the statistics by the group's jobs.
     stats: StatsDelta,
     /// Successes counted by the current job, which may still be rolled back.
     job_successes: Vec<i64>,
+    /// Webhooks whose numbers of queued deliveries the current job changed, each with the change.
+    job_queued: Vec<(i64, i64)>,
     /// Numbers of recently used topics.
     topics: HashMap<Tenant, HashMap<EventType, i64>>,
     topic_count: usize,
@@ -39,17 +45,31 @@ const TOPICS: usize = 10_000;
 
 /// Webhooks of one tenant by subscription: to an exact name, to all below a name, to everything.
 #[derive(Default)]
-struct Subscriptions {
+struct TenantWebhooks {
     exact: HashMap<EventType, BTreeSet<i64>>,
     below: HashMap<EventType, BTreeSet<i64>>,
     all: BTreeSet<i64>,
+    /// Webhooks that are not deleted.
+    count: u32,
+    /// Queued deliveries, also of deleted webhooks.
+    queued: i64,
+}
+
+/// Counts of a webhook's deliveries.
+struct Counts {
+    tenant: Tenant,
+    successes: u64,
+    queued: i64,
 }
 
 impl Directory {
     pub(super) fn load(connection: &Connection) -> Result<Directory> {
         let mut directory = Directory::default();
-        for (webhook, success_count) in webhook::all(connection)? {
-            directory.successes.insert(webhook.seq, success_count);
+        for DeliveryCounts { seq, tenant, successes, queued } in webhook::delivery_counts(connection)? {
+            directory.tenants.entry(tenant.clone()).or_default().queued += queued;
+            directory.counts.insert(seq, Counts { tenant, successes, queued });
+        }
+        for webhook in webhook::all(connection)? {
             directory.put(Arc::new(webhook));
         }
         Ok(directory)
@@ -66,16 +86,16 @@ impl Directory {
 
     /// Returns the webhooks of a tenant that subscribe to an event type, oldest first.
     pub fn subscribed(&self, tenant: &Tenant, event_type: &EventType) -> Vec<Arc<Webhook>> {
-        let Some(subscriptions) = self.tenants.get(tenant) else {
+        let Some(webhooks) = self.tenants.get(tenant) else {
             return Vec::new();
         };
-        let mut found: Vec<i64> = subscriptions.all.iter().copied().collect();
-        found.extend(subscriptions.exact.get(event_type).into_iter().flatten());
-        if !subscriptions.below.is_empty() {
+        let mut found: Vec<i64> = webhooks.all.iter().copied().collect();
+        found.extend(webhooks.exact.get(event_type).into_iter().flatten());
+        if !webhooks.below.is_empty() {
             let text = event_type.as_str();
             for (dot, _) in text.match_indices('.') {
                 let above: Option<EventType> = text[..dot].parse().ok();
-                let wanted = above.and_then(|above| subscriptions.below.get(&above));
+                let wanted = above.and_then(|above| webhooks.below.get(&above));
                 found.extend(wanted.into_iter().flatten());
             }
         }
@@ -84,15 +104,63 @@ impl Directory {
         found.iter().filter_map(|seq| self.by_seq.get(seq).cloned()).collect()
     }
 
+    /// Returns the number of a tenant's webhooks.
+    pub fn webhook_count(&self, tenant: &Tenant) -> u32 {
+        self.tenants.get(tenant).map_or(0, |webhooks| webhooks.count)
+    }
+
+    /// Returns the number of a tenant's queued deliveries, without tests, as of this moment of the current job.
+    pub fn queued(&self, tenant: &Tenant) -> u64 {
+        self.tenants.get(tenant).map_or(0, |webhooks| webhooks.queued.max(0) as u64)
+    }
+
     /// Returns the number of successful deliveries of a webhook, without tests.
     pub fn successes(&self, webhook_seq: i64) -> u64 {
-        self.successes.get(&webhook_seq).copied().unwrap_or(0)
+        self.counts.get(&webhook_seq).map_or(0, |counts| counts.successes)
     }
 
     /// Counts a successful delivery as part of the current job.
     pub(super) fn count_success(&mut self, webhook_seq: i64) {
-        *self.successes.entry(webhook_seq).or_default() += 1;
-        self.job_successes.push(webhook_seq);
+        if let Some(counts) = self.counts.get_mut(&webhook_seq) {
+            counts.successes += 1;
+            self.job_successes.push(webhook_seq);
+        }
+    }
+
+    /// Counts a new delivery as part of the current job.
+    pub(super) fn count_created(&mut self, webhook_seq: i64) {
+        self.stats.moved(webhook_seq, None, DeliveryStatus::Pending);
+        self.count_queued(webhook_seq, 1);
+    }
+
+    /// Counts a delivery that changed its status as part of the current job.
+    pub(super) fn count_moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus) {
+        self.stats.moved(webhook_seq, Some(from), to);
+        match (from.is_finished(), to.is_finished()) {
+            (false, true) => self.count_queued(webhook_seq, -1),
+            (true, false) => self.count_queued(webhook_seq, 1),
+            _ => {}
+        }
+    }
+
+    /// Counts an attempt as part of the current job, with its response time, if there was a response.
+    pub(super) fn count_attempt(&mut self, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
+        self.stats.attempted(webhook_seq, is_retry, answer_ms);
+    }
+
+    fn count_queued(&mut self, webhook_seq: i64, change: i64) {
+        self.change_queued(webhook_seq, change);
+        self.job_queued.push((webhook_seq, change));
+    }
+
+    fn change_queued(&mut self, webhook_seq: i64, change: i64) {
+        let Some(counts) = self.counts.get_mut(&webhook_seq) else {
+            return;
+        };
+        counts.queued += change;
+        if let Some(tenant) = self.tenants.get_mut(&counts.tenant) {
+            tenant.queued += change;
+        }
     }
 
     pub(super) fn topic(&self, tenant: &Tenant, event_type: &EventType) -> Option<i64> {
@@ -116,10 +184,6 @@ impl Directory {
         self.topic_count = 0;
     }
 
-    pub(super) fn stats(&mut self) -> &mut StatsDelta {
-        &mut self.stats
-    }
-
     pub(super) fn undo_job(&mut self) {
         self.stats.undo_job();
         for (tenant, event_type) in self.job_topics.drain(..) {
@@ -130,9 +194,12 @@ impl Directory {
             }
         }
         for webhook_seq in self.job_successes.drain(..) {
-            if let Some(count) = self.successes.get_mut(&webhook_seq) {
-                *count -= 1;
+            if let Some(counts) = self.counts.get_mut(&webhook_seq) {
+                counts.successes -= 1;
             }
+        }
+        for (webhook_seq, change) in std::mem::take(&mut self.job_queued) {
+            self.change_queued(webhook_seq, -change);
         }
     }
 
@@ -140,6 +207,13 @@ impl Directory {
         self.job_topics.clear();
         self.stats.end_job();
         self.job_successes.clear();
+        let mut queued = std::mem::take(&mut self.job_queued);
+        for (webhook_seq, change) in queued.drain(..) {
+            if change < 0 {
+                self.forget_if_done(webhook_seq);
+            }
+        }
+        self.job_queued = queued;
     }
 
     /// Writes the group's counts. Returns the numbers of finished deliveries.
@@ -156,41 +230,137 @@ impl Directory {
     }
 
     fn put(&mut self, webhook: Arc<Webhook>) {
-        self.remove(webhook.seq);
-        let subscriptions = self.tenants.entry(webhook.tenant.clone()).or_default();
+        if let Some(before) = self.by_seq.remove(&webhook.seq) {
+            self.unsubscribe(&before);
+        }
+        let tenant = self.tenants.entry(webhook.tenant.clone()).or_default();
+        tenant.count += 1;
         for pattern in &webhook.events {
             match pattern {
-                EventPattern::Exact(name) => subscriptions.exact.entry(name.clone()).or_default(),
-                EventPattern::Below(name) => subscriptions.below.entry(name.clone()).or_default(),
-                EventPattern::All => &mut subscriptions.all,
+                EventPattern::Exact(name) => tenant.exact.entry(name.clone()).or_default(),
+                EventPattern::Below(name) => tenant.below.entry(name.clone()).or_default(),
+                EventPattern::All => &mut tenant.all,
             }
             .insert(webhook.seq);
         }
+        let counts = || Counts { tenant: webhook.tenant.clone(), successes: 0, queued: 0 };
+        self.counts.entry(webhook.seq).or_insert_with(counts);
         self.by_seq.insert(webhook.seq, webhook);
     }
 
     fn remove(&mut self, webhook_seq: i64) {
-        let Some(webhook) = self.by_seq.remove(&webhook_seq) else {
+        if let Some(webhook) = self.by_seq.remove(&webhook_seq) {
+            self.unsubscribe(&webhook);
+            self.forget_if_done(webhook_seq);
+        }
+    }
+
+    fn unsubscribe(&mut self, webhook: &Webhook) {
+        let Some(tenant) = self.tenants.get_mut(&webhook.tenant) else {
             return;
         };
-        let Some(subscriptions) = self.tenants.get_mut(&webhook.tenant) else {
-            return;
-        };
+        tenant.count -= 1;
         for pattern in &webhook.events {
             let (names, name) = match pattern {
-                EventPattern::Exact(name) => (&mut subscriptions.exact, name),
-                EventPattern::Below(name) => (&mut subscriptions.below, name),
+                EventPattern::Exact(name) => (&mut tenant.exact, name),
+                EventPattern::Below(name) => (&mut tenant.below, name),
                 EventPattern::All => {
-                    subscriptions.all.remove(&webhook_seq);
+                    tenant.all.remove(&webhook.seq);
                     continue;
                 }
             };
             if let Some(seqs) = names.get_mut(name) {
-                seqs.remove(&webhook_seq);
+                seqs.remove(&webhook.seq);
                 if seqs.is_empty() {
                     names.remove(name);
                 }
             }
         }
+    }
+
+    /// Drops the counts of a deleted webhook without queued deliveries, and its tenant if nothing of it is left.
+    fn forget_if_done(&mut self, webhook_seq: i64) {
+        if self.by_seq.contains_key(&webhook_seq)
+            || self.counts.get(&webhook_seq).is_none_or(|counts| counts.queued > 0)
+        {
+            return;
+        }
+        let Some(Counts { tenant, .. }) = self.counts.remove(&webhook_seq) else {
+            return;
+        };
+        if self.tenants.get(&tenant).is_some_and(|webhooks| webhooks.count == 0 && webhooks.queued <= 0) {
+            self.tenants.remove(&tenant);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures;
+
+    /// Webhook of a tenant with this number.
+    fn webhook(seq: u32, tenant: &str) -> Arc<Webhook> {
+        Arc::new(Webhook { seq: seq.into(), ..fixtures::webhook(seq, tenant) })
+    }
+
+    fn tenant(text: &str) -> Tenant {
+        text.parse().unwrap()
+    }
+
+    fn counts(directory: &Directory, name: &str) -> (u32, u64) {
+        (directory.webhook_count(&tenant(name)), directory.queued(&tenant(name)))
+    }
+
+    #[test]
+    fn queued_deliveries_are_counted_at_once_and_those_of_a_job_that_is_undone_no_more() {
+        use DeliveryStatus::{Delivered, Pending, Retrying};
+        let mut directory = Directory::default();
+        directory.put(webhook(1, "acme"));
+        directory.put(webhook(2, "acme"));
+        directory.count_created(1);
+        directory.count_created(2);
+        assert_eq!(counts(&directory, "acme"), (2, 2));
+        directory.end_job();
+        directory.count_moved(1, Pending, Retrying);
+        directory.count_created(1);
+        directory.count_moved(2, Pending, Delivered);
+        assert_eq!(counts(&directory, "acme"), (2, 2));
+        directory.count_created(1);
+        directory.undo_job();
+        directory.end_job();
+        assert_eq!(counts(&directory, "acme"), (2, 2));
+        directory.count_moved(1, Retrying, Delivered);
+        directory.count_moved(1, Delivered, Pending);
+        directory.count_moved(2, Pending, Delivered);
+        directory.end_job();
+        assert_eq!(counts(&directory, "acme"), (2, 1));
+        // A changed webhook keeps its counts.
+        directory.put(webhook(1, "acme"));
+        assert_eq!(counts(&directory, "acme"), (2, 1));
+        assert_eq!(counts(&directory, "globex"), (0, 0));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_tenant_whose_webhooks_are_deleted_and_swept() {
+        let mut directory = Directory::default();
+        for seq in 1..=3 {
+            directory.put(webhook(seq, "acme"));
+        }
+        directory.put(webhook(4, "globex"));
+        directory.count_created(1);
+        directory.end_job();
+        for seq in 1..=4 {
+            directory.apply(&Change::WebhookGone { webhook_seq: seq });
+        }
+        assert_eq!(counts(&directory, "acme"), (0, 1));
+        assert_eq!((directory.tenants.len(), directory.counts.len()), (1, 1));
+        directory.count_moved(1, DeliveryStatus::Pending, DeliveryStatus::Discarded);
+        directory.undo_job();
+        directory.end_job();
+        assert_eq!(counts(&directory, "acme"), (0, 1));
+        directory.count_moved(1, DeliveryStatus::Pending, DeliveryStatus::Discarded);
+        directory.end_job();
+        assert!(directory.tenants.is_empty() && directory.counts.is_empty());
     }
 }

@@ -170,6 +170,42 @@ pub fn list(connection: &Connection, filter: &EventFilter, request: &PageRequest
     index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
 }
 
+/// Event in a list, with the beginning of its data.
+#[derive(Debug, Clone)]
+pub struct EventPreview {
+    pub id: EventId,
+    pub tenant: Tenant,
+    pub event_type: EventType,
+    pub created_ms: Millis,
+    pub received_ms: Millis,
+    /// The first 120 characters of the data; with an ellipsis if there are more.
+    pub data: String,
+}
+
+/// Like [`list`], without reading the data as a whole.
+pub fn previews(connection: &Connection, filter: &EventFilter, request: &PageRequest) -> Result<Page<EventPreview>> {
+    let list = List {
+        select: PREVIEWS,
+        conditions: &conditions(filter),
+        bounds: Bounds::of_page(request).within(connection, ("event", "received_ms"), filter.since, filter.until)?,
+        budget: BUDGET,
+    };
+    index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| preview(row).map(Some))
+}
+
+/// Characters of the data in a preview.
+const PREVIEW_CHARS: usize = 120;
+
+fn preview(row: &Row<'_>) -> rusqlite::Result<EventPreview> {
+    let (data, _) = lossy(row, "data")?.unwrap_or_default();
+    let mut data = String::from(data);
+    if let Some((end, _)) = data.char_indices().nth(PREVIEW_CHARS) {
+        data.truncate(end);
+        data.push('…');
+    }
+    Ok(read_row!(row, EventPreview { id, tenant, created_ms, received_ms; event_type: row.get("type")?, data }))
+}
+
 /// Counts the events of a type received since a time, up to `most`, without tests. Reads only the index `event_topic`,
 /// so the count may include earlier events if the clock was set back.
 pub fn count_since(
@@ -215,6 +251,11 @@ pub(super) fn conditions(filter: &EventFilter) -> Filter {
 }
 
 pub(super) const LIST: &str = "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
+
+/// One character more than a preview shows tells whether the data goes on.
+pub(super) const PREVIEWS: &str = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms,
+         event.received_ms, substr(event.data, 1, 121) AS data
+     FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
 /// Maximum rows examined per page. Low, because event rows are long.
 const BUDGET: usize = 1_000;

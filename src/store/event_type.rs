@@ -72,6 +72,28 @@ pub fn example(connection: &Connection, name: &EventType) -> Result<Option<Box<s
     Ok(found.flatten())
 }
 
+/// Described event type in a list, without its example and schema.
+#[derive(Debug, Clone)]
+pub struct TypeHead {
+    pub name: EventType,
+    pub description: String,
+    pub has_example: bool,
+    pub has_schema: bool,
+}
+
+pub fn head(connection: &Connection, name: &EventType) -> Result<Option<TypeHead>> {
+    let query = "SELECT name, description, example IS NOT NULL AS has_example, schema IS NOT NULL AS has_schema
+                 FROM event_type WHERE name = :name";
+    sql::first(connection, query, named_params! {":name": name}, head_from_row)
+}
+
+/// Returns the newest described types, up to `limit`.
+pub fn heads(connection: &Connection, limit: u32) -> Result<Vec<TypeHead>> {
+    let query = "SELECT name, description, example IS NOT NULL AS has_example, schema IS NOT NULL AS has_schema
+                 FROM event_type ORDER BY seq DESC LIMIT :limit";
+    sql::all(connection, query, named_params! {":limit": limit}, head_from_row)
+}
+
 pub fn list(connection: &Connection, request: &PageRequest) -> Result<Page<DescribedType>> {
     Page::read(connection, "SELECT * FROM event_type", Filter::default(), request, from_row, |row| row.seq)
 }
@@ -137,6 +159,10 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &EventType) -> Result<bool> {
     let deleted = sql::change(tx.connection(), statement, named_params! {":name": name})?;
     tx.notify(Change::EventType { name: name.clone(), schema: None });
     Ok(deleted == 1)
+}
+
+fn head_from_row(row: &Row<'_>) -> rusqlite::Result<TypeHead> {
+    Ok(read_row!(row, TypeHead { name, description, has_example, has_schema }))
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<DescribedType> {

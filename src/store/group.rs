@@ -20,7 +20,6 @@ use super::error::{Result, StoreError};
 use super::event_type::Schemas;
 use super::profile::Profiles;
 use super::sql;
-use super::stats_delta::StatsDelta;
 use super::writer::{Job, QueuedJob, Shared, Writer};
 use crate::clock::Clock;
 use crate::domain::time::Millis;
@@ -62,11 +61,6 @@ impl WriteTx<'_> {
 
     pub(super) fn directory_mut(&mut self) -> &mut Directory {
         self.directory
-    }
-
-    /// Statistics, to count changes as part of this job.
-    pub(super) fn stats(&mut self) -> &mut StatsDelta {
-        self.directory.stats()
     }
 
     /// Passes a change to the observer after the commit.

@@ -10,8 +10,6 @@ use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
 use crate::domain::time::Millis;
 
-/// Requests kept per inbox.
-pub const KEPT: i64 = 200;
 /// Bytes kept of a request body.
 pub const KEPT_BODY: usize = 16 << 10;
 /// Bytes of a body shown in a list.
@@ -92,8 +90,8 @@ pub fn close(connection: &Connection, seq: i64) -> Result<()> {
     sql::run(connection, "DELETE FROM inbox WHERE seq = :seq", named_params! {":seq": seq})
 }
 
-/// Stores a received request and deletes those beyond the newest 200. Returns its number.
-pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -> Result<i64> {
+/// Stores a received request and deletes those beyond the newest `kept`. Returns its number.
+pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest, kept: u32) -> Result<i64> {
     sql::run(
         connection,
         "INSERT INTO inbox_request (inbox_seq, at_ms, method, query, headers, body, body_bytes, event_id,
@@ -115,9 +113,15 @@ pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest) -
          WHERE inbox_seq = :inbox_seq
            AND seq <= (SELECT seq FROM inbox_request WHERE inbox_seq = :inbox_seq
                        ORDER BY seq DESC LIMIT 1 OFFSET :kept)",
-        named_params! {":inbox_seq": inbox_seq, ":kept": KEPT},
+        named_params! {":inbox_seq": inbox_seq, ":kept": kept},
     )?;
     Ok(seq)
+}
+
+/// Counts the requests in a tenant's inbox.
+pub fn count(connection: &Connection, tenant: &Tenant) -> Result<u64> {
+    let query = "SELECT count(*) FROM inbox_request WHERE inbox_seq = (SELECT seq FROM inbox WHERE tenant = :tenant)";
+    sql::value(connection, query, named_params! {":tenant": tenant})
 }
 
 /// Returns a page of received requests, newest first, with the beginnings of their bodies and without headers.

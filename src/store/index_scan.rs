@@ -6,7 +6,7 @@
 //! A scan follows one index, or several ranges of it in parallel, and examines a limited number of rows per page. If a
 //! filter combines conditions that are each common but rarely true together, a page may hold fewer rows than its limit,
 //! or none, although more follow; its cursor says where to continue. A single condition has an index of its own, so its
-//! pages are full. Exceptions are the values of nearly all deliveries (delivered, 200, not a test): an entry for each
+//! pages are full, unless their rows are so long that they end at a number of bytes. Exceptions are the values of nearly all deliveries (delivered, 200, not a test): an entry for each
 //! would be too expensive, so those are searched in the table.
 
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,7 +17,7 @@ use rusqlite::{CachedStatement, Connection, Row, ToSql};
 use super::bounds::Bounds;
 use super::damage;
 use super::error::Result;
-use super::page::{Cursor, Filter, Page, PageRequest};
+use super::page::{Cursor, Filter, PAGE_BYTES, Page, PageRequest};
 use super::sql;
 
 /// Maximum rows fetched at once.
@@ -234,8 +234,8 @@ pub(super) fn page<T>(
     let mut furthest: Option<Found<T>> = None;
     for source in sources {
         let budget = list.budget.min(source.budget);
-        let found = along(connection, (source, Direction::NewestFirst), list, budget, limit, &read)?;
-        let is_whole = found.next.is_none() || found.rows.len() == limit;
+        let (found, is_full) = along(connection, (source, Direction::NewestFirst), list, budget, limit, &read)?;
+        let is_whole = found.next.is_none() || is_full;
         // The rows are complete down to the last number examined.
         if is_whole || furthest.as_ref().is_none_or(|other| found.next < other.next) {
             furthest = Some(found);
@@ -256,9 +256,11 @@ pub(super) fn scan<T>(
     limit: usize,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Found<T>> {
-    along(connection, (source, Direction::OldestFirst), list, list.budget, limit, &|row| read(row).map(Some))
+    let read = |row: &Row<'_>| read(row).map(Some);
+    along(connection, (source, Direction::OldestFirst), list, list.budget, limit, &read).map(|(found, _)| found)
 }
 
+/// Reads rows along one source. Also returns whether they fill a page.
 fn along<T>(
     connection: &Connection,
     (source, direction): (&Source, Direction),
@@ -266,28 +268,41 @@ fn along<T>(
     budget: usize,
     limit: usize,
     read: &impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
-) -> Result<Found<T>> {
+) -> Result<(Found<T>, bool)> {
     let mut walk = Walk::begin(connection, source, direction, list.bounds)?;
     let mut statement = connection.prepare_cached(&list.sql())?;
     let mut rows: Vec<(i64, T)> = Vec::new();
-    let (mut chunk, mut looked_at) = (limit + 1, 0);
+    let (mut chunk, mut looked_at, mut bytes) = (limit + 1, 0, 0);
     let next = loop {
         let numbers = walk.take(chunk)?;
         let Some(&last) = numbers.last() else {
             break None;
         };
-        match fetch(&mut statement, list, &numbers, read) {
+        match fetch(&mut statement, list, &numbers, PAGE_BYTES - bytes, read) {
             Err(error) if error.is_damage() => {
                 for seq in &numbers {
-                    let found = fetch(&mut statement, list, &[*seq], read);
-                    rows.extend(damage::skip(source.table, *seq, found)?.into_iter().flatten());
+                    let found = fetch(&mut statement, list, &[*seq], PAGE_BYTES, read);
+                    if let Some((found, size)) = damage::skip(source.table, *seq, found)? {
+                        rows.extend(found);
+                        bytes += size;
+                    }
+                    if bytes >= PAGE_BYTES {
+                        break;
+                    }
                 }
             }
-            found => rows.extend(found?),
+            found => {
+                let (found, size) = found?;
+                rows.extend(found);
+                bytes += size;
+            }
         }
         looked_at += numbers.len();
         if rows.len() > limit {
             rows.truncate(limit);
+            break rows.last().map(|(seq, _)| *seq);
+        }
+        if bytes >= PAGE_BYTES {
             break rows.last().map(|(seq, _)| *seq);
         }
         if looked_at >= budget {
@@ -295,27 +310,34 @@ fn along<T>(
         }
         chunk = (chunk * 2).min(CHUNK).min(budget - looked_at);
     };
-    Ok(Found { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
+    let is_full = rows.len() >= limit || bytes >= PAGE_BYTES;
+    Ok((Found { rows: rows.into_iter().map(|(_, row)| row).collect(), next }, is_full))
 }
 
-/// Reads the rows with these numbers that match the conditions.
+/// Reads the rows with these numbers that match the conditions, up to the one that reaches a size of `room` bytes. Also
+/// returns their size.
 fn fetch<T>(
     statement: &mut CachedStatement<'_>,
     list: &List<'_>,
     numbers: &[i64],
+    room: usize,
     read: &impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
-) -> Result<Vec<(i64, T)>> {
+) -> Result<(Vec<(i64, T)>, usize)> {
     let wanted = format!("{numbers:?}");
     let conditions = list.conditions.values().iter().map(|value| &**value);
     let params = conditions.chain([&wanted as &dyn ToSql]);
     let mut found = statement.query(rusqlite::params_from_iter(params))?;
     let mut rows = Vec::with_capacity(numbers.len());
-    while let Some(row) = found.next()? {
+    let mut bytes = 0;
+    while bytes < room
+        && let Some(row) = found.next()?
+    {
         if let Some(value) = read(row)? {
+            bytes += sql::row_bytes(row)?;
             rows.push((row.get("seq")?, value));
         }
     }
-    Ok(rows)
+    Ok((rows, bytes))
 }
 
 impl List<'_> {
@@ -328,62 +350,4 @@ impl List<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::domain::delivery::DeliveryStatus;
-    use crate::store::bulk;
-    use crate::store::delivery::{self, DeliveryFilter};
-    use crate::store::page::PageRequest;
-    use crate::store::{fixtures, migrate, webhook};
-
-    /// 30,000 deliveries, alternating between two webhooks of two tenants. The code is 500 for one tenant except in its
-    /// oldest delivery, and for the other only in its oldest: each condition is common, both together match one row.
-    const ROWS: &str = "
-        INSERT INTO topic SELECT value, 't' || value, 'a.b' FROM generate;
-        INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data, topic_seq)
-        SELECT value, 'e' || value, 't' || value, 'a.b', 0, 0, 0, 0, '{}', value FROM generate;
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
-        INSERT INTO delivery (seq, id, event_seq, webhook_seq, status, cause, next_trigger, attempt_count, created_ms,
-            finished_ms, last_code, last_error, last_duration_ms, last_at_ms, topic_seq)
-        SELECT i, CAST(printf('%016d', i) AS BLOB), 1 + i % 2, 1 + i % 2, 'failed', 'event', 'initial', 1, i, i,
-            iif((i % 2 = 0) = (i > 2), 500, 404), 'status', 1, i, 1 + i % 2 FROM n;";
-
-    #[test]
-    fn filters_that_are_rare_only_together_are_found_by_going_on_past_short_pages() {
-        let connection = migrate::in_memory();
-        connection.execute_batch("CREATE TEMP TABLE generate (value); INSERT INTO generate VALUES (1), (2);").unwrap();
-        for (number, tenant) in [(1, "t1"), (2, "t2")] {
-            webhook::insert_row(&connection, &fixtures::webhook(number, tenant)).unwrap();
-        }
-        connection.execute_batch(ROWS).unwrap();
-        let filter = DeliveryFilter {
-            tenant: Some("t2".parse().unwrap()),
-            response_code: Some(500),
-            ..DeliveryFilter::default()
-        };
-        let mut request = PageRequest { limit: 50, cursor: None };
-        let (mut seqs, mut pages) = (Vec::new(), 0);
-        loop {
-            let page = delivery::list(&connection, &filter, &request).unwrap();
-            seqs.extend(page.rows.iter().map(|row| row.seq));
-            pages += 1;
-            match page.next {
-                Some(next) => request.cursor = Some(next),
-                None => break,
-            }
-        }
-        assert_eq!(seqs, [1]);
-        assert!(pages > 1, "{pages}");
-
-        let newest = DeliveryFilter { since: Some(29_999), ..DeliveryFilter::default() };
-        for (filter, wanted) in [(&filter, vec![1]), (&newest, vec![29_999, 30_000])] {
-            let (mut seqs, mut after) = (Vec::new(), Some(0));
-            while let Some(from) = after {
-                let states = [DeliveryStatus::Failed];
-                let found = bulk::deliveries(&connection, filter, &states, from, 30_000).unwrap();
-                seqs.extend(found.rows);
-                after = found.next;
-            }
-            assert_eq!(seqs, wanted);
-        }
-    }
-}
+mod tests;

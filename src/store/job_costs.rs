@@ -12,7 +12,7 @@ use super::{WriteTx, fixtures, idempotency, migrate, retention, stats, sweep, we
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
 
-const NOW: Millis = 100 * DAY;
+const NOW: Millis = 500 * DAY;
 /// Operations of SQLite's virtual machine that one step may take, about a microsecond each in a release build.
 const MOST_OPERATIONS: u64 = 60_000;
 /// Rows that one step may change.

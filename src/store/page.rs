@@ -16,6 +16,10 @@ pub const DEFAULT_LIMIT: u32 = 50;
 /// Maximum rows per page.
 pub const MAX_LIMIT: u32 = 250;
 
+/// Bytes of a page at which it ends, although more rows would fit: clients continue at its cursor. The row that reaches
+/// the limit belongs to the page, so that every page of a list with long rows has one.
+pub const PAGE_BYTES: usize = 4 << 20;
+
 /// Start of a page: the rows below this sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(i64);
@@ -73,20 +77,58 @@ impl<T> Page<T> {
         select: &str,
         mut conditions: Filter,
         request: &PageRequest,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
         seq: impl Fn(&T) -> i64,
     ) -> Result<Page<T>> {
         if let Some(Cursor(below)) = request.cursor {
             conditions.and("seq < ?", below);
         }
-        let limit = request.limit as usize;
         // One more row tells whether another page follows.
-        let query = format!("{select} {} ORDER BY seq DESC LIMIT {}", conditions.sql(), limit + 1);
-        let mut rows = sql::all(connection, &query, conditions.params(), read)?;
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| has_more).map(|row| Cursor(seq(row)));
-        Ok(Page { rows, next })
+        let query = format!("{select} {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
+        let mut statement = connection.prepare_cached(&query)?;
+        let mut found = statement.query(conditions.params())?;
+        let mut page = Filling::new(request);
+        while let Some(row) = found.next()? {
+            if page.is_full() {
+                return Ok(page.continued(seq));
+            }
+            page.push(read(row)?, sql::row_bytes(row)?);
+        }
+        Ok(page.complete())
+    }
+}
+
+/// Page while its rows are read.
+pub(super) struct Filling<T> {
+    rows: Vec<T>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl<T> Filling<T> {
+    pub(super) fn new(request: &PageRequest) -> Filling<T> {
+        Filling { rows: Vec::new(), bytes: 0, limit: request.limit as usize }
+    }
+
+    /// Whether the page takes no further row.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.len() >= self.limit || self.bytes >= PAGE_BYTES
+    }
+
+    pub(super) fn push(&mut self, row: T, bytes: usize) {
+        self.rows.push(row);
+        self.bytes += bytes;
+    }
+
+    /// Returns the last page of a list.
+    pub(super) fn complete(self) -> Page<T> {
+        Page { rows: self.rows, next: None }
+    }
+
+    /// Returns a page that others follow. `seq` is the number of a row.
+    pub(super) fn continued(self, seq: impl Fn(&T) -> i64) -> Page<T> {
+        let next = self.rows.last().map(|row| Cursor(seq(row)));
+        Page { rows: self.rows, next }
     }
 }
 

@@ -190,9 +190,9 @@ fn last_of_step(tx: &WriteTx<'_>, rows: &str, after: i64) -> Result<Option<i64>>
 /// Deletes old entries of the audit log and old requests of inboxes, in one step. Returns their number. Looks at the
 /// oldest rows only, since both tables grow in the order of time.
 pub fn delete_log_rows(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
-    let (finished, failed) = before(cutoffs);
     let mut deleted = 0;
-    for (table, cutoff) in [("audit", failed), ("inbox_request", finished)] {
+    for (table, cutoff) in [("audit", cutoffs.audit_ms), ("inbox_request", cutoffs.finished_ms)] {
+        let cutoff = cutoff.unwrap_or(Millis::MIN);
         let statement = format!(
             "DELETE FROM {table} WHERE at_ms <= :cutoff
                  AND seq < min((SELECT min(seq) FROM {table}) + {STEP}, (SELECT max(seq) FROM {table}))"

@@ -171,9 +171,10 @@ pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums> {
         conditions.sql()
     );
     let mut total = Sums::default();
-    for sums in sql::all(connection, &query, conditions.params(), sums_of)? {
-        total.merge(&sums);
-    }
+    sql::each(connection, &query, conditions.params(), |row| {
+        total.merge(&sums_of(row)?);
+        Ok(())
+    })?;
     Ok(total)
 }
 

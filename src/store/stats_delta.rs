@@ -20,11 +20,10 @@ pub(super) struct StatsDelta {
 
 #[derive(Clone, Copy)]
 enum DeltaStep {
-    /// Deliveries that changed their status; `from` is `None` for new ones.
+    /// A delivery that changed its status; `from` is `None` for a new one.
     Moved {
         from: Option<DeliveryStatus>,
         to: DeliveryStatus,
-        count: i64,
     },
     Attempted {
         is_retry: bool,
@@ -48,12 +47,8 @@ pub(super) struct Finished {
 }
 
 impl StatsDelta {
-    pub(super) fn created(&mut self, webhook_seq: i64) {
-        self.job.push((webhook_seq, DeltaStep::Moved { from: None, to: DeliveryStatus::Pending, count: 1 }));
-    }
-
-    pub(super) fn moved(&mut self, webhook_seq: i64, from: DeliveryStatus, to: DeliveryStatus, count: usize) {
-        self.job.push((webhook_seq, DeltaStep::Moved { from: Some(from), to, count: count as i64 }));
+    pub(super) fn moved(&mut self, webhook_seq: i64, from: Option<DeliveryStatus>, to: DeliveryStatus) {
+        self.job.push((webhook_seq, DeltaStep::Moved { from, to }));
     }
 
     /// Counts an attempt with its response time, if there was a response.
@@ -96,17 +91,17 @@ impl StatsDelta {
 impl Counts {
     fn add(&mut self, change: DeltaStep) {
         match change {
-            DeltaStep::Moved { from, to, count } => {
+            DeltaStep::Moved { from, to } => {
                 if let Some(waiting) = from.and_then(|from| self.waiting(from)) {
-                    *waiting -= count;
+                    *waiting -= 1;
                 }
                 if let Some(waiting) = self.waiting(to) {
-                    *waiting += count;
+                    *waiting += 1;
                 }
                 match to {
-                    DeliveryStatus::Delivered => self.sums.delivered += count as u64,
-                    DeliveryStatus::Failed => self.sums.failed += count as u64,
-                    DeliveryStatus::Discarded => self.discarded += count as u64,
+                    DeliveryStatus::Delivered => self.sums.delivered += 1,
+                    DeliveryStatus::Failed => self.sums.failed += 1,
+                    DeliveryStatus::Discarded => self.discarded += 1,
                     DeliveryStatus::Pending | DeliveryStatus::Retrying => {}
                 }
             }

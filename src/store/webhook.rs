@@ -13,6 +13,7 @@ use super::page::{Filter, Page, PageRequest};
 use super::sql::{self, read_row};
 use super::sql_types::{Json, Patterns};
 use super::{Change, WriteTx};
+use crate::domain;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
@@ -41,10 +42,48 @@ pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>> {
     sql::first(connection, query, named_params! {":seq": seq}, from_row)
 }
 
-/// Returns all webhooks that are not deleted, with their numbers of successful deliveries.
-pub(super) fn all(connection: &Connection) -> Result<Vec<(Webhook, u64)>> {
-    let query = "SELECT * FROM webhook WHERE deleted_ms IS NULL";
-    sql::all(connection, query, [], |row| Ok((from_row(row)?, row.get("success_count")?)))
+/// Counts of a webhook's deliveries, without tests.
+#[derive(Debug)]
+pub(super) struct DeliveryCounts {
+    pub seq: i64,
+    pub tenant: Tenant,
+    pub successes: u64,
+    /// Pending and retrying.
+    pub queued: i64,
+}
+
+/// Returns all webhooks that are not deleted.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Webhook>> {
+    sql::all(connection, "SELECT * FROM webhook WHERE deleted_ms IS NULL", [], from_row)
+}
+
+/// Returns the counts of all webhooks that are not deleted, and of deleted ones with queued deliveries.
+pub(super) fn delivery_counts(connection: &Connection) -> Result<Vec<DeliveryCounts>> {
+    let query = "SELECT seq, tenant, success_count AS successes, pending_count + retrying_count AS queued FROM webhook
+                 WHERE deleted_ms IS NULL OR pending_count + retrying_count > 0";
+    sql::all(connection, query, [], |row| Ok(read_row!(row, DeliveryCounts { seq, tenant, successes, queued })))
+}
+
+/// Counts the webhooks of a tenant that are not deleted.
+pub fn count(connection: &Connection, tenant: &Tenant) -> Result<u64> {
+    let query = "SELECT count(*) FROM webhook WHERE tenant = :tenant AND deleted_ms IS NULL";
+    sql::value(connection, query, named_params! {":tenant": tenant})
+}
+
+/// Largest number of webhooks, and of queued deliveries, that one tenant has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LargestTenant {
+    pub webhooks: u64,
+    pub queued: u64,
+}
+
+/// Reads the counters of all webhooks, not the deliveries.
+pub fn largest_tenant(connection: &Connection) -> Result<LargestTenant> {
+    let query = "SELECT max(coalesce(max(webhooks), 0), 0) AS webhooks, max(coalesce(max(queued), 0), 0) AS queued
+                 FROM (SELECT sum(deleted_ms IS NULL) AS webhooks, sum(pending_count + retrying_count) AS queued
+                       FROM webhook GROUP BY tenant)";
+    let found = sql::first(connection, query, [], |row| Ok(read_row!(row, LargestTenant { webhooks, queued })))?;
+    Ok(found.unwrap_or_default())
 }
 
 pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageRequest) -> Result<Page<Webhook>> {
@@ -109,15 +148,21 @@ pub struct Bystander {
     pub created_ms: Millis,
 }
 
-/// Returns up to `limit` webhooks of a tenant without a delivery of an event, oldest first.
-pub fn bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64, limit: u32) -> Result<Vec<Bystander>> {
+/// Returns what `show` makes of up to `limit` webhooks of a tenant without a delivery of an event, oldest first.
+pub fn bystanders<T>(
+    connection: &Connection,
+    tenant: &Tenant,
+    event_seq: i64,
+    limit: u32,
+    show: impl Fn(Bystander) -> T,
+) -> Result<Vec<T>> {
     let query = "SELECT id, url, events, created_ms FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
                  ORDER BY seq LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":event_seq": event_seq, ":limit": limit};
     sql::all(connection, query, params, |row| {
-        Ok(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)? }))
+        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)? })))
     })
 }
 
@@ -148,17 +193,50 @@ pub fn attention(connection: &Connection, tenant: Option<&Tenant>) -> Result<Att
     Ok(found.unwrap_or_default())
 }
 
-/// Returns up to `limit` webhooks that use a profile, newest first.
-pub fn with_profile(connection: &Connection, profile: &str, limit: u32) -> Result<Vec<Webhook>> {
-    let query = "SELECT * FROM webhook WHERE profile = :profile AND deleted_ms IS NULL ORDER BY seq DESC LIMIT :limit";
-    sql::all(connection, query, named_params! {":profile": profile, ":limit": limit}, from_row)
+/// Webhook in a list that names many, without its settings.
+#[derive(Debug, Clone)]
+pub struct Label {
+    pub id: WebhookId,
+    pub url: String,
+    pub description: String,
 }
 
-/// Returns the event patterns of up to `limit` webhooks of one tenant, or of all.
-pub fn subscriptions(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<Vec<EventPattern>>> {
+impl Label {
+    pub fn name(&self) -> String {
+        domain::webhook::name(&self.description, &self.url)
+    }
+}
+
+/// Returns the label of the webhook with this number, unless it was deleted.
+pub fn label(connection: &Connection, seq: i64) -> Result<Option<Label>> {
+    let query = "SELECT id, url, description FROM webhook WHERE seq = :seq AND deleted_ms IS NULL";
+    sql::first(connection, query, named_params! {":seq": seq}, label_from_row)
+}
+
+/// Returns up to `limit` webhooks that use a profile, newest first.
+pub fn with_profile(connection: &Connection, profile: &str, limit: u32) -> Result<Vec<Label>> {
+    let query = "SELECT id, url, description FROM webhook WHERE profile = :profile AND deleted_ms IS NULL ORDER BY seq DESC LIMIT :limit";
+    sql::all(connection, query, named_params! {":profile": profile, ":limit": limit}, label_from_row)
+}
+
+/// Counts the webhooks that subscribe to each of some event types, among up to `limit` of one tenant, or of all.
+pub fn count_subscribers(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    names: &[EventType],
+    limit: u32,
+) -> Result<Vec<u64>> {
     let query =
         "SELECT events FROM webhook WHERE deleted_ms IS NULL AND tenant = coalesce(:tenant, tenant) LIMIT :limit";
-    sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, patterns)
+    let mut counts = vec![0; names.len()];
+    sql::each(connection, query, named_params! {":tenant": tenant, ":limit": limit}, |row| {
+        let patterns = patterns(row)?;
+        for (count, name) in counts.iter_mut().zip(names) {
+            *count += u64::from(patterns.iter().any(|pattern| pattern.matches(name)));
+        }
+        Ok(())
+    })?;
+    Ok(counts)
 }
 
 /// Returns up to `limit` active webhooks with retrying deliveries, with the number of those, most first. Reads the
@@ -237,6 +315,10 @@ pub fn delete_old_secrets(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
 /// Returns the public id of a webhook, which may be deleted.
 pub fn id_of(connection: &Connection, webhook_seq: i64) -> Result<WebhookId> {
     sql::value(connection, "SELECT id FROM webhook WHERE seq = :seq", named_params! {":seq": webhook_seq})
+}
+
+fn label_from_row(row: &Row<'_>) -> rusqlite::Result<Label> {
+    Ok(read_row!(row, Label { id, url, description }))
 }
 
 fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {

@@ -36,6 +36,7 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::SignedIn => "signed in as the user",
         AuditAction::SessionEnded => "ended a session of the user",
         AuditAction::OtherSessionsEnded => "ended the other sessions of the user",
+        AuditAction::SignInFailed => "failed to sign in as the user",
         AuditAction::InboxUrlChanged => "changed the URL of the inbox of the tenant",
         AuditAction::InboxClosed => "closed the inbox of the tenant",
         AuditAction::PortalLinkMade => "created a portal link for the tenant",

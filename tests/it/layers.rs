@@ -30,7 +30,10 @@ const PLACES: &[(&[&str], &[&str])] = &[
     ),
     (&["askama"], &["http/web/", "http/api/docs/", "profile/snippet/"]),
     // A route is registered together with its description: see `http/api/table.rs`.
-    (&["ServiceConfig"], &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs"]),
+    (
+        &["ServiceConfig"],
+        &["http/api/table.rs", "http/api/mod.rs", "http/web/", "http/inbox.rs", "http/security_txt.rs"],
+    ),
     // `http::blocking` carries the request id to the other thread.
     (&["web::block"], &["http/mod.rs"]),
     (&["std::env", "env::var", "env::vars"], &["config.rs"]),
@@ -338,14 +341,36 @@ fn the_readme_lists_every_setting_with_its_default() {
 /// Extensions of files that the documents may name without their folder.
 const ENDINGS: [&str; 9] = [".rs", ".md", ".html", ".json", ".toml", ".sql", ".css", ".js", ".py"];
 
+/// Documents of the repository, with their texts.
+fn documents() -> Vec<(PathBuf, String)> {
+    let files = [".", "docs"].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = files.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("md".as_ref()));
+    let found: Vec<_> = paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect();
+    assert!(found.len() > 4, "{} documents", found.len());
+    found
+}
+
 #[test]
 fn every_path_that_the_documents_name_exists() {
-    for document in ["ARCHITECTURE.md", "README.md"] {
-        let text = fs::read_to_string(document).unwrap();
-        let named = named_paths(&text);
-        assert!(!named.is_empty(), "{document} names no path");
-        for path in named {
-            assert!(Path::new(&path).exists(), "{document} names {path}, which does not exist");
+    for (document, text) in documents() {
+        for path in named_paths(&text) {
+            let is_there = Path::new(&path).exists() || document.with_file_name(&path).exists();
+            assert!(is_there, "{} names {path}, which does not exist", document.display());
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_documents_name_exists() {
+    for (document, text) in documents() {
+        for code in text.split('`').skip(1).step_by(2) {
+            let Some((path, name)) = code.split_once(".rs: ") else { continue };
+            let source = fs::read_to_string(format!("{path}.rs")).unwrap_or_default();
+            assert!(
+                source.contains(&format!("fn {name}(")),
+                "{} names {code}, which does not exist",
+                document.display()
+            );
         }
     }
 }
@@ -394,7 +419,6 @@ fn no_file_holds_a_merge_marker() {
             let bytes = fs::read(&path).unwrap();
             let is_marked = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<<"));
             assert!(!is_marked, "{} holds a merge marker", path.display());
-            count += 1;
         }
     }
     assert!(count > 200, "{count} files");

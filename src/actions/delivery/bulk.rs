@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::batched::{self, GoOn};
+use crate::actions::tenant_limits::require_room;
 use crate::actions::{Actions, Caller, Result};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::id::DeliveryId;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::rfc3339_seconds;
 use crate::store::bulk::{self, Standing};
 use crate::store::delivery::{self, DeliveryFilter};
@@ -104,9 +106,9 @@ impl Actions {
             }
             for some in seqs.chunks(bulk::STEP) {
                 let (some, states, done_so_far) = (some.to_vec(), states.clone(), done);
-                let (caller, description) = (caller.clone(), description.clone());
+                let (caller, description, limits) = (caller.clone(), description.clone(), self.limits);
                 let changed = self.step(go_on, move |tx| {
-                    let changed = change(tx, action, &some, &states)?;
+                    let changed = change(tx, &limits, action, &some, &states)?;
                     if changed == 0 {
                         return Ok((0, written));
                     }
@@ -169,10 +171,11 @@ fn can_change(found: &Standing, states: &[DeliveryStatus]) -> bool {
 /// Changes the deliveries that are still in one of the states. Each lane then reads the table once.
 fn change(
     tx: &mut WriteTx<'_>,
+    limits: &TenantLimits,
     action: BulkAction,
     seqs: &[i64],
     states: &[DeliveryStatus],
-) -> Result<u64, StoreError> {
+) -> Result<u64> {
     let mut changed = 0;
     let mut webhooks = BTreeSet::new();
     for seq in seqs.iter().filter(|seq| !damage::is_known("delivery", **seq)) {
@@ -180,6 +183,9 @@ fn change(
         let Some(found) = found.filter(|found| can_change(found, states)) else {
             continue;
         };
+        if action == BulkAction::Retry && found.status.is_finished() {
+            require_room(tx, limits, &found.tenant, 1)?;
+        }
         let done = match (action, found.status) {
             (BulkAction::Discard, _) => delivery::discard(tx, found.reference()),
             (BulkAction::Retry, DeliveryStatus::Pending | DeliveryStatus::Retrying) => delivery::make_due(tx, *seq),

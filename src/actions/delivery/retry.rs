@@ -1,9 +1,11 @@
 //! Retrying or discarding one delivery.
 
 use crate::actions::audit::AuditEntry;
+use crate::actions::tenant_limits::require_room;
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::{Cause, DeliveryStatus};
+use crate::domain::tenant_limits::TenantLimits;
 use crate::store::delivery::{self, Delivery};
 use crate::store::{Change, WriteTx, webhook};
 
@@ -11,10 +13,10 @@ impl Actions {
     /// Retries a delivery. A finished one starts a new series of attempts; a pending or retrying one is due now. If the
     /// webhook is inactive, the delivery stays queued.
     pub fn retry(&self, caller: &Caller, id: &str) -> Pending<Delivery> {
-        let (caller, id) = (caller.clone(), id.to_owned());
+        let (caller, id, limits) = (caller.clone(), id.to_owned(), self.limits);
         self.store.write(move |tx| {
             let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
-            retry(tx, &delivery)?;
+            retry(tx, &limits, &delivery)?;
             let entry = AuditEntry::new(AuditAction::DeliveryRetried, delivery.id).in_tenant(&delivery.tenant);
             caller.audit(tx, entry.with_detail(format!("{}, which was {}", delivery.event_type, delivery.status)))?;
             lookup::delivery(tx.connection(), &caller, &id)
@@ -45,7 +47,7 @@ impl Actions {
     }
 }
 
-fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<()> {
+fn retry(tx: &mut WriteTx<'_>, limits: &TenantLimits, delivery: &Delivery) -> Result<()> {
     if delivery.cause == Cause::Test {
         return Err(ActionError::conflict("test_delivery", "A test is attempted once. Send a new one."));
     }
@@ -54,7 +56,10 @@ fn retry(tx: &mut WriteTx<'_>, delivery: &Delivery) -> Result<()> {
     }
     match delivery.status {
         DeliveryStatus::Pending | DeliveryStatus::Retrying => delivery::make_due(tx, delivery.seq)?,
-        DeliveryStatus::Delivered | DeliveryStatus::Failed => delivery::restart(tx, delivery.reference())?,
+        DeliveryStatus::Delivered | DeliveryStatus::Failed => {
+            require_room(tx, limits, &delivery.tenant, 1)?;
+            delivery::restart(tx, delivery.reference())?;
+        }
         DeliveryStatus::Discarded => {
             return Err(ActionError::conflict(
                 "delivery_discarded",

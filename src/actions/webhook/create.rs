@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actions::audit::AuditEntry;
+use crate::actions::tenant_limits::require_place;
 use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -43,10 +44,11 @@ impl Actions {
             (_, None) => WebhookState::Active,
         };
         settings.apply(&mut webhook, &profile.header_names())?;
-        let auditor = caller.clone();
+        let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
             .write(move |tx| -> Result<_> {
+                require_place(tx, &limits, &webhook.tenant)?;
                 require_profile(tx, &webhook.profile)?;
                 let webhook = webhook::insert(tx, webhook)?;
                 let entry = AuditEntry::new(AuditAction::WebhookCreated, webhook.id).in_tenant(&webhook.tenant);

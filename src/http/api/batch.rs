@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use actix_web::web::Data;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,7 +42,8 @@ fn describe_create(call: &mut Call<'_>) {
         .response::<BatchView>(202, "All events are on disk.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false, "deliveries": []}]}"#)
         .errors(409, CONFLICT_CODES)
         .errors(422, INVALID_CODES)
-        .errors(422, &["invalid_batch"]);
+        .errors(422, &["invalid_batch"])
+        .queues_deliveries();
 }
 
 /// Receipts in the order of the events.
@@ -52,8 +53,9 @@ struct BatchView {
     data: Vec<ReceiptView>,
 }
 
-async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, body: BatchBody) -> ApiResult {
+async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, payload: Payload) -> ApiResult {
     refuse_when_stopping(&app)?;
+    let body = BatchBody::read(&app, &request, &caller, payload.into_inner()).await?;
     let key = idempotency_key(&request)?;
     let began = Instant::now();
     let (bytes, is_lines, largest) = (body.bytes.clone(), body.is_lines, app.limits.single);

@@ -10,7 +10,7 @@ use super::deliveries::FILTER_CODES;
 use super::openapi::schema::{
     DeliveryId, DeliveryStatus, ErrorCode, EventId, EventTypeName, TenantName, Time, WebhookId,
 };
-use super::{Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Scope, Table, blocking, list};
+use super::{Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Scope, Table, list};
 use crate::actions::ActionError;
 use crate::actions::delivery::bulk::{BulkAction, MOST_IDS, Selection};
 use crate::domain::json::whole;
@@ -25,6 +25,7 @@ fn describe_retry(call: &mut Call<'_>) {
     call.operation("Deliveries", "retry_deliveries", "Retry many deliveries")
         .description("Failed deliveries start a new series of attempts, and pending ones are sent now. With `\"status\": \"delivered\"`, delivered ones are sent again. Skips tests, discarded deliveries and those of deleted webhooks. The response follows when all are stored; if the server stops before, a 503 states how many are.");
     describe(call);
+    call.queues_deliveries();
 }
 
 fn describe_discard(call: &mut Call<'_>) {
@@ -35,6 +36,7 @@ fn describe_discard(call: &mut Call<'_>) {
 
 fn describe(call: &mut Call<'_>) {
     call.scope(Scope::Admin)
+        .is_job()
         .request_body::<BulkBody>(
             r#"{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "status": "failed", "dry_run": true}"#,
         )
@@ -113,20 +115,16 @@ pub(super) struct Count {
     count: u64,
 }
 
-/// Runs a bulk action once there is a permit, and responds with its count: 202, or 200 for a dry run. `work` gets a
+/// Runs a bulk action once there is a place, and responds with its count: 202, or 200 for a dry run. `work` gets a
 /// function that returns whether another step may begin, which is `false` once the server stops.
 pub(super) async fn run(
     app: &App,
+    caller: Caller,
     dry_run: bool,
-    work: impl FnOnce(&dyn Fn() -> bool) -> Result<u64, ActionError> + Send + 'static,
+    work: impl FnOnce(&Caller, &dyn Fn() -> bool) -> Result<u64, ActionError> + Send + 'static,
 ) -> ApiResult {
-    let permit = app.bulk_permit().await?;
-    let app = app.clone();
-    let count = blocking(move || {
-        // Held to the end, even if the client disconnects before.
-        let _permit = permit;
-        work(&|| !app.is_stopping())
-    });
+    let state = app.clone();
+    let count = app.jobs.run(caller, move |caller| work(caller, &|| !state.is_stopping()));
     let count = Count { count: count.await?? };
     Ok(if dry_run { HttpResponse::Ok().json(count) } else { HttpResponse::Accepted().json(count) })
 }
@@ -142,7 +140,8 @@ async fn discard(app: Data<App>, Administrator(caller): Administrator, body: Jso
 async fn run_on_selection(app: &App, caller: Caller, action: BulkAction, body: &JsonBody) -> ApiResult {
     let body: BulkBody = body.parse()?;
     let (actions, selection, dry_run) = (app.actions.clone(), body.parse(&caller)?, body.dry_run);
-    run(app, dry_run, move |go_on| actions.bulk(&caller, action, &selection, dry_run, go_on)).await
+    let work = move |caller: &_, go_on: &dyn Fn() -> bool| actions.bulk(caller, action, &selection, dry_run, go_on);
+    run(app, caller, dry_run, work).await
 }
 
 impl BulkBody {

@@ -6,14 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::export::{self, DeadLetter};
-use super::attempts::{self, AttemptView};
+use super::attempts::{self as attempt, AttemptView};
+use super::list::PageQuery;
 use super::openapi::schema::{
     Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, TenantName, Time,
     WaitingFor, WebhookId,
 };
-use super::{
-    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, blocking, extract, list,
-};
+use super::{Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, json, list};
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -22,6 +21,7 @@ use crate::store::page::PageRequest;
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/deliveries").get(index, describe_index);
     table.at("/v1/deliveries/{id}").get(show, describe_show);
+    table.at("/v1/deliveries/{id}/attempts").get(attempts, describe_attempts);
     table.at("/v1/deliveries/{id}/retry").post(retry, describe_retry);
     table.at("/v1/deliveries/{id}/discard").post(discard, describe_discard);
     table.at("/v1/dead-letters").get(dead_letters, describe_dead_letters);
@@ -37,7 +37,7 @@ const EXAMPLE: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "e
 
 /// Example of a delivery with its attempts.
 pub(super) fn example_in_full() -> String {
-    format!("{EXAMPLE}, \"attempts\": [{}}}]}}", attempts::EXAMPLE)
+    format!("{EXAMPLE}, \"attempts\": [{}}}], \"attempts_next_cursor\": null}}", attempt::EXAMPLE)
 }
 
 /// Codes of invalid filters.
@@ -54,10 +54,20 @@ fn describe_index(call: &mut Call<'_>) {
 
 fn describe_show(call: &mut Call<'_>) {
     call.operation("Deliveries", "show_delivery", "Get a delivery")
-        .description("Includes every attempt with its request and response.")
+        .description(
+            "Includes the newest attempts with their requests and responses: up to 250, or to 4 MiB of bodies.",
+        )
         .scope(Scope::Read)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(200, "The delivery.", &example_in_full());
+}
+
+fn describe_attempts(call: &mut Call<'_>) {
+    call.operation("Deliveries", "list_attempts", "List the attempts of a delivery")
+        .description("Newest first. A page ends at 4 MiB of bodies.")
+        .scope(Scope::Read)
+        .path_parameter::<DeliveryId>("id")
+        .list::<PageQuery, AttemptView>();
 }
 
 fn describe_retry(call: &mut Call<'_>) {
@@ -66,7 +76,8 @@ fn describe_retry(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
-        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"]);
+        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"])
+        .queues_deliveries();
 }
 
 fn describe_discard(call: &mut Call<'_>) {
@@ -116,10 +127,14 @@ pub(in crate::http) struct DeliveryView {
     created_at: Time,
     finished_at: Option<Time>,
     last_attempt: Option<LastAttemptView>,
-    /// Present when the delivery is requested by id.
+    /// Present when the delivery is requested by id: its newest attempts, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<AttemptView>")]
     attempts: Option<Vec<AttemptView>>,
+    /// `cursor` of the attempts before those, in the list of the delivery's attempts; null if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Cursor>")]
+    attempts_next_cursor: Option<Option<Cursor>>,
 }
 
 /// Outcome of a delivery's last attempt.
@@ -158,14 +173,20 @@ impl From<&Delivery> for DeliveryView {
                 at: Time::at(last.at_ms),
             }),
             attempts: None,
+            attempts_next_cursor: None,
         }
     }
 }
 
-impl From<&DeliveryInFull> for DeliveryView {
-    fn from(full: &DeliveryInFull) -> DeliveryView {
-        let attempts = full.attempts.iter().map(AttemptView::from).collect();
-        DeliveryView { attempts: Some(attempts), ..DeliveryView::from(&full.delivery) }
+impl From<DeliveryInFull> for DeliveryView {
+    fn from(full: DeliveryInFull) -> DeliveryView {
+        // Each attempt is dropped once it is shown, because bodies may be long.
+        let attempts = full.attempts.into_iter().map(|attempt| AttemptView::from(&attempt)).collect();
+        DeliveryView {
+            attempts: Some(attempts),
+            attempts_next_cursor: Some(full.earlier.map(Cursor::from)),
+            ..DeliveryView::from(&full.delivery)
+        }
     }
 }
 
@@ -220,20 +241,12 @@ impl DeliveryQuery {
     /// Like [`DeliveryQuery::parse`], for failed deliveries without tests.
     fn parse_dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let (mut filter, page) = self.parse(caller)?;
-        refuse("status", filter.status.is_some(), "Dead letters have one status")?;
-        refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
+        list::refuse("status", filter.status.is_some(), "Dead letters have one status")?;
+        list::refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
         filter.status = Some(DeliveryStatus::Failed);
         filter.test = Some(false);
         Ok((filter, page))
     }
-}
-
-/// Refuses a parameter that this list does not have.
-fn refuse(name: &str, is_given: bool, reason: &str) -> Result<(), ApiError> {
-    if is_given {
-        return Err(ApiError::invalid("unknown_parameter", format!("{reason}; omit {name}.")).in_field(name));
-    }
-    Ok(())
 }
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
@@ -253,16 +266,20 @@ async fn show_list(app: &App, (filter, page): (DeliveryFilter, PageRequest)) -> 
 
 async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    refuse("limit", query.limit.is_some(), "An export contains all matches")?;
-    refuse("cursor", query.cursor.is_some(), "An export contains all matches")?;
+    list::refuse_page(query.limit.as_deref(), query.cursor.as_deref())?;
     let (filter, _) = query.parse_dead_letters(&caller)?;
     export::dead_letters(&app, filter).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
-    let actions = app.actions.clone();
-    let full = blocking(move || actions.store.read(|db| lookup::delivery_in_full(db, &caller, &id))).await??;
-    Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
+    let store = app.actions.store.clone();
+    json(move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from)).await
+}
+
+async fn attempts(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+    let page = extract::query::<PageQuery>(&request)?.parse()?;
+    let read = move |db: &_| lookup::attempts(db, &caller, &id, &page);
+    list::show(&app, read, |attempt| AttemptView::from(&attempt)).await
 }
 
 async fn retry(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

@@ -15,7 +15,8 @@ use super::openapi::schema::{
     Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, TenantName, Time, WebhookId,
 };
 use super::{
-    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
+    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, json,
+    list,
 };
 use crate::actions::ActionError;
 use crate::actions::publish::{Checked, Idempotency, NewEvent, Receipt};
@@ -24,6 +25,7 @@ use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
 use crate::store::delivery::Delivery;
 use crate::store::event::{self, EventFilter, StoredEvent};
+use crate::store::page::Page;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/events").post(create, describe_create).get(index, describe_index);
@@ -51,7 +53,7 @@ pub(super) const CONFLICT_CODES: Codes = &["event_id_reused", "idempotency_key_r
 const EXAMPLE_IN_FULL: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "damaged": false,
-            "data": {"id": 7, "title": "Hello"}, "previous_data": null, "deliveries": [],
+            "data": {"id": 7, "title": "Hello"}, "previous_data": null, "deliveries": [], "deliveries_next_cursor": null,
             "not_delivered": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.example/orders",
                 "reason": "not_subscribed", "message": "It subscribes to order.*, and not to content.published."}],
             "not_delivered_count": 1}"#;
@@ -67,7 +69,8 @@ fn describe_create(call: &mut Call<'_>) {
         .links(202, "/id", &["show_event", "replay_event"])
         .links(202, "/deliveries/0/id", &["show_delivery", "retry_delivery", "discard_delivery"])
         .errors(409, CONFLICT_CODES)
-        .errors(422, INVALID_CODES);
+        .errors(422, INVALID_CODES)
+        .queues_deliveries();
 }
 
 fn describe_index(call: &mut Call<'_>) {
@@ -144,9 +147,15 @@ pub(in crate::http) struct EventView {
     data: Option<Box<RawValue>>,
     /// The previous `data`, if the application sent it.
     previous_data: Option<Box<RawValue>>,
+    /// The newest 1,000, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<DeliveryView>")]
     deliveries: Option<Vec<DeliveryView>>,
+    /// `cursor` of the deliveries before those, in the list of deliveries with this `event_id` and `tenant`; null if
+    /// there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Cursor>")]
+    deliveries_next_cursor: Option<Option<Cursor>>,
     /// Webhooks of the tenant that did not receive the event: the first 250, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<MissedView>")]
@@ -183,14 +192,15 @@ impl From<StoredEvent> for EventView {
             data: raw(event.data),
             previous_data: event.previous_data.and_then(raw),
             deliveries: None,
+            deliveries_next_cursor: None,
             not_delivered: None,
             not_delivered_count: None,
         }
     }
 }
 
-impl From<(EventAlone, Vec<Delivery>)> for EventView {
-    fn from((event, deliveries): (EventAlone, Vec<Delivery>)) -> EventView {
+impl From<(EventAlone, Page<Delivery>)> for EventView {
+    fn from((event, deliveries): (EventAlone, Page<Delivery>)) -> EventView {
         let missed = event.missed.into_iter().map(|missed| MissedView {
             webhook_id: missed.webhook_id.into(),
             url: missed.url,
@@ -198,7 +208,8 @@ impl From<(EventAlone, Vec<Delivery>)> for EventView {
             message: missed.message,
         });
         EventView {
-            deliveries: Some(deliveries.iter().map(DeliveryView::from).collect()),
+            deliveries: Some(deliveries.rows.iter().map(DeliveryView::from).collect()),
+            deliveries_next_cursor: Some(deliveries.next.map(Cursor::from)),
             not_delivered: Some(missed.collect()),
             not_delivered_count: Some(event.missed_count),
             ..event.stored.into()
@@ -350,6 +361,5 @@ struct WhoseQuery {
 async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let WhoseQuery { tenant } = extract::query(&request)?;
     let actions = app.actions.clone();
-    let full = blocking(move || actions.event_in_full(&caller, &id, tenant.as_deref())).await??;
-    Ok(HttpResponse::Ok().json(EventView::from(full)))
+    json(move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from)).await
 }

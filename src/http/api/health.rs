@@ -8,9 +8,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, require_all_tenants};
+use crate::domain::tenant_limits::TenantLimit;
 use crate::metrics::Snapshot;
-use crate::store::StoreError;
 use crate::store::stats::{self, Of};
+use crate::store::{StoreError, webhook};
 
 /// Media type of OpenMetrics, which Prometheus requests.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -75,10 +76,10 @@ async fn metrics(app: Data<App>, request: HttpRequest) -> ApiResult {
 
 fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
     let actions = &app.actions;
-    let (waiting, oldest) = actions.store.read(|connection| {
+    let (waiting, oldest, largest) = actions.store.read(|connection| {
         let waiting = stats::waiting(connection, &Of::All)?;
         let oldest = stats::oldest_waiting(connection, &Of::All)?;
-        Ok::<_, StoreError>((waiting, oldest))
+        Ok::<_, StoreError>((waiting, oldest, webhook::largest_tenant(connection)?))
     })?;
     let age_ms = oldest.map_or(0, |since| actions.clock.now_ms() - since);
     let (workers, busy_workers) = actions.engine.workers();
@@ -91,5 +92,12 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
         busy_workers,
         database_bytes,
         log_bytes,
+        tenant_limits: actions.limits,
+        tenant_use: [
+            (TenantLimit::Webhooks, largest.webhooks),
+            (TenantLimit::Queued, largest.queued),
+            (TenantLimit::Jobs, app.jobs.used_by_one() as u64),
+            (TenantLimit::Tests, app.receiver_calls.used_by_one() as u64),
+        ],
     })
 }

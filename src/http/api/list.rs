@@ -2,12 +2,11 @@
 
 use std::str::FromStr;
 
-use actix_web::HttpResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::openapi::schema::{Cursor, Limit};
-use super::{ApiError, ApiResult, App, Invalid, blocking};
+use super::{ApiError, ApiResult, App, Invalid, json};
 use crate::domain::time::{Millis, parse_rfc3339};
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 use crate::store::{Connection, StoreError};
@@ -21,18 +20,23 @@ pub(super) struct ListResponse<T> {
     next_cursor: Option<Cursor>,
 }
 
-/// Responds with the page that `read` returns. Runs `read` off the threads that serve requests.
-pub(super) async fn show<T: Send + 'static, V: Serialize>(
+/// Responds with the page that `read` returns.
+pub(super) async fn show<T, V, E>(
     app: &App,
-    read: impl FnOnce(&Connection) -> Result<Page<T>, StoreError> + Send + 'static,
-    view: impl FnMut(T) -> V,
-) -> ApiResult {
+    read: impl FnOnce(&Connection) -> Result<Page<T>, E> + Send + 'static,
+    view: impl FnMut(T) -> V + Send + 'static,
+) -> ApiResult
+where
+    V: Serialize,
+    E: From<StoreError> + Into<ApiError>,
+{
     let store = app.actions.store.clone();
-    let page = blocking(move || store.read(read)).await??;
-    Ok(HttpResponse::Ok().json(ListResponse {
-        data: page.rows.into_iter().map(view).collect(),
-        next_cursor: page.next.map(Cursor::from),
-    }))
+    json(move || {
+        let page = store.read(read)?;
+        let data = page.rows.into_iter().map(view).collect();
+        Ok::<_, E>(ListResponse { data, next_cursor: page.next.map(Cursor::from) })
+    })
+    .await
 }
 
 /// Query parameters of a list without filters.
@@ -61,6 +65,20 @@ pub(super) fn page(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequ
     };
     let cursor = cursor.map(str::parse).transpose()?;
     Ok(PageRequest { limit, cursor })
+}
+
+/// Refuses the parameters of a page, for an export.
+pub(super) fn refuse_page(limit: Option<&str>, cursor: Option<&str>) -> Result<(), ApiError> {
+    refuse("limit", limit.is_some(), "An export contains all matches")?;
+    refuse("cursor", cursor.is_some(), "An export contains all matches")
+}
+
+/// Refuses a parameter that a list does not have.
+pub(super) fn refuse(name: &str, is_given: bool, reason: &str) -> Result<(), ApiError> {
+    if is_given {
+        return Err(ApiError::invalid("unknown_parameter", format!("{reason}; omit {name}.")).in_field(name));
+    }
+    Ok(())
 }
 
 /// Parses a parameter whose type's error explains the problem.

@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub(super) mod attempts;
+pub(super) mod audit;
 mod batch;
 mod bulk;
 pub(super) mod deliveries;
@@ -22,7 +23,9 @@ mod test_events;
 mod webhooks;
 
 use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
 use actix_web::web::ServiceConfig;
+use serde::Serialize;
 
 // Names that most resources use.
 use super::error::ApiError;
@@ -36,6 +39,17 @@ use table::Table;
 
 /// Result of a handler.
 type ApiResult = Result<HttpResponse, ApiError>;
+
+/// Responds with what `work` returns, as JSON. Both are made off the threads that serve requests, since either may be
+/// large.
+async fn json<T: Serialize, E: Into<ApiError>>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> ApiResult {
+    let made = blocking(move || {
+        let value = work().map_err(Into::into)?;
+        serde_json::to_vec(&value).map_err(|error| ApiError::internal(&error))
+    });
+    let text = made.await??;
+    Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(text))
+}
 
 /// Registers every route of the API.
 pub fn routes(config: &mut ServiceConfig) {
@@ -59,6 +73,7 @@ fn table() -> Table {
         api_keys::routes,
         portal_links::routes,
         inbox::routes,
+        audit::routes,
         api_keys::backup_routes,
         stats::routes,
         health::routes,

@@ -26,6 +26,7 @@ fn describe_event(call: &mut Call<'_>) {
     call.operation("Events", "replay_event", "Replay an event")
         .description("Delivers the event again to every webhook that subscribes to it now, or to `webhook_id`, subscribed or not. Each call delivers it once more.")
         .scope(Scope::Admin)
+        .queues_deliveries()
         .path_parameter::<schema::EventId>("id")
         .request_body::<EventReplayBody>("{}")
         .response::<Replayed>(202, "The new deliveries.", r#"{"data": []}"#)
@@ -38,6 +39,8 @@ fn describe_webhook(call: &mut Call<'_>) {
     call.operation("Webhooks", "replay_webhook", "Replay the events of a webhook")
         .description("Delivers again the events that the webhook subscribes to and that were received in the time span; with `only_failed`, only those whose newest delivery to it failed. The response follows when all deliveries are stored; if the server stops before, a 503 states how many are. Each call delivers the events once more.")
         .scope(Scope::Admin)
+        .is_job()
+        .queues_deliveries()
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<WebhookReplayBody>(r#"{"since": "2026-01-15T00:00:00Z", "only_failed": true, "dry_run": true}"#)
         .response::<Count>(200, "With `dry_run`: the number of matching events.", r#"{"count": 12}"#)
@@ -91,7 +94,8 @@ async fn webhook(app: Data<App>, Administrator(caller): Administrator, id: Path<
     let body: WebhookReplayBody = body.parse()?;
     let (replay, dry_run) = (body.parse()?, body.dry_run);
     let actions = app.actions.clone();
-    bulk::run(&app, dry_run, move |go_on| actions.replay_webhook(&caller, &id, &replay, dry_run, go_on)).await
+    let work = move |caller: &_, go_on: &dyn Fn() -> bool| actions.replay_webhook(caller, &id, &replay, dry_run, go_on);
+    bulk::run(&app, caller, dry_run, work).await
 }
 
 impl WebhookReplayBody {

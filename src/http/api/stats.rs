@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, extract, list, schema};
 use crate::actions::statistics::{Statistics, Window};
+use crate::domain::tenant_limits::{TenantLimit, TenantLimits, TenantUse};
+use crate::http::tenant_use::tenant_use;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/stats").get(overall, describe_overall);
@@ -20,12 +22,21 @@ const EXAMPLE: &str = r#"{"window": "24h", "since": "2026-01-14T11:00:00.000Z", 
     "pending": 2, "retrying": 1, "retry_attempts": 14, "success_rate": 0.998, "average_response_ms": 41.5,
     "p95_response_ms": 96.0}"#;
 
+/// Example of the limits, to go before the last brace.
+const LIMITS_EXAMPLE: &str = r#"{"webhooks": {"limit": 1000, "used": 3}, "queued": {"limit": 1000000, "used": 3},
+    "requests_per_s": {"limit": 200, "used": 1}, "jobs": {"limit": 2, "used": 0}, "tests": {"limit": 4, "used": 0},
+    "inbox_requests": {"limit": 200, "used": 17}}"#;
+
 fn describe_overall(call: &mut Call<'_>) {
     call.operation("Deliveries", "stats", "Get statistics of all webhooks")
-        .description("Covers a time window that ends now. Tests and challenges are excluded.")
+        .description("Covers a time window that ends now. Tests and challenges are excluded. Includes the limits of each tenant.")
         .scope(Scope::Read)
         .query_parameters::<OverallQuery>()
-        .response::<StatsView>(200, "The statistics.", EXAMPLE)
+        .response::<OverallView>(
+            200,
+            "The statistics.",
+            &format!("{}, \"tenant_limits\": {LIMITS_EXAMPLE}}}", EXAMPLE.trim_end_matches('}')),
+        )
         .errors(422, &["invalid_value", "invalid_tenant"]);
 }
 
@@ -66,6 +77,55 @@ struct StatsView {
     p95_response_ms: Option<f64>,
 }
 
+/// Statistics of all webhooks of a tenant, or of all tenants.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OverallStatistics")]
+struct OverallView {
+    #[serde(flatten)]
+    statistics: StatsView,
+    tenant_limits: LimitsView,
+}
+
+/// Limits of each tenant.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TenantLimits")]
+struct LimitsView {
+    /// Webhooks.
+    webhooks: LimitView,
+    /// Pending and retrying deliveries.
+    queued: LimitView,
+    /// Requests of all API keys and portal sessions per second.
+    requests_per_s: LimitView,
+    /// Bulk actions and replays under way.
+    jobs: LimitView,
+    /// Tests, and other calls that wait for an endpoint, under way.
+    tests: LimitView,
+    /// Requests kept in the inbox.
+    inbox_requests: LimitView,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TenantLimit")]
+struct LimitView {
+    limit: u32,
+    /// Current use by the tenant; `null` if the statistics are of all tenants.
+    used: Option<u64>,
+}
+
+impl LimitsView {
+    fn new(limits: &TenantLimits, used: Option<&TenantUse>) -> LimitsView {
+        let view = |limit| LimitView { limit: limits.get(limit), used: used.map(|used| used.get(limit)) };
+        LimitsView {
+            webhooks: view(TenantLimit::Webhooks),
+            queued: view(TenantLimit::Queued),
+            requests_per_s: view(TenantLimit::RequestsPerS),
+            jobs: view(TenantLimit::Jobs),
+            tests: view(TenantLimit::Tests),
+            inbox_requests: view(TenantLimit::InboxRequests),
+        }
+    }
+}
+
 impl From<Statistics> for StatsView {
     fn from(Statistics { window, since_ms, sums, waiting }: Statistics) -> StatsView {
         let rounded = |number: f64| (number * 1_000.0).round() / 1_000.0;
@@ -97,9 +157,15 @@ async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -
     let query: OverallQuery = extract::query(&request)?;
     let window = window(query.window.as_deref())?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
-    let actions = app.actions.clone();
-    let statistics = blocking(move || actions.overall_statistics(tenant, window)).await??;
-    Ok(HttpResponse::Ok().json(StatsView::from(statistics)))
+    let state = app.clone();
+    let read = move || -> Result<_, ApiError> {
+        let used = |tenant| state.actions.store.read(|connection| tenant_use(&state, connection, tenant));
+        let used = tenant.as_ref().map(used).transpose()?;
+        Ok((state.actions.overall_statistics(tenant, window)?, used))
+    };
+    let (statistics, used) = blocking(read).await??;
+    let tenant_limits = LimitsView::new(&app.actions.limits, used.as_ref());
+    Ok(HttpResponse::Ok().json(OverallView { statistics: statistics.into(), tenant_limits }))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -31,14 +31,14 @@ fn describe_by_id(call: &mut Call<'_>) {
 
 fn describe_by_body(call: &mut Call<'_>) {
     call.operation("Tests", "test_by_body", "Send a test to one webhook or to all subscribed ones")
-        .description("With `webhook_id`, sends a test to that webhook. With `event`, sends a test to every webhook of the tenant that subscribes to this type; the other fields become its data.")
+        .description("With `webhook_id`, sends a test to that webhook. With `event`, sends a test to every webhook of the tenant that subscribes to this type, if there are up to 64; the other fields become its data.")
         .scope(Scope::Admin)
         .waits_for_receiver()
         .request_body::<TestForms>(r#"{"event": "content.published", "id": 7}"#)
         .response::<Tested>(200, "The deliveries with their attempts, successful or not.", r#"{"data": [],
             "message": "No webhook is subscribed to this event type. Nothing was sent."}"#)
         .errors(404, &["not_found"])
-        .errors(422, &["invalid_event_type"]);
+        .errors(422, &["invalid_event_type", "too_many_webhooks"]);
 }
 
 /// Schema of the two forms.
@@ -79,7 +79,7 @@ async fn by_id(app: Data<App>, Administrator(caller): Administrator, id: Path<St
     let test = test_event(event_type, data);
     let actions = app.actions.clone();
     let full = app.receiver_calls.run(caller, move |caller| actions.test_webhook(caller, &id, test)).await??;
-    Ok(HttpResponse::Ok().json(DeliveryView::from(&full)))
+    Ok(HttpResponse::Ok().json(DeliveryView::from(full)))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -122,8 +122,8 @@ async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: Jso
         }
     };
     Ok(HttpResponse::Ok().json(Tested {
-        data: sent.iter().map(DeliveryView::from).collect(),
         message: sent.is_empty().then_some("No webhook is subscribed to this event type. Nothing was sent."),
+        data: sent.into_iter().map(DeliveryView::from).collect(),
     }))
 }
 

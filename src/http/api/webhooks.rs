@@ -136,7 +136,8 @@ fn describe_creation(call: &mut Call<'_>) {
         ],
     )
     .errors(409, &["profile_deleted"])
-    .errors(422, INVALID_CODES);
+    .errors(422, INVALID_CODES)
+    .errors(422, &["webhook_limit"]);
 }
 
 fn describe_index(call: &mut Call<'_>) {

@@ -85,14 +85,14 @@ pub async fn end_other_sessions(request: HttpRequest, form: Submission) -> PageR
 /// `POST /account/password`: for viewers too. Ends every session of the user and starts a new one in this browser.
 pub async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
     let app = app(&request)?;
-    let (address, browser) = (app.site.client_address(&request), browser(&request, app));
+    let browser = browser(&request, app);
     form.run_as_anybody(move |session, fields| {
         let user = session.require_operator()?.clone();
         let wrong_old = |message: String| {
             let invalid = Invalid::new("wrong_password", message).in_field("old");
             Ok(Response::again(&account_page(session, invalid.into())?))
         };
-        if let Err(message) = password_again::check(session, &user, fields.text("old"), address) {
+        if let Err(message) = password_again::check(session, &user, fields.text("old")) {
             return wrong_old(message);
         }
         let new = fields.text("password");

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
@@ -94,8 +95,19 @@ impl ResponseError for PageError {
                 let Shell { base, portal, parents } = (**shell).clone();
                 let frame = Bare { base, title: title(error.status()), form_token: String::new(), portal };
                 let page = BareProblem { frame, message: error.message() };
-                html(error.status(), page.render().unwrap_or_default(), &parents)
+                let mut response = html(error.status(), page.render().unwrap_or_default(), &parents);
+                add_header(&mut response, error);
+                response
             }
         }
+    }
+}
+
+/// Adds the header of an error to its page, such as `Retry-After`.
+pub(super) fn add_header(response: &mut HttpResponse, error: &ApiError) {
+    if let Some((name, value)) = error.header()
+        && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value))
+    {
+        response.headers_mut().insert(name, value);
     }
 }

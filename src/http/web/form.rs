@@ -1,6 +1,5 @@
 //! Submitted forms: their fields, the check that this server's own page sent them, and their errors.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
@@ -15,6 +14,7 @@ use crate::domain::{Invalid, json};
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{app, read_in_time};
+use crate::http::places::Places;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::Shell;
@@ -129,7 +129,6 @@ async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &st
 pub struct Submission {
     session: Session,
     pub fields: Fields,
-    client: Option<IpAddr>,
 }
 
 impl FromRequest for Submission {
@@ -142,7 +141,7 @@ impl FromRequest for Submission {
             let session = Session::of(&request)?;
             let limit = session.app.limits.single * 3 + FORM_BYTES;
             let fields = read(&request, payload, limit, session.cookie()).await?;
-            Ok(Submission { client: session.app.site.client_address(&request), session, fields })
+            Ok(Submission { session, fields })
         })
     }
 }
@@ -173,11 +172,10 @@ impl Submission {
         action: Action,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let client = self.client;
         self.run_as_anybody(move |session, fields| {
             session.require(action)?;
             if needs_password(action)
-                && let Some(question) = password_again::ask(session, fields, client)?
+                && let Some(question) = password_again::ask(session, fields)?
             {
                 return Ok(question);
             }
@@ -191,7 +189,25 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let place = self.session.app.receiver_calls.place(self.session.tenant()).await;
+        let places = self.session.app.receiver_calls.clone();
+        self.run_in(&places, work).await
+    }
+
+    /// Like [`Submission::run`], for bulk actions and replays.
+    pub async fn run_job(
+        self,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let places = self.session.app.jobs.clone();
+        self.run_in(&places, work).await
+    }
+
+    async fn run_in(
+        self,
+        places: &Places,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let place = places.place(self.session.tenant()).await;
         self.run(move |session, fields| {
             let _place = place?;
             work(session, fields)
@@ -204,7 +220,7 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let Submission { session, fields, .. } = self;
+        let Submission { session, fields } = self;
         session
             .answer(move |session| {
                 session.require_unchanged()?;

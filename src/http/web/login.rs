@@ -93,6 +93,9 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     let cookies = cookies.await.inspect_err(|_| app.throttle.retract(subject, address))?;
     let Some(cookies) = cookies else {
         log::warn!("a sign-in failed, from {address:?}");
+        let wanted = name.to_owned();
+        // Not awaited: the response does not depend on it.
+        drop(app.actions.store.write(move |tx| users::sign_in_failed(tx.connection(), &wanted, address, tx.now_ms())));
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Wrong name or password.".to_owned());
     };
     app.throttle.succeeded(subject, address);

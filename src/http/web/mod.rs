@@ -38,6 +38,7 @@ mod inbox {
     pub mod request;
 }
 mod layout;
+mod limits;
 mod login;
 mod onboarding {
     pub mod done;

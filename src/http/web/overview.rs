@@ -10,6 +10,8 @@ use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
+use crate::http::tenant_use::tenant_use;
+use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
@@ -53,6 +55,8 @@ pub struct OverviewPage {
     failures: Vec<FailureRow>,
     /// For operators only.
     machine: Option<Machine>,
+    /// In the portal only; else empty.
+    limits: Vec<LimitRow>,
 }
 
 /// A webhook that needs attention.
@@ -106,6 +110,10 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
         chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now),
         failures: failures(session, db)?,
         machine: tenant.is_none().then(|| machine(&session.app.actions.store)),
+        limits: match tenant {
+            Some(tenant) => limits::of_tenant(&session.app, &tenant_use(&session.app, db, tenant)?),
+            None => Vec::new(),
+        },
         frame: session.frame(db, "Overview", Section::Overview)?.with_api("GET", "/v1/stats?window=24h"),
     })
 }

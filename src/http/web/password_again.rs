@@ -4,8 +4,6 @@
 //! A form may have the field itself ([`FIELD`]). Otherwise the page that asks carries the form's fields, and sends them
 //! again together with the password.
 
-use std::net::IpAddr;
-
 use askama::Template;
 
 use super::login::too_many_attempts;
@@ -35,7 +33,7 @@ struct PasswordAgainPage {
 }
 
 /// Returns the page that asks, unless the visitor confirmed lately or the form has the right password.
-pub fn ask(session: &Session, fields: &Fields, client: Option<IpAddr>) -> Result<Option<Response>, PageError> {
+pub fn ask(session: &Session, fields: &Fields) -> Result<Option<Response>, PageError> {
     let Some(user) = session.user().filter(|_| !session.is_confirmed) else {
         return Ok(None);
     };
@@ -43,7 +41,7 @@ pub fn ask(session: &Session, fields: &Fields, client: Option<IpAddr>) -> Result
     let errors = if typed.is_empty() {
         FormErrors::default()
     } else {
-        match check(session, user, typed, client) {
+        match check(session, user, typed) {
             Ok(()) => {
                 let cookie = session.cookie().to_owned();
                 let store = &session.app.actions.store;
@@ -69,8 +67,8 @@ pub fn ask(session: &Session, fields: &Fields, client: Option<IpAddr>) -> Result
 
 /// Checks the password of a user who is signed in. Throttled like a sign-in: an open session must not help to guess the
 /// password. By the session, because others must not be able to delay it.
-pub fn check(session: &Session, user: &User, typed: &str, client: Option<IpAddr>) -> Result<(), String> {
-    let (throttle, now) = (&session.app.throttle, session.now());
+pub fn check(session: &Session, user: &User, typed: &str) -> Result<(), String> {
+    let (throttle, client, now) = (&session.app.throttle, session.address(), session.now());
     let own = Subject::Device(token::hash(session.cookie()));
     let wait = throttle.wait(own, client, now);
     if wait > 0 {

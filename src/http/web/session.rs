@@ -1,6 +1,7 @@
 //! The visitor of a page, signed in as a user or through the portal.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -37,6 +38,8 @@ pub struct Session {
     pub is_confirmed: bool,
     base: String,
     cookie: String,
+    /// Address of the client.
+    address: Option<IpAddr>,
     flash: Option<Flash>,
     /// Whether the script refreshes an open page.
     is_live: bool,
@@ -87,9 +90,10 @@ impl Session {
             // Nobody waits for this write, and the next request repeats a failed one.
             drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, &address, now)));
         }
-        Ok(Session {
+        let session = Session {
             flash: cookies::flash(request, &app, is_portal),
             is_confirmed: session::is_confirmed(&session, now),
+            address: app.site.client_address(request),
             owner: session.owner,
             query: Fields::of_query(request),
             here: here.to_owned(),
@@ -97,7 +101,12 @@ impl Session {
             cookie,
             is_live,
             app,
-        })
+        };
+        if let Some(tenant) = session.tenant() {
+            let counted = session.app.rate_limits.take_of(tenant, now);
+            counted.map_err(|error| PageError::from(error).within(session.shell()))?;
+        }
+        Ok(session)
     }
 
     pub fn now(&self) -> Millis {
@@ -109,6 +118,11 @@ impl Session {
         &self.base
     }
 
+    /// Address of the client.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Surroundings of an error page outside the frame.
     pub fn shell(&self) -> Shell {
         Shell::of(&self.app, self.tenant().is_some())
@@ -118,7 +132,7 @@ impl Session {
         Caller {
             tenant: self.tenant().cloned(),
             default_profile: None,
-            actor: Actor::Person(session::actor(&self.owner)),
+            actor: Actor::Person(session::actor(&self.owner)).at(self.address),
             api_key_seq: None,
         }
     }
@@ -252,13 +266,17 @@ impl Session {
         let app = self.app.clone();
         let (is_portal, shell) = (self.tenant().is_some(), self.shell());
         let done = blocking(move || match work(&self) {
-            Err(PageError::Problem { error, .. }) => self.problem(&error),
-            other => other,
+            Err(PageError::Problem { error, .. }) => Ok((self.problem(&error)?, Some(error))),
+            other => other.map(|done| (done, None)),
         });
-        let done = done.await.map_err(|error| PageError::from(error).within(shell))??;
+        let done = done.await.map_err(|error| PageError::from(error).within(shell))?;
+        let (done, error): (_, Option<Box<ApiError>>) = done?;
         // A flash message stays for the page that a redirect leads to.
         let clears_flash = clears_flash && matches!(done, Response::Page(..) | Response::File { .. });
         let mut response = done.into_http(&app, is_portal);
+        if let Some(error) = &error {
+            error::add_header(&mut response, error);
+        }
         if clears_flash {
             SetCookie::flash(&app, None, is_portal).on(&mut response);
         }

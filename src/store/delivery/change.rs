@@ -51,7 +51,7 @@ pub fn insert(
     )?;
     delivery.seq = tx.connection().last_insert_rowid();
     if !is_test {
-        tx.stats().created(webhook_seq);
+        tx.directory_mut().count_created(webhook_seq);
         tx.notify(Change::Due(delivery.clone()));
     }
     Ok(delivery)
@@ -71,7 +71,7 @@ pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id:
     if inserted == 0 {
         return Ok(false);
     }
-    tx.stats().created(webhook_seq);
+    tx.directory_mut().count_created(webhook_seq);
     Ok(true)
 }
 
@@ -97,7 +97,7 @@ pub fn finish(tx: &mut WriteTx<'_>, delivery: DeliveryRef, status: DeliveryStatu
         }
         end(tx, seq, before, status, last)?;
     }
-    tx.stats().moved(webhook_seq, before, status, 1);
+    tx.directory_mut().count_moved(webhook_seq, before, status);
     Ok(true)
 }
 
@@ -117,7 +117,7 @@ pub fn give_up(tx: &mut WriteTx<'_>, seq: i64, webhook_seq: i64, last: &LastAtte
          WHERE seq = :seq",
         row_params!(last { number, code, error_code, duration_ms, at_ms; now: tx.now_ms(), seq: seq }),
     )?;
-    tx.stats().moved(webhook_seq, before, DeliveryStatus::Failed, 1);
+    tx.directory_mut().count_moved(webhook_seq, before, DeliveryStatus::Failed);
     Ok(true)
 }
 
@@ -151,7 +151,7 @@ fn end(
 pub fn count_failure(tx: &mut WriteTx<'_>, before: DeliveryRef, series: &Series, last: &LastAttempt) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = before;
     if status != series.status {
-        tx.stats().moved(webhook_seq, status, series.status, 1);
+        tx.directory_mut().count_moved(webhook_seq, status, series.status);
     }
     sql::run(
         tx.connection(),
@@ -184,7 +184,7 @@ pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": seq},
     )?;
-    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    tx.directory_mut().count_moved(webhook_seq, status, DeliveryStatus::Pending);
     Ok(())
 }
 
@@ -198,7 +198,7 @@ pub fn resume(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": seq},
     )?;
-    tx.stats().moved(webhook_seq, status, DeliveryStatus::Pending, 1);
+    tx.directory_mut().count_moved(webhook_seq, status, DeliveryStatus::Pending);
     Ok(())
 }
 
@@ -206,7 +206,7 @@ pub fn discard(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
     // Counted last: callers go on after a row that cannot be changed.
     discard_test(tx, seq)?;
-    tx.stats().moved(webhook_seq, status, DeliveryStatus::Discarded, 1);
+    tx.directory_mut().count_moved(webhook_seq, status, DeliveryStatus::Discarded);
     Ok(())
 }
 
@@ -226,7 +226,7 @@ pub fn end_interrupted_tests(tx: &mut WriteTx<'_>) -> Result<usize> {
 
 /// Counts an attempt in the statistics; tests and challenges are not counted. `answer_ms` is the response time.
 pub fn count_attempt(tx: &mut WriteTx<'_>, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
-    tx.stats().attempted(webhook_seq, is_retry, answer_ms);
+    tx.directory_mut().count_attempt(webhook_seq, is_retry, answer_ms);
 }
 
 /// Counts a successful delivery, by which a webhook with a live endpoint is not disabled.

@@ -16,6 +16,7 @@ pub(super) use list::{conditions, failing_at, sources, webhook_key};
 use rusqlite::{Connection, Row, named_params};
 
 use super::error::{Result, StoreError};
+use super::page::{Cursor, Page};
 use super::sql::{self, read_row};
 use super::{damage, event};
 use crate::domain::attempt::ErrorCode;
@@ -108,18 +109,33 @@ pub fn seq_of(connection: &Connection, id: DeliveryId) -> Result<Option<i64>> {
     sql::first(connection, "SELECT seq FROM delivery WHERE id = :id", named_params! {":id": id}, |row| row.get(0))
 }
 
-pub fn of_event(connection: &Connection, event_seq: i64) -> Result<Vec<Delivery>> {
-    let query = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq");
-    match sql::all(connection, &query, named_params! {":event_seq": event_seq}, from_row) {
-        Err(error) if error.is_damage() => salvage_of_event(connection, event_seq, &error),
-        found => found,
-    }
+/// Returns the newest deliveries of an event, up to `limit`, oldest first. `next` leads to the older ones in the list of
+/// the event's deliveries.
+pub fn of_event(connection: &Connection, event_seq: i64, limit: usize) -> Result<Page<Delivery>> {
+    // One more tells whether there are older ones.
+    let params = named_params! {":event_seq": event_seq, ":limit": limit + 1};
+    let query = format!("{SELECT} WHERE d.event_seq = :event_seq ORDER BY d.seq DESC LIMIT :limit");
+    let mut rows = match sql::all(connection, &query, params, from_row) {
+        Err(error) if error.is_damage() => salvage_of_event(connection, event_seq, limit + 1, &error)?,
+        found => found?,
+    };
+    let has_older = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| has_older).map(|oldest| Cursor::below(oldest.seq));
+    rows.reverse();
+    Ok(Page { rows, next })
 }
 
-/// Like [`of_event`], with what can be read of damaged deliveries; without those of which nothing can be.
-fn salvage_of_event(connection: &Connection, event_seq: i64, error: &StoreError) -> Result<Vec<Delivery>> {
-    let query = "SELECT seq FROM delivery WHERE event_seq = :event_seq ORDER BY seq";
-    let seqs: Vec<i64> = sql::all(connection, query, named_params! {":event_seq": event_seq}, |row| row.get("seq"))?;
+/// Returns what can be read of the newest deliveries of an event, newest first, without those of which nothing can be.
+fn salvage_of_event(
+    connection: &Connection,
+    event_seq: i64,
+    limit: usize,
+    error: &StoreError,
+) -> Result<Vec<Delivery>> {
+    let query = "SELECT seq FROM delivery WHERE event_seq = :event_seq ORDER BY seq DESC LIMIT :limit";
+    let params = named_params! {":event_seq": event_seq, ":limit": limit};
+    let seqs: Vec<i64> = sql::all(connection, query, params, |row| row.get("seq"))?;
     let mut found = Vec::with_capacity(seqs.len());
     for seq in seqs {
         let query = format!("{SELECT} WHERE d.seq = :seq");

@@ -42,6 +42,7 @@ fn a_delivery_shows_every_attempt_whole() {
         "finished_at",
         "last_attempt",
         "attempts",
+        "attempts_next_cursor",
     ];
     assert_eq!(sorted(names(&delivery)), sorted(fields.to_vec()));
     assert_eq!(delivery["event_id"], receipt["id"]);

@@ -1,6 +1,7 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
 mod api_keys;
+mod audit;
 pub mod backup;
 mod bad_json;
 mod bad_strings;
@@ -18,6 +19,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod lists;
+mod long_rows;
 mod masks;
 mod metrics;
 mod openapi;
@@ -26,9 +28,11 @@ mod rate_limits;
 mod replay;
 mod request_ids;
 mod secrets;
+mod security_txt;
 mod slow_clients;
 mod stats;
 mod targets;
+mod tenant_limits;
 mod tenants;
 mod test_calls;
 mod waiting_calls;
@@ -41,7 +45,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 36] = [
+const CALLS: [(&str, &str, Scope); 39] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -64,6 +68,7 @@ const CALLS: [(&str, &str, Scope); 36] = [
     ("POST", "/api/webhooks/test", Scope::Admin),
     ("GET", "/v1/deliveries", Scope::Read),
     ("GET", "/v1/deliveries/{d}", Scope::Read),
+    ("GET", "/v1/deliveries/{d}/attempts", Scope::Read),
     ("POST", "/v1/deliveries/{d}/retry", Scope::Admin),
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
     ("POST", "/v1/deliveries/retry", Scope::Admin),
@@ -73,6 +78,8 @@ const CALLS: [(&str, &str, Scope); 36] = [
     ("GET", "/api/webhooks/{w}/stats", Scope::Read),
     ("GET", "/v1/dead-letters", Scope::Read),
     ("GET", "/v1/dead-letters/export", Scope::Read),
+    ("GET", "/v1/audit", Scope::Admin),
+    ("GET", "/v1/audit/export", Scope::Admin),
     ("GET", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys/{k}/rotate", Scope::Admin),

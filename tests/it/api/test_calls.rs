@@ -85,6 +85,21 @@ fn an_event_is_tested_at_every_subscriber_with_the_other_fields_as_data() {
 }
 
 #[test]
+fn an_event_is_tested_at_up_to_64_subscribers_at_a_time() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    for _ in 0..64 {
+        hub.add_webhook(receiver.url());
+    }
+    let test = || hub.post("/v1/webhooks/test", &json!({"event": "order.paid"}));
+    assert_eq!(test().expect(200).json()["data"].as_array().unwrap().len(), 64);
+    hub.add_webhook(receiver.url());
+    error_in(&test(), 422, "too_many_webhooks", "event");
+    assert_eq!(receiver.hits(), 64);
+    assert_eq!(rows(&hub), [65, 0, 64]);
+}
+
+#[test]
 fn a_test_that_nobody_subscribed_to_says_so_and_stores_nothing() {
     let hub = Hub::start();
     hub.add_webhook_with("http://127.0.0.1:9/", &json!({"events": ["user.made"]}));

@@ -1,7 +1,7 @@
 //! The audit log: each action is recorded in the transaction of its change.
 
 use hookpost::actions::{Actor, Caller};
-use hookpost::store::audit;
+use hookpost::store::audit::{self, AuditFilter};
 use hookpost::store::page::PageRequest;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::support::receiver::Receiver;
 fn entries(hub: &Hub) -> Vec<(String, String, String, String)> {
     let request = PageRequest { limit: 250, cursor: None };
     let store = &hub.running.app.actions.store;
-    let page = store.read(|connection| audit::page(connection, &request));
+    let page = store.read(|connection| audit::list(connection, &AuditFilter::default(), &request));
     let entries = page.unwrap().rows.into_iter().rev();
     entries.map(|entry| (entry.actor, entry.action, entry.subject, entry.detail)).collect()
 }

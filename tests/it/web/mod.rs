@@ -7,6 +7,8 @@ mod event_types;
 mod events;
 mod first_run;
 mod inbox;
+mod limits;
+mod long_logs;
 mod overview;
 mod password_again;
 mod people;

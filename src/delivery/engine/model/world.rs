@@ -22,6 +22,7 @@ use crate::delivery::sender::{AttemptResult, Sender};
 use crate::delivery::{Guard, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::TargetPolicy;
+use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::metrics::Metrics;
 use crate::store::delivery::DueRows;
@@ -393,6 +394,7 @@ fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers:
     let no_names = Arc::new(|_: &str| Ok(Vec::<IpAddr>::new()));
     let guard = Guard::with_interfaces(TargetPolicy::default(), no_names, Arc::new(|| Ok(Vec::new())));
     let retention = Retention::default();
-    let actions = Actions { store, engine, guard, clock: clock.clone(), default_profile: "generic".into(), retention };
+    let (clock, default_profile, limits) = (clock.clone(), "generic".into(), TenantLimits::default());
+    let actions = Actions { store, engine, guard, clock, default_profile, retention, limits };
     (actions, lock)
 }

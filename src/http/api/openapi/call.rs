@@ -109,7 +109,22 @@ impl<'a> Call<'a> {
 
     /// Describes that the call waits for an endpoint to respond. Comes after the scope.
     pub fn waits_for_receiver(&mut self) -> &mut Self {
-        self.errors(429, &["rate_limited", "too_many_calls"])
+        self.limited(&["too_many_calls"])
+    }
+
+    /// Describes that the call is a job on many rows. Comes after the scope.
+    pub fn is_job(&mut self) -> &mut Self {
+        self.limited(&["too_many_jobs"])
+    }
+
+    /// Describes that the call queues deliveries. Comes after the scope.
+    pub fn queues_deliveries(&mut self) -> &mut Self {
+        self.limited(&["queue_full"])
+    }
+
+    /// Adds codes of a 429, which every call with a key has.
+    fn limited(&mut self, codes: Codes) -> &mut Self {
+        self.errors(429, &["rate_limited"]).errors(429, codes)
     }
 
     fn common_responses(&mut self, responses: &[(u16, &str)]) -> &mut Self {
@@ -258,9 +273,7 @@ impl<'a> Call<'a> {
                 404 => "The resource does not exist or belongs to another tenant.",
                 409 => "Conflicts with the current state.",
                 422 => "Validation failed.",
-                429 => {
-                    "Rate limit exceeded, or too many calls are waiting for endpoints to respond; see `Retry-After`."
-                }
+                429 => "A rate limit or another limit of the tenant is exceeded; see `Retry-After`.",
                 503 => "Temporarily unavailable.",
                 _ => "An error.",
             };

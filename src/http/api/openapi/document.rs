@@ -31,7 +31,8 @@ of the next. It is null on the last page.
 `A-Z a-z 0-9 _ -`, otherwise a new one. The server's log contains it.
 
 **Limits.** A body is at most 1 MiB (the server's `--max-body`), a batch at most 16 MiB. JSON is nested at most 128 \
-levels deep. A key may have a rate limit; beyond it the response is a 429 with `Retry-After`.
+levels deep. A key may have a rate limit, and each tenant \
+has limits, which `GET /v1/stats` shows; beyond them the response is a 429 with `Retry-After`, or a 422 for a webhook too many.
 
 **Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
 

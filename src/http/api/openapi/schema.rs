@@ -9,7 +9,7 @@ use strum::VariantArray as _;
 
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
-use crate::domain::{attempt, delivery, event, pattern, secret, webhook};
+use crate::domain::{attempt, audit_action, delivery, event, pattern, secret, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
@@ -119,6 +119,8 @@ words! {
     Trigger = delivery::Trigger::VARIANTS;
     /// Reason why an attempt failed.
     ErrorCode = attempt::ErrorCode::VARIANTS;
+    /// Action in the audit log.
+    AuditAction = audit_action::AuditAction::VARIANTS;
     /// Permissions of an API key.
     Scope = api_key::Scope::VARIANTS;
     /// Reason why an event was not delivered to a webhook.

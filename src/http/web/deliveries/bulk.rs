@@ -20,10 +20,10 @@ fn path(action: BulkAction) -> &'static str {
 
 /// `GET /deliveries/retry?…` and `…/discard?…`: counts the matches and asks for confirmation.
 pub async fn ask(session: Session, action: BulkAction) -> PageResult {
-    let permit = session.app.bulk_permit().await?;
+    let place = session.app.jobs.place(session.tenant()).await;
     session
         .show(move |session| {
-            let _permit = permit;
+            let _place = place?;
             session.require_change()?;
             let criteria = Criteria::of(session, &session.query);
             let count = run(session, action, &matching(&criteria)?, true)?;
@@ -56,10 +56,8 @@ fn facts(session: &Session, criteria: &Criteria) -> Vec<(&'static str, String)> 
 
 /// `POST /deliveries/retry` and `…/discard`. Asks for confirmation, except to retry selected deliveries.
 pub async fn submit(submission: Submission, action: BulkAction) -> PageResult {
-    let permit = submission.app().bulk_permit().await?;
     submission
-        .run(move |session, fields| {
-            let _permit = permit;
+        .run_job(move |session, fields| {
             let back = session.back(fields, "/deliveries");
             let is_all = fields.has("all");
             let selection = if is_all { matching(&Criteria::of(session, fields))? } else { selected(fields)? };

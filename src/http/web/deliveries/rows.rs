@@ -7,11 +7,11 @@ use std::rc::Rc;
 use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
 use crate::domain::time::Millis;
-use crate::domain::webhook::Webhook;
 use crate::http::web::Connection;
 use crate::http::web::layout::code_label;
+use crate::store::StoreError;
 use crate::store::delivery::Delivery;
-use crate::store::{StoreError, webhook};
+use crate::store::webhook::{self, Label};
 use crate::text::explanation;
 
 /// The table, for every page that lists deliveries.
@@ -28,7 +28,7 @@ pub struct DeliveryTable {
 pub struct DeliveryRow {
     pub delivery: Delivery,
     /// `None` if the webhook was deleted.
-    pub webhook: Option<Rc<Webhook>>,
+    pub webhook: Option<Rc<Label>>,
     pub is_test: bool,
     /// State of the inactive webhook that the delivery is queued for.
     pub waiting_for: Option<String>,
@@ -39,12 +39,12 @@ pub struct DeliveryRow {
 
 impl DeliveryTable {
     pub fn read(db: &Connection, deliveries: Vec<Delivery>, query: String) -> Result<DeliveryTable, StoreError> {
-        let mut webhooks: BTreeMap<i64, Option<Rc<Webhook>>> = BTreeMap::new();
+        let mut webhooks: BTreeMap<i64, Option<Rc<Label>>> = BTreeMap::new();
         let mut rows = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let webhook = match webhooks.entry(delivery.webhook_seq) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(webhook::by_seq(db, delivery.webhook_seq)?.map(Rc::new)),
+                Entry::Vacant(new) => new.insert(webhook::label(db, delivery.webhook_seq)?.map(Rc::new)),
             };
             rows.push(DeliveryRow::of(delivery, webhook.clone()));
         }
@@ -58,7 +58,7 @@ impl DeliveryTable {
 }
 
 impl DeliveryRow {
-    fn of(delivery: Delivery, webhook: Option<Rc<Webhook>>) -> DeliveryRow {
+    fn of(delivery: Delivery, webhook: Option<Rc<Label>>) -> DeliveryRow {
         let is_test = delivery.cause == Cause::Test;
         let is_queued = !delivery.status.is_finished() && !is_test;
         let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_queued);

@@ -6,23 +6,23 @@ use super::attempt::{AttemptDetail, AttemptView};
 use super::filter::{Criteria, below};
 use crate::actions::ActionError;
 use crate::actions::delivery::explain;
-use crate::actions::lookup::{self, DeliveryInFull};
+use crate::actions::lookup;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::pager::Pager;
 use crate::http::web::{
     Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
 };
-use crate::store::attempt::Attempt;
+use crate::store::attempt::{self, Attempt};
 use crate::store::delivery::{self, Delivery};
+use crate::store::event::{self, StoredEvent};
 use crate::store::page::{Cursor, PageRequest};
 use crate::store::webhook;
 use crate::text::explanation::{self, Explanation, Tone};
 
-/// Newest attempts with request and response. Older ones are headings with a link.
+/// First attempts of a page with request and response. The others are headings with a link.
 const MAX_DETAILED: usize = 10;
-/// Newest attempts on the page.
-const MAX_ATTEMPTS: usize = 200;
 
 #[derive(Template)]
 #[template(path = "deliveries/show.html")]
@@ -36,8 +36,9 @@ pub struct DeliveryPage {
     cause: &'static str,
     next_ms: Option<Millis>,
     attempts: Vec<AttemptView>,
-    /// Attempts beyond `MAX_ATTEMPTS`.
-    more: usize,
+    pager: Pager,
+    /// Query of this page without the attempt that is asked for.
+    page_query: String,
     is_test: bool,
     can_retry: bool,
     can_discard: bool,
@@ -48,15 +49,18 @@ pub struct DeliveryPage {
     here: String,
 }
 
-/// `GET /deliveries/{id}?attempt=`, with the filter of the list that the visitor came from.
+/// `GET /deliveries/{id}?attempt=&cursor=`, with the filter of the list that the visitor came from.
 pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage, PageError> {
-    let DeliveryInFull { delivery, attempts } = lookup::delivery_in_full(db, &session.caller(), id)?;
+    let delivery = lookup::delivery(db, &session.caller(), id)?;
+    let request = session.query.page_request()?;
+    let page = attempt::page(db, &delivery, None, &request)?;
+    let last = attempt::page(db, &delivery, None, &PageRequest { limit: 1, cursor: None })?.rows.pop();
     let webhook = webhook::by_seq(db, delivery.webhook_seq)?;
     let criteria = Criteria::of(session, &session.query);
     let (newer, older) = neighbours(session, db, &criteria, &delivery)?;
     let verdict = match &webhook {
-        Some(webhook) => verdict(session, &delivery, attempts.last(), webhook)?,
-        None => verdict_without_webhook(&delivery, attempts.last()),
+        Some(webhook) => verdict(session, &delivery, last.as_ref(), webhook)?,
+        None => verdict_without_webhook(&delivery, last.as_ref()),
     };
     let is_test = delivery.cause == Cause::Test;
     let is_finished = delivery.status.is_finished();
@@ -72,8 +76,14 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
             Cause::Test => "test requested",
         },
         next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !is_inactive),
-        more: attempts.len().saturating_sub(MAX_ATTEMPTS),
-        attempts: views(session, &delivery, &attempts),
+        attempts: views(session, db, &delivery, page.rows)?,
+        pager: Pager::new(
+            &format!("{}/deliveries/{}", frame.base, delivery.id),
+            &criteria.query(),
+            &session.query,
+            page.next,
+        ),
+        page_query: session.query.query_without(&["attempt"]),
         is_test,
         can_retry: may_change && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
         can_discard: may_change && !is_finished,
@@ -87,17 +97,28 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
     })
 }
 
-/// Attempts, newest first.
-fn views(session: &Session, delivery: &Delivery, attempts: &[Attempt]) -> Vec<AttemptView> {
+/// Attempts, newest first. Those with details are read again one by one, because each may have a long body.
+fn views(
+    session: &Session,
+    db: &Connection,
+    delivery: &Delivery,
+    attempts: Vec<Attempt>,
+) -> Result<Vec<AttemptView>, PageError> {
     let asked: Option<u32> = session.query.given("attempt").and_then(|n| n.parse().ok());
     let path = format!("/deliveries/{}", delivery.id);
-    let view = |(index, attempt): (usize, &Attempt)| {
+    let event = event::by_seq(db, delivery.event_seq)?;
+    let event = event.as_ref().and_then(StoredEvent::whole);
+    let view = |(index, attempt): (usize, Attempt)| {
         let is_asked = asked == Some(attempt.number);
-        let is_detailed = index < MAX_DETAILED || is_asked;
-        let detail = is_detailed.then(|| AttemptDetail::of(attempt, Some(path.clone()), session.now()));
-        AttemptView::of(attempt, detail, is_asked || (index == 0 && asked.is_none()))
+        let detail = if index < MAX_DETAILED || is_asked {
+            let whole = attempt::get(db, delivery.seq, attempt.number, event)?;
+            whole.map(|whole| AttemptDetail::of(&whole, Some(path.clone()), session.now()))
+        } else {
+            None
+        };
+        Ok(AttemptView::of(&attempt, detail, is_asked || (index == 0 && asked.is_none())))
     };
-    attempts.iter().rev().take(MAX_ATTEMPTS).enumerate().map(view).collect()
+    attempts.into_iter().enumerate().map(view).collect()
 }
 
 fn verdict(
@@ -156,9 +177,7 @@ pub async fn download(session: Session, path: Path<(String, u32, String)>) -> Pa
     let (id, number, half) = path.into_inner();
     session
         .answer(move |session| {
-            let DeliveryInFull { delivery, attempts } =
-                session.read(|db| Ok(lookup::delivery_in_full(db, &session.caller(), &id)?))?;
-            let attempt = attempts.into_iter().find(|attempt| attempt.number == number);
+            let (delivery, attempt) = session.read(|db| Ok(lookup::attempt(db, &session.caller(), &id, number)?))?;
             let (body, extension) = match (half.as_str(), attempt) {
                 ("request", Some(attempt)) => (attempt.request_body, "json"),
                 ("response", Some(attempt)) => (attempt.answer.map(|answer| answer.body), "txt"),

@@ -3,7 +3,7 @@
 use crate::domain::event::EventType;
 use crate::domain::time::DAY;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
-use crate::store::event_type::{self, DescribedType};
+use crate::store::event_type::{self, TypeHead};
 use crate::store::page::DEFAULT_LIMIT;
 use crate::store::{StoreError, event, webhook};
 use crate::text::humanize;
@@ -24,8 +24,8 @@ pub struct EventTypesPage {
 
 struct EventTypeRow {
     name: EventType,
-    described: Option<DescribedType>,
-    subscribers: usize,
+    described: Option<TypeHead>,
+    subscribers: u64,
     /// Events in the last seven days.
     volume: String,
 }
@@ -48,18 +48,17 @@ pub fn show(session: &Session, db: &Connection) -> Result<EventTypesPage, PageEr
 
 fn rows(session: &Session, db: &Connection, names: &[EventType]) -> Result<Vec<EventTypeRow>, StoreError> {
     let tenant = session.tenant();
-    let subscriptions = webhook::subscriptions(db, tenant, MAX_WEBHOOKS)?;
+    let subscribers = webhook::count_subscribers(db, tenant, names, MAX_WEBHOOKS)?;
     let since = session.now() - 7 * DAY;
-    let row = |name: &EventType| {
-        let subscribers = subscriptions.iter().filter(|patterns| patterns.iter().any(|pattern| pattern.matches(name)));
+    let row = |(name, subscribers): (&EventType, u64)| {
         Ok(EventTypeRow {
-            subscribers: subscribers.count(),
+            subscribers,
             volume: or_more(event::count_since(db, tenant, name, since, MAX_COUNTED)?, MAX_COUNTED),
-            described: event_type::get(db, name)?,
+            described: event_type::head(db, name)?,
             name: name.clone(),
         })
     };
-    names.iter().map(row).collect()
+    names.iter().zip(subscribers).map(row).collect()
 }
 
 /// A count that stops at a limit.

@@ -1,23 +1,19 @@
 //! `/events`: the events that match the filter in the URL.
 
 use crate::domain::Invalid;
-use crate::domain::event::Event;
 use crate::domain::time::rfc3339_seconds;
 use crate::http::web::date_field;
 use crate::http::web::deliveries::filter::below;
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
-use crate::store::event::{self, EventFilter, StoredEvent};
+use crate::store::event::{self, EventFilter, EventPreview};
 use crate::store::page::Page;
-
-/// Characters of the data in a row.
-const PREVIEW_CHARS: usize = 120;
 
 #[derive(Template)]
 #[template(path = "events/list.html")]
 pub struct EventsPage {
     frame: Frame,
-    rows: Vec<StoredEvent>,
+    rows: Vec<EventPreview>,
     pager: Pager,
     query: Fields,
     has_filter: bool,
@@ -25,17 +21,8 @@ pub struct EventsPage {
 }
 
 impl EventsPage {
-    /// Beginning of the data.
-    fn preview(event: &Event) -> String {
-        let mut preview: String = event.data.chars().take(PREVIEW_CHARS).collect();
-        if preview.len() < event.data.len() {
-            preview.push('…');
-        }
-        preview
-    }
-
     /// Whether the event was received later than a second after it occurred.
-    fn is_late(event: &Event) -> bool {
+    fn is_late(event: &EventPreview) -> bool {
         event.received_ms.abs_diff(event.created_ms) >= 1_000
     }
 }
@@ -49,7 +36,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<EventsPage, PageError>
     };
     let request = query.page_request()?;
     let page =
-        if problem.is_none() { event::list(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
+        if problem.is_none() { event::previews(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
     let mut left_out = vec!["cursor", "trail"];
     if session.tenant().is_some() {
         left_out.push("tenant");

@@ -11,7 +11,7 @@ use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
     problem,
 };
-use crate::store::page::{MAX_LIMIT, PageRequest};
+use crate::store::page::MAX_LIMIT;
 use crate::store::{StoreError, event_type};
 
 #[derive(Template)]
@@ -28,11 +28,11 @@ impl PublishPage {
     const FIELDS: &[&str] = &["type", "tenant", "id", "data", "previous_data"];
 
     fn of(session: &Session, db: &Connection, form: PublishForm, errors: FormErrors) -> Result<PublishPage, PageError> {
-        let types = event_type::list(db, &PageRequest { limit: MAX_LIMIT, cursor: None })?;
+        let types = event_type::heads(db, MAX_LIMIT)?;
         let frame = session.frame(db, "Publish event", Section::Events)?;
         Ok(PublishPage {
             frame: frame.with_api_body("POST", "/v1/events", r#"{"type": "order.paid", "data": {"id": 1}}"#),
-            types: types.rows.into_iter().map(|known| (known.name.to_string(), known.example.is_some())).collect(),
+            types: types.into_iter().map(|known| (known.name.to_string(), known.has_example)).collect(),
             form,
             errors,
         })

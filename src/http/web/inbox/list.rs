@@ -6,6 +6,7 @@ use crate::http::web::deliveries::filter::below;
 use crate::http::web::pager::Pager;
 use crate::http::web::{Confirm, Connection, Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::store::inbox::{self, InboxRequest};
+use crate::text::humanize;
 
 #[derive(Template)]
 #[template(path = "inbox/list.html")]
@@ -19,6 +20,8 @@ pub struct InboxPage {
     /// URL of the form that creates a webhook to the inbox.
     create: String,
     rows: Vec<InboxRequest>,
+    /// Requests that the inbox keeps.
+    kept: String,
     pager: Pager,
 }
 
@@ -47,6 +50,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<InboxPage, PageError> 
         url: None,
         create: String::new(),
         rows: Vec::new(),
+        kept: humanize::number(session.app.actions.limits.inbox_requests.into()),
         pager: Pager::default(),
     };
     let Some(inbox) = inbox::of_tenant(db, &tenant)? else {

@@ -1,9 +1,17 @@
-//! `/settings/audit`: changes and their actors, newest first.
+//! `/settings/audit`: changes with their actors, and failed sign-ins, newest first.
 
+use strum::VariantArray as _;
+
+use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
+use crate::domain::time::rfc3339_seconds;
+use crate::http::web::date_field;
+use crate::http::web::deliveries::filter::below;
+use crate::http::web::layout::event_path;
 use crate::http::web::pager::Pager;
-use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
-use crate::store::audit::{self, AuditRecord};
+use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
+use crate::store::audit::{self, AuditFilter, AuditRecord};
+use crate::store::page::Page;
 use crate::text;
 
 #[derive(Template)]
@@ -12,6 +20,10 @@ pub struct AuditPage {
     frame: Frame,
     rows: Vec<AuditRow>,
     pager: Pager,
+    actions: &'static [AuditAction],
+    query: Fields,
+    has_filter: bool,
+    problem: Option<String>,
 }
 
 struct AuditRow {
@@ -27,15 +39,16 @@ impl AuditRow {
         AuditRow {
             // An action of another version is shown by its code.
             words: action.map_or_else(|| entry.action.clone(), |action| text::audit::words(action).to_owned()),
-            path: action.and_then(|action| path(action, &entry.subject)),
+            path: action.and_then(|action| path(action, &entry)),
             entry,
         }
     }
 }
 
 /// Returns the page of the object that an action changed; `None` if the action deleted the object, or had several.
-fn path(action: AuditAction, subject: &str) -> Option<String> {
+fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
     use AuditAction as Action;
+    let subject = &entry.subject;
     let folder = match action {
         Action::WebhookCreated
         | Action::WebhookChanged
@@ -46,7 +59,9 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         | Action::SecretRotated
         | Action::SecretRevealed
         | Action::TestSent => "/webhooks",
-        Action::EventPublished | Action::EventReplayed => "/events",
+        Action::EventPublished | Action::EventReplayed => {
+            return Some(event_path(&subject.parse().ok()?, entry.tenant.as_ref()));
+        }
         Action::DeliveryRetried | Action::DeliveryDiscarded => "/deliveries",
         Action::EventTypePut => "/event-types",
         Action::ProfilePut => "/profiles",
@@ -57,7 +72,8 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
         | Action::PasswordChanged
         | Action::SignedIn
         | Action::SessionEnded
-        | Action::OtherSessionsEnded => return Some("/settings/users".to_owned()),
+        | Action::OtherSessionsEnded
+        | Action::SignInFailed => return Some("/settings/users".to_owned()),
         Action::PortalLinkMade | Action::PortalLinkEnded => {
             return Some(format!("/settings/portal?tenant={subject}"));
         }
@@ -74,14 +90,50 @@ fn path(action: AuditAction, subject: &str) -> Option<String> {
     Some(format!("{folder}/{subject}"))
 }
 
-/// `GET /settings/audit?cursor=`.
+/// `GET /settings/audit?action=&actor=&tenant=&since=&until=&cursor=`.
 pub fn show(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
     session.require_operator()?;
-    let page = audit::page(db, &session.query.page_request()?)?;
+    let query = &session.query;
+    let (filter, problem) = match filter(query) {
+        Ok(filter) => (filter, None),
+        Err(invalid) => (AuditFilter::default(), Some(invalid.message)),
+    };
+    let request = query.page_request()?;
+    let page =
+        if problem.is_none() { audit::list(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
+    let without_cursor = query.query_without(&["cursor", "trail"]);
     let frame = session.frame(db, "Audit", Section::Settings)?;
     Ok(AuditPage {
-        pager: Pager::new(&format!("{}/settings/audit", frame.base), "", &session.query, page.next),
+        pager: Pager::new(&format!("{}/settings/audit", frame.base), &without_cursor, query, page.next),
         rows: page.rows.into_iter().map(AuditRow::of).collect(),
-        frame,
+        actions: AuditAction::VARIANTS,
+        frame: frame.with_api("GET", &below("/v1/audit/export", &api_query(query, &filter))),
+        query: query.clone(),
+        has_filter: !without_cursor.is_empty(),
+        problem,
     })
+}
+
+fn filter(query: &Fields) -> Result<AuditFilter, Invalid> {
+    Ok(AuditFilter {
+        action: query.given("action").map(str::parse).transpose()?,
+        actor: query.given("actor").map(str::to_owned),
+        tenant: query.given("tenant").map(str::parse).transpose()?,
+        since: query.given("since").map(date_field::parse).transpose()?,
+        until: query.given("until").map(date_field::parse).transpose()?,
+    })
+}
+
+/// Query string of the API, whose times are RFC 3339.
+fn api_query(query: &Fields, filter: &AuditFilter) -> String {
+    let text = |name: &str| query.given(name).map(str::to_owned);
+    let fields = [
+        ("action", text("action")),
+        ("actor", text("actor")),
+        ("tenant", text("tenant")),
+        ("since", filter.since.map(rfc3339_seconds)),
+        ("until", filter.until.map(rfc3339_seconds)),
+    ];
+    let given = fields.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish()
 }

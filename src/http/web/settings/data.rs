@@ -3,6 +3,7 @@
 use super::super::super::backup;
 use super::super::super::stream::presence;
 use crate::auth::role::Action;
+use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template};
 use crate::text::humanize;
 
@@ -10,8 +11,9 @@ use crate::text::humanize;
 #[template(path = "settings/data.html")]
 pub struct DataPage {
     frame: Frame,
-    /// Retention of finished deliveries and of dead letters.
-    retention: [String; 2],
+    /// Retention of finished deliveries, dead letters and the audit log.
+    retention: [String; 3],
+    limits: Vec<LimitRow>,
     path: String,
     database: String,
     wal: String,
@@ -26,7 +28,8 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
     let (database, wal) = actions.store.sizes();
     let retention = &actions.retention;
     let days = |days: u32| humanize::counted(days.into(), "day");
-    let frame = session.read(|db| session.frame(db, "Data", Section::Settings))?;
+    let (frame, limits) =
+        session.read(|db| Ok((session.frame(db, "Data", Section::Settings)?, limits::of_all(&session.app, db)?)))?;
     Ok(DataPage {
         frame: frame.with_api("GET", "/v1/backup"),
         retention: [
@@ -41,7 +44,12 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
                 Some(limit) => format!("Dead letters are deleted after {}.", days(limit)),
                 None => "Dead letters are kept forever.".to_owned(),
             },
+            match retention.audit_days() {
+                Some(limit) => format!("Entries of the audit log are deleted after {}.", days(limit)),
+                None => "The audit log is kept forever.".to_owned(),
+            },
         ],
+        limits,
         path: actions.store.path().display().to_string(),
         database: humanize::bytes(database),
         wal: humanize::bytes(wal),

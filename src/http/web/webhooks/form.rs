@@ -13,7 +13,7 @@ use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
 use crate::http::web::layout::capitalized;
 use crate::http::web::{Connection, Fields, Session};
 use crate::store::StoreError;
-use crate::store::page::{MAX_LIMIT, PageRequest};
+use crate::store::page::MAX_LIMIT;
 use crate::store::{event_type, topic};
 use crate::text::humanize;
 use crate::text::retry_preview::{self, Planned};
@@ -254,7 +254,7 @@ pub struct KnownType {
 pub fn known_types(session: &Session, db: &Connection) -> Result<Vec<KnownType>, StoreError> {
     let seen = topic::types(db, session.tenant(), MAX_LIMIT)?.into_iter();
     let mut known: BTreeMap<String, String> = seen.map(|name| (name.to_string(), String::new())).collect();
-    let described = event_type::list(db, &PageRequest { limit: MAX_LIMIT, cursor: None })?.rows.into_iter();
+    let described = event_type::heads(db, MAX_LIMIT)?.into_iter();
     known.extend(described.map(|described| (described.name.to_string(), described.description)));
     Ok(known.into_iter().map(|(name, description)| KnownType { name, description }).collect())
 }

@@ -111,10 +111,8 @@ pub fn show(session: &Session, id: &str) -> Result<ReplayPage, PageError> {
 
 /// `POST /webhooks/{id}/replay`: shows the number of events; with `confirmed`, delivers them.
 pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
-    let permit = submission.app().bulk_permit().await?;
     submission
-        .run(move |session, fields| {
-            let _permit = permit;
+        .run_job(move |session, fields| {
             let form = ReplayForm::of(fields);
             let is_confirmed = fields.has("confirmed");
             match count(session, &id, &form, !is_confirmed) {

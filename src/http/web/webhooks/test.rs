@@ -107,7 +107,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<TestPage, Pa
 
 fn result_page(session: &Session, db: &Connection, webhook: &Webhook, id: &str) -> Result<TestPage, PageError> {
     let caller = session.caller();
-    let DeliveryInFull { delivery, attempts } = lookup::delivery_in_full(db, &caller, id)?;
+    let DeliveryInFull { delivery, attempts, .. } = lookup::delivery_in_full(db, &caller, id)?;
     if delivery.webhook_seq != webhook.seq || delivery.cause != Cause::Test {
         return Err(PageError::not_found("test of this webhook"));
     }
