@@ -416,6 +416,7 @@ fn no_file_holds_a_merge_marker() {
                 }
                 continue;
             }
+            count += 1;
             let bytes = fs::read(&path).unwrap();
             let is_marked = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<<"));
             assert!(!is_marked, "{} holds a merge marker", path.display());

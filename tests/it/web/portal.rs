@@ -251,7 +251,8 @@ fn the_actor_of_a_portal_sessions_changes_is_its_subject() {
         .filter(|row| row.contains("sent a test event"))
         .map(|row| row.parts("th").concat())
         .collect();
-    assert_eq!(actors, ["portal of acme", "portal of acme: jo <jo@acme.example>"]);
+    // The address follows.
+    assert_eq!(actors, ["portal of acme127.0.0.1", "portal of acme: jo <jo@acme.example>127.0.0.1"]);
 }
 
 #[test]
