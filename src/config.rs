@@ -23,8 +23,9 @@ use crate::auth::api_key::RATE_LIMITS;
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::domain::tenant_limits::TenantLimits;
+use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
-use crate::http::site::{BaseUrl, Branding};
+use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
 use crate::server::ServerOptions;
 
 /// Value parser of an address to listen on.
@@ -65,10 +66,25 @@ pub struct Settings {
     /// address if unset
     #[arg(long, env = "HOOKPOST_BASE_URL", value_name = "URL")]
     base_url: Option<BaseUrl>,
+    /// Another host name under which the server is reached, such as hooks.internal.example; may be repeated. The host of the
+    /// base URL, IP addresses and names without a dot always work
+    #[arg(long, env = "HOOKPOST_ALLOW_HOST", value_name = "HOST",
+        value_delimiter = ',', value_parser = element(HostName::from_str))]
+    allow_host: Vec<Option<HostName>>,
     /// Proxy (address or CIDR) whose X-Forwarded-For header is trusted; may be repeated
     #[arg(long, env = "HOOKPOST_TRUSTED_PROXY", value_name = "CIDR",
         value_delimiter = ',', value_parser = element(proxy))]
     trusted_proxy: Vec<Option<IpNet>>,
+    /// Header with the name of the user whom a trusted proxy has signed in, such as X-Forwarded-User
+    #[arg(long, env = "HOOKPOST_AUTH_PROXY_HEADER", value_name = "HEADER")]
+    auth_proxy_header: Option<HeaderName>,
+    /// Header with the role of that user; without it, new users are viewers
+    #[arg(long, env = "HOOKPOST_AUTH_PROXY_ROLE_HEADER", value_name = "HEADER")]
+    auth_proxy_role_header: Option<HeaderName>,
+    /// Require two-factor authentication: users without it set it up when they sign in
+    #[arg(long, env = "HOOKPOST_REQUIRE_TOTP", value_name = "true|false", default_value = "false", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
+    require_totp: bool,
     /// Application name on the tenant portal
     #[arg(long, env = "HOOKPOST_PORTAL_NAME", value_name = "NAME", value_parser = portal_name)]
     portal_name: Option<String>,
@@ -293,7 +309,14 @@ impl Settings {
     /// Returns the options of a server. Reads the files that settings name.
     pub fn server_options(self) -> Result<ServerOptions, ConfigError> {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| ConfigError::Unreadable(path.clone(), error));
+        let trusted_proxies: Vec<IpNet> = self.trusted_proxy.iter().flatten().copied().collect();
         Ok(ServerOptions {
+            auth_proxy: auth_proxy(
+                self.auth_proxy_header.clone(),
+                self.auth_proxy_role_header.clone(),
+                &trusted_proxies,
+            )?,
+            trusted_proxies,
             retention: self.retention(),
             listen: self.listen,
             allow_targets: self.allow_target.into_iter().flatten().collect(),
@@ -303,7 +326,8 @@ impl Settings {
             http_threads: self.http_threads,
             max_body: self.max_body,
             base_url: self.base_url,
-            trusted_proxies: self.trusted_proxy.into_iter().flatten().collect(),
+            allow_hosts: self.allow_host.into_iter().flatten().collect(),
+            require_totp: self.require_totp,
             portal: Branding {
                 name: self.portal_name,
                 logo: self.portal_logo.as_deref().map(read_logo).transpose()?,
@@ -328,6 +352,26 @@ impl Settings {
 
     pub fn retention(&self) -> Retention {
         Retention::new(self.retention_days, self.failed_retention_days).with_audit_days(self.audit_days)
+    }
+}
+
+/// Refuses headers that anybody could send.
+fn auth_proxy(
+    user: Option<HeaderName>,
+    role: Option<HeaderName>,
+    trusted: &[IpNet],
+) -> Result<Option<AuthProxy>, ConfigError> {
+    let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+    match user {
+        None if role.is_some() => invalid("--auth-proxy-role-header requires --auth-proxy-header."),
+        None => Ok(None),
+        Some(_) if trusted.is_empty() => invalid(
+            "--auth-proxy-header requires --trusted-proxy: set it to the address of the proxy, or anybody could sign in as anybody.",
+        ),
+        Some(_) if trusted.iter().any(|range| range.prefix_len() == 0) => invalid(
+            "--auth-proxy-header requires a --trusted-proxy that does not cover all addresses, or anybody could sign in as anybody.",
+        ),
+        Some(user) => Ok(Some(AuthProxy { user, role })),
     }
 }
 

@@ -29,8 +29,9 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::domain::tenant_limits::TenantLimits;
+use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
-use crate::http::site::{BaseUrl, Branding, Site};
+use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
 use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
@@ -55,8 +56,14 @@ pub struct ServerOptions {
     pub max_body: usize,
     /// URL of the server in browsers; the listen address if `None`.
     pub base_url: Option<BaseUrl>,
+    /// Names of the server beside that of the base URL.
+    pub allow_hosts: Vec<HostName>,
     /// Proxies whose `X-Forwarded-For` header is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether every user has to set up two-factor authentication.
+    pub require_totp: bool,
+    /// Headers by which a trusted proxy signs users in.
+    pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
     /// Requests per second of each API key without its own limit; unlimited if `None`.
     pub key_rate_limit: Option<u32>,
@@ -88,7 +95,10 @@ impl ServerOptions {
             http_threads: 2,
             max_body: 1 << 20,
             base_url: None,
+            allow_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            require_totp: false,
+            auth_proxy: None,
             portal: Branding::default(),
             key_rate_limit: None,
             tenant_limits: TenantLimits::default(),
@@ -184,9 +194,12 @@ impl Prepared {
         };
         let retention_job = RetentionJob::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
-        let site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        let mut site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        site.auth_proxy = options.auth_proxy.clone();
         let mut app = App::new(actions, limits, site, metrics);
+        app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
         app.metrics_open = options.metrics_open;
+        app.require_totp = options.require_totp;
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
         app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
@@ -223,6 +236,7 @@ impl Prepared {
                     move |mut request, service| {
                         strip_prefix(&mut request, state.site.base().prefix());
                         serve_head_as_get(&mut request);
+                        state.site.remove_forged_user(&mut request);
                         service.call(request)
                     }
                 })

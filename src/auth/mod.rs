@@ -6,9 +6,12 @@
 pub mod api_key;
 mod key_text;
 pub mod password;
+pub mod pending;
 pub mod portal;
 pub mod role;
 pub mod session;
 pub mod throttle;
 pub mod token;
+pub mod totp;
+pub mod two_factor;
 pub mod users;

@@ -13,7 +13,7 @@ use crate::domain::time::{HOUR, MINUTE, Millis, SECOND};
 const FREE: u32 = 4;
 /// Maximum delay of an account. Short, because it also delays the owner.
 const LONGEST_ACCOUNT: Millis = MINUTE;
-/// Maximum delay of an address or a device.
+/// Maximum delay of an address, a device, or the codes of a user.
 const LONGEST_OWN: Millis = 15 * MINUTE;
 /// Time after which failures are forgotten.
 const MEMORY: Millis = HOUR;
@@ -28,6 +28,7 @@ pub struct Throttle(Arc<Mutex<HashMap<Who, Failures>>>);
 enum Who {
     Account(String),
     Device([u8; 32]),
+    Code(i64),
     Address(IpAddr),
 }
 
@@ -38,6 +39,8 @@ pub enum Subject<'a> {
     Account(&'a str),
     /// Hash of the cookie of a device or a session that belongs to the account.
     Device([u8; 32]),
+    /// Number of a user whose password was right, and whose code is awaited, from an unknown browser.
+    Code(i64),
 }
 
 impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Subject<'a> {
@@ -120,6 +123,7 @@ fn keys(subject: Subject<'_>, address: Option<IpAddr>) -> Vec<(Who, Millis)> {
         Subject::Account(name) if name.len() > 64 => (Who::Account(String::new()), LONGEST_ACCOUNT),
         Subject::Account(name) => (Who::Account(name.to_lowercase()), LONGEST_ACCOUNT),
         Subject::Device(hash) => (Who::Device(hash), LONGEST_OWN),
+        Subject::Code(user) => (Who::Code(user), LONGEST_OWN),
     };
     let address = address.map(|address| (Who::Address(network(address)), LONGEST_OWN));
     [subject].into_iter().chain(address).collect()

@@ -37,6 +37,9 @@ pub enum UserError {
     /// At least one administrator must remain.
     #[error("{0} is the only administrator; add another one first")]
     LastAdministrator(String),
+    /// The code of the second factor is wrong or was used.
+    #[error("wrong code")]
+    WrongCode,
     /// The link was used, has expired, or never existed.
     #[error("this link was used or has expired")]
     LinkEnded,
@@ -78,7 +81,7 @@ pub struct Browser {
 
 impl Browser {
     /// Actor of a user with this browser.
-    fn actor(&self, name: &str) -> Actor {
+    pub(super) fn actor(&self, name: &str) -> Actor {
         Actor::Person(name.to_owned()).at(self.client.address.parse().ok())
     }
 }
@@ -118,14 +121,41 @@ pub fn sign_in(connection: &Connection, user: &User, browser: &Browser, now: Mil
     begin_session(connection, user, AuditAction::SignedIn, browser, now)
 }
 
+/// Starts the session of a user whom a trusted proxy has signed in. Adds the user at the first time, as a viewer unless the
+/// proxy sends a role; a role that the proxy sends is the user's from then on.
+pub fn sign_in_by_proxy(
+    connection: &Connection,
+    name: &str,
+    role: Option<Role>,
+    browser: &Browser,
+    now: Millis,
+) -> Result<SignedIn> {
+    let proxy = browser.actor("sign-in proxy");
+    match (user::by_name(connection, name)?, role) {
+        (None, role) => {
+            // No password matches an empty hash.
+            add(connection, &proxy, name, role.unwrap_or(Role::Viewer), "", now)?;
+        }
+        (Some(user), Some(role)) if user.role != role => {
+            user::set_role(connection, user.seq, role)?;
+            let entry = AuditEntry::new(AuditAction::RoleChanged, user.name).with_detail(role);
+            proxy.audit(connection, now, entry)?;
+        }
+        (Some(_), _) => {}
+    }
+    let user = find(connection, name)?;
+    user::signed_in(connection, user.seq, now)?;
+    begin_session(connection, &user, AuditAction::SignedIn, browser, now)
+}
+
 /// Ends one session of a user, by its id in the list. An unknown one has ended already.
-pub fn end_session(connection: &Connection, user: &User, id: &str, now: Millis) -> Result<()> {
+pub fn end_session(connection: &Connection, actor: &Actor, user: &User, id: &str, now: Millis) -> Result<()> {
     let sessions = store::session::list(connection, user.seq, now)?;
     if let Some(found) = sessions.iter().find(|found| session::id(found) == id) {
         store::session::end(connection, &found.hash)?;
         let Client { browser, address, .. } = &found.client;
         let entry = AuditEntry::new(AuditAction::SessionEnded, &user.name).with_detail(format!("{browser}, {address}"));
-        Actor::Person(user.name.clone()).audit(connection, now, entry)?;
+        actor.audit(connection, now, entry)?;
     }
     Ok(())
 }
@@ -133,6 +163,7 @@ pub fn end_session(connection: &Connection, user: &User, id: &str, now: Millis) 
 /// Ends the sessions of a user except the one with this cookie, and removes their devices except this one.
 pub fn end_other_sessions(
     connection: &Connection,
+    actor: &Actor,
     user: &User,
     kept: &str,
     kept_device: Option<&str>,
@@ -141,7 +172,7 @@ pub fn end_other_sessions(
     let ended = store::session::end_others(connection, user.seq, Some(&token::hash(kept)))?;
     device::delete_others(connection, user.seq, kept_device.map(token::hash).as_ref())?;
     let entry = AuditEntry::new(AuditAction::OtherSessionsEnded, &user.name).with_detail(ended);
-    Actor::Person(user.name.clone()).audit(connection, now, entry)?;
+    actor.audit(connection, now, entry)?;
     Ok(())
 }
 
@@ -157,10 +188,10 @@ pub fn sign_in_failed(
     Actor::Stranger.at(address).audit_repeated(connection, now, AuditEntry::new(AuditAction::SignInFailed, subject))
 }
 
-/// Refuses a user whose password was reset since it was verified.
-fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
+/// Refuses a user whose password or second factor was changed since the password was verified.
+pub(super) fn require_unchanged(connection: &Connection, verified: &User) -> Result<()> {
     match user::by_seq(connection, verified.seq)? {
-        Some(now) if now.password == verified.password => Ok(()),
+        Some(now) if now.password == verified.password && now.has_totp == verified.has_totp => Ok(()),
         _ => Err(UserError::Unknown(verified.name.clone())),
     }
 }

@@ -8,7 +8,7 @@ use super::CliError;
 use super::common::{open, open_or_create, print_table, read};
 use crate::actions::Actor;
 use crate::auth::users::LeftKeys;
-use crate::auth::{password, users};
+use crate::auth::{password, two_factor, users};
 use crate::clock::Clock;
 use crate::config::{DatabaseFlag, secret_from_environment};
 use crate::domain::time::rfc3339;
@@ -36,6 +36,8 @@ pub(super) enum Users {
         #[command(flatten)]
         password: PasswordFlags,
     },
+    /// Turn off two-factor authentication of a user who has lost their phone, and end all their sessions
+    ResetTotp(UserFlags),
     /// List the users
     List(DatabaseFlag),
     /// Remove a user immediately; API keys that the user created go on working
@@ -89,6 +91,12 @@ impl Users {
                 })?;
                 password.print();
             }
+            Users::ResetTotp(UserFlags { database, name }) => {
+                let mut connection = open(&database)?;
+                Store::transaction(&mut connection, |connection| {
+                    two_factor::reset(connection, &Actor::Command, &name, now)
+                })?;
+            }
             Users::List(database) => list(&open(&database)?)?,
             Users::Remove { user: UserFlags { database, name }, revoke_keys } => {
                 let mut connection = open(&database)?;
@@ -107,6 +115,7 @@ fn list(connection: &Connection) -> Result<(), CliError> {
         let last_login = user.last_login_ms.map_or_else(|| "never".to_owned(), rfc3339);
         [
             user.role.to_string(),
+            if user.has_totp { "two-factor on" } else { "two-factor off" }.to_owned(),
             format!("created {}", rfc3339(user.created_ms)),
             format!("last signed in {last_login}"),
             user.name,

@@ -67,6 +67,16 @@ pub enum AuditAction {
     PasswordChanged,
     #[strum(serialize = "user.signed_in")]
     SignedIn,
+    #[strum(serialize = "user.totp_enabled")]
+    TotpEnabled,
+    #[strum(serialize = "user.totp_disabled")]
+    TotpDisabled,
+    #[strum(serialize = "user.totp_reset")]
+    TotpReset,
+    #[strum(serialize = "user.recovery_code_used")]
+    RecoveryCodeUsed,
+    #[strum(serialize = "user.recovery_codes_renewed")]
+    RecoveryCodesRenewed,
     #[strum(serialize = "user.session_ended")]
     SessionEnded,
     #[strum(serialize = "user.other_sessions_ended")]

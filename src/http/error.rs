@@ -276,6 +276,11 @@ impl From<UserError> for ApiError {
                 "last_administrator",
                 format!("{name} is the only administrator. Make another user an administrator first."),
             ),
+            UserError::WrongCode => ApiError::invalid(
+                "wrong_code",
+                "Wrong code. Each code works once; wait for the next one. The clocks of the phone and the server must be right.",
+            )
+            .in_field("code"),
             UserError::LinkEnded => {
                 ApiError::new(StatusCode::GONE, "link_ended", "This link has expired or was already used.")
             }

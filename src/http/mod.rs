@@ -6,6 +6,7 @@ pub mod backup;
 pub mod error;
 pub mod export;
 pub mod extract;
+pub mod hosts;
 pub mod inbox;
 pub mod key_last_used;
 pub mod places;
@@ -28,11 +29,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::actions::Actions;
+use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use error::ApiError;
+use hosts::Hosts;
 use places::Places;
 use rate_limit::{Buckets, RateLimits};
 use request_id::RequestId;
@@ -59,7 +62,11 @@ pub struct App {
     /// Permits for sign-ins: each holds a thread while it hashes.
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
+    pub pending_sign_ins: PendingSignIns,
+    /// Whether every user has to set up two-factor authentication.
+    pub require_totp: bool,
     pub site: Arc<Site>,
+    pub hosts: Hosts,
     pub rate_limits: RateLimits,
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
@@ -129,7 +136,10 @@ impl App {
             inbox_bodies: Shares::new(inbox::MOST_BYTES, inbox::MOST_BYTES_OF_ONE),
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
+            pending_sign_ins: PendingSignIns::default(),
+            require_totp: false,
             site: Arc::new(site),
+            hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),
             metrics,
             metrics_open: false,

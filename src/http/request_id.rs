@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use actix_web::ResponseError as _;
+use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -53,22 +55,29 @@ impl RequestId {
     }
 }
 
-/// Serves a request under its id and counts it as in progress.
+/// Serves a request under its id, unless it is for another host, and counts it as in progress.
 pub fn serve<S, B>(
     app: &App,
     request: ServiceRequest,
     service: &S,
-) -> impl Future<Output = Result<ServiceResponse<B>, S::Error>> + use<S, B>
+) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, S::Error>> + use<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
 {
     let id = RequestId::from_headers(request.headers());
     let in_progress = app.begin_request();
     let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), request.path()));
-    let response = id.clone().scope(|| service.call(request));
+    // Before anything else: a request under another name must not reach what it names.
+    let response = match app.hosts.check(request.request()) {
+        Ok(()) => Ok(id.clone().scope(|| service.call(request))),
+        Err(error) => Err(request.into_response(error.error_response()).map_into_right_body::<B>()),
+    };
     let metrics = app.metrics.clone();
     CURRENT.scope(id.clone(), async move {
-        let mut response = response.await;
+        let mut response = match response {
+            Ok(response) => response.await.map(ServiceResponse::map_into_left_body),
+            Err(refused) => Ok(refused),
+        };
         if let Ok(response) = &mut response {
             metrics.answered(response.status().as_u16());
             if let Ok(value) = HeaderValue::from_str(&id.0) {

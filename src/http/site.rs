@@ -5,10 +5,13 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use actix_web::HttpRequest;
+use actix_web::dev::ServiceRequest;
+pub use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::domain::Invalid;
+use crate::store::user::Role;
 
 /// URL under which browsers reach the server: scheme, host, port, and optionally the path that a proxy maps to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct BaseUrl {
     origin: String,
     /// `/hookpost`, or empty.
     prefix: String,
+    /// Host without brackets.
+    host: String,
     port: u16,
 }
 
@@ -44,6 +49,7 @@ impl FromStr for BaseUrl {
         Ok(BaseUrl {
             origin: url.origin().ascii_serialization(),
             prefix: prefix.to_owned(),
+            host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port_or_known_default().ok_or_else(invalid)?,
         })
     }
@@ -57,11 +63,16 @@ impl BaseUrl {
             IpAddr::V6(ip) => format!("[{ip}]"),
             IpAddr::V4(ip) => ip.to_string(),
         };
-        BaseUrl { origin: format!("http://{host}:{}", address.port()), prefix: String::new(), port: address.port() }
+        let port = address.port();
+        BaseUrl { origin: format!("http://{host}:{port}"), prefix: String::new(), host, port }
     }
 
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     pub fn prefix(&self) -> &str {
@@ -103,18 +114,35 @@ pub struct Branding {
     pub origins: Vec<String>,
 }
 
+/// Headers by which trusted proxies name the user whom they have signed in.
+#[derive(Debug, Clone)]
+pub struct AuthProxy {
+    pub user: HeaderName,
+    /// Header with the text form of a role. Without it, roles are set in Hookpost.
+    pub role: Option<HeaderName>,
+}
+
+/// User whom a trusted proxy has signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyUser {
+    pub name: String,
+    /// `None` if the proxy sends no roles.
+    pub role: Option<Role>,
+}
+
 /// Public address of the server.
 #[derive(Debug, Default)]
 pub struct Site {
     base: OnceLock<BaseUrl>,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
 }
 
 impl Site {
     pub fn new(base: Option<BaseUrl>, trusted_proxies: Vec<IpNet>, portal: Branding) -> Site {
-        Site { base: base.map(OnceLock::from).unwrap_or_default(), trusted_proxies, portal }
+        Site { base: base.map(OnceLock::from).unwrap_or_default(), trusted_proxies, auth_proxy: None, portal }
     }
 
     /// Derives the base URL from the listening address, unless a base URL is set.
@@ -162,14 +190,47 @@ impl Site {
             || origin.strip_prefix("https://") == Some(host)
     }
 
+    fn trusts(&self, address: &IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|range| range.contains(address))
+    }
+
+    /// Removes the headers of a sign-in proxy from a request of anybody else.
+    pub fn remove_forged_user(&self, request: &mut ServiceRequest) {
+        let Some(AuthProxy { user, role }) = &self.auth_proxy else {
+            return;
+        };
+        if !request.peer_addr().is_some_and(|peer| self.trusts(&peer.ip().to_canonical())) {
+            for header in [user].into_iter().chain(role) {
+                request.headers_mut().remove(header);
+            }
+        }
+    }
+
+    /// Returns the user whom a trusted proxy has signed in; `None` without the header, or if it is empty. A role header that
+    /// is missing or holds no known role makes a viewer.
+    pub fn proxy_user(&self, request: &HttpRequest) -> Result<Option<ProxyUser>, Invalid> {
+        let Some(AuthProxy { user, role }) = &self.auth_proxy else {
+            return Ok(None);
+        };
+        if !request.peer_addr().is_some_and(|peer| self.trusts(&peer.ip().to_canonical())) {
+            return Ok(None);
+        }
+        let name = only_value(request, user)?.unwrap_or_default();
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let role = role.as_ref().map(|header| -> Result<Role, Invalid> {
+            let text = only_value(request, header)?.unwrap_or_default();
+            Ok(text.to_ascii_lowercase().parse().unwrap_or(Role::Viewer))
+        });
+        Ok(Some(ProxyUser { name: name.to_owned(), role: role.transpose()? }))
+    }
+
     /// Returns the client's address: the peer's, or the one that trusted proxies report. Each proxy appends an address
     /// to `X-Forwarded-For`, some with its port; addresses before the trusted ones may be forged by the client. An IPv4
     /// address in the form of an IPv6 one is the IPv4 address.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
-        let is_trusted = |address: &IpAddr| {
-            let proxies = &self.trusted_proxies;
-            proxies.iter().any(|range| range.contains(address))
-        };
+        let is_trusted = |address: &IpAddr| self.trusts(address);
         let peer = request.peer_addr()?.ip().to_canonical();
         if !is_trusted(&peer) {
             return Some(peer);
@@ -189,6 +250,24 @@ impl Site {
         }
         Some(last)
     }
+}
+
+/// Returns the trimmed value of a header. A second one may be the client's own, which the proxy has passed on.
+fn only_value<'a>(request: &'a HttpRequest, name: &HeaderName) -> Result<Option<&'a str>, Invalid> {
+    let mut values = request.headers().get_all(name);
+    let value = values.next().map(|value| std::str::from_utf8(value.as_bytes()));
+    match (value.transpose(), values.next()) {
+        (Ok(value), None) => Ok(value.map(str::trim)),
+        (_, Some(_)) => Err(bad_header(name, "came more than once")),
+        (Err(_), None) => Err(bad_header(name, "is not UTF-8")),
+    }
+}
+
+fn bad_header(name: &HeaderName, fault: &str) -> Invalid {
+    Invalid::new(
+        "invalid_proxy_header",
+        format!("The header {name} of the sign-in proxy {fault}. Correct the proxy's settings."),
+    )
 }
 
 /// Parses an address of `X-Forwarded-For`, with or without a port or brackets.
@@ -228,6 +307,45 @@ mod tests {
         ] {
             assert!(bad.parse::<BaseUrl>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_names_a_user_and_only_once() {
+        let named = |peer: &str, headers: &[(&'static str, &'static [u8])], has_roles: bool| {
+            let site = Site {
+                trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+                auth_proxy: Some(AuthProxy {
+                    user: HeaderName::from_static("x-user"),
+                    role: has_roles.then(|| HeaderName::from_static("x-role")),
+                }),
+                ..Site::default()
+            };
+            let mut request = TestRequest::default().peer_addr(SocketAddr::new(peer.parse().unwrap(), 1));
+            for (name, value) in headers {
+                let value = actix_web::http::header::HeaderValue::from_bytes(value).unwrap();
+                request = request.append_header((*name, value));
+            }
+            let user = site.proxy_user(&request.to_http_request());
+            user.map(|user| user.map(|ProxyUser { name, role }| (name, role))).map_err(|invalid| invalid.message)
+        };
+        let anna = |role| Ok(Some(("anna".to_owned(), role)));
+        assert_eq!(named("10.0.0.1", &[("x-user", b" anna ")], false), anna(None));
+        assert_eq!(named("::ffff:10.0.0.1", &[("x-user", b"anna")], false), anna(None));
+        assert_eq!(named("192.0.2.1", &[("x-user", b"anna"), ("x-forwarded-for", b"10.0.0.1")], false), Ok(None));
+        assert_eq!(named("10.0.0.1", &[("x-user", b"")], false), Ok(None));
+        assert_eq!(named("10.0.0.1", &[], true), Ok(None));
+        for (role, found) in [("administrator", Role::Administrator), ("Viewer", Role::Viewer), ("root", Role::Viewer)]
+        {
+            assert_eq!(named("10.0.0.1", &[("x-user", b"anna"), ("x-role", role.as_bytes())], true), anna(Some(found)));
+        }
+        assert_eq!(named("10.0.0.1", &[("x-user", b"anna")], true), anna(Some(Role::Viewer)));
+        let twice = named("10.0.0.1", &[("x-user", b"anna"), ("x-user", b"eve")], false).unwrap_err();
+        assert!(twice.contains("x-user") && twice.contains("more than once"), "{twice}");
+        assert!(
+            named("10.0.0.1", &[("x-user", b"anna"), ("x-role", b"viewer"), ("x-role", b"administrator")], true)
+                .is_err()
+        );
+        assert!(named("10.0.0.1", &[("x-user", b"\xff")], false).is_err());
     }
 
     #[test]

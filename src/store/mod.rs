@@ -46,6 +46,7 @@ mod part;
 mod plans;
 pub mod portal_link;
 pub mod profile;
+pub mod recovery_code;
 pub mod retention;
 pub mod session;
 mod sql;

@@ -35,6 +35,12 @@ pub struct User {
     pub last_login_ms: Option<Millis>,
 }
 
+impl User {
+    pub fn has_password(&self) -> bool {
+        !self.password.is_empty()
+    }
+}
+
 /// Returns the user with this name, ignoring case.
 pub fn by_name(connection: &Connection, name: &str) -> Result<Option<User>> {
     sql::first(connection, "SELECT * FROM user WHERE name = :name", named_params! {":name": name}, from_row)
@@ -84,6 +90,33 @@ pub fn end_everywhere(connection: &Connection, seq: i64) -> Result<()> {
 pub fn set_role(connection: &Connection, seq: i64, role: Role) -> Result<()> {
     let statement = "UPDATE user SET role = :role WHERE seq = :seq";
     sql::run(connection, statement, named_params! {":role": role, ":seq": seq})
+}
+
+/// Secret of a user's authenticator app.
+pub struct StoredTotp {
+    pub secret: Vec<u8>,
+    /// Time step of the last code used.
+    pub last_step: i64,
+}
+
+/// Returns the secret of a user's authenticator app, unless two-factor authentication is off. Only this function reads the
+/// secret, and only [`set_totp`] writes it.
+pub fn totp(connection: &Connection, seq: i64) -> Result<Option<StoredTotp>> {
+    let query = "SELECT totp_secret, totp_step FROM user WHERE seq = :seq AND totp_secret IS NOT NULL";
+    sql::first(connection, query, named_params! {":seq": seq}, |row| {
+        Ok(StoredTotp { secret: row.get("totp_secret")?, last_step: row.get("totp_step")? })
+    })
+}
+
+/// Stores the secret of a user's authenticator app with the time step of the code that confirmed it, or removes it.
+pub fn set_totp(connection: &Connection, seq: i64, secret: Option<&[u8]>, step: i64) -> Result<()> {
+    let statement = "UPDATE user SET totp_secret = :secret, totp_step = :step WHERE seq = :seq";
+    sql::run(connection, statement, named_params! {":secret": secret, ":step": step, ":seq": seq})
+}
+
+pub fn set_totp_step(connection: &Connection, seq: i64, step: i64) -> Result<()> {
+    let statement = "UPDATE user SET totp_step = :step WHERE seq = :seq";
+    sql::run(connection, statement, named_params! {":step": step, ":seq": seq})
 }
 
 pub fn signed_in(connection: &Connection, seq: i64, at: Millis) -> Result<()> {

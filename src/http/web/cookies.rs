@@ -33,6 +33,11 @@ pub fn device(request: &HttpRequest, app: &App) -> Option<String> {
     value(request, &suffixed(app, "device"))
 }
 
+/// Value of the cookie between the password and the code of a sign-in.
+pub fn pending(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &suffixed(app, "pending"))
+}
+
 /// Message that the previous response left for this page.
 pub fn flash(request: &HttpRequest, app: &App, is_portal: bool) -> Option<Flash> {
     let value = value(request, &flash_name(app, is_portal))?;
@@ -69,6 +74,11 @@ impl SetCookie {
     /// Cookie by which this sign-in is known at the next one.
     pub fn device(app: &App, value: String) -> SetCookie {
         SetCookie::new(app, suffixed(app, "device"), value, session::DEVICE_LASTS, false)
+    }
+
+    /// Cookie between the password and the code of a sign-in; a lifetime of 0 ms deletes it.
+    pub fn pending(app: &App, value: String, lasts: Millis) -> SetCookie {
+        SetCookie::new(app, suffixed(app, "pending"), value, lasts, false)
     }
 
     /// Cookie that ties the forms of an anonymous visitor to the browser. It outlives any open sign-in page.

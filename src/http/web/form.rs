@@ -157,6 +157,11 @@ impl Submission {
         self.session.tenant().is_some()
     }
 
+    /// Whether the visitor is a user whom a proxy's header signed in.
+    pub fn is_by_proxy(&self) -> bool {
+        self.session.by_proxy
+    }
+
     /// Runs the form's work on a blocking thread. Viewers are refused.
     pub async fn run(
         self,

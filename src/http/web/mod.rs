@@ -40,6 +40,7 @@ mod inbox {
 mod layout;
 mod limits;
 mod login;
+mod login_code;
 mod onboarding {
     pub mod done;
     pub mod webhook;
@@ -63,6 +64,7 @@ mod settings {
     pub mod users;
 }
 mod setup;
+mod two_factor;
 mod webhooks {
     pub mod delete;
     pub mod edit;
@@ -98,6 +100,7 @@ pub fn routes(config: &mut ServiceConfig) {
     let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
     at("/demo", vec![web::get().to(demo::show), web::post().to(demo::enter)]);
     at("/login", vec![web::get().to(login::show), web::post().to(login::sign_in)]);
+    at("/login/code", vec![web::get().to(login_code::show), web::post().to(login_code::sign_in)]);
     at("/portal", vec![web::get().to(portal::show), web::post().to(portal::enter)]);
     at("/portal/logo", vec![web::get().to(portal::logo)]);
     at("/portal/look.css", vec![web::get().to(portal::style)]);
@@ -108,8 +111,9 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/setup/key", vec![administer(onboarding::done::create_key)]);
     at("/account", vec![get(account::show)]);
     at("/account/password", vec![web::post().to(account::change_password)]);
-    at("/account/sessions/{id}/end", vec![web::post().to(account::end_session)]);
-    at("/account/end-other-sessions", vec![web::post().to(account::end_other_sessions)]);
+    at("/account/two-factor", vec![get(two_factor::show), web::post().to(two_factor::enable)]);
+    at("/account/two-factor/codes", vec![web::post().to(two_factor::renew_codes)]);
+    at("/account/two-factor/off", vec![web::post().to(two_factor::disable)]);
     at("/account/sessions/{id}/end", vec![web::post().to(account::end_session)]);
     at("/account/end-other-sessions", vec![web::post().to(account::end_other_sessions)]);
 
@@ -132,6 +136,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}", vec![get_at(settings::users::user)]);
     at("/settings/users/{seq}/role", vec![administer_at(settings::users::set_role)]);
     at("/settings/users/{seq}/password", vec![administer_at(settings::users::reset_password)]);
+    at("/settings/users/{seq}/reset-two-factor", vec![administer_at(settings::users::reset_two_factor)]);
     at("/settings/users/{seq}/remove", vec![administer_at(settings::users::remove)]);
     at("/settings/portal", vec![read(settings::portal::show), administer(settings::portal::end_all)]);
     at("/settings/portal/{id}/end", vec![administer_at(settings::portal::end)]);

@@ -6,17 +6,13 @@
 
 use askama::Template;
 
-use super::login::too_many_attempts;
-use crate::auth::throttle::Subject;
-use crate::auth::{session, token, users};
-use crate::domain::Invalid;
+use super::account::{require_password, throttled};
+use crate::auth::session;
 use crate::http::web::error::PageError;
-use crate::http::web::form::{Fields, FormErrors};
+use crate::http::web::form::{Fields, FormErrors, problem};
 use crate::http::web::layout::{Frame, Section};
 use crate::http::web::response::Response;
 use crate::http::web::session::Session;
-use crate::store::StoreError;
-use crate::store::user::User;
 
 /// Field of the visitor's own password.
 const FIELD: &str = "own_password";
@@ -38,22 +34,21 @@ pub fn ask(session: &Session, fields: &Fields) -> Result<Option<Response>, PageE
         return Ok(None);
     };
     let typed = fields.text(FIELD);
-    let errors = if typed.is_empty() {
-        FormErrors::default()
-    } else {
-        match check(session, user, typed) {
-            Ok(()) => {
-                let cookie = session.cookie().to_owned();
-                let store = &session.app.actions.store;
-                store
-                    .write(move |tx| -> Result<_, StoreError> {
-                        session::confirm(tx.connection(), &cookie, tx.now_ms())
-                    })
-                    .wait()?;
-                return Ok(None);
+    let checked = match typed {
+        "" => Err(FormErrors::default()),
+        typed => {
+            let checked = throttled(session, session.address(), FIELD, || require_password(user, typed, FIELD));
+            match checked {
+                Ok(()) => Ok(()),
+                Err(error) => Err(problem(error)?.into()),
             }
-            Err(message) => Invalid::new("wrong_password", message).in_field(FIELD).into(),
         }
+    };
+    let Err(errors) = checked else {
+        let (store, cookie) = (&session.app.actions.store, session.cookie().to_owned());
+        let confirmed = store.write(move |tx| session::confirm(tx.connection(), &cookie, tx.now_ms()));
+        confirmed.wait()?;
+        return Ok(None);
     };
     let is_left_out = |name: &str| name == "form_token" || name.contains("password");
     let page = PasswordAgainPage {
@@ -63,21 +58,4 @@ pub fn ask(session: &Session, fields: &Fields) -> Result<Option<Response>, PageE
         errors,
     };
     Ok(Some(if page.errors.is_empty() { Response::ok(&page) } else { Response::again(&page) }))
-}
-
-/// Checks the password of a user who is signed in. Throttled like a sign-in: an open session must not help to guess the
-/// password. By the session, because others must not be able to delay it.
-pub fn check(session: &Session, user: &User, typed: &str) -> Result<(), String> {
-    let (throttle, client, now) = (&session.app.throttle, session.address(), session.now());
-    let own = Subject::Device(token::hash(session.cookie()));
-    let wait = throttle.wait(own, client, now);
-    if wait > 0 {
-        return Err(too_many_attempts(wait));
-    }
-    throttle.failed(own, client, now);
-    if users::verify(Some(user.clone()), typed).is_none() {
-        return Err("Wrong password.".to_owned());
-    }
-    throttle.succeeded(own, client);
-    Ok(())
 }

@@ -15,22 +15,26 @@ use crate::domain::event::{Event, Tenant};
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
+use crate::http::site::ProxyUser;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Flash, Frame, Portal, Section, Shell, base, event_path};
 use crate::http::web::portal;
 use crate::http::web::response::{PageResult, Response, html, local, parents};
+use crate::http::web::two_factor;
 use crate::http::{App, blocking};
-use crate::store::Connection;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
 use crate::store::webhook::{self, Attention};
+use crate::store::{self, Connection};
 
 /// A visitor who is signed in, as a user or through the portal.
 pub struct Session {
     pub app: Data<App>,
     pub owner: Owner,
+    /// Whether a proxy's header signed the user in.
+    pub by_proxy: bool,
     pub query: Fields,
     /// Path and query of the request, below [`Session::base`].
     pub here: String,
@@ -73,15 +77,28 @@ impl Session {
             };
             PageError::SignIn { location }
         };
+        let outside = |error: PageError| error.within(Shell::of(&app, is_portal));
+        // People of a tenant are no users of the proxy.
+        let proxy_user = match is_portal {
+            true => None,
+            false => app.site.proxy_user(request).map_err(|invalid| outside(invalid.into()))?,
+        };
         let cookie = cookies::session(request, &app, is_portal).ok_or_else(sign_in)?;
         let now = app.actions.clock.now_ms();
         let session = app
             .actions
             .store
             .read_for_auth(|db| session::authenticate(db, &cookie, now))
-            .map_err(|error| PageError::from(error).within(Shell::of(&app, is_portal)))?
+            .map_err(|error| outside(error.into()))?
             .filter(|session| is_portal == matches!(session.owner, Owner::Portal(_)))
+            .filter(|session| goes_on(session, proxy_user.as_ref()))
             .ok_or_else(sign_in)?;
+        if app.require_totp && two_factor::is_missing(&session) && !two_factor::SETUP_PATHS.contains(&request.path()) {
+            let next: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+            return Err(PageError::Redirect {
+                location: format!("{prefix}{}?next={next}", two_factor::SETUP_PATHS[0]),
+            });
+        }
         // The refresh of an open page does not keep the session alive.
         let is_live = request.headers().contains_key("x-live");
         if session.is_stale && !is_live {
@@ -95,6 +112,7 @@ impl Session {
             is_confirmed: session::is_confirmed(&session, now),
             address: app.site.client_address(request),
             owner: session.owner,
+            by_proxy: session.by_proxy,
             query: Fields::of_query(request),
             here: here.to_owned(),
             base: base(&app, is_portal),
@@ -319,6 +337,18 @@ impl Session {
     /// Path of the page that a form came from, with its filters; `otherwise` if the form names no page of this server.
     pub fn back(&self, fields: &Fields, otherwise: &str) -> String {
         local(fields.text("back")).unwrap_or(otherwise).to_owned()
+    }
+}
+
+/// Whether a session goes on with the user whom a sign-in proxy names. One that the proxy began ends when it names nobody; any
+/// ends when it names somebody else, or another role.
+pub(super) fn goes_on(session: &store::session::Session, named: Option<&ProxyUser>) -> bool {
+    match (&session.owner, named) {
+        (Owner::Portal(_), _) => true,
+        (Owner::User(_), None) => !session.by_proxy,
+        (Owner::User(user), Some(named)) => {
+            user.name.eq_ignore_ascii_case(&named.name) && named.role.is_none_or(|role| role == user.role)
+        }
     }
 }
 

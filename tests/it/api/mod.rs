@@ -16,6 +16,7 @@ mod events;
 mod export;
 mod filters;
 mod health;
+mod hosts;
 mod idempotency;
 mod keys;
 mod lists;

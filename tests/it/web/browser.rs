@@ -21,7 +21,7 @@ const WAYS: [(Scheme, u32); 4] =
     [(Scheme::Light, 320), (Scheme::Light, 1280), (Scheme::Dark, 1280), (Scheme::Dark, 320)];
 
 /// Opens a page in every view, and returns its faults.
-fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
+pub fn inspect(browser: &Browser, path: &str, axe: Option<&str>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (scheme, width) in WAYS {
         browser.prefer(scheme);
@@ -62,7 +62,7 @@ fn violations(browser: &Browser, axe: &str) -> Vec<String> {
 }
 
 /// Source of axe-core, if available.
-fn axe() -> Option<String> {
+pub fn axe() -> Option<String> {
     let Some(path) = std::env::var_os(AXE) else {
         skipped(REQUIRE_AXE, "no axe-core named by HOOKPOST_TEST_AXE");
         return None;

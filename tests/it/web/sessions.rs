@@ -8,17 +8,17 @@ use crate::support::Hub;
 use crate::support::page::Page;
 use crate::support::visitor::{PASSWORD, Visitor};
 
-const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
 
 /// Hub behind a proxy that reports the addresses of clients.
-fn behind_a_proxy() -> Hub {
+pub fn behind_a_proxy() -> Hub {
     let hub = Hub::with(|options| options.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
     hub.add_user("anna", Role::Administrator);
     hub
 }
 
-fn client<'a>(hub: &'a Hub, address: &str, agent: &str) -> Visitor<'a> {
+pub fn client<'a>(hub: &'a Hub, address: &str, agent: &str) -> Visitor<'a> {
     let visitor = hub.visitor();
     visitor.set_header("x-forwarded-for", address);
     visitor.set_header("user-agent", agent);

@@ -71,6 +71,11 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::PasswordReset
         | Action::PasswordChanged
         | Action::SignedIn
+        | Action::TotpEnabled
+        | Action::TotpDisabled
+        | Action::TotpReset
+        | Action::RecoveryCodeUsed
+        | Action::RecoveryCodesRenewed
         | Action::SessionEnded
         | Action::OtherSessionsEnded
         | Action::SignInFailed => return Some("/settings/users".to_owned()),

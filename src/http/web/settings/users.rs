@@ -1,7 +1,7 @@
 //! `/settings/users`: users and their roles.
 
 use crate::auth::users::UserError;
-use crate::auth::{password, users};
+use crate::auth::{password, two_factor, users};
 use crate::domain::Invalid;
 use crate::http::web::confirm::Choice;
 use crate::http::web::{Confirm, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
@@ -139,6 +139,31 @@ pub fn reset_password(session: &Session, fields: &Fields, seq: &str) -> Result<R
     });
     let message = format!("Password of {} reset. Their sessions have ended.", user.name);
     after(session, user, changed, message)
+}
+
+/// `POST /settings/users/{seq}/reset-two-factor`: for a user who has lost their phone. Also ends every session of theirs.
+pub fn reset_two_factor(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
+    let own = session.require_administrator()?.seq;
+    let user = find(session, seq)?;
+    if user.seq == own {
+        return Ok(session.refused("/account/two-factor", "Turn off your own two-factor authentication here."));
+    }
+    if fields.text("confirmed") != "yes" {
+        return Confirm {
+            heading: format!("Reset two-factor authentication of {}?", user.name),
+            effect: "This user is signed out everywhere and can then sign in with the password only.".to_owned(),
+            action: Some(format!("/settings/users/{}/reset-two-factor", user.seq)),
+            back: format!("/settings/users/{}", user.seq),
+            button: "Reset".to_owned(),
+            is_danger: true,
+            ..Confirm::default()
+        }
+        .show(session, Section::Settings);
+    }
+    let (actor, name) = (session.caller().actor, user.name.clone());
+    let reset = write(session, move |tx| two_factor::reset(tx.connection(), &actor, &name, tx.now_ms()));
+    let message = format!("Two-factor authentication of {} reset. Their sessions have ended.", user.name);
+    after(session, user, reset, message)
 }
 
 /// `POST /settings/users/{seq}/remove`.
