@@ -240,6 +240,7 @@ const BOUNDED: &[(&str, &str)] = &[
     ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
     ("session USING INDEX session_user (user_seq=?)", "20 sessions of one user"),
     ("device USING INDEX device_user (user_seq=?)", "10 devices of one user"),
+    ("session USING INDEX session_portal_link (portal_link_seq=?)", "one session of a link"),
     ("portal_link USING INDEX portal_link_end (ends_ms<?)", "LIMIT"),
     ("portal_link USING INDEX portal_link_tenant (tenant=?)", "LIMIT"),
     ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=?)", "1,000 requests of an inbox"),

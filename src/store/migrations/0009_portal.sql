@@ -19,7 +19,7 @@ DELETE FROM session WHERE tenant IS NOT NULL;
 ALTER TABLE session ADD COLUMN portal_link_seq INTEGER REFERENCES portal_link (seq) ON DELETE CASCADE;
 -- Until then the user need not type the password again.
 ALTER TABLE session ADD COLUMN confirmed_until_ms INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX session_portal_link ON session (portal_link_seq) WHERE portal_link_seq IS NOT NULL;
+CREATE UNIQUE INDEX session_portal_link ON session (portal_link_seq) WHERE portal_link_seq IS NOT NULL;
 
 DELETE FROM one_time_link WHERE kind = 'portal';
 ALTER TABLE one_time_link DROP COLUMN tenant;

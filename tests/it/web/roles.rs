@@ -161,12 +161,15 @@ impl World {
     }
 
     fn get(&self, visitor: &Visitor<'_>, route: &str) -> Answer {
+        // A tenant has a limit of requests per second.
+        self.hub.clock.advance(100);
         let query = if route == "/setup/done" { format!("?delivery={}", self.ids[1].1) } else { String::new() };
         visitor.get(&format!("{}{query}", self.path(route)))
     }
 
     /// Sends a form that changes little.
     fn post(&self, visitor: &Visitor<'_>, route: &str) -> Answer {
+        self.hub.clock.advance(100);
         // A page with a form, for its token.
         visitor.page("/webhooks");
         if route == "/settings/data/backup" {
