@@ -14,7 +14,7 @@ use hookpost::delivery::http::client::{Client, ClientOptions, Outgoing, Resolve}
 use hookpost::domain::attempt::FailureCause;
 use hookpost::domain::tenant_limits::TenantLimits;
 use hookpost::metrics::Metrics;
-use hookpost::store::Store;
+use hookpost::store::{KeySource, Store};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 /// Bytes of a body, as in the end-to-end figures.
@@ -100,7 +100,8 @@ fn answer(mut stream: TcpStream) {
 fn store(waiting: usize, span: Duration) -> u64 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("webhooks.db");
-    let (store, _lock) = Store::open(Path::new(&path), &Clock::machine(), &Metrics::new()).expect("a new database");
+    let (store, _lock) =
+        Store::open(Path::new(&path), &KeySource::Beside, &Clock::machine(), &Metrics::new()).expect("a new database");
     let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(BODY - 10));
     let end = Instant::now() + span;
     let mut count = 0;

@@ -19,7 +19,7 @@ use hookpost::store::delivery::{self, DeliveryFilter};
 use hookpost::store::event::{self, EventFilter};
 use hookpost::store::page::{Cursor, MAX_LIMIT, PageRequest};
 use hookpost::store::webhook::{self, WebhookFilter};
-use hookpost::store::{Connection, Store, StoreError};
+use hookpost::store::{Connection, KeySource, Store, StoreError};
 
 /// Time limit for a page.
 const BOUND: Duration = Duration::from_millis(10);
@@ -61,8 +61,9 @@ fn main() {
     let rows: i64 = count.unwrap_or(1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("webhooks.db");
-    let (store, _lock) = Store::open(&path, &Clock::machine(), &Metrics::new()).expect("a new database");
-    fill(&path, rows);
+    let (store, _lock) =
+        Store::open(&path, &KeySource::Beside, &Clock::machine(), &Metrics::new()).expect("a new database");
+    fill(&store, &path, rows);
     let mut slow = 0;
     for limit in [50, MAX_LIMIT] {
         slow += deliveries(&store, rows, limit) + others(&store, rows, limit);
@@ -74,20 +75,20 @@ fn main() {
     }
 }
 
-fn fill(path: &Path, rows: i64) {
+fn fill(store: &Store, path: &Path, rows: i64) {
     let begin = Instant::now();
-    let mut connection = Store::open_for_command(path).expect("the database");
-    let transaction = Store::transaction(&mut connection, |connection| {
+    let inserted = store.write(|tx| {
         for number in 1..=2000 {
             let id = webhook_id(number);
             let state = if number % 500 == 0 { WebhookState::Disabled } else { WebhookState::Active };
             let events = vec![EventPattern::Below("type.39".parse().expect("a type"))];
             let tenant = format!("t{}", number % 1000);
-            webhook::insert_row(connection, &Webhook { id, state, events, ..fixtures::webhook(0, &tenant) })?;
+            webhook::insert_row(tx.connection(), &Webhook { id, state, events, ..fixtures::webhook(0, &tenant) })?;
         }
         Ok::<_, StoreError>(())
     });
-    transaction.expect("the webhooks go in");
+    inserted.wait().expect("the webhooks go in");
+    let connection = Store::open_for_command(path).expect("the database");
     let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(260));
     let sql = FILL
         .replace(":rows", &rows.to_string())

@@ -27,6 +27,7 @@ use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
 use crate::server::ServerOptions;
+use crate::store::{KeySource, MasterKey};
 
 /// Value parser of an address to listen on.
 pub const ADDRESS: fn(&str) -> Result<SocketAddr, String> =
@@ -39,6 +40,10 @@ pub struct Settings {
     /// Database file; created if it does not exist
     #[arg(long, env = "HOOKPOST_DB", value_name = "FILE", default_value = "webhooks.db")]
     pub db: PathBuf,
+    /// File with the key that encrypts secrets in the database, 64 hexadecimal digits; the key itself may be in
+    /// HOOKPOST_MASTER_KEY; the file <database>.key if neither is set, created with a new database
+    #[arg(long, env = "HOOKPOST_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
     /// Address and port to listen on
     #[arg(long, env = "HOOKPOST_LISTEN", value_name = "ADDRESS",
         default_value = "127.0.0.1:8080", value_parser = ADDRESS)]
@@ -311,6 +316,7 @@ impl Settings {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| ConfigError::Unreadable(path.clone(), error));
         let trusted_proxies: Vec<IpNet> = self.trusted_proxy.iter().flatten().copied().collect();
         Ok(ServerOptions {
+            master_key: self.master_key()?,
             auth_proxy: auth_proxy(
                 self.auth_proxy_header.clone(),
                 self.auth_proxy_role_header.clone(),
@@ -348,6 +354,28 @@ impl Settings {
             extra_certificates: self.ca_file.iter().map(read).collect::<Result<_, _>>()?,
             ..ServerOptions::new(self.db)
         })
+    }
+
+    /// Returns the source of the master key. Reads the file that a setting names.
+    pub fn master_key(&self) -> Result<KeySource, ConfigError> {
+        const VARIABLE: &str = "HOOKPOST_MASTER_KEY";
+        let (text, setting) = match (environment(VARIABLE), &self.master_key_file) {
+            (None, None) => return Ok(KeySource::Beside),
+            (Some(_), Some(file)) => {
+                let file = file.display();
+                let message = format!("{VARIABLE} is set, and so is master-key-file ({file}). Unset one of them.");
+                return Err(ConfigError::Invalid(message));
+            }
+            (Some(text), None) => (text, VARIABLE.to_owned()),
+            (None, Some(file)) => {
+                let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable(file.clone(), error))?;
+                (text, file.display().to_string())
+            }
+        };
+        match text.parse::<MasterKey>() {
+            Ok(key) => Ok(KeySource::Given { key, setting }),
+            Err(error) => Err(ConfigError::Invalid(format!("{setting}: {error}"))),
+        }
     }
 
     pub fn retention(&self) -> Retention {

@@ -35,7 +35,7 @@ use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
 use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
-use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
+use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
 
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -45,6 +45,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ServerOptions {
     pub database: PathBuf,
+    pub master_key: KeySource,
     /// Port 0 is any free port.
     pub listen: SocketAddr,
     pub allow_targets: Vec<AllowEntry>,
@@ -88,6 +89,7 @@ impl ServerOptions {
     pub fn new(database: PathBuf) -> ServerOptions {
         ServerOptions {
             database,
+            master_key: KeySource::Beside,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_targets: Vec::new(),
             default_profile: crate::profile::DEFAULT.to_owned(),
@@ -163,7 +165,7 @@ impl Prepared {
     /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let metrics = Metrics::new();
-        let (store, lock) = Store::open(&options.database, &options.clock, &metrics)?;
+        let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
         require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
         let guard = Guard::new(policy, Arc::clone(&options.lookup));

@@ -8,7 +8,7 @@ use crate::store::attempt::{self, Attempt};
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
 use crate::store::page::{Cursor, MAX_LIMIT, Page, PageRequest};
-use crate::store::{Connection, webhook};
+use crate::store::{Connection, profile, webhook};
 
 /// Delivery with its newest attempts.
 #[derive(Debug, Clone)]
@@ -76,6 +76,20 @@ fn ambiguous(id: &EventId, tenants: &[Tenant]) -> ActionError {
     }
 }
 
+/// Replaces the signatures of attempts by a mask, unless the caller may see secrets: with the body, which is no secret, a
+/// signature tells whether a guess of the secret is right.
+pub fn mask_signatures<'a>(
+    connection: &Connection,
+    caller: &Caller,
+    attempts: impl IntoIterator<Item = &'a mut Attempt>,
+) -> Result<()> {
+    if !caller.sees_secrets {
+        let names = profile::signature_headers(connection)?;
+        attempts.into_iter().for_each(|attempt| names.mask(&mut attempt.request_headers));
+    }
+    Ok(())
+}
+
 /// Returns the delivery with this id and its newest attempts: a page of the largest size.
 pub fn delivery_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<DeliveryInFull> {
     let request = PageRequest { limit: MAX_LIMIT, cursor: None };
@@ -95,7 +109,8 @@ pub fn attempt(connection: &Connection, caller: &Caller, id: &str, number: u32) 
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?;
     let event = event.as_ref().and_then(StoredEvent::whole);
-    let attempt = attempt::get(connection, delivery.seq, number, event)?;
+    let mut attempt = attempt::get(connection, delivery.seq, number, event)?;
+    mask_signatures(connection, caller, &mut attempt)?;
     Ok((delivery, attempt))
 }
 
@@ -107,18 +122,20 @@ fn with_attempts(
 ) -> Result<(Delivery, Page<Attempt>)> {
     let delivery = delivery(connection, caller, id)?;
     let event = event::by_seq(connection, delivery.event_seq)?.ok_or(ActionError::NotFound("delivery"))?;
-    let page = attempt::page(connection, &delivery, event.whole(), request)?;
+    let mut page = attempt::page(connection, &delivery, event.whole(), request)?;
+    mask_signatures(connection, caller, &mut page.rows)?;
     Ok((delivery, page))
 }
 
 impl Actions {
     /// Returns the event of a delivery with the last attempt, if any; `None` if the event was deleted.
-    pub fn last_attempt(&self, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>> {
+    pub fn last_attempt(&self, caller: &Caller, delivery: &Delivery) -> Result<Option<(StoredEvent, Option<Attempt>)>> {
         self.store.read(|connection| {
             let Some(stored) = event::by_seq(connection, delivery.event_seq)? else {
                 return Ok(None);
             };
-            let attempt = attempt::last(connection, delivery.seq, stored.whole())?;
+            let mut attempt = attempt::last(connection, delivery.seq, stored.whole())?;
+            mask_signatures(connection, caller, &mut attempt)?;
             Ok(Some((stored, attempt)))
         })
     }

@@ -53,6 +53,8 @@ pub struct Caller {
     pub tenant: Option<Tenant>,
     /// Default profile of webhooks that the caller creates.
     pub default_profile: Option<String>,
+    /// Whether the caller may see secrets, and what lets a weak one be guessed: signatures and fingerprints.
+    pub sees_secrets: bool,
     pub actor: Actor,
     /// API key of a program.
     pub api_key_seq: Option<i64>,

@@ -190,6 +190,7 @@ pub fn caller(key: &ApiKey) -> Caller {
     Caller {
         tenant: key.tenant.clone(),
         default_profile: key.profile.clone(),
+        sees_secrets: key.scope == Scope::Admin,
         actor: Actor::Key(key.name.clone()),
         api_key_seq: Some(key.seq),
     }

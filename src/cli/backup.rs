@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::CliError;
 use crate::config::DatabaseFlag;
-use crate::store::backup;
+use crate::store::{backup, beside};
 
 /// Write a consistent copy of the database to a new file; the server may be running
 #[derive(Args)]
@@ -26,7 +26,15 @@ pub(super) struct Check {
 
 impl Backup {
     pub(super) fn run(self) -> Result<(), CliError> {
-        Ok(backup::copy(&self.database.settings()?.db, &self.file)?)
+        let database = self.database.settings()?.db;
+        backup::copy(&database, &self.file)?;
+        println!(
+            "{} is complete. Its secrets are encrypted under the master key, which it does not contain: keep a copy of {} (or of \
+             the key that a setting names) in another place.",
+            self.file.display(),
+            beside(&database, ".key").display()
+        );
+        Ok(())
     }
 }
 

@@ -70,12 +70,13 @@ pub(super) fn open(database: &DatabaseFlag) -> Result<Connection, CliError> {
 
 /// Like [`open`], but creates a missing database.
 pub(super) fn open_or_create(database: &DatabaseFlag, clock: &Clock) -> Result<Connection, CliError> {
-    let path = database.settings()?.db;
+    let settings = database.settings()?;
+    let path = &settings.db;
     if !path.exists() {
-        let (store, _lock) = Store::open(&path, clock, &Metrics::new())?;
+        let (store, _lock) = Store::open(path, &settings.master_key()?, clock, &Metrics::new())?;
         store.close();
     }
-    Ok(Store::open_for_command(&path)?)
+    Ok(Store::open_for_command(path)?)
 }
 
 /// Reads a file, or standard input for `None` and `-`.

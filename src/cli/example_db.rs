@@ -8,8 +8,10 @@ use super::CliError;
 use super::common::in_temporary_folder;
 use super::demo::history::{HistoryOptions, build};
 use super::demo::scenario::DemoWebhook;
+use crate::clock::Clock;
 use crate::domain::time::HOUR;
-use crate::store::backup;
+use crate::store::master_key::decrypt;
+use crate::store::{KeySource, backup};
 
 /// End of the history, in every copy: 2026-11-20T18:00:00Z.
 const ENDS_MS: i64 = 1_795_197_600_000;
@@ -37,6 +39,8 @@ impl ExampleDb {
                 url: &|webhook: &DemoWebhook| format!("https://{}.{}.example/hooks", webhook.name, webhook.tenant),
             };
             build(&database, &options)?;
+            // The secrets are published with the file. The first start of a copy encrypts them under a key of its own.
+            decrypt(&database, &KeySource::Beside, &Clock::machine())?;
             Ok(backup::copy(&database, &self.file)?)
         })
     }

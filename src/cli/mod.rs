@@ -8,6 +8,7 @@ mod keys;
 mod listen;
 mod prune;
 mod receiver;
+mod rotate_master_key;
 mod send;
 mod serve;
 mod sign;
@@ -47,6 +48,7 @@ enum Command {
     Backup(backup::Backup),
     Check(backup::Check),
     Prune(prune::Prune),
+    RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(send::Send),
     Listen(listen::Listen),
     Sign(sign::Sign),
@@ -136,6 +138,7 @@ fn run_command() -> Result<(), CliError> {
         Command::Backup(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Prune(command) => command.run(),
+        Command::RotateMasterKey(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Listen(command) => command.run(),
         Command::Sign(command) => command.run(),

@@ -41,12 +41,13 @@ impl Prune {
                 "retention-days is 0, which keeps everything. Choose an age, such as --older-than 30d".to_owned(),
             ));
         }
+        let keys = settings.master_key()?;
         let path = settings.db;
         if !path.exists() {
             return Err(OpenError::Missing { path }.into());
         }
         let clock = Clock::machine();
-        let (store, _lock) = Store::open(&path, &clock, &Metrics::new())?;
+        let (store, _lock) = Store::open(&path, &keys, &clock, &Metrics::new())?;
         let pace = Pace { go_on: &|| true, rest: &|_| {} };
         let pruned = prune(&store, retention.cutoffs(clock.now_ms()), self.dry_run, &pace);
         store.close();

@@ -15,7 +15,7 @@ use super::api::events::EventView;
 use super::error::ApiError;
 use super::stream::stream;
 use super::{App, blocking};
-use crate::actions::{ActionError, Actions};
+use crate::actions::{ActionError, Actions, Caller};
 use crate::store::audit::{self, AuditFilter};
 use crate::store::damage;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -33,9 +33,10 @@ pub(super) struct DeadLetter {
 }
 
 /// Streams every dead letter that matches a filter, newest first.
-pub(super) async fn dead_letters(app: &App, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
+pub(super) async fn dead_letters(app: &App, caller: Caller, filter: DeliveryFilter) -> Result<HttpResponse, ApiError> {
     let mut export = Export {
         actions: app.actions.clone(),
+        caller,
         filter,
         page: Some(PageRequest { limit: MAX_LIMIT, cursor: None }),
         rows: Vec::new().into_iter(),
@@ -92,6 +93,7 @@ fn write_line(chunk: &mut Vec<u8>, line: &impl Serialize) -> Result<(), ApiError
 /// Progress of an export.
 struct Export {
     actions: Actions,
+    caller: Caller,
     filter: DeliveryFilter,
     /// Next page to read; `None` after the last.
     page: Option<PageRequest>,
@@ -106,7 +108,7 @@ impl Export {
             && let Some(delivery) = self.next()?
         {
             // Retention may have deleted the event meanwhile.
-            let found = match self.actions.last_attempt(&delivery) {
+            let found = match self.actions.last_attempt(&self.caller, &delivery) {
                 Err(ActionError::Store(error)) if error.is_damage() => {
                     damage::report("delivery", delivery.seq, &error);
                     None

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Data, Query};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_core::Stream as _;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
@@ -19,6 +19,7 @@ use super::error::ApiError;
 use super::shares::{Held, Share, Taken};
 use crate::actions::Caller;
 use crate::auth::api_key;
+use crate::domain::event::Tenant;
 use crate::domain::json::{self, Object};
 use crate::domain::time::rfc3339_seconds;
 use crate::store::api_key::Scope;
@@ -75,6 +76,9 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));
     }
     app.key_last_used.record(&app.actions.store, &key, now);
+    if let Some(tenant) = &key.tenant {
+        request.extensions_mut().insert(BodyOwner(tenant.clone()));
+    }
     Ok(api_key::caller(&key).at(app.site.client_address(request)))
 }
 
@@ -102,8 +106,14 @@ pub fn require_all_tenants(caller: &Caller) -> Result<(), ApiError> {
     }
 }
 
-/// Complete JSON body: within the size and nesting limits, UTF-8, without lone surrogates.
-pub struct JsonBody(Bytes);
+/// Tenant in whose share of the memory the body of a request is read.
+struct BodyOwner(Tenant);
+
+/// Complete JSON body: within the size and nesting limits, UTF-8, without lone surrogates. Comes after the caller.
+pub struct JsonBody {
+    bytes: Bytes,
+    _memory: Option<Held>,
+}
 
 impl FromRequest for JsonBody {
     type Error = ApiError;
@@ -113,9 +123,12 @@ impl FromRequest for JsonBody {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             check_headers(&request)?;
-            let body = read_in_time(payload, app(&request)?.limits.single).await?;
-            json::check(&body)?;
-            Ok(JsonBody(body))
+            let app = app(&request)?;
+            let owner = request.extensions_mut().remove::<BodyOwner>();
+            let tenant = owner.as_ref().map(|BodyOwner(tenant)| tenant);
+            let (bytes, memory) = read_body(app, payload, app.limits.single, tenant).await?;
+            json::check(&bytes)?;
+            Ok(JsonBody { bytes, _memory: memory })
         })
     }
 }
@@ -123,12 +136,12 @@ impl FromRequest for JsonBody {
 impl JsonBody {
     /// The bytes as they arrived.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// Parses the body. An empty one counts as `{}`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        parse(&self.0)
+        parse(&self.bytes)
     }
 }
 
@@ -204,7 +217,7 @@ pub struct BatchBody {
     pub bytes: Bytes,
     /// Whether the body is newline-delimited JSON rather than an array.
     pub is_lines: bool,
-    _memory: Held,
+    pub memory: Held,
 }
 
 impl BatchBody {
@@ -232,7 +245,7 @@ impl BatchBody {
                 "Too many batches are in progress. Nothing was stored. Retry in a moment.",
             ));
         };
-        Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, _memory: memory })
+        Ok(BatchBody { bytes: read_in_time(payload, limit).await?, is_lines, memory })
     }
 }
 
@@ -293,6 +306,32 @@ async fn in_time(read: impl Future<Output = Result<Bytes, ApiError>>) -> Result<
 
 async fn read(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     read_counted(payload, limit, |_| Ok(())).await
+}
+
+/// Like [`read_in_time`]. The body of a tenant's request is read within the tenant's share of the memory for bodies.
+pub async fn read_body(
+    app: &App,
+    payload: Payload,
+    limit: usize,
+    tenant: Option<&Tenant>,
+) -> Result<(Bytes, Option<Held>), ApiError> {
+    match tenant {
+        Some(tenant) => read_within(payload, limit, &app.bodies.of(tenant), too_much).await,
+        None => Ok((read_in_time(payload, limit).await?, None)),
+    }
+}
+
+fn too_much(taken: Taken) -> ApiError {
+    match taken {
+        Taken::Share => ApiError::rate_limited(
+            "The requests of this tenant have bodies of 16 MiB at a time. Nothing was stored. Retry in 1 s.",
+            1,
+        ),
+        Taken::All => ApiError::unavailable(
+            "overloaded",
+            "Too many requests are being received. Nothing was stored. Retry in a moment.",
+        ),
+    }
 }
 
 /// Reads a body of at most `limit` bytes within 30 seconds. Takes a permit of `memory` for each byte as it arrives, so that

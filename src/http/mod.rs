@@ -51,6 +51,8 @@ pub struct App {
     pub receiver_calls: Places,
     /// Places for bulk actions and replays.
     pub jobs: Places,
+    /// Memory for other bodies of requests of tenants, one permit per byte.
+    pub bodies: Shares<Tenant>,
     /// Memory for bodies of batches, one permit per MiB, by tenant.
     pub batches: Shares<Tenant>,
     /// Permits for checks against schemas: each holds a thread, and memory for its errors.
@@ -102,6 +104,11 @@ impl Drop for InProgress {
     }
 }
 
+/// Bytes of bodies of requests of tenants, other than batches, in memory at a time.
+const BODY_BYTES: usize = 64 << 20;
+/// Bytes of such bodies of one tenant; one of the largest size fits.
+const BODY_BYTES_OF_ONE: usize = 16 << 20;
+
 /// MiB of batches in memory at a time.
 pub const BATCHES_MIB: usize = 32;
 /// MiB of one tenant's batches in memory at a time; one batch of the largest size fits.
@@ -129,6 +136,7 @@ impl App {
             limits,
             receiver_calls: Places::for_receiver_calls(&tenant_limits),
             jobs: Places::for_jobs(&tenant_limits),
+            bodies: Shares::new(BODY_BYTES, BODY_BYTES_OF_ONE),
             batches: Shares::new(BATCHES_MIB, BATCHES_MIB_OF_ONE),
             checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),

@@ -55,6 +55,11 @@ impl RequestId {
     }
 }
 
+/// Returns a path as the log shows it. Whoever knows the path of an inbox can send to it.
+fn logged(path: &str) -> &str {
+    if path.starts_with("/in/") { "/in/…" } else { path }
+}
+
 /// Serves a request under its id, unless it is for another host, and counts it as in progress.
 pub fn serve<S, B>(
     app: &App,
@@ -66,7 +71,7 @@ where
 {
     let id = RequestId::from_headers(request.headers());
     let in_progress = app.begin_request();
-    let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), request.path()));
+    let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), logged(request.path())));
     // Before anything else: a request under another name must not reach what it names.
     let response = match app.hosts.check(request.request()) {
         Ok(()) => Ok(id.clone().scope(|| service.call(request))),

@@ -13,10 +13,12 @@ pub mod snippet;
 pub mod spec;
 pub mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
+
+use crate::domain::header::MASK;
 
 pub use crate::profile::body_format::BodyFormat;
 pub use sign::Signer;
@@ -57,6 +59,26 @@ pub fn find(name: &str) -> Option<Arc<Profile>> {
 /// Returns the profile [`STANDARD`].
 pub fn standard() -> Arc<Profile> {
     find(STANDARD).expect("the standard profile is built in")
+}
+
+/// Names of the headers with signatures, of any profile.
+pub struct SignatureHeaders(BTreeSet<String>);
+
+impl SignatureHeaders {
+    pub fn of<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> SignatureHeaders {
+        let names = profiles.into_iter().flat_map(|profile| &profile.spec().signatures);
+        SignatureHeaders(names.map(|signature| signature.header.to_ascii_lowercase()).collect())
+    }
+
+    /// Replaces signatures by a mask. The header of a profile that was changed since is known by its name.
+    pub fn mask(&self, headers: &mut [(String, String)]) {
+        for (name, value) in headers {
+            let name = name.to_ascii_lowercase();
+            if self.0.contains(&name) || name.contains("signature") {
+                MASK.clone_into(value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,10 @@ impl From<rusqlite::Error> for StoreError {
                 damage::page_met();
                 StoreError::DamagedPage(error.to_string())
             }
+            // The function that opens sealed values.
+            ErrorCode::TypeMismatch => {
+                StoreError::Corrupt("an encrypted value does not open with the master key".to_owned())
+            }
             ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen => {
                 StoreError::Unavailable(error.to_string())
             }

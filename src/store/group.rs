@@ -136,11 +136,14 @@ impl Group<'_> {
                     (Err(error), group.len())
                 }
             };
+            if count == group.len() {
+                // Before the callers learn of it, so that they find the room that their jobs left.
+                self.shared.release(std::mem::take(&mut group_bytes));
+            }
             for job in group.drain(..count) {
                 job.finish(result.clone());
             }
         }
-        self.shared.release(group_bytes);
         true
     }
 

@@ -1,6 +1,7 @@
 //! The tables of the built-in inboxes: one inbox per tenant, and the requests that it received.
 
 use rusqlite::{Connection, Row, named_params};
+use sha2::{Digest as _, Sha256};
 
 use super::error::Result;
 use super::page::{Filter, Page, PageRequest};
@@ -56,13 +57,22 @@ impl InboxRequest {
     }
 }
 
+/// Columns of an inbox, open.
+pub(super) const INBOX: &str = "seq, tenant, unseal(token, 'inbox.token', tenant) AS token";
+
+/// Returns the value by which an inbox is found. A token is 24 random bytes, which cannot be guessed from it.
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
 pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Option<Inbox>> {
-    let query = "SELECT * FROM inbox WHERE tenant = :tenant";
-    sql::first(connection, query, named_params! {":tenant": tenant}, inbox_from_row)
+    let query = format!("SELECT {INBOX} FROM inbox WHERE tenant = :tenant");
+    sql::first(connection, &query, named_params! {":tenant": tenant}, inbox_from_row)
 }
 
 pub fn by_token(connection: &Connection, token: &str) -> Result<Option<Inbox>> {
-    sql::first(connection, "SELECT * FROM inbox WHERE token = :token", named_params! {":token": token}, inbox_from_row)
+    let query = format!("SELECT {INBOX} FROM inbox WHERE token_hash = :hash");
+    sql::first(connection, &query, named_params! {":hash": hash(token)}, inbox_from_row)
 }
 
 /// Returns the tenants that have an inbox, ordered by name; at most 200.
@@ -75,14 +85,15 @@ pub fn tenants(connection: &Connection) -> Result<Vec<Tenant>> {
 pub fn open(connection: &Connection, tenant: &Tenant, token: &str, now: Millis) -> Result<()> {
     sql::run(
         connection,
-        "INSERT INTO inbox (tenant, token, created_ms) VALUES (:tenant, :token, :now) ON CONFLICT (tenant) DO NOTHING",
-        named_params! {":tenant": tenant, ":token": token, ":now": now},
+        "INSERT INTO inbox (tenant, token, token_hash, created_ms)
+         VALUES (:tenant, seal(:token, 'inbox.token', :tenant), :hash, :now) ON CONFLICT (tenant) DO NOTHING",
+        named_params! {":tenant": tenant, ":token": token, ":hash": hash(token), ":now": now},
     )
 }
 
 pub fn set_token(connection: &Connection, seq: i64, token: &str) -> Result<()> {
-    let statement = "UPDATE inbox SET token = :token WHERE seq = :seq";
-    sql::run(connection, statement, named_params! {":token": token, ":seq": seq})
+    let statement = "UPDATE inbox SET token = seal(:token, 'inbox.token', tenant), token_hash = :hash WHERE seq = :seq";
+    sql::run(connection, statement, named_params! {":token": token, ":hash": hash(token), ":seq": seq})
 }
 
 /// Deletes an inbox, which must be empty.
@@ -96,7 +107,7 @@ pub fn insert(connection: &Connection, inbox_seq: i64, request: &InboxRequest, k
         connection,
         "INSERT INTO inbox_request (inbox_seq, at_ms, method, query, headers, body, body_bytes, event_id,
              verified, signature_check, webhook_id, code)
-         VALUES (:inbox_seq, :at_ms, :method, :query, :headers, :body, :body_bytes, :event_id,
+         VALUES (:inbox_seq, :at_ms, :method, :query, seal(:headers, 'inbox_request.headers', :inbox_seq), :body, :body_bytes, :event_id,
              :verified, :signature_check, :webhook_id, :code)",
         row_params!(request {
             at_ms, method, query, body, body_bytes, event_id, signature_check, code;
@@ -129,7 +140,7 @@ pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> R
     let mut conditions = Filter::default();
     conditions.and("inbox_seq = ?", inbox_seq);
     let select = format!(
-        "SELECT seq, at_ms, method, query, '[]' AS headers, coalesce(substr(body, 1, {PREVIEW}), x'') AS body, body_bytes,
+        "SELECT seq, at_ms, method, query, '[]' AS open_headers, coalesce(substr(body, 1, {PREVIEW}), x'') AS body, body_bytes,
              event_id, verified, signature_check, webhook_id, code
          FROM inbox_request"
     );
@@ -138,7 +149,8 @@ pub fn page(connection: &Connection, inbox_seq: i64, request: &PageRequest) -> R
 
 /// Returns a received request in full, with the tenant of its inbox.
 pub fn get(connection: &Connection, seq: i64) -> Result<Option<(Tenant, InboxRequest)>> {
-    let query = "SELECT r.*, i.tenant FROM inbox_request r JOIN inbox i ON i.seq = r.inbox_seq WHERE r.seq = :seq";
+    let query = "SELECT r.*, unseal(r.headers, 'inbox_request.headers', r.inbox_seq) AS open_headers, i.tenant
+                 FROM inbox_request r JOIN inbox i ON i.seq = r.inbox_seq WHERE r.seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| Ok((row.get("tenant")?, request_from_row(row)?)))
 }
 
@@ -146,7 +158,7 @@ pub fn get(connection: &Connection, seq: i64) -> Result<Option<(Tenant, InboxReq
 pub fn last_of_event(connection: &Connection, inbox_seq: i64, event_id: &str) -> Result<Option<InboxRequest>> {
     sql::first(
         connection,
-        "SELECT seq, at_ms, method, query, '[]' AS headers, x'' AS body, body_bytes, event_id, verified, signature_check,
+        "SELECT seq, at_ms, method, query, '[]' AS open_headers, x'' AS body, body_bytes, event_id, verified, signature_check,
              webhook_id, code
          FROM inbox_request WHERE inbox_seq = :inbox_seq AND event_id = :event_id ORDER BY seq DESC LIMIT 1",
         named_params! {":inbox_seq": inbox_seq, ":event_id": event_id},
@@ -165,7 +177,7 @@ fn inbox_from_row(row: &Row<'_>) -> rusqlite::Result<Inbox> {
 }
 
 fn request_from_row(row: &Row<'_>) -> rusqlite::Result<InboxRequest> {
-    let Json(headers) = row.get("headers")?;
+    let Json(headers) = row.get("open_headers")?;
     Ok(read_row!(row, InboxRequest {
         seq, at_ms, method, query, body, body_bytes, event_id, signature_check, code;
         headers,

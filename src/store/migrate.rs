@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_set_back.sql"),
     include_str!("migrations/0005_event_ids.sql"),
     include_str!("migrations/0006_keys_and_audit.sql"),
+    include_str!("migrations/0007_sealed.sql"),
     include_str!("migrations/0008_sign_in.sql"),
     include_str!("migrations/0009_portal.sql"),
 ];
@@ -64,6 +65,8 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn in_memory() -> Connection {
     let connection = Connection::open_in_memory().expect("memory is available");
     connection.execute_batch(&STEPS.join("\n")).expect("the migrations are valid");
+    let key = "00".repeat(32).parse().expect("64 digits");
+    super::seal::register(&connection, Some(&key)).expect("functions can be added");
     connection
 }
 

@@ -8,7 +8,9 @@
 //! connections and never wait for the writer (write-ahead log). An `Observer` receives the changes of each commit, in
 //! the order of the commits.
 //!
-//! Reading order: `open`, `migrate`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
+//! Secrets are encrypted at rest (`seal`), under a key that is not in the file (`master_key`).
+//!
+//! Reading order: `open`, `migrate`, `master_key`, `seal`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
 
 pub mod api_key;
 pub mod attempt;
@@ -36,6 +38,7 @@ mod index_scan;
 #[cfg(test)]
 mod job_costs;
 mod lock;
+pub mod master_key;
 mod migrate;
 pub mod one_time_link;
 mod online_copy;
@@ -48,6 +51,7 @@ pub mod portal_link;
 pub mod profile;
 pub mod recovery_code;
 pub mod retention;
+mod seal;
 pub mod session;
 mod sql;
 mod sql_types;
@@ -67,8 +71,10 @@ pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
 pub use group::WriteTx;
 pub use lock::FileLock;
+pub use master_key::KeySource;
 pub use open::{OpenError, beside};
 pub use rusqlite::Connection;
+pub use seal::MasterKey;
 pub use writer::Pending;
 
 use crate::clock::Clock;
@@ -99,14 +105,19 @@ pub struct Store {
 impl Store {
     /// Opens the database for the process that serves it: takes the lock, creates or migrates the file, checks it, and
     /// starts the writer. Never overwrites a damaged file.
-    pub fn open(path: &Path, clock: &Clock, metrics: &Metrics) -> Result<(Store, FileLock), OpenError> {
+    pub fn open(
+        path: &Path,
+        keys: &KeySource,
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
-        let connection = open::for_writing(path, clock)?;
+        let (connection, unlocked) = open::for_writing(path, keys, clock)?;
         let identity = open::Identity::of(path)?;
         part::remove_leftovers(part::folder_of(path));
-        let readers = open::readers(path, open::READERS)?;
-        let auth_readers = open::readers(path, open::AUTH_READERS)?;
-        let delivery_readers = open::readers(path, open::DELIVERY_READERS)?;
+        let readers = open::readers(path, open::READERS, &unlocked.key)?;
+        let auth_readers = open::readers(path, open::AUTH_READERS, &unlocked.key)?;
+        let delivery_readers = open::readers(path, open::DELIVERY_READERS, &unlocked.key)?;
         let damaged = |error: StoreError| OpenError::damaged(path, error);
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
@@ -143,7 +154,8 @@ impl Store {
             .map_err(|source| OpenError::Io { path: self.path().to_owned(), source })
     }
 
-    /// Opens the database beside a running server, for a short statement. The file must exist and have the current schema.
+    /// Opens the database beside a running server, for a short statement without encrypted values. The file must exist and
+    /// have the current schema.
     pub fn open_for_command(path: &Path) -> Result<Connection, OpenError> {
         open::for_command(path)
     }

@@ -13,7 +13,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
+use super::error::StoreError;
+use super::master_key::{self, KeySource, Unlocked};
 use super::migrate;
+use super::seal::{self, MasterKey};
 use crate::clock::Clock;
 
 /// SQLite's `application_id` of Hookpost files: `Hook` in ASCII.
@@ -57,6 +60,22 @@ pub enum OpenError {
     Damaged { path: PathBuf, detail: String },
     #[error("{path} must be migrated, and could not be copied before: {cause}. Nothing was changed.")]
     NotCopied { path: PathBuf, cause: String },
+    #[error(
+        "{path} holds secrets encrypted under the master key {id}, but {origin} has the key {found}. Set HOOKPOST_MASTER_KEY or --master-key-file to the right key, or put its file back beside the database."
+    )]
+    KeyWrong { path: PathBuf, origin: String, found: String, id: String },
+    #[error(
+        "{path} holds secrets encrypted under the master key {id}, and the key file {file} does not exist. Put it back, or set HOOKPOST_MASTER_KEY or --master-key-file to the key. A new key could not decrypt them, so none was created."
+    )]
+    KeyMissing { path: PathBuf, file: PathBuf, id: String },
+    #[error("{file}: {detail}")]
+    KeyInvalid { file: PathBuf, detail: String },
+    #[error(
+        "The master key of {path} was rotated. Set {setting} to the key in {new_file}, delete that file, and keep the old key for older backups."
+    )]
+    KeyRotated { path: PathBuf, setting: String, new_file: PathBuf },
+    #[error("the secrets in {path} could not be encrypted: {source}. Run the command again; what is done stays done.")]
+    Sealing { path: PathBuf, source: StoreError },
     #[error("{path} cannot be written. Check the owner and permissions of the file and its folder.")]
     ReadOnly { path: PathBuf },
     #[error("{path}: {source}")]
@@ -89,8 +108,9 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Opens the file for the process that holds its lock: creates it if missing, checks it, and migrates it.
-pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, OpenError> {
+/// Opens the file for the process that holds its lock: creates it if missing, checks it, migrates it, and unlocks its
+/// secrets.
+pub(super) fn for_writing(path: &Path, keys: &KeySource, clock: &Clock) -> Result<(Connection, Unlocked), OpenError> {
     let sqlite = OpenError::sqlite(path);
     let mut is_new = create_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -126,11 +146,13 @@ pub(super) fn for_writing(path: &Path, clock: &Clock) -> Result<Connection, Open
         )
         .map_err(&sqlite)?;
     migrate::run(&connection, path, is_new, clock)?;
+    let unlocked = master_key::unlock(&connection, path, keys, is_new)?;
+    seal::register(&connection, Some(&unlocked.key)).map_err(&sqlite)?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+    Ok((connection, unlocked))
 }
 
-/// Opens the file for a command beside a running server. Never migrates.
+/// Opens the file for a command beside a running server. Never migrates, and does not use the master key.
 pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = OpenError::sqlite(path);
     if !path.exists() {
@@ -145,6 +167,7 @@ pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
         .map_err(&sqlite)?;
     keep_log_on_close(&connection, true).map_err(&sqlite)?;
     migrate::require_current(&connection, path)?;
+    seal::register(&connection, None).map_err(&sqlite)?;
     keep_log_on_close(&connection, false).map_err(&sqlite)?;
     Ok(connection)
 }
@@ -231,10 +254,16 @@ pub(super) fn is_checked_later(path: &Path) -> bool {
 }
 
 /// Creates a pool of read-only connections, which open on demand.
-pub(super) fn readers(path: &Path, connections: u32) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
+pub(super) fn readers(
+    path: &Path,
+    connections: u32,
+    key: &MasterKey,
+) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
+    let key = key.clone();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
+    let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(move |connection| {
         connection.set_prepared_statement_cache_capacity(32);
+        seal::register(connection, Some(&key))?;
         connection.execute_batch(
             "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
                  PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;",

@@ -8,6 +8,7 @@ use super::delivery::list::list_select;
 use super::delivery::{self, DeliveryFilter, Order};
 use super::event::{self, EventFilter};
 use super::fixtures;
+use super::inbox;
 use super::migrate;
 use super::page::Filter;
 use super::retention::EXPIRED;
@@ -146,7 +147,7 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
         let filter = WebhookFilter { tenant: tenant.map(|text| text.parse().unwrap()), state, event: None, text: None };
         assert_ways(&connection, &[webhook::source(&filter)], &[ways]);
     }
-    assert_fetched_by_number(&connection, webhook::LIST, &Filter::default());
+    assert_fetched_by_number(&connection, &webhook::list_select(), &Filter::default());
     assert_ways(&connection, &[Source::table("audit")], &["the table"]);
     assert_fetched_by_number(&connection, audit::LIST, &audit::conditions(&AuditFilter::default()));
 }
@@ -282,6 +283,8 @@ const PARTS: &[(&str, &[&str])] = &[
     ("FROM {rows} AND", &["FROM topic WHERE true AND", DELETED]),
     ("FROM {table}", &["FROM audit", "FROM inbox_request"]),
     ("{EXPIRED}", &[EXPIRED]),
+    ("{OPEN}", &[webhook::OPEN]),
+    ("{INBOX}", &[inbox::INBOX]),
     ("{STEP}", &["500"]),
     ("{PREVIEW}", &["200"]),
     ("AND {whose} LIMIT", &["AND tenant = :tenant LIMIT", "AND :tenant IS NULL LIMIT"]),
@@ -301,7 +304,9 @@ const COMPOSED: &[&str] = &[
     "SELECT event.* FROM {numbers}",
     "SELECT audit.* FROM {numbers}",
     "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms, substr(",
-    "SELECT webhook.* FROM {numbers}",
+    "SELECT webhook.*, unseal(",
+    "SELECT seq, CAST({row} AS BLOB) AS row, {column} AS value FROM",
+    "UPDATE {table} SET",
     "SELECT d.seq, d.due_ms FROM delivery d INDEXED BY {index}",
     "SELECT count(*) FROM ({rows} LIMIT ?2)",
     "SELECT seq FROM {} {by} WHERE",

@@ -9,7 +9,7 @@ use super::error::Result;
 use super::sql;
 use super::sql_types::Json;
 use super::{Change, WriteTx};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, SignatureHeaders};
 
 /// All profiles by name: the built-in ones, and the custom ones as of the last commit. Cheap to clone.
 #[derive(Clone, Default)]
@@ -54,6 +54,12 @@ impl Profiles {
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Arc<Profile>>) -> T) -> T {
         read(&self.custom.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Returns the names of the headers with signatures.
+pub fn signature_headers(connection: &Connection) -> Result<SignatureHeaders> {
+    let custom: Vec<Profile> = sql::all(connection, "SELECT spec FROM profile", [], |row| row.get("spec"))?;
+    Ok(SignatureHeaders::of(profile::builtin().values().map(Arc::as_ref).chain(&custom)))
 }
 
 /// Whether a profile with this name exists, as of the current transaction.

@@ -102,7 +102,8 @@ pub struct StoredTotp {
 /// Returns the secret of a user's authenticator app, unless two-factor authentication is off. Only this function reads the
 /// secret, and only [`set_totp`] writes it.
 pub fn totp(connection: &Connection, seq: i64) -> Result<Option<StoredTotp>> {
-    let query = "SELECT totp_secret, totp_step FROM user WHERE seq = :seq AND totp_secret IS NOT NULL";
+    let query = "SELECT unseal(totp_secret, 'user.totp_secret', seq) AS totp_secret, totp_step
+                 FROM user WHERE seq = :seq AND totp_secret IS NOT NULL";
     sql::first(connection, query, named_params! {":seq": seq}, |row| {
         Ok(StoredTotp { secret: row.get("totp_secret")?, last_step: row.get("totp_step")? })
     })
@@ -110,7 +111,8 @@ pub fn totp(connection: &Connection, seq: i64) -> Result<Option<StoredTotp>> {
 
 /// Stores the secret of a user's authenticator app with the time step of the code that confirmed it, or removes it.
 pub fn set_totp(connection: &Connection, seq: i64, secret: Option<&[u8]>, step: i64) -> Result<()> {
-    let statement = "UPDATE user SET totp_secret = :secret, totp_step = :step WHERE seq = :seq";
+    let statement = "UPDATE user SET totp_secret = seal(:secret, 'user.totp_secret', seq), totp_step = :step
+                     WHERE seq = :seq";
     sql::run(connection, statement, named_params! {":secret": secret, ":step": step, ":seq": seq})
 }
 

@@ -30,16 +30,21 @@ pub struct WebhookFilter {
     pub text: Option<String>,
 }
 
+/// Columns of encrypted values, open.
+pub(super) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret', webhook.id) AS open_secret,
+     unseal(webhook.old_secret, 'webhook.old_secret', webhook.id) AS open_old_secret,
+     unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers";
+
 /// Returns the webhook with this id, unless it was deleted.
 pub fn get(connection: &Connection, id: WebhookId) -> Result<Option<Webhook>> {
-    let query = "SELECT * FROM webhook WHERE id = :id AND deleted_ms IS NULL";
-    sql::first(connection, query, named_params! {":id": id}, from_row)
+    let query = format!("SELECT *, {OPEN} FROM webhook WHERE id = :id AND deleted_ms IS NULL");
+    sql::first(connection, &query, named_params! {":id": id}, from_row)
 }
 
 /// Returns the webhook with this number, unless it was deleted, as of the current transaction.
 pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>> {
-    let query = "SELECT * FROM webhook WHERE seq = :seq AND deleted_ms IS NULL";
-    sql::first(connection, query, named_params! {":seq": seq}, from_row)
+    let query = format!("SELECT *, {OPEN} FROM webhook WHERE seq = :seq AND deleted_ms IS NULL");
+    sql::first(connection, &query, named_params! {":seq": seq}, from_row)
 }
 
 /// Counts of a webhook's deliveries, without tests.
@@ -54,7 +59,8 @@ pub(super) struct DeliveryCounts {
 
 /// Returns all webhooks that are not deleted.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Webhook>> {
-    sql::all(connection, "SELECT * FROM webhook WHERE deleted_ms IS NULL", [], from_row)
+    let query = format!("SELECT *, {OPEN} FROM webhook WHERE deleted_ms IS NULL");
+    sql::all(connection, &query, [], from_row)
 }
 
 /// Returns the counts of all webhooks that are not deleted, and of deleted ones with queued deliveries.
@@ -97,7 +103,8 @@ pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageReque
         }
     }
     conditions.and_some("state = ?", filter.state);
-    let list = List { select: LIST, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
+    let select = list_select();
+    let list = List { select: &select, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
     // Patterns cannot be matched in SQL.
     let read = |row: &Row<'_>| {
         let wants = match &filter.event {
@@ -109,8 +116,9 @@ pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageReque
     index_scan::page(connection, &[source(filter)], &list, request, read)
 }
 
-pub(super) const LIST: &str =
-    "SELECT webhook.* FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
+pub(super) fn list_select() -> String {
+    format!("SELECT webhook.*, {OPEN} FROM {{numbers}} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value")
+}
 
 /// Maximum rows examined per page.
 const BUDGET: usize = 2_000;
@@ -128,9 +136,11 @@ pub(super) fn source(filter: &WebhookFilter) -> Source {
 
 /// Returns up to `limit` webhooks of a tenant whose URL path ends with `path_end`, newest first.
 pub fn pointing_at(connection: &Connection, tenant: &Tenant, path_end: &str, limit: usize) -> Result<Vec<Webhook>> {
-    let query = "SELECT * FROM webhook
-                 WHERE tenant = :tenant AND deleted_ms IS NULL AND instr(url, :path_end) > 0 ORDER BY seq DESC";
-    let mut statement = connection.prepare_cached(query)?;
+    let query = format!(
+        "SELECT *, {OPEN} FROM webhook
+         WHERE tenant = :tenant AND deleted_ms IS NULL AND instr(url, :path_end) > 0 ORDER BY seq DESC"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
     let rows = statement.query_map(named_params! {":tenant": tenant, ":path_end": path_end}, from_row)?;
     let ends = |webhook: &rusqlite::Result<Webhook>| match webhook {
         Ok(webhook) => webhook.url.path().ends_with(path_end),
@@ -242,12 +252,13 @@ pub fn count_subscribers(
 /// Returns up to `limit` active webhooks with retrying deliveries, with the number of those, most first. Reads the
 /// counters in the table, not the deliveries.
 pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<(Webhook, u64)>> {
-    let query = "SELECT * FROM webhook
-                 WHERE state = 'active' AND deleted_ms IS NULL AND retrying_count > 0
-                   AND tenant = coalesce(:tenant, tenant)
-                 ORDER BY retrying_count DESC, seq DESC LIMIT :limit";
+    let query = format!(
+        "SELECT *, {OPEN} FROM webhook
+         WHERE state = 'active' AND deleted_ms IS NULL AND retrying_count > 0 AND tenant = coalesce(:tenant, tenant)
+         ORDER BY retrying_count DESC, seq DESC LIMIT :limit"
+    );
     let params = named_params! {":tenant": tenant, ":limit": limit};
-    sql::all(connection, query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
+    sql::all(connection, &query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
 }
 
 /// Returns the webhooks with retrying deliveries.
@@ -266,17 +277,17 @@ pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>
 /// Inserts the row of a webhook, for tests too. Returns its `seq`.
 pub fn insert_row(connection: &Connection, webhook: &Webhook) -> Result<i64> {
     let (names, values) = columns(webhook);
-    let places = vec!["?"; names.len()].join(", ");
-    let statement = format!("INSERT INTO webhook ({}) VALUES ({places})", names.join(", "));
+    let statement = format!("INSERT INTO webhook ({}) VALUES ({})", names.join(", "), places(&names).join(", "));
     sql::run(connection, &statement, params_from_iter(values))?;
     Ok(connection.last_insert_rowid())
 }
 
 pub fn update(tx: &mut WriteTx<'_>, webhook: Webhook) -> Result<Arc<Webhook>> {
     let (names, mut values) = columns(&webhook);
-    let assignments: Vec<String> = names.iter().map(|name| format!("{name} = ?")).collect();
-    let statement = format!("UPDATE webhook SET {} WHERE seq = ?", assignments.join(", "));
+    let assignments: Vec<String> =
+        names.iter().zip(places(&names)).map(|(name, place)| format!("{name} = {place}")).collect();
     values.push(Box::new(webhook.seq));
+    let statement = format!("UPDATE webhook SET {} WHERE seq = ?{}", assignments.join(", "), values.len());
     sql::run(tx.connection(), &statement, params_from_iter(values))?;
     Ok(changed(tx, webhook))
 }
@@ -361,8 +372,17 @@ fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSql + '_>>) {
     columns.into_iter().unzip()
 }
 
+/// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
+fn places(names: &[&'static str]) -> Vec<String> {
+    let place = |(index, name): (usize, &&str)| match *name {
+        "secret" | "old_secret" | "headers" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
+        _ => format!("?{}", index + 1),
+    };
+    names.iter().enumerate().map(place).collect()
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
-    let old_secret = match (row.get("old_secret")?, row.get("overlap_ends_ms")?) {
+    let old_secret = match (row.get("open_old_secret")?, row.get("overlap_ends_ms")?) {
         (Some(secret), Some(overlap_ends_ms)) => Some(OldSecret { secret, overlap_ends_ms }),
         _ => None,
     };
@@ -371,10 +391,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         _ => None,
     };
     Ok(read_row!(row, Webhook {
-        seq, id, tenant, url, description, profile, secret, state, disabled_ms, disabled_reason, headers, ordered,
-        retry, standard_headers, created_ms, updated_ms, verified_url;
+        seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
+        standard_headers, created_ms, updated_ms, verified_url;
         events: patterns(row)?,
+        secret: row.get("open_secret")?,
         old_secret,
+        headers: row.get("open_headers")?,
         limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
         sweep,
     }))

@@ -420,6 +420,7 @@ fn no_file_holds_a_merge_marker() {
             let bytes = fs::read(&path).unwrap();
             let is_marked = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<<"));
             assert!(!is_marked, "{} holds a merge marker", path.display());
+            count += 1;
         }
     }
     assert!(count > 200, "{count} files");

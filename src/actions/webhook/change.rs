@@ -72,7 +72,7 @@ impl Actions {
             webhook::delete(tx, webhook.seq)?;
             sweep::step(tx, webhook.seq, 0)?;
             let entry = AuditEntry::new(AuditAction::WebhookDeleted, webhook.id).in_tenant(&webhook.tenant);
-            Ok(caller.audit(tx, entry.with_detail(webhook.url.as_str()))?)
+            Ok(caller.audit(tx, entry.with_detail(webhook.url.masked()))?)
         })
     }
 

@@ -52,7 +52,7 @@ impl Actions {
                 require_profile(tx, &webhook.profile)?;
                 let webhook = webhook::insert(tx, webhook)?;
                 let entry = AuditEntry::new(AuditAction::WebhookCreated, webhook.id).in_tenant(&webhook.tenant);
-                auditor.audit(tx, entry.with_detail(webhook.url.as_str()))?;
+                auditor.audit(tx, entry.with_detail(webhook.url.masked()))?;
                 Ok(webhook)
             })
             .wait()?;

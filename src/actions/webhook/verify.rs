@@ -69,7 +69,7 @@ impl Actions {
                 webhook.updated_ms = tx.now_ms();
                 if reason.is_none() {
                     let entry = AuditEntry::new(AuditAction::WebhookVerified, webhook.id).in_tenant(&webhook.tenant);
-                    caller.audit(tx, entry.with_detail(webhook.url.as_str()))?;
+                    caller.audit(tx, entry.with_detail(webhook.url.masked()))?;
                     webhook.verified_url = Some(webhook.url.as_str().to_owned());
                 }
                 if webhook.state == WebhookState::Unverified {

@@ -94,6 +94,13 @@ impl TargetUrl {
         path.split('?').next().unwrap_or(path)
     }
 
+    /// URL as logs and the audit list show it: without what follows the host, which often is a secret itself.
+    pub fn masked(&self) -> String {
+        let path = self.text[self.host_start()..].find('/').map_or(self.text.len(), |at| self.host_start() + at);
+        let (host, rest) = self.text.split_at(path);
+        if rest.len() > 1 { format!("{host}/…") } else { self.text.clone() }
+    }
+
     fn host_start(&self) -> usize {
         if self.https { "https://".len() } else { "http://".len() }
     }

@@ -190,7 +190,7 @@ async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<S
 
 fn describe_backup(call: &mut Call<'_>) {
     call.operation("Keys and backups", "backup", "Download a copy of the database")
-        .description("Streams a consistent copy, taken in small steps while the server works. One copy is made at a time. It contains every secret.")
+        .description("Streams a consistent copy, taken in small steps while the server works. One copy is made at a time. Its secrets are encrypted under the master key, which it does not contain.")
         .scope(Scope::Admin)
         .errors(409, &["backup_running"])
         .response_of_type("application/vnd.sqlite3", "An SQLite database.");

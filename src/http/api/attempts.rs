@@ -55,7 +55,7 @@ struct TimingsView {
 #[schemars(rename = "SentRequest")]
 struct RequestView {
     url: String,
-    /// Secret values are masked.
+    /// Secret values are masked, and so are signatures unless the key has the scope `admin`.
     #[schemars(with = "BTreeMap<String, String>")]
     headers: Map<String, Value>,
     body: Option<String>,

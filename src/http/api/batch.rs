@@ -58,12 +58,13 @@ async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publish
     let body = BatchBody::read(&app, &request, &caller, payload.into_inner()).await?;
     let key = idempotency_key(&request)?;
     let began = Instant::now();
-    let (bytes, is_lines, largest) = (body.bytes.clone(), body.is_lines, app.limits.single);
+    let (BatchBody { bytes, is_lines, memory }, largest) = (body, app.limits.single);
     let parsed = blocking(move || {
         let events = parse(&bytes, is_lines, largest, &caller)?;
-        Ok::<_, ApiError>((events, key.map(|key| idempotency(key, &bytes))))
+        // Held by the work too, which goes on if the client goes away.
+        Ok::<_, ApiError>((events, key.map(|key| idempotency(key, &bytes)), memory))
     });
-    let (events, idempotency) = parsed.await??;
+    let (events, idempotency, _memory) = parsed.await??;
     let events = check(&app, events).await?;
     let receipts = app.actions.publish_batch(Batch { events, idempotency }).committed().await?;
     let new = receipts.iter().filter(|receipt| !receipt.duplicate).count();

@@ -268,7 +268,7 @@ async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
     let query: DeliveryQuery = extract::query(&request)?;
     list::refuse_page(query.limit.as_deref(), query.cursor.as_deref())?;
     let (filter, _) = query.parse_dead_letters(&caller)?;
-    export::dead_letters(&app, filter).await
+    export::dead_letters(&app, caller, filter).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {

@@ -222,6 +222,6 @@ pub async fn download(session: Session) -> PageResult {
     let mut filter = criteria.filter;
     filter.status = Some(DeliveryStatus::Failed);
     filter.test = Some(false);
-    let response = export::dead_letters(&session.app, filter).await;
+    let response = export::dead_letters(&session.app, session.caller(), filter).await;
     response.map_err(|error| PageError::from(error).within(session.shell()))
 }

@@ -10,11 +10,13 @@ use serde_json::value::RawValue;
 
 use crate::auth::role::{Action, needs_password};
 use crate::auth::token;
+use crate::domain::event::Tenant;
 use crate::domain::{Invalid, json};
 use crate::http::App;
 use crate::http::error::ApiError;
-use crate::http::extract::{app, read_in_time};
+use crate::http::extract::{app, read_body};
 use crate::http::places::Places;
+use crate::http::shares::Held;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::Shell;
@@ -104,7 +106,13 @@ impl Fields {
 }
 
 /// Reads a form that a page of this server sent; refuses one that another site may have sent.
-async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &str) -> Result<Fields, PageError> {
+async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    cookie: &str,
+    tenant: Option<&Tenant>,
+) -> Result<(Fields, Option<Held>), PageError> {
     let app = app(request)?;
     let outside = |error: ApiError| PageError::from(error).within(Shell::of(app, portal::is_portal(request)));
     let content_type = request.headers().get(header::CONTENT_TYPE);
@@ -113,7 +121,7 @@ async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &st
         let message = "Send a form. Programs use the API, under /v1.";
         return Err(outside(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)));
     }
-    let body = read_in_time(payload, limit).await.map_err(outside)?;
+    let (body, memory) = read_body(app, payload, limit, tenant).await.map_err(outside)?;
     if body.iter().filter(|byte| **byte == b'&').count() > MAX_FIELDS {
         let message = format!("A form has at most {MAX_FIELDS} fields.");
         return Err(outside(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)));
@@ -122,13 +130,14 @@ async fn read(request: &HttpRequest, payload: Payload, limit: usize, cookie: &st
     if !app.site.is_same_site(request) || !token::is_form_token(fields.text("form_token"), cookie) {
         return Err(outside(ApiError::forbidden("This form has expired. Reload and try again.")));
     }
-    Ok(fields)
+    Ok((fields, memory))
 }
 
 /// A form of a visitor who is signed in.
 pub struct Submission {
     session: Session,
     pub fields: Fields,
+    memory: Option<Held>,
 }
 
 impl FromRequest for Submission {
@@ -140,8 +149,8 @@ impl FromRequest for Submission {
         Box::pin(async move {
             let session = Session::of(&request)?;
             let limit = session.app.limits.single * 3 + FORM_BYTES;
-            let fields = read(&request, payload, limit, session.cookie()).await?;
-            Ok(Submission { session, fields })
+            let (fields, memory) = read(&request, payload, limit, session.cookie(), session.tenant()).await?;
+            Ok(Submission { session, fields, memory })
         })
     }
 }
@@ -225,9 +234,10 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let Submission { session, fields } = self;
+        let Submission { session, fields, memory } = self;
         session
             .answer(move |session| {
+                let _memory = memory;
                 session.require_unchanged()?;
                 work(session, &fields)
             })
@@ -249,7 +259,7 @@ impl FromRequest for AnonymousSubmission {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let visitor = Anonymous::of(&request)?;
-            let fields = read(&request, payload, ANONYMOUS_FORM_BYTES, visitor.cookie()).await?;
+            let (fields, _) = read(&request, payload, ANONYMOUS_FORM_BYTES, visitor.cookie(), None).await?;
             Ok(AnonymousSubmission { visitor, fields })
         })
     }

@@ -150,6 +150,7 @@ impl Session {
         Caller {
             tenant: self.tenant().cloned(),
             default_profile: None,
+            sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
             api_key_seq: None,
         }
@@ -178,6 +179,12 @@ impl Session {
     /// Whether the visitor may do this. In the portal, all that an operator may, in the tenant.
     pub fn may(&self, action: Action) -> bool {
         may(self.user().map_or(Role::Operator, |user| user.role), action)
+    }
+
+    /// Whether the visitor may see secrets, and what lets a weak one be guessed. People in the portal see those of their own
+    /// tenant.
+    pub fn may_see_secrets(&self) -> bool {
+        self.user().is_none_or(|user| may(user.role, Action::Administer))
     }
 
     pub fn may_change(&self) -> bool {

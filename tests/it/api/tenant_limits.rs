@@ -345,6 +345,38 @@ fn slow_batches_of_one_tenant_leave_memory_to_those_of_others() {
 }
 
 #[test]
+fn slow_bodies_of_one_tenant_leave_memory_to_those_of_others() {
+    let hub = Hub::start();
+    let acme: Tenant = "acme".parse().unwrap();
+    let [key, globex] = ["acme", "globex"].map(|tenant| hub.make_key(Scope::Admin, Some(tenant), None));
+    let visitor = hub.portal("acme");
+    visitor.page("/webhooks");
+    let head = format!(
+        "POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        1 << 20
+    );
+    let used = || hub.running.app.bodies.used_by(&acme);
+    let slow: Vec<_> = (1..=16)
+        .map(|count| {
+            let mut client = TcpStream::connect(hub.running.address).unwrap();
+            client.write_all(&[head.as_bytes(), &vec![b' '; (1 << 20) - 1]].concat()).unwrap();
+            assert!(wait_until(PATIENCE, || used() == count * ((1 << 20) - 1)));
+            client
+        })
+        .collect();
+    let body = event("acme").to_string();
+    let publish = |key: &str, body: &str| hub.call_with(key, "POST", "/v1/events", Some(body));
+    refused(&publish(&key, &body), "rate_limited", "16 MiB");
+    let page = visitor.submit("/webhooks/new", &[("url", "http://127.0.0.1:9/")]).expect(429);
+    assert_eq!(page.header("retry-after"), Some("1"));
+    publish(&hub.key, &body).expect(202);
+    publish(&globex, &event("globex").to_string()).expect(202);
+    drop(slow);
+    assert!(wait_until(PATIENCE, || used() == 0));
+    publish(&key, &body).expect(202);
+}
+
+#[test]
 fn statistics_and_metrics_show_the_limits_and_their_use() {
     let hub = Hub::with(|options| {
         options.tenant_limits.webhooks = 7;

@@ -4,8 +4,10 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use hookpost::clock::Clock;
 use hookpost::domain::webhook::{Webhook, WebhookState};
-use hookpost::store::webhook;
+use hookpost::metrics::Metrics;
+use hookpost::store::{KeySource, Store, webhook};
 use rusqlite::Connection;
 
 use crate::support::fixtures;
@@ -28,9 +30,13 @@ const OLD: &str = "
 
 fn old() -> Site {
     let (site, _) = Site::with_key();
-    let connection = Connection::open(site.database()).unwrap();
     let paused = Webhook { state: WebhookState::Paused, ..fixtures::webhook(1, "default") };
-    webhook::insert_row(&connection, &paused).unwrap();
+    let (clock, metrics) = (Clock::machine(), Metrics::new());
+    let (store, lock) = Store::open(&site.database(), &KeySource::Beside, &clock, &metrics).unwrap();
+    store.write(move |tx| webhook::insert_row(tx.connection(), &paused)).wait().unwrap();
+    store.close();
+    drop((store, lock));
+    let connection = Connection::open(site.database()).unwrap();
     connection.execute_batch(&format!("BEGIN; {OLD} COMMIT;")).unwrap();
     site
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing};
-use hookpost::store::webhook;
+use hookpost::store::{StoreError, webhook};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -41,15 +41,19 @@ fn a_thousand_webhooks_with_a_backlog_hold_a_few_mebibytes_together() {
     for _ in 0..EVENTS {
         hub.publish("order.paid", json!({"text": "x".repeat(EVENT_BYTES)}));
     }
+    let inserted = hub.running.app.actions.store.write(|tx| {
+        for number in 1..=WEBHOOKS {
+            webhook::insert_row(tx.connection(), &fixtures::webhook(number, "default"))?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    inserted.wait().unwrap();
     hub.stop();
     let connection = Connection::open(hub.database()).unwrap();
-    connection.execute_batch("BEGIN").unwrap();
-    for number in 1..=WEBHOOKS {
-        webhook::insert_row(&connection, &fixtures::webhook(number, "default")).unwrap();
-    }
     connection
         .execute_batch(
-            "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
+            "BEGIN;
+             INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
              SELECT randomblob(16), e.seq, w.seq, 'pending', 'event', 0, 'initial', 0, e.topic_seq
              FROM webhook w CROSS JOIN event e;
              UPDATE webhook SET pending_count = (SELECT count(*) FROM event);

@@ -107,12 +107,16 @@ fn a_server_with_100_000_webhooks_is_ready_in_seconds_and_answers() {
             "seq" => "n.i",
             "id" => "CAST(printf('%016d', n.i) AS BLOB)",
             "tenant" => "'tenant-' || (n.i % 1000)",
+            // As from before encryption, which the next start makes up for.
+            "secret" => "'secret-' || n.i",
+            "headers" => "'[]'",
             name => name,
         })
         .collect();
     let copies = format!(
         "BEGIN; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {WEBHOOKS})
-         INSERT INTO webhook ({}) SELECT {} FROM n, webhook w WHERE w.seq = 1; COMMIT;",
+         INSERT INTO webhook ({}) SELECT {} FROM n, webhook w WHERE w.seq = 1;
+         DELETE FROM master_key; COMMIT;",
         columns.join(", "),
         values.join(", "),
     );
@@ -120,11 +124,12 @@ fn a_server_with_100_000_webhooks_is_ready_in_seconds_and_answers() {
     drop(connection);
     assert_eq!(number(&site.database(), "SELECT count(*) FROM webhook"), WEBHOOKS);
 
+    site.run(&["prune", "--older-than", "3000d", "--dry-run"]);
+    assert_eq!(number(&site.database(), "SELECT is_clean FROM master_key"), 1);
     let begin = Instant::now();
-    let process = site.serve();
+    // A second in a release build.
+    let process = Process::spawn(site.serve_command()).listening_within(Duration::from_secs(60));
     let took = begin.elapsed();
-    // A tenth of this in a release build.
-    assert!(took < Duration::from_secs(60), "ready after {took:?}");
     let resident = resident_mib(process.id());
     println!("ready after {took:?} with {resident} MiB");
     // Some 4 KiB a webhook.

@@ -16,5 +16,6 @@ mod migrations;
 mod payload;
 mod power_cut;
 mod retention;
+mod sealed;
 mod signals;
 mod writer;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use hookpost::store::Connection;
+use hookpost::store::{Connection, beside};
 use serde_json::json;
 
 use crate::support::disk::Disk;
@@ -98,6 +98,8 @@ impl Cut {
         publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
 
         let site = Site::new();
+        // On the disk since the first start, which synced it before the first commit.
+        fs::copy(beside(&before.database(), ".key"), beside(&site.database(), ".key")).unwrap();
         for entry in fs::read_dir(disk.files()).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), site.folder().join(entry.file_name())).unwrap();

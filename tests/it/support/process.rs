@@ -250,8 +250,14 @@ impl Starting {
     /// Waits until it listens.
     #[track_caller]
     pub fn listening(self) -> Process {
+        self.listening_within(PATIENCE)
+    }
+
+    /// Like [`Starting::listening`], with another time limit.
+    #[track_caller]
+    pub fn listening_within(self, patience: Duration) -> Process {
         let Starting { mut process, first_line } = self;
-        let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
+        let line = first_line.recv_timeout(patience).unwrap_or_default();
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
         let Some(address) = address else {
             let (status, said) = process.ended(PATIENCE);

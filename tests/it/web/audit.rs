@@ -50,7 +50,12 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     let webhook = hub.add_webhook_with(receiver.url(), &json!({"retry": retry}));
     assert_eq!(
         entries(&hub),
-        [("API key test".to_owned(), "webhook.created".to_owned(), webhook.clone(), receiver.url())]
+        [(
+            "API key test".to_owned(),
+            "webhook.created".to_owned(),
+            webhook.clone(),
+            receiver.url().replace("/hook", "/…")
+        )]
     );
     let at = |rest: &str| format!("/v1/webhooks/{webhook}{rest}");
     let change = json!({"description": "x", "timeout_s": 7});
@@ -117,7 +122,7 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     hub.download("/v1/backup");
     assert_last(&hub, "backup.downloaded", "");
     hub.delete(&at("")).well();
-    assert_last(&hub, "webhook.deleted", &receiver.url());
+    assert_last(&hub, "webhook.deleted", &receiver.url().replace("/hook", "/…"));
 
     let all = format!("{:?}", entries(&hub));
     let token = link["url"].as_str().unwrap().split('=').nth(1).unwrap();

@@ -9,6 +9,7 @@ mod first_run;
 mod inbox;
 mod limits;
 mod long_logs;
+mod no_secrets;
 mod overview;
 mod password_again;
 mod people;

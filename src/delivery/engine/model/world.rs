@@ -26,7 +26,7 @@ use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::metrics::Metrics;
 use crate::store::delivery::DueRows;
-use crate::store::{Change, DueDelivery, FileLock, Observer, Store, StoreError, beside, sweep};
+use crate::store::{Change, DueDelivery, FileLock, KeySource, Observer, Store, StoreError, beside, sweep};
 
 /// 2026-01-15T10:00:00Z.
 const BEGIN: Millis = 1_768_471_200_000;
@@ -371,13 +371,18 @@ fn folder() -> TempDir {
     folder.unwrap()
 }
 
+/// Key of the database, whatever folder it is copied to.
+fn key() -> KeySource {
+    KeySource::Given { key: "00".repeat(32).parse().unwrap(), setting: "the test".to_owned() }
+}
+
 /// A new database, which takes a while to make.
 fn empty_database() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
         let folder = folder();
         let path = folder.path().join("empty.db");
-        let (store, _lock) = Store::open(&path, &Clock::manual(BEGIN), &Metrics::new()).unwrap();
+        let (store, _lock) = Store::open(&path, &key(), &Clock::manual(BEGIN), &Metrics::new()).unwrap();
         store.close();
         fs::read(&path).unwrap()
     })
@@ -385,7 +390,7 @@ fn empty_database() -> &'static [u8] {
 
 fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers: usize) -> (Actions, FileLock) {
     let metrics = Metrics::new();
-    let (store, lock) = Store::open(path, clock, &metrics).unwrap();
+    let (store, lock) = Store::open(path, &key(), clock, &metrics).unwrap();
     let sender = Sender::new(Arc::clone(stub) as Arc<dyn Transport>, clock.clone());
     // No request may keep a core busy, so the engine starts no worker.
     let engine = Engine::without_threads(store.clone(), sender, clock.clone(), metrics, EngineOptions { workers }, 0);

@@ -169,3 +169,16 @@ fn labels_and_names_have_the_lengths_of_dns() {
     assert!(name(253).parse::<TargetUrl>().is_ok());
     assert!(name(254).parse::<TargetUrl>().is_err());
 }
+
+#[test]
+fn a_masked_url_ends_at_the_host() {
+    for (url, masked) in [
+        ("https://hooks.slack.com/services/T0/B0/secret", "https://hooks.slack.com/…"),
+        ("https://example.com:8443/?token=secret", "https://example.com:8443/…"),
+        ("http://[::1]:80/in/secret", "http://[::1]/…"),
+        ("https://example.com", "https://example.com/"),
+        ("https://example.com?a=secret", "https://example.com/…"),
+    ] {
+        assert_eq!(url.parse::<TargetUrl>().unwrap().masked(), masked);
+    }
+}

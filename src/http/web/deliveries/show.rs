@@ -111,7 +111,8 @@ fn views(
     let view = |(index, attempt): (usize, Attempt)| {
         let is_asked = asked == Some(attempt.number);
         let detail = if index < MAX_DETAILED || is_asked {
-            let whole = attempt::get(db, delivery.seq, attempt.number, event)?;
+            let mut whole = attempt::get(db, delivery.seq, attempt.number, event)?;
+            lookup::mask_signatures(db, &session.caller(), &mut whole)?;
             whole.map(|whole| AttemptDetail::of(&whole, Some(path.clone()), session.now()))
         } else {
             None

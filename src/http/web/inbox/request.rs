@@ -5,7 +5,7 @@ use crate::domain::event::Tenant;
 use crate::domain::header;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::inbox::InboxRequest;
-use crate::store::webhook;
+use crate::store::{profile, webhook};
 
 #[derive(Template)]
 #[template(path = "inbox/request.html")]
@@ -26,11 +26,12 @@ pub struct RequestPage {
 /// `GET /inbox/{id}`.
 pub fn show(session: &Session, db: &Connection, id: &str) -> Result<RequestPage, PageError> {
     let (tenant, mut request) = inbox::request(db, &session.caller(), id)?;
-    if !session.may_change() {
-        // Viewers see no secret header values, as in the log of deliveries.
+    if !session.may_see_secrets() {
+        // As in the log of deliveries.
         for (name, value) in &mut request.headers {
             *value = header::shown(name, value).to_owned();
         }
+        profile::signature_headers(db)?.mask(&mut request.headers);
     }
     let has_webhook = match request.webhook {
         Some(id) => webhook::get(db, id)?.is_some(),

@@ -28,7 +28,8 @@ pub struct SecretPage {
     head: Head,
     /// The secret and its `standard_secret`, once revealed.
     revealed: Option<(String, String)>,
-    fingerprint: String,
+    /// Unless the visitor may not see secrets: it tells whether a guess of a weak secret is right.
+    fingerprint: Option<String>,
     rotation: Option<Overlap>,
     overlaps: [(&'static str, &'static str, &'static str); 4],
     /// Typed values of the rotation.
@@ -50,7 +51,7 @@ impl SecretPage {
 
 /// Time in which both secrets are in use.
 struct Overlap {
-    old_fingerprint: String,
+    old_fingerprint: Option<String>,
     ends_ms: Millis,
     /// Each signature header, and the secret that signs it.
     headers: Vec<(String, &'static str)>,
@@ -67,8 +68,8 @@ fn secret_page(session: &Session, db: &Connection, webhook: &Webhook) -> Result<
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/secret", webhook.id)),
         head,
         revealed: None,
-        fingerprint: fingerprint(&secrets.secret),
-        rotation: overlap(&secrets),
+        fingerprint: session.may_see_secrets().then(|| fingerprint(&secrets.secret)),
+        rotation: overlap(session, &secrets),
         overlaps: OVERLAPS,
         own: String::new(),
         overlap: DEFAULT_OVERLAP.to_owned(),
@@ -80,7 +81,7 @@ fn secret_page(session: &Session, db: &Connection, webhook: &Webhook) -> Result<
     })
 }
 
-fn overlap(secrets: &Rotated) -> Option<Overlap> {
+fn overlap(session: &Session, secrets: &Rotated) -> Option<Overlap> {
     let old = secrets.old.as_ref()?;
     let headers = secrets.headers.iter().map(|(name, signs)| {
         let secret = match signs.into_str() {
@@ -91,7 +92,7 @@ fn overlap(secrets: &Rotated) -> Option<Overlap> {
         (name.clone(), secret)
     });
     Some(Overlap {
-        old_fingerprint: fingerprint(&old.secret),
+        old_fingerprint: session.may_see_secrets().then(|| fingerprint(&old.secret)),
         ends_ms: old.overlap_ends_ms,
         headers: headers.collect(),
     })

@@ -1,7 +1,7 @@
 //! `/webhooks`: filters, empty states, and the health of each webhook.
 
 use hookpost::domain::webhook::Webhook;
-use hookpost::store::{Store, StoreError, webhook};
+use hookpost::store::{StoreError, webhook};
 use serde_json::json;
 
 use super::assert_has;
@@ -77,16 +77,15 @@ fn the_next_page_keeps_the_filters() {
 #[test]
 fn a_search_that_finds_nothing_among_the_newest_2000_webhooks_leads_to_the_older_ones() {
     let hub = Hub::start();
-    let mut connection = Store::open_for_command(&hub.database()).unwrap();
-    let inserted = Store::transaction(&mut connection, |connection| {
+    let inserted = hub.running.app.actions.store.write(|tx| {
         for number in 0..2_010 {
             let url = if number == 0 { "https://needle.example/" } else { "https://hay.example/" };
             let webhook = Webhook { url: url.parse().unwrap(), ..fixtures::webhook(number, "default") };
-            webhook::insert_row(connection, &webhook)?;
+            webhook::insert_row(tx.connection(), &webhook)?;
         }
         Ok::<_, StoreError>(())
     });
-    inserted.unwrap();
+    inserted.wait().unwrap();
     let anna = hub.administrator();
     let page = anna.page("/webhooks?q=needle");
     assert_has(&page, "Select Older to continue.");
