@@ -56,6 +56,8 @@ pub struct Caller {
     /// Whether the caller may see secrets, and what lets a weak one be guessed: signatures and fingerprints.
     pub sees_secrets: bool,
     pub actor: Actor,
+    /// API key of a program.
+    pub api_key_seq: Option<i64>,
 }
 
 /// Actor in the audit log.

@@ -192,6 +192,7 @@ pub fn caller(key: &ApiKey) -> Caller {
         default_profile: key.profile.clone(),
         sees_secrets: key.scope == Scope::Admin,
         actor: Actor::Key(key.name.clone()),
+        api_key_seq: Some(key.seq),
     }
 }
 

@@ -7,6 +7,8 @@ pub mod api_key;
 mod key_text;
 pub mod password;
 pub mod pending;
+pub mod portal;
+pub mod role;
 pub mod session;
 pub mod throttle;
 pub mod token;

@@ -2,8 +2,8 @@
 
 use super::token;
 use crate::domain::event::Tenant;
-use crate::domain::time::{DAY, Millis};
-use crate::store::session::{self, Client, ListedSession, Owner, Session};
+use crate::domain::time::{DAY, MINUTE, Millis};
+use crate::store::session::{self, Client, ListedSession, NewSession, Owner, PortalVisitor, Session};
 use crate::store::{Connection, StoreError, device};
 
 /// Maximum duration of a user's session, in milliseconds.
@@ -12,26 +12,56 @@ pub const LONGEST: Millis = 14 * DAY;
 /// Time that a device is remembered after a sign-in, in milliseconds.
 pub const DEVICE_LASTS: Millis = 90 * DAY;
 
+/// Time after typing the password in which it is not asked for again.
+const CONFIRMED: Millis = 10 * MINUTE;
+
 /// Starts a session in the current transaction. Returns its cookie.
 pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Millis) -> Result<String, StoreError> {
     session::delete_expired(connection, now)?;
     let token = token::generate();
-    let unknown = Client::default();
-    let (user, tenant, client) = match owner {
-        NewOwner::User(seq, client) => (Some(*seq), None, client),
-        NewOwner::Portal(tenant) => (None, Some(tenant), &unknown),
-    };
-    if let Some(seq) = user {
+    let ends_ms = now + lasts;
+    let mut new = NewSession::new(ends_ms);
+    match owner {
+        NewOwner::User(seq, client) => {
+            new.user_seq = Some(*seq);
+            if !client.by_proxy {
+                new.confirmed_until_ms = now + CONFIRMED;
+            }
+            new.client = client.clone();
+        }
+        NewOwner::UserWithoutPassword(seq) => new.user_seq = Some(*seq),
+        NewOwner::Portal { tenant, link_seq } => {
+            new.tenant = Some(tenant);
+            new.portal_link_seq = Some(*link_seq);
+        }
+    }
+    if let Some(seq) = new.user_seq {
         session::make_room(connection, seq)?;
     }
-    session::insert(connection, &token::hash(&token), user, tenant, client, now, now + lasts)?;
+    session::insert(connection, &token::hash(&token), &new, now)?;
     Ok(token)
 }
 
 #[derive(Debug, Clone)]
 pub enum NewOwner {
+    /// User who typed the password just now, or was signed in by a proxy.
     User(i64, Client),
-    Portal(Tenant),
+    /// User with no password to type, who is never asked for one.
+    UserWithoutPassword(i64),
+    Portal {
+        tenant: Tenant,
+        link_seq: i64,
+    },
+}
+
+/// Whether the visitor typed the password within the last ten minutes, or has none to type here.
+pub fn is_confirmed(session: &Session, now: Millis) -> bool {
+    now < session.confirmed_until_ms
+}
+
+/// Records that the user typed the password again.
+pub fn confirm(connection: &Connection, cookie: &str, now: Millis) -> Result<(), StoreError> {
+    session::confirmed(connection, &token::hash(cookie), now + CONFIRMED)
 }
 
 /// Returns the session of a cookie, unless it has ended. Reads the table each time, so that ending a session takes effect
@@ -78,6 +108,8 @@ pub fn remember_device(
 pub fn actor(owner: &Owner) -> String {
     match owner {
         Owner::User(user) => user.name.clone(),
-        Owner::Portal(tenant) => format!("portal of {tenant}"),
+        Owner::Portal(PortalVisitor { tenant, subject: None }) => format!("portal of {tenant}"),
+        // The tenant comes first, so that no subject passes for a user.
+        Owner::Portal(PortalVisitor { tenant, subject: Some(subject) }) => format!("portal of {tenant}: {subject}"),
     }
 }

@@ -11,8 +11,7 @@ use crate::actions::Actor;
 use crate::actions::audit::AuditEntry;
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
-use crate::domain::event::Tenant;
-use crate::domain::time::{DAY, MINUTE, Millis};
+use crate::domain::time::{MINUTE, Millis};
 use crate::store::api_key;
 use crate::store::one_time_link::{self, LinkKind, OneTimeLink};
 use crate::store::session::Client;
@@ -22,9 +21,6 @@ use crate::text::humanize;
 
 /// Validity of the setup link, in milliseconds.
 pub const SETUP_LASTS: Millis = 30 * MINUTE;
-
-/// Duration of a session opened by a portal link, in milliseconds.
-pub const PORTAL_LASTS: Millis = DAY;
 
 pub type Result<T, E = UserError> = std::result::Result<T, E>;
 
@@ -275,30 +271,14 @@ pub fn setup_link(connection: &Connection, now: Millis) -> Result<Option<String>
         return Ok(None);
     }
     one_time_link::delete_kind(connection, LinkKind::Setup)?;
-    one_time_link(connection, LinkKind::Setup, None, now + SETUP_LASTS, session::LONGEST).map(Some)
+    one_time_link(connection, LinkKind::Setup, now + SETUP_LASTS).map(Some)
 }
 
-fn one_time_link(
-    connection: &Connection,
-    kind: LinkKind,
-    tenant: Option<Tenant>,
-    ends_ms: Millis,
-    session_ms: Millis,
-) -> Result<String, StoreError> {
+fn one_time_link(connection: &Connection, kind: LinkKind, ends_ms: Millis) -> Result<String, StoreError> {
     let token = token::generate();
-    one_time_link::insert(connection, &token::hash(&token), &OneTimeLink { kind, tenant, ends_ms, session_ms })?;
+    let link = OneTimeLink { kind, ends_ms, session_ms: session::LONGEST };
+    one_time_link::insert(connection, &token::hash(&token), &link)?;
     Ok(token)
-}
-
-/// Creates a link that opens the pages of one tenant once, until a time. Returns its token.
-pub fn portal_link(
-    connection: &Connection,
-    tenant: &Tenant,
-    now: Millis,
-    ends_ms: Millis,
-) -> Result<String, StoreError> {
-    one_time_link::delete_expired(connection, now)?;
-    one_time_link(connection, LinkKind::Portal, Some(tenant.clone()), ends_ms, PORTAL_LASTS)
 }
 
 /// Administrator of a demo, whose password is random.
@@ -306,7 +286,7 @@ pub const DEMO_USER: &str = "demo";
 
 /// Creates a link that signs in to a demo once. Returns its token.
 pub fn demo_link(connection: &Connection, now: Millis) -> Result<String, StoreError> {
-    one_time_link(connection, LinkKind::Demo, None, now + session::LONGEST, session::LONGEST)
+    one_time_link(connection, LinkKind::Demo, now + session::LONGEST)
 }
 
 /// Starts a session of a demo's administrator by the demo's link, which is then deleted.
@@ -314,10 +294,16 @@ pub fn enter_demo(connection: &Connection, token: &str, now: Millis) -> Result<O
     let link = use_link(connection, LinkKind::Demo, token, now)?;
     let user = find(connection, DEMO_USER)?;
     user::signed_in(connection, user.seq, now)?;
-    open(connection, &NewOwner::User(user.seq, Client::default()), now, link.session_ms)
+    let lasts_ms = link.session_ms;
+    let cookie = session::begin(connection, &NewOwner::UserWithoutPassword(user.seq), now, lasts_ms)?;
+    Ok(Opened { cookie, lasts_ms })
 }
 
-pub fn is_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<bool, StoreError> {
+pub fn is_demo_link(connection: &Connection, token: &str, now: Millis) -> Result<bool, StoreError> {
+    is_link(connection, LinkKind::Demo, token, now)
+}
+
+fn is_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -> Result<bool, StoreError> {
     let found = one_time_link::by_hash(connection, &token::hash(token), now)?;
     Ok(found.is_some_and(|link| link.kind == kind))
 }
@@ -331,20 +317,11 @@ fn use_link(connection: &Connection, kind: LinkKind, token: &str, now: Millis) -
     Ok(link)
 }
 
-fn open(connection: &Connection, owner: &NewOwner, now: Millis, lasts_ms: Millis) -> Result<Opened> {
-    Ok(Opened { cookie: session::begin(connection, owner, now, lasts_ms)?, lasts_ms })
-}
-
+/// Session of a link.
 #[derive(Debug)]
 pub struct Opened {
     pub cookie: String,
     pub lasts_ms: Millis,
-}
-
-/// Starts a portal session by its link, which is then deleted.
-pub fn enter_portal(connection: &Connection, token: &str, now: Millis) -> Result<Opened> {
-    let OneTimeLink { tenant, session_ms, .. } = use_link(connection, LinkKind::Portal, token, now)?;
-    open(connection, &NewOwner::Portal(tenant.ok_or(UserError::LinkEnded)?), now, session_ms)
 }
 
 pub fn is_setup_token(connection: &Connection, token: &str, now: Millis) -> Result<bool, StoreError> {

@@ -23,7 +23,7 @@ pub(super) enum Users {
     Add {
         #[command(flatten)]
         user: UserFlags,
-        /// Role: administrator or viewer
+        /// Role: administrator, operator or viewer
         #[arg(long, default_value = "administrator")]
         role: Role,
         #[command(flatten)]

@@ -89,6 +89,8 @@ pub enum AuditAction {
     InboxClosed,
     #[strum(serialize = "portal_link.made")]
     PortalLinkMade,
+    #[strum(serialize = "portal_link.ended")]
+    PortalLinkEnded,
     #[strum(serialize = "backup.downloaded")]
     BackupDownloaded,
 }

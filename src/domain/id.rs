@@ -69,6 +69,10 @@ id!(
     /// An API key. Text form: `key_` and a 26-character ULID; not the key itself.
     ApiKeyId, "key_"
 );
+id!(
+    /// A portal link. Text form: `pl_` and a 26-character ULID; not the token in its URL.
+    PortalLinkId, "pl_"
+);
 
 #[cfg(test)]
 mod tests {

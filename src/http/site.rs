@@ -8,7 +8,7 @@ use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 pub use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 use crate::domain::Invalid;
 use crate::store::user::Role;
@@ -81,6 +81,17 @@ impl BaseUrl {
 
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https:")
+    }
+
+    /// Whether browsers treat the server like one with HTTPS, because nobody between them can read along.
+    fn is_loopback(&self) -> bool {
+        let url = Url::parse(&self.origin).ok();
+        url.is_some_and(|url| match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        })
     }
 }
 
@@ -157,9 +168,9 @@ impl Site {
         }
     }
 
-    /// Whether portal sessions must work inside another site's frame.
+    /// Whether portal sessions must work inside another site's frame. Their cookies need HTTPS, except on this machine.
     pub fn is_embedded(&self) -> bool {
-        !self.portal.origins.is_empty() && self.base().is_https()
+        !self.portal.origins.is_empty() && (self.base().is_https() || self.base().is_loopback())
     }
 
     /// Whether a request comes from a page of this server, according to the browser's headers.

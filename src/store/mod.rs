@@ -47,6 +47,7 @@ pub mod page;
 mod part;
 #[cfg(test)]
 mod plans;
+pub mod portal_link;
 pub mod profile;
 pub mod recovery_code;
 pub mod retention;

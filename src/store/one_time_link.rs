@@ -6,7 +6,6 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::error::Result;
 use super::sql::{self, read_row, row_params};
 use crate::domain::Invalid;
-use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
@@ -15,8 +14,6 @@ use crate::domain::time::Millis;
 pub enum LinkKind {
     /// Opens the page that adds the first administrator.
     Setup,
-    /// Opens the pages limited to one tenant.
-    Portal,
     /// Opens the pages of a demo database.
     Demo,
 }
@@ -25,8 +22,6 @@ pub enum LinkKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneTimeLink {
     pub kind: LinkKind,
-    /// Tenant of a portal link.
-    pub tenant: Option<Tenant>,
     pub ends_ms: Millis,
     /// Duration of the session that the link opens, in milliseconds.
     pub session_ms: Millis,
@@ -36,16 +31,15 @@ pub struct OneTimeLink {
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<OneTimeLink>> {
     let query = "SELECT * FROM one_time_link WHERE hash = :hash AND ends_ms > :now";
     sql::first(connection, query, named_params! {":hash": hash, ":now": now}, |row| {
-        Ok(read_row!(row, OneTimeLink { kind, tenant, ends_ms, session_ms }))
+        Ok(read_row!(row, OneTimeLink { kind, ends_ms, session_ms }))
     })
 }
 
 pub fn insert(connection: &Connection, hash: &[u8; 32], link: &OneTimeLink) -> Result<()> {
     sql::run(
         connection,
-        "INSERT INTO one_time_link (hash, kind, tenant, ends_ms, session_ms)
-         VALUES (:hash, :kind, :tenant, :ends_ms, :session_ms)",
-        row_params!(link { kind, tenant, ends_ms, session_ms; hash: hash }),
+        "INSERT INTO one_time_link (hash, kind, ends_ms, session_ms) VALUES (:hash, :kind, :ends_ms, :session_ms)",
+        row_params!(link { kind, ends_ms, session_ms; hash: hash }),
     )
 }
 
@@ -56,11 +50,4 @@ pub fn delete(connection: &Connection, hash: &[u8; 32]) -> Result<()> {
 
 pub fn delete_kind(connection: &Connection, kind: LinkKind) -> Result<()> {
     sql::run(connection, "DELETE FROM one_time_link WHERE kind = :kind", named_params! {":kind": kind})
-}
-
-/// Deletes expired links, up to 100.
-pub fn delete_expired(connection: &Connection, now: Millis) -> Result<()> {
-    let statement = "DELETE FROM one_time_link
-                     WHERE hash IN (SELECT hash FROM one_time_link WHERE ends_ms <= :now ORDER BY ends_ms LIMIT 100)";
-    sql::run(connection, statement, named_params! {":now": now})
 }

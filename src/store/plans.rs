@@ -223,6 +223,7 @@ const HISTORY: &[&str] = &[
     "session",
     "device",
     "one_time_link",
+    "portal_link",
 ];
 
 /// Ways to read those tables that meet more than one row, and what bounds each.
@@ -240,7 +241,9 @@ const BOUNDED: &[(&str, &str)] = &[
     ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
     ("session USING INDEX session_user (user_seq=?)", "20 sessions of one user"),
     ("device USING INDEX device_user (user_seq=?)", "10 devices of one user"),
-    ("one_time_link USING INDEX one_time_link_end (ends_ms<?)", "LIMIT"),
+    ("session USING INDEX session_portal_link (portal_link_seq=?)", "one session of a link"),
+    ("portal_link USING INDEX portal_link_end (ends_ms<?)", "LIMIT"),
+    ("portal_link USING INDEX portal_link_tenant (tenant=?)", "LIMIT"),
     ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=?)", "1,000 requests of an inbox"),
     ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=? AND seq<?)", "1,000 requests of an inbox"),
     ("inbox_request USING INDEX inbox_request_event (inbox_seq=? AND event_id=?)", "1,000 requests of an inbox"),
@@ -265,13 +268,14 @@ const BOUNDED: &[(&str, &str)] = &[
 
 /// Statements that read a whole table that grows, and why that is bounded.
 const WHOLE: &[(&str, &str)] = &[
+    ("SELECT portal_link.*, seen_ms,", "completed by the page's LIMIT"),
     ("SELECT seq, at_ms, method, query", "completed by the page's LIMIT"),
     ("SELECT d.seq, d.id, d.event_seq, e.id AS event_id", "completed by the list's numbers"),
     ("SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
     ("SELECT max(at_ms) FROM ( SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
     ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
     ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
-    ("DELETE FROM one_time_link WHERE kind", "setup links; others expire within a day"),
+    ("DELETE FROM one_time_link WHERE kind", "the setup link, or the link of a demo"),
 ];
 
 /// Values of parts of statements.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::error::Result;
-use super::sql::{self, read_row};
+use super::sql::{self, read_row, row_params};
 use super::user::{self, User};
 use crate::domain::event::Tenant;
 use crate::domain::time::{HOUR, MINUTE, Millis};
@@ -17,8 +17,15 @@ const MOST: u32 = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     User(User),
-    /// People of one tenant, signed in by a portal link.
-    Portal(Tenant),
+    Portal(PortalVisitor),
+}
+
+/// Person of one tenant who opened a portal link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortalVisitor {
+    pub tenant: Tenant,
+    /// Person of the tenant, as the application names them.
+    pub subject: Option<String>,
 }
 
 /// Client that a session is used with.
@@ -47,49 +54,76 @@ pub struct Session {
     /// Whether a proxy's header signed the user in.
     pub by_proxy: bool,
     pub ends_ms: Millis,
+    /// Until then the user need not type the password again.
+    pub confirmed_until_ms: Millis,
     /// Whether `seen_ms` is more than a minute old.
     pub is_stale: bool,
 }
 
-/// Returns the session with this hash, unless it has expired.
+/// Session to store. Of a user, or of a tenant with its portal link.
+pub struct NewSession<'a> {
+    pub user_seq: Option<i64>,
+    pub tenant: Option<&'a Tenant>,
+    pub portal_link_seq: Option<i64>,
+    pub client: Client,
+    pub ends_ms: Millis,
+    pub confirmed_until_ms: Millis,
+}
+
+impl NewSession<'_> {
+    /// Session of nobody yet, who is not asked for a password.
+    pub fn new(ends_ms: Millis) -> Self {
+        let client = Client::default();
+        NewSession { user_seq: None, tenant: None, portal_link_seq: None, client, ends_ms, confirmed_until_ms: ends_ms }
+    }
+}
+
+/// Returns the session with this hash, unless it has expired. A portal session ends with the API key of its link.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Session>> {
-    let query = "SELECT user_seq, tenant, ends_ms, seen_ms, by_proxy FROM session
-                 WHERE hash = :hash AND ends_ms > :now AND seen_ms > :idle_since";
+    let query = "SELECT user_seq, session.tenant, session.ends_ms, seen_ms, by_proxy, confirmed_until_ms, subject
+                 FROM session LEFT JOIN portal_link ON portal_link.seq = portal_link_seq
+                 WHERE session.hash = :hash AND session.ends_ms > :now AND seen_ms > :idle_since
+                 AND (user_seq IS NOT NULL
+                      OR EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
+                                 AND (api_key.ends_ms IS NULL OR api_key.ends_ms > :now)))";
     let params = named_params! {":hash": hash, ":now": now, ":idle_since": now - IDLE};
     let found = sql::first(connection, query, params, |row| {
-        let owner: (Option<i64>, Option<Tenant>) = (row.get("user_seq")?, row.get("tenant")?);
-        let times: (Millis, Millis) = (row.get("ends_ms")?, row.get("seen_ms")?);
+        let owner: (Option<i64>, Option<Tenant>, Option<String>) =
+            (row.get("user_seq")?, row.get("tenant")?, row.get("subject")?);
+        let times: (Millis, Millis, Millis) =
+            (row.get("ends_ms")?, row.get("seen_ms")?, row.get("confirmed_until_ms")?);
         Ok((owner, times, row.get("by_proxy")?))
     })?;
-    let Some(((user, tenant), (ends_ms, seen_ms), by_proxy)) = found else {
+    let Some(((user, tenant, subject), (ends_ms, seen_ms, confirmed_until_ms), by_proxy)) = found else {
         return Ok(None);
     };
     let owner = match user {
         Some(seq) => user::by_seq(connection, seq)?.map(Owner::User),
-        None => tenant.map(Owner::Portal),
+        None => tenant.map(|tenant| Owner::Portal(PortalVisitor { tenant, subject })),
     };
-    Ok(owner.map(|owner| Session { owner, by_proxy, ends_ms, is_stale: !(0..MINUTE).contains(&(now - seen_ms)) }))
+    let is_stale = !(0..MINUTE).contains(&(now - seen_ms));
+    Ok(owner.map(|owner| Session { owner, by_proxy, ends_ms, confirmed_until_ms, is_stale }))
 }
 
-pub fn insert(
-    connection: &Connection,
-    hash: &[u8; 32],
-    user_seq: Option<i64>,
-    tenant: Option<&Tenant>,
-    client: &Client,
-    now: Millis,
-    ends_ms: Millis,
-) -> Result<()> {
-    let Client { browser, address, by_proxy } = client;
+pub fn insert(connection: &Connection, hash: &[u8; 32], new: &NewSession<'_>, now: Millis) -> Result<()> {
+    let Client { browser, address, by_proxy } = &new.client;
     sql::run(
         connection,
-        "INSERT INTO session (hash, user_seq, tenant, browser, address, by_proxy, created_ms, seen_ms, ends_ms)
-         VALUES (:hash, :user_seq, :tenant, :browser, :address, :by_proxy, :now, :now, :ends_ms)",
-        named_params! {
-            ":hash": hash, ":user_seq": user_seq, ":tenant": tenant, ":browser": browser, ":address": address,
-            ":by_proxy": by_proxy, ":now": now, ":ends_ms": ends_ms,
-        },
+        "INSERT INTO session (hash, user_seq, tenant, portal_link_seq, browser, address, by_proxy, created_ms, seen_ms,
+                              ends_ms, confirmed_until_ms)
+         VALUES (:hash, :user_seq, :tenant, :portal_link_seq, :browser, :address, :by_proxy, :now, :now,
+                 :ends_ms, :confirmed_until_ms)",
+        row_params!(new {
+            user_seq, tenant, portal_link_seq, ends_ms, confirmed_until_ms;
+            hash: hash, browser: browser, address: address, by_proxy: by_proxy, now: now
+        }),
     )
+}
+
+/// Records that the user typed the password again.
+pub fn confirmed(connection: &Connection, hash: &[u8; 32], until_ms: Millis) -> Result<()> {
+    let statement = "UPDATE session SET confirmed_until_ms = :until_ms WHERE hash = :hash";
+    sql::run(connection, statement, named_params! {":until_ms": until_ms, ":hash": hash})
 }
 
 /// Ends sessions of a user, the longest unused first, until there is room for one more.
@@ -116,7 +150,10 @@ pub fn seen(connection: &Connection, hash: &[u8; 32], address: &str, now: Millis
     sql::run(connection, statement, named_params! {":hash": hash, ":address": address, ":now": now})
 }
 
+/// Deletes a session, and the portal link that opened it.
 pub fn end(connection: &Connection, hash: &[u8; 32]) -> Result<()> {
+    let link = "DELETE FROM portal_link WHERE seq = (SELECT portal_link_seq FROM session WHERE hash = :hash)";
+    sql::run(connection, link, named_params! {":hash": hash})?;
     sql::run(connection, "DELETE FROM session WHERE hash = :hash", named_params! {":hash": hash})
 }
 

@@ -16,7 +16,7 @@ use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
-use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, WebhookId};
+use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, PortalLinkId, WebhookId};
 use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::schema::Schema;
@@ -64,7 +64,7 @@ macro_rules! stored_as_bytes {
     )+};
 }
 
-stored_as_bytes!(ApiKeyId, AttemptId, DeliveryId, WebhookId);
+stored_as_bytes!(ApiKeyId, AttemptId, DeliveryId, PortalLinkId, WebhookId);
 
 /// Value stored as JSON text.
 pub(super) struct Json<T>(pub T);

@@ -16,6 +16,8 @@ use crate::domain::time::Millis;
 pub enum Role {
     /// Everything.
     Administrator,
+    /// Everything except API keys, users, portal sessions and backups.
+    Operator,
     /// See everything except secrets; change nothing.
     Viewer,
 }

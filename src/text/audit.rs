@@ -45,6 +45,7 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::InboxUrlChanged => "changed the URL of the inbox of the tenant",
         AuditAction::InboxClosed => "closed the inbox of the tenant",
         AuditAction::PortalLinkMade => "created a portal link for the tenant",
+        AuditAction::PortalLinkEnded => "ended portal links and sessions of the tenant",
         AuditAction::BackupDownloaded => "downloaded a backup of everything",
     }
 }

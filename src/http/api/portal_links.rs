@@ -1,34 +1,61 @@
-//! `/v1/portal-links`: one-time links that open the portal of a tenant.
+//! `/v1/portal-links`: one-time links that open the portal of a tenant, and the sessions that they opened.
 
-use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Administrator, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, schema};
-use crate::actions::audit::AuditEntry;
-use crate::auth::users;
-use crate::domain::audit_action::AuditAction;
+use super::{Administrator, ApiError, ApiResult, App, Call, JsonBody, Reader, Scope, Table, blocking, extract, schema};
+use crate::auth::portal::{self, LinkRequest};
 use crate::domain::json::whole;
 use crate::domain::time::SECOND;
-use crate::store::StoreError;
-
-/// Default validity of a link in seconds.
-const DEFAULT_S: i64 = 600;
+use crate::http::api::list::{self, page};
+use crate::store::portal_link::{self, ListedLink};
 
 pub(super) fn routes(table: &mut Table) {
-    table.at("/v1/portal-links").post(create, describe_create);
+    table
+        .at("/v1/portal-links")
+        .get(index, describe_index)
+        .post(create, describe_create)
+        .delete(end_all, describe_end_all);
+    table.at("/v1/portal-links/{id}").delete(end, describe_end);
+}
+
+const EXAMPLE: &str = r#"{
+    "id": "pl_01KF0AVD80W0PPFFQY8AY3BFJE", "url": "https://hooks.example.com/portal?token=Lyi5CFrkcKC0lVxkO9YY5FTu06nP5qDlQxK9V7zW1c8",
+    "expires_at": "2026-01-15T10:10:00.000Z"}"#;
+
+fn describe_index(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "list_portal_links", "List portal links and sessions")
+        .description("Links that are unused, and links whose session is open. A link opens one session, and both end with the API key that made the link.")
+        .scope(Scope::Read)
+        .list::<LinksQuery, LinkView>()
+        .errors(422, &["invalid_tenant"]);
 }
 
 fn describe_create(call: &mut Call<'_>) {
     call.operation("Keys and backups", "create_portal_link", "Create a portal link")
-        .description("The link works once and opens the pages of its tenant for a session of up to 24 hours. Previewing the link does not use it up: the page has a button that does.")
+        .description("The link works once and opens the pages of its tenant for a session of up to 24 hours, which also ends after 12 hours without use. Previewing the link does not use it up: the page has a button that does. A tenant has at most 1,000 links and sessions; beyond that, the oldest one ends.")
         .scope(Scope::Admin)
-        .request_body::<LinkBody>(r#"{"tenant": "acme", "expires_s": 600}"#)
-        .response::<LinkView>(201, "The link. It won't be shown again.", r#"{
-            "url": "https://hooks.example.com/portal?token=Lyi5CFrkcKC0lVxkO9YY5FTu06nP5qDlQxK9V7zW1c8",
-            "expires_at": "2026-01-15T10:10:00.000Z"}"#)
-        .errors(422, &["invalid_tenant", "out_of_range"]);
+        .request_body::<LinkBody>(r#"{"tenant": "acme", "subject": "jo@acme.example", "expires_s": 600, "session_s": 3600}"#)
+        .response::<NewLinkView>(201, "The link. It won't be shown again.", EXAMPLE)
+        .links(201, "/id", &["end_portal_link"])
+        .errors(422, &["invalid_tenant", "invalid_subject", "out_of_range"]);
+}
+
+fn describe_end_all(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "end_portal_links", "End all portal links and sessions of a tenant")
+        .scope(Scope::Admin)
+        .query_parameters::<EndQuery>()
+        .response::<EndedView>(200, "The links and sessions have ended.", r#"{"ended": 3}"#)
+        .errors(422, &["missing_parameter", "invalid_tenant"]);
+}
+
+fn describe_end(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "end_portal_link", "End a portal link and its session")
+        .scope(Scope::Admin)
+        .path_parameter::<schema::PortalLinkId>("id")
+        .no_content("The link and its session have ended.");
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -36,35 +63,136 @@ fn describe_create(call: &mut Call<'_>) {
 #[schemars(rename = "NewPortalLink")]
 struct LinkBody {
     tenant: schema::TenantName,
+    /// Person of the tenant. The audit log shows it as the actor of the session's changes.
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(
+            pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+        )
+    )]
+    subject: Option<String>,
     /// Seconds until the unused link expires. Default: 600.
     #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 60, max = 86_400))]
     expires_s: Option<i64>,
+    /// Seconds until the session ends. Default: 86400.
+    #[serde(default, deserialize_with = "whole")]
+    #[schemars(range(min = 60, max = 86_400))]
+    session_s: Option<i64>,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedPortalLink")]
+struct NewLinkView {
+    id: schema::PortalLinkId,
+    url: String,
+    /// Time at which the unused link expires.
+    expires_at: schema::Time,
+}
+
+/// A portal link that is unused or whose session is open.
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PortalLink")]
 struct LinkView {
-    url: String,
+    id: schema::PortalLinkId,
+    tenant: schema::TenantName,
+    /// Person of the tenant.
+    subject: Option<String>,
+    /// The API key that made the link.
+    api_key_id: schema::ApiKeyId,
+    created_at: schema::Time,
+    /// Time at which the unused link expires, or the session ends.
     expires_at: schema::Time,
+    /// Longest duration of the session in seconds.
+    session_s: i64,
+    /// The open session; `null` if the link is unused.
+    session: Option<SessionView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PortalSession")]
+struct SessionView {
+    started_at: schema::Time,
+    /// Accurate to the minute.
+    last_used_at: schema::Time,
+}
+
+impl From<ListedLink> for LinkView {
+    fn from(listed: ListedLink) -> LinkView {
+        let link = listed.link;
+        let session = link.opened_ms.map(|opened_ms| SessionView {
+            started_at: schema::Time::at(opened_ms),
+            last_used_at: schema::Time::at(listed.seen_ms.unwrap_or(opened_ms)),
+        });
+        LinkView {
+            id: link.id.into(),
+            tenant: link.tenant.into(),
+            subject: link.subject,
+            api_key_id: listed.api_key_id.into(),
+            created_at: schema::Time::at(link.created_ms),
+            expires_at: schema::Time::at(link.ends_ms),
+            session_s: link.session_ms / SECOND,
+            session,
+        }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LinksQuery {
+    /// Only of this tenant.
+    tenant: Option<schema::TenantName>,
+    /// Largest number of rows in the page.
+    limit: Option<schema::Limit>,
+    /// Start of the page.
+    cursor: Option<schema::Cursor>,
+}
+
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
+    let query: LinksQuery = extract::query(&request)?;
+    let tenant = caller.tenant_filter(query.tenant.as_deref())?;
+    let part = page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let now = app.actions.clock.now_ms();
+    list::show(&app, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let body: LinkBody = body.parse()?;
     let tenant = caller.tenant_for(Some(&body.tenant))?;
-    let expires_s = body.expires_s.unwrap_or(DEFAULT_S);
-    if !(60..=86_400).contains(&expires_s) {
-        return Err(Invalid::new("out_of_range", "expires_s must be from 60 to 86400: a minute to a day.")
-            .in_field("expires_s")
-            .into());
+    let request = LinkRequest { tenant, subject: body.subject, expires_s: body.expires_s, session_s: body.session_s };
+    let (token, link) = portal::create(&app.actions.store, &caller, request).committed().await?;
+    let url = app.site.url(&format!("/portal?token={token}"));
+    let expires_at = schema::Time::at(link.ends_ms);
+    Ok(HttpResponse::Created().json(NewLinkView { id: link.id.into(), url, expires_at }))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EndQuery {
+    /// Tenant whose links and sessions end. Default: the key's tenant; required if the key is for all tenants.
+    tenant: Option<schema::TenantName>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EndedPortalLinks")]
+struct EndedView {
+    /// Number of links and sessions that ended.
+    ended: u64,
+}
+
+async fn end_all(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
+    let query: EndQuery = extract::query(&request)?;
+    if query.tenant.is_none() && caller.tenant.is_none() {
+        let message = "Name the tenant whose links and sessions end: ?tenant=NAME.";
+        return Err(ApiError::invalid("missing_parameter", message).in_field("tenant"));
     }
-    let written = app.actions.store.write(move |tx| -> Result<_, StoreError> {
-        let ends_ms = tx.now_ms() + expires_s * SECOND;
-        let token = users::portal_link(tx.connection(), &tenant, tx.now_ms(), ends_ms)?;
-        caller.audit(tx, AuditEntry::new(AuditAction::PortalLinkMade, &tenant).in_tenant(&tenant))?;
-        Ok((token, ends_ms))
-    });
-    let (token, ends_ms) = written.committed().await?;
-    Ok(HttpResponse::Created()
-        .json(LinkView { url: app.site.url(&format!("/portal?token={token}")), expires_at: schema::Time::at(ends_ms) }))
+    let tenant = caller.tenant_for(query.tenant.as_deref())?;
+    let store = app.actions.store.clone();
+    let ended = blocking(move || portal::end_all(&store, &caller, &tenant)).await??;
+    Ok(HttpResponse::Ok().json(EndedView { ended }))
+}
+
+async fn end(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
+    portal::end(&app.actions.store, &caller, &id).committed().await?;
+    Ok(HttpResponse::NoContent().finish())
 }

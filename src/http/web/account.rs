@@ -127,10 +127,11 @@ pub(super) fn require_password(user: &User, password: &str, field: &str) -> Resu
 /// `POST /account/password`: for viewers too. Ends every session of the user and starts a new one in this browser.
 pub async fn change_password(request: HttpRequest, form: Submission) -> PageResult {
     let app = app(&request)?;
-    let (address, browser) = (app.site.client_address(&request), browser(&request, app));
+    let browser = browser(&request, app);
     form.run_as_anybody(move |session, fields| {
         let user = session.require_operator()?.clone();
-        let checked = throttled(session, address, "old", || require_password(&user, fields.text("old"), "old"));
+        let checked =
+            throttled(session, session.address(), "old", || require_password(&user, fields.text("old"), "old"));
         if let Err(error) = checked {
             return Ok(Response::again(&account_page(session, problem(error)?.into())?));
         }

@@ -9,17 +9,17 @@ use actix_web::{FromRequest, HttpRequest};
 use askama::Template;
 
 use crate::auth::token;
-use crate::auth::users::{self, Browser, Opened, UserError};
+use crate::auth::users::{Browser, Opened, UserError};
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::PageError;
 use crate::http::web::form::Fields;
-use crate::http::web::layout::Bare;
+use crate::http::web::layout::{Bare, Shell, base};
+use crate::http::web::portal;
 use crate::http::web::response::{PageResult, html, parents};
 use crate::http::{App, blocking};
-use crate::store::one_time_link::LinkKind;
 use crate::store::session::Client;
 use crate::store::{Connection, StoreError, device};
 use crate::text;
@@ -41,6 +41,7 @@ pub struct Anonymous {
     pub query: Fields,
     cookie: String,
     has_new_cookie: bool,
+    is_portal: bool,
 }
 
 impl FromRequest for Anonymous {
@@ -60,6 +61,7 @@ impl Anonymous {
             has_new_cookie: cookie.is_none(),
             cookie: cookie.unwrap_or_else(token::generate),
             query: Fields::of_query(request),
+            is_portal: portal::is_portal(request),
             app,
         })
     }
@@ -69,13 +71,18 @@ impl Anonymous {
     }
 
     /// Path prefix of every link.
-    pub fn base(&self) -> &str {
-        self.app.site.base().prefix()
+    pub fn base(&self) -> String {
+        base(&self.app, self.is_portal)
     }
 
     /// Frame of a page.
     pub fn frame(&self, title: &'static str) -> Bare {
-        Bare { base: self.base().to_owned(), title, form_token: token::form_token(&self.cookie) }
+        let Shell { base, portal, .. } = self.shell();
+        Bare { base, title, form_token: token::form_token(&self.cookie), portal }
+    }
+
+    pub(super) fn shell(&self) -> Shell {
+        Shell::of(&self.app, self.is_portal)
     }
 
     /// The visitor's browser, for a sign-in.
@@ -115,12 +122,12 @@ impl Anonymous {
     /// Starts a session by a one-time link. A token that does not exist costs no write.
     pub async fn open(
         &self,
-        kind: LinkKind,
         token: String,
+        is_link: fn(&Connection, &str, Millis) -> Result<bool, StoreError>,
         enter: fn(&Connection, &str, Millis) -> Result<Opened, UserError>,
     ) -> Result<Result<Opened, UserError>, PageError> {
         let (wanted, now) = (token.clone(), self.now());
-        if !self.read(move |db| users::is_link(db, kind, &wanted, now)).await? {
+        if !self.read(move |db| is_link(db, &wanted, now)).await? {
             return Ok(Err(UserError::LinkEnded));
         }
         Ok(self.app.actions.store.write(move |tx| enter(tx.connection(), &token, tx.now_ms())).committed().await)
@@ -128,15 +135,15 @@ impl Anonymous {
 
     /// Error page for this visitor.
     pub fn error(&self, error: impl Into<ApiError>) -> PageError {
-        PageError::from(error).below(self.base())
+        PageError::from(error).within(self.shell())
     }
 
-    /// Responds with a page. `is_portal` lets the parents of an embedded portal frame the page.
-    pub fn show(&self, status: StatusCode, page: &impl Template, is_portal: bool) -> PageResult {
-        let text = page.render().map_err(|error| ApiError::internal(&error))?;
-        let mut response = html(status, text, parents(&self.app, is_portal));
+    /// Responds with a page, which the parents of an embedded portal may frame.
+    pub fn show(&self, status: StatusCode, page: &impl Template) -> PageResult {
+        let text = page.render().map_err(|error| self.error(ApiError::internal(&error)))?;
+        let mut response = html(status, text, parents(&self.app, self.is_portal));
         if self.has_new_cookie {
-            SetCookie::form(&self.app, self.cookie.clone(), is_portal).on(&mut response);
+            SetCookie::form(&self.app, self.cookie.clone(), self.is_portal).on(&mut response);
         }
         Ok(response)
     }

@@ -1,4 +1,6 @@
-//! Cookies of the pages: the session, the device, the token of a form, the flash message, the mark of a portal visitor.
+//! Cookies of the pages: the session, the device, the token of a form, the flash message. The portal has a session and a
+//! message of its own, so that a browser can have a user's session and a portal session at once; the path of a request
+//! decides which counts.
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -17,8 +19,8 @@ use crate::http::web::layout::Flash;
 const FLASH_BYTES: usize = 2_000;
 
 /// Value of the session cookie.
-pub fn session(request: &HttpRequest, app: &App) -> Option<String> {
-    value(request, &app.site.cookie())
+pub fn session(request: &HttpRequest, app: &App, is_portal: bool) -> Option<String> {
+    value(request, &session_name(app, is_portal))
 }
 
 /// Value of the cookie that the form token of an anonymous visitor is derived from.
@@ -36,14 +38,9 @@ pub fn pending(request: &HttpRequest, app: &App) -> Option<String> {
     value(request, &suffixed(app, "pending"))
 }
 
-/// Whether the visitor came by a portal link.
-pub fn has_portal_mark(request: &HttpRequest, app: &App) -> bool {
-    value(request, &suffixed(app, "portal")).is_some()
-}
-
 /// Message that the previous response left for this page.
-pub fn flash(request: &HttpRequest, app: &App) -> Option<Flash> {
-    let value = value(request, &suffixed(app, "flash"))?;
+pub fn flash(request: &HttpRequest, app: &App, is_portal: bool) -> Option<Flash> {
+    let value = value(request, &flash_name(app, is_portal))?;
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
     let message = text.strip_prefix(['+', '-'])?;
     Some(Flash { is_ok: text.starts_with('+'), message: message.to_owned() })
@@ -51,6 +48,14 @@ pub fn flash(request: &HttpRequest, app: &App) -> Option<Flash> {
 
 fn value(request: &HttpRequest, name: &str) -> Option<String> {
     request.cookie(name).map(|cookie| cookie.value().to_owned())
+}
+
+fn session_name(app: &App, is_portal: bool) -> String {
+    if is_portal { suffixed(app, "portal") } else { app.site.cookie() }
+}
+
+fn flash_name(app: &App, is_portal: bool) -> String {
+    format!("{}_flash", session_name(app, is_portal))
 }
 
 fn suffixed(app: &App, suffix: &str) -> String {
@@ -63,7 +68,7 @@ pub struct SetCookie(String);
 impl SetCookie {
     /// Session cookie; a lifetime of 0 ms deletes it.
     pub fn session(app: &App, value: String, lasts: Millis, is_portal: bool) -> SetCookie {
-        SetCookie::new(app, app.site.cookie(), value, lasts, is_portal)
+        SetCookie::new(app, session_name(app, is_portal), value, lasts, is_portal)
     }
 
     /// Cookie by which this sign-in is known at the next one.
@@ -83,19 +88,13 @@ impl SetCookie {
 
     /// Message for the next page; `None` deletes it.
     pub fn flash(app: &App, flash: Option<&Flash>, is_portal: bool) -> SetCookie {
-        let name = suffixed(app, "flash");
+        let name = flash_name(app, is_portal);
         let Some(Flash { is_ok, message }) = flash else {
             return SetCookie::new(app, name, String::new(), 0, is_portal);
         };
         let sign = if *is_ok { '+' } else { '-' };
         let message = &message[..message.floor_char_boundary(FLASH_BYTES)];
         SetCookie::new(app, name, URL_SAFE_NO_PAD.encode(format!("{sign}{message}")), MINUTE, is_portal)
-    }
-
-    /// Marks a portal visitor, who is not asked for a password after the session ends; or deletes the mark.
-    pub fn portal_mark(app: &App, is_portal: bool) -> SetCookie {
-        let lasts = if is_portal { 30 * DAY } else { 0 };
-        SetCookie::new(app, suffixed(app, "portal"), "1".to_owned(), lasts, true)
     }
 
     /// Hidden from scripts and not sent from other sites. In an embedded portal, browsers send the cookie inside the
@@ -105,7 +104,7 @@ impl SetCookie {
         let mut cookie = Cookie::new(name, value);
         cookie.set_path("/");
         cookie.set_http_only(true);
-        cookie.set_secure(app.site.base().is_https());
+        cookie.set_secure(is_embedded || app.site.base().is_https());
         cookie.set_max_age(Duration::milliseconds(lasts));
         cookie.set_same_site(if is_embedded { SameSite::None } else { SameSite::Lax });
         // The cookie crate that actix uses does not support this attribute yet.

@@ -11,7 +11,6 @@ use crate::http::web::form::AnonymousSubmission;
 use crate::http::web::layout::Bare;
 use crate::http::web::response::see;
 use crate::http::web::{PageError, PageResult, Template};
-use crate::store::one_time_link::LinkKind;
 
 #[derive(Template)]
 #[template(path = "demo.html")]
@@ -29,17 +28,17 @@ fn expired(visitor: &Anonymous) -> PageError {
 pub async fn show(visitor: Anonymous) -> PageResult {
     let token = visitor.query.text("token").to_owned();
     let (wanted, now) = (token.clone(), visitor.now());
-    if !visitor.read(move |db| users::is_link(db, LinkKind::Demo, &wanted, now)).await? {
+    if !visitor.read(move |db| users::is_demo_link(db, &wanted, now)).await? {
         return Err(expired(&visitor));
     }
-    visitor.show(StatusCode::OK, &DemoPage { frame: visitor.frame("Demo"), token }, false)
+    visitor.show(StatusCode::OK, &DemoPage { frame: visitor.frame("Demo"), token })
 }
 
 /// `POST /demo`: signs in.
 pub async fn enter(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
     let token = fields.text("token").to_owned();
-    let opened = match visitor.open(LinkKind::Demo, token, users::enter_demo).await? {
+    let opened = match visitor.open(token, users::is_demo_link, users::enter_demo).await? {
         Ok(opened) => opened,
         Err(UserError::LinkEnded) => return Err(expired(&visitor)),
         Err(other) => return Err(visitor.error(other)),

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
 use crate::http::error::ApiError;
-use crate::http::web::layout::Bare;
+use crate::http::web::layout::{Bare, Shell};
 use crate::http::web::response::{html, see};
 
 /// Error response of a page handler.
@@ -18,8 +18,8 @@ pub enum PageError {
     SignIn { location: String },
     /// Redirects to another page, such as the one requested before signing in.
     Redirect { location: String },
-    /// Shows an error; `base` is the path prefix of the page's links.
-    Problem { error: Box<ApiError>, base: String },
+    /// Shows an error.
+    Problem { error: Box<ApiError>, shell: Box<Shell> },
 }
 
 impl PageError {
@@ -31,11 +31,11 @@ impl PageError {
         ApiError::forbidden(message).into()
     }
 
-    /// Sets the path prefix of the error page's links. Pages of a [`Session`](super::session::Session) need none.
+    /// Sets the surroundings of the error page. Pages of a [`Session`](super::session::Session) need none.
     #[must_use]
-    pub fn below(self, path: &str) -> PageError {
+    pub fn within(self, shell: Shell) -> PageError {
         match self {
-            PageError::Problem { error, .. } => PageError::Problem { error, base: path.to_owned() },
+            PageError::Problem { error, .. } => PageError::Problem { error, shell: Box::new(shell) },
             other => other,
         }
     }
@@ -53,7 +53,7 @@ impl fmt::Display for PageError {
 
 impl<E: Into<ApiError>> From<E> for PageError {
     fn from(error: E) -> PageError {
-        PageError::Problem { error: Box::new(error.into()), base: String::new() }
+        PageError::Problem { error: Box::new(error.into()), shell: Box::default() }
     }
 }
 
@@ -91,10 +91,11 @@ impl ResponseError for PageError {
     fn error_response(&self) -> HttpResponse {
         match self {
             PageError::SignIn { location } | PageError::Redirect { location } => see(location),
-            PageError::Problem { error, base } => {
-                let frame = Bare { base: base.clone(), title: title(error.status()), form_token: String::new() };
+            PageError::Problem { error, shell } => {
+                let Shell { base, portal, parents } = (**shell).clone();
+                let frame = Bare { base, title: title(error.status()), form_token: String::new(), portal };
                 let page = BareProblem { frame, message: error.message() };
-                let mut response = html(error.status(), page.render().unwrap_or_default(), &[]);
+                let mut response = html(error.status(), page.render().unwrap_or_default(), &parents);
                 add_header(&mut response, error);
                 response
             }

@@ -217,11 +217,11 @@ fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError
 pub async fn download(session: Session) -> PageResult {
     let criteria = Criteria::of(&session, &session.query);
     if let Some(problem) = criteria.problem {
-        return Err(PageError::from(Invalid::new("invalid_filter", problem)).below(session.base()));
+        return Err(PageError::from(Invalid::new("invalid_filter", problem)).within(session.shell()));
     }
     let mut filter = criteria.filter;
     filter.status = Some(DeliveryStatus::Failed);
     filter.test = Some(false);
     let response = export::dead_letters(&session.app, session.caller(), filter).await;
-    response.map_err(|error| PageError::from(error).below(session.base()))
+    response.map_err(|error| PageError::from(error).within(session.shell()))
 }

@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::value::RawValue;
 
+use crate::auth::role::{Action, needs_password};
 use crate::auth::token;
 use crate::domain::event::Tenant;
 use crate::domain::{Invalid, json};
@@ -18,8 +19,10 @@ use crate::http::places::Places;
 use crate::http::shares::Held;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
+use crate::http::web::layout::Shell;
 use crate::http::web::response::{PageResult, Response};
 use crate::http::web::session::Session;
+use crate::http::web::{password_again, portal};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
@@ -85,6 +88,11 @@ impl Fields {
         self.all(name).next().is_some()
     }
 
+    /// Fields without those whose name `is_left_out`.
+    pub fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        self.0.iter().filter(|(name, _)| !is_left_out(name)).cloned().collect()
+    }
+
     /// Query string of the fields that are not empty, without the fields in `left_out`.
     pub fn query_without(&self, left_out: &[&str]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -106,21 +114,21 @@ async fn read(
     tenant: Option<&Tenant>,
 ) -> Result<(Fields, Option<Held>), PageError> {
     let app = app(request)?;
-    let below = |error: ApiError| PageError::from(error).below(app.site.base().prefix());
+    let outside = |error: ApiError| PageError::from(error).within(Shell::of(app, portal::is_portal(request)));
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.starts_with("application/x-www-form-urlencoded") {
         let message = "Send a form. Programs use the API, under /v1.";
-        return Err(below(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)));
+        return Err(outside(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)));
     }
-    let (body, memory) = read_body(app, payload, limit, tenant).await.map_err(below)?;
+    let (body, memory) = read_body(app, payload, limit, tenant).await.map_err(outside)?;
     if body.iter().filter(|byte| **byte == b'&').count() > MAX_FIELDS {
         let message = format!("A form has at most {MAX_FIELDS} fields.");
-        return Err(below(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)));
+        return Err(outside(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)));
     }
     let fields = Fields::parse(&body);
     if !app.site.is_same_site(request) || !token::is_form_token(fields.text("form_token"), cookie) {
-        return Err(below(ApiError::forbidden("This form has expired. Reload and try again.")));
+        return Err(outside(ApiError::forbidden("This form has expired. Reload and try again.")));
     }
     Ok((fields, memory))
 }
@@ -168,8 +176,23 @@ impl Submission {
         self,
         work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
+        self.run_action(Action::Operate, work).await
+    }
+
+    /// Runs the form's work on a blocking thread, if the visitor may do the action. Asks for the password first if the
+    /// action needs it.
+    pub async fn run_action(
+        self,
+        action: Action,
+        work: impl FnOnce(&Session, &Fields) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
         self.run_as_anybody(move |session, fields| {
-            session.require_change()?;
+            session.require(action)?;
+            if needs_password(action)
+                && let Some(question) = password_again::ask(session, fields)?
+            {
+                return Ok(question);
+            }
             work(session, fields)
         })
         .await

@@ -7,7 +7,10 @@ use askama::filters::HtmlSafe;
 use super::assets;
 use crate::domain::event::{EventId, Tenant};
 use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
+use crate::http::App;
 use crate::http::site::Branding;
+use crate::http::web::portal::PATH as PORTAL;
+use crate::http::web::response::parents;
 use crate::store::webhook::Attention;
 
 /// Section of the site, as in the navigation.
@@ -74,6 +77,8 @@ pub struct Frame {
     /// Whether the visitor may change webhooks and deliveries.
     pub may_change: bool,
     pub may_administer: bool,
+    /// Whether the visitor typed the password lately.
+    pub is_confirmed: bool,
     /// Hidden field of every form.
     pub form_token: String,
     pub flash: Option<Flash>,
@@ -104,6 +109,11 @@ impl Portal {
 impl Frame {
     pub fn asset(&self, name: &str) -> String {
         format!("{}{}", self.base, assets::path(name))
+    }
+
+    /// Whether the visitor may change what all tenants share: event types and profiles.
+    pub fn may_change_shared(&self) -> bool {
+        self.may_change && self.portal.is_none()
     }
 
     pub fn nav(&self) -> impl Iterator<Item = &'static NavItem> {
@@ -199,11 +209,40 @@ pub fn event_path(id: &EventId, tenant: Option<&Tenant>) -> String {
     }
 }
 
+/// Surroundings of a page without a session.
+#[derive(Debug, Clone, Default)]
+pub struct Shell {
+    /// Path prefix of every link.
+    pub base: String,
+    /// Branding, in the portal.
+    pub portal: Option<Portal>,
+    /// Origins that may frame the page.
+    pub parents: Vec<String>,
+}
+
+impl Shell {
+    pub fn of(app: &App, is_portal: bool) -> Shell {
+        Shell {
+            base: base(app, is_portal),
+            portal: is_portal.then(|| Portal::of(&app.site.portal)),
+            parents: parents(app, is_portal).to_vec(),
+        }
+    }
+}
+
+/// Path prefix of the pages, or of those of the portal.
+pub fn base(app: &App, is_portal: bool) -> String {
+    let prefix = app.site.base().prefix();
+    if is_portal { format!("{prefix}{PORTAL}") } else { prefix.to_owned() }
+}
+
 /// Frame of a page for a visitor who is not signed in: sign-in, setup, errors.
 pub struct Bare {
     pub base: String,
     pub title: &'static str,
     pub form_token: String,
+    /// Branding, in the portal.
+    pub portal: Option<Portal>,
 }
 
 impl Bare {

@@ -44,7 +44,7 @@ struct LoginPage<'a> {
 pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
     let next = local(visitor.query.text("next")).unwrap_or("/");
     let proxy_user = visitor.app.site.proxy_user(&request).map_err(|invalid| visitor.error(invalid))?;
-    let (cookie, now) = (cookies::session(&request, &visitor.app), visitor.now());
+    let (cookie, now) = (cookies::session(&request, &visitor.app, false), visitor.now());
     let (session, has_users) = visitor
         .read(move |db| {
             let session = cookie.map(|cookie| session::authenticate(db, &cookie, now)).transpose()?;
@@ -62,7 +62,7 @@ pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
     }
     let signed_out = proxy_user.as_ref().map(|named| named.name.as_str());
     let page = LoginPage { frame: visitor.frame("Sign in"), next, name: "", problem: None, has_users, signed_out };
-    visitor.show(StatusCode::OK, &page, false)
+    visitor.show(StatusCode::OK, &page)
 }
 
 async fn sign_in_by_proxy(request: &HttpRequest, visitor: &Anonymous, named: ProxyUser, next: &str) -> PageResult {
@@ -76,7 +76,6 @@ async fn sign_in_by_proxy(request: &HttpRequest, visitor: &Anonymous, named: Pro
     let cookies = sign_in.await?;
     let mut response = see(&format!("{}{next}", visitor.base()));
     SetCookie::signed_in(&visitor.app, cookies, &mut response);
-    SetCookie::portal_mark(&visitor.app, false).on(&mut response);
     Ok(response)
 }
 
@@ -90,7 +89,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     let again = |status: StatusCode, problem: String| {
         let frame = visitor.frame("Sign in");
         let page = LoginPage { frame, next, name, problem: Some(problem), has_users: true, signed_out: None };
-        visitor.show(status, &page, false)
+        visitor.show(status, &page)
     };
     let address = app.site.client_address(&request);
     let browser = visitor.browser(&request);
@@ -132,7 +131,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
         Some(Verified::AwaitsCode(pending)) => {
             // Earlier failures count on until the code is right too.
             app.throttle.retract(subject, address);
-            return Ok(login_code::begin(app, pending, visitor.base(), next));
+            return Ok(login_code::begin(app, pending, &visitor.base(), next));
         }
         None => {
             record_failure(app, name, address);
@@ -142,7 +141,6 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     app.throttle.succeeded(subject, address);
     let mut response = see(&format!("{}{next}", visitor.base()));
     SetCookie::signed_in(app, cookies, &mut response);
-    SetCookie::portal_mark(app, false).on(&mut response);
     Ok(response)
 }
 
@@ -176,8 +174,8 @@ pub(super) fn too_many_attempts(wait_ms: Millis) -> String {
 /// `POST /logout`: ends the session.
 pub async fn sign_out(request: HttpRequest, form: Submission) -> PageResult {
     let app = app(&request)?.clone();
-    let cookie = cookies::session(&request, &app).unwrap_or_default();
     let is_portal = form.is_portal();
+    let cookie = cookies::session(&request, &app, is_portal).unwrap_or_default();
     let path = if is_portal {
         "/portal".to_owned()
     } else if form.is_by_proxy() {

@@ -47,7 +47,7 @@ pub async fn show(request: HttpRequest, visitor: Anonymous) -> PageResult {
     require_pending(&request, &visitor)?;
     let next = local(visitor.query.text("next")).unwrap_or("/");
     let page = LoginCodePage { frame: visitor.frame("Two-factor authentication"), next, problem: None };
-    visitor.show(StatusCode::OK, &page, false)
+    visitor.show(StatusCode::OK, &page)
 }
 
 /// `POST /login/code`.
@@ -58,7 +58,7 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
     let next = local(fields.text("next")).unwrap_or("/");
     let again = |status: StatusCode, problem: String| {
         let page = LoginCodePage { frame: visitor.frame("Two-factor authentication"), next, problem: Some(problem) };
-        visitor.show(status, &page, false)
+        visitor.show(status, &page)
     };
     let address = app.site.client_address(&request);
     let browser = visitor.browser(&request);

@@ -47,6 +47,7 @@ mod onboarding {
 }
 mod overview;
 mod pager;
+mod password_again;
 mod portal;
 mod profiles {
     pub mod edit;
@@ -59,6 +60,7 @@ mod settings {
     pub mod audit;
     pub mod data;
     pub mod keys;
+    pub mod portal;
     pub mod users;
 }
 mod setup;
@@ -82,26 +84,23 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, Route};
 use askama::Template;
 
 use crate::actions::delivery::bulk::BulkAction;
+use crate::auth::role::Action;
 use crate::http::extract::app;
 use crate::store::Connection;
 use confirm::Confirm;
 use deliveries::bulk;
 use error::PageError;
 use form::{Fields, FormErrors, Submission, problem};
-use layout::{Frame, Section};
+use layout::{Frame, Section, Shell};
 use response::{PageResult, Response};
 use session::Session;
 
 /// Every route of the pages. A path without parameters comes before one with parameters that matches it too.
 pub fn routes(config: &mut ServiceConfig) {
-    assets::routes(config);
-    let mut at = |path: &str, routes: Vec<Route>| {
-        config.service(routes.into_iter().fold(resource(path), actix_web::Resource::route));
-    };
+    let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
     at("/demo", vec![web::get().to(demo::show), web::post().to(demo::enter)]);
     at("/login", vec![web::get().to(login::show), web::post().to(login::sign_in)]);
     at("/login/code", vec![web::get().to(login_code::show), web::post().to(login_code::sign_in)]);
-    at("/logout", vec![web::post().to(login::sign_out)]);
     at("/portal", vec![web::get().to(portal::show), web::post().to(portal::enter)]);
     at("/portal/logo", vec![web::get().to(portal::logo)]);
     at("/portal/look.css", vec![web::get().to(portal::style)]);
@@ -109,7 +108,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/setup/webhook", vec![get(onboarding::webhook::show), call(onboarding::webhook::create)]);
     at("/setup/test", vec![call(onboarding::webhook::test_again)]);
     at("/setup/done", vec![read(onboarding::done::show)]);
-    at("/setup/key", vec![post(onboarding::done::create_key)]);
+    at("/setup/key", vec![administer(onboarding::done::create_key)]);
     at("/account", vec![get(account::show)]);
     at("/account/password", vec![web::post().to(account::change_password)]);
     at("/account/two-factor", vec![get(two_factor::show), web::post().to(two_factor::enable)]);
@@ -118,6 +117,42 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/account/sessions/{id}/end", vec![web::post().to(account::end_session)]);
     at("/account/end-other-sessions", vec![web::post().to(account::end_other_sessions)]);
 
+    at("/events/new", vec![read(events::new::show), web::post().to(events::new::submit)]);
+    // Outside `/event-types/`, where a type may be named "new".
+    at("/new-event-type", vec![read(event_types::edit::blank), post(event_types::edit::create)]);
+    at("/event-types/{name}/edit", vec![read_at(event_types::edit::show), post_at(event_types::edit::change)]);
+    at("/event-types/{name}/delete", vec![post_at(event_types::edit::delete)]);
+    at("/profiles", vec![read(profiles::list::show)]);
+    at("/profiles/new", vec![get(profiles::edit::blank), post(profiles::edit::create)]);
+    at("/profiles/{name}", vec![read_at(profiles::show::show)]);
+    at("/profiles/{name}/edit", vec![get_at(profiles::edit::show), post_at(profiles::edit::change)]);
+    at("/profiles/{name}/delete", vec![post_at(profiles::edit::delete)]);
+
+    at("/settings", vec![web::get().to(settings::keys::start)]);
+    at("/settings/keys", vec![get(settings::keys::show), administer(settings::keys::create)]);
+    at("/settings/keys/{id}/rotate", vec![administer_at(settings::keys::rotate)]);
+    at("/settings/keys/{id}/revoke", vec![administer_at(settings::keys::revoke)]);
+    at("/settings/users", vec![get(settings::users::show), administer(settings::users::add)]);
+    at("/settings/users/{seq}", vec![get_at(settings::users::user)]);
+    at("/settings/users/{seq}/role", vec![administer_at(settings::users::set_role)]);
+    at("/settings/users/{seq}/password", vec![administer_at(settings::users::reset_password)]);
+    at("/settings/users/{seq}/reset-two-factor", vec![administer_at(settings::users::reset_two_factor)]);
+    at("/settings/users/{seq}/remove", vec![administer_at(settings::users::remove)]);
+    at("/settings/portal", vec![read(settings::portal::show), administer(settings::portal::end_all)]);
+    at("/settings/portal/{id}/end", vec![administer_at(settings::portal::end)]);
+    at("/settings/data", vec![get(settings::data::show)]);
+    at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
+    at("/settings/audit", vec![read(settings::audit::show)]);
+
+    config.service(web::scope(portal::PATH).configure(tenant_routes));
+    tenant_routes(config);
+}
+
+/// Routes that the portal has too, below its path.
+fn tenant_routes(config: &mut ServiceConfig) {
+    assets::routes(config);
+    let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
+    at("/logout", vec![web::post().to(login::sign_out)]);
     at("/deliveries", vec![read(deliveries::list::show)]);
     for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {
         let ask = web::get().to(move |session| bulk::ask(session, action));
@@ -131,40 +166,16 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/failed/export", vec![web::get().to(failed::download)]);
 
     at("/events", vec![read(events::list::show)]);
-    at("/events/new", vec![read(events::new::show), web::post().to(events::new::submit)]);
     at("/events/{id}", vec![read_at(events::show::show)]);
     at("/events/{id}/replay", vec![post_at(events::show::replay)]);
     at("/events/{id}/{part}", vec![web::get().to(events::show::download)]);
     at("/event-types", vec![read(event_types::list::show)]);
-    // Outside `/event-types/`, where a type may be named "new".
-    at("/new-event-type", vec![read(event_types::edit::blank), post(event_types::edit::create)]);
     at("/event-types/{name}", vec![read_at(event_types::show::show)]);
-    at("/event-types/{name}/edit", vec![read_at(event_types::edit::show), post_at(event_types::edit::change)]);
-    at("/event-types/{name}/delete", vec![post_at(event_types::edit::delete)]);
     at("/inbox", vec![read(inbox::list::show), post(inbox::list::open)]);
     at("/inbox/empty", vec![get(inbox::list::ask_to_empty), post(inbox::list::empty)]);
     at("/inbox/url", vec![get(inbox::list::ask_to_change_url), post(inbox::list::change_url)]);
     at("/inbox/close", vec![get(inbox::list::ask_to_close), post(inbox::list::close)]);
     at("/inbox/{id}", vec![read_at(inbox::request::show)]);
-    at("/profiles", vec![read(profiles::list::show)]);
-    at("/profiles/new", vec![get(profiles::edit::blank), post(profiles::edit::create)]);
-    at("/profiles/{name}", vec![read_at(profiles::show::show)]);
-    at("/profiles/{name}/edit", vec![get_at(profiles::edit::show), post_at(profiles::edit::change)]);
-    at("/profiles/{name}/delete", vec![post_at(profiles::edit::delete)]);
-
-    at("/settings", vec![web::get().to(settings::keys::start)]);
-    at("/settings/keys", vec![get(settings::keys::show), post(settings::keys::create)]);
-    at("/settings/keys/{id}/rotate", vec![post_at(settings::keys::rotate)]);
-    at("/settings/keys/{id}/revoke", vec![post_at(settings::keys::revoke)]);
-    at("/settings/users", vec![get(settings::users::show), post(settings::users::add)]);
-    at("/settings/users/{seq}", vec![get_at(settings::users::user)]);
-    at("/settings/users/{seq}/role", vec![post_at(settings::users::set_role)]);
-    at("/settings/users/{seq}/password", vec![post_at(settings::users::reset_password)]);
-    at("/settings/users/{seq}/reset-two-factor", vec![post_at(settings::users::reset_two_factor)]);
-    at("/settings/users/{seq}/remove", vec![post_at(settings::users::remove)]);
-    at("/settings/data", vec![get(settings::data::show)]);
-    at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
-    at("/settings/audit", vec![read(settings::audit::show)]);
 
     at("/webhooks", vec![read(webhooks::list::show)]);
     at("/webhooks/new", vec![read(webhooks::edit::blank), call(webhooks::edit::create)]);
@@ -173,7 +184,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/webhooks/{id}/settings", vec![read_at(webhooks::show::settings)]);
     at("/webhooks/{id}/edit", vec![read_at(webhooks::edit::show), call_at(webhooks::edit::change)]);
     at("/webhooks/{id}/test", vec![read_at(webhooks::test::show), call_at(webhooks::test::send)]);
-    at("/webhooks/{id}/secret", vec![read_at(webhooks::secret::show), post_at(webhooks::secret::reveal)]);
+    let reveal = act_at(Action::RevealSecret, webhooks::secret::reveal);
+    at("/webhooks/{id}/secret", vec![read_at(webhooks::secret::show), reveal]);
     at("/webhooks/{id}/secret/rotate", vec![post_at(webhooks::secret::rotate)]);
     at("/webhooks/{id}/pause", vec![post_at(webhooks::state::pause)]);
     at("/webhooks/{id}/resume", vec![get_at(webhooks::state::ask), call_at(webhooks::state::resume)]);
@@ -181,6 +193,10 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/webhooks/{id}/replay", vec![get_at(webhooks::replay::show), web::post().to(webhooks::replay::replay)]);
     at("/webhooks/{id}/delete", vec![read_at(webhooks::delete::ask), post_at(webhooks::delete::delete)]);
     overview::routes(config);
+}
+
+fn add(config: &mut ServiceConfig, path: &str, routes: Vec<Route>) {
+    config.service(routes.into_iter().fold(resource(path), actix_web::Resource::route));
 }
 
 type Shown<T> = Result<T, PageError>;
@@ -216,6 +232,22 @@ fn post_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
         .to(move |form: Submission, id: Path<String>| form.run(move |session, fields| work(session, fields, &id)))
 }
 
+/// A form of an action.
+fn act_at(action: Action, work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
+    web::post().to(move |form: Submission, id: Path<String>| {
+        form.run_action(action, move |session, fields| work(session, fields, &id))
+    })
+}
+
+/// A form of administrators, which needs the password.
+fn administer(work: fn(&Session, &Fields) -> Submitted) -> Route {
+    web::post().to(move |form: Submission| form.run_action(Action::Administer, work))
+}
+
+fn administer_at(work: fn(&Session, &Fields, &str) -> Submitted) -> Route {
+    act_at(Action::Administer, work)
+}
+
 /// A form whose work waits for a receiver.
 fn call(work: fn(&Session, &Fields) -> Submitted) -> Route {
     web::post().to(move |form: Submission| form.run_receiver_call(work))
@@ -232,6 +264,6 @@ pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
     if let Ok(session) = Session::of(request) {
         return session.unknown();
     }
-    let base = app(request).map_or("", |app| app.site.base().prefix());
-    PageError::not_found("page").below(base).error_response()
+    let shell = app(request).map_or_else(|_| Shell::default(), |app| Shell::of(app, portal::is_portal(request)));
+    PageError::not_found("page").within(shell).error_response()
 }

@@ -1,57 +1,70 @@
-//! `/portal`: opens the pages of one tenant, by a link that the application requested.
+//! `/portal`: opens the pages of one tenant, by a link that the application requested. These pages are below this path.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::auth::users;
+use crate::auth::portal as links;
 use crate::auth::users::UserError;
 use crate::http::App;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::cookies::SetCookie;
 use crate::http::web::form::AnonymousSubmission;
-use crate::http::web::layout::{Bare, Portal};
+use crate::http::web::layout::Bare;
 use crate::http::web::response::see;
 use crate::http::web::{PageResult, Template};
-use crate::store::one_time_link::LinkKind;
+
+/// Path of the portal.
+pub const PATH: &str = "/portal";
+
+/// Whether a request is for a page of the portal.
+pub fn is_portal(request: &HttpRequest) -> bool {
+    let rest = request.path().strip_prefix(PATH);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 #[derive(Template)]
 #[template(path = "portal.html")]
 struct PortalPage {
     frame: Bare,
-    portal: Portal,
-    /// `None` if the link or the session has expired.
-    token: Option<String>,
+    state: LinkState,
 }
 
-/// Responds with the page, which the application may embed.
-fn portal_page(visitor: &Anonymous, token: Option<String>) -> PageResult {
-    let status = if token.is_some() { StatusCode::OK } else { StatusCode::GONE };
-    let portal = Portal::of(&visitor.app.site.portal);
-    visitor.show(status, &PortalPage { frame: visitor.frame("Webhooks"), portal, token }, true)
+enum LinkState {
+    Usable {
+        token: String,
+    },
+    Expired,
+    /// No link was given: the visitor had a session, or came by a bookmark.
+    SessionEnded,
+}
+
+fn portal_page(visitor: &Anonymous, state: LinkState) -> PageResult {
+    let status = if let LinkState::Usable { .. } = state { StatusCode::OK } else { StatusCode::GONE };
+    visitor.show(status, &PortalPage { frame: visitor.frame("Webhooks"), state })
 }
 
 /// `GET /portal?token=…`: shows a button and does not use the link up, since programs that preview links follow them.
 pub async fn show(visitor: Anonymous) -> PageResult {
-    let token = visitor.query.text("token").to_owned();
+    let Some(token) = visitor.query.given("token").map(str::to_owned) else {
+        return portal_page(&visitor, LinkState::SessionEnded);
+    };
     let (wanted, now) = (token.clone(), visitor.now());
-    let is_open = visitor.read(move |db| users::is_link(db, LinkKind::Portal, &wanted, now)).await?;
-    portal_page(&visitor, is_open.then_some(token))
+    let is_open = visitor.read(move |db| links::is_link(db, &wanted, now)).await?;
+    portal_page(&visitor, if is_open { LinkState::Usable { token } } else { LinkState::Expired })
 }
 
 /// `POST /portal`: uses the link up and starts its session.
 pub async fn enter(form: AnonymousSubmission) -> PageResult {
     let AnonymousSubmission { visitor, fields } = form;
-    let app = &visitor.app;
     let token = fields.text("token").to_owned();
-    let opened = match visitor.open(LinkKind::Portal, token, users::enter_portal).await? {
+    let opened = match visitor.open(token, links::is_link, links::enter).await? {
         Ok(opened) => opened,
-        Err(UserError::LinkEnded) => return portal_page(&visitor, None),
+        Err(UserError::LinkEnded) => return portal_page(&visitor, LinkState::Expired),
         Err(other) => return Err(visitor.error(other)),
     };
     let mut response = see(&format!("{}/webhooks", visitor.base()));
-    SetCookie::session(app, opened.cookie, opened.lasts_ms, true).on(&mut response);
-    SetCookie::portal_mark(app, true).on(&mut response);
+    SetCookie::session(&visitor.app, opened.cookie, opened.lasts_ms, true).on(&mut response);
     Ok(response)
 }
 

@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::actions::{Actor, Caller};
+use crate::auth::role::{Action, may};
 use crate::auth::{session, token};
 use crate::domain::event::{Event, Tenant};
 use crate::domain::time::Millis;
@@ -18,7 +19,8 @@ use crate::http::site::ProxyUser;
 use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
-use crate::http::web::layout::{Flash, Frame, Portal, Section, event_path};
+use crate::http::web::layout::{Flash, Frame, Portal, Section, Shell, base, event_path};
+use crate::http::web::portal;
 use crate::http::web::response::{PageResult, Response, html, local, parents};
 use crate::http::web::two_factor;
 use crate::http::{App, blocking};
@@ -34,8 +36,11 @@ pub struct Session {
     /// Whether a proxy's header signed the user in.
     pub by_proxy: bool,
     pub query: Fields,
-    /// Path and query of the request, without the server's own prefix.
+    /// Path and query of the request, below [`Session::base`].
     pub here: String,
+    /// Whether the visitor typed the password lately, or has none to type.
+    pub is_confirmed: bool,
+    base: String,
     cookie: String,
     /// Address of the client.
     address: Option<IpAddr>,
@@ -54,15 +59,17 @@ impl FromRequest for Session {
 }
 
 impl Session {
-    /// Authenticates a request by its cookie.
+    /// Authenticates a request by the cookie of the pages or, below its path, of the portal.
     pub fn of(request: &HttpRequest) -> Result<Session, PageError> {
         let app = app(request)?.clone();
-        let prefix = app.site.base().prefix().to_owned();
-        let here = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let is_portal = portal::is_portal(request);
+        let prefix = app.site.base().prefix();
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let here = if is_portal { &path[portal::PATH.len()..] } else { path };
         let sign_in = || {
             let next: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
-            let location = if cookies::has_portal_mark(request, &app) {
-                format!("{prefix}/portal")
+            let location = if is_portal {
+                format!("{prefix}{}", portal::PATH)
             } else if request.method() == "GET" && here != "/" {
                 format!("{prefix}/login?next={next}")
             } else {
@@ -70,14 +77,20 @@ impl Session {
             };
             PageError::SignIn { location }
         };
-        let proxy_user = app.site.proxy_user(request).map_err(|invalid| PageError::from(invalid).below(&prefix))?;
-        let cookie = cookies::session(request, &app).ok_or_else(sign_in)?;
+        let outside = |error: PageError| error.within(Shell::of(&app, is_portal));
+        // People of a tenant are no users of the proxy.
+        let proxy_user = match is_portal {
+            true => None,
+            false => app.site.proxy_user(request).map_err(|invalid| outside(invalid.into()))?,
+        };
+        let cookie = cookies::session(request, &app, is_portal).ok_or_else(sign_in)?;
         let now = app.actions.clock.now_ms();
         let session = app
             .actions
             .store
             .read_for_auth(|db| session::authenticate(db, &cookie, now))
-            .map_err(|error| PageError::from(error).below(&prefix))?
+            .map_err(|error| outside(error.into()))?
+            .filter(|session| is_portal == matches!(session.owner, Owner::Portal(_)))
             .filter(|session| goes_on(session, proxy_user.as_ref()))
             .ok_or_else(sign_in)?;
         if app.require_totp && two_factor::is_missing(&session) && !two_factor::SETUP_PATHS.contains(&request.path()) {
@@ -95,19 +108,21 @@ impl Session {
             drop(app.actions.store.write(move |tx| session::seen(tx.connection(), &cookie, &address, now)));
         }
         let session = Session {
-            flash: cookies::flash(request, &app),
+            flash: cookies::flash(request, &app, is_portal),
+            is_confirmed: session::is_confirmed(&session, now),
             address: app.site.client_address(request),
             owner: session.owner,
             by_proxy: session.by_proxy,
             query: Fields::of_query(request),
             here: here.to_owned(),
+            base: base(&app, is_portal),
             cookie,
             is_live,
             app,
         };
         if let Some(tenant) = session.tenant() {
             let counted = session.app.rate_limits.take_of(tenant, now);
-            counted.map_err(|error| PageError::from(error).below(&prefix))?;
+            counted.map_err(|error| PageError::from(error).within(session.shell()))?;
         }
         Ok(session)
     }
@@ -118,7 +133,17 @@ impl Session {
 
     /// Path prefix of every link.
     pub fn base(&self) -> &str {
-        self.app.site.base().prefix()
+        &self.base
+    }
+
+    /// Address of the client.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Surroundings of an error page outside the frame.
+    pub fn shell(&self) -> Shell {
+        Shell::of(&self.app, self.tenant().is_some())
     }
 
     pub fn caller(&self) -> Caller {
@@ -127,13 +152,14 @@ impl Session {
             default_profile: None,
             sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
+            api_key_seq: None,
         }
     }
 
     /// Tenant of a portal session.
     pub fn tenant(&self) -> Option<&Tenant> {
         match &self.owner {
-            Owner::Portal(tenant) => Some(tenant),
+            Owner::Portal(visitor) => Some(&visitor.tenant),
             Owner::User(_) => None,
         }
     }
@@ -150,42 +176,53 @@ impl Session {
         event_path(&event.id, self.tenant().is_none().then_some(&event.tenant))
     }
 
+    /// Whether the visitor may do this. In the portal, all that an operator may, in the tenant.
+    pub fn may(&self, action: Action) -> bool {
+        may(self.user().map_or(Role::Operator, |user| user.role), action)
+    }
+
     /// Whether the visitor may see secrets, and what lets a weak one be guessed. People in the portal see those of their own
     /// tenant.
     pub fn may_see_secrets(&self) -> bool {
-        self.user().is_none_or(|user| user.role == Role::Administrator)
+        self.user().is_none_or(|user| may(user.role, Action::Administer))
     }
 
-    /// Whether the visitor may change webhooks and deliveries. Viewers may not.
     pub fn may_change(&self) -> bool {
-        self.user().is_none_or(|user| user.role == Role::Administrator)
+        self.may(Action::Operate)
     }
 
-    pub fn may_administer(&self) -> bool {
-        self.user().is_some_and(|user| user.role == Role::Administrator)
-    }
-
-    /// Requires a user; for portal visitors, the page does not exist.
+    /// Requires a user, of any role; for portal visitors, the page does not exist.
     pub fn require_operator(&self) -> Result<&User, PageError> {
         self.user().ok_or_else(|| PageError::not_found("page"))
     }
 
-    /// Requires the permission to change things.
-    pub fn require_change(&self) -> Result<(), PageError> {
-        if self.may_change() {
-            Ok(())
-        } else {
-            Err(PageError::forbidden(
-                "Viewers can't make changes. An administrator can change your role under Settings, Users.",
-            ))
+    /// Requires the permission for this. For portal visitors, a page of administrators does not exist.
+    pub fn require(&self, action: Action) -> Result<(), PageError> {
+        if self.may(action) {
+            return Ok(());
         }
+        let role = self.require_operator()?.role;
+        let message =
+            format!("Your role, {role}, does not allow this. Administrators change roles under Settings, Users.");
+        Err(PageError::forbidden(message))
+    }
+
+    /// Requires the permission to change webhooks and deliveries.
+    pub fn require_change(&self) -> Result<(), PageError> {
+        self.require(Action::Operate)
+    }
+
+    /// Requires the permission to change what all tenants share, such as event types and profiles. For portal visitors,
+    /// the page does not exist.
+    pub fn require_shared_change(&self) -> Result<(), PageError> {
+        self.require_operator()?;
+        self.require_change()
     }
 
     /// Requires an administrator.
     pub fn require_administrator(&self) -> Result<&User, PageError> {
-        let user = self.require_operator()?;
-        self.require_change()?;
-        Ok(user)
+        self.require(Action::Administer)?;
+        self.require_operator()
     }
 
     /// Requires that the session, and the role, are unchanged since the form began to arrive.
@@ -197,7 +234,8 @@ impl Session {
             (Some(now), then) => now == *then,
             (None, _) => false,
         };
-        if is_same { Ok(()) } else { Err(PageError::SignIn { location: format!("{}/login", self.base()) }) }
+        let path = if self.tenant().is_some() { "" } else { "/login" };
+        if is_same { Ok(()) } else { Err(PageError::SignIn { location: format!("{}{path}", self.base()) }) }
     }
 
     /// Value of the cookie that the form token is derived from.
@@ -226,7 +264,8 @@ impl Session {
             viewer: self.user().map(|user| user.name.clone()).unwrap_or_default(),
             portal: self.tenant().map(|_| Portal::of(&self.app.site.portal)),
             may_change: self.may_change(),
-            may_administer: self.may_administer(),
+            may_administer: self.may(Action::Administer),
+            is_confirmed: self.is_confirmed,
             form_token: token::form_token(&self.cookie),
             flash: self.flash.clone(),
             attention,
@@ -264,12 +303,13 @@ impl Session {
     ) -> PageResult {
         let clears_flash = self.flash.is_some() && !self.is_live;
         let app = self.app.clone();
-        let is_portal = self.tenant().is_some();
+        let (is_portal, shell) = (self.tenant().is_some(), self.shell());
         let done = blocking(move || match work(&self) {
             Err(PageError::Problem { error, .. }) => Ok((self.problem(&error)?, Some(error))),
             other => other.map(|done| (done, None)),
         });
-        let (done, error): (_, Option<Box<ApiError>>) = done.await??;
+        let done = done.await.map_err(|error| PageError::from(error).within(shell))?;
+        let (done, error): (_, Option<Box<ApiError>>) = done?;
         // A flash message stays for the page that a redirect leads to.
         let clears_flash = clears_flash && matches!(done, Response::Page(..) | Response::File { .. });
         let mut response = done.into_http(&app, is_portal);

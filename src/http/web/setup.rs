@@ -39,7 +39,7 @@ pub async fn show(visitor: Anonymous) -> PageResult {
     if !visitor.read(move |db| users::is_setup_token(db, &wanted, now)).await? {
         return Err(expired(&visitor));
     }
-    visitor.show(StatusCode::OK, &setup_page(&visitor, &token, "admin", FormErrors::default()), false)
+    visitor.show(StatusCode::OK, &setup_page(&visitor, &token, "admin", FormErrors::default()))
 }
 
 /// `POST /setup`: creates the administrator, signs them in, and continues with the first webhook.
@@ -67,7 +67,7 @@ pub async fn set_up(request: HttpRequest, form: AnonymousSubmission) -> PageResu
         }
         Err(UserError::Invalid(invalid)) => {
             let page = setup_page(&visitor, fields.text("token"), fields.text("name"), invalid.into());
-            visitor.show(StatusCode::UNPROCESSABLE_ENTITY, &page, false)
+            visitor.show(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(UserError::LinkEnded) => Err(expired(&visitor)),
         Err(other) => Err(visitor.error(other)),

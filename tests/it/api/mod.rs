@@ -24,6 +24,7 @@ mod long_rows;
 mod masks;
 mod metrics;
 mod openapi;
+mod portal_links;
 mod rate_limits;
 mod replay;
 mod request_ids;

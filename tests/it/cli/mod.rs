@@ -7,3 +7,4 @@ mod keys;
 mod prune;
 mod serve;
 mod settings;
+mod users;

@@ -86,6 +86,22 @@ impl Browser {
         self.runtime.block_on(self.client.goto(url)).unwrap();
     }
 
+    /// Goes on inside a frame of the page.
+    #[track_caller]
+    pub fn enter_frame(&self, css: &str) {
+        let entered = self.runtime.block_on(async {
+            let frame = self.client.find(Locator::Css(css)).await?;
+            frame.enter_frame().await
+        });
+        entered.unwrap_or_else(|error| panic!("{css} at {}: {error}", self.path()));
+    }
+
+    /// Goes on with the page around the frame.
+    pub fn leave_frame(&self) {
+        let left = self.runtime.block_on(self.client.clone().enter_parent_frame());
+        left.unwrap();
+    }
+
     /// Path and query of the current page.
     pub fn path(&self) -> String {
         let url = self.runtime.block_on(self.client.current_url()).unwrap();

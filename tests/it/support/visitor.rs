@@ -7,6 +7,7 @@ use hookpost::actions::Actor;
 use hookpost::auth::{password, users};
 use hookpost::store::Store;
 use hookpost::store::user::Role;
+use serde_json::{Value, json};
 
 use super::hub::{Answer, Hub, NOON};
 use super::page::Page;
@@ -22,12 +23,20 @@ pub struct Visitor<'a> {
     headers: RefCell<BTreeMap<String, String>>,
     /// Source of the last page, for its form token.
     page: RefCell<String>,
+    /// Prefix of paths: empty, or that of the portal.
+    base: &'static str,
 }
 
 impl Hub {
     /// Opens a browser without cookies.
     pub fn visitor(&self) -> Visitor<'_> {
-        Visitor { hub: self, cookies: RefCell::default(), headers: RefCell::default(), page: RefCell::default() }
+        Visitor {
+            hub: self,
+            cookies: RefCell::default(),
+            headers: RefCell::default(),
+            page: RefCell::default(),
+            base: "",
+        }
     }
 
     /// Adds a user with [`PASSWORD`].
@@ -48,10 +57,19 @@ impl Hub {
         self.signed_in("vera", Role::Viewer)
     }
 
+    /// Signs in as a new operator.
+    pub fn operator(&self) -> Visitor<'_> {
+        self.signed_in("otto", Role::Operator)
+    }
+
     /// Creates a portal link for a tenant over the API. Returns its path.
     pub fn portal_path(&self, tenant: &str) -> String {
-        let body = serde_json::json!({"tenant": tenant});
-        let made = self.post("/v1/portal-links", &body).expect(201).json();
+        self.portal_path_with(&json!({"tenant": tenant}))
+    }
+
+    /// Creates a portal link over the API. Returns its path.
+    pub fn portal_path_with(&self, body: &Value) -> String {
+        let made = self.post("/v1/portal-links", body).expect(201).json();
         let url = made["url"].as_str().unwrap();
         let base = self.running.app.site.base().to_string();
         url.strip_prefix(&base).unwrap().to_owned()
@@ -59,12 +77,7 @@ impl Hub {
 
     /// Opens the portal of a tenant by a link.
     pub fn portal(&self, tenant: &str) -> Visitor<'_> {
-        let visitor = self.visitor();
-        let path = self.portal_path(tenant);
-        visitor.page(&path);
-        let token = path.split('=').nth(1).unwrap();
-        visitor.submit("/portal", &[("token", token)]).expect(303);
-        visitor
+        self.visitor().into_portal(&self.portal_path(tenant))
     }
 
     fn signed_in(&self, name: &str, role: Role) -> Visitor<'_> {
@@ -75,7 +88,15 @@ impl Hub {
     }
 }
 
-impl Visitor<'_> {
+impl<'a> Visitor<'a> {
+    /// Opens a portal link. Paths without the portal's prefix are below it from then on.
+    pub fn into_portal(self, path: &str) -> Visitor<'a> {
+        self.page(path);
+        let token = path.split('=').nth(1).unwrap();
+        self.submit("/portal", &[("token", token)]).expect(303);
+        Visitor { base: "/portal", ..self }
+    }
+
     /// Submits the sign-in page.
     pub fn sign_in(&self, name: &str, password: &str) -> Answer {
         self.get("/login");
@@ -117,7 +138,7 @@ impl Visitor<'_> {
         let token = self.form_token();
         let name = self.session_cookie();
         let cookie = format!("{name}={}", self.cookie(&name).unwrap_or_default());
-        self.hub.download_form(path, &cookie, &token)
+        self.hub.download_form(&format!("{}{path}", self.base), &cookie, &token)
     }
 
     /// Submits a form exactly as given.
@@ -152,10 +173,13 @@ impl Visitor<'_> {
 
     /// Name of the session cookie.
     pub fn session_cookie(&self) -> String {
-        self.hub.running.app.site.cookie()
+        let name = self.hub.running.app.site.cookie();
+        if self.base.is_empty() { name } else { format!("{name}_portal") }
     }
 
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let is_below = path == self.base || path.starts_with(&format!("{}/", self.base));
+        let path = if is_below { path.to_owned() } else { format!("{}{path}", self.base) };
         let cookies: Vec<String> =
             self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
@@ -163,7 +187,7 @@ impl Visitor<'_> {
         all.extend_from_slice(headers);
         let own = self.headers.borrow().clone();
         all.extend(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let answer = self.hub.send(method, path, &all, body);
+        let answer = self.hub.send(method, &path, &all, body);
         let set = answer.headers.iter();
         for (_, value) in set.filter(|(name, _)| name == "set-cookie") {
             let (name, rest) = value.split_once('=').unwrap();

@@ -112,13 +112,21 @@ fn every_change_over_the_api_is_written_down_and_publishing_is_not() {
     let id = key["id"].as_str().unwrap();
     hub.delete(&format!("/v1/api-keys/{id}")).well();
     assert_last(&hub, "api_key.revoked", "shop");
+    let link = json!({"tenant": "acme", "subject": "jo"});
+    let link = hub.post("/v1/portal-links", &link).well().json();
+    assert_last(&hub, "portal_link.made", "jo");
+    hub.delete(&format!("/v1/portal-links/{}", link["id"].as_str().unwrap())).well();
+    assert_last(&hub, "portal_link.ended", "jo");
+    hub.delete("/v1/portal-links?tenant=acme").well();
+    assert_last(&hub, "portal_link.ended", "all");
     hub.download("/v1/backup");
     assert_last(&hub, "backup.downloaded", "");
     hub.delete(&at("")).well();
     assert_last(&hub, "webhook.deleted", &receiver.url().replace("/hook", "/…"));
 
     let all = format!("{:?}", entries(&hub));
-    for secret in ["whsec_", key["key"].as_str().unwrap(), &hub.key] {
+    let token = link["url"].as_str().unwrap().split('=').nth(1).unwrap();
+    for secret in ["whsec_", key["key"].as_str().unwrap(), token, &hub.key] {
         assert!(!all.contains(secret), "{secret} in {all}");
     }
 }

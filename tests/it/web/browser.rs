@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::whole_site::populated;
 use crate::support::browser::{Browser, Scheme};
 use crate::support::crawl::{crawl, kind};
+use crate::support::receiver::Receiver;
 use crate::support::visitor::PASSWORD;
 use crate::support::{Hub, skipped};
 
@@ -153,6 +154,25 @@ fn a_page_shows_what_changed_without_being_loaded_again() {
     browser.script("window.sameDocument = true");
     hub.add_webhook_with("http://127.0.0.1:9/", &serde_json::json!({"description": "Just made"}));
     browser.wait_for_text("Just made");
+    assert_eq!(browser.script("return window.sameDocument"), true);
+}
+
+#[test]
+fn the_overview_shows_what_changed_too() {
+    let hub = Hub::start();
+    hub.add_user("anna", hookpost::store::user::Role::Administrator);
+    hub.add_webhook("http://127.0.0.1:9/");
+    let Some(browser) = Browser::open(&hub) else {
+        return;
+    };
+    browser.sign_in("anna");
+    browser.go("/");
+    browser.script("window.sameDocument = true");
+    let gone = Receiver::answering(410);
+    hub.add_webhook_with(gone.url(), &serde_json::json!({"description": "Just disabled"}));
+    hub.publish("a.b", serde_json::json!({}));
+    hub.deliver_until_idle();
+    browser.wait_for_text("Just disabled");
     assert_eq!(browser.script("return window.sameDocument"), true);
 }
 

@@ -192,7 +192,7 @@ fn the_pages_of_two_events_with_one_id_are_told_apart_by_their_tenants() {
         let received: serde_json::Value = serde_json::from_str(receiver.last().text()).unwrap();
         assert_eq!(received["data"]["of"], tenant);
         let portal = hub.portal(tenant);
-        assert!(portal.page("/events").links_to("/events/mine"));
+        assert!(portal.page("/events").links_to("/portal/events/mine"));
         let page = portal.page("/events/mine");
         assert!(page.contains(&format!("Shop of {tenant}")) && !page.contains(other));
     }

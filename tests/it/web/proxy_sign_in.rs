@@ -1,5 +1,6 @@
 //! Sign-in by the header of a trusted proxy.
 
+use hookpost::domain::time::MINUTE;
 use hookpost::http::site::{AuthProxy, HeaderName};
 use hookpost::store::user::Role;
 
@@ -204,4 +205,19 @@ fn the_server_refuses_to_start_if_anybody_could_send_the_header() {
     let role = ["--auth-proxy-role-header", "X-Role", "--trusted-proxy", "10.0.0.1"];
     assert!(start(&role).contains("requires --auth-proxy-header"));
     assert!(start(&["--auth-proxy-header", "not a name"]).contains("--auth-proxy-header"));
+}
+
+#[test]
+fn a_user_whom_the_proxy_signed_in_has_no_password_to_type_again() {
+    let hub = behind("127.0.0.1/32", true);
+    let made = hub.create("http://127.0.0.1:9/", &serde_json::json!({}));
+    let path = format!("/webhooks/{}/secret", made["id"].as_str().unwrap());
+    let otto = named(&hub, "otto");
+    otto.set_header("x-role", "operator");
+    open(&otto, "/settings/users");
+    hub.advance(11 * MINUTE);
+    otto.page(&path);
+    let shown = otto.submit(&path, &[]).expect(200).page();
+    assert_eq!(shown.get("#secret").text(), made["secret"].as_str().unwrap());
+    otto.submit("/settings/users", &[("name", "eve")]).expect(403);
 }

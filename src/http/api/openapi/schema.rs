@@ -78,6 +78,8 @@ texts! {
     AttemptId { "pattern": ulid!("att"), "examples": ["att_01KF0AVD80HN2FAV4PZ36HVTQC"] }
     /// The id of an API key, which is not the key itself.
     ApiKeyId { "pattern": ulid!("key"), "examples": ["key_01KF0AVD80W0PPFFQY8AY3BFJE"] }
+    /// The id of a portal link.
+    PortalLinkId { "pattern": ulid!("pl"), "examples": ["pl_01KF0AVD80W0PPFFQY8AY3BFJE"] }
     /// The id of an event, generated or chosen by the application.
     EventId { "pattern": event::EventId::PATTERN, "examples": ["evt_01KF0AVD80A4NYB3X1YPR2TZ8H"] }
     /// The name of a tenant: one customer of the application.

@@ -32,7 +32,7 @@ impl EventTypeForm {
 
     /// The form with the stored description.
     fn of(session: &Session, db: &Connection, name: Option<&EventType>) -> Result<EventTypeForm, PageError> {
-        session.require_administrator()?;
+        session.require_shared_change()?;
         let described = match name {
             Some(name) => event_type::get(db, name)?,
             None => None,
@@ -85,7 +85,7 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<EventTypeF
 
 /// `POST /new-event-type`. Refuses a type that is described already, to overwrite nothing.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     let name = fields.text("name").trim().parse::<EventType>().map_err(|invalid| invalid.in_field("name"));
     let saved = name.map_err(ActionError::from).and_then(|name| {
         if session.app.actions.store.read(|db| event_type::get(db, &name))?.is_some() {
@@ -99,7 +99,7 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
 
 /// `POST /event-types/{name}/edit`.
 pub fn change(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     let name = parse(name)?;
     let saved = save(session, name.clone(), fields);
     respond(session, Some(&name), fields, saved)
@@ -139,7 +139,7 @@ fn respond(
 
 /// `POST /event-types/{name}/delete`.
 pub fn delete(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     let name = parse(name)?;
     if !fields.has("confirmed") {
         return Confirm {

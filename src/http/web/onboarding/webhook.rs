@@ -33,13 +33,13 @@ fn webhook_page(session: &Session, fields: &Fields, errors: FormErrors) -> Resul
 
 /// `GET /setup/webhook`.
 pub fn show(session: &Session) -> Result<WebhookPage, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     webhook_page(session, &Fields::default(), FormErrors::default())
 }
 
 /// `POST /setup/webhook`: creates the webhook, sends a test event, and redirects to the result.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     match create_webhook(session, fields) {
         Ok(id) => send_test(session, &id),
         Err(error) => Ok(Response::again(&webhook_page(session, fields, problem(error)?.into())?)),
@@ -73,6 +73,6 @@ fn send_test(session: &Session, webhook_id: &str) -> Result<Response, PageError>
 
 /// `POST /setup/test`: sends another test event to the same webhook.
 pub fn test_again(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     send_test(session, fields.text("webhook"))
 }

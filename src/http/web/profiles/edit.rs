@@ -29,7 +29,7 @@ pub struct ProfileForm {
 
 impl ProfileForm {
     fn of(session: &Session, name: Option<&str>, json: String) -> Result<ProfileForm, PageError> {
-        session.require_administrator()?;
+        session.require_shared_change()?;
         let title = name.map_or_else(|| "Create profile".to_owned(), |name| format!("Profile {name}"));
         let frame = session.read(|db| session.frame(db, title, Section::Profiles))?;
         let profiles = session.app.actions.store.profiles().all();
@@ -91,7 +91,7 @@ pub fn show(session: &Session, name: &str) -> Result<ProfileForm, PageError> {
 
 /// The profile with this name, which must not be built in.
 fn custom(session: &Session, name: &str) -> Result<Arc<Profile>, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     if profile::find(name).is_some() {
         let message = format!("The profile {name} is built in and can't be changed. Create a copy of it.");
         return Err(PageError::forbidden(message));
@@ -101,7 +101,7 @@ fn custom(session: &Session, name: &str) -> Result<Arc<Profile>, PageError> {
 
 /// `POST /profiles/new`.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     let name = fields.text("name").trim();
     let spec = if session.app.actions.profile(name).is_ok() {
         let message = format!("The profile {name} already exists.");
@@ -166,7 +166,7 @@ fn save_or_preview(
 
 /// `POST /profiles/{name}/delete`.
 pub fn delete(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
+    session.require_shared_change()?;
     let actions = &session.app.actions;
     let profile = actions.profile(name)?;
     let name = profile.name();

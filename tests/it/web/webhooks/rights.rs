@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{assert_lacks, portal};
+use super::assert_lacks;
 use crate::support::Hub;
 use crate::support::receiver::Receiver;
 
@@ -54,7 +54,7 @@ fn the_people_of_a_tenant_have_its_webhooks_and_no_other() {
     let body = json!({"type": "rival.only", "data": {}, "tenant": "rival"});
     hub.post("/v1/events", &body).expect(202);
     let before = hub.webhook(&other);
-    let visitor = portal(&hub, "acme");
+    let visitor = hub.portal("acme");
     let page = visitor.page("/webhooks?tenant=rival");
     assert_eq!(page.row_ids(), [own.as_str()]);
     assert_lacks(&page, "foreign");
@@ -77,7 +77,7 @@ fn the_people_of_a_tenant_have_its_webhooks_and_no_other() {
 #[test]
 fn the_people_of_a_tenant_create_in_it_whatever_the_form_says() {
     let hub = Hub::start();
-    let visitor = portal(&hub, "acme");
+    let visitor = hub.portal("acme");
     assert!(!visitor.page("/webhooks/new").has_field("tenant"));
     let fields = [("url", "http://127.0.0.1:9/"), ("event", "*"), ("tenant", "rival")];
     let page = visitor.submit("/webhooks/new", &fields).expect(200).page();
