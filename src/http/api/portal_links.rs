@@ -153,7 +153,7 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
     let part = page(query.limit.as_deref(), query.cursor.as_deref())?;
     let now = app.actions.clock.now_ms();
-    list::show(&app, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
+    list::show(&app, &caller, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
