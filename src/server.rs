@@ -17,6 +17,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
 use ipnet::IpNet;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::actions::Actions;
@@ -39,6 +40,8 @@ use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreErr
 
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
+/// File descriptors that the server asks the system for.
+const MOST_FILES: u64 = 65_536;
 /// Time that a stop grants beyond [`LONGEST_ATTEMPT`].
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -250,6 +253,7 @@ impl Prepared {
                 .default_service(actix_web::web::to(unknown_path))
         })
         .workers(options.http_threads)
+        .max_connections(connections_per_thread(options.http_threads))
         // More than tests and jobs can hold, because a test to the built-in inbox needs a thread to arrive.
         .worker_max_blocking_threads(32)
         .client_request_timeout(Duration::from_secs(10))
@@ -296,6 +300,24 @@ fn require_profile(store: &Store, name: &str) -> Result<(), StartError> {
     let all = store.profiles().all();
     let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
     Err(StartError::UnknownProfile { name: name.to_owned(), known: known.join(", ") })
+}
+
+/// Returns how many connections of clients each HTTP thread accepts: together they take at most half of the file
+/// descriptors, so idle ones stop neither deliveries nor the store. Further clients wait. Raises the limit of file
+/// descriptors as far as the system permits.
+fn connections_per_thread(threads: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    // More makes the kernel's tables larger, and has no use.
+    let wanted = limit.maximum.map_or(MOST_FILES, |maximum| maximum.min(MOST_FILES));
+    let mut files = limit.current.unwrap_or(wanted);
+    if files < wanted {
+        match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
+            Ok(()) => files = wanted,
+            Err(error) => log::warn!("the limit of open files stays at {files}: {error}"),
+        }
+    }
+    let connections = usize::try_from(files / 2).unwrap_or(usize::MAX) / threads;
+    connections.clamp(8, 25_000)
 }
 
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {

@@ -96,11 +96,20 @@ impl Throttle {
         }
     }
 
-    /// Clears the failures of an account or a device, and of an address, after a sign-in.
+    /// Clears the failures of an account or a device after a sign-in, and as many of its address. Those of an address with
+    /// other accounts stay: somebody with an account could else guess the passwords of others without a delay.
     pub fn succeeded<'a>(&self, subject: impl Into<Subject<'a>>, address: Option<IpAddr>) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forgiven = None;
         for (who, _) in keys(subject.into(), address) {
-            failures.remove(&who);
+            match forgiven {
+                None => forgiven = Some(failures.remove(&who).map_or(0, |failures| failures.count)),
+                Some(count) => {
+                    if let Some(failures) = failures.get_mut(&who) {
+                        failures.count = failures.count.saturating_sub(count);
+                    }
+                }
+            }
         }
     }
 }
@@ -161,6 +170,21 @@ mod tests {
         assert_eq!(throttle.wait("anna", None, LONGEST_ACCOUNT), 0);
         throttle.succeeded("anna", address);
         assert_eq!(throttle.wait("anna", address, 0), 0);
+    }
+
+    #[test]
+    fn a_sign_in_forgives_an_address_its_failures_with_that_account_alone() {
+        let throttle = Throttle::default();
+        let address = Some(IpAddr::from([192, 0, 2, 1]));
+        for guessed in 0..8 {
+            throttle.failed(&format!("user {guessed}"), address, 0);
+            throttle.failed("mallory", None, 0);
+        }
+        throttle.failed("mallory", address, 0);
+        throttle.succeeded("mallory", address);
+        assert_eq!(throttle.wait("mallory", None, 0), 0);
+        throttle.succeeded("mallory", address);
+        assert!(throttle.wait("anna", address, 0) > 0);
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn audit(
 
 /// Generates a code of 80 random bits, as `xxxxx-xxxxx-xxxxx-xxxxx` in hexadecimal digits.
 fn recovery_code() -> String {
-    let digits = hex::encode(random::bytes::<10>());
+    let digits = hex::encode(random::bytes::<14>());
     let groups = digits.as_bytes().chunks(5).map(String::from_utf8_lossy);
     groups.collect::<Vec<_>>().join("-")
 }

@@ -40,6 +40,8 @@ impl Serve {
         env_logger::Builder::new()
             .filter_level(level)
             .filter_module("actix_server", level.min(log::LevelFilter::Warn))
+            // An error for each malformed request, so anybody could fill the log.
+            .filter_module("actix_http", log::LevelFilter::Off)
             .init();
         let database = options.database.display().to_string();
         serve(Prepared::new(options)?, move |running| announce(running, &database))

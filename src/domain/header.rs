@@ -129,7 +129,8 @@ fn not_allowed(name: &str, reason: &str) -> Invalid {
 /// Returns the value as responses, logs and stored attempts show it: masked if the name suggests a secret.
 pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
     let name = name.to_ascii_lowercase();
-    let is_secret = ["auth", "token", "key", "secret", "cookie"].iter().any(|word| name.contains(word));
+    let words = ["auth", "token", "key", "secret", "cookie", "pass", "pwd", "credential", "session"];
+    let is_secret = words.iter().any(|word| name.contains(word));
     if is_secret { MASK } else { value }
 }
 
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn values_of_headers_that_name_a_secret_are_masked() {
-        for name in ["Authorization", "X-Api-Key", "x-token", "Cookie", "My-Secret"] {
+        for name in ["Authorization", "X-Api-Key", "x-token", "Cookie", "My-Secret", "X-Password", "Session-Id"] {
             assert_eq!(shown(name, "v"), MASK, "{name}");
         }
         assert_eq!(shown("X-Team", "v"), "v");

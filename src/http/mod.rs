@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;
+pub mod reads;
 pub mod request_id;
 pub mod security_txt;
 pub mod shares;
@@ -38,6 +39,7 @@ use error::ApiError;
 use hosts::Hosts;
 use places::Places;
 use rate_limit::{Buckets, RateLimits};
+use reads::Reads;
 use request_id::RequestId;
 use shares::Shares;
 use site::Site;
@@ -53,6 +55,7 @@ pub struct App {
     pub jobs: Places,
     /// Memory for other bodies of requests of tenants, one permit per byte.
     pub bodies: Shares<Tenant>,
+    pub reads: Reads,
     /// Memory for bodies of batches, one permit per MiB, by tenant.
     pub batches: Shares<Tenant>,
     /// Permits for checks against schemas: each holds a thread, and memory for its errors.
@@ -137,6 +140,7 @@ impl App {
             receiver_calls: Places::for_receiver_calls(&tenant_limits),
             jobs: Places::for_jobs(&tenant_limits),
             bodies: Shares::new(BODY_BYTES, BODY_BYTES_OF_ONE),
+            reads: Reads::default(),
             batches: Shares::new(BATCHES_MIB, BATCHES_MIB_OF_ONE),
             checks: Arc::new(Semaphore::new(2)),
             key_last_used: KeyLastUsed::default(),

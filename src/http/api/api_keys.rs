@@ -119,7 +119,7 @@ impl From<ApiKey> for KeyView {
 async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
     require_all_tenants(&caller)?;
     let page = extract::query::<PageQuery>(&request)?.parse()?;
-    list::show(&app, move |connection| api_key::page(connection, &page), KeyView::from).await
+    list::show(&app, &caller, move |connection| api_key::page(connection, &page), KeyView::from).await
 }
 
 #[derive(Deserialize, JsonSchema)]

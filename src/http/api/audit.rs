@@ -112,7 +112,7 @@ async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Admi
     require_all_tenants(&caller)?;
     let query: AuditQuery = extract::query(&request)?;
     let (filter, page) = (query.filter()?, list::page(query.limit.as_deref(), query.cursor.as_deref())?);
-    list::show(&app, move |connection| audit::list(connection, &filter, &page), AuditView::from).await
+    list::show(&app, &caller, move |connection| audit::list(connection, &filter, &page), AuditView::from).await
 }
 
 async fn export(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {

@@ -12,7 +12,9 @@ use super::openapi::schema::{
     Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, TenantName, Time,
     WaitingFor, WebhookId,
 };
-use super::{Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, json, list};
+use super::{
+    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, list, respond,
+};
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -251,17 +253,17 @@ impl DeliveryQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    show_list(&app, query.parse(&caller)?).await
+    show_list(&app, &caller, query.parse(&caller)?).await
 }
 
 async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    show_list(&app, query.parse_dead_letters(&caller)?).await
+    show_list(&app, &caller, query.parse_dead_letters(&caller)?).await
 }
 
-async fn show_list(app: &App, (filter, page): (DeliveryFilter, PageRequest)) -> ApiResult {
+async fn show_list(app: &App, caller: &Caller, (filter, page): (DeliveryFilter, PageRequest)) -> ApiResult {
     let read = move |connection: &_| delivery::list(connection, &filter, &page);
-    list::show(app, read, |delivery| DeliveryView::from(&delivery)).await
+    list::show(app, caller, read, |delivery| DeliveryView::from(&delivery)).await
 }
 
 async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
@@ -273,13 +275,16 @@ async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let store = app.actions.store.clone();
-    json(move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from)).await
+    let reader = caller.clone();
+    respond(&app, &reader, move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from))
+        .await
 }
 
 async fn attempts(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let page = extract::query::<PageQuery>(&request)?.parse()?;
+    let reader = caller.clone();
     let read = move |db: &_| lookup::attempts(db, &caller, &id, &page);
-    list::show(&app, read, |attempt| AttemptView::from(&attempt)).await
+    list::show(&app, &reader, read, |attempt| AttemptView::from(&attempt)).await
 }
 
 async fn retry(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

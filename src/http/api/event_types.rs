@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::list::PageQuery;
 use super::{
     Administrator, ApiError, ApiResult, App, Call, JsonBody, Reader, Scope, Table, blocking, extract, list,
-    require_all_tenants, schema,
+    require_all_tenants, respond, schema,
 };
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
@@ -85,16 +85,15 @@ impl From<DescribedType> for EventTypeView {
     }
 }
 
-async fn index(app: Data<App>, request: HttpRequest, Reader(_): Reader) -> ApiResult {
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let page = extract::query::<PageQuery>(&request)?.parse()?;
-    list::show(&app, move |connection| event_type::list(connection, &page), EventTypeView::from).await
+    list::show(&app, &caller, move |connection| event_type::list(connection, &page), EventTypeView::from).await
 }
 
-async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, name: Path<String>) -> ApiResult {
     let name = parse_name(&name)?;
     let actions = app.actions.clone();
-    let described = blocking(move || actions.event_type(&name)).await??;
-    Ok(HttpResponse::Ok().json(EventTypeView::from(described)))
+    respond(&app, &caller, move || actions.event_type(&name).map(EventTypeView::from)).await
 }
 
 #[derive(Deserialize, JsonSchema)]

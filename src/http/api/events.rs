@@ -15,8 +15,8 @@ use super::openapi::schema::{
     Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, TenantName, Time, WebhookId,
 };
 use super::{
-    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, json,
-    list,
+    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
+    respond,
 };
 use crate::actions::ActionError;
 use crate::actions::publish::{Checked, Idempotency, NewEvent, Receipt};
@@ -333,7 +333,7 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         since: list::time("since", query.since.as_deref())?,
         until: list::time("until", query.until.as_deref())?,
     };
-    list::show(&app, move |connection| event::list(connection, &filter, &page), EventView::from).await
+    list::show(&app, &caller, move |connection| event::list(connection, &filter, &page), EventView::from).await
 }
 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {
@@ -361,5 +361,6 @@ struct WhoseQuery {
 async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let WhoseQuery { tenant } = extract::query(&request)?;
     let actions = app.actions.clone();
-    json(move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from)).await
+    let reader = caller.clone();
+    respond(&app, &reader, move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from)).await
 }

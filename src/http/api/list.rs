@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::openapi::schema::{Cursor, Limit};
-use super::{ApiError, ApiResult, App, Invalid, json};
+use super::{ApiError, ApiResult, App, Caller, Invalid, respond};
 use crate::domain::time::{Millis, parse_rfc3339};
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 use crate::store::{Connection, StoreError};
@@ -23,6 +23,7 @@ pub(super) struct ListResponse<T> {
 /// Responds with the page that `read` returns.
 pub(super) async fn show<T, V, E>(
     app: &App,
+    caller: &Caller,
     read: impl FnOnce(&Connection) -> Result<Page<T>, E> + Send + 'static,
     view: impl FnMut(T) -> V + Send + 'static,
 ) -> ApiResult
@@ -31,7 +32,7 @@ where
     E: From<StoreError> + Into<ApiError>,
 {
     let store = app.actions.store.clone();
-    json(move || {
+    respond(app, caller, move || {
         let page = store.read(read)?;
         let data = page.rows.into_iter().map(view).collect();
         Ok::<_, E>(ListResponse { data, next_cursor: page.next.map(Cursor::from) })

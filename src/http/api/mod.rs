@@ -40,11 +40,17 @@ use table::Table;
 /// Result of a handler.
 type ApiResult = Result<HttpResponse, ApiError>;
 
-/// Responds with what `work` returns, as JSON. Both are made off the threads that serve requests, since either may be
-/// large.
-async fn json<T: Serialize, E: Into<ApiError>>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> ApiResult {
+/// Responds with what a read for a caller returns, as JSON. Both are made off the threads that serve requests, since
+/// either may be large.
+async fn respond<T: Serialize, E: Into<ApiError>>(
+    app: &App,
+    caller: &Caller,
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> ApiResult {
+    let place = app.reads.place(caller.tenant.as_ref()).await?;
     let made = blocking(move || {
-        let value = work().map_err(Into::into)?;
+        let _place = place;
+        let value = read().map_err(Into::into)?;
         serde_json::to_vec(&value).map_err(|error| ApiError::internal(&error))
     });
     let text = made.await??;

@@ -1,11 +1,11 @@
 //! `/v1/stats` and `/v1/webhooks/{id}/stats`.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, extract, list, schema};
+use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, extract, list, respond, schema};
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::tenant_limits::{TenantLimit, TenantLimits, TenantUse};
 use crate::http::tenant_use::tenant_use;
@@ -158,14 +158,13 @@ async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -
     let window = window(query.window.as_deref())?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
     let state = app.clone();
-    let read = move || -> Result<_, ApiError> {
+    respond(&app, &caller, move || -> Result<_, ApiError> {
         let used = |tenant| state.actions.store.read(|connection| tenant_use(&state, connection, tenant));
         let used = tenant.as_ref().map(used).transpose()?;
-        Ok((state.actions.overall_statistics(tenant, window)?, used))
-    };
-    let (statistics, used) = blocking(read).await??;
-    let tenant_limits = LimitsView::new(&app.actions.limits, used.as_ref());
-    Ok(HttpResponse::Ok().json(OverallView { statistics: statistics.into(), tenant_limits }))
+        let statistics = state.actions.overall_statistics(tenant, window)?.into();
+        Ok(OverallView { statistics, tenant_limits: LimitsView::new(&state.actions.limits, used.as_ref()) })
+    })
+    .await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -179,8 +178,8 @@ async fn of_webhook(app: Data<App>, request: HttpRequest, Reader(caller): Reader
     let query: WebhookQuery = extract::query(&request)?;
     let window = window(query.window.as_deref())?;
     let actions = app.actions.clone();
-    let statistics = blocking(move || actions.webhook_statistics(&caller, &id, window)).await??;
-    Ok(HttpResponse::Ok().json(StatsView::from(statistics)))
+    let reader = caller.clone();
+    respond(&app, &reader, move || actions.webhook_statistics(&caller, &id, window).map(StatsView::from)).await
 }
 
 /// Parses `1h`, `24h`, `7d` or `30d`. Default: 24 hours.

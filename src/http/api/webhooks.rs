@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
 use super::{
-    Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, schema,
-    secrets,
+    Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
+    schema, secrets,
 };
 use crate::actions::lookup;
 use crate::domain::header;
@@ -308,13 +308,14 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         text: None,
     };
     let read = move |connection: &_| webhook::list(connection, &filter, &page);
-    list::show(&app, read, |webhook| WebhookView::from(&webhook)).await
+    list::show(&app, &caller, read, |webhook| WebhookView::from(&webhook)).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let store = app.actions.store.clone();
-    let webhook = blocking(move || store.read(|connection| lookup::webhook(connection, &caller, &id))).await??;
-    Ok(HttpResponse::Ok().json(WebhookView::from(&webhook)))
+    let reader = caller.clone();
+    let read = move || store.read(|connection| lookup::webhook(connection, &caller, &id));
+    respond(&app, &reader, move || read().map(|webhook| WebhookView::from(&webhook))).await
 }
 
 async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {

@@ -213,7 +213,7 @@ impl Submission {
     ) -> PageResult {
         let Submission { session, fields, memory } = self;
         session
-            .answer(move |session| {
+            .run(move |session| {
                 let _memory = memory;
                 session.require_unchanged()?;
                 work(session, &fields)

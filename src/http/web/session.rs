@@ -243,8 +243,22 @@ impl Session {
         self.answer(move |session| Ok(Response::ok(&work(session)?))).await
     }
 
-    /// Runs `work` on a blocking thread and responds with its result. Errors are shown within the frame.
+    /// Runs a read on a blocking thread and responds with its result.
     pub async fn answer(
+        self,
+        read: impl FnOnce(&Session) -> Result<Response, PageError> + Send + 'static,
+    ) -> PageResult {
+        let place =
+            self.app.reads.place(self.tenant()).await.map_err(|error| PageError::from(error).below(self.base()))?;
+        self.run(move |session| {
+            let _place = place;
+            read(session)
+        })
+        .await
+    }
+
+    /// Runs `work` on a blocking thread and responds with its result. Errors are shown within the frame.
+    pub(super) async fn run(
         self,
         work: impl FnOnce(&Session) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {

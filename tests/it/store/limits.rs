@@ -25,7 +25,7 @@ fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
     let (site, key) = Site::with_key();
     // Each delivery needs a connection of its own, and none has a second attempt.
     let receiver = Receiver::with(|_| Reply::status(200).header("Connection", "close"));
-    let process = Process::start(with_open_files(&site.serve_command(), 64));
+    let process = Process::start(with_open_files(&site.serve_command(), 44));
     let client = process.client(&key);
     client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
     client.publish("before").unwrap().expect(202);
@@ -34,7 +34,7 @@ fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
     // More clients than there are descriptors.
     let crowd: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&process.address).unwrap()).collect();
     let open = || fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
-    assert!(wait_until(PATIENCE, || open() >= 62), "{} are open", open());
+    assert!(wait_until(PATIENCE, || open() >= 42), "{} are open", open());
     let mut accepted = 1;
     // Over a connection that is open already.
     for number in 0..20 {
@@ -51,6 +51,28 @@ fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
     client.wait_finished(PATIENCE);
     let delivered = number(&site.database(), "SELECT count(*) FROM delivery WHERE status = 'delivered'");
     assert_eq!(delivered as usize, accepted + 20);
+    process.kill();
+}
+
+#[test]
+fn idle_clients_leave_file_descriptors_for_deliveries() {
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::with(|_| Reply::status(200).header("Connection", "close"));
+    let process = Process::start(with_open_files(&site.serve_command(), 128));
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
+    client.publish("before").unwrap().expect(202);
+    assert_eq!(receiver.wait_for(1).len(), 1);
+    let open = || fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
+    let before = open();
+    let _crowd: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&process.address).unwrap()).collect();
+    assert!(wait_until(PATIENCE, || open() >= before + 40), "{} are open, {before} before", open());
+    for number in 0..20 {
+        client.publish(&format!("crowded-{number}")).unwrap().expect(202);
+    }
+    client.wait_finished(PATIENCE);
+    let delivered = number(&site.database(), "SELECT count(*) FROM delivery WHERE status = 'delivered'");
+    assert_eq!(delivered, 21);
     process.kill();
 }
 
