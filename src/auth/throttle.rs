@@ -39,7 +39,7 @@ pub enum Subject<'a> {
     Account(&'a str),
     /// Hash of the cookie of a device or a session that belongs to the account.
     Device([u8; 32]),
-    /// Number of a user whose password was right, and whose code is awaited, from an unknown browser.
+    /// Number of a user whose password was right, and whose code is awaited, from an unknown browser or in a session.
     Code(i64),
 }
 

@@ -91,16 +91,26 @@ pub async fn end_other_sessions(request: HttpRequest, form: Submission) -> PageR
     .await
 }
 
-/// Runs a check of the visitor's own password or code. Throttled like a sign-in: an open session must not help to guess
-/// them. By the session, because others must not be able to delay it. `field` gets the message of a wait.
+/// Runs a check of the visitor's own password. Throttled like a sign-in: an open session must not help to guess it. By the
+/// session, because others must not be able to delay it. `field` gets the message of a wait.
 pub(super) fn throttled<T>(
     session: &Session,
     address: Option<IpAddr>,
     field: &str,
     check: impl FnOnce() -> Result<T, UserError>,
 ) -> Result<T, UserError> {
+    throttled_by(session, Subject::Device(token::hash(session.cookie())), address, field, check)
+}
+
+/// Like [`throttled`], by another subject.
+pub(super) fn throttled_by<T>(
+    session: &Session,
+    own: Subject<'_>,
+    address: Option<IpAddr>,
+    field: &str,
+    check: impl FnOnce() -> Result<T, UserError>,
+) -> Result<T, UserError> {
     let (throttle, now) = (&session.app.throttle, session.now());
-    let own = Subject::Device(token::hash(session.cookie()));
     let wait = throttle.wait(own, address, now);
     if wait > 0 {
         return Err(Invalid::new("too_many_attempts", too_many_attempts(wait)).in_field(field).into());

@@ -4,7 +4,8 @@ use actix_web::HttpRequest;
 use qrcode::QrCode;
 use qrcode::render::svg;
 
-use super::account::{require_password, throttled};
+use super::account::{require_password, throttled_by};
+use crate::auth::throttle::Subject;
 use crate::auth::totp::TotpSecret;
 use crate::auth::two_factor;
 use crate::auth::users::UserError;
@@ -101,7 +102,8 @@ async fn run(request: HttpRequest, form: Submission, change: Change) -> PageResu
     let address = app(&request)?.site.client_address(&request);
     form.run_as_anybody(move |session, fields| {
         let user = own_user(session)?;
-        let changed = throttled(session, address, "code", || {
+        // By the user, because who knows the password can begin a session, or clear the failures of one, at will.
+        let changed = throttled_by(session, Subject::Code(user.seq), address, "code", || {
             require_password(&user, fields.text("old"), "old")?;
             change(session, fields, user)
         });

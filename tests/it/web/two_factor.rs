@@ -279,6 +279,25 @@ fn turning_it_off_and_new_recovery_codes_need_the_password_and_a_code() {
 }
 
 #[test]
+fn a_right_password_gives_no_new_tries_at_the_code_in_an_open_session() {
+    let hub = behind_a_proxy();
+    let (visitor, app, _) = with_totp(&hub);
+    let off = |n: u8, code: &str| {
+        visitor.set_header("x-forwarded-for", &format!("198.51.100.{n}"));
+        visitor.page("/account/two-factor");
+        visitor.submit("/account/two-factor/off", &[("old", PASSWORD), ("code", code)]).expect(422).page()
+    };
+    for n in 0..4 {
+        assert!(off(n, &app.wrong()).contains("Wrong code"));
+    }
+    // It also begins a new session.
+    visitor.page("/account");
+    visitor.submit("/account/password", &[("old", PASSWORD), ("password", PASSWORD)]).expect(303);
+    let page = off(5, &app.code());
+    assert!(page.contains("Too many attempts"), "{page}");
+}
+
+#[test]
 fn a_password_that_is_reset_meanwhile_ends_the_sign_in() {
     let hub = behind_a_proxy();
     let (_, app, _) = with_totp(&hub);
