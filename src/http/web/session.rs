@@ -287,8 +287,8 @@ impl Session {
         self,
         read: impl FnOnce(&Session) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let place =
-            self.app.reads.place(self.tenant()).await.map_err(|error| PageError::from(error).below(self.base()))?;
+        let place = self.app.reads.place(self.tenant()).await;
+        let place = place.map_err(|error| PageError::from(error).within(self.shell()))?;
         self.run(move |session| {
             let _place = place;
             read(session)
