@@ -79,7 +79,7 @@ fn the_limits_fit_a_narrow_window_in_the_portal_and_in_the_settings() {
     fits("/settings/data");
     browser.go(&hub.portal_path("acme"));
     browser.click("main form button");
-    browser.wait_for("header.top a[href='/webhooks'][aria-current=page]");
-    fits("/");
+    browser.wait_for("header.top a[href='/portal/webhooks'][aria-current=page]");
+    fits("/portal/");
     assert!(browser.text("#limits").contains("Queued deliveries"));
 }
