@@ -35,7 +35,7 @@ pub const ADDRESS: fn(&str) -> Result<SocketAddr, String> =
 
 /// Settings of the server, in the order of the help. Lists hold `None` for a blank element.
 #[derive(Debug, Args)]
-#[allow(rustdoc::bare_urls, reason = "clap prints these comments as help")]
+#[allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "clap prints these comments as help")]
 pub struct Settings {
     /// Database file; created if it does not exist
     #[arg(long, env = "HOOKPOST_DB", value_name = "FILE", default_value = "webhooks.db")]

@@ -1,7 +1,7 @@
 //! The master key: where it comes from, whether it fits the database, and its rotation.
 //!
 //! The table `master_key` holds a proof, a fixed text encrypted under the key, by which a wrong key is refused. Secrets of a
-//! file from before encryption, and all secrets in a rotation, are sealed in transactions of [`STEP`] rows. Each value
+//! file from before encryption, and all secrets in a rotation, are sealed in transactions of 500 rows. Each value
 //! names its key, so work that was killed is done again from the start and skips what is done. A rotation keeps both
 //! keys on the disk until no row needs the old one: the new one is in a file beside the database from the beginning.
 //!
