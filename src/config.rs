@@ -3,11 +3,11 @@
 //! [`Settings`] declares every setting once; clap derives the flags, the `HOOKPOST_…` variables and the help from it.
 //! The keys of the TOML file are the names of the flags.
 
+mod values;
+
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -28,10 +28,9 @@ use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
 use crate::server::ServerOptions;
 use crate::store::{KeySource, MasterKey};
+use values::{color, contact, element, level, origin, portal_name, proxy, read_logo};
 
-/// Value parser of an address to listen on.
-pub const ADDRESS: fn(&str) -> Result<SocketAddr, String> =
-    |text| text.parse().map_err(|_| "must be an address with a port such as 127.0.0.1:8080 or [::1]:8080".to_owned());
+pub use values::{ADDRESS, number};
 
 /// Settings of the server, in the order of the help. Lists hold `None` for a blank element.
 #[derive(Debug, Args)]
@@ -432,70 +431,4 @@ fn texts(value: toml::Value) -> Vec<String> {
         toml::Value::Array(values) => values.into_iter().flat_map(texts).collect(),
         other => vec![other.to_string()],
     }
-}
-
-/// Returns the value parser of a number within a range.
-pub fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
-where
-    T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
-{
-    move |text| {
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| format!("must be a number from {} to {}", range.start(), range.end()))
-    }
-}
-
-/// Returns the value parser of a list's element; `None` for a blank one.
-fn element<T, E>(parse: impl Fn(&str) -> Result<T, E> + Clone) -> impl Fn(&str) -> Result<Option<T>, E> + Clone {
-    move |text| match text.trim() {
-        "" => Ok(None),
-        text => parse(text).map(Some),
-    }
-}
-
-fn proxy(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse().map(|ip: IpAddr| ip.into());
-    text.parse().or_else(|_| address()).map_err(|_| "must be an address or a range such as 10.0.0.0/8".to_owned())
-}
-
-fn portal_name(text: &str) -> Result<String, String> {
-    let is_name = (1..=64).contains(&text.chars().count());
-    is_name.then(|| text.to_owned()).ok_or_else(|| "must have 1 to 64 characters".to_owned())
-}
-
-fn color(text: &str) -> Result<String, String> {
-    let digits = text.strip_prefix('#').unwrap_or_default();
-    let is_color = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_color.then(|| text.to_owned()).ok_or_else(|| "must be a color such as #0a6cff".to_owned())
-}
-
-fn origin(text: &str) -> Result<String, String> {
-    let url = text.parse().ok().filter(|url: &BaseUrl| url.prefix().is_empty());
-    url.map(|url| url.to_string()).ok_or_else(|| "must be an origin such as https://app.example.com".to_owned())
-}
-
-/// Parses a URL that RFC 9116, 2.5.3, allows as a contact.
-fn contact(text: &str) -> Result<String, String> {
-    let url = text.parse::<url::Url>().ok().filter(|url| matches!(url.scheme(), "https" | "mailto" | "tel"));
-    url.map(String::from).ok_or_else(|| "must be a URL with mailto:, https: or tel:".to_owned())
-}
-
-fn level(text: &str) -> Result<LevelFilter, String> {
-    text.parse().map_err(|_| "must be error, warn, info, debug or trace".to_owned())
-}
-
-/// Returns an image and its media type.
-fn read_logo(path: &Path) -> Result<(Vec<u8>, &'static str), ConfigError> {
-    let unreadable = |error| ConfigError::Unreadable(path.to_owned(), error);
-    let media_type = match path.extension().and_then(|text| text.to_str()).unwrap_or_default() {
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "svg" => "image/svg+xml",
-        _ => return Err(unreadable(std::io::Error::other("a logo must be a .png, .jpg or .svg file"))),
-    };
-    let bytes = fs::read(path).map_err(unreadable)?;
-    if bytes.len() > 64 << 10 {
-        return Err(unreadable(std::io::Error::other("a logo must not exceed 64 KiB")));
-    }
-    Ok((bytes, media_type))
 }
