@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -90,6 +91,15 @@ fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(Str
     })
 }
 
+/// Listens on a port below those that systems give to outgoing connections (Linux: from 32768), so that the port stays
+/// unused until the program listens on it.
+fn listener_on_unused_port() -> TcpListener {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = (0..10_000).map(|_| 20_000 + (std::process::id() + NEXT.fetch_add(1, Ordering::SeqCst)) % 10_000);
+    let mut listeners = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port as u16)).ok());
+    listeners.next().unwrap()
+}
+
 /// A receiver that runs a snippet, killed on drop.
 struct Pasted {
     child: Child,
@@ -108,8 +118,7 @@ impl Pasted {
     /// Starts the program once with each pair of secrets in its environment, and waits until all listen. Returns `None`
     /// if the program is not installed.
     fn start_each<const N: usize>(command: &[String], secrets: [[&str; 2]; N], name: &str) -> Option<[Pasted; N]> {
-        // The ports are free at this moment. If another program takes one, its responses fail the test.
-        let listeners = secrets.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let listeners = secrets.map(|_| listener_on_unused_port());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         let started: Option<Vec<Pasted>> =
             ports.iter().zip(secrets).map(|(port, secrets)| Pasted::start(command, *port, secrets, name)).collect();
