@@ -77,6 +77,8 @@ pub struct Browser {
     pub client: Client,
     /// Cookie by which earlier sign-ins with this browser are known.
     pub device: Option<String>,
+    /// Cookie of the session that it has, which ends with the next sign-in.
+    pub session: Option<String>,
 }
 
 impl Browser {
@@ -204,6 +206,9 @@ fn begin_session(
     now: Millis,
 ) -> Result<SignedIn> {
     browser.actor(&user.name).audit(connection, now, AuditEntry::new(action, &user.name))?;
+    if let Some(before) = &browser.session {
+        session::end(connection, before)?;
+    }
     let owner = NewOwner::User(user.seq, browser.client.clone());
     Ok(SignedIn {
         session: session::begin(connection, &owner, now, session::LONGEST)?,

@@ -32,7 +32,7 @@ pub(super) fn browser(request: &HttpRequest, app: &App) -> Browser {
         address: app.site.client_address(request).map(|address| address.to_string()).unwrap_or_default(),
         by_proxy: false,
     };
-    Browser { client, device: cookies::device(request, app) }
+    Browser { client, device: cookies::device(request, app), session: cookies::session(request, app, false) }
 }
 
 /// A visitor who is not signed in. A cookie ties forms to the browser that they were shown in.

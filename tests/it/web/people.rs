@@ -165,6 +165,19 @@ fn a_session_cookie_is_new_at_each_sign_in_and_stored_as_a_hash() {
 }
 
 #[test]
+fn a_sign_in_ends_the_session_that_the_browser_had() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    let name = visitor.session_cookie();
+    let before = format!("{name}={}", visitor.cookie(&name).unwrap());
+    let status = |cookie: &str| hub.send("GET", "/webhooks", &[("cookie", cookie)], b"").status;
+    assert_eq!(status(&before), 200);
+    visitor.sign_in("anna", PASSWORD).expect(303);
+    assert_eq!(status(&before), 303);
+    visitor.page("/webhooks");
+}
+
+#[test]
 fn a_sign_in_that_could_not_be_checked_counts_as_no_failure() {
     let hub = Hub::start();
     hub.add_user("anna", Role::Administrator);
