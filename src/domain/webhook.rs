@@ -1,21 +1,22 @@
 //! Webhooks: a URL subscribed to event types, with its settings and state.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+mod settings;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 use super::event::{EventType, Tenant};
-use super::header::{self, CustomHeaders};
+use super::header::CustomHeaders;
 use super::id::WebhookId;
-use super::json::{Object, whole};
 use super::pattern::EventPattern;
-use super::retry::{Schedule, ScheduleSpec};
+use super::retry::Schedule;
 use super::secret::Secret;
-use super::target::{MAX_URL_BYTES, TargetUrl};
+use super::target::TargetUrl;
 use super::time::{DAY, Millis};
+
+pub use settings::{
+    DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, WebhookSettings, parse_events, parse_url,
+};
 
 /// State of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
@@ -185,169 +186,6 @@ impl Webhook {
     }
 }
 
-/// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
-/// new webhook is the default. Where `null` has a meaning, it is `Some(None)`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct WebhookSettings {
-    /// Endpoint URL. HTTPS, without user or fragment. Plain HTTP and private addresses must be allowed by the server's
-    /// `--allow-target`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = MAX_URL_BYTES), regex(pattern = TargetUrl::PATTERN))]
-    pub url: Option<String>,
-    /// Event types to subscribe to: names, `content.*` for everything below `content`, `*` for everything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
-    pub events: Option<Vec<String>>,
-    /// Tenant whose events the webhook receives. Default: the key's tenant, or `default`. Cannot be changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = Tenant::PATTERN))]
-    pub tenant: Option<String>,
-    /// Free text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = MAX_DESCRIPTION), regex(pattern = DESCRIPTION_PATTERN))]
-    pub description: Option<String>,
-    /// `false` pauses the webhook, `true` resumes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub active: Option<bool>,
-    /// With `active: true`: `resume` (default) or `discard` the queued deliveries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = ["resume", "discard", null]))]
-    pub waiting: Option<String>,
-    /// Profile that formats and signs the deliveries. Default: the key's profile, or the server's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = PROFILE_NAME_PATTERN))]
-    pub profile: Option<String>,
-    /// Signing secret. Default: generated. A change takes effect at once; rotate the secret for an overlap.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = Secret::PATTERN))]
-    pub secret: Option<String>,
-    /// Headers of every delivery, in addition to the profile's. Replaces all; a masked value keeps the stored one, unless the URL gets another scheme, host or port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "headers_schema")]
-    pub headers: Option<HeaderMap>,
-    /// Timeout of an attempt in seconds, over all phases. Default: 5.
-    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 30))]
-    pub timeout_s: Option<u32>,
-    /// Maximum concurrent requests. Default: 8.
-    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 64))]
-    pub max_in_flight: Option<u32>,
-    /// Maximum requests per second. `null`: unlimited (default).
-    #[serde(deserialize_with = "present_whole", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000))]
-    pub rate_limit_per_s: Option<Option<u32>>,
-    /// Whether to deliver events strictly one after the other, in order. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ordered: Option<bool>,
-    /// Retry schedule. `null`: the profile's (default).
-    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Option<ScheduleSpec>>,
-    /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub standard_headers: Option<bool>,
-}
-
-impl WebhookSettings {
-    /// Names of the settings given, without `active` and `waiting`.
-    pub fn names(&self) -> Vec<String> {
-        let Ok(Value::Object(fields)) = serde_json::to_value(self) else {
-            return Vec::new();
-        };
-        fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
-    }
-
-    /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
-    pub fn may_call_receiver(&self) -> bool {
-        self.url.is_some() || self.profile.is_some() || self.active == Some(true)
-    }
-
-    /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
-    /// headers that the profile sets, in lower case. The error names the field.
-    pub fn apply(self, webhook: &mut Webhook, reserved: &[String]) -> Result<(), Invalid> {
-        let is_profile_given = self.profile.is_some();
-        let origin = webhook.url.origin().to_owned();
-        if let Some(text) = self.url {
-            webhook.url = parse_url(&text)?;
-        }
-        let is_moved = webhook.url.origin() != origin;
-        if let Some(events) = self.events {
-            webhook.events = parse_events(&events)?;
-        }
-        if let Some(description) = self.description {
-            webhook.description = parse_description(description)?;
-        }
-        if let Some(profile) = self.profile {
-            webhook.profile = profile;
-        }
-        if let Some(text) = self.secret {
-            webhook.secret = text.parse().map_err(|e: Invalid| e.in_field("secret"))?;
-            webhook.old_secret = None;
-        }
-        webhook.headers = match self.headers {
-            Some(map) => parse_headers(map, reserved)?.unmasked(&webhook.headers, is_moved)?,
-            None if is_moved => webhook.headers.clone().check(reserved)?.without_secrets()?,
-            // The new profile may set a header that the webhook sets too.
-            None if is_profile_given => webhook.headers.clone().check(reserved)?,
-            None => webhook.headers.clone(),
-        };
-        let limits = webhook.limits;
-        webhook.limits = Limits {
-            timeout_s: self.timeout_s.unwrap_or(limits.timeout_s),
-            max_in_flight: self.max_in_flight.unwrap_or(limits.max_in_flight),
-            rate_limit_per_s: self.rate_limit_per_s.unwrap_or(limits.rate_limit_per_s),
-        }
-        .check()?;
-        webhook.ordered = self.ordered.unwrap_or(webhook.ordered);
-        if let Some(retry) = self.retry {
-            webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
-        }
-        webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
-        Ok(())
-    }
-}
-
-/// Distinguishes `null` from an absent field.
-fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    let object = Option::<Object<T>>::deserialize(deserializer)?;
-    Ok(Some(object.map(|Object(fields)| fields)))
-}
-
-fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    whole(deserializer).map(Some)
-}
-
-/// Custom headers as JSON: an object of strings, in order.
-pub type HeaderMap = Map<String, Value>;
-
-/// Schema of custom headers. Cannot express that the profile's own headers are refused too.
-fn headers_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": ["object", "null"],
-        "maxProperties": header::MAX_HEADERS,
-        "propertyNames": {"pattern": header::NAME_PATTERN, "not": {"pattern": header::reserved_pattern()}},
-        "additionalProperties": {"type": "string", "maxLength": header::MAX_VALUE_BYTES, "pattern": header::VALUE_PATTERN},
-    })
-}
-
-fn parse_headers(map: HeaderMap, reserved: &[String]) -> Result<CustomHeaders, Invalid> {
-    let text = |(name, value)| match value {
-        Value::String(value) => Ok((name, value)),
-        _ => {
-            Err(Invalid::new("invalid_header", "A header value must be a string.").in_field(format!("headers.{name}")))
-        }
-    };
-    CustomHeaders::parse(map.into_iter().map(text).collect::<Result<_, _>>()?, reserved)
-}
-
-/// Parses an endpoint URL. The error names the field `url`.
-pub fn parse_url(text: &str) -> Result<TargetUrl, Invalid> {
-    text.parse().map_err(|invalid: Invalid| invalid.in_field("url"))
-}
-
 /// Treatment of queued deliveries when a webhook is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -364,39 +202,6 @@ pub struct Sweep {
     pub waiting: Waiting,
     /// Last sequence number to sweep.
     pub up_to_seq: i64,
-}
-
-/// Parses a webhook's event patterns: 1 to 256, without duplicates.
-pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
-    if texts.is_empty() || texts.len() > 256 {
-        let message = "Choose 1 to 256 event types or patterns. [\"*\"] subscribes to all events.";
-        return Err(Invalid::new("invalid_events", message).in_field("events"));
-    }
-    let mut patterns: Vec<EventPattern> = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        let pattern = text.parse().map_err(|invalid: Invalid| invalid.in_field(format!("events[{index}]")))?;
-        if !patterns.contains(&pattern) {
-            patterns.push(pattern);
-        }
-    }
-    Ok(patterns)
-}
-
-/// Pattern of the name of a profile.
-pub const PROFILE_NAME_PATTERN: &str = "^[a-z0-9_-]{1,64}$";
-/// Pattern of a description, without its maximum length.
-pub const DESCRIPTION_PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-/// Maximum characters of a description.
-pub const MAX_DESCRIPTION: usize = 1024;
-
-/// Checks a description: at most 1,024 characters, no control characters except line breaks and tabs.
-fn parse_description(text: String) -> Result<String, Invalid> {
-    let is_refused = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
-    if text.chars().count() > MAX_DESCRIPTION || text.contains(is_refused) {
-        let message = "A description has at most 1024 characters and no control characters.";
-        return Err(Invalid::new("invalid_description", message).in_field("description"));
-    }
-    Ok(text)
 }
 
 /// Returns the name of a webhook for people: the first line of its description, else its URL.

@@ -1,0 +1,82 @@
+//! Columns of a webhook's row.
+
+use rusqlite::{Row, ToSql};
+
+use crate::domain::pattern::EventPattern;
+use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook};
+use crate::store::sql::read_row;
+use crate::store::sql_types::{Json, Patterns};
+
+/// Columns of encrypted values, open.
+pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret', webhook.id) AS open_secret,
+     unseal(webhook.old_secret, 'webhook.old_secret', webhook.id) AS open_old_secret,
+     unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers";
+
+pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
+    row.get("events").map(|Patterns(patterns)| patterns)
+}
+/// Names and values of the columns that INSERT and UPDATE write.
+pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSql + '_>>) {
+    let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
+    let headers: Vec<(&str, &str)> = webhook.headers.iter().collect();
+    let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
+    let old = webhook.old_secret.as_ref();
+    let sweep = webhook.sweep;
+    let columns: [(&str, Box<dyn ToSql + '_>); 24] = [
+        ("id", Box::new(webhook.id)),
+        ("tenant", Box::new(&webhook.tenant)),
+        ("url", Box::new(&webhook.url)),
+        ("description", Box::new(&webhook.description)),
+        ("events", Box::new(Json(events))),
+        ("profile", Box::new(&webhook.profile)),
+        ("secret", Box::new(&webhook.secret)),
+        ("old_secret", Box::new(old.map(|old| &old.secret))),
+        ("overlap_ends_ms", Box::new(old.map(|old| old.overlap_ends_ms))),
+        ("state", Box::new(webhook.state)),
+        ("disabled_ms", Box::new(webhook.disabled_ms)),
+        ("disabled_reason", Box::new(&webhook.disabled_reason)),
+        ("headers", Box::new(Json(headers))),
+        ("timeout_s", Box::new(webhook.limits.timeout_s)),
+        ("max_in_flight", Box::new(webhook.limits.max_in_flight)),
+        ("rate_limit_per_s", Box::new(webhook.limits.rate_limit_per_s)),
+        ("ordered", Box::new(webhook.ordered)),
+        ("retry", Box::new(retry)),
+        ("standard_headers", Box::new(webhook.standard_headers)),
+        ("created_ms", Box::new(webhook.created_ms)),
+        ("updated_ms", Box::new(webhook.updated_ms)),
+        ("verified_url", Box::new(&webhook.verified_url)),
+        ("sweep", Box::new(sweep.map(|sweep| sweep.waiting))),
+        ("sweep_up_to_seq", Box::new(sweep.map(|sweep| sweep.up_to_seq))),
+    ];
+    columns.into_iter().unzip()
+}
+
+/// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
+pub(super) fn places(names: &[&'static str]) -> Vec<String> {
+    let place = |(index, name): (usize, &&str)| match *name {
+        "secret" | "old_secret" | "headers" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
+        _ => format!("?{}", index + 1),
+    };
+    names.iter().enumerate().map(place).collect()
+}
+
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
+    let old_secret = match (row.get("open_old_secret")?, row.get("overlap_ends_ms")?) {
+        (Some(secret), Some(overlap_ends_ms)) => Some(OldSecret { secret, overlap_ends_ms }),
+        _ => None,
+    };
+    let sweep = match (row.get("sweep")?, row.get("sweep_up_to_seq")?) {
+        (Some(waiting), Some(up_to_seq)) => Some(Sweep { waiting, up_to_seq }),
+        _ => None,
+    };
+    Ok(read_row!(row, Webhook {
+        seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
+        standard_headers, created_ms, updated_ms, verified_url;
+        events: patterns(row)?,
+        secret: row.get("open_secret")?,
+        old_secret,
+        headers: row.get("open_headers")?,
+        limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
+        sweep,
+    }))
+}
