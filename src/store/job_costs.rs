@@ -88,8 +88,9 @@ fn database(history: i64) -> Connection {
         format!("{others} INSERT INTO idempotency SELECT 'acme', 'k' || i, x'00', 1, i, NULL FROM n;"),
         format!("{others} INSERT INTO audit (at_ms, actor, action, subject, detail) SELECT i, '', '', '', '' FROM n;"),
         format!(
-            "{others} INSERT INTO webhook SELECT i + 2, CAST(printf('w%015d', i) AS BLOB), 'gone', '', '', '[]', 'generic', '', NULL,
-                 NULL, 'active', NULL, NULL, '[]', 10, 1, NULL, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 1, 0, 0, NULL
+            "{others} INSERT INTO webhook (id, tenant, url, description, events, profile, secret, state, headers, timeout_s,
+                 max_in_flight, ordered, standard_headers, created_ms, updated_ms, deleted_ms)
+             SELECT CAST(printf('w%015d', i) AS BLOB), 'gone', '', '', '[]', 'generic', '', 'active', '[]', 10, 1, 0, 0, 0, 0, 1
              FROM n;"
         ),
         "UPDATE webhook SET sweep = 'resume', sweep_up_to_seq = 1000000000 WHERE seq = 1;

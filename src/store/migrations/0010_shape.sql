@@ -1,0 +1,7 @@
+-- What is sent to a webhook, and how the sender proves itself.
+ALTER TABLE webhook ADD COLUMN filter TEXT;             -- JSON: the condition on events
+ALTER TABLE webhook ADD COLUMN template TEXT;           -- body in place of the profile's
+ALTER TABLE webhook ADD COLUMN signing TEXT NOT NULL DEFAULT 'hmac';
+ALTER TABLE webhook ADD COLUMN ed25519_key TEXT;        -- encrypted
+ALTER TABLE webhook ADD COLUMN auth TEXT;               -- JSON, encrypted
+ALTER TABLE webhook ADD COLUMN tls TEXT;                -- JSON, encrypted
