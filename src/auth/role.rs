@@ -2,7 +2,7 @@
 
 use crate::store::user::Role;
 
-/// What visitors of the pages do, in groups that a role may do as a whole.
+/// Groups of actions on the pages. A role permits or refuses each as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// See everything except secrets.

@@ -30,7 +30,7 @@ use crate::domain::Invalid;
 /// Rows sealed per transaction.
 const STEP: usize = 500;
 
-/// Where the master key comes from.
+/// Source of the master key.
 #[derive(Debug, Clone)]
 pub enum KeySource {
     /// File beside the database, `<database>.key`, which a new database gets.

@@ -71,6 +71,10 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    pub fn empty() -> Page<T> {
+        Page { rows: Vec::new(), next: None }
+    }
+
     /// Reads a page of a table that needs no index beyond its sequence numbers.
     pub(super) fn read(
         connection: &Connection,

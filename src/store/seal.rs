@@ -47,7 +47,7 @@ pub(super) const SEALED: [Sealed; 6] = [
 
 const MARK: char = '§';
 const NONCE_BYTES: usize = 24;
-/// What a key's proof holds.
+/// Plain text of a key's proof.
 const PROOF: &str = "hookpost";
 
 /// Key of the encryption at rest. Text form: 64 hexadecimal digits. Never shown by `Debug`.

@@ -1,4 +1,4 @@
-//! What the log keeps of the responses.
+//! Responses in the log of attempts.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

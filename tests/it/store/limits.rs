@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::large::number;
-use crate::support::process::{PATIENCE, Process, Site, refused, wait_until};
+use crate::support::process::{Client, PATIENCE, Process, Site, refused, wait_until};
 use crate::support::receiver::{Receiver, Reply};
 
 /// Command with a limit of open files.
@@ -20,20 +20,31 @@ fn with_open_files(command: &Command, limit: u32) -> Command {
     limited
 }
 
-#[test]
-fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
+/// Starts a server with a limit of open files, and delivers one event to a receiver. Each delivery takes a connection of
+/// its own, and none has a second attempt.
+fn delivering_with_open_files(limit: u32) -> (Site, Process, Client, Receiver) {
     let (site, key) = Site::with_key();
-    // Each delivery needs a connection of its own, and none has a second attempt.
     let receiver = Receiver::with(|_| Reply::status(200).header("Connection", "close"));
-    let process = Process::start(with_open_files(&site.serve_command(), 44));
+    let process = Process::start(with_open_files(&site.serve_command(), limit));
     let client = process.client(&key);
     client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
     client.publish("before").unwrap().expect(202);
     assert_eq!(receiver.wait_for(1).len(), 1);
+    (site, process, client, receiver)
+}
+
+/// Number of open file descriptors of a process.
+fn open_files(process: &Process) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
+}
+
+#[test]
+fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
+    let (site, process, client, _receiver) = delivering_with_open_files(44);
 
     // More clients than there are descriptors.
     let crowd: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&process.address).unwrap()).collect();
-    let open = || fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
+    let open = || open_files(&process);
     assert!(wait_until(PATIENCE, || open() >= 42), "{} are open", open());
     let mut accepted = 1;
     // Over a connection that is open already.
@@ -56,14 +67,8 @@ fn without_file_descriptors_nothing_accepted_is_lost_and_the_server_recovers() {
 
 #[test]
 fn idle_clients_leave_file_descriptors_for_deliveries() {
-    let (site, key) = Site::with_key();
-    let receiver = Receiver::with(|_| Reply::status(200).header("Connection", "close"));
-    let process = Process::start(with_open_files(&site.serve_command(), 128));
-    let client = process.client(&key);
-    client.add_webhook(&receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
-    client.publish("before").unwrap().expect(202);
-    assert_eq!(receiver.wait_for(1).len(), 1);
-    let open = || fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
+    let (site, process, client, _receiver) = delivering_with_open_files(128);
+    let open = || open_files(&process);
     let before = open();
     let _crowd: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&process.address).unwrap()).collect();
     assert!(wait_until(PATIENCE, || open() >= before + 40), "{} are open, {before} before", open());

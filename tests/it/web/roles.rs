@@ -1,4 +1,4 @@
-//! Who may do what: every route of the pages, by each role, in the portal, and with a password typed long ago.
+//! Permissions: every route of the pages, by each role, in the portal, and with a password typed long ago.
 
 use std::collections::BTreeSet;
 

@@ -46,8 +46,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageEr
     }
     let request = session.query.page_request()?;
     let is_listed = criteria.problem.is_none() && query.is_none();
-    let page =
-        if is_listed { delivery::list(db, &criteria.filter, &request)? } else { Page { rows: Vec::new(), next: None } };
+    let page = if is_listed { delivery::list(db, &criteria.filter, &request)? } else { Page::empty() };
     let frame = session.frame(db, "Deliveries", Section::Deliveries)?;
     let path = format!("{}/deliveries", session.base());
     let status = criteria.filter.status;

@@ -30,13 +30,14 @@ impl EventsPage {
 /// `GET /events?type=&tenant=&since=&until=&cursor=`.
 pub fn show(session: &Session, db: &Connection) -> Result<EventsPage, PageError> {
     let query = &session.query;
-    let (filter, problem) = match filter(session) {
-        Ok(filter) => (filter, None),
-        Err(invalid) => (EventFilter::default(), Some(invalid.message)),
-    };
     let request = query.page_request()?;
-    let page =
-        if problem.is_none() { event::previews(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
+    let (filter, page, problem) = match filter(session) {
+        Ok(filter) => {
+            let page = event::previews(db, &filter, &request)?;
+            (filter, page, None)
+        }
+        Err(invalid) => (EventFilter::default(), Page::empty(), Some(invalid.message)),
+    };
     let mut left_out = vec!["cursor", "trail"];
     if session.tenant().is_some() {
         left_out.push("tenant");

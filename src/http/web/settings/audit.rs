@@ -99,13 +99,14 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
 pub fn show(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
     session.require_operator()?;
     let query = &session.query;
-    let (filter, problem) = match filter(query) {
-        Ok(filter) => (filter, None),
-        Err(invalid) => (AuditFilter::default(), Some(invalid.message)),
-    };
     let request = query.page_request()?;
-    let page =
-        if problem.is_none() { audit::list(db, &filter, &request)? } else { Page { rows: Vec::new(), next: None } };
+    let (filter, page, problem) = match filter(query) {
+        Ok(filter) => {
+            let page = audit::list(db, &filter, &request)?;
+            (filter, page, None)
+        }
+        Err(invalid) => (AuditFilter::default(), Page::empty(), Some(invalid.message)),
+    };
     let without_cursor = query.query_without(&["cursor", "trail"]);
     let frame = session.frame(db, "Audit", Section::Settings)?;
     Ok(AuditPage {

@@ -77,7 +77,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<ListPage, PageError> {
     let query = &session.query;
     let (page, problem) = match load(session, db) {
         Ok(page) => (page, None),
-        Err(error) => (Page { rows: Vec::new(), next: None }, Some(error.into())),
+        Err(error) => (Page::empty(), Some(error.into())),
     };
     let frame = session.frame(db, "Webhooks", Section::Webhooks)?;
     let without_cursor = query.query_without(&["cursor", "trail"]);
