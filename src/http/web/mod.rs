@@ -66,6 +66,7 @@ mod settings {
 mod setup;
 mod two_factor;
 mod webhooks {
+    pub mod auth;
     pub mod delete;
     pub mod edit;
     pub mod form;

@@ -10,7 +10,8 @@ use crate::store::sql_types::{Json, Patterns};
 /// Columns of encrypted values, open.
 pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret', webhook.id) AS open_secret,
      unseal(webhook.old_secret, 'webhook.old_secret', webhook.id) AS open_old_secret,
-     unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers";
+     unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers,
+     unseal(webhook.auth, 'webhook.auth', webhook.id) AS open_auth";
 
 pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
     row.get("events").map(|Patterns(patterns)| patterns)
@@ -22,7 +23,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 24] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 25] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -36,6 +37,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("disabled_ms", Box::new(webhook.disabled_ms)),
         ("disabled_reason", Box::new(&webhook.disabled_reason)),
         ("headers", Box::new(Json(headers))),
+        ("auth", Box::new(webhook.auth.as_ref().map(|auth| Json(auth.spec())))),
         ("timeout_s", Box::new(webhook.limits.timeout_s)),
         ("max_in_flight", Box::new(webhook.limits.max_in_flight)),
         ("rate_limit_per_s", Box::new(webhook.limits.rate_limit_per_s)),
@@ -54,7 +56,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
 /// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
 pub(super) fn places(names: &[&'static str]) -> Vec<String> {
     let place = |(index, name): (usize, &&str)| match *name {
-        "secret" | "old_secret" | "headers" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
+        "secret" | "old_secret" | "headers" | "auth" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
         _ => format!("?{}", index + 1),
     };
     names.iter().enumerate().map(place).collect()
@@ -76,6 +78,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         secret: row.get("open_secret")?,
         old_secret,
         headers: row.get("open_headers")?,
+        auth: row.get("open_auth")?,
         limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
         sweep,
     }))

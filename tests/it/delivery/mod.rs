@@ -4,6 +4,7 @@
 
 mod bodies;
 mod client;
+mod endpoint_auth;
 mod fairness;
 mod faults;
 mod limits;
