@@ -41,7 +41,7 @@ fn from_the_printed_link_to_a_verified_delivery() {
     assert!(!page.has("[data-live]"));
     // Next step: a key, shown once, that can publish as the page describes.
     let delivery = page.field("delivery").unwrap();
-    let page = visitor.submit("/setup/key", &[("delivery", &delivery)]).expect(200).page();
+    let page = visitor.submit_and_follow("/setup/key", &[("delivery", &delivery)]);
     let key = &page.get("#key").text();
     assert!(page.contains(&format!("{}/v1/events", hub.at(""))));
     let body = r#"{"type": "content.published", "data": {"id": 1}}"#;

@@ -4,7 +4,7 @@ use crate::actions::lookup;
 use crate::auth::api_key::{KeyRequest, issue, store};
 use crate::domain::delivery::DeliveryStatus;
 use crate::http::web::deliveries::attempt::AttemptDetail;
-use crate::http::web::{Connection, Fields, Frame, PageError, Response, Section, Session, Template};
+use crate::http::web::{Connection, Fields, Frame, PageError, Response, Section, Session, Template, shown_once};
 use crate::store::api_key::Scope;
 use crate::store::inbox::{self, InboxRequest};
 
@@ -87,7 +87,7 @@ fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DoneP
     })
 }
 
-/// `POST /setup/key`: creates a key that can publish. The response shows the key, once.
+/// `POST /setup/key`: creates a key that can publish.
 pub fn create_key(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     // Read first: if the page failed after the creation, the key would be lost.
     let page = session.read(|db| done_page(session, db, fields.text("delivery")))?;
@@ -101,5 +101,6 @@ pub fn create_key(session: &Session, fields: &Fields) -> Result<Response, PageEr
     };
     let (text, new) = issue(request, session.now())?;
     store(&session.app.actions.store, &session.caller(), new).wait()?;
-    Ok(Response::ok(&DonePage { key: Some(text), ..page }))
+    let back = format!("/setup/done?delivery={}", page.delivery);
+    Ok(shown_once::redirect(session, &DonePage { key: Some(text), ..page }, &back))
 }
