@@ -151,8 +151,8 @@ function onReveal(button) {
 
 // --- Tick boxes -------------------------------------------------------------------------------------------------------
 
-const boxes = (root) => $$(".tick input[type=checkbox]:not([data-tick-all])", root);
-const scopeOf = (element) => element.closest("form, [data-live]") ?? document;
+const boxes = (root) => $$(".tick input[type=checkbox]:not([data-tick-all], :disabled)", root);
+const scopeOf = (element) => element.form ?? document;
 let lastBox = null;
 
 function count(scope) {
