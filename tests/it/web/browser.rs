@@ -137,6 +137,11 @@ fn from_the_printed_link_to_a_verified_delivery() {
     browser.click("main form button.primary");
     browser.wait_for_text("Delivered. The signature is valid.");
     assert!(browser.path().starts_with("/setup/done"), "{}", browser.path());
+    browser.click_text("Create API key");
+    browser.wait_for_text("Waiting for your first event");
+    hub.publish("content.published", serde_json::json!({}));
+    browser.wait_for_text("Your event arrived");
+    assert!(!browser.text("#key").is_empty(), "the key stays on the page");
     browser.go("/inbox");
     browser.wait_for("[data-status=verified]");
     assert_eq!(browser.complaints(), [""; 0]);
