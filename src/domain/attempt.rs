@@ -45,6 +45,8 @@ pub enum ErrorCode {
     EventDamaged,
     /// No request body could be composed from the event and the webhook's profile.
     ComposeFailed,
+    /// The template of the webhook or its profile failed with this event.
+    TemplateFailed,
     /// A fault in Hookpost itself interrupted the attempt.
     WorkerPanic,
 }
@@ -119,6 +121,8 @@ pub enum FailureCause {
     TokenMalformed { origin: String, fault: TokenFault },
     EventDamaged,
     ComposeFailed { error: Option<String> },
+    // `error` begins with the line and column, where they are known.
+    TemplateFailed { error: Option<String> },
     WorkerPanic,
 }
 
@@ -169,6 +173,7 @@ impl FailureCause {
             | FailureCause::TokenMalformed { .. } => ErrorCode::TokenFailed,
             FailureCause::EventDamaged => ErrorCode::EventDamaged,
             FailureCause::ComposeFailed { .. } => ErrorCode::ComposeFailed,
+            FailureCause::TemplateFailed { .. } => ErrorCode::TemplateFailed,
             FailureCause::WorkerPanic => ErrorCode::WorkerPanic,
         }
     }
@@ -195,6 +200,7 @@ impl FailureCause {
             ErrorCode::TokenFailed => FailureCause::TokenUnavailable { origin: String::new(), cause: None },
             ErrorCode::EventDamaged => FailureCause::EventDamaged,
             ErrorCode::ComposeFailed => FailureCause::ComposeFailed { error: None },
+            ErrorCode::TemplateFailed => FailureCause::TemplateFailed { error: None },
             ErrorCode::WorkerPanic => FailureCause::WorkerPanic,
         }
     }

@@ -82,6 +82,7 @@ impl FailureGroup {
                         of(TokenFailed),
                         of(EventDamaged),
                         of(ComposeFailed),
+                        of(TemplateFailed),
                         of(WorkerPanic),
                         answers(0, 299),
                         answers(600, 999),
