@@ -7,7 +7,7 @@ use crate::domain::retry::{Gone, Rules, Schedule};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::profile::sign::{Signed, Signs};
-use crate::profile::{self, BodyFormat, Profile, Signer};
+use crate::profile::{BodyFormat, Profile, Signer};
 use crate::store::DueDelivery;
 
 /// Value of the header `User-Agent`.
@@ -35,8 +35,7 @@ pub struct Request {
 
 impl Endpoint {
     pub fn new(webhook: Arc<Webhook>, profile: &Profile) -> Endpoint {
-        let standard = webhook.standard_headers.then(profile::standard);
-        let signer = Signer::new(profile, standard.as_deref(), &webhook.secret, webhook.old_secret.as_ref());
+        let signer = Signer::of(&webhook, profile);
         let profile_headers = profile.header_names();
         let own_headers = webhook.headers.iter();
         let own_headers = own_headers

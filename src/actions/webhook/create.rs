@@ -12,7 +12,7 @@ use crate::domain::id::WebhookId;
 use crate::domain::secret::Secret;
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
-use crate::profile::Profile;
+use crate::profile::{Profile, ed25519};
 use crate::random;
 use crate::store::profile::{self, Profiles};
 use crate::store::{WriteTx, webhook};
@@ -44,6 +44,7 @@ impl Actions {
             (_, None) => WebhookState::Active,
         };
         settings.apply(&mut webhook, &profile.header_names())?;
+        add_key_pair(&mut webhook);
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
@@ -77,6 +78,13 @@ impl Actions {
             .check_new(&url, Instant::now() + LOOKUP)
             .map_err(|refusal| Invalid::new("target_blocked", refusal.message()).in_field("url"))?;
         Ok(url)
+    }
+}
+
+/// Generates the key pair when Ed25519 signatures are first turned on.
+pub(super) fn add_key_pair(webhook: &mut Webhook) {
+    if webhook.signing.has_ed25519() && webhook.key_pair.is_none() {
+        webhook.key_pair = Some(ed25519::key_pair(random::bytes()));
     }
 }
 

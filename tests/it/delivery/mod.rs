@@ -4,6 +4,7 @@
 
 mod bodies;
 mod client;
+mod ed25519;
 mod fairness;
 mod faults;
 mod limits;

@@ -2,6 +2,7 @@
 
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
+use super::signing;
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
@@ -47,6 +48,7 @@ pub struct SettingsPage {
     head: Head,
     webhook: Webhook,
     profile_title: String,
+    signing: &'static str,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
     delays: String,
@@ -68,6 +70,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
+        signing: signing::label(webhook.signing),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
         exhausted: match schedule.map(|schedule| schedule.exhausted) {
