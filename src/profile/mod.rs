@@ -12,6 +12,7 @@ pub mod ed25519;
 pub mod sign;
 pub mod snippet;
 pub mod spec;
+pub mod template;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,6 +12,7 @@ use crate::domain::id::WebhookId;
 use crate::domain::secret::Secret;
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
+use crate::profile::template::{Template, Use};
 use crate::profile::{Profile, ed25519};
 use crate::random;
 use crate::store::profile::{self, Profiles};
@@ -45,6 +46,7 @@ impl Actions {
         };
         settings.apply(&mut webhook, &profile.header_names())?;
         add_key_pair(&mut webhook);
+        check_template(&webhook, &profile)?;
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
@@ -104,6 +106,22 @@ pub(in crate::actions) fn find_profile(profiles: &Profiles, name: &str) -> Resul
         Invalid::new("unknown_profile", format!("There is no profile {name:?}. The profiles are {}.", names.join(", ")))
             .in_field("profile")
     })
+}
+
+/// Checks a webhook's own template.
+pub(super) fn check_template(webhook: &Webhook, profile: &Profile) -> Result<(), Invalid> {
+    let Some(source) = &webhook.template else {
+        return Ok(());
+    };
+    if profile.spec().challenge.is_some() {
+        let message = format!(
+            "The profile {} verifies endpoints with a challenge in its own format, so a webhook with it has no template.",
+            profile.name()
+        );
+        return Err(Invalid::new("invalid_template", message).in_field("template"));
+    }
+    Template::parse(source, Use::Body).map_err(|error| error.invalid("template"))?;
+    Ok(())
 }
 
 /// Refuses a profile that was deleted since it was looked up.

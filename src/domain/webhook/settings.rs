@@ -82,6 +82,10 @@ pub struct WebhookSettings {
     /// `both` need `standard_headers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing: Option<Signing>,
+    /// Template of the body, in place of the profile's format. The result must be JSON, unless the profile has another content type. `null`: the profile's format (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32_768))]
+    pub template: Option<Option<String>>,
 }
 
 impl WebhookSettings {
@@ -141,6 +145,7 @@ impl WebhookSettings {
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
         webhook.signing = self.signing.unwrap_or(webhook.signing);
         check_signing(webhook)?;
+        webhook.template = self.template.unwrap_or(webhook.template.take());
         Ok(())
     }
 }
@@ -151,6 +156,10 @@ fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 ) -> Result<Option<Option<T>>, D::Error> {
     let object = Option::<Object<T>>::deserialize(deserializer)?;
     Ok(Some(object.map(|Object(fields)| fields)))
+}
+
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {

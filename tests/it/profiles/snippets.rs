@@ -279,7 +279,7 @@ fn answers_the_challenge_with(profile: &Profile, receiver: &Pasted, sign: impl F
         previous_data: None,
         test: false,
     };
-    let body = compose_challenge(profile.form(), &event, &challenge.field, "random 1");
+    let body = compose_challenge(Some(profile.form()), &event, &challenge.field, "random 1");
     let (status, answer) = receiver.post(&sign(&body), &body);
     assert_eq!(status, 200, "{}", receiver.name);
     let start = answer.find('{').unwrap_or_default();
