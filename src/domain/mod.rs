@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod duration_list;
 pub mod event;
 pub mod failure_group;
+pub mod filter;
 pub mod header;
 pub mod histogram;
 pub mod id;
