@@ -2,10 +2,13 @@
 
 mod settings;
 
+use std::sync::Arc;
+
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 use super::event::{EventType, Tenant};
+use super::filter::Filter;
 use super::header::CustomHeaders;
 use super::id::WebhookId;
 use super::pattern::EventPattern;
@@ -121,6 +124,8 @@ pub struct Webhook {
     pub url: TargetUrl,
     pub description: String,
     pub events: Vec<EventPattern>,
+    /// Condition on the content of events.
+    pub filter: Option<Arc<Filter>>,
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
@@ -153,6 +158,7 @@ impl Webhook {
             url,
             description: String::new(),
             events: Vec::new(),
+            filter: None,
             profile: profile.to_owned(),
             secret,
             old_secret: None,

@@ -14,6 +14,7 @@ use super::user::Role;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::filter::Filter;
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
 use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, PortalLinkId, WebhookId};
@@ -99,6 +100,7 @@ macro_rules! read_from {
 read_from! {
     BodyFormat: String => |text| BodyFormat::from_definition(&text);
     CustomHeaders: Json<Vec<(String, String)>> => |Json(pairs)| Ok::<_, ()>(CustomHeaders::trusted(pairs));
+    Filter: String => |text| text.parse();
     Histogram: Vec<u8> => |bytes| Histogram::from_bytes(&bytes).ok_or(());
     Patterns: Json<Vec<String>> => |Json(texts)| parse_events(&texts).map(Patterns);
     Profile: Json<ProfileSpec> => |Json(spec)| Profile::parse(spec);
