@@ -33,7 +33,7 @@ pub struct WebhookSettings {
     pub events: Option<Vec<String>>,
     /// Condition on the content of events, in the shape of an event. The description of webhooks lists its operators.
     /// `null`: none (default).
-    #[serde(deserialize_with = "present_filter", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "filter::schema")]
     pub filter: Option<Option<FilterText>>,
     /// Tenant whose events the webhook receives. Default: the key's tenant, or `default`. Cannot be changed.
@@ -84,6 +84,10 @@ pub struct WebhookSettings {
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_headers: Option<bool>,
+    /// Template of the body, in place of the profile's format. The result must be JSON, unless the profile has another content type. `null`: the profile's format (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32_768))]
+    pub template: Option<Option<String>>,
 }
 
 impl WebhookSettings {
@@ -144,6 +148,7 @@ impl WebhookSettings {
             webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
+        webhook.template = self.template.unwrap_or(webhook.template.take());
         Ok(())
     }
 }
@@ -156,8 +161,8 @@ fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok(Some(object.map(|Object(fields)| fields)))
 }
 
-fn present_filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<FilterText>>, D::Error> {
-    Option::<FilterText>::deserialize(deserializer).map(Some)
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {

@@ -43,6 +43,7 @@ mod login;
 mod login_code;
 mod onboarding {
     pub mod done;
+    mod publish;
     pub mod webhook;
 }
 mod overview;
