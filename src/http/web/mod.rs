@@ -56,6 +56,7 @@ mod profiles {
     pub mod show;
 }
 mod response;
+mod sample;
 mod session;
 mod settings {
     pub mod audit;
@@ -79,6 +80,7 @@ mod webhooks {
     pub mod secret;
     pub mod show;
     pub mod state;
+    pub mod template;
     pub mod test;
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::auth::AuthForm;
+use super::template::Typed;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
@@ -45,6 +46,7 @@ pub struct WebhookForm {
     pub delays: String,
     pub measured_from: String,
     pub exhausted: String,
+    pub body: Typed,
 }
 
 impl WebhookForm {
@@ -84,6 +86,10 @@ impl WebhookForm {
             delays: text("delays"),
             measured_from: line("measured_from"),
             exhausted: line("exhausted"),
+            body: Typed {
+                template: text("template"),
+                sample: (fields.text("preview") == "template").then(|| line("sample")),
+            },
         }
     }
 
@@ -122,6 +128,7 @@ impl WebhookForm {
             },
             profile: webhook.profile.clone(),
             secret: String::new(),
+            body: Typed { template: webhook.template.clone().unwrap_or_default(), sample: None },
         }
     }
 
@@ -169,6 +176,7 @@ impl WebhookForm {
             ordered: Some(self.ordered),
             retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
             standard_headers: Some(self.standard_headers),
+            template: Some(Some(self.body.template.clone()).filter(|text| !text.trim().is_empty())),
             ..WebhookSettings::default()
         })
     }
