@@ -56,6 +56,7 @@ mod profiles {
     pub mod show;
 }
 mod response;
+mod sample;
 mod session;
 mod settings {
     pub mod audit;
@@ -80,6 +81,7 @@ mod webhooks {
     pub mod show;
     pub mod signing;
     pub mod state;
+    pub mod template;
     pub mod test;
 }
 
