@@ -5,6 +5,7 @@ mod settings;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
+use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
 use super::header::CustomHeaders;
 use super::id::WebhookId;
@@ -134,6 +135,8 @@ pub struct Webhook {
     /// Reason for being disabled or unverified, as a sentence.
     pub disabled_reason: Option<String>,
     pub headers: CustomHeaders,
+    /// Authentication to the endpoint.
+    pub auth: Option<EndpointAuth>,
     pub limits: Limits,
     pub ordered: bool,
     /// Overrides the profile's schedule.
@@ -169,6 +172,7 @@ impl Webhook {
             disabled_ms: None,
             disabled_reason: None,
             headers: CustomHeaders::default(),
+            auth: None,
             limits: Limits::DEFAULT,
             ordered: false,
             retry: None,

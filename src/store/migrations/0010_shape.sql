@@ -6,3 +6,5 @@ ALTER TABLE webhook ADD COLUMN ed25519_key TEXT;        -- encrypted
 ALTER TABLE webhook ADD COLUMN old_ed25519_key TEXT;    -- encrypted; signs until overlap_ends_ms
 ALTER TABLE webhook ADD COLUMN auth TEXT;               -- JSON, encrypted
 ALTER TABLE webhook ADD COLUMN tls TEXT;                -- JSON, encrypted
+ALTER TABLE attempt ADD COLUMN token_us INTEGER;        -- NULL if no access token was requested
+ALTER TABLE attempt ADD COLUMN token_renewed INTEGER NOT NULL DEFAULT 0;

@@ -13,7 +13,8 @@ pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret'
      unseal(webhook.old_secret, 'webhook.old_secret', webhook.id) AS open_old_secret,
      unseal(webhook.ed25519_key, 'webhook.ed25519_key', webhook.id) AS open_ed25519_key,
      unseal(webhook.old_ed25519_key, 'webhook.old_ed25519_key', webhook.id) AS open_old_ed25519_key,
-     unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers";
+     unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers,
+     unseal(webhook.auth, 'webhook.auth', webhook.id) AS open_auth";
 
 pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
     row.get("events").map(|Patterns(patterns)| patterns)
@@ -25,7 +26,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 28] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 29] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -39,6 +40,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("disabled_ms", Box::new(webhook.disabled_ms)),
         ("disabled_reason", Box::new(&webhook.disabled_reason)),
         ("headers", Box::new(Json(headers))),
+        ("auth", Box::new(webhook.auth.as_ref().map(|auth| Json(auth.spec())))),
         ("timeout_s", Box::new(webhook.limits.timeout_s)),
         ("max_in_flight", Box::new(webhook.limits.max_in_flight)),
         ("rate_limit_per_s", Box::new(webhook.limits.rate_limit_per_s)),
@@ -61,7 +63,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
 /// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
 pub(super) fn places(names: &[&'static str]) -> Vec<String> {
     let place = |(index, name): (usize, &&str)| match *name {
-        "secret" | "old_secret" | "ed25519_key" | "old_ed25519_key" | "headers" => {
+        "secret" | "old_secret" | "ed25519_key" | "old_ed25519_key" | "headers" | "auth" => {
             format!("seal(?{}, 'webhook.{name}', ?1)", index + 1)
         }
         _ => format!("?{}", index + 1),
@@ -88,6 +90,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         old_secret,
         key_pair: row.get("open_ed25519_key")?,
         headers: row.get("open_headers")?,
+        auth: row.get("open_auth")?,
         limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
         sweep,
     }))

@@ -11,7 +11,7 @@ use crate::http::web::{
 };
 
 /// Fields that are folded away unless they differ from the default.
-const ADVANCED: [&str; 6] = ["headers", "timeout_s", "max_in_flight", "rate_limit_per_s", "signing", "retry"];
+const ADVANCED: [&str; 7] = ["headers", "auth", "timeout_s", "max_in_flight", "rate_limit_per_s", "signing", "retry"];
 
 #[derive(Template)]
 #[template(path = "webhooks/form.html")]
@@ -103,9 +103,10 @@ pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> 
         let webhook = header::find(session, db, id)?;
         form = filled(session, db, &webhook)?;
         let masked = form.drop_masked();
+        let credential = form.auth.drop_stored().map(|secret| format!(", {secret}")).unwrap_or_default();
         let values =
             if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-        note = Some(format!("Copied from {}, except for the secret{values}.", webhook.name()));
+        note = Some(format!("Copied from {}, except for the secret{credential}{values}.", webhook.name()));
     } else {
         session.query.text("event").clone_into(&mut form.patterns);
         session.query.text("url").clone_into(&mut form.url);

@@ -1,5 +1,6 @@
 //! `/webhooks/{id}`: the latest deliveries. `/webhooks/{id}/settings`: the settings.
 
+use super::auth::AuthFacts;
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
 use super::signing;
@@ -51,6 +52,7 @@ pub struct SettingsPage {
     signing: &'static str,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
+    auth: Option<AuthFacts>,
     delays: String,
     exhausted: &'static str,
     gone: &'static str,
@@ -72,6 +74,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
         signing: signing::label(webhook.signing),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
+        auth: AuthFacts::of(&webhook),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
         exhausted: match schedule.map(|schedule| schedule.exhausted) {
             Some(Exhausted::Disable) => {

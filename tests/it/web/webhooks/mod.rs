@@ -1,6 +1,7 @@
 //! Pages about webhooks.
 
 mod actions;
+mod endpoint_auth;
 mod form;
 mod list;
 mod looks;
