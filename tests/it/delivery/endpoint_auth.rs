@@ -281,8 +281,12 @@ fn a_failing_token_endpoint_is_a_failed_attempt_with_words_of_its_own_and_nothin
         let attempt = last_attempt(&hub, &delivery);
         let message = attempt["error"]["message"].as_str().unwrap();
         assert_eq!(attempt["error"]["code"], "token_failed");
-        assert!(message.starts_with("No access token could be obtained. ") && message.contains(words), "{message}");
+        assert!(
+            message.starts_with("The token endpoint gave no access token. ") && message.contains(words),
+            "{message}"
+        );
         assert_eq!((&attempt["request"]["body"], &attempt["response"]), (&Value::Null, &Value::Null), "{attempt}");
+        assert!(attempt["timings"]["token_ms"].is_number(), "{attempt}");
         assert_eq!((hub.status_of(&delivery), hub.state_of(&webhook)), ("retrying".to_owned(), "active".to_owned()));
         act(&hub, &delivery, "discard").expect(202);
     }
