@@ -31,6 +31,8 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "ordered",
         "retry",
         "standard_headers",
+        "signing",
+        "public_key",
         "created_at",
         "updated_at",
         "secret",
@@ -58,6 +60,8 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         ("ordered", json!(false)),
         ("retry", Value::Null),
         ("standard_headers", json!(true)),
+        ("signing", json!("hmac")),
+        ("public_key", Value::Null),
         ("template", Value::Null),
         ("created_at", json!("2026-01-15T10:00:00.000Z")),
     ] {

@@ -3,6 +3,7 @@
 use super::auth::AuthFacts;
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
+use super::signing;
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
@@ -48,6 +49,7 @@ pub struct SettingsPage {
     head: Head,
     webhook: Webhook,
     profile_title: String,
+    signing: &'static str,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
     auth: Option<AuthFacts>,
@@ -70,6 +72,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
+        signing: signing::label(webhook.signing),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
         auth: AuthFacts::of(&webhook),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
