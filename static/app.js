@@ -151,8 +151,8 @@ function onReveal(button) {
 
 // --- Tick boxes -------------------------------------------------------------------------------------------------------
 
-const boxes = (root) => $$(".tick input[type=checkbox]:not([data-tick-all])", root);
-const scopeOf = (element) => element.closest("form, [data-live]") ?? document;
+const boxes = (root) => $$(".tick input[type=checkbox]:not([data-tick-all], :disabled)", root);
+const scopeOf = (element) => element.form ?? document;
 let lastBox = null;
 
 function count(scope) {
@@ -387,7 +387,7 @@ async function refresh() {
   if (stopped || document.hidden) return;
   if ($("dialog[open]") || regions().every(busy)) return again();
   try {
-    const answer = await fetch(location.href.split("#")[0], {
+    const answer = await fetch($("[data-from]")?.dataset.from ?? location.href.split("#")[0], {
       headers: { Accept: "text/html", "X-Live": "1" }, redirect: "manual", cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(10_000),
     });
     if (answer.status === 401 || answer.type === "opaqueredirect") return signedOut();

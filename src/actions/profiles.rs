@@ -9,10 +9,12 @@ use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Event;
-use crate::domain::id::DeliveryId;
+use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::secret::Secret;
 use crate::domain::time::Millis;
+use crate::profile::body_format::ComposeError;
 use crate::profile::sign::Signed;
+use crate::profile::template::{Scope, WebhookFacts};
 use crate::profile::{self, Profile, ProfileSpec, Signer};
 use crate::random;
 use crate::store::profile as table;
@@ -77,6 +79,14 @@ impl Actions {
         let mut spec = serde_json::to_value(base.spec()).unwrap_or_default();
         if let Value::Object(fields) = &mut spec {
             fields.remove("name");
+            // A body is an envelope or a template: the one that is given replaces the other.
+            if given.get("body").is_some_and(|body| body == "template") {
+                fields.remove("envelope");
+            } else if given.contains_key("envelope") {
+                for name in ["body", "template", "content_type"] {
+                    fields.remove(name);
+                }
+            }
             fields.extend(given);
         }
         Ok(spec)
@@ -85,16 +95,20 @@ impl Actions {
 
 /// Composes the request of a profile for an event, signed with a secret at a time.
 pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview> {
-    let body = profile.form().compose(event)?;
+    let facts =
+        WebhookFacts { id: WebhookId::generate(at_ms, random::bits()).to_string(), description: "Example".into() };
+    let body = profile.form().for_webhook(&facts).compose(event).map_err(Invalid::from)?;
     let standard = profile::standard();
     let signer = Signer::new(profile, Some(&standard), secret, None);
-    let headers = signer.headers(&Signed {
+    let signed = Signed {
         event_id: &event.id,
         event_type: &event.event_type,
         delivery_id: DeliveryId::generate(at_ms, random::bits()),
         at_ms,
         body: &body,
-    });
+    };
+    let scope = Scope { event, webhook: Some(&facts), attempt: None };
+    let headers = signer.headers_with(&signed, Some(&scope)).map_err(ComposeError::from).map_err(Invalid::from)?;
     Ok(Preview { headers, body })
 }
 

@@ -115,7 +115,7 @@ impl Actions {
 
     fn send_test(&self, caller: &Caller, prepared: &Prepared) -> Result<DeliveryInFull> {
         let Prepared { endpoint, delivery } = prepared;
-        let result = self.engine.sender().attempt(endpoint, delivery);
+        let result = self.engine.sender().attempt(endpoint, delivery, None);
         let job = delivery.clone();
         self.store.write(move |tx| -> Result<()> { Ok(record::record_test(tx, &job, &result)?) }).wait()?;
         self.store.read(|connection| lookup::delivery_in_full(connection, caller, &delivery.id.to_string()))

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::domain::attempt::FailureCause;
 use crate::domain::header;
 use crate::domain::retry::{Gone, Rules, Schedule};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::profile::body_format::ComposeError;
 use crate::profile::sign::{Signed, Signs};
+use crate::profile::template::{Scope, Template, TemplateError, Use, WebhookFacts};
 use crate::profile::{self, BodyFormat, Profile, Signer};
 use crate::store::DueDelivery;
 
@@ -18,8 +21,11 @@ pub struct Endpoint {
     pub webhook: Arc<Webhook>,
     /// Host and port, which several webhooks may share.
     pub host: Arc<str>,
-    body_format: BodyFormat,
+    /// `Err` is the fault of the webhook's template, which an earlier version of the program may have accepted.
+    body_format: Result<BodyFormat, TemplateError>,
     body_format_definition: Arc<str>,
+    content_type: String,
+    facts: WebhookFacts,
     signer: Signer,
     /// Headers of the webhook, without those that the profile has come to set since the webhook was saved.
     own_headers: Vec<(String, String)>,
@@ -43,11 +49,16 @@ impl Endpoint {
             .filter(|(name, _)| !profile_headers.contains(&name.to_ascii_lowercase()))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
+        let facts = WebhookFacts { id: webhook.id.to_string(), description: webhook.description.clone() };
+        let content_type = profile.spec().content_type.clone();
+        let body_format = body_format(&webhook, profile, &facts);
         Endpoint {
             own_headers,
             host: webhook.url.host_key().into(),
-            body_format: profile.form().clone(),
-            body_format_definition: profile.form().definition().into(),
+            body_format_definition: body_format.as_ref().map(BodyFormat::definition).unwrap_or_default().into(),
+            body_format,
+            content_type,
+            facts,
             signer,
             schedule: webhook.retry.clone().unwrap_or_else(|| profile.schedule().clone()),
             gone: profile.gone(),
@@ -60,8 +71,9 @@ impl Endpoint {
         Rules { schedule: &self.schedule, gone: self.gone }
     }
 
-    pub fn body_format(&self) -> &BodyFormat {
-        &self.body_format
+    /// Format of the bodies; `None` if the webhook's template is not valid.
+    pub fn body_format(&self) -> Option<&BodyFormat> {
+        self.body_format.as_ref().ok()
     }
 
     /// Returns the text from which the log composes the body again.
@@ -75,24 +87,38 @@ impl Endpoint {
     }
 
     /// Composes and signs an attempt at `at_ms`. Order of the headers: content type, user agent, those of the profile,
-    /// the Standard Webhooks ones, those of the webhook. `Err` is the reason why the body cannot be composed.
-    pub fn request(&self, delivery: &DueDelivery, at_ms: Millis) -> Result<Request, String> {
-        let body = self.body_format.compose(&delivery.event).map_err(|invalid| invalid.message)?;
-        Ok(self.request_with(delivery, at_ms, body))
+    /// the Standard Webhooks ones, those of the webhook. `former` is the format of the delivery's earlier attempts, if it
+    /// is not the current one. `Err` is the reason why the request cannot be composed.
+    pub fn request(
+        &self,
+        delivery: &DueDelivery,
+        at_ms: Millis,
+        former: Option<&BodyFormat>,
+    ) -> Result<Request, FailureCause> {
+        let format = match former {
+            Some(former) => former,
+            None => self.body_format.as_ref().map_err(|error| template_failed(error.clone()))?,
+        };
+        let body = format.compose(&delivery.event).map_err(|error| match error {
+            ComposeError::Template(error) => template_failed(error),
+            ComposeError::NotJson(error) => FailureCause::ComposeFailed { error: Some(error.to_string()) },
+        })?;
+        self.request_with(delivery, at_ms, body)
     }
 
     /// Signs an attempt with this body.
-    pub fn request_with(&self, delivery: &DueDelivery, at_ms: Millis, body: Vec<u8>) -> Request {
+    pub fn request_with(&self, delivery: &DueDelivery, at_ms: Millis, body: Vec<u8>) -> Result<Request, FailureCause> {
         let event = &*delivery.event;
         let signed =
             Signed { event_id: &event.id, event_type: &event.event_type, delivery_id: delivery.id, at_ms, body: &body };
         let mut headers = vec![
-            ("Content-Type".to_owned(), "application/json".to_owned()),
+            ("Content-Type".to_owned(), self.content_type.clone()),
             ("User-Agent".to_owned(), USER_AGENT.to_owned()),
         ];
-        headers.extend(self.signer.headers(&signed));
+        let scope = Scope { event, webhook: Some(&self.facts), attempt: None };
+        headers.extend(self.signer.headers_with(&signed, Some(&scope)).map_err(template_failed)?);
         headers.extend(self.own_headers.iter().cloned());
-        Request { headers, body }
+        Ok(Request { headers, body })
     }
 
     /// Returns the headers for the log, with the secrets of the webhook's own headers masked.
@@ -107,4 +133,19 @@ impl Endpoint {
             })
             .collect()
     }
+}
+
+/// Returns the format of a webhook's bodies: its own template, or the profile's format.
+fn body_format(webhook: &Webhook, profile: &Profile, facts: &WebhookFacts) -> Result<BodyFormat, TemplateError> {
+    let format = match &webhook.template {
+        Some(source) => {
+            BodyFormat::template(Template::parse(source, Use::Body)?, &profile.spec().content_type, Some(facts.clone()))
+        }
+        None => profile.form().for_webhook(facts),
+    };
+    Ok(format)
+}
+
+fn template_failed(error: TemplateError) -> FailureCause {
+    FailureCause::TemplateFailed { error: Some(error.to_string()) }
 }

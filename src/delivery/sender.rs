@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::delivery::http::client::{Client, ClientResult, Outgoing};
 use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::time::Millis;
+use crate::profile::BodyFormat;
 use crate::store::DueDelivery;
 use crate::store::attempt::Attempt;
 use crate::text::failure::describe;
@@ -27,6 +28,12 @@ pub trait Transport: Send + Sync {
 pub struct Sender {
     transport: Arc<dyn Transport>,
     clock: Clock,
+}
+
+/// Format of a delivery's earlier attempts, which its later ones keep.
+pub struct FormerFormat {
+    pub format: BodyFormat,
+    pub definition: Arc<str>,
 }
 
 /// Result of an attempt, ready to be recorded.
@@ -74,27 +81,27 @@ impl Sender {
         self.transport.tidy();
     }
 
-    /// Composes, signs and sends, within the webhook's timeout and half a second. A panic becomes a failed attempt with
-    /// an internal error.
-    pub fn attempt(&self, endpoint: &Endpoint, delivery: &DueDelivery) -> AttemptResult {
-        self.guarded(endpoint, delivery, |started_ms| match endpoint.request(delivery, started_ms) {
-            Ok(request) => {
-                let mut result = self.send(endpoint, delivery, started_ms, &request);
-                result.body_format = Some(Arc::clone(endpoint.body_format_definition()));
-                result
-            }
-            Err(why) => {
-                let cause = FailureCause::ComposeFailed { error: Some(why.to_string()) };
-                unsent(endpoint, delivery, started_ms, Some(cause))
+    /// Composes, signs and sends, within the webhook's timeout and half a second. `former` is the format of the
+    /// delivery's earlier attempts, if it is not the current one. A panic becomes a failed attempt with an internal error.
+    pub fn attempt(&self, endpoint: &Endpoint, delivery: &DueDelivery, former: Option<&FormerFormat>) -> AttemptResult {
+        self.guarded(endpoint, delivery, |started_ms| {
+            match endpoint.request(delivery, started_ms, former.map(|former| &former.format)) {
+                Ok(request) => {
+                    let mut result = self.send(endpoint, delivery, started_ms, &request);
+                    let definition = former.map_or(endpoint.body_format_definition(), |former| &former.definition);
+                    result.body_format = Some(Arc::clone(definition));
+                    result
+                }
+                Err(cause) => unsent(endpoint, delivery, started_ms, Some(cause)),
             }
         })
     }
 
     /// Like [`attempt`](Sender::attempt), with a body that is not composed from the event.
     pub fn attempt_with(&self, endpoint: &Endpoint, delivery: &DueDelivery, body: Vec<u8>) -> AttemptResult {
-        self.guarded(endpoint, delivery, |started_ms| {
-            let request = endpoint.request_with(delivery, started_ms, body);
-            self.send(endpoint, delivery, started_ms, &request)
+        self.guarded(endpoint, delivery, |started_ms| match endpoint.request_with(delivery, started_ms, body) {
+            Ok(request) => self.send(endpoint, delivery, started_ms, &request),
+            Err(cause) => unsent(endpoint, delivery, started_ms, Some(cause)),
         })
     }
 

@@ -43,6 +43,8 @@ pub enum ErrorCode {
     EventDamaged,
     /// No request body could be composed from the event and the webhook's profile.
     ComposeFailed,
+    /// The template of the webhook or its profile failed with this event.
+    TemplateFailed,
     /// A fault in Hookpost itself interrupted the attempt.
     WorkerPanic,
 }
@@ -112,6 +114,8 @@ pub enum FailureCause {
     Status { code: u16 },
     EventDamaged,
     ComposeFailed { error: Option<String> },
+    // `error` begins with the line and column, where they are known.
+    TemplateFailed { error: Option<String> },
     WorkerPanic,
 }
 
@@ -149,6 +153,7 @@ impl FailureCause {
             FailureCause::Status { .. } => ErrorCode::Status,
             FailureCause::EventDamaged => ErrorCode::EventDamaged,
             FailureCause::ComposeFailed { .. } => ErrorCode::ComposeFailed,
+            FailureCause::TemplateFailed { .. } => ErrorCode::TemplateFailed,
             FailureCause::WorkerPanic => ErrorCode::WorkerPanic,
         }
     }
@@ -174,6 +179,7 @@ impl FailureCause {
             ErrorCode::Status => FailureCause::Status { code: status.unwrap_or_default() },
             ErrorCode::EventDamaged => FailureCause::EventDamaged,
             ErrorCode::ComposeFailed => FailureCause::ComposeFailed { error: None },
+            ErrorCode::TemplateFailed => FailureCause::TemplateFailed { error: None },
             ErrorCode::WorkerPanic => FailureCause::WorkerPanic,
         }
     }

@@ -81,6 +81,7 @@ impl FailureGroup {
                         of(ProtocolError),
                         of(EventDamaged),
                         of(ComposeFailed),
+                        of(TemplateFailed),
                         of(WorkerPanic),
                         answers(0, 299),
                         answers(600, 999),

@@ -183,6 +183,10 @@ pub fn after_failure(
     if failure.is_internal() {
         return after_panic(history);
     }
+    // The template fails with this event until a person changes it, and the endpoint has no part in that.
+    if failure == ErrorCode::TemplateFailed {
+        return Next::DeadLetter;
+    }
     if answer.status == Some(410) && rules.gone == Gone::Disable {
         return if history.webhook_is_active { Next::Disable(DisabledReason::Gone) } else { Next::DeadLetter };
     }

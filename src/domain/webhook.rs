@@ -133,6 +133,8 @@ pub struct Webhook {
     pub ordered: bool,
     /// Overrides the profile's schedule.
     pub retry: Option<Schedule>,
+    /// Template of the body, in place of the profile's format.
+    pub template: Option<String>,
     /// Whether deliveries carry the three Standard Webhooks headers beside the profile's own.
     pub standard_headers: bool,
     pub created_ms: Millis,
@@ -163,6 +165,7 @@ impl Webhook {
             limits: Limits::DEFAULT,
             ordered: false,
             retry: None,
+            template: None,
             standard_headers: true,
             created_ms: now,
             updated_ms: now,

@@ -45,6 +45,7 @@ use reads::Reads;
 use request_id::RequestId;
 use shares::Shares;
 use site::Site;
+use web::shown_once::ShownOnce;
 
 /// State shared by all handlers. Cheap to clone.
 #[derive(Clone)]
@@ -70,6 +71,8 @@ pub struct App {
     pub sign_ins: Arc<Semaphore>,
     pub throttle: Throttle,
     pub pending_sign_ins: PendingSignIns,
+    /// Pages with new secrets.
+    pub shown_once: ShownOnce,
     /// Whether every user has to set up two-factor authentication.
     pub require_totp: bool,
     pub site: Arc<Site>,
@@ -156,6 +159,7 @@ impl App {
             sign_ins: Arc::new(Semaphore::new(16)),
             throttle: Throttle::default(),
             pending_sign_ins: PendingSignIns::default(),
+            shown_once: ShownOnce::default(),
             require_totp: false,
             site: Arc::new(site),
             hosts: Hosts::default(),

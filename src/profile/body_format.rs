@@ -7,27 +7,68 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::ecmascript::{self, NotJson};
+use super::template::{Output, Scope, Template, TemplateError, WebhookFacts};
 use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::time::{SECOND, rfc3339_seconds};
 
-/// Everything besides the event that determines the bytes of a body.
+/// Everything besides the event that determines the bytes of a body. Its JSON is a key in the database, so a change of
+/// the names here would be another format.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct BodyFormat {
-    pub envelope: Envelope,
-    pub body: Body,
+#[serde(untagged)]
+pub enum BodyFormat {
+    Envelope {
+        envelope: Envelope,
+        body: Spelling,
+    },
+    Template {
+        template: Template,
+        output: Output,
+        /// Only if the template uses it: each webhook has a format of its own then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        webhook: Option<WebhookFacts>,
+    },
 }
 
-/// Serialization of a body.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// Composition of a body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BodySpelling")]
 pub enum Body {
-    /// `data` passes through byte for byte.
+    /// The envelope; `data` passes through byte for byte.
     #[default]
     Exact,
-    /// The form that JavaScript reproduces when it parses and serializes the body.
+    /// The envelope in the form that JavaScript reproduces when it parses and serializes the body.
     Ecmascript,
+    /// The result of the template.
+    Template,
+}
+
+/// Serialization of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spelling {
+    Exact,
+    Ecmascript,
+}
+
+/// Reason why an event gives no body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeError {
+    #[error("{0}")]
+    NotJson(#[from] NotJson),
+    #[error("{0}")]
+    Template(#[from] TemplateError),
+}
+
+impl From<ComposeError> for Invalid {
+    fn from(error: ComposeError) -> Invalid {
+        match error {
+            ComposeError::NotJson(error) => Invalid::new("invalid_json", error.to_string()),
+            ComposeError::Template(error) => Invalid::new("template_failed", error.to_string()),
+        }
+    }
 }
 
 /// Fields around the data, in order; or the data alone.
@@ -71,15 +112,42 @@ pub enum Value {
 }
 
 impl BodyFormat {
-    /// Composes the body of an event. Fails only for data that is not JSON, which the API rejects.
-    pub fn compose(&self, event: &Event) -> Result<Vec<u8>, Invalid> {
-        let exact = self.envelope.compose(event);
-        match self.body {
-            Body::Exact => Ok(exact.into_bytes()),
-            Body::Ecmascript => super::ecmascript::stringify(&exact)
-                .map(String::into_bytes)
-                .map_err(|error| Invalid::new("invalid_json", error.to_string())),
+    /// Returns the format of a template's result for a webhook.
+    pub fn template(template: Template, content_type: &str, webhook: Option<WebhookFacts>) -> BodyFormat {
+        let webhook = webhook.filter(|_| template.uses_webhook());
+        BodyFormat::Template { template, output: Output::of(content_type), webhook }
+    }
+
+    /// Composes the body of an event. An envelope fails only for data that is not JSON, which the API rejects.
+    pub fn compose(&self, event: &Event) -> Result<Vec<u8>, ComposeError> {
+        match self {
+            BodyFormat::Envelope { envelope, body } => {
+                let exact = envelope.compose(event);
+                Ok(match body {
+                    Spelling::Exact => exact.into_bytes(),
+                    Spelling::Ecmascript => ecmascript::stringify(&exact)?.into_bytes(),
+                })
+            }
+            BodyFormat::Template { template, output, webhook } => {
+                let scope = Scope { event, webhook: webhook.as_ref(), attempt: None };
+                Ok(template.render(*output, &scope)?.into_bytes())
+            }
         }
+    }
+
+    /// Returns the format for the deliveries of one webhook.
+    pub fn for_webhook(&self, facts: &WebhookFacts) -> BodyFormat {
+        let mut format = self.clone();
+        if let BodyFormat::Template { template, webhook, .. } = &mut format
+            && template.uses_webhook()
+        {
+            *webhook = Some(facts.clone());
+        }
+        format
+    }
+
+    pub fn is_template(&self) -> bool {
+        matches!(self, BodyFormat::Template { .. })
     }
 
     /// Returns the format as JSON, its key in the database: equal formats give equal texts.
@@ -224,19 +292,24 @@ impl<'de> Deserialize<'de> for Envelope {
     }
 }
 
-/// Composes the body of a challenge request: the envelope without its data, then the random text.
-pub fn compose_challenge(form: &BodyFormat, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
+/// Composes the body of a challenge request: the envelope without its data, then the random text. A template has no
+/// envelope; profiles with one have no challenge.
+pub fn compose_challenge(format: Option<&BodyFormat>, event: &Event, field: &str, challenge: &str) -> Vec<u8> {
     let mut body = String::from("{");
-    for (name, value) in form.envelope.challenge_fields() {
-        push_name(&mut body, name);
-        value.push(&mut body, event);
+    if let Some(BodyFormat::Envelope { envelope, .. }) = format {
+        for (name, value) in envelope.challenge_fields() {
+            push_name(&mut body, name);
+            value.push(&mut body, event);
+        }
     }
     push_name(&mut body, field);
     push_text(&mut body, challenge);
     body.push('}');
-    let body = match form.body {
-        Body::Exact => body,
-        Body::Ecmascript => super::ecmascript::stringify(&body).expect("the body is JSON"),
+    let body = match format {
+        Some(BodyFormat::Envelope { body: Spelling::Ecmascript, .. }) => {
+            ecmascript::stringify(&body).expect("the body is JSON")
+        }
+        _ => body,
     };
     body.into_bytes()
 }

@@ -11,6 +11,7 @@ pub mod ecmascript;
 pub mod sign;
 pub mod snippet;
 pub mod spec;
+pub mod template;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};

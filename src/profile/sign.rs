@@ -6,7 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use strum::{Display, IntoStaticStr, VariantArray};
 
-use super::spec::{Encoding, Key, Profile, SignatureSpec};
+use super::spec::{Encoding, Key, Profile, SignatureSpec, is_header_value};
+use super::template::{Output, Scope, Template, TemplateError};
 use crate::domain::event::{EventId, EventType};
 use crate::domain::id::DeliveryId;
 use crate::domain::secret::Secret;
@@ -28,8 +29,15 @@ pub struct Signed<'a> {
 
 /// Headers and prepared keys of one webhook's deliveries.
 pub struct Signer {
-    headers: Vec<(String, String)>,
+    headers: Vec<Header>,
     signatures: Vec<Signature>,
+}
+
+struct Header {
+    name: String,
+    /// With placeholders.
+    value: String,
+    template: Option<Template>,
 }
 
 struct Signature {
@@ -53,11 +61,15 @@ impl Signer {
     pub fn new(profile: &Profile, also: Option<&Profile>, secret: &Secret, old: Option<&OldSecret>) -> Signer {
         let own = profile.header_names();
         let is_new = |name: &str| !own.contains(&name.to_ascii_lowercase());
-        let mut headers = profile.headers().to_vec();
+        let headers_of = |profile: &Profile| -> Vec<Header> {
+            let templates = profile.header_templates().iter().cloned();
+            let headers = profile.headers().iter().cloned().zip(templates);
+            headers.map(|((name, value), template)| Header { name, value, template }).collect()
+        };
+        let mut headers = headers_of(profile);
         let mut specs = profile.spec().signatures.clone();
         if let Some(also) = also {
-            let further = also.headers().iter().filter(|(name, _)| is_new(name));
-            headers.extend(further.cloned());
+            headers.extend(headers_of(also).into_iter().filter(|header| is_new(&header.name)));
             let further = also.spec().signatures.iter().filter(|spec| is_new(&spec.header));
             specs.extend(further.cloned());
         }
@@ -72,12 +84,35 @@ impl Signer {
         Signer { headers, signatures }
     }
 
-    /// Returns every header of an attempt, in order.
+    /// Returns every header of an attempt, in order, apart from those that are templates.
     pub fn headers(&self, signed: &Signed<'_>) -> Vec<(String, String)> {
+        self.headers_with(signed, None).unwrap_or_default()
+    }
+
+    /// Returns every header of an attempt, in order. `scope` is for headers that are templates; without it they are left
+    /// out.
+    pub fn headers_with(
+        &self,
+        signed: &Signed<'_>,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<Vec<(String, String)>, TemplateError> {
         let timestamp = signed.at_ms.div_euclid(SECOND).to_string();
-        let own = self.headers.iter().map(|(name, template)| (name.clone(), fill(template, signed, &timestamp)));
+        let mut headers = Vec::with_capacity(self.headers.len() + self.signatures.len());
+        for Header { name, value, template } in &self.headers {
+            let value = match (template, scope) {
+                (None, _) => fill(value, signed, &timestamp),
+                (Some(template), Some(scope)) => {
+                    let delivery_id = signed.delivery_id.to_string();
+                    let scope = Scope { attempt: Some((&delivery_id, &timestamp)), ..*scope };
+                    render(name, template, &scope)?
+                }
+                (Some(_), None) => continue,
+            };
+            headers.push((name.clone(), value));
+        }
         let signatures = self.signatures.iter();
-        own.chain(signatures.map(|one| (one.spec.header.clone(), one.value(signed, &timestamp)))).collect()
+        headers.extend(signatures.map(|one| (one.spec.header.clone(), one.value(signed, &timestamp))));
+        Ok(headers)
     }
 
     /// Returns the secret that signs each signature header at `now`.
@@ -141,6 +176,18 @@ fn mac(spec: &SignatureSpec, key: &HmacSha256, id: &str, timestamp: &str, body: 
         Encoding::Hex => hex::encode(bytes),
         Encoding::Base64 => STANDARD.encode(bytes),
     }
+}
+
+/// Renders the value of a header.
+fn render(name: &str, template: &Template, scope: &Scope<'_>) -> Result<String, TemplateError> {
+    let of_header =
+        |error: TemplateError| TemplateError { message: format!("Header {name}: {}", error.message), ..error };
+    let value = template.render(Output::Text, scope).map_err(of_header)?;
+    if !is_header_value(&value) {
+        let message = "The value must be at most 1,024 characters of printable ASCII without surrounding white space. The filters rfc2047 and urlencode make other text ASCII.";
+        return Err(of_header(TemplateError { at: None, message: message.to_owned() }));
+    }
+    Ok(value)
 }
 
 fn prepare(key: Key, secret: &Secret) -> HmacSha256 {

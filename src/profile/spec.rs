@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::Invalid;
 use crate::domain::event::EventType;
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::object;
 use crate::domain::retry::{Gone, Schedule, ScheduleSpec};
-use crate::profile::body_format::{Body, BodyFormat, Envelope};
+use crate::profile::body_format::{Body, BodyFormat, Envelope, Spelling};
+use crate::profile::template::{self, Template, Use};
 
 /// A profile, as in a file of `builtin/` or in the API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,12 +26,24 @@ pub struct ProfileSpec {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub title: String,
-    pub envelope: Envelope,
+    /// Required, unless the body is a template.
+    #[serde(default)]
+    pub envelope: Option<Envelope>,
     #[serde(default)]
     pub body: Body,
+    /// Template of the body, with `"body": "template"`. The documentation has a page about templates.
+    #[serde(default)]
+    #[schemars(length(max = template::MAX_BYTES))]
+    pub template: Option<String>,
+    /// Content type of the body. The result of a template must be JSON for `application/json` and for types that end with
+    /// `+json`; other types need a template.
+    #[serde(default = "json_type")]
+    #[schemars(length(max = 128), regex(pattern = CONTENT_TYPE_PATTERN))]
+    pub content_type: String,
     #[serde(default)]
     pub signatures: Vec<SignatureSpec>,
-    /// Additional headers, in order. Values may contain `{id}`, `{type}`, `{delivery_id}` and `{timestamp}`.
+    /// Additional headers, in order. Values may contain `{id}`, `{type}`, `{delivery_id}` and `{timestamp}`. A value with
+    /// `{{` or `{%` is a template.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>", extend("maxProperties" = 32))]
     pub headers: serde_json::Map<String, serde_json::Value>,
@@ -39,6 +53,29 @@ pub struct ProfileSpec {
     pub gone: Gone,
     #[serde(default)]
     pub challenge: Option<ChallengeSpec>,
+    /// Event for previews.
+    #[serde(default)]
+    pub example: Option<ExampleEvent>,
+}
+
+/// Event that shows how a profile's deliveries look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleEvent {
+    #[serde(rename = "type")]
+    #[schemars(regex(pattern = EventType::PATTERN), length(max = EventType::MAX_BYTES))]
+    pub event_type: String,
+    pub data: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_data: Option<Value>,
+}
+
+/// Content type of most profiles.
+pub const JSON: &str = "application/json";
+const CONTENT_TYPE_PATTERN: &str = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.-]+)*$";
+
+fn json_type() -> String {
+    JSON.to_owned()
 }
 
 fn retry_gone() -> Gone {
@@ -122,6 +159,8 @@ pub struct Profile {
     form: BodyFormat,
     schedule: Schedule,
     headers: Vec<(String, String)>,
+    /// Templates among the values of the headers, by the place of the header.
+    header_templates: Vec<Option<Template>>,
 }
 
 impl Profile {
@@ -131,21 +170,22 @@ impl Profile {
         if spec.title.chars().count() > 256 {
             return Err(invalid("A title is at most 256 characters.", "title"));
         }
-        spec.envelope.check()?;
+        check_content_type(&spec)?;
+        let form = parse_format(&spec)?;
         let headers = parse_headers(&spec)?;
+        let header_templates = headers.iter().map(|(name, value)| header_template(name, value));
+        let header_templates = header_templates.collect::<Result<_, _>>()?;
         for (index, signature) in spec.signatures.iter().enumerate() {
             signature.check().map_err(|(field, why)| invalid(why, &format!("signatures[{index}].{field}")))?;
         }
         check_no_header_twice(&spec, &headers)?;
         if let Some(challenge) = &spec.challenge {
-            check_challenge(challenge, &spec.envelope)?;
+            check_challenge(challenge, spec.envelope.as_ref())?;
         }
-        Ok(Profile {
-            form: BodyFormat { envelope: spec.envelope.clone(), body: spec.body },
-            schedule: Schedule::parse(&spec.retry)?,
-            headers,
-            spec,
-        })
+        if let Some(example) = &spec.example {
+            example.event_type.parse::<EventType>().map_err(|error| invalid(&error.message, "example.type"))?;
+        }
+        Ok(Profile { form, schedule: Schedule::parse(&spec.retry)?, headers, header_templates, spec })
     }
 
     pub fn name(&self) -> &str {
@@ -172,6 +212,11 @@ impl Profile {
     /// Name and template of each additional header, in order.
     pub fn headers(&self) -> &[(String, String)] {
         &self.headers
+    }
+
+    /// Template of each header whose value is one, in the order of the headers.
+    pub fn header_templates(&self) -> &[Option<Template>] {
+        &self.header_templates
     }
 
     /// Names of all headers that the profile sets, in lower case.
@@ -238,9 +283,9 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
                 return Err(invalid("Not a header name that a profile may set.", &field));
             }
             let known = ["{id}", "{type}", "{delivery_id}", "{timestamp}"];
-            if !is_header_value(value) || has_unknown_placeholder(value, &known) {
+            if !is_header_value(value) || !is_template(value) && has_unknown_placeholder(value, &known) {
                 return Err(invalid(
-                    "A header's value must be printable ASCII without surrounding white space; its placeholders are {id}, {type}, {delivery_id} and {timestamp}.",
+                    "A header's value must be printable ASCII without surrounding white space; its placeholders are {id}, {type}, {delivery_id} and {timestamp}. A value with {{ or {% is a template.",
                     &field,
                 ));
             }
@@ -255,6 +300,73 @@ fn parse_headers(spec: &ProfileSpec) -> Result<Vec<(String, String)>, Invalid> {
             Ok((name.clone(), value.to_owned()))
         })
         .collect()
+}
+
+/// Returns the format of the bodies: an envelope or a template, never both.
+fn parse_format(spec: &ProfileSpec) -> Result<BodyFormat, Invalid> {
+    let spelling = match spec.body {
+        Body::Exact => Spelling::Exact,
+        Body::Ecmascript => Spelling::Ecmascript,
+        Body::Template => {
+            if spec.envelope.is_some() {
+                return Err(invalid("A profile with a template has no envelope.", "envelope"));
+            }
+            if spec.challenge.is_some() {
+                let message = "A profile with a template has no challenge, since a challenge is an envelope.";
+                return Err(invalid(message, "challenge"));
+            }
+            let Some(source) = &spec.template else {
+                return Err(invalid("\"body\": \"template\" needs a template.", "template"));
+            };
+            let template = Template::parse(source, Use::Body).map_err(|error| error.invalid("template"))?;
+            return Ok(BodyFormat::template(template, &spec.content_type, None));
+        }
+    };
+    if spec.template.is_some() {
+        return Err(invalid("A template needs \"body\": \"template\".", "template"));
+    }
+    if spec.content_type != JSON {
+        return Err(invalid("An envelope is JSON. Another content type needs a template.", "content_type"));
+    }
+    let Some(envelope) = spec.envelope.clone() else {
+        return Err(invalid("A profile needs an envelope, or \"body\": \"template\" and a template.", "envelope"));
+    };
+    envelope.check()?;
+    Ok(BodyFormat::Envelope { envelope, body: spelling })
+}
+
+/// Checks the value of the header `Content-Type`, by the rule of [`CONTENT_TYPE_PATTERN`].
+fn check_content_type(spec: &ProfileSpec) -> Result<(), Invalid> {
+    let text = &spec.content_type;
+    let is_token = |text: &str, more: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    let mut parts = text.split(';');
+    let is_type = parts
+        .next()
+        .and_then(|text| text.split_once('/'))
+        .is_some_and(|(kind, subtype)| is_token(kind, "!#$&^_.+-") && is_token(subtype, "!#$&^_.+-"));
+    let is_parameter = |text: &str| {
+        let text = text.strip_prefix(' ').unwrap_or(text);
+        text.split_once('=').is_some_and(|(name, value)| is_token(name, "_-") && is_token(value, "_.-"))
+    };
+    if text.len() > 128 || !is_type || !parts.all(is_parameter) {
+        let message = "A content type is a type, a slash and a subtype, such as text/plain; charset=utf-8.";
+        return Err(invalid(message, "content_type"));
+    }
+    Ok(())
+}
+
+fn is_template(value: &str) -> bool {
+    value.contains("{{") || value.contains("{%")
+}
+
+fn header_template(name: &str, value: &str) -> Result<Option<Template>, Invalid> {
+    if !is_template(value) {
+        return Ok(None);
+    }
+    let parsed = Template::parse(value, Use::Header);
+    parsed.map(Some).map_err(|error| error.invalid(&format!("headers.{name}")))
 }
 
 /// Libraries read the id and the time of a request from these two headers, so they must contain nothing else (Standard
@@ -281,12 +393,13 @@ fn check_no_header_twice(spec: &ProfileSpec, headers: &[(String, String)]) -> Re
     Ok(())
 }
 
-fn check_challenge(challenge: &ChallengeSpec, envelope: &Envelope) -> Result<(), Invalid> {
+fn check_challenge(challenge: &ChallengeSpec, envelope: Option<&Envelope>) -> Result<(), Invalid> {
     challenge.event.parse::<EventType>().map_err(|error| invalid(&error.message, "challenge.event"))?;
     if challenge.field.is_empty() || challenge.field.chars().count() > 64 {
         return Err(invalid("The name of the challenge field must be 1 to 64 characters.", "challenge.field"));
     }
-    if envelope.challenge_fields().any(|(name, _)| name == challenge.field) {
+    let mut fields = envelope.into_iter().flat_map(Envelope::challenge_fields);
+    if fields.any(|(name, _)| name == challenge.field) {
         return Err(invalid("The envelope already has a field with this name.", "challenge.field"));
     }
     Ok(())
@@ -300,7 +413,7 @@ fn is_header_name(name: &str) -> bool {
 }
 
 /// HTTP does not preserve white space at either end.
-fn is_header_value(text: &str) -> bool {
+pub(super) fn is_header_value(text: &str) -> bool {
     text.len() <= 1024 && is_printable(text) && text.trim() == text
 }
 

@@ -133,6 +133,17 @@ fn same_response_as(connection: &Connection, delivery_seq: i64, attempt: &Attemp
     sql::first(connection, SAME_RESPONSE, params, |row| row.get(0))
 }
 
+/// Returns the definition of the body that the first attempt of a delivery sent, if any did.
+pub fn first_body_format(connection: &Connection, delivery_seq: i64) -> Result<Option<String>> {
+    sql::first(connection, FIRST_BODY_FORMAT, named_params! {":delivery_seq": delivery_seq}, |row| row.get(0))
+}
+
+/// Follows the primary key from the first attempt, which has a format unless nothing was sent.
+pub(super) const FIRST_BODY_FORMAT: &str = "SELECT f.definition FROM attempt a
+    JOIN body_format f ON f.seq = a.body_format_seq
+    WHERE a.delivery_seq = :delivery_seq AND a.body_format_seq IS NOT NULL
+    ORDER BY a.number LIMIT 1";
+
 /// Returns the number of a body format, inserting it if it is new.
 fn body_format_seq(connection: &Connection, definition: &str) -> Result<i64> {
     let query = "SELECT seq FROM body_format WHERE definition = :definition";

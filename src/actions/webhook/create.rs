@@ -13,6 +13,7 @@ use crate::domain::secret::Secret;
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
 use crate::profile::Profile;
+use crate::profile::template::{Template, Use};
 use crate::random;
 use crate::store::profile::{self, Profiles};
 use crate::store::{WriteTx, webhook};
@@ -44,6 +45,7 @@ impl Actions {
             (_, None) => WebhookState::Active,
         };
         settings.apply(&mut webhook, &profile.header_names())?;
+        check_template(&webhook, &profile)?;
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
@@ -96,6 +98,22 @@ pub(in crate::actions) fn find_profile(profiles: &Profiles, name: &str) -> Resul
         Invalid::new("unknown_profile", format!("There is no profile {name:?}. The profiles are {}.", names.join(", ")))
             .in_field("profile")
     })
+}
+
+/// Checks a webhook's own template.
+pub(super) fn check_template(webhook: &Webhook, profile: &Profile) -> Result<(), Invalid> {
+    let Some(source) = &webhook.template else {
+        return Ok(());
+    };
+    if profile.spec().challenge.is_some() {
+        let message = format!(
+            "The profile {} verifies endpoints with a challenge in its own format, so a webhook with it has no template.",
+            profile.name()
+        );
+        return Err(Invalid::new("invalid_template", message).in_field("template"));
+    }
+    Template::parse(source, Use::Body).map_err(|error| error.invalid("template"))?;
+    Ok(())
 }
 
 /// Refuses a profile that was deleted since it was looked up.

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::state::{Claim, State};
 use super::{Shared, Unrecorded};
-use crate::delivery::sender::AttemptResult;
+use crate::delivery::sender::{AttemptResult, FormerFormat};
 use crate::domain::delivery::Trigger;
 use crate::domain::time::Millis;
+use crate::profile::BodyFormat;
 use crate::random;
-use crate::store::DueDelivery;
 use crate::store::delivery::{self, Loaded};
+use crate::store::{DueDelivery, StoreError, attempt as attempts, damage};
 
 /// How long a worker without work waits before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -60,7 +61,9 @@ fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
     let Some(delivery) = delivery_of(shared, &mut claim) else {
         return release(shared, &claim, None, Instant::now());
     };
-    let result = shared.sender.attempt(&claim.endpoint, &delivery);
+    let Some(result) = send(shared, &claim, &delivery) else {
+        return release(shared, &claim, Some(MACHINE_PAUSE), Instant::now());
+    };
     if !result.is_attempt() {
         return release(shared, &claim, Some(MACHINE_PAUSE), Instant::now());
     }
@@ -68,6 +71,39 @@ fn attempt(shared: &Arc<Shared>, mut claim: Claim) -> MutexGuard<'_, State> {
     // May wait for the writer, which in turn may wait for the lock.
     shared.record(outcome);
     shared.lock()
+}
+
+/// Makes an attempt. `None` if the format of the earlier attempts could not be read.
+pub(super) fn send(shared: &Shared, claim: &Claim, delivery: &DueDelivery) -> Option<AttemptResult> {
+    match former_format(shared, claim, delivery) {
+        Ok(former) => Some(shared.sender.attempt(&claim.endpoint, delivery, former.as_ref())),
+        Err(error) => {
+            log::error!("the earlier attempts of {} could not be read: {error}", delivery.id);
+            None
+        }
+    }
+}
+
+/// Returns the format of the delivery's earlier attempts, if the webhook or its profile was given another one since: all
+/// attempts of a delivery send the same body.
+fn former_format(shared: &Shared, claim: &Claim, delivery: &DueDelivery) -> Result<Option<FormerFormat>, StoreError> {
+    if delivery.attempt_count == 0 {
+        return Ok(None);
+    }
+    let read = shared.store.read_for_delivery(|connection| attempts::first_body_format(connection, delivery.seq));
+    let definition = match read {
+        Err(error) if error.is_damage() => {
+            damage::report("attempt", delivery.seq, &error);
+            None
+        }
+        read => read?,
+    };
+    let definition = definition.filter(|definition| **definition != **claim.endpoint.body_format_definition());
+    Ok(definition.and_then(|definition| {
+        // A template that this version of the program refuses cannot be sent again.
+        let format = BodyFormat::from_definition(&definition).ok()?;
+        Some(FormerFormat { format, definition: definition.into() })
+    }))
 }
 
 /// Returns the delivery of a claim. `None` if it must not be sent any more, or cannot be read.

@@ -76,6 +76,10 @@ pub struct WebhookSettings {
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_headers: Option<bool>,
+    /// Template of the body, in place of the profile's format. The result must be JSON, unless the profile has another content type. `null`: the profile's format (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32_768))]
+    pub template: Option<Option<String>>,
 }
 
 impl WebhookSettings {
@@ -133,6 +137,7 @@ impl WebhookSettings {
             webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
+        webhook.template = self.template.unwrap_or(webhook.template.take());
         Ok(())
     }
 }
@@ -143,6 +148,10 @@ fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 ) -> Result<Option<Option<T>>, D::Error> {
     let object = Option::<Object<T>>::deserialize(deserializer)?;
     Ok(Some(object.map(|Object(fields)| fields)))
+}
+
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {

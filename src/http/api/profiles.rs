@@ -29,13 +29,14 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 const EXAMPLE: &str = r#"{"name": "shop", "title": "Our shop", "envelope": [{"field": "type", "value": "type"},
-    {"field": "data", "value": "data"}], "body": "exact", "signatures": [{"header": "X-Shop-Signature", "content": "{body}",
+    {"field": "data", "value": "data"}], "body": "exact", "template": null,
+    "content_type": "application/json", "signatures": [{"header": "X-Shop-Signature", "content": "{body}",
         "encoding": "hex", "template": "sha256={signature}", "join": null, "key": "secret"}],
     "headers": {"X-Shop-Event": "{type}"}, "retry": {"delays_s": [60.0, 300.0], "measured_from": "previous_attempt",
-        "exhausted": "disable"}, "gone": "retry", "challenge": null, "built_in": false}"#;
+        "exhausted": "disable"}, "gone": "retry", "challenge": null, "example": null, "built_in": false}"#;
 
 /// Codes of invalid profiles.
-const INVALID_CODES: Codes = &["invalid_profile", "invalid_retry", "unknown_profile"];
+const INVALID_CODES: Codes = &["invalid_profile", "invalid_retry", "invalid_template", "unknown_profile"];
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Profiles", "list_profiles", "List profiles").scope(Scope::Read).response::<ProfileList<'_>>(
@@ -89,7 +90,8 @@ fn describe_preview(call: &mut Call<'_>) {
             "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
         )
         .errors(422, INVALID_CODES)
-        .errors(422, &["invalid_secret", "invalid_event_type", "invalid_event_id", "invalid_time", "invalid_json"]);
+        .errors(422, &["invalid_secret", "invalid_event_type", "invalid_event_id", "invalid_time", "invalid_json"])
+        .errors(422, &["template_failed"]);
 }
 
 /// Schema of a profile in a request: with `based_on`, all other fields are optional.

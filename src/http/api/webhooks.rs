@@ -81,7 +81,7 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "created_at": "2026-01-15T10:00:00.000Z",
+    "retry": null, "standard_headers": true, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -102,6 +102,7 @@ const INVALID_CODES: Codes = &[
     "too_many_headers",
     "out_of_range",
     "invalid_retry",
+    "invalid_template",
 ];
 
 fn describe_create(call: &mut Call<'_>) {
@@ -232,6 +233,8 @@ pub(super) struct WebhookView {
     retry: Option<ScheduleSpec>,
     /// Whether deliveries also have the Standard Webhooks headers.
     standard_headers: bool,
+    /// Template of the body, in place of the profile's format.
+    template: Option<String>,
     created_at: schema::Time,
     updated_at: schema::Time,
     /// Secret that signs deliveries.
@@ -265,6 +268,7 @@ impl From<&Webhook> for WebhookView {
             ordered: webhook.ordered,
             retry: webhook.retry.as_ref().map(|retry| retry.spec()),
             standard_headers: webhook.standard_headers,
+            template: webhook.template.clone(),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,

@@ -43,6 +43,7 @@ mod login;
 mod login_code;
 mod onboarding {
     pub mod done;
+    mod publish;
     pub mod webhook;
 }
 mod overview;
@@ -65,6 +66,7 @@ mod settings {
     pub mod users;
 }
 mod setup;
+pub mod shown_once;
 mod two_factor;
 mod webhooks {
     pub mod delete;
@@ -154,6 +156,8 @@ fn tenant_routes(config: &mut ServiceConfig) {
     assets::routes(config);
     let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
     at("/logout", vec![web::post().to(login::sign_out)]);
+    let once = |session: Session, token: Path<String>| session.answer(move |session| shown_once::show(session, &token));
+    at("/shown-once/{token}", vec![web::get().to(once)]);
     at("/deliveries", vec![get(deliveries::list::show)]);
     for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {
         let ask = web::get().to(move |session| bulk::ask(session, action));

@@ -139,6 +139,11 @@ impl Session {
         &self.base
     }
 
+    /// Whether the script asks, to refresh an open page.
+    pub(super) fn is_live(&self) -> bool {
+        self.is_live
+    }
+
     /// Address of the client.
     pub fn address(&self) -> Option<IpAddr> {
         self.address

@@ -14,6 +14,7 @@ use crate::http::web::layout::Html;
 use crate::http::web::response::local;
 use crate::http::web::{
     Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template, problem,
+    shown_once,
 };
 use crate::store;
 use crate::store::recovery_code;
@@ -96,8 +97,7 @@ pub fn show(session: &Session) -> Result<TwoFactorPage, PageError> {
 /// Change that a form makes. Returns new recovery codes to show, if there are any.
 type Change = fn(&Session, &Fields, User) -> Result<Option<Vec<String>>, UserError>;
 
-/// Runs a form with the visitor's password and a code, for viewers too. Responds with the recovery codes themselves, which
-/// no redirect, log or cookie may contain.
+/// Runs a form with the visitor's password and a code, for viewers too. Shows the recovery codes once.
 async fn run(request: HttpRequest, form: Submission, change: Change) -> PageResult {
     let address = app(&request)?.site.client_address(&request);
     form.run_as_anybody(move |session, fields| {
@@ -110,7 +110,7 @@ async fn run(request: HttpRequest, form: Submission, change: Change) -> PageResu
         match changed {
             Ok(Some(codes)) => {
                 let page = page(session, fields, FormErrors::default())?;
-                Ok(Response::ok(&TwoFactorPage { codes: Some(codes), ..page }))
+                Ok(shown_once::redirect(session, &TwoFactorPage { codes: Some(codes), ..page }, "/account"))
             }
             Ok(None) => Ok(session.done("/account", "Two-factor authentication is off.")),
             Err(error) => Ok(Response::again(&page(session, fields, problem(error)?.into())?)),

@@ -105,9 +105,9 @@ impl<'a> Code<'a> {
         let spec = &check.spec;
         let text = |text: &str| literal::text(language, text);
         let header = |name: &str| literal::header(language, name);
-        let type_field = match &profile.form().envelope {
-            Envelope::Fields(fields) => fields.iter().find(|field| field.value == Value::Type),
-            Envelope::DataAlone => None,
+        let type_field = match &profile.spec().envelope {
+            Some(Envelope::Fields(fields)) => fields.iter().find(|field| field.value == Value::Type),
+            _ => None,
         };
         Code {
             language,

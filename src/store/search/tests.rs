@@ -70,7 +70,7 @@ fn a_search_that_runs_out_of_time_goes_on_where_it_stopped_and_misses_nothing() 
         let text = hasty("x-1001");
         let (found, times) = all(|request| event::search(&connection, &filter, &text, request).unwrap());
         assert_eq!(found.iter().map(|event| event.seq).collect::<Vec<_>>(), wanted);
-        assert!(times.len() >= 3 && times.is_sorted_by(|one, next| one >= next), "{times:?}");
+        assert!(times.len() >= 2 && times.is_sorted_by(|one, next| one >= next), "{times:?}");
         let (previews, _) = all(|request| event::search_previews(&connection, &filter, &text, request).unwrap());
         assert_eq!(previews.iter().map(|event| event.seq).collect::<Vec<_>>(), wanted);
         assert!(previews.iter().all(|event| event.data.to_lowercase().contains("x-1001")));

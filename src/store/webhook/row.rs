@@ -22,7 +22,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 24] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 25] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -42,6 +42,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("ordered", Box::new(webhook.ordered)),
         ("retry", Box::new(retry)),
         ("standard_headers", Box::new(webhook.standard_headers)),
+        ("template", Box::new(&webhook.template)),
         ("created_ms", Box::new(webhook.created_ms)),
         ("updated_ms", Box::new(webhook.updated_ms)),
         ("verified_url", Box::new(&webhook.verified_url)),
@@ -71,7 +72,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     };
     Ok(read_row!(row, Webhook {
         seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
-        standard_headers, created_ms, updated_ms, verified_url;
+        standard_headers, created_ms, updated_ms, verified_url, template;
         events: patterns(row)?,
         secret: row.get("open_secret")?,
         old_secret,

@@ -127,6 +127,12 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         FailureCause::ComposeFailed { error: Some(error) } => {
             format!("The request body could not be composed from the event: {error}")
         }
+        FailureCause::TemplateFailed { error: None } => {
+            "The template failed with this event, so nothing was sent.".to_owned()
+        }
+        FailureCause::TemplateFailed { error: Some(error) } => {
+            format!("The template failed with this event, so nothing was sent. {error}")
+        }
         FailureCause::WorkerPanic => "A fault in Hookpost interrupted the attempt.".to_owned(),
     }
 }
@@ -181,6 +187,7 @@ impl Failed<'_> {
                 ErrorCode::Status => "not a 2xx",
                 ErrorCode::EventDamaged => "event damaged",
                 ErrorCode::ComposeFailed => "not composed",
+                ErrorCode::TemplateFailed => "template failed",
                 ErrorCode::WorkerPanic => "fault in Hookpost",
             },
         }
@@ -225,6 +232,9 @@ fn advice(cause: &FailureCause) -> &'static str {
         Code::ProtocolError => "Check that the URL points to an HTTP server, with the right port and the right scheme.",
         Code::EventDamaged => "Check the disk of the machine that runs Hookpost, then publish the event again.",
         Code::ComposeFailed => "Compare the event's data with the webhook's profile. The receiver got nothing.",
+        Code::TemplateFailed => {
+            "Correct the template of the webhook or its profile, using this event in the preview, then retry the delivery. It was not retried, because the template would fail again."
+        }
         Code::WorkerPanic => "The receiver may have got the request. Please report this fault with Hookpost's log.",
         Code::Status => "Respond with 2xx.",
     }

@@ -34,6 +34,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "updated_at",
         "secret",
         "standard_secret",
+        "template",
     ];
     let mut expected = fields.to_vec();
     expected.sort_unstable();
@@ -56,6 +57,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         ("ordered", json!(false)),
         ("retry", Value::Null),
         ("standard_headers", json!(true)),
+        ("template", Value::Null),
         ("created_at", json!("2026-01-15T10:00:00.000Z")),
     ] {
         assert_eq!(webhook[field], value, "{field}");
@@ -68,7 +70,7 @@ fn every_field_that_is_set_at_creation_is_read_back() {
     let fields = json!({
         "tenant": "acme", "description": "Orders", "profile": "standard", "active": false,
         "headers": {"X-Team": "orders"}, "timeout_s": 30, "max_in_flight": 1,
-        "rate_limit_per_s": 10, "ordered": true, "standard_headers": false,
+        "rate_limit_per_s": 10, "ordered": true, "standard_headers": false, "template": "{{ data }}",
         "retry": {"delays_s": [1.0, 2.5], "measured_from": "first_failure", "exhausted": "dead_letter"},
     });
     let id = hub.add_webhook_with("http://127.0.0.1:9/", &fields);

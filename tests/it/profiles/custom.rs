@@ -88,6 +88,9 @@ fn one_made_over_the_api_does_everything_that_it_says() {
         expected["signatures"][signature]["join"] = join;
         expected["signatures"][signature]["key"] = json!("secret");
     }
+    expected["template"] = Value::Null;
+    expected["content_type"] = json!("application/json");
+    expected["example"] = Value::Null;
     expected["built_in"] = json!(false);
     expected["retry"]["delays_s"] = json!([0.5, 2.0]);
     assert_eq!(made, expected);

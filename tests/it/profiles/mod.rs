@@ -10,6 +10,7 @@ mod requests;
 mod rotation;
 mod schedules;
 mod snippets;
+mod templates;
 mod vectors;
 
 use crate::support::skipped;

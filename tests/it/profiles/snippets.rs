@@ -268,7 +268,7 @@ fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
         previous_data: None,
         test: false,
     };
-    let body = compose_challenge(profile.form(), &event, &challenge.field, "random 1");
+    let body = compose_challenge(Some(profile.form()), &event, &challenge.field, "random 1");
     let standard = profile::standard();
     let headers = Signer::new(profile, Some(&standard), &secret(SECRET), None).headers(&Signed {
         event_id: &event.id,

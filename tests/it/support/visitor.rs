@@ -129,8 +129,14 @@ impl<'a> Visitor<'a> {
     /// Submits a form and follows its redirect.
     #[track_caller]
     pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let answer = self.submit(path, fields).expect(303);
-        self.page(answer.header("location").unwrap())
+        self.follow(&self.submit(path, fields)).page()
+    }
+
+    /// Opens the page that a response redirects to.
+    #[track_caller]
+    pub fn follow(&self, answer: &Answer) -> Answer {
+        assert_eq!(answer.status, 303, "{}", answer.text);
+        self.get(answer.header("location").unwrap()).expect(200)
     }
 
     /// Submits a form without fields that responds with a file. Returns the status, the media type and the bytes.

@@ -137,6 +137,11 @@ fn from_the_printed_link_to_a_verified_delivery() {
     browser.click("main form button.primary");
     browser.wait_for_text("Delivered. The signature is valid.");
     assert!(browser.path().starts_with("/setup/done"), "{}", browser.path());
+    browser.click_text("Create API key");
+    browser.wait_for_text("Waiting for your first event");
+    hub.publish("content.published", serde_json::json!({}));
+    browser.wait_for_text("Your event arrived");
+    assert!(!browser.text("#key").is_empty(), "the key stays on the page");
     browser.go("/inbox");
     browser.wait_for("[data-status=verified]");
     assert_eq!(browser.complaints(), [""; 0]);
@@ -188,4 +193,26 @@ fn keys_lead_from_page_to_page() {
     browser.wait_for("a[href='/deliveries'][aria-current=page]");
     browser.press("?");
     browser.wait_for("dialog#keys[open]");
+}
+
+#[test]
+fn ticks_are_counted_in_a_bar_that_stays_in_sight() {
+    let hub = populated();
+    let Some(browser) = Browser::open(&hub) else {
+        return;
+    };
+    hub.administrator();
+    browser.sign_in("anna");
+    browser.resize(1280, 400);
+    browser.go("/deliveries");
+    let bar = "const bar = document.querySelector('.bulk').getBoundingClientRect();
+               return bar.top > 0 && bar.bottom <= innerHeight && document.documentElement.scrollHeight > 2 * innerHeight;";
+    assert_eq!(browser.script(bar), Value::Bool(true), "the bar is below the window, or the list is too short to tell");
+    assert_eq!(browser.text(".bulk [data-count]"), "0");
+    browser.script("document.querySelectorAll('tbody .tick input:enabled')[0].click();");
+    browser.script("document.querySelectorAll('tbody .tick input:enabled')[1].click();");
+    assert_eq!(browser.text(".bulk [data-count]"), "2");
+    browser.script("document.querySelector('[data-tick-all]').click();");
+    let rows = browser.script("return String(document.querySelectorAll('tbody .tick input:enabled').length);");
+    assert_eq!(Value::from(browser.text(".bulk [data-count]")), rows);
 }

@@ -1,5 +1,6 @@
 //! From the printed setup link to a verified delivery.
 
+use std::process::Command;
 use std::time::Duration;
 
 use hookpost::store::user::Role;
@@ -38,20 +39,47 @@ fn from_the_printed_link_to_a_verified_delivery() {
     let page = visitor.submit_and_follow("/setup/webhook", &fields);
     assert!(page.contains("Delivered. The signature is valid."), "{page}");
     assert!(page.contains("X-Webhook-Signature and webhook-signature match"));
-    assert!(!page.has("[data-live]"));
+    assert!(!page.has("#first-delivery[data-live]"));
+    assert!(page.contains("Waiting for your first event"), "{page}");
     // Next step: a key, shown once, that can publish as the page describes.
     let delivery = page.field("delivery").unwrap();
-    let page = visitor.submit("/setup/key", &[("delivery", &delivery)]).expect(200).page();
+    let page = visitor.submit_and_follow("/setup/key", &[("delivery", &delivery)]);
     let key = &page.get("#key").text();
     assert!(page.contains(&format!("{}/v1/events", hub.at(""))));
+    assert_eq!(
+        page.all("details figure pre[id]").iter().filter(|code| code.contains("/v1/events")).count(),
+        7,
+        "{page}"
+    );
     let body = r#"{"type": "content.published", "data": {"id": 1}}"#;
     hub.call_with(key, "POST", "/v1/events", Some(body)).expect(202);
+    // The code of the languages that are installed here. The second run sends the same event again.
+    for (program, interpreter, flag, id) in
+        [("curl", "sh", "-c", "curl"), ("node", "node", "-e", "node"), ("python3", "python3", "-c", "python")]
+    {
+        if Command::new(program).arg("--version").output().is_err() {
+            eprintln!("skipped: {program} is not installed");
+            continue;
+        }
+        let code = page.get(&format!("#publish-{id}")).text().replace("content-1", id);
+        for is_duplicate in [false, true] {
+            let ran = Command::new(interpreter).args([flag, &code]).env("HOOKPOST_KEY", key).output().unwrap();
+            let output = String::from_utf8_lossy(&ran.stdout).to_lowercase();
+            let says =
+                output.split("duplicate").nth(1).is_some_and(|rest| rest[..8].contains(&is_duplicate.to_string()[..4]));
+            assert!(ran.status.success() && says, "{program}: {ran:?}");
+        }
+    }
     hub.call_with(key, "GET", "/v1/webhooks", None).expect(403);
     hub.deliver_until_idle();
     let inbox = visitor.page("/inbox");
-    assert_eq!(inbox.statuses(), ["verified"; 2], "{inbox}");
+    assert!(inbox.statuses().len() >= 2 && inbox.statuses().iter().all(|status| *status == "verified"), "{inbox}");
     let again = visitor.page(&format!("/setup/done?delivery={delivery}"));
     assert!(!again.holds(key));
+    assert!(
+        again.contains("Your event arrived: content.published") && !again.has("#first-event[data-live]"),
+        "{again}"
+    );
     assert_eq!(canary.connections(), 0);
 }
 

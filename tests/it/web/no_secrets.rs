@@ -135,7 +135,7 @@ fn no_file_page_export_or_metric_has_a_secret() {
     let totp = TotpSecret::from_text(&text).unwrap();
     let code = totp.code_at(hub.clock.now_ms());
     let fields = [("secret", text.as_str()), ("code", code.as_str()), ("old", PASSWORD)];
-    viewer.submit("/account/two-factor", &fields).expect(200);
+    viewer.submit("/account/two-factor", &fields).expect(303);
     for path in [hub.database(), beside(&hub.database(), "-wal")] {
         let bytes = fs::read(&path).unwrap();
         let found = bytes.windows(totp.bytes().len()).any(|window| window == totp.bytes());

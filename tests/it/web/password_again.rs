@@ -59,7 +59,7 @@ fn a_change_goes_on_with_what_was_typed_and_no_password_is_carried() {
     let keys = || hub.get("/v1/api-keys").json()["data"].as_array().unwrap().len();
     assert_eq!(keys(), 1);
     let carried = [&typed[..], &[("own_password", PASSWORD)]].concat();
-    let made = anna.submit("/settings/keys", &carried).expect(200).page();
+    let made = anna.submit_and_follow("/settings/keys", &carried);
     assert!(made.has("#new-key"), "{made}");
     assert_eq!(keys(), 2);
     assert!(!anna.page("/settings/keys").has_field("own_password"));

@@ -92,6 +92,7 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/settings/users/{seq}/reset-two-factor", Nobody, Users(Action::Administer)),
     ("/settings/users/{seq}/role", Nobody, Users(Action::Administer)),
     ("/setup", Oneself, Oneself),
+    ("/shown-once/{token}", Oneself, Nobody),
     ("/setup/done", Users(Action::Operate), Nobody),
     ("/setup/key", Nobody, Users(Action::Administer)),
     ("/setup/test", Nobody, Users(Action::Operate)),

@@ -1,6 +1,6 @@
 //! Keys, users, data, and the user's own account.
 
-use hookpost::domain::time::HOUR;
+use hookpost::domain::time::{HOUR, MINUTE};
 use hookpost::store::user::Role;
 use serde_json::json;
 
@@ -13,10 +13,11 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
     let visitor = hub.administrator();
     assert!(visitor.page("/settings/keys").has_button("Create API key"));
     let fields = [("name", "shop & co"), ("scope", "publish"), ("tenant", "acme"), ("rate_limit_per_s", "50")];
-    let made = visitor.submit("/settings/keys", &fields).expect(200);
-    let key = made.page().get("#new-key").text();
-    assert_eq!(made.header("cache-control"), Some("no-store"));
-    assert!(!made.headers.iter().any(|(_, value)| value.contains(&key)));
+    let made = visitor.submit("/settings/keys", &fields);
+    let shown = visitor.follow(&made);
+    let key = shown.page().get("#new-key").text();
+    assert_eq!(shown.header("cache-control"), Some("no-store"));
+    assert!(!made.headers.iter().chain(&shown.headers).any(|(_, value)| value.contains(&key)));
     let event = json!({"type": "a.b", "data": {}}).to_string();
     hub.call_with(&key, "POST", "/v1/events", Some(&event)).expect(202);
     let page = visitor.page("/settings/keys");
@@ -37,12 +38,40 @@ fn a_key_is_shown_once_works_and_can_be_revoked() {
 }
 
 #[test]
+fn a_reload_of_the_page_with_a_new_key_creates_no_other_key() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    visitor.page("/settings/keys");
+    let made = visitor.submit("/settings/keys", &[("name", "shop"), ("scope", "read")]);
+    let place = made.header("location").unwrap().to_owned();
+    hub.add_user("otto", Role::Administrator);
+    let other = hub.visitor();
+    other.sign_in("otto", PASSWORD).expect(303);
+    other.get(&place).expect(404);
+    let key = visitor.follow(&made).page().get("#new-key").text();
+    let again = visitor.get(&place).expect(303);
+    let list = visitor.follow(&again).page();
+    assert!(list.has_flash("A new secret is shown only once.") && !list.holds(&key), "{list}");
+    assert_eq!(hub.get("/v1/api-keys").json()["data"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_page_with_a_new_key_is_forgotten_after_five_minutes() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    visitor.page("/settings/keys");
+    let made = visitor.submit("/settings/keys", &[("name", "shop"), ("scope", "read")]);
+    hub.advance(5 * MINUTE);
+    visitor.get(made.header("location").unwrap()).expect(404);
+}
+
+#[test]
 fn a_key_is_rotated_with_an_overlap_that_the_form_offers() {
     let hub = Hub::start();
     let visitor = hub.administrator();
     visitor.page("/settings/keys");
     let fields = [("name", "shop"), ("scope", "read"), ("expires_at", "2026-01-16T10:00")];
-    let made = visitor.submit("/settings/keys", &fields).expect(200).page();
+    let made = visitor.submit_and_follow("/settings/keys", &fields);
     let old = made.get("#new-key").text();
     assert!(made.contains("created by anna") && made.contains("2026-01-16 10:00:00 UTC"), "{made}");
     let id = hub.get("/v1/api-keys").json()["data"][0]["id"].as_str().unwrap().to_owned();
@@ -51,7 +80,7 @@ fn a_key_is_rotated_with_an_overlap_that_the_form_offers() {
     assert!(asked.contains("The old key also works for"));
     assert_eq!(asked.field("overlap_s").as_deref(), Some("86400"));
     visitor.submit(&path, &[("confirmed", "yes"), ("overlap_s", "soon")]).expect(422);
-    let rotated = visitor.submit(&path, &[("confirmed", "yes"), ("overlap_s", "3600")]).expect(200);
+    let rotated = visitor.follow(&visitor.submit(&path, &[("confirmed", "yes"), ("overlap_s", "3600")]));
     assert_eq!(rotated.header("cache-control"), Some("no-store"));
     let new = rotated.page().get("#new-key").text();
     for key in [&old, &new] {
@@ -76,7 +105,7 @@ fn removing_a_user_asks_what_becomes_of_the_keys_that_they_created() {
         creator.page("/settings/keys");
         let key_name = format!("shop of {name}");
         let fields = [("name", key_name.as_str()), ("scope", "read")];
-        let key = creator.submit("/settings/keys", &fields).expect(200).page().get("#new-key").text();
+        let key = creator.submit_and_follow("/settings/keys", &fields).get("#new-key").text();
         let path = anna.page("/settings/users").link(name).unwrap().to_owned();
         anna.page(&path);
         let asked = anna.submit(&format!("{path}/remove"), &[]).expect(200).page();

@@ -46,7 +46,7 @@ fn set_up<'a>(hub: &'a Hub, visitor: &Visitor<'_>) -> (App<'a>, Vec<String>) {
     assert!(page.has(".qr svg path"), "{page}");
     let app = App { hub, secret: TotpSecret::from_text(&text).unwrap() };
     let fields = [("secret", text.as_str()), ("code", &app.code()), ("old", PASSWORD)];
-    let shown = visitor.submit("/account/two-factor", &fields).expect(200);
+    let shown = visitor.follow(&visitor.submit("/account/two-factor", &fields));
     assert_eq!(shown.header("cache-control"), Some("no-store"));
     let codes = recovery_codes(&shown);
     // The code of the setup is used up.
@@ -261,8 +261,8 @@ fn turning_it_off_and_new_recovery_codes_need_the_password_and_a_code() {
             hub.advance(15 * MINUTE);
         }
     }
-    let renewed = visitor.submit("/account/two-factor/codes", &[("old", PASSWORD), ("code", &app.code())]).expect(200);
-    let renewed = recovery_codes(&renewed);
+    let fields = [("old", PASSWORD), ("code", &app.code())];
+    let renewed = recovery_codes(&visitor.follow(&visitor.submit("/account/two-factor/codes", &fields)));
     let other = password(&hub, "192.0.2.2");
     code(&other, &codes[0]).expect(422);
     code(&other, &renewed[0]).expect(303);
@@ -374,7 +374,7 @@ fn where_it_is_required_nothing_else_opens_until_it_is_set_up() {
     let app = App { hub: &hub, secret: TotpSecret::from_text(&secret).unwrap() };
     let next = page.field("next").unwrap();
     let fields = [("secret", secret.as_str()), ("code", &app.code()), ("old", PASSWORD), ("next", &next)];
-    let shown = visitor.submit("/account/two-factor", &fields).expect(200).page();
+    let shown = visitor.submit_and_follow("/account/two-factor", &fields);
     assert!(shown.links_to("/webhooks?state=active"), "{shown}");
     visitor.page("/webhooks?state=active");
 

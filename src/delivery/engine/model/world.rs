@@ -211,7 +211,7 @@ impl World {
         let reply = if self.is_calm { Reply::Status(200, None) } else { mood.reply(&mut self.random) };
         self.note(|| format!("send {} to {}: {reply:?}", delivery.seq, delivery.webhook_seq));
         self.stub.set(reply);
-        let result = shared.sender.attempt(&claim.endpoint, &delivery);
+        let result = workers::send(&shared, &claim, &delivery).expect("the attempts can be read");
         if result.is_attempt() {
             self.book.attempts_of(delivery.seq).sent += 1;
         }

@@ -4,9 +4,12 @@ use crate::actions::lookup;
 use crate::auth::api_key::{KeyRequest, issue, store};
 use crate::domain::delivery::DeliveryStatus;
 use crate::http::web::deliveries::attempt::AttemptDetail;
-use crate::http::web::{Connection, Fields, Frame, PageError, Response, Section, Session, Template};
+use crate::http::web::onboarding::publish::{self, PublishCode};
+use crate::http::web::{Connection, Fields, Frame, PageError, Response, Section, Session, Template, shown_once};
 use crate::store::api_key::Scope;
+use crate::store::event::{self, EventFilter, EventPreview};
 use crate::store::inbox::{self, InboxRequest};
+use crate::store::page::PageRequest;
 
 #[derive(Template)]
 #[template(path = "onboarding/done.html")]
@@ -23,22 +26,15 @@ pub struct DonePage {
     not_active: Option<String>,
     /// A new API key.
     key: Option<String>,
+    code: Vec<PublishCode>,
+    /// Newest event that is no test.
+    newest_event: Option<EventPreview>,
 }
 
 enum TestOutcome {
     UnderWay,
     Delivered { code: u16, duration_ms: i64 },
     Failed { why: String },
-}
-
-impl DonePage {
-    /// Shell command that publishes an event.
-    fn publish_command(&self, key: &str) -> String {
-        let url = &self.frame.url;
-        format!(
-            "curl {url}/v1/events \\\n  -H 'Authorization: Bearer {key}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"type\": \"content.published\", \"data\": {{\"id\": 1}}}}'"
-        )
-    }
 }
 
 /// `GET /setup/done?delivery=dlv_…`.
@@ -72,8 +68,13 @@ fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DoneP
         }
         _ => None,
     };
+    let newest = PageRequest { limit: 1, cursor: None };
+    let newest_event = event::previews(db, &EventFilter::default(), &newest)?.rows.pop();
+    let frame = session.frame(db, "Your first delivery", Section::None)?;
     Ok(DonePage {
-        frame: session.frame(db, "Your first delivery", Section::None)?,
+        code: publish::code(&frame.url),
+        newest_event,
+        frame,
         delivery: delivery.id.to_string(),
         webhook: webhook_id,
         url: webhook.url.as_str().to_owned(),
@@ -87,7 +88,7 @@ fn done_page(session: &Session, db: &Connection, delivery: &str) -> Result<DoneP
     })
 }
 
-/// `POST /setup/key`: creates a key that can publish. The response shows the key, once.
+/// `POST /setup/key`: creates a key that can publish.
 pub fn create_key(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     // Read first: if the page failed after the creation, the key would be lost.
     let page = session.read(|db| done_page(session, db, fields.text("delivery")))?;
@@ -101,5 +102,6 @@ pub fn create_key(session: &Session, fields: &Fields) -> Result<Response, PageEr
     };
     let (text, new) = issue(request, session.now())?;
     store(&session.app.actions.store, &session.caller(), new).wait()?;
-    Ok(Response::ok(&DonePage { key: Some(text), ..page }))
+    let back = format!("/setup/done?delivery={}", page.delivery);
+    Ok(shown_once::redirect(session, &DonePage { key: Some(text), ..page }, &back))
 }

@@ -63,7 +63,7 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<ProfilePag
     Ok(ProfilePage {
         frame: frame.with_api("GET", &format!("/v1/profiles/{name}")),
         is_built_in: profile::find(name).is_some(),
-        fields: fields(&spec.envelope),
+        fields: fields(spec.envelope.as_ref()),
         headers: headers(&profile),
         rules: rules(&profile),
         schedule: SchedulePreview::of(profile.schedule(), session.now()),
@@ -78,9 +78,11 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<ProfilePag
     })
 }
 
-fn fields(envelope: &Envelope) -> Vec<(String, String)> {
+fn fields(envelope: Option<&Envelope>) -> Vec<(String, String)> {
     match envelope {
-        Envelope::Fields(fields) => fields.iter().map(|field| (field.name.clone(), describe(&field.value))).collect(),
+        Some(Envelope::Fields(fields)) => {
+            fields.iter().map(|field| (field.name.clone(), describe(&field.value))).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -128,6 +130,9 @@ fn rules(profile: &Profile) -> Vec<String> {
         Body::Exact => "The data is sent byte for byte as the application published it.",
         Body::Ecmascript => {
             "The body is formatted as JavaScript prints it: receivers can verify JSON.stringify of the parsed body."
+        }
+        Body::Template => {
+            "If the template fails with an event, the delivery becomes a dead letter at once; the webhook stays active."
         }
     };
     let exhausted = match profile.schedule().exhausted {

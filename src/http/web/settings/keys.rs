@@ -1,4 +1,4 @@
-//! `/settings/keys`: API keys. A new key is shown once, on the page that responds to its creation.
+//! `/settings/keys`: API keys. A new key is shown once.
 
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
@@ -8,8 +8,11 @@ use crate::http::web::date_field;
 use crate::http::web::pager::Pager;
 use crate::http::web::{
     Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Template, problem,
+    shown_once,
 };
 use crate::store::api_key::{self, ApiKey, Scope};
+
+const PATH: &str = "/settings/keys";
 
 /// Offered overlaps of a rotation: seconds, label, explanation.
 const OVERLAPS: [(&str, &str, &str); 4] = [
@@ -67,7 +70,7 @@ pub async fn start(session: Session) -> PageResult {
     Err(PageError::Redirect { location: format!("{}/settings/keys", session.base()) })
 }
 
-/// `POST /settings/keys`: responds with the key itself, which no redirect, log or cookie may contain.
+/// `POST /settings/keys`.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let created = parse(fields).map_err(ActionError::from).and_then(|request| {
         let name = request.name.clone();
@@ -77,7 +80,7 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
     });
     let page = show(session)?;
     match created {
-        Ok(created) => Ok(Response::ok(&KeysPage { created: Some(created), ..page })),
+        Ok(created) => Ok(shown_once::redirect(session, &KeysPage { created: Some(created), ..page }, PATH)),
         Err(error) => Ok(Response::again(&KeysPage { errors: problem(error)?.into(), typed: fields.clone(), ..page })),
     }
 }
@@ -99,7 +102,7 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
     })
 }
 
-/// `POST /settings/keys/{id}/rotate` with `overlap_s`: responds with the new key, as its creation does.
+/// `POST /settings/keys/{id}/rotate` with `overlap_s`: creates the key that replaces it.
 pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     if fields.text("confirmed") != "yes" {
         return Confirm {
@@ -111,7 +114,7 @@ pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
                 options: &OVERLAPS,
             }),
             action: Some(format!("/settings/keys/{id}/rotate")),
-            back: "/settings/keys".to_owned(),
+            back: PATH.to_owned(),
             button: "Rotate key".to_owned(),
             ..Confirm::default()
         }
@@ -121,7 +124,7 @@ pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
     let overlap = auth::overlap(fields.given("overlap_s").map(|text| text.parse().unwrap_or(-1)))?;
     let (text, new) = auth::rotate(&session.app.actions.store, &session.caller(), id, overlap).wait()?;
     let created = Some(CreatedKey { name: new.name, text });
-    Ok(Response::ok(&KeysPage { created, ..show(session)? }))
+    Ok(shown_once::redirect(session, &KeysPage { created, ..show(session)? }, PATH))
 }
 
 /// `POST /settings/keys/{id}/revoke`.
@@ -131,7 +134,7 @@ pub fn revoke(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
             heading: "Revoke this API key?".to_owned(),
             effect: "Requests with this key are rejected. This can't be undone.".to_owned(),
             action: Some(format!("/settings/keys/{id}/revoke")),
-            back: "/settings/keys".to_owned(),
+            back: PATH.to_owned(),
             button: "Revoke key".to_owned(),
             is_danger: true,
             ..Confirm::default()
@@ -139,5 +142,5 @@ pub fn revoke(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         .show(session, Section::Settings);
     }
     auth::revoke(&session.app.actions.store, &session.caller(), id).wait()?;
-    Ok(session.done("/settings/keys", "Key revoked. Requests with this key are rejected."))
+    Ok(session.done(PATH, "Key revoked. Requests with this key are rejected."))
 }

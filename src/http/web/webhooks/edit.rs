@@ -5,7 +5,7 @@ use super::header::{self, Head, Tab};
 use crate::actions::ActionError;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{
-    Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
+    Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem, shown_once,
 };
 
 /// Fields that are folded away unless they differ from the default.
@@ -167,5 +167,5 @@ fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageEr
         standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,
     };
-    Ok(Response::ok(&page))
+    Ok(shown_once::redirect(session, &page, &format!("/webhooks/{}", webhook.id)))
 }

@@ -91,7 +91,7 @@ fn a_new_webhook_that_does_not_answer_its_challenge_says_so_at_once() {
     anna.page("/webhooks/new");
     let url = receiver.url();
     let fields = [("url", url.as_str()), ("event", "*"), ("profile", "influship")];
-    let page = anna.submit("/webhooks/new", &fields).expect(200).page();
+    let page = anna.submit_and_follow("/webhooks/new", &fields);
     assert_has(&page, "Not verified.");
     assert!(page.has_button("Verify now"));
     assert_eq!(hub.state_of(&page.webhook()), "unverified");

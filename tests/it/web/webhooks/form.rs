@@ -31,7 +31,7 @@ fn a_webhook_is_created_with_what_the_form_says_and_its_secret_is_shown() {
         ("measured_from", "first_failure"),
         ("exhausted", "dead_letter"),
     ];
-    let page = anna.submit("/webhooks/new", &fields).expect(200).page();
+    let page = anna.submit_and_follow("/webhooks/new", &fields);
     assert_has(&page, "our own secret");
     assert_has(&page, "whsec_b3VyIG93biBzZWNyZXQ=");
     assert!(page.has_button("Send test event"));
