@@ -183,7 +183,8 @@ fn neighbours(
     criteria: &Criteria,
     delivery: &Delivery,
 ) -> Result<(Option<String>, Option<String>), PageError> {
-    if criteria.problem.is_some() {
+    // The neighbours in a search are known to its list only.
+    if criteria.problem.is_some() || criteria.needle.is_some() {
         return Ok((None, None));
     }
     let request = PageRequest { limit: 1, cursor: Some(Cursor::below(delivery.seq)) };
