@@ -70,6 +70,7 @@ mod two_factor;
 mod webhooks {
     pub mod delete;
     pub mod edit;
+    pub mod filter;
     pub mod form;
     pub mod header;
     pub mod list;

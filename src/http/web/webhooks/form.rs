@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::filter::FilterFields;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
@@ -30,6 +31,7 @@ pub struct WebhookForm {
     pub ticked: Vec<String>,
     /// Other types and patterns, one per line.
     pub patterns: String,
+    pub filter: FilterFields,
     /// `Name: value`, one per line.
     pub headers: String,
     pub timeout_s: String,
@@ -71,6 +73,7 @@ impl WebhookForm {
             secret: text("secret"),
             ticked: fields.all("event").map(str::to_owned).collect(),
             patterns: text("patterns"),
+            filter: FilterFields::of_fields(fields),
             headers: text("headers"),
             timeout_s: line("timeout_s"),
             max_in_flight: line("max_in_flight"),
@@ -100,6 +103,7 @@ impl WebhookForm {
             tenant: webhook.tenant.to_string(),
             ticked,
             patterns: others.join("\n"),
+            filter: FilterFields::of_webhook(webhook),
             headers: headers.join("\n"),
             timeout_s: webhook.limits.timeout_s.to_string(),
             max_in_flight: webhook.limits.max_in_flight.to_string(),
@@ -147,13 +151,19 @@ impl WebhookForm {
         self.ticked.iter().any(|ticked| ticked == name)
     }
 
+    /// Ticked event types, and the other types and patterns.
+    pub fn event_texts(&self) -> Vec<String> {
+        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+        self.ticked.iter().cloned().chain(lines).collect()
+    }
+
     /// Parses the fields into settings. Their rules are checked when the webhook is created or changed.
     pub fn settings(&self) -> Result<WebhookSettings, Invalid> {
-        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
         let usual = Limits::DEFAULT;
         Ok(WebhookSettings {
             url: Some(self.url.clone()),
-            events: Some(self.ticked.iter().cloned().chain(lines).collect()),
+            events: Some(self.event_texts()),
+            filter: Some(self.filter.setting()?),
             description: Some(self.description.trim().to_owned()),
             profile: Some(self.profile.clone()),
             headers: Some(self.header_map()?),
