@@ -39,6 +39,18 @@ def make_valid(body, path_parameters):
         return
     if isinstance(body.get("url"), str):
         body["url"] = point_nowhere(body["url"])
+    auth = body.get("auth")
+    if isinstance(auth, dict):
+        if isinstance(auth.get("token_url"), str):
+            auth["token_url"] = point_nowhere(auth["token_url"])
+        # Authentication sets this header.
+        headers = body.get("headers")
+        if isinstance(headers, dict):
+            for name in [name for name in headers if isinstance(name, str) and name.lower() == "authorization"]:
+                del headers[name]
+    # Without braces, any text is a template.
+    if isinstance(body.get("template"), str):
+        body["template"] = body["template"].replace("{", "[")
     # A well-formed name must be that of an existing profile.
     for field in ("profile", "based_on"):
         if isinstance(body.get(field), str) and re.fullmatch("[a-z0-9_-]{1,64}", body[field]):
@@ -49,6 +61,11 @@ def make_valid(body, path_parameters):
         delays = retry.get("delays_s")
         if isinstance(delays, list) and all(isinstance(delay, (int, float)) and not isinstance(delay, bool) for delay in delays):
             delays.sort()
+    # Ed25519 signatures are in a standard header, of the stored webhook too.
+    if body.get("standard_headers") is False and body.get("signing") in (None, "ed25519", "both"):
+        body["signing"] = "hmac"
+    elif body.get("signing") in ("ed25519", "both") and body.get("standard_headers") is None:
+        body["standard_headers"] = True
     # The time range must not be empty.
     since, until = body.get("since"), body.get("until")
     if isinstance(since, str) and isinstance(until, str) and until <= since:

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
+use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
 use super::filter::Filter;
 use super::header::CustomHeaders;
@@ -14,6 +15,7 @@ use super::id::WebhookId;
 use super::pattern::EventPattern;
 use super::retry::Schedule;
 use super::secret::Secret;
+use super::signing::{KeyPair, Signing};
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
 
@@ -111,6 +113,7 @@ pub const DEFAULT_OVERLAP: Millis = DAY;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldSecret {
     pub secret: Secret,
+    pub key_pair: Option<KeyPair>,
     pub overlap_ends_ms: Millis,
 }
 
@@ -129,11 +132,16 @@ pub struct Webhook {
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
+    pub signing: Signing,
+    /// Generated when Ed25519 signatures are first turned on, and kept when they are turned off.
+    pub key_pair: Option<KeyPair>,
     pub state: WebhookState,
     pub disabled_ms: Option<Millis>,
     /// Reason for being disabled or unverified, as a sentence.
     pub disabled_reason: Option<String>,
     pub headers: CustomHeaders,
+    /// Authentication to the endpoint.
+    pub auth: Option<EndpointAuth>,
     pub limits: Limits,
     pub ordered: bool,
     /// Overrides the profile's schedule.
@@ -164,10 +172,13 @@ impl Webhook {
             profile: profile.to_owned(),
             secret,
             old_secret: None,
+            signing: Signing::Hmac,
+            key_pair: None,
             state: WebhookState::Active,
             disabled_ms: None,
             disabled_reason: None,
             headers: CustomHeaders::default(),
+            auth: None,
             limits: Limits::DEFAULT,
             ordered: false,
             retry: None,

@@ -3,6 +3,6 @@
 mod classify;
 pub mod client;
 mod connection;
-mod exchange;
+pub(super) mod exchange;
 mod pool;
 mod transport;

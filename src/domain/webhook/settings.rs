@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Limits, Webhook};
 use crate::domain::Invalid;
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::filter::{self, FilterText};
 use crate::domain::header::{self, CustomHeaders};
@@ -15,6 +16,7 @@ use crate::domain::json::{Object, whole};
 use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
+use crate::domain::signing::Signing;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 
 /// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
@@ -63,6 +65,9 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
+    /// Authentication to the endpoint. Replaces the whole setting. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Option<AuthSpec>>,
     /// Timeout of an attempt in seconds, over all phases. Default: 5.
     #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 30))]
@@ -84,6 +89,11 @@ pub struct WebhookSettings {
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_headers: Option<bool>,
+    /// Signatures of deliveries: `hmac` with the secret (default), `ed25519` with a generated key pair, whose `public_key`
+    /// receivers verify with, in the Standard Webhooks header `webhook-signature` and no other, or `both`. `ed25519` and
+    /// `both` need `standard_headers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
     /// Template of the body, in place of the profile's format. The result must be JSON, unless the profile has another content type. `null`: the profile's format (default).
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
@@ -101,7 +111,7 @@ impl WebhookSettings {
 
     /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
     pub fn may_call_receiver(&self) -> bool {
-        self.url.is_some() || self.profile.is_some() || self.active == Some(true)
+        self.url.is_some() || self.profile.is_some() || self.auth.is_some() || self.active == Some(true)
     }
 
     /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
@@ -136,6 +146,10 @@ impl WebhookSettings {
             None if is_profile_given => webhook.headers.clone().check(reserved)?,
             None => webhook.headers.clone(),
         };
+        webhook.auth = EndpointAuth::changed(self.auth, webhook.auth.take(), is_moved)?;
+        if webhook.auth.is_some() {
+            EndpointAuth::check_headers(&webhook.headers, reserved)?;
+        }
         let limits = webhook.limits;
         webhook.limits = Limits {
             timeout_s: self.timeout_s.unwrap_or(limits.timeout_s),
@@ -148,6 +162,8 @@ impl WebhookSettings {
             webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
+        webhook.signing = self.signing.unwrap_or(webhook.signing);
+        check_signing(webhook)?;
         webhook.template = self.template.unwrap_or(webhook.template.take());
         Ok(())
     }
@@ -167,6 +183,14 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     whole(deserializer).map(Some)
+}
+
+fn check_signing(webhook: &Webhook) -> Result<(), Invalid> {
+    if webhook.standard_headers || !webhook.signing.has_ed25519() {
+        return Ok(());
+    }
+    let message = "Ed25519 signatures are in the Standard Webhooks header webhook-signature. Turn standard_headers on, or set signing to hmac.";
+    Err(Invalid::new("signing_without_standard_headers", message).in_field("signing"))
 }
 
 /// Custom headers as JSON: an object of strings, in order.

@@ -16,7 +16,9 @@ use super::{
     schema, secrets,
 };
 use crate::actions::lookup;
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::retry::ScheduleSpec;
+use crate::domain::signing::Signing;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
 use crate::domain::{filter, header};
 use crate::store::webhook::{self, WebhookFilter};
@@ -81,8 +83,8 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 /// Example of a webhook, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
-    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
+    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -102,8 +104,10 @@ const INVALID_CODES: Codes = &[
     "invalid_secret",
     "invalid_header",
     "too_many_headers",
+    "invalid_auth",
     "out_of_range",
     "invalid_retry",
+    "signing_without_standard_headers",
     "invalid_template",
 ];
 
@@ -226,6 +230,9 @@ struct WebhookView {
     /// Additional headers of every delivery. Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
     #[schemars(with = "BTreeMap<String, String>")]
     headers: Map<String, Value>,
+    /// Authentication to the endpoint, with masked secrets.
+    #[schemars(schema_with = "masked_auth")]
+    auth: Option<AuthSpec>,
     /// Timeout of an attempt in seconds, over all its phases.
     timeout_s: u32,
     /// Largest number of concurrent requests.
@@ -238,6 +245,10 @@ struct WebhookView {
     retry: Option<ScheduleSpec>,
     /// Whether deliveries also have the Standard Webhooks headers.
     standard_headers: bool,
+    /// Signatures of deliveries.
+    signing: Signing,
+    /// Key that verifies Ed25519 signatures. Null until `signing` first needs it.
+    public_key: Option<schema::PublicKey>,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
     created_at: schema::Time,
@@ -250,6 +261,22 @@ struct WebhookView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     standard_secret: Option<String>,
+}
+
+/// Schema of [`AuthSpec`] in responses: each secret is a mask.
+fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
+    let mut kinds = AuthSpec::json_schema(generator);
+    if let Some(Value::Array(kinds)) = kinds.get_mut("oneOf") {
+        for kind in &mut *kinds {
+            for secret in ["password", "token", "client_secret"] {
+                if let Some(property) = kind["properties"].get_mut(secret) {
+                    *property = json!({"type": "string", "const": header::MASK});
+                }
+            }
+        }
+        kinds.push(json!({"type": "null"}));
+    }
+    kinds
 }
 
 impl From<&Webhook> for WebhookView {
@@ -268,12 +295,15 @@ impl From<&Webhook> for WebhookView {
             disabled_at: webhook.disabled_ms.map(schema::Time::at),
             disabled_reason: webhook.disabled_reason.clone(),
             headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).into())).collect(),
+            auth: webhook.auth.as_ref().map(EndpointAuth::masked),
             timeout_s: webhook.limits.timeout_s,
             max_in_flight: webhook.limits.max_in_flight,
             rate_limit_per_s: webhook.limits.rate_limit_per_s,
             ordered: webhook.ordered,
             retry: webhook.retry.as_ref().map(|retry| retry.spec()),
             standard_headers: webhook.standard_headers,
+            signing: webhook.signing,
+            public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().into()),
             template: webhook.template.clone(),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),

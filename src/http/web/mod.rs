@@ -56,6 +56,7 @@ mod profiles {
     pub mod show;
 }
 mod response;
+mod sample;
 mod session;
 mod settings {
     pub mod audit;
@@ -68,6 +69,7 @@ mod setup;
 pub mod shown_once;
 mod two_factor;
 mod webhooks {
+    pub mod auth;
     pub mod delete;
     pub mod edit;
     pub mod filter;
@@ -78,7 +80,9 @@ mod webhooks {
     pub mod replay;
     pub mod secret;
     pub mod show;
+    pub mod signing;
     pub mod state;
+    pub mod template;
     pub mod test;
 }
 

@@ -4,6 +4,8 @@
 
 mod bodies;
 mod client;
+mod ed25519;
+mod endpoint_auth;
 mod fairness;
 mod faults;
 mod limits;
