@@ -2,6 +2,7 @@
 
 mod actions;
 mod endpoint_auth;
+mod filter;
 mod form;
 mod list;
 mod looks;
