@@ -2,11 +2,14 @@
 
 mod settings;
 
+use std::sync::Arc;
+
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
+use super::filter::Filter;
 use super::header::CustomHeaders;
 use super::id::WebhookId;
 use super::pattern::EventPattern;
@@ -124,6 +127,8 @@ pub struct Webhook {
     pub url: TargetUrl,
     pub description: String,
     pub events: Vec<EventPattern>,
+    /// Condition on the content of events.
+    pub filter: Option<Arc<Filter>>,
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
@@ -163,6 +168,7 @@ impl Webhook {
             url,
             description: String::new(),
             events: Vec::new(),
+            filter: None,
             profile: profile.to_owned(),
             secret,
             old_secret: None,

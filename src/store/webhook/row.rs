@@ -1,7 +1,10 @@
 //! Columns of a webhook's row.
 
+use std::sync::Arc;
+
 use rusqlite::{Row, ToSql};
 
+use crate::domain::filter::Filter;
 use crate::domain::pattern::EventPattern;
 use crate::domain::signing::KeyPair;
 use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook};
@@ -19,6 +22,11 @@ pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret'
 pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
     row.get("events").map(|Patterns(patterns)| patterns)
 }
+
+pub(super) fn filter(row: &Row<'_>) -> rusqlite::Result<Option<Arc<Filter>>> {
+    row.get::<_, Option<Filter>>("filter").map(|filter| filter.map(Arc::new))
+}
+
 /// Names and values of the columns that INSERT and UPDATE write.
 pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSql + '_>>) {
     let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
@@ -26,12 +34,13 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 29] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 30] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
         ("description", Box::new(&webhook.description)),
         ("events", Box::new(Json(events))),
+        ("filter", Box::new(webhook.filter.as_deref().map(Filter::text))),
         ("profile", Box::new(&webhook.profile)),
         ("secret", Box::new(&webhook.secret)),
         ("old_secret", Box::new(old.map(|old| &old.secret))),
@@ -86,6 +95,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
         standard_headers, signing, created_ms, updated_ms, verified_url, template;
         events: patterns(row)?,
+        filter: filter(row)?,
         secret: row.get("open_secret")?,
         old_secret,
         key_pair: row.get("open_ed25519_key")?,
