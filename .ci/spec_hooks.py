@@ -49,6 +49,12 @@ def make_valid(body, path_parameters):
         delays = retry.get("delays_s")
         if isinstance(delays, list) and all(isinstance(delay, (int, float)) and not isinstance(delay, bool) for delay in delays):
             delays.sort()
+    # Certificates and keys must be such.
+    tls = body.get("tls")
+    if isinstance(tls, dict):
+        for field in ("client_certificate", "client_key", "ca"):
+            if isinstance(tls.get(field), str) and len(tls[field]) <= 65536:
+                tls[field] = None
     # The time range must not be empty.
     since, until = body.get("since"), body.get("until")
     if isinstance(since, str) and isinstance(until, str) and until <= since:

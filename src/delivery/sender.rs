@@ -139,6 +139,7 @@ impl Sender {
             tenant: webhook.tenant.as_str(),
             headers: &request.headers,
             body: &request.body,
+            tls: webhook.tls.as_ref(),
         };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let sent = self.transport.post(&outgoing, timeout);

@@ -23,6 +23,7 @@ pub mod secret;
 pub mod target;
 pub mod tenant_limits;
 pub mod time;
+pub mod tls;
 pub mod token_bucket;
 pub mod webhook;
 

@@ -1,5 +1,7 @@
 //! Settings of a webhook as a caller gives them, and their validation.
 
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -13,6 +15,7 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
+use crate::domain::tls::{TlsSettings, without_key};
 
 /// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
 /// new webhook is the default. Where `null` has a meaning, it is `Some(None)`.
@@ -80,6 +83,9 @@ pub struct WebhookSettings {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub template: Option<Option<String>>,
+    /// Client certificate, and authorities to trust in addition to the public ones. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Option<TlsSettings>>,
 }
 
 impl WebhookSettings {
@@ -138,6 +144,12 @@ impl WebhookSettings {
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
         webhook.template = self.template.unwrap_or(webhook.template.take());
+        webhook.tls = match self.tls {
+            Some(None) => None,
+            Some(Some(given)) => given.apply(webhook.tls.as_deref(), is_moved)?.map(Arc::new),
+            None if is_moved => webhook.tls.take().map(without_key).transpose()?,
+            None => webhook.tls.take(),
+        };
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
+use super::certificates::TlsView;
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
     schema, secrets,
@@ -81,7 +82,7 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "retry": null, "standard_headers": true, "template": null, "tls": null, "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -103,6 +104,7 @@ const INVALID_CODES: Codes = &[
     "out_of_range",
     "invalid_retry",
     "invalid_template",
+    "invalid_tls",
 ];
 
 fn describe_create(call: &mut Call<'_>) {
@@ -235,6 +237,8 @@ struct WebhookView {
     standard_headers: bool,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
+    /// Client certificate and additional authorities.
+    tls: Option<TlsView>,
     created_at: schema::Time,
     updated_at: schema::Time,
     /// Secret that signs deliveries.
@@ -269,6 +273,7 @@ impl From<&Webhook> for WebhookView {
             retry: webhook.retry.as_ref().map(|retry| retry.spec()),
             standard_headers: webhook.standard_headers,
             template: webhook.template.clone(),
+            tls: webhook.tls.as_deref().map(TlsView::from),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,

@@ -5,3 +5,5 @@ ALTER TABLE webhook ADD COLUMN signing TEXT NOT NULL DEFAULT 'hmac';
 ALTER TABLE webhook ADD COLUMN ed25519_key TEXT;        -- encrypted
 ALTER TABLE webhook ADD COLUMN auth TEXT;               -- JSON, encrypted
 ALTER TABLE webhook ADD COLUMN tls TEXT;                -- JSON, encrypted
+ALTER TABLE webhook ADD COLUMN tls_ends_ms INTEGER;     -- earliest end of its certificates
+CREATE INDEX webhook_tls_end ON webhook (tls_ends_ms) WHERE tls_ends_ms IS NOT NULL;

@@ -35,6 +35,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "secret",
         "standard_secret",
         "template",
+        "tls",
     ];
     let mut expected = fields.to_vec();
     expected.sort_unstable();
@@ -58,6 +59,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         ("retry", Value::Null),
         ("standard_headers", json!(true)),
         ("template", Value::Null),
+        ("tls", Value::Null),
         ("created_at", json!("2026-01-15T10:00:00.000Z")),
     ] {
         assert_eq!(webhook[field], value, "{field}");
