@@ -79,6 +79,7 @@ mod webhooks {
     pub mod show;
     pub mod state;
     pub mod test;
+    pub mod tls;
 }
 
 use actix_web::web::{self, Path, ServiceConfig, resource};

@@ -32,11 +32,12 @@ fn form_page(
     session: &Session,
     db: &Connection,
     webhook: Option<&Webhook>,
-    form: WebhookForm,
+    mut form: WebhookForm,
     mut errors: FormErrors,
     previews: bool,
 ) -> Result<FormPage, PageError> {
     session.require_change()?;
+    form.tls = form.tls.completed(session, webhook.and_then(|webhook| webhook.tls.as_deref()));
     let preview = match form.preview(session) {
         Err(invalid) if previews && errors.is_empty() => {
             errors = invalid.into();
@@ -62,7 +63,10 @@ fn form_page(
         head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
         types: known_types(session, db)?,
         profiles: known_profiles(session),
-        is_advanced: previews || form.is_advanced() || ADVANCED.iter().any(|field| errors.of(field).is_some()),
+        is_advanced: previews
+            || form.is_advanced()
+            || ADVANCED.iter().any(|field| errors.of(field).is_some())
+            || errors.of("tls").is_some(),
         preview,
         errors,
         note: None,
@@ -101,9 +105,10 @@ pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> 
         let webhook = header::find(session, db, id)?;
         form = filled(session, db, &webhook)?;
         let masked = form.drop_masked();
+        let tls = if webhook.tls.is_some() { ", its certificates" } else { "" };
         let values =
             if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-        note = Some(format!("Copied from {}, except for the secret{values}.", webhook.name()));
+        note = Some(format!("Copied from {}, except for the secret{tls}{values}.", webhook.name()));
     } else {
         session.query.text("event").clone_into(&mut form.patterns);
         session.query.text("url").clone_into(&mut form.url);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::tls::TlsForm;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
@@ -43,6 +44,7 @@ pub struct WebhookForm {
     pub delays: String,
     pub measured_from: String,
     pub exhausted: String,
+    pub tls: TlsForm,
 }
 
 impl WebhookForm {
@@ -81,6 +83,7 @@ impl WebhookForm {
             delays: text("delays"),
             measured_from: line("measured_from"),
             exhausted: line("exhausted"),
+            tls: TlsForm::of_fields(fields),
         }
     }
 
@@ -118,6 +121,7 @@ impl WebhookForm {
             },
             profile: webhook.profile.clone(),
             secret: String::new(),
+            tls: TlsForm::default(),
         }
     }
 
@@ -141,6 +145,7 @@ impl WebhookForm {
             || self.ordered
             || !self.standard_headers
             || self.own_retry
+            || self.tls.is_used()
     }
 
     pub fn has_ticked(&self, name: &str) -> bool {
@@ -163,6 +168,7 @@ impl WebhookForm {
             ordered: Some(self.ordered),
             retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
             standard_headers: Some(self.standard_headers),
+            tls: self.tls.settings(),
             ..WebhookSettings::default()
         })
     }

@@ -2,6 +2,7 @@
 
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
+use super::tls::{self, CertificateFacts};
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
@@ -49,6 +50,7 @@ pub struct SettingsPage {
     profile_title: String,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
+    certificates: Vec<CertificateFacts>,
     delays: String,
     exhausted: &'static str,
     gone: &'static str,
@@ -69,6 +71,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         head,
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
+        certificates: webhook.tls.as_deref().map_or_else(Vec::new, tls::facts),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
         exhausted: match schedule.map(|schedule| schedule.exhausted) {
             Some(Exhausted::Disable) => {

@@ -1,6 +1,7 @@
 //! Pages about webhooks.
 
 mod actions;
+mod certificates;
 mod form;
 mod list;
 mod looks;
