@@ -39,6 +39,15 @@ def make_valid(body, path_parameters):
         return
     if isinstance(body.get("url"), str):
         body["url"] = point_nowhere(body["url"])
+    auth = body.get("auth")
+    if isinstance(auth, dict):
+        if isinstance(auth.get("token_url"), str):
+            auth["token_url"] = point_nowhere(auth["token_url"])
+        # Authentication sets this header.
+        headers = body.get("headers")
+        if isinstance(headers, dict):
+            for name in [name for name in headers if isinstance(name, str) and name.lower() == "authorization"]:
+                del headers[name]
     # A well-formed name must be that of an existing profile.
     for field in ("profile", "based_on"):
         if isinstance(body.get(field), str) and re.fullmatch("[a-z0-9_-]{1,64}", body[field]):

@@ -27,7 +27,7 @@ pub enum FailureGroup {
     Server,
     /// The operator's policy forbids the target.
     Blocked,
-    /// Invalid HTTP, unknown statuses, and faults of Hookpost itself.
+    /// Invalid HTTP, unknown statuses, missing access tokens, and faults of Hookpost itself.
     Other,
 }
 
@@ -81,6 +81,7 @@ impl FailureGroup {
                 const {
                     &[
                         of(ProtocolError),
+                        of(TokenFailed),
                         of(EventDamaged),
                         of(ComposeFailed),
                         of(TemplateFailed),

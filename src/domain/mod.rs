@@ -9,6 +9,7 @@ pub mod clock_jumps;
 pub mod curl;
 pub mod delivery;
 pub mod duration_list;
+pub mod endpoint_auth;
 pub mod event;
 pub mod failure_group;
 pub mod header;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
+use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
 use super::header::CustomHeaders;
 use super::id::WebhookId;
@@ -132,6 +133,8 @@ pub struct Webhook {
     /// Reason for being disabled or unverified, as a sentence.
     pub disabled_reason: Option<String>,
     pub headers: CustomHeaders,
+    /// Authentication to the endpoint.
+    pub auth: Option<EndpointAuth>,
     pub limits: Limits,
     pub ordered: bool,
     /// Overrides the profile's schedule.
@@ -167,6 +170,7 @@ impl Webhook {
             disabled_ms: None,
             disabled_reason: None,
             headers: CustomHeaders::default(),
+            auth: None,
             limits: Limits::DEFAULT,
             ordered: false,
             retry: None,

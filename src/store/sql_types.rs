@@ -13,6 +13,7 @@ use super::one_time_link::LinkKind;
 use super::user::Role;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
@@ -99,6 +100,7 @@ macro_rules! read_from {
 read_from! {
     BodyFormat: String => |text| BodyFormat::from_definition(&text);
     CustomHeaders: Json<Vec<(String, String)>> => |Json(pairs)| Ok::<_, ()>(CustomHeaders::trusted(pairs));
+    EndpointAuth: Json<AuthSpec> => |Json(spec)| EndpointAuth::parse(spec, None, false);
     Histogram: Vec<u8> => |bytes| Histogram::from_bytes(&bytes).ok_or(());
     Patterns: Json<Vec<String>> => |Json(texts)| parse_events(&texts).map(Patterns);
     Profile: Json<ProfileSpec> => |Json(spec)| Profile::parse(spec);

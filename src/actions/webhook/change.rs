@@ -23,6 +23,7 @@ impl Actions {
         if let Some(url) = &settings.url {
             self.check_url(url)?;
         }
+        self.check_token_url(&settings)?;
         let profiles = self.store.profiles();
         let before = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
         let activation = activation(&before, &settings)?;

@@ -8,9 +8,10 @@ use crate::actions::tenant_limits::require_place;
 use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
+use crate::domain::endpoint_auth::{AuthSpec, parse_token_url};
 use crate::domain::id::WebhookId;
 use crate::domain::secret::Secret;
-use crate::domain::target::TargetUrl;
+use crate::domain::target::{Refusal, TargetUrl};
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
 use crate::profile::Profile;
 use crate::profile::template::{Template, Use};
@@ -36,6 +37,7 @@ impl Actions {
         let now = self.clock.now_ms();
         let tenant = caller.tenant_for(settings.tenant.as_deref())?;
         let url = self.check_url(url)?;
+        self.check_token_url(&settings)?;
         let name = settings.profile.take().or_else(|| caller.default_profile.clone());
         let profile = find_profile(self.store.profiles(), name.as_deref().unwrap_or(&self.default_profile))?;
         let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
@@ -89,10 +91,23 @@ impl Actions {
     /// Parses a URL and checks its target against the policy, as far as its name resolves now.
     pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl> {
         let url = parse_url(text)?;
-        self.guard
-            .check_new(&url, Instant::now() + LOOKUP)
-            .map_err(|refusal| Invalid::new("target_blocked", refusal.message()).in_field("url"))?;
+        self.check_target(&url, "url")?;
         Ok(url)
+    }
+
+    /// Checks the URL of a token endpoint, if the settings have one, like that of a webhook.
+    pub(super) fn check_token_url(&self, settings: &WebhookSettings) -> Result<()> {
+        match &settings.auth {
+            Some(Some(AuthSpec::OAuth2 { token_url, .. })) => {
+                self.check_target(&parse_token_url(token_url)?, "auth.token_url")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_target(&self, url: &TargetUrl, field: &str) -> Result<()> {
+        let refused = |refusal: Refusal| Invalid::new("target_blocked", refusal.message()).in_field(field);
+        Ok(self.guard.check_new(url, Instant::now() + LOOKUP).map_err(refused)?)
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Limits, Webhook};
 use crate::domain::Invalid;
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::{Object, whole};
@@ -58,6 +59,9 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
+    /// Authentication to the endpoint. Replaces the whole setting. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Option<AuthSpec>>,
     /// Timeout of an attempt in seconds, over all phases. Default: 5.
     #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 30))]
@@ -99,7 +103,7 @@ impl WebhookSettings {
 
     /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
     pub fn may_call_receiver(&self) -> bool {
-        self.url.is_some() || self.profile.is_some() || self.active == Some(true)
+        self.url.is_some() || self.profile.is_some() || self.auth.is_some() || self.active == Some(true)
     }
 
     /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
@@ -131,6 +135,10 @@ impl WebhookSettings {
             None if is_profile_given => webhook.headers.clone().check(reserved)?,
             None => webhook.headers.clone(),
         };
+        webhook.auth = EndpointAuth::changed(self.auth, webhook.auth.take(), is_moved)?;
+        if webhook.auth.is_some() {
+            EndpointAuth::check_headers(&webhook.headers, reserved)?;
+        }
         let limits = webhook.limits;
         webhook.limits = Limits {
             timeout_s: self.timeout_s.unwrap_or(limits.timeout_s),

@@ -16,6 +16,7 @@ use super::{
     schema, secrets,
 };
 use crate::actions::lookup;
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
@@ -81,7 +82,7 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 /// Example of a webhook, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
-    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
+    "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
     "retry": null, "standard_headers": true, "template": null, "tls": null, "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
@@ -101,6 +102,7 @@ const INVALID_CODES: Codes = &[
     "invalid_secret",
     "invalid_header",
     "too_many_headers",
+    "invalid_auth",
     "out_of_range",
     "invalid_retry",
     "invalid_template",
@@ -223,6 +225,9 @@ struct WebhookView {
     /// Additional headers of every delivery. Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
     #[schemars(with = "BTreeMap<String, String>")]
     headers: Map<String, Value>,
+    /// Authentication to the endpoint, with masked secrets.
+    #[schemars(schema_with = "masked_auth")]
+    auth: Option<AuthSpec>,
     /// Timeout of an attempt in seconds, over all its phases.
     timeout_s: u32,
     /// Largest number of concurrent requests.
@@ -251,6 +256,22 @@ struct WebhookView {
     standard_secret: Option<String>,
 }
 
+/// Schema of [`AuthSpec`] in responses: each secret is a mask.
+fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
+    let mut kinds = AuthSpec::json_schema(generator);
+    if let Some(Value::Array(kinds)) = kinds.get_mut("oneOf") {
+        for kind in &mut *kinds {
+            for secret in ["password", "token", "client_secret"] {
+                if let Some(property) = kind["properties"].get_mut(secret) {
+                    *property = json!({"type": "string", "const": header::MASK});
+                }
+            }
+        }
+        kinds.push(json!({"type": "null"}));
+    }
+    kinds
+}
+
 impl From<&Webhook> for WebhookView {
     fn from(webhook: &Webhook) -> WebhookView {
         let headers = webhook.headers.iter();
@@ -266,6 +287,7 @@ impl From<&Webhook> for WebhookView {
             disabled_at: webhook.disabled_ms.map(schema::Time::at),
             disabled_reason: webhook.disabled_reason.clone(),
             headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).into())).collect(),
+            auth: webhook.auth.as_ref().map(EndpointAuth::masked),
             timeout_s: webhook.limits.timeout_s,
             max_in_flight: webhook.limits.max_in_flight,
             rate_limit_per_s: webhook.limits.rate_limit_per_s,

@@ -68,6 +68,7 @@ mod setup;
 pub mod shown_once;
 mod two_factor;
 mod webhooks {
+    pub mod auth;
     pub mod delete;
     pub mod edit;
     pub mod form;

@@ -15,6 +15,7 @@ use crate::store::sql_types::{Json, Patterns};
 pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret', webhook.id) AS open_secret,
      unseal(webhook.old_secret, 'webhook.old_secret', webhook.id) AS open_old_secret,
      unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers,
+     unseal(webhook.auth, 'webhook.auth', webhook.id) AS open_auth,
      unseal(webhook.tls, 'webhook.tls', webhook.id) AS open_tls";
 
 pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
@@ -27,7 +28,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 27] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 28] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -41,6 +42,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("disabled_ms", Box::new(webhook.disabled_ms)),
         ("disabled_reason", Box::new(&webhook.disabled_reason)),
         ("headers", Box::new(Json(headers))),
+        ("auth", Box::new(webhook.auth.as_ref().map(|auth| Json(auth.spec())))),
         ("timeout_s", Box::new(webhook.limits.timeout_s)),
         ("max_in_flight", Box::new(webhook.limits.max_in_flight)),
         ("rate_limit_per_s", Box::new(webhook.limits.rate_limit_per_s)),
@@ -62,7 +64,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
 /// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
 pub(super) fn places(names: &[&'static str]) -> Vec<String> {
     let place = |(index, name): (usize, &&str)| match *name {
-        "secret" | "old_secret" | "headers" | "tls" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
+        "secret" | "old_secret" | "headers" | "auth" | "tls" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
         _ => format!("?{}", index + 1),
     };
     names.iter().enumerate().map(place).collect()
@@ -84,6 +86,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         secret: row.get("open_secret")?,
         old_secret,
         headers: row.get("open_headers")?,
+        auth: row.get("open_auth")?,
         tls: tls(row)?.map(Arc::new),
         limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
         sweep,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::humanize;
-use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase};
+use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase, TokenFault};
 use crate::domain::time::{Millis, parse_retry_after, rfc3339_seconds};
 
 /// A failed attempt, with the facts for its texts.
@@ -126,6 +126,23 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
             format!("{host} answered {}; redirects are not followed.", status_words(*code))
         }
         FailureCause::Status { code } => format!("{host} answered {}.", status_words(*code)),
+        FailureCause::TokenUnavailable { cause: None, .. } => "No access token could be obtained.".to_owned(),
+        FailureCause::TokenUnavailable { origin, cause: Some(cause) } => {
+            format!("No access token could be obtained. {}", sentence(cause, origin, now))
+        }
+        FailureCause::TokenRefused { origin, code, error, description } => {
+            let mut text = sentence(&FailureCause::Status { code: *code }, origin, now);
+            let said: Vec<String> =
+                [error, description].into_iter().flatten().map(|said| format!("\"{said}\"")).collect();
+            if !said.is_empty() {
+                text.insert_str(text.len() - 1, &format!(": {}", said.join(", ")));
+            }
+            format!("No access token could be obtained. {text}")
+        }
+        FailureCause::TokenMalformed { origin, fault } => {
+            let (host, _) = host_and_port(origin);
+            format!("No access token could be obtained. The response of {host} {}.", token_fault(fault))
+        }
         FailureCause::EventDamaged => {
             "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.".to_owned()
         }
@@ -140,6 +157,20 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
             format!("The template failed with this event, so nothing was sent. {error}")
         }
         FailureCause::WorkerPanic => "A fault in Hookpost interrupted the attempt.".to_owned(),
+    }
+}
+
+/// Fault of a token endpoint's response, as the end of a sentence about it.
+fn token_fault(fault: &TokenFault) -> String {
+    match fault {
+        TokenFault::TooLong => "is longer than 16 KiB".to_owned(),
+        TokenFault::NotJson => "is not a JSON object".to_owned(),
+        TokenFault::NoAccessToken { bytes } => {
+            format!("has no access_token of 1 to {bytes} printable ASCII characters")
+        }
+        TokenFault::TokenType { found: None } => "has no token_type; it must be Bearer".to_owned(),
+        TokenFault::TokenType { found: Some(found) } => format!("has the token_type \"{found}\"; it must be Bearer"),
+        TokenFault::ExpiresIn => "has an expires_in that is not a number of seconds".to_owned(),
     }
 }
 
@@ -192,6 +223,7 @@ impl Failed<'_> {
                 ErrorCode::Timeout => "timeout",
                 ErrorCode::ProtocolError => "not HTTP",
                 ErrorCode::Status => "not a 2xx",
+                ErrorCode::TokenFailed => "no access token",
                 ErrorCode::EventDamaged => "event damaged",
                 ErrorCode::ComposeFailed => "not composed",
                 ErrorCode::TemplateFailed => "template failed",
@@ -241,6 +273,7 @@ fn advice(cause: &FailureCause) -> &'static str {
             "Check the receiver's log for a crash or a limit at that time. A proxy in front of it may have closed the connection."
         }
         Code::ProtocolError => "Check that the URL points to an HTTP server, with the right port and the right scheme.",
+        Code::TokenFailed => token_advice(cause),
         Code::EventDamaged => "Check the disk of the machine that runs Hookpost, then publish the event again.",
         Code::ComposeFailed => "Compare the event's data with the webhook's profile. The receiver got nothing.",
         Code::TemplateFailed => {
@@ -248,6 +281,20 @@ fn advice(cause: &FailureCause) -> &'static str {
         }
         Code::WorkerPanic => "The receiver may have got the request. Please report this fault with Hookpost's log.",
         Code::Status => "Respond with 2xx.",
+    }
+}
+
+fn token_advice(cause: &FailureCause) -> &'static str {
+    match cause {
+        FailureCause::TokenRefused { code: 429 | 500..=599, .. } | FailureCause::TokenUnavailable { .. } => {
+            "Check that the token endpoint runs and is reachable from Hookpost, and the token URL of the webhook."
+        }
+        FailureCause::TokenRefused { code: 404 | 405, .. } | FailureCause::TokenMalformed { .. } => {
+            "Check that the webhook's token URL is that of an OAuth 2.0 token endpoint, which responds with JSON."
+        }
+        _ => {
+            "Compare the webhook's client ID, client secret, scope and audience with those that the token endpoint knows."
+        }
     }
 }
 
@@ -262,7 +309,7 @@ fn status_advice(code: u16) -> &'static str {
             "The receiver did not understand the body. Compare it with what the handler expects, and check the receiver's log."
         }
         401 => {
-            "The receiver rejected the signature or its own credentials. Check the secret on both sides, that the receiver verifies the raw body, and custom headers such as Authorization."
+            "The receiver rejected the signature or its own credentials. Check the secret on both sides, that the receiver verifies the raw body, and the webhook's authentication or custom headers."
         }
         403 => {
             "The receiver, or a firewall in front of it, forbids the request. Check signature verification, CSRF protection and address rules for this path."

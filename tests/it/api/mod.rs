@@ -9,6 +9,7 @@ mod batch;
 mod bulk;
 mod busy_readers;
 mod deliveries;
+mod endpoint_auth;
 mod errors;
 mod event_ids;
 mod event_types;

@@ -24,6 +24,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "disabled_at",
         "disabled_reason",
         "headers",
+        "auth",
         "timeout_s",
         "max_in_flight",
         "rate_limit_per_s",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::receiver::tls::{client_certificate, test_ca_pem};
-use crate::support::receiver::{Receiver, TlsKind};
+use crate::support::receiver::{Behaviour, Receiver, Reply, TlsKind};
 
 /// Settings with a client certificate and the authority of the receivers.
 fn mutual((certificate, key): &(String, String)) -> Value {
@@ -107,6 +107,18 @@ fn a_test_event_and_a_challenge_use_the_certificate_too() {
     assert_eq!((hub.state_of(&id).as_str(), receiver.hits()), ("unverified", 1));
     let tested = hub.post(&format!("/v1/webhooks/{id}/test"), &json!({})).expect(200).json();
     assert_eq!((tested["status"].as_str(), receiver.hits()), (Some("delivered"), 2), "{tested}");
+}
+
+#[test]
+fn a_token_request_presents_the_certificate_of_the_webhook() {
+    let hub = Hub::start();
+    let [tokens, receiver] = [Receiver::tls(TlsKind::Mutual), Receiver::tls(TlsKind::Mutual)];
+    let token = json!({"access_token": "a-token", "token_type": "Bearer", "expires_in": 60}).to_string();
+    tokens.behave(Behaviour::Answer(Reply::status(200).body(token)));
+    let auth = json!({"type": "oauth2", "token_url": tokens.url(), "client_id": "a", "client_secret": "b"});
+    hub.add_webhook_with(receiver.url(), &json!({"tls": mutual(&anna()), "auth": auth}));
+    assert_eq!(deliver(&hub).0, "delivered");
+    assert_eq!((tokens.hits(), receiver.last().header("authorization")), (1, Some("Bearer a-token")));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::http::web::{
 };
 
 /// Fields that are folded away unless they differ from the default.
-const ADVANCED: [&str; 5] = ["headers", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"];
+const ADVANCED: [&str; 6] = ["headers", "auth", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"];
 
 #[derive(Template)]
 #[template(path = "webhooks/form.html")]
@@ -105,10 +105,11 @@ pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> 
         let webhook = header::find(session, db, id)?;
         form = filled(session, db, &webhook)?;
         let masked = form.drop_masked();
-        let tls = if webhook.tls.is_some() { ", its certificates" } else { "" };
+        let credential = form.auth.drop_stored().map(|secret| format!(", {secret}")).unwrap_or_default();
         let values =
             if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-        note = Some(format!("Copied from {}, except for the secret{tls}{values}.", webhook.name()));
+        let tls = if webhook.tls.is_some() { ", its certificates" } else { "" };
+        note = Some(format!("Copied from {}, except for the secret{credential}{tls}{values}.", webhook.name()));
     } else {
         session.query.text("event").clone_into(&mut form.patterns);
         session.query.text("url").clone_into(&mut form.url);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::auth::AuthForm;
 use super::tls::TlsForm;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
@@ -33,6 +34,7 @@ pub struct WebhookForm {
     pub patterns: String,
     /// `Name: value`, one per line.
     pub headers: String,
+    pub auth: AuthForm,
     pub timeout_s: String,
     pub max_in_flight: String,
     pub rate_limit_per_s: String,
@@ -74,6 +76,7 @@ impl WebhookForm {
             ticked: fields.all("event").map(str::to_owned).collect(),
             patterns: text("patterns"),
             headers: text("headers"),
+            auth: AuthForm::of_fields(fields),
             timeout_s: line("timeout_s"),
             max_in_flight: line("max_in_flight"),
             rate_limit_per_s: line("rate_limit_per_s"),
@@ -104,6 +107,7 @@ impl WebhookForm {
             ticked,
             patterns: others.join("\n"),
             headers: headers.join("\n"),
+            auth: AuthForm::of_webhook(webhook),
             timeout_s: webhook.limits.timeout_s.to_string(),
             max_in_flight: webhook.limits.max_in_flight.to_string(),
             rate_limit_per_s: webhook.limits.rate_limit_per_s.map_or_else(String::new, |rate| rate.to_string()),
@@ -139,6 +143,7 @@ impl WebhookForm {
     pub fn is_advanced(&self) -> bool {
         let usual = WebhookForm::blank("");
         !self.headers.is_empty()
+            || !self.auth.kind.is_empty()
             || self.timeout_s != usual.timeout_s
             || self.max_in_flight != usual.max_in_flight
             || !self.rate_limit_per_s.is_empty()
@@ -162,6 +167,7 @@ impl WebhookForm {
             description: Some(self.description.trim().to_owned()),
             profile: Some(self.profile.clone()),
             headers: Some(self.header_map()?),
+            auth: Some(self.auth.setting()),
             timeout_s: Some(number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s)),
             max_in_flight: Some(number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight)),
             rate_limit_per_s: Some(number("rate_limit_per_s", &self.rate_limit_per_s)?),

@@ -1,5 +1,6 @@
 //! `/webhooks/{id}`: the latest deliveries. `/webhooks/{id}/settings`: the settings.
 
+use super::auth::AuthFacts;
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
 use super::tls::{self, CertificateFacts};
@@ -50,6 +51,7 @@ pub struct SettingsPage {
     profile_title: String,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
+    auth: Option<AuthFacts>,
     certificates: Vec<CertificateFacts>,
     delays: String,
     exhausted: &'static str,
@@ -71,6 +73,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         head,
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
+        auth: AuthFacts::of(&webhook),
         certificates: webhook.tls.as_deref().map_or_else(Vec::new, tls::facts),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
         exhausted: match schedule.map(|schedule| schedule.exhausted) {

@@ -58,6 +58,21 @@ impl TlsForm {
         self.stored.iter().any(|stored| !stored.is_client)
     }
 
+    pub fn client_hint(&self) -> String {
+        keeps(
+            "PEM, followed by its intermediate certificates. For receivers that require one (mTLS).",
+            self.has_client(),
+        )
+    }
+
+    pub fn key_hint(&self) -> String {
+        keeps("PEM, not encrypted. It is never shown again.", self.has_client())
+    }
+
+    pub fn ca_hint(&self) -> String {
+        keeps("PEM. Trusted for this webhook in addition to the public authorities.", self.has_ca())
+    }
+
     /// Settings that were typed or ticked; `None` if there are none.
     pub fn settings(&self) -> Option<Option<TlsSettings>> {
         let field = |text: &String, is_removed| match text.as_str() {
@@ -73,6 +88,11 @@ impl TlsForm {
         let is_given = [&settings.client_certificate, &settings.client_key, &settings.ca].iter().any(|f| f.is_some());
         is_given.then_some(Some(settings))
     }
+}
+
+fn keeps(hint: &str, is_stored: bool) -> String {
+    let rest = if is_stored { " Blank keeps the stored one." } else { "" };
+    format!("{hint}{rest}")
 }
 
 /// Facts of all certificates of a webhook.

@@ -135,6 +135,9 @@ fn a_rejected_certificate_is_reported_with_the_reason_and_its_end() {
         assert_fails(&sent, ErrorCode::TlsClientCertificate, "(valid until 2021-01-01T00:00:00Z): it has expired");
         let sent = post_with(&world.client(), &https(&receiver), b"{}", LONG, Some(&strange));
         assert_fails(&sent, ErrorCode::TlsClientCertificate, "its issuer is not trusted");
+        // The alert arrives while the body is on its way.
+        let sent = post_with(&world.client(), &https(&receiver), &vec![b'x'; 1 << 20], LONG, Some(&strange));
+        assert_fails(&sent, ErrorCode::TlsClientCertificate, "its issuer is not trusted");
     }
 }
 

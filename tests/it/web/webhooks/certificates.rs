@@ -33,6 +33,7 @@ fn the_form_takes_certificates_and_never_shows_the_key() {
     let page = visitor.page("/webhooks/new");
     assert!(FIELDS.iter().all(|field| page.has_field(field)));
     assert!(!page.has("#advanced[open]"));
+    assert_lacks(&page, "Blank keeps");
     let (certificate, key) = client_certificate("anna", 2020, 2099);
     let url = receiver.url();
     let usual = [("url", url.as_str()), ("event", "*"), ("profile", "generic")];
@@ -64,6 +65,7 @@ fn the_form_takes_certificates_and_never_shows_the_key() {
     let page = visitor.page(&format!("/webhooks/{webhook}/edit"));
     assert!(page.has("#advanced[open]"));
     assert_has(&page, "CN=anna");
+    assert_has(&page, "It is never shown again. Blank keeps the stored one.");
     for field in FIELDS {
         assert_eq!(page.field(field).as_deref(), Some(""), "{field}");
     }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod certificates;
+mod endpoint_auth;
 mod form;
 mod list;
 mod looks;
