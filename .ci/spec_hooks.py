@@ -58,6 +58,11 @@ def make_valid(body, path_parameters):
         delays = retry.get("delays_s")
         if isinstance(delays, list) and all(isinstance(delay, (int, float)) and not isinstance(delay, bool) for delay in delays):
             delays.sort()
+    # Ed25519 signatures are in a standard header, of the stored webhook too.
+    if body.get("standard_headers") is False and body.get("signing") in (None, "ed25519", "both"):
+        body["signing"] = "hmac"
+    elif body.get("signing") in ("ed25519", "both") and body.get("standard_headers") is None:
+        body["standard_headers"] = True
     # Certificates and keys must be such.
     tls = body.get("tls")
     if isinstance(tls, dict):

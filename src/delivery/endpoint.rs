@@ -11,7 +11,7 @@ use crate::domain::webhook::Webhook;
 use crate::profile::body_format::ComposeError;
 use crate::profile::sign::{Signed, Signs};
 use crate::profile::template::{Scope, Template, TemplateError, Use, WebhookFacts};
-use crate::profile::{self, BodyFormat, Profile, Signer};
+use crate::profile::{BodyFormat, Profile, Signer};
 use crate::store::DueDelivery;
 
 /// Value of the header `User-Agent`.
@@ -44,8 +44,7 @@ pub struct Request {
 
 impl Endpoint {
     pub fn new(webhook: Arc<Webhook>, profile: &Profile) -> Endpoint {
-        let standard = webhook.standard_headers.then(profile::standard);
-        let signer = Signer::new(profile, standard.as_deref(), &webhook.secret, webhook.old_secret.as_ref());
+        let signer = Signer::of(&webhook, profile);
         let profile_headers = profile.header_names();
         let is_own = |name: &str| !profile_headers.contains(&name.to_ascii_lowercase());
         let own_headers = webhook.headers.iter().filter(|(name, _)| is_own(name));

@@ -21,6 +21,7 @@ pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod secret;
+pub mod signing;
 pub mod target;
 pub mod tenant_limits;
 pub mod time;

@@ -14,6 +14,7 @@ use super::id::WebhookId;
 use super::pattern::EventPattern;
 use super::retry::Schedule;
 use super::secret::Secret;
+use super::signing::{KeyPair, Signing};
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
 use super::tls::Tls;
@@ -112,6 +113,7 @@ pub const DEFAULT_OVERLAP: Millis = DAY;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldSecret {
     pub secret: Secret,
+    pub key_pair: Option<KeyPair>,
     pub overlap_ends_ms: Millis,
 }
 
@@ -128,6 +130,9 @@ pub struct Webhook {
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
+    pub signing: Signing,
+    /// Generated when Ed25519 signatures are first turned on, and kept when they are turned off.
+    pub key_pair: Option<KeyPair>,
     pub state: WebhookState,
     pub disabled_ms: Option<Millis>,
     /// Reason for being disabled or unverified, as a sentence.
@@ -166,6 +171,8 @@ impl Webhook {
             profile: profile.to_owned(),
             secret,
             old_secret: None,
+            signing: Signing::Hmac,
+            key_pair: None,
             state: WebhookState::Active,
             disabled_ms: None,
             disabled_reason: None,

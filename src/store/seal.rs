@@ -35,9 +35,11 @@ pub(super) struct Sealed {
 }
 
 /// All columns with sealed values.
-pub(super) const SEALED: [Sealed; 8] = [
+pub(super) const SEALED: [Sealed; 10] = [
     Sealed { table: "webhook", column: "secret", row: "id", hash: None },
     Sealed { table: "webhook", column: "old_secret", row: "id", hash: None },
+    Sealed { table: "webhook", column: "ed25519_key", row: "id", hash: None },
+    Sealed { table: "webhook", column: "old_ed25519_key", row: "id", hash: None },
     Sealed { table: "webhook", column: "headers", row: "id", hash: None },
     Sealed { table: "webhook", column: "auth", row: "id", hash: None },
     Sealed { table: "webhook", column: "tls", row: "id", hash: None },

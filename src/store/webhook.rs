@@ -311,8 +311,8 @@ fn changed(tx: &mut WriteTx<'_>, webhook: Webhook) -> Arc<Webhook> {
 pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
     sql::run(
         tx.connection(),
-        "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, headers = '[]', auth = NULL,
-             tls = NULL, tls_ends_ms = NULL,
+        "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, ed25519_key = NULL, old_ed25519_key = NULL,
+             headers = '[]', auth = NULL, tls = NULL, tls_ends_ms = NULL,
              sweep = 'discard', sweep_up_to_seq = (SELECT coalesce(max(seq), 0) FROM delivery)
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": webhook_seq},

@@ -13,8 +13,8 @@ use crate::domain::id::WebhookId;
 use crate::domain::secret::Secret;
 use crate::domain::target::{Refusal, TargetUrl};
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
-use crate::profile::Profile;
 use crate::profile::template::{Template, Use};
+use crate::profile::{Profile, ed25519};
 use crate::random;
 use crate::store::profile::{self, Profiles};
 use crate::store::{WriteTx, webhook};
@@ -48,6 +48,7 @@ impl Actions {
             (_, None) => WebhookState::Active,
         };
         settings.apply(&mut webhook, &profile.header_names())?;
+        add_key_pair(&mut webhook);
         check_template(&webhook, &profile)?;
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
@@ -108,6 +109,13 @@ impl Actions {
     fn check_target(&self, url: &TargetUrl, field: &str) -> Result<()> {
         let refused = |refusal: Refusal| Invalid::new("target_blocked", refusal.message()).in_field(field);
         Ok(self.guard.check_new(url, Instant::now() + LOOKUP).map_err(refused)?)
+    }
+}
+
+/// Generates the key pair when Ed25519 signatures are first turned on.
+pub(super) fn add_key_pair(webhook: &mut Webhook) {
+    if webhook.signing.has_ed25519() && webhook.key_pair.is_none() {
+        webhook.key_pair = Some(ed25519::key_pair(random::bytes()));
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::json::{Object, whole};
 use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
+use crate::domain::signing::Signing;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 use crate::domain::tls::{TlsSettings, without_key};
 
@@ -83,6 +84,11 @@ pub struct WebhookSettings {
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_headers: Option<bool>,
+    /// Signatures of deliveries: `hmac` with the secret (default), `ed25519` with a generated key pair, whose `public_key`
+    /// receivers verify with, in the Standard Webhooks header `webhook-signature` and no other, or `both`. `ed25519` and
+    /// `both` need `standard_headers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
     /// Template of the body, in place of the profile's format. The result must be JSON, unless the profile has another content type. `null`: the profile's format (default).
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
@@ -151,6 +157,8 @@ impl WebhookSettings {
             webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
+        webhook.signing = self.signing.unwrap_or(webhook.signing);
+        check_signing(webhook)?;
         webhook.template = self.template.unwrap_or(webhook.template.take());
         webhook.tls = match self.tls {
             Some(None) => None,
@@ -176,6 +184,14 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     whole(deserializer).map(Some)
+}
+
+fn check_signing(webhook: &Webhook) -> Result<(), Invalid> {
+    if webhook.standard_headers || !webhook.signing.has_ed25519() {
+        return Ok(());
+    }
+    let message = "Ed25519 signatures are in the Standard Webhooks header webhook-signature. Turn standard_headers on, or set signing to hmac.";
+    Err(Invalid::new("signing_without_standard_headers", message).in_field("signing"))
 }
 
 /// Custom headers as JSON: an object of strings, in order.

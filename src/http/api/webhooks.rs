@@ -19,6 +19,7 @@ use crate::actions::lookup;
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
+use crate::domain::signing::Signing;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
 use crate::store::webhook::{self, WebhookFilter};
 
@@ -83,7 +84,8 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "template": null, "tls": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null,
+    "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -105,6 +107,7 @@ const INVALID_CODES: Codes = &[
     "invalid_auth",
     "out_of_range",
     "invalid_retry",
+    "signing_without_standard_headers",
     "invalid_template",
     "invalid_tls",
 ];
@@ -240,6 +243,10 @@ struct WebhookView {
     retry: Option<ScheduleSpec>,
     /// Whether deliveries also have the Standard Webhooks headers.
     standard_headers: bool,
+    /// Signatures of deliveries.
+    signing: Signing,
+    /// Key that verifies Ed25519 signatures. Null until `signing` first needs it.
+    public_key: Option<schema::PublicKey>,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
     /// Client certificate and additional authorities.
@@ -294,6 +301,8 @@ impl From<&Webhook> for WebhookView {
             ordered: webhook.ordered,
             retry: webhook.retry.as_ref().map(|retry| retry.spec()),
             standard_headers: webhook.standard_headers,
+            signing: webhook.signing,
+            public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().into()),
             template: webhook.template.clone(),
             tls: webhook.tls.as_deref().map(TlsView::from),
             created_at: schema::Time::at(webhook.created_ms),

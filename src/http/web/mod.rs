@@ -78,6 +78,7 @@ mod webhooks {
     pub mod replay;
     pub mod secret;
     pub mod show;
+    pub mod signing;
     pub mod state;
     pub mod test;
     pub mod tls;

@@ -3,6 +3,7 @@ ALTER TABLE webhook ADD COLUMN filter TEXT;             -- JSON: the condition o
 ALTER TABLE webhook ADD COLUMN template TEXT;           -- body in place of the profile's
 ALTER TABLE webhook ADD COLUMN signing TEXT NOT NULL DEFAULT 'hmac';
 ALTER TABLE webhook ADD COLUMN ed25519_key TEXT;        -- encrypted
+ALTER TABLE webhook ADD COLUMN old_ed25519_key TEXT;    -- encrypted; signs until overlap_ends_ms
 ALTER TABLE webhook ADD COLUMN auth TEXT;               -- JSON, encrypted
 ALTER TABLE webhook ADD COLUMN tls TEXT;                -- JSON, encrypted
 ALTER TABLE attempt ADD COLUMN token_us INTEGER;        -- NULL if no access token was requested

@@ -6,6 +6,7 @@ use rusqlite::types::Type;
 use rusqlite::{Row, ToSql};
 
 use crate::domain::pattern::EventPattern;
+use crate::domain::signing::KeyPair;
 use crate::domain::tls::{Tls, TlsSpec};
 use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook};
 use crate::store::sql::read_row;
@@ -14,6 +15,8 @@ use crate::store::sql_types::{Json, Patterns};
 /// Columns of encrypted values, open.
 pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret', webhook.id) AS open_secret,
      unseal(webhook.old_secret, 'webhook.old_secret', webhook.id) AS open_old_secret,
+     unseal(webhook.ed25519_key, 'webhook.ed25519_key', webhook.id) AS open_ed25519_key,
+     unseal(webhook.old_ed25519_key, 'webhook.old_ed25519_key', webhook.id) AS open_old_ed25519_key,
      unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers,
      unseal(webhook.auth, 'webhook.auth', webhook.id) AS open_auth,
      unseal(webhook.tls, 'webhook.tls', webhook.id) AS open_tls";
@@ -28,7 +31,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 28] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 31] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -56,6 +59,9 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("updated_ms", Box::new(webhook.updated_ms)),
         ("verified_url", Box::new(&webhook.verified_url)),
         ("sweep", Box::new(sweep.map(|sweep| sweep.waiting))),
+        ("signing", Box::new(webhook.signing)),
+        ("ed25519_key", Box::new(webhook.key_pair.as_ref().map(KeyPair::to_stored))),
+        ("old_ed25519_key", Box::new(old.and_then(|old| old.key_pair.as_ref()).map(KeyPair::to_stored))),
         ("sweep_up_to_seq", Box::new(sweep.map(|sweep| sweep.up_to_seq))),
     ];
     columns.into_iter().unzip()
@@ -64,7 +70,9 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
 /// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
 pub(super) fn places(names: &[&'static str]) -> Vec<String> {
     let place = |(index, name): (usize, &&str)| match *name {
-        "secret" | "old_secret" | "headers" | "auth" | "tls" => format!("seal(?{}, 'webhook.{name}', ?1)", index + 1),
+        "secret" | "old_secret" | "ed25519_key" | "old_ed25519_key" | "headers" | "auth" | "tls" => {
+            format!("seal(?{}, 'webhook.{name}', ?1)", index + 1)
+        }
         _ => format!("?{}", index + 1),
     };
     names.iter().enumerate().map(place).collect()
@@ -72,7 +80,9 @@ pub(super) fn places(names: &[&'static str]) -> Vec<String> {
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     let old_secret = match (row.get("open_old_secret")?, row.get("overlap_ends_ms")?) {
-        (Some(secret), Some(overlap_ends_ms)) => Some(OldSecret { secret, overlap_ends_ms }),
+        (Some(secret), Some(overlap_ends_ms)) => {
+            Some(OldSecret { secret, key_pair: row.get("open_old_ed25519_key")?, overlap_ends_ms })
+        }
         _ => None,
     };
     let sweep = match (row.get("sweep")?, row.get("sweep_up_to_seq")?) {
@@ -81,10 +91,11 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     };
     Ok(read_row!(row, Webhook {
         seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
-        standard_headers, created_ms, updated_ms, verified_url, template;
+        standard_headers, signing, created_ms, updated_ms, verified_url, template;
         events: patterns(row)?,
         secret: row.get("open_secret")?,
         old_secret,
+        key_pair: row.get("open_ed25519_key")?,
         headers: row.get("open_headers")?,
         auth: row.get("open_auth")?,
         tls: tls(row)?.map(Arc::new),

@@ -5,6 +5,7 @@
 mod bodies;
 mod certificates;
 mod client;
+mod ed25519;
 mod endpoint_auth;
 mod fairness;
 mod faults;

@@ -232,6 +232,11 @@ fn a_rotation_seals_everything_anew_and_keeps_the_old_key_for_older_backups() {
     let old_backup = site.folder().join("old.db");
     let answer = site.run(&["backup", old_backup.to_str().unwrap()]);
     assert!(stdout(&answer).contains("webhooks.db.key") && stdout(&answer).contains("keep a copy"), "{answer:?}");
+    let with_keys = json!({"url": "https://receiver.invalid/", "events": ["*"], "signing": "ed25519"});
+    let with_keys = process.client(&api_key).call("POST", "/v1/webhooks", Some(&with_keys)).expect(201).json();
+    let secret_path = format!("/v1/webhooks/{}/secret", with_keys["id"].as_str().unwrap());
+    let rotation = process.client(&api_key).call("POST", &format!("{secret_path}/rotate"), Some(&json!({})));
+    let public_key = rotation.expect(200).json()["public_key"].clone();
     process.kill();
     let old = key(&site);
     let id = proof_id(&site.database());
@@ -246,8 +251,10 @@ fn a_rotation_seals_everything_anew_and_keeps_the_old_key_for_older_backups() {
     assert!(!holds(&site, &format!("§{id}")), "a value under the old key remains");
     let process = site.serve();
     assert_unsealed(&site, &process, &api_key);
+    assert_eq!(process.client(&api_key).get(&secret_path)["public_key"], public_key);
     process.kill();
     assert_sealed(&site);
+    assert!(!holds(&site, "whsk_"));
 
     // A backup is readable with its key alone.
     let mut command = hookpost(&["serve", "--listen", "127.0.0.1:0", "--db", old_backup.to_str().unwrap()]);

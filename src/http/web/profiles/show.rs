@@ -12,7 +12,7 @@ use crate::domain::retry::{Exhausted, Gone};
 use crate::http::web::webhooks::form::SchedulePreview;
 use crate::http::web::{Connection, Fields, FormErrors, Frame, PageError, Section, Session, Template, problem};
 use crate::profile::body_format::{Body, Envelope, Value};
-use crate::profile::snippet::{Language, Snippet, snippet};
+use crate::profile::snippet::{Credential, Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
 use crate::profile::{self, Profile};
 use crate::random;
@@ -46,7 +46,7 @@ pub struct ProfilePage {
 impl ProfilePage {
     /// Whether the code takes the secret in the spelling of Standard Webhooks.
     fn wants_standard(&self) -> bool {
-        self.code.as_ref().is_some_and(|code| code.secret == Key::Standard)
+        self.code.as_ref().is_some_and(|code| code.credential == Credential::StandardSecret)
     }
 }
 

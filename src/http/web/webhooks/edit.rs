@@ -2,14 +2,16 @@
 
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header::{self, Head, Tab};
+use super::signing;
 use crate::actions::ActionError;
+use crate::domain::signing::Signing;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem, shown_once,
 };
 
 /// Fields that are folded away unless they differ from the default.
-const ADVANCED: [&str; 6] = ["headers", "auth", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"];
+const ADVANCED: [&str; 7] = ["headers", "auth", "timeout_s", "max_in_flight", "rate_limit_per_s", "signing", "retry"];
 
 #[derive(Template)]
 #[template(path = "webhooks/form.html")]
@@ -161,6 +163,8 @@ struct CreatedPage {
     frame: Frame,
     head: Head,
     secret: String,
+    signing: Signing,
+    public_key: Option<String>,
     /// Encoding for Standard Webhooks libraries, if it differs.
     standard_secret: Option<String>,
 }
@@ -172,6 +176,8 @@ fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageEr
         head: Head::of(session, webhook, Tab::None),
         standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,
+        signing: webhook.signing,
+        public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().to_string()),
     };
     Ok(shown_once::redirect(session, &page, &format!("/webhooks/{}", webhook.id)))
 }

@@ -10,6 +10,7 @@ use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
+use crate::domain::signing::Signing;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
 use crate::http::web::layout::capitalized;
@@ -40,6 +41,7 @@ pub struct WebhookForm {
     pub rate_limit_per_s: String,
     pub ordered: bool,
     pub standard_headers: bool,
+    pub signing: String,
     /// Whether a custom schedule replaces the profile's.
     pub own_retry: bool,
     /// `1m, 5m, 30m, 2h`.
@@ -57,6 +59,7 @@ impl WebhookForm {
             timeout_s: limits.timeout_s.to_string(),
             max_in_flight: limits.max_in_flight.to_string(),
             standard_headers: true,
+            signing: Signing::Hmac.to_string(),
             delays: "1m, 5m, 30m, 2h".to_owned(),
             measured_from: "previous_attempt".to_owned(),
             exhausted: "disable".to_owned(),
@@ -82,6 +85,8 @@ impl WebhookForm {
             rate_limit_per_s: line("rate_limit_per_s"),
             ordered: fields.has("ordered"),
             standard_headers: fields.has("standard_headers"),
+            // A script may leave it out.
+            signing: fields.given("signing").unwrap_or(Signing::Hmac.into()).to_owned(),
             own_retry: fields.text("retry") == "own",
             delays: text("delays"),
             measured_from: line("measured_from"),
@@ -113,6 +118,7 @@ impl WebhookForm {
             rate_limit_per_s: webhook.limits.rate_limit_per_s.map_or_else(String::new, |rate| rate.to_string()),
             ordered: webhook.ordered,
             standard_headers: webhook.standard_headers,
+            signing: webhook.signing.to_string(),
             own_retry: webhook.retry.is_some(),
             delays: schedule.map_or(blank.delays, |schedule| duration_list::text(schedule.delays())),
             measured_from: match schedule.map(|schedule| schedule.measured_from) {
@@ -149,6 +155,7 @@ impl WebhookForm {
             || !self.rate_limit_per_s.is_empty()
             || self.ordered
             || !self.standard_headers
+            || self.signing != usual.signing
             || self.own_retry
             || self.tls.is_used()
     }
@@ -174,6 +181,7 @@ impl WebhookForm {
             ordered: Some(self.ordered),
             retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
             standard_headers: Some(self.standard_headers),
+            signing: Some(self.signing.parse().map_err(|invalid: Invalid| invalid.in_field("signing"))?),
             tls: self.tls.settings(),
             ..WebhookSettings::default()
         })

@@ -3,6 +3,7 @@
 use super::auth::AuthFacts;
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
+use super::signing;
 use super::tls::{self, CertificateFacts};
 use crate::domain::duration_list;
 use crate::domain::header::shown;
@@ -49,6 +50,7 @@ pub struct SettingsPage {
     head: Head,
     webhook: Webhook,
     profile_title: String,
+    signing: &'static str,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
     auth: Option<AuthFacts>,
@@ -72,6 +74,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
+        signing: signing::label(webhook.signing),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
         auth: AuthFacts::of(&webhook),
         certificates: webhook.tls.as_deref().map_or_else(Vec::new, tls::facts),

@@ -8,6 +8,7 @@ mod list;
 mod looks;
 mod rights;
 mod secret;
+mod signing;
 mod test;
 
 use crate::support::Page;
