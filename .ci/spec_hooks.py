@@ -73,6 +73,13 @@ def make_valid(body, path_parameters):
     since, until = body.get("since"), body.get("until")
     if isinstance(since, str) and isinstance(until, str) and until <= since:
         del body["until"]
+    # The rules of operators in filters.
+    names = {"type", "tenant", "id", "data", "previous_data", "$or", "$and", "$not"}
+    filter_ = body.get("filter")
+    if isinstance(filter_, dict) and set(filter_) <= names and all(
+        isinstance(filter_[name], list) and filter_[name] for name in {"$or", "$and"} & set(filter_)
+    ):
+        body["filter"] = {"type": {"$exist": True}}
     # A key must end in the future.
     ends = body.get("expires_at")
     if isinstance(ends, str) and re.fullmatch(r"20[0-2][0-9]-.*Z|(19|1[0-8])[0-9]{2}-.*Z|[01][0-9]{3}-.*Z", ends):

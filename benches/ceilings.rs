@@ -117,7 +117,7 @@ fn store(waiting: usize, span: Duration) -> u64 {
                     previous_data: None,
                     idempotency: None,
                 };
-                let event = Checked::without_schema(event);
+                let event = Checked::unchecked(event);
                 store.write(move |tx| publish(tx, event, &TenantLimits::default()))
             })
             .collect();

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod batched;
 pub mod delivery;
 pub mod event_types;
+mod filtering;
 pub mod inbox;
 pub mod lookup;
 pub mod profiles;

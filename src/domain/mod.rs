@@ -12,6 +12,7 @@ pub mod duration_list;
 pub mod endpoint_auth;
 pub mod event;
 pub mod failure_group;
+pub mod filter;
 pub mod header;
 pub mod histogram;
 pub mod id;

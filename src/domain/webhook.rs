@@ -9,6 +9,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::Invalid;
 use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
+use super::filter::Filter;
 use super::header::CustomHeaders;
 use super::id::WebhookId;
 use super::pattern::EventPattern;
@@ -127,6 +128,8 @@ pub struct Webhook {
     pub url: TargetUrl,
     pub description: String,
     pub events: Vec<EventPattern>,
+    /// Condition on the content of events.
+    pub filter: Option<Arc<Filter>>,
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
@@ -168,6 +171,7 @@ impl Webhook {
             url,
             description: String::new(),
             events: Vec::new(),
+            filter: None,
             profile: profile.to_owned(),
             secret,
             old_secret: None,

@@ -154,6 +154,7 @@ pub struct Bystander {
     pub id: WebhookId,
     pub url: String,
     pub events: Vec<EventPattern>,
+    pub filter: Option<Arc<domain::filter::Filter>>,
     pub created_ms: Millis,
 }
 
@@ -163,15 +164,15 @@ pub fn bystanders<T>(
     tenant: &Tenant,
     event_seq: i64,
     limit: u32,
-    show: impl Fn(Bystander) -> T,
+    mut show: impl FnMut(Bystander) -> T,
 ) -> Result<Vec<T>> {
-    let query = "SELECT id, url, events, created_ms FROM webhook
+    let query = "SELECT id, url, events, filter, created_ms FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
                  ORDER BY seq LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":event_seq": event_seq, ":limit": limit};
     sql::all(connection, query, params, |row| {
-        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)? })))
+        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)?, filter: row::filter(row)? })))
     })
 }
 

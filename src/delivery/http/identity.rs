@@ -133,7 +133,7 @@ mod tests {
         let given = TlsSettings {
             client_certificate: Some(Some(certificate.pem())),
             client_key: Some(Some(key.serialize_pem())),
-            ca: (number % 2 == 0).then(|| Some(certificate.pem())),
+            ca: number.is_multiple_of(2).then(|| Some(certificate.pem())),
         };
         given.apply(None, false).unwrap().unwrap()
     }

@@ -10,6 +10,7 @@ use super::{Limits, Webhook};
 use crate::domain::Invalid;
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventType, Tenant};
+use crate::domain::filter::{self, FilterText};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::{Object, whole};
 use crate::domain::pattern::EventPattern;
@@ -33,6 +34,11 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
     pub events: Option<Vec<String>>,
+    /// Condition on the content of events, in the shape of an event. The description of webhooks lists its operators.
+    /// `null`: none (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "filter::schema")]
+    pub filter: Option<Option<FilterText>>,
     /// Tenant whose events the webhook receives. Default: the key's tenant, or `default`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = Tenant::PATTERN))]
@@ -123,6 +129,9 @@ impl WebhookSettings {
         let is_moved = webhook.url.origin() != origin;
         if let Some(events) = self.events {
             webhook.events = parse_events(&events)?;
+        }
+        if let Some(filter) = self.filter {
+            webhook.filter = filter.map(|FilterText(text)| text.parse().map(Arc::new)).transpose()?;
         }
         if let Some(description) = self.description {
             webhook.description = parse_description(description)?;

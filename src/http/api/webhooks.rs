@@ -7,6 +7,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
@@ -17,10 +18,10 @@ use super::{
 };
 use crate::actions::lookup;
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
-use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::signing::Signing;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
+use crate::domain::{filter, header};
 use crate::store::webhook::{self, WebhookFilter};
 
 pub(super) fn routes(table: &mut Table) {
@@ -82,7 +83,7 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 
 /// Example of a webhook, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
-    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
     "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null,
     "created_at": "2026-01-15T10:00:00.000Z",
@@ -98,6 +99,7 @@ const INVALID_CODES: Codes = &[
     "target_blocked",
     "invalid_events",
     "invalid_event_pattern",
+    "invalid_filter",
     "invalid_tenant",
     "invalid_description",
     "unknown_profile",
@@ -216,6 +218,9 @@ struct WebhookView {
     description: String,
     /// Subscribed event types.
     events: Vec<schema::EventTypePattern>,
+    /// Condition on the content of events, as given.
+    #[schemars(schema_with = "filter::schema")]
+    filter: Option<Box<RawValue>>,
     /// Format of deliveries.
     profile: schema::ProfileName,
     state: schema::WebhookState,
@@ -288,6 +293,7 @@ impl From<&Webhook> for WebhookView {
             url: webhook.url.to_string(),
             description: webhook.description.clone(),
             events: webhook.events.iter().map(schema::EventTypePattern::from).collect(),
+            filter: webhook.filter.as_ref().and_then(|filter| RawValue::from_string(filter.text().into()).ok()),
             profile: (&webhook.profile).into(),
             state: webhook.state.into(),
             active: webhook.state == WebhookState::Active,

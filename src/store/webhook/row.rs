@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::types::Type;
 use rusqlite::{Row, ToSql};
 
+use crate::domain::filter::Filter;
 use crate::domain::pattern::EventPattern;
 use crate::domain::signing::KeyPair;
 use crate::domain::tls::{Tls, TlsSpec};
@@ -24,6 +25,11 @@ pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret'
 pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
     row.get("events").map(|Patterns(patterns)| patterns)
 }
+
+pub(super) fn filter(row: &Row<'_>) -> rusqlite::Result<Option<Arc<Filter>>> {
+    row.get::<_, Option<Filter>>("filter").map(|filter| filter.map(Arc::new))
+}
+
 /// Names and values of the columns that INSERT and UPDATE write.
 pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSql + '_>>) {
     let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
@@ -31,12 +37,13 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 31] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 32] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
         ("description", Box::new(&webhook.description)),
         ("events", Box::new(Json(events))),
+        ("filter", Box::new(webhook.filter.as_deref().map(Filter::text))),
         ("profile", Box::new(&webhook.profile)),
         ("secret", Box::new(&webhook.secret)),
         ("old_secret", Box::new(old.map(|old| &old.secret))),
@@ -93,6 +100,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
         standard_headers, signing, created_ms, updated_ms, verified_url, template;
         events: patterns(row)?,
+        filter: filter(row)?,
         secret: row.get("open_secret")?,
         old_secret,
         key_pair: row.get("open_ed25519_key")?,

@@ -18,6 +18,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "url",
         "description",
         "events",
+        "filter",
         "profile",
         "state",
         "active",
