@@ -55,7 +55,8 @@ impl AttemptResult {
     /// not.
     pub fn is_attempt(&self) -> bool {
         let cause = self.attempt.failure.as_ref().map(|failure| &failure.cause);
-        !cause.is_some_and(FailureCause::is_untried)
+        // After a 401, the request for another token may have met the same lack.
+        self.attempt.answer.is_some() || !cause.is_some_and(FailureCause::is_untried)
     }
 
     pub fn error_code(&self) -> Option<ErrorCode> {

@@ -126,9 +126,9 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
             format!("{host} answered {}; redirects are not followed.", status_words(*code))
         }
         FailureCause::Status { code } => format!("{host} answered {}.", status_words(*code)),
-        FailureCause::TokenUnavailable { cause: None, .. } => "No access token could be obtained.".to_owned(),
+        FailureCause::TokenUnavailable { cause: None, .. } => "The token endpoint gave no access token.".to_owned(),
         FailureCause::TokenUnavailable { origin, cause: Some(cause) } => {
-            format!("No access token could be obtained. {}", sentence(cause, origin, now))
+            format!("The token endpoint gave no access token. {}", sentence(cause, origin, now))
         }
         FailureCause::TokenRefused { origin, code, error, description } => {
             let mut text = sentence(&FailureCause::Status { code: *code }, origin, now);
@@ -137,11 +137,11 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
             if !said.is_empty() {
                 text.insert_str(text.len() - 1, &format!(": {}", said.join(", ")));
             }
-            format!("No access token could be obtained. {text}")
+            format!("The token endpoint gave no access token. {text}")
         }
         FailureCause::TokenMalformed { origin, fault } => {
             let (host, _) = host_and_port(origin);
-            format!("No access token could be obtained. The response of {host} {}.", token_fault(fault))
+            format!("The token endpoint gave no access token. The response of {host} {}.", token_fault(fault))
         }
         FailureCause::EventDamaged => {
             "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.".to_owned()

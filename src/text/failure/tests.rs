@@ -35,13 +35,14 @@ fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
         ("timeout", "api.acme.io did not respond within 5 s.", "timeout after 5 s"),
         ("protocol_error", "api.acme.io did not return valid HTTP.", "not HTTP"),
         ("status", "api.acme.io answered 503 Service Unavailable.", "503"),
-        ("token_failed", "No access token could be obtained.", "no access token"),
+        ("token_failed", "The token endpoint gave no access token.", "no access token"),
         (
             "event_damaged",
             "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.",
             "event damaged",
         ),
         ("compose_failed", "The request body could not be composed.", "not composed"),
+        ("template_failed", "The template failed with this event, so nothing was sent.", "template failed"),
         ("worker_panic", "A fault in Hookpost interrupted the attempt.", "fault in Hookpost"),
     ];
     assert_eq!(ErrorCode::VARIANTS.len(), expected.len());
