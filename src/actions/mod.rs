@@ -61,6 +61,8 @@ pub struct Caller {
     pub actor: Actor,
     /// API key of a program.
     pub api_key_seq: Option<i64>,
+    /// Whether the caller may not set certificates: in the portal, unless the operator allows it.
+    pub certificates_denied: bool,
 }
 
 /// Actor in the audit log.

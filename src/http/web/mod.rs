@@ -85,6 +85,7 @@ mod webhooks {
     pub mod state;
     pub mod template;
     pub mod test;
+    pub mod tls;
 }
 
 use actix_web::web::{self, Path, ServiceConfig, resource};

@@ -46,11 +46,12 @@ fn form_page(
     session: &Session,
     db: &Connection,
     webhook: Option<&Webhook>,
-    form: WebhookForm,
+    mut form: WebhookForm,
     mut errors: FormErrors,
     previews: bool,
 ) -> Result<FormPage, PageError> {
     session.require_change()?;
+    form.tls = form.tls.completed(session, webhook.and_then(|webhook| webhook.tls.as_deref()));
     let preview = match form.preview(session) {
         Err(invalid) if previews && errors.is_empty() => {
             errors = invalid.into();
@@ -77,7 +78,10 @@ fn form_page(
         head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
         types: known_types(session, db)?,
         profiles: known_profiles(session),
-        is_advanced: previews || form.is_advanced() || ADVANCED.iter().any(|field| errors.of(field).is_some()),
+        is_advanced: previews
+            || form.is_advanced()
+            || ADVANCED.iter().any(|field| errors.of(field).is_some())
+            || errors.of("tls").is_some(),
         preview,
         filter_shown: FilterShown { is_open: form.filter.is_given() || errors.of("filter").is_some(), tried: None },
         template,
@@ -140,7 +144,8 @@ pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> 
         let credential = form.auth.drop_stored().map(|secret| format!(", {secret}")).unwrap_or_default();
         let values =
             if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-        note = Some(format!("Copied from {}, except for the secret{credential}{values}.", webhook.name()));
+        let tls = if webhook.tls.is_some() { ", its certificates" } else { "" };
+        note = Some(format!("Copied from {}, except for the secret{credential}{tls}{values}.", webhook.name()));
     } else {
         session.query.text("event").clone_into(&mut form.patterns);
         session.query.text("url").clone_into(&mut form.url);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::auth::AuthForm;
 use super::filter::FilterFields;
 use super::template::Typed;
+use super::tls::TlsForm;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
@@ -51,6 +52,7 @@ pub struct WebhookForm {
     pub measured_from: String,
     pub exhausted: String,
     pub body: Typed,
+    pub tls: TlsForm,
 }
 
 impl WebhookForm {
@@ -98,6 +100,7 @@ impl WebhookForm {
                 template: text("template"),
                 sample: (fields.text("preview") == "template").then(|| line("sample")),
             },
+            tls: TlsForm::of_fields(fields),
         }
     }
 
@@ -139,6 +142,7 @@ impl WebhookForm {
             profile: webhook.profile.clone(),
             secret: String::new(),
             body: Typed { template: webhook.template.clone().unwrap_or_default(), sample: None },
+            tls: TlsForm::default(),
         }
     }
 
@@ -164,6 +168,7 @@ impl WebhookForm {
             || !self.standard_headers
             || self.signing != usual.signing
             || self.own_retry
+            || self.tls.is_used()
     }
 
     pub fn has_ticked(&self, name: &str) -> bool {
@@ -195,6 +200,7 @@ impl WebhookForm {
             standard_headers: Some(self.standard_headers),
             signing: Some(self.signing.parse().map_err(|invalid: Invalid| invalid.in_field("signing"))?),
             template: Some(Some(self.body.template.clone()).filter(|text| !text.trim().is_empty())),
+            tls: self.tls.settings(),
             ..WebhookSettings::default()
         })
     }

@@ -1,6 +1,7 @@
 //! Pages about webhooks.
 
 mod actions;
+mod certificates;
 mod endpoint_auth;
 mod filter;
 mod form;
