@@ -19,6 +19,7 @@ pub mod show_event;
 pub mod statistics;
 mod tenant_limits;
 pub mod test_event;
+pub mod try_filter;
 pub mod webhook;
 
 use std::net::IpAddr;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::auth::AuthForm;
+use super::filter::FilterFields;
 use super::template::Typed;
 use super::tls::TlsForm;
 use crate::domain::Invalid;
@@ -34,6 +35,7 @@ pub struct WebhookForm {
     pub ticked: Vec<String>,
     /// Other types and patterns, one per line.
     pub patterns: String,
+    pub filter: FilterFields,
     /// `Name: value`, one per line.
     pub headers: String,
     pub auth: AuthForm,
@@ -80,6 +82,7 @@ impl WebhookForm {
             secret: text("secret"),
             ticked: fields.all("event").map(str::to_owned).collect(),
             patterns: text("patterns"),
+            filter: FilterFields::of_fields(fields),
             headers: text("headers"),
             auth: AuthForm::of_fields(fields),
             timeout_s: line("timeout_s"),
@@ -117,6 +120,7 @@ impl WebhookForm {
             tenant: webhook.tenant.to_string(),
             ticked,
             patterns: others.join("\n"),
+            filter: FilterFields::of_webhook(webhook),
             headers: headers.join("\n"),
             auth: AuthForm::of_webhook(webhook),
             timeout_s: webhook.limits.timeout_s.to_string(),
@@ -171,13 +175,19 @@ impl WebhookForm {
         self.ticked.iter().any(|ticked| ticked == name)
     }
 
+    /// Ticked event types, and the other types and patterns.
+    pub fn event_texts(&self) -> Vec<String> {
+        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+        self.ticked.iter().cloned().chain(lines).collect()
+    }
+
     /// Parses the fields into settings. Their rules are checked when the webhook is created or changed.
     pub fn settings(&self) -> Result<WebhookSettings, Invalid> {
-        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
         let usual = Limits::DEFAULT;
         Ok(WebhookSettings {
             url: Some(self.url.clone()),
-            events: Some(self.ticked.iter().cloned().chain(lines).collect()),
+            events: Some(self.event_texts()),
+            filter: Some(self.filter.setting()?),
             description: Some(self.description.trim().to_owned()),
             profile: Some(self.profile.clone()),
             headers: Some(self.header_map()?),

@@ -3,6 +3,7 @@
 mod actions;
 mod certificates;
 mod endpoint_auth;
+mod filter;
 mod form;
 mod list;
 mod looks;
