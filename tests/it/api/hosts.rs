@@ -114,5 +114,5 @@ fn a_page_whose_name_is_rebound_to_the_server_sends_no_form() {
     let keys = hub.get("/v1/api-keys").expect(200).json();
     assert_eq!(keys["data"].as_array().unwrap().len(), 1, "the test's own");
     let own = send(&hub.running.address.to_string());
-    assert!(own.starts_with("HTTP/1.1 200 "), "{own}");
+    assert!(own.starts_with("HTTP/1.1 303 "), "{own}");
 }
