@@ -6,7 +6,7 @@ use super::batched::{self, GoOn, LONGEST_REST};
 use super::{ActionError, Result};
 use crate::domain::retention::Cutoffs;
 use crate::store::retention::{self, Table};
-use crate::store::{Store, StoreError, WriteTx, damage};
+use crate::store::{Store, StoreError, WriteTx, body_format, damage};
 
 /// Numbers of rows that were, or would be, deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +40,7 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
     pruning.through(move |tx, after| retention::delete_webhooks(tx, cutoffs, after))?;
     while pruning.step(move |tx| retention::delete_log_rows(tx, cutoffs))? > 0 {}
     pruning.through(retention::delete_topics)?;
+    pruning.through(body_format::empty_unused)?;
     pruning.step(retention::forget_set_back)?;
     while pruning.step(retention::shrink_file)? {}
     Ok(pruned)

@@ -93,6 +93,7 @@ mod tests {
             let spec: ProfileSpec = serde_json::from_slice(file.contents()).unwrap();
             let profile = Profile::parse(spec).unwrap();
             assert_eq!(format!("{}.json", profile.name()), file.path().to_str().unwrap());
+            assert!(profile.spec().example.is_some(), "{}", profile.name());
         }
         assert!(find(DEFAULT).is_some());
         assert!(find(STANDARD).is_some());

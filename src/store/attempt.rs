@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::body_format;
 use super::damage;
 use super::delivery::Delivery;
 use super::error::Result;
@@ -80,7 +81,7 @@ impl Attempt {
 /// Stores an attempt. The body of its request is not stored, only its format, by which the body is composed again. The
 /// body of its response is not stored if the attempt before it got the same response.
 pub fn insert(tx: &mut WriteTx<'_>, delivery_seq: i64, attempt: &Attempt, body_format: Option<&str>) -> Result<()> {
-    let body_format_seq = body_format.map(|definition| body_format_seq(tx.connection(), definition)).transpose()?;
+    let body_format_seq = body_format.map(|definition| body_format::seq_of(tx.connection(), definition)).transpose()?;
     let answer = attempt.answer.as_ref();
     let body = answer.map(|answer| &answer.body).filter(|body| !body.is_empty());
     let same_response_as = same_response_as(tx.connection(), delivery_seq, attempt)?;
@@ -137,28 +138,6 @@ fn same_response_as(connection: &Connection, delivery_seq: i64, attempt: &Attemp
     sql::first(connection, SAME_RESPONSE, params, |row| row.get(0))
 }
 
-/// Returns the definition of the body that the first attempt of a delivery sent, if any did.
-pub fn first_body_format(connection: &Connection, delivery_seq: i64) -> Result<Option<String>> {
-    sql::first(connection, FIRST_BODY_FORMAT, named_params! {":delivery_seq": delivery_seq}, |row| row.get(0))
-}
-
-/// Follows the primary key from the first attempt, which has a format unless nothing was sent.
-pub(super) const FIRST_BODY_FORMAT: &str = "SELECT f.definition FROM attempt a
-    JOIN body_format f ON f.seq = a.body_format_seq
-    WHERE a.delivery_seq = :delivery_seq AND a.body_format_seq IS NOT NULL
-    ORDER BY a.number LIMIT 1";
-
-/// Returns the number of a body format, inserting it if it is new.
-fn body_format_seq(connection: &Connection, definition: &str) -> Result<i64> {
-    let query = "SELECT seq FROM body_format WHERE definition = :definition";
-    let params = named_params! {":definition": definition};
-    if let Some(seq) = sql::first(connection, query, params, |row| row.get(0))? {
-        return Ok(seq);
-    }
-    sql::run(connection, "INSERT INTO body_format (definition) VALUES (:definition)", params)?;
-    Ok(connection.last_insert_rowid())
-}
-
 const SELECT: &str =
     "SELECT a.*, f.definition AS body_format, coalesce(a.response_body, same.response_body) AS whole_body
     FROM attempt a LEFT JOIN body_format f ON f.seq = a.body_format_seq
@@ -203,11 +182,12 @@ fn whole_page(
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(named_params! {":delivery_seq": delivery_seq, ":below": below})?;
     let mut page: Filling<Attempt> = Filling::new(request);
+    let mut bodies = Bodies::of(event);
     while let Some(row) = rows.next()? {
         if page.is_full() {
             return Ok(page.continued(|attempt| i64::from(attempt.number)));
         }
-        page.push_attempt(from_row(row, event)?);
+        page.push_attempt(from_row(row, &mut bodies)?);
     }
     Ok(page.complete())
 }
@@ -223,7 +203,7 @@ impl Filling<Attempt> {
 pub fn get(connection: &Connection, delivery_seq: i64, number: u32, event: Option<&Event>) -> Result<Option<Attempt>> {
     let query = format!("{SELECT} AND a.number = :number");
     let params = named_params! {":delivery_seq": delivery_seq, ":number": number};
-    sql::first(connection, &query, params, |row| from_row(row, event))
+    sql::first(connection, &query, params, |row| from_row(row, &mut Bodies::of(event)))
 }
 
 /// Returns the number of the next attempt of a delivery, from the log.
@@ -235,11 +215,40 @@ pub fn next_number(connection: &Connection, delivery_seq: i64) -> Result<u32> {
 /// Returns the last attempt of a delivery, if any. `event` is the delivery's event; `None` if it is damaged.
 pub fn last(connection: &Connection, delivery_seq: i64, event: Option<&Event>) -> Result<Option<Attempt>> {
     let query = format!("{SELECT} ORDER BY a.number DESC LIMIT 1");
-    sql::first(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| from_row(row, event))
+    sql::first(connection, &query, named_params! {":delivery_seq": delivery_seq}, |row| {
+        from_row(row, &mut Bodies::of(event))
+    })
 }
 
-fn from_row(row: &Row<'_>, event: Option<&Event>) -> rusqlite::Result<Attempt> {
-    let body_format: Option<BodyFormat> = row.get("body_format")?;
+/// Bodies of the attempts of one delivery, which usually are one body.
+struct Bodies<'a> {
+    event: Option<&'a Event>,
+    /// Format and body of the attempt before.
+    last: Option<(String, Option<Vec<u8>>)>,
+}
+
+impl Bodies<'_> {
+    fn of(event: Option<&Event>) -> Bodies<'_> {
+        Bodies { event, last: None }
+    }
+
+    /// Composes a body; `None` without the event, or for a template that this version of the program refuses.
+    fn compose(&mut self, definition: String) -> Option<Vec<u8>> {
+        let event = self.event?;
+        if let Some((last, body)) = &self.last
+            && *last == definition
+        {
+            return body.clone();
+        }
+        let format = BodyFormat::from_definition(&definition).ok();
+        let body = format.and_then(|format| format.compose(event).ok());
+        self.last = Some((definition, body.clone()));
+        body
+    }
+}
+
+fn from_row(row: &Row<'_>, bodies: &mut Bodies<'_>) -> rusqlite::Result<Attempt> {
+    let body_format: Option<String> = row.get("body_format")?;
     let code: Option<u16> = row.get("code")?;
     let answer = match code {
         None => None,
@@ -259,7 +268,7 @@ fn from_row(row: &Row<'_>, event: Option<&Event>) -> rusqlite::Result<Attempt> {
         same_response_as;
         timings: read_row!(row, Timings { token_us, resolve_us, connect_us, tls_us, first_byte_us }),
         request_headers: from_lines(&row.get::<_, String>("request_headers")?),
-        request_body: body_format.zip(event).and_then(|(format, event)| format.compose(event).ok()),
+        request_body: body_format.and_then(|definition| bodies.compose(definition)),
         answer,
         failure,
     }))

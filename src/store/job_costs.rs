@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
-use super::{WriteTx, fixtures, idempotency, migrate, retention, stats, sweep, webhook};
+use super::{WriteTx, body_format, fixtures, idempotency, migrate, retention, stats, sweep, webhook};
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
 
@@ -37,6 +37,7 @@ const JOBS: &[(&str, Job)] = &[
     }),
     ("retention of logs", |tx| retention::delete_log_rows(tx, Retention::default().cutoffs(NOW)).map(drop)),
     ("retention of topics", |tx| retention::delete_topics(tx, 0).map(drop)),
+    ("retention of templates", |tx| body_format::empty_unused(tx, 0).map(drop)),
     ("retention of webhooks", |tx| retention::delete_webhooks(tx, Retention::default().cutoffs(NOW), 0).map(drop)),
     ("the next deliveries of a lane", |tx| read_lane(tx, Order::Due)),
     ("the next deliveries of an ordered lane", |tx| read_lane(tx, Order::Sequence)),

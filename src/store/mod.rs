@@ -17,6 +17,7 @@ pub mod attempt;
 pub mod audit;
 pub mod backup;
 mod backup_socket;
+pub mod body_format;
 mod bounds;
 pub mod bulk;
 mod change;

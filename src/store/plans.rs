@@ -287,6 +287,7 @@ const BOUNDED: &[(&str, &str)] = &[
     ("inbox_request USING INTEGER PRIMARY KEY (rowid<?)", "window of numbers"),
     ("a USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
     ("attempt USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
+    ("attempt USING INDEX attempt_template (body_format_seq=?)", "ends at the first"),
 ];
 
 /// Statements that read a whole table that grows, and why that is bounded.

@@ -26,7 +26,7 @@ use crate::domain::secret::Secret;
 use crate::domain::signing::{KeyPair, Signing};
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Waiting, WebhookState, parse_events};
-use crate::profile::{BodyFormat, Profile, ProfileSpec};
+use crate::profile::{Profile, ProfileSpec};
 
 fn corrupt<E>(_: E) -> FromSqlError {
     FromSqlError::InvalidType
@@ -100,7 +100,6 @@ macro_rules! read_from {
 }
 
 read_from! {
-    BodyFormat: String => |text| BodyFormat::from_definition(&text);
     CustomHeaders: Json<Vec<(String, String)>> => |Json(pairs)| Ok::<_, ()>(CustomHeaders::trusted(pairs));
     EndpointAuth: Json<AuthSpec> => |Json(spec)| EndpointAuth::parse(spec, None, false);
     Filter: String => |text| text.parse();

@@ -11,7 +11,7 @@ use crate::domain::time::Millis;
 use crate::profile::BodyFormat;
 use crate::random;
 use crate::store::delivery::{self, Loaded};
-use crate::store::{DueDelivery, StoreError, attempt as attempts, damage};
+use crate::store::{DueDelivery, StoreError, body_format, damage};
 
 /// How long a worker without work waits before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ fn former_format(shared: &Shared, claim: &Claim, delivery: &DueDelivery) -> Resu
     if delivery.attempt_count == 0 {
         return Ok(None);
     }
-    let read = shared.store.read_for_delivery(|connection| attempts::first_body_format(connection, delivery.seq));
+    let read = shared.store.read_for_delivery(|connection| body_format::of_first_attempt(connection, delivery.seq));
     let definition = match read {
         Err(error) if error.is_damage() => {
             damage::report("attempt", delivery.seq, &error);

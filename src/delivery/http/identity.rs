@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use super::exchange;
 use crate::domain::tls::{Tls, TlsId};
 
-/// Configurations kept, of about 10 KiB each, or 30 KiB with an authority of its own.
+/// Configurations kept, of about 5 KiB each, or 20 KiB with an authority of its own: 10 MiB at most.
 const MOST_KEPT: usize = 512;
 
 /// Tickets kept for each configuration, eight for each host: webhooks that share a setting mostly share the host.

@@ -10,3 +10,5 @@ ALTER TABLE attempt ADD COLUMN token_us INTEGER;        -- NULL if no access tok
 ALTER TABLE attempt ADD COLUMN token_renewed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE webhook ADD COLUMN tls_ends_ms INTEGER;     -- earliest end of its certificates
 CREATE INDEX webhook_tls_end ON webhook (tls_ends_ms) WHERE tls_ends_ms IS NOT NULL;
+-- Attempts by template; formats with a template have negative numbers.
+CREATE INDEX attempt_template ON attempt (body_format_seq) WHERE body_format_seq < 0;

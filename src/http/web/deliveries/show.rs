@@ -16,6 +16,7 @@ use crate::http::web::{
     Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
 };
 use crate::store::attempt::{self, Attempt};
+use crate::store::body_format;
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
 use crate::store::page::{Cursor, PageRequest};
@@ -113,7 +114,7 @@ fn keeps_former_body(
     };
     let profile = session.app.actions.store.profiles().find(&webhook.profile);
     let current = profile.and_then(|profile| body_format_definition(webhook, &profile));
-    let first = attempt::first_body_format(db, delivery.seq)?;
+    let first = body_format::of_first_attempt(db, delivery.seq)?;
     Ok(matches!((first, current), (Some(first), Some(current)) if first != current))
 }
 
