@@ -11,8 +11,8 @@ use crate::domain::event::{Event, EventId};
 use crate::domain::filter::{Content, EventWork, Filter};
 use crate::domain::webhook::Webhook;
 
-/// Bytes of data, times conditions, that a thread which serves requests may look at: about a millisecond.
-const BRIEF: usize = 250_000;
+/// Bytes of data, times conditions, that a thread which serves requests may look at: a few milliseconds at most.
+const BRIEF: usize = 100_000;
 
 /// What the filters of webhooks decided about an event.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +40,7 @@ impl Filtered {
         self.0.is_empty()
     }
 
-    /// Whether the filters are applied to data of this size in about a millisecond.
+    /// Whether the filters are applied to data of this size in a few milliseconds.
     pub(super) fn is_brief(&self, bytes: usize) -> bool {
         let conditions = self.0.iter().filter_map(|webhook| webhook.filter.as_ref()).map(|filter| filter.conditions());
         bytes.saturating_mul(conditions.sum()) <= BRIEF

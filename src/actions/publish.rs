@@ -62,7 +62,7 @@ pub struct Checked {
 pub enum CheckTime {
     /// There is nothing to check.
     None,
-    /// About a millisecond at most: filters on little data.
+    /// A few milliseconds at most: filters on little data.
     Brief,
     /// Filters on much data.
     Long,

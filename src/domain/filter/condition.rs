@@ -340,6 +340,7 @@ fn numbers<'a>(
         Json::Number(text) | Json::Text(text) => text.len(),
         _ => 0,
     };
+    work.numbers()?;
     work.bytes(size(one) + size(two))?;
     Ok((one.number(), two.number()))
 }

@@ -267,7 +267,7 @@ fn an_error_names_its_place() {
 
 #[test]
 fn a_filter_that_takes_too_long_lets_the_event_through() {
-    let data = format!("[{}1]", "1,".repeat(40_000));
+    let data = format!("[{}1]", "1,".repeat(10_000));
     let event = Content::read("a", "acme", "o-1", &data, None).unwrap();
     // Not one element is 2, so each of the conditions looks at all of them.
     let hostile = parse(&format!(r#"{{"$or": [{}{{"data": 2}}]}}"#, r#"{"data": 2},"#.repeat(200)));

@@ -63,6 +63,7 @@ impl<'a> Json<'a> {
             (Json::Null, Json::Null) => true,
             (Json::Bool(one), Json::Bool(two)) => one == two,
             (Json::Number(one), Json::Number(two)) => {
+                work.numbers()?;
                 work.bytes(one.len() + two.len())?;
                 Number::parse(one) == Number::parse(two)
             }

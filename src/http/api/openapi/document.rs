@@ -33,7 +33,7 @@ Hookdeck's (npm `simple-json-match`): a value equals the field or an element of 
 element. Operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin` (a list, or part of a text), \
 `$startsWith`, `$endsWith`, `$exist`, and `$or`, `$and` and `$not`, which take conditions. `$changed` compares a field below \
 `data` with `previous_data`. Numbers compare by all their digits. A filter has at most 16 KiB, 16 levels and 500 conditions; an \
-event whose filter cannot be decided within about ten milliseconds is delivered.
+event whose filter cannot be decided within about 20 milliseconds is delivered.
 
 **Request ids.** Every response has an `X-Request-Id` header: the caller's own id if it sent one of 1 to 64 characters \
 `A-Z a-z 0-9 _ -`, otherwise a new one. The server's log contains it.
