@@ -107,6 +107,7 @@ const INVALID_CODES: Codes = &[
     "invalid_retry",
     "signing_without_standard_headers",
     "invalid_template",
+    "incomplete_endpoint",
 ];
 
 fn describe_create(call: &mut Call<'_>) {

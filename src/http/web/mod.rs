@@ -71,6 +71,7 @@ mod webhooks {
     pub mod auth;
     pub mod delete;
     pub mod edit;
+    pub mod endpoints;
     pub mod form;
     pub mod header;
     pub mod list;
