@@ -55,7 +55,8 @@ impl AttemptResult {
     /// not.
     pub fn is_attempt(&self) -> bool {
         let cause = self.attempt.failure.as_ref().map(|failure| &failure.cause);
-        !cause.is_some_and(FailureCause::is_untried)
+        // After a 401, the request for another token may have met the same lack.
+        self.attempt.answer.is_some() || !cause.is_some_and(FailureCause::is_untried)
     }
 
     pub fn error_code(&self) -> Option<ErrorCode> {
@@ -145,6 +146,7 @@ impl Sender {
             tenant: webhook.tenant.as_str(),
             headers: &request.headers,
             body: &request.body,
+            tls: webhook.tls.as_ref(),
         };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let Authorized { result: sent, is_sent, token_renewed } = match endpoint.oauth2() {

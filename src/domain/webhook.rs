@@ -2,11 +2,14 @@
 
 mod settings;
 
+use std::sync::Arc;
+
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
 use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
+use super::filter::Filter;
 use super::header::CustomHeaders;
 use super::id::WebhookId;
 use super::pattern::EventPattern;
@@ -15,6 +18,7 @@ use super::secret::Secret;
 use super::signing::{KeyPair, Signing};
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
+use super::tls::Tls;
 
 pub use settings::{
     DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, WebhookSettings, parse_events, parse_url,
@@ -124,6 +128,8 @@ pub struct Webhook {
     pub url: TargetUrl,
     pub description: String,
     pub events: Vec<EventPattern>,
+    /// Condition on the content of events.
+    pub filter: Option<Arc<Filter>>,
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
@@ -145,6 +151,8 @@ pub struct Webhook {
     pub template: Option<String>,
     /// Whether deliveries carry the three Standard Webhooks headers beside the profile's own.
     pub standard_headers: bool,
+    /// Client certificate, and authorities trusted in addition to the public ones.
+    pub tls: Option<Arc<Tls>>,
     pub created_ms: Millis,
     pub updated_ms: Millis,
     /// URL that passed the profile's challenge.
@@ -163,6 +171,7 @@ impl Webhook {
             url,
             description: String::new(),
             events: Vec::new(),
+            filter: None,
             profile: profile.to_owned(),
             secret,
             old_secret: None,
@@ -178,6 +187,7 @@ impl Webhook {
             retry: None,
             template: None,
             standard_headers: true,
+            tls: None,
             created_ms: now,
             updated_ms: now,
             verified_url: None,

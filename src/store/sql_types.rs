@@ -15,6 +15,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::filter::Filter;
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
 use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, PortalLinkId, WebhookId};
@@ -102,6 +103,7 @@ read_from! {
     BodyFormat: String => |text| BodyFormat::from_definition(&text);
     CustomHeaders: Json<Vec<(String, String)>> => |Json(pairs)| Ok::<_, ()>(CustomHeaders::trusted(pairs));
     EndpointAuth: Json<AuthSpec> => |Json(spec)| EndpointAuth::parse(spec, None, false);
+    Filter: String => |text| text.parse();
     Histogram: Vec<u8> => |bytes| Histogram::from_bytes(&bytes).ok_or(());
     KeyPair: String => |text| KeyPair::from_stored(&text).ok_or(());
     Patterns: Json<Vec<String>> => |Json(texts)| parse_events(&texts).map(Patterns);

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::delivery::http::client::{ClientResult, Outgoing};
 use crate::delivery::http::exchange::micros;
 use crate::delivery::sender::Transport;
-use crate::domain::attempt::{FailureCause, Phase};
+use crate::domain::attempt::{FailureCause, Phase, Timings};
 use crate::domain::endpoint_auth::{HEADER, OAuth2Client, bearer};
 use crate::domain::time::{Millis, SECOND};
 use crate::text::failure::describe;
@@ -78,7 +78,8 @@ impl AccessTokens {
         let mut token = match entry.token(call, started, deadline) {
             Ok(token) => token,
             Err(cause) => {
-                let result = failed(cause, ClientResult::default());
+                let timings = Timings { token_us: Some(micros(started.elapsed())), ..Timings::default() };
+                let result = failed(cause, ClientResult { timings, ..ClientResult::default() });
                 return Authorized { result, is_sent: false, token_renewed: false };
             }
         };

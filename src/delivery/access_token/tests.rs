@@ -77,7 +77,7 @@ impl World {
     }
 
     fn call<'a>(&'a self, transport: &'a dyn Transport) -> Call<'a> {
-        let outgoing = Outgoing { url: "https://hooks.example/", tenant: "acme", headers: &[], body: b"{}" };
+        let outgoing = Outgoing { url: "https://hooks.example/", tenant: "acme", headers: &[], body: b"{}", tls: None };
         Call { transport, clock: &self.clock, webhook_seq: 7, client: &self.client, outgoing }
     }
 
@@ -181,7 +181,7 @@ fn whoever_waits_for_a_token_endpoint_that_hangs_waits_no_longer_than_its_own_li
         let failed = world.tokens.post(&world.call(&stub), Duration::from_millis(200));
         assert!(started.elapsed() < TIMEOUT);
         let message = failed.result.failure.unwrap().message;
-        assert_eq!(message, "No access token could be obtained. id.example did not respond within 0.2 s.");
+        assert_eq!(message, "The token endpoint gave no access token. id.example did not respond within 0.2 s.");
         drop(release);
     });
     assert_eq!(stub.tokens(), 1);
@@ -253,7 +253,10 @@ fn a_401_whose_token_cannot_be_renewed_says_why() {
     world.clock.advance(1);
     let failed = world.post(&stub);
     let message = failed.result.failure.unwrap().message;
-    assert_eq!(message, "No access token could be obtained. id.example answered 400 Bad Request: \"invalid_client\".");
+    assert_eq!(
+        message,
+        "The token endpoint gave no access token. id.example answered 400 Bad Request: \"invalid_client\"."
+    );
     assert!(failed.is_sent && !failed.token_renewed);
     assert_eq!(failed.result.answer.unwrap().code, 401);
 }

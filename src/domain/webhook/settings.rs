@@ -1,5 +1,7 @@
 //! Settings of a webhook as a caller gives them, and their validation.
 
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -8,6 +10,7 @@ use super::{Limits, Webhook};
 use crate::domain::Invalid;
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventType, Tenant};
+use crate::domain::filter::{self, FilterText};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::{Object, whole};
 use crate::domain::pattern::EventPattern;
@@ -15,6 +18,7 @@ use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
 use crate::domain::signing::Signing;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
+use crate::domain::tls::{TlsSettings, without_key};
 
 /// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
 /// new webhook is the default. Where `null` has a meaning, it is `Some(None)`.
@@ -30,6 +34,11 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
     pub events: Option<Vec<String>>,
+    /// Condition on the content of events, in the shape of an event. The description of webhooks lists its operators.
+    /// `null`: none (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "filter::schema")]
+    pub filter: Option<Option<FilterText>>,
     /// Tenant whose events the webhook receives. Default: the key's tenant, or `default`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = Tenant::PATTERN))]
@@ -90,6 +99,9 @@ pub struct WebhookSettings {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub template: Option<Option<String>>,
+    /// Client certificate, and authorities to trust in addition to the public ones. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Option<TlsSettings>>,
 }
 
 impl WebhookSettings {
@@ -117,6 +129,9 @@ impl WebhookSettings {
         let is_moved = webhook.url.origin() != origin;
         if let Some(events) = self.events {
             webhook.events = parse_events(&events)?;
+        }
+        if let Some(filter) = self.filter {
+            webhook.filter = filter.map(|FilterText(text)| text.parse().map(Arc::new)).transpose()?;
         }
         if let Some(description) = self.description {
             webhook.description = parse_description(description)?;
@@ -154,6 +169,12 @@ impl WebhookSettings {
         webhook.signing = self.signing.unwrap_or(webhook.signing);
         check_signing(webhook)?;
         webhook.template = self.template.unwrap_or(webhook.template.take());
+        webhook.tls = match self.tls {
+            Some(None) => None,
+            Some(Some(given)) => given.apply(webhook.tls.as_deref(), is_moved)?.map(Arc::new),
+            None if is_moved => webhook.tls.take().map(without_key).transpose()?,
+            None => webhook.tls.take(),
+        };
         Ok(())
     }
 }

@@ -7,19 +7,21 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
+use super::certificates::TlsView;
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
     schema, secrets,
 };
 use crate::actions::lookup;
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
-use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::signing::Signing;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
+use crate::domain::{filter, header};
 use crate::store::webhook::{self, WebhookFilter};
 
 pub(super) fn routes(table: &mut Table) {
@@ -81,9 +83,10 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 
 /// Example of a webhook, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
-    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null,
+    "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -96,6 +99,7 @@ const INVALID_CODES: Codes = &[
     "target_blocked",
     "invalid_events",
     "invalid_event_pattern",
+    "invalid_filter",
     "invalid_tenant",
     "invalid_description",
     "unknown_profile",
@@ -108,6 +112,7 @@ const INVALID_CODES: Codes = &[
     "signing_without_standard_headers",
     "invalid_template",
     "incomplete_endpoint",
+    "invalid_tls",
 ];
 
 fn describe_create(call: &mut Call<'_>) {
@@ -205,7 +210,7 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
 /// A webhook. Only the response to its creation contains the secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
-struct WebhookView {
+pub(super) struct WebhookView {
     id: schema::WebhookId,
     tenant: schema::TenantName,
     /// Destination of deliveries.
@@ -214,6 +219,9 @@ struct WebhookView {
     description: String,
     /// Subscribed event types.
     events: Vec<schema::EventTypePattern>,
+    /// Condition on the content of events, as given.
+    #[schemars(schema_with = "filter::schema")]
+    filter: Option<Box<RawValue>>,
     /// Format of deliveries.
     profile: schema::ProfileName,
     state: schema::WebhookState,
@@ -247,6 +255,8 @@ struct WebhookView {
     public_key: Option<schema::PublicKey>,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
+    /// Client certificate and additional authorities.
+    tls: Option<TlsView>,
     created_at: schema::Time,
     updated_at: schema::Time,
     /// Secret that signs deliveries.
@@ -284,6 +294,7 @@ impl From<&Webhook> for WebhookView {
             url: webhook.url.to_string(),
             description: webhook.description.clone(),
             events: webhook.events.iter().map(schema::EventTypePattern::from).collect(),
+            filter: webhook.filter.as_ref().and_then(|filter| RawValue::from_string(filter.text().into()).ok()),
             profile: (&webhook.profile).into(),
             state: webhook.state.into(),
             active: webhook.state == WebhookState::Active,
@@ -300,6 +311,7 @@ impl From<&Webhook> for WebhookView {
             signing: webhook.signing,
             public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().into()),
             template: webhook.template.clone(),
+            tls: webhook.tls.as_deref().map(TlsView::from),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,
@@ -340,7 +352,6 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         state: list::parameter("state", query.state.as_deref())?,
         event: list::parameter("event", query.event.as_deref())?,
-        text: None,
     };
     let read = move |connection: &_| webhook::list(connection, &filter, &page);
     list::show(&app, &caller, read, |webhook| WebhookView::from(&webhook)).await

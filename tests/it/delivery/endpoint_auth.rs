@@ -4,7 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hookpost::delivery::Transport;
+use hookpost::delivery::http::client::{ClientResult, Outgoing, judged};
+use hookpost::domain::attempt::{FailureCause, ReceiverResponse};
 use hookpost::domain::time::{HOUR, MINUTE, SECOND};
+use hookpost::text::failure::describe;
 use serde_json::{Value, json};
 
 use super::{act, pass, publish_number};
@@ -281,8 +285,12 @@ fn a_failing_token_endpoint_is_a_failed_attempt_with_words_of_its_own_and_nothin
         let attempt = last_attempt(&hub, &delivery);
         let message = attempt["error"]["message"].as_str().unwrap();
         assert_eq!(attempt["error"]["code"], "token_failed");
-        assert!(message.starts_with("No access token could be obtained. ") && message.contains(words), "{message}");
+        assert!(
+            message.starts_with("The token endpoint gave no access token. ") && message.contains(words),
+            "{message}"
+        );
         assert_eq!((&attempt["request"]["body"], &attempt["response"]), (&Value::Null, &Value::Null), "{attempt}");
+        assert!(attempt["timings"]["token_ms"].is_number(), "{attempt}");
         assert_eq!((hub.status_of(&delivery), hub.state_of(&webhook)), ("retrying".to_owned(), "active".to_owned()));
         act(&hub, &delivery, "discard").expect(202);
     }
@@ -387,4 +395,64 @@ fn webhooks_whose_token_endpoint_hangs_delay_no_others() {
     }
     // The slow lanes of one tenant get a quarter of the workers.
     assert_eq!((tokens.hits(), slow.hits()), (4, 0));
+}
+
+/// A token endpoint and a receiver of which some requests meet a lack of threads for look-ups.
+#[derive(Default)]
+struct FewThreads {
+    token_requests: AtomicUsize,
+    sent: AtomicUsize,
+    /// Numbers of the token requests that find no thread.
+    without_thread: Vec<usize>,
+}
+
+impl Transport for FewThreads {
+    fn post(&self, request: &Outgoing<'_>, _: Duration) -> ClientResult {
+        let is_token_request = request.url.ends_with("/token");
+        let count = if is_token_request { &self.token_requests } else { &self.sent };
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        if is_token_request && self.without_thread.contains(&number) {
+            let cause = FailureCause::LookupUnavailable { reason: "No thread.".to_owned() };
+            return ClientResult { failure: Some(describe(cause, request.url)), ..ClientResult::default() };
+        }
+        let body = json!({"access_token": token(number), "token_type": "Bearer"}).to_string();
+        // The second delivery's token has been revoked.
+        let code = if is_token_request || number != 2 { 200 } else { 401 };
+        let answer = ReceiverResponse { code, headers: Vec::new(), body: body.into_bytes(), body_truncated: false };
+        ClientResult { failure: judged(&answer, request.url), answer: Some(answer), ..ClientResult::default() }
+    }
+}
+
+fn with_few_threads(without_thread: Vec<usize>) -> Hub {
+    let stub = FewThreads { without_thread, ..FewThreads::default() };
+    let hub = Hub::with(|options| options.transport = Some(Arc::new(stub)));
+    let auth =
+        json!({"type": "oauth2", "token_url": "http://127.0.0.1:1/token", "client_id": "a", "client_secret": "b"});
+    hub.add_webhook_with("http://127.0.0.1:1/hook", &json!({"auth": auth}));
+    hub
+}
+
+#[test]
+fn a_token_endpoint_whose_name_no_thread_was_free_to_look_up_uses_up_no_attempt() {
+    let hub = with_few_threads(vec![1]);
+    let delivery = publish_number(&hub, 1);
+    hub.deliver_until_idle();
+    assert_eq!(
+        (hub.status_of(&delivery), &hub.delivery(&delivery)["attempt_count"]),
+        ("pending".to_owned(), &json!(0))
+    );
+    pass(&hub, SECOND);
+    assert_eq!(hub.status_of(&delivery), "delivered");
+}
+
+#[test]
+fn a_401_is_a_failed_attempt_even_if_no_thread_was_free_for_the_token_endpoint() {
+    let hub = with_few_threads(vec![2]);
+    publish_number(&hub, 1);
+    hub.deliver_until_idle();
+    let second = publish_number(&hub, 2);
+    hub.deliver_until_idle();
+    let attempt = last_attempt(&hub, &second);
+    assert_eq!((&attempt["error"]["code"], &attempt["response"]["code"]), (&json!("token_failed"), &json!(401)));
+    assert_eq!(hub.status_of(&second), "retrying");
 }
