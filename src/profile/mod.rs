@@ -9,6 +9,7 @@
 pub mod body_format;
 pub mod ecmascript;
 pub mod ed25519;
+pub mod endpoint;
 pub mod sign;
 pub mod snippet;
 pub mod spec;
@@ -82,6 +83,9 @@ impl SignatureHeaders {
         }
     }
 }
+
+#[cfg(test)]
+mod builtin_tests;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::object;
 use crate::domain::retry::{Gone, Schedule, ScheduleSpec};
 use crate::profile::body_format::{Body, BodyFormat, Envelope, Spelling};
+use crate::profile::endpoint::EndpointSpec;
 use crate::profile::template::{self, Template, Use};
 
 /// A profile, as in a file of `builtin/` or in the API.
@@ -53,6 +54,9 @@ pub struct ProfileSpec {
     pub gone: Gone,
     #[serde(default)]
     pub challenge: Option<ChallengeSpec>,
+    /// What a webhook needs to send to the vendor that the profile is for.
+    #[serde(default)]
+    pub endpoint: Option<EndpointSpec>,
     /// Event for previews.
     #[serde(default)]
     pub example: Option<ExampleEvent>,
@@ -181,6 +185,9 @@ impl Profile {
         check_no_header_twice(&spec, &headers)?;
         if let Some(challenge) = &spec.challenge {
             check_challenge(challenge, spec.envelope.as_ref())?;
+        }
+        if let Some(endpoint) = &spec.endpoint {
+            endpoint.check().map_err(|(field, why)| invalid(&why, &format!("endpoint.{field}")))?;
         }
         if let Some(example) = &spec.example {
             example.event_type.parse::<EventType>().map_err(|error| invalid(&error.message, "example.type"))?;

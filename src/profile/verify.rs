@@ -107,6 +107,8 @@ pub(super) fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::event::Event;
     use crate::domain::id::DeliveryId;
@@ -140,7 +142,8 @@ mod tests {
     fn what_every_profile_signs_verifies_and_nothing_else_does() {
         let secret: Secret = "your_webhook_secret".parse().unwrap();
         let other: Secret = "another".parse().unwrap();
-        for profile in builtin().values() {
+        let is_signed = |profile: &&Arc<Profile>| !profile.spec().signatures.is_empty();
+        for profile in builtin().values().filter(is_signed) {
             let headers = signed(profile, &secret, None);
             assert!(verify(profile, &secret, &headers, b"{}").is_ok(), "{}", profile.name());
             for (secret, body) in [(&other, &b"{}"[..]), (&secret, b"{ }")] {
@@ -157,7 +160,7 @@ mod tests {
         let new: Secret = "new".parse().unwrap();
         let old: Secret = "old".parse().unwrap();
         let overlap = OldSecret { secret: old.clone(), key_pair: None, overlap_ends_ms: AT_MS + 1 };
-        for profile in builtin().values() {
+        for profile in builtin().values().filter(|profile| !profile.spec().signatures.is_empty()) {
             let headers = signed(profile, &new, Some(&overlap));
             assert!(verify(profile, &old, &headers, b"{}").is_ok(), "{}", profile.name());
             let carries_two = profile.spec().signatures.iter().all(|spec| spec.join.is_some());

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import pathlib
+import re
 import subprocess
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # pip install cryptography
@@ -125,6 +126,146 @@ def stripe(case, e):
     return body, {"Stripe-Signature": ",".join([f"t={case['at']}"] + macs)}
 
 
+def indented(text):
+    """JSON with an indentation of two spaces, and every value as it was spelled."""
+    out, depth = "", 0
+    for token in re.findall(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+', text):
+        if token in "}]":
+            depth -= 1
+            out = out.rstrip() if out.rstrip().endswith(("{", "[")) else out.rstrip() + "\n" + "  " * depth
+            out += token
+        elif token in "{[":
+            depth += 1
+            out += token + "\n" + "  " * depth
+        elif token == ",":
+            out += ",\n" + "  " * depth
+        else:
+            out += ": " if token == ":" else token
+    return out
+
+
+def cut(text, limit):
+    return text if len(text) <= limit else text[: limit - 1] + "\u2026"
+
+
+def shown(e, limit):
+    """What a chat message shows of the data."""
+    return cut(indented(e["data"]) if len(e["data"]) <= limit else e["data"], limit)
+
+
+def string(text):
+    """The content of a JSON string."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def marked(e):
+    return e["type"] + (" (test)" if e.get("test") else "")
+
+
+def slack(case, e):
+    text = shown(e, 2800).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
+    mark = " (test)" if e.get("test") else ""
+    return f"""{{
+  "text": "*{e["type"]}*{mark}\\n```{string(text)}```",
+  "unfurl_links": false,
+  "unfurl_media": false
+}}""", {}
+
+
+def discord(case, e):
+    text = shown(e, 2000).replace("```", "'''")
+    return f"""{{
+  "embeds": [
+    {{
+      "title": "{marked(e)}",
+      "description": "```json\\n{string(text)}\\n```",
+      "timestamp": "{rfc3339(e)}"
+    }}
+  ],
+  "allowed_mentions": {{ "parse": [] }}
+}}""", {}
+
+
+def teams(case, e):
+    return f"""{{
+  "type": "message",
+  "attachments": [
+    {{
+      "contentType": "application/vnd.microsoft.card.adaptive",
+      "contentUrl": null,
+      "content": {{
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.2",
+        "body": [
+          {{
+            "type": "TextBlock",
+            "text": "{marked(e)}",
+            "weight": "Bolder",
+            "size": "Medium",
+            "wrap": true
+          }},
+          {{
+            "type": "RichTextBlock",
+            "inlines": [{{ "type": "TextRun", "text": "{string(shown(e, 5000))}", "fontType": "Monospace" }}]
+          }}
+        ]
+      }}
+    }}
+  ]
+}}""", {}
+
+
+def ntfy(case, e):
+    return shown(e, 1000), {"Title": marked(e)}
+
+
+def telegram(case, e):
+    return f"""{{
+  "text": "{marked(e)}\\n{string(shown(e, 1900))}",
+  "link_preview_options": {{ "is_disabled": true }}
+}}""", {}
+
+
+def pagerduty(case, e):
+    return f"""{{
+  "event_action": "trigger",
+  "dedup_key": "{e["id"]}",
+  "payload": {{
+    "summary": "{marked(e)}",
+    "source": "default",
+    "severity": "error",
+    "timestamp": "{rfc3339(e)}",
+    "class": "{e["type"]}",
+    "custom_details": {{ "event_id": "{e["id"]}", "data": {e["data"]} }}
+  }},
+  "client": "Hookpost"
+}}""", {}
+
+
+def cloudevents(case, e):
+    test = '\n  "test": true,' if e.get("test") else ""
+    return f"""{{
+  "specversion": "1.0",
+  "id": "{e["id"]}",
+  "source": "/hookpost/default",
+  "type": "{e["type"]}",
+  "time": "{rfc3339(e)}",{test}
+  "datacontenttype": "application/json",
+  "data": {e["data"]}
+}}""", {}
+
+
+def cloudevents_binary(case, e):
+    return e["data"], {
+        "ce-specversion": "1.0",
+        "ce-id": e["id"],
+        "ce-source": "/hookpost/default",
+        "ce-type": e["type"],
+        "ce-time": rfc3339(e),
+    }
+
+
 PROFILES = {
     "generic": generic,
     "irisync": irisync,
@@ -134,6 +275,14 @@ PROFILES = {
     "standard": standard_profile,
     "github": github,
     "stripe": stripe,
+    "slack": slack,
+    "discord": discord,
+    "teams": teams,
+    "ntfy": ntfy,
+    "telegram": telegram,
+    "pagerduty": pagerduty,
+    "cloudevents": cloudevents,
+    "cloudevents-binary": cloudevents_binary,
 }
 
 ODD = (

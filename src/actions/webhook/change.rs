@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
-use crate::actions::webhook::create::{add_key_pair, check_template, find_profile, require_profile, unknown};
+use crate::actions::webhook::create::{
+    add_key_pair, check_endpoint, check_template, find_profile, require_profile, unknown,
+};
 use crate::actions::webhook::verify::{Challenged, changed_meanwhile};
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
@@ -176,9 +178,13 @@ fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) 
 
 fn apply(profiles: &Profiles, mut webhook: Webhook, settings: WebhookSettings) -> Result<Webhook, Invalid> {
     let profile = find_profile(profiles, settings.profile.as_deref().unwrap_or(&webhook.profile))?;
+    let may_lack = settings.url.is_some() || settings.headers.is_some() || settings.profile.is_some();
     let may_differ = settings.template.is_some() || settings.profile.is_some();
     settings.apply(&mut webhook, &profile.header_names())?;
     add_key_pair(&mut webhook);
+    if may_lack {
+        check_endpoint(&webhook, &profile)?;
+    }
     if may_differ {
         check_template(&webhook, &profile)?;
     }

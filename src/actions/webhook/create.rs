@@ -50,6 +50,7 @@ impl Actions {
         settings.apply(&mut webhook, &profile.header_names())?;
         add_key_pair(&mut webhook);
         check_template(&webhook, &profile)?;
+        check_endpoint(&webhook, &profile)?;
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
@@ -135,6 +136,12 @@ pub(in crate::actions) fn find_profile(profiles: &Profiles, name: &str) -> Resul
         Invalid::new("unknown_profile", format!("There is no profile {name:?}. The profiles are {}.", names.join(", ")))
             .in_field("profile")
     })
+}
+
+/// Checks that a webhook has what its profile's endpoints need.
+pub(super) fn check_endpoint(webhook: &Webhook, profile: &Profile) -> Result<(), Invalid> {
+    let endpoint = profile.spec().endpoint.as_ref();
+    endpoint.map_or(Ok(()), |endpoint| endpoint.require(profile.name(), &webhook.url, &webhook.headers))
 }
 
 /// Checks a webhook's own template.

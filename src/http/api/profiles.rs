@@ -33,7 +33,7 @@ const EXAMPLE: &str = r#"{"name": "shop", "title": "Our shop", "envelope": [{"fi
     "content_type": "application/json", "signatures": [{"header": "X-Shop-Signature", "content": "{body}",
         "encoding": "hex", "template": "sha256={signature}", "join": null, "key": "secret"}],
     "headers": {"X-Shop-Event": "{type}"}, "retry": {"delays_s": [60.0, 300.0], "measured_from": "previous_attempt",
-        "exhausted": "disable"}, "gone": "retry", "challenge": null, "example": null, "built_in": false}"#;
+        "exhausted": "disable"}, "gone": "retry", "challenge": null, "endpoint": null, "example": null, "built_in": false}"#;
 
 /// Codes of invalid profiles.
 const INVALID_CODES: Codes = &["invalid_profile", "invalid_retry", "invalid_template", "unknown_profile"];

@@ -111,6 +111,7 @@ const INVALID_CODES: Codes = &[
     "invalid_retry",
     "signing_without_standard_headers",
     "invalid_template",
+    "incomplete_endpoint",
     "invalid_tls",
 ];
 

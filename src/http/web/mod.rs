@@ -73,6 +73,7 @@ mod webhooks {
     pub mod auth;
     pub mod delete;
     pub mod edit;
+    pub mod endpoints;
     pub mod filter;
     pub mod form;
     pub mod header;

@@ -90,6 +90,7 @@ fn one_made_over_the_api_does_everything_that_it_says() {
     }
     expected["template"] = Value::Null;
     expected["content_type"] = json!("application/json");
+    expected["endpoint"] = Value::Null;
     expected["example"] = Value::Null;
     expected["built_in"] = json!(false);
     expected["retry"]["delays_s"] = json!([0.5, 2.0]);
@@ -161,7 +162,7 @@ fn one_is_made_from_another_with_the_differences_alone() {
     // A custom profile can be the base too.
     put(&hub, "second", &json!({"based_on": "my-github", "title": "again"})).expect(201);
     let listed = hub.get("/v1/profiles").expect(200).json();
-    assert_eq!(listed["data"].as_array().unwrap().len(), 17);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 25);
     for (base, code) in [(json!("nobody"), "unknown_profile"), (json!(1), "unknown_profile")] {
         let refused = put(&hub, "x", &json!({"based_on": base})).expect(422);
         assert_eq!(refused.error_code(), code);
@@ -272,7 +273,7 @@ fn every_field_is_checked_and_the_error_says_which_and_why() {
         let refused = put(&hub, name, &spec).expect(422);
         assert_eq!(refused.json()["error"]["field"], "name", "{name}");
     }
-    assert_eq!(hub.get("/v1/profiles").json()["data"].as_array().unwrap().len(), 8);
+    assert_eq!(hub.get("/v1/profiles").json()["data"].as_array().unwrap().len(), 16);
 }
 
 #[test]

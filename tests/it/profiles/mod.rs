@@ -12,6 +12,7 @@ mod schedules;
 mod snippets;
 mod templates;
 mod vectors;
+mod vendors;
 
 use crate::support::skipped;
 use std::io::{ErrorKind, Write as _};

@@ -11,6 +11,7 @@ use hookpost::domain::time::{SECOND, parse_rfc3339};
 use hookpost::domain::webhook::{OldSecret, Webhook};
 use hookpost::profile::ed25519::key_pair;
 use hookpost::profile::sign::Signed;
+use hookpost::profile::template::Scope;
 use hookpost::profile::{self, Signer};
 use serde_json::Value;
 
@@ -60,13 +61,15 @@ fn every_profile_composes_and_signs_exactly_what_its_vectors_say() {
                 overlap_ends_ms: at_ms + 1,
             });
             let signer = Signer::new(profile, Some(&standard), &secret, old.as_ref());
-            let headers = signer.headers(&Signed {
+            let signed = Signed {
                 event_id: &event.id,
                 event_type: &event.event_type,
                 delivery_id: text(&case["delivery_id"]).parse().unwrap(),
                 at_ms,
                 body: &body,
-            });
+            };
+            let scope = Scope { event: &event, webhook: None, attempt: None };
+            let headers = signer.headers_with(&signed, Some(&scope)).unwrap();
             let count = headers.len();
             let headers: Headers = headers.into_iter().collect();
             assert_eq!(count, headers.len(), "{what}: a header came twice");

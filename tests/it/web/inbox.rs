@@ -120,7 +120,9 @@ fn every_profile_verifies_in_the_inbox_and_a_challenge_is_answered() {
     let url = open(&visitor);
     let profiles = hookpost::profile::builtin();
     for name in profiles.keys() {
-        let webhook = hub.add_webhook_with(&url, &json!({"profile": name}));
+        // As the endpoints of vendors need.
+        let fields = json!({"profile": name, "headers": {"X-Routing-Key": "R0"}});
+        let webhook = hub.add_webhook_with(format!("{url}?chat_id=1"), &fields);
         assert_eq!(hub.state_of(&webhook), "active", "{name}");
     }
     hub.publish("content.published", json!({"text": "é\u{1f600}", "n": 1.0}));

@@ -1,5 +1,6 @@
 //! `/webhooks/new` and `/webhooks/{id}/edit`: the form of a webhook, and the page after its creation.
 
+use super::endpoints::{self, EndpointNeeds};
 use super::filter::{self, FilterShown};
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header::{self, Head, Tab};
@@ -24,6 +25,7 @@ pub struct FormPage {
     form: WebhookForm,
     types: Vec<KnownType>,
     profiles: Vec<(String, String)>,
+    endpoints: Vec<EndpointNeeds>,
     preview: Option<SchedulePreview>,
     filter_shown: FilterShown,
     template: TemplatePart,
@@ -78,6 +80,7 @@ fn form_page(
         head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
         types: known_types(session, db)?,
         profiles: known_profiles(session),
+        endpoints: endpoints::known(session),
         is_advanced: previews
             || form.is_advanced()
             || ADVANCED.iter().any(|field| errors.of(field).is_some())

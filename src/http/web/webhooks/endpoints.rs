@@ -1,0 +1,26 @@
+//! What webhooks with the profile of a vendor need, for the form.
+
+use crate::http::web::Session;
+
+/// What the endpoints of one profile need.
+pub struct EndpointNeeds {
+    pub profile: String,
+    /// Example of a URL.
+    pub url: String,
+    /// Custom headers.
+    pub headers: Vec<String>,
+}
+
+/// Needs of all profiles that have some, by name.
+pub fn known(session: &Session) -> Vec<EndpointNeeds> {
+    let all = session.app.actions.store.profiles().all();
+    let needs = all.iter().filter_map(|profile| {
+        let endpoint = profile.spec().endpoint.as_ref()?;
+        Some(EndpointNeeds {
+            profile: profile.name().to_owned(),
+            url: endpoint.url.clone(),
+            headers: endpoint.headers.clone(),
+        })
+    });
+    needs.collect()
+}
