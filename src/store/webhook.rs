@@ -183,6 +183,7 @@ pub struct Bystander {
     pub id: WebhookId,
     pub url: String,
     pub events: Vec<EventPattern>,
+    pub filter: Option<Arc<domain::filter::Filter>>,
     pub created_ms: Millis,
 }
 
@@ -192,15 +193,15 @@ pub fn bystanders<T>(
     tenant: &Tenant,
     event_seq: i64,
     limit: u32,
-    show: impl Fn(Bystander) -> T,
+    mut show: impl FnMut(Bystander) -> T,
 ) -> Result<Vec<T>> {
-    let query = "SELECT id, url, events, created_ms FROM webhook
+    let query = "SELECT id, url, events, filter, created_ms FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
                  ORDER BY seq LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":event_seq": event_seq, ":limit": limit};
     sql::all(connection, query, params, |row| {
-        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)? })))
+        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)?, filter: row::filter(row)? })))
     })
 }
 
@@ -289,6 +290,16 @@ pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> 
     sql::all(connection, &query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
 }
 
+/// Returns up to `limit` webhooks with a certificate that ends by this time, soonest first.
+pub fn expiring(connection: &Connection, tenant: Option<&Tenant>, by_ms: Millis, limit: u32) -> Result<Vec<Webhook>> {
+    let query = format!(
+        "SELECT *, {OPEN} FROM webhook INDEXED BY webhook_tls_end
+         WHERE tls_ends_ms <= :by AND tenant = coalesce(:tenant, tenant) ORDER BY tls_ends_ms, seq LIMIT :limit"
+    );
+    let params = named_params! {":by": by_ms, ":tenant": tenant, ":limit": limit};
+    sql::all(connection, &query, params, from_row)
+}
+
 /// Returns the webhooks with retrying deliveries.
 pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
     let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
@@ -330,7 +341,8 @@ fn changed(tx: &mut WriteTx<'_>, webhook: Webhook) -> Arc<Webhook> {
 pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
     sql::run(
         tx.connection(),
-        "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, headers = '[]',
+        "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, ed25519_key = NULL, old_ed25519_key = NULL,
+             headers = '[]', auth = NULL, tls = NULL, tls_ends_ms = NULL,
              sweep = 'discard', sweep_up_to_seq = (SELECT coalesce(max(seq), 0) FROM delivery)
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": webhook_seq},

@@ -20,7 +20,7 @@ use super::{
     respond,
 };
 use crate::actions::ActionError;
-use crate::actions::publish::{Checked, Idempotency, NewEvent, Receipt};
+use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent, Receipt};
 use crate::actions::show_event::EventAlone;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
@@ -272,10 +272,11 @@ async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publish
 
 async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionError>, ApiError> {
     let actions = app.actions.clone();
-    if !actions.has_schema(&event) {
-        return Ok(actions.publish_checked(Checked::without_schema(event)));
-    }
-    let permit = app.check_permit().await?;
+    let permit = match actions.check_time(&event) {
+        CheckTime::None => return Ok(actions.publish_checked(Checked::unchecked(event))),
+        CheckTime::Brief => return Ok(actions.publish(event)),
+        time => app.check_permit(time, &event.tenant).await?,
+    };
     blocking(move || {
         let _permit = permit;
         actions.publish(event)

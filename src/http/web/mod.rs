@@ -56,6 +56,7 @@ mod profiles {
     pub mod show;
 }
 mod response;
+mod sample;
 mod search;
 mod session;
 mod settings {
@@ -69,8 +70,10 @@ mod setup;
 pub mod shown_once;
 mod two_factor;
 mod webhooks {
+    pub mod auth;
     pub mod delete;
     pub mod edit;
+    pub mod filter;
     pub mod form;
     pub mod header;
     pub mod list;
@@ -78,8 +81,11 @@ mod webhooks {
     pub mod replay;
     pub mod secret;
     pub mod show;
+    pub mod signing;
     pub mod state;
+    pub mod template;
     pub mod test;
+    pub mod tls;
 }
 
 use actix_web::web::{self, Path, ServiceConfig, resource};

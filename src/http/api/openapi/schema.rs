@@ -9,7 +9,7 @@ use strum::VariantArray as _;
 
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
-use crate::domain::{attempt, audit_action, delivery, event, needle, pattern, secret, webhook};
+use crate::domain::{attempt, audit_action, delivery, event, needle, pattern, secret, signing, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
@@ -72,6 +72,8 @@ macro_rules! ulid {
 texts! {
     /// The id of a webhook.
     WebhookId { "pattern": ulid!("wh"), "examples": ["wh_01KF0AVD80Q5RJBBPG8YQH7XWB"] }
+    /// Public key of a webhook's Ed25519 signatures: `whpk_` and the base64 of 32 bytes.
+    PublicKey { "pattern": signing::PublicKey::PATTERN, "examples": ["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="] }
     /// The id of a delivery.
     DeliveryId { "pattern": ulid!("dlv"), "examples": ["dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ"] }
     /// The id of an attempt.
