@@ -231,7 +231,7 @@ pub fn search(
     let mut found = matches(connection, filter, text, request)?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
     for (seq, _) in std::mem::take(&mut found.rows) {
-        let Some(event) = by_seq(connection, seq)? else {
+        let Some(event) = damage::skip("event", seq, by_seq(connection, seq))?.flatten() else {
             continue;
         };
         bytes += event.event.data.len() + event.event.previous_data.as_ref().map_or(0, |data| data.len());
@@ -255,7 +255,8 @@ pub fn search_previews(
     let query = "SELECT seq, id, tenant, type, created_ms, received_ms FROM event WHERE seq = ?1";
     let mut rows = Vec::with_capacity(found.rows.len());
     for (seq, excerpt) in found.rows {
-        rows.extend(sql::first(connection, query, [seq], |row| preview(row, excerpt))?);
+        let event = sql::first(connection, query, [seq], |row| preview(row, excerpt));
+        rows.extend(damage::skip("event", seq, event)?.flatten());
     }
     search::hits(Found { rows, next: found.next }, |seq| received_ms(connection, seq))
 }

@@ -16,7 +16,7 @@ use crate::store::error::Result;
 use crate::store::index_scan::{self, Found, List, Source};
 use crate::store::page::{Filter, Page, PageRequest};
 use crate::store::search::{self, Hits, TextSearch};
-use crate::store::{event, sql, topic};
+use crate::store::{damage, event, sql, topic};
 
 /// Conditions of a list of deliveries, or of a bulk action.
 #[derive(Debug, Clone, Default)]
@@ -99,7 +99,8 @@ pub fn search(
     })?;
     let mut rows = Vec::with_capacity(found.rows.len());
     for (seq, excerpt) in found.rows {
-        rows.extend(by_seq(connection, seq)?.map(|delivery| Match { delivery, excerpt }));
+        let delivery = damage::skip("delivery", seq, by_seq(connection, seq))?.flatten();
+        rows.extend(delivery.map(|delivery| Match { delivery, excerpt }));
     }
     search::hits(Found { rows, next: found.next }, |seq| {
         let query = "SELECT created_ms FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT 1";

@@ -91,10 +91,14 @@ fn lists_and_pages_show_what_can_be_read() {
         for _ in 0..2 {
             for list in ["events", "deliveries", "dead-letters"] {
                 hub.get(&format!("/v1/{list}")).expect(200);
+                let found = hub.get(&format!("/v1/{list}?q=number")).expect(200).json();
+                assert!(list == "dead-letters" || found["data"].as_array().unwrap().len() >= 2, "{damage}: {found}");
             }
+            assert!(hub.get("/v1/search?q=number").expect(200).json()["events"].as_array().unwrap().len() >= 2);
             hub.get("/v1/dead-letters/export").expect(200);
             hub.get(&format!("/v1/webhooks/{webhook}")).expect(200);
-            for page in ["/", "/events", "/deliveries", "/failed", &format!("/webhooks/{webhook}")] {
+            let own = format!("/webhooks/{webhook}");
+            for page in ["/", "/events", "/deliveries", "/failed", &own, "/search?q=number", "/deliveries?q=number"] {
                 visitor.get(page).expect(200);
             }
             if let Some(id) = &id {
@@ -186,6 +190,10 @@ fn a_damaged_page_under_a_waiting_event_is_one_failed_delivery() {
         let is_failed = || outcomes(&hub.database())[2] == ("failed".to_owned(), Some("event_damaged".to_owned()));
         assert!(wait_until(PATIENCE, is_failed), "{:?}", outcomes(&hub.database()));
         hub.get("/v1/events").expect(200);
+        for (marker, count) in [("marker-1-", 1), ("MARKER-", 4)] {
+            let found = hub.get(&format!("/v1/events?q={marker}")).expect(200).json();
+            assert!(found["data"].as_array().unwrap().len() >= count, "{marker}");
+        }
     }
 }
 
@@ -216,5 +224,9 @@ fn a_damaged_page_of_waiting_deliveries_stops_only_those() {
         for path in ["/v1/deliveries", "/v1/deliveries?status=pending", "/v1/events"] {
             hub.get(path).expect(200);
         }
+        let found = hub.get("/v1/deliveries?q=%22number%22:199&limit=1").expect(200).json();
+        assert_eq!(found["data"][0]["id"], ids[199]);
+        let found = hub.get("/v1/deliveries?q=%22number%22:1%7D").expect(200).json();
+        assert_eq!(found["data"][0]["id"], ids[1], "{found}");
     }
 }
