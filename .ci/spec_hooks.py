@@ -48,6 +48,9 @@ def make_valid(body, path_parameters):
         if isinstance(headers, dict):
             for name in [name for name in headers if isinstance(name, str) and name.lower() == "authorization"]:
                 del headers[name]
+    # Without braces, any text is a template.
+    if isinstance(body.get("template"), str):
+        body["template"] = body["template"].replace("{", "[")
     # A well-formed name must be that of an existing profile.
     for field in ("profile", "based_on"):
         if isinstance(body.get(field), str) and re.fullmatch("[a-z0-9_-]{1,64}", body[field]):

@@ -33,7 +33,9 @@ use crate::domain::tenant_limits::TenantLimits;
 use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
-use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
+use crate::http::{
+    App, BodyLimits, SEARCH_TIME, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web,
+};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
 use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
@@ -78,6 +80,8 @@ pub struct ServerOptions {
     pub security_contacts: Vec<String>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
+    /// Time that one search by text may take.
+    pub search_time: Duration,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -110,6 +114,7 @@ impl ServerOptions {
             metrics_open: false,
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
+            search_time: SEARCH_TIME,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -207,6 +212,7 @@ impl Prepared {
         app.require_totp = options.require_totp;
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
+        app.search_time = options.search_time;
         app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
         Ok(Prepared { app, retention_job, options, lock })
     }

@@ -7,6 +7,7 @@ pub mod batched;
 pub mod delivery;
 pub mod event_types;
 mod filtering;
+pub mod find;
 pub mod inbox;
 pub mod lookup;
 pub mod profiles;

@@ -53,7 +53,7 @@ impl Endpoint {
         let credentials = auth.and_then(EndpointAuth::header_value);
         own_headers.extend(credentials.map(|value| (endpoint_auth::HEADER.to_owned(), value)));
         let oauth2 = auth.and_then(EndpointAuth::oauth2).cloned();
-        let facts = WebhookFacts { id: webhook.id.to_string(), description: webhook.description.clone() };
+        let facts = facts(&webhook);
         let content_type = profile.spec().content_type.clone();
         let body_format = body_format(&webhook, profile, &facts);
         Endpoint {
@@ -145,6 +145,15 @@ impl Endpoint {
             .chain(self.oauth2.iter().map(|_| (endpoint_auth::HEADER.to_owned(), header::MASK.to_owned())))
             .collect()
     }
+}
+
+/// Returns the definition of the format that a webhook's new deliveries get; `None` if its template is not valid.
+pub fn body_format_definition(webhook: &Webhook, profile: &Profile) -> Option<String> {
+    body_format(webhook, profile, &facts(webhook)).ok().map(|format| format.definition())
+}
+
+fn facts(webhook: &Webhook) -> WebhookFacts {
+    WebhookFacts { id: webhook.id.to_string(), description: webhook.description.clone() }
 }
 
 /// Returns the format of a webhook's bodies: its own template, or the profile's format.

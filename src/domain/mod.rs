@@ -17,6 +17,7 @@ pub mod header;
 pub mod histogram;
 pub mod id;
 pub mod json;
+pub mod needle;
 pub mod pattern;
 pub mod retention;
 pub mod retry;

@@ -34,8 +34,10 @@ use crate::actions::publish::CheckTime;
 use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
+use crate::domain::needle::Needle;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
+use crate::store::search::TextSearch;
 use error::ApiError;
 use hosts::Hosts;
 use places::Places;
@@ -87,6 +89,8 @@ pub struct App {
     pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
+    /// Time that one search by text may take.
+    pub search_time: Duration,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -137,6 +141,9 @@ const CHECK_WAIT: Duration = Duration::from_secs(10);
 /// Default of [`App::write_timeout`].
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Default of [`App::search_time`].
+pub const SEARCH_TIME: Duration = Duration::from_millis(300);
+
 /// Largest bodies of requests, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -173,6 +180,7 @@ impl App {
             metrics_open: false,
             security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
+            search_time: SEARCH_TIME,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
@@ -206,6 +214,16 @@ impl App {
                 "Too many events are being checked against schemas and filters. Nothing was stored. Retry in a moment.",
             )),
         }
+    }
+
+    /// Begins a search by text, on the thread that searches.
+    fn search(&self, needle: Needle) -> TextSearch {
+        TextSearch { needle, timer: self.actions.clock.timer(self.search_time) }
+    }
+
+    /// Like [`App::search`], for names: a third of the time.
+    fn search_names(&self, needle: Needle) -> TextSearch {
+        TextSearch { needle, timer: self.actions.clock.timer(self.search_time / 3) }
     }
 
     /// Refuses new events from now on.

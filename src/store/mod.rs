@@ -53,6 +53,7 @@ pub mod profile;
 pub mod recovery_code;
 pub mod retention;
 mod seal;
+pub mod search;
 pub mod session;
 mod sql;
 mod sql_types;

@@ -206,7 +206,7 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
 /// A webhook. Only the response to its creation contains the secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
-struct WebhookView {
+pub(super) struct WebhookView {
     id: schema::WebhookId,
     tenant: schema::TenantName,
     /// Destination of deliveries.
@@ -345,7 +345,6 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         state: list::parameter("state", query.state.as_deref())?,
         event: list::parameter("event", query.event.as_deref())?,
-        text: None,
     };
     let read = move |connection: &_| webhook::list(connection, &filter, &page);
     list::show(&app, &caller, read, |webhook| WebhookView::from(&webhook)).await

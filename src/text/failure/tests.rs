@@ -41,6 +41,7 @@ fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
             "event damaged",
         ),
         ("compose_failed", "The request body could not be composed.", "not composed"),
+        ("template_failed", "The template failed with this event, so nothing was sent.", "template failed"),
         ("worker_panic", "A fault in Hookpost interrupted the attempt.", "fault in Hookpost"),
     ];
     assert_eq!(ErrorCode::VARIANTS.len(), expected.len());

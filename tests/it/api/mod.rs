@@ -30,6 +30,7 @@ mod portal_links;
 mod rate_limits;
 mod replay;
 mod request_ids;
+mod search;
 mod secrets;
 mod security_txt;
 mod slow_clients;
@@ -48,7 +49,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 39] = [
+const CALLS: [(&str, &str, Scope); 40] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -76,6 +77,7 @@ const CALLS: [(&str, &str, Scope); 39] = [
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
     ("POST", "/v1/deliveries/retry", Scope::Admin),
     ("POST", "/v1/deliveries/discard", Scope::Admin),
+    ("GET", "/v1/search?q=order", Scope::Read),
     ("GET", "/v1/stats", Scope::Read),
     ("GET", "/v1/webhooks/{w}/stats", Scope::Read),
     ("GET", "/api/webhooks/{w}/stats", Scope::Read),

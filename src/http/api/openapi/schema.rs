@@ -9,7 +9,7 @@ use strum::VariantArray as _;
 
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
-use crate::domain::{attempt, audit_action, delivery, event, pattern, secret, signing, webhook};
+use crate::domain::{attempt, audit_action, delivery, event, needle, pattern, secret, signing, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
@@ -108,6 +108,8 @@ texts! {
         "pattern": "^[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]$", "not": serde_json::json!({"const": "AAAAAAAAAAA"}),
         "examples": ["AAAAAAAAAAE"],
     }
+    /// Text to search for, ignoring case. Escaped spellings of JSON are found too.
+    SearchText { "pattern": "\\S", "maxLength": needle::Needle::MAX_CHARS, "examples": ["order-1001"] }
     /// An `Idempotency-Key`: printable ASCII.
     IdempotencyKey { "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "examples": ["order-1001-paid"] }
 }

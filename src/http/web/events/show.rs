@@ -76,7 +76,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
     Ok(EventPage {
         data: BodyView::of(event.data.as_bytes(), false),
         previous_data: event.previous_data.as_ref().map(|data| BodyView::of(data.as_bytes(), false)),
-        table,
+        table: DeliveryTable { has_event: false, ..table },
         has_more: page.next.is_some(),
         is_live,
         missed: found.missed,

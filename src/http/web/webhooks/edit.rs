@@ -3,6 +3,7 @@
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header::{self, Head, Tab};
 use super::signing;
+use super::template::TemplatePart;
 use crate::actions::ActionError;
 use crate::domain::signing::Signing;
 use crate::domain::webhook::Webhook;
@@ -23,6 +24,7 @@ pub struct FormPage {
     types: Vec<KnownType>,
     profiles: Vec<(String, String)>,
     preview: Option<SchedulePreview>,
+    template: TemplatePart,
     errors: FormErrors,
     /// Source of a copy, and the parts that were not copied.
     note: Option<String>,
@@ -46,6 +48,7 @@ fn form_page(
         }
         preview => preview.ok(),
     };
+    let template = TemplatePart::of(session, db, webhook, &form, &mut errors)?;
     let title = if webhook.is_some() { "Edit webhook" } else { "Create webhook" };
     let frame = session.frame(db, title, Section::Webhooks)?;
     Ok(FormPage {
@@ -66,6 +69,7 @@ fn form_page(
         profiles: known_profiles(session),
         is_advanced: previews || form.is_advanced() || ADVANCED.iter().any(|field| errors.of(field).is_some()),
         preview,
+        template,
         errors,
         note: None,
         form,
@@ -83,9 +87,12 @@ fn again(
     Ok(Response::again(&session.read(|db| form_page(session, db, webhook, form, errors, false))?))
 }
 
-/// Responds with the form and the preview of its schedule.
+/// Responds with the form and the preview of its schedule or of a request.
 fn preview(session: &Session, webhook: Option<&Webhook>, form: WebhookForm) -> Result<Response, PageError> {
-    let page = session.read(|db| form_page(session, db, webhook, form, FormErrors::default(), true))?;
+    let page = session.read(|db| {
+        let of_schedule = form.body.sample.is_none();
+        form_page(session, db, webhook, form, FormErrors::default(), of_schedule)
+    })?;
     Ok(if page.errors.is_empty() { Response::ok(&page) } else { Response::again(&page) })
 }
 
@@ -121,7 +128,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<FormPage, Pa
     form_page(session, db, Some(&webhook), form, FormErrors::default(), false)
 }
 
-/// `POST /webhooks/new`; with `preview`, shows the schedule instead.
+/// `POST /webhooks/new`; with `preview`, shows the schedule or a request instead.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let form = WebhookForm::of_fields(fields);
     if fields.has("preview") {
@@ -135,7 +142,7 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
     }
 }
 
-/// `POST /webhooks/{id}/edit`; with `preview`, shows the schedule instead. If the profile has a challenge and the URL
+/// `POST /webhooks/{id}/edit`; with `preview`, shows the schedule or a request instead. If the profile has a challenge and the URL
 /// or the profile changes, the endpoint is challenged first.
 pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     let webhook = session.read(|db| header::find(session, db, id))?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::auth::AuthForm;
+use super::template::Typed;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
@@ -47,6 +48,7 @@ pub struct WebhookForm {
     pub delays: String,
     pub measured_from: String,
     pub exhausted: String,
+    pub body: Typed,
 }
 
 impl WebhookForm {
@@ -89,6 +91,10 @@ impl WebhookForm {
             delays: text("delays"),
             measured_from: line("measured_from"),
             exhausted: line("exhausted"),
+            body: Typed {
+                template: text("template"),
+                sample: (fields.text("preview") == "template").then(|| line("sample")),
+            },
         }
     }
 
@@ -128,6 +134,7 @@ impl WebhookForm {
             },
             profile: webhook.profile.clone(),
             secret: String::new(),
+            body: Typed { template: webhook.template.clone().unwrap_or_default(), sample: None },
         }
     }
 
@@ -177,6 +184,7 @@ impl WebhookForm {
             retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
             standard_headers: Some(self.standard_headers),
             signing: Some(self.signing.parse().map_err(|invalid: Invalid| invalid.in_field("signing"))?),
+            template: Some(Some(self.body.template.clone()).filter(|text| !text.trim().is_empty())),
             ..WebhookSettings::default()
         })
     }
