@@ -66,6 +66,12 @@ def make_valid(body, path_parameters):
         body["signing"] = "hmac"
     elif body.get("signing") in ("ed25519", "both") and body.get("standard_headers") is None:
         body["standard_headers"] = True
+    # Certificates and keys must be such.
+    tls = body.get("tls")
+    if isinstance(tls, dict):
+        for field in ("client_certificate", "client_key", "ca"):
+            if isinstance(tls.get(field), str) and len(tls[field]) <= 65536:
+                tls[field] = None
     # The time range must not be empty.
     since, until = body.get("since"), body.get("until")
     if isinstance(since, str) and isinstance(until, str) and until <= since:

@@ -68,6 +68,8 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether every user has to set up two-factor authentication.
     pub require_totp: bool,
+    /// Whether people in the portal may set certificates of webhooks.
+    pub portal_certificates: bool,
     /// Headers by which a trusted proxy signs users in.
     pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
@@ -107,6 +109,7 @@ impl ServerOptions {
             allow_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             require_totp: false,
+            portal_certificates: false,
             auth_proxy: None,
             portal: Branding::default(),
             key_rate_limit: None,
@@ -210,6 +213,7 @@ impl Prepared {
         app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
         app.metrics_open = options.metrics_open;
         app.require_totp = options.require_totp;
+        app.portal_certificates = options.portal_certificates;
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;

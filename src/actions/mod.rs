@@ -19,6 +19,7 @@ pub mod show_event;
 pub mod statistics;
 mod tenant_limits;
 pub mod test_event;
+pub mod try_filter;
 pub mod webhook;
 
 use std::net::IpAddr;
@@ -60,6 +61,8 @@ pub struct Caller {
     pub actor: Actor,
     /// API key of a program.
     pub api_key_seq: Option<i64>,
+    /// Whether the caller may not set certificates: in the portal, unless the operator allows it.
+    pub certificates_denied: bool,
 }
 
 /// Actor in the audit log.

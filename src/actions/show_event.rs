@@ -123,8 +123,11 @@ fn missed(webhook: Bystander, filters: &mut FilterReader<'_>) -> Missed {
     let wants = webhook.events.iter().any(|pattern| pattern.matches(wanted));
     let created = rfc3339(webhook.created_ms);
     let received = rfc3339(event.received_ms);
+    let may_be_filtered = wants && !event.test && webhook.created_ms <= event.received_ms;
+    let mismatch = webhook.filter.as_ref().filter(|_| may_be_filtered).and_then(|filter| filters.mismatch(filter));
     // Within one millisecond the order is unknown; an earlier webhook would have received the event.
-    let is_younger = webhook.created_ms > event.received_ms || (wants && webhook.created_ms == event.received_ms);
+    let is_younger = webhook.created_ms > event.received_ms
+        || (wants && mismatch.is_none() && webhook.created_ms == event.received_ms);
     let (reason, message) = if event.test {
         (MissedReason::Test, "The event is a test, which is sent only to the webhook under test.".to_owned())
     } else if is_younger {
@@ -132,7 +135,7 @@ fn missed(webhook: Bystander, filters: &mut FilterReader<'_>) -> Missed {
             MissedReason::CreatedLater,
             format!("It was created at {created}, after the event was received at {received}."),
         )
-    } else if wants && let Some(mismatch) = webhook.filter.as_ref().and_then(|filter| filters.mismatch(filter)) {
+    } else if let Some(mismatch) = mismatch {
         (MissedReason::Filtered, format!("Its filter does not match: {mismatch}"))
     } else if wants {
         let matches = match webhook.filter {

@@ -146,6 +146,7 @@ impl Sender {
             tenant: webhook.tenant.as_str(),
             headers: &request.headers,
             body: &request.body,
+            tls: webhook.tls.as_ref(),
         };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
         let Authorized { result: sent, is_sent, token_renewed } = match endpoint.oauth2() {

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     TlsUntrusted,
     /// The certificate was issued for another host.
     TlsWrongHost,
+    /// The receiver requires a client certificate, or rejected the one it got.
+    TlsClientCertificate,
     /// Any other failure of the handshake.
     TlsFailed,
     /// The connection broke before the response was complete.
@@ -100,6 +102,8 @@ pub enum FailureCause {
     // The port of an https:// URL speaks another protocol.
     NotTls,
     ClientCertificateRequired,
+    // `not_after_ms`: the end of the certificate that was sent.
+    ClientCertificateRejected { alert: Option<String>, not_after_ms: Option<Millis> },
     TlsAlert { alert: String },
     TlsOutdated { error: String },
     TlsFailed { error: Option<String> },
@@ -152,9 +156,11 @@ impl FailureCause {
             FailureCause::CertificateExpired { .. } | FailureCause::CertificateNotYetValid => ErrorCode::TlsExpired,
             FailureCause::CertificateUntrusted => ErrorCode::TlsUntrusted,
             FailureCause::CertificateForOtherHost => ErrorCode::TlsWrongHost,
+            FailureCause::ClientCertificateRequired | FailureCause::ClientCertificateRejected { .. } => {
+                ErrorCode::TlsClientCertificate
+            }
             FailureCause::CertificateInvalid { .. }
             | FailureCause::NotTls
-            | FailureCause::ClientCertificateRequired
             | FailureCause::TlsAlert { .. }
             | FailureCause::TlsOutdated { .. }
             | FailureCause::TlsFailed { .. }
@@ -192,6 +198,9 @@ impl FailureCause {
             ErrorCode::TlsExpired => FailureCause::CertificateExpired { not_after_ms: None },
             ErrorCode::TlsUntrusted => FailureCause::CertificateUntrusted,
             ErrorCode::TlsWrongHost => FailureCause::CertificateForOtherHost,
+            ErrorCode::TlsClientCertificate => {
+                FailureCause::ClientCertificateRejected { alert: None, not_after_ms: None }
+            }
             ErrorCode::TlsFailed => FailureCause::TlsFailed { error: None },
             ErrorCode::ConnectionReset => FailureCause::Disconnected { reset: false, phase: Phase::Wait },
             ErrorCode::Timeout => FailureCause::Timeout { phase: Phase::Wait, limit_ms },

@@ -68,7 +68,9 @@ impl FailureGroup {
         match self {
             FailureGroup::Dns => const { &[of(DnsFailed)] },
             FailureGroup::Connection => const { &[of(ConnectRefused), of(ConnectFailed), of(ConnectionReset)] },
-            FailureGroup::Tls => const { &[of(TlsExpired), of(TlsUntrusted), of(TlsWrongHost), of(TlsFailed)] },
+            FailureGroup::Tls => {
+                const { &[of(TlsExpired), of(TlsUntrusted), of(TlsWrongHost), of(TlsClientCertificate), of(TlsFailed)] }
+            }
             FailureGroup::Timeout => const { &[of(Timeout), of(ConnectTimeout)] },
             FailureGroup::Redirect => const { &[answers(300, 399)] },
             FailureGroup::Client => const { &[answers(400, 428), answers(430, 499)] },

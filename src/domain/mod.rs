@@ -27,6 +27,7 @@ pub mod signing;
 pub mod target;
 pub mod tenant_limits;
 pub mod time;
+pub mod tls;
 pub mod token_bucket;
 pub mod webhook;
 

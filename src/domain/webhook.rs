@@ -18,6 +18,7 @@ use super::secret::Secret;
 use super::signing::{KeyPair, Signing};
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
+use super::tls::Tls;
 
 pub use settings::{
     DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, WebhookSettings, parse_events, parse_url,
@@ -150,6 +151,8 @@ pub struct Webhook {
     pub template: Option<String>,
     /// Whether deliveries carry the three Standard Webhooks headers beside the profile's own.
     pub standard_headers: bool,
+    /// Client certificate, and authorities trusted in addition to the public ones.
+    pub tls: Option<Arc<Tls>>,
     pub created_ms: Millis,
     pub updated_ms: Millis,
     /// URL that passed the profile's challenge.
@@ -184,6 +187,7 @@ impl Webhook {
             retry: None,
             template: None,
             standard_headers: true,
+            tls: None,
             created_ms: now,
             updated_ms: now,
             verified_url: None,

@@ -79,6 +79,8 @@ pub struct App {
     pub shown_once: ShownOnce,
     /// Whether every user has to set up two-factor authentication.
     pub require_totp: bool,
+    /// Whether people in the portal may set certificates of webhooks.
+    pub portal_certificates: bool,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -173,6 +175,7 @@ impl App {
             pending_sign_ins: PendingSignIns::default(),
             shown_once: ShownOnce::default(),
             require_totp: false,
+            portal_certificates: false,
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),

@@ -289,6 +289,16 @@ pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> 
     sql::all(connection, &query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
 }
 
+/// Returns up to `limit` webhooks with a certificate that ends by this time, soonest first.
+pub fn expiring(connection: &Connection, tenant: Option<&Tenant>, by_ms: Millis, limit: u32) -> Result<Vec<Webhook>> {
+    let query = format!(
+        "SELECT *, {OPEN} FROM webhook INDEXED BY webhook_tls_end
+         WHERE tls_ends_ms <= :by AND tenant = coalesce(:tenant, tenant) ORDER BY tls_ends_ms, seq LIMIT :limit"
+    );
+    let params = named_params! {":by": by_ms, ":tenant": tenant, ":limit": limit};
+    sql::all(connection, &query, params, from_row)
+}
+
 /// Returns the webhooks with retrying deliveries.
 pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
     let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
@@ -331,7 +341,7 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
     sql::run(
         tx.connection(),
         "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, ed25519_key = NULL, old_ed25519_key = NULL,
-             headers = '[]', auth = NULL,
+             headers = '[]', auth = NULL, tls = NULL, tls_ends_ms = NULL,
              sweep = 'discard', sweep_up_to_seq = (SELECT coalesce(max(seq), 0) FROM delivery)
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": webhook_seq},

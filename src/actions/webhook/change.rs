@@ -19,6 +19,7 @@ impl Actions {
         if settings.tenant.is_some() {
             return Err(unknown("tenant", "The tenant of a webhook cannot be changed.").into());
         }
+        self.check_tls(caller, &settings)?;
         if let Some(url) = &settings.url {
             self.check_url(url)?;
         }

@@ -33,6 +33,7 @@ impl Actions {
         if settings.waiting.is_some() {
             return Err(unknown("waiting", "A new webhook has no queued deliveries.").into());
         }
+        self.check_tls(caller, &settings)?;
         let now = self.clock.now_ms();
         let tenant = caller.tenant_for(settings.tenant.as_deref())?;
         let url = self.check_url(url)?;
@@ -72,6 +73,19 @@ impl Actions {
                 verified => Ok(verified?.webhook),
             },
             _ => Ok(webhook),
+        }
+    }
+
+    /// Checks that the caller may set certificates, and that those given are valid now.
+    pub(super) fn check_tls(&self, caller: &Caller, settings: &WebhookSettings) -> Result<()> {
+        let Some(given) = &settings.tls else { return Ok(()) };
+        if caller.certificates_denied {
+            let message = "Certificates of webhooks are set by the operator.";
+            return Err(ActionError::Forbidden(message.to_owned()));
+        }
+        match given {
+            Some(given) => Ok(given.require_current(self.clock.now_ms())?),
+            None => Ok(()),
         }
     }
 

@@ -77,7 +77,7 @@ impl World {
     }
 
     fn call<'a>(&'a self, transport: &'a dyn Transport) -> Call<'a> {
-        let outgoing = Outgoing { url: "https://hooks.example/", tenant: "acme", headers: &[], body: b"{}" };
+        let outgoing = Outgoing { url: "https://hooks.example/", tenant: "acme", headers: &[], body: b"{}", tls: None };
         Call { transport, clock: &self.clock, webhook_seq: 7, client: &self.client, outgoing }
     }
 

@@ -4,5 +4,6 @@ mod classify;
 pub mod client;
 mod connection;
 pub(super) mod exchange;
+mod identity;
 mod pool;
 mod transport;

@@ -55,7 +55,7 @@ impl<'a> Number<'a> {
         };
         let magnitude =
             if first < whole.len() { (whole.len() - first) as i64 } else { -((first - whole.len() - 1) as i64) };
-        let digits = mantissa[first..].as_bytes();
+        let digits = &mantissa.as_bytes()[first..];
         let end = digits.iter().rposition(|byte| matches!(byte, b'1'..=b'9')).map_or(0, |last| last + 1);
         let size = Size::Finite { digits: Cow::Borrowed(&digits[..end]), magnitude: magnitude + exponent };
         Some(Number { is_negative, size })

@@ -18,6 +18,7 @@ use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
 use crate::domain::signing::Signing;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
+use crate::domain::tls::{TlsSettings, without_key};
 
 /// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
 /// new webhook is the default. Where `null` has a meaning, it is `Some(None)`.
@@ -98,6 +99,9 @@ pub struct WebhookSettings {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub template: Option<Option<String>>,
+    /// Client certificate, and authorities to trust in addition to the public ones. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Option<TlsSettings>>,
 }
 
 impl WebhookSettings {
@@ -165,6 +169,12 @@ impl WebhookSettings {
         webhook.signing = self.signing.unwrap_or(webhook.signing);
         check_signing(webhook)?;
         webhook.template = self.template.unwrap_or(webhook.template.take());
+        webhook.tls = match self.tls {
+            Some(None) => None,
+            Some(Some(given)) => given.apply(webhook.tls.as_deref(), is_moved)?.map(Arc::new),
+            None if is_moved => webhook.tls.take().map(without_key).transpose()?,
+            None => webhook.tls.take(),
+        };
         Ok(())
     }
 }

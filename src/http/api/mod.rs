@@ -5,6 +5,7 @@ pub(super) mod attempts;
 pub(super) mod audit;
 mod batch;
 mod bulk;
+mod certificates;
 pub(super) mod deliveries;
 mod docs;
 mod event_types;

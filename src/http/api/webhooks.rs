@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
+use super::certificates::TlsView;
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
     schema, secrets,
@@ -84,7 +85,8 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null,
+    "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -109,6 +111,7 @@ const INVALID_CODES: Codes = &[
     "invalid_retry",
     "signing_without_standard_headers",
     "invalid_template",
+    "invalid_tls",
 ];
 
 fn describe_create(call: &mut Call<'_>) {
@@ -251,6 +254,8 @@ pub(super) struct WebhookView {
     public_key: Option<schema::PublicKey>,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
+    /// Client certificate and additional authorities.
+    tls: Option<TlsView>,
     created_at: schema::Time,
     updated_at: schema::Time,
     /// Secret that signs deliveries.
@@ -305,6 +310,7 @@ impl From<&Webhook> for WebhookView {
             signing: webhook.signing,
             public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().into()),
             template: webhook.template.clone(),
+            tls: webhook.tls.as_deref().map(TlsView::from),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,

@@ -73,6 +73,7 @@ mod webhooks {
     pub mod auth;
     pub mod delete;
     pub mod edit;
+    pub mod filter;
     pub mod form;
     pub mod header;
     pub mod list;
@@ -84,6 +85,7 @@ mod webhooks {
     pub mod state;
     pub mod template;
     pub mod test;
+    pub mod tls;
 }
 
 use actix_web::web::{self, Path, ServiceConfig, resource};

@@ -9,6 +9,7 @@ use crate::actions::delivery::explain;
 use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
+use crate::domain::tls::ATTENTION;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::tenant_use::tenant_use;
 use crate::http::web::limits::{self, LimitRow};
@@ -18,7 +19,7 @@ use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, WebhookFilter};
 use crate::store::{Store, StoreError};
-use crate::text::{explanation, humanize};
+use crate::text::{certificate, explanation, humanize};
 
 /// Webhooks listed for each state.
 const MAX_WEBHOOKS: u32 = 5;
@@ -144,6 +145,11 @@ fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreEr
         let reason = webhook.disabled_reason.clone();
         let reason = reason.unwrap_or_else(|| "The endpoint has not answered its challenge.".to_owned());
         concerns.push(Concern { status: "unverified", label: "Unverified", webhook, reason });
+    }
+    for webhook in webhook::expiring(db, session.tenant(), session.now() + ATTENTION, MAX_WEBHOOKS)? {
+        let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now()));
+        let reason = warning.unwrap_or_default();
+        concerns.push(Concern { status: "warn", label: "Certificate", webhook, reason });
     }
     Ok(concerns)
 }

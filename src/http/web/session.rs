@@ -161,6 +161,7 @@ impl Session {
             sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
             api_key_seq: None,
+            certificates_denied: self.tenant().is_some() && !self.app.portal_certificates,
         }
     }
 

@@ -8,3 +8,5 @@ ALTER TABLE webhook ADD COLUMN auth TEXT;               -- JSON, encrypted
 ALTER TABLE webhook ADD COLUMN tls TEXT;                -- JSON, encrypted
 ALTER TABLE attempt ADD COLUMN token_us INTEGER;        -- NULL if no access token was requested
 ALTER TABLE attempt ADD COLUMN token_renewed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE webhook ADD COLUMN tls_ends_ms INTEGER;     -- earliest end of its certificates
+CREATE INDEX webhook_tls_end ON webhook (tls_ends_ms) WHERE tls_ends_ms IS NOT NULL;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use rusqlite::types::Type;
 use rusqlite::{Row, ToSql};
 
 use crate::domain::filter::Filter;
 use crate::domain::pattern::EventPattern;
 use crate::domain::signing::KeyPair;
+use crate::domain::tls::{Tls, TlsSpec};
 use crate::domain::webhook::{Limits, OldSecret, Sweep, Webhook};
 use crate::store::sql::read_row;
 use crate::store::sql_types::{Json, Patterns};
@@ -17,7 +19,8 @@ pub(in crate::store) const OPEN: &str = "unseal(webhook.secret, 'webhook.secret'
      unseal(webhook.ed25519_key, 'webhook.ed25519_key', webhook.id) AS open_ed25519_key,
      unseal(webhook.old_ed25519_key, 'webhook.old_ed25519_key', webhook.id) AS open_old_ed25519_key,
      unseal(webhook.headers, 'webhook.headers', webhook.id) AS open_headers,
-     unseal(webhook.auth, 'webhook.auth', webhook.id) AS open_auth";
+     unseal(webhook.auth, 'webhook.auth', webhook.id) AS open_auth,
+     unseal(webhook.tls, 'webhook.tls', webhook.id) AS open_tls";
 
 pub(super) fn patterns(row: &Row<'_>) -> rusqlite::Result<Vec<EventPattern>> {
     row.get("events").map(|Patterns(patterns)| patterns)
@@ -34,7 +37,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 30] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 32] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -57,6 +60,8 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("retry", Box::new(retry)),
         ("standard_headers", Box::new(webhook.standard_headers)),
         ("template", Box::new(&webhook.template)),
+        ("tls", Box::new(webhook.tls.as_ref().map(|tls| Json(tls.spec())))),
+        ("tls_ends_ms", Box::new(webhook.tls.as_ref().map(|tls| tls.ends_ms))),
         ("created_ms", Box::new(webhook.created_ms)),
         ("updated_ms", Box::new(webhook.updated_ms)),
         ("verified_url", Box::new(&webhook.verified_url)),
@@ -72,7 +77,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
 /// Returns the expressions that INSERT and UPDATE assign to the columns, whose first one is the id.
 pub(super) fn places(names: &[&'static str]) -> Vec<String> {
     let place = |(index, name): (usize, &&str)| match *name {
-        "secret" | "old_secret" | "ed25519_key" | "old_ed25519_key" | "headers" | "auth" => {
+        "secret" | "old_secret" | "ed25519_key" | "old_ed25519_key" | "headers" | "auth" | "tls" => {
             format!("seal(?{}, 'webhook.{name}', ?1)", index + 1)
         }
         _ => format!("?{}", index + 1),
@@ -101,7 +106,14 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         key_pair: row.get("open_ed25519_key")?,
         headers: row.get("open_headers")?,
         auth: row.get("open_auth")?,
+        tls: tls(row)?.map(Arc::new),
         limits: read_row!(row, Limits { timeout_s, max_in_flight, rate_limit_per_s }),
         sweep,
     }))
+}
+
+fn tls(row: &Row<'_>) -> rusqlite::Result<Option<Tls>> {
+    let Some(Json(spec)) = row.get::<_, Option<Json<TlsSpec>>>("open_tls")? else { return Ok(None) };
+    let corrupt = || rusqlite::Error::InvalidColumnType(0, "open_tls".to_owned(), Type::Text);
+    Tls::of_spec(&spec, row.get("tls_ends_ms")?).map(Some).ok_or_else(corrupt)
 }

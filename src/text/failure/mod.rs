@@ -82,7 +82,13 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         }
         FailureCause::NotTls => format!("{host} does not speak TLS on port {port}."),
         FailureCause::ClientCertificateRequired => {
-            format!("{host} requires a client certificate, which Hookpost does not support.")
+            format!("{host} requires a client certificate, and the webhook has none.")
+        }
+        FailureCause::ClientCertificateRejected { alert: None, .. } => {
+            format!("{host} got no client certificate that it accepts.")
+        }
+        FailureCause::ClientCertificateRejected { alert: Some(alert), not_after_ms } => {
+            client_certificate_rejected(host, alert, *not_after_ms, now)
         }
         FailureCause::TlsAlert { alert } => format!("{host} ended the TLS handshake with the alert {alert}."),
         FailureCause::TlsOutdated { error } => format!("{host} supports neither TLS 1.2 nor TLS 1.3: {error}."),
@@ -211,6 +217,7 @@ impl Failed<'_> {
                 ErrorCode::TlsExpired => "TLS expired",
                 ErrorCode::TlsUntrusted => "TLS untrusted",
                 ErrorCode::TlsWrongHost => "TLS wrong host",
+                ErrorCode::TlsClientCertificate => "client certificate",
                 ErrorCode::TlsFailed => "TLS failed",
                 ErrorCode::ConnectionReset => "connection broke",
                 ErrorCode::Timeout => "timeout",
@@ -249,15 +256,19 @@ fn advice(cause: &FailureCause) -> &'static str {
             "Renew the certificate on the receiver. If it is valid, compare the clocks of both machines."
         }
         Code::TlsUntrusted => {
-            "Use a certificate from a public authority, and send its intermediate certificates with it."
+            "Use a certificate from a public authority, and send its intermediate certificates with it. For a private authority, add its certificate to the webhook."
         }
         Code::TlsWrongHost => "Use the host that the certificate names in the URL, or get a certificate for this host.",
+        Code::TlsClientCertificate if *cause == FailureCause::ClientCertificateRequired => {
+            "Add a client certificate that the receiver trusts to the webhook's settings, or let the receiver do without."
+        }
+        Code::TlsClientCertificate => {
+            "Check in the webhook's settings that the client certificate is valid, and that its issuer is one that the receiver trusts."
+        }
         Code::TlsFailed if *cause == FailureCause::NotTls => {
             "Use the receiver's HTTPS port in the URL, or an http:// URL."
         }
-        Code::TlsFailed => {
-            "Check the receiver's TLS settings: TLS 1.2 or 1.3 on the port of the URL, without a client certificate."
-        }
+        Code::TlsFailed => "Check the receiver's TLS settings: TLS 1.2 or 1.3 on the port of the URL.",
         Code::ConnectionReset => {
             "Check the receiver's log for a crash or a limit at that time. A proxy in front of it may have closed the connection."
         }
@@ -346,6 +357,21 @@ fn status_advice(code: u16) -> &'static str {
             _ => "This is not an HTTP status. Check which program listens at this URL.",
         },
     }
+}
+
+fn client_certificate_rejected(host: &str, alert: &str, not_after_ms: Option<Millis>, now: Option<Millis>) -> String {
+    let reason = match alert {
+        "CertificateExpired" => "it has expired".to_owned(),
+        "CertificateRevoked" => "it was revoked".to_owned(),
+        "UnknownCA" => "its issuer is not trusted".to_owned(),
+        alert => format!("TLS alert {alert}"),
+    };
+    let end = match (not_after_ms, now) {
+        (Some(end), Some(now)) if end < now => format!(" (expired {})", humanize::relative(end, now)),
+        (Some(end), _) => format!(" (valid until {})", rfc3339_seconds(end)),
+        (None, _) => String::new(),
+    };
+    format!("{host} rejected the webhook's client certificate{end}: {reason}.")
 }
 
 /// Returns a status code with its name, if it has one: `503 Service Unavailable`.

@@ -39,6 +39,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "secret",
         "standard_secret",
         "template",
+        "tls",
     ];
     let mut expected = fields.to_vec();
     expected.sort_unstable();
@@ -64,6 +65,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         ("signing", json!("hmac")),
         ("public_key", Value::Null),
         ("template", Value::Null),
+        ("tls", Value::Null),
         ("created_at", json!("2026-01-15T10:00:00.000Z")),
     ] {
         assert_eq!(webhook[field], value, "{field}");

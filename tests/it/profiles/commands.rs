@@ -275,17 +275,17 @@ fn listen_and_verify_check_ed25519_signatures_with_the_public_key() {
         (output.status.code(), stdout(&output), stderr(&output))
     };
     let body = request.text();
-    let (code, said, _) = check(&["--public-key", key], &body);
+    let (code, said, _) = check(&["--public-key", key], body);
     assert_eq!((code, said.as_str()), (Some(0), "verified: webhook-signature by Ed25519\n"));
-    let (code, said, _) = check(&["--public-key", key, "--secret", SECRET], &body);
+    let (code, said, _) = check(&["--public-key", key, "--secret", SECRET], body);
     assert_eq!((code, said.as_str()), (Some(0), "verified: X-Webhook-Signature, webhook-signature by Ed25519\n"));
     let (code, _, error) = check(&["--public-key", key], "{}");
     assert!(code == Some(1) && error.contains("not verified: webhook-signature has no Ed25519 signature"), "{error}");
-    let (code, _, error) = check(&["--public-key", key, "--tolerance-s", "60"], &body);
+    let (code, _, error) = check(&["--public-key", key, "--tolerance-s", "60"], body);
     assert!(code == Some(1) && error.contains("seconds from now"), "{error}");
-    let (code, _, error) = check(&["--public-key", "whpk_AAAA"], &body);
+    let (code, _, error) = check(&["--public-key", "whpk_AAAA"], body);
     assert!(code == Some(1) && error.contains("base64 of 32 bytes"), "{error}");
-    let (code, _, error) = check(&[], &body);
+    let (code, _, error) = check(&[], body);
     assert!(code == Some(1) && error.contains("--secret or --public-key is required"), "{error}");
 
     let listening = Listening::start(&["--public-key", key]);

@@ -49,7 +49,7 @@ fn generated_filters_agree_with_simple_json_match_under_node() {
     if run("node", &["-e", PROBE], b"").as_deref() != Some(b"true") {
         return skipped(REQUIRE_PACKAGES, "node does not find the package simple-json-match 1.3.0 (NODE_PATH)");
     }
-    let setting = |name| std::env::var(name).ok();
+    let setting = |name| std::env::var_os(name).map(|text| text.into_string().unwrap());
     let (seed, count) = (setting(SEED).unwrap_or("24301".to_owned()), setting(COUNT).unwrap_or("4000".to_owned()));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/filters/pairs.js");
     let pairs = String::from_utf8(run("node", &[script, &seed, &count], b"").unwrap()).unwrap();

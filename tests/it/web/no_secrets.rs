@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::support::Hub;
 use crate::support::crawl::crawl;
 use crate::support::process::{PATIENCE, Site, wait_until};
+use crate::support::receiver::tls::client_certificate;
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::visitor::PASSWORD;
 
@@ -73,6 +74,12 @@ fn use_secrets(call: Call<'_>, receivers: [&Receiver; 2]) -> Secrets {
     for given in ["given-secret-4711", "header-secret-1", "header-secret-2", "header-secret-3"] {
         secrets.push(("given secret", given.to_owned()));
     }
+    let (certificate, client_key) = client_certificate("anna", 2020, 2099);
+    let tls = json!({"client_certificate": certificate, "client_key": client_key});
+    let given = json!({"url": receivers[0].url(), "events": ["*"], "tls": tls});
+    call("POST", "/v1/webhooks", Some(given), 201);
+    let lines: String = client_key.lines().filter(|line| !line.starts_with('-')).collect();
+    secrets.push(("client key", lines[60..100].to_owned()));
     let key = call("POST", "/v1/api-keys", Some(json!({"name": "other", "scope": "read"})), 201);
     secrets.push(("API key", text(&key["key"])));
     let link = call("POST", "/v1/portal-links", Some(json!({"tenant": "acme"})), 201);

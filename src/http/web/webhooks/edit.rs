@@ -1,5 +1,6 @@
 //! `/webhooks/new` and `/webhooks/{id}/edit`: the form of a webhook, and the page after its creation.
 
+use super::filter::{self, FilterShown};
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header::{self, Head, Tab};
 use super::signing;
@@ -24,6 +25,7 @@ pub struct FormPage {
     types: Vec<KnownType>,
     profiles: Vec<(String, String)>,
     preview: Option<SchedulePreview>,
+    filter_shown: FilterShown,
     template: TemplatePart,
     errors: FormErrors,
     /// Source of a copy, and the parts that were not copied.
@@ -31,16 +33,25 @@ pub struct FormPage {
     is_advanced: bool,
 }
 
+impl FormPage {
+    /// Path of the form.
+    fn action(&self) -> String {
+        let base = &self.frame.base;
+        self.head.as_ref().map_or_else(|| format!("{base}/webhooks/new"), |head| format!("{base}{}/edit", head.path))
+    }
+}
+
 /// `previews` opens the preview of the schedule, or shows its error.
 fn form_page(
     session: &Session,
     db: &Connection,
     webhook: Option<&Webhook>,
-    form: WebhookForm,
+    mut form: WebhookForm,
     mut errors: FormErrors,
     previews: bool,
 ) -> Result<FormPage, PageError> {
     session.require_change()?;
+    form.tls = form.tls.completed(session, webhook.and_then(|webhook| webhook.tls.as_deref()));
     let preview = match form.preview(session) {
         Err(invalid) if previews && errors.is_empty() => {
             errors = invalid.into();
@@ -67,8 +78,12 @@ fn form_page(
         head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
         types: known_types(session, db)?,
         profiles: known_profiles(session),
-        is_advanced: previews || form.is_advanced() || ADVANCED.iter().any(|field| errors.of(field).is_some()),
+        is_advanced: previews
+            || form.is_advanced()
+            || ADVANCED.iter().any(|field| errors.of(field).is_some())
+            || errors.of("tls").is_some(),
         preview,
+        filter_shown: FilterShown { is_open: form.filter.is_given() || errors.of("filter").is_some(), tried: None },
         template,
         errors,
         note: None,
@@ -96,6 +111,22 @@ fn preview(session: &Session, webhook: Option<&Webhook>, form: WebhookForm) -> R
     Ok(if page.errors.is_empty() { Response::ok(&page) } else { Response::again(&page) })
 }
 
+/// Responds with the form after a button of its filter was pressed.
+fn filter_pressed(
+    session: &Session,
+    webhook: Option<&Webhook>,
+    mut form: WebhookForm,
+    fields: &Fields,
+) -> Result<Response, PageError> {
+    match filter::press(session, webhook, &mut form, fields) {
+        Ok(filter_shown) => {
+            let page = session.read(|db| form_page(session, db, webhook, form, FormErrors::default(), false))?;
+            Ok(Response::ok(&FormPage { filter_shown, ..page }))
+        }
+        Err(error) => again(session, webhook, form, error),
+    }
+}
+
 /// Form with the settings of a stored webhook.
 fn filled(session: &Session, db: &Connection, webhook: &Webhook) -> Result<WebhookForm, PageError> {
     let profile = session.app.actions.store.profiles().find(&webhook.profile);
@@ -113,7 +144,8 @@ pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> 
         let credential = form.auth.drop_stored().map(|secret| format!(", {secret}")).unwrap_or_default();
         let values =
             if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-        note = Some(format!("Copied from {}, except for the secret{credential}{values}.", webhook.name()));
+        let tls = if webhook.tls.is_some() { ", its certificates" } else { "" };
+        note = Some(format!("Copied from {}, except for the secret{credential}{tls}{values}.", webhook.name()));
     } else {
         session.query.text("event").clone_into(&mut form.patterns);
         session.query.text("url").clone_into(&mut form.url);
@@ -128,11 +160,15 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<FormPage, Pa
     form_page(session, db, Some(&webhook), form, FormErrors::default(), false)
 }
 
-/// `POST /webhooks/new`; with `preview`, shows the schedule or a request instead.
+/// `POST /webhooks/new`; with `preview`, shows the schedule or a request instead, and with a button of the filter, its rows
+/// or result.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let form = WebhookForm::of_fields(fields);
     if fields.has("preview") {
         return preview(session, None, form);
+    }
+    if filter::is_pressed(fields) {
+        return filter_pressed(session, None, form, fields);
     }
     let settings = form.new_settings(session.tenant().is_none()).map_err(ActionError::from);
     let created = settings.and_then(|settings| session.app.actions.create_webhook(&session.caller(), settings));
@@ -149,6 +185,9 @@ pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
     let form = WebhookForm::of_fields(fields);
     if fields.has("preview") {
         return preview(session, Some(&webhook), form);
+    }
+    if filter::is_pressed(fields) {
+        return filter_pressed(session, Some(&webhook), form, fields);
     }
     let settings = form.settings().map_err(ActionError::from);
     let changed = settings.and_then(|settings| session.app.actions.change_webhook(&session.caller(), id, settings));

@@ -4,6 +4,7 @@ use crate::actions::lookup;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::http::web::{Connection, PageError, Session};
+use crate::text::certificate::warning;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
@@ -26,6 +27,8 @@ pub struct Head {
     pub state: WebhookState,
     /// `None` while the webhook is sending.
     pub trouble: Option<Trouble>,
+    /// Warning of the end of a certificate.
+    pub certificate: Option<String>,
     pub has_challenge: bool,
     tab: Tab,
 }
@@ -49,6 +52,7 @@ impl Head {
             tenant: session.tenant().is_none().then(|| webhook.tenant.to_string()),
             state: webhook.state,
             trouble: trouble(webhook),
+            certificate: webhook.tls.as_deref().and_then(|tls| warning(tls, session.now())),
             has_challenge: profile.is_some_and(|profile| profile.spec().challenge.is_some()),
             tab,
         }

@@ -4,6 +4,7 @@ use super::auth::AuthFacts;
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
 use super::signing;
+use super::tls::{self, CertificateFacts};
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
@@ -53,6 +54,7 @@ pub struct SettingsPage {
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
     auth: Option<AuthFacts>,
+    certificates: Vec<CertificateFacts>,
     delays: String,
     exhausted: &'static str,
     gone: &'static str,
@@ -75,6 +77,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         signing: signing::label(webhook.signing),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
         auth: AuthFacts::of(&webhook),
+        certificates: webhook.tls.as_deref().map_or_else(Vec::new, tls::facts),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
         exhausted: match schedule.map(|schedule| schedule.exhausted) {
             Some(Exhausted::Disable) => {

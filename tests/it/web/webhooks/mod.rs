@@ -1,7 +1,9 @@
 //! Pages about webhooks.
 
 mod actions;
+mod certificates;
 mod endpoint_auth;
+mod filter;
 mod form;
 mod list;
 mod looks;
