@@ -105,7 +105,7 @@ impl AccessTokens {
         Authorized { result, is_sent: true, token_renewed }
     }
 
-    /// Drops the tokens that have ended, with those of deleted and edited webhooks.
+    /// Drops the tokens that have ended.
     pub fn sweep(&self, now: Millis) {
         lock(&self.kept).sweep(now);
     }
@@ -140,9 +140,10 @@ impl Kept {
 
     /// The scan of all entries is cheap compared to the request that follows.
     fn make_room(&mut self, now: Millis) {
-        if self.by_webhook.len() >= MAX_KEPT {
-            self.sweep(now);
+        if self.by_webhook.len() < MAX_KEPT {
+            return;
         }
+        self.sweep(now);
         let oldest = self.by_webhook.iter().min_by_key(|(_, (used, _))| *used).map(|(seq, _)| *seq);
         if let Some(seq) = oldest.filter(|_| self.by_webhook.len() >= MAX_KEPT) {
             self.by_webhook.remove(&seq);

@@ -19,6 +19,7 @@ mod retries;
 mod series;
 mod signatures;
 mod test_events;
+mod token_endpoint;
 mod verdicts;
 mod waiting;
 
@@ -47,6 +48,13 @@ fn next_attempt(hub: &Hub, delivery: &str) -> Millis {
     let shown = hub.delivery(delivery);
     let text = shown["next_attempt_at"].as_str();
     parse_rfc3339(text.unwrap_or_else(|| panic!("no attempt follows: {shown}"))).unwrap()
+}
+
+/// Latest attempt of a delivery.
+#[track_caller]
+fn last_attempt(hub: &Hub, delivery: &str) -> Value {
+    let shown = hub.delivery(delivery);
+    shown["attempts"].as_array().unwrap().first().unwrap_or_else(|| panic!("no attempt: {shown}")).clone()
 }
 
 /// Starts a receiver that responds with 500 to events with `"fail": true`, and with 200 to all others.
