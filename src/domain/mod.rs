@@ -14,6 +14,7 @@ pub mod failure_group;
 pub mod header;
 pub mod histogram;
 pub mod id;
+pub mod incident;
 pub mod json;
 pub mod pattern;
 pub mod retention;

@@ -8,4 +8,5 @@ pub mod browser;
 pub mod explanation;
 pub mod failure;
 pub mod humanize;
+pub mod incident;
 pub mod retry_preview;

@@ -10,15 +10,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
+use super::incidents::ConditionView;
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
     schema, secrets,
 };
-use crate::actions::lookup;
+use crate::actions::{ActionError, lookup};
 use crate::domain::header;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
+use crate::store::incident::read::{self, Condition};
+use crate::store::page::Page;
 use crate::store::webhook::{self, WebhookFilter};
+use crate::store::{Connection, StoreError};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks").post(create, describe_create).get(index, describe_index);
@@ -81,7 +85,8 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "template": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "retry": null, "standard_headers": true, "template": null, "health": "healthy", "failing_since": null,
+    "last_success_at": "2026-01-15T10:02:00.000Z", "incident": null, "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -235,6 +240,8 @@ struct WebhookView {
     standard_headers: bool,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
+    #[serde(flatten)]
+    condition: ConditionView,
     created_at: schema::Time,
     updated_at: schema::Time,
     /// Secret that signs deliveries.
@@ -247,8 +254,8 @@ struct WebhookView {
     standard_secret: Option<String>,
 }
 
-impl From<&Webhook> for WebhookView {
-    fn from(webhook: &Webhook) -> WebhookView {
+impl WebhookView {
+    fn of(webhook: &Webhook, condition: Option<Condition>) -> WebhookView {
         let headers = webhook.headers.iter();
         WebhookView {
             id: webhook.id.into(),
@@ -269,20 +276,23 @@ impl From<&Webhook> for WebhookView {
             retry: webhook.retry.as_ref().map(|retry| retry.spec()),
             standard_headers: webhook.standard_headers,
             template: webhook.template.clone(),
+            condition: ConditionView::of(webhook, condition),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,
             standard_secret: None,
         }
     }
-}
 
-impl WebhookView {
+    fn read(connection: &Connection, webhook: &Webhook) -> Result<WebhookView, StoreError> {
+        Ok(WebhookView::of(webhook, read::condition(connection, webhook.seq)?))
+    }
+
     fn with_secret(webhook: &Webhook) -> WebhookView {
         WebhookView {
             secret: Some(webhook.secret.as_str().to_owned()),
             standard_secret: Some(webhook.secret.standard_form()),
-            ..webhook.into()
+            ..WebhookView::of(webhook, None)
         }
     }
 }
@@ -311,27 +321,39 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         event: list::parameter("event", query.event.as_deref())?,
         text: None,
     };
-    let read = move |connection: &_| webhook::list(connection, &filter, &page);
-    list::show(&app, &caller, read, |webhook| WebhookView::from(&webhook)).await
+    let read = move |connection: &Connection| -> Result<_, StoreError> {
+        let Page { rows, next } = webhook::list(connection, &filter, &page)?;
+        let seqs: Vec<i64> = rows.iter().map(|webhook| webhook.seq).collect();
+        let conditions = read::conditions(connection, &seqs)?;
+        let view = |webhook: &Webhook| WebhookView::of(webhook, conditions.get(&webhook.seq).copied());
+        Ok(Page { rows: rows.iter().map(view).collect(), next })
+    };
+    list::show(&app, &caller, read, |view| view).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let store = app.actions.store.clone();
     let reader = caller.clone();
-    let read = move || store.read(|connection| lookup::webhook(connection, &caller, &id));
-    respond(&app, &reader, move || read().map(|webhook| WebhookView::from(&webhook))).await
+    let read = move |connection: &Connection| -> Result<_, ActionError> {
+        let webhook = lookup::webhook(connection, &caller, &id)?;
+        Ok(WebhookView::read(connection, &webhook)?)
+    };
+    respond(&app, &reader, move || store.snapshot(read)).await
 }
 
 async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
     let may_call = settings.may_call_receiver();
-    let work = move |caller: &_| actions.change_webhook(caller, &id, settings);
-    let webhook = match may_call {
+    let work = move |caller: &_| -> Result<_, ActionError> {
+        let webhook = actions.change_webhook(caller, &id, settings)?;
+        Ok(actions.store.read(|connection| WebhookView::read(connection, &webhook))?)
+    };
+    let view = match may_call {
         true => app.receiver_calls.run(caller, work).await??,
         false => blocking(move || work(&caller)).await??,
     };
-    Ok(HttpResponse::Ok().json(WebhookView::from(&*webhook)))
+    Ok(HttpResponse::Ok().json(view))
 }
 
 async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

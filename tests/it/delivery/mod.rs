@@ -6,6 +6,7 @@ mod bodies;
 mod client;
 mod fairness;
 mod faults;
+mod incidents;
 mod limits;
 mod memory;
 mod ordering;

@@ -7,6 +7,7 @@ mod looks;
 mod rights;
 mod secret;
 mod test;
+mod verdict;
 
 use crate::support::Page;
 
