@@ -39,6 +39,18 @@ def make_valid(body, path_parameters):
         return
     if isinstance(body.get("url"), str):
         body["url"] = point_nowhere(body["url"])
+    auth = body.get("auth")
+    if isinstance(auth, dict):
+        if isinstance(auth.get("token_url"), str):
+            auth["token_url"] = point_nowhere(auth["token_url"])
+        # Authentication sets this header.
+        headers = body.get("headers")
+        if isinstance(headers, dict):
+            for name in [name for name in headers if isinstance(name, str) and name.lower() == "authorization"]:
+                del headers[name]
+    # Without braces, any text is a template.
+    if isinstance(body.get("template"), str):
+        body["template"] = body["template"].replace("{", "[")
     # A well-formed name must be that of an existing profile.
     for field in ("profile", "based_on"):
         if isinstance(body.get(field), str) and re.fullmatch("[a-z0-9_-]{1,64}", body[field]):
@@ -49,10 +61,28 @@ def make_valid(body, path_parameters):
         delays = retry.get("delays_s")
         if isinstance(delays, list) and all(isinstance(delay, (int, float)) and not isinstance(delay, bool) for delay in delays):
             delays.sort()
+    # Ed25519 signatures are in a standard header, of the stored webhook too.
+    if body.get("standard_headers") is False and body.get("signing") in (None, "ed25519", "both"):
+        body["signing"] = "hmac"
+    elif body.get("signing") in ("ed25519", "both") and body.get("standard_headers") is None:
+        body["standard_headers"] = True
+    # Certificates and keys must be such.
+    tls = body.get("tls")
+    if isinstance(tls, dict):
+        for field in ("client_certificate", "client_key", "ca"):
+            if isinstance(tls.get(field), str) and len(tls[field]) <= 65536:
+                tls[field] = None
     # The time range must not be empty.
     since, until = body.get("since"), body.get("until")
     if isinstance(since, str) and isinstance(until, str) and until <= since:
         del body["until"]
+    # The rules of operators in filters.
+    names = {"type", "tenant", "id", "data", "previous_data", "$or", "$and", "$not"}
+    filter_ = body.get("filter")
+    if isinstance(filter_, dict) and set(filter_) <= names and all(
+        isinstance(filter_[name], list) and filter_[name] for name in {"$or", "$and"} & set(filter_)
+    ):
+        body["filter"] = {"type": {"$exist": True}}
     # A key must end in the future.
     ends = body.get("expires_at")
     if isinstance(ends, str) and re.fullmatch(r"20[0-2][0-9]-.*Z|(19|1[0-8])[0-9]{2}-.*Z|[01][0-9]{3}-.*Z", ends):

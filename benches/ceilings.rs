@@ -62,7 +62,7 @@ fn sender(threads: usize, span: Duration) -> u64 {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let body = [b'x'; BODY];
-    let request = Outgoing { url: &url, tenant: "", headers: &headers, body: &body };
+    let request = Outgoing { url: &url, tenant: "", headers: &headers, body: &body, tls: None };
     let end = Instant::now() + span;
     let send = || {
         let mut count = 0;
@@ -117,7 +117,7 @@ fn store(waiting: usize, span: Duration) -> u64 {
                     previous_data: None,
                     idempotency: None,
                 };
-                let event = Checked::without_schema(event);
+                let event = Checked::unchecked(event);
                 store.write(move |tx| publish(tx, event, &TenantLimits::default()))
             })
             .collect();

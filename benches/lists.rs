@@ -1,7 +1,9 @@
 //! Time per page for every list and filter over a million deliveries. Run it with `cargo bench --bench lists --
 //! [deliveries]`.
 //!
-//! Exits with an error if the median of a page is 10 ms or more.
+//! Then searches for a text that no row contains, to the end. The time of a search by the rows tells the rows per second.
+//!
+//! Exits with an error if the median of a page is 10 ms or more, or a request of a search takes over 350 ms.
 
 #[path = "../tests/it/support/fixtures.rs"]
 mod fixtures;
@@ -14,16 +16,20 @@ use hookpost::domain::delivery::DeliveryStatus;
 use hookpost::domain::id::WebhookId;
 use hookpost::domain::pattern::EventPattern;
 use hookpost::domain::webhook::{Webhook, WebhookState};
+use hookpost::http::SEARCH_TIME;
 use hookpost::metrics::Metrics;
 use hookpost::store::delivery::{self, DeliveryFilter};
 use hookpost::store::event::{self, EventFilter};
 use hookpost::store::page::{Cursor, MAX_LIMIT, PageRequest};
+use hookpost::store::search::TextSearch;
 use hookpost::store::webhook::{self, WebhookFilter};
 use hookpost::store::{Connection, KeySource, Store, StoreError};
 
 /// Time limit for a page.
 const BOUND: Duration = Duration::from_millis(10);
 const RUNS: usize = 15;
+/// Time by which a search may exceed its limit.
+const SEARCH_SLACK: Duration = Duration::from_millis(50);
 /// Creation time of the first row: 2026-01-15T10:00:00Z. Each further row is one second later.
 const NOON: i64 = 1_768_471_200_000;
 
@@ -68,6 +74,7 @@ fn main() {
     for limit in [50, MAX_LIMIT] {
         slow += deliveries(&store, rows, limit) + others(&store, rows, limit);
     }
+    slow += searches(&store);
     store.close();
     if slow > 0 {
         eprintln!("{slow} pages took {BOUND:?} or more");
@@ -196,7 +203,6 @@ fn others(store: &Store, rows: i64, limit: u32) -> usize {
             tenant: tenant.map(|text: &str| text.parse().expect("a tenant")),
             state: state.map(|text: &str| text.parse().expect("a state")),
             event: event.map(|text: &str| text.parse().expect("a type")),
-            text: None,
         };
         let is_fast = measure(store, "webhooks", name, 2_000, limit, |connection, page| {
             let page = webhook::list(connection, &filter, page)?;
@@ -205,6 +211,76 @@ fn others(store: &Store, rows: i64, limit: u32) -> usize {
         slow += usize::from(!is_fast);
     }
     slow
+}
+
+/// Searches for a text that no row contains, to the end. Returns the number of requests that took too long.
+fn searches(store: &Store) -> usize {
+    let tenant = |name: &str| Some(name.parse().expect("a tenant"));
+    let events = |filter: EventFilter| {
+        move |db: &Connection, text: &TextSearch, request: &PageRequest| {
+            event::search_previews(db, &filter, text, request).map(|hits| hits.page.next)
+        }
+    };
+    let deliveries = |filter: DeliveryFilter| {
+        move |db: &Connection, text: &TextSearch, request: &PageRequest| {
+            delivery::search(db, &filter, text, request).map(|hits| hits.page.next)
+        }
+    };
+    let failed = DeliveryFilter { status: Some(DeliveryStatus::Failed), ..DeliveryFilter::default() };
+    let webhooks = |db: &Connection, text: &TextSearch, request: &PageRequest| {
+        webhook::search(db, &WebhookFilter::default(), text, request).map(|page| page.next)
+    };
+    let mut slow = 0;
+    for text in ["order 1001", "ORD-1001", "\"id\": 1001", "café"] {
+        slow += search(store, "events, all", text, events(EventFilter::default()));
+    }
+    let text = "ORD-1001";
+    slow += search(
+        store,
+        "events, tenant, common",
+        text,
+        events(EventFilter { tenant: tenant("t1"), ..Default::default() }),
+    );
+    slow += search(
+        store,
+        "events, tenant, middling",
+        text,
+        events(EventFilter { tenant: tenant("t500"), ..Default::default() }),
+    );
+    slow += search(store, "deliveries, all", text, deliveries(DeliveryFilter::default()));
+    slow += search(store, "deliveries, failed", text, deliveries(failed));
+    slow + search(store, "webhooks", text, webhooks)
+}
+
+/// Measures a search to its end, by the longest request and the rows per second. Returns how many requests were too slow.
+fn search(
+    store: &Store,
+    list: &str,
+    text: &str,
+    show: impl Fn(&Connection, &TextSearch, &PageRequest) -> Result<Option<Cursor>, StoreError>,
+) -> usize {
+    let clock = Clock::machine();
+    let (mut cursor, mut times) = (None, Vec::new());
+    loop {
+        let search = TextSearch { needle: text.parse().expect("a text"), timer: clock.timer(SEARCH_TIME) };
+        let begin = Instant::now();
+        let next = store.read(|db| show(db, &search, &PageRequest { limit: 50, cursor })).expect("a search");
+        times.push(begin.elapsed());
+        match next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    let whole: Duration = times.iter().sum();
+    let longest = times.iter().max().copied().unwrap_or_default();
+    let is_slow = |time: &&Duration| **time > SEARCH_TIME + SEARCH_SLACK;
+    println!(
+        "search     {list:25} {text:14}: {:9.1} ms in all, {:4} requests, the longest {:6.1} ms",
+        whole.as_secs_f64() * 1e3,
+        times.len(),
+        longest.as_secs_f64() * 1e3
+    );
+    times.iter().filter(is_slow).count()
 }
 
 /// Measures the first page, the second, and one in the middle of the list. Returns whether all are fast enough.

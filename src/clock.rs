@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::clock_jumps::Reading;
 use crate::domain::time::Millis;
@@ -18,6 +18,19 @@ enum Source {
         begin: Instant,
     },
     Manual(Arc<Manual>),
+}
+
+/// Time that work may take, by the monotonic clock.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    clock: Clock,
+    ends_ms: Millis,
+}
+
+impl Timer {
+    pub fn is_over(&self) -> bool {
+        self.clock.monotonic_ms() >= self.ends_ms
+    }
 }
 
 #[derive(Debug)]
@@ -50,11 +63,19 @@ impl Clock {
 
     /// Reads this clock and the monotonic one, which nobody sets.
     pub fn reading(&self) -> Reading {
-        let monotonic_ms = match &self.0 {
+        Reading { wall_ms: self.now_ms(), monotonic_ms: self.monotonic_ms() }
+    }
+
+    fn monotonic_ms(&self) -> Millis {
+        match &self.0 {
             Source::Machine { begin } => begin.elapsed().as_millis() as Millis,
             Source::Manual(now) => now.monotonic_ms.load(Ordering::SeqCst),
-        };
-        Reading { wall_ms: self.now_ms(), monotonic_ms }
+        }
+    }
+
+    /// Starts a timer for work that may take this long.
+    pub fn timer(&self, duration: Duration) -> Timer {
+        Timer { ends_ms: self.monotonic_ms() + duration.as_millis() as Millis, clock: self.clone() }
     }
 
     /// Lets time pass on a manual clock, or sets it back if `by` is negative. Has no effect on the machine's clock.

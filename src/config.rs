@@ -102,6 +102,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_PORTAL_ORIGIN", value_name = "ORIGIN",
         value_delimiter = ',', value_parser = element(origin))]
     portal_origin: Vec<Option<String>>,
+    /// Let people in the portal set client certificates and authorities of their webhooks
+    #[arg(long, env = "HOOKPOST_PORTAL_CERTIFICATES", value_name = "true|false", default_value = "false", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
+    portal_certificates: bool,
     /// Days to keep delivered and discarded deliveries, with their attempts and events, 0 to 36500; 0 keeps them forever
     #[arg(long, env = "HOOKPOST_RETENTION_DAYS", value_name = "DAYS",
         default_value = "30", value_parser = number(0..=MOST_DAYS))]
@@ -333,6 +337,7 @@ impl Settings {
             base_url: self.base_url,
             allow_hosts: self.allow_host.into_iter().flatten().collect(),
             require_totp: self.require_totp,
+            portal_certificates: self.portal_certificates,
             portal: Branding {
                 name: self.portal_name,
                 logo: self.portal_logo.as_deref().map(read_logo).transpose()?,

@@ -33,7 +33,9 @@ use crate::domain::tenant_limits::TenantLimits;
 use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
-use crate::http::{App, BodyLimits, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web};
+use crate::http::{
+    App, BodyLimits, SEARCH_TIME, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web,
+};
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
 use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
@@ -66,6 +68,8 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether every user has to set up two-factor authentication.
     pub require_totp: bool,
+    /// Whether people in the portal may set certificates of webhooks.
+    pub portal_certificates: bool,
     /// Headers by which a trusted proxy signs users in.
     pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
@@ -78,6 +82,8 @@ pub struct ServerOptions {
     pub security_contacts: Vec<String>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
+    /// Time that one search by text may take.
+    pub search_time: Duration,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -103,6 +109,7 @@ impl ServerOptions {
             allow_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             require_totp: false,
+            portal_certificates: false,
             auth_proxy: None,
             portal: Branding::default(),
             key_rate_limit: None,
@@ -110,6 +117,7 @@ impl ServerOptions {
             metrics_open: false,
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
+            search_time: SEARCH_TIME,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -205,8 +213,10 @@ impl Prepared {
         app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
         app.metrics_open = options.metrics_open;
         app.require_totp = options.require_totp;
+        app.portal_certificates = options.portal_certificates;
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
+        app.search_time = options.search_time;
         app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
         Ok(Prepared { app, retention_job, options, lock })
     }

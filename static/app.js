@@ -275,6 +275,15 @@ function setKeysOff(off) {
   }
 }
 
+/** Moves the focus to the search field. */
+function find(event) {
+  const field = $("[data-search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+}
+
 let waitingForG = 0;
 
 function onKey(event) {
@@ -286,6 +295,7 @@ function onKey(event) {
     }
     return;
   }
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k" && !$("dialog[open]")) return find(event);
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || keysOff) return;
   if (event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") || $("dialog[open]")) return;
   const { key } = event;
@@ -295,10 +305,8 @@ function onKey(event) {
     if (link) event.preventDefault(), link.click();
   } else if (key === "g") {
     waitingForG = Date.now() + 1500;
-  } else if (key === "/" && $("[data-search]")) {
-    event.preventDefault();
-    $("[data-search]").focus();
-    $("[data-search]").select?.();
+  } else if (key === "/") {
+    find(event);
   } else if (key === "?") {
     $("dialog#keys")?.showModal();
   } else if (key === "j" || key === "k") {

@@ -12,10 +12,11 @@ use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::secret::Secret;
+use crate::domain::signing::PublicKey;
 use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::domain::webhook::Webhook;
 use crate::profile::verify::{SignatureFault, timestamp, verify};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, ed25519};
 use crate::random;
 use crate::store::inbox::{self, Inbox, InboxRequest, KEPT_BODY};
 use crate::store::{Connection, WriteTx, webhook};
@@ -203,8 +204,9 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
     let secrets: Vec<&Secret> = std::iter::once(&webhook.secret).chain(old.map(|old| &old.secret)).collect();
     let standard = profile::standard();
     let replaces_standard = || profile.header_names().iter().any(|name| name == "webhook-signature");
-    let mut profiles = vec![profile];
-    if webhook.standard_headers && !replaces_standard() {
+    let has_hmac = webhook.signing.has_hmac();
+    let mut profiles: Vec<&Profile> = has_hmac.then_some(profile).into_iter().collect();
+    if has_hmac && webhook.standard_headers && !replaces_standard() {
         profiles.push(&standard);
     }
     let mut names: Vec<String> = Vec::new();
@@ -228,15 +230,20 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
             (None, Some(SignatureFault::NoSignature) | None) => {}
             (None, Some(fault)) => return Err(sentence(&fault.to_string())),
         }
-        let signed = timestamp(profile, &arrival.headers).map(|signed| signed.saturating_mul(SECOND));
-        if let Some(signed) = signed
-            && (signed.saturating_sub(now)).saturating_abs() > TOLERANCE
-        {
-            return Err(
-                "The signature is valid, but its timestamp is more than five minutes off, as in a replayed request."
-                    .to_owned(),
-            );
-        }
+        check_age(profile, arrival, now)?;
+    }
+    let mut sentence_of_key = None;
+    if let Some(pair) = webhook.key_pair.as_ref().filter(|_| webhook.signing.has_ed25519()) {
+        let old = old.and_then(|old| old.key_pair.as_ref());
+        let keys: Vec<PublicKey> = std::iter::once(pair).chain(old).map(|pair| *pair.public_key()).collect();
+        ed25519::verify(&keys, &arrival.headers, &arrival.body).map_err(|fault| sentence(&fault.to_string()))?;
+        check_age(&standard, arrival, now)?;
+        sentence_of_key = Some("The Ed25519 signature matches the webhook's public key.");
+    }
+    if names.is_empty()
+        && let Some(sentence) = sentence_of_key
+    {
+        return Ok(sentence.to_owned());
     }
     if names.is_empty() {
         return Err(format!("The profile {} has no signatures.", profile.name()));
@@ -247,7 +254,19 @@ fn check(profile: &Profile, webhook: &Webhook, arrival: &Arrival, now: Millis) -
         "the webhook's secret"
     };
     let verb = if names.len() == 1 { "matches" } else { "match" };
-    Ok(format!("{} {verb} {secret}.", names.join(" and ")))
+    let sentence = format!("{} {verb} {secret}.", names.join(" and "));
+    Ok(std::iter::once(sentence.as_str()).chain(sentence_of_key).collect::<Vec<_>>().join(" "))
+}
+
+/// Refuses a request whose profile signs a time that is long ago or far ahead.
+fn check_age(profile: &Profile, arrival: &Arrival, now: Millis) -> Result<(), String> {
+    match timestamp(profile, &arrival.headers).map(|signed| signed.saturating_mul(SECOND)) {
+        Some(signed) if signed.saturating_sub(now).saturating_abs() > TOLERANCE => {
+            Err("The signature is valid, but its timestamp is more than five minutes off, as in a replayed request."
+                .to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn sentence(text: &str) -> String {

@@ -10,12 +10,14 @@ use crate::store::{Change, WriteTx};
 
 /// Longest note in characters.
 pub const MAX_NOTE_CHARS: usize = 2_000;
+/// A note is not blank, and has no NUL.
+pub const NOTE_PATTERN: &str = r"^[^\u0000]*[^\u0000-\u0020][^\u0000]*$";
 
 impl Actions {
     /// Adds a note to the time line of an incident. A tenant's notes are seen by its own people and the operator, the
     /// operator's by the operator alone.
     pub fn add_note(&self, caller: &Caller, id: &str, text: &str) -> Pending<()> {
-        let (caller, id, text) = (caller.clone(), id.to_owned(), text.trim().to_owned());
+        let (caller, id, text) = (caller.clone(), id.to_owned(), text.to_owned());
         self.store.write(move |tx| {
             check_note(&text)?;
             let incident = lookup::incident(tx.connection(), &caller, &id)?;
@@ -24,7 +26,7 @@ impl Actions {
                 let message = format!("The incident has {} notes, and takes no more.", entry::MAX_NOTES);
                 return Err(ActionError::conflict("note_limit", message));
             }
-            entry::add_of_person(tx, incident.seq, tenant, EntryKind::Note, &caller.author(), &text)?;
+            entry::add_of_person(tx, incident.seq, tenant, EntryKind::Note, &caller.author(), text.trim())?;
             caller.audit(tx, AuditEntry::new(AuditAction::IncidentNoted, incident.id).in_tenant(tenant))?;
             tx.notify(Change::Incident { incident_seq: incident.seq });
             Ok(())
@@ -55,9 +57,10 @@ fn mute(tx: &mut WriteTx<'_>, caller: &Caller, id: &str, is_muted: bool) -> Resu
 }
 
 fn check_note(text: &str) -> Result<(), Invalid> {
-    if (1..=MAX_NOTE_CHARS).contains(&text.chars().count()) && !text.contains('\0') {
+    let is_blank = text.chars().all(|c| c <= ' ');
+    if !is_blank && text.chars().count() <= MAX_NOTE_CHARS && !text.contains('\0') {
         return Ok(());
     }
-    let message = format!("A note has 1 to {MAX_NOTE_CHARS} characters.");
+    let message = format!("Enter a note of 1 to {MAX_NOTE_CHARS} characters.");
     Err(Invalid::new("invalid_note", message).in_field("text"))
 }

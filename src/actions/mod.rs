@@ -6,6 +6,8 @@ pub mod audit;
 pub mod batched;
 pub mod delivery;
 pub mod event_types;
+mod filtering;
+pub mod find;
 pub mod inbox;
 pub mod incident;
 pub mod lookup;
@@ -18,6 +20,7 @@ pub mod show_event;
 pub mod statistics;
 mod tenant_limits;
 pub mod test_event;
+pub mod try_filter;
 pub mod webhook;
 
 use std::net::IpAddr;
@@ -60,6 +63,8 @@ pub struct Caller {
     pub actor: Actor,
     /// API key of a program.
     pub api_key_seq: Option<i64>,
+    /// Whether the caller may not set certificates: in the portal, unless the operator allows it.
+    pub certificates_denied: bool,
 }
 
 /// Actor in the audit log.

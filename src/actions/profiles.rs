@@ -14,14 +14,15 @@ use crate::domain::secret::Secret;
 use crate::domain::time::Millis;
 use crate::profile::body_format::ComposeError;
 use crate::profile::sign::Signed;
-use crate::profile::template::{Scope, WebhookFacts};
-use crate::profile::{self, Profile, ProfileSpec, Signer};
+use crate::profile::template::{Scope, Template, Use, WebhookFacts};
+use crate::profile::{self, BodyFormat, Profile, ProfileSpec, Signer};
 use crate::random;
 use crate::store::profile as table;
 
 /// Request composed by a profile from an event.
 #[derive(Debug, Clone)]
 pub struct Preview {
+    pub content_type: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -93,23 +94,51 @@ impl Actions {
     }
 }
 
+/// Source of a previewed request.
+pub struct Sample<'a> {
+    pub profile: &'a Profile,
+    /// Template in place of the profile's format.
+    pub template: Option<&'a str>,
+    /// Webhook for the templates; `None` for an example.
+    pub webhook: Option<WebhookFacts>,
+}
+
 /// Composes the request of a profile for an event, signed with a secret at a time.
 pub fn preview(profile: &Profile, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview> {
-    let facts =
-        WebhookFacts { id: WebhookId::generate(at_ms, random::bits()).to_string(), description: "Example".into() };
-    let body = profile.form().for_webhook(&facts).compose(event).map_err(Invalid::from)?;
-    let standard = profile::standard();
-    let signer = Signer::new(profile, Some(&standard), secret, None);
-    let signed = Signed {
-        event_id: &event.id,
-        event_type: &event.event_type,
-        delivery_id: DeliveryId::generate(at_ms, random::bits()),
-        at_ms,
-        body: &body,
-    };
-    let scope = Scope { event, webhook: Some(&facts), attempt: None };
-    let headers = signer.headers_with(&signed, Some(&scope)).map_err(ComposeError::from).map_err(Invalid::from)?;
-    Ok(Preview { headers, body })
+    Sample { profile, template: None, webhook: None }.request(event, secret, at_ms)
+}
+
+impl Sample<'_> {
+    /// Composes the request for an event, signed with a secret at a time. Without the headers of a webhook.
+    pub fn request(&self, event: &Event, secret: &Secret, at_ms: Millis) -> Result<Preview> {
+        let Sample { profile, template, webhook } = self;
+        let content_type = &profile.spec().content_type;
+        let example = || WebhookFacts {
+            id: WebhookId::generate(at_ms, random::bits()).to_string(),
+            description: "Example".to_owned(),
+        };
+        let facts = webhook.clone().unwrap_or_else(example);
+        let format = match template {
+            Some(source) => {
+                let template = Template::parse(source, Use::Body).map_err(|error| error.invalid("template"))?;
+                BodyFormat::template(template, content_type, Some(facts.clone()))
+            }
+            None => profile.form().for_webhook(&facts),
+        };
+        let body = format.compose(event).map_err(Invalid::from)?;
+        let standard = profile::standard();
+        let signer = Signer::new(profile, Some(&standard), secret, None);
+        let signed = Signed {
+            event_id: &event.id,
+            event_type: &event.event_type,
+            delivery_id: DeliveryId::generate(at_ms, random::bits()),
+            at_ms,
+            body: &body,
+        };
+        let scope = Scope { event, webhook: Some(&facts), attempt: None };
+        let headers = signer.headers_with(&signed, Some(&scope)).map_err(ComposeError::from).map_err(Invalid::from)?;
+        Ok(Preview { content_type: content_type.clone(), headers, body })
+    }
 }
 
 fn built_in(name: &str) -> ActionError {

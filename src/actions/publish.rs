@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
+use super::filtering::Verdicts;
 use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::domain::filter::EventWork;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::schema::CheckBudget;
 use crate::domain::tenant_limits::TenantLimits;
@@ -45,11 +47,27 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
-/// Event checked against the schema of its type, outside the writer.
+/// Event checked against the schema of its type and the filters of webhooks, outside the writer.
 #[derive(Debug, Clone)]
 pub struct Checked {
     new: NewEvent,
     violation: Option<Invalid>,
+    /// Id of the event if the application chose none.
+    generated: Option<EventId>,
+    verdicts: Verdicts,
+}
+
+/// Duration of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckTime {
+    /// There is nothing to check.
+    None,
+    /// About a millisecond at most: filters on little data.
+    Brief,
+    /// Filters on much data.
+    Long,
+    /// A schema, which may take seconds.
+    Schema,
 }
 
 impl Checked {
@@ -61,10 +79,9 @@ impl Checked {
         self.new.size_bytes()
     }
 
-    /// Wraps an event whose type has no schema.
-    pub fn without_schema(new: NewEvent) -> Checked {
-        let violation = None;
-        Checked { new, violation }
+    /// Wraps an event without a check.
+    pub fn unchecked(new: NewEvent) -> Checked {
+        Checked { new, violation: None, generated: None, verdicts: Verdicts::default() }
     }
 }
 
@@ -81,7 +98,7 @@ pub struct Receipt {
 impl Actions {
     /// Publishes an event to all subscribed webhooks of its tenant. Returns the receipt once the event is on disk.
     pub fn publish(&self, new: NewEvent) -> Pending<Receipt> {
-        self.publish_checked(self.check(new, &mut CheckBudget::default()))
+        self.publish_checked(self.check(new, &mut CheckBudget::default(), EventWork::default()))
     }
 
     /// Like [`Actions::publish`], for an event that was checked before.
@@ -94,7 +111,7 @@ impl Actions {
     pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt> {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
-        let (checked, limits) = (self.check(new, &mut CheckBudget::default()), self.limits);
+        let (checked, limits) = (self.check(new, &mut CheckBudget::default(), EventWork::default()), self.limits);
         self.store.write_sized(checked.size_bytes(), move |tx| {
             let receipt = publish(tx, checked, &limits)?;
             if !receipt.duplicate {
@@ -105,21 +122,36 @@ impl Actions {
         })
     }
 
-    /// Whether the type of an event has a schema.
-    pub fn has_schema(&self, new: &NewEvent) -> bool {
-        self.store.schemas().find(&new.event_type).is_some()
+    /// Returns how long [`Actions::check`] may take.
+    pub fn check_time(&self, new: &NewEvent) -> CheckTime {
+        if self.store.schemas().find(&new.event_type).is_some() {
+            return CheckTime::Schema;
+        }
+        let filtered = self.filtered(new);
+        match filtered.is_empty() {
+            true => CheckTime::None,
+            false if filtered.is_brief(new.size_bytes()) => CheckTime::Brief,
+            false => CheckTime::Long,
+        }
     }
 
-    /// Checks an event against the schema of its type. A violation is returned when the event is published, as
-    /// `schema_violation` in `data`. May take seconds.
-    pub fn check(&self, new: NewEvent, budget: &mut CheckBudget) -> Checked {
+    /// Checks an event against the schema of its type, and applies the filters of webhooks. A violation is returned when
+    /// the event is published, as `schema_violation` in `data`. May take seconds.
+    pub fn check(&self, new: NewEvent, budget: &mut CheckBudget, work: EventWork) -> Checked {
         let violation = self.violation(&new, budget);
-        Checked { new, violation }
+        let filtered = self.filtered(&new);
+        if filtered.is_empty() || violation.is_some() {
+            return Checked { violation, ..Checked::unchecked(new) };
+        }
+        // A filter may be about the id.
+        let generated = new.id.is_none().then(|| EventId::generate(self.clock.now_ms(), random::bits()));
+        let verdicts = new.id.as_ref().or(generated.as_ref()).map(|id| filtered.apply(&new, id, work));
+        Checked { verdicts: verdicts.unwrap_or_default(), new, violation, generated }
     }
 }
 
 pub fn publish(tx: &mut WriteTx<'_>, checked: Checked, limits: &TenantLimits) -> Result<Receipt> {
-    let Checked { new, violation } = checked;
+    let Checked { new, violation, generated, verdicts } = checked;
     if let Some(receipt) = first_receipt(tx, &new)? {
         return Ok(receipt);
     }
@@ -127,11 +159,10 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked, limits: &TenantLimits) ->
     if let Some(violation) = violation {
         return Err(violation.into());
     }
-    let webhooks = tx.directory().subscribed(&new.tenant, &new.event_type);
-    require_room(tx, limits, &new.tenant, webhooks.len())?;
+    let mut webhooks = tx.directory().subscribed(&new.tenant, &new.event_type);
     let now = tx.now_ms();
     let event = Arc::new(Event {
-        id: new.id.unwrap_or_else(|| EventId::generate(now, random::bits())),
+        id: new.id.or(generated).unwrap_or_else(|| EventId::generate(now, random::bits())),
         tenant: new.tenant,
         event_type: new.event_type,
         created_ms: new.created_ms.unwrap_or(now),
@@ -140,6 +171,8 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked, limits: &TenantLimits) ->
         previous_data: new.previous_data,
         test: false,
     });
+    verdicts.retain_accepted(&mut webhooks, &event);
+    require_room(tx, limits, &event.tenant, webhooks.len())?;
     let event_seq = event::insert(tx, &event)?;
     if let Some(Idempotency { key, fingerprint }) = new.idempotency {
         let remembered = Remembered { fingerprint, event_seq, batch: None };

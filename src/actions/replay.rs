@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::batched::{self, GoOn};
+use super::filtering::Verdicts;
 use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::attempt::FailureCause;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::delivery::Cause;
+use crate::domain::filter::{Content, EventWork, Filter};
 use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
@@ -32,8 +34,8 @@ pub struct Replay {
 }
 
 impl Actions {
-    /// Delivers an event again: to every webhook that subscribes to it now, or to the given one even if it does not
-    /// subscribe.
+    /// Delivers an event again: to every webhook whose subscriptions and filter match it now, or to the given one in any
+    /// case. Blocks while filters are applied.
     pub fn replay_event(
         &self,
         caller: &Caller,
@@ -42,12 +44,17 @@ impl Actions {
     ) -> Pending<Vec<Delivery>> {
         let (caller, id, tenant) = (caller.clone(), id.to_owned(), tenant.map(str::to_owned));
         let limits = self.limits;
+        let verdicts = match webhook_id {
+            None => self.verdicts(&caller, &id, tenant.as_deref()),
+            Some(_) => Verdicts::default(),
+        };
         self.store.write(move |tx| {
             let stored = lookup::event(tx.connection(), &caller, &id, tenant.as_deref())?;
             if stored.event.test {
                 return Err(ActionError::conflict("test_event", "A test event is sent once. Send a new one."));
             }
-            let webhooks = match webhook_id {
+            let is_to_all = webhook_id.is_none();
+            let mut webhooks = match webhook_id {
                 Some(webhook_id) => {
                     let webhook = lookup::webhook(tx.connection(), &caller, &webhook_id)?;
                     require_same_tenant(&webhook, &stored.event.tenant)?;
@@ -60,6 +67,9 @@ impl Actions {
                 let message = format!("{reason} Check the disk, then publish the event again.");
                 return Err(ActionError::conflict("event_damaged", message));
             };
+            if is_to_all {
+                verdicts.retain_accepted(&mut webhooks, &event);
+            }
             require_room(tx, &limits, &event.tenant, webhooks.len())?;
             let event = Arc::new(event);
             let mut deliveries = Vec::with_capacity(webhooks.len());
@@ -75,7 +85,19 @@ impl Actions {
         })
     }
 
-    /// Delivers the events in a time span again to a webhook that subscribes to them, oldest first. Events published
+    /// Applies the filters of webhooks to a stored event. An error is left to the writer, which reads the event too.
+    fn verdicts(&self, caller: &Caller, id: &str, tenant: Option<&str>) -> Verdicts {
+        if self.store.filters().is_empty() {
+            return Verdicts::default();
+        }
+        let Ok(stored) = self.store.read(|connection| lookup::event(connection, caller, id, tenant)) else {
+            return Verdicts::default();
+        };
+        let event = stored.event;
+        Verdicts::of(&self.store.filters().subscribed(&event.tenant, &event.event_type), &event)
+    }
+
+    /// Delivers the events in a time span again to a webhook that subscribes to them and whose filter matches, oldest first. Events published
     /// during the call are not included. Returns the number of events, or with `dry_run` the number that would be sent.
     /// Calling twice sends everything twice. Blocks.
     pub fn replay_webhook(
@@ -102,8 +124,11 @@ impl Actions {
                 let matches = |pattern: &EventPattern| pattern.matches(&event.event_type);
                 webhook.wants(&event.event_type) && (types.is_empty() || types.iter().any(matches))
             };
-            let events: Vec<i64> =
+            let mut events: Vec<i64> =
                 found.rows.iter().filter(|event| is_selected(event)).map(|event| event.seq).collect();
+            if let Some(filter) = &webhook.filter {
+                events = self.accepted(filter, events, go_on)?;
+            }
             if events.is_empty() {
                 continue;
             }
@@ -125,6 +150,25 @@ impl Actions {
             done += inserted;
         }
         Ok(done)
+    }
+}
+
+impl Actions {
+    /// Returns the events that a filter lets through. Reads one at a time, since each may be large.
+    fn accepted(&self, filter: &Filter, events: Vec<i64>, go_on: GoOn<'_>) -> Result<Vec<i64>> {
+        let mut accepted = Vec::with_capacity(events.len());
+        for seq in events {
+            if !go_on() {
+                return Err(StoreError::Stopping.into());
+            }
+            let event = self.store.read(|connection| event::intact(connection, seq))?;
+            let content = event.as_ref().and_then(Content::of);
+            // A damaged event is left to the writer, which skips it.
+            if content.is_none_or(|content| filter.accepts(&content, &mut EventWork::default())) {
+                accepted.push(seq);
+            }
+        }
+        Ok(accepted)
     }
 }
 

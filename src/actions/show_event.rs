@@ -5,6 +5,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::{Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::event::{Event, Tenant};
+use crate::domain::filter::{Content, EventWork, Filter};
 use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::rfc3339;
@@ -13,6 +14,7 @@ use crate::store::event::StoredEvent;
 use crate::store::page::Page;
 use crate::store::webhook::{self, Bystander};
 use crate::store::{Connection, StoreError, damage};
+use crate::text::explanation;
 
 /// Maximum webhooks without a delivery that are listed.
 const MOST: u32 = 250;
@@ -50,9 +52,11 @@ pub enum MissedReason {
     Test,
     /// The webhook was created after the event.
     CreatedLater,
+    /// A pattern of the webhook matches, and its filter does not.
+    Filtered,
     /// No pattern of the webhook matches.
     NotSubscribed,
-    /// A pattern matches now, but none did when the event was received.
+    /// A pattern and the filter match now, but did not when the event was received.
     SubscribedLater,
 }
 
@@ -87,7 +91,9 @@ fn bystanders(
     tenant: &Tenant,
     stored: &StoredEvent,
 ) -> Result<(Vec<Missed>, u64), StoreError> {
-    let first = webhook::bystanders(connection, tenant, stored.seq, MOST, |webhook| missed(webhook, &stored.event))?;
+    let mut filters = FilterReader { event: &stored.event, content: None, work: EventWork::default() };
+    let show = |webhook: Bystander| missed(webhook, &mut filters);
+    let first = webhook::bystanders(connection, tenant, stored.seq, MOST, show)?;
     let count = if first.len() < MOST as usize {
         first.len() as u64
     } else {
@@ -96,13 +102,32 @@ fn bystanders(
     Ok((first, count))
 }
 
-fn missed(webhook: Bystander, event: &Event) -> Missed {
+/// Applies filters to one event, which is read when the first one asks.
+struct FilterReader<'a> {
+    event: &'a Event,
+    content: Option<Option<Content<'a>>>,
+    work: EventWork,
+}
+
+impl FilterReader<'_> {
+    /// Returns the condition of a filter that excludes the event, as a sentence.
+    fn mismatch(&mut self, filter: &Filter) -> Option<String> {
+        let content = self.content.get_or_insert_with(|| Content::of(self.event)).as_ref()?;
+        filter.mismatch(content, &mut self.work).map(|mismatch| explanation::filter::sentence(&mismatch))
+    }
+}
+
+fn missed(webhook: Bystander, filters: &mut FilterReader<'_>) -> Missed {
+    let event = filters.event;
     let wanted = &event.event_type;
     let wants = webhook.events.iter().any(|pattern| pattern.matches(wanted));
     let created = rfc3339(webhook.created_ms);
     let received = rfc3339(event.received_ms);
+    let may_be_filtered = wants && !event.test && webhook.created_ms <= event.received_ms;
+    let mismatch = webhook.filter.as_ref().filter(|_| may_be_filtered).and_then(|filter| filters.mismatch(filter));
     // Within one millisecond the order is unknown; an earlier webhook would have received the event.
-    let is_younger = webhook.created_ms > event.received_ms || (wants && webhook.created_ms == event.received_ms);
+    let is_younger = webhook.created_ms > event.received_ms
+        || (wants && mismatch.is_none() && webhook.created_ms == event.received_ms);
     let (reason, message) = if event.test {
         (MissedReason::Test, "The event is a test, which is sent only to the webhook under test.".to_owned())
     } else if is_younger {
@@ -110,11 +135,14 @@ fn missed(webhook: Bystander, event: &Event) -> Missed {
             MissedReason::CreatedLater,
             format!("It was created at {created}, after the event was received at {received}."),
         )
+    } else if let Some(mismatch) = mismatch {
+        (MissedReason::Filtered, format!("Its filter does not match: {mismatch}"))
     } else if wants {
-        (
-            MissedReason::SubscribedLater,
-            format!("It subscribes to {wanted} now, and did not when the event was received at {received}."),
-        )
+        let matches = match webhook.filter {
+            Some(_) => format!("It subscribes to {wanted} and its filter matches now"),
+            None => format!("It subscribes to {wanted} now"),
+        };
+        (MissedReason::SubscribedLater, format!("{matches}, and did not when the event was received at {received}."))
     } else {
         (MissedReason::NotSubscribed, format!("It subscribes to {}, and not to {wanted}.", named(&webhook.events)))
     };

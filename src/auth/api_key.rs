@@ -193,6 +193,7 @@ pub fn caller(key: &ApiKey) -> Caller {
         sees_secrets: key.scope == Scope::Admin,
         actor: Actor::Key(key.name.clone()),
         api_key_seq: Some(key.seq),
+        certificates_denied: false,
     }
 }
 

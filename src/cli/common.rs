@@ -11,8 +11,10 @@ use crate::clock::Clock;
 use crate::config::{DatabaseFlag, secret_from_environment, temporary_folder};
 use crate::domain::Invalid;
 use crate::domain::secret::Secret;
+use crate::domain::signing::PublicKey;
 use crate::metrics::Metrics;
-use crate::profile::{self, Profile, ProfileSpec};
+use crate::profile::verify::{SignatureFault, timestamp, verify};
+use crate::profile::{self, Profile, ProfileSpec, ed25519};
 use crate::store::{Connection, Store};
 
 /// Flags of commands that sign or verify.
@@ -52,6 +54,57 @@ impl SigningFlags {
 
     pub(super) fn required_secret(&self) -> Result<Secret, CliError> {
         self.secret()?.ok_or_else(|| CliError::Other("--secret is required".to_owned()))
+    }
+}
+
+/// Flags of commands that verify.
+#[derive(Args)]
+pub(super) struct VerifyingFlags {
+    #[command(flatten)]
+    signing: SigningFlags,
+    /// Public key of the webhook, to verify its Ed25519 signatures
+    #[arg(long, value_name = "WHPK")]
+    public_key: Option<PublicKey>,
+}
+
+/// What a command verifies requests with.
+pub(super) struct Verifier {
+    pub(super) profile: Arc<Profile>,
+    pub(super) secret: Option<Secret>,
+    pub(super) public_key: Option<PublicKey>,
+}
+
+impl VerifyingFlags {
+    pub(super) fn verifier(&self) -> Result<Verifier, CliError> {
+        let (profile, secret) = (self.signing.profile()?, self.signing.secret()?);
+        Ok(Verifier { profile, secret, public_key: self.public_key })
+    }
+}
+
+impl Verifier {
+    pub(super) fn has_key(&self) -> bool {
+        self.secret.is_some() || self.public_key.is_some()
+    }
+
+    /// Checks the signatures of each key given and returns the names of their headers.
+    pub(super) fn verify(&self, headers: &[(String, String)], body: &[u8]) -> Result<String, SignatureFault> {
+        let mut names = match &self.secret {
+            Some(secret) => verify(&self.profile, secret, headers, body)?,
+            None => Vec::new(),
+        };
+        if let Some(key) = self.public_key {
+            ed25519::verify(&[key], headers, body)?;
+            names.push(format!("{} by Ed25519", ed25519::HEADER));
+        }
+        Ok(names.join(", "))
+    }
+
+    /// Returns the timestamp of a request in seconds since 1970, if it is signed.
+    pub(super) fn timestamp(&self, headers: &[(String, String)]) -> Option<i64> {
+        match self.secret {
+            Some(_) => timestamp(&self.profile, headers),
+            None => timestamp(&profile::standard(), headers),
+        }
     }
 }
 

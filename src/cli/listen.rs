@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{Bytes, Data};
@@ -12,18 +11,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::common::SigningFlags;
+use super::common::{Verifier, VerifyingFlags};
 use super::receiver::{self, Reply};
 use crate::config::{ADDRESS, number};
-use crate::domain::secret::Secret;
-use crate::profile::Profile;
-use crate::profile::verify::verify;
 
 /// Run a local receiver that prints each delivery, checks its signatures, and responds to challenges
 #[derive(Args)]
 pub(super) struct Listen {
     #[command(flatten)]
-    signing: SigningFlags,
+    keys: VerifyingFlags,
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = ADDRESS)]
     listen: SocketAddr,
@@ -36,9 +32,8 @@ pub(super) struct Listen {
 }
 
 struct Receiver {
-    profile: Arc<Profile>,
-    /// Without a secret, signatures are not checked.
-    secret: Option<Secret>,
+    /// Without a key, signatures are not checked.
+    verifier: Verifier,
     status: u16,
     delay: Duration,
     is_colored: bool,
@@ -47,8 +42,7 @@ struct Receiver {
 impl Listen {
     pub(super) fn run(self) -> Result<(), CliError> {
         let receiver = Receiver {
-            profile: self.signing.profile()?,
-            secret: self.signing.secret()?,
+            verifier: self.keys.verifier()?,
             status: self.status,
             delay: Duration::from_millis(self.delay_ms),
             is_colored: io::stdout().is_terminal(),
@@ -68,9 +62,10 @@ impl Receiver {
         let header = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let headers: Vec<(String, String)> =
             request.headers().iter().map(|(name, value)| (name.to_string(), header(value.as_bytes()))).collect();
-        let (mark, color) = match self.secret.as_ref().map(|secret| verify(&self.profile, secret, &headers, body)) {
-            None => ("not checked (no --secret)".to_owned(), "33"),
-            Some(Ok(names)) => (format!("verified ({})", names.join(", ")), "32"),
+        let verifier = &self.verifier;
+        let (mark, color) = match verifier.has_key().then(|| verifier.verify(&headers, body)) {
+            None => ("not checked (no --secret or --public-key)".to_owned(), "33"),
+            Some(Ok(names)) => (format!("verified ({names})"), "32"),
             Some(Err(fault)) => (format!("NOT verified: {fault}"), "31"),
         };
         let path = printable(request.path());
@@ -88,7 +83,7 @@ impl Receiver {
 
     /// Returns the response to a challenge, if the body is one.
     fn challenge_response(&self, body: &[u8]) -> Option<Value> {
-        let field = self.profile.spec().challenge.as_ref()?.field.as_str();
+        let field = self.verifier.profile.spec().challenge.as_ref()?.field.as_str();
         let body: Value = serde_json::from_slice(body).ok()?;
         let text = body.get(field)?.as_str()?;
         Some(json!({field: text}))

@@ -71,7 +71,8 @@ impl Send {
             ("Authorization", format!("Bearer {key}")),
         ]
         .map(|(name, value)| (name.to_owned(), value));
-        let result = client.post(&Outgoing { url: &url, tenant: "", headers: &headers, body: &body }, TIMEOUT);
+        let result =
+            client.post(&Outgoing { url: &url, tenant: "", headers: &headers, body: &body, tls: None }, TIMEOUT);
         let response = result.answer.map(|response| String::from_utf8_lossy(&response.body).into_owned());
         match result.failure {
             None => {

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
-use super::common::{SigningFlags, read};
+use super::common::{VerifyingFlags, read};
 use crate::clock::Clock;
 use crate::domain::time::SECOND;
-use crate::profile::verify::{timestamp, verify};
 
 /// Check the signatures of a request; exits with 0 if they are valid, and with 1 if not
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    signing: SigningFlags,
+    keys: VerifyingFlags,
     /// Header of the request; repeat the flag for each header
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", required = true, value_parser = header)]
     headers: Vec<(String, String)>,
@@ -28,18 +27,20 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let profile = self.signing.profile()?;
-        let secret = self.signing.required_secret()?;
+        let verifier = self.keys.verifier()?;
+        if !verifier.has_key() {
+            return Err(CliError::Other("--secret or --public-key is required".to_owned()));
+        }
         let body = read(self.body.as_deref())?;
         let invalid = |reason: &dyn std::fmt::Display| CliError::Other(format!("not verified: {reason}"));
-        let verified = verify(&profile, &secret, &self.headers, &body).map_err(|fault| invalid(&fault))?;
-        if let (Some(tolerance), Some(at)) = (self.tolerance_s, timestamp(&profile, &self.headers)) {
+        let verified = verifier.verify(&self.headers, &body).map_err(|fault| invalid(&fault))?;
+        if let (Some(tolerance), Some(at)) = (self.tolerance_s, verifier.timestamp(&self.headers)) {
             let difference = (Clock::machine().now_ms() / SECOND).abs_diff(at);
             if difference > tolerance {
                 return Err(invalid(&format_args!("the timestamp is {difference} seconds from now")));
             }
         }
-        println!("verified: {}", verified.join(", "));
+        println!("verified: {verified}");
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::attempt::FailureCause;
+use crate::domain::endpoint_auth::{self, EndpointAuth, OAuth2Client};
 use crate::domain::header;
 use crate::domain::retry::{Gone, Rules, Schedule};
 use crate::domain::time::Millis;
@@ -10,7 +11,7 @@ use crate::domain::webhook::Webhook;
 use crate::profile::body_format::ComposeError;
 use crate::profile::sign::{Signed, Signs};
 use crate::profile::template::{Scope, Template, TemplateError, Use, WebhookFacts};
-use crate::profile::{self, BodyFormat, Profile, Signer};
+use crate::profile::{BodyFormat, Profile, Signer};
 use crate::store::DueDelivery;
 
 /// Value of the header `User-Agent`.
@@ -27,8 +28,10 @@ pub struct Endpoint {
     content_type: String,
     facts: WebhookFacts,
     signer: Signer,
-    /// Headers of the webhook, without those that the profile has come to set since the webhook was saved.
+    /// Headers of the webhook, its authentication included, without those that the profile has come to set since the
+    /// webhook was saved.
     own_headers: Vec<(String, String)>,
+    oauth2: Option<Arc<OAuth2Client>>,
     schedule: Schedule,
     gone: Gone,
 }
@@ -41,19 +44,21 @@ pub struct Request {
 
 impl Endpoint {
     pub fn new(webhook: Arc<Webhook>, profile: &Profile) -> Endpoint {
-        let standard = webhook.standard_headers.then(profile::standard);
-        let signer = Signer::new(profile, standard.as_deref(), &webhook.secret, webhook.old_secret.as_ref());
+        let signer = Signer::of(&webhook, profile);
         let profile_headers = profile.header_names();
-        let own_headers = webhook.headers.iter();
-        let own_headers = own_headers
-            .filter(|(name, _)| !profile_headers.contains(&name.to_ascii_lowercase()))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let facts = WebhookFacts { id: webhook.id.to_string(), description: webhook.description.clone() };
+        let is_own = |name: &str| !profile_headers.contains(&name.to_ascii_lowercase());
+        let own_headers = webhook.headers.iter().filter(|(name, _)| is_own(name));
+        let mut own_headers: Vec<_> = own_headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let auth = webhook.auth.as_ref().filter(|_| is_own(endpoint_auth::HEADER));
+        let credentials = auth.and_then(EndpointAuth::header_value);
+        own_headers.extend(credentials.map(|value| (endpoint_auth::HEADER.to_owned(), value)));
+        let oauth2 = auth.and_then(EndpointAuth::oauth2).cloned();
+        let facts = facts(&webhook);
         let content_type = profile.spec().content_type.clone();
         let body_format = body_format(&webhook, profile, &facts);
         Endpoint {
             own_headers,
+            oauth2,
             host: webhook.url.host_key().into(),
             body_format_definition: body_format.as_ref().map(BodyFormat::definition).unwrap_or_default().into(),
             body_format,
@@ -69,6 +74,11 @@ impl Endpoint {
     /// Returns the rules for a failed attempt.
     pub fn rules(&self) -> Rules<'_> {
         Rules { schedule: &self.schedule, gone: self.gone }
+    }
+
+    /// Returns the client of a token endpoint whose tokens each request carries.
+    pub fn oauth2(&self) -> Option<&Arc<OAuth2Client>> {
+        self.oauth2.as_ref()
     }
 
     /// Format of the bodies; `None` if the webhook's template is not valid.
@@ -121,7 +131,8 @@ impl Endpoint {
         Ok(Request { headers, body })
     }
 
-    /// Returns the headers for the log, with the secrets of the webhook's own headers masked.
+    /// Returns the headers of a request for the log, with the secrets of the webhook's own headers masked, and with the
+    /// access token that it was sent with.
     pub fn shown_headers(&self, headers: &[(String, String)]) -> Vec<(String, String)> {
         let own = headers.len() - self.own_headers.len();
         headers
@@ -131,8 +142,18 @@ impl Endpoint {
                 let value = if index < own { value } else { header::shown(name, value) };
                 (name.clone(), value.to_owned())
             })
+            .chain(self.oauth2.iter().map(|_| (endpoint_auth::HEADER.to_owned(), header::MASK.to_owned())))
             .collect()
     }
+}
+
+/// Returns the definition of the format that a webhook's new deliveries get; `None` if its template is not valid.
+pub fn body_format_definition(webhook: &Webhook, profile: &Profile) -> Option<String> {
+    body_format(webhook, profile, &facts(webhook)).ok().map(|format| format.definition())
+}
+
+fn facts(webhook: &Webhook) -> WebhookFacts {
+    WebhookFacts { id: webhook.id.to_string(), description: webhook.description.clone() }
 }
 
 /// Returns the format of a webhook's bodies: its own template, or the profile's format.

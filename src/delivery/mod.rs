@@ -4,9 +4,10 @@
 //! engine's lock during a request, a query or a write. Locking: one mutex over all lanes, held briefly; the writer
 //! thread takes it to hand over committed deliveries.
 //!
-//! Reading order: [`endpoint`] and [`sender`] (one attempt), [`challenge`], [`engine`] (lanes, scheduler, workers,
+//! Reading order: [`endpoint`] and [`sender`] (one attempt), [`access_token`], [`challenge`], [`engine`] (lanes, scheduler, workers,
 //! record of an attempt); below them [`http`] (client) and [`guard`] (DNS, policy).
 
+pub mod access_token;
 pub mod challenge;
 pub mod endpoint;
 pub mod engine;

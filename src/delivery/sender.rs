@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access_token::{AccessTokens, Authorized, Call};
 use super::endpoint::{Endpoint, Request};
 use crate::clock::Clock;
 use crate::delivery::http::client::{Client, ClientResult, Outgoing};
@@ -28,6 +29,7 @@ pub trait Transport: Send + Sync {
 pub struct Sender {
     transport: Arc<dyn Transport>,
     clock: Clock,
+    tokens: Arc<AccessTokens>,
 }
 
 /// Format of a delivery's earlier attempts, which its later ones keep.
@@ -53,7 +55,8 @@ impl AttemptResult {
     /// not.
     pub fn is_attempt(&self) -> bool {
         let cause = self.attempt.failure.as_ref().map(|failure| &failure.cause);
-        !matches!(cause, Some(FailureCause::LookupUnavailable { .. } | FailureCause::NoSocket { .. }))
+        // After a 401, the request for another token may have met the same lack.
+        self.attempt.answer.is_some() || !cause.is_some_and(FailureCause::is_untried)
     }
 
     pub fn error_code(&self) -> Option<ErrorCode> {
@@ -73,12 +76,13 @@ impl Transport for Client {
 
 impl Sender {
     pub fn new(transport: Arc<dyn Transport>, clock: Clock) -> Sender {
-        Sender { transport, clock }
+        Sender { transport, clock, tokens: Arc::default() }
     }
 
     /// Releases idle resources. The engine calls it now and then.
     pub fn tidy(&self) {
         self.transport.tidy();
+        self.tokens.sweep(self.clock.now_ms());
     }
 
     /// Composes, signs and sends, within the webhook's timeout and half a second. `former` is the format of the
@@ -88,8 +92,11 @@ impl Sender {
             match endpoint.request(delivery, started_ms, former.map(|former| &former.format)) {
                 Ok(request) => {
                     let mut result = self.send(endpoint, delivery, started_ms, &request);
-                    let definition = former.map_or(endpoint.body_format_definition(), |former| &former.definition);
-                    result.body_format = Some(Arc::clone(definition));
+                    // Without an access token nothing was sent.
+                    if !result.attempt.request_headers.is_empty() {
+                        let definition = former.map_or(endpoint.body_format_definition(), |former| &former.definition);
+                        result.body_format = Some(Arc::clone(definition));
+                    }
                     result
                 }
                 Err(cause) => unsent(endpoint, delivery, started_ms, Some(cause)),
@@ -139,15 +146,25 @@ impl Sender {
             tenant: webhook.tenant.as_str(),
             headers: &request.headers,
             body: &request.body,
+            tls: webhook.tls.as_ref(),
         };
         let timeout = Duration::from_secs(u64::from(webhook.limits.timeout_s));
-        let sent = self.transport.post(&outgoing, timeout);
+        let Authorized { result: sent, is_sent, token_renewed } = match endpoint.oauth2() {
+            None => Authorized { result: self.transport.post(&outgoing, timeout), is_sent: true, token_renewed: false },
+            Some(client) => {
+                let (transport, clock) = (&*self.transport, &self.clock);
+                self.tokens.post(&Call { transport, clock, webhook_seq: webhook.seq, client, outgoing }, timeout)
+            }
+        };
         let mut result = unsent(endpoint, delivery, started_ms, None);
         result.attempt.duration_ms = sent.duration.as_millis() as i64;
         result.attempt.timings = sent.timings;
         result.attempt.remote_address = sent.remote_address.map(|address| address.to_string());
         result.attempt.connections = sent.connections;
-        result.attempt.request_headers = endpoint.shown_headers(&request.headers);
+        result.attempt.token_renewed = token_renewed;
+        if is_sent {
+            result.attempt.request_headers = endpoint.shown_headers(&request.headers);
+        }
         result.attempt.answer = sent.answer;
         result.attempt.failure = sent.failure;
         result

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     TlsUntrusted,
     /// The certificate was issued for another host.
     TlsWrongHost,
+    /// The receiver requires a client certificate, or rejected the one it got.
+    TlsClientCertificate,
     /// Any other failure of the handshake.
     TlsFailed,
     /// The connection broke before the response was complete.
@@ -39,6 +41,8 @@ pub enum ErrorCode {
     ProtocolError,
     /// A complete response with a status other than 2xx.
     Status,
+    /// The token endpoint gave no access token for the request.
+    TokenFailed,
     /// The stored event or delivery cannot be read, or the event does not match its checksum.
     EventDamaged,
     /// No request body could be composed from the event and the webhook's profile.
@@ -98,6 +102,8 @@ pub enum FailureCause {
     // The port of an https:// URL speaks another protocol.
     NotTls,
     ClientCertificateRequired,
+    // `not_after_ms`: the end of the certificate that was sent.
+    ClientCertificateRejected { alert: Option<String>, not_after_ms: Option<Millis> },
     TlsAlert { alert: String },
     TlsOutdated { error: String },
     TlsFailed { error: Option<String> },
@@ -112,6 +118,11 @@ pub enum FailureCause {
     MalformedResponse { error: String },
     RequestFailed { error: String },
     Status { code: u16 },
+    // The request for an access token got no complete response. `origin` is that of the token endpoint.
+    TokenUnavailable { origin: String, cause: Option<Box<FailureCause>> },
+    // The token endpoint responded with another status than 2xx; `error` and `description` are from its response.
+    TokenRefused { origin: String, code: u16, error: Option<String>, description: Option<String> },
+    TokenMalformed { origin: String, fault: TokenFault },
     EventDamaged,
     ComposeFailed { error: Option<String> },
     // `error` begins with the line and column, where they are known.
@@ -120,6 +131,16 @@ pub enum FailureCause {
 }
 
 impl FailureCause {
+    /// Whether the endpoint was not tried for a lack of this machine: a thread to look up its name, or a file descriptor
+    /// to connect with.
+    pub fn is_untried(&self) -> bool {
+        match self {
+            FailureCause::LookupUnavailable { .. } | FailureCause::NoSocket { .. } => true,
+            FailureCause::TokenUnavailable { cause: Some(cause), .. } => cause.is_untried(),
+            _ => false,
+        }
+    }
+
     pub fn code(&self) -> ErrorCode {
         match self {
             FailureCause::TargetBlocked { .. } => ErrorCode::TargetBlocked,
@@ -135,9 +156,11 @@ impl FailureCause {
             FailureCause::CertificateExpired { .. } | FailureCause::CertificateNotYetValid => ErrorCode::TlsExpired,
             FailureCause::CertificateUntrusted => ErrorCode::TlsUntrusted,
             FailureCause::CertificateForOtherHost => ErrorCode::TlsWrongHost,
+            FailureCause::ClientCertificateRequired | FailureCause::ClientCertificateRejected { .. } => {
+                ErrorCode::TlsClientCertificate
+            }
             FailureCause::CertificateInvalid { .. }
             | FailureCause::NotTls
-            | FailureCause::ClientCertificateRequired
             | FailureCause::TlsAlert { .. }
             | FailureCause::TlsOutdated { .. }
             | FailureCause::TlsFailed { .. }
@@ -151,6 +174,9 @@ impl FailureCause {
             | FailureCause::MalformedResponse { .. }
             | FailureCause::RequestFailed { .. } => ErrorCode::ProtocolError,
             FailureCause::Status { .. } => ErrorCode::Status,
+            FailureCause::TokenUnavailable { .. }
+            | FailureCause::TokenRefused { .. }
+            | FailureCause::TokenMalformed { .. } => ErrorCode::TokenFailed,
             FailureCause::EventDamaged => ErrorCode::EventDamaged,
             FailureCause::ComposeFailed { .. } => ErrorCode::ComposeFailed,
             FailureCause::TemplateFailed { .. } => ErrorCode::TemplateFailed,
@@ -172,17 +198,34 @@ impl FailureCause {
             ErrorCode::TlsExpired => FailureCause::CertificateExpired { not_after_ms: None },
             ErrorCode::TlsUntrusted => FailureCause::CertificateUntrusted,
             ErrorCode::TlsWrongHost => FailureCause::CertificateForOtherHost,
+            ErrorCode::TlsClientCertificate => {
+                FailureCause::ClientCertificateRejected { alert: None, not_after_ms: None }
+            }
             ErrorCode::TlsFailed => FailureCause::TlsFailed { error: None },
             ErrorCode::ConnectionReset => FailureCause::Disconnected { reset: false, phase: Phase::Wait },
             ErrorCode::Timeout => FailureCause::Timeout { phase: Phase::Wait, limit_ms },
             ErrorCode::ProtocolError => FailureCause::NotHttp { first_bytes: String::new() },
             ErrorCode::Status => FailureCause::Status { code: status.unwrap_or_default() },
+            ErrorCode::TokenFailed => FailureCause::TokenUnavailable { origin: String::new(), cause: None },
             ErrorCode::EventDamaged => FailureCause::EventDamaged,
             ErrorCode::ComposeFailed => FailureCause::ComposeFailed { error: None },
             ErrorCode::TemplateFailed => FailureCause::TemplateFailed { error: None },
             ErrorCode::WorkerPanic => FailureCause::WorkerPanic,
         }
     }
+}
+
+/// Fault of a token endpoint's response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TokenFault {
+    TooLong,
+    NotJson,
+    // Absent, or not a string of printable ASCII, or longer than `bytes`.
+    NoAccessToken { bytes: usize },
+    // `found` is shortened; `None` if the field is absent.
+    TokenType { found: Option<String> },
+    ExpiresIn,
 }
 
 /// A failed attempt's cause, and the sentence about it in the log.
@@ -202,6 +245,8 @@ impl Failure {
 /// connection neither resolves nor connects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
+    /// Waiting for an access token, and after a 401 also for that response; `None` if none was requested.
+    pub token_us: Option<u32>,
     pub resolve_us: Option<u32>,
     pub connect_us: Option<u32>,
     pub tls_us: Option<u32>,

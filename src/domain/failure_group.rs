@@ -27,7 +27,7 @@ pub enum FailureGroup {
     Server,
     /// The operator's policy forbids the target.
     Blocked,
-    /// Invalid HTTP, unknown statuses, and faults of Hookpost itself.
+    /// Invalid HTTP, unknown statuses, missing access tokens, and faults of Hookpost itself.
     Other,
 }
 
@@ -68,7 +68,9 @@ impl FailureGroup {
         match self {
             FailureGroup::Dns => const { &[of(DnsFailed)] },
             FailureGroup::Connection => const { &[of(ConnectRefused), of(ConnectFailed), of(ConnectionReset)] },
-            FailureGroup::Tls => const { &[of(TlsExpired), of(TlsUntrusted), of(TlsWrongHost), of(TlsFailed)] },
+            FailureGroup::Tls => {
+                const { &[of(TlsExpired), of(TlsUntrusted), of(TlsWrongHost), of(TlsClientCertificate), of(TlsFailed)] }
+            }
             FailureGroup::Timeout => const { &[of(Timeout), of(ConnectTimeout)] },
             FailureGroup::Redirect => const { &[answers(300, 399)] },
             FailureGroup::Client => const { &[answers(400, 428), answers(430, 499)] },
@@ -79,6 +81,7 @@ impl FailureGroup {
                 const {
                     &[
                         of(ProtocolError),
+                        of(TokenFailed),
                         of(EventDamaged),
                         of(ComposeFailed),
                         of(TemplateFailed),

@@ -2,6 +2,7 @@
 //! the store assigns, never by id.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use ulid::Ulid;
@@ -31,6 +32,14 @@ macro_rules! id {
 
             pub fn from_bytes(bytes: [u8; 16]) -> $name {
                 $name(Ulid::from_bytes(bytes))
+            }
+
+            /// Returns the first and the last id that begin with a text, with or without the prefix of the type.
+            pub fn beginning_with(text: &str) -> Option<RangeInclusive<$name>> {
+                let part = text.strip_prefix($prefix).unwrap_or(text);
+                let missing = ulid::ULID_LEN.checked_sub(part.len()).filter(|_| !part.is_empty())?;
+                let filled = |with: &str| Ulid::from_string(&format!("{part}{}", with.repeat(missing))).ok().map($name);
+                Some(filled("0")?..=filled("Z")?)
             }
         }
 
@@ -88,6 +97,20 @@ mod tests {
         assert_eq!(id.to_string().len(), 30);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(DeliveryId::from_bytes(id.to_bytes()), id);
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_a_range_of_ids() {
+        let id: DeliveryId = "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ".parse().unwrap();
+        for part in
+            ["dlv_0", "dlv_01KF0AVD", "01kf0avd80kj7", "01KF0AVD80KJ7YV7F6E4E2QHPQ", "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ"]
+        {
+            assert!(DeliveryId::beginning_with(part).unwrap().contains(&id), "{part}");
+        }
+        assert!(!DeliveryId::beginning_with("dlv_01KF0AVE").unwrap().contains(&id));
+        for no_id in ["", "dlv_", "dlv_01KF!", "zoë", "01KF0AVD80KJ7YV7F6E4E2QHPQX", "evt_01KF"] {
+            assert_eq!(DeliveryId::beginning_with(no_id), None, "{no_id}");
+        }
     }
 
     #[test]

@@ -2,17 +2,23 @@
 
 mod settings;
 
+use std::sync::Arc;
+
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
+use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
+use super::filter::Filter;
 use super::header::CustomHeaders;
 use super::id::WebhookId;
 use super::pattern::EventPattern;
 use super::retry::Schedule;
 use super::secret::Secret;
+use super::signing::{KeyPair, Signing};
 use super::target::TargetUrl;
 use super::time::{DAY, Millis};
+use super::tls::Tls;
 
 pub use settings::{
     DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, WebhookSettings, parse_events, parse_url,
@@ -108,6 +114,7 @@ pub const DEFAULT_OVERLAP: Millis = DAY;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldSecret {
     pub secret: Secret,
+    pub key_pair: Option<KeyPair>,
     pub overlap_ends_ms: Millis,
 }
 
@@ -121,14 +128,21 @@ pub struct Webhook {
     pub url: TargetUrl,
     pub description: String,
     pub events: Vec<EventPattern>,
+    /// Condition on the content of events.
+    pub filter: Option<Arc<Filter>>,
     pub profile: String,
     pub secret: Secret,
     pub old_secret: Option<OldSecret>,
+    pub signing: Signing,
+    /// Generated when Ed25519 signatures are first turned on, and kept when they are turned off.
+    pub key_pair: Option<KeyPair>,
     pub state: WebhookState,
     pub disabled_ms: Option<Millis>,
     /// Reason for being disabled or unverified, as a sentence.
     pub disabled_reason: Option<String>,
     pub headers: CustomHeaders,
+    /// Authentication to the endpoint.
+    pub auth: Option<EndpointAuth>,
     pub limits: Limits,
     pub ordered: bool,
     /// Overrides the profile's schedule.
@@ -137,6 +151,8 @@ pub struct Webhook {
     pub template: Option<String>,
     /// Whether deliveries carry the three Standard Webhooks headers beside the profile's own.
     pub standard_headers: bool,
+    /// Client certificate, and authorities trusted in addition to the public ones.
+    pub tls: Option<Arc<Tls>>,
     pub created_ms: Millis,
     pub updated_ms: Millis,
     /// URL that passed the profile's challenge.
@@ -155,18 +171,23 @@ impl Webhook {
             url,
             description: String::new(),
             events: Vec::new(),
+            filter: None,
             profile: profile.to_owned(),
             secret,
             old_secret: None,
+            signing: Signing::Hmac,
+            key_pair: None,
             state: WebhookState::Active,
             disabled_ms: None,
             disabled_reason: None,
             headers: CustomHeaders::default(),
+            auth: None,
             limits: Limits::DEFAULT,
             ordered: false,
             retry: None,
             template: None,
             standard_headers: true,
+            tls: None,
             created_ms: now,
             updated_ms: now,
             verified_url: None,

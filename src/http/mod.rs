@@ -26,22 +26,25 @@ use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::actions::Actions;
+use crate::actions::publish::CheckTime;
 use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
+use crate::domain::needle::Needle;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
+use crate::store::search::TextSearch;
 use error::ApiError;
 use hosts::Hosts;
 use places::Places;
 use rate_limit::{Buckets, RateLimits};
 use reads::Reads;
 use request_id::RequestId;
-use shares::Shares;
+use shares::{Held, Shares};
 use site::Site;
 use web::shown_once::ShownOnce;
 
@@ -61,6 +64,9 @@ pub struct App {
     pub batches: Shares<Tenant>,
     /// Permits for checks against schemas: each holds a thread, and memory for its errors.
     pub checks: Arc<Semaphore>,
+    /// Permits for applying filters to much data: each holds a thread, and memory for the data. By tenant, since tenants
+    /// write their filters themselves.
+    pub filterings: Shares<Tenant>,
     pub key_last_used: KeyLastUsed,
     pub inbox_rates: Buckets<i64>,
     /// Memory for bodies of requests to inboxes, one permit per byte, by inbox.
@@ -73,6 +79,8 @@ pub struct App {
     pub shown_once: ShownOnce,
     /// Whether every user has to set up two-factor authentication.
     pub require_totp: bool,
+    /// Whether people in the portal may set certificates of webhooks.
+    pub portal_certificates: bool,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -83,6 +91,8 @@ pub struct App {
     pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
+    /// Time that one search by text may take.
+    pub search_time: Duration,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -99,6 +109,13 @@ pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
         return web::unknown_page(&request);
     }
     ApiError::not_found(format!("No resource exists at {path}. The API is under /v1.")).error_response()
+}
+
+/// Permit to check an event, until dropped.
+pub enum CheckPermit {
+    Schema(OwnedSemaphorePermit),
+    Filters(Held),
+    NotNeeded,
 }
 
 /// Counts a request as in progress until dropped.
@@ -120,11 +137,14 @@ pub const BATCHES_MIB: usize = 32;
 /// MiB of one tenant's batches in memory at a time; one batch of the largest size fits.
 pub const BATCHES_MIB_OF_ONE: usize = 16;
 
-/// Longest wait for a permit to check data against a schema.
+/// Longest wait for a permit to check an event.
 const CHECK_WAIT: Duration = Duration::from_secs(10);
 
 /// Default of [`App::write_timeout`].
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Default of [`App::search_time`].
+pub const SEARCH_TIME: Duration = Duration::from_millis(300);
 
 /// Largest bodies of requests, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +166,7 @@ impl App {
             reads: Reads::default(),
             batches: Shares::new(BATCHES_MIB, BATCHES_MIB_OF_ONE),
             checks: Arc::new(Semaphore::new(2)),
+            filterings: Shares::new(4, 2),
             key_last_used: KeyLastUsed::default(),
             inbox_rates: Buckets::default(),
             inbox_bodies: Shares::new(inbox::MOST_BYTES, inbox::MOST_BYTES_OF_ONE),
@@ -154,6 +175,7 @@ impl App {
             pending_sign_ins: PendingSignIns::default(),
             shown_once: ShownOnce::default(),
             require_totp: false,
+            portal_certificates: false,
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),
@@ -161,6 +183,7 @@ impl App {
             metrics_open: false,
             security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
+            search_time: SEARCH_TIME,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
@@ -177,15 +200,33 @@ impl App {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// Waits for a permit to check data against a schema. Beyond a short wait, the error asks the client to retry.
-    pub async fn check_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match timeout(CHECK_WAIT, self.checks.clone().acquire_owned()).await {
-            Ok(permit) => permit.map_err(|_| ApiError::stopping()),
+    /// Waits for a permit to check an event of a tenant. Beyond a short wait, the error asks the client to retry.
+    pub async fn check_permit(&self, time: CheckTime, tenant: &Tenant) -> Result<CheckPermit, ApiError> {
+        let share = self.filterings.of(tenant);
+        let permit = async {
+            Ok(match time {
+                CheckTime::Schema => CheckPermit::Schema(self.checks.clone().acquire_owned().await?),
+                CheckTime::Long => CheckPermit::Filters(share.permits(1).await?),
+                CheckTime::None | CheckTime::Brief => CheckPermit::NotNeeded,
+            })
+        };
+        match timeout(CHECK_WAIT, permit).await {
+            Ok(permit) => permit.map_err(|_: AcquireError| ApiError::stopping()),
             Err(_) => Err(ApiError::unavailable(
                 "overloaded",
-                "Too many events are being checked against schemas. Nothing was stored. Retry in a moment.",
+                "Too many events are being checked against schemas and filters. Nothing was stored. Retry in a moment.",
             )),
         }
+    }
+
+    /// Begins a search by text, on the thread that searches.
+    fn search(&self, needle: Needle) -> TextSearch {
+        TextSearch { needle, timer: self.actions.clock.timer(self.search_time) }
+    }
+
+    /// Like [`App::search`], for names: a third of the time.
+    fn search_names(&self, needle: Needle) -> TextSearch {
+        TextSearch { needle, timer: self.actions.clock.timer(self.search_time / 3) }
     }
 
     /// Refuses new events from now on.

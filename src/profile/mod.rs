@@ -4,10 +4,11 @@
 //! two profiles by name, the defaults below.
 //!
 //! Reading order: `spec` (fields of a profile), `body_format` (composing a body), `sign` (headers and signatures of an
-//! attempt), `verify` (the receiver's side).
+//! attempt), `ed25519` (asymmetric signatures), `verify` (the receiver's side).
 
 pub mod body_format;
 pub mod ecmascript;
+pub mod ed25519;
 pub mod sign;
 pub mod snippet;
 pub mod spec;

@@ -6,13 +6,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use strum::{Display, IntoStaticStr, VariantArray};
 
+use super::ed25519::{self, Ed25519Signer};
 use super::spec::{Encoding, Key, Profile, SignatureSpec, is_header_value};
 use super::template::{Output, Scope, Template, TemplateError};
 use crate::domain::event::{EventId, EventType};
 use crate::domain::id::DeliveryId;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Millis, SECOND};
-use crate::domain::webhook::OldSecret;
+use crate::domain::webhook::{OldSecret, Webhook};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -31,6 +32,8 @@ pub struct Signed<'a> {
 pub struct Signer {
     headers: Vec<Header>,
     signatures: Vec<Signature>,
+    /// Boxed, since few webhooks have it.
+    ed25519: Option<Box<Ed25519Signer>>,
 }
 
 struct Header {
@@ -57,6 +60,21 @@ pub enum Signs {
 }
 
 impl Signer {
+    /// Prepares the keys of a webhook's deliveries.
+    pub fn of(webhook: &Webhook, profile: &Profile) -> Signer {
+        let standard = webhook.standard_headers.then(super::standard);
+        let old = webhook.old_secret.as_ref();
+        let mut signer = Signer::new(profile, standard.as_deref(), &webhook.secret, old);
+        if let Some(pair) = webhook.key_pair.as_ref().filter(|_| webhook.signing.has_ed25519()) {
+            let old = old.and_then(|old| Some((old.key_pair.as_ref()?, old.overlap_ends_ms)));
+            signer.ed25519 = Some(Box::new(Ed25519Signer::new(pair, old)));
+            if !webhook.signing.has_hmac() {
+                signer.signatures.clear();
+            }
+        }
+        signer
+    }
+
     /// Prepares the keys. `also` is a second profile, for headers that `profile` does not set.
     pub fn new(profile: &Profile, also: Option<&Profile>, secret: &Secret, old: Option<&OldSecret>) -> Signer {
         let own = profile.header_names();
@@ -81,7 +99,7 @@ impl Signer {
                 spec,
             })
             .collect();
-        Signer { headers, signatures }
+        Signer { headers, signatures, ed25519: None }
     }
 
     /// Returns every header of an attempt, in order, apart from those that are templates.
@@ -112,11 +130,19 @@ impl Signer {
         }
         let signatures = self.signatures.iter();
         headers.extend(signatures.map(|one| (one.spec.header.clone(), one.value(signed, &timestamp))));
+        if let Some(ed25519) = &self.ed25519 {
+            append(&mut headers, ed25519.value(signed, &timestamp));
+        }
         Ok(headers)
     }
 
     /// Returns the secret that signs each signature header at `now`.
     pub fn signs(&self, now: Millis) -> Vec<(&str, Signs)> {
+        let ed25519 = self.ed25519.iter().filter(|_| self.signatures.is_empty());
+        let ed25519 = ed25519.map(|ed25519| match ed25519.is_rotating(now) {
+            true => (ed25519::HEADER, Signs::Both),
+            false => (ed25519::HEADER, Signs::New),
+        });
         self.signatures
             .iter()
             .map(|signature| {
@@ -127,6 +153,7 @@ impl Signer {
                 };
                 (signature.spec.header.as_str(), signs)
             })
+            .chain(ed25519)
             .collect()
     }
 }
@@ -147,6 +174,14 @@ impl Signature {
     fn sign(&self, key: &HmacSha256, signed: &Signed<'_>, timestamp: &str) -> String {
         let id = signed.event_id.as_str();
         mac(&self.spec, key, id, timestamp, signed.body)
+    }
+}
+
+/// Adds Ed25519 signatures to the header that may have others already.
+fn append(headers: &mut Vec<(String, String)>, signatures: String) {
+    match headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(ed25519::HEADER)) {
+        Some((_, value)) => *value = format!("{value} {signatures}"),
+        None => headers.push((ed25519::HEADER.to_owned(), signatures)),
     }
 }
 

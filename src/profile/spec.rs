@@ -33,7 +33,7 @@ pub struct ProfileSpec {
     pub body: Body,
     /// Template of the body, with `"body": "template"`. The documentation has a page about templates.
     #[serde(default)]
-    #[schemars(length(max = template::MAX_BYTES))]
+    #[schemars(length(max = template::MAX_CHARS))]
     pub template: Option<String>,
     /// Content type of the body. The result of a template must be JSON for `application/json` and for types that end with
     /// `+json`; other types need a template.

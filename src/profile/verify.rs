@@ -12,6 +12,8 @@ pub enum SignatureFault {
     Missing(String),
     #[error("{0} does not match: the secret is another one, or the body was changed in transit")]
     Differs(String),
+    #[error("{0} has no Ed25519 signature of this key: the key is another one, or the body was changed in transit")]
+    NotOfKey(String),
     #[error("this profile signs nothing")]
     NoSignature,
 }
@@ -61,7 +63,10 @@ fn check(
     let (before, after) = template.split_once("{signature}").unwrap_or((&template, ""));
     let signatures = value.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
     let matches = signatures.is_some_and(|signatures| match &spec.join {
-        Some(join) => signatures.split(join.as_str()).any(|signature| signature == expected),
+        // Signatures of other kinds may follow after a space, as in Standard Webhooks.
+        Some(join) => signatures
+            .split(join.as_str())
+            .any(|signature| signature == expected || signature.split(' ').next() == Some(expected.as_str())),
         None => signatures == expected,
     });
     if matches { Ok(spec.header.clone()) } else { Err(SignatureFault::Differs(spec.header.clone())) }
@@ -96,7 +101,7 @@ fn header_with<'a>(profile: &'a Profile, placeholder: &str) -> Option<&'a str> {
     profile.headers().iter().find(|(_, value)| value == placeholder).map(|(name, _)| name.as_str())
 }
 
-fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(super) fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
@@ -151,7 +156,7 @@ mod tests {
     fn during_a_rotation_both_secrets_verify_where_the_header_can_carry_two() {
         let new: Secret = "new".parse().unwrap();
         let old: Secret = "old".parse().unwrap();
-        let overlap = OldSecret { secret: old.clone(), overlap_ends_ms: AT_MS + 1 };
+        let overlap = OldSecret { secret: old.clone(), key_pair: None, overlap_ends_ms: AT_MS + 1 };
         for profile in builtin().values() {
             let headers = signed(profile, &new, Some(&overlap));
             assert!(verify(profile, &old, &headers, b"{}").is_ok(), "{}", profile.name());

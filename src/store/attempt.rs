@@ -30,6 +30,8 @@ pub struct Attempt {
     pub remote_address: Option<String>,
     /// 2 if a kept-alive connection broke and a new one was tried.
     pub connections: u8,
+    /// Whether the receiver answered 401, and the request was sent again with a new access token.
+    pub token_renewed: bool,
     pub url: String,
     /// In order, secrets masked.
     pub request_headers: Vec<(String, String)>,
@@ -64,6 +66,7 @@ impl Attempt {
             timings: Timings::default(),
             remote_address: None,
             connections: 1,
+            token_renewed: false,
             url: url.to_owned(),
             request_headers: Vec::new(),
             request_body: None,
@@ -83,15 +86,16 @@ pub fn insert(tx: &mut WriteTx<'_>, delivery_seq: i64, attempt: &Attempt, body_f
     let same_response_as = same_response_as(tx.connection(), delivery_seq, attempt)?;
     sql::run(
         tx.connection(),
-        "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, resolve_us, connect_us,
-             tls_us, first_byte_us, remote_address, connections, url, body_format_seq, request_headers, code,
+        "INSERT INTO attempt (delivery_seq, number, id, trigger, started_ms, duration_ms, token_us, resolve_us, connect_us,
+             tls_us, first_byte_us, remote_address, connections, token_renewed, url, body_format_seq, request_headers, code,
              response_headers, response_body, same_response_as, body_truncated, error_code, error_message, error_cause)
-         VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :resolve_us, :connect_us,
-             :tls_us, :first_byte_us, :remote_address, :connections, :url, :body_format_seq, :request_headers, :code,
+         VALUES (:delivery_seq, :number, :id, :trigger, :started_ms, :duration_ms, :token_us, :resolve_us, :connect_us,
+             :tls_us, :first_byte_us, :remote_address, :connections, :token_renewed, :url, :body_format_seq, :request_headers, :code,
              :response_headers, :response_body, :same_response_as, :body_truncated, :error_code, :error_message, :error_cause)",
         row_params!(attempt {
-            number, id, trigger, started_ms, duration_ms, remote_address, connections, url;
+            number, id, trigger, started_ms, duration_ms, remote_address, connections, token_renewed, url;
             delivery_seq: delivery_seq,
+            token_us: attempt.timings.token_us,
             resolve_us: attempt.timings.resolve_us,
             connect_us: attempt.timings.connect_us,
             tls_us: attempt.timings.tls_us,
@@ -251,8 +255,9 @@ fn from_row(row: &Row<'_>, event: Option<&Event>) -> rusqlite::Result<Attempt> {
         Some(Json(cause)) => Some(Failure { cause, message: row.get("error_message")? }),
     };
     Ok(read_row!(row, Attempt {
-        id, number, trigger, started_ms, duration_ms, remote_address, connections, url, same_response_as;
-        timings: read_row!(row, Timings { resolve_us, connect_us, tls_us, first_byte_us }),
+        id, number, trigger, started_ms, duration_ms, remote_address, connections, token_renewed, url,
+        same_response_as;
+        timings: read_row!(row, Timings { token_us, resolve_us, connect_us, tls_us, first_byte_us }),
         request_headers: from_lines(&row.get::<_, String>("request_headers")?),
         request_body: body_format.zip(event).and_then(|(format, event)| format.compose(event).ok()),
         answer,

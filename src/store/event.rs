@@ -6,8 +6,9 @@ use super::bounds::Bounds;
 use super::damage;
 use super::error::{Result, StoreError};
 use super::group::WriteTx;
-use super::index_scan::{self, List, Source};
-use super::page::{Filter, Page, PageRequest};
+use super::index_scan::{self, Found, List, Source};
+use super::page::{Filter, PAGE_BYTES, Page, PageRequest};
+use super::search::{self, Hits, TextSearch};
 use super::sql::{self, read_row, row_params};
 use super::topic;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
@@ -170,16 +171,27 @@ pub fn list(connection: &Connection, filter: &EventFilter, request: &PageRequest
     index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
 }
 
-/// Event in a list, with the beginning of its data.
+/// Event in a list, with a part of its data.
 #[derive(Debug, Clone)]
 pub struct EventPreview {
+    pub seq: i64,
     pub id: EventId,
     pub tenant: Tenant,
     pub event_type: EventType,
     pub created_ms: Millis,
     pub received_ms: Millis,
-    /// The first 120 characters of the data; with an ellipsis if there are more.
+    /// The first 120 characters of the data, or 120 around the text that was searched for.
     pub data: String,
+}
+
+impl Hits<EventPreview> {
+    /// Adds events that were found otherwise, newest first, unless they are there already.
+    #[must_use]
+    pub fn with_older(mut self, found: Vec<EventPreview>) -> Hits<EventPreview> {
+        let known: Vec<i64> = self.page.rows.iter().map(|event| event.seq).collect();
+        self.page.rows.extend(found.into_iter().filter(|event| !known.contains(&event.seq)));
+        self
+    }
 }
 
 /// Like [`list`], without reading the data as a whole.
@@ -190,20 +202,114 @@ pub fn previews(connection: &Connection, filter: &EventFilter, request: &PageReq
         bounds: Bounds::of_page(request).within(connection, ("event", "received_ms"), filter.since, filter.until)?,
         budget: BUDGET,
     };
-    index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| preview(row).map(Some))
+    let read = |row: &Row<'_>| {
+        let beginning = beginning(connection, row.get("seq")?)?;
+        preview(row, beginning).map(Some)
+    };
+    index_scan::page(connection, &sources(connection, filter)?, &list, request, read)
 }
 
-/// Characters of the data in a preview.
-const PREVIEW_CHARS: usize = 120;
+fn preview(row: &Row<'_>, data: String) -> rusqlite::Result<EventPreview> {
+    Ok(read_row!(row, EventPreview { seq, id, tenant, created_ms, received_ms; event_type: row.get("type")?, data }))
+}
 
-fn preview(row: &Row<'_>) -> rusqlite::Result<EventPreview> {
-    let (data, _) = lossy(row, "data")?.unwrap_or_default();
-    let mut data = String::from(data);
-    if let Some((end, _)) = data.char_indices().nth(PREVIEW_CHARS) {
-        data.truncate(end);
-        data.push('…');
+/// Returns the beginning of an event's data. Reads no more of it.
+pub fn beginning(connection: &Connection, seq: i64) -> rusqlite::Result<String> {
+    let blob = connection.blob_open(rusqlite::MAIN_DB, "event", "data", seq, true)?;
+    let mut bytes = vec![0; blob.len().min(search::PREVIEW_BYTES)];
+    blob.read_at_exact(&mut bytes, 0)?;
+    Ok(search::preview(&bytes))
+}
+
+/// Returns a page of the events that contain a text in their id, data or previous data, newest first, without tests.
+pub fn search(
+    connection: &Connection,
+    filter: &EventFilter,
+    text: &TextSearch,
+    request: &PageRequest,
+) -> Result<Hits<StoredEvent>> {
+    let mut found = matches(connection, filter, text, request)?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    for (seq, _) in std::mem::take(&mut found.rows) {
+        let Some(event) = by_seq(connection, seq)? else {
+            continue;
+        };
+        bytes += event.event.data.len() + event.event.previous_data.as_ref().map_or(0, |data| data.len());
+        rows.push(event);
+        if bytes >= PAGE_BYTES {
+            found.next = Some(seq);
+            break;
+        }
     }
-    Ok(read_row!(row, EventPreview { id, tenant, created_ms, received_ms; event_type: row.get("type")?, data }))
+    search::hits(Found { rows, next: found.next }, |seq| received_ms(connection, seq))
+}
+
+/// Like [`search`], with previews.
+pub fn search_previews(
+    connection: &Connection,
+    filter: &EventFilter,
+    text: &TextSearch,
+    request: &PageRequest,
+) -> Result<Hits<EventPreview>> {
+    let found = matches(connection, filter, text, request)?;
+    let query = "SELECT seq, id, tenant, type, created_ms, received_ms FROM event WHERE seq = ?1";
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for (seq, excerpt) in found.rows {
+        rows.extend(sql::first(connection, query, [seq], |row| preview(row, excerpt))?);
+    }
+    search::hits(Found { rows, next: found.next }, |seq| received_ms(connection, seq))
+}
+
+/// Returns the numbers of events that contain a text, with excerpts.
+fn matches(
+    connection: &Connection,
+    filter: &EventFilter,
+    TextSearch { needle, timer }: &TextSearch,
+    request: &PageRequest,
+) -> Result<Found<(i64, String)>> {
+    let list = List {
+        select: SEARCHED,
+        conditions: &conditions(filter),
+        bounds: Bounds::of_page(request).within(connection, ("event", "received_ms"), filter.since, filter.until)?,
+        budget: usize::MAX,
+    };
+    let Some(source) = sources(connection, filter)?.into_iter().next() else {
+        return Ok(Found { rows: Vec::new(), next: None });
+    };
+    search::along(connection, &source, &list, request.limit, timer, |row| {
+        let id = std::str::from_utf8(row.get_ref(1)?.as_bytes()?).unwrap_or_default();
+        let previous = row.get_ref(3)?.as_bytes_or_null()?;
+        let excerpt = search::excerpt(needle, &[id], row.get_ref(2)?.as_bytes()?, previous);
+        excerpt.map(|excerpt| Ok((row.get(0)?, excerpt))).transpose()
+    })
+}
+
+/// Returns up to `limit` events whose id begins with a text, newest first, without tests. Examines 1,000 entries of the
+/// unique index.
+pub fn with_id_prefix(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    prefix: &str,
+    limit: u32,
+) -> Result<Vec<EventPreview>> {
+    // Ids are ASCII, so those with the prefix are before the prefix with the greatest byte.
+    let query = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms
+                 FROM (SELECT seq, tenant FROM event WHERE id >= :prefix AND id < :prefix || char(127) LIMIT 1000) AS near
+                 CROSS JOIN event ON event.seq = near.seq
+                 WHERE near.tenant = coalesce(:tenant, near.tenant) AND event.test = 0 LIMIT :limit";
+    let params = named_params! {":prefix": prefix, ":tenant": tenant, ":limit": limit};
+    let mut found = sql::all(connection, query, params, |row| preview(row, String::new()))?;
+    for event in &mut found {
+        event.data = beginning(connection, event.seq).unwrap_or_default();
+    }
+    found.sort_by_key(|event| std::cmp::Reverse(event.seq));
+    Ok(found)
+}
+
+/// Returns the time of the event with this number, or of the next one.
+fn received_ms(connection: &Connection, seq: i64) -> Result<Option<Millis>> {
+    let query = "SELECT received_ms FROM event WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+    sql::first(connection, query, [seq], |row| row.get(0))
 }
 
 /// Counts the events of a type received since a time, up to `most`, without tests. Reads only the index `event_topic`,
@@ -252,9 +358,11 @@ pub(super) fn conditions(filter: &EventFilter) -> Filter {
 
 pub(super) const LIST: &str = "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
-/// One character more than a preview shows tells whether the data goes on.
 pub(super) const PREVIEWS: &str = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms,
-         event.received_ms, substr(event.data, 1, 121) AS data
+         event.received_ms
+     FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
+
+pub(super) const SEARCHED: &str = "SELECT event.seq, event.id, event.data, event.previous_data
      FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
 /// Maximum rows examined per page. Low, because event rows are long.

@@ -17,10 +17,8 @@ use super::change::Change;
 use super::damage;
 use super::directory::Directory;
 use super::error::{Result, StoreError};
-use super::event_type::Schemas;
-use super::profile::Profiles;
 use super::sql;
-use super::writer::{Job, QueuedJob, Shared, Writer};
+use super::writer::{Job, QueuedJob, Shared, Snapshots, Writer};
 use crate::clock::Clock;
 use crate::domain::time::Millis;
 use crate::metrics::Metrics;
@@ -84,8 +82,7 @@ impl WriteTx<'_> {
 pub(super) struct Group<'a> {
     pub(super) connection: &'a Connection,
     pub(super) directory: Directory,
-    pub(super) profiles: Profiles,
-    pub(super) schemas: Schemas,
+    pub(super) snapshots: Snapshots,
     pub(super) clock: Clock,
     /// Time of the last commit, and the latest time at which a row was stored.
     pub(super) last_ms: Millis,
@@ -149,8 +146,7 @@ impl Group<'_> {
 
     fn publish(&self, changes: Vec<Change>) {
         for change in &changes {
-            self.profiles.apply(change);
-            self.schemas.apply(change);
+            self.snapshots.apply(change);
         }
         if let Some(observer) = self.shared.observer.get()
             && !changes.is_empty()

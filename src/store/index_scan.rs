@@ -122,7 +122,7 @@ impl Source {
 }
 
 /// Sequence numbers of a source, in the order of a scan.
-struct Walk<'c> {
+pub(super) struct Walk<'c> {
     statement: CachedStatement<'c>,
     direction: Direction,
     /// Newest number of the table, for a scan of the table itself.
@@ -142,7 +142,12 @@ struct Range {
 }
 
 impl<'c> Walk<'c> {
-    fn begin(connection: &'c Connection, source: &Source, direction: Direction, bounds: Bounds) -> Result<Walk<'c>> {
+    pub(super) fn begin(
+        connection: &'c Connection,
+        source: &Source,
+        direction: Direction,
+        bounds: Bounds,
+    ) -> Result<Walk<'c>> {
         let ranges = source.keys.iter().map(|key| Range { key: key.clone(), ahead: VecDeque::new(), bounds });
         let newest = match source.index {
             None => sql::value(connection, &format!("SELECT max(seq) FROM {}", source.table), [])?,
@@ -191,7 +196,7 @@ impl<'c> Walk<'c> {
     }
 
     /// Returns the next numbers, up to `count`.
-    fn take(&mut self, count: usize) -> Result<Vec<i64>> {
+    pub(super) fn take(&mut self, count: usize) -> Result<Vec<i64>> {
         let mut found = Vec::with_capacity(count);
         while found.len() < count
             && let Some((rank, range)) = self.heads.pop()

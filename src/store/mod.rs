@@ -28,6 +28,7 @@ pub mod directory;
 mod error;
 pub mod event;
 pub mod event_type;
+pub mod filters;
 #[cfg(test)]
 #[path = "../../tests/it/support/fixtures.rs"]
 mod fixtures;
@@ -53,6 +54,7 @@ pub mod profile;
 pub mod recovery_code;
 pub mod retention;
 mod seal;
+pub mod search;
 pub mod session;
 mod sql;
 mod sql_types;
@@ -81,7 +83,7 @@ pub use writer::Pending;
 use crate::clock::Clock;
 use crate::domain::time::Millis;
 use crate::metrics::Metrics;
-use writer::Writer;
+use writer::{Snapshots, Writer};
 
 /// Pool of read-only connections.
 type Readers = r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>;
@@ -97,6 +99,7 @@ pub struct Store {
     writer: Writer,
     profiles: profile::Profiles,
     schemas: event_type::Schemas,
+    filters: filters::Filters,
     path: Arc<PathBuf>,
     identity: open::Identity,
     /// Held while the database is copied.
@@ -122,11 +125,23 @@ impl Store {
         let damaged = |error: StoreError| OpenError::damaged(path, error);
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
-        let writer = Writer::start(connection, profiles.clone(), schemas.clone(), clock.clone(), metrics.clone())?;
+        let filters = filters::Filters::default();
+        let snapshots = Snapshots { profiles: profiles.clone(), schemas: schemas.clone(), filters: filters.clone() };
+        let writer = Writer::start(connection, snapshots, clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
         let copying = Arc::default();
-        let store =
-            Store { readers, auth_readers, delivery_readers, writer, profiles, schemas, path, identity, copying };
+        let store = Store {
+            readers,
+            auth_readers,
+            delivery_readers,
+            writer,
+            profiles,
+            schemas,
+            filters,
+            path,
+            identity,
+            copying,
+        };
         if open::is_checked_later(store.path()) {
             store.check_in_background()?;
         }
@@ -182,6 +197,10 @@ impl Store {
 
     pub fn schemas(&self) -> &event_type::Schemas {
         &self.schemas
+    }
+
+    pub fn filters(&self) -> &filters::Filters {
+        &self.filters
     }
 
     /// Sets the observer of commits. Set once, before the first write that it must see.

@@ -4,7 +4,7 @@ use super::audit::{self, AuditFilter};
 use super::bulk;
 use super::delivery::ahead;
 use super::delivery::due::due_sql;
-use super::delivery::list::list_select;
+use super::delivery::list::{SEARCHED, list_select};
 use super::delivery::{self, DeliveryFilter, Order};
 use super::event::{self, EventFilter};
 use super::fixtures;
@@ -12,6 +12,7 @@ use super::inbox;
 use super::migrate;
 use super::page::Filter;
 use super::retention::EXPIRED;
+use super::search;
 use super::sweep;
 use super::webhook::{self, WebhookFilter};
 use crate::domain::attempt::ErrorCode;
@@ -117,6 +118,7 @@ fn each_filter_of_deliveries_is_served_by_an_index_in_its_order() {
         let sources = delivery::sources(&connection, &filter).unwrap();
         assert_ways(&connection, &sources, ways);
         assert_fetched_by_number(&connection, &list_select(), &delivery::conditions(&filter));
+        assert_fetched_by_number(&connection, SEARCHED, &delivery::conditions(&filter));
     }
 }
 
@@ -139,17 +141,34 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
     }
     assert_fetched_by_number(&connection, event::LIST, &Filter::default());
     assert_fetched_by_number(&connection, event::PREVIEWS, &Filter::default());
+    assert_fetched_by_number(&connection, event::SEARCHED, &event::conditions(&EventFilter::default()));
+    assert_fetched_by_number(&connection, webhook::SEARCHED, &Filter::default());
     for (tenant, state, ways) in [
         (None, None, "the table"),
         (Some("acme"), None, "webhook_tenant"),
         (None, Some(WebhookState::Disabled), "webhook_state"),
     ] {
-        let filter = WebhookFilter { tenant: tenant.map(|text| text.parse().unwrap()), state, event: None, text: None };
+        let filter = WebhookFilter { tenant: tenant.map(|text| text.parse().unwrap()), state, event: None };
         assert_ways(&connection, &[webhook::source(&filter)], &[ways]);
     }
     assert_fetched_by_number(&connection, &webhook::list_select(), &Filter::default());
     assert_ways(&connection, &[Source::table("audit")], &["the table"]);
     assert_fetched_by_number(&connection, audit::LIST, &audit::conditions(&AuditFilter::default()));
+}
+
+#[test]
+fn a_search_of_a_table_reads_its_rows_in_their_order() {
+    let connection = database();
+    for (select, table, conditions) in [
+        (event::SEARCHED, "event", event::conditions(&EventFilter::default())),
+        (SEARCHED, "delivery", delivery::conditions(&DeliveryFilter { test: Some(false), ..Default::default() })),
+        (webhook::SEARCHED, "webhook", Filter::default()),
+    ] {
+        let list = List { select, conditions: &conditions, bounds: Bounds { from: 0, below: 1 }, budget: 1 };
+        let plan = plan(&connection, &search::span_sql(&list, table));
+        assert_eq!(plan[0], format!("SEARCH {table} USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"));
+        assert!(plan[1..].iter().all(|step| step.ends_with("USING INTEGER PRIMARY KEY (rowid=?)")), "{plan:?}");
+    }
 }
 
 #[test]
@@ -281,6 +300,10 @@ const BOUNDED: &[(&str, &str)] = &[
     ("topic USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
     ("e USING INDEX event_topic (topic_seq=? AND rowid>?)", "LIMIT"),
     ("topic USING INDEX topic_type (type>?)", "ends at the first"),
+    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant>?)", "ends at the first"),
+    ("event USING INDEX sqlite_autoindex_event_1 (id>? AND id<?)", "LIMIT"),
+    ("event USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
+    ("delivery USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
     ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type>?)", "ends at the first"),
     ("topic USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
     ("audit USING INTEGER PRIMARY KEY (rowid<?)", "window of numbers"),
@@ -329,7 +352,11 @@ const COMPOSED: &[&str] = &[
     "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code FROM {numbers}",
     "SELECT event.* FROM {numbers}",
     "SELECT audit.* FROM {numbers}",
-    "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms, substr(",
+    "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms FROM {numbers}",
+    "SELECT event.seq, event.id, event.data, event.previous_data FROM {numbers}",
+    "SELECT d.seq, d.event_seq, d.id, e.id, e.data, e.previous_data FROM {numbers}",
+    "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.events FROM {numbers}",
+    "SELECT coalesce({end}(seq), 0) FROM {}",
     "SELECT webhook.*, unseal(",
     "SELECT seq, CAST({row} AS BLOB) AS row, {column} AS value FROM",
     "UPDATE {table} SET",
@@ -392,7 +419,7 @@ fn no_statement_reads_more_of_the_history_than_it_needs() {
 }
 
 /// Files of this folder with tests only.
-const TESTS: &[&str] = &["plans.rs", "job_costs.rs", "index_scan/tests.rs"];
+const TESTS: &[&str] = &["plans.rs", "job_costs.rs", "index_scan/tests.rs", "search/tests.rs"];
 
 /// Returns all SQL of this folder's sources, with the constants that it names.
 fn statements() -> Vec<String> {

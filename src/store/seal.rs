@@ -35,10 +35,14 @@ pub(super) struct Sealed {
 }
 
 /// All columns with sealed values.
-pub(super) const SEALED: [Sealed; 6] = [
+pub(super) const SEALED: [Sealed; 10] = [
     Sealed { table: "webhook", column: "secret", row: "id", hash: None },
     Sealed { table: "webhook", column: "old_secret", row: "id", hash: None },
+    Sealed { table: "webhook", column: "ed25519_key", row: "id", hash: None },
+    Sealed { table: "webhook", column: "old_ed25519_key", row: "id", hash: None },
     Sealed { table: "webhook", column: "headers", row: "id", hash: None },
+    Sealed { table: "webhook", column: "auth", row: "id", hash: None },
+    Sealed { table: "webhook", column: "tls", row: "id", hash: None },
     Sealed { table: "inbox", column: "token", row: "tenant", hash: Some("token_hash") },
     // Of received requests, which may carry the secret headers of a webhook. Bound to the inbox.
     Sealed { table: "inbox_request", column: "headers", row: "inbox_seq", hash: None },

@@ -13,7 +13,9 @@ use super::one_time_link::LinkKind;
 use super::user::Role;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::filter::Filter;
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
 use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, IncidentId, PortalLinkId, WebhookId};
@@ -22,6 +24,7 @@ use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::schema::Schema;
 use crate::domain::secret::Secret;
+use crate::domain::signing::{KeyPair, Signing};
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Waiting, WebhookState, parse_events};
 use crate::profile::{BodyFormat, Profile, ProfileSpec};
@@ -47,7 +50,7 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text!(as_str: EventId, EventType, Secret, TargetUrl, Tenant);
-stored_as_text!(into_str: Cause, DeliveryStatus, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Trigger);
+stored_as_text!(into_str: Cause, DeliveryStatus, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
 stored_as_text!(into_str: Waiting, WebhookState);
 
 macro_rules! stored_as_bytes {
@@ -101,7 +104,10 @@ macro_rules! read_from {
 read_from! {
     BodyFormat: String => |text| BodyFormat::from_definition(&text);
     CustomHeaders: Json<Vec<(String, String)>> => |Json(pairs)| Ok::<_, ()>(CustomHeaders::trusted(pairs));
+    EndpointAuth: Json<AuthSpec> => |Json(spec)| EndpointAuth::parse(spec, None, false);
+    Filter: String => |text| text.parse();
     Histogram: Vec<u8> => |bytes| Histogram::from_bytes(&bytes).ok_or(());
+    KeyPair: String => |text| KeyPair::from_stored(&text).ok_or(());
     Patterns: Json<Vec<String>> => |Json(texts)| parse_events(&texts).map(Patterns);
     Profile: Json<ProfileSpec> => |Json(spec)| Profile::parse(spec);
     Schedule: Json<ScheduleSpec> => |Json(spec)| Schedule::parse(&spec);

@@ -11,7 +11,8 @@ use rusqlite::{Connection, Row, named_params, params_from_iter};
 use super::bounds::Bounds;
 use super::error::Result;
 use super::index_scan::{self, List, Source};
-use super::page::{Filter, Page, PageRequest};
+use super::page::{Cursor, Filter, Page, PageRequest};
+use super::search::{self, TextSearch};
 use super::sql::{self, read_row};
 use super::{Change, WriteTx, incident};
 use crate::domain;
@@ -31,8 +32,6 @@ pub struct WebhookFilter {
     pub state: Option<WebhookState>,
     /// Subscribed to this event type.
     pub event: Option<EventType>,
-    /// With this id, or with this text in the URL or description, ignoring the case of ASCII letters.
-    pub text: Option<String>,
 }
 
 /// Returns the webhook with this id, unless it was deleted.
@@ -96,32 +95,61 @@ pub fn largest_tenant(connection: &Connection) -> Result<LargestTenant> {
 }
 
 pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageRequest) -> Result<Page<Webhook>> {
+    let select = list_select();
+    let conditions = conditions(filter);
+    let list = List { select: &select, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
+    let read = |row: &Row<'_>| filter.wants(row)?.then(|| from_row(row)).transpose();
+    index_scan::page(connection, &[source(filter)], &list, request, read)
+}
+
+/// Returns a page of the webhooks that match a filter and contain a text in their id, URL or description, newest first.
+/// Decrypts only those.
+pub fn search(
+    connection: &Connection,
+    filter: &WebhookFilter,
+    TextSearch { needle, timer }: &TextSearch,
+    request: &PageRequest,
+) -> Result<Page<Webhook>> {
+    let conditions = conditions(filter);
+    let list = List { select: SEARCHED, conditions: &conditions, bounds: Bounds::of_page(request), budget: usize::MAX };
+    let found = search::along(connection, &source(filter), &list, request.limit, timer, |row| {
+        let id: WebhookId = row.get(1)?;
+        let texts = [row.get_ref(2)?.as_bytes()?, row.get_ref(3)?.as_bytes()?];
+        let is_match = texts.into_iter().any(|text| needle.is_in(text)) || needle.is_in_id(&id.to_string());
+        if is_match && filter.wants(row)? { row.get(0).map(Some) } else { Ok(None) }
+    })?;
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for seq in found.rows {
+        rows.extend(by_seq(connection, seq)?);
+    }
+    Ok(Page { rows, next: found.next.map(Cursor::below) })
+}
+
+impl WebhookFilter {
+    /// Whether a webhook subscribes to the type. Patterns cannot be matched in SQL.
+    fn wants(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        Ok(match &self.event {
+            Some(event) => patterns(row)?.iter().any(|pattern| pattern.matches(event)),
+            None => true,
+        })
+    }
+}
+
+/// Conditions of a filter, without that on the event type.
+fn conditions(filter: &WebhookFilter) -> Filter {
     let mut conditions = Filter::default();
     conditions.and_fixed("deleted_ms IS NULL");
     conditions.and_some("tenant = ?", filter.tenant.clone());
-    if let Some(text) = &filter.text {
-        match text.parse::<WebhookId>() {
-            Ok(id) => conditions.and("webhook.id = ?", id),
-            Err(_) => conditions.and("instr(lower(url || char(10) || description), lower(?)) > 0", text.clone()),
-        }
-    }
     conditions.and_some("state = ?", filter.state);
-    let select = list_select();
-    let list = List { select: &select, conditions: &conditions, bounds: Bounds::of_page(request), budget: BUDGET };
-    // Patterns cannot be matched in SQL.
-    let read = |row: &Row<'_>| {
-        let wants = match &filter.event {
-            Some(event) => patterns(row)?.iter().any(|pattern| pattern.matches(event)),
-            None => true,
-        };
-        wants.then(|| from_row(row)).transpose()
-    };
-    index_scan::page(connection, &[source(filter)], &list, request, read)
+    conditions
 }
 
 pub(super) fn list_select() -> String {
     format!("SELECT webhook.*, {OPEN} FROM {{numbers}} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value")
 }
+
+pub(super) const SEARCHED: &str = "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.events
+     FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
 
 /// Maximum rows examined per page.
 const BUDGET: usize = 2_000;
@@ -158,6 +186,7 @@ pub struct Bystander {
     pub id: WebhookId,
     pub url: String,
     pub events: Vec<EventPattern>,
+    pub filter: Option<Arc<domain::filter::Filter>>,
     pub created_ms: Millis,
 }
 
@@ -167,15 +196,15 @@ pub fn bystanders<T>(
     tenant: &Tenant,
     event_seq: i64,
     limit: u32,
-    show: impl Fn(Bystander) -> T,
+    mut show: impl FnMut(Bystander) -> T,
 ) -> Result<Vec<T>> {
-    let query = "SELECT id, url, events, created_ms FROM webhook
+    let query = "SELECT id, url, events, filter, created_ms FROM webhook
                  WHERE tenant = :tenant AND deleted_ms IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
                  ORDER BY seq LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":event_seq": event_seq, ":limit": limit};
     sql::all(connection, query, params, |row| {
-        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)? })))
+        Ok(show(read_row!(row, Bystander { id, url, created_ms; events: patterns(row)?, filter: row::filter(row)? })))
     })
 }
 
@@ -252,6 +281,16 @@ pub fn count_subscribers(
     Ok(counts)
 }
 
+/// Returns up to `limit` webhooks with a certificate that ends by this time, soonest first.
+pub fn expiring(connection: &Connection, tenant: Option<&Tenant>, by_ms: Millis, limit: u32) -> Result<Vec<Webhook>> {
+    let query = format!(
+        "SELECT *, {OPEN} FROM webhook INDEXED BY webhook_tls_end
+         WHERE tls_ends_ms <= :by AND tenant = coalesce(:tenant, tenant) ORDER BY tls_ends_ms, seq LIMIT :limit"
+    );
+    let params = named_params! {":by": by_ms, ":tenant": tenant, ":limit": limit};
+    sql::all(connection, &query, params, from_row)
+}
+
 /// Returns the webhooks with retrying deliveries.
 pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
     let mut statement = connection.prepare_cached("SELECT seq FROM webhook WHERE retrying_count > 0")?;
@@ -293,7 +332,8 @@ fn changed(tx: &mut WriteTx<'_>, webhook: Webhook) -> Arc<Webhook> {
 pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
     sql::run(
         tx.connection(),
-        "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, headers = '[]',
+        "UPDATE webhook SET deleted_ms = :now, secret = '', old_secret = NULL, ed25519_key = NULL, old_ed25519_key = NULL,
+             headers = '[]', auth = NULL, tls = NULL, tls_ends_ms = NULL,
              sweep = 'discard', sweep_up_to_seq = (SELECT coalesce(max(seq), 0) FROM delivery)
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": webhook_seq},

@@ -12,10 +12,11 @@ use tokio::sync::oneshot;
 
 use super::Store;
 use super::bounds;
-use super::change::Observer;
+use super::change::{Change, Observer};
 use super::directory::Directory;
 use super::error::{Result, StoreError};
 use super::event_type::Schemas;
+use super::filters::Filters;
 use super::group::{Group, WriteTx};
 use super::online_copy::Requested;
 use super::open::OpenError;
@@ -93,6 +94,21 @@ where
     }
 }
 
+/// What commits change in memory, for other threads to read.
+pub(super) struct Snapshots {
+    pub(super) profiles: Profiles,
+    pub(super) schemas: Schemas,
+    pub(super) filters: Filters,
+}
+
+impl Snapshots {
+    pub(super) fn apply(&self, change: &Change) {
+        self.profiles.apply(change);
+        self.schemas.apply(change);
+        self.filters.apply(change);
+    }
+}
+
 /// Handle of the writer's thread. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -129,8 +145,7 @@ impl Shared {
 impl Writer {
     pub(super) fn start(
         connection: Connection,
-        profiles: Profiles,
-        schemas: Schemas,
+        snapshots: Snapshots,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Writer, OpenError> {
@@ -140,6 +155,7 @@ impl Writer {
         };
         let (directory, last_ms, set_back_ms) =
             loaded().map_err(|error| OpenError::Damaged { path, detail: error.to_string() })?;
+        snapshots.filters.fill(directory.iter());
         let (sender, receiver) = sync_channel(QUEUE);
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(sender)),
@@ -159,8 +175,7 @@ impl Writer {
                     let group = Group {
                         connection: &connection,
                         directory,
-                        profiles,
-                        schemas,
+                        snapshots,
                         clock,
                         last_ms,
                         furthest_ms: last_ms.saturating_add(set_back_ms),

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod browser;
+pub mod certificate;
 pub mod explanation;
 pub mod failure;
 pub mod humanize;

@@ -10,6 +10,7 @@ use hookpost::domain::attempt::ErrorCode;
 use hookpost::domain::audit_action::AuditAction;
 use hookpost::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use hookpost::domain::failure_group::FailureGroup;
+use hookpost::domain::signing::Signing;
 use hookpost::domain::webhook::{DisabledReason, Waiting, WebhookState};
 use hookpost::profile::snippet::Language;
 use hookpost::store::api_key::Scope;
@@ -45,6 +46,7 @@ fn every_variant_reads_back_and_an_unknown_text_is_told_the_valid_ones() {
     reads_back::<MissedReason>();
     reads_back::<Role>();
     reads_back::<Scope>();
+    reads_back::<Signing>();
     reads_back::<Trigger>();
     reads_back::<Waiting>();
     reads_back::<WebhookState>();

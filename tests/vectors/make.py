@@ -15,6 +15,9 @@ import json
 import pathlib
 import subprocess
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # pip install cryptography
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 DELIVERY = "dlv_01KF0AMQ00000000000000000G"
 GENERATED = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -178,15 +181,44 @@ CASES = [
 ]
 
 
+# Seeds of the key pair and of the one before the rotation.
+SEED, OLD_SEED = bytes(range(32)), bytes(range(32, 64))
+
+
+def ed25519(case):
+    """The two headers of a `standard` delivery that is signed by Ed25519 alone, and beside HMAC."""
+    body, _ = standard_profile(case, case["event"])
+    content = f"{case['event']['id']}.{case['at']}.{body}".encode()
+    seeds = [SEED] + ([OLD_SEED] if "old_secret" in case else [])
+    keys = [Ed25519PrivateKey.from_private_bytes(seed) for seed in seeds]
+    alone = " ".join("v1a," + base64.b64encode(key.sign(content)).decode() for key in keys)
+    public = keys[0].public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return case | {
+        "seed": SEED.hex(),
+        "old_seed": OLD_SEED.hex(),
+        "delivery_id": DELIVERY,
+        "expected": {
+            "public_key": "whpk_" + base64.b64encode(public).decode(),
+            "ed25519": alone,
+            "both": standard(case, body)["webhook-signature"] + " " + alone,
+        },
+    }
+
+
 def main():
+    write("signing/ed25519", [ed25519(case) for case in CASES])
     for name, compose in PROFILES.items():
         cases = []
         for case in CASES:
             body, headers = compose(case, case["event"])
             headers |= standard(case, body)
             cases.append(case | {"delivery_id": DELIVERY, "expected": {"headers": headers, "body": body}})
-        path = pathlib.Path(__file__).with_name(f"{name}.json")
-        path.write_text(json.dumps(cases, indent=2, ensure_ascii=True) + "\n")
+        write(name, cases)
+
+
+def write(name, cases):
+    path = pathlib.Path(__file__).parent / f"{name}.json"
+    path.write_text(json.dumps(cases, indent=2, ensure_ascii=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
-use crate::actions::webhook::create::{check_template, find_profile, require_profile, unknown};
+use crate::actions::webhook::create::{add_key_pair, check_template, find_profile, require_profile, unknown};
 use crate::actions::webhook::verify::{Challenged, changed_meanwhile};
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::Invalid;
@@ -19,9 +19,11 @@ impl Actions {
         if settings.tenant.is_some() {
             return Err(unknown("tenant", "The tenant of a webhook cannot be changed.").into());
         }
+        self.check_tls(caller, &settings)?;
         if let Some(url) = &settings.url {
             self.check_url(url)?;
         }
+        self.check_token_url(&settings)?;
         let profiles = self.store.profiles();
         let before = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
         let activation = activation(&before, &settings)?;
@@ -178,6 +180,7 @@ fn apply(profiles: &Profiles, mut webhook: Webhook, settings: WebhookSettings) -
     let profile = find_profile(profiles, settings.profile.as_deref().unwrap_or(&webhook.profile))?;
     let may_differ = settings.template.is_some() || settings.profile.is_some();
     settings.apply(&mut webhook, &profile.header_names())?;
+    add_key_pair(&mut webhook);
     if may_differ {
         check_template(&webhook, &profile)?;
     }

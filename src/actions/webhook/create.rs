@@ -8,12 +8,13 @@ use crate::actions::tenant_limits::require_place;
 use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
+use crate::domain::endpoint_auth::{AuthSpec, parse_token_url};
 use crate::domain::id::WebhookId;
 use crate::domain::secret::Secret;
-use crate::domain::target::TargetUrl;
+use crate::domain::target::{Refusal, TargetUrl};
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
-use crate::profile::Profile;
 use crate::profile::template::{Template, Use};
+use crate::profile::{Profile, ed25519};
 use crate::random;
 use crate::store::profile::{self, Profiles};
 use crate::store::{WriteTx, webhook};
@@ -32,9 +33,11 @@ impl Actions {
         if settings.waiting.is_some() {
             return Err(unknown("waiting", "A new webhook has no queued deliveries.").into());
         }
+        self.check_tls(caller, &settings)?;
         let now = self.clock.now_ms();
         let tenant = caller.tenant_for(settings.tenant.as_deref())?;
         let url = self.check_url(url)?;
+        self.check_token_url(&settings)?;
         let name = settings.profile.take().or_else(|| caller.default_profile.clone());
         let profile = find_profile(self.store.profiles(), name.as_deref().unwrap_or(&self.default_profile))?;
         let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
@@ -45,6 +48,7 @@ impl Actions {
             (_, None) => WebhookState::Active,
         };
         settings.apply(&mut webhook, &profile.header_names())?;
+        add_key_pair(&mut webhook);
         check_template(&webhook, &profile)?;
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
@@ -72,13 +76,46 @@ impl Actions {
         }
     }
 
+    /// Checks that the caller may set certificates, and that those given are valid now.
+    pub(super) fn check_tls(&self, caller: &Caller, settings: &WebhookSettings) -> Result<()> {
+        let Some(given) = &settings.tls else { return Ok(()) };
+        if caller.certificates_denied {
+            let message = "Certificates of webhooks are set by the operator.";
+            return Err(ActionError::Forbidden(message.to_owned()));
+        }
+        match given {
+            Some(given) => Ok(given.require_current(self.clock.now_ms())?),
+            None => Ok(()),
+        }
+    }
+
     /// Parses a URL and checks its target against the policy, as far as its name resolves now.
     pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl> {
         let url = parse_url(text)?;
-        self.guard
-            .check_new(&url, Instant::now() + LOOKUP)
-            .map_err(|refusal| Invalid::new("target_blocked", refusal.message()).in_field("url"))?;
+        self.check_target(&url, "url")?;
         Ok(url)
+    }
+
+    /// Checks the URL of a token endpoint, if the settings have one, like that of a webhook.
+    pub(super) fn check_token_url(&self, settings: &WebhookSettings) -> Result<()> {
+        match &settings.auth {
+            Some(Some(AuthSpec::OAuth2 { token_url, .. })) => {
+                self.check_target(&parse_token_url(token_url)?, "auth.token_url")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_target(&self, url: &TargetUrl, field: &str) -> Result<()> {
+        let refused = |refusal: Refusal| Invalid::new("target_blocked", refusal.message()).in_field(field);
+        Ok(self.guard.check_new(url, Instant::now() + LOOKUP).map_err(refused)?)
+    }
+}
+
+/// Generates the key pair when Ed25519 signatures are first turned on.
+pub(super) fn add_key_pair(webhook: &mut Webhook) {
+    if webhook.signing.has_ed25519() && webhook.key_pair.is_none() {
+        webhook.key_pair = Some(ed25519::key_pair(random::bytes()));
     }
 }
 

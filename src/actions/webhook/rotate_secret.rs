@@ -12,8 +12,10 @@ use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::json::whole;
 use crate::domain::secret::Secret;
+use crate::domain::signing::PublicKey;
 use crate::domain::time::{Millis, SECOND};
 use crate::domain::webhook::{DEFAULT_OVERLAP, MAX_OVERLAP, OldSecret, Webhook};
+use crate::profile::ed25519;
 use crate::profile::sign::Signs;
 use crate::random;
 use crate::store::profile::Profiles;
@@ -41,6 +43,8 @@ pub struct Rotation {
 #[derive(Debug, Clone)]
 pub struct Rotated {
     pub secret: Secret,
+    /// Key that verifies Ed25519 signatures, if the webhook has a key pair.
+    pub public_key: Option<PublicKey>,
     /// Previous secret, while it still signs.
     pub old: Option<OldSecret>,
     /// Signature headers with the secrets that sign them.
@@ -55,6 +59,7 @@ impl Rotated {
         let headers = endpoint.signs(now).into_iter();
         Ok(Rotated {
             secret: webhook.secret.clone(),
+            public_key: webhook.key_pair.as_ref().map(|pair| *pair.public_key()),
             old: running(webhook, now).cloned(),
             headers: headers.map(|(name, signs)| (name.to_owned(), signs)).collect(),
         })
@@ -100,14 +105,17 @@ impl Actions {
                     "A rotation is under way. Wait for its overlap to end, or end it with \"overlap_s\": 0.",
                 ));
             }
-            webhook.old_secret =
-                (overlap > 0).then(|| OldSecret { secret: webhook.secret.clone(), overlap_ends_ms: now + overlap });
-            webhook.secret = match given {
-                Some(secret) => secret,
-                // Ending an overlap keeps the secret that was rotated to.
-                None if is_running => webhook.secret,
-                None => Secret::generate(random::bytes()),
-            };
+            webhook.old_secret = (overlap > 0).then(|| OldSecret {
+                secret: webhook.secret.clone(),
+                key_pair: webhook.key_pair.clone(),
+                overlap_ends_ms: now + overlap,
+            });
+            // Ending an overlap keeps what was rotated to, unless another secret is given.
+            let is_new = given.is_some() || !is_running;
+            if is_new {
+                webhook.secret = given.unwrap_or_else(|| Secret::generate(random::bytes()));
+                webhook.key_pair = webhook.key_pair.map(|_| ed25519::key_pair(random::bytes()));
+            }
             webhook.updated_ms = now;
             let webhook = webhook::update(tx, webhook)?;
             let entry = AuditEntry::new(AuditAction::SecretRotated, webhook.id).in_tenant(&webhook.tenant);

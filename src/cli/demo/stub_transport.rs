@@ -95,6 +95,7 @@ fn response(url: &str, reply: Reply) -> ClientResult {
     let body = receivers::body(reply.status).into();
     let response = ReceiverResponse { code: reply.status, headers, body, body_truncated: false };
     let timings = Timings {
+        token_us: None,
         resolve_us: Some(400),
         connect_us: Some(1_100),
         tls_us: None,

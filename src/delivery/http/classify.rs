@@ -42,7 +42,7 @@ fn of_error(error: Option<&ureq::Error>, exchange: &Exchange) -> FailureCause {
             FailureCause::Timeout { phase, limit_ms: limit.as_millis() as Millis }
         }
         Some(Fault::Connect(error)) => unconnected(error, exchange),
-        Some(Fault::Tls(error)) => insecure(error),
+        Some(Fault::Tls(error)) => insecure(error, exchange),
         Some(Fault::TooLong) if exchange.phase == Phase::Body => FailureCause::BodyTooPadded,
         Some(Fault::TooLong) => FailureCause::HeadTooLong,
         Some(Fault::Closed | Fault::Broken) if !is_malformed => disconnected(exchange),
@@ -84,15 +84,41 @@ fn unconnected(error: &io::Error, exchange: &Exchange) -> FailureCause {
     }
 }
 
-fn insecure(error: &rustls::Error) -> FailureCause {
+fn insecure(error: &rustls::Error, exchange: &Exchange) -> FailureCause {
     use rustls::Error as Tls;
     match error {
         Tls::InvalidCertificate(error) => of_certificate(error),
         Tls::InvalidMessage(InvalidMessage::InvalidContentType) => FailureCause::NotTls,
-        Tls::AlertReceived(AlertDescription::CertificateRequired) => FailureCause::ClientCertificateRequired,
+        Tls::AlertReceived(alert) if concerns_client(*alert, exchange.wants_certificate) => {
+            match exchange.tls.as_ref().and_then(|tls| tls.client_facts().into_iter().next()) {
+                Some(sent) => FailureCause::ClientCertificateRejected {
+                    alert: Some(format!("{alert:?}")),
+                    not_after_ms: Some(sent.not_after_ms),
+                },
+                None => FailureCause::ClientCertificateRequired,
+            }
+        }
         Tls::AlertReceived(alert) => FailureCause::TlsAlert { alert: format!("{alert:?}") },
         Tls::PeerIncompatible(reason) => FailureCause::TlsOutdated { error: format!("{reason:?}") },
         other => FailureCause::TlsFailed { error: Some(other.to_string()) },
+    }
+}
+
+/// Whether an alert is about the client's certificate, or the lack of one. Before TLS 1.3, and by some servers after it, it is
+/// a general one, which can only be about that once the server has asked for a certificate.
+fn concerns_client(alert: AlertDescription, wants_certificate: bool) -> bool {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => true,
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::HandshakeFailure => wants_certificate,
+        _ => false,
     }
 }
 

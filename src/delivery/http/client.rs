@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use ureq::config::AutoHeaderValue;
 use ureq::http;
 use ureq::{Agent, Body};
@@ -23,8 +23,10 @@ use super::exchange;
 use super::transport;
 use crate::delivery::http::classify;
 use crate::delivery::http::exchange::{Exchange, micros};
+use crate::delivery::http::identity::Identities;
 use crate::delivery::http::pool::Pool;
 use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
+use crate::domain::tls::Tls;
 use crate::text::failure::describe;
 
 /// Number of bytes kept of a response's headers (names and values), and of its body.
@@ -77,6 +79,8 @@ pub struct Outgoing<'a> {
     /// connection.
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],
+    /// Certificates beside the common ones: those of the webhook. They apply to `https` URLs.
+    pub tls: Option<&'a Arc<Tls>>,
 }
 
 /// Result of a request.
@@ -153,8 +157,8 @@ impl Client {
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
             .build();
-        let tls = Arc::new(tls_config(&options.extra_root_certificates)?);
-        let agent = transport::agent(config, tls, idle.clone());
+        let identities = Identities::new(roots(&options.extra_root_certificates)?)?;
+        let agent = transport::agent(config, identities, idle.clone());
         Ok(Client { shared: Arc::new(Shared { resolve, agent, idle }) })
     }
 
@@ -204,6 +208,7 @@ impl Client {
     }
 
     fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (RawOutcome, Exchange) {
+        exchange.tls = request.tls.cloned();
         exchange.spelling = request.headers.iter().map(|(name, _)| name.clone()).collect();
         let running = exchange::begin(exchange);
         let outcome = match self.head(request) {
@@ -260,7 +265,7 @@ fn kept_headers(headers: &http::HeaderMap) -> Vec<(String, String)> {
     kept
 }
 
-fn tls_config(extra_root_certificates: &[Vec<u8>]) -> Result<ClientConfig, ClientError> {
+fn roots(extra_root_certificates: &[Vec<u8>]) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for (index, bytes) in extra_root_certificates.iter().enumerate() {
         let refuse = |reason: String| ClientError::RootCertificate { number: index + 1, reason };
@@ -278,10 +283,5 @@ fn tls_config(extra_root_certificates: &[Vec<u8>]) -> Result<ClientConfig, Clien
             roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+    Ok(roots)
 }

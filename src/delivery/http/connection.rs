@@ -140,6 +140,17 @@ impl Write for Raw<'_> {
     }
 }
 
+/// Returns the alert by which a receiver explained why it broke a handshake. It may have arrived before the connection
+/// broke, while the client was still sending.
+fn last_alert(tls: &mut ClientConnection, socket: &mut Socket) -> Option<io::Error> {
+    while tls.read_tls(&mut Raw { socket, wait: false }).is_ok_and(|count| count > 0) {
+        if let Err(error) = tls.process_new_packets() {
+            return Some(io::Error::other(error));
+        }
+    }
+    None
+}
+
 /// One connection, plain or with TLS.
 #[derive(Debug)]
 pub struct ReceiverConnection {
@@ -158,7 +169,9 @@ impl ReceiverConnection {
         let mut tls = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         let mut raw = Raw { socket: &mut self.socket, wait: true };
         while tls.is_handshaking() {
-            tls.complete_io(&mut raw)?;
+            if let Err(error) = tls.complete_io(&mut raw) {
+                return Err(last_alert(&mut tls, &mut self.socket).unwrap_or(error));
+            }
         }
         self.tls = Some(Box::new(tls));
         Ok(self)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::attempt::{Phase, Timings};
+use crate::domain::tls::Tls;
 
 /// Number of the response's first bytes kept, to show them if they are not HTTP.
 pub const FIRST_BYTES: usize = 32;
@@ -46,6 +47,10 @@ pub struct Exchange {
     pub deadline: Instant,
     /// Addresses that the guard allowed, in the order to try them.
     pub addresses: Arc<[SocketAddr]>,
+    /// Certificates of the connection beside the common ones.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether the server asked for a client certificate.
+    pub wants_certificate: bool,
     /// Whether to open a new connection even if an idle one exists.
     pub fresh: bool,
     /// Names of the request's headers in the case to send.
@@ -67,6 +72,8 @@ impl Exchange {
             started,
             deadline,
             addresses,
+            tls: None,
+            wants_certificate: false,
             fresh,
             spelling: Vec::new(),
             phase: Phase::Connect,

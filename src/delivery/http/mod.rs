@@ -3,6 +3,7 @@
 mod classify;
 pub mod client;
 mod connection;
-mod exchange;
+pub(super) mod exchange;
+mod identity;
 mod pool;
 mod transport;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ureq::http::uri::Authority;
 
 use crate::delivery::http::connection::ReceiverConnection;
+use crate::domain::tls::TlsId;
 
 /// Longest idle time of a connection. Servers close theirs after 5 s (Node.js) to 75 s (nginx).
 const IDLE_FOR: Duration = Duration::from_secs(60);
@@ -20,11 +21,13 @@ const IDLE_FOR: Duration = Duration::from_secs(60);
 /// Interval of the sweep over all endpoints.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Scheme, host and port that interchangeable connections share.
+/// Scheme, host, port and certificates that interchangeable connections share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     pub tls: bool,
     pub authority: Authority,
+    /// `None` with the common certificates only.
+    pub identity: Option<TlsId>,
 }
 
 /// The idle connections of all endpoints.

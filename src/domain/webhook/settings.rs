@@ -1,18 +1,24 @@
 //! Settings of a webhook as a caller gives them, and their validation.
 
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Limits, Webhook};
 use crate::domain::Invalid;
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventType, Tenant};
+use crate::domain::filter::{self, FilterText};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::{Object, whole};
 use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::secret::Secret;
+use crate::domain::signing::Signing;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
+use crate::domain::tls::{TlsSettings, without_key};
 
 /// Settings of a webhook as a caller gives them, to create or change one. An absent field keeps its value, which for a
 /// new webhook is the default. Where `null` has a meaning, it is `Some(None)`.
@@ -28,6 +34,11 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(regex(pattern = EventPattern::PATTERN), length(max = EventType::MAX_BYTES)))]
     pub events: Option<Vec<String>>,
+    /// Condition on the content of events, in the shape of an event. The description of webhooks lists its operators.
+    /// `null`: none (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "filter::schema")]
+    pub filter: Option<Option<FilterText>>,
     /// Tenant whose events the webhook receives. Default: the key's tenant, or `default`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = Tenant::PATTERN))]
@@ -55,6 +66,9 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
+    /// Authentication to the endpoint. Replaces the whole setting. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Option<AuthSpec>>,
     /// Timeout of an attempt in seconds, over all phases. Default: 5.
     #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 30))]
@@ -76,10 +90,18 @@ pub struct WebhookSettings {
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_headers: Option<bool>,
+    /// Signatures of deliveries: `hmac` with the secret (default), `ed25519` with a generated key pair, whose `public_key`
+    /// receivers verify with, in the Standard Webhooks header `webhook-signature` and no other, or `both`. `ed25519` and
+    /// `both` need `standard_headers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
     /// Template of the body, in place of the profile's format. The result must be JSON, unless the profile has another content type. `null`: the profile's format (default).
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub template: Option<Option<String>>,
+    /// Client certificate, and authorities to trust in addition to the public ones. `null`: none (default).
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Option<TlsSettings>>,
 }
 
 impl WebhookSettings {
@@ -93,7 +115,7 @@ impl WebhookSettings {
 
     /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
     pub fn may_call_receiver(&self) -> bool {
-        self.url.is_some() || self.profile.is_some() || self.active == Some(true)
+        self.url.is_some() || self.profile.is_some() || self.auth.is_some() || self.active == Some(true)
     }
 
     /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
@@ -107,6 +129,9 @@ impl WebhookSettings {
         let is_moved = webhook.url.origin() != origin;
         if let Some(events) = self.events {
             webhook.events = parse_events(&events)?;
+        }
+        if let Some(filter) = self.filter {
+            webhook.filter = filter.map(|FilterText(text)| text.parse().map(Arc::new)).transpose()?;
         }
         if let Some(description) = self.description {
             webhook.description = parse_description(description)?;
@@ -125,6 +150,10 @@ impl WebhookSettings {
             None if is_profile_given => webhook.headers.clone().check(reserved)?,
             None => webhook.headers.clone(),
         };
+        webhook.auth = EndpointAuth::changed(self.auth, webhook.auth.take(), is_moved)?;
+        if webhook.auth.is_some() {
+            EndpointAuth::check_headers(&webhook.headers, reserved)?;
+        }
         let limits = webhook.limits;
         webhook.limits = Limits {
             timeout_s: self.timeout_s.unwrap_or(limits.timeout_s),
@@ -137,7 +166,15 @@ impl WebhookSettings {
             webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
+        webhook.signing = self.signing.unwrap_or(webhook.signing);
+        check_signing(webhook)?;
         webhook.template = self.template.unwrap_or(webhook.template.take());
+        webhook.tls = match self.tls {
+            Some(None) => None,
+            Some(Some(given)) => given.apply(webhook.tls.as_deref(), is_moved)?.map(Arc::new),
+            None if is_moved => webhook.tls.take().map(without_key).transpose()?,
+            None => webhook.tls.take(),
+        };
         Ok(())
     }
 }
@@ -156,6 +193,14 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 
 fn present_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     whole(deserializer).map(Some)
+}
+
+fn check_signing(webhook: &Webhook) -> Result<(), Invalid> {
+    if webhook.standard_headers || !webhook.signing.has_ed25519() {
+        return Ok(());
+    }
+    let message = "Ed25519 signatures are in the Standard Webhooks header webhook-signature. Turn standard_headers on, or set signing to hmac.";
+    Err(Invalid::new("signing_without_standard_headers", message).in_field("signing"))
 }
 
 /// Custom headers as JSON: an object of strings, in order.

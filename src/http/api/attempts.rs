@@ -11,8 +11,8 @@ use crate::store::attempt::Attempt;
 
 /// Example of an attempt, without its closing brace.
 pub(super) const EXAMPLE: &str = r#"{"id": "att_01KF0AVD80HN2FAV4PZ36HVTQC", "number": 1,
-    "trigger": "initial", "started_at": "2026-01-15T10:00:00.000Z", "duration_ms": 105, "timings": {"resolve_ms": 1.25,
-        "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1,
+    "trigger": "initial", "started_at": "2026-01-15T10:00:00.000Z", "duration_ms": 105, "timings": {"token_ms": null, "resolve_ms": 1.25,
+        "connect_ms": 20.5, "tls_ms": 41.75, "first_byte_ms": 104.5}, "remote_address": "192.0.2.7:443", "connections": 1, "token_renewed": false,
     "request": {"url": "https://hooks.example/orders", "headers": {"Content-Type": "application/json",
         "User-Agent": "Hookpost/0.1.0"}, "body": "{\"id\":\"evt_01KF0AVD80A4NYB3X1YPR2TZ8H\"}"},
     "response": {"code": 410, "headers": {"content-length": "0"}, "body": "", "body_truncated": false,
@@ -34,6 +34,8 @@ pub(in crate::http) struct AttemptView {
     remote_address: Option<String>,
     /// 2 if a reused connection was closed by the endpoint and the request was sent on a new one.
     connections: u8,
+    /// Whether the endpoint answered 401 and the request was sent again with a new OAuth 2.0 access token.
+    token_renewed: bool,
     request: RequestView,
     response: Option<ResponseView>,
     error: Option<AttemptError>,
@@ -43,6 +45,8 @@ pub(in crate::http) struct AttemptView {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Timings")]
 struct TimingsView {
+    /// Waiting for an OAuth 2.0 access token; `null` if none was requested.
+    token_ms: Option<f64>,
     resolve_ms: Option<f64>,
     connect_ms: Option<f64>,
     tls_ms: Option<f64>,
@@ -98,6 +102,7 @@ impl From<&Attempt> for AttemptView {
             started_at: Time::at(attempt.started_ms),
             duration_ms: attempt.duration_ms,
             timings: TimingsView {
+                token_ms: ms(timings.token_us),
                 resolve_ms: ms(timings.resolve_us),
                 connect_ms: ms(timings.connect_us),
                 tls_ms: ms(timings.tls_us),
@@ -105,6 +110,7 @@ impl From<&Attempt> for AttemptView {
             },
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
+            token_renewed: attempt.token_renewed,
             request: RequestView {
                 url: attempt.url.clone(),
                 headers: headers(&attempt.request_headers),

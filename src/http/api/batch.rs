@@ -13,8 +13,9 @@ use super::events::{
     refuse_when_stopping, show_named_batch,
 };
 use super::{ApiError, ApiResult, App, Call, Caller, Scope, Table, blocking, extract, schema};
-use crate::actions::publish::{Checked, NewEvent};
+use crate::actions::publish::{CheckTime, Checked, NewEvent};
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
+use crate::domain::filter::EventWork;
 use crate::domain::json;
 use crate::domain::schema::CheckBudget;
 
@@ -74,17 +75,20 @@ async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publish
     Ok(HttpResponse::Accepted().json(BatchView { data: receipts.iter().map(ReceiptView::from).collect() }))
 }
 
-/// Checks the events against the schemas of their types, all within one budget.
+/// Checks the events against the schemas of their types, all within one budget, and applies the filters of webhooks.
 async fn check(app: &App, events: Vec<NewEvent>) -> Result<Vec<Checked>, ApiError> {
     let actions = app.actions.clone();
-    if !events.iter().any(|event| actions.has_schema(event)) {
-        return Ok(events.into_iter().map(Checked::without_schema).collect());
-    }
-    let permit = app.check_permit().await?;
+    let longest = events.iter().map(|event| (actions.check_time(event), &event.tenant)).max_by_key(|(time, _)| *time);
+    let permit = match longest {
+        None | Some((CheckTime::None, _)) => return Ok(events.into_iter().map(Checked::unchecked).collect()),
+        // Many brief checks are a long one.
+        Some((time, tenant)) => app.check_permit(time.max(CheckTime::Long), tenant).await?,
+    };
     blocking(move || {
         let _permit = permit;
         let mut budget = CheckBudget::default();
-        events.into_iter().map(|event| actions.check(event, &mut budget)).collect()
+        let work = EventWork::in_batch(events.len());
+        events.into_iter().map(|event| actions.check(event, &mut budget, work.clone())).collect()
     })
     .await
 }

@@ -9,14 +9,15 @@ use super::super::export::{self, DeadLetter};
 use super::attempts::{self as attempt, AttemptView};
 use super::list::PageQuery;
 use super::openapi::schema::{
-    Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, TenantName, Time,
-    WaitingFor, WebhookId,
+    Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, SearchText, TenantName,
+    Time, WaitingFor, WebhookId,
 };
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, list, respond,
 };
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
+use crate::domain::needle::Needle;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::page::PageRequest;
 
@@ -48,10 +49,11 @@ pub(super) const FILTER_CODES: Codes =
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Deliveries", "list_deliveries", "List deliveries")
-        .description("Without attempts.")
+        .description(&format!("Without attempts. {}", list::SEARCH))
         .scope(Scope::Read)
         .list::<DeliveryQuery, DeliveryView>()
-        .errors(422, FILTER_CODES);
+        .errors(422, FILTER_CODES)
+        .errors(422, &["invalid_search"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -93,11 +95,12 @@ fn describe_discard(call: &mut Call<'_>) {
 
 fn describe_dead_letters(call: &mut Call<'_>) {
     call.operation("Deliveries", "list_dead_letters", "List dead letters")
-        .description("Failed deliveries, without tests.")
+        .description(&format!("Failed deliveries, without tests. {}", list::SEARCH))
         .scope(Scope::Read)
         .list::<DeliveryQuery, DeliveryView>()
         .without_parameters(&["status", "test"])
-        .errors(422, FILTER_CODES);
+        .errors(422, FILTER_CODES)
+        .errors(422, &["invalid_search"]);
 }
 
 fn describe_export(call: &mut Call<'_>) {
@@ -105,7 +108,7 @@ fn describe_export(call: &mut Call<'_>) {
         .description("Streams all dead letters that match the filters, newest first, one per line. An error after the start breaks the response off.")
         .scope(Scope::Read)
         .query_parameters::<DeliveryQuery>()
-        .without_parameters(&["status", "test", "limit", "cursor"])
+        .without_parameters(&["status", "test", "q", "limit", "cursor"])
         .response_ndjson::<DeadLetter>("One dead letter per line.")
         .errors(422, FILTER_CODES);
 }
@@ -217,6 +220,8 @@ struct DeliveryQuery {
     since: Option<Time>,
     /// Created before this time.
     until: Option<Time>,
+    /// Only deliveries whose id contains this text, or the id, `data` or `previous_data` of whose event does.
+    q: Option<SearchText>,
     /// Largest number of rows in the page.
     limit: Option<Limit>,
     /// Start of the page.
@@ -253,15 +258,26 @@ impl DeliveryQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    show_list(&app, &caller, query.parse(&caller)?).await
+    let needle = list::parameter("q", query.q.as_deref())?;
+    show_list(&app, &caller, query.parse(&caller)?, needle).await
 }
 
 async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    show_list(&app, &caller, query.parse_dead_letters(&caller)?).await
+    let needle = list::parameter("q", query.q.as_deref())?;
+    show_list(&app, &caller, query.parse_dead_letters(&caller)?, needle).await
 }
 
-async fn show_list(app: &App, caller: &Caller, (filter, page): (DeliveryFilter, PageRequest)) -> ApiResult {
+async fn show_list(
+    app: &App,
+    caller: &Caller,
+    (filter, page): (DeliveryFilter, PageRequest),
+    needle: Option<Needle>,
+) -> ApiResult {
+    if let Some(needle) = needle {
+        let read = move |db: &_, text: &_| delivery::search(db, &filter, text, &page);
+        return list::search(app, caller, needle, read, |found| DeliveryView::from(&found.delivery)).await;
+    }
     let read = move |connection: &_| delivery::list(connection, &filter, &page);
     list::show(app, caller, read, |delivery| DeliveryView::from(&delivery)).await
 }
@@ -269,6 +285,7 @@ async fn show_list(app: &App, caller: &Caller, (filter, page): (DeliveryFilter, 
 async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
     list::refuse_page(query.limit.as_deref(), query.cursor.as_deref())?;
+    list::refuse("q", query.q.is_some(), "An export takes no text")?;
     let (filter, _) = query.parse_dead_letters(&caller)?;
     export::dead_letters(&app, caller, filter).await
 }

@@ -12,14 +12,15 @@ use sha2::{Digest, Sha256};
 use super::super::extract::Publisher;
 use super::deliveries::DeliveryView;
 use super::openapi::schema::{
-    Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, TenantName, Time, WebhookId,
+    Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, SearchText, TenantName, Time,
+    WebhookId,
 };
 use super::{
     ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
     respond,
 };
 use crate::actions::ActionError;
-use crate::actions::publish::{Checked, Idempotency, NewEvent, Receipt};
+use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent, Receipt};
 use crate::actions::show_event::EventAlone;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
@@ -75,13 +76,14 @@ fn describe_create(call: &mut Call<'_>) {
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Events", "list_events", "List events")
+        .description(list::SEARCH)
         .scope(Scope::Read)
         .list::<EventQuery, EventView>()
         .response::<list::ListResponse<EventView>>(200, "One page of the list.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
-        .errors(422, &["invalid_event_type", "invalid_tenant", "invalid_time"]);
+        .errors(422, &["invalid_event_type", "invalid_tenant", "invalid_time", "invalid_search"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -270,10 +272,11 @@ async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publish
 
 async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionError>, ApiError> {
     let actions = app.actions.clone();
-    if !actions.has_schema(&event) {
-        return Ok(actions.publish_checked(Checked::without_schema(event)));
-    }
-    let permit = app.check_permit().await?;
+    let permit = match actions.check_time(&event) {
+        CheckTime::None => return Ok(actions.publish_checked(Checked::unchecked(event))),
+        CheckTime::Brief => return Ok(actions.publish(event)),
+        time => app.check_permit(time, &event.tenant).await?,
+    };
     blocking(move || {
         let _permit = permit;
         actions.publish(event)
@@ -318,6 +321,8 @@ struct EventQuery {
     since: Option<Time>,
     /// Received before this time.
     until: Option<Time>,
+    /// Only events whose id, `data` or `previous_data` contains this text.
+    q: Option<SearchText>,
     /// Largest number of rows in the page.
     limit: Option<Limit>,
     /// Start of the page.
@@ -333,6 +338,10 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         since: list::time("since", query.since.as_deref())?,
         until: list::time("until", query.until.as_deref())?,
     };
+    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
+        let read = move |db: &_, text: &_| event::search(db, &filter, text, &page);
+        return list::search(&app, &caller, needle, read, EventView::from).await;
+    }
     list::show(&app, &caller, move |connection| event::list(connection, &filter, &page), EventView::from).await
 }
 

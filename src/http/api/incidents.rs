@@ -6,15 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::openapi::schema::{
-    Cursor, ErrorCode, Health, IncidentEntryKind, IncidentId, Limit, OpenReason, TenantName, Time, WebhookId,
+    Cursor, ErrorCode, IncidentEntryKind, IncidentId, Limit, OpenReason, TenantName, Time, WebhookHealth, WebhookId,
 };
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Reader, Scope, Table, extract, list, respond,
 };
-use crate::actions::incident::MAX_NOTE_CHARS;
+use crate::actions::incident::{MAX_NOTE_CHARS, NOTE_PATTERN};
 use crate::actions::{ActionError, lookup};
-use crate::domain;
-use crate::domain::incident::{HealthFacts, Verdict};
+use crate::domain::incident::{Health, HealthFacts, Verdict};
 use crate::domain::webhook::Webhook;
 use crate::store::Connection;
 use crate::store::incident::Cause;
@@ -94,7 +93,7 @@ fn describe_muting(call: &mut Call<'_>) {
 /// Condition of a webhook.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ConditionView {
-    health: Health,
+    health: WebhookHealth,
     /// First failed attempt since the last success.
     failing_since: Option<Time>,
     /// Last successful delivery, without tests.
@@ -126,10 +125,7 @@ impl ConditionView {
         let incident = condition.and_then(|condition| condition.incident);
         ConditionView {
             health: verdict.health.into(),
-            failing_since: verdict
-                .since_ms
-                .filter(|_| verdict.health == domain::incident::Health::Failing)
-                .map(Time::at),
+            failing_since: verdict.since_ms.filter(|_| verdict.health == Health::Failing).map(Time::at),
             last_success_at: verdict.last_success_ms.map(Time::at),
             incident: incident
                 .map(|incident| OpenIncidentView { id: incident.id.into(), opened_at: Time::at(incident.opened_ms) }),
@@ -385,7 +381,7 @@ async fn changed(app: &App, caller: Caller, id: String, mut response: actix_web:
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewNote {
-    #[schemars(length(min = 1, max = MAX_NOTE_CHARS))]
+    #[schemars(length(min = 1, max = MAX_NOTE_CHARS), extend("pattern" = NOTE_PATTERN))]
     text: String,
 }
 

@@ -5,10 +5,12 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::openapi::schema::{Cursor, Limit};
-use super::{ApiError, ApiResult, App, Caller, Invalid, respond};
+use super::openapi::schema::{Cursor, Limit, Time};
+use super::{ApiError, ApiResult, App, Caller, Invalid, respond, respond_in};
+use crate::domain::needle::Needle;
 use crate::domain::time::{Millis, parse_rfc3339};
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
+use crate::store::search::{Hits, TextSearch};
 use crate::store::{Connection, StoreError};
 
 /// One page of a list, newest first.
@@ -18,7 +20,14 @@ pub(super) struct ListResponse<T> {
     data: Vec<T>,
     /// `cursor` of the next page; null on the last page.
     next_cursor: Option<Cursor>,
+    /// Time of the oldest row searched. Present if `q` is given and older rows are left, at `next_cursor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    searched_back_to: Option<Time>,
 }
+
+/// Description of a list that has the parameter `q`.
+pub(super) const SEARCH: &str = "A search by `q` needs no index and goes from the newest row back for up to 0.3 seconds. If rows are left then, `searched_back_to` says how far it came, and `next_cursor` goes on.";
 
 /// Responds with the page that `read` returns.
 pub(super) async fn show<T, V, E>(
@@ -35,7 +44,27 @@ where
     respond(app, caller, move || {
         let page = store.read(read)?;
         let data = page.rows.into_iter().map(view).collect();
-        Ok::<_, E>(ListResponse { data, next_cursor: page.next.map(Cursor::from) })
+        Ok::<_, E>(ListResponse { data, next_cursor: page.next.map(Cursor::from), searched_back_to: None })
+    })
+    .await
+}
+
+/// Responds with what a search by text finds.
+pub(super) async fn search<T, V: Serialize>(
+    app: &App,
+    caller: &Caller,
+    needle: Needle,
+    read: impl FnOnce(&Connection, &TextSearch) -> Result<Hits<T>, StoreError> + Send + 'static,
+    view: impl FnMut(T) -> V + Send + 'static,
+) -> ApiResult {
+    let place = app.reads.search_place(caller.tenant.as_ref()).await?;
+    let app = app.clone();
+    respond_in(place, move || {
+        let text = app.search(needle);
+        let Hits { page, back_to_ms } = app.actions.store.read(|connection| read(connection, &text))?;
+        let data = page.rows.into_iter().map(view).collect();
+        let next_cursor = page.next.map(Cursor::from);
+        Ok::<_, StoreError>(ListResponse { data, next_cursor, searched_back_to: back_to_ms.map(Time::at) })
     })
     .await
 }

@@ -5,6 +5,7 @@ pub(super) mod attempts;
 pub(super) mod audit;
 mod batch;
 mod bulk;
+mod certificates;
 pub(super) mod deliveries;
 mod docs;
 mod event_types;
@@ -17,6 +18,7 @@ mod openapi;
 mod portal_links;
 mod profiles;
 mod replay;
+mod search;
 mod secrets;
 mod stats;
 mod table;
@@ -31,6 +33,7 @@ use serde::Serialize;
 // Names that most resources use.
 use super::error::ApiError;
 use super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
+use super::reads::Place;
 use super::{App, blocking};
 use crate::actions::Caller;
 use crate::domain::Invalid;
@@ -48,7 +51,14 @@ async fn respond<T: Serialize, E: Into<ApiError>>(
     caller: &Caller,
     read: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> ApiResult {
-    let place = app.reads.place(caller.tenant.as_ref()).await?;
+    respond_in(app.reads.place(caller.tenant.as_ref()).await?, read).await
+}
+
+/// Like [`respond`], in a place that the caller has taken.
+async fn respond_in<T: Serialize, E: Into<ApiError>>(
+    place: Place,
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> ApiResult {
     let made = blocking(move || {
         let _place = place;
         let value = read().map_err(Into::into)?;
@@ -84,6 +94,7 @@ fn table() -> Table {
         audit::routes,
         api_keys::backup_routes,
         stats::routes,
+        search::routes,
         health::routes,
         openapi::routes,
         docs::routes,

@@ -85,7 +85,7 @@ fn describe_preview(call: &mut Call<'_>) {
         .response::<PreviewView>(
             200,
             "The request and the secret that signed it.",
-            r#"{"headers": {"X-GitHub-Event": "content.published"},
+            r#"{"headers": {"Content-Type": "application/json", "X-GitHub-Event": "content.published"},
             "body": "{\"id\": 7}", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#,
         )
@@ -264,7 +264,7 @@ async fn show_preview(app: Data<App>, Administrator(_): Administrator, body: Jso
     let event = parse_event(event, now)?;
     let preview = preview(&profile, &event, &secret, now)?;
     Ok(HttpResponse::Ok().json(PreviewView {
-        headers: headers(&preview.headers),
+        headers: headers(&[vec![("Content-Type".to_owned(), preview.content_type)], preview.headers].concat()),
         body: String::from_utf8_lossy(&preview.body).into_owned(),
         secret: secret.as_str().to_owned(),
         standard_secret: secret.standard_form(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bulk::{self, Count};
 use super::deliveries::DeliveryView;
 use super::events::AMBIGUOUS;
-use super::{Administrator, ApiError, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, schema};
+use super::{Administrator, ApiError, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, blocking, schema};
 use crate::actions::replay::Replay;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::parse_rfc3339;
@@ -67,7 +67,14 @@ struct Replayed {
 async fn event(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let EventReplayBody { webhook_id, tenant } = body.parse()?;
     let webhook_id = webhook_id.map(|id| id.to_owned());
-    let deliveries = app.actions.replay_event(&caller, (&id, tenant.as_deref()), webhook_id).committed().await?;
+    let place = app.reads.place(caller.tenant.as_ref()).await?;
+    let actions = app.actions.clone();
+    // Filters are applied to the event first.
+    let queued = blocking(move || {
+        let _place = place;
+        actions.replay_event(&caller, (&id, tenant.as_deref()), webhook_id)
+    });
+    let deliveries = queued.await?.committed().await?;
     Ok(HttpResponse::Accepted().json(Replayed { data: deliveries.iter().map(DeliveryView::from).collect() }))
 }
 

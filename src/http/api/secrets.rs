@@ -16,18 +16,19 @@ pub(super) fn routes(table: &mut Table) {
 
 fn describe_secret(call: &mut Call<'_>) {
     call.operation("Secrets", "show_secret", "Get the secret of a webhook")
+        .description("Deliveries are signed with the secret, or by Ed25519 with a key pair whose public key `GET /v1/webhooks/{id}` has too. The private key is never shown.")
         .scope(Scope::Admin)
         .path_parameter::<schema::WebhookId>("id")
-        .response::<SecretView>(200, "The secret.", &format!("{{{SECRETS}, \"rotation\": null}}"));
+        .response::<SecretView>(200, "The secret.", &format!("{{{SECRETS}, \"public_key\": null, \"rotation\": null}}"));
 }
 
 fn describe_rotate(call: &mut Call<'_>) {
     call.operation("Secrets", "rotate_secret", "Rotate the secret of a webhook")
-        .description("Both secrets sign until the overlap ends, in every header that can carry two signatures; `headers` lists which secret signs which header. An overlap of 0 switches immediately, or ends a running overlap.")
+        .description("Both secrets sign until the overlap ends, in every header that can carry two signatures; `headers` lists which secret signs which header. An overlap of 0 switches immediately, or ends a running overlap. A webhook with a key pair gets a new one, and Ed25519 signatures of both are in `webhook-signature` until the overlap ends.")
         .scope(Scope::Admin)
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<Rotation>(r#"{"overlap_s": 86400}"#)
-        .response::<RotatedView>(200, "The new secret.", &format!(r#"{{{SECRETS}, "overlap_ends_at": "2026-01-16T10:00:00.000Z",
+        .response::<RotatedView>(200, "The new secret.", &format!(r#"{{{SECRETS}, "public_key": null, "overlap_ends_at": "2026-01-16T10:00:00.000Z",
             "headers": [{{"name": "X-Webhook-Signature", "signs": "old"}}, {{"name": "webhook-signature", "signs": "both"}}]}}"#))
         .errors(409, &["rotation_running"])
         .errors(422, &["invalid_secret", "out_of_range"]);
@@ -40,6 +41,8 @@ struct SecretView {
     secret: String,
     /// The secret in the form that Standard Webhooks libraries expect.
     standard_secret: String,
+    /// Key that verifies Ed25519 signatures.
+    public_key: Option<schema::PublicKey>,
     rotation: Option<RotationView>,
 }
 
@@ -59,6 +62,7 @@ async fn secret(app: Data<App>, Administrator(caller): Administrator, id: Path<S
     Ok(HttpResponse::Ok().json(SecretView {
         secret: rotated.secret.as_str().to_owned(),
         standard_secret: rotated.secret.standard_form(),
+        public_key: rotated.public_key.map(Into::into),
         rotation: old.map(|old| RotationView {
             old_fingerprint: fingerprint(&old.secret),
             overlap_ends_at: schema::Time::at(old.overlap_ends_ms),
@@ -78,6 +82,8 @@ async fn rotate(app: Data<App>, Administrator(caller): Administrator, id: Path<S
 struct RotatedView {
     secret: String,
     standard_secret: String,
+    /// New key that verifies Ed25519 signatures.
+    public_key: Option<schema::PublicKey>,
     overlap_ends_at: Option<schema::Time>,
     headers: Vec<SignedHeader>,
 }
@@ -96,6 +102,7 @@ impl From<Rotated> for RotatedView {
         RotatedView {
             secret: rotated.secret.as_str().to_owned(),
             standard_secret: rotated.secret.standard_form(),
+            public_key: rotated.public_key.map(Into::into),
             overlap_ends_at: rotated.old.map(|old| schema::Time::at(old.overlap_ends_ms)),
             headers: headers.map(|(name, signs)| SignedHeader { name, signs: signs.into() }).collect(),
         }

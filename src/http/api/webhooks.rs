@@ -7,18 +7,22 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
+use super::certificates::TlsView;
 use super::incidents::ConditionView;
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
     schema, secrets,
 };
 use crate::actions::{ActionError, lookup};
-use crate::domain::header;
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::retry::ScheduleSpec;
+use crate::domain::signing::Signing;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
+use crate::domain::{filter, header};
 use crate::store::incident::read::{self, Condition};
 use crate::store::page::Page;
 use crate::store::webhook::{self, WebhookFilter};
@@ -83,10 +87,11 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 
 /// Example of a webhook, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
-    "description": "", "events": ["content.*"], "profile": "generic", "state": "active", "active": true, "disabled_at": null,
-    "disabled_reason": null, "headers": {}, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "template": null, "health": "healthy", "failing_since": null,
-    "last_success_at": "2026-01-15T10:02:00.000Z", "incident": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
+    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null, "health": "healthy", "failing_since": null,
+    "last_success_at": "2026-01-15T10:02:00.000Z", "incident": null,
+    "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
 /// Example of the fields of a secret.
@@ -99,15 +104,19 @@ const INVALID_CODES: Codes = &[
     "target_blocked",
     "invalid_events",
     "invalid_event_pattern",
+    "invalid_filter",
     "invalid_tenant",
     "invalid_description",
     "unknown_profile",
     "invalid_secret",
     "invalid_header",
     "too_many_headers",
+    "invalid_auth",
     "out_of_range",
     "invalid_retry",
+    "signing_without_standard_headers",
     "invalid_template",
+    "invalid_tls",
 ];
 
 fn describe_create(call: &mut Call<'_>) {
@@ -205,7 +214,7 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
 /// A webhook. Only the response to its creation contains the secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
-struct WebhookView {
+pub(super) struct WebhookView {
     id: schema::WebhookId,
     tenant: schema::TenantName,
     /// Destination of deliveries.
@@ -214,6 +223,9 @@ struct WebhookView {
     description: String,
     /// Subscribed event types.
     events: Vec<schema::EventTypePattern>,
+    /// Condition on the content of events, as given.
+    #[schemars(schema_with = "filter::schema")]
+    filter: Option<Box<RawValue>>,
     /// Format of deliveries.
     profile: schema::ProfileName,
     state: schema::WebhookState,
@@ -226,6 +238,9 @@ struct WebhookView {
     /// Additional headers of every delivery. Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
     #[schemars(with = "BTreeMap<String, String>")]
     headers: Map<String, Value>,
+    /// Authentication to the endpoint, with masked secrets.
+    #[schemars(schema_with = "masked_auth")]
+    auth: Option<AuthSpec>,
     /// Timeout of an attempt in seconds, over all its phases.
     timeout_s: u32,
     /// Largest number of concurrent requests.
@@ -238,8 +253,14 @@ struct WebhookView {
     retry: Option<ScheduleSpec>,
     /// Whether deliveries also have the Standard Webhooks headers.
     standard_headers: bool,
+    /// Signatures of deliveries.
+    signing: Signing,
+    /// Key that verifies Ed25519 signatures. Null until `signing` first needs it.
+    public_key: Option<schema::PublicKey>,
     /// Template of the body, in place of the profile's format.
     template: Option<String>,
+    /// Client certificate and additional authorities.
+    tls: Option<TlsView>,
     #[serde(flatten)]
     condition: ConditionView,
     created_at: schema::Time,
@@ -254,6 +275,22 @@ struct WebhookView {
     standard_secret: Option<String>,
 }
 
+/// Schema of [`AuthSpec`] in responses: each secret is a mask.
+fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
+    let mut kinds = AuthSpec::json_schema(generator);
+    if let Some(Value::Array(kinds)) = kinds.get_mut("oneOf") {
+        for kind in &mut *kinds {
+            for secret in ["password", "token", "client_secret"] {
+                if let Some(property) = kind["properties"].get_mut(secret) {
+                    *property = json!({"type": "string", "const": header::MASK});
+                }
+            }
+        }
+        kinds.push(json!({"type": "null"}));
+    }
+    kinds
+}
+
 impl WebhookView {
     fn of(webhook: &Webhook, condition: Option<Condition>) -> WebhookView {
         let headers = webhook.headers.iter();
@@ -263,25 +300,38 @@ impl WebhookView {
             url: webhook.url.to_string(),
             description: webhook.description.clone(),
             events: webhook.events.iter().map(schema::EventTypePattern::from).collect(),
+            filter: webhook.filter.as_ref().and_then(|filter| RawValue::from_string(filter.text().into()).ok()),
             profile: (&webhook.profile).into(),
             state: webhook.state.into(),
             active: webhook.state == WebhookState::Active,
             disabled_at: webhook.disabled_ms.map(schema::Time::at),
             disabled_reason: webhook.disabled_reason.clone(),
             headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).into())).collect(),
+            auth: webhook.auth.as_ref().map(EndpointAuth::masked),
             timeout_s: webhook.limits.timeout_s,
             max_in_flight: webhook.limits.max_in_flight,
             rate_limit_per_s: webhook.limits.rate_limit_per_s,
             ordered: webhook.ordered,
             retry: webhook.retry.as_ref().map(|retry| retry.spec()),
             standard_headers: webhook.standard_headers,
+            signing: webhook.signing,
+            public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().into()),
             template: webhook.template.clone(),
+            tls: webhook.tls.as_deref().map(TlsView::from),
             condition: ConditionView::of(webhook, condition),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,
             standard_secret: None,
         }
+    }
+
+    /// Shows webhooks with their conditions.
+    pub(super) fn read_all(connection: &Connection, webhooks: &[Webhook]) -> Result<Vec<WebhookView>, StoreError> {
+        let seqs: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
+        let conditions = read::conditions(connection, &seqs)?;
+        let view = |webhook: &Webhook| WebhookView::of(webhook, conditions.get(&webhook.seq).copied());
+        Ok(webhooks.iter().map(view).collect())
     }
 
     fn read(connection: &Connection, webhook: &Webhook) -> Result<WebhookView, StoreError> {
@@ -319,14 +369,10 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         state: list::parameter("state", query.state.as_deref())?,
         event: list::parameter("event", query.event.as_deref())?,
-        text: None,
     };
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         let Page { rows, next } = webhook::list(connection, &filter, &page)?;
-        let seqs: Vec<i64> = rows.iter().map(|webhook| webhook.seq).collect();
-        let conditions = read::conditions(connection, &seqs)?;
-        let view = |webhook: &Webhook| WebhookView::of(webhook, conditions.get(&webhook.seq).copied());
-        Ok(Page { rows: rows.iter().map(view).collect(), next })
+        Ok(Page { rows: WebhookView::read_all(connection, &rows)?, next })
     };
     list::show(&app, &caller, read, |view| view).await
 }

@@ -224,6 +224,10 @@ pub async fn download(session: Session) -> PageResult {
     if let Some(problem) = criteria.problem {
         return Err(PageError::from(Invalid::new("invalid_filter", problem)).within(session.shell()));
     }
+    if criteria.needle.is_some() {
+        let invalid = Invalid::new("invalid_filter", "An export takes no text. Use other filters.");
+        return Err(PageError::from(invalid).within(session.shell()));
+    }
     let mut filter = criteria.filter;
     filter.status = Some(DeliveryStatus::Failed);
     filter.test = Some(false);

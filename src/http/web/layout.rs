@@ -6,6 +6,7 @@ use askama::filters::HtmlSafe;
 
 use super::assets;
 use crate::domain::event::{EventId, Tenant};
+use crate::domain::needle::Needle;
 use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
 use crate::http::App;
 use crate::http::site::Branding;
@@ -85,6 +86,8 @@ pub struct Frame {
     pub form_token: String,
     pub flash: Option<Flash>,
     pub attention: Attention,
+    /// Text in the search field.
+    pub search: String,
     pub now_ms: Millis,
     /// Command that does the same with the API.
     pub curl: Option<String>,
@@ -201,6 +204,18 @@ impl Frame {
             rfc3339_seconds(ms).replace('T', " ").replace('Z', " UTC")
         )
     }
+}
+
+/// Text in which the part that was searched for is marked.
+pub fn marked(needle: Option<&Needle>, text: &str) -> Html {
+    let parts = needle.and_then(|needle| {
+        let found = needle.find(text.as_bytes())?;
+        Some((text.get(..found.start)?, text.get(found.clone())?, text.get(found.end..)?))
+    });
+    Html(match parts {
+        Some((before, found, after)) => format!("{}<mark>{}</mark>{}", escape(before), escape(found), escape(after)),
+        None => escape(text),
+    })
 }
 
 /// Path of an event. Its id is unique within a tenant only.

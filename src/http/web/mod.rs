@@ -60,6 +60,8 @@ mod profiles {
     pub mod show;
 }
 mod response;
+mod sample;
+mod search;
 mod session;
 mod settings {
     pub mod audit;
@@ -74,8 +76,10 @@ mod strip;
 mod two_factor;
 mod verdict;
 mod webhooks {
+    pub mod auth;
     pub mod delete;
     pub mod edit;
+    pub mod filter;
     pub mod form;
     pub mod header;
     pub mod list;
@@ -83,8 +87,11 @@ mod webhooks {
     pub mod replay;
     pub mod secret;
     pub mod show;
+    pub mod signing;
     pub mod state;
+    pub mod template;
     pub mod test;
+    pub mod tls;
 }
 
 use actix_web::web::{self, Path, ServiceConfig, resource};
@@ -163,7 +170,7 @@ fn tenant_routes(config: &mut ServiceConfig) {
     at("/logout", vec![web::post().to(login::sign_out)]);
     let once = |session: Session, token: Path<String>| session.answer(move |session| shown_once::show(session, &token));
     at("/shown-once/{token}", vec![web::get().to(once)]);
-    at("/deliveries", vec![read(deliveries::list::show)]);
+    at("/deliveries", vec![get(deliveries::list::show)]);
     for (path, action) in [("/deliveries/retry", BulkAction::Retry), ("/deliveries/discard", BulkAction::Discard)] {
         let ask = web::get().to(move |session| bulk::ask(session, action));
         at(path, vec![ask, web::post().to(move |submission| bulk::submit(submission, action))]);
@@ -180,7 +187,7 @@ fn tenant_routes(config: &mut ServiceConfig) {
     at("/incidents/{id}/test", vec![call_at(incidents::show::test)]);
     at("/incidents/{id}/notes", vec![post_at(incidents::show::add_note)]);
     at("/incidents/{id}/mute", vec![post_at(incidents::show::mute)]);
-    at("/events", vec![read(events::list::show)]);
+    at("/events", vec![get(events::list::show)]);
     at("/events/{id}", vec![read_at(events::show::show)]);
     at("/events/{id}/replay", vec![post_at(events::show::replay)]);
     at("/events/{id}/{part}", vec![web::get().to(events::show::download)]);
@@ -192,7 +199,8 @@ fn tenant_routes(config: &mut ServiceConfig) {
     at("/inbox/close", vec![get(inbox::list::ask_to_close), post(inbox::list::close)]);
     at("/inbox/{id}", vec![read_at(inbox::request::show)]);
 
-    at("/webhooks", vec![read(webhooks::list::show)]);
+    at("/search", vec![get(search::show)]);
+    at("/webhooks", vec![get(webhooks::list::show)]);
     at("/webhooks/new", vec![read(webhooks::edit::blank), call(webhooks::edit::create)]);
     at("/webhooks/{id}", vec![read_at(webhooks::show::deliveries)]);
     at("/webhooks/{id}/metrics", vec![read_at(webhooks::metrics::show)]);

@@ -10,6 +10,7 @@ use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::incident::Health;
 use crate::domain::time::Millis;
+use crate::domain::tls::ATTENTION;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::tenant_use::tenant_use;
 use crate::http::web::limits::{self, LimitRow};
@@ -20,7 +21,7 @@ use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, WebhookFilter};
 use crate::store::{Store, StoreError};
-use crate::text::{explanation, humanize};
+use crate::text::{certificate, explanation, humanize};
 
 /// Webhooks listed for each state.
 const MAX_WEBHOOKS: u32 = 5;
@@ -64,7 +65,8 @@ pub struct OverviewPage {
 /// A webhook that needs attention.
 struct Concern {
     webhook: Webhook,
-    condition: Condition,
+    /// `None` if it is about a certificate.
+    condition: Option<Condition>,
     reason: String,
 }
 
@@ -157,9 +159,14 @@ fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreEr
             }
             _ => webhook.disabled_reason.clone().unwrap_or_default(),
         };
-        Ok(Concern { webhook, condition, reason })
+        Ok(Concern { webhook, condition: Some(condition), reason })
     });
-    concerns.collect()
+    let mut concerns: Vec<Concern> = concerns.collect::<Result<_, StoreError>>()?;
+    for webhook in webhook::expiring(db, session.tenant(), session.now() + ATTENTION, MAX_WEBHOOKS)? {
+        let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now()));
+        concerns.push(Concern { webhook, condition: None, reason: warning.unwrap_or_default() });
+    }
+    Ok(concerns)
 }
 
 /// Dead letters and retrying deliveries, latest attempt first.

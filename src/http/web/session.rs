@@ -12,6 +12,7 @@ use crate::actions::{Actor, Caller};
 use crate::auth::role::{Action, may};
 use crate::auth::{session, token};
 use crate::domain::event::{Event, Tenant};
+use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
@@ -22,12 +23,14 @@ use crate::http::web::form::Fields;
 use crate::http::web::layout::{Flash, Frame, Portal, Section, Shell, base, event_path};
 use crate::http::web::portal;
 use crate::http::web::response::{PageResult, Response, html, local, parents};
+use crate::http::web::search;
 use crate::http::web::two_factor;
 use crate::http::{App, blocking};
+use crate::store::search::TextSearch;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
 use crate::store::webhook::{self, Attention};
-use crate::store::{self, Connection};
+use crate::store::{self, Connection, StoreError};
 
 /// A visitor who is signed in, as a user or through the portal.
 pub struct Session {
@@ -158,6 +161,7 @@ impl Session {
             sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
             api_key_seq: None,
+            certificates_denied: self.tenant().is_some() && !self.app.portal_certificates,
         }
     }
 
@@ -254,6 +258,16 @@ impl Session {
         self.app.actions.store.snapshot(read)
     }
 
+    /// Searches by text, in short reads outside of a snapshot. Otherwise like [`Session::read`].
+    pub fn search<T>(
+        &self,
+        needle: &Needle,
+        read: impl FnOnce(&Connection, &TextSearch) -> Result<T, StoreError>,
+    ) -> Result<T, PageError> {
+        let text = self.app.search(needle.clone());
+        Ok(self.app.actions.store.read(|db| read(db, &text))?)
+    }
+
     /// Frame of a page.
     pub fn frame(&self, db: &Connection, title: impl Into<String>, section: Section) -> Result<Frame, PageError> {
         let attention = webhook::attention(db, self.tenant())?;
@@ -274,6 +288,7 @@ impl Session {
             form_token: token::form_token(&self.cookie),
             flash: self.flash.clone(),
             attention,
+            search: if self.here.starts_with(search::PATH) { self.query.text("q").to_owned() } else { String::new() },
             now_ms: self.now(),
             curl: None,
         }
@@ -292,7 +307,10 @@ impl Session {
         self,
         read: impl FnOnce(&Session) -> Result<Response, PageError> + Send + 'static,
     ) -> PageResult {
-        let place = self.app.reads.place(self.tenant()).await;
+        let place = match self.query.given("q") {
+            Some(_) => self.app.reads.search_place(self.tenant()).await,
+            None => self.app.reads.place(self.tenant()).await,
+        };
         let place = place.map_err(|error| PageError::from(error).within(self.shell()))?;
         self.run(move |session| {
             let _place = place;

@@ -1,5 +1,6 @@
 //! Choice of the signature that a receiver checks, and the position of its parts.
 
+use crate::profile::ed25519;
 use crate::profile::spec::{Profile, SignatureSpec};
 
 /// A signature and the headers that checking it takes.
@@ -7,6 +8,8 @@ use crate::profile::spec::{Profile, SignatureSpec};
 pub struct Check {
     pub spec: SignatureSpec,
     pub place: SignaturePosition,
+    /// Text before each signature of a header that separates signatures by a space, as Standard Webhooks does.
+    pub prefix: Option<String>,
     /// Header with the event's id, if the signed content includes it.
     pub id_header: Option<String>,
     /// Header with the timestamp, if the signed content includes it and the signature's own header does not.
@@ -32,20 +35,24 @@ pub enum TimestampPosition {
 pub fn choose(profile: &Profile, standard_headers: bool) -> Option<Check> {
     let own = &profile.spec().signatures;
     let mut checks = own.iter().filter_map(|spec| Check::of(profile, spec, standard_headers));
-    let standard = crate::profile::standard();
-    let spec = &standard.spec().signatures[0];
     // A profile that sets this header itself decides its content.
-    let is_own = profile.header_names().contains(&spec.header.to_ascii_lowercase());
+    let is_own = profile.header_names().iter().any(|name| name == ed25519::HEADER);
     let first = checks.next();
     if own.len() == 1 && first.is_some() {
         return first;
     }
-    if standard_headers && !is_own { Check::of(&standard, spec, true) } else { first }
+    if standard_headers && !is_own { Check::standard() } else { first }
 }
 
 impl Check {
+    /// Check of the signatures of Standard Webhooks.
+    pub fn standard() -> Option<Check> {
+        let standard = crate::profile::standard();
+        Check::of(&standard, &standard.spec().signatures[0], true)
+    }
+
     fn of(profile: &Profile, spec: &SignatureSpec, standard_headers: bool) -> Option<Check> {
-        let place = SignaturePosition::of(&spec.template)?;
+        let mut place = SignaturePosition::of(&spec.template)?;
         let in_value = place.has_timestamp();
         let signs_time = spec.content.contains("{timestamp}");
         if in_value && !signs_time {
@@ -58,7 +65,14 @@ impl Check {
         let id_header = if spec.content.contains("{id}") { Some(header("{id}", "webhook-id")?) } else { None };
         let timestamp_header =
             if signs_time && !in_value { Some(header("{timestamp}", "webhook-timestamp")?) } else { None };
-        Some(Check { spec: spec.clone(), place, id_header, timestamp_header })
+        let mut spec = spec.clone();
+        let is_list = !in_value && place.after.is_empty() && !place.before.is_empty();
+        let prefix =
+            (is_list && spec.join == Some(format!(" {}", place.before))).then(|| std::mem::take(&mut place.before));
+        if prefix.is_some() {
+            spec.join = Some(" ".to_owned());
+        }
+        Some(Check { spec, place, prefix, id_header, timestamp_header })
     }
 }
 

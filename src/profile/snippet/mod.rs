@@ -48,9 +48,19 @@ pub struct Snippet {
     pub code: String,
     /// Header that the code reads.
     pub header: String,
-    /// Secret for `WEBHOOK_SECRET`: `Standard` is the webhook's `standard_secret`, `Secret` its `secret`.
-    pub secret: Key,
+    pub credential: Credential,
     pub note: Option<&'static str>,
+}
+
+/// Key that the code reads from an environment variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The webhook's `secret`, in `WEBHOOK_SECRET`.
+    Secret,
+    /// The webhook's `standard_secret`, in `WEBHOOK_SECRET`.
+    StandardSecret,
+    /// The webhook's `public_key`, in `WEBHOOK_PUBLIC_KEY`.
+    PublicKey,
 }
 
 /// Returns code for the profile's only signature. If the profile has several, none, or one that a receiver cannot check,
@@ -58,17 +68,31 @@ pub struct Snippet {
 /// if there is none.
 pub fn snippet(profile: &Profile, standard_headers: bool, language: Language) -> Option<Snippet> {
     let check = choice::choose(profile, standard_headers)?;
-    let code = Code::new(&check, profile, language).render().expect("writing to a string does not fail");
-    Some(Snippet {
+    let credential = match check.spec.key {
+        Key::Secret => Credential::Secret,
+        Key::Standard => Credential::StandardSecret,
+    };
+    Some(render(&check, credential, profile, language))
+}
+
+/// Returns code for the Ed25519 signatures of a webhook.
+pub fn ed25519_snippet(profile: &Profile, language: Language) -> Snippet {
+    let check = Check::standard().expect("the standard signature can be checked");
+    render(&check, Credential::PublicKey, profile, language)
+}
+
+fn render(check: &Check, credential: Credential, profile: &Profile, language: Language) -> Snippet {
+    let code = Code { ed25519: credential == Credential::PublicKey, ..Code::new(check, profile, language) };
+    Snippet {
         language,
-        code: code + "\n",
+        code: code.render().expect("writing to a string does not fail") + "\n",
         header: check.spec.header.clone(),
-        secret: check.spec.key,
+        credential,
         note: (profile.spec().body == Body::Ecmascript).then_some(
             "Bodies of this profile are serialized as JavaScript does: JSON.stringify of the parsed body verifies as well as \
              the raw body.",
         ),
-    })
+    }
 }
 
 /// Facts that the templates are filled with. Texts are literals and expressions of the language.
@@ -76,6 +100,8 @@ pub fn snippet(profile: &Profile, standard_headers: bool, language: Language) ->
 #[template(path = "snippets/code.txt", escape = "none")]
 struct Code<'a> {
     language: Language,
+    /// Whether the code verifies Ed25519 signatures.
+    ed25519: bool,
     /// Whether the key is the decoded `standard_secret`, not the bytes of the secret.
     standard: bool,
     hex: bool,
@@ -86,6 +112,7 @@ struct Code<'a> {
     id_header: Option<String>,
     timestamp_header: Option<String>,
     join: Option<String>,
+    prefix: Option<String>,
     pattern: String,
     groups: &'static str,
     rust_parts: String,
@@ -111,6 +138,7 @@ impl<'a> Code<'a> {
         };
         Code {
             language,
+            ed25519: false,
             standard: spec.key == Key::Standard,
             hex: spec.encoding == Encoding::Hex,
             timestamp: spec.content.contains("{timestamp}"),
@@ -120,6 +148,7 @@ impl<'a> Code<'a> {
             id_header: check.id_header.as_deref().map(header),
             timestamp_header: check.timestamp_header.as_deref().map(header),
             join: spec.join.as_deref().map(text),
+            prefix: check.prefix.as_deref().map(text),
             pattern: literal::pattern(language, &check.place),
             groups: literal::groups(language, &check.place),
             rust_parts: literal::rust_parts(&check.place),

@@ -6,25 +6,14 @@ use base64::engine::general_purpose::STANDARD;
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::number;
-use super::render::{self, Renderer};
-use super::syntax::Expr;
+use super::print;
+use super::program::Expr;
+use super::render::Renderer;
 use super::value::{Text, Value};
 use super::{Fault, MAX_OUTPUT_BYTES};
 
 /// Longest encoded word of RFC 2047 is 75 characters; these bytes give 60 in base64.
 const ENCODED_WORD_BYTES: usize = 45;
-
-macro_rules! named_by_text {
-    ($name:ident, $what:literal) => {
-        impl $name {
-            /// Sentence with the names of all.
-            pub fn list() -> String {
-                let names: Vec<&str> = $name::VARIANTS.iter().map(|variant| variant.into()).collect();
-                format!(concat!("The ", $what, " are {}."), names.join(", "))
-            }
-        }
-    };
-}
 
 /// What stands after `|`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
@@ -61,29 +50,6 @@ pub(super) enum Filter {
     Urlencode,
 }
 
-named_by_text!(Filter, "filters");
-
-/// What stands after `is`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "lowercase")]
-pub(super) enum Test {
-    Boolean,
-    Defined,
-    EndingWith,
-    False,
-    Integer,
-    Mapping,
-    None,
-    Number,
-    Sequence,
-    StartingWith,
-    String,
-    True,
-    Undefined,
-}
-
-named_by_text!(Test, "tests");
-
 /// Values given to a filter, without the one that it is applied to.
 struct Arguments<'a> {
     positional: Vec<Value<'a>>,
@@ -114,6 +80,12 @@ impl<'a> Arguments<'a> {
 }
 
 impl Filter {
+    /// Returns a sentence with all names.
+    pub fn list() -> String {
+        let names: Vec<&str> = Filter::VARIANTS.iter().map(|filter| filter.into()).collect();
+        format!("The filters are {}.", names.join(", "))
+    }
+
     /// Maximum number of values by place, and the names of all.
     pub fn parameters(self) -> (usize, &'static [&'static str]) {
         let names: &'static [&'static str] = match self {
@@ -238,7 +210,7 @@ impl Filter {
             Filter::Tojson => {
                 let json = renderer.json(&of)?;
                 let width = arguments.count(renderer, 0, 0)?;
-                let json = if width == 0 { json } else { render::indent(&json, width.min(8))? };
+                let json = if width == 0 { json } else { print::indent(&json, width.min(8))? };
                 renderer.spend(json.len())?;
                 Ok(Value::Printed(Text::Built(json.into())))
             }
@@ -442,35 +414,4 @@ fn check_length(length: usize) -> Result<(), Fault> {
         return Err(Fault::new(format!("A text is longer than {} MiB.", (2 * MAX_OUTPUT_BYTES) >> 20)));
     }
     Ok(())
-}
-
-impl Test {
-    pub fn holds<'a>(self, renderer: &mut Renderer<'a>, of: &Value<'a>, arguments: &'a [Expr]) -> Result<bool, Fault> {
-        let value = renderer.open(of)?;
-        if matches!(self, Test::StartingWith | Test::EndingWith) {
-            let Some(argument) = arguments.first() else {
-                return Err(Fault::new("This test needs a text."));
-            };
-            let argument = renderer.defined(argument)?;
-            let (part, text) = (renderer.text(&argument)?, renderer.text(&value)?);
-            renderer.spend(part.len())?;
-            return Ok(if self == Test::StartingWith { text.starts_with(&*part) } else { text.ends_with(&*part) });
-        }
-        Ok(match self {
-            Test::Defined => !value.is_undefined(),
-            Test::Undefined => value.is_undefined(),
-            Test::None => matches!(value, Value::Null),
-            Test::Boolean => matches!(value, Value::Bool(_)),
-            Test::True => matches!(value, Value::Bool(true)),
-            Test::False => matches!(value, Value::Bool(false)),
-            Test::Number => matches!(value, Value::Number(_)),
-            Test::Integer => match &value {
-                Value::Number(number) => !number.contains(['.', 'e', 'E']),
-                _ => false,
-            },
-            Test::String => matches!(value, Value::Text(_) | Value::Printed(_)),
-            Test::Mapping => matches!(value, Value::Object(_)),
-            Test::Sequence | Test::StartingWith | Test::EndingWith => matches!(value, Value::List(_)),
-        })
-    }
 }

@@ -1,7 +1,7 @@
 //! Templates of bodies and of header values, in the language of MiniJinja.
 //!
-//! `syntax` has MiniJinja's own parser read the text. `render` runs the result here rather than in MiniJinja's machine,
-//! for two reasons. Its operators have no bound: `{% set a = a ~ a %}` thirty times takes a gigabyte, and its compiler
+//! `syntax` has MiniJinja's own parser read the text into a `program`. `render` runs it here rather than in MiniJinja's
+//! machine, for two reasons. Its operators have no bound: `{% set a = a ~ a %}` thirty times takes a gigabyte, and its compiler
 //! computes constants of that size while a template is saved. And its numbers are doubles, but a payload's must come out
 //! as the application wrote them.
 //!
@@ -9,8 +9,12 @@
 //! [`Scope`] always give the same text. Each step and each 64 bytes that are read or built count against [`MAX_STEPS`],
 //! which bounds the time and the memory; nesting is bounded when a template is parsed, so nothing here recurses deeply.
 
+mod condition;
 mod filter;
 mod number;
+mod operations;
+mod print;
+mod program;
 mod render;
 mod syntax;
 #[cfg(test)]
@@ -25,11 +29,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::domain::Invalid;
 use crate::domain::event::Event;
 use crate::domain::time::{SECOND, rfc3339_seconds};
-use syntax::{Place, Statement};
+use program::{Place, Statement};
 use value::Value;
 
 /// Maximum length of a template.
-pub const MAX_BYTES: usize = 32 << 10;
+pub const MAX_CHARS: usize = 32_768;
 /// Maximum length of a rendered text. A payload of the largest size fits with what is around it.
 pub const MAX_OUTPUT_BYTES: usize = 2 << 20;
 /// Maximum steps of a rendering: evaluated parts of expressions, items of lists, and 64 bytes of text each.
@@ -138,8 +142,8 @@ impl Fault {
 impl Template {
     /// Parses a template. The error has the place of the fault.
     pub fn parse(source: &str, usage: Use) -> Result<Template, TemplateError> {
-        if source.len() > MAX_BYTES {
-            let message = format!("A template is at most {} KiB.", MAX_BYTES >> 10);
+        if source.chars().count() > MAX_CHARS {
+            let message = format!("A template is at most {MAX_CHARS} characters.");
             return Err(TemplateError { at: None, message });
         }
         let (body, uses_webhook) = syntax::parse(source, usage).map_err(|fault| fault.in_source(source))?;

@@ -141,7 +141,25 @@ fn a_fault_has_its_line_and_column() {
     assert_eq!(error.to_string(), "Line 2, column 10: `data.user.email` is undefined.");
     let error = render("{\"a\": }", Output::Json, "{}").unwrap_err();
     assert!(error.to_string().starts_with("The result is not JSON: expected value at line 1 column 7"), "{error}");
-    assert_eq!(Template::parse(&"x".repeat(MAX_BYTES + 1), Use::Body).unwrap_err().at, None);
+    assert_eq!(Template::parse(&"x".repeat(MAX_CHARS + 1), Use::Body).unwrap_err().at, None);
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let page = include_str!("../../../docs/templates.md");
+    let data = r#"{"id": 7, "cents": 1999, "items": [{"name": "a\"b", "count": 1}, {"name": "c", "count": 2}]}"#;
+    let blocks: Vec<&str> = page.split("```jinja\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let value: serde_json::Value = serde_json::from_str(&json(block, data)).unwrap();
+        assert_eq!(value["text"], "Order 7 over 19.99 €");
+    }
+    for name in [filter::Filter::list(), condition::Test::list()] {
+        let (_, names) = name.trim_end_matches('.').split_once(" are ").unwrap();
+        for name in names.split(", ") {
+            assert!(page.contains(&format!("`{name}")), "{name} is missing in docs/templates.md");
+        }
+    }
 }
 
 /// Renders in a thread with the stack of a worker.

@@ -1,7 +1,9 @@
 //! Lists and counts of deliveries, by index.
 
-use rusqlite::Connection;
+use std::ops::RangeInclusive;
+
 use rusqlite::types::Value;
+use rusqlite::{Connection, named_params};
 
 use super::{Delivery, SELECT, from_row};
 use crate::domain::attempt::ErrorCode;
@@ -11,8 +13,9 @@ use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
 use crate::store::bounds::Bounds;
 use crate::store::error::Result;
-use crate::store::index_scan::{self, List, Source};
+use crate::store::index_scan::{self, Found, List, Source};
 use crate::store::page::{Filter, Page, PageRequest};
+use crate::store::search::{self, Hits, TextSearch};
 use crate::store::{event, sql, topic};
 
 /// Conditions of a list of deliveries, or of a bulk action.
@@ -42,6 +45,91 @@ pub fn list(connection: &Connection, filter: &DeliveryFilter, request: &PageRequ
         budget: BUDGET,
     };
     index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
+}
+
+/// Delivery that a search found, with an excerpt of its event's data.
+#[derive(Debug, Clone)]
+pub struct Match {
+    pub delivery: Delivery,
+    pub excerpt: String,
+}
+
+/// Returns a page of the deliveries that match a filter and whose id, event id, data or previous data contains a text,
+/// newest first.
+pub fn search(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    TextSearch { needle, timer }: &TextSearch,
+    request: &PageRequest,
+) -> Result<Hits<Match>> {
+    let list = List {
+        select: SEARCHED,
+        conditions: &conditions(filter),
+        bounds: Bounds::of_page(request).within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        budget: usize::MAX,
+    };
+    let Some(source) = sources(connection, filter)?.into_iter().next() else {
+        return Ok(Hits::none());
+    };
+    // Deliveries of one event follow each other.
+    let mut last: Option<(i64, Option<String>)> = None;
+    let found = search::along(connection, &source, &list, request.limit, timer, |row| {
+        let event_seq: i64 = row.get(1)?;
+        let of_event = match &last {
+            Some((seq, excerpt)) if *seq == event_seq => excerpt.clone(),
+            _ => {
+                let id = std::str::from_utf8(row.get_ref(3)?.as_bytes()?).unwrap_or_default();
+                let previous = row.get_ref(5)?.as_bytes_or_null()?;
+                let excerpt = search::excerpt(needle, &[id], row.get_ref(4)?.as_bytes()?, previous);
+                last = Some((event_seq, excerpt.clone()));
+                excerpt
+            }
+        };
+        let excerpt = match of_event {
+            Some(excerpt) => Some(excerpt),
+            None => {
+                let id: DeliveryId = row.get(2)?;
+                let data = row.get_ref(4)?.as_bytes()?;
+                needle
+                    .is_in_id(&id.to_string())
+                    .then(|| search::preview(&data[..data.len().min(search::PREVIEW_BYTES)]))
+            }
+        };
+        excerpt.map(|excerpt| Ok((row.get(0)?, excerpt))).transpose()
+    })?;
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for (seq, excerpt) in found.rows {
+        rows.extend(by_seq(connection, seq)?.map(|delivery| Match { delivery, excerpt }));
+    }
+    search::hits(Found { rows, next: found.next }, |seq| {
+        let query = "SELECT created_ms FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+        sql::first(connection, query, [seq], |row| row.get(0))
+    })
+}
+
+fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Delivery>> {
+    sql::first(connection, &format!("{SELECT} WHERE d.seq = ?1"), [seq], from_row)
+}
+
+/// Returns up to `limit` deliveries whose ids are from the first to the last one, newest first. Examines 1,000 entries of
+/// the unique index.
+pub fn with_ids(
+    connection: &Connection,
+    tenant: Option<&Tenant>,
+    ids: &RangeInclusive<DeliveryId>,
+    limit: u32,
+) -> Result<Vec<Delivery>> {
+    let (columns, _) = SELECT.split_once("FROM").expect("a SELECT has a FROM");
+    let query = format!(
+        "{columns} FROM (SELECT seq FROM delivery WHERE id >= :first AND id <= :last LIMIT 1000) AS near
+         CROSS JOIN delivery d ON d.seq = near.seq
+         CROSS JOIN event e ON e.seq = d.event_seq CROSS JOIN webhook w ON w.seq = d.webhook_seq
+         WHERE e.tenant = coalesce(:tenant, e.tenant) LIMIT :limit"
+    );
+    let params = named_params! {":first": ids.start(), ":last": ids.end(), ":tenant": tenant, ":limit": limit};
+    let mut found = sql::all(connection, &query, params, from_row)?;
+    found.sort_by_key(|delivery| std::cmp::Reverse(delivery.seq));
+    Ok(found)
 }
 
 /// Returns the next newer delivery that matches a filter, if it is among the next few thousand rows.
@@ -87,6 +175,9 @@ pub(in crate::store) fn list_select() -> String {
          CROSS JOIN event e ON e.seq = d.event_seq CROSS JOIN webhook w ON w.seq = d.webhook_seq"
     )
 }
+
+pub(in crate::store) const SEARCHED: &str = "SELECT d.seq, d.event_seq, d.id, e.id, e.data, e.previous_data
+     FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value CROSS JOIN event e ON e.seq = d.event_seq";
 
 /// Conditions of a filter on table `delivery` as `d`.
 pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {

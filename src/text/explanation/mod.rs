@@ -1,5 +1,7 @@
 //! The state of a delivery in a few sentences: the outcome, the next step of the reader and of Hookpost.
 
+pub mod filter;
+
 use super::humanize;
 use crate::domain::attempt::FailureCause;
 use crate::domain::delivery::DeliveryStatus;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::humanize;
-use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase};
+use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase, TokenFault};
 use crate::domain::time::{Millis, parse_retry_after, rfc3339_seconds};
 
 /// A failed attempt, with the facts for its texts.
@@ -82,7 +82,13 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         }
         FailureCause::NotTls => format!("{host} does not speak TLS on port {port}."),
         FailureCause::ClientCertificateRequired => {
-            format!("{host} requires a client certificate, which Hookpost does not support.")
+            format!("{host} requires a client certificate, and the webhook has none.")
+        }
+        FailureCause::ClientCertificateRejected { alert: None, .. } => {
+            format!("{host} got no client certificate that it accepts.")
+        }
+        FailureCause::ClientCertificateRejected { alert: Some(alert), not_after_ms } => {
+            client_certificate_rejected(host, alert, *not_after_ms, now)
         }
         FailureCause::TlsAlert { alert } => format!("{host} ended the TLS handshake with the alert {alert}."),
         FailureCause::TlsOutdated { error } => format!("{host} supports neither TLS 1.2 nor TLS 1.3: {error}."),
@@ -120,6 +126,23 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
             format!("{host} answered {}; redirects are not followed.", status_words(*code))
         }
         FailureCause::Status { code } => format!("{host} answered {}.", status_words(*code)),
+        FailureCause::TokenUnavailable { cause: None, .. } => "The token endpoint gave no access token.".to_owned(),
+        FailureCause::TokenUnavailable { origin, cause: Some(cause) } => {
+            format!("The token endpoint gave no access token. {}", sentence(cause, origin, now))
+        }
+        FailureCause::TokenRefused { origin, code, error, description } => {
+            let mut text = sentence(&FailureCause::Status { code: *code }, origin, now);
+            let said: Vec<String> =
+                [error, description].into_iter().flatten().map(|said| format!("\"{said}\"")).collect();
+            if !said.is_empty() {
+                text.insert_str(text.len() - 1, &format!(": {}", said.join(", ")));
+            }
+            format!("The token endpoint gave no access token. {text}")
+        }
+        FailureCause::TokenMalformed { origin, fault } => {
+            let (host, _) = host_and_port(origin);
+            format!("The token endpoint gave no access token. The response of {host} {}.", token_fault(fault))
+        }
         FailureCause::EventDamaged => {
             "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.".to_owned()
         }
@@ -134,6 +157,20 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
             format!("The template failed with this event, so nothing was sent. {error}")
         }
         FailureCause::WorkerPanic => "A fault in Hookpost interrupted the attempt.".to_owned(),
+    }
+}
+
+/// Fault of a token endpoint's response, as the end of a sentence about it.
+fn token_fault(fault: &TokenFault) -> String {
+    match fault {
+        TokenFault::TooLong => "is longer than 16 KiB".to_owned(),
+        TokenFault::NotJson => "is not a JSON object".to_owned(),
+        TokenFault::NoAccessToken { bytes } => {
+            format!("has no access_token of 1 to {bytes} printable ASCII characters")
+        }
+        TokenFault::TokenType { found: None } => "has no token_type; it must be Bearer".to_owned(),
+        TokenFault::TokenType { found: Some(found) } => format!("has the token_type \"{found}\"; it must be Bearer"),
+        TokenFault::ExpiresIn => "has an expires_in that is not a number of seconds".to_owned(),
     }
 }
 
@@ -180,11 +217,13 @@ impl Failed<'_> {
                 ErrorCode::TlsExpired => "TLS expired",
                 ErrorCode::TlsUntrusted => "TLS untrusted",
                 ErrorCode::TlsWrongHost => "TLS wrong host",
+                ErrorCode::TlsClientCertificate => "client certificate",
                 ErrorCode::TlsFailed => "TLS failed",
                 ErrorCode::ConnectionReset => "connection broke",
                 ErrorCode::Timeout => "timeout",
                 ErrorCode::ProtocolError => "not HTTP",
                 ErrorCode::Status => "not a 2xx",
+                ErrorCode::TokenFailed => "no access token",
                 ErrorCode::EventDamaged => "event damaged",
                 ErrorCode::ComposeFailed => "not composed",
                 ErrorCode::TemplateFailed => "template failed",
@@ -217,19 +256,24 @@ fn advice(cause: &FailureCause) -> &'static str {
             "Renew the certificate on the receiver. If it is valid, compare the clocks of both machines."
         }
         Code::TlsUntrusted => {
-            "Use a certificate from a public authority, and send its intermediate certificates with it."
+            "Use a certificate from a public authority, and send its intermediate certificates with it. For a private authority, add its certificate to the webhook."
         }
         Code::TlsWrongHost => "Use the host that the certificate names in the URL, or get a certificate for this host.",
+        Code::TlsClientCertificate if *cause == FailureCause::ClientCertificateRequired => {
+            "Add a client certificate that the receiver trusts to the webhook's settings, or let the receiver do without."
+        }
+        Code::TlsClientCertificate => {
+            "Check in the webhook's settings that the client certificate is valid, and that its issuer is one that the receiver trusts."
+        }
         Code::TlsFailed if *cause == FailureCause::NotTls => {
             "Use the receiver's HTTPS port in the URL, or an http:// URL."
         }
-        Code::TlsFailed => {
-            "Check the receiver's TLS settings: TLS 1.2 or 1.3 on the port of the URL, without a client certificate."
-        }
+        Code::TlsFailed => "Check the receiver's TLS settings: TLS 1.2 or 1.3 on the port of the URL.",
         Code::ConnectionReset => {
             "Check the receiver's log for a crash or a limit at that time. A proxy in front of it may have closed the connection."
         }
         Code::ProtocolError => "Check that the URL points to an HTTP server, with the right port and the right scheme.",
+        Code::TokenFailed => token_advice(cause),
         Code::EventDamaged => "Check the disk of the machine that runs Hookpost, then publish the event again.",
         Code::ComposeFailed => "Compare the event's data with the webhook's profile. The receiver got nothing.",
         Code::TemplateFailed => {
@@ -237,6 +281,20 @@ fn advice(cause: &FailureCause) -> &'static str {
         }
         Code::WorkerPanic => "The receiver may have got the request. Please report this fault with Hookpost's log.",
         Code::Status => "Respond with 2xx.",
+    }
+}
+
+fn token_advice(cause: &FailureCause) -> &'static str {
+    match cause {
+        FailureCause::TokenRefused { code: 429 | 500..=599, .. } | FailureCause::TokenUnavailable { .. } => {
+            "Check that the token endpoint runs and is reachable from Hookpost, and the token URL of the webhook."
+        }
+        FailureCause::TokenRefused { code: 404 | 405, .. } | FailureCause::TokenMalformed { .. } => {
+            "Check that the webhook's token URL is that of an OAuth 2.0 token endpoint, which responds with JSON."
+        }
+        _ => {
+            "Compare the webhook's client ID, client secret, scope and audience with those that the token endpoint knows."
+        }
     }
 }
 
@@ -251,7 +309,7 @@ fn status_advice(code: u16) -> &'static str {
             "The receiver did not understand the body. Compare it with what the handler expects, and check the receiver's log."
         }
         401 => {
-            "The receiver rejected the signature or its own credentials. Check the secret on both sides, that the receiver verifies the raw body, and custom headers such as Authorization."
+            "The receiver rejected the signature or its own credentials. Check the secret on both sides, that the receiver verifies the raw body, and the webhook's authentication or custom headers."
         }
         403 => {
             "The receiver, or a firewall in front of it, forbids the request. Check signature verification, CSRF protection and address rules for this path."
@@ -299,6 +357,21 @@ fn status_advice(code: u16) -> &'static str {
             _ => "This is not an HTTP status. Check which program listens at this URL.",
         },
     }
+}
+
+fn client_certificate_rejected(host: &str, alert: &str, not_after_ms: Option<Millis>, now: Option<Millis>) -> String {
+    let reason = match alert {
+        "CertificateExpired" => "it has expired".to_owned(),
+        "CertificateRevoked" => "it was revoked".to_owned(),
+        "UnknownCA" => "its issuer is not trusted".to_owned(),
+        alert => format!("TLS alert {alert}"),
+    };
+    let end = match (not_after_ms, now) {
+        (Some(end), Some(now)) if end < now => format!(" (expired {})", humanize::relative(end, now)),
+        (Some(end), _) => format!(" (valid until {})", rfc3339_seconds(end)),
+        (None, _) => String::new(),
+    };
+    format!("{host} rejected the webhook's client certificate{end}: {reason}.")
 }
 
 /// Returns a status code with its name, if it has one: `503 Service Unavailable`.

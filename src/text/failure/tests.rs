@@ -29,17 +29,20 @@ fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
             "TLS untrusted",
         ),
         ("tls_wrong_host", "The TLS certificate of api.acme.io was issued for another host.", "TLS wrong host"),
+        ("tls_client_certificate", "api.acme.io got no client certificate that it accepts.", "client certificate"),
         ("tls_failed", "TLS with api.acme.io failed.", "TLS failed"),
         ("connection_reset", "api.acme.io closed the connection before it responded.", "connection broke"),
         ("timeout", "api.acme.io did not respond within 5 s.", "timeout after 5 s"),
         ("protocol_error", "api.acme.io did not return valid HTTP.", "not HTTP"),
         ("status", "api.acme.io answered 503 Service Unavailable.", "503"),
+        ("token_failed", "The token endpoint gave no access token.", "no access token"),
         (
             "event_damaged",
             "The stored event or delivery is damaged (it cannot be read, or its checksum does not match), so nothing was sent.",
             "event damaged",
         ),
         ("compose_failed", "The request body could not be composed.", "not composed"),
+        ("template_failed", "The template failed with this event, so nothing was sent.", "template failed"),
         ("worker_panic", "A fault in Hookpost interrupted the attempt.", "fault in Hookpost"),
     ];
     assert_eq!(ErrorCode::VARIANTS.len(), expected.len());
@@ -51,6 +54,22 @@ fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
         assert_eq!(failed.short(), short);
         assert!(failed.advice().ends_with('.'), "{name}");
     }
+}
+
+#[test]
+fn a_rejected_client_certificate_is_told_with_its_end_and_the_reason() {
+    let rejected = |alert: &str, end: Millis| {
+        let cause = FailureCause::ClientCertificateRejected { alert: Some(alert.to_owned()), not_after_ms: Some(end) };
+        failed(cause).sentence(NOW)
+    };
+    assert_eq!(
+        rejected("BadCertificate", NOW - 2 * DAY),
+        "api.acme.io rejected the webhook's client certificate (expired 2 days ago): TLS alert BadCertificate."
+    );
+    let words = rejected("UnknownCA", NOW + DAY);
+    assert!(words.contains("(valid until 2026-") && words.ends_with(": its issuer is not trusted."), "{words}");
+    let none = failed(FailureCause::ClientCertificateRequired);
+    assert!(none.sentence(NOW).ends_with("and the webhook has none.") && none.advice().starts_with("Add a client"));
 }
 
 #[test]

@@ -8,7 +8,9 @@ mod bad_strings;
 mod batch;
 mod bulk;
 mod busy_readers;
+mod content_filters;
 mod deliveries;
+mod endpoint_auth;
 mod errors;
 mod event_ids;
 mod event_types;
@@ -29,6 +31,7 @@ mod portal_links;
 mod rate_limits;
 mod replay;
 mod request_ids;
+mod search;
 mod secrets;
 mod security_txt;
 mod slow_clients;
@@ -47,7 +50,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 39] = [
+const CALLS: [(&str, &str, Scope); 40] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -75,6 +78,7 @@ const CALLS: [(&str, &str, Scope); 39] = [
     ("POST", "/v1/deliveries/{d}/discard", Scope::Admin),
     ("POST", "/v1/deliveries/retry", Scope::Admin),
     ("POST", "/v1/deliveries/discard", Scope::Admin),
+    ("GET", "/v1/search?q=order", Scope::Read),
     ("GET", "/v1/stats", Scope::Read),
     ("GET", "/v1/webhooks/{w}/stats", Scope::Read),
     ("GET", "/api/webhooks/{w}/stats", Scope::Read),

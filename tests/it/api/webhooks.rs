@@ -18,18 +18,22 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "url",
         "description",
         "events",
+        "filter",
         "profile",
         "state",
         "active",
         "disabled_at",
         "disabled_reason",
         "headers",
+        "auth",
         "timeout_s",
         "max_in_flight",
         "rate_limit_per_s",
         "ordered",
         "retry",
         "standard_headers",
+        "signing",
+        "public_key",
         "health",
         "failing_since",
         "last_success_at",
@@ -39,6 +43,7 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "secret",
         "standard_secret",
         "template",
+        "tls",
     ];
     let mut expected = fields.to_vec();
     expected.sort_unstable();
@@ -61,7 +66,10 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         ("ordered", json!(false)),
         ("retry", Value::Null),
         ("standard_headers", json!(true)),
+        ("signing", json!("hmac")),
+        ("public_key", Value::Null),
         ("template", Value::Null),
+        ("tls", Value::Null),
         ("created_at", json!("2026-01-15T10:00:00.000Z")),
     ] {
         assert_eq!(webhook[field], value, "{field}");

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
 mod bodies;
+mod certificates;
 mod client;
+mod ed25519;
+mod endpoint_auth;
 mod fairness;
 mod faults;
 mod incidents;

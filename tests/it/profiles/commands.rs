@@ -258,6 +258,46 @@ fn listen_prints_each_delivery_and_whether_it_verifies() {
 }
 
 #[test]
+fn listen_and_verify_check_ed25519_signatures_with_the_public_key() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    let webhook = hub.create(receiver.url(), &json!({"signing": "both", "secret": SECRET}));
+    let (id, key) = (webhook["id"].as_str().unwrap(), webhook["public_key"].as_str().unwrap());
+    hub.publish("a.b", json!({"text": "seen"}));
+    hub.deliver_until_idle();
+    let request = receiver.last();
+    let check = |arguments: &[&str], body: &str| {
+        let mut all = vec!["verify", "--profile", "generic"];
+        all.extend(arguments);
+        let headers: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        all.extend(headers.iter().flat_map(|header| ["--header", header.as_str()]));
+        let output = feed(hookpost(&all), body.as_bytes());
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let body = request.text();
+    let (code, said, _) = check(&["--public-key", key], &body);
+    assert_eq!((code, said.as_str()), (Some(0), "verified: webhook-signature by Ed25519\n"));
+    let (code, said, _) = check(&["--public-key", key, "--secret", SECRET], &body);
+    assert_eq!((code, said.as_str()), (Some(0), "verified: X-Webhook-Signature, webhook-signature by Ed25519\n"));
+    let (code, _, error) = check(&["--public-key", key], "{}");
+    assert!(code == Some(1) && error.contains("not verified: webhook-signature has no Ed25519 signature"), "{error}");
+    let (code, _, error) = check(&["--public-key", key, "--tolerance-s", "60"], &body);
+    assert!(code == Some(1) && error.contains("seconds from now"), "{error}");
+    let (code, _, error) = check(&["--public-key", "whpk_AAAA"], &body);
+    assert!(code == Some(1) && error.contains("base64 of 32 bytes"), "{error}");
+    let (code, _, error) = check(&[], &body);
+    assert!(code == Some(1) && error.contains("--secret or --public-key is required"), "{error}");
+
+    let listening = Listening::start(&["--public-key", key]);
+    let change = json!({"url": listening.url, "signing": "ed25519"});
+    hub.patch(&format!("/v1/webhooks/{id}"), &change).expect(200);
+    hub.publish("a.b", json!({"text": "again"}));
+    hub.deliver_until_idle();
+    let printed = listening.until("\"again\"");
+    assert!(printed[0].starts_with("POST /hook verified (webhook-signature by Ed25519)"), "{printed:?}");
+}
+
+#[test]
 fn listen_answers_with_a_chosen_status_and_checks_nothing_without_a_secret() {
     let hub = Hub::start();
     let listening = Listening::start(&["--status", "503", "--delay-ms", "1"]);
@@ -265,7 +305,7 @@ fn listen_answers_with_a_chosen_status_and_checks_nothing_without_a_secret() {
     let delivery = hub.publish_one("a.b", json!({}));
     hub.deliver_until_idle();
     let title = listening.until("POST ").pop().unwrap();
-    assert_eq!(title, "POST /hook not checked (no --secret)");
+    assert_eq!(title, "POST /hook not checked (no --secret or --public-key)");
     let shown = hub.delivery(&delivery);
     assert_eq!(shown["status"], "retrying");
     assert_eq!(shown["last_attempt"]["code"], 503);

@@ -28,7 +28,7 @@ pub const ALL: [&str; 8] =
 /// If set, a missing `node` or `python3` is a failure.
 const REQUIRE_NODE: &str = "HOOKPOST_TEST_REQUIRE_NODE";
 /// If set, missing published packages (`stripe`, `standardwebhooks`) are a failure.
-const REQUIRE_PACKAGES: &str = "HOOKPOST_TEST_REQUIRE_PACKAGES";
+pub const REQUIRE_PACKAGES: &str = "HOOKPOST_TEST_REQUIRE_PACKAGES";
 
 /// Starts a receiver that responds to the challenge of `influship` as documented, and to everything else with this
 /// status.
@@ -54,7 +54,7 @@ fn deliveries(receiver: &Receiver) -> Vec<Received> {
 }
 
 /// Returns a program's output for this input, or `None` if the program is not installed.
-fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = match child {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,

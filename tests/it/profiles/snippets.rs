@@ -1,6 +1,8 @@
 //! The verification code for receivers, run in its own language: it accepts signatures of Hookpost before, during and
 //! after a rotation, and rejects everything else.
 
+mod ed25519;
+
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,12 +15,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookpost::clock::Clock;
 use hookpost::domain::id::DeliveryId;
 use hookpost::domain::secret::Secret;
-use hookpost::domain::time::{HOUR, MINUTE, SECOND};
+use hookpost::domain::time::{HOUR, MINUTE};
 use hookpost::domain::webhook::OldSecret;
 use hookpost::profile::body_format::compose_challenge;
 use hookpost::profile::sign::Signed;
-use hookpost::profile::snippet::{Language, Snippet, snippet};
-use hookpost::profile::spec::Key;
+use hookpost::profile::snippet::{Credential, Language, Snippet, snippet};
 use hookpost::profile::{self, Profile, Signer};
 use serde_json::{Value, json};
 
@@ -70,24 +71,28 @@ fn secret(text: &str) -> Secret {
 }
 
 /// Value of the environment variable: the secret, or its form for Standard Webhooks libraries.
-fn shown(text: &str, key: Key) -> String {
-    match key {
-        Key::Secret => text.to_owned(),
-        Key::Standard => secret(text).standard_form(),
+fn shown(text: &str, credential: Credential) -> String {
+    match credential {
+        Credential::StandardSecret => secret(text).standard_form(),
+        Credential::Secret | Credential::PublicKey => text.to_owned(),
     }
 }
 
 /// Headers of a delivery signed `age` milliseconds ago.
 fn signed(profile: &Profile, new: &str, old: Option<&str>, age: i64) -> Vec<(String, String)> {
+    signed_body(profile, new, old, age, BODY.as_bytes())
+}
+
+fn signed_body(profile: &Profile, new: &str, old: Option<&str>, age: i64, body: &[u8]) -> Vec<(String, String)> {
     let at_ms = Clock::machine().now_ms() - age;
-    let old = old.map(|old| OldSecret { secret: secret(old), overlap_ends_ms: at_ms + HOUR });
+    let old = old.map(|old| OldSecret { secret: secret(old), key_pair: None, overlap_ends_ms: at_ms + HOUR });
     let standard = profile::standard();
     Signer::new(profile, Some(&standard), &secret(new), old.as_ref()).headers(&Signed {
         event_id: &"evt_1".parse().unwrap(),
         event_type: &"order.paid".parse().unwrap(),
         delivery_id: DeliveryId::generate(at_ms, 1),
         at_ms,
-        body: BODY.as_bytes(),
+        body,
     })
 }
 
@@ -135,6 +140,7 @@ impl Pasted {
             .env("PORT", port.to_string())
             .env("WEBHOOK_SECRET", secrets[0])
             .env("WEBHOOK_SECRET_OLD", secrets[1])
+            .env("WEBHOOK_PUBLIC_KEY", secrets[0])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -189,7 +195,7 @@ impl Pasted {
 /// Sends all requests that a receiver must accept or reject. Returns `None` if the program is not installed.
 fn judge(profile: &Profile, snippet: &Snippet, command: &[String]) -> Option<()> {
     let name = format!("{} {}", profile.name(), snippet.language);
-    let (new, old) = (shown(SECRET, snippet.secret), shown(OLD, snippet.secret));
+    let (new, old) = (shown(SECRET, snippet.credential), shown(OLD, snippet.credential));
     let body = BODY.as_bytes();
     let plain = signed(profile, SECRET, None, 0);
     let rotating = signed(profile, SECRET, Some(OLD), 0);
@@ -254,6 +260,11 @@ fn forge(headers: &[(String, String)], name: &str, body: &[u8]) -> Vec<(String, 
 }
 
 fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
+    answers_the_challenge_with(profile, receiver, |body| signed_body(profile, SECRET, None, 0, body));
+}
+
+/// `sign` returns the headers of a request with this body.
+fn answers_the_challenge_with(profile: &Profile, receiver: &Pasted, sign: impl FnOnce(&[u8]) -> Vec<(String, String)>) {
     let Some(challenge) = &profile.spec().challenge else {
         return;
     };
@@ -269,15 +280,7 @@ fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
         test: false,
     };
     let body = compose_challenge(Some(profile.form()), &event, &challenge.field, "random 1");
-    let standard = profile::standard();
-    let headers = Signer::new(profile, Some(&standard), &secret(SECRET), None).headers(&Signed {
-        event_id: &event.id,
-        event_type: &event.event_type,
-        delivery_id: DeliveryId::generate(at_ms, 1),
-        at_ms: at_ms.div_euclid(SECOND) * SECOND,
-        body: &body,
-    });
-    let (status, answer) = receiver.post(&headers, &body);
+    let (status, answer) = receiver.post(&sign(&body), &body);
     assert_eq!(status, 200, "{}", receiver.name);
     let start = answer.find('{').unwrap_or_default();
     let end = answer.rfind('}').map_or(answer.len(), |end| end + 1);
@@ -288,13 +291,16 @@ fn answers_the_challenge(profile: &Profile, receiver: &Pasted) {
 /// Tests the code of every profile in one language. `command` returns the command that runs a file.
 fn judge_all(language: Language, command: impl Fn(&Path, &Path) -> Option<Vec<String>>) -> Option<()> {
     let folder = tempfile::tempdir().unwrap();
+    let command_of = |name: &str, snippet: &Snippet| {
+        let file = folder.path().join(format!("{name}.{}", extension(language)));
+        std::fs::write(&file, &snippet.code).unwrap();
+        command(folder.path(), &file)
+    };
     for profile in profiles() {
         let snippet = snippet(&profile, true, language).unwrap();
-        let file = folder.path().join(format!("{}.{}", profile.name(), extension(language)));
-        std::fs::write(&file, &snippet.code).unwrap();
-        judge(&profile, &snippet, &command(folder.path(), &file)?)?;
+        judge(&profile, &snippet, &command_of(profile.name(), &snippet)?)?;
     }
-    Some(())
+    ed25519::judge_all(language, &command_of)
 }
 
 fn extension(language: Language) -> &'static str {
@@ -423,7 +429,7 @@ fn main() {
 "#;
 
 const MANIFEST: &str = "[package]\nname = \"pasted\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\n\
-    hmac = \"0.12\"\nsha2 = \"0.10\"\nhex = \"0.4\"\nbase64 = \"0.22\"\n\n[workspace]\n";
+    hmac = \"0.12\"\nsha2 = \"0.10\"\nring = \"0.17\"\nhex = \"0.4\"\nbase64 = \"0.22\"\n\n[workspace]\n";
 
 #[test]
 fn the_rust_code_accepts_what_is_signed_for_every_profile_and_nothing_else() {

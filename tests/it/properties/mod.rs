@@ -3,6 +3,7 @@
 
 mod api;
 mod domain;
+mod filters;
 mod pages;
 
 use std::fmt::{self, Debug};

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::large::{assert_sound, named, number, of_first_schema};
 use crate::support::disk::Disk;
 use crate::support::process::{Process, Site, hookpost, refused, run, stderr, stdout};
+use crate::support::receiver::tls::client_certificate;
 
 /// More webhooks than two steps of the encryption take.
 const WEBHOOKS: i64 = 1_100;
@@ -231,6 +232,11 @@ fn a_rotation_seals_everything_anew_and_keeps_the_old_key_for_older_backups() {
     let old_backup = site.folder().join("old.db");
     let answer = site.run(&["backup", old_backup.to_str().unwrap()]);
     assert!(stdout(&answer).contains("webhooks.db.key") && stdout(&answer).contains("keep a copy"), "{answer:?}");
+    let with_keys = json!({"url": "https://receiver.invalid/", "events": ["*"], "signing": "ed25519"});
+    let with_keys = process.client(&api_key).call("POST", "/v1/webhooks", Some(&with_keys)).expect(201).json();
+    let secret_path = format!("/v1/webhooks/{}/secret", with_keys["id"].as_str().unwrap());
+    let rotation = process.client(&api_key).call("POST", &format!("{secret_path}/rotate"), Some(&json!({})));
+    let public_key = rotation.expect(200).json()["public_key"].clone();
     process.kill();
     let old = key(&site);
     let id = proof_id(&site.database());
@@ -245,8 +251,10 @@ fn a_rotation_seals_everything_anew_and_keeps_the_old_key_for_older_backups() {
     assert!(!holds(&site, &format!("§{id}")), "a value under the old key remains");
     let process = site.serve();
     assert_unsealed(&site, &process, &api_key);
+    assert_eq!(process.client(&api_key).get(&secret_path)["public_key"], public_key);
     process.kill();
     assert_sealed(&site);
+    assert!(!holds(&site, "whsk_"));
 
     // A backup is readable with its key alone.
     let mut command = hookpost(&["serve", "--listen", "127.0.0.1:0", "--db", old_backup.to_str().unwrap()]);
@@ -312,4 +320,31 @@ fn a_key_of_a_setting_is_replaced_by_its_owner() {
     let said = refused(with(&old, &serve));
     assert!(said.contains("HOOKPOST_MASTER_KEY has the key"), "{said}");
     Process::start(with(&new, &serve));
+}
+
+#[test]
+fn the_key_of_a_client_certificate_is_sealed_and_outlives_a_rotation() {
+    let site = Site::new();
+    let api_key = site.make_key("admin");
+    let process = site.serve();
+    let (certificate, client_key) = client_certificate("anna", 2020, 2099);
+    let tls = json!({"client_certificate": certificate, "client_key": client_key});
+    let body = json!({"url": "https://127.0.0.1:9/", "events": ["*"], "tls": tls});
+    let made = process.client(&api_key).call("POST", "/v1/webhooks", Some(&body)).expect(201).json();
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    process.kill();
+    let base64: String = client_key.lines().filter(|line| !line.starts_with('-')).collect();
+    let is_plain = || holds(&site, &base64[60..100]) || holds(&site, "PRIVATE KEY");
+    assert!(!is_plain());
+    let before = key(&site);
+    let rotated = site.run(&["rotate-master-key"]);
+    assert!(rotated.status.success(), "{}", stderr(&rotated));
+    assert_ne!(key(&site), before);
+    let process = site.serve();
+    let client = process.client(&api_key);
+    assert_eq!(client.get(&path)["tls"], made["tls"]);
+    // It still belongs to the certificate.
+    let change = json!({"tls": {"client_certificate": certificate}});
+    client.call("PATCH", &path, Some(&change)).expect(200);
+    assert!(!is_plain());
 }

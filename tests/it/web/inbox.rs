@@ -155,6 +155,44 @@ fn during_a_rotation_the_old_secret_verifies_and_not_after_it() {
     }
 }
 
+#[test]
+fn ed25519_signatures_are_verified_beside_hmac_and_alone_in_a_rotation_too() {
+    let hub = strict();
+    let visitor = hub.administrator();
+    let url = open(&visitor);
+    let id = hub.add_webhook_with(&url, &json!({"signing": "both"}));
+    let arrives = |parts: &[&str]| {
+        hub.publish("a.b", json!({}));
+        hub.deliver_until_idle();
+        let page = visitor.page(&newest(&visitor));
+        assert_eq!(visitor.page("/inbox").statuses()[0], "verified", "{page}");
+        for part in parts {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+    };
+    let ed25519 = "The Ed25519 signature matches the webhook's public key.";
+    arrives(&["X-Webhook-Signature and webhook-signature match the webhook's secret.", ed25519]);
+    hub.patch(&format!("/v1/webhooks/{id}"), &json!({"signing": "ed25519"})).expect(200);
+    arrives(&[ed25519]);
+    hub.post(&format!("/v1/webhooks/{id}/secret/rotate"), &json!({})).expect(200);
+    arrives(&[ed25519]);
+
+    let path = path_of(&hub, &url);
+    let at = (hookpost::domain::time::parse_rfc3339("2026-01-15T10:00:00Z").unwrap() / 1_000).to_string();
+    for (headers, part) in [
+        (vec![], "The header webhook-signature is missing."),
+        (vec![("webhook-signature", "v1a,AAAA")], "The header webhook-id is missing."),
+        (
+            vec![("webhook-signature", "v1,AAAA v1a,AAAA"), ("webhook-id", "evt_1"), ("webhook-timestamp", &at)],
+            "no Ed25519 signature of this key",
+        ),
+    ] {
+        hub.send("POST", path, &headers, b"{}").expect(200);
+        let page = visitor.page(&newest(&visitor));
+        assert!(page.contains("Not verified.") && page.contains(part), "{part} in {page}");
+    }
+}
+
 /// Path of the latest request's page.
 fn newest(visitor: &Visitor<'_>) -> String {
     visitor.page("/inbox").rows()[0].to_owned()

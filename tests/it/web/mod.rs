@@ -19,6 +19,7 @@ mod portal_frame;
 mod profiles;
 mod proxy_sign_in;
 mod roles;
+mod search;
 mod sessions;
 mod settings;
 mod sheet;

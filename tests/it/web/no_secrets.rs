@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hookpost::auth::totp::TotpSecret;
 use hookpost::domain::time::HOUR;
 use hookpost::store::beside;
@@ -11,7 +13,8 @@ use serde_json::{Value, json};
 use crate::support::Hub;
 use crate::support::crawl::crawl;
 use crate::support::process::{PATIENCE, Site, wait_until};
-use crate::support::receiver::Receiver;
+use crate::support::receiver::tls::client_certificate;
+use crate::support::receiver::{Receiver, Reply};
 use crate::support::visitor::PASSWORD;
 
 /// Secrets with where each came from.
@@ -67,15 +70,57 @@ fn use_secrets(call: Call<'_>, receivers: [&Receiver; 2]) -> Secrets {
         call("PATCH", &format!("/v1/webhooks/{id}"), Some(change), 200);
         call("POST", &format!("/v1/webhooks/{id}/test"), Some(json!({})), 200);
     }
+    use_credentials(call, receivers[0], &mut secrets);
     for given in ["given-secret-4711", "header-secret-1", "header-secret-2", "header-secret-3"] {
         secrets.push(("given secret", given.to_owned()));
     }
+    let (certificate, client_key) = client_certificate("anna", 2020, 2099);
+    let tls = json!({"client_certificate": certificate, "client_key": client_key});
+    let given = json!({"url": receivers[0].url(), "events": ["*"], "tls": tls});
+    call("POST", "/v1/webhooks", Some(given), 201);
+    let lines: String = client_key.lines().filter(|line| !line.starts_with('-')).collect();
+    secrets.push(("client key", lines[60..100].to_owned()));
     let key = call("POST", "/v1/api-keys", Some(json!({"name": "other", "scope": "read"})), 201);
     secrets.push(("API key", text(&key["key"])));
     let link = call("POST", "/v1/portal-links", Some(json!({"tenant": "acme"})), 201);
     secrets.push(("portal link", text(&link["url"]).split_once('=').unwrap().1.to_owned()));
     call("POST", "/v1/events", Some(json!({"type": "order.paid", "data": {"id": 1}})), 202);
     secrets
+}
+
+/// Authenticates to a receiver in each way, once with a token endpoint that refuses and repeats what it got.
+fn use_credentials(call: Call<'_>, receiver: &Receiver, secrets: &mut Secrets) {
+    let tokens = Receiver::with(|request| {
+        let granted = json!({"access_token": "access-token-4711", "token_type": "Bearer"});
+        let refused = format!("{:?} {}", request.header("authorization"), request.text());
+        match request.path.as_str() {
+            "/token" => Reply::status(200).body(granted.to_string()),
+            _ => Reply::status(400).body(json!({"error": "odd", "error_description": refused}).to_string()),
+        }
+    });
+    let oauth2 = |path: &str, place: &str| {
+        json!({"type": "oauth2", "token_url": tokens.url_at(path), "client_id": "a", "client_secret": "client-secret+4711",
+            "client_auth": place})
+    };
+    for auth in [
+        json!({"type": "basic", "username": "a", "password": "password-4711"}),
+        json!({"type": "bearer", "token": "bearer-token-4711"}),
+        oauth2("/token", "basic"),
+        oauth2("/refused", "basic"),
+        oauth2("/refused", "body"),
+    ] {
+        let made = json!({"url": receiver.url(), "events": ["*"], "auth": auth});
+        let made = call("POST", "/v1/webhooks", Some(made), 201);
+        call("POST", &format!("/v1/webhooks/{}/test", made["id"].as_str().unwrap()), Some(json!({})), 200);
+    }
+    for given in
+        ["password-4711", "bearer-token-4711", "access-token-4711", "client-secret+4711", "client-secret%2B4711"]
+    {
+        secrets.push(("credential", given.to_owned()));
+    }
+    for plain in ["a:password-4711", "a:client-secret%2B4711"] {
+        secrets.push(("encoded credential", STANDARD.encode(plain)));
+    }
 }
 
 #[test]

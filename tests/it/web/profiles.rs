@@ -155,3 +155,47 @@ fn profiles_are_for_operators_and_changed_by_administrators() {
         portal.submit(path, &[("name", "x"), ("json", "{}")]).expect(404);
     }
 }
+
+#[test]
+fn a_template_is_edited_with_a_preview_of_a_recent_event() {
+    let hub = Hub::start();
+    let visitor = hub.administrator();
+    let receiver = Receiver::answering(200);
+    hub.add_webhook(receiver.url());
+    let spec =
+        json!({"based_on": "generic", "example": {"type": "order.paid", "data": {"title": "example"}}}).to_string();
+    let template = "{\n  \"text\": \"{{ event.type }}: {{ data.title }}\"}";
+    let typed = |template: &str, sample: &str, button: &str| -> Vec<(String, String)> {
+        let fields = [("name", "chat"), ("json", &spec), ("template", template), ("sample", sample), (button, "yes")];
+        fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    };
+    let submit = |path: &str, fields: &[(String, String)]| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        visitor.submit(path, &fields)
+    };
+    visitor.page("/profiles/new");
+    // Without events, the example of the profile.
+    let page = submit("/profiles/new", &typed(template, "", "preview")).expect(200).page();
+    assert_eq!(page.get("#preview-body").text().trim(), "{\n  \"text\": \"order.paid: example\"}");
+    hub.post_text("/v1/events", r#"{"id":"one","type":"a.b","data":{"title":"<i>real</i>"}}"#).expect(202);
+    hub.post_text("/v1/events", r#"{"id":"two","type":"a.b","data":{}}"#).expect(202);
+    let page = submit("/profiles/new", &typed(template, "default:one", "preview")).expect(200).page();
+    assert!(page.get("#preview-body").text().contains("a.b: <i>real</i>"), "{page}");
+    assert_eq!(page.field("sample").as_deref(), Some("default:one"));
+    // The newest, with which the template fails.
+    let page = submit("/profiles/new", &typed(template, "", "preview")).expect(422).page();
+    assert_eq!(page.problem("template").as_deref(), Some("Line 2, column 33: `data.title` is undefined."), "{page}");
+    let page = submit("/profiles/new", &typed("{\n{{ data", "", "save")).expect(422).page();
+    assert!(page.problem("template").unwrap().starts_with("Line 2, column "), "{page}");
+    assert_eq!(page.field("template").as_deref(), Some("{\n{{ data"));
+    submit("/profiles/new", &typed(template, "", "save")).expect(303);
+    let saved = hub.get("/v1/profiles/chat").expect(200).json();
+    assert_eq!(
+        (&saved["template"], &saved["body"], &saved["envelope"]),
+        (&json!(template), &json!("template"), &Value::Null)
+    );
+    let page = visitor.page("/profiles/chat");
+    assert_eq!(page.get("#template").text().trim(), template);
+    assert!(page.get("#preview-body").text().contains("order.paid: example"));
+    assert_eq!(visitor.page("/profiles/chat/edit").field("template").as_deref(), Some(template));
+}

@@ -80,6 +80,7 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/profiles/{name}", Users(Action::Read), Nobody),
     ("/profiles/{name}/delete", Nobody, Users(Action::Operate)),
     ("/profiles/{name}/edit", Users(Action::Operate), Users(Action::Operate)),
+    ("/search", All(Action::Read), Nobody),
     ("/settings", Users(Action::Read), Nobody),
     ("/settings/audit", Users(Action::Read), Nobody),
     ("/settings/data", Users(Action::Read), Nobody),

@@ -18,7 +18,9 @@ pub fn populated() -> Hub {
     });
     let failing = Receiver::with(|_| Reply::status(500).body(NASTY.to_owned()));
     let gone = Receiver::answering(410);
-    let description = json!({"description": NASTY, "headers": {"X-Api-Token": "hidden-header"}});
+    let auth =
+        json!({"type": "basic", "username": NASTY.replace([':', '\n', '\r'], ""), "password": "hidden-password"});
+    let description = json!({"description": NASTY, "headers": {"X-Api-Token": "hidden-header"}, "auth": auth});
     let types = hub.call_with(
         &hub.key,
         "PUT",
@@ -35,7 +37,7 @@ pub fn populated() -> Hub {
     hub.add_webhook_with(failing.url(), &description);
     hub.add_webhook_with(gone.url(), &json!({"profile": "standard", "events": ["content.*"]}));
     hub.add_webhook_with(echo.url(), &json!({"profile": "own", "active": false}));
-    hub.add_webhook_with(echo.url(), &json!({"tenant": "other-tenant", "events": ["content.*"]}));
+    hub.add_webhook_with(echo.url(), &json!({"tenant": "other-tenant", "events": ["content.*"], "auth": auth}));
     let data = json!({"title": NASTY, "<b>": [1, 2.50, null]});
     hub.publish("content.published", data.clone());
     hub.publish("content.deleted", json!({"a": 1}));
@@ -77,7 +79,7 @@ fn assert_whole(pages: &[CrawledPage]) {
                 wrong.push(format!("{path} has no {part}"));
             }
         }
-        if page.holds("hidden-header") {
+        if page.holds("hidden-header") || page.holds("hidden-password") {
             wrong.push(format!("{path} shows a masked header"));
         }
     }

@@ -15,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use ureq::Agent;
 use ureq::config::Config;
@@ -27,6 +26,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use super::exchange;
 use crate::delivery::http::connection::ReceiverConnection;
 use crate::delivery::http::exchange::{Fault, micros};
+use crate::delivery::http::identity::Identities;
 use crate::delivery::http::pool::{Pool, PoolKey};
 use crate::delivery::http::transport::buffer::Buffer;
 use crate::domain::attempt::Phase;
@@ -40,8 +40,8 @@ pub const HEAD_BYTES: usize = 32 * 1024;
 const ROOM_BYTES: usize = 8 * 1024;
 
 /// Returns an agent that connects through this transport only.
-pub fn agent(config: Config, tls: Arc<ClientConfig>, idle: Arc<Pool>) -> Agent {
-    Agent::with_parts(config, Dial { tls, idle }, Judged)
+pub fn agent(config: Config, identities: Identities, idle: Arc<Pool>) -> Agent {
+    Agent::with_parts(config, Dial { identities, idle }, Judged)
 }
 
 /// Resolver that satisfies ureq with one address; [`Dial`] takes the allowed ones from the exchange.
@@ -60,7 +60,7 @@ impl Resolver for Judged {
 /// Opens connections, or reuses idle ones.
 #[derive(Debug)]
 struct Dial {
-    tls: Arc<ClientConfig>,
+    identities: Identities,
     idle: Arc<Pool>,
 }
 
@@ -69,8 +69,10 @@ impl Connector<()> for Dial {
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
         let authority = details.uri.authority().ok_or(ureq::Error::HostNotFound)?.clone();
-        let endpoint = PoolKey { tls: details.uri.scheme() == Some(&Scheme::HTTPS), authority };
-        let (addresses, fresh) = exchange::with(|exchange| (exchange.addresses.clone(), exchange.fresh));
+        let (addresses, fresh, identity) = exchange::with(|exchange| {
+            (exchange.addresses.clone(), exchange.fresh, exchange.tls.as_ref().map(|tls| tls.id()))
+        });
+        let endpoint = PoolKey { tls: details.uri.scheme() == Some(&Scheme::HTTPS), authority, identity };
 
         let kept = if fresh { None } else { self.idle.take(&endpoint, &addresses) };
         let reused = kept.is_some();
@@ -106,7 +108,9 @@ impl Dial {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(bare.to_owned())
             .map_err(|_| fail(Fault::Tls(rustls::Error::General("the host is no name for TLS".into()))))?;
-        let link = link.secure(&self.tls, name).map_err(|error| fail(fault_of(error)))?;
+        let tls = exchange::with(|exchange| exchange.tls.clone());
+        let config = self.identities.config(tls.as_deref()).map_err(|error| fail(Fault::Tls(error)))?;
+        let link = link.secure(&config, name).map_err(|error| fail(fault_of(error)))?;
         exchange::with(|exchange| exchange.timings.tls_us = Some(micros(before.elapsed())));
         Ok(link)
     }

@@ -167,6 +167,14 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Makes a query parameter required.
+    pub fn requires(&mut self, name: &str) -> &mut Self {
+        for parameter in self.operation.parameters.iter_mut().filter(|parameter| parameter.name == name) {
+            parameter.required = true;
+        }
+        self
+    }
+
     /// Removes parameters that a query type has and this call does not.
     pub fn without_parameters(&mut self, names: &[&str]) -> &mut Self {
         self.operation.parameters.retain(|parameter| !names.contains(&parameter.name.as_str()));

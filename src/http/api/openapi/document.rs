@@ -27,6 +27,14 @@ of the next. It is null on the last page.
 **Idempotency.** An event's own `id` makes publishing safe to retry for as long as the event is stored; an \
 `Idempotency-Key` header does so for 24 hours.
 
+**Filters.** A webhook's `filter` is JSON in the shape of an event, with `type`, `tenant`, `id`, `data` and \
+`previous_data`: `{\"data\": {\"amount\": {\"$gte\": 100}, \"tags\": \"urgent\"}}`. All conditions must hold. The syntax is \
+Hookdeck's (npm `simple-json-match`): a value equals the field or an element of its array; a list means that each is an \
+element. Operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin` (a list, or part of a text), \
+`$startsWith`, `$endsWith`, `$exist`, and `$or`, `$and` and `$not`, which take conditions. `$changed` compares a field below \
+`data` with `previous_data`. Numbers compare by all their digits. A filter has at most 16 KiB, 16 levels and 500 conditions; an \
+event whose filter cannot be decided within about ten milliseconds is delivered.
+
 **Request ids.** Every response has an `X-Request-Id` header: the caller's own id if it sent one of 1 to 64 characters \
 `A-Z a-z 0-9 _ -`, otherwise a new one. The server's log contains it.
 
@@ -37,15 +45,19 @@ has limits, which `GET /v1/stats` shows; beyond them the response is a 429 with 
 **Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
 
 /// Groups of operations, in the order of the documentation.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("Events", "Events that the application publishes."),
     ("Webhooks", "URLs that subscribe to event types. Paths under `/v1/webhooks` also work under `/api/webhooks`."),
     ("Secrets", "Secrets that sign deliveries."),
     ("Tests", "Test deliveries, returned with the endpoint's response."),
     ("Deliveries", "One event for one webhook, with every attempt."),
     ("Incidents", "The trouble of endpoints, from the first failures until deliveries succeed again."),
+    ("Search", "Anything by an id, a name or text in events."),
     ("Event types", "Descriptions, examples and schemas of event types, shared by all tenants."),
-    ("Profiles", "Formats of deliveries: envelope, signatures, headers, retries."),
+    (
+        "Profiles",
+        "Formats of deliveries: envelope or template, signatures, headers, retries. A template is a text in the language of MiniJinja. `{{ data.title }}` prints a value: in JSON as JSON, and between quotation marks as text. `{% if %}`, `{% for %}`, `{% set %}` and `{% with %}` are its statements. It can use `event` (`id`, `type`, `tenant`, `created_at`, `created_unix`, `test`), `data`, `previous_data` and `webhook` (`id`, `description`), and in headers `delivery.id` and `attempt.timestamp`.",
+    ),
     ("Inbox", "The built-in receiver of a tenant."),
     ("Keys and backups", "Require a key for all tenants with the scope `admin`."),
     ("Health and documentation", "No key required."),

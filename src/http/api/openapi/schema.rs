@@ -9,7 +9,7 @@ use strum::VariantArray as _;
 
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
-use crate::domain::{attempt, audit_action, delivery, event, incident, pattern, secret, webhook};
+use crate::domain::{attempt, audit_action, delivery, event, incident, needle, pattern, secret, signing, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
@@ -72,6 +72,8 @@ macro_rules! ulid {
 texts! {
     /// The id of a webhook.
     WebhookId { "pattern": ulid!("wh"), "examples": ["wh_01KF0AVD80Q5RJBBPG8YQH7XWB"] }
+    /// Public key of a webhook's Ed25519 signatures: `whpk_` and the base64 of 32 bytes.
+    PublicKey { "pattern": signing::PublicKey::PATTERN, "examples": ["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="] }
     /// The id of a delivery.
     DeliveryId { "pattern": ulid!("dlv"), "examples": ["dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ"] }
     /// The id of an attempt.
@@ -108,6 +110,8 @@ texts! {
         "pattern": "^[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]$", "not": serde_json::json!({"const": "AAAAAAAAAAA"}),
         "examples": ["AAAAAAAAAAE"],
     }
+    /// Text to search for, ignoring case. Escaped spellings of JSON are found too.
+    SearchText { "pattern": "\\S", "maxLength": needle::Needle::MAX_CHARS, "examples": ["order-1001"] }
     /// An `Idempotency-Key`: printable ASCII.
     IdempotencyKey { "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "examples": ["order-1001-paid"] }
 }
@@ -116,7 +120,7 @@ words! {
     /// State of a webhook. Deliveries are sent while it is `active`, and queued otherwise.
     WebhookState = webhook::WebhookState::VARIANTS;
     /// Condition of a webhook. `failing`: attempts have failed since the last success.
-    Health = incident::Health::VARIANTS;
+    WebhookHealth = incident::Health::VARIANTS;
     /// Rule by which an incident opened: a delivery ran out of attempts (`exhausted`), ten attempts failed in a row over at
     /// least a minute (`many_failures`), nothing but failures for an hour (`hour_of_failures`), the webhook was
     /// `disabled`, or events have waited for an hour for its verification (`unverified`).

@@ -31,6 +31,8 @@ pub struct AttemptDetail {
     pub url: String,
     pub remote_address: Option<String>,
     pub connections: u8,
+    /// Whether the request was sent again with a new access token, after a 401.
+    pub token_renewed: bool,
     pub duration: String,
     /// Code and message.
     pub error: Option<(&'static str, String)>,
@@ -100,6 +102,7 @@ impl AttemptDetail {
             url: attempt.url.clone(),
             remote_address: attempt.remote_address.clone(),
             connections: attempt.connections,
+            token_renewed: attempt.token_renewed,
             duration: humanize::duration(attempt.duration_ms),
             error: attempt.failure.as_ref().map(|failure| (failure.code().into_str(), failure.message.clone())),
             explanation: explain::last_in_full(attempt).failed.map(|failed| failed.sentence(now)),
@@ -157,8 +160,12 @@ impl BodyView {
 fn phases(attempt: &Attempt) -> Vec<Phase> {
     let timings = &attempt.timings;
     let total_us = f64::from(u32::try_from(attempt.duration_ms).unwrap_or(u32::MAX)) * 1000.0;
-    let before =
-        [("DNS lookup", timings.resolve_us), ("Connect", timings.connect_us), ("TLS handshake", timings.tls_us)];
+    let before = [
+        ("Access token", timings.token_us),
+        ("DNS lookup", timings.resolve_us),
+        ("Connect", timings.connect_us),
+        ("TLS handshake", timings.tls_us),
+    ];
     let mut parts: Vec<(&'static str, f64)> =
         before.into_iter().filter_map(|(label, us)| Some((label, f64::from(us?)))).collect();
     let mut elapsed: f64 = parts.iter().map(|(_, us)| us).sum();

@@ -106,6 +106,11 @@ fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
     if let Some(problem) = &criteria.problem {
         return Err(Invalid::new("invalid_filter", problem.clone()).into());
     }
+    if criteria.needle.is_some() {
+        let message =
+            "All matches of a text cannot be changed at once. Select deliveries in the list, or use another filter.";
+        return Err(Invalid::new("invalid_filter", message).into());
+    }
     if criteria.filter.test == Some(true) {
         let message = "Tests are sent once. Send a new one from the page of the webhook.";
         return Err(Invalid::new("invalid_filter", message).into());

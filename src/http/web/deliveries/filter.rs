@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::domain::Invalid;
+use crate::domain::needle::Needle;
 use crate::domain::time::rfc3339_seconds;
 use crate::http::web::date_field;
 use crate::http::web::{Fields, Session};
@@ -10,7 +11,8 @@ use crate::store::delivery::DeliveryFilter;
 use crate::text::failure::status_words;
 
 /// Query parameter, field of the API, label on pages.
-const NAMES: [(&str, &str, &str); 10] = [
+const NAMES: [(&str, &str, &str); 11] = [
+    ("q", "q", "Text"),
     ("status", "status", "Status"),
     ("webhook", "webhook_id", "Webhook"),
     ("event", "event_id", "Event"),
@@ -28,6 +30,8 @@ pub struct Criteria {
     /// Query parameters that are not empty.
     given: Vec<(&'static str, String)>,
     pub filter: DeliveryFilter,
+    /// Text that the id, the event's id or the event's data contains. Not part of `filter`: only lists search.
+    pub needle: Option<Needle>,
     /// Error in a parameter. `filter` is unusable if set.
     pub problem: Option<String>,
 }
@@ -37,9 +41,10 @@ impl Criteria {
     pub fn of(session: &Session, fields: &Fields) -> Criteria {
         let names = NAMES.iter().filter(|(name, ..)| *name != "tenant" || session.tenant().is_none());
         let given = names.filter_map(|(name, ..)| Some((*name, fields.given(name)?.to_owned())));
-        let mut criteria = Criteria { given: given.collect(), filter: DeliveryFilter::default(), problem: None };
+        let mut criteria =
+            Criteria { given: given.collect(), filter: DeliveryFilter::default(), needle: None, problem: None };
         match criteria.parse() {
-            Ok(filter) => criteria.filter = filter,
+            Ok((filter, needle)) => (criteria.filter, criteria.needle) = (filter, needle),
             Err(problem) => criteria.problem = Some(problem),
         }
         if let Some(own) = session.tenant() {
@@ -48,13 +53,13 @@ impl Criteria {
         criteria
     }
 
-    fn parse(&self) -> Result<DeliveryFilter, String> {
+    fn parse(&self) -> Result<(DeliveryFilter, Option<Needle>), String> {
         let message = |invalid: Invalid| invalid.message;
         let time = |name| match self.text(name) {
             "" => Ok(None),
             text => date_field::parse(text).map(Some).map_err(message),
         };
-        Ok(DeliveryFilter {
+        let filter = DeliveryFilter {
             status: self.parsed("status", message)?,
             webhook: self.parsed("webhook", |_| "Enter a webhook ID such as wh_….".to_owned())?,
             event: self.parsed("event", message)?,
@@ -65,7 +70,8 @@ impl Criteria {
             test: self.parsed("test", |_| "Tests must be true or false.".to_owned())?,
             since: time("from")?,
             until: time("to")?,
-        })
+        };
+        Ok((filter, self.parsed("q", message)?))
     }
 
     fn parsed<T: FromStr>(&self, name: &str, message: impl Fn(T::Err) -> String) -> Result<Option<T>, String> {
@@ -73,6 +79,13 @@ impl Criteria {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(message),
         }
+    }
+
+    /// The filter without a text to search for.
+    #[must_use]
+    pub fn without_text(&self) -> Criteria {
+        let given = self.given.iter().filter(|(name, _)| *name != "q").cloned().collect();
+        Criteria { given, filter: self.filter.clone(), needle: None, problem: self.problem.clone() }
     }
 
     /// Text of a parameter; empty if it is not set.

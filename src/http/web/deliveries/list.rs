@@ -8,11 +8,12 @@ use crate::actions::{ActionError, lookup};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::time::Millis;
 use crate::http::web::layout::{capitalized, code_label};
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery;
-use crate::store::page::{Page, PageRequest};
+use crate::store::page::{Cursor, Page, PageRequest};
 use crate::store::webhook::{self, WebhookFilter};
 
 /// Webhooks in the drop-down list. With more, the filter is a text field for an ID.
@@ -31,32 +32,52 @@ pub struct DeliveriesPage {
     errors: Vec<(&'static str, String)>,
     /// ID and name; `None` if there are too many.
     webhooks: Option<Vec<(String, String)>>,
-    /// ID that was searched for and not found.
-    not_found: Option<String>,
+    /// Time of the oldest delivery searched, if older ones are left.
+    back_to_ms: Option<Millis>,
     here: String,
     can_discard: bool,
 }
 
-/// `GET /deliveries?status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&q=&cursor=`.
-pub fn show(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageError> {
+/// `GET /deliveries?q=&status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&cursor=`.
+pub fn show(session: &Session) -> Result<DeliveriesPage, PageError> {
     let criteria = Criteria::of(session, &session.query);
-    let query = session.query.given("q");
-    if let Some(path) = query.and_then(|query| path_of_id(session, db, query, &criteria)) {
+    let request = session.query.page_request()?;
+    let Some(needle) = &criteria.needle else {
+        return session.read(|db| {
+            let page = match criteria.problem {
+                None => delivery::list(db, &criteria.filter, &request)?,
+                Some(_) => Page::empty(),
+            };
+            let table = DeliveryTable::read(db, page.rows, criteria.query())?;
+            list(session, db, criteria, (table, page.next, None))
+        });
+    };
+    if let Some(path) = session.read(|db| Ok(path_of_id(session, db, needle.as_str(), &criteria)))? {
         return Err(PageError::Redirect { location: format!("{}{path}", session.base()) });
     }
-    let request = session.query.page_request()?;
-    let is_listed = criteria.problem.is_none() && query.is_none();
-    let page = if is_listed { delivery::list(db, &criteria.filter, &request)? } else { Page::empty() };
+    let hits = session.search(needle, |db, text| delivery::search(db, &criteria.filter, text, &request))?;
+    session.read(|db| {
+        let table = DeliveryTable::read_found(db, hits.page.rows, &criteria)?;
+        list(session, db, criteria, (table, hits.page.next, hits.back_to_ms))
+    })
+}
+
+/// The page with these rows.
+fn list(
+    session: &Session,
+    db: &Connection,
+    criteria: Criteria,
+    (mut table, next, back_to_ms): (DeliveryTable, Option<Cursor>, Option<Millis>),
+) -> Result<DeliveriesPage, PageError> {
     let frame = session.frame(db, "Deliveries", Section::Deliveries)?;
     let path = format!("{}/deliveries", session.base());
     let status = criteria.filter.status;
-    let mut table = DeliveryTable::read(db, page.rows, criteria.query())?;
     table.has_ticks = frame.may_change
-        && is_listed
+        && criteria.problem.is_none()
         && criteria.filter.test != Some(true)
         && status != Some(DeliveryStatus::Discarded);
     Ok(DeliveriesPage {
-        pager: Pager::new(&path, &table.query, &session.query, page.next),
+        pager: Pager::new(&path, &table.query, &session.query, next),
         table,
         statuses: DeliveryStatus::VARIANTS
             .iter()
@@ -64,7 +85,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageEr
             .collect(),
         errors: ErrorCode::VARIANTS.iter().map(|code| (code.into_str(), code_label(code.into_str()))).collect(),
         webhooks: webhooks(session, db, &criteria)?,
-        not_found: query.map(str::to_owned),
+        back_to_ms,
         here: session.here.clone(),
         can_discard: status.is_none_or(|status| !status.is_finished()),
         frame: frame.with_api("GET", &below("/v1/deliveries", &criteria.api_query())),
@@ -72,9 +93,10 @@ pub fn show(session: &Session, db: &Connection) -> Result<DeliveriesPage, PageEr
     })
 }
 
-/// Path for an ID: the delivery, the event, or the deliveries of the webhook.
+/// Path for an ID: the delivery, the event, or the deliveries of the webhook. The other filters stay.
 fn path_of_id(session: &Session, db: &Connection, id: &str, criteria: &Criteria) -> Option<String> {
     let caller = session.caller();
+    let criteria = criteria.without_text();
     if id.parse::<DeliveryId>().is_ok() {
         lookup::delivery(db, &caller, id).ok()?;
         return Some(below(&format!("/deliveries/{id}"), &criteria.query()));

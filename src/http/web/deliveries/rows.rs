@@ -6,12 +6,14 @@ use std::rc::Rc;
 
 use crate::actions::delivery::explain;
 use crate::domain::delivery::Cause;
+use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
 use crate::http::web::Connection;
-use crate::http::web::layout::code_label;
-use crate::store::StoreError;
-use crate::store::delivery::Delivery;
+use crate::http::web::deliveries::filter::Criteria;
+use crate::http::web::layout::{Html, code_label, marked};
+use crate::store::delivery::{self, Delivery};
 use crate::store::webhook::{self, Label};
+use crate::store::{StoreError, event};
 use crate::text::explanation;
 
 /// The table, for every page that lists deliveries.
@@ -23,12 +25,18 @@ pub struct DeliveryTable {
     pub has_ticks: bool,
     /// Whether the webhook is shown. Hidden on the page of a webhook.
     pub has_webhook: bool,
+    /// Whether the event's id and data are shown. Hidden on the page of an event.
+    pub has_event: bool,
+    /// Text that was searched for.
+    pub needle: Option<Needle>,
 }
 
 pub struct DeliveryRow {
     pub delivery: Delivery,
     /// `None` if the webhook was deleted.
     pub webhook: Option<Rc<Label>>,
+    /// Part of the event's data.
+    pub data: Rc<str>,
     pub is_test: bool,
     /// State of the inactive webhook that the delivery is queued for.
     pub waiting_for: Option<String>,
@@ -39,16 +47,50 @@ pub struct DeliveryRow {
 
 impl DeliveryTable {
     pub fn read(db: &Connection, deliveries: Vec<Delivery>, query: String) -> Result<DeliveryTable, StoreError> {
+        // Deliveries of one event follow each other.
+        let mut last: Option<(i64, Rc<str>)> = None;
+        let rows = deliveries.into_iter().map(|delivery| {
+            let data = match &last {
+                Some((seq, data)) if *seq == delivery.event_seq => Rc::clone(data),
+                // A damaged event has no preview.
+                _ => event::beginning(db, delivery.event_seq).unwrap_or_default().into(),
+            };
+            last = Some((delivery.event_seq, Rc::clone(&data)));
+            (delivery, data)
+        });
+        DeliveryTable::of(db, rows, query, None)
+    }
+
+    /// The table of what a search found.
+    pub fn read_found(
+        db: &Connection,
+        found: Vec<delivery::Match>,
+        criteria: &Criteria,
+    ) -> Result<DeliveryTable, StoreError> {
+        let rows = found.into_iter().map(|found| (found.delivery, found.excerpt.into()));
+        DeliveryTable::of(db, rows, criteria.query(), criteria.needle.clone())
+    }
+
+    fn of(
+        db: &Connection,
+        deliveries: impl Iterator<Item = (Delivery, Rc<str>)>,
+        query: String,
+        needle: Option<Needle>,
+    ) -> Result<DeliveryTable, StoreError> {
         let mut webhooks: BTreeMap<i64, Option<Rc<Label>>> = BTreeMap::new();
-        let mut rows = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
+        let mut rows = Vec::new();
+        for (delivery, data) in deliveries {
             let webhook = match webhooks.entry(delivery.webhook_seq) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(webhook::label(db, delivery.webhook_seq)?.map(Rc::new)),
             };
-            rows.push(DeliveryRow::of(delivery, webhook.clone()));
+            rows.push(DeliveryRow::of(delivery, webhook.clone(), data));
         }
-        Ok(DeliveryTable { rows, query, has_ticks: false, has_webhook: true })
+        Ok(DeliveryTable { rows, query, has_ticks: false, has_webhook: true, has_event: true, needle })
+    }
+
+    pub fn marked(&self, text: &str) -> Html {
+        marked(self.needle.as_ref(), text)
     }
 
     /// Query of a link, with its question mark; empty if there is none.
@@ -58,7 +100,7 @@ impl DeliveryTable {
 }
 
 impl DeliveryRow {
-    fn of(delivery: Delivery, webhook: Option<Rc<Label>>) -> DeliveryRow {
+    fn of(delivery: Delivery, webhook: Option<Rc<Label>>, data: Rc<str>) -> DeliveryRow {
         let is_test = delivery.cause == Cause::Test;
         let is_queued = !delivery.status.is_finished() && !is_test;
         let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_queued);
@@ -70,6 +112,7 @@ impl DeliveryRow {
             next_ms: delivery.due_ms.filter(|_| is_queued && waiting_for.is_none()),
             delivery,
             webhook,
+            data,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::filter::{Criteria, below};
 use crate::actions::ActionError;
 use crate::actions::delivery::explain;
 use crate::actions::lookup;
+use crate::delivery::endpoint::body_format_definition;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
@@ -42,6 +43,8 @@ pub struct DeliveryPage {
     is_test: bool,
     can_retry: bool,
     can_discard: bool,
+    /// Whether further attempts send the body of the first, though new deliveries have another format.
+    keeps_former_body: bool,
     /// Filter of the list that the visitor came from, and the neighbours in it.
     criteria: Criteria,
     newer: Option<String>,
@@ -87,6 +90,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
         is_test,
         can_retry: may_change && webhook.is_some() && delivery.status != DeliveryStatus::Discarded,
         can_discard: may_change && !is_finished,
+        keeps_former_body: keeps_former_body(session, db, &delivery, webhook.as_ref())?,
         webhook,
         criteria,
         newer,
@@ -95,6 +99,22 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
         frame: frame.with_api("GET", &format!("/v1/deliveries/{}", delivery.id)),
         delivery,
     })
+}
+
+/// Whether the delivery's attempts have another body format than new deliveries of its webhook.
+fn keeps_former_body(
+    session: &Session,
+    db: &Connection,
+    delivery: &Delivery,
+    webhook: Option<&Webhook>,
+) -> Result<bool, PageError> {
+    let Some(webhook) = webhook.filter(|_| delivery.attempt_count > 0 && delivery.cause != Cause::Test) else {
+        return Ok(false);
+    };
+    let profile = session.app.actions.store.profiles().find(&webhook.profile);
+    let current = profile.and_then(|profile| body_format_definition(webhook, &profile));
+    let first = attempt::first_body_format(db, delivery.seq)?;
+    Ok(matches!((first, current), (Some(first), Some(current)) if first != current))
 }
 
 /// Attempts, newest first. Those with details are read again one by one, because each may have a long body.
@@ -163,7 +183,8 @@ fn neighbours(
     criteria: &Criteria,
     delivery: &Delivery,
 ) -> Result<(Option<String>, Option<String>), PageError> {
-    if criteria.problem.is_some() {
+    // The neighbours in a search are known to its list only.
+    if criteria.problem.is_some() || criteria.needle.is_some() {
         return Ok((None, None));
     }
     let request = PageRequest { limit: 1, cursor: Some(Cursor::below(delivery.seq)) };

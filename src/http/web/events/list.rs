@@ -1,13 +1,15 @@
 //! `/events`: the events that match the filter in the URL.
 
 use crate::domain::Invalid;
-use crate::domain::time::rfc3339_seconds;
+use crate::domain::needle::Needle;
+use crate::domain::time::{Millis, rfc3339_seconds};
 use crate::http::web::date_field;
 use crate::http::web::deliveries::filter::below;
+use crate::http::web::layout::{Html, marked};
 use crate::http::web::pager::Pager;
-use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
+use crate::http::web::{Fields, Frame, PageError, Section, Session, Template};
 use crate::store::event::{self, EventFilter, EventPreview};
-use crate::store::page::Page;
+use crate::store::search::Hits;
 
 #[derive(Template)]
 #[template(path = "events/list.html")]
@@ -18,6 +20,10 @@ pub struct EventsPage {
     query: Fields,
     has_filter: bool,
     problem: Option<String>,
+    /// Text that was searched for.
+    needle: Option<Needle>,
+    /// Time of the oldest event searched, if older ones are left.
+    back_to_ms: Option<Millis>,
 }
 
 impl EventsPage {
@@ -25,25 +31,36 @@ impl EventsPage {
     fn is_late(event: &EventPreview) -> bool {
         event.received_ms.abs_diff(event.created_ms) >= 1_000
     }
+
+    fn marked(&self, text: &str) -> Html {
+        marked(self.needle.as_ref(), text)
+    }
 }
 
-/// `GET /events?type=&tenant=&since=&until=&cursor=`.
-pub fn show(session: &Session, db: &Connection) -> Result<EventsPage, PageError> {
+/// `GET /events?q=&type=&tenant=&since=&until=&cursor=`.
+pub fn show(session: &Session) -> Result<EventsPage, PageError> {
     let query = &session.query;
     let request = query.page_request()?;
-    let (filter, page, problem) = match filter(session) {
-        Ok(filter) => {
-            let page = event::previews(db, &filter, &request)?;
-            (filter, page, None)
+    let (filter, needle, problem) = match filter(session) {
+        Ok((filter, needle)) => (filter, needle, None),
+        Err(invalid) => (EventFilter::default(), None, Some(invalid.message)),
+    };
+    let Hits { page, back_to_ms } = match (&needle, &problem) {
+        (_, Some(_)) => Hits::none(),
+        (Some(needle), None) => {
+            session.search(needle, |db, text| event::search_previews(db, &filter, text, &request))?
         }
-        Err(invalid) => (EventFilter::default(), Page::empty(), Some(invalid.message)),
+        (None, None) => {
+            let page = session.read(|db| Ok(event::previews(db, &filter, &request)?))?;
+            Hits { page, back_to_ms: None }
+        }
     };
     let mut left_out = vec!["cursor", "trail"];
     if session.tenant().is_some() {
         left_out.push("tenant");
     }
     let without_cursor = query.query_without(&left_out);
-    let frame = session.frame(db, "Events", Section::Events)?;
+    let frame = session.read(|db| session.frame(db, "Events", Section::Events))?;
     Ok(EventsPage {
         pager: Pager::new(&format!("{}/events", frame.base), &without_cursor, query, page.next),
         frame: frame.with_api("GET", &below("/v1/events", &api_query(session, &filter))),
@@ -51,12 +68,14 @@ pub fn show(session: &Session, db: &Connection) -> Result<EventsPage, PageError>
         query: query.clone(),
         has_filter: !without_cursor.is_empty(),
         problem,
+        needle,
+        back_to_ms,
     })
 }
 
-fn filter(session: &Session) -> Result<EventFilter, Invalid> {
+fn filter(session: &Session) -> Result<(EventFilter, Option<Needle>), Invalid> {
     let query = &session.query;
-    Ok(EventFilter {
+    let filter = EventFilter {
         tenant: match session.tenant() {
             Some(own) => Some(own.clone()),
             None => query.given("tenant").map(str::parse).transpose()?,
@@ -64,13 +83,15 @@ fn filter(session: &Session) -> Result<EventFilter, Invalid> {
         event_type: query.given("type").map(str::parse).transpose()?,
         since: query.given("since").map(date_field::parse).transpose()?,
         until: query.given("until").map(date_field::parse).transpose()?,
-    })
+    };
+    Ok((filter, query.given("q").map(str::parse).transpose()?))
 }
 
 /// Query string of the API, whose times are RFC 3339.
 fn api_query(session: &Session, filter: &EventFilter) -> String {
     let text = |name: &str| session.query.given(name).map(str::to_owned);
     let fields = [
+        ("q", text("q")),
         ("type", text("type")),
         ("tenant", text("tenant")),
         ("since", filter.since.map(rfc3339_seconds)),

@@ -3,8 +3,8 @@
 use serde_json::value::RawValue;
 
 use crate::actions::ActionError;
-use crate::actions::publish::{NewEvent, Receipt};
-use crate::domain::event::EventType;
+use crate::actions::publish::{CheckTime, NewEvent, Receipt};
+use crate::domain::event::{EventType, Tenant};
 use crate::domain::{Invalid, json};
 use crate::http::web::layout::event_path;
 use crate::http::web::{
@@ -56,7 +56,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<PublishPage, PageError
 
 /// `POST /events/new`: publishes the event and redirects to its page.
 pub async fn submit(submission: Submission) -> PageResult {
-    let permit = submission.app().check_permit().await;
+    let permit = submission.app().check_permit(CheckTime::Schema, &Tenant::default_tenant()).await;
     submission
         .run(move |session, fields| {
             let _permit = permit?;
@@ -88,7 +88,7 @@ fn publish(session: &Session, fields: &Fields) -> Result<Response, PageError> {
 fn message(receipt: &Receipt) -> String {
     match (receipt.duplicate, receipt.deliveries.len()) {
         (true, _) => "This event was published before. Nothing was stored or sent.".to_owned(),
-        (_, 0) => "Published. No webhook subscribes to it.".to_owned(),
+        (_, 0) => "Published. No webhook receives it.".to_owned(),
         (_, 1) => "Published. 1 delivery is queued.".to_owned(),
         (_, many) => format!("Published. {many} deliveries are queued."),
     }

@@ -76,7 +76,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
     Ok(EventPage {
         data: BodyView::of(event.data.as_bytes(), false),
         previous_data: event.previous_data.as_ref().map(|data| BodyView::of(data.as_bytes(), false)),
-        table,
+        table: DeliveryTable { has_event: false, ..table },
         has_more: page.next.is_some(),
         is_live,
         missed: found.missed,
@@ -124,7 +124,7 @@ pub fn replay(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         return Confirm {
             heading: "Replay this event?".to_owned(),
             facts: vec![("Event type", event.event_type.to_string())],
-            effect: "Every webhook that subscribes to it now receives it again.".to_owned(),
+            effect: "Every webhook whose subscriptions and filter match it now receives it again.".to_owned(),
             action: Some(below_event(&path, "replay")),
             button: "Replay to all subscribers".to_owned(),
             back: path,
@@ -134,9 +134,8 @@ pub fn replay(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
     }
     let which = (id, Some(event.tenant.as_str()));
     match session.app.actions.replay_event(&session.caller(), which, webhook).wait() {
-        Ok(queued) if queued.is_empty() => {
-            Ok(session.refused(&path, "Nothing was queued: no webhook subscribes to this event."))
-        }
+        Ok(queued) if queued.is_empty() => Ok(session
+            .refused(&path, "Nothing was queued: no webhook receives this event, by its subscriptions and filter.")),
         Ok(queued) => {
             let count = humanize::counted(queued.len() as u64, "delivery");
             let message =

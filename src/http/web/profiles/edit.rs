@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::show::Preview;
+use crate::actions::profiles::Sample;
 use crate::http::error::ApiError;
 use crate::http::extract;
 use crate::http::web::form::Problem;
+use crate::http::web::sample::{self, Samples};
 use crate::http::web::{Confirm, Fields, Frame, PageError, Response, Section, Session, Template, problem};
 use crate::profile::{self, Profile, ProfileSpec};
 use crate::store::Pending;
@@ -19,27 +21,35 @@ pub struct ProfileForm {
     /// `None` for a new profile.
     name: Option<String>,
     typed_name: String,
+    /// Without the template, which has a field of its own.
     json: String,
+    template: String,
     problem: Option<Problem>,
     preview: Option<Preview>,
+    samples: Samples,
     /// Profiles that a new one can start from, and the one it started from.
     bases: Vec<String>,
     from: String,
 }
 
 impl ProfileForm {
-    fn of(session: &Session, name: Option<&str>, json: String) -> Result<ProfileForm, PageError> {
+    fn of(session: &Session, name: Option<&str>, (json, template): (String, String)) -> Result<ProfileForm, PageError> {
         session.require_shared_change()?;
         let title = name.map_or_else(|| "Create profile".to_owned(), |name| format!("Profile {name}"));
-        let frame = session.read(|db| session.frame(db, title, Section::Profiles))?;
+        let (frame, samples) = session.read(|db| -> Result<_, PageError> {
+            let (samples, _) = sample::choose(session, db, None, None, "")?;
+            Ok((session.frame(db, title, Section::Profiles)?, samples))
+        })?;
         let profiles = session.app.actions.store.profiles().all();
         Ok(ProfileForm {
             frame: frame.with_api("PUT", &format!("/v1/profiles/{}", name.unwrap_or("NAME"))),
             name: name.map(str::to_owned),
             typed_name: String::new(),
             json,
+            template,
             problem: None,
             preview: None,
+            samples,
             bases: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
             from: profile::DEFAULT.to_owned(),
         })
@@ -57,9 +67,15 @@ impl ProfileForm {
         (self.name.is_none()).then_some(&problem.message)
     }
 
+    fn template_problem(&self) -> Option<&str> {
+        let problem = self.problem.as_ref().filter(|problem| problem.field.as_deref() == Some("template"))?;
+        Some(&problem.message)
+    }
+
     /// Error of any other field, with the path of the field in the JSON.
     fn json_problem(&self) -> Option<String> {
-        let problem = self.problem.as_ref().filter(|_| self.name_problem().is_none())?;
+        let is_elsewhere = self.name_problem().or(self.template_problem()).is_some();
+        let problem = self.problem.as_ref().filter(|_| !is_elsewhere)?;
         Some(match problem.field.as_deref() {
             Some(field) if field != "name" => format!("{field}: {}", problem.message),
             _ => problem.message.clone(),
@@ -67,14 +83,16 @@ impl ProfileForm {
     }
 }
 
-/// JSON of a profile without its name, which is a field of the form.
-fn json_of(profile: &Profile) -> String {
+/// JSON of a profile without its name and template, which are fields of the form, and the template.
+fn json_of(profile: &Profile) -> (String, String) {
     let mut spec = serde_json::to_value(profile.spec()).unwrap_or_default();
     if let Value::Object(fields) = &mut spec {
         // Not `remove`, which would change the order of the rest.
         fields.shift_remove("name");
+        fields.shift_remove("template");
     }
-    serde_json::to_string_pretty(&spec).unwrap_or_default()
+    let template = profile.spec().template.clone().unwrap_or_default();
+    (serde_json::to_string_pretty(&spec).unwrap_or_default(), template)
 }
 
 /// `GET /profiles/new?from=`.
@@ -124,6 +142,13 @@ fn parse(session: &Session, name: &str, fields: &Fields) -> Result<ProfileSpec, 
     let mut given: Map<String, Value> = extract::parse(fields.text("json").as_bytes())?;
     given.shift_remove("built_in");
     given.insert("name".to_owned(), Value::from(name));
+    let template = fields.text("template");
+    if !template.trim().is_empty() {
+        // It takes the place of an envelope.
+        given.insert("template".to_owned(), Value::from(template));
+        given.insert("body".to_owned(), Value::from("template"));
+        given.shift_remove("envelope");
+    }
     let complete = session.app.actions.complete_spec(given)?;
     let spec: ProfileSpec = extract::parse(complete.to_string().as_bytes())?;
     Profile::parse(spec.clone())?;
@@ -143,13 +168,23 @@ fn save_or_preview(
         }
         Ok(spec)
     });
-    let mut form = ProfileForm::of(session, name, fields.text("json").to_owned())?;
+    let typed = (fields.text("json").to_owned(), fields.text("template").to_owned());
+    let mut form = ProfileForm::of(session, name, typed)?;
     form.typed_name = fields.text("name").to_owned();
     match spec {
         Ok(spec) if is_preview => {
             let profile = Profile::parse(spec)?;
-            let (preview, _) = session.read(|db| Preview::of(session, db, &profile, &Fields::default()))?;
-            form.preview = Some(preview);
+            let (samples, event) =
+                session.read(|db| sample::choose(session, db, None, Some(&profile), fields.text("sample")))?;
+            form.samples = samples;
+            match Preview::compose(session, &Sample { profile: &profile, template: None, webhook: None }, &event) {
+                Ok(preview) => form.preview = Some(preview),
+                Err(error) => {
+                    let message = problem(error)?.message;
+                    form.problem = Some(Problem { message, field: Some("template".to_owned()) });
+                    return Ok(Response::again(&form));
+                }
+            }
             Ok(Response::ok(&form))
         }
         Ok(spec) => {

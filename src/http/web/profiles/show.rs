@@ -5,14 +5,15 @@ use std::sync::Arc;
 use strum::VariantArray;
 
 use crate::actions::ActionError;
-use crate::actions::profiles::preview;
+use crate::actions::profiles::Sample;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::retry::{Exhausted, Gone};
+use crate::http::web::sample;
 use crate::http::web::webhooks::form::SchedulePreview;
 use crate::http::web::{Connection, Fields, FormErrors, Frame, PageError, Section, Session, Template, problem};
 use crate::profile::body_format::{Body, Envelope, Value};
-use crate::profile::snippet::{Language, Snippet, snippet};
+use crate::profile::snippet::{Credential, Language, Snippet, snippet};
 use crate::profile::spec::{Encoding, Key, SignatureSpec};
 use crate::profile::{self, Profile};
 use crate::random;
@@ -46,7 +47,7 @@ pub struct ProfilePage {
 impl ProfilePage {
     /// Whether the code takes the secret in the spelling of Standard Webhooks.
     fn wants_standard(&self) -> bool {
-        self.code.as_ref().is_some_and(|code| code.secret == Key::Standard)
+        self.code.as_ref().is_some_and(|code| code.credential == Credential::StandardSecret)
     }
 }
 
@@ -179,32 +180,33 @@ impl Preview {
         profile: &Profile,
         fields: &Fields,
     ) -> Result<(Preview, FormErrors), PageError> {
-        let event_type = fields.given("type").unwrap_or("content.published").to_owned();
-        let example = match event_type.parse() {
+        let (example_type, example_data, _) = sample::example_parts(Some(profile));
+        let event_type = fields.given("type").unwrap_or(&example_type).to_owned();
+        let of_type = match event_type.parse() {
             Ok(name) => event_type::example(db, &name)?,
             Err(_) => None,
         };
-        let data = fields.given("data").map(str::to_owned).or(example.map(String::from));
-        let mut shown = Preview {
-            event_type,
-            data: data.unwrap_or_else(|| r#"{"id": 42, "title": "Hello"}"#.to_owned()),
-            headers: Vec::new(),
-            body: String::new(),
-            secret: EXAMPLE_SECRET,
-        };
-        let request = shown
-            .event(session, fields)
-            .map_err(ActionError::from)
-            .and_then(|event| preview(profile, &event, &EXAMPLE_SECRET.parse()?, session.now()));
-        match request {
-            Ok(request) => {
-                let body = String::from_utf8_lossy(&request.body);
-                shown.body = body[..body.floor_char_boundary(SHOWN_BYTES)].to_owned();
-                shown.headers = request.headers;
-                Ok((shown, FormErrors::default()))
-            }
+        let data = fields.given("data").map(str::to_owned).or(of_type.map(String::from)).unwrap_or(example_data);
+        let shown = Preview { event_type, data, headers: Vec::new(), body: String::new(), secret: EXAMPLE_SECRET };
+        let sample = Sample { profile, template: None, webhook: None };
+        let event = shown.event(session, fields).map_err(ActionError::from);
+        match event.and_then(|event| Preview::compose(session, &sample, &event)) {
+            Ok(composed) => Ok((Preview { data: shown.data, ..composed }, FormErrors::default())),
             Err(error) => Ok((shown, FormErrors::from(problem(error)?))),
         }
+    }
+
+    /// Previews an event.
+    pub fn compose(session: &Session, sample: &Sample<'_>, event: &Event) -> Result<Preview, ActionError> {
+        let request = sample.request(event, &EXAMPLE_SECRET.parse()?, session.now())?;
+        let body = String::from_utf8_lossy(&request.body);
+        Ok(Preview {
+            event_type: event.event_type.to_string(),
+            data: String::new(),
+            headers: [vec![("Content-Type".to_owned(), request.content_type)], request.headers].concat(),
+            body: body[..body.floor_char_boundary(SHOWN_BYTES)].to_owned(),
+            secret: EXAMPLE_SECRET,
+        })
     }
 
     fn event(&self, session: &Session, fields: &Fields) -> Result<Event, Invalid> {

@@ -1,15 +1,19 @@
 //! `/webhooks/new` and `/webhooks/{id}/edit`: the form of a webhook, and the page after its creation.
 
+use super::filter::{self, FilterShown};
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
 use super::header::{self, Head, Tab};
+use super::signing;
+use super::template::TemplatePart;
 use crate::actions::ActionError;
+use crate::domain::signing::Signing;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem, shown_once,
 };
 
 /// Fields that are folded away unless they differ from the default.
-const ADVANCED: [&str; 5] = ["headers", "timeout_s", "max_in_flight", "rate_limit_per_s", "retry"];
+const ADVANCED: [&str; 7] = ["headers", "auth", "timeout_s", "max_in_flight", "rate_limit_per_s", "signing", "retry"];
 
 #[derive(Template)]
 #[template(path = "webhooks/form.html")]
@@ -21,10 +25,20 @@ pub struct FormPage {
     types: Vec<KnownType>,
     profiles: Vec<(String, String)>,
     preview: Option<SchedulePreview>,
+    filter_shown: FilterShown,
+    template: TemplatePart,
     errors: FormErrors,
     /// Source of a copy, and the parts that were not copied.
     note: Option<String>,
     is_advanced: bool,
+}
+
+impl FormPage {
+    /// Path of the form.
+    fn action(&self) -> String {
+        let base = &self.frame.base;
+        self.head.as_ref().map_or_else(|| format!("{base}/webhooks/new"), |head| format!("{base}{}/edit", head.path))
+    }
 }
 
 /// `previews` opens the preview of the schedule, or shows its error.
@@ -32,11 +46,12 @@ fn form_page(
     session: &Session,
     db: &Connection,
     webhook: Option<&Webhook>,
-    form: WebhookForm,
+    mut form: WebhookForm,
     mut errors: FormErrors,
     previews: bool,
 ) -> Result<FormPage, PageError> {
     session.require_change()?;
+    form.tls = form.tls.completed(session, webhook.and_then(|webhook| webhook.tls.as_deref()));
     let preview = match form.preview(session) {
         Err(invalid) if previews && errors.is_empty() => {
             errors = invalid.into();
@@ -44,6 +59,7 @@ fn form_page(
         }
         preview => preview.ok(),
     };
+    let template = TemplatePart::of(session, db, webhook, &form, &mut errors)?;
     let title = if webhook.is_some() { "Edit webhook" } else { "Create webhook" };
     let frame = session.frame(db, title, Section::Webhooks)?;
     Ok(FormPage {
@@ -62,8 +78,13 @@ fn form_page(
         head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
         types: known_types(session, db)?,
         profiles: known_profiles(session),
-        is_advanced: previews || form.is_advanced() || ADVANCED.iter().any(|field| errors.of(field).is_some()),
+        is_advanced: previews
+            || form.is_advanced()
+            || ADVANCED.iter().any(|field| errors.of(field).is_some())
+            || errors.of("tls").is_some(),
         preview,
+        filter_shown: FilterShown { is_open: form.filter.is_given() || errors.of("filter").is_some(), tried: None },
+        template,
         errors,
         note: None,
         form,
@@ -81,10 +102,29 @@ fn again(
     Ok(Response::again(&session.read(|db| form_page(session, db, webhook, form, errors, false))?))
 }
 
-/// Responds with the form and the preview of its schedule.
+/// Responds with the form and the preview of its schedule or of a request.
 fn preview(session: &Session, webhook: Option<&Webhook>, form: WebhookForm) -> Result<Response, PageError> {
-    let page = session.read(|db| form_page(session, db, webhook, form, FormErrors::default(), true))?;
+    let page = session.read(|db| {
+        let of_schedule = form.body.sample.is_none();
+        form_page(session, db, webhook, form, FormErrors::default(), of_schedule)
+    })?;
     Ok(if page.errors.is_empty() { Response::ok(&page) } else { Response::again(&page) })
+}
+
+/// Responds with the form after a button of its filter was pressed.
+fn filter_pressed(
+    session: &Session,
+    webhook: Option<&Webhook>,
+    mut form: WebhookForm,
+    fields: &Fields,
+) -> Result<Response, PageError> {
+    match filter::press(session, webhook, &mut form, fields) {
+        Ok(filter_shown) => {
+            let page = session.read(|db| form_page(session, db, webhook, form, FormErrors::default(), false))?;
+            Ok(Response::ok(&FormPage { filter_shown, ..page }))
+        }
+        Err(error) => again(session, webhook, form, error),
+    }
 }
 
 /// Form with the settings of a stored webhook.
@@ -101,9 +141,11 @@ pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> 
         let webhook = header::find(session, db, id)?;
         form = filled(session, db, &webhook)?;
         let masked = form.drop_masked();
+        let credential = form.auth.drop_stored().map(|secret| format!(", {secret}")).unwrap_or_default();
         let values =
             if masked.is_empty() { String::new() } else { format!(" and the values of {}", masked.join(", ")) };
-        note = Some(format!("Copied from {}, except for the secret{values}.", webhook.name()));
+        let tls = if webhook.tls.is_some() { ", its certificates" } else { "" };
+        note = Some(format!("Copied from {}, except for the secret{credential}{tls}{values}.", webhook.name()));
     } else {
         session.query.text("event").clone_into(&mut form.patterns);
         session.query.text("url").clone_into(&mut form.url);
@@ -118,11 +160,15 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<FormPage, Pa
     form_page(session, db, Some(&webhook), form, FormErrors::default(), false)
 }
 
-/// `POST /webhooks/new`; with `preview`, shows the schedule instead.
+/// `POST /webhooks/new`; with `preview`, shows the schedule or a request instead, and with a button of the filter, its rows
+/// or result.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let form = WebhookForm::of_fields(fields);
     if fields.has("preview") {
         return preview(session, None, form);
+    }
+    if filter::is_pressed(fields) {
+        return filter_pressed(session, None, form, fields);
     }
     let settings = form.new_settings(session.tenant().is_none()).map_err(ActionError::from);
     let created = settings.and_then(|settings| session.app.actions.create_webhook(&session.caller(), settings));
@@ -132,13 +178,16 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
     }
 }
 
-/// `POST /webhooks/{id}/edit`; with `preview`, shows the schedule instead. If the profile has a challenge and the URL
+/// `POST /webhooks/{id}/edit`; with `preview`, shows the schedule or a request instead. If the profile has a challenge and the URL
 /// or the profile changes, the endpoint is challenged first.
 pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     let webhook = session.read(|db| header::find(session, db, id))?;
     let form = WebhookForm::of_fields(fields);
     if fields.has("preview") {
         return preview(session, Some(&webhook), form);
+    }
+    if filter::is_pressed(fields) {
+        return filter_pressed(session, Some(&webhook), form, fields);
     }
     let settings = form.settings().map_err(ActionError::from);
     let changed = settings.and_then(|settings| session.app.actions.change_webhook(&session.caller(), id, settings));
@@ -155,6 +204,8 @@ struct CreatedPage {
     frame: Frame,
     head: Head,
     secret: String,
+    signing: Signing,
+    public_key: Option<String>,
     /// Encoding for Standard Webhooks libraries, if it differs.
     standard_secret: Option<String>,
 }
@@ -166,6 +217,8 @@ fn created_page(session: &Session, webhook: &Webhook) -> Result<Response, PageEr
         head: Head::of(session, webhook, Tab::None),
         standard_secret: Some(webhook.secret.standard_form()).filter(|standard| *standard != secret),
         secret,
+        signing: webhook.signing,
+        public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().to_string()),
     };
     Ok(shown_once::redirect(session, &page, &format!("/webhooks/{}", webhook.id)))
 }

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::auth::AuthForm;
+use super::filter::FilterFields;
+use super::template::Typed;
+use super::tls::TlsForm;
 use crate::domain::Invalid;
 use crate::domain::duration_list;
 use crate::domain::header;
 use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
+use crate::domain::signing::Signing;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
 use crate::http::web::layout::capitalized;
@@ -30,19 +35,24 @@ pub struct WebhookForm {
     pub ticked: Vec<String>,
     /// Other types and patterns, one per line.
     pub patterns: String,
+    pub filter: FilterFields,
     /// `Name: value`, one per line.
     pub headers: String,
+    pub auth: AuthForm,
     pub timeout_s: String,
     pub max_in_flight: String,
     pub rate_limit_per_s: String,
     pub ordered: bool,
     pub standard_headers: bool,
+    pub signing: String,
     /// Whether a custom schedule replaces the profile's.
     pub own_retry: bool,
     /// `1m, 5m, 30m, 2h`.
     pub delays: String,
     pub measured_from: String,
     pub exhausted: String,
+    pub body: Typed,
+    pub tls: TlsForm,
 }
 
 impl WebhookForm {
@@ -53,6 +63,7 @@ impl WebhookForm {
             timeout_s: limits.timeout_s.to_string(),
             max_in_flight: limits.max_in_flight.to_string(),
             standard_headers: true,
+            signing: Signing::Hmac.to_string(),
             delays: "1m, 5m, 30m, 2h".to_owned(),
             measured_from: "previous_attempt".to_owned(),
             exhausted: "disable".to_owned(),
@@ -71,16 +82,25 @@ impl WebhookForm {
             secret: text("secret"),
             ticked: fields.all("event").map(str::to_owned).collect(),
             patterns: text("patterns"),
+            filter: FilterFields::of_fields(fields),
             headers: text("headers"),
+            auth: AuthForm::of_fields(fields),
             timeout_s: line("timeout_s"),
             max_in_flight: line("max_in_flight"),
             rate_limit_per_s: line("rate_limit_per_s"),
             ordered: fields.has("ordered"),
             standard_headers: fields.has("standard_headers"),
+            // A script may leave it out.
+            signing: fields.given("signing").unwrap_or(Signing::Hmac.into()).to_owned(),
             own_retry: fields.text("retry") == "own",
             delays: text("delays"),
             measured_from: line("measured_from"),
             exhausted: line("exhausted"),
+            body: Typed {
+                template: text("template"),
+                sample: (fields.text("preview") == "template").then(|| line("sample")),
+            },
+            tls: TlsForm::of_fields(fields),
         }
     }
 
@@ -100,12 +120,15 @@ impl WebhookForm {
             tenant: webhook.tenant.to_string(),
             ticked,
             patterns: others.join("\n"),
+            filter: FilterFields::of_webhook(webhook),
             headers: headers.join("\n"),
+            auth: AuthForm::of_webhook(webhook),
             timeout_s: webhook.limits.timeout_s.to_string(),
             max_in_flight: webhook.limits.max_in_flight.to_string(),
             rate_limit_per_s: webhook.limits.rate_limit_per_s.map_or_else(String::new, |rate| rate.to_string()),
             ordered: webhook.ordered,
             standard_headers: webhook.standard_headers,
+            signing: webhook.signing.to_string(),
             own_retry: webhook.retry.is_some(),
             delays: schedule.map_or(blank.delays, |schedule| duration_list::text(schedule.delays())),
             measured_from: match schedule.map(|schedule| schedule.measured_from) {
@@ -118,6 +141,8 @@ impl WebhookForm {
             },
             profile: webhook.profile.clone(),
             secret: String::new(),
+            body: Typed { template: webhook.template.clone().unwrap_or_default(), sample: None },
+            tls: TlsForm::default(),
         }
     }
 
@@ -135,34 +160,47 @@ impl WebhookForm {
     pub fn is_advanced(&self) -> bool {
         let usual = WebhookForm::blank("");
         !self.headers.is_empty()
+            || !self.auth.kind.is_empty()
             || self.timeout_s != usual.timeout_s
             || self.max_in_flight != usual.max_in_flight
             || !self.rate_limit_per_s.is_empty()
             || self.ordered
             || !self.standard_headers
+            || self.signing != usual.signing
             || self.own_retry
+            || self.tls.is_used()
     }
 
     pub fn has_ticked(&self, name: &str) -> bool {
         self.ticked.iter().any(|ticked| ticked == name)
     }
 
+    /// Ticked event types, and the other types and patterns.
+    pub fn event_texts(&self) -> Vec<String> {
+        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+        self.ticked.iter().cloned().chain(lines).collect()
+    }
+
     /// Parses the fields into settings. Their rules are checked when the webhook is created or changed.
     pub fn settings(&self) -> Result<WebhookSettings, Invalid> {
-        let lines = self.patterns.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
         let usual = Limits::DEFAULT;
         Ok(WebhookSettings {
             url: Some(self.url.clone()),
-            events: Some(self.ticked.iter().cloned().chain(lines).collect()),
+            events: Some(self.event_texts()),
+            filter: Some(self.filter.setting()?),
             description: Some(self.description.trim().to_owned()),
             profile: Some(self.profile.clone()),
             headers: Some(self.header_map()?),
+            auth: Some(self.auth.setting()),
             timeout_s: Some(number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s)),
             max_in_flight: Some(number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight)),
             rate_limit_per_s: Some(number("rate_limit_per_s", &self.rate_limit_per_s)?),
             ordered: Some(self.ordered),
             retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
             standard_headers: Some(self.standard_headers),
+            signing: Some(self.signing.parse().map_err(|invalid: Invalid| invalid.in_field("signing"))?),
+            template: Some(Some(self.body.template.clone()).filter(|text| !text.trim().is_empty())),
+            tls: self.tls.settings(),
             ..WebhookSettings::default()
         })
     }

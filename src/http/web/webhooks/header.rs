@@ -6,6 +6,7 @@ use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::http::web::{Connection, PageError, Session};
 use crate::store::StoreError;
 use crate::store::incident::read::{self, Condition};
+use crate::text::certificate::warning;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
@@ -30,6 +31,8 @@ pub struct Head {
     pub condition: Option<Condition>,
     /// `None` while the webhook is sending.
     pub trouble: Option<Trouble>,
+    /// Warning of the end of a certificate.
+    pub certificate: Option<String>,
     pub has_challenge: bool,
     tab: Tab,
 }
@@ -54,6 +57,7 @@ impl Head {
             state: webhook.state,
             condition: None,
             trouble: trouble(webhook),
+            certificate: webhook.tls.as_deref().and_then(|tls| warning(tls, session.now())),
             has_challenge: profile.is_some_and(|profile| profile.spec().challenge.is_some()),
             tab,
         }

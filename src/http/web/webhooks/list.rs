@@ -6,6 +6,7 @@ use crate::actions::ActionError;
 use crate::actions::statistics::Window;
 use crate::domain::Invalid;
 use crate::domain::incident::Verdict;
+use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::chart::Chart;
@@ -77,18 +78,18 @@ impl WebhookRow {
 }
 
 /// `GET /webhooks?q=&state=&tenant=&event=&cursor=`.
-pub fn show(session: &Session, db: &Connection) -> Result<ListPage, PageError> {
+pub fn show(session: &Session) -> Result<ListPage, PageError> {
     let query = &session.query;
-    let (page, problem) = match load(session, db) {
+    let (page, problem) = match load(session) {
         Ok(page) => (page, None),
         Err(error) => (Page::empty(), Some(error.into())),
     };
-    let frame = session.frame(db, "Webhooks", Section::Webhooks)?;
+    let frame = session.read(|db| session.frame(db, "Webhooks", Section::Webhooks))?;
     let without_cursor = query.query_without(&["cursor", "trail"]);
     let base = &frame.base;
     Ok(ListPage {
         pager: Pager::new(&format!("{base}/webhooks"), &without_cursor, query, page.next),
-        rows: rows(session, db, page.rows)?,
+        rows: session.read(|db| Ok(rows(session, db, page.rows)?))?,
         query: query.clone(),
         without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "trail", "event"])),
         problem,
@@ -99,7 +100,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<ListPage, PageError> {
     })
 }
 
-fn load(session: &Session, db: &Connection) -> Result<Page<Webhook>, ActionError> {
+fn load(session: &Session) -> Result<Page<Webhook>, ActionError> {
     let query = &session.query;
     let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let filter = WebhookFilter {
@@ -109,9 +110,15 @@ fn load(session: &Session, db: &Connection) -> Result<Page<Webhook>, ActionError
         },
         state: query.given("state").map(str::parse).transpose().map_err(in_field("state"))?,
         event: query.given("event").map(str::parse).transpose().map_err(in_field("event"))?,
-        text: query.given("q").map(str::to_owned),
     };
-    Ok(webhook::list(db, &filter, &query.page_request()?)?)
+    let needle: Option<Needle> = query.given("q").map(str::parse).transpose().map_err(in_field("q"))?;
+    let request = query.page_request()?;
+    let store = &session.app.actions.store;
+    let page = match needle.map(|needle| session.app.search(needle)) {
+        Some(text) => store.read(|db| webhook::search(db, &filter, &text, &request))?,
+        None => store.read(|db| webhook::list(db, &filter, &request))?,
+    };
+    Ok(page)
 }
 
 /// Rows with their conditions and statistics, which three queries read for all of them.

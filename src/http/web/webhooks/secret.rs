@@ -3,14 +3,16 @@
 use strum::VariantArray;
 
 use super::header::{self, Head, Tab};
+use super::signing;
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
+use crate::domain::signing::Signing;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{
     Confirm, Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
 };
-use crate::profile::snippet::{Language, Snippet, snippet};
-use crate::profile::spec::Key;
+use crate::profile::snippet::{Credential, Language, Snippet, ed25519_snippet, snippet};
+use crate::profile::{Profile, ed25519};
 
 /// Offered overlaps: seconds, label, explanation.
 const OVERLAPS: [(&str, &str, &str); 4] = [
@@ -30,6 +32,8 @@ pub struct SecretPage {
     revealed: Option<(String, String)>,
     /// Unless the visitor may not see secrets: it tells whether a guess of a weak secret is right.
     fingerprint: Option<String>,
+    signing: Signing,
+    public_key: Option<String>,
     rotation: Option<Overlap>,
     overlaps: [(&'static str, &'static str, &'static str); 4],
     /// Typed values of the rotation.
@@ -44,8 +48,12 @@ pub struct SecretPage {
 }
 
 impl SecretPage {
+    fn wants_public_key(&self) -> bool {
+        self.code.as_ref().is_some_and(|code| code.credential == Credential::PublicKey)
+    }
+
     fn wants_standard_secret(&self) -> bool {
-        self.code.as_ref().is_some_and(|code| code.secret == Key::Standard)
+        self.code.as_ref().is_some_and(|code| code.credential == Credential::StandardSecret)
     }
 }
 
@@ -69,24 +77,36 @@ fn secret_page(session: &Session, db: &Connection, webhook: &Webhook) -> Result<
         head,
         revealed: None,
         fingerprint: session.may_see_secrets().then(|| fingerprint(&secrets.secret)),
-        rotation: overlap(session, &secrets),
+        signing: webhook.signing,
+        public_key: secrets.public_key.map(|key| key.to_string()),
+        rotation: overlap(session, webhook, &secrets),
         overlaps: OVERLAPS,
         own: String::new(),
         overlap: DEFAULT_OVERLAP.to_owned(),
         errors: FormErrors::default(),
         language,
-        code: profile.and_then(|profile| snippet(&profile, webhook.standard_headers, language)),
+        code: profile.and_then(|profile| code(session, webhook, &profile, language)),
         profile: webhook.profile.clone(),
         query: session.query.query_without(&[]),
     })
 }
 
-fn overlap(session: &Session, secrets: &Rotated) -> Option<Overlap> {
+/// Code for the secret or, with `?with=public_key` or without HMAC signatures, for the public key.
+fn code(session: &Session, webhook: &Webhook, profile: &Profile, language: Language) -> Option<Snippet> {
+    match webhook.signing {
+        Signing::Ed25519 => Some(ed25519_snippet(profile, language)),
+        Signing::Both if session.query.text("with") == "public_key" => Some(ed25519_snippet(profile, language)),
+        Signing::Hmac | Signing::Both => snippet(profile, webhook.standard_headers, language),
+    }
+}
+
+fn overlap(session: &Session, webhook: &Webhook, secrets: &Rotated) -> Option<Overlap> {
     let old = secrets.old.as_ref()?;
     let headers = secrets.headers.iter().map(|(name, signs)| {
         let secret = match signs.into_str() {
             "new" => "the new secret",
             "old" => "the old secret, until the overlap ends",
+            _ if name == ed25519::HEADER => signing::both(webhook.signing),
             _ => "both secrets",
         };
         (name.clone(), secret)

@@ -1,7 +1,10 @@
 //! `/webhooks/{id}`: the latest deliveries. `/webhooks/{id}/settings`: the settings.
 
+use super::auth::AuthFacts;
 use super::form::SchedulePreview;
 use super::header::{self, Head, Tab};
+use super::signing;
+use super::tls::{self, CertificateFacts};
 use crate::domain::duration_list;
 use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
@@ -50,8 +53,11 @@ pub struct SettingsPage {
     head: Head,
     webhook: Webhook,
     profile_title: String,
+    signing: &'static str,
     /// Custom headers; secret values are masked.
     headers: Vec<(String, String)>,
+    auth: Option<AuthFacts>,
+    certificates: Vec<CertificateFacts>,
     delays: String,
     exhausted: &'static str,
     gone: &'static str,
@@ -71,7 +77,10 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),
         head,
         profile_title: profile.map_or_else(String::new, |profile| profile.spec().title.clone()),
+        signing: signing::label(webhook.signing),
         headers: headers.map(|(name, value)| (name.to_owned(), shown(name, value).to_owned())).collect(),
+        auth: AuthFacts::of(&webhook),
+        certificates: webhook.tls.as_deref().map_or_else(Vec::new, tls::facts),
         delays: schedule.map_or_else(String::new, |schedule| duration_list::text(schedule.delays())),
         exhausted: match schedule.map(|schedule| schedule.exhausted) {
             Some(Exhausted::Disable) => {

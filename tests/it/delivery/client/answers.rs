@@ -23,7 +23,8 @@ fn the_request_has_the_given_headers_a_length_and_no_accept_encoding() {
     });
     let headers = [("user-agent".to_owned(), "Mine/2".to_owned()), ("x-sign".to_owned(), "v1,abc".to_owned())];
     let url = receiver.url();
-    let sent = client().post(&Outgoing { url: &url, tenant: "", headers: &headers, body: b"{\"a\":1}" }, LONG);
+    let sent =
+        client().post(&Outgoing { url: &url, tenant: "", headers: &headers, body: b"{\"a\":1}", tls: None }, LONG);
     let request = String::from_utf8(sent.answer.unwrap().body).unwrap();
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
     assert!(request.ends_with("\r\n\r\n{\"a\":1}"), "{request}");
@@ -233,7 +234,7 @@ fn as_many_and_as_long_headers_as_are_allowed_go_out_whole() {
     });
     let headers: Vec<_> = (0..32).map(|number| (format!("x-{number}"), "v".repeat(4096))).collect();
     let url = receiver.url();
-    let sent = client().post(&Outgoing { url: &url, tenant: "", headers: &headers, body: b"{}" }, LONG);
+    let sent = client().post(&Outgoing { url: &url, tenant: "", headers: &headers, body: b"{}", tls: None }, LONG);
     assert_eq!(sent.failure, None);
 }
 

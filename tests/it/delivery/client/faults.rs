@@ -226,7 +226,8 @@ fn a_request_that_cannot_be_written_is_a_failure_and_no_panic() {
     for (name, value) in [("x bad", "v"), ("x-bad", "a\r\nb: c"), ("", "v")] {
         let headers = [(name.to_owned(), value.to_owned())];
         let receiver = Receiver::keeping_alive(OK);
-        let sent = client().post(&Outgoing { url: &receiver.url(), tenant: "", headers: &headers, body: b"{}" }, LONG);
+        let sent = client()
+            .post(&Outgoing { url: &receiver.url(), tenant: "", headers: &headers, body: b"{}", tls: None }, LONG);
         assert_fails(&sent, ErrorCode::ProtocolError, "could not be made");
         assert_eq!(receiver.connections(), 0);
     }

@@ -1,10 +1,11 @@
 //! Tests of the HTTP client with real sockets: each test starts its own servers, each with one fault.
 //!
-//! `answers` tests correct responses and connections, `faults` broken ones, `tls` certificates and handshakes. This file
-//! has their servers and helpers.
+//! `answers` tests correct responses and connections, `faults` broken ones, `tls` certificates and handshakes, `identity`
+//! client certificates and private authorities. This file has their servers and helpers.
 
 mod answers;
 mod faults;
+mod identity;
 mod properties;
 mod tls;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use hookpost::delivery::http::client::{Client, ClientOptions, ClientResult, Outgoing, Resolve};
 use hookpost::domain::attempt::{ErrorCode, FailureCause};
+use hookpost::domain::tls::Tls;
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(400);
@@ -142,8 +144,12 @@ fn client_with(resolve: impl Resolve, extra_root_certificates: Vec<Vec<u8>>) -> 
 }
 
 fn post(client: &Client, url: &str, body: &[u8], timeout: Duration) -> ClientResult {
+    post_with(client, url, body, timeout, None)
+}
+
+fn post_with(client: &Client, url: &str, body: &[u8], timeout: Duration, tls: Option<&Arc<Tls>>) -> ClientResult {
     let headers = [("content-type".to_owned(), "application/json".to_owned())];
-    client.post(&Outgoing { url, tenant: "", headers: &headers, body }, timeout)
+    client.post(&Outgoing { url, tenant: "", headers: &headers, body, tls }, timeout)
 }
 
 /// Posts with a short time limit, and checks that the client kept to it.

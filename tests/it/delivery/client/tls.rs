@@ -1,31 +1,40 @@
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 
 /// A private authority that issues certificates for the tests' servers.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Authority {
+    pub(super) fn new() -> Authority {
         Authority::named("Test Authority")
     }
 
-    fn named(name: &str) -> Authority {
+    pub(super) fn named(name: &str) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> Vec<u8> {
+    pub(super) fn pem(&self) -> Vec<u8> {
         self.0.pem().into_bytes()
     }
 
-    fn issue(&self, params: CertificateParams) -> ServerConfig {
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
+    /// Issues a certificate; returns it with its key.
+    pub(super) fn sign(&self, params: CertificateParams) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (params.signed_by(&key, &self.0).unwrap(), key)
+    }
+
+    fn issue(&self, params: CertificateParams) -> ServerConfig {
+        let (certificate, key) = self.sign(params);
         server_config(certificate.der().clone(), &key)
     }
 }
@@ -40,12 +49,12 @@ fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerC
         .unwrap()
 }
 
-fn for_host(host: &str) -> CertificateParams {
+pub(super) fn for_host(host: &str) -> CertificateParams {
     CertificateParams::new(vec![host.to_owned()]).unwrap()
 }
 
 /// Serves TLS, and passes each connection and its number to a function.
-fn secure_receiver(
+pub(super) fn secure_receiver(
     config: ServerConfig,
     serve: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>, usize) + Send + Sync + 'static,
 ) -> Receiver {
@@ -60,7 +69,7 @@ fn answering(config: ServerConfig) -> Receiver {
     secure_receiver(config, |stream, _| while read_request(stream).is_some() && stream.write_all(OK).is_ok() {})
 }
 
-fn https(receiver: &Receiver) -> String {
+pub(super) fn https(receiver: &Receiver) -> String {
     format!("https://localhost:{}/hook", receiver.address.port())
 }
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::behaviour::Pace;
 use super::shared::Shared;
@@ -21,6 +23,8 @@ pub enum TlsKind {
     Expired,
     /// Like [`Self::Good`], but valid only from 2090 on.
     NotYetValid,
+    /// Like [`Self::Good`], and requires a client certificate of the test authority.
+    Mutual,
     /// A self-signed certificate for `localhost`.
     SelfSigned,
     /// A certificate of the test authority for `elsewhere.example`.
@@ -45,7 +49,7 @@ impl TlsKind {
         let key = KeyPair::generate().unwrap();
         let certificate = self.certificate(&key);
         Transport::Tls {
-            config: server_config(&certificate, &key),
+            config: server_config(&certificate, &key, matches!(self, Self::Mutual)),
             pace: match self {
                 Self::HandshakeDrip(pace) => Some(pace),
                 _ => None,
@@ -83,17 +87,33 @@ fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
     })
 }
 
-fn server_config(certificate: &Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+/// A client certificate of the test authority, valid from one year's beginning to another's, and its key; both in PEM.
+pub fn client_certificate(name: &str, from: i32, to: i32) -> (String, String) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+    let key = KeyPair::generate().unwrap();
+    (params.signed_by(&key, authority()).unwrap().pem(), key.serialize_pem())
+}
+
+fn client_verifier() -> Arc<dyn ClientCertVerifier> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(authority().der().to_vec())).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap()
+}
+
+fn server_config(certificate: &Certificate, key: &KeyPair, is_mutual: bool) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = vec![certificate.der().clone()];
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    Arc::new(config)
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = match is_mutual {
+        true => config.with_client_cert_verifier(client_verifier()),
+        false => config.with_no_client_auth(),
+    };
+    Arc::new(config.with_single_cert(chain, key).unwrap())
 }
 
 /// Byte stream below HTTP.

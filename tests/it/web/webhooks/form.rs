@@ -155,8 +155,10 @@ fn saving_an_edit_without_a_change_changes_nothing() {
         json!({}),
         json!({
             "events": ["order.paid", "content.*", "a.b"], "profile": "github", "description": ODD, "tenant": "acme",
-            "headers": {"Authorization": "Bearer s3cret", "X-Empty": "", "X-Odd": "<b>\"'&amp;"},
+            "headers": {"X-Token": "s3cret", "X-Empty": "", "X-Odd": "<b>\"'&amp;"},
+            "auth": {"type": "basic", "username": ODD.replace([':', '\n', '\r'], ""), "password": "s3cret"},
             "timeout_s": 30, "max_in_flight": 64, "rate_limit_per_s": 1000, "ordered": true, "standard_headers": false,
+            "template": "\n[{{ data }},\n \"<b>&amp;</textarea>\"]\n",
             "retry": {"delays_s": [0, 1.5, 90, 604800], "measured_from": "first_failure", "exhausted": "dead_letter"},
         }),
     ] {
@@ -229,6 +231,10 @@ fn markup_in_every_field_of_a_refused_form_is_escaped() {
         "tenant",
         "secret",
         "headers",
+        "auth",
+        "auth_username",
+        "auth_token_url",
+        "auth_stored",
         "timeout_s",
         "max_in_flight",
         "rate_limit_per_s",
@@ -288,4 +294,59 @@ fn a_masked_header_is_typed_again_when_the_url_moves_to_another_origin() {
     anna.submit(&path, &fields("http://127.0.0.1:9/other", "X-Token: ••••••")).expect(303);
     anna.page(&path);
     anna.submit(&path, &fields("http://localhost:9/", "X-Token: another")).expect(303);
+}
+
+#[test]
+fn a_template_is_tried_with_a_recent_event_of_the_tenant_before_it_is_saved() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(200);
+    for tenant in ["acme", "globex"] {
+        let event = json!({"id": tenant, "tenant": tenant, "type": "a.b", "data": {"of": format!("<i>{tenant}")}});
+        hub.post("/v1/events", &event).expect(202);
+    }
+    let fields = json!({"tenant": "acme", "profile": "github", "description": "Shop"});
+    let webhook = hub.add_webhook_with(receiver.url(), &fields);
+    let anna = hub.portal("acme");
+    let path = format!("/webhooks/{webhook}/edit");
+    let page = anna.page(&path);
+    assert!(page.offers("sample", "acme:acme") && page.offers("sample", "example"), "{page}");
+    assert!(!page.offers("sample", "globex:globex"));
+    let url = receiver.url();
+    let with = |template: &'static str, sample: &'static str, preview: bool| {
+        let mut fields = vec![("url", url.as_str()), ("event", "*"), ("profile", "github"), ("description", "Café")];
+        fields.extend([("template", template), ("sample", sample)]);
+        if preview {
+            fields.push(("preview", "template"));
+        }
+        fields
+    };
+    let template = "{\"of\": \"{{ data.of }} {{ webhook.description }}\"}";
+    let page = anna.submit(&path, &with(template, "acme:acme", true)).expect(200).page();
+    assert_eq!(page.get("#preview-body").text().trim(), "{\"of\": \"<i>acme Café\"}");
+    assert_has(&page, "X-GitHub-Event");
+    assert_has(&page, "Content-Type");
+    assert_eq!(hub.webhook(&webhook)["template"], Value::Null);
+    // Another tenant's event is not shown, whatever the form says.
+    let page = anna.submit(&path, &with("{{ data }}", "globex:globex", true)).expect(200).page();
+    assert_lacks(&page, "globex");
+    let page = anna.submit(&path, &with(template, "example", true)).expect(422).page();
+    assert_eq!(page.problem("template").as_deref(), Some("Line 1, column 12: `data.of` is undefined."));
+    let page = anna.submit(&path, &with("{{ data.of|shout }}", "", false)).expect(422).page();
+    assert!(page.problem("template").unwrap().contains("There is no filter `shout`"), "{page}");
+    // Without a template, the format of the profile.
+    let page = anna.submit(&path, &with("", "", true)).expect(200).page();
+    assert_eq!(page.get("#preview-body").text().trim(), "{\"of\":\"<i>acme\"}");
+    anna.submit(&path, &with(template, "", false)).expect(303);
+    assert_eq!(hub.webhook(&webhook)["template"], template);
+    assert_has(&anna.page(&format!("/webhooks/{webhook}/settings")), template);
+    // A delivery that failed before says that a retry sends the body of then.
+    receiver.behave(Behaviour::Answer(Reply::status(500)));
+    let event = json!({"tenant": "acme", "type": "a.b", "data": {"of": 1}});
+    let receipt = hub.post("/v1/events", &event).expect(202).json();
+    hub.deliver_until_idle();
+    let page = format!("/deliveries/{}", receipt["deliveries"][0]["id"].as_str().unwrap());
+    assert!(!anna.page(&page).contains("A retry sends the same body"));
+    anna.page(&path);
+    anna.submit(&path, &with("", "", false)).expect(303);
+    assert_has(&anna.page(&page), "A retry sends the same body as before. Replay the event to send the new one.");
 }

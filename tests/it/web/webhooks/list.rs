@@ -42,7 +42,7 @@ fn the_list_is_filtered_by_state_tenant_type_and_text() {
         assert_eq!(page.contains("No webhooks match"), !shows_billing && !shows_other, "{query}");
     }
     let page = anna.page("/webhooks?q=billing&state=active");
-    assert_eq!(page.field("q").as_deref(), Some("billing"));
+    assert_eq!(page.get("input#q").attribute("value"), Some("billing"));
     assert_eq!(page.field("state").as_deref(), Some("active"));
 }
 
@@ -75,10 +75,10 @@ fn the_next_page_keeps_the_filters() {
 }
 
 #[test]
-fn a_search_that_finds_nothing_among_the_newest_2000_webhooks_leads_to_the_older_ones() {
+fn a_search_finds_the_oldest_of_10_000_webhooks() {
     let hub = Hub::start();
     let inserted = hub.running.app.actions.store.write(|tx| {
-        for number in 0..2_010 {
+        for number in 0..10_000 {
             let url = if number == 0 { "https://needle.example/" } else { "https://hay.example/" };
             let webhook = Webhook { url: url.parse().unwrap(), ..fixtures::webhook(number, "default") };
             webhook::insert_row(tx.connection(), &webhook)?;
@@ -86,12 +86,9 @@ fn a_search_that_finds_nothing_among_the_newest_2000_webhooks_leads_to_the_older
         Ok::<_, StoreError>(())
     });
     inserted.wait().unwrap();
-    let anna = hub.administrator();
-    let page = anna.page("/webhooks?q=needle");
-    assert_has(&page, "Select Older to continue.");
-    let page = anna.page(page.next().unwrap());
+    let page = hub.administrator().page("/webhooks?q=NEEDLE");
     assert_eq!(page.rows().len(), 1, "{page}");
-    assert!(page.contains("needle.example"), "{page}");
+    assert!(page.contains("needle.example") && page.next().is_none(), "{page}");
 }
 
 #[test]

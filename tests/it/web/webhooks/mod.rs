@@ -1,11 +1,15 @@
 //! Pages about webhooks.
 
 mod actions;
+mod certificates;
+mod endpoint_auth;
+mod filter;
 mod form;
 mod list;
 mod looks;
 mod rights;
 mod secret;
+mod signing;
 mod test;
 mod verdict;
 

@@ -1,0 +1,64 @@
+//! The end of a webhook's certificates, in words.
+
+use super::humanize::{date, relative};
+use crate::domain::time::Millis;
+use crate::domain::tls::{ATTENTION, Tls};
+
+/// Warns of the certificate that ends first, from 30 days before its end on; `None` before.
+pub fn warning(tls: &Tls, now: Millis) -> Option<String> {
+    let end = tls.ends_ms;
+    if end > now + ATTENTION {
+        return None;
+    }
+    let chain = tls.client_facts();
+    let what = match chain.iter().position(|fact| fact.not_after_ms == end) {
+        Some(0) => "The client certificate",
+        Some(_) => "An intermediate certificate of the client certificate",
+        None => "An additional CA certificate",
+    };
+    let (verb, day, distance) = (if end > now { "expires" } else { "expired" }, date(end), relative(end, now));
+    Some(format!("{what} {verb} {distance} ({day}). Replace it in the webhook's settings."))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+    use crate::domain::time::{DAY, SECOND, parse_rfc3339};
+    use crate::domain::tls::TlsSettings;
+
+    fn ending(month: u8) -> (String, String) {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2026, month, 1));
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn the_certificate_that_ends_first_is_named_from_30_days_before() {
+        let ((client, key), (authority, _)) = (ending(6), ending(7));
+        let settings = |chain: String, ca: &str| {
+            let settings = TlsSettings {
+                client_certificate: Some(Some(chain)),
+                client_key: Some(Some(key.clone())),
+                ca: Some(Some(ca.to_owned())),
+            };
+            settings.apply(None, false).unwrap().unwrap()
+        };
+        let end = parse_rfc3339("2026-06-01T00:00:00Z").unwrap();
+        let tls = settings(client.clone(), &authority);
+        assert_eq!(warning(&tls, end - 30 * DAY - SECOND), None);
+        let text =
+            "The client certificate expires in 30 days (1 Jun 2026 00:00 UTC). Replace it in the webhook's settings.";
+        assert_eq!(warning(&tls, end - 30 * DAY).as_deref(), Some(text));
+        assert!(warning(&tls, end + 2 * DAY).unwrap().starts_with("The client certificate expired 2 days ago (1 Jun"));
+        let (first, _) = ending(5);
+        let tls = settings(format!("{client}{first}"), &authority);
+        assert!(
+            warning(&tls, end).unwrap().starts_with("An intermediate certificate of the client certificate expired")
+        );
+        let tls = settings(client, &first);
+        assert!(warning(&tls, end).unwrap().starts_with("An additional CA certificate expired"));
+    }
+}
