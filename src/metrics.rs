@@ -38,6 +38,7 @@ type SnapshotGauge = (&'static str, &'static str, fn(&Snapshot) -> i64);
 const GAUGES: &[SnapshotGauge] = &[
     ("deliveries_pending", "Deliveries that wait for their first attempt", |now| now.pending as i64),
     ("deliveries_retrying", "Deliveries that wait for a retry", |now| now.retrying as i64),
+    ("incidents_open", "Open incidents", |now| now.open_incidents as i64),
     ("workers", "Threads that send requests", |now| now.workers as i64),
     ("workers_busy", "Threads that are sending a request", |now| now.busy_workers as i64),
     ("database_bytes", "Size of the database file", |now| now.database_bytes as i64),
@@ -71,6 +72,7 @@ struct Inner {
 pub struct Snapshot {
     pub pending: u64,
     pub retrying: u64,
+    pub open_incidents: u64,
     /// Age of the oldest delivery that is due; 0 if none is due.
     pub oldest_waiting: Duration,
     pub workers: usize,
@@ -264,6 +266,7 @@ mod tests {
         let nothing = Snapshot {
             pending: 0,
             retrying: 0,
+            open_incidents: 0,
             oldest_waiting: Duration::ZERO,
             workers: 0,
             busy_workers: 0,

@@ -2,11 +2,12 @@
 
 use super::{ActionError, Actions, Caller, Result};
 use crate::domain::event::{EventId, Tenant};
-use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::id::{DeliveryId, IncidentId, WebhookId};
 use crate::domain::webhook::Webhook;
 use crate::store::attempt::{self, Attempt};
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
+use crate::store::incident::read::{self, Incident};
 use crate::store::page::{Cursor, MAX_LIMIT, Page, PageRequest};
 use crate::store::{Connection, profile, webhook};
 
@@ -45,6 +46,13 @@ pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<De
     delivery::get(connection, id)?
         .filter(|delivery| caller.sees(&delivery.tenant))
         .ok_or(ActionError::NotFound("delivery"))
+}
+
+/// Returns the incident with this id, as the caller sees it.
+pub fn incident(connection: &Connection, caller: &Caller, id: &str) -> Result<Incident> {
+    let unknown = ActionError::NotFound("incident");
+    let id: IncidentId = id.parse().map_err(|_| unknown.clone())?;
+    read::get(connection, id, caller.tenant.as_ref())?.ok_or(unknown)
 }
 
 /// Returns the event with this id, which is unique within a tenant. A caller for all tenants need not name one unless

@@ -9,6 +9,7 @@ pub mod event_types;
 mod filtering;
 pub mod find;
 pub mod inbox;
+pub mod incident;
 pub mod lookup;
 pub mod profiles;
 pub mod prune;
@@ -34,6 +35,7 @@ use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::retention::Retention;
 use crate::domain::tenant_limits::TenantLimits;
+use crate::store::incident::entry::Author;
 use crate::store::{Store, StoreError};
 
 /// Dependencies of all actions. Cheap to clone.
@@ -151,6 +153,11 @@ impl Caller {
     #[must_use]
     pub fn at(self, address: Option<IpAddr>) -> Caller {
         Caller { actor: self.actor.at(address), ..self }
+    }
+
+    /// Returns the author of an entry in the time line of an incident.
+    pub(crate) fn author(&self) -> Author {
+        Author { name: self.actor.to_string(), is_operator: self.tenant.is_none() }
     }
 
     pub fn sees(&self, tenant: &Tenant) -> bool {

@@ -34,7 +34,7 @@ pub struct TestEvent {
 }
 
 struct Prepared {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     delivery: DueDelivery,
 }
 
@@ -116,8 +116,10 @@ impl Actions {
     fn send_test(&self, caller: &Caller, prepared: &Prepared) -> Result<DeliveryInFull> {
         let Prepared { endpoint, delivery } = prepared;
         let result = self.engine.sender().attempt(endpoint, delivery, None);
-        let job = delivery.clone();
-        self.store.write(move |tx| -> Result<()> { Ok(record::record_test(tx, &job, &result)?) }).wait()?;
+        let (endpoint, job) = (Arc::clone(endpoint), delivery.clone());
+        let record =
+            move |tx: &mut WriteTx<'_>| -> Result<()> { Ok(record::record_test(tx, &endpoint, &job, &result)?) };
+        self.store.write(record).wait()?;
         self.store.read(|connection| lookup::delivery_in_full(connection, caller, &delivery.id.to_string()))
     }
 }
@@ -177,5 +179,5 @@ fn prepare(
     let id = DeliveryId::generate(tx.now_ms(), random::bits());
     let delivery = delivery::insert(tx, *event_seq, event, webhook.seq, id, Cause::Test)?;
     let profile = find_profile(profiles, &webhook.profile)?;
-    Ok(Prepared { endpoint: Endpoint::new(webhook, &profile), delivery })
+    Ok(Prepared { endpoint: Arc::new(Endpoint::new(webhook, &profile)), delivery })
 }

@@ -41,6 +41,12 @@ pub enum AuditAction {
     DeliveriesRetried,
     #[strum(serialize = "deliveries.discarded")]
     DeliveriesDiscarded,
+    #[strum(serialize = "incident.noted")]
+    IncidentNoted,
+    #[strum(serialize = "incident.muted")]
+    IncidentMuted,
+    #[strum(serialize = "incident.unmuted")]
+    IncidentUnmuted,
     #[strum(serialize = "event_type.put")]
     EventTypePut,
     #[strum(serialize = "event_type.deleted")]

@@ -79,6 +79,10 @@ id!(
     ApiKeyId, "key_"
 );
 id!(
+    /// The trouble of an endpoint. Text form: `inc_` and a 26-character ULID.
+    IncidentId, "inc_"
+);
+id!(
     /// A portal link. Text form: `pl_` and a 26-character ULID; not the token in its URL.
     PortalLinkId, "pl_"
 );

@@ -16,6 +16,7 @@ pub mod filter;
 pub mod header;
 pub mod histogram;
 pub mod id;
+pub mod incident;
 pub mod json;
 pub mod needle;
 pub mod pattern;

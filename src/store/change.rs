@@ -38,6 +38,10 @@ pub enum Change {
     ProfileGone {
         name: String,
     },
+    /// An incident opened, changed or closed.
+    Incident {
+        incident_seq: i64,
+    },
     /// The description of an event type was changed or deleted. `schema` is the new one.
     EventType {
         name: EventType,

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::Change;
 use super::error::Result;
+use super::incident::{self, Trouble};
 use super::stats_delta::{Finished, StatsDelta};
 use super::webhook::{self, DeliveryCounts};
 use crate::domain::delivery::DeliveryStatus;
@@ -29,8 +30,14 @@ pub struct Directory {
     counts: HashMap<i64, Counts>,
     /// Changes of the statistics by the group's jobs.
     stats: StatsDelta,
-    /// Successes counted by the current job, which may still be rolled back.
-    job_successes: Vec<i64>,
+    /// Webhooks with failed attempts since their last success, or in an open incident.
+    troubles: HashMap<i64, Trouble>,
+    /// Successes counted by the current job, which may still be rolled back, each with the time of the success before.
+    job_successes: Vec<(i64, Option<Millis>)>,
+    /// Troubles that the current job changed, as they were before.
+    job_troubles: Vec<(i64, Trouble)>,
+    /// Webhooks in trouble whose queues became empty.
+    emptied: Vec<i64>,
     /// Webhooks whose numbers of queued deliveries the current job changed, each with the change.
     job_queued: Vec<(i64, i64)>,
     /// Numbers of recently used topics.
@@ -59,16 +66,19 @@ struct TenantWebhooks {
 struct Counts {
     tenant: Tenant,
     successes: u64,
+    last_success_ms: Option<Millis>,
     queued: i64,
 }
 
 impl Directory {
     pub(super) fn load(connection: &Connection) -> Result<Directory> {
         let mut directory = Directory::default();
-        for DeliveryCounts { seq, tenant, successes, queued } in webhook::delivery_counts(connection)? {
+        for row in webhook::delivery_counts(connection)? {
+            let DeliveryCounts { seq, tenant, successes, last_success_ms, queued } = row;
             directory.tenants.entry(tenant.clone()).or_default().queued += queued;
-            directory.counts.insert(seq, Counts { tenant, successes, queued });
+            directory.counts.insert(seq, Counts { tenant, successes, last_success_ms, queued });
         }
+        directory.troubles = incident::troubles(connection)?;
         for webhook in webhook::all(connection)? {
             directory.put(Arc::new(webhook));
         }
@@ -119,11 +129,45 @@ impl Directory {
         self.counts.get(&webhook_seq).map_or(0, |counts| counts.successes)
     }
 
+    /// Returns the time of a webhook's last successful delivery, without tests.
+    pub(super) fn last_success_ms(&self, webhook_seq: i64) -> Option<Millis> {
+        self.counts.get(&webhook_seq)?.last_success_ms
+    }
+
+    /// Returns whether deliveries of a webhook are queued.
+    pub(super) fn has_queue(&self, webhook_seq: i64) -> bool {
+        self.counts.get(&webhook_seq).is_some_and(|counts| counts.queued > 0)
+    }
+
+    /// Returns the trouble of a webhook, which is empty if it has none.
+    pub(super) fn trouble(&self, webhook_seq: i64) -> Trouble {
+        self.troubles.get(&webhook_seq).copied().unwrap_or_default()
+    }
+
+    /// Iterates over the webhooks in trouble, in no particular order.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = (i64, &Trouble)> {
+        self.troubles.iter().map(|(seq, trouble)| (*seq, trouble))
+    }
+
+    /// Replaces the trouble of a webhook as part of the current job.
+    pub(super) fn set_trouble(&mut self, webhook_seq: i64, trouble: Trouble) {
+        let before = self.put_trouble(webhook_seq, trouble);
+        self.job_troubles.push((webhook_seq, before));
+    }
+
+    fn put_trouble(&mut self, webhook_seq: i64, trouble: Trouble) -> Trouble {
+        let before = match trouble.is_none() {
+            true => self.troubles.remove(&webhook_seq),
+            false => self.troubles.insert(webhook_seq, trouble),
+        };
+        before.unwrap_or_default()
+    }
+
     /// Counts a successful delivery as part of the current job.
-    pub(super) fn count_success(&mut self, webhook_seq: i64) {
+    pub(super) fn count_success(&mut self, webhook_seq: i64, now: Millis) {
         if let Some(counts) = self.counts.get_mut(&webhook_seq) {
             counts.successes += 1;
-            self.job_successes.push(webhook_seq);
+            self.job_successes.push((webhook_seq, counts.last_success_ms.replace(now)));
         }
     }
 
@@ -193,10 +237,14 @@ impl Directory {
                 self.topic_count -= 1;
             }
         }
-        for webhook_seq in self.job_successes.drain(..) {
+        for (webhook_seq, before) in self.job_successes.drain(..).rev() {
             if let Some(counts) = self.counts.get_mut(&webhook_seq) {
                 counts.successes -= 1;
+                counts.last_success_ms = before;
             }
+        }
+        for (webhook_seq, before) in std::mem::take(&mut self.job_troubles).into_iter().rev() {
+            self.put_trouble(webhook_seq, before);
         }
         for (webhook_seq, change) in std::mem::take(&mut self.job_queued) {
             self.change_queued(webhook_seq, -change);
@@ -207,9 +255,13 @@ impl Directory {
         self.job_topics.clear();
         self.stats.end_job();
         self.job_successes.clear();
+        self.job_troubles.clear();
         let mut queued = std::mem::take(&mut self.job_queued);
         for (webhook_seq, change) in queued.drain(..) {
             if change < 0 {
+                if self.trouble(webhook_seq).is_streak_only() && !self.has_queue(webhook_seq) {
+                    self.emptied.push(webhook_seq);
+                }
                 self.forget_if_done(webhook_seq);
             }
         }
@@ -218,6 +270,13 @@ impl Directory {
 
     /// Writes the group's counts. Returns the numbers of finished deliveries.
     pub(super) fn flush(&mut self, connection: &Connection, now: Millis) -> Result<Finished> {
+        for webhook_seq in std::mem::take(&mut self.emptied) {
+            // Nothing of the webhook is failing any more, unless a later job of the group changed that.
+            if self.trouble(webhook_seq).is_streak_only() && !self.has_queue(webhook_seq) {
+                incident::forget_streak(connection, webhook_seq)?;
+                self.put_trouble(webhook_seq, Trouble::default());
+            }
+        }
         self.stats.flush(connection, now)
     }
 
@@ -243,7 +302,7 @@ impl Directory {
             }
             .insert(webhook.seq);
         }
-        let counts = || Counts { tenant: webhook.tenant.clone(), successes: 0, queued: 0 };
+        let counts = || Counts { tenant: webhook.tenant.clone(), successes: 0, last_success_ms: None, queued: 0 };
         self.counts.entry(webhook.seq).or_insert_with(counts);
         self.by_seq.insert(webhook.seq, webhook);
     }

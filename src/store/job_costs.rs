@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
-use super::{WriteTx, body_format, fixtures, idempotency, migrate, retention, stats, sweep, webhook};
+use super::{WriteTx, body_format, fixtures, idempotency, incident, migrate, retention, stats, sweep, webhook};
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
 
@@ -36,6 +36,8 @@ const JOBS: &[(&str, Job)] = &[
         retention::delete_deliveries(tx, &part, Retention::default().cutoffs(NOW)).map(drop)
     }),
     ("retention of logs", |tx| retention::delete_log_rows(tx, Retention::default().cutoffs(NOW)).map(drop)),
+    ("retention of incidents", |tx| retention::delete_incidents(tx, Retention::default().cutoffs(NOW)).map(drop)),
+    ("incidents", |tx| incident::tend(tx, NOW).map(drop)),
     ("retention of topics", |tx| retention::delete_topics(tx, 0).map(drop)),
     ("retention of templates", |tx| body_format::empty_unused(tx, 0).map(drop)),
     ("retention of webhooks", |tx| retention::delete_webhooks(tx, Retention::default().cutoffs(NOW), 0).map(drop)),
@@ -93,6 +95,16 @@ fn database(history: i64) -> Connection {
                  max_in_flight, ordered, standard_headers, created_ms, updated_ms, deleted_ms)
              SELECT CAST(printf('w%015d', i) AS BLOB), 'gone', '', '', '[]', 'generic', '', 'active', '[]', 10, 1, 0, 0, 0, 0, 1
              FROM n;"
+        ),
+        // One closed incident with many webhooks and entries, and many small ones.
+        format!("{others} INSERT INTO incident (id, host, opened_ms, closed_ms) SELECT CAST(printf('i%015d', i) AS BLOB), 'h', 1, i FROM n;"),
+        format!(
+            "{others} INSERT INTO incident_webhook SELECT iif(i % 2, 1, i), i, 'acme', 'exhausted', 1, NULL, 1, NULL, NULL, '', 1,
+                 1, 1, 0, 1, 1 FROM n;"
+        ),
+        format!(
+            "{others} INSERT INTO incident_entry (incident_seq, tenant, at_ms, kind, count, actor, by_operator, text)
+             SELECT iif(i % 2, 1, i), 'acme', 1, 'opened', 1, '', 0, '' FROM n;"
         ),
         "UPDATE webhook SET sweep = 'resume', sweep_up_to_seq = 1000000000 WHERE seq = 1;
          UPDATE webhook SET sweep = 'discard', sweep_up_to_seq = 1000000000 WHERE seq = 2;"

@@ -36,6 +36,7 @@ mod fixtures;
 mod group;
 pub mod idempotency;
 pub mod inbox;
+pub mod incident;
 mod index_scan;
 #[cfg(test)]
 mod job_costs;

@@ -243,6 +243,12 @@ const HISTORY: &[&str] = &[
     "device",
     "one_time_link",
     "portal_link",
+    "incident",
+    "i",
+    "incident_webhook",
+    "m",
+    "incident_entry",
+    "incident_mute",
 ];
 
 /// Ways to read those tables that meet more than one row, and what bounds each.
@@ -256,6 +262,24 @@ const BOUNDED: &[(&str, &str)] = &[
     ("delivery USING INDEX delivery_test (cause=?)", "LIMIT"),
     ("d USING INDEX delivery_status (status=?)", "LIMIT"),
     ("d USING INDEX delivery_webhook_status (webhook_seq=? AND status=?)", "LIMIT"),
+    ("incident USING INDEX incident_host (host=?)", "one row"),
+    ("incident USING INDEX incident_closed (closed_ms<?)", "LIMIT"),
+    ("incident USING INTEGER PRIMARY KEY (rowid<?)", "ends at the first"),
+    ("incident USING INDEX incident_open (seq<?)", "ends at the first"),
+    ("incident_webhook USING INDEX incident_webhook_open (incident_seq=?)", "ends at the first"),
+    ("incident_webhook USING INDEX incident_webhook_webhook (webhook_seq=? AND incident_seq<?)", "ends at the first"),
+    ("incident_webhook USING INDEX incident_webhook_tenant (tenant=? AND incident_seq<?)", "ends at the first"),
+    ("incident USING INDEX incident_closed (closed_ms>? AND closed_ms<?)", "LIMIT"),
+    ("m USING INDEX incident_webhook_current (webhook_seq=?) LEFT-JOIN", "one row"),
+    ("e USING INDEX incident_entry_incident (incident_seq=?)", "LIMIT"),
+    ("e USING INDEX incident_entry_tenant (incident_seq=? AND tenant=?)", "202 entries of a tenant"),
+    ("delivery USING INDEX delivery_webhook_status (webhook_seq=? AND status=?)", "LIMIT"),
+    ("incident_webhook USING PRIMARY KEY (incident_seq=? AND webhook_seq=?)", "one row"),
+    ("incident_webhook USING PRIMARY KEY (incident_seq=?)", "LIMIT"),
+    ("incident_mute USING PRIMARY KEY (incident_seq=? AND tenant=?)", "one row"),
+    ("incident_mute USING PRIMARY KEY (incident_seq=?)", "LIMIT"),
+    ("incident_entry USING INDEX incident_entry_tenant (incident_seq=? AND tenant=?)", "202 entries of a tenant"),
+    ("incident_entry USING INDEX incident_entry_tenant (incident_seq=?)", "LIMIT"),
     ("idempotency USING INDEX idempotency_age (created_ms<?)", "LIMIT"),
     ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
     ("session USING INDEX session_user (user_seq=?)", "20 sessions of one user"),
@@ -300,6 +324,8 @@ const WHOLE: &[(&str, &str)] = &[
     ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
     ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
     ("DELETE FROM one_time_link WHERE kind", "the setup link, or the link of a demo"),
+    ("SELECT webhook_seq, incident_seq, error_code", "webhooks in open incidents, read at the start"),
+    ("SELECT count(*) FROM incident WHERE closed_ms IS NULL", "open incidents, one for each host at most"),
 ];
 
 /// Values of parts of statements.
@@ -343,6 +369,9 @@ const COMPOSED: &[&str] = &[
     "SELECT coalesce(min(seq), 0) FROM {name}",
     "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
     "SELECT start_ms - start_ms % {HOUR} AS hour",
+    "SELECT start_ms - start_ms % {length} AS start_ms",
+    // At most 1,000 webhooks of one incident.
+    "SELECT m.",
     "SELECT series, start_ms - start_ms % {HOUR} AS hour",
     "SELECT max(coalesce(sum(pending_count), 0), 0) AS pending",
     "SELECT min( (SELECT CASE d.status WHEN 'pending' THEN d.due_ms",

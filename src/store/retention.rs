@@ -202,6 +202,37 @@ pub fn delete_log_rows(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
     Ok(deleted as u64)
 }
 
+/// Deletes incidents that closed before the time of dead letters, with their webhooks and time lines, in one step. Returns
+/// the number of rows. An incident with many goes in several steps, itself last.
+pub fn delete_incidents(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
+    const PARTS: [&str; 3] = [
+        "DELETE FROM incident_entry WHERE seq IN
+             (SELECT seq FROM incident_entry WHERE incident_seq = :incident LIMIT :limit)",
+        "DELETE FROM incident_webhook WHERE incident_seq = :incident AND webhook_seq IN
+             (SELECT webhook_seq FROM incident_webhook WHERE incident_seq = :incident LIMIT :limit)",
+        "DELETE FROM incident_mute WHERE incident_seq = :incident AND tenant IN
+             (SELECT tenant FROM incident_mute WHERE incident_seq = :incident LIMIT :limit)",
+    ];
+    let query = "SELECT seq FROM incident INDEXED BY incident_closed
+                 WHERE closed_ms IS NOT NULL AND closed_ms <= :cutoff AND seq < (SELECT max(seq) FROM incident)
+                 ORDER BY closed_ms LIMIT 1";
+    let cutoff = cutoffs.failed_ms.unwrap_or(Millis::MIN);
+    let mut deleted = 0;
+    while deleted < STEP {
+        let found = sql::first(tx.connection(), query, named_params! {":cutoff": cutoff}, |row| row.get::<_, i64>(0))?;
+        let Some(incident) = found else { break };
+        for part in PARTS {
+            let params = named_params! {":incident": incident, ":limit": STEP - deleted.min(STEP)};
+            deleted += sql::change(tx.connection(), part, params)? as u64;
+        }
+        if deleted < STEP {
+            let statement = "DELETE FROM incident WHERE seq = :incident";
+            deleted += sql::change(tx.connection(), statement, named_params! {":incident": incident})? as u64;
+        }
+    }
+    Ok(deleted)
+}
+
 /// Deletes topics without events and deliveries among the next ones after a number, in one step. Returns the last number
 /// examined; `None` at the end.
 pub fn delete_topics(tx: &mut WriteTx<'_>, after: i64) -> Result<Option<i64>> {

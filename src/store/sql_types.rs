@@ -18,7 +18,8 @@ use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::filter::Filter;
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
-use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, PortalLinkId, WebhookId};
+use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, IncidentId, PortalLinkId, WebhookId};
+use crate::domain::incident::{EntryKind, OpenReason};
 use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::schema::Schema;
@@ -49,7 +50,8 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text!(as_str: EventId, EventType, Secret, TargetUrl, Tenant);
-stored_as_text!(into_str: Cause, DeliveryStatus, ErrorCode, LinkKind, Role, Scope, Signing, Trigger, Waiting, WebhookState);
+stored_as_text!(into_str: Cause, DeliveryStatus, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
+stored_as_text!(into_str: Waiting, WebhookState);
 
 macro_rules! stored_as_bytes {
     ($($name:ty),+ $(,)?) => {$(
@@ -67,7 +69,7 @@ macro_rules! stored_as_bytes {
     )+};
 }
 
-stored_as_bytes!(ApiKeyId, AttemptId, DeliveryId, PortalLinkId, WebhookId);
+stored_as_bytes!(ApiKeyId, AttemptId, DeliveryId, IncidentId, PortalLinkId, WebhookId);
 
 /// Value stored as JSON text.
 pub(super) struct Json<T>(pub T);

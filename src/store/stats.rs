@@ -178,6 +178,27 @@ pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums> {
     Ok(total)
 }
 
+/// Deliveries finished in a day or an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start_ms: Millis,
+    pub delivered: u64,
+    pub failed: u64,
+}
+
+/// Returns the deliveries finished in each span of this length since a time, oldest first: of a day, or of an hour up to
+/// eight days back. Spans without any are left out.
+pub fn by_span(connection: &Connection, of: &Of, from: Millis, length: Millis) -> Result<Vec<Span>> {
+    let conditions = rows_of(of, from);
+    let query = format!(
+        "SELECT start_ms - start_ms % {length} AS start_ms, sum(delivered) AS delivered, sum(failed) AS failed
+         FROM stats {} GROUP BY 1 HAVING sum(delivered) + sum(failed) > 0 ORDER BY 1",
+        conditions.sql()
+    );
+    let read = |row: &Row<'_>| Ok(read_row!(row, Span { start_ms, delivered, failed }));
+    sql::all(connection, &query, conditions.params(), read)
+}
+
 /// Returns the deliveries finished in each hour since a time, oldest first, up to eight days back. Hours without any are
 /// left out.
 pub fn by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Hour>> {

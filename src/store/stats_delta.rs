@@ -123,17 +123,20 @@ impl Counts {
             return Ok(());
         }
         let finished = (delivered + failed > 0).then_some(now);
+        let succeeded = (delivered > 0).then_some(now);
         sql::run(
             connection,
             "UPDATE webhook SET success_count = success_count + :delivered,
                  pending_count = pending_count + :pending, retrying_count = retrying_count + :retrying,
-                 last_finished_ms = coalesce(:finished, last_finished_ms)
+                 last_finished_ms = coalesce(:finished, last_finished_ms),
+                 last_success_ms = coalesce(:succeeded, last_success_ms)
              WHERE seq = :seq",
             named_params! {
                 ":delivered": delivered,
                 ":pending": self.pending,
                 ":retrying": self.retrying,
                 ":finished": finished,
+                ":succeeded": succeeded,
                 ":seq": seq,
             },
         )

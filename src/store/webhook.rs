@@ -15,10 +15,11 @@ use super::index_scan::{self, List, Source};
 use super::page::{Cursor, Filter, Page, PageRequest};
 use super::search::{self, TextSearch};
 use super::sql::{self, read_row};
-use super::{Change, WriteTx};
+use super::{Change, WriteTx, incident};
 use crate::domain;
 use crate::domain::event::{EventType, Tenant};
 use crate::domain::id::WebhookId;
+use crate::domain::incident::EntryKind;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
@@ -52,6 +53,7 @@ pub(super) struct DeliveryCounts {
     pub seq: i64,
     pub tenant: Tenant,
     pub successes: u64,
+    pub last_success_ms: Option<Millis>,
     /// Pending and retrying.
     pub queued: i64,
 }
@@ -64,9 +66,11 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Webhook>> {
 
 /// Returns the counts of all webhooks that are not deleted, and of deleted ones with queued deliveries.
 pub(super) fn delivery_counts(connection: &Connection) -> Result<Vec<DeliveryCounts>> {
-    let query = "SELECT seq, tenant, success_count AS successes, pending_count + retrying_count AS queued FROM webhook
-                 WHERE deleted_ms IS NULL OR pending_count + retrying_count > 0";
-    sql::all(connection, query, [], |row| Ok(read_row!(row, DeliveryCounts { seq, tenant, successes, queued })))
+    let query = "SELECT seq, tenant, success_count AS successes, last_success_ms,
+                     pending_count + retrying_count AS queued
+                 FROM webhook WHERE deleted_ms IS NULL OR pending_count + retrying_count > 0";
+    let read = |row: &Row<'_>| Ok(read_row!(row, DeliveryCounts { seq, tenant, successes, last_success_ms, queued }));
+    sql::all(connection, query, [], read)
 }
 
 /// Counts the webhooks of a tenant that are not deleted.
@@ -278,18 +282,6 @@ pub fn count_subscribers(
     Ok(counts)
 }
 
-/// Returns up to `limit` active webhooks with retrying deliveries, with the number of those, most first. Reads the
-/// counters in the table, not the deliveries.
-pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<(Webhook, u64)>> {
-    let query = format!(
-        "SELECT *, {OPEN} FROM webhook
-         WHERE state = 'active' AND deleted_ms IS NULL AND retrying_count > 0 AND tenant = coalesce(:tenant, tenant)
-         ORDER BY retrying_count DESC, seq DESC LIMIT :limit"
-    );
-    let params = named_params! {":tenant": tenant, ":limit": limit};
-    sql::all(connection, &query, params, |row| Ok((from_row(row)?, row.get("retrying_count")?)))
-}
-
 /// Returns up to `limit` webhooks with a certificate that ends by this time, soonest first.
 pub fn expiring(connection: &Connection, tenant: Option<&Tenant>, by_ms: Millis, limit: u32) -> Result<Vec<Webhook>> {
     let query = format!(
@@ -347,6 +339,7 @@ pub fn delete(tx: &mut WriteTx<'_>, webhook_seq: i64) -> Result<()> {
          WHERE seq = :seq",
         named_params! {":now": tx.now_ms(), ":seq": webhook_seq},
     )?;
+    incident::left(tx, webhook_seq, EntryKind::Deleted)?;
     tx.notify(Change::WebhookGone { webhook_seq });
     Ok(())
 }

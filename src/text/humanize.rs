@@ -83,6 +83,11 @@ pub fn date(at: Millis) -> String {
     format!("{} UTC", civil(at).strftime("%-d %b %Y %H:%M"))
 }
 
+/// Formats the date: `15 Jan 2026`.
+pub fn day(at: Millis) -> String {
+    civil(at).strftime("%-d %b %Y").to_string()
+}
+
 /// Formats a time as one would say it now: `14:20 UTC` today, `tomorrow 03:12 UTC`, `yesterday 03:12 UTC`, the weekday
 /// within the next six days (`Friday 03:12 UTC`), otherwise the date.
 pub fn when(at: Millis, now: Millis) -> String {

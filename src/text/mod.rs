@@ -9,4 +9,5 @@ pub mod certificate;
 pub mod explanation;
 pub mod failure;
 pub mod humanize;
+pub mod incident;
 pub mod retry_preview;

@@ -12,7 +12,7 @@ use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::webhook::{Waiting, Webhook, WebhookSettings, WebhookState};
 use crate::store::profile::Profiles;
-use crate::store::{WriteTx, sweep, webhook};
+use crate::store::{WriteTx, incident, sweep, webhook};
 
 impl Actions {
     /// Changes a webhook. Blocks for up to two seconds for a name server, and for the webhook's timeout if a challenge
@@ -60,10 +60,12 @@ impl Actions {
                         activation = Some(Activation::Resume(Waiting::Resume));
                     }
                 }
-                match activation {
-                    Some(activation) => activate(tx, webhook, activation),
-                    None => Ok(webhook::update(tx, webhook)?),
-                }
+                let changed = match activation {
+                    Some(activation) => activate(tx, webhook, activation)?,
+                    None => webhook::update(tx, webhook)?,
+                };
+                incident::changed(tx, &stored, &changed, &caller.author())?;
+                Ok(changed)
             })
             .wait()
     }

@@ -11,7 +11,7 @@ use crate::domain::audit_action::AuditAction;
 use crate::domain::target::TargetUrl;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::store::attempt::Attempt;
-use crate::store::{sweep, webhook};
+use crate::store::{incident, sweep, webhook};
 
 /// Webhook after its challenge, with the attempt.
 #[derive(Debug, Clone)]
@@ -63,6 +63,7 @@ impl Actions {
             .store
             .write(move |tx| {
                 let mut webhook = webhook::by_seq(tx.connection(), seq)?.ok_or(ActionError::NotFound("webhook"))?;
+                let before = webhook.clone();
                 if !challenged.is_of(&webhook) {
                     return Err(changed_meanwhile());
                 }
@@ -81,8 +82,9 @@ impl Actions {
                 }
                 webhook::update(tx, webhook)?;
                 sweep::step(tx, seq, 0)?;
-                let webhook = webhook::by_seq(tx.connection(), seq)?;
-                Ok(Arc::new(webhook.ok_or(ActionError::NotFound("webhook"))?))
+                let webhook = webhook::by_seq(tx.connection(), seq)?.ok_or(ActionError::NotFound("webhook"))?;
+                incident::changed(tx, &before, &webhook, &caller.author())?;
+                Ok(Arc::new(webhook))
             })
             .wait()?;
         let mut attempt = result.attempt;

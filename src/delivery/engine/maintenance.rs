@@ -7,20 +7,23 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::state::State;
 use crate::domain::clock_jumps::ClockJumps;
-use crate::domain::time::{MINUTE, Millis};
+use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::store::delivery::ahead;
-use crate::store::{StoreError, WriteTx, damage, idempotency, retention, stats, sweep, webhook};
+use crate::store::{StoreError, WriteTx, damage, idempotency, incident, retention, stats, sweep, webhook};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Interval of deleting outdated rows.
 const CLEANING: Millis = MINUTE;
+/// Interval of looking after incidents.
+const TENDING: Millis = 10 * SECOND;
 const LONGEST_REST: Duration = Duration::from_millis(200);
 /// Webhooks with unfinished sweeps per read.
 const LISTED: usize = 1_000;
 
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut cleaned_ms = shared.clock.now_ms();
+    let mut tended_ms = Millis::MIN;
     let mut positions = HashMap::new();
     let newest_ms = shared.store.read_for_delivery(retention::newest_ms).unwrap_or_else(|error| {
         log::error!("the time of the newest row could not be read: {error}");
@@ -57,6 +60,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
             // Nothing is deleted before its time because the clock jumped ahead.
             clean(shared, now - jumps.ahead_within(stats::LONGEST_KEPT));
             cleaned_ms = now;
+        }
+        if !(0..TENDING).contains(&now.saturating_sub(tended_ms)) {
+            run_steps(shared, now, incident::tend);
+            tended_ms = now;
         }
         let state = shared.lock();
         if state.stopping && state.sending() == 0 && state.unrecorded == 0 {
@@ -116,15 +123,22 @@ fn record_again(shared: &Arc<Shared>) {
 /// Deletes idempotency keys past their day and secrets past their overlap, and merges old statistics.
 fn clean(shared: &Arc<Shared>, now: Millis) {
     for job in [idempotency::delete_expired, webhook::delete_old_secrets, stats::merge_old] {
-        loop {
-            let begin = Instant::now();
-            match shared.store.write(move |tx| job(tx, now)).wait() {
-                Ok(true) if rest(shared, begin) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    log::error!("rows that are out of date could not be deleted: {error}");
-                    return;
-                }
+        if !run_steps(shared, now, job) {
+            return;
+        }
+    }
+}
+
+/// Runs a job until nothing remains to do. Returns `false` if it failed.
+fn run_steps(shared: &Arc<Shared>, now: Millis, job: fn(&mut WriteTx<'_>, Millis) -> Result<bool, StoreError>) -> bool {
+    loop {
+        let begin = Instant::now();
+        match shared.store.write(move |tx| job(tx, now)).wait() {
+            Ok(true) if rest(shared, begin) => {}
+            Ok(_) => return true,
+            Err(error) => {
+                log::error!("a step of the maintenance failed and is repeated later: {error}");
+                return false;
             }
         }
     }

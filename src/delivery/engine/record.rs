@@ -9,6 +9,7 @@ use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, DeliveryRef, LastAttempt, Series};
+use crate::store::incident::{self, Cause, FailedAttempt, Outcome};
 use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
 use crate::text::failure::describe;
 
@@ -20,26 +21,42 @@ pub fn record(
     result: &AttemptResult,
     jitter: f64,
 ) -> Result<(), StoreError> {
-    let next_due_ms =
-        if result.is_success() { succeeded(tx, job, result)? } else { failed(tx, endpoint, job, result, jitter)? };
+    let next_due_ms = if result.is_success() {
+        succeeded(tx, endpoint, job, result)?
+    } else {
+        failed(tx, endpoint, job, result, jitter)?
+    };
     tx.notify(Change::Recorded { webhook_seq: job.webhook_seq, delivery_seq: job.seq, next_due_ms });
     Ok(())
 }
 
-/// Logs the only attempt of a test and finishes it. Tests change nothing else.
-pub fn record_test(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<(), StoreError> {
+/// Logs the only attempt of a test and finishes it. Beyond that, tests change only the incident that the webhook is in.
+pub fn record_test(
+    tx: &mut WriteTx<'_>,
+    endpoint: &Endpoint,
+    job: &DueDelivery,
+    result: &AttemptResult,
+) -> Result<(), StoreError> {
     let status = if result.is_success() { DeliveryStatus::Delivered } else { DeliveryStatus::Failed };
     if delivery::finish_test(tx, job.seq, status, &last_attempt(result))? {
         attempt::insert(tx, job.seq, &result.attempt, result.body_format.as_deref())?;
+        let failure = result.attempt.failure.as_ref().map(|failure| failure.message.as_str());
+        incident::tested(tx, job.webhook_seq, &endpoint.host, failure)?;
     }
     Ok(())
 }
 
-fn succeeded(tx: &mut WriteTx<'_>, job: &DueDelivery, result: &AttemptResult) -> Result<Option<i64>, StoreError> {
+fn succeeded(
+    tx: &mut WriteTx<'_>,
+    endpoint: &Endpoint,
+    job: &DueDelivery,
+    result: &AttemptResult,
+) -> Result<Option<i64>, StoreError> {
     let before = if job.attempt_count == 0 { DeliveryStatus::Pending } else { DeliveryStatus::Retrying };
     if delivery::finish(tx, place(job, before), DeliveryStatus::Delivered, &last_attempt(result))? {
         log(tx, job, result)?;
         delivery::count_success(tx, job.webhook_seq);
+        incident::succeeded(tx, job.webhook_seq, &endpoint.host)?;
     }
     Ok(None)
 }
@@ -68,16 +85,36 @@ fn failed(
             series.due_ms = Some(due_ms);
             series.origin_ms = origin_ms;
             delivery::count_failure(tx, before, &series, &last_attempt(result))?;
+            follow(tx, endpoint, job, result, Outcome::Retried)?;
             Ok(Some(due_ms))
         }
         next @ (Next::DeadLetter | Next::Disable(_)) => {
             delivery::finish(tx, before, DeliveryStatus::Failed, &last_attempt(result))?;
+            let is_disabled = matches!(next, Next::Disable(_));
+            follow(tx, endpoint, job, result, if is_disabled { Outcome::Disabled } else { Outcome::Exhausted })?;
             if let Next::Disable(reason) = next {
                 disable(tx, job.webhook_seq, reason, series.failures)?;
             }
             Ok(None)
         }
     }
+}
+
+/// Has the incidents follow a failed attempt. A fault of Hookpost itself says nothing about the endpoint.
+fn follow(
+    tx: &mut WriteTx<'_>,
+    endpoint: &Endpoint,
+    job: &DueDelivery,
+    result: &AttemptResult,
+    outcome: Outcome,
+) -> Result<(), StoreError> {
+    let Some(failure) = result.attempt.failure.as_ref().filter(|failure| !failure.code().is_internal()) else {
+        return Ok(());
+    };
+    let code = result.attempt.answer.as_ref().map(|answer| answer.code);
+    let cause = Cause { error_code: Some(failure.code()), code, text: failure.message.clone() };
+    let (webhook_seq, is_first) = (job.webhook_seq, result.attempt.number == 1);
+    incident::failed(tx, &FailedAttempt { webhook_seq, host: &endpoint.host, is_first, outcome, cause })
 }
 
 /// Counts a failure. A fault in Hookpost itself uses up no attempt of the schedule.

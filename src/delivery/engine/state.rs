@@ -111,7 +111,11 @@ impl State {
             Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             // `Engine::committed` handles webhooks before it takes the lock.
-            Change::Webhook(_) | Change::Profile(_) | Change::ProfileGone { .. } | Change::EventType { .. } => {}
+            Change::Webhook(_)
+            | Change::Profile(_)
+            | Change::ProfileGone { .. }
+            | Change::EventType { .. }
+            | Change::Incident { .. } => {}
         }
     }
 

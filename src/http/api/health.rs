@@ -11,7 +11,7 @@ use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, requ
 use crate::domain::tenant_limits::TenantLimit;
 use crate::metrics::Snapshot;
 use crate::store::stats::{self, Of};
-use crate::store::{StoreError, webhook};
+use crate::store::{StoreError, incident, webhook};
 
 /// Media type of OpenMetrics, which Prometheus requests.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -76,10 +76,11 @@ async fn metrics(app: Data<App>, request: HttpRequest) -> ApiResult {
 
 fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
     let actions = &app.actions;
-    let (waiting, oldest, largest) = actions.store.read(|connection| {
+    let (waiting, oldest, largest, open_incidents) = actions.store.read(|connection| {
         let waiting = stats::waiting(connection, &Of::All)?;
         let oldest = stats::oldest_waiting(connection, &Of::All)?;
-        Ok::<_, StoreError>((waiting, oldest, webhook::largest_tenant(connection)?))
+        let largest = webhook::largest_tenant(connection)?;
+        Ok::<_, StoreError>((waiting, oldest, largest, incident::read::count_open(connection)?))
     })?;
     let age_ms = oldest.map_or(0, |since| actions.clock.now_ms() - since);
     let (workers, busy_workers) = actions.engine.workers();
@@ -87,6 +88,7 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
         pending: waiting.pending,
         retrying: waiting.retrying,
+        open_incidents,
         oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
         workers,
         busy_workers,

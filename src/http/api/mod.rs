@@ -12,6 +12,7 @@ mod event_types;
 pub(super) mod events;
 mod health;
 mod inbox;
+mod incidents;
 mod list;
 mod openapi;
 mod portal_links;
@@ -82,6 +83,7 @@ fn table() -> Table {
         test_events::routes,
         replay::webhook_routes,
         stats::webhook_routes,
+        incidents::routes,
         deliveries::routes,
         bulk::routes,
         event_types::routes,

@@ -113,7 +113,7 @@ async fn search(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
         let hits = store.read(|db| event::search_previews(db, &filter, &text, &page))?;
         let events = hits.with_older(named.events);
         Ok::<_, ApiError>(FoundView {
-            webhooks: named.webhooks.iter().map(WebhookView::from).collect(),
+            webhooks: store.read(|db| WebhookView::read_all(db, &named.webhooks))?,
             deliveries: named.deliveries.iter().map(DeliveryView::from).collect(),
             event_types: named.event_types.into_iter().map(EventTypeName::from).collect(),
             tenants: named.tenants.into_iter().map(TenantName::from).collect(),

@@ -12,17 +12,21 @@ use serde_json::{Map, Value, json};
 
 use super::attempts::{self, AttemptView};
 use super::certificates::TlsView;
+use super::incidents::ConditionView;
 use super::{
     Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
     schema, secrets,
 };
-use crate::actions::lookup;
+use crate::actions::{ActionError, lookup};
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::signing::Signing;
 use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
 use crate::domain::{filter, header};
+use crate::store::incident::read::{self, Condition};
+use crate::store::page::Page;
 use crate::store::webhook::{self, WebhookFilter};
+use crate::store::{Connection, StoreError};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks").post(create, describe_create).get(index, describe_index);
@@ -85,7 +89,8 @@ fn settings_without(field: &str, generator: &mut SchemaGenerator) -> Schema {
 const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
     "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
-    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null,
+    "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null, "health": "healthy", "failing_since": null,
+    "last_success_at": "2026-01-15T10:02:00.000Z", "incident": null,
     "created_at": "2026-01-15T10:00:00.000Z",
     "updated_at": "2026-01-15T10:00:00.000Z""#;
 
@@ -257,6 +262,8 @@ pub(super) struct WebhookView {
     template: Option<String>,
     /// Client certificate and additional authorities.
     tls: Option<TlsView>,
+    #[serde(flatten)]
+    condition: ConditionView,
     created_at: schema::Time,
     updated_at: schema::Time,
     /// Secret that signs deliveries.
@@ -285,8 +292,8 @@ fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
     kinds
 }
 
-impl From<&Webhook> for WebhookView {
-    fn from(webhook: &Webhook) -> WebhookView {
+impl WebhookView {
+    fn of(webhook: &Webhook, condition: Option<Condition>) -> WebhookView {
         let headers = webhook.headers.iter();
         WebhookView {
             id: webhook.id.into(),
@@ -312,20 +319,31 @@ impl From<&Webhook> for WebhookView {
             public_key: webhook.key_pair.as_ref().map(|pair| pair.public_key().into()),
             template: webhook.template.clone(),
             tls: webhook.tls.as_deref().map(TlsView::from),
+            condition: ConditionView::of(webhook, condition),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
             secret: None,
             standard_secret: None,
         }
     }
-}
 
-impl WebhookView {
+    /// Shows webhooks with their conditions.
+    pub(super) fn read_all(connection: &Connection, webhooks: &[Webhook]) -> Result<Vec<WebhookView>, StoreError> {
+        let seqs: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
+        let conditions = read::conditions(connection, &seqs)?;
+        let view = |webhook: &Webhook| WebhookView::of(webhook, conditions.get(&webhook.seq).copied());
+        Ok(webhooks.iter().map(view).collect())
+    }
+
+    fn read(connection: &Connection, webhook: &Webhook) -> Result<WebhookView, StoreError> {
+        Ok(WebhookView::of(webhook, read::condition(connection, webhook.seq)?))
+    }
+
     fn with_secret(webhook: &Webhook) -> WebhookView {
         WebhookView {
             secret: Some(webhook.secret.as_str().to_owned()),
             standard_secret: Some(webhook.secret.standard_form()),
-            ..webhook.into()
+            ..WebhookView::of(webhook, None)
         }
     }
 }
@@ -353,27 +371,36 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         state: list::parameter("state", query.state.as_deref())?,
         event: list::parameter("event", query.event.as_deref())?,
     };
-    let read = move |connection: &_| webhook::list(connection, &filter, &page);
-    list::show(&app, &caller, read, |webhook| WebhookView::from(&webhook)).await
+    let read = move |connection: &Connection| -> Result<_, StoreError> {
+        let Page { rows, next } = webhook::list(connection, &filter, &page)?;
+        Ok(Page { rows: WebhookView::read_all(connection, &rows)?, next })
+    };
+    list::show(&app, &caller, read, |view| view).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
     let store = app.actions.store.clone();
     let reader = caller.clone();
-    let read = move || store.read(|connection| lookup::webhook(connection, &caller, &id));
-    respond(&app, &reader, move || read().map(|webhook| WebhookView::from(&webhook))).await
+    let read = move |connection: &Connection| -> Result<_, ActionError> {
+        let webhook = lookup::webhook(connection, &caller, &id)?;
+        Ok(WebhookView::read(connection, &webhook)?)
+    };
+    respond(&app, &reader, move || store.snapshot(read)).await
 }
 
 async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
     let may_call = settings.may_call_receiver();
-    let work = move |caller: &_| actions.change_webhook(caller, &id, settings);
-    let webhook = match may_call {
+    let work = move |caller: &_| -> Result<_, ActionError> {
+        let webhook = actions.change_webhook(caller, &id, settings)?;
+        Ok(actions.store.read(|connection| WebhookView::read(connection, &webhook))?)
+    };
+    let view = match may_call {
         true => app.receiver_calls.run(caller, work).await??,
         false => blocking(move || work(&caller)).await??,
     };
-    Ok(HttpResponse::Ok().json(WebhookView::from(&*webhook)))
+    Ok(HttpResponse::Ok().json(view))
 }
 
 async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

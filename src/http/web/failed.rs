@@ -17,6 +17,7 @@ use crate::http::web::deliveries::filter::Criteria;
 use crate::http::web::layout::code_label;
 use crate::http::web::{Connection, Frame, PageError, PageResult, Section, Session, Template};
 use crate::store::dead_letter_counts::{self, Age, Failed};
+use crate::store::incident::read::{self, Condition};
 use crate::store::{StoreError, webhook};
 use crate::text::failure::status_words;
 use crate::text::humanize;
@@ -72,6 +73,8 @@ struct WebhookRow {
     id: String,
     /// `None` if the webhook was deleted.
     webhook: Option<Webhook>,
+    /// `None` for a deleted webhook.
+    condition: Option<Condition>,
     count: String,
     /// Most frequent cause.
     cause: String,
@@ -202,8 +205,10 @@ fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError
     let row = |(count, seq, causes): (u64, i64, BTreeMap<CauseKey, u64>)| {
         let id = webhook::id_of(db, seq)?.to_string();
         let most_frequent = causes.iter().max_by_key(|(_, count)| **count);
+        let webhook = webhook::by_seq(db, seq)?;
         Ok(WebhookRow {
-            webhook: webhook::by_seq(db, seq)?,
+            condition: if webhook.is_some() { read::condition(db, seq)? } else { None },
+            webhook,
             count: at_least(count, is_partial),
             cause: most_frequent.map(|(key, _)| key.label()).unwrap_or_default(),
             query: query(&[("webhook", id.clone())], None, 0),

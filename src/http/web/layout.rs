@@ -21,6 +21,7 @@ pub enum Section {
     Webhooks,
     Deliveries,
     Failed,
+    Incidents,
     Events,
     EventTypes,
     Profiles,
@@ -40,11 +41,12 @@ pub struct NavItem {
     pub key: &'static str,
 }
 
-const NAV: [NavItem; 7] = [
+const NAV: [NavItem; 8] = [
     NavItem { section: Section::Overview, path: "/", label: "Overview", icon: "overview", key: "o" },
     NavItem { section: Section::Webhooks, path: "/webhooks", label: "Webhooks", icon: "webhooks", key: "w" },
     NavItem { section: Section::Deliveries, path: "/deliveries", label: "Deliveries", icon: "deliveries", key: "d" },
     NavItem { section: Section::Failed, path: "/failed", label: "Failed", icon: "failed", key: "f" },
+    NavItem { section: Section::Incidents, path: "/incidents", label: "Incidents", icon: "warn", key: "n" },
     NavItem { section: Section::Events, path: "/events", label: "Events", icon: "events", key: "e" },
     NavItem { section: Section::EventTypes, path: "/event-types", label: "Event types", icon: "types", key: "t" },
     NavItem { section: Section::Inbox, path: "/inbox", label: "Inbox", icon: "inbox", key: "i" },

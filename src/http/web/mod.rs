@@ -37,6 +37,10 @@ mod inbox {
     pub mod list;
     pub mod request;
 }
+mod incidents {
+    pub mod list;
+    pub mod show;
+}
 mod layout;
 mod limits;
 mod login;
@@ -68,7 +72,9 @@ mod settings {
 }
 mod setup;
 pub mod shown_once;
+mod strip;
 mod two_factor;
+mod verdict;
 mod webhooks {
     pub mod auth;
     pub mod delete;
@@ -177,6 +183,11 @@ fn tenant_routes(config: &mut ServiceConfig) {
     at("/failed", vec![read(failed::show)]);
     at("/failed/export", vec![web::get().to(failed::download)]);
 
+    at("/incidents", vec![read(incidents::list::show)]);
+    at("/incidents/{id}", vec![read_at(incidents::show::show)]);
+    at("/incidents/{id}/test", vec![call_at(incidents::show::test)]);
+    at("/incidents/{id}/notes", vec![post_at(incidents::show::add_note)]);
+    at("/incidents/{id}/mute", vec![post_at(incidents::show::mute)]);
     at("/events", vec![get(events::list::show)]);
     at("/events/{id}", vec![read_at(events::show::show)]);
     at("/events/{id}/replay", vec![post_at(events::show::replay)]);

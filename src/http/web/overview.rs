@@ -8,6 +8,7 @@ use super::chart::Chart;
 use crate::actions::delivery::explain;
 use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
+use crate::domain::incident::Health;
 use crate::domain::time::Millis;
 use crate::domain::tls::ATTENTION;
 use crate::domain::webhook::{Webhook, WebhookState};
@@ -15,6 +16,7 @@ use crate::http::tenant_use::tenant_use;
 use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
+use crate::store::incident::read::{self, Condition};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, WebhookFilter};
@@ -62,9 +64,9 @@ pub struct OverviewPage {
 
 /// A webhook that needs attention.
 struct Concern {
-    status: &'static str,
-    label: &'static str,
     webhook: Webhook,
+    /// `None` if it is about a certificate.
+    condition: Option<Condition>,
     reason: String,
 }
 
@@ -131,25 +133,38 @@ fn webhooks(
 
 /// Webhooks that need attention, worst first.
 fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreError> {
-    let mut concerns = Vec::new();
-    for webhook in webhooks(session, db, Some(WebhookState::Disabled), MAX_WEBHOOKS)? {
-        let reason = webhook.disabled_reason.clone().unwrap_or_default();
-        concerns.push(Concern { status: "disabled", label: "Disabled", webhook, reason });
+    let mut found = webhooks(session, db, Some(WebhookState::Disabled), MAX_WEBHOOKS)?;
+    for seq in read::failing(db, session.tenant(), MAX_WEBHOOKS)? {
+        found.extend(webhook::by_seq(db, seq)?);
     }
-    for (webhook, retrying) in webhook::failing(db, session.tenant(), MAX_WEBHOOKS)? {
-        let verb = if retrying == 1 { "is" } else { "are" };
-        let reason = format!("{} {verb} failing and being retried.", humanize::counted(retrying, "delivery"));
-        concerns.push(Concern { status: "retrying", label: "Failing", webhook, reason });
-    }
-    for webhook in webhooks(session, db, Some(WebhookState::Unverified), MAX_WEBHOOKS)? {
-        let reason = webhook.disabled_reason.clone();
-        let reason = reason.unwrap_or_else(|| "The endpoint has not answered its challenge.".to_owned());
-        concerns.push(Concern { status: "unverified", label: "Unverified", webhook, reason });
-    }
+    found.extend(webhooks(session, db, Some(WebhookState::Unverified), MAX_WEBHOOKS)?);
+    let seqs: Vec<i64> = found.iter().map(|webhook| webhook.seq).collect();
+    let conditions = read::conditions(db, &seqs)?;
+    let concern = |webhook: Webhook| {
+        let condition = conditions.get(&webhook.seq).copied()?;
+        Some((webhook, condition))
+    };
+    let concerns = found.into_iter().filter_map(concern).map(|(webhook, condition)| {
+        let reason = match condition.verdict.health {
+            Health::Failing => {
+                let retrying = stats::waiting(db, &Of::Webhook(webhook.seq))?.retrying;
+                let verb = if retrying == 1 { "is" } else { "are" };
+                match retrying {
+                    0 => String::new(),
+                    _ => format!("{} {verb} failing and being retried.", humanize::counted(retrying, "delivery")),
+                }
+            }
+            Health::Unverified if webhook.disabled_reason.is_none() => {
+                "The endpoint has not answered its challenge.".to_owned()
+            }
+            _ => webhook.disabled_reason.clone().unwrap_or_default(),
+        };
+        Ok(Concern { webhook, condition: Some(condition), reason })
+    });
+    let mut concerns: Vec<Concern> = concerns.collect::<Result<_, StoreError>>()?;
     for webhook in webhook::expiring(db, session.tenant(), session.now() + ATTENTION, MAX_WEBHOOKS)? {
         let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now()));
-        let reason = warning.unwrap_or_default();
-        concerns.push(Concern { status: "warn", label: "Certificate", webhook, reason });
+        concerns.push(Concern { webhook, condition: None, reason: warning.unwrap_or_default() });
     }
     Ok(concerns)
 }

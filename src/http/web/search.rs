@@ -1,5 +1,7 @@
 //! `/search`: everything that a text leads to, by kind.
 
+use std::collections::HashMap;
+
 use crate::actions::find::{self, Exact, Named};
 use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
@@ -9,6 +11,7 @@ use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery;
 use crate::store::event::{self, EventFilter, EventPreview};
+use crate::store::incident::read::{self, Condition};
 use crate::store::page::PageRequest;
 use crate::store::search::Hits;
 
@@ -26,6 +29,8 @@ pub struct SearchPage {
     needle: Option<Needle>,
     problem: Option<String>,
     named: Named,
+    /// Of the webhooks found by name.
+    conditions: HashMap<i64, Condition>,
     /// Deliveries whose id begins with the text.
     deliveries: DeliveryTable,
     events: Vec<EventRow>,
@@ -122,6 +127,7 @@ fn page(
         deliveries: DeliveryTable::read(db, deliveries, String::new())?,
         events: hits.page.rows.into_iter().map(row).collect::<Result<_, PageError>>()?,
         back_to_ms: hits.back_to_ms,
+        conditions: read::conditions(db, &named.webhooks.iter().map(|webhook| webhook.seq).collect::<Vec<_>>())?,
         named,
         text_query,
     })

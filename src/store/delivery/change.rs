@@ -231,5 +231,6 @@ pub fn count_attempt(tx: &mut WriteTx<'_>, webhook_seq: i64, is_retry: bool, ans
 
 /// Counts a successful delivery, by which a webhook with a live endpoint is not disabled.
 pub fn count_success(tx: &mut WriteTx<'_>, webhook_seq: i64) {
-    tx.directory_mut().count_success(webhook_seq);
+    let now = tx.now_ms();
+    tx.directory_mut().count_success(webhook_seq, now);
 }

@@ -20,6 +20,7 @@ mod filters;
 mod health;
 mod hosts;
 mod idempotency;
+mod incidents;
 mod keys;
 mod lists;
 mod long_rows;

@@ -34,6 +34,10 @@ fn a_new_webhook_is_answered_whole_with_its_secret() {
         "standard_headers",
         "signing",
         "public_key",
+        "health",
+        "failing_since",
+        "last_success_at",
+        "incident",
         "created_at",
         "updated_at",
         "secret",
@@ -177,6 +181,7 @@ fn a_change_takes_every_settable_field_and_leaves_the_others() {
         let mut answer = hub.patch(&format!("/v1/webhooks/{id}"), &change).expect(200).json();
         if field == "active" {
             expected["state"] = json!("paused");
+            expected["health"] = json!("paused");
         }
         assert_eq!(answer["updated_at"], "2026-01-15T10:01:00.000Z");
         answer["updated_at"] = expected["updated_at"].clone();

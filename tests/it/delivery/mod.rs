@@ -9,6 +9,7 @@ mod ed25519;
 mod endpoint_auth;
 mod fairness;
 mod faults;
+mod incidents;
 mod limits;
 mod memory;
 mod ordering;

@@ -181,3 +181,45 @@ fn a_kill_in_a_checkpoint_loses_nothing() {
         assert_kept(&site, &accepted.lock().unwrap());
     }
 }
+
+#[test]
+fn a_kill_while_deliveries_fail_leaves_incidents_as_the_log_tells_them() {
+    let (site, key) = Site::with_key();
+    let receivers = [Receiver::answering(500), Receiver::answering(500)];
+    for round in 0..4 {
+        let process = site.serve();
+        let client = process.client(&key);
+        if round == 0 {
+            client.add_webhook(&receivers[0].url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
+            client.add_webhook(&receivers[1].url(), &json!({"retry": {"delays_s": [86_400]}}));
+        }
+        thread::scope(|scope| {
+            let publisher = scope.spawn(|| publish_until_gone(&client, &format!("{round}"), 10));
+            let hits = receivers[0].hits();
+            assert!(wait_until(PATIENCE, || receivers[0].hits() > hits + 20), "nothing is delivered");
+            process.kill();
+            publisher.join().unwrap()
+        });
+        let database = site.database();
+        assert_sound(&database);
+        for webhook in [1, 2] {
+            let log = |condition: &str| {
+                let query = format!(
+                    "SELECT count(*) FROM attempt JOIN delivery ON seq = delivery_seq
+                     WHERE webhook_seq = {webhook} AND error_code IS NOT NULL {condition}"
+                );
+                number(&database, &query)
+            };
+            let streak =
+                |column: &str| number(&database, &format!("SELECT {column} FROM streak WHERE webhook_seq = {webhook}"));
+            assert_eq!(streak("failures"), log(""), "round {round}, webhook {webhook}");
+            assert_eq!(streak("deliveries"), log("AND number = 1"), "round {round}, webhook {webhook}");
+        }
+        let dead = number(&database, "SELECT count(*) FROM delivery WHERE status = 'failed'");
+        assert_eq!(number(&database, "SELECT dead_letters FROM incident_webhook WHERE webhook_seq = 1"), dead);
+        assert_eq!(
+            number(&database, "SELECT count(*) FROM incident WHERE closed_ms IS NULL AND host LIKE '127.0.0.1:%'"),
+            number(&database, "SELECT count(DISTINCT incident_seq) FROM incident_webhook")
+        );
+    }
+}

@@ -10,6 +10,7 @@ use hookpost::domain::time::Millis;
 use hookpost::server::{Prepared, Running, ServerOptions};
 use hookpost::store::Store;
 use hookpost::store::api_key::{self, Scope};
+use hookpost::store::incident;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -295,6 +296,14 @@ impl Hub {
     pub fn prune_until_idle(&self) {
         let retention_job = &self.running.retention_job;
         assert!(retention_job.wait_until_idle(PATIENCE), "the prune did not end");
+    }
+
+    /// Opens and closes incidents by the clock, as the server does every ten seconds.
+    #[track_caller]
+    pub fn tend_until_idle(&self) {
+        let now = self.clock.now_ms();
+        let store = &self.running.app.actions.store;
+        while store.write(move |tx| incident::tend(tx, now)).wait().unwrap() {}
     }
 
     /// Moves the clock, and sends what becomes due.

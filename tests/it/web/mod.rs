@@ -7,6 +7,7 @@ mod event_types;
 mod events;
 mod first_run;
 mod inbox;
+mod incidents;
 mod limits;
 mod long_logs;
 mod no_secrets;

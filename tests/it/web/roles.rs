@@ -63,6 +63,11 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/inbox/empty", All(Action::Operate), All(Action::Operate)),
     ("/inbox/url", All(Action::Operate), All(Action::Operate)),
     ("/inbox/{id}", All(Action::Read), Nobody),
+    ("/incidents", All(Action::Read), Nobody),
+    ("/incidents/{id}", All(Action::Read), Nobody),
+    ("/incidents/{id}/mute", Nobody, All(Action::Operate)),
+    ("/incidents/{id}/notes", Nobody, All(Action::Operate)),
+    ("/incidents/{id}/test", Nobody, All(Action::Operate)),
     ("/login", Oneself, Oneself),
     ("/login/code", Oneself, Oneself),
     ("/logout", Nobody, Oneself),
@@ -130,6 +135,11 @@ impl World {
         let event = json!({"type": "a.b", "data": {}, "tenant": "acme"});
         let receipt = hub.post("/v1/events", &event).expect(202).json();
         hub.deliver_until_idle();
+        let lost = json!({"tenant": "acme", "events": ["a.c"], "retry": {"delays_s": [], "exhausted": "dead_letter"}});
+        hub.add_webhook_with("http://127.0.0.1:9", &lost);
+        hub.post("/v1/events", &json!({"type": "a.c", "data": {}, "tenant": "acme"})).expect(202);
+        hub.deliver_until_idle();
+        let incidents = hub.get("/v1/incidents").expect(200).json();
         let own = json!({"based_on": "generic"}).to_string();
         hub.call_with(&hub.key, "PUT", "/v1/profiles/own", Some(&own)).expect(201);
         let key = json!({"name": "a key", "scope": "read"});
@@ -151,6 +161,7 @@ impl World {
             ("/settings/keys/", text(&key["id"])),
             ("/settings/users/", "1".to_owned()),
             ("/settings/portal/", text(&link["id"])),
+            ("/incidents/", text(&incidents["data"][0]["id"])),
         ];
         World { hub, _receiver: receiver, ids }
     }

@@ -9,7 +9,7 @@ use strum::VariantArray as _;
 
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
-use crate::domain::{attempt, audit_action, delivery, event, needle, pattern, secret, signing, webhook};
+use crate::domain::{attempt, audit_action, delivery, event, incident, needle, pattern, secret, signing, webhook};
 use crate::profile;
 use crate::store::{api_key, page};
 
@@ -80,6 +80,8 @@ texts! {
     AttemptId { "pattern": ulid!("att"), "examples": ["att_01KF0AVD80HN2FAV4PZ36HVTQC"] }
     /// The id of an API key, which is not the key itself.
     ApiKeyId { "pattern": ulid!("key"), "examples": ["key_01KF0AVD80W0PPFFQY8AY3BFJE"] }
+    /// The id of an incident.
+    IncidentId { "pattern": ulid!("inc"), "examples": ["inc_01KF0AVD80W0PPFFQY8AY3BFJE"] }
     /// The id of a portal link.
     PortalLinkId { "pattern": ulid!("pl"), "examples": ["pl_01KF0AVD80W0PPFFQY8AY3BFJE"] }
     /// The id of an event, generated or chosen by the application.
@@ -117,6 +119,14 @@ texts! {
 words! {
     /// State of a webhook. Deliveries are sent while it is `active`, and queued otherwise.
     WebhookState = webhook::WebhookState::VARIANTS;
+    /// Condition of a webhook. `failing`: attempts have failed since the last success.
+    WebhookHealth = incident::Health::VARIANTS;
+    /// Rule by which an incident opened: a delivery ran out of attempts (`exhausted`), ten attempts failed in a row over at
+    /// least a minute (`many_failures`), nothing but failures for an hour (`hour_of_failures`), the webhook was
+    /// `disabled`, or events have waited for an hour for its verification (`unverified`).
+    OpenReason = incident::OpenReason::VARIANTS;
+    /// Kind of an entry in the time line of an incident.
+    IncidentEntryKind = incident::EntryKind::VARIANTS;
     /// Status of a delivery.
     DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
     /// Trigger of an attempt.

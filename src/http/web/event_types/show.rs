@@ -1,11 +1,14 @@
 //! `/event-types/{name}`: the description, example and schema of a type, and its subscribers.
 
+use std::collections::HashMap;
+
 use super::list::or_more;
 use crate::domain::event::EventType;
 use crate::domain::time::DAY;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::event_type::{self, DescribedType};
+use crate::store::incident::read::{self, Condition};
 use crate::store::page::PageRequest;
 use crate::store::webhook::WebhookFilter;
 use crate::store::{event, webhook};
@@ -23,6 +26,7 @@ pub struct EventTypePage {
     described: Option<DescribedType>,
     volume: String,
     subscribers: Vec<Webhook>,
+    conditions: HashMap<i64, Condition>,
     has_more: bool,
 }
 
@@ -52,6 +56,7 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<EventTypeP
         described,
         volume: or_more(count, MAX_COUNTED),
         has_more: subscribers.next.is_some(),
+        conditions: read::conditions(db, &subscribers.rows.iter().map(|webhook| webhook.seq).collect::<Vec<_>>())?,
         subscribers: subscribers.rows,
     })
 }

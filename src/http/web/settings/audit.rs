@@ -63,6 +63,7 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
             return Some(event_path(&subject.parse().ok()?, entry.tenant.as_ref()));
         }
         Action::DeliveryRetried | Action::DeliveryDiscarded => "/deliveries",
+        Action::IncidentNoted | Action::IncidentMuted | Action::IncidentUnmuted => "/incidents",
         Action::EventTypePut => "/event-types",
         Action::ProfilePut => "/profiles",
         Action::KeyCreated | Action::KeyRotated => return Some("/settings/keys".to_owned()),

@@ -4,6 +4,8 @@ use crate::actions::lookup;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::http::web::{Connection, PageError, Session};
+use crate::store::StoreError;
+use crate::store::incident::read::{self, Condition};
 use crate::text::certificate::warning;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Head {
     /// `None` for portal visitors.
     pub tenant: Option<String>,
     pub state: WebhookState,
+    /// `None` outside the tabs.
+    pub condition: Option<Condition>,
     /// `None` while the webhook is sending.
     pub trouble: Option<Trouble>,
     /// Warning of the end of a certificate.
@@ -51,11 +55,18 @@ impl Head {
             url: webhook.url.as_str().to_owned(),
             tenant: session.tenant().is_none().then(|| webhook.tenant.to_string()),
             state: webhook.state,
+            condition: None,
             trouble: trouble(webhook),
             certificate: webhook.tls.as_deref().and_then(|tls| warning(tls, session.now())),
             has_challenge: profile.is_some_and(|profile| profile.spec().challenge.is_some()),
             tab,
         }
+    }
+
+    /// Like [`Head::of`], with the condition of the webhook.
+    pub fn read(session: &Session, db: &Connection, webhook: &Webhook, tab: Tab) -> Result<Head, StoreError> {
+        let condition = read::condition(db, webhook.seq)?;
+        Ok(Head { condition, ..Head::of(session, webhook, tab) })
     }
 
     /// Path and label of each tab, and whether it is open.

@@ -5,6 +5,7 @@ use strum::VariantArray;
 use crate::actions::ActionError;
 use crate::actions::statistics::Window;
 use crate::domain::Invalid;
+use crate::domain::incident::Verdict;
 use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
@@ -12,6 +13,7 @@ use crate::http::web::chart::Chart;
 use crate::http::web::form::Problem;
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
+use crate::store::incident::read;
 use crate::store::page::Page;
 use crate::store::webhook::{self, WebhookFilter};
 use crate::store::{StoreError, stats};
@@ -44,13 +46,14 @@ struct WebhookRow {
     events: String,
     more_events: Option<String>,
     all_events: String,
+    verdict: Option<Verdict>,
     chart: Chart,
     /// Time at which a delivery was last delivered, or failed for good.
     last_ms: Option<Millis>,
 }
 
 impl WebhookRow {
-    fn of(webhook: Webhook, chart: Chart, last_ms: Option<Millis>) -> WebhookRow {
+    fn of(webhook: Webhook, verdict: Option<Verdict>, chart: Chart, last_ms: Option<Millis>) -> WebhookRow {
         let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
         let more = events.len().saturating_sub(MAX_PATTERNS);
         let tenant = webhook.tenant.as_str();
@@ -63,6 +66,7 @@ impl WebhookRow {
             more_events: (more > 0).then(|| format!("and {} more", humanize::number(more as u64))),
             all_events: events.join(", "),
             webhook,
+            verdict,
             chart,
             last_ms,
         }
@@ -117,17 +121,19 @@ fn load(session: &Session) -> Result<Page<Webhook>, ActionError> {
     Ok(page)
 }
 
-/// Rows with their statistics, which two queries read for all of them.
+/// Rows with their conditions and statistics, which three queries read for all of them.
 fn rows(session: &Session, db: &Connection, webhooks: Vec<Webhook>) -> Result<Vec<WebhookRow>, StoreError> {
     let seqs: Vec<i64> = webhooks.iter().map(|webhook| webhook.seq).collect();
     let now = session.now();
     let from = Window::Day.begins(now);
     let hours = stats::by_hour_of_each(db, &seqs, from)?;
     let last = stats::last_finished(db, &seqs)?;
+    let conditions = read::conditions(db, &seqs)?;
     let row = |webhook: Webhook| {
         let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
         let last_ms = last.get(&webhook.seq).copied();
-        WebhookRow::of(webhook, Chart::of(hours, from, now), last_ms)
+        let verdict = conditions.get(&webhook.seq).map(|condition| condition.verdict);
+        WebhookRow::of(webhook, verdict, Chart::of(hours, from, now), last_ms)
     };
     Ok(webhooks.into_iter().map(row).collect())
 }

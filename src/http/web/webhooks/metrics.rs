@@ -51,7 +51,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<MetricsPage,
     let from = Window::Day.begins(now);
     let windows = Window::VARIANTS.iter().map(|window| Statistics::read(db, &of, *window, now));
     let waiting = stats::waiting(db, &of)?;
-    let head = Head::of(session, &webhook, Tab::Metrics);
+    let head = Head::read(session, db, &webhook, Tab::Metrics)?;
     let frame = session.frame(db, format!("{}: metrics", head.name), Section::Webhooks)?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),

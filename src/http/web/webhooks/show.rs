@@ -10,6 +10,7 @@ use crate::domain::header::shown;
 use crate::domain::retry::{Exhausted, Gone};
 use crate::domain::webhook::Webhook;
 use crate::http::web::deliveries::rows::DeliveryTable;
+use crate::http::web::strip::Strip;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::profile::Profile;
 use crate::store::delivery::{self, DeliveryFilter};
@@ -23,6 +24,7 @@ const MAX_DELIVERIES: u32 = 20;
 pub struct WebhookPage {
     frame: Frame,
     head: Head,
+    strip: Strip,
     table: DeliveryTable,
     has_more: bool,
 }
@@ -33,11 +35,12 @@ pub fn deliveries(session: &Session, db: &Connection, id: &str) -> Result<Webhoo
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
     let table = DeliveryTable::read(db, page.rows, format!("webhook={}", webhook.id))?;
-    let head = Head::of(session, &webhook, Tab::Deliveries);
+    let head = Head::read(session, db, &webhook, Tab::Deliveries)?;
     let frame = session.frame(db, head.name.clone(), Section::Webhooks)?;
     Ok(WebhookPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
+        strip: Strip::read(db, webhook.seq, &webhook.id.to_string(), session.now())?,
         table: DeliveryTable { has_webhook: false, ..table },
         has_more: page.next.is_some(),
     })
@@ -67,7 +70,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
     let profile = session.app.actions.store.profiles().find(&webhook.profile);
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
-    let head = Head::of(session, &webhook, Tab::Settings);
+    let head = Head::read(session, db, &webhook, Tab::Settings)?;
     let frame = session.frame(db, format!("{}: settings", head.name), Section::Webhooks)?;
     let headers = webhook.headers.iter();
     Ok(SettingsPage {

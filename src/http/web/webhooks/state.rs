@@ -66,7 +66,8 @@ pub fn resume(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
                 "discard" => "Resumed. Queued deliveries are discarded; new events are sent.",
                 _ => "Resumed. Queued deliveries are sent now.",
             };
-            Ok(session.done(&format!("/webhooks/{}", webhook.id), message))
+            let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
+            Ok(session.done(&back, message))
         }
         Err(error) => Ok(Response::again(&resume_page(session, id, Some(problem(error)?.message))?)),
     }

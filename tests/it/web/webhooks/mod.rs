@@ -11,6 +11,7 @@ mod rights;
 mod secret;
 mod signing;
 mod test;
+mod verdict;
 
 use crate::support::Page;
 

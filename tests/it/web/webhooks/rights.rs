@@ -53,6 +53,7 @@ fn the_people_of_a_tenant_have_its_webhooks_and_no_other() {
     let other = hub.add_webhook_with("http://127.0.0.1:9/foreign", &json!({"tenant": "rival"}));
     let body = json!({"type": "rival.only", "data": {}, "tenant": "rival"});
     hub.post("/v1/events", &body).expect(202);
+    hub.deliver_until_idle();
     let before = hub.webhook(&other);
     let visitor = hub.portal("acme");
     let page = visitor.page("/webhooks?tenant=rival");

@@ -1,0 +1,376 @@
+//! The tables of incidents: streaks of failed attempts, incidents, the webhooks in them, their time lines.
+//!
+//! A streak and an incident change in the transaction that records the attempt, so they are true after any crash. The
+//! writer's memory ([`Trouble`]) tells which webhooks are in trouble: a success of any other costs nothing here, and a
+//! failed attempt writes one small row, unless it opens an incident or changes its cause.
+//!
+//! A webhook is in one open incident at most, that of its host. Each tenant sees an incident as if its own webhooks were
+//! the only ones in it.
+
+pub mod entry;
+pub mod read;
+mod tend;
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, named_params};
+
+use super::error::Result;
+use super::sql::{self, read_row};
+use super::{Change, WriteTx};
+use crate::domain::attempt::ErrorCode;
+use crate::domain::failure_group::FailureGroup;
+use crate::domain::id::IncidentId;
+use crate::domain::incident::{EntryKind, OpenReason, Streak, is_new_cause, opens};
+use crate::domain::time::Millis;
+use crate::domain::webhook::{Webhook, WebhookState};
+use crate::random;
+use entry::{Author, Entry};
+
+pub use tend::tend;
+
+/// Failed attempts of a webhook since its last success, and its place in an open incident.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Trouble {
+    pub(super) streak: Option<Streak>,
+    pub(super) membership: Option<Membership>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Membership {
+    incident_seq: i64,
+    group: FailureGroup,
+    cause_ms: Millis,
+    /// Time of the first success, if the webhook has not failed again by then.
+    recovered_ms: Option<Millis>,
+}
+
+impl Trouble {
+    pub(super) fn is_none(&self) -> bool {
+        self.streak.is_none() && self.membership.is_none()
+    }
+
+    /// Whether attempts failed, too few to open an incident.
+    pub(super) fn is_streak_only(&self) -> bool {
+        self.streak.is_some() && self.membership.is_none()
+    }
+}
+
+/// Why attempts fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// `None` without an attempt.
+    pub error_code: Option<ErrorCode>,
+    /// Status of the response.
+    pub code: Option<u16>,
+    /// Sentence.
+    pub text: String,
+}
+
+impl Cause {
+    fn group(&self) -> FailureGroup {
+        FailureGroup::of(self.error_code, self.code)
+    }
+}
+
+/// What a failed attempt led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Retried,
+    Exhausted,
+    /// Exhausted, and the webhook is disabled.
+    Disabled,
+}
+
+/// A failed attempt of a delivery that is no test.
+pub struct FailedAttempt<'a> {
+    pub webhook_seq: i64,
+    /// Host and port that the request was sent to.
+    pub host: &'a str,
+    pub is_first: bool,
+    pub outcome: Outcome,
+    pub cause: Cause,
+}
+
+/// Returns the troubles of all webhooks.
+pub(super) fn troubles(connection: &Connection) -> Result<HashMap<i64, Trouble>> {
+    let mut troubles: HashMap<i64, Trouble> = HashMap::new();
+    sql::each(connection, "SELECT webhook_seq, since_ms, failures, deliveries FROM streak", [], |row| {
+        let streak = read_row!(row, Streak { since_ms, failures, deliveries });
+        troubles.entry(row.get("webhook_seq")?).or_default().streak = Some(streak);
+        Ok(())
+    })?;
+    let query = "SELECT webhook_seq, incident_seq, error_code, code, cause_ms, recovered_ms FROM incident_webhook
+                 WHERE ended_ms IS NULL";
+    sql::each(connection, query, [], |row| {
+        let group = FailureGroup::of(row.get("error_code")?, row.get("code")?);
+        let membership = read_row!(row, Membership { incident_seq, cause_ms, recovered_ms; group });
+        troubles.entry(row.get("webhook_seq")?).or_default().membership = Some(membership);
+        Ok(())
+    })?;
+    Ok(troubles)
+}
+
+pub(super) fn forget_streak(connection: &Connection, webhook_seq: i64) -> Result<()> {
+    sql::run(connection, "DELETE FROM streak WHERE webhook_seq = :seq", named_params! {":seq": webhook_seq})
+}
+
+/// Counts a failed attempt, and opens an incident if a rule says so. An attempt at another host than the webhook's, which
+/// was changed meanwhile, says nothing about it.
+pub fn failed(tx: &mut WriteTx<'_>, attempt: &FailedAttempt<'_>) -> Result<()> {
+    let (seq, now) = (attempt.webhook_seq, tx.now_ms());
+    let Some(webhook) = tx.directory().get(seq).filter(|webhook| webhook.url.host_key() == attempt.host).cloned()
+    else {
+        return Ok(());
+    };
+    let before = tx.directory().trouble(seq);
+    let streak = Streak::after(before.streak, attempt.is_first, now);
+    sql::run(
+        tx.connection(),
+        "INSERT INTO streak (webhook_seq, since_ms, failures, deliveries)
+         VALUES (:seq, :since, :failures, :deliveries)
+         ON CONFLICT DO UPDATE SET since_ms = :since, failures = :failures, deliveries = :deliveries",
+        named_params! {
+            ":seq": seq, ":since": streak.since_ms, ":failures": streak.failures, ":deliveries": streak.deliveries,
+        },
+    )?;
+    let dead_letters = u32::from(attempt.outcome != Outcome::Retried);
+    let membership = match before.membership {
+        Some(membership) if membership.recovered_ms.is_none() => {
+            Some(go_on(tx, &webhook, membership, attempt, dead_letters)?)
+        }
+        earlier => {
+            let reason = match attempt.outcome {
+                Outcome::Disabled => Some(OpenReason::Disabled),
+                outcome => opens(&streak, outcome == Outcome::Exhausted, now),
+            };
+            match reason {
+                Some(reason) => {
+                    let begin = Beginning { reason, since_ms: streak.since_ms, cause: &attempt.cause, dead_letters };
+                    Some(open(tx, &webhook, &begin)?)
+                }
+                None => earlier,
+            }
+        }
+    };
+    tx.directory_mut().set_trouble(seq, Trouble { streak: Some(streak), membership });
+    Ok(())
+}
+
+/// Records a further failure of a webhook in an open incident.
+fn go_on(
+    tx: &mut WriteTx<'_>,
+    webhook: &Webhook,
+    mut membership: Membership,
+    attempt: &FailedAttempt<'_>,
+    dead_letters: u32,
+) -> Result<Membership> {
+    let now = tx.now_ms();
+    let Membership { incident_seq, group, cause_ms, .. } = membership;
+    if attempt.cause.group() != group && is_new_cause(cause_ms, now) {
+        membership = Membership { group: attempt.cause.group(), cause_ms: now, ..membership };
+        set_cause(tx, incident_seq, webhook.seq, &attempt.cause)?;
+        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::CauseChanged).with_text(&attempt.cause.text))?;
+    }
+    if dead_letters > 0 {
+        let statement = "UPDATE incident_webhook SET dead_letters = dead_letters + 1
+                         WHERE incident_seq = :incident AND webhook_seq = :webhook";
+        sql::run(tx.connection(), statement, named_params! {":incident": incident_seq, ":webhook": webhook.seq})?;
+    }
+    if attempt.outcome == Outcome::Disabled {
+        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Disabled))?;
+    }
+    Ok(membership)
+}
+
+fn set_cause(tx: &mut WriteTx<'_>, incident_seq: i64, webhook_seq: i64, cause: &Cause) -> Result<()> {
+    sql::run(
+        tx.connection(),
+        "UPDATE incident_webhook SET error_code = :error_code, code = :code, cause = :cause, cause_ms = :now
+         WHERE incident_seq = :incident AND webhook_seq = :webhook",
+        named_params! {
+            ":error_code": cause.error_code, ":code": cause.code, ":cause": cause.text, ":now": tx.now_ms(),
+            ":incident": incident_seq, ":webhook": webhook_seq,
+        },
+    )
+}
+
+/// How a webhook comes into an incident.
+struct Beginning<'a> {
+    reason: OpenReason,
+    since_ms: Millis,
+    cause: &'a Cause,
+    dead_letters: u32,
+}
+
+/// Adds a webhook to the open incident of its host, or opens one. A webhook that was in it before is failing again.
+fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_>) -> Result<Membership> {
+    let now = tx.now_ms();
+    let (incident_seq, is_new) = incident_of(tx, webhook.url.host_key())?;
+    let key = named_params! {":incident": incident_seq, ":webhook": webhook.seq};
+    let query = "SELECT count(*) FROM incident_webhook WHERE incident_seq = :incident AND webhook_seq = :webhook";
+    let is_again = sql::value::<bool>(tx.connection(), query, key)?;
+    let last_success_ms = tx.directory().last_success_ms(webhook.seq);
+    let Beginning { reason, since_ms, cause, dead_letters } = *begin;
+    sql::run(
+        tx.connection(),
+        "INSERT INTO incident_webhook (incident_seq, webhook_seq, tenant, reason, since_ms, last_success_ms, opened_ms,
+             error_code, code, cause, cause_ms, failures, deliveries, dead_letters)
+         VALUES (:incident, :webhook, :tenant, :reason, :since, :last_success, :now, :error_code, :code, :cause, :now,
+             0, 0, :dead_letters)
+         ON CONFLICT (incident_seq, webhook_seq) DO UPDATE SET error_code = :error_code, code = :code, cause = :cause, cause_ms = :now,
+             dead_letters = dead_letters + :dead_letters, recovered_ms = NULL, ended_ms = NULL",
+        named_params! {
+            ":incident": incident_seq, ":webhook": webhook.seq, ":tenant": webhook.tenant, ":reason": reason,
+            ":since": since_ms, ":last_success": last_success_ms, ":now": now, ":error_code": cause.error_code,
+            ":code": cause.code, ":cause": cause.text, ":dead_letters": dead_letters,
+        },
+    )?;
+    let about = |kind| Entry::about(incident_seq, webhook, kind).with_text(&cause.text);
+    if is_again {
+        entry::add(tx, &about(EntryKind::FailingAgain))?;
+    } else if entry::is_first_of_tenant(tx.connection(), incident_seq, &webhook.tenant)? {
+        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::FirstFailure).at(since_ms))?;
+        entry::add(tx, &about(EntryKind::Opened))?;
+    } else {
+        entry::add(tx, &about(EntryKind::Joined))?;
+    }
+    if reason == OpenReason::Disabled {
+        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Disabled))?;
+    }
+    if is_new {
+        log::warn!("an incident of {} opened: {}", webhook.url.host_key(), cause.text);
+    }
+    tx.notify(Change::Incident { incident_seq });
+    Ok(Membership { incident_seq, group: cause.group(), cause_ms: now, recovered_ms: None })
+}
+
+/// Returns the open incident of a host, and whether it is a new one.
+fn incident_of(tx: &mut WriteTx<'_>, host: &str) -> Result<(i64, bool)> {
+    let query = "SELECT seq FROM incident WHERE host = :host AND closed_ms IS NULL";
+    let found = sql::first(tx.connection(), query, named_params! {":host": host}, |row| row.get(0))?;
+    if let Some(seq) = found {
+        return Ok((seq, false));
+    }
+    let id = IncidentId::generate(tx.now_ms(), random::bits());
+    let statement = "INSERT INTO incident (id, host, opened_ms) VALUES (:id, :host, :now)";
+    sql::run(tx.connection(), statement, named_params! {":id": id, ":host": host, ":now": tx.now_ms()})?;
+    Ok((tx.connection().last_insert_rowid(), true))
+}
+
+/// Ends the streak of a webhook after a successful delivery. In an incident, its trouble is over once that settles.
+pub fn succeeded(tx: &mut WriteTx<'_>, webhook_seq: i64, host: &str) -> Result<()> {
+    let trouble = tx.directory().trouble(webhook_seq);
+    if trouble.is_none() {
+        return Ok(());
+    }
+    match tx.directory().get(webhook_seq).filter(|webhook| webhook.url.host_key() == host).cloned() {
+        Some(webhook) => recover(tx, &webhook, trouble),
+        None => Ok(()),
+    }
+}
+
+fn recover(tx: &mut WriteTx<'_>, webhook: &Webhook, mut trouble: Trouble) -> Result<()> {
+    let now = tx.now_ms();
+    let streak = trouble.streak.take();
+    if streak.is_some() {
+        forget_streak(tx.connection(), webhook.seq)?;
+    }
+    if let Some(membership) = trouble.membership.as_mut().filter(|membership| membership.recovered_ms.is_none()) {
+        membership.recovered_ms = Some(now);
+        let incident_seq = membership.incident_seq;
+        sql::run(
+            tx.connection(),
+            "UPDATE incident_webhook SET recovered_ms = :now,
+                 failures = failures + :failures, deliveries = deliveries + :deliveries
+             WHERE incident_seq = :incident AND webhook_seq = :webhook",
+            named_params! {
+                ":now": now, ":incident": incident_seq, ":webhook": webhook.seq,
+                ":failures": streak.map_or(0, |streak| streak.failures),
+                ":deliveries": streak.map_or(0, |streak| streak.deliveries),
+            },
+        )?;
+        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Recovered))?;
+        tx.notify(Change::Incident { incident_seq });
+    }
+    tx.directory_mut().set_trouble(webhook.seq, trouble);
+    Ok(())
+}
+
+/// Records a test in the time line. A successful one ends the trouble of an active webhook that has nothing queued, since
+/// no delivery can show that it has recovered.
+pub fn tested(tx: &mut WriteTx<'_>, webhook_seq: i64, host: &str, failure: Option<&str>) -> Result<()> {
+    let trouble = tx.directory().trouble(webhook_seq);
+    let webhook = tx.directory().get(webhook_seq).filter(|webhook| webhook.url.host_key() == host).cloned();
+    let (Some(membership), Some(webhook)) = (trouble.membership, webhook) else {
+        return Ok(());
+    };
+    let kind = if failure.is_some() { EntryKind::TestFailed } else { EntryKind::TestDelivered };
+    entry::add(tx, &Entry::about(membership.incident_seq, &webhook, kind).with_text(failure.unwrap_or_default()))?;
+    if failure.is_none() && webhook.is_sending() && !tx.directory().has_queue(webhook_seq) {
+        recover(tx, &webhook, trouble)?;
+    }
+    Ok(())
+}
+
+/// Follows the change of a webhook by a person.
+pub fn changed(tx: &mut WriteTx<'_>, before: &Webhook, after: &Webhook, author: &Author) -> Result<()> {
+    if before.url.host_key() != after.url.host_key() {
+        return left(tx, after.seq, EntryKind::Moved);
+    }
+    let kind = match after.state {
+        state if state == before.state => return Ok(()),
+        WebhookState::Active => EntryKind::Resumed,
+        WebhookState::Paused => EntryKind::Paused,
+        WebhookState::Disabled | WebhookState::Unverified => return Ok(()),
+    };
+    let Some(membership) = tx.directory().trouble(after.seq).membership else {
+        return Ok(());
+    };
+    entry::add(tx, &Entry::about(membership.incident_seq, after, kind).by(author))
+}
+
+/// Takes a webhook that was deleted, or moved to another host, out of its incident.
+pub(super) fn left(tx: &mut WriteTx<'_>, webhook_seq: i64, kind: EntryKind) -> Result<()> {
+    let trouble = tx.directory().trouble(webhook_seq);
+    if trouble.is_none() {
+        return Ok(());
+    }
+    forget_streak(tx.connection(), webhook_seq)?;
+    tx.directory_mut().set_trouble(webhook_seq, Trouble::default());
+    let (Some(membership), Some(webhook)) = (trouble.membership, tx.directory().get(webhook_seq).cloned()) else {
+        return Ok(());
+    };
+    if let Some(streak) = trouble.streak.filter(|_| membership.recovered_ms.is_none()) {
+        let statement =
+            "UPDATE incident_webhook SET failures = failures + :failures, deliveries = deliveries + :deliveries
+                         WHERE incident_seq = :incident AND webhook_seq = :webhook";
+        let params = named_params! {
+            ":failures": streak.failures, ":deliveries": streak.deliveries,
+            ":incident": membership.incident_seq, ":webhook": webhook_seq,
+        };
+        sql::run(tx.connection(), statement, params)?;
+    }
+    entry::add(tx, &Entry::about(membership.incident_seq, &webhook, kind))?;
+    end(tx, membership.incident_seq, webhook_seq)
+}
+
+/// Ends the part of a webhook in an incident, and closes the incident with the last one.
+fn end(tx: &mut WriteTx<'_>, incident_seq: i64, webhook_seq: i64) -> Result<()> {
+    let now = tx.now_ms();
+    sql::run(
+        tx.connection(),
+        "UPDATE incident_webhook SET ended_ms = :now WHERE incident_seq = :incident AND webhook_seq = :webhook",
+        named_params! {":now": now, ":incident": incident_seq, ":webhook": webhook_seq},
+    )?;
+    sql::run(
+        tx.connection(),
+        "UPDATE incident SET closed_ms = :now
+         WHERE seq = :incident AND closed_ms IS NULL AND NOT EXISTS (
+             SELECT 1 FROM incident_webhook INDEXED BY incident_webhook_open
+             WHERE incident_seq = :incident AND ended_ms IS NULL)",
+        named_params! {":now": now, ":incident": incident_seq},
+    )?;
+    tx.notify(Change::Incident { incident_seq });
+    Ok(())
+}
