@@ -279,7 +279,7 @@ const BOUNDED: &[(&str, &str)] = &[
     ("incident_mute USING PRIMARY KEY (incident_seq=? AND tenant=?)", "one row"),
     ("incident_mute USING PRIMARY KEY (incident_seq=?)", "LIMIT"),
     ("incident_entry USING INDEX incident_entry_tenant (incident_seq=? AND tenant=?)", "202 entries of a tenant"),
-    ("incident_entry USING INDEX incident_entry_tenant (incident_seq=?)", "LIMIT"),
+    ("incident_entry USING INDEX incident_entry_incident (incident_seq=?)", "LIMIT"),
     ("idempotency USING INDEX idempotency_age (created_ms<?)", "LIMIT"),
     ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
     ("session USING INDEX session_user (user_seq=?)", "20 sessions of one user"),

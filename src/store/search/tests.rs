@@ -79,7 +79,7 @@ fn a_search_that_runs_out_of_time_goes_on_where_it_stopped_and_misses_nothing() 
         let (found, times) = all(|request| delivery::search(&connection, &filter, &text, request).unwrap());
         let of_events: Vec<i64> = found.iter().map(|found| found.delivery.event_seq).collect();
         assert_eq!(of_events, wanted.iter().flat_map(|seq| [*seq, *seq]).collect::<Vec<_>>());
-        assert!(times.len() > 5, "{times:?}");
+        assert!(times.len() >= 2, "{times:?}");
     }
 }
 

@@ -64,6 +64,7 @@ fn a_delivery_shows_every_attempt_whole() {
         "timings",
         "remote_address",
         "connections",
+        "token_renewed",
         "request",
         "response",
         "error",
@@ -76,7 +77,7 @@ fn a_delivery_shows_every_attempt_whole() {
     assert_eq!(attempt["connections"], 1);
     let address = format!("127.0.0.1:{}", receiver.port());
     assert_eq!(attempt["remote_address"], json!(address));
-    let timings = ["connect_ms", "first_byte_ms", "resolve_ms", "tls_ms"];
+    let timings = ["connect_ms", "first_byte_ms", "resolve_ms", "tls_ms", "token_ms"];
     assert_eq!(sorted(names(&attempt["timings"])), timings);
     assert_eq!(sorted(names(&attempt["request"])), ["body", "headers", "url"]);
     assert_eq!(attempt["request"]["url"], json!(receiver.url()));

@@ -20,6 +20,7 @@ fn a_secret_given_at_creation_is_kept_and_shown_in_both_forms() {
             "secret": "our own secret",
             "standard_secret": "whsec_b3VyIG93biBzZWNyZXQ=",
             "rotation": null,
+            "public_key": null,
         })
     );
 }

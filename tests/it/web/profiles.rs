@@ -96,7 +96,8 @@ fn what_is_edited_is_the_whole_profile_and_saves_as_it_was() {
         let page = visitor.page(&format!("/profiles/new?from={name}"));
         let text = page.field("json").unwrap();
         let copy = format!("copy-{name}");
-        let fields = [("name", copy.as_str()), ("json", text.as_str())];
+        let template = page.field("template").unwrap();
+        let fields = [("name", copy.as_str()), ("json", text.as_str()), ("template", template.as_str())];
         visitor.submit("/profiles/new", &fields).expect(303);
         let spec = |name: &str| -> Value {
             let mut spec = hub.get(&format!("/v1/profiles/{name}")).expect(200).json();
