@@ -244,7 +244,7 @@ pub fn search(
     search::hits(Found { rows, next: found.next }, |seq| received_ms(connection, seq))
 }
 
-/// Like [`search`], with previews.
+/// Like [`search()`], with previews.
 pub fn search_previews(
     connection: &Connection,
     filter: &EventFilter,
