@@ -14,7 +14,7 @@ use crate::domain::webhook::Webhook;
 /// Bytes of data, times conditions, that a thread which serves requests may look at: a few milliseconds at most.
 const BRIEF: usize = 100_000;
 
-/// What the filters of webhooks decided about an event.
+/// Decisions of the webhooks' filters about an event.
 #[derive(Debug, Clone, Default)]
 pub struct Verdicts(Vec<Verdict>);
 

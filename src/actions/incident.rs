@@ -1,4 +1,4 @@
-//! What a person does about an incident beside its webhooks: notes, and no more messages.
+//! Changes of an incident by a person: notes and mute. Its webhooks are changed by their own actions.
 
 use super::audit::AuditEntry;
 use super::{ActionError, Actions, Caller, Pending, Result, lookup};

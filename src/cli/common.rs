@@ -67,7 +67,7 @@ pub(super) struct VerifyingFlags {
     public_key: Option<PublicKey>,
 }
 
-/// What a command verifies requests with.
+/// Keys for the verification of requests.
 pub(super) struct Verifier {
     pub(super) profile: Arc<Profile>,
     pub(super) secret: Option<Secret>,

@@ -1,4 +1,4 @@
-//! What the endpoints of a profile need, for profiles of one vendor.
+//! Requirements of a vendor on URL and headers, for profiles of one vendor.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 const MAX_NAMES: usize = 16;
 const MAX_NAME_CHARS: usize = 64;
 
-/// What a webhook needs to send to a vendor.
+/// Requirements of a vendor on URL and headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ProfileEndpoint")]

@@ -54,7 +54,7 @@ pub struct ProfileSpec {
     pub gone: Gone,
     #[serde(default)]
     pub challenge: Option<ChallengeSpec>,
-    /// What a webhook needs to send to the vendor that the profile is for.
+    /// Requirements of the vendor on webhooks with this profile.
     #[serde(default)]
     pub endpoint: Option<EndpointSpec>,
     /// Event for previews.

@@ -20,7 +20,7 @@ const STEP: usize = 512;
 /// Bytes of rows after which the timer is read.
 const TIMED_BYTES: usize = 256 << 10;
 
-/// What to search for, and for how long.
+/// Text of a search, and its time limit.
 #[derive(Debug, Clone)]
 pub struct TextSearch {
     pub needle: Needle,

@@ -94,7 +94,7 @@ where
     }
 }
 
-/// What commits change in memory, for other threads to read.
+/// State in memory that commits change and other threads read.
 pub(super) struct Snapshots {
     pub(super) profiles: Profiles,
     pub(super) schemas: Schemas,

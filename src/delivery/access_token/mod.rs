@@ -50,7 +50,7 @@ pub struct Authorized {
     pub result: ClientResult,
     /// Whether the request was sent at all.
     pub is_sent: bool,
-    /// Whether it was sent again with a new token, after a 401.
+    /// `true` after a 401 to a kept token, when the request was repeated with a new one.
     pub token_renewed: bool,
 }
 
@@ -193,7 +193,7 @@ impl Token {
 /// Token to send.
 struct Usable {
     text: Arc<str>,
-    /// Whether it was requested during this attempt.
+    /// `true` for a token requested during this attempt.
     is_new: bool,
     /// Whether this attempt waited for a token endpoint.
     is_awaited: bool,

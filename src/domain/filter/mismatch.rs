@@ -16,7 +16,7 @@ pub struct Mismatch<'f> {
     pub found: Found,
 }
 
-/// What a condition expects.
+/// Expectation of a condition.
 #[derive(Debug, Clone)]
 pub enum Wanted<'f> {
     /// This value, as JSON.
@@ -32,7 +32,7 @@ pub enum Wanted<'f> {
     Fields,
 }
 
-/// What an event has in the place of a condition.
+/// Value of the event in the place of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     Nothing,

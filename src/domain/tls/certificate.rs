@@ -7,7 +7,7 @@ use x509_cert::time::Time;
 
 use crate::domain::time::Millis;
 
-/// What a certificate says. Names are written as in RFC 4514, numbers as OpenSSL prints them.
+/// Contents of a certificate. Names are written as in RFC 4514, numbers as OpenSSL prints them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// `CN=client,O=Example`.
@@ -19,7 +19,7 @@ pub struct Certificate {
     pub fingerprint: String,
     pub not_before_ms: Millis,
     pub not_after_ms: Millis,
-    /// Whether it may issue certificates.
+    /// `true` for an authority: basic constraints allow it to issue certificates.
     pub is_authority: bool,
 }
 

@@ -45,7 +45,7 @@ struct SearchQuery {
     cursor: Option<Cursor>,
 }
 
-/// What a search found, by kind.
+/// Results of a search, by kind.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SearchResults")]
 struct FoundView {

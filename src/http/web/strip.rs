@@ -22,7 +22,7 @@ pub struct Cell {
     pub status: &'static str,
     /// Sign, so that colour is not all that tells.
     pub sign: &'static str,
-    /// What happened, in words.
+    /// Events of the cell in words.
     pub label: String,
     /// Query of the list with the deliveries.
     pub query: String,

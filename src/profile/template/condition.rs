@@ -7,7 +7,7 @@ use super::program::Expr;
 use super::render::Renderer;
 use super::value::Value;
 
-/// What stands after `is`.
+/// Test, after `is`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Test {

@@ -15,7 +15,7 @@ use super::{Fault, MAX_OUTPUT_BYTES};
 /// Longest encoded word of RFC 2047 is 75 characters; these bytes give 60 in base64.
 const ENCODED_WORD_BYTES: usize = 45;
 
-/// What stands after `|`.
+/// Filter, after `|`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum Filter {

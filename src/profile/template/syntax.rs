@@ -1,6 +1,6 @@
 //! From the text of a template to its statements, by MiniJinja's parser.
 //!
-//! What cannot be rendered is refused here, with its place: other templates, macros, functions, filters that do not exist,
+//! Refuses, with the place, everything that cannot be rendered: other templates, macros, functions, filters that do not exist,
 //! and names that nothing defines. So is nesting beyond [`MAX_DEPTH`], which bounds the recursion of everything after.
 
 use minijinja::machinery::ast::{self, BinOpKind, CallArg, CompareOpKind, Expr as Ast, Stmt, UnaryOpKind};

@@ -23,7 +23,7 @@ const TOGETHER: Millis = 5 * MINUTE;
 pub struct Author {
     /// Display name; empty for Hookpost itself.
     pub name: String,
-    /// Whether it is one of the operator's people or programs, whose names tenants do not see.
+    /// `true` for the operator's people and programs. Tenants do not see their names.
     pub is_operator: bool,
 }
 

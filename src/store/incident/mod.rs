@@ -73,7 +73,7 @@ impl Cause {
     }
 }
 
-/// What a failed attempt led to.
+/// Consequence of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Retried,

@@ -1,4 +1,4 @@
-//! What time alone decides about incidents. Reads the writer's memory only, unless something is to do.
+//! Changes of incidents by the passing of time. Reads the writer's memory only, unless something is to do.
 
 use rusqlite::named_params;
 

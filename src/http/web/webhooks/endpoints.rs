@@ -1,8 +1,8 @@
-//! What webhooks with the profile of a vendor need, for the form.
+//! Requirements of vendors on URL and headers, for the form.
 
 use crate::http::web::Session;
 
-/// What the endpoints of one profile need.
+/// Requirements of one profile.
 pub struct EndpointNeeds {
     pub profile: String,
     /// Example of a URL.

@@ -112,7 +112,7 @@ fn label(operator: RowOperator) -> &'static str {
     }
 }
 
-/// What the buttons of the filter show.
+/// Results of the filter's buttons.
 #[derive(Default)]
 pub struct FilterShown {
     /// Whether the fields are unfolded.

@@ -17,7 +17,7 @@ pub struct Typed {
     pub sample: Option<String>,
 }
 
-/// What the page shows beside the typed values.
+/// Contents of the page beside the typed values.
 pub struct TemplatePart {
     pub samples: Samples,
     pub request: Option<Preview>,

@@ -14,7 +14,7 @@ pub struct TlsForm {
     client_key: String,
     /// Whether the visitor may set certificates.
     pub is_allowed: bool,
-    /// What is stored.
+    /// Stored setting.
     pub stored: Vec<CertificateFacts>,
 }
 

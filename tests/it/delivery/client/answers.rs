@@ -192,7 +192,7 @@ fn an_early_answer_to_a_request_that_is_not_read_is_reported() {
             stream.read_exact(&mut some).unwrap();
             stream.write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 8\r\n\r\ntoo long").unwrap();
             if !closes {
-                thread::sleep(LONG);
+                hold(stream);
             }
         });
         let sent = post(&client(), &receiver.url(), &body, Duration::from_secs(3));

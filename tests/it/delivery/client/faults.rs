@@ -61,7 +61,7 @@ fn the_second_address_is_tried_when_the_first_is_dead() {
 fn silence_ends_at_the_limit() {
     let receiver = Receiver::start(|mut stream, _| {
         read_request(&mut stream);
-        thread::sleep(LONG);
+        hold(stream);
     });
     let sent = post_within_limit(&receiver.url(), b"{}");
     assert_fails(&sent, ErrorCode::Timeout, "0.4 s");
@@ -71,10 +71,7 @@ fn silence_ends_at_the_limit() {
 
 #[test]
 fn a_receiver_that_never_reads_ends_at_the_limit() {
-    let receiver = Receiver::start(|stream, _| {
-        thread::sleep(LONG);
-        drop(stream);
-    });
+    let receiver = Receiver::start(|stream, _| hold(stream));
     let sent = post_within_limit(&receiver.url(), &vec![b'x'; 32 * 1024 * 1024]);
     assert_fails(&sent, ErrorCode::Timeout, "did not read the request");
 }
@@ -111,7 +108,7 @@ fn a_limit_holds_on_a_kept_connection_that_had_a_longer_one_before() {
         read_request(&mut stream);
         stream.write_all(OK).unwrap();
         read_request(&mut stream);
-        thread::sleep(LONG);
+        hold(stream);
     });
     let client = client();
     assert_eq!(post(&client, &receiver.url(), b"{}", LONG).failure, None);
@@ -177,7 +174,7 @@ fn what_is_not_http_is_said_to_be_so_and_shown() {
 fn a_banner_that_comes_before_the_request_is_not_http_either() {
     let receiver = Receiver::start(|mut stream, _| {
         stream.write_all(b"220 mail.test ESMTP\r\n").unwrap();
-        thread::sleep(LONG);
+        hold(stream);
     });
     let sent = post(&client(), &receiver.url(), b"{}", LONG);
     assert_fails(&sent, ErrorCode::ProtocolError, "220 mail.test ESMTP");

@@ -11,8 +11,8 @@ mod tls;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -106,6 +106,12 @@ fn read_request(stream: &mut impl Read) -> Option<Vec<u8>> {
             return Some(request);
         }
     }
+}
+
+/// Keeps a connection open, in silence, until the tests end.
+fn hold(stream: TcpStream) {
+    static HELD: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+    HELD.lock().unwrap().push(stream);
 }
 
 /// Closes a connection with a reset.
