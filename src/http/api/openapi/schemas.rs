@@ -70,7 +70,7 @@ impl Schemas {
     }
 }
 
-/// Renames references, joins the lines of descriptions, and removes defaults of null and Rust's number formats.
+/// Renames references, joins the lines of descriptions, and simplifies schemas for generators of clients.
 fn tidy(value: &mut Value, names: &Map<String, Value>) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(|element| tidy(element, names)),
@@ -80,20 +80,63 @@ fn tidy(value: &mut Value, names: &Map<String, Value>) {
             {
                 *target = format!("{RESPONSE}{}", names[name].as_str().unwrap_or_default());
             }
-            if let Some(Value::String(text)) = fields.get_mut("description") {
-                let paragraphs = text.split("\n\n").map(|text| text.replace('\n', " "));
-                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
-            }
             let is_number = |format: &str| format.starts_with("uint") || format == "double";
             if fields.get("format").and_then(Value::as_str).is_some_and(is_number) {
                 fields.shift_remove("format");
             }
-            let is_described = fields.contains_key("type") || fields.contains_key("anyOf") || fields.len() == 1;
-            if is_described && fields.get("default").is_some_and(Value::is_null) {
-                fields.shift_remove("default");
+            join_texts(fields);
+            if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+                properties.values_mut().for_each(tidy_property);
             }
             fields.values_mut().for_each(|field| tidy(field, names));
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                let paragraphs = text.split("\n\n").map(|text| text.replace('\n', " "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+            }
         }
         _ => {}
+    }
+}
+
+/// Moves the default of a field into its description, since some generators require fields with a default, and
+/// spells the schema of any value as an object, since some know no other schemas.
+fn tidy_property(property: &mut Value) {
+    if *property == Value::Bool(true) {
+        *property = Value::Object(Map::new());
+    }
+    let Some(fields) = property.as_object_mut() else { return };
+    let default = fields.shift_remove("default");
+    let description = fields.get("description").and_then(Value::as_str).unwrap_or_default();
+    if let Some(default) = default.filter(|value| !value.is_null() && !description.contains("efault")) {
+        let described = format!("{description} Default: `{default}`.").trim_start().to_owned();
+        fields.insert("description".to_owned(), described.into());
+    }
+}
+
+/// Replaces a choice of texts, each with a description, by one list of texts.
+fn join_texts(fields: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = fields.get("oneOf") else { return };
+    let mut texts = Vec::new();
+    let mut described = Vec::new();
+    for choice in choices {
+        let (Some("string"), const_text, all) = (choice["type"].as_str(), choice.get("const"), choice.get("enum"))
+        else {
+            return;
+        };
+        let before = texts.len();
+        texts.extend(const_text.cloned());
+        texts.extend(all.and_then(Value::as_array).into_iter().flatten().cloned());
+        if let (Some(text), [Value::String(name)]) = (choice["description"].as_str(), &texts[before..]) {
+            described.push(format!("`{name}`: {text}"));
+        }
+    }
+    let description = fields.get("description").and_then(Value::as_str).unwrap_or_default();
+    let all: Vec<&str> = [description].into_iter().chain(described.iter().map(String::as_str)).collect();
+    let text = all.join(" ").trim().to_owned();
+    fields.shift_remove("oneOf");
+    fields.insert("type".to_owned(), "string".into());
+    fields.insert("enum".to_owned(), texts.into());
+    if !text.is_empty() {
+        fields.insert("description".to_owned(), text.into());
     }
 }
