@@ -23,6 +23,7 @@ mod search;
 mod sessions;
 mod settings;
 mod sheet;
+mod times;
 mod two_factor;
 mod webhooks;
 mod whole_site;
