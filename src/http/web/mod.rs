@@ -46,6 +46,7 @@ mod layout;
 mod limits;
 mod login;
 mod login_code;
+mod made_of;
 mod onboarding {
     pub mod done;
     mod publish;
@@ -86,6 +87,7 @@ mod webhooks {
     pub mod header;
     pub mod list;
     pub mod metrics;
+    mod parts;
     pub mod replay;
     pub mod secret;
     pub mod show;
