@@ -206,6 +206,7 @@ async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// A profile, and the event to show in it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "PreviewRequest")]

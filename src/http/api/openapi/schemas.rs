@@ -113,30 +113,34 @@ fn tidy_property(property: &mut Value) {
     }
 }
 
-/// Replaces a choice of texts, each with a description, by one list of texts.
+/// Replaces the texts in a choice, each with a description, by one list of texts.
 fn join_texts(fields: &mut Map<String, Value>) {
     let Some(Value::Array(choices)) = fields.get("oneOf") else { return };
-    let mut texts = Vec::new();
+    let (texts, others): (Vec<&Value>, Vec<&Value>) = choices.iter().partition(|choice| choice["type"] == "string");
+    if texts.len() < 2 {
+        return;
+    }
+    let mut names = Vec::new();
     let mut described = Vec::new();
-    for choice in choices {
-        let (Some("string"), const_text, all) = (choice["type"].as_str(), choice.get("const"), choice.get("enum"))
-        else {
-            return;
-        };
-        let before = texts.len();
-        texts.extend(const_text.cloned());
-        texts.extend(all.and_then(Value::as_array).into_iter().flatten().cloned());
-        if let (Some(text), [Value::String(name)]) = (choice["description"].as_str(), &texts[before..]) {
+    for choice in texts {
+        let own: Vec<&Value> = choice["enum"].as_array().into_iter().flatten().chain(choice.get("const")).collect();
+        if let (Some(text), [Value::String(name)]) = (choice["description"].as_str(), own.as_slice()) {
             described.push(format!("`{name}`: {text}"));
         }
+        names.extend(own.into_iter().cloned());
     }
-    let description = fields.get("description").and_then(Value::as_str).unwrap_or_default();
-    let all: Vec<&str> = [description].into_iter().chain(described.iter().map(String::as_str)).collect();
-    let text = all.join(" ").trim().to_owned();
-    fields.shift_remove("oneOf");
-    fields.insert("type".to_owned(), "string".into());
-    fields.insert("enum".to_owned(), texts.into());
-    if !text.is_empty() {
-        fields.insert("description".to_owned(), text.into());
+    let mut joined = Map::from_iter([("type".to_owned(), "string".into()), ("enum".to_owned(), names.into())]);
+    if others.is_empty() {
+        described.splice(0..0, fields.get("description").and_then(Value::as_str).map(str::to_owned));
+    }
+    if !described.is_empty() {
+        joined.insert("description".to_owned(), described.join(" ").into());
+    }
+    if others.is_empty() {
+        fields.shift_remove("oneOf");
+        fields.extend(joined);
+    } else {
+        let choices = [Value::from(joined)].into_iter().chain(others.into_iter().cloned());
+        *fields.entry("oneOf").or_insert(Value::Null) = choices.collect::<Vec<_>>().into();
     }
 }
