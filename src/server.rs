@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
+use crate::delivery::mail::{MailOptions, Mailer};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
@@ -84,6 +85,10 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// Time that one search by text may take.
     pub search_time: Duration,
+    /// Mail server; no e-mails are sent if `None`.
+    pub mail: Option<MailOptions>,
+    /// URL that is requested every minute while deliveries are sent.
+    pub heartbeat_url: Option<String>,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -118,6 +123,8 @@ impl ServerOptions {
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
+            mail: None,
+            heartbeat_url: None,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -139,6 +146,8 @@ pub enum StartError {
     UnknownProfile { name: String, known: String },
     #[error("--ca-file: {0}")]
     Client(#[from] ClientError),
+    #[error("{0}")]
+    Mail(String),
 }
 
 /// A server with an open database and a running engine that does not listen yet.
@@ -184,6 +193,10 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
+        let mailer = match &options.mail {
+            Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail)?,
+            None => Mailer::none(),
+        };
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
@@ -200,6 +213,7 @@ impl Prepared {
             store,
             engine,
             guard,
+            mailer,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,

@@ -30,6 +30,7 @@ use strum::Display;
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
@@ -44,6 +45,7 @@ pub struct Actions {
     pub store: Store,
     pub engine: Engine,
     pub guard: Arc<Guard>,
+    pub mailer: Mailer,
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,

@@ -11,6 +11,7 @@ mod fairness;
 mod faults;
 mod incidents;
 mod limits;
+mod mail;
 mod memory;
 mod ordering;
 mod panics;
