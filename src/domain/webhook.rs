@@ -159,6 +159,8 @@ pub struct Webhook {
     pub verified_url: Option<String>,
     /// Queued deliveries to resume or discard before anything is sent.
     pub sweep: Option<Sweep>,
+    /// Contact that it belongs to. Messages to the contact are addressed to it: it subscribes to nothing.
+    pub contact_seq: Option<i64>,
 }
 
 impl Webhook {
@@ -192,6 +194,7 @@ impl Webhook {
             updated_ms: now,
             verified_url: None,
             sweep: None,
+            contact_seq: None,
         }
     }
 
