@@ -18,6 +18,7 @@ pub mod publish_batch;
 pub mod replay;
 pub mod show_event;
 pub mod statistics;
+pub mod telling;
 mod tenant_limits;
 pub mod test_event;
 pub mod try_filter;
