@@ -22,6 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::actions::Actions;
+use crate::actions::telling::Style;
 use crate::auth::users;
 use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
@@ -32,6 +33,7 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::domain::tenant_limits::TenantLimits;
+use crate::domain::zone::Zone;
 use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
@@ -73,6 +75,8 @@ pub struct ServerOptions {
     pub require_totp: bool,
     /// Whether people in the portal may set certificates of webhooks.
     pub portal_certificates: bool,
+    /// Zone of times on pages, for browsers that have not named theirs.
+    pub time_zone: Zone,
     /// Headers by which a trusted proxy signs users in.
     pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
@@ -117,6 +121,7 @@ impl ServerOptions {
             trusted_proxies: Vec::new(),
             require_totp: false,
             portal_certificates: false,
+            time_zone: Zone::UTC,
             auth_proxy: None,
             portal: Branding::default(),
             key_rate_limit: None,
@@ -231,6 +236,7 @@ impl Prepared {
         app.metrics_open = options.metrics_open;
         app.require_totp = options.require_totp;
         app.portal_certificates = options.portal_certificates;
+        app.time_zone = options.time_zone.clone();
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
@@ -304,7 +310,8 @@ impl Prepared {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
         let site = Arc::clone(&app.site);
-        let telling = TellingJob::start(app.actions.clone(), Box::new(move |path| site.url(path)))?;
+        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let telling = TellingJob::start(app.actions.clone(), style)?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
         let running = Running { address, app, retention_job, telling, handle: http.handle(), held };
         Ok(Server { http, running })

@@ -10,6 +10,7 @@ use crate::domain::telling::{
     self, Decision, DigestTime, Facts, IncidentChange, Notice, Told, clock_turned, disk_turned,
 };
 use crate::domain::time::{MINUTE, Millis, rfc3339};
+use crate::domain::zone::Zone;
 use crate::store::incident::read;
 use crate::store::message::{self, DueMail, NewMessage};
 use crate::store::telling::{self as table, MachineFault};
@@ -24,8 +25,13 @@ const STEP: usize = 500;
 /// Webhooks that the data of an incident names.
 const MAX_WEBHOOKS: u32 = 10;
 
-/// Returns the absolute URL of a path of the pages.
-pub type Link = dyn Fn(&str) -> String + Send + Sync;
+/// Settings that messages depend on.
+pub struct Style {
+    /// Returns the absolute URL of a path of the pages.
+    pub link: Box<dyn Fn(&str) -> String + Send + Sync>,
+    /// Time zone of contacts without one of their own.
+    pub zone: Zone,
+}
 
 /// State of the rounds between two of them. Nothing is lost with it.
 #[derive(Debug, Default)]
@@ -49,7 +55,7 @@ struct Composed {
 
 impl Actions {
     /// Makes messages of what has happened since the last round. Returns their number.
-    pub fn tell(&self, rounds: &mut Rounds, link: &Link) -> Result<usize> {
+    pub fn tell(&self, rounds: &mut Rounds, style: &Style) -> Result<usize> {
         let reading = self.clock.reading();
         let now = reading.wall_ms;
         let is_slow = rounds.slow_ms.is_none_or(|last| !(0..SLOW).contains(&(now - last)));
@@ -64,12 +70,12 @@ impl Actions {
             return Ok(0);
         }
         while self.store.write(table::begin).wait()? {}
-        let made = self.tell_contacts(now, is_slow, link)?;
+        let made = self.tell_contacts(now, is_slow, style)?;
         while self.store.write(|tx| table::begin(tx).and_then(|_| table::clean(tx))).wait()? {}
         Ok(made)
     }
 
-    fn tell_contacts(&self, now: Millis, is_slow: bool, link: &Link) -> Result<usize> {
+    fn tell_contacts(&self, now: Millis, is_slow: bool, style: &Style) -> Result<usize> {
         let (contacts, told) = self
             .store
             .snapshot(|connection| Ok::<_, StoreError>((contact::all(connection)?, table::told(connection)?)))?;
@@ -86,7 +92,7 @@ impl Actions {
                 Decision::Pass | Decision::Wait => {}
                 Decision::Tell(notices) => {
                     let told = Told { edge_seq: last, told_ms: Some(now), ..told };
-                    made += self.store_messages(contact, told, notices, &facts, now, link)?;
+                    made += self.store_messages(contact, told, notices, &facts, now, style)?;
                     continue;
                 }
             }
@@ -95,9 +101,9 @@ impl Actions {
             }
             if let Some(notice) = telling::reminder(contact, &told, &facts, now) {
                 let told = Told { reminded_ms: Some(now), ..told };
-                made += self.store_messages(contact, told, vec![notice], &facts, now, link)?;
-            } else if let Some(time) = telling::digest(contact, &told, now) {
-                made += self.store_digest(contact, told, time, link)?;
+                made += self.store_messages(contact, told, vec![notice], &facts, now, style)?;
+            } else if let Some(time) = telling::digest(contact, &told, &telling::zone_of(contact, &style.zone), now) {
+                made += self.store_digest(contact, told, time, style)?;
             }
         }
         for some in past.chunks(STEP) {
@@ -115,16 +121,16 @@ impl Actions {
         notices: Vec<Notice>,
         facts: &Facts,
         now: Millis,
-        link: &Link,
+        style: &Style,
     ) -> Result<usize> {
         let composed = self.store.snapshot(|connection| {
-            let compose = |notice: &Notice| compose(connection, contact, notice, facts, now, link);
+            let compose = |notice: &Notice| compose(connection, contact, notice, facts, now, style);
             notices.iter().map(compose).collect::<Result<Vec<_>, StoreError>>()
         })?;
         self.store_composed(contact, told, composed)
     }
 
-    fn store_digest(&self, contact: &Contact, told: Told, time: DigestTime, link: &Link) -> Result<usize> {
+    fn store_digest(&self, contact: &Contact, told: Told, time: DigestTime, style: &Style) -> Result<usize> {
         let DigestTime { from_ms, to_ms } = time;
         let found = self.store.snapshot(|connection| table::dead_letters(connection, contact, (from_ms, to_ms)))?;
         let told = Told { digest_ms: Some(to_ms), ..told };
@@ -132,11 +138,11 @@ impl Actions {
         let named = found.iter().take(MAX_NAMED);
         let named: Vec<_> =
             named.map(|(webhook, failed)| (webhook.host.clone(), webhook.tenant.to_string(), *failed)).collect();
-        let url = link("/failed");
+        let (url, zone) = ((style.link)("/failed"), telling::zone_of(contact, &style.zone));
         let composed = (dead_letters > 0).then(|| Composed {
             topic: Topic::Digest,
             event_type: "hookpost.digest",
-            words: words::digest(&named, found.len() as u64, dead_letters, from_ms, &url),
+            words: words::digest(&named, found.len() as u64, dead_letters, (from_ms, &zone), &url),
             severity: "info",
             alert: ("trigger", format!("hookpost-digest-{}", contact.id)),
             url,
@@ -271,7 +277,7 @@ fn compose(
     notice: &Notice,
     facts: &Facts,
     now: Millis,
-    link: &Link,
+    style: &Style,
 ) -> Result<Composed, StoreError> {
     let topic = notice.topic();
     let plain = |event_type, words, severity, is_fault, key: &str, path: &str| Composed {
@@ -280,14 +286,15 @@ fn compose(
         words,
         severity,
         alert: (if is_fault { "trigger" } else { "resolve" }, format!("hookpost-{key}")),
-        url: link(path),
+        url: (style.link)(path),
         incidents: Vec::new(),
         details: Vec::new(),
     };
     Ok(match notice {
-        Notice::Incidents(changes) => return of_incidents(connection, contact, (topic, changes), facts, now, link),
+        Notice::Incidents(changes) => return of_incidents(connection, contact, (topic, changes), facts, now, style),
         Notice::Certificates(edges) => {
-            let (named, total) = certificates(connection, facts, edges, now)?;
+            let zone = telling::zone_of(contact, &style.zone);
+            let (named, total) = certificates(connection, facts, edges, &zone, now)?;
             let key = format!("certificates-{}", contact.id);
             plain("hookpost.certificate.ending", words::certificates(&named, total), "warning", true, &key, "/webhooks")
         }
@@ -311,7 +318,7 @@ fn compose(
                 }));
             }
             let path = "/settings/contacts";
-            let words = words::failing_contacts(&named, seqs.len() as u64, &link(path));
+            let words = words::failing_contacts(&named, seqs.len() as u64, &(style.link)(path));
             plain("hookpost.contact.failing", words, "error", true, "contacts", path)
         }
     })
@@ -322,6 +329,7 @@ fn certificates(
     connection: &Connection,
     facts: &Facts,
     edges: &[i64],
+    zone: &Zone,
     now: Millis,
 ) -> Result<(Vec<(String, String)>, u64), StoreError> {
     let of_edges = facts.edges.iter().filter(|edge| edges.contains(&edge.seq));
@@ -332,7 +340,7 @@ fn certificates(
     for seq in webhooks.iter().take(MAX_NAMED) {
         let found = webhook::by_seq(connection, *seq)?;
         let warning = found.and_then(|webhook| {
-            let warning = certificate::warning(webhook.tls.as_ref()?, now)?;
+            let warning = certificate::warning(webhook.tls.as_ref()?, now, zone)?;
             Some((webhook.url.host_key().to_owned(), warning))
         });
         named.extend(warning);
@@ -346,7 +354,7 @@ fn of_incidents(
     (topic, changes): (Topic, &[(i64, IncidentChange)]),
     facts: &Facts,
     now: Millis,
-    link: &Link,
+    style: &Style,
 ) -> Result<Composed, StoreError> {
     let mut changes = changes.to_vec();
     changes.sort_by_key(|(seq, change)| (*change, *seq));
@@ -355,7 +363,7 @@ fn of_incidents(
     for (seq, change) in changes.iter().take(MAX_NAMED) {
         let Some(incident) = read::by_seq(connection, *seq, contact.scope.tenant.as_ref())? else { continue };
         let webhooks = read::members(connection, *seq, contact.scope.tenant.as_ref(), MAX_WEBHOOKS)?;
-        let url = link(&format!("/incidents/{}", incident.id));
+        let url = (style.link)(&format!("/incidents/{}", incident.id));
         details.push(data_of(&incident, *change, &webhooks, &url));
         named.push(IncidentWords {
             host: incident.host,
@@ -374,7 +382,7 @@ fn of_incidents(
     }
     let url = match named.as_slice() {
         [one] if changes.len() == 1 => one.url.clone(),
-        _ => link("/incidents"),
+        _ => (style.link)("/incidents"),
     };
     let is_open = telling::has_open(contact, facts);
     let event_type = match topic {
@@ -386,7 +394,7 @@ fn of_incidents(
     Ok(Composed {
         topic,
         event_type,
-        words: words::incidents(&named, totals, now),
+        words: words::incidents(&named, totals, &telling::zone_of(contact, &style.zone), now),
         severity: if topic == Topic::Closed { "info" } else { "error" },
         // One alert for all incidents of the contact, since one message may be about several.
         alert: (if is_open { "trigger" } else { "resolve" }, format!("hookpost-{}", contact.id)),

@@ -11,8 +11,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
@@ -20,6 +18,7 @@ use super::contact::{Contact, Scope, ScopedWebhook, Topic};
 use super::event::Tenant;
 use super::id::WebhookId;
 use super::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+use super::zone::{Twice, Zone};
 
 /// Time from the first edge to the message.
 pub const GATHERING: Millis = 30 * SECOND;
@@ -346,8 +345,14 @@ pub struct DigestTime {
     pub to_ms: Millis,
 }
 
-/// Decides about the daily digest, which comes at eight in the morning in the zone of the contact's quiet hours, else in UTC.
-pub fn digest(contact: &Contact, told: &Told, now: Millis) -> Option<DigestTime> {
+/// Returns the time zone of a contact's messages: that of its quiet hours, else the server's.
+pub fn zone_of(contact: &Contact, server: &Zone) -> Zone {
+    let zone = contact.quiet_hours.as_ref().and_then(|hours| hours.spec().time_zone.parse().ok());
+    zone.unwrap_or_else(|| server.clone())
+}
+
+/// Decides about the daily digest, which comes at eight in the morning in the contact's zone.
+pub fn digest(contact: &Contact, told: &Told, zone: &Zone, now: Millis) -> Option<DigestTime> {
     if !wants(contact, Topic::Digest) || !contact.is_reachable() {
         return None;
     }
@@ -355,18 +360,16 @@ pub fn digest(contact: &Contact, told: &Told, now: Millis) -> Option<DigestTime>
     if hours.is_some_and(|hours| hours.end(now).is_some()) {
         return None;
     }
-    let zone = hours.and_then(|hours| TimeZone::get(&hours.spec().time_zone).ok()).unwrap_or(TimeZone::UTC);
     let to_ms = last_morning(now, zone)?;
     let before = told.digest_ms.filter(|before| *before <= now).unwrap_or(contact.created_ms);
     (before < to_ms).then_some(DigestTime { from_ms: before.max(to_ms - 2 * DAY), to_ms })
 }
 
 /// Returns the last time that it was eight in the morning.
-fn last_morning(now: Millis, zone: TimeZone) -> Option<Millis> {
-    let local = Timestamp::from_millisecond(now).ok()?.to_zoned(zone);
+fn last_morning(now: Millis, zone: &Zone) -> Option<Millis> {
+    let local = zone.local(now);
     let date = if local.hour() >= DIGEST_HOUR { local.date() } else { local.date().yesterday().ok()? };
-    let morning = date.at(DIGEST_HOUR, 0, 0, 0).to_zoned(local.time_zone().clone()).ok()?;
-    Some(morning.timestamp().as_millisecond())
+    zone.at(date.at(DIGEST_HOUR, 0, 0, 0), Twice::First)
 }
 
 /// Returns how many days before its end a certificate is told of now: 30, 7, 1 or 0. `told` is what it was told of before.

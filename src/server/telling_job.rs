@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::actions::telling::{Link, Rounds};
+use crate::actions::telling::{Rounds, Style};
 use crate::actions::{ActionError, Actions};
 use crate::store::StoreError;
 
@@ -21,7 +21,7 @@ pub struct TellingJob(Arc<Shared>);
 
 struct Shared {
     actions: Actions,
-    link: Box<Link>,
+    style: Style,
     rounds: Mutex<Rounds>,
     /// Messages made since they were last asked for.
     made: AtomicUsize,
@@ -31,10 +31,10 @@ struct Shared {
 }
 
 impl TellingJob {
-    pub(super) fn start(actions: Actions, link: Box<Link>) -> Result<TellingJob, StoreError> {
+    pub(super) fn start(actions: Actions, style: Style) -> Result<TellingJob, StoreError> {
         let shared = Arc::new(Shared {
             actions,
-            link,
+            style,
             rounds: Mutex::default(),
             made: AtomicUsize::new(0),
             is_stopping: Mutex::new(false),
@@ -109,7 +109,7 @@ impl Shared {
 
     fn round(&self) -> Result<(), ActionError> {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = self.actions.tell(&mut rounds, &*self.link)?;
+        let made = self.actions.tell(&mut rounds, &self.style)?;
         self.made.fetch_add(made, Ordering::SeqCst);
         Ok(())
     }

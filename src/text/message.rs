@@ -3,6 +3,7 @@
 
 use crate::domain::telling::IncidentChange;
 use crate::domain::time::Millis;
+use crate::domain::zone::Zone;
 use crate::text::humanize::{bytes, counted, date, duration, number};
 
 /// Incidents and the like that one message names. The others are counted.
@@ -70,8 +71,8 @@ pub fn host(host: &str) -> &str {
 }
 
 /// Words about incidents. `named` are the first of them.
-pub fn incidents(named: &[IncidentWords], totals: Totals, now: Millis) -> Words {
-    let mut text: Vec<String> = named.iter().map(|incident| of_incident(incident, now)).collect();
+pub fn incidents(named: &[IncidentWords], totals: Totals, zone: &Zone, now: Millis) -> Words {
+    let mut text: Vec<String> = named.iter().map(|incident| of_incident(incident, zone, now)).collect();
     let more = totals.all().saturating_sub(named.len() as u64);
     if more > 0 {
         text.push(format!("And {} more.", number(more)));
@@ -111,15 +112,15 @@ fn title(named: &[IncidentWords], totals: Totals) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn of_incident(incident: &IncidentWords, now: Millis) -> String {
+fn of_incident(incident: &IncidentWords, zone: &Zone, now: Millis) -> String {
     let host = host(&incident.host);
-    let since = date(incident.since_ms);
+    let since = date(incident.since_ms, zone);
     let first = match (incident.change, incident.closed_ms) {
         (IncidentChange::Closed, closed_ms) => {
             let closed_ms = closed_ms.unwrap_or(now);
             let lasted = duration(closed_ms - incident.since_ms);
             let end = if incident.is_recovered { " Deliveries succeed again." } else { "" };
-            format!("{host} was failing from {since} to {} ({lasted}).{end}", date(closed_ms))
+            format!("{host} was failing from {since} to {} ({lasted}).{end}", date(closed_ms, zone))
         }
         (IncidentChange::Reopened, _) => format!("{host} is failing again, first at {since}."),
         (IncidentChange::Opened | IncidentChange::StillOpen, _) => {
@@ -213,9 +214,15 @@ pub fn failing_contacts(named: &[(String, Option<String>, String)], total: u64, 
 }
 
 /// Words about dead letters of a span of time. Each is a host, a tenant and a number.
-pub fn digest(named: &[(String, String, u64)], webhooks: u64, dead_letters: u64, from_ms: Millis, url: &str) -> Words {
+pub fn digest(
+    named: &[(String, String, u64)],
+    webhooks: u64,
+    dead_letters: u64,
+    (from, zone): (Millis, &Zone),
+    url: &str,
+) -> Words {
     let title = format!("{} since yesterday", counted(dead_letters, "dead letter"));
-    let head = format!("{} ran out of attempts since {}:", counted(dead_letters, "delivery"), date(from_ms));
+    let head = format!("{} ran out of attempts since {}:", counted(dead_letters, "delivery"), date(from, zone));
     let mut text = vec![head];
     for (name, tenant, count) in named {
         text.push(format!("{}  {} (tenant {tenant})", number(*count), host(name)));
@@ -256,7 +263,7 @@ mod tests {
         let named: Vec<_> = changes.iter().map(|change| incident(*change)).collect();
         let mut totals = Totals::count(changes.iter().copied());
         totals.opened += more;
-        incidents(&named, totals, NOW)
+        incidents(&named, totals, &Zone::UTC, NOW)
     }
 
     #[test]
@@ -301,8 +308,13 @@ mod tests {
         let failing = failing_contacts(&contacts, 1, "https://hooks.example/settings/contacts");
         assert_eq!(failing.title, "A contact does not receive its messages");
         assert!(failing.text.starts_with("On call of tenant acme: Refused.\n\nCheck"));
-        let dead =
-            digest(&[("a.example:443".to_owned(), "acme".to_owned(), 66)], 3, 80, NOW, "https://hooks.example/failed");
+        let dead = digest(
+            &[("a.example:443".to_owned(), "acme".to_owned(), 66)],
+            3,
+            80,
+            (NOW, &Zone::UTC),
+            "https://hooks.example/failed",
+        );
         assert_eq!(dead.title, "80 dead letters since yesterday");
         assert!(dead.text.contains("\n66  a.example (tenant acme)\nAnd 2 more."), "{}", dead.text);
     }

@@ -139,7 +139,7 @@ fn messages_wait_for_the_end_of_quiet_hours() {
     let morning = parse_rfc3339("2026-01-16T07:00:00Z").unwrap();
     let reminds = |now| reminder(&contact, &Told::default(), &facts, now).is_some();
     assert!(!reminds(morning - 2 * HOUR) && reminds(morning));
-    let digest = digest(&contact, &Told::default(), morning + HOUR).unwrap();
+    let digest = digest(&contact, &Told::default(), &zone_of(&contact, &Zone::UTC), morning + HOUR).unwrap();
     assert_eq!(digest.to_ms, morning, "eight o'clock in Berlin");
 }
 
@@ -167,13 +167,13 @@ fn a_digest_is_about_the_time_since_the_last_one_and_comes_at_eight() {
     let contact = contact(None, &[]);
     let time = |text| parse_rfc3339(text).unwrap();
     let before = Told { digest_ms: Some(time("2026-01-15T08:00:00Z")), ..Told::default() };
-    assert_eq!(digest(&contact, &before, time("2026-01-16T07:59:59Z")), None);
-    let due = digest(&contact, &before, time("2026-01-16T08:00:00Z")).unwrap();
+    assert_eq!(digest(&contact, &before, &Zone::UTC, time("2026-01-16T07:59:59Z")), None);
+    let due = digest(&contact, &before, &Zone::UTC, time("2026-01-16T08:00:00Z")).unwrap();
     assert_eq!((due.from_ms, due.to_ms), (time("2026-01-15T08:00:00Z"), time("2026-01-16T08:00:00Z")));
-    let late = digest(&contact, &before, time("2026-03-01T12:00:00Z")).unwrap();
+    let late = digest(&contact, &before, &Zone::UTC, time("2026-03-01T12:00:00Z")).unwrap();
     assert_eq!((late.from_ms, late.to_ms), (time("2026-02-27T08:00:00Z"), time("2026-03-01T08:00:00Z")));
     let new = Contact { created_ms: time("2026-01-16T09:00:00Z"), ..contact };
-    assert_eq!(digest(&new, &Told::default(), time("2026-01-16T20:00:00Z")), None);
+    assert_eq!(digest(&new, &Told::default(), &Zone::UTC, time("2026-01-16T20:00:00Z")), None);
 }
 
 #[test]
