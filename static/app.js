@@ -1,6 +1,6 @@
 // Optional script of the pages: live refresh, local times, copy buttons, selections, dialogs, keyboard shortcuts.
 // Every page works without it. Markup: [data-live] [data-live-note] .copy[data-copy] [data-pretty] [data-reveal] [data-dialog] [data-confirm]
-// [data-tick-all] [data-count] [data-needs-ticks] [data-submit] [data-no-script] [data-key] [data-search] [data-row]
+// [data-tick-all] [data-count] [data-needs-ticks] [data-submit] [data-implies] [data-profile] [data-no-script] [data-key] [data-search] [data-row]
 // [data-keys-off] time[datetime] (data-relative, data-countdown)
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -249,6 +249,12 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     $(dialog).showModal();
   } else if (act.dataset.close !== undefined) act.closest("dialog")?.close();
+});
+
+document.addEventListener("input", ({ target }) => {
+  const implied = target.type !== "radio" && target.closest("[data-implies]");
+  if (implied) $(implied.dataset.implies).checked = true;
+  if (target.id === "profile") $$("[data-profile]").forEach((hint) => (hint.hidden = hint.dataset.profile !== target.value));
 });
 
 document.addEventListener("change", ({ target }) => {

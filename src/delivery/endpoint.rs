@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::attempt::FailureCause;
 use crate::domain::endpoint_auth::{self, EndpointAuth, OAuth2Client};
 use crate::domain::header;
-use crate::domain::retry::{Gone, Rules, Schedule};
+use crate::domain::retry::{Exhausted, Gone, Rules, Schedule};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::profile::body_format::ComposeError;
@@ -56,6 +56,12 @@ impl Endpoint {
         let facts = facts(&webhook);
         let content_type = profile.spec().content_type.clone();
         let body_format = body_format(&webhook, profile, &facts);
+        let mut schedule = webhook.retry.clone().unwrap_or_else(|| profile.schedule().clone());
+        let mut gone = profile.gone();
+        if webhook.contact_seq.is_some() {
+            // A disabled contact would be told nothing more, also of its own end.
+            (schedule.exhausted, gone) = (Exhausted::DeadLetter, Gone::Retry);
+        }
         Endpoint {
             own_headers,
             oauth2,
@@ -65,8 +71,8 @@ impl Endpoint {
             content_type,
             facts,
             signer,
-            schedule: webhook.retry.clone().unwrap_or_else(|| profile.schedule().clone()),
-            gone: profile.gone(),
+            schedule,
+            gone,
             webhook,
         }
     }

@@ -60,7 +60,20 @@ impl Tenant {
     pub fn default_tenant() -> Tenant {
         Tenant("default".into())
     }
+
+    /// Tenant of Hookpost itself: of its operational events, and of the webhooks of contacts.
+    pub fn hookpost() -> Tenant {
+        Tenant(RESERVED.into())
+    }
+
+    /// Whether this is the tenant of Hookpost itself.
+    pub fn is_hookpost(&self) -> bool {
+        self.as_str() == RESERVED
+    }
 }
+
+/// Tenant of Hookpost itself, and the first segment of its event types.
+const RESERVED: &str = "hookpost";
 
 text_type!(
     /// Dotted name such as `content.published`: segments of `A-Z a-z 0-9 _ -` joined by single dots, 128 bytes at most.
@@ -72,6 +85,11 @@ text_type!(
 impl EventType {
     /// Regular expression of the text, without its length; the same rule as `from_str`.
     pub const PATTERN: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
+
+    /// Whether only Hookpost itself publishes events of this type.
+    pub fn is_of_hookpost(&self) -> bool {
+        self.as_str().split('.').next() == Some(RESERVED)
+    }
 }
 
 text_type!(

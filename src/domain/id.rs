@@ -87,6 +87,11 @@ id!(
     PortalLinkId, "pl_"
 );
 
+id!(
+    /// A person or system that is told about incidents. Text form: `ct_` and a 26-character ULID.
+    ContactId, "ct_"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod audit_action;
 pub mod clock_jumps;
+pub mod contact;
 pub mod curl;
 pub mod delivery;
 pub mod duration_list;

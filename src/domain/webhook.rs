@@ -159,6 +159,8 @@ pub struct Webhook {
     pub verified_url: Option<String>,
     /// Queued deliveries to resume or discard before anything is sent.
     pub sweep: Option<Sweep>,
+    /// Contact that it belongs to. Messages to the contact are addressed to it: it subscribes to nothing.
+    pub contact_seq: Option<i64>,
 }
 
 impl Webhook {
@@ -192,6 +194,7 @@ impl Webhook {
             updated_ms: now,
             verified_url: None,
             sweep: None,
+            contact_seq: None,
         }
     }
 
@@ -202,6 +205,11 @@ impl Webhook {
     /// Name on pages: the first line of the description, or the URL if there is none. At most 80 characters.
     pub fn name(&self) -> String {
         name(&self.description, self.url.as_str())
+    }
+
+    /// Records a change. The time differs from that of each earlier version, whatever the clock says.
+    pub fn touch(&mut self, now: Millis) {
+        self.updated_ms = now.max(self.updated_ms + 1);
     }
 
     /// Whether its deliveries are being sent.

@@ -4,7 +4,8 @@
 pub mod api;
 pub mod backup;
 pub mod error;
-pub mod export;
+pub mod etag;
+mod export;
 pub mod extract;
 pub mod hosts;
 pub mod inbox;

@@ -58,6 +58,8 @@ struct TenantWebhooks {
     all: BTreeSet<i64>,
     /// Webhooks that are not deleted.
     count: u32,
+    /// Those of them that belong to contacts.
+    of_contacts: u32,
     /// Queued deliveries, also of deleted webhooks.
     queued: i64,
 }
@@ -114,9 +116,9 @@ impl Directory {
         found.iter().filter_map(|seq| self.by_seq.get(seq).cloned()).collect()
     }
 
-    /// Returns the number of a tenant's webhooks.
+    /// Returns the number of a tenant's webhooks, without those of contacts.
     pub fn webhook_count(&self, tenant: &Tenant) -> u32 {
-        self.tenants.get(tenant).map_or(0, |webhooks| webhooks.count)
+        self.tenants.get(tenant).map_or(0, |webhooks| webhooks.count - webhooks.of_contacts)
     }
 
     /// Returns the number of a tenant's queued deliveries, without tests, as of this moment of the current job.
@@ -294,7 +296,8 @@ impl Directory {
         }
         let tenant = self.tenants.entry(webhook.tenant.clone()).or_default();
         tenant.count += 1;
-        for pattern in &webhook.events {
+        tenant.of_contacts += u32::from(webhook.contact_seq.is_some());
+        for pattern in subscriptions(&webhook) {
             match pattern {
                 EventPattern::Exact(name) => tenant.exact.entry(name.clone()).or_default(),
                 EventPattern::Below(name) => tenant.below.entry(name.clone()).or_default(),
@@ -319,7 +322,8 @@ impl Directory {
             return;
         };
         tenant.count -= 1;
-        for pattern in &webhook.events {
+        tenant.of_contacts -= u32::from(webhook.contact_seq.is_some());
+        for pattern in subscriptions(webhook) {
             let (names, name) = match pattern {
                 EventPattern::Exact(name) => (&mut tenant.exact, name),
                 EventPattern::Below(name) => (&mut tenant.below, name),
@@ -351,6 +355,11 @@ impl Directory {
             self.tenants.remove(&tenant);
         }
     }
+}
+
+/// Patterns by which a webhook is found. Messages to contacts are addressed to theirs.
+fn subscriptions(webhook: &Webhook) -> &[EventPattern] {
+    if webhook.contact_seq.is_some() { &[] } else { &webhook.events }
 }
 
 #[cfg(test)]

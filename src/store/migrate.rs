@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_portal.sql"),
     include_str!("migrations/0010_shape.sql"),
     include_str!("migrations/0011_incident.sql"),
+    include_str!("migrations/0012_contact.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

@@ -21,6 +21,7 @@ pub mod body_format;
 mod bounds;
 pub mod bulk;
 mod change;
+pub mod contact;
 pub mod damage;
 pub mod dead_letter_counts;
 pub mod delivery;

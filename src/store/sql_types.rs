@@ -4,6 +4,8 @@
 //!
 //! [`StoreError::Corrupt`]: super::StoreError::Corrupt
 
+use std::collections::BTreeSet;
+
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,13 +14,14 @@ use super::api_key::Scope;
 use super::one_time_link::LinkKind;
 use super::user::Role;
 use crate::domain::attempt::ErrorCode;
+use crate::domain::contact::{EmailAddress, QuietHours, QuietHoursSpec, Topic, WebhookPattern};
 use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::filter::Filter;
 use crate::domain::header::CustomHeaders;
 use crate::domain::histogram::Histogram;
-use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, IncidentId, PortalLinkId, WebhookId};
+use crate::domain::id::{ApiKeyId, AttemptId, ContactId, DeliveryId, IncidentId, PortalLinkId, WebhookId};
 use crate::domain::incident::{EntryKind, OpenReason};
 use crate::domain::pattern::EventPattern;
 use crate::domain::retry::{Schedule, ScheduleSpec};
@@ -49,7 +52,7 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(as_str: EventId, EventType, Secret, TargetUrl, Tenant);
+stored_as_text!(as_str: EmailAddress, EventId, EventType, Secret, TargetUrl, Tenant);
 stored_as_text!(into_str: Cause, DeliveryStatus, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
 stored_as_text!(into_str: Waiting, WebhookState);
 
@@ -69,7 +72,7 @@ macro_rules! stored_as_bytes {
     )+};
 }
 
-stored_as_bytes!(ApiKeyId, AttemptId, DeliveryId, IncidentId, PortalLinkId, WebhookId);
+stored_as_bytes!(ApiKeyId, AttemptId, ContactId, DeliveryId, IncidentId, PortalLinkId, WebhookId);
 
 /// Value stored as JSON text.
 pub(super) struct Json<T>(pub T);
@@ -90,6 +93,12 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
 /// Event patterns of a webhook, stored as a JSON list.
 pub(super) struct Patterns(pub Vec<EventPattern>);
 
+/// Webhooks that a contact is told about, stored as a JSON list.
+pub(super) struct WebhookPatterns(pub Vec<WebhookPattern>);
+
+/// Topics of a contact, stored as a JSON list.
+pub(super) struct Topics(pub BTreeSet<Topic>);
+
 macro_rules! read_from {
     ($($name:ty: $stored:ty => $parse:expr;)+) => {$(
         impl FromSql for $name {
@@ -108,7 +117,12 @@ read_from! {
     Histogram: Vec<u8> => |bytes| Histogram::from_bytes(&bytes).ok_or(());
     KeyPair: String => |text| KeyPair::from_stored(&text).ok_or(());
     Patterns: Json<Vec<String>> => |Json(texts)| parse_events(&texts).map(Patterns);
+    Topics: Json<Vec<String>> => |Json(texts)| texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Topics);
+    WebhookPatterns: Json<Vec<String>> => |Json(texts)| {
+        texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(WebhookPatterns)
+    };
     Profile: Json<ProfileSpec> => |Json(spec)| Profile::parse(spec);
+    QuietHours: Json<QuietHoursSpec> => |Json(spec)| QuietHours::parse(&spec);
     Schedule: Json<ScheduleSpec> => |Json(spec)| Schedule::parse(&spec);
     Schema: String => |text| Schema::parse(&text);
 }

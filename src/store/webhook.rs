@@ -73,9 +73,9 @@ pub(super) fn delivery_counts(connection: &Connection) -> Result<Vec<DeliveryCou
     sql::all(connection, query, [], read)
 }
 
-/// Counts the webhooks of a tenant that are not deleted.
+/// Counts the webhooks of a tenant that are not deleted, without those of contacts.
 pub fn count(connection: &Connection, tenant: &Tenant) -> Result<u64> {
-    let query = "SELECT count(*) FROM webhook WHERE tenant = :tenant AND deleted_ms IS NULL";
+    let query = "SELECT count(*) FROM webhook WHERE tenant = :tenant AND deleted_ms IS NULL AND contact_seq IS NULL";
     sql::value(connection, query, named_params! {":tenant": tenant})
 }
 
@@ -89,7 +89,7 @@ pub struct LargestTenant {
 /// Reads the counters of all webhooks, not the deliveries.
 pub fn largest_tenant(connection: &Connection) -> Result<LargestTenant> {
     let query = "SELECT max(coalesce(max(webhooks), 0), 0) AS webhooks, max(coalesce(max(queued), 0), 0) AS queued
-                 FROM (SELECT sum(deleted_ms IS NULL) AS webhooks, sum(pending_count + retrying_count) AS queued
+                 FROM (SELECT sum(deleted_ms IS NULL AND contact_seq IS NULL) AS webhooks, sum(pending_count + retrying_count) AS queued
                        FROM webhook GROUP BY tenant)";
     let found = sql::first(connection, query, [], |row| Ok(read_row!(row, LargestTenant { webhooks, queued })))?;
     Ok(found.unwrap_or_default())
@@ -139,7 +139,7 @@ impl WebhookFilter {
 /// Conditions of a filter, without that on the event type.
 fn conditions(filter: &WebhookFilter) -> Filter {
     let mut conditions = Filter::default();
-    conditions.and_fixed("deleted_ms IS NULL");
+    conditions.and_fixed("deleted_ms IS NULL AND contact_seq IS NULL");
     conditions.and_some("tenant = ?", filter.tenant.clone());
     conditions.and_some("state = ?", filter.state);
     conditions
@@ -200,7 +200,7 @@ pub fn bystanders<T>(
     mut show: impl FnMut(Bystander) -> T,
 ) -> Result<Vec<T>> {
     let query = "SELECT id, url, events, filter, created_ms FROM webhook
-                 WHERE tenant = :tenant AND deleted_ms IS NULL
+                 WHERE tenant = :tenant AND deleted_ms IS NULL AND contact_seq IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)
                  ORDER BY seq LIMIT :limit";
     let params = named_params! {":tenant": tenant, ":event_seq": event_seq, ":limit": limit};
@@ -212,7 +212,7 @@ pub fn bystanders<T>(
 /// Counts the webhooks of a tenant without a delivery of an event.
 pub fn count_bystanders(connection: &Connection, tenant: &Tenant, event_seq: i64) -> Result<u64> {
     let query = "SELECT count(*) FROM webhook
-                 WHERE tenant = :tenant AND deleted_ms IS NULL
+                 WHERE tenant = :tenant AND deleted_ms IS NULL AND contact_seq IS NULL
                    AND seq NOT IN (SELECT webhook_seq FROM delivery WHERE event_seq = :event_seq)";
     sql::value(connection, query, named_params! {":tenant": tenant, ":event_seq": event_seq})
 }
@@ -269,8 +269,8 @@ pub fn count_subscribers(
     names: &[EventType],
     limit: u32,
 ) -> Result<Vec<u64>> {
-    let query =
-        "SELECT events FROM webhook WHERE deleted_ms IS NULL AND tenant = coalesce(:tenant, tenant) LIMIT :limit";
+    let query = "SELECT events FROM webhook
+         WHERE deleted_ms IS NULL AND contact_seq IS NULL AND tenant = coalesce(:tenant, tenant) LIMIT :limit";
     let mut counts = vec![0; names.len()];
     sql::each(connection, query, named_params! {":tenant": tenant, ":limit": limit}, |row| {
         let patterns = patterns(row)?;

@@ -45,6 +45,7 @@ mod layout;
 mod limits;
 mod login;
 mod login_code;
+mod made_of;
 mod onboarding {
     pub mod done;
     mod publish;
@@ -85,6 +86,7 @@ mod webhooks {
     pub mod header;
     pub mod list;
     pub mod metrics;
+    mod parts;
     pub mod replay;
     pub mod secret;
     pub mod show;

@@ -4,6 +4,9 @@
 //! writer's memory ([`Trouble`]) tells which webhooks are in trouble: a success of any other costs nothing here, and a
 //! failed attempt writes one small row, unless it opens an incident or changes its cause.
 //!
+//! Webhooks in the tenant of Hookpost itself are in none: a contact that cannot be told shows that by its status, since
+//! nobody would hear of it otherwise.
+//!
 //! A webhook is in one open incident at most, that of its host. Each tenant sees an incident as if its own webhooks were
 //! the only ones in it.
 
@@ -17,7 +20,7 @@ use rusqlite::{Connection, named_params};
 
 use super::error::Result;
 use super::sql::{self, read_row};
-use super::{Change, WriteTx};
+use super::{Change, WriteTx, contact};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::failure_group::FailureGroup;
 use crate::domain::id::IncidentId;
@@ -123,6 +126,10 @@ pub fn failed(tx: &mut WriteTx<'_>, attempt: &FailedAttempt<'_>) -> Result<()> {
     else {
         return Ok(());
     };
+    if let Some(contact_seq) = webhook.contact_seq {
+        let is_lost = attempt.outcome != Outcome::Retried;
+        contact::failed(tx.connection(), contact_seq, &attempt.cause.text, is_lost, now)?;
+    }
     let before = tx.directory().trouble(seq);
     let streak = Streak::after(before.streak, attempt.is_first, now);
     sql::run(
@@ -144,7 +151,7 @@ pub fn failed(tx: &mut WriteTx<'_>, attempt: &FailedAttempt<'_>) -> Result<()> {
                 Outcome::Disabled => Some(OpenReason::Disabled),
                 outcome => opens(&streak, outcome == Outcome::Exhausted, now),
             };
-            match reason {
+            match reason.filter(|_| !webhook.tenant.is_hookpost()) {
                 Some(reason) => {
                     let begin = Beginning { reason, since_ms: streak.since_ms, cause: &attempt.cause, dead_letters };
                     Some(open(tx, &webhook, &begin)?)
@@ -260,6 +267,9 @@ fn incident_of(tx: &mut WriteTx<'_>, host: &str) -> Result<(i64, bool)> {
 
 /// Ends the streak of a webhook after a successful delivery. In an incident, its trouble is over once that settles.
 pub fn succeeded(tx: &mut WriteTx<'_>, webhook_seq: i64, host: &str) -> Result<()> {
+    if let Some(contact_seq) = tx.directory().get(webhook_seq).and_then(|webhook| webhook.contact_seq) {
+        contact::told(tx.connection(), contact_seq, tx.now_ms())?;
+    }
     let trouble = tx.directory().trouble(webhook_seq);
     if trouble.is_none() {
         return Ok(());
@@ -302,6 +312,12 @@ fn recover(tx: &mut WriteTx<'_>, webhook: &Webhook, mut trouble: Trouble) -> Res
 pub fn tested(tx: &mut WriteTx<'_>, webhook_seq: i64, host: &str, failure: Option<&str>) -> Result<()> {
     let trouble = tx.directory().trouble(webhook_seq);
     let webhook = tx.directory().get(webhook_seq).filter(|webhook| webhook.url.host_key() == host).cloned();
+    if let Some(contact_seq) = webhook.as_ref().and_then(|webhook| webhook.contact_seq) {
+        return match failure {
+            Some(error) => contact::failed(tx.connection(), contact_seq, error, true, tx.now_ms()),
+            None => contact::recovered(tx.connection(), contact_seq),
+        };
+    }
     let (Some(membership), Some(webhook)) = (trouble.membership, webhook) else {
         return Ok(());
     };

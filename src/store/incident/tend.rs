@@ -52,7 +52,7 @@ pub fn tend(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
 /// Why a webhook should be in an incident, if it is in none.
 fn overdue(tx: &WriteTx<'_>, webhook: &Webhook, now: Millis) -> Option<OpenReason> {
     let trouble = tx.directory().trouble(webhook.seq);
-    if trouble.membership.is_some() {
+    if trouble.membership.is_some() || webhook.tenant.is_hookpost() {
         return None;
     }
     match webhook.state {
