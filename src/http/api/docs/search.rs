@@ -8,7 +8,7 @@ const MAX_WORDS: usize = 8;
 const MAX_BYTES: usize = 200;
 /// Maximum results.
 const MAX_HITS: usize = 30;
-/// Bytes of an excerpt before and after its first word.
+/// Bytes of an excerpt before its first match; twice as many follow.
 const AROUND: usize = 90;
 
 /// A section that contains all words.
@@ -55,8 +55,8 @@ pub(super) fn find(sections: &'static [Section], query: &str) -> (Vec<Hit>, bool
 /// Returns the text around the first word, in pieces.
 fn excerpt(text: &str, lower: &str, words: &[&str]) -> Vec<Piece> {
     let first = words.iter().filter_map(|word| lower.find(word)).min().unwrap_or(0);
-    let (mut at, end) = (text.floor_char_boundary(first.saturating_sub(AROUND)), (first + AROUND).min(text.len()));
-    let end = text.ceil_char_boundary(end);
+    let mut at = word_boundary(text, first.saturating_sub(AROUND), first);
+    let end = word_boundary(text, (first + 2 * AROUND).min(text.len()), text.len());
     let mut pieces = Vec::new();
     let mut push = |text: &str, is_match| {
         if !text.is_empty() {
@@ -73,6 +73,18 @@ fn excerpt(text: &str, lower: &str, words: &[&str]) -> Vec<Piece> {
     }
     push(if end < text.len() { "…" } else { "" }, false);
     pieces
+}
+
+/// Bytes in which an excerpt looks for the beginning of a word.
+const LONG_WORD: usize = 24;
+
+/// Returns the next position that begins a word, or a character if that is far, but none after `latest`.
+fn word_boundary(text: &str, from: usize, latest: usize) -> usize {
+    let from = text.ceil_char_boundary(from);
+    match text[from..].find(' ') {
+        Some(space) if from > 0 && space < LONG_WORD && from + space < latest => from + space + 1,
+        _ => from.min(latest),
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +109,10 @@ mod tests {
         let long = "é".repeat(200) + " word " + &"日".repeat(200);
         let text = shown(&long, &["word"]);
         assert!(text.starts_with("…é") && text.contains("é [word] 日") && text.ends_with("日…"), "{text}");
-        assert!(text.len() < 250, "{text}");
+        assert!(text.len() < 300, "{text}");
+        let words = "word ".repeat(50) + "match" + &" word".repeat(50);
+        let text = shown(&words, &["match"]);
+        assert!(text.starts_with("…word ") && text.ends_with(" word …") && text.contains(" [match] "), "{text}");
     }
 
     #[test]
