@@ -29,6 +29,7 @@ pub mod secret;
 pub mod several;
 pub mod signing;
 pub mod target;
+pub mod telling;
 pub mod tenant_limits;
 pub mod time;
 pub mod tls;
