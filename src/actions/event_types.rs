@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::publish::NewEvent;
+use super::unchanged::Unchanged;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -33,12 +34,19 @@ pub struct TypeDescription {
 impl Actions {
     /// Stores the description of an event type. Also returns whether it replaced one. Refuses an example that violates the
     /// schema.
-    pub fn put_event_type(&self, caller: &Caller, new: TypeDescription) -> Result<Pending<(DescribedType, bool)>> {
+    pub fn put_event_type(
+        &self,
+        caller: &Caller,
+        new: TypeDescription,
+        unchanged: Unchanged<DescribedType>,
+    ) -> Result<Pending<(DescribedType, bool)>> {
         let schema = check(&new)?;
         let caller = caller.clone();
         Ok(self.store.write(move |tx| {
             require_room(tx.connection(), &new)?;
-            let existed = event_type::get(tx.connection(), &new.name)?.is_some();
+            let stored = event_type::get(tx.connection(), &new.name)?;
+            unchanged.require(stored.as_ref())?;
+            let existed = stored.is_some();
             event_type::put(tx, &new.name, &new.description, new.example.as_deref(), schema.map(Arc::new))?;
             caller.audit(tx, AuditEntry::new(AuditAction::EventTypePut, &new.name))?;
             Ok((described(tx.connection(), &new.name)?, existed))
@@ -46,9 +54,15 @@ impl Actions {
     }
 
     /// Deletes the description of an event type. Events and webhooks of the type are not affected.
-    pub fn delete_event_type(&self, caller: &Caller, name: EventType) -> Pending<()> {
+    pub fn delete_event_type(
+        &self,
+        caller: &Caller,
+        name: EventType,
+        unchanged: Unchanged<DescribedType>,
+    ) -> Pending<()> {
         let caller = caller.clone();
         self.store.write(move |tx| {
+            unchanged.require(Some(&described(tx.connection(), &name)?))?;
             if event_type::delete(tx, &name)? {
                 Ok(caller.audit(tx, AuditEntry::new(AuditAction::EventTypeDeleted, &name))?)
             } else {

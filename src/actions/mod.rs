@@ -23,6 +23,7 @@ pub mod statistics;
 mod tenant_limits;
 pub mod test_event;
 pub mod try_filter;
+pub mod unchanged;
 pub mod webhook;
 
 use std::net::IpAddr;
@@ -134,6 +135,9 @@ pub enum ActionError {
     /// The action conflicts with the current state.
     #[error("{message}")]
     Conflict { code: &'static str, message: String, field: Option<&'static str> },
+    /// The object is not the one that the caller knows.
+    #[error("It has changed since you read it. Nothing was changed. Read it again, then repeat your change.")]
+    Changed,
     #[error("{0}")]
     Forbidden(String),
     #[error(transparent)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::audit::AuditEntry;
+use super::unchanged::Unchanged;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -29,26 +30,35 @@ pub struct Preview {
 
 impl Actions {
     /// Stores a profile under its name, replacing any earlier one.
-    pub fn put_profile(&self, caller: &Caller, spec: ProfileSpec) -> Result<Pending<Arc<Profile>>> {
+    pub fn put_profile(
+        &self,
+        caller: &Caller,
+        spec: ProfileSpec,
+        unchanged: Unchanged<Profile>,
+    ) -> Result<Pending<Arc<Profile>>> {
         let profile = Profile::parse(spec)?;
         if profile::find(profile.name()).is_some() {
             return Err(built_in(profile.name()));
         }
         let caller = caller.clone();
         Ok(self.store.write(move |tx| {
+            unchanged.require(table::get(tx.connection(), profile.name())?.as_ref())?;
             caller.audit(tx, AuditEntry::new(AuditAction::ProfilePut, profile.name()))?;
             Ok(table::put(tx, profile)?)
         }))
     }
 
     /// Deletes a profile that no webhook uses.
-    pub fn delete_profile(&self, caller: &Caller, name: &str) -> Result<Pending<()>> {
+    pub fn delete_profile(&self, caller: &Caller, name: &str, unchanged: Unchanged<Profile>) -> Result<Pending<()>> {
         if profile::find(name).is_some() {
             return Err(built_in(name));
         }
         let (caller, name) = (caller.clone(), name.to_owned());
         let is_default = *name == *self.default_profile;
         Ok(self.store.write(move |tx| {
+            if let Some(stored) = table::get(tx.connection(), &name)? {
+                unchanged.require(Some(&stored))?;
+            }
             let webhooks = table::uses(tx.connection(), &name)?;
             let keys = table::keys(tx.connection(), &name)?;
             if webhooks > 0 || keys > 0 || is_default {

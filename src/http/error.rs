@@ -220,6 +220,9 @@ impl From<ActionError> for ApiError {
             ActionError::Conflict { code, message, field } => {
                 ApiError::conflict(code, message).in_optional_field(field)
             }
+            ActionError::Changed => {
+                ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", error.to_string())
+            }
             ActionError::Forbidden(message) => ApiError::forbidden(message),
             ActionError::QueueFull { .. } => ApiError::too_many("queue_full", error.to_string(), QUEUE_FULL_RETRY_S),
             ActionError::Store(error) => error.into(),

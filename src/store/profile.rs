@@ -71,6 +71,12 @@ pub fn exists(connection: &Connection, name: &str) -> Result<bool> {
     sql::value(connection, query, named_params! {":name": name})
 }
 
+/// Returns the custom profile with this name, as of the current transaction.
+pub fn get(connection: &Connection, name: &str) -> Result<Option<Profile>> {
+    let query = "SELECT spec FROM profile WHERE name = :name";
+    sql::first(connection, query, named_params! {":name": name}, |row| row.get("spec"))
+}
+
 pub fn uses(connection: &Connection, name: &str) -> Result<u64> {
     let query = "SELECT count(*) FROM webhook WHERE profile = :name AND deleted_ms IS NULL";
     sql::value(connection, query, named_params! {":name": name})

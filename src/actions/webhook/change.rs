@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::actions::audit::AuditEntry;
+use crate::actions::unchanged::Unchanged;
 use crate::actions::webhook::create::{
     add_key_pair, check_endpoint, check_template, find_profile, require_profile, unknown,
 };
@@ -15,9 +16,15 @@ use crate::store::profile::Profiles;
 use crate::store::{WriteTx, incident, sweep, webhook};
 
 impl Actions {
-    /// Changes a webhook. Blocks for up to two seconds for a name server, and for the webhook's timeout if a challenge
+    /// Changes a webhook that meets a condition. Blocks for up to two seconds for a name server, and for the webhook's timeout if a challenge
     /// is needed.
-    pub fn change_webhook(&self, caller: &Caller, id: &str, settings: WebhookSettings) -> Result<Arc<Webhook>> {
+    pub fn change_webhook(
+        &self,
+        caller: &Caller,
+        id: &str,
+        settings: WebhookSettings,
+        unchanged: Unchanged<Webhook>,
+    ) -> Result<Arc<Webhook>> {
         if settings.tenant.is_some() {
             return Err(unknown("tenant", "The tenant of a webhook cannot be changed.").into());
         }
@@ -37,6 +44,7 @@ impl Actions {
             .write(move |tx| {
                 // Read again: the webhook may have changed during the challenge.
                 let webhook = lookup::own_webhook(tx.connection(), &caller, &id)?;
+                unchanged.require(Some(&webhook))?;
                 let mut activation = self::activation(&webhook, &settings)?;
                 let names = settings.names();
                 let stored = webhook.clone();
@@ -53,7 +61,9 @@ impl Actions {
                     caller.audit(tx, entry(activation.action()).with_detail(activation.detail()))?;
                 }
                 require_profile(tx, &webhook.profile)?;
-                webhook.updated_ms = tx.now_ms();
+                if webhook != stored || activation.is_some() {
+                    webhook.touch(tx.now_ms());
+                }
                 if challenged.is_some() {
                     webhook.verified_url = Some(webhook.url.as_str().to_owned());
                     if webhook.state == WebhookState::Unverified && activation.is_none() {
@@ -71,10 +81,11 @@ impl Actions {
     }
 
     /// Deletes a webhook. Its queued deliveries are discarded; its log stays until retention deletes it.
-    pub fn delete_webhook(&self, caller: &Caller, id: &str) -> Pending<()> {
+    pub fn delete_webhook(&self, caller: &Caller, id: &str, unchanged: Unchanged<Webhook>) -> Pending<()> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
             let webhook = lookup::own_webhook(tx.connection(), &caller, &id)?;
+            unchanged.require(Some(&webhook))?;
             webhook::delete(tx, webhook.seq)?;
             sweep::step(tx, webhook.seq, 0)?;
             let entry = AuditEntry::new(AuditAction::WebhookDeleted, webhook.id).in_tenant(&webhook.tenant);

@@ -116,7 +116,7 @@ impl Actions {
                 webhook.secret = given.unwrap_or_else(|| Secret::generate(random::bytes()));
                 webhook.key_pair = webhook.key_pair.map(|_| ed25519::key_pair(random::bytes()));
             }
-            webhook.updated_ms = now;
+            webhook.touch(now);
             let webhook = webhook::update(tx, webhook)?;
             let entry = AuditEntry::new(AuditAction::SecretRotated, webhook.id).in_tenant(&webhook.tenant);
             caller.audit(tx, entry.with_detail(detail(overlap, is_running)))?;

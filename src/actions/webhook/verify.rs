@@ -67,7 +67,7 @@ impl Actions {
                 if !challenged.is_of(&webhook) {
                     return Err(changed_meanwhile());
                 }
-                webhook.updated_ms = tx.now_ms();
+                webhook.touch(tx.now_ms());
                 if reason.is_none() {
                     let entry = AuditEntry::new(AuditAction::WebhookVerified, webhook.id).in_tenant(&webhook.tenant);
                     caller.audit(tx, entry.with_detail(webhook.url.masked()))?;

@@ -12,6 +12,7 @@ use super::scenario::{DemoWebhook, EVENT_TYPES, Target, WEBHOOKS, event};
 use super::stub_transport::StubTransport;
 use crate::actions::event_types::TypeDescription;
 use crate::actions::test_event::TestEvent;
+use crate::actions::unchanged::Unchanged;
 use crate::actions::{Actions, Caller};
 use crate::cli::CliError;
 use crate::clock::Clock;
@@ -81,7 +82,7 @@ fn fill(actions: &Actions, transport: &StubTransport, history: &HistoryOptions<'
             && let Some(id) = &paused
         {
             let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
-            actions.change_webhook(&Caller::default(), id, change)?;
+            actions.change_webhook(&Caller::default(), id, change, Unchanged::default())?;
         }
         while step < busy_steps && (published as f64) < (step + 1) as f64 * history.events_per_step {
             actions.publish(event(published)?).wait()?;
@@ -138,7 +139,7 @@ fn describe_event_types(actions: &Actions) -> Result<(), CliError> {
             example: Some((*example).into()),
             schema: None,
         };
-        actions.put_event_type(&Caller::default(), described)?.wait()?;
+        actions.put_event_type(&Caller::default(), described, Unchanged::default())?.wait()?;
     }
     Ok(())
 }

@@ -174,7 +174,7 @@ fn disable(tx: &mut WriteTx<'_>, webhook_seq: i64, reason: DisabledReason, failu
     changed.state = WebhookState::Disabled;
     changed.disabled_ms = Some(tx.now_ms());
     changed.disabled_reason = Some(sentence);
-    changed.updated_ms = tx.now_ms();
+    changed.touch(tx.now_ms());
     webhook::update(tx, changed)?;
     Ok(())
 }

@@ -123,6 +123,12 @@ pub struct Row {
     pub value: String,
 }
 
+impl Row {
+    fn is_blank(&self) -> bool {
+        self.field.trim().is_empty() && self.value.trim().is_empty() && self.operator == RowOperator::default()
+    }
+}
+
 impl Filter {
     /// Returns the rows that make this filter; `None` if rows cannot.
     pub fn rows(&self) -> Option<Vec<Row>> {
@@ -158,11 +164,17 @@ fn collect(path: &str, value: &Json<'_>, rows: &mut Vec<Row>) -> Option<()> {
     Some(())
 }
 
-/// Returns the JSON of the filter that rows make. Rows without a field are left out; `None` if no other is left.
+/// Returns the JSON of the filter that rows make. Blank rows are left out; `None` if no other is left.
 pub fn of_rows(rows: &[Row]) -> Result<Option<String>, Invalid> {
     let mut root = Tree::default();
-    for (row, number) in rows.iter().zip(1..).filter(|(row, _)| !row.field.trim().is_empty()) {
+    for (row, number) in rows.iter().zip(1..).filter(|(row, _)| !row.is_blank()) {
         let fault = |message: &str| invalid("filter", format!("Row {number}: {message}"));
+        if row.field.trim().is_empty() {
+            return Err(fault("Enter the field, such as data.amount, or clear the row."));
+        }
+        if !row.operator.has_value() && !row.value.trim().is_empty() {
+            return Err(fault("This operator compares with no value. Clear the value, or choose another operator."));
+        }
         if row.operator.has_value() && row.value.trim().is_empty() {
             return Err(fault("Enter a value. For an empty text, write \"\"."));
         }

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::list::PageQuery;
 use super::{
-    Administrator, ApiError, ApiResult, App, Call, JsonBody, Reader, Scope, Table, blocking, extract, list,
-    require_all_tenants, respond, schema,
+    Administrator, ApiError, ApiResult, App, Call, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking,
+    extract, list, require_all_tenants, respond_tagged, schema,
 };
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
@@ -34,7 +34,8 @@ fn describe_show(call: &mut Call<'_>) {
     call.operation("Event types", "show_event_type", "Get an event type")
         .scope(Scope::Read)
         .path_parameter::<schema::EventTypeName>("name")
-        .response::<EventTypeView>(200, "The event type.", EXAMPLE);
+        .response::<EventTypeView>(200, "The event type.", EXAMPLE)
+        .answers_if_changed();
 }
 
 fn describe_put(call: &mut Call<'_>) {
@@ -45,6 +46,9 @@ fn describe_put(call: &mut Call<'_>) {
         .request_body::<EventTypeBody<'_>>(r#"{"description": "An order was paid.", "example": {"id": 1001}, "schema": {"type": "object", "required": ["id"]}}"#)
         .response::<EventTypeView>(200, "The description is replaced.", EXAMPLE)
         .response::<EventTypeView>(201, "The description is created.", EXAMPLE)
+        .etag(200)
+        .etag(201)
+        .takes_if_match()
         .errors(409, &["too_many_event_types"])
         .errors(422, &["invalid_event_type", "name_differs", "invalid_description", "invalid_example", "invalid_schema", "schema_violation"]);
 }
@@ -54,7 +58,8 @@ fn describe_delete(call: &mut Call<'_>) {
         .description("Existing events are kept, and new ones are still accepted. Requires a key for all tenants.")
         .scope(Scope::Admin)
         .path_parameter::<schema::EventTypeName>("name")
-        .no_content("The description is deleted.");
+        .no_content("The description is deleted.")
+        .takes_if_match();
 }
 
 /// An event type.
@@ -90,10 +95,11 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     list::show(&app, &caller, move |connection| event_type::list(connection, &page), EventTypeView::from).await
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, name: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, name: Path<String>, conditions: Preconditions) -> ApiResult {
     let name = parse_name(&name)?;
     let actions = app.actions.clone();
-    respond(&app, &caller, move || actions.event_type(&name).map(EventTypeView::from)).await
+    let read = move || actions.event_type(&name).map(|described| (described.clone(), EventTypeView::from(described)));
+    respond_tagged(&app, &caller, conditions, read).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -116,7 +122,13 @@ struct EventTypeBody<'a> {
     schema: Option<&'a RawValue>,
 }
 
-async fn put(app: Data<App>, Administrator(caller): Administrator, name: Path<String>, body: JsonBody) -> ApiResult {
+async fn put(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    name: Path<String>,
+    conditions: Preconditions,
+    body: JsonBody,
+) -> ApiResult {
     require_all_tenants(&caller)?;
     let body: EventTypeBody<'_> = extract::parse(body.bytes())?;
     let name: EventType = name.parse()?;
@@ -127,16 +139,21 @@ async fn put(app: Data<App>, Administrator(caller): Administrator, name: Path<St
     let new =
         TypeDescription { name, description: body.description, example: text(body.example), schema: text(body.schema) };
     let actions = app.actions.clone();
-    let stored = blocking(move || actions.put_event_type(&caller, new)?.wait());
+    let stored = blocking(move || actions.put_event_type(&caller, new, conditions.unchanged())?.wait());
     let (described, existed) = stored.await??;
     let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
-    Ok(response.json(EventTypeView::from(described)))
+    Ok(response.insert_header(Etag::of(&described).header()).json(EventTypeView::from(described)))
 }
 
-async fn delete(app: Data<App>, Administrator(caller): Administrator, name: Path<String>) -> ApiResult {
+async fn delete(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    name: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
     require_all_tenants(&caller)?;
     let name = parse_name(&name)?;
-    app.actions.delete_event_type(&caller, name).committed().await?;
+    app.actions.delete_event_type(&caller, name, conditions.unchanged()).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -33,6 +33,7 @@ use serde::Serialize;
 
 // Names that most resources use.
 use super::error::ApiError;
+use super::etag::{Etag, Preconditions, Tagged};
 use super::extract::{self, Administrator, JsonBody, Reader, require_all_tenants};
 use super::reads::Place;
 use super::{App, blocking};
@@ -53,6 +54,30 @@ async fn respond<T: Serialize, E: Into<ApiError>>(
     read: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> ApiResult {
     respond_in(app.reads.place(caller.tenant.as_ref()).await?, read).await
+}
+
+/// Like [`respond`], for one resource: with its ETag, or with a 304 if the client has this version.
+async fn respond_tagged<T: Serialize, R: Tagged, E: Into<ApiError>>(
+    app: &App,
+    caller: &Caller,
+    conditions: Preconditions,
+    read: impl FnOnce() -> Result<(R, T), E> + Send + 'static,
+) -> ApiResult {
+    let place = app.reads.place(caller.tenant.as_ref()).await?;
+    let made = blocking(move || {
+        let _place = place;
+        let (resource, value) = read().map_err(Into::into)?;
+        let text = match conditions.is_known(&resource) {
+            true => None,
+            false => Some(serde_json::to_vec(&value).map_err(|error| ApiError::internal(&error))?),
+        };
+        Ok::<_, ApiError>((Etag::of(&resource), text))
+    });
+    let (tag, text) = made.await??;
+    Ok(match text {
+        Some(text) => HttpResponse::Ok().insert_header(tag.header()).insert_header(ContentType::json()).body(text),
+        None => HttpResponse::NotModified().insert_header(tag.header()).finish(),
+    })
 }
 
 /// Like [`respond`], in a place that the caller has taken.

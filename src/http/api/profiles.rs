@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::attempts::headers;
 use super::{
-    Administrator, ApiError, ApiResult, App, Call, Codes, Invalid, JsonBody, Reader, Scope, Table, extract,
-    require_all_tenants, schema,
+    Administrator, ApiError, ApiResult, App, Call, Codes, Etag, Invalid, JsonBody, Preconditions, Reader, Scope, Table,
+    extract, require_all_tenants, schema,
 };
 use crate::actions::profiles::preview;
 use crate::domain::event::{Event, EventId, Tenant};
@@ -50,7 +50,8 @@ fn describe_show(call: &mut Call<'_>) {
     call.operation("Profiles", "show_profile", "Get a profile")
         .scope(Scope::Read)
         .path_parameter::<schema::ProfileName>("name")
-        .response::<ProfileView<'_>>(200, "The profile.", EXAMPLE);
+        .response::<ProfileView<'_>>(200, "The profile.", EXAMPLE)
+        .answers_if_changed();
 }
 
 fn describe_put(call: &mut Call<'_>) {
@@ -61,6 +62,9 @@ fn describe_put(call: &mut Call<'_>) {
         .request_body::<NewProfile>(r#"{"based_on": "generic", "title": "Our shop"}"#)
         .response::<ProfileView<'_>>(200, "The profile is replaced.", EXAMPLE)
         .response::<ProfileView<'_>>(201, "The profile is created.", EXAMPLE)
+        .etag(200)
+        .etag(201)
+        .takes_if_match()
         .errors(409, &["profile_built_in"])
         .errors(422, &["name_differs"])
         .errors(422, INVALID_CODES);
@@ -72,6 +76,7 @@ fn describe_delete(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .path_parameter::<schema::ProfileName>("name")
         .no_content("The profile is deleted.")
+        .takes_if_match()
         .errors(409, &["profile_built_in", "profile_in_use"]);
 }
 
@@ -153,12 +158,22 @@ async fn index(app: Data<App>, Reader(_): Reader) -> ApiResult {
     Ok(HttpResponse::Ok().json(ProfileList { data, next_cursor: None }))
 }
 
-async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>, conditions: Preconditions) -> ApiResult {
     let profile = app.actions.profile(&name)?;
-    Ok(HttpResponse::Ok().json(ProfileView::from(&*profile)))
+    let tag = Etag::of(&*profile).header();
+    Ok(match conditions.is_known(&*profile) {
+        true => HttpResponse::NotModified().insert_header(tag).finish(),
+        false => HttpResponse::Ok().insert_header(tag).json(ProfileView::from(&*profile)),
+    })
 }
 
-async fn put(app: Data<App>, Administrator(caller): Administrator, name: Path<String>, body: JsonBody) -> ApiResult {
+async fn put(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    name: Path<String>,
+    conditions: Preconditions,
+    body: JsonBody,
+) -> ApiResult {
     require_all_tenants(&caller)?;
     let mut given: Map<String, Value> = body.parse()?;
     // Responses contain it, and can be sent back.
@@ -175,18 +190,23 @@ async fn put(app: Data<App>, Administrator(caller): Administrator, name: Path<St
     }
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
-    let profile = app.actions.put_profile(&caller, spec)?.committed().await?;
+    let profile = app.actions.put_profile(&caller, spec, conditions.unchanged())?.committed().await?;
     let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
-    Ok(response.json(ProfileView::from(&*profile)))
+    Ok(response.insert_header(Etag::of(&*profile).header()).json(ProfileView::from(&*profile)))
 }
 
 fn parse_spec(value: Value) -> Result<ProfileSpec, ApiError> {
     extract::parse(value.to_string().as_bytes())
 }
 
-async fn delete(app: Data<App>, Administrator(caller): Administrator, name: Path<String>) -> ApiResult {
+async fn delete(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    name: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
     require_all_tenants(&caller)?;
-    app.actions.delete_profile(&caller, &name)?.committed().await?;
+    app.actions.delete_profile(&caller, &name, conditions.unchanged())?.committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -14,8 +14,8 @@ use super::attempts::{self, AttemptView};
 use super::certificates::TlsView;
 use super::incidents::ConditionView;
 use super::{
-    Administrator, ApiResult, App, Call, Codes, JsonBody, Reader, Scope, Table, blocking, extract, list, respond,
-    schema, secrets,
+    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, extract,
+    list, respond_tagged, schema, secrets,
 };
 use crate::actions::{ActionError, lookup};
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
@@ -137,6 +137,7 @@ fn describe_creation(call: &mut Call<'_>) {
     .waits_for_receiver()
     .request_body::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
     .response::<WebhookView>(201, "The webhook with its secret.", &format!("{EXAMPLE}, {SECRETS}}}"))
+    .etag(201)
     .links(
         201,
         "/id",
@@ -167,7 +168,9 @@ fn describe_show(call: &mut Call<'_>) {
     call.operation("Webhooks", "show_webhook", "Get a webhook")
         .scope(Scope::Read)
         .path_parameter::<schema::WebhookId>("id")
-        .response::<WebhookView>(200, "The webhook.", &format!("{EXAMPLE}}}"));
+        .response::<WebhookView>(200, "The webhook.", &format!("{EXAMPLE}}}"))
+        .description("The ETag changes with the settings and the state. It does not change with deliveries: `health`, `failing_since`, `last_success_at` and `incident` have no part in it.")
+        .answers_if_changed();
 }
 
 fn describe_change(call: &mut Call<'_>) {
@@ -178,6 +181,8 @@ fn describe_change(call: &mut Call<'_>) {
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<WebhookChange>(r#"{"active": true, "waiting": "resume"}"#)
         .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
+        .etag(200)
+        .takes_if_match()
         .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed"])
         .errors(422, INVALID_CODES)
         .errors(422, &["invalid_value", "waiting_without_active"]);
@@ -188,7 +193,8 @@ fn describe_delete(call: &mut Call<'_>) {
         .description("Discards its queued deliveries. The log is kept.")
         .scope(Scope::Admin)
         .path_parameter::<schema::WebhookId>("id")
-        .no_content("The webhook is deleted.");
+        .no_content("The webhook is deleted.")
+        .takes_if_match();
 }
 
 fn describe_verify(call: &mut Call<'_>) {
@@ -209,7 +215,7 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     let actions = app.actions.clone();
     let work = move |caller: &_| actions.create_webhook(caller, settings);
     let webhook = app.receiver_calls.run(caller, work).await??;
-    Ok(HttpResponse::Created().json(WebhookView::with_secret(&webhook)))
+    Ok(HttpResponse::Created().insert_header(Etag::of(&*webhook).header()).json(WebhookView::with_secret(&webhook)))
 }
 
 /// A webhook. Only the response to its creation contains the secret.
@@ -378,33 +384,46 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     list::show(&app, &caller, read, |view| view).await
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {
     let store = app.actions.store.clone();
     let reader = caller.clone();
     let read = move |connection: &Connection| -> Result<_, ActionError> {
         let webhook = lookup::webhook(connection, &caller, &id)?;
-        Ok(WebhookView::read(connection, &webhook)?)
+        let view = WebhookView::read(connection, &webhook)?;
+        Ok((webhook, view))
     };
-    respond(&app, &reader, move || store.snapshot(read)).await
+    respond_tagged(&app, &reader, conditions, move || store.snapshot(read)).await
 }
 
-async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
+async fn change(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+    body: JsonBody,
+) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
     let may_call = settings.may_call_receiver();
     let work = move |caller: &_| -> Result<_, ActionError> {
-        let webhook = actions.change_webhook(caller, &id, settings)?;
-        Ok(actions.store.read(|connection| WebhookView::read(connection, &webhook))?)
+        let webhook = actions.change_webhook(caller, &id, settings, conditions.unchanged())?;
+        let view = actions.store.read(|connection| WebhookView::read(connection, &webhook))?;
+        Ok((Etag::of(&*webhook), view))
     };
-    let view = match may_call {
+    let (tag, view) = match may_call {
         true => app.receiver_calls.run(caller, work).await??,
         false => blocking(move || work(&caller)).await??,
     };
-    Ok(HttpResponse::Ok().json(view))
+    Ok(HttpResponse::Ok().insert_header(tag.header()).json(view))
 }
 
-async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
-    app.actions.delete_webhook(&caller, &id).committed().await?;
+async fn delete(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
+    app.actions.delete_webhook(&caller, &id, conditions.unchanged()).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -20,9 +20,9 @@ use crate::http::shares::Held;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::Shell;
+use crate::http::web::password_again;
 use crate::http::web::response::{PageResult, Response};
 use crate::http::web::session::Session;
-use crate::http::web::{password_again, portal};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
@@ -114,7 +114,7 @@ async fn read(
     tenant: Option<&Tenant>,
 ) -> Result<(Fields, Option<Held>), PageError> {
     let app = app(request)?;
-    let outside = |error: ApiError| PageError::from(error).within(Shell::of(app, portal::is_portal(request)));
+    let outside = |error: ApiError| PageError::from(error).within(Shell::of(request, app));
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.starts_with("application/x-www-form-urlencoded") {
@@ -288,33 +288,67 @@ pub fn problem(error: impl Into<ApiError>) -> Result<Problem, PageError> {
     }
 }
 
+/// Beginnings of fields whose controls are in a group with one message: `auth_token_url` for `auth.token_url`.
+const GROUPS: [&str; 2] = ["auth.", "tls."];
+
 /// Errors of a submitted form, by field. A form stops at its first error.
 #[derive(Debug, Clone, Default)]
-pub struct FormErrors(Option<Problem>);
+pub struct FormErrors {
+    problem: Option<Problem>,
+    /// Id of the wrong control, if it is not the name of the field.
+    control: Option<String>,
+}
 
 impl FormErrors {
+    /// Sets the control of a field that is not named like it.
+    #[must_use]
+    pub fn with_control(self, field: &str, id: &str) -> FormErrors {
+        let is_new = self.control.is_none() && self.of(field).is_some();
+        if is_new { FormErrors { control: Some(id.to_owned()), ..self } } else { self }
+    }
+
     /// Message for a field or a part of the field, such as `events[2]` or `headers.X-Api-Key`.
     pub fn of(&self, field: &str) -> Option<&str> {
-        let Problem { message, field: named } = self.0.as_ref()?;
-        let named = named.as_deref()?;
+        (self.field()? == field).then(|| self.message())
+    }
+
+    /// Name of the wrong field, without the part of it.
+    pub fn field(&self) -> Option<&str> {
+        let named = self.problem.as_ref()?.field.as_deref()?;
         let end = named.find(['.', '[']).unwrap_or(named.len());
-        (named[..end] == *field).then_some(message.as_str())
+        Some(&named[..end])
+    }
+
+    pub fn message(&self) -> &str {
+        self.problem.as_ref().map_or("", |problem| &problem.message)
+    }
+
+    /// Whether the error is about the control with this id.
+    pub fn is_at(&self, id: &str) -> bool {
+        self.control.as_deref().or(self.field()) == Some(id)
+    }
+
+    /// Id of the wrong control, if the error belongs to one of these fields.
+    pub fn control(&self, fields: &impl AsRef<[&'static str]>) -> Option<&str> {
+        let field = self.field().filter(|field| fields.as_ref().contains(field))?;
+        Some(self.control.as_deref().unwrap_or(field))
     }
 
     /// Message that belongs to none of these fields.
-    pub fn outside(&self, fields: &[&str]) -> Option<&str> {
-        let problem = self.0.as_ref()?;
-        (!fields.iter().any(|field| self.of(field).is_some())).then_some(problem.message.as_str())
+    pub fn outside(&self, fields: &impl AsRef<[&'static str]>) -> Option<&str> {
+        (!self.is_empty() && self.control(fields).is_none()).then(|| self.message())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.problem.is_none()
     }
 }
 
 impl<T: Into<Problem>> From<T> for FormErrors {
     fn from(problem: T) -> FormErrors {
-        FormErrors(Some(problem.into()))
+        let problem = problem.into();
+        let in_group = problem.field.as_ref().filter(|field| GROUPS.iter().any(|group| field.starts_with(group)));
+        FormErrors { control: in_group.map(|field| field.replace('.', "_")), problem: Some(problem) }
     }
 }
 

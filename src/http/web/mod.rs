@@ -20,6 +20,7 @@ mod deliveries {
     pub mod show;
 }
 mod demo;
+mod display;
 mod error;
 mod event_types {
     pub mod edit;
@@ -45,6 +46,7 @@ mod layout;
 mod limits;
 mod login;
 mod login_code;
+mod made_of;
 mod onboarding {
     pub mod done;
     mod publish;
@@ -85,6 +87,7 @@ mod webhooks {
     pub mod header;
     pub mod list;
     pub mod metrics;
+    mod parts;
     pub mod replay;
     pub mod secret;
     pub mod show;
@@ -169,6 +172,7 @@ fn tenant_routes(config: &mut ServiceConfig) {
     assets::routes(config);
     let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
     at("/logout", vec![web::post().to(login::sign_out)]);
+    at("/account/display", vec![web::post().to(display::change)]);
     let once = |session: Session, token: Path<String>| session.answer(move |session| shown_once::show(session, &token));
     at("/shown-once/{token}", vec![web::get().to(once)]);
     at("/deliveries", vec![get(deliveries::list::show)]);
@@ -288,6 +292,6 @@ pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
     if let Ok(session) = Session::of(request) {
         return session.unknown();
     }
-    let shell = app(request).map_or_else(|_| Shell::default(), |app| Shell::of(app, portal::is_portal(request)));
+    let shell = app(request).map_or_else(|_| Shell::default(), |app| Shell::of(request, app));
     PageError::not_found("page").within(shell).error_response()
 }

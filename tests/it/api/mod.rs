@@ -41,6 +41,7 @@ mod targets;
 mod tenant_limits;
 mod tenants;
 mod test_calls;
+mod versions;
 mod waiting_calls;
 mod webhooks;
 

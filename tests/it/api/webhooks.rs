@@ -183,7 +183,8 @@ fn a_change_takes_every_settable_field_and_leaves_the_others() {
             expected["state"] = json!("paused");
             expected["health"] = json!("paused");
         }
-        assert_eq!(answer["updated_at"], "2026-01-15T10:01:00.000Z");
+        // Each change at the same time on the clock has a time of its own.
+        assert!(answer["updated_at"].as_str().unwrap().starts_with("2026-01-15T10:01:00.0"), "{answer}");
         answer["updated_at"] = expected["updated_at"].clone();
         assert_eq!(answer, expected, "{field}");
     }

@@ -126,6 +126,15 @@ impl<'a> Visitor<'a> {
         self.submit_as_given(path, &all, &[])
     }
 
+    /// Submits the first form of a page as it is, but for some fields.
+    pub fn submit_changed(&self, path: &str, changes: &[(&str, &str)]) -> Answer {
+        let page = self.page(path);
+        let mut fields = page.forms()[0].fields();
+        fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+        let kept = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.submit(path, &kept.chain(changes.iter().copied()).collect::<Vec<_>>())
+    }
+
     /// Submits a form and follows its redirect.
     #[track_caller]
     pub fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> Page {

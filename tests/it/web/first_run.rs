@@ -108,6 +108,20 @@ fn an_endpoint_with_a_challenge_is_verified_on_the_way() {
 }
 
 #[test]
+fn a_url_that_is_typed_while_the_inbox_is_chosen_is_not_ignored() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(200);
+    let visitor = set_up(&hub);
+    let url = receiver.url();
+    let page = visitor.submit_changed("/setup/webhook", &[("url", &url)]).expect(422).page();
+    assert!(page.problem("url").unwrap().contains("My own URL"), "{page}");
+    assert_eq!(page.field("url").as_deref(), Some(url.as_str()));
+    assert_eq!(hub.get("/v1/webhooks").json()["data"], serde_json::json!([]));
+    visitor.submit_changed("/setup/webhook", &[("url", &url), ("target", "own")]).expect(303);
+    assert_eq!(receiver.hits(), 1);
+}
+
+#[test]
 fn what_is_wrong_is_said_in_words_and_can_be_tried_again() {
     let hub = Hub::start();
     let receiver = Receiver::answering(500);

@@ -5,6 +5,7 @@ use super::world::World;
 use crate::actions::delivery::bulk::{BulkAction, Selection};
 use crate::actions::publish::NewEvent;
 use crate::actions::replay::Replay;
+use crate::actions::unchanged::Unchanged;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::retry::{Exhausted, MeasuredFrom, ScheduleSpec};
 use crate::domain::time::{HOUR, MINUTE, Millis, SECOND};
@@ -197,7 +198,7 @@ fn apply(world: &mut World, seq: i64, settings: WebhookSettings) {
         Some(_) => (true, true),
         None => (false, false),
     };
-    world.act(|actions, caller| actions.change_webhook(caller, &id, settings)).unwrap();
+    world.act(|actions, caller| actions.change_webhook(caller, &id, settings, Unchanged::default())).unwrap();
     world.book.recent.remove(&seq);
     world.check_changes("change", resumes, discards, false);
 }
@@ -220,7 +221,7 @@ fn remove_or_create(world: &mut World) {
     let Some(seq) = seq else { return create(world) };
     let id = world.book.hooks[&seq].id.clone();
     world.note(|| format!("delete {seq}"));
-    world.act(|actions, caller| actions.delete_webhook(caller, &id).wait()).unwrap();
+    world.act(|actions, caller| actions.delete_webhook(caller, &id, Unchanged::default()).wait()).unwrap();
     world.check_changes("delete", false, true, false);
 }
 

@@ -222,6 +222,30 @@ impl<'a> Call<'a> {
         self.insert_response(status, description, Some(("application/json", media)), Map::new())
     }
 
+    /// Adds the header with the version of the resource to a response.
+    pub fn etag(&mut self, status: u16) -> &mut Self {
+        if let Some(Value::Object(response)) = self.operation.responses.get_mut(&status) {
+            let headers = response.entry("headers").or_insert_with(|| json!({}));
+            headers["ETag"] =
+                json!({"description": "Version of the resource.", "required": true, "schema": {"type": "string"}});
+        }
+        self
+    }
+
+    /// Describes `ETag` and `If-None-Match` of a GET.
+    pub fn answers_if_changed(&mut self) -> &mut Self {
+        self.header_parameter::<String>("If-None-Match", "ETag of the version that the client has.")
+            .etag(200)
+            .insert_response(304, "The client has this version.", None, Map::new())
+            .etag(304)
+    }
+
+    /// Describes `If-Match` of a change.
+    pub fn takes_if_match(&mut self) -> &mut Self {
+        let description = "ETag of the version to change. If the resource has another one, nothing is changed.";
+        self.header_parameter::<String>("If-Match", description).errors(412, &["precondition_failed"])
+    }
+
     /// Links a response to calls whose path parameter `id` it contains, at a JSON pointer.
     pub fn links(&mut self, status: u16, pointer: &str, calls: &[&str]) -> &mut Self {
         if let Some(Value::Object(response)) = self.operation.responses.get_mut(&status) {
@@ -280,6 +304,7 @@ impl<'a> Call<'a> {
             let description = match status {
                 404 => "The resource does not exist or belongs to another tenant.",
                 409 => "Conflicts with the current state.",
+                412 => "The resource has changed since the version in `If-Match`.",
                 422 => "Validation failed.",
                 429 => "A rate limit or another limit of the tenant is exceeded; see `Retry-After`.",
                 503 => "Temporarily unavailable.",

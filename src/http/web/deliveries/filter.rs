@@ -4,11 +4,13 @@ use std::str::FromStr;
 
 use crate::domain::Invalid;
 use crate::domain::needle::Needle;
-use crate::domain::time::rfc3339_seconds;
+use crate::domain::time::{Millis, rfc3339_seconds};
+use crate::domain::zone::{Twice, Zone};
 use crate::http::web::date_field;
 use crate::http::web::{Fields, Session};
 use crate::store::delivery::DeliveryFilter;
 use crate::text::failure::status_words;
+use crate::text::humanize::to_the_second;
 
 /// Query parameter, field of the API, label on pages.
 const NAMES: [(&str, &str, &str); 11] = [
@@ -34,15 +36,27 @@ pub struct Criteria {
     pub needle: Option<Needle>,
     /// Error in a parameter. `filter` is unusable if set.
     pub problem: Option<String>,
+    zone: Zone,
 }
 
 impl Criteria {
     /// Reads the parameters; limits portal visitors to their tenant.
     pub fn of(session: &Session, fields: &Fields) -> Criteria {
         let names = NAMES.iter().filter(|(name, ..)| *name != "tenant" || session.tenant().is_none());
-        let given = names.filter_map(|(name, ..)| Some((*name, fields.given(name)?.to_owned())));
-        let mut criteria =
-            Criteria { given: given.collect(), filter: DeliveryFilter::default(), needle: None, problem: None };
+        let zone = session.zone();
+        let exact = |name: &str, text: &str| match name {
+            "from" => date_field::exact(text, zone, Twice::First),
+            "to" => date_field::exact(text, zone, Twice::Second),
+            _ => text.to_owned(),
+        };
+        let given = names.filter_map(|(name, ..)| Some((*name, exact(name, fields.given(name)?))));
+        let mut criteria = Criteria {
+            given: given.collect(),
+            filter: DeliveryFilter::default(),
+            needle: None,
+            problem: None,
+            zone: zone.clone(),
+        };
         match criteria.parse() {
             Ok((filter, needle)) => (criteria.filter, criteria.needle) = (filter, needle),
             Err(problem) => criteria.problem = Some(problem),
@@ -57,7 +71,7 @@ impl Criteria {
         let message = |invalid: Invalid| invalid.message;
         let time = |name| match self.text(name) {
             "" => Ok(None),
-            text => date_field::parse(text).map(Some).map_err(message),
+            text => date_field::parse(text, &self.zone, Twice::First).map(Some).map_err(message),
         };
         let filter = DeliveryFilter {
             status: self.parsed("status", message)?,
@@ -85,7 +99,13 @@ impl Criteria {
     #[must_use]
     pub fn without_text(&self) -> Criteria {
         let given = self.given.iter().filter(|(name, _)| *name != "q").cloned().collect();
-        Criteria { given, filter: self.filter.clone(), needle: None, problem: self.problem.clone() }
+        Criteria {
+            given,
+            filter: self.filter.clone(),
+            needle: None,
+            problem: self.problem.clone(),
+            zone: self.zone.clone(),
+        }
     }
 
     /// Text of a parameter; empty if it is not set.
@@ -156,9 +176,11 @@ impl Criteria {
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let fact = |(name, text): &(&str, String)| {
             let label = NAMES.iter().find(|(known, ..)| known == name).map_or("", |(.., label)| label);
+            let time = |at: Option<Millis>| at.map_or_else(|| text.clone(), |at| to_the_second(at, &self.zone));
             let value = match (*name, self.filter.response_code) {
                 ("code", Some(code)) => status_words(code),
-                ("from" | "to", _) => format!("{} UTC", text.trim_end_matches('Z').replace('T', " ")),
+                ("from", _) => time(self.filter.since),
+                ("to", _) => time(self.filter.until),
                 ("test", _) if text == "false" => "hidden".to_owned(),
                 ("test", _) => "only".to_owned(),
                 ("error", _) => text.replace('_', " "),

@@ -9,6 +9,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
+use crate::http::web::date_field;
 use crate::http::web::layout::{capitalized, code_label};
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
@@ -40,6 +41,7 @@ pub struct DeliveriesPage {
 
 /// `GET /deliveries?q=&status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&cursor=`.
 pub fn show(session: &Session) -> Result<DeliveriesPage, PageError> {
+    date_field::require_exact(session, "from", "to")?;
     let criteria = Criteria::of(session, &session.query);
     let request = session.query.page_request()?;
     let Some(needle) = &criteria.needle else {

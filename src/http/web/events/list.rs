@@ -3,6 +3,7 @@
 use crate::domain::Invalid;
 use crate::domain::needle::Needle;
 use crate::domain::time::{Millis, rfc3339_seconds};
+use crate::domain::zone::Twice;
 use crate::http::web::date_field;
 use crate::http::web::deliveries::filter::below;
 use crate::http::web::layout::{Html, marked};
@@ -39,6 +40,7 @@ impl EventsPage {
 
 /// `GET /events?q=&type=&tenant=&since=&until=&cursor=`.
 pub fn show(session: &Session) -> Result<EventsPage, PageError> {
+    date_field::require_exact(session, "since", "until")?;
     let query = &session.query;
     let request = query.page_request()?;
     let (filter, needle, problem) = match filter(session) {
@@ -81,8 +83,8 @@ fn filter(session: &Session) -> Result<(EventFilter, Option<Needle>), Invalid> {
             None => query.given("tenant").map(str::parse).transpose()?,
         },
         event_type: query.given("type").map(str::parse).transpose()?,
-        since: query.given("since").map(date_field::parse).transpose()?,
-        until: query.given("until").map(date_field::parse).transpose()?,
+        since: query.given("since").map(|text| date_field::parse(text, session.zone(), Twice::First)).transpose()?,
+        until: query.given("until").map(|text| date_field::parse(text, session.zone(), Twice::Second)).transpose()?,
     };
     Ok((filter, query.given("q").map(str::parse).transpose()?))
 }

@@ -2,6 +2,7 @@
 
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
+use crate::domain::Invalid;
 use crate::domain::webhook::WebhookSettings;
 use crate::http::web::webhooks::form::known_profiles;
 use crate::http::web::{Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
@@ -17,6 +18,10 @@ pub struct WebhookPage {
     profile: String,
     profiles: Vec<(String, String)>,
     errors: FormErrors,
+}
+
+impl WebhookPage {
+    const FIELDS: &[&str] = &["url", "events", "profile"];
 }
 
 fn webhook_page(session: &Session, fields: &Fields, errors: FormErrors) -> Result<WebhookPage, PageError> {
@@ -51,6 +56,11 @@ fn create_webhook(session: &Session, fields: &Fields) -> Result<String, ActionEr
     let caller = session.caller();
     let url = match fields.text("target") {
         "own" => fields.text("url").trim().to_owned(),
+        _ if fields.given("url").is_some() => {
+            let message =
+                "A URL is filled in, but the built-in inbox is selected. Select My own URL, or clear the field.";
+            return Err(Invalid::new("ignored_value", message).in_field("url").into());
+        }
         _ => {
             let inbox = actions.open_inbox(&caller, None).wait()?;
             session.app.site.url(&format!("/in/{}", inbox.token))

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::show::Preview;
 use crate::actions::profiles::Sample;
+use crate::actions::unchanged::Unchanged;
 use crate::http::error::ApiError;
+use crate::http::etag;
 use crate::http::extract;
 use crate::http::web::form::Problem;
+use crate::http::web::made_of::{self, ChangedPart, MadeOf, Part};
 use crate::http::web::sample::{self, Samples};
-use crate::http::web::{Confirm, Fields, Frame, PageError, Response, Section, Session, Template, problem};
+use crate::http::web::{Confirm, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
 use crate::profile::{self, Profile, ProfileSpec};
 use crate::store::Pending;
 
@@ -24,7 +28,10 @@ pub struct ProfileForm {
     /// Without the template, which has a field of its own.
     json: String,
     template: String,
-    problem: Option<Problem>,
+    errors: FormErrors,
+    /// Values that the form was made of.
+    made_of: MadeOf,
+    conflict: Option<Vec<ChangedPart>>,
     preview: Option<Preview>,
     samples: Samples,
     /// Profiles that a new one can start from, and the one it started from.
@@ -33,6 +40,8 @@ pub struct ProfileForm {
 }
 
 impl ProfileForm {
+    const FIELDS: &[&str] = &["name", "json", "template"];
+
     fn of(session: &Session, name: Option<&str>, (json, template): (String, String)) -> Result<ProfileForm, PageError> {
         session.require_shared_change()?;
         let title = name.map_or_else(|| "Create profile".to_owned(), |name| format!("Profile {name}"));
@@ -45,10 +54,12 @@ impl ProfileForm {
             frame: frame.with_api("PUT", &format!("/v1/profiles/{}", name.unwrap_or("NAME"))),
             name: name.map(str::to_owned),
             typed_name: String::new(),
+            errors: FormErrors::default(),
+            made_of: MadeOf::of(&parts(&json, &template)),
+            conflict: None,
+            preview: None,
             json,
             template,
-            problem: None,
-            preview: None,
             samples,
             bases: profiles.iter().map(|profile| profile.name().to_owned()).collect(),
             from: profile::DEFAULT.to_owned(),
@@ -62,25 +73,21 @@ impl ProfileForm {
         }
     }
 
-    fn name_problem(&self) -> Option<&str> {
-        let problem = self.problem.as_ref().filter(|problem| problem.field.as_deref() == Some("name"))?;
-        (self.name.is_none()).then_some(&problem.message)
-    }
-
-    fn template_problem(&self) -> Option<&str> {
-        let problem = self.problem.as_ref().filter(|problem| problem.field.as_deref() == Some("template"))?;
-        Some(&problem.message)
-    }
-
-    /// Error of any other field, with the path of the field in the JSON.
-    fn json_problem(&self) -> Option<String> {
-        let is_elsewhere = self.name_problem().or(self.template_problem()).is_some();
-        let problem = self.problem.as_ref().filter(|_| !is_elsewhere)?;
-        Some(match problem.field.as_deref() {
+    /// Errors at the fields of the form. What is wrong elsewhere in the profile is in the JSON, and the message names the
+    /// place.
+    fn at_fields(&self, problem: Problem) -> FormErrors {
+        let message = match problem.field.as_deref() {
+            Some("name") if self.name.is_none() => return problem.into(),
+            Some("template") => return problem.into(),
             Some(field) if field != "name" => format!("{field}: {}", problem.message),
-            _ => problem.message.clone(),
-        })
+            _ => problem.message,
+        };
+        Problem { message, field: Some("json".to_owned()) }.into()
     }
+}
+
+fn parts(json: &str, template: &str) -> Vec<Part> {
+    made_of::parts(&[("json", "Profile (JSON)", json), ("template", "Template of the body", template)])
 }
 
 /// JSON of a profile without its name and template, which are fields of the form, and the template.
@@ -133,8 +140,31 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
 /// `POST /profiles/{name}/edit`.
 pub fn change(session: &Session, fields: &Fields, name: &str) -> Result<Response, PageError> {
     let profile = custom(session, name)?;
+    let changed = changed_meanwhile(&profile, fields);
+    if !fields.has("preview") && !changed.is_empty() {
+        return conflict(session, &profile, fields, changed);
+    }
     let spec = parse(session, profile.name(), fields);
-    save_or_preview(session, Some(profile.name()), fields, spec)
+    save_or_preview(session, Some(&profile), fields, spec)
+}
+
+fn changed_meanwhile(stored: &Profile, fields: &Fields) -> Vec<ChangedPart> {
+    let (json, template) = json_of(stored);
+    let typed = parts(fields.text("json"), fields.text("template"));
+    made_of::changed_meanwhile(&MadeOf::of_fields(fields), parts(&json, &template), typed)
+}
+
+/// Responds with the form and what was changed after it was made.
+fn conflict(
+    session: &Session,
+    stored: &Profile,
+    fields: &Fields,
+    changed: Vec<ChangedPart>,
+) -> Result<Response, PageError> {
+    let form = ProfileForm::of(session, Some(stored.name()), json_of(stored))?;
+    let text = |field: &str| made_of::taken(&changed, field).unwrap_or(fields.text(field)).to_owned();
+    let (json, template) = (text("json"), text("template"));
+    Ok(Response::page(StatusCode::CONFLICT, &ProfileForm { json, template, conflict: Some(changed), ..form }))
 }
 
 /// Validates the JSON as the API does.
@@ -144,6 +174,10 @@ fn parse(session: &Session, name: &str, fields: &Fields) -> Result<ProfileSpec, 
     given.insert("name".to_owned(), Value::from(name));
     let template = fields.text("template");
     if !template.trim().is_empty() {
+        if given.contains_key("template") {
+            let message = "The JSON has a template too. Write it in one of the two places.";
+            return Err(ApiError::invalid("ignored_value", message).in_field("template"));
+        }
         // It takes the place of an envelope.
         given.insert("template".to_owned(), Value::from(template));
         given.insert("body".to_owned(), Value::from("template"));
@@ -155,21 +189,24 @@ fn parse(session: &Session, name: &str, fields: &Fields) -> Result<ProfileSpec, 
     Ok(spec)
 }
 
+/// Saves the profile in place of the stored one; `None` for a new one.
 fn save_or_preview(
     session: &Session,
-    name: Option<&str>,
+    stored: Option<&Profile>,
     fields: &Fields,
     spec: Result<ProfileSpec, ApiError>,
 ) -> Result<Response, PageError> {
     let is_preview = fields.has("preview");
     let spec = spec.and_then(|spec| {
         if !is_preview {
-            session.app.actions.put_profile(&session.caller(), spec.clone())?.wait()?;
+            let unchanged = stored.map_or_else(|| Unchanged::when(|stored| stored.is_none()), etag::still);
+            session.app.actions.put_profile(&session.caller(), spec.clone(), unchanged)?.wait()?;
         }
         Ok(spec)
     });
     let typed = (fields.text("json").to_owned(), fields.text("template").to_owned());
-    let mut form = ProfileForm::of(session, name, typed)?;
+    let mut form = ProfileForm::of(session, stored.map(Profile::name), typed)?;
+    form.made_of = MadeOf::of_fields(fields);
     form.typed_name = fields.text("name").to_owned();
     match spec {
         Ok(spec) if is_preview => {
@@ -181,7 +218,7 @@ fn save_or_preview(
                 Ok(preview) => form.preview = Some(preview),
                 Err(error) => {
                     let message = problem(error)?.message;
-                    form.problem = Some(Problem { message, field: Some("template".to_owned()) });
+                    form.errors = Problem { message, field: Some("template".to_owned()) }.into();
                     return Ok(Response::again(&form));
                 }
             }
@@ -191,8 +228,13 @@ fn save_or_preview(
             let message = format!("The profile {} was saved.", spec.name);
             Ok(session.done(&format!("/profiles/{}", spec.name), message))
         }
+        Err(error) if error.status() == StatusCode::PRECONDITION_FAILED => {
+            let profile = session.app.actions.profile(stored.map_or(fields.text("name").trim(), Profile::name))?;
+            let changed = changed_meanwhile(&profile, fields);
+            conflict(session, &profile, fields, changed)
+        }
         Err(error) if error.status().is_client_error() => {
-            form.problem = Some(error.into());
+            form.errors = form.at_fields(error.into());
             Ok(Response::again(&form))
         }
         Err(error) => Err(error.into()),
@@ -218,7 +260,7 @@ pub fn delete(session: &Session, fields: &Fields, name: &str) -> Result<Response
         }
         .show(session, Section::Profiles);
     }
-    match actions.delete_profile(&session.caller(), name).and_then(Pending::wait) {
+    match actions.delete_profile(&session.caller(), name, Unchanged::default()).and_then(Pending::wait) {
         Ok(()) => Ok(session.done("/profiles", format!("The profile {name} was deleted."))),
         Err(error) => Ok(session.refused(&path, problem(error)?.message)),
     }

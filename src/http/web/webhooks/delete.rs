@@ -1,6 +1,7 @@
 //! `/webhooks/{id}/delete`: asks to type the host of the webhook's URL.
 
 use super::header::{self, Head, Tab};
+use crate::actions::unchanged::Unchanged;
 use crate::domain::Invalid;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template};
@@ -47,7 +48,7 @@ pub fn delete(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         let page = session.read(|db| delete_page(session, db, &webhook, typed, invalid.into()))?;
         return Ok(Response::again(&page));
     }
-    session.app.actions.delete_webhook(&session.caller(), id).wait()?;
+    session.app.actions.delete_webhook(&session.caller(), id, Unchanged::default()).wait()?;
     let message = format!("{} deleted. Its queued deliveries are discarded.", webhook.name());
     Ok(session.done("/webhooks", message))
 }

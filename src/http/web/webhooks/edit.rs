@@ -1,5 +1,7 @@
 //! `/webhooks/new` and `/webhooks/{id}/edit`: the form of a webhook, and the page after its creation.
 
+use actix_web::http::StatusCode;
+
 use super::endpoints::{self, EndpointNeeds};
 use super::filter::{self, FilterShown};
 use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
@@ -9,6 +11,8 @@ use super::template::TemplatePart;
 use crate::actions::ActionError;
 use crate::domain::signing::Signing;
 use crate::domain::webhook::Webhook;
+use crate::http::etag;
+use crate::http::web::made_of::ChangedPart;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem, shown_once,
 };
@@ -30,12 +34,33 @@ pub struct FormPage {
     filter_shown: FilterShown,
     template: TemplatePart,
     errors: FormErrors,
+    /// Settings that were changed after the form was made, if it was not saved for that.
+    conflict: Option<Vec<ChangedPart>>,
     /// Source of a copy, and the parts that were not copied.
     note: Option<String>,
     is_advanced: bool,
 }
 
 impl FormPage {
+    const FIELDS: &[&str] = &[
+        "url",
+        "events",
+        "filter",
+        "profile",
+        "description",
+        "tenant",
+        "secret",
+        "headers",
+        "auth",
+        "timeout_s",
+        "max_in_flight",
+        "rate_limit_per_s",
+        "signing",
+        "retry",
+        "template",
+        "tls",
+    ];
+
     /// Path of the form.
     fn action(&self) -> String {
         let base = &self.frame.base;
@@ -54,6 +79,9 @@ fn form_page(
 ) -> Result<FormPage, PageError> {
     session.require_change()?;
     form.tls = form.tls.completed(session, webhook.and_then(|webhook| webhook.tls.as_deref()));
+    if form.made_of.is_empty() {
+        form.made_of = form.marks();
+    }
     let preview = match form.preview(session) {
         Err(invalid) if previews && errors.is_empty() => {
             errors = invalid.into();
@@ -62,6 +90,10 @@ fn form_page(
         preview => preview.ok(),
     };
     let template = TemplatePart::of(session, db, webhook, &form, &mut errors)?;
+    let mut errors = errors.with_control("retry", "delays").with_control("tls", "tls_client_certificate");
+    if !form.patterns.trim().is_empty() {
+        errors = errors.with_control("events", "patterns");
+    }
     let title = if webhook.is_some() { "Edit webhook" } else { "Create webhook" };
     let frame = session.frame(db, title, Section::Webhooks)?;
     Ok(FormPage {
@@ -89,6 +121,7 @@ fn form_page(
         filter_shown: FilterShown { is_open: form.filter.is_given() || errors.of("filter").is_some(), tried: None },
         template,
         errors,
+        conflict: None,
         note: None,
         form,
     })
@@ -185,19 +218,49 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
 /// or the profile changes, the endpoint is challenged first.
 pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     let webhook = session.read(|db| header::find(session, db, id))?;
-    let form = WebhookForm::of_fields(fields);
+    let mut form = WebhookForm::of_fields(fields);
     if fields.has("preview") {
         return preview(session, Some(&webhook), form);
     }
     if filter::is_pressed(fields) {
         return filter_pressed(session, Some(&webhook), form, fields);
     }
+    let changed = rebase(session, &webhook, &mut form)?;
+    if !changed.is_empty() {
+        return conflict(session, &webhook, form, changed);
+    }
     let settings = form.settings().map_err(ActionError::from);
-    let changed = settings.and_then(|settings| session.app.actions.change_webhook(&session.caller(), id, settings));
+    let (actions, caller) = (&session.app.actions, session.caller());
+    let changed = settings.and_then(|settings| actions.change_webhook(&caller, id, settings, etag::still(&webhook)));
     match changed {
         Ok(webhook) => Ok(session.done(&format!("/webhooks/{}/settings", webhook.id), "Saved.")),
+        Err(ActionError::Changed) => {
+            let webhook = session.read(|db| header::find(session, db, id))?;
+            let changed = rebase(session, &webhook, &mut form)?;
+            conflict(session, &webhook, form, changed)
+        }
         Err(error) => again(session, Some(&webhook), form, error),
     }
+}
+
+/// Returns what was changed after the form was made. The form takes it where the visitor changed nothing.
+fn rebase(session: &Session, webhook: &Webhook, form: &mut WebhookForm) -> Result<Vec<ChangedPart>, PageError> {
+    let completed =
+        |form: WebhookForm| WebhookForm { tls: form.tls.clone().completed(session, webhook.tls.as_deref()), ..form };
+    let stored = completed(session.read(|db| filled(session, db, webhook))?);
+    *form = completed(std::mem::take(form));
+    Ok(form.rebase(&stored))
+}
+
+/// Responds with the form and what was changed after it was made.
+fn conflict(
+    session: &Session,
+    webhook: &Webhook,
+    form: WebhookForm,
+    changed: Vec<ChangedPart>,
+) -> Result<Response, PageError> {
+    let page = session.read(|db| form_page(session, db, Some(webhook), form, FormErrors::default(), false))?;
+    Ok(Response::page(StatusCode::CONFLICT, &FormPage { conflict: Some(changed), is_advanced: true, ..page }))
 }
 
 /// Page after the creation: the secret, shown once, and the next step.

@@ -49,7 +49,11 @@ impl FilterFields {
 
     /// Whether a field is filled in.
     pub fn is_given(&self) -> bool {
-        !self.json.trim().is_empty() || self.rows.iter().any(|row| !row.field.is_empty() || !row.value.is_empty())
+        !self.json.trim().is_empty()
+            || self
+                .rows
+                .iter()
+                .any(|row| !row.field.is_empty() || !row.value.is_empty() || row.operator != RowOperator::default())
     }
 
     fn add_rows(&mut self) {

@@ -15,7 +15,9 @@ use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::signing::Signing;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
+use crate::domain::zone::Zone;
 use crate::http::web::layout::capitalized;
+use crate::http::web::made_of::MadeOf;
 use crate::http::web::{Connection, Fields, Session};
 use crate::store::StoreError;
 use crate::store::page::MAX_LIMIT;
@@ -53,6 +55,8 @@ pub struct WebhookForm {
     pub exhausted: String,
     pub body: Typed,
     pub tls: TlsForm,
+    /// Values that the form was made of.
+    pub made_of: MadeOf,
 }
 
 impl WebhookForm {
@@ -101,6 +105,7 @@ impl WebhookForm {
                 sample: (fields.text("preview") == "template").then(|| line("sample")),
             },
             tls: TlsForm::of_fields(fields),
+            made_of: MadeOf::of_fields(fields),
         }
     }
 
@@ -143,6 +148,7 @@ impl WebhookForm {
             secret: String::new(),
             body: Typed { template: webhook.template.clone().unwrap_or_default(), sample: None },
             tls: TlsForm::default(),
+            made_of: MadeOf::default(),
         }
     }
 
@@ -184,6 +190,7 @@ impl WebhookForm {
     /// Parses the fields into settings. Their rules are checked when the webhook is created or changed.
     pub fn settings(&self) -> Result<WebhookSettings, Invalid> {
         let usual = Limits::DEFAULT;
+        self.refuse_ignored()?;
         Ok(WebhookSettings {
             url: Some(self.url.clone()),
             events: Some(self.event_texts()),
@@ -196,7 +203,7 @@ impl WebhookForm {
             max_in_flight: Some(number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight)),
             rate_limit_per_s: Some(number("rate_limit_per_s", &self.rate_limit_per_s)?),
             ordered: Some(self.ordered),
-            retry: Some(self.own_retry.then(|| self.schedule()).transpose()?),
+            retry: Some(self.own_schedule()?),
             standard_headers: Some(self.standard_headers),
             signing: Some(self.signing.parse().map_err(|invalid: Invalid| invalid.in_field("signing"))?),
             template: Some(Some(self.body.template.clone()).filter(|text| !text.trim().is_empty())),
@@ -231,6 +238,11 @@ impl WebhookForm {
         Ok(map)
     }
 
+    fn own_schedule(&self) -> Result<Option<ScheduleSpec>, Invalid> {
+        self.refuse_ignored_schedule()?;
+        self.own_retry.then(|| self.schedule()).transpose()
+    }
+
     fn schedule(&self) -> Result<ScheduleSpec, Invalid> {
         let in_retry = |invalid: Invalid| Invalid { field: Some("retry".to_owned()), ..invalid };
         let spec = ScheduleSpec {
@@ -251,11 +263,12 @@ impl WebhookForm {
     /// Schedule that the webhook would have, with dates from now on.
     pub fn preview(&self, session: &Session) -> Result<SchedulePreview, Invalid> {
         let profile = session.app.actions.store.profiles().find(&self.profile);
-        let schedule = match (self.own_retry, profile) {
-            (false, Some(profile)) => profile.schedule().clone(),
-            _ => Schedule::parse(&self.schedule()?)?,
+        let schedule = match (self.own_schedule()?, profile) {
+            (Some(own), _) => Schedule::parse(&own)?,
+            (None, Some(profile)) => profile.schedule().clone(),
+            (None, None) => Schedule::parse(&self.schedule()?)?,
         };
-        Ok(SchedulePreview::of(&schedule, session.now()))
+        Ok(SchedulePreview::of(&schedule, session.now(), session.zone()))
     }
 }
 
@@ -267,8 +280,8 @@ pub struct SchedulePreview {
 
 impl SchedulePreview {
     /// Schedule of a delivery that is due at `start` and always fails.
-    pub fn of(schedule: &Schedule, start: Millis) -> SchedulePreview {
-        SchedulePreview { steps: retry_preview::schedule(schedule, start), note: retry_preview::note(schedule) }
+    pub fn of(schedule: &Schedule, start: Millis, zone: &Zone) -> SchedulePreview {
+        SchedulePreview { steps: retry_preview::schedule(schedule, start, zone), note: retry_preview::note(schedule) }
     }
 
     /// `5th attempt`.

@@ -158,7 +158,11 @@ pub fn rotate(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
             Ok(session.done(&format!("{path}?{}", session.query.query_without(&[])), message))
         }
         Err(error) => {
-            let errors = problem(error)?.into();
+            let mut problem = problem(error)?;
+            if problem.field.as_deref() == Some("secret") {
+                problem.field = Some("own".to_owned());
+            }
+            let errors = problem.into();
             let page = session.read(|db| secret_page(session, db, &webhook))?;
             Ok(Response::again(&SecretPage { own, overlap, errors, ..page }))
         }

@@ -1,6 +1,7 @@
 //! Pausing, resuming and verifying a webhook.
 
 use super::header::{self, Head, Tab};
+use crate::actions::unchanged::Unchanged;
 use crate::domain::webhook::{WebhookSettings, WebhookState};
 use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::{Fields, Frame, PageError, Response, Section, Session, Template, problem};
@@ -10,7 +11,7 @@ use crate::text::humanize;
 /// `POST /webhooks/{id}/pause`.
 pub fn pause(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     let change = WebhookSettings { active: Some(false), ..WebhookSettings::default() };
-    let webhook = session.app.actions.change_webhook(&session.caller(), id, change)?;
+    let webhook = session.app.actions.change_webhook(&session.caller(), id, change, Unchanged::default())?;
     let back = session.back(fields, &format!("/webhooks/{}", webhook.id));
     Ok(session.done(&back, "Paused. New events are queued until you resume."))
 }
@@ -60,7 +61,7 @@ pub fn resume(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         waiting: Some(fields.given("waiting").unwrap_or("resume").to_owned()),
         ..WebhookSettings::default()
     };
-    match session.app.actions.change_webhook(&session.caller(), id, change) {
+    match session.app.actions.change_webhook(&session.caller(), id, change, Unchanged::default()) {
         Ok(webhook) => {
             let message = match fields.text("waiting") {
                 "discard" => "Resumed. Queued deliveries are discarded; new events are sent.",

@@ -1,5 +1,7 @@
 //! Certificates of a webhook: their part of the form, and their facts.
 
+use crate::domain::Invalid;
+use crate::domain::time::rfc3339_seconds;
 use crate::domain::tls::{Certificate, Tls, TlsSettings};
 use crate::http::web::{Fields, Session};
 
@@ -71,6 +73,40 @@ impl TlsForm {
 
     pub fn ca_hint(&self) -> String {
         keeps("PEM. Trusted for this webhook in addition to the public authorities.", self.has_ca())
+    }
+
+    /// Refuses a certificate that is typed and removed at once.
+    pub fn refuse_ignored(&self) -> Result<(), Invalid> {
+        let has_client = !self.client_certificate.is_empty() || !self.client_key.is_empty();
+        let field = match self {
+            _ if self.removes_client && has_client => "tls.client_certificate",
+            _ if self.removes_ca && !self.ca.is_empty() => "tls.ca",
+            _ => return Ok(()),
+        };
+        let message = "Remove is ticked, and a new certificate or key is typed. Untick Remove, or clear the field.";
+        Err(Invalid::new("ignored_value", message).in_field(field))
+    }
+
+    /// Setting in words, without its key. Untyped, it is the stored one.
+    pub fn summary(&self) -> String {
+        let is_typed = |text: &str, name: &str| (!text.is_empty()).then(|| format!("new {name}"));
+        let is_removed = |ticked: bool, name: &str| ticked.then(|| format!("remove the {name}"));
+        let changes = [
+            is_typed(&self.client_certificate, "client certificate"),
+            is_typed(&self.client_key, "private key"),
+            is_typed(&self.ca, "CA certificates"),
+            is_removed(self.removes_client, "client certificate"),
+            is_removed(self.removes_ca, "CA certificates"),
+        ];
+        let changes: Vec<String> = changes.into_iter().flatten().collect();
+        if !changes.is_empty() {
+            return changes.join(", ");
+        }
+        let fact = |stored: &CertificateFacts| {
+            let Certificate { subject, not_after_ms, .. } = &stored.certificate;
+            format!("{subject}, valid until {}", rfc3339_seconds(*not_after_ms))
+        };
+        self.stored.iter().map(fact).collect::<Vec<_>>().join("; ")
     }
 
     /// Settings that were typed or ticked; `None` if there are none.

@@ -5,6 +5,7 @@ mod certificates;
 mod endpoint_auth;
 mod filter;
 mod form;
+mod ignored;
 mod list;
 mod looks;
 mod rights;
