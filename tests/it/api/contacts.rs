@@ -89,7 +89,7 @@ fn wrong_settings_name_their_field() {
         (
             with("webhook", json!({"url": url, "profile": "pagerduty"})),
             "incomplete_endpoint",
-            "webhook.headers.X-Routing-Key",
+            "webhook.headers",
         ),
         (with("webhook", json!({"url": url, "events": ["*"]})), "unknown_field", "webhook.events"),
         (with("webhook", json!([url])), "wrong_type", "webhook"),
