@@ -323,7 +323,7 @@ mod tests {
         let seqs: Vec<i64> = tx.directory().iter().map(|webhook| webhook.seq).collect();
         for seq in seqs {
             let host = tx.directory().get(seq).unwrap().url.host_key().to_owned();
-            let cause = Cause { error_code: Some(ErrorCode::Refused), code: None, text: "Refused.".to_owned() };
+            let cause = Cause { error_code: Some(ErrorCode::Timeout), code: None, text: "Refused.".to_owned() };
             let attempt =
                 FailedAttempt { webhook_seq: seq, host: &host, is_first: true, outcome: Outcome::Exhausted, cause };
             let changed = rows(&mut || incident::failed(tx, &attempt).unwrap());

@@ -10,6 +10,7 @@ mod bulk;
 mod busy_readers;
 mod content_filters;
 mod deliveries;
+mod docs;
 mod endpoint_auth;
 mod errors;
 mod event_ids;

@@ -5,6 +5,7 @@ mod browser;
 mod deliveries;
 mod event_types;
 mod events;
+mod filters;
 mod first_run;
 mod focus;
 mod inbox;
