@@ -472,6 +472,8 @@ fn the_clock_and_certificates_are_told_once() {
     let mail = server.wait_for(3).remove(2);
     assert_eq!(mail.subject(), "A certificate for localhost:9 needs attention");
     assert!(mail.text.contains("The client certificate expires in"), "{}", mail.text);
-    pass(&hub, 15 * DAY);
+    pass(&hub, 10 * DAY);
     assert_eq!(tell_for(&hub, 10 * MINUTE), 0);
+    pass(&hub, 5 * DAY);
+    assert_eq!(tell_for(&hub, 10 * MINUTE), 1, "seven days before");
 }
