@@ -24,6 +24,7 @@ mod search;
 mod sessions;
 mod settings;
 mod sheet;
+mod targets;
 mod two_factor;
 mod two_tabs;
 mod webhooks;
