@@ -203,7 +203,7 @@ impl Prepared {
         let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
         require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
-        let guard = Guard::new(policy, Arc::clone(&options.lookup));
+        let guard = Guard::new(policy, store.allowed_targets().clone(), Arc::clone(&options.lookup));
         let transport = match &options.transport {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),

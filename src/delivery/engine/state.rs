@@ -126,6 +126,7 @@ impl State {
             | Change::Profile(_)
             | Change::ProfileGone { .. }
             | Change::EventType { .. }
+            | Change::AllowedTargets(_)
             | Change::Incident { .. } => {}
         }
     }
