@@ -13,6 +13,7 @@ mod incidents;
 mod limits;
 mod long_logs;
 mod no_secrets;
+mod numbers;
 mod overview;
 mod password_again;
 mod people;
