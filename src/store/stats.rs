@@ -1,7 +1,7 @@
 //! The table of statistics, and the counters in the webhooks' rows. Reads no deliveries or attempts, except
 //! `oldest_waiting`, which reads two rows per webhook by index.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row, named_params};
 
@@ -64,6 +64,14 @@ pub struct Hour {
     pub failed: u64,
 }
 
+/// Response times of one hour in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HourLatency {
+    pub start_ms: Millis,
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+}
+
 impl Sums {
     pub(super) fn attempted(&mut self, is_retry: bool, answer_ms: Option<u64>) {
         self.retry_attempts += u64::from(is_retry);
@@ -103,6 +111,12 @@ impl Sums {
     pub fn p95_response_ms(&self) -> Option<f64> {
         self.histogram.quantile(0.95)
     }
+}
+
+/// Whether a time is counted in the row of its whole day of UTC.
+pub fn is_by_day(at: Millis, now: Millis) -> bool {
+    let before = now - KEPT[1].1;
+    at < before - before.rem_euclid(DAY)
 }
 
 /// Adds to the row of a series that contains a time.
@@ -229,6 +243,23 @@ pub fn by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Hou
         conditions.sql()
     );
     sql::all(connection, &query, conditions.params(), hour_of)
+}
+
+/// Returns the response times of each hour since a time, oldest first, up to eight days back. Hours without responses are
+/// left out.
+pub fn latency_by_hour(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<HourLatency>> {
+    let mut conditions = rows_of(of, from);
+    conditions.and_fixed("answers > 0");
+    let query = format!("SELECT start_ms - start_ms % {HOUR} AS hour, histogram FROM stats {}", conditions.sql());
+    let mut hours: BTreeMap<Millis, Histogram> = BTreeMap::new();
+    sql::each(connection, &query, conditions.params(), |row| {
+        hours.entry(row.get("hour")?).or_default().merge(&row.get("histogram")?);
+        Ok(())
+    })?;
+    let latency = |(start_ms, histogram): (Millis, Histogram)| {
+        Some(HourLatency { start_ms, p50_ms: histogram.quantile(0.5)?, p95_ms: histogram.quantile(0.95)? })
+    };
+    Ok(hours.into_iter().filter_map(latency).collect())
 }
 
 /// Like [`by_hour`], for each of some webhooks in one query. Webhooks without any are left out.

@@ -13,6 +13,7 @@ use crate::domain::time::Millis;
 use crate::domain::tls::ATTENTION;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::tenant_use::tenant_use;
+use crate::http::web::deliveries::filter::finished;
 use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
@@ -50,7 +51,9 @@ pub struct OverviewPage {
     dead_letters: Option<String>,
     since_ms: Millis,
     delivered: String,
+    delivered_query: String,
     failed: String,
+    failed_query: String,
     waiting: String,
     oldest_ms: Option<Millis>,
     success_rate: Option<String>,
@@ -68,6 +71,8 @@ struct Concern {
     /// `None` if it is about a certificate.
     condition: Option<Condition>,
     reason: String,
+    /// Number of deliveries that are retried; empty if there are none.
+    retrying: String,
 }
 
 /// A delivery that failed or is being retried.
@@ -110,7 +115,10 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
         waiting: humanize::number(waiting.pending + waiting.retrying),
         oldest_ms: stats::oldest_waiting(db, &of)?,
         success_rate: humanize::percent(sums.delivered, sums.delivered + sums.failed),
-        chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now, session.zone()),
+        chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now, session.zone())
+            .with_latency(&stats::latency_by_hour(db, &of, since_ms)?),
+        delivered_query: finished(None, "delivered", since_ms, None),
+        failed_query: finished(None, "failed", since_ms, None),
         failures: failures(session, db)?,
         machine: tenant.is_none().then(|| machine(&session.app.actions.store)),
         limits: match tenant {
@@ -158,13 +166,17 @@ fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreEr
         Some((webhook, condition))
     };
     let concerns = found.into_iter().filter_map(concern).map(|(webhook, condition)| {
+        let mut retrying = String::new();
         let reason = match condition.verdict.health {
             Health::Failing => {
-                let retrying = stats::waiting(db, &Of::Webhook(webhook.seq))?.retrying;
-                let verb = if retrying == 1 { "is" } else { "are" };
-                match retrying {
+                let count = stats::waiting(db, &Of::Webhook(webhook.seq))?.retrying;
+                if count > 0 {
+                    retrying = humanize::counted(count, "delivery");
+                }
+                match count {
                     0 => String::new(),
-                    _ => format!("{} {verb} failing and being retried.", humanize::counted(retrying, "delivery")),
+                    1 => "is failing and being retried.".to_owned(),
+                    _ => "are failing and being retried.".to_owned(),
                 }
             }
             Health::Unverified if webhook.disabled_reason.is_none() => {
@@ -172,12 +184,13 @@ fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreEr
             }
             _ => webhook.disabled_reason.clone().unwrap_or_default(),
         };
-        Ok(Concern { webhook, condition: Some(condition), reason })
+        Ok(Concern { webhook, condition: Some(condition), reason, retrying })
     });
     let mut concerns: Vec<Concern> = concerns.collect::<Result<_, StoreError>>()?;
     for webhook in webhook::expiring(db, session.tenant(), session.now() + ATTENTION, MAX_WEBHOOKS)? {
         let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now(), session.zone()));
-        concerns.push(Concern { webhook, condition: None, reason: warning.unwrap_or_default() });
+        let reason = warning.unwrap_or_default();
+        concerns.push(Concern { webhook, condition: None, reason, retrying: String::new() });
     }
     Ok(concerns)
 }

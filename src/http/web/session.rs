@@ -145,6 +145,11 @@ impl Session {
         &self.display.zone
     }
 
+    /// Time since which no finished delivery was deleted by retention.
+    pub fn kept_since(&self) -> Millis {
+        self.app.actions.retention.cutoffs(self.now()).finished_ms.unwrap_or(Millis::MIN)
+    }
+
     /// Path prefix of every link.
     pub fn base(&self) -> &str {
         &self.base

@@ -1,12 +1,13 @@
 //! Strip of the last days of a webhook, and of the last hours: one cell each, which opens the deliveries in it.
 
-use crate::domain::time::{HOUR, Millis, rfc3339_seconds};
-use crate::domain::zone::Zone;
+use crate::domain::time::{DAY, HOUR, Millis};
+use crate::domain::webhook::Webhook;
+use crate::http::web::deliveries::filter::finished;
 use crate::store::StoreError;
 use crate::store::stats::{self, Of, Span};
 use crate::text::humanize;
 
-use super::Connection;
+use super::{Connection, Session};
 
 const DAYS: u32 = 30;
 const HOURS: i64 = 24;
@@ -24,31 +25,32 @@ pub struct Cell {
     pub sign: &'static str,
     /// Events of the cell in words.
     pub label: String,
-    /// Query of the list with the deliveries.
-    pub query: String,
+    /// Query of the list with the deliveries; `None` if some may have been deleted.
+    pub query: Option<String>,
 }
 
 impl Strip {
-    pub fn read(
-        db: &Connection,
-        webhook_seq: i64,
-        webhook: &str,
-        now: Millis,
-        zone: &Zone,
-    ) -> Result<Strip, StoreError> {
+    pub fn read(session: &Session, db: &Connection, webhook: &Webhook) -> Result<Strip, StoreError> {
+        let (now, zone) = (session.now(), session.zone());
+        let (id, kept_since) = (webhook.id.to_string(), session.kept_since());
         let days = zone.day_starts(now, DAYS);
         let this_hour = now - now.rem_euclid(HOUR);
         let hours: Vec<Millis> = (1 - HOURS..=1).map(|index| this_hour + index * HOUR).collect();
-        let quarters = stats::by_quarter(db, &Of::Webhook(webhook_seq), days[0])?;
+        let quarters = stats::by_quarter(db, &Of::Webhook(webhook.seq), days[0])?;
         Ok(Strip {
-            days: cells(&days, &quarters, webhook, |start| humanize::day(start, zone)),
-            hours: cells(&hours, &quarters, webhook, |start| humanize::date(start, zone)),
+            days: cells(&days, &quarters, (&id, kept_since, now), |start| humanize::day(start, zone)),
+            hours: cells(&hours, &quarters, (&id, kept_since, now), |start| humanize::date(start, zone)),
         })
     }
 }
 
-/// Cells between times.
-fn cells(starts: &[Millis], quarters: &[Span], webhook: &str, label: impl Fn(Millis) -> String) -> Vec<Cell> {
+/// Cells between times. Deliveries that finished before `kept_since` may have been deleted.
+fn cells(
+    starts: &[Millis],
+    quarters: &[Span],
+    (webhook, kept_since, now): (&str, Millis, Millis),
+    label: impl Fn(Millis) -> String,
+) -> Vec<Cell> {
     let cell = |bounds: &[Millis]| {
         let (start_ms, end_ms) = (bounds[0], bounds[1]);
         let mut sum = Span { start_ms, delivered: 0, failed: 0 };
@@ -56,13 +58,19 @@ fn cells(starts: &[Millis], quarters: &[Span], webhook: &str, label: impl Fn(Mil
             sum.delivered += quarter.delivered;
             sum.failed += quarter.failed;
         }
-        Cell::of(sum, end_ms, &label(start_ms), webhook)
+        let label = label(start_ms);
+        if stats::is_by_day(start_ms, now) {
+            // The day of UTC that begins in this one.
+            sum.start_ms += (-start_ms).rem_euclid(DAY);
+        }
+        let end_ms = if stats::is_by_day(start_ms, now) { sum.start_ms + DAY } else { end_ms };
+        Cell::of(sum, end_ms, &label, (sum.start_ms >= kept_since).then_some(webhook))
     };
     starts.windows(2).map(cell).collect()
 }
 
 impl Cell {
-    fn of(span: Span, end_ms: Millis, when: &str, webhook: &str) -> Cell {
+    fn of(span: Span, end_ms: Millis, when: &str, webhook: Option<&str>) -> Cell {
         let (status, sign) = match (span.delivered, span.failed) {
             (0, 0) => ("none", "·"),
             (_, 0) => ("ok", "✓"),
@@ -79,11 +87,8 @@ impl Cell {
                 )
             }
         };
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("webhook", webhook);
-        query.append_pair("from", &rfc3339_seconds(span.start_ms));
-        query.append_pair("to", &rfc3339_seconds(end_ms));
-        Cell { status, sign, label, query: query.finish() }
+        let query = webhook.map(|id| finished(Some(id), "delivered,failed", span.start_ms, Some(end_ms)));
+        Cell { status, sign, label, query }
     }
 }
 
@@ -100,9 +105,12 @@ mod tests {
             (1, 1, "warn", "15 Jan 2026: 1 delivered, 1 failed"),
         ] {
             let start_ms = 1_768_435_200_000;
-            let cell = Cell::of(Span { start_ms, delivered, failed }, start_ms + 24 * HOUR, "15 Jan 2026", "wh_1");
+            let cell =
+                Cell::of(Span { start_ms, delivered, failed }, start_ms + 24 * HOUR, "15 Jan 2026", Some("wh_1"));
             assert_eq!((cell.status, cell.label.as_str()), (status, words));
-            assert_eq!(cell.query, "webhook=wh_1&from=2026-01-15T00%3A00%3A00Z&to=2026-01-16T00%3A00%3A00Z");
+            let query = "status=delivered%2Cfailed&webhook=wh_1&test=false\
+                         &finished_from=2026-01-15T00%3A00%3A00Z&finished_to=2026-01-16T00%3A00%3A00Z";
+            assert_eq!(cell.query.as_deref(), Some(query));
         }
     }
 }

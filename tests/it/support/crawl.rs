@@ -54,7 +54,7 @@ pub fn crawl(visitor: &Visitor<'_>, from: &str) -> Vec<CrawledPage> {
     found
 }
 
-/// Kind of a page: its path without ids and query values.
+/// Kind of a page: its path without ids and query values. Combinations of filters are one kind.
 pub fn kind(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_id = |part: &str| {
@@ -66,7 +66,8 @@ pub fn kind(path: &str) -> String {
     let mut names: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
     names.sort_unstable();
     names.dedup();
-    format!("{}?{}", parts.collect::<Vec<_>>().join("/"), names.join("&"))
+    let filter = if names.len() > 1 { "several".to_owned() } else { names.concat() };
+    format!("{}?{filter}", parts.collect::<Vec<_>>().join("/"))
 }
 
 /// Links to other pages of the server, without fragments.

@@ -196,6 +196,13 @@ fn keys_lead_from_page_to_page() {
     browser.sign_in("anna");
     browser.press("gd");
     browser.wait_for("a[href='/deliveries'][aria-current=page]");
+    browser.press("/");
+    assert_eq!(browser.script("return document.activeElement.id"), "find");
+    let control_k = "document.activeElement.blur();
+                     document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', ctrlKey: true, bubbles: true}));
+                     return document.activeElement.id;";
+    assert_eq!(browser.script(control_k), "find");
+    browser.script("document.activeElement.blur()");
     browser.press("?");
     browser.wait_for("dialog#keys[open]");
 }

@@ -15,6 +15,7 @@ mod limits;
 mod live;
 mod long_logs;
 mod no_secrets;
+mod numbers;
 mod overview;
 mod password_again;
 mod people;

@@ -55,7 +55,7 @@ fn the_last_day_is_told_in_numbers_bars_and_words() {
         assert!(page.contains(text), "{text} in {page}");
     }
     assert!(!page.source().contains("<b>Bad"));
-    let chart = page.get(".chart svg[role=img]").attribute("aria-label");
+    let chart = page.get(".chart svg[role=group]").attribute("aria-label");
     assert!(chart.unwrap().contains("Last 24 hours: 1 delivered, 1 failed"), "{chart:?}");
     hub.advance(26 * HOUR);
     let page = hub.viewer().page("/");

@@ -185,7 +185,7 @@ fn days_of_the_strip_are_those_of_the_zone() {
     };
     let (days, link) = labels(&visitor);
     assert_eq!(days, ["15 Jan 2026: 1 delivered, 0 failed", "16 Jan 2026: 1 delivered, 0 failed"]);
-    assert!(link.contains("from=2026-01-15T23%3A00%3A00Z&to=2026-01-16T23%3A00%3A00Z"), "{link}");
+    assert!(link.contains("finished_from=2026-01-15T23%3A00%3A00Z&finished_to=2026-01-16T23%3A00%3A00Z"), "{link}");
     assert_eq!(visitor.page(&link).rows().len(), 1, "the cell opens its delivery");
     visitor.set_cookie(&world.cookie(), "UTC");
     let (days, _) = labels(&visitor);

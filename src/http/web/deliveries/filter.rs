@@ -2,7 +2,7 @@
 
 use crate::domain::Invalid;
 use crate::domain::needle::Needle;
-use crate::domain::time::{parse_rfc3339, rfc3339_seconds};
+use crate::domain::time::{Millis, parse_rfc3339, rfc3339_seconds};
 use crate::domain::zone::{Twice, Zone};
 use crate::http::delivery_filter::DeliveryTexts;
 use crate::http::web::date_field;
@@ -28,6 +28,19 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::one("finished_from", "finished_since", "Finished at or after"),
     Parameter::one("finished_to", "finished_until", "Finished before"),
 ];
+
+/// Query of the list with the deliveries that statistics count: without tests, finished from a time and before another.
+pub fn finished(webhook: Option<&str>, statuses: &str, from: Millis, until: Option<Millis>) -> String {
+    let until = until.map(rfc3339_seconds).unwrap_or_default();
+    let pairs = [
+        ("status", statuses),
+        ("webhook", webhook.unwrap_or_default()),
+        ("test", "false"),
+        ("finished_from", &rfc3339_seconds(from)),
+        ("finished_to", &until),
+    ];
+    query_of(pairs.into_iter())
+}
 
 /// A filter, and the query that it was parsed from.
 pub struct Criteria {

@@ -6,6 +6,7 @@ use crate::actions::test_event::TestEvent;
 use crate::actions::{ActionError, incident::MAX_NOTE_CHARS};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::incident::EntryKind;
+use crate::domain::several;
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::deliveries::attempt::AttemptDetail;
@@ -272,6 +273,14 @@ impl IncidentPage {
             (true, 0) => "warn",
             (true, _) => "failed",
         }
+    }
+
+    /// Query of the list with the queued deliveries; `None` if a filter does not take all webhooks of the incident.
+    fn queued_query(&self) -> Option<String> {
+        let ids: Vec<String> =
+            self.webhooks.iter().map(|member| Some(member.webhook.as_ref()?.id.to_string())).collect::<Option<_>>()?;
+        let is_whole = ids.len() as u64 == self.incident.webhooks && ids.len() <= several::MOST;
+        is_whole.then(|| format!("webhook={}&status=pending,retrying&test=false", ids.join(",")))
     }
 
     fn plus(&self) -> &'static str {

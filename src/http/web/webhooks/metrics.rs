@@ -6,6 +6,7 @@ use super::header::{self, Head, Tab};
 use crate::actions::statistics::{Statistics, Window};
 use crate::domain::time::Millis;
 use crate::http::web::chart::{self, Chart};
+use crate::http::web::deliveries::filter::finished;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::StoreError;
 use crate::store::stats::{self, Of};
@@ -22,6 +23,8 @@ pub struct MetricsPage {
     retrying: String,
     /// Time at which the oldest queued delivery was created.
     oldest_ms: Option<Millis>,
+    /// Deliveries that finished before may have been deleted.
+    kept_since: Millis,
 }
 
 impl MetricsPage {
@@ -37,6 +40,12 @@ impl MetricsPage {
     fn success_rate(statistics: &Statistics) -> Option<String> {
         let sums = &statistics.sums;
         humanize::percent(sums.delivered, sums.delivered + sums.failed)
+    }
+
+    /// Query of the list with the deliveries that finished in a window; `None` if some may have been deleted.
+    fn query(&self, statistics: &Statistics, status: &str) -> Option<String> {
+        let since = statistics.since_ms;
+        (since >= self.kept_since).then(|| finished(Some(&self.head.id), status, since, None))
     }
 
     fn duration(ms: &f64) -> String {
@@ -56,7 +65,10 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<MetricsPage,
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,
-        chart: Chart::of(&stats::by_hour(db, &of, from)?, from, now, session.zone()),
+        chart: Chart::of(&stats::by_hour(db, &of, from)?, from, now, session.zone())
+            .of_webhook(&webhook.id.to_string())
+            .with_latency(&stats::latency_by_hour(db, &of, from)?),
+        kept_since: session.kept_since(),
         windows: windows.collect::<Result<_, StoreError>>()?,
         pending: humanize::number(waiting.pending),
         retrying: humanize::number(waiting.retrying),

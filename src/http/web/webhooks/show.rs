@@ -40,7 +40,7 @@ pub fn deliveries(session: &Session, db: &Connection, id: &str) -> Result<Webhoo
     Ok(WebhookPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
-        strip: Strip::read(db, webhook.seq, &webhook.id.to_string(), session.now(), session.zone())?,
+        strip: Strip::read(session, db, &webhook)?,
         table: DeliveryTable { has_webhook: false, ..table },
         has_more: page.next.is_some(),
     })

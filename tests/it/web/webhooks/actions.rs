@@ -186,7 +186,10 @@ fn the_page_of_a_webhook_shows_its_deliveries_settings_and_metrics() {
     hub.deliver_until_idle();
     let page = anna.page(&format!("{path}/metrics"));
     assert!(
-        page.get("svg[role=img]").attribute("aria-label").unwrap().contains("Last 24 hours: 1 delivered, 0 failed")
+        page.get(".chart svg[role=group]")
+            .attribute("aria-label")
+            .unwrap()
+            .contains("Last 24 hours: 1 delivered, 0 failed")
     );
     assert_has(&page, "100 %");
     assert!(page.get("td[data-label=\"Success rate\"] [title]").attribute("title").unwrap().contains("1 ÷ 1"));
