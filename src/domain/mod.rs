@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod audit_action;
 pub mod clock_jumps;
+pub mod code_pattern;
 pub mod contact;
 pub mod curl;
 pub mod delivery;
@@ -25,14 +26,15 @@ pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod secret;
+pub mod several;
 pub mod signing;
 pub mod target;
+pub mod telling;
 pub mod tenant_limits;
 pub mod time;
 pub mod tls;
 pub mod token_bucket;
 pub mod webhook;
-pub mod zone;
 
 use strum::VariantArray;
 

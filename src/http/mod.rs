@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod backup;
+mod delivery_filter;
 pub mod error;
 pub mod etag;
 mod export;
@@ -36,7 +37,6 @@ use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
 use crate::domain::needle::Needle;
-use crate::domain::zone::Zone;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use crate::store::search::TextSearch;
@@ -83,8 +83,6 @@ pub struct App {
     pub require_totp: bool,
     /// Whether people in the portal may set certificates of webhooks.
     pub portal_certificates: bool,
-    /// Zone of times on pages, for browsers that have not named theirs.
-    pub time_zone: Zone,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -180,7 +178,6 @@ impl App {
             shown_once: ShownOnce::default(),
             require_totp: false,
             portal_certificates: false,
-            time_zone: Zone::UTC,
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),

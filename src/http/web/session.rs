@@ -14,12 +14,10 @@ use crate::auth::{session, token};
 use crate::domain::event::{Event, Tenant};
 use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
-use crate::domain::zone::Zone;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::site::ProxyUser;
 use crate::http::web::cookies::{self, SetCookie};
-use crate::http::web::display::Display;
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Flash, Frame, Portal, Section, Shell, base, event_path};
@@ -52,8 +50,6 @@ pub struct Session {
     flash: Option<Flash>,
     /// Whether the script refreshes an open page.
     is_live: bool,
-    display: Display,
-    is_get: bool,
 }
 
 impl FromRequest for Session {
@@ -84,7 +80,7 @@ impl Session {
             };
             PageError::SignIn { location }
         };
-        let outside = |error: PageError| error.within(Shell::of(request, &app));
+        let outside = |error: PageError| error.within(Shell::of(&app, is_portal));
         // People of a tenant are no users of the proxy.
         let proxy_user = match is_portal {
             true => None,
@@ -125,8 +121,6 @@ impl Session {
             base: base(&app, is_portal),
             cookie,
             is_live,
-            display: Display::of(request, &app, is_portal),
-            is_get: request.method() == "GET",
             app,
         };
         if let Some(tenant) = session.tenant() {
@@ -138,11 +132,6 @@ impl Session {
 
     pub fn now(&self) -> Millis {
         self.app.actions.clock.now_ms()
-    }
-
-    /// Zone of the times on the page.
-    pub fn zone(&self) -> &Zone {
-        &self.display.zone
     }
 
     /// Path prefix of every link.
@@ -162,7 +151,7 @@ impl Session {
 
     /// Surroundings of an error page outside the frame.
     pub fn shell(&self) -> Shell {
-        Shell::with(&self.app, self.tenant().is_some(), self.display.clone())
+        Shell::of(&self.app, self.tenant().is_some())
     }
 
     pub fn caller(&self) -> Caller {
@@ -301,8 +290,6 @@ impl Session {
             attention,
             search: if self.here.starts_with(search::PATH) { self.query.text("q").to_owned() } else { String::new() },
             now_ms: self.now(),
-            display: self.display.clone(),
-            here: if self.is_get { self.here.clone() } else { "/".to_owned() },
             curl: None,
         }
     }
