@@ -24,6 +24,7 @@ use crate::delivery::mail::{MailOptions, Password, Sender, SmtpUrl};
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::domain::tenant_limits::TenantLimits;
+use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
@@ -107,6 +108,9 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_PORTAL_CERTIFICATES", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     portal_certificates: bool,
+    /// Time zone of the pages, such as Europe/Berlin, for browsers without a script; others use their own
+    #[arg(long, env = "HOOKPOST_TIME_ZONE", value_name = "ZONE", default_value = "UTC")]
+    time_zone: Zone,
     /// Days to keep delivered and discarded deliveries, with their attempts and events, 0 to 36500; 0 keeps them forever
     #[arg(long, env = "HOOKPOST_RETENTION_DAYS", value_name = "DAYS",
         default_value = "30", value_parser = number(0..=MOST_DAYS))]
@@ -356,6 +360,7 @@ impl Settings {
             allow_hosts: self.allow_host.into_iter().flatten().collect(),
             require_totp: self.require_totp,
             portal_certificates: self.portal_certificates,
+            time_zone: self.time_zone,
             portal: Branding {
                 name: self.portal_name,
                 logo: self.portal_logo.as_deref().map(read_logo).transpose()?,

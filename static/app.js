@@ -23,20 +23,25 @@ function say(text) {
 
 const UNITS = [["second", 1], ["minute", 60], ["hour", 3600], ["day", 86400]];
 const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "always", style: "short" });
-const zoned = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
 const two = (n) => String(n).padStart(2, "0");
+const { zone, zoneCookie, cookieAttributes, reload } = document.documentElement.dataset;
 
-function absolute(at) {
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+/** Tells the server the browser's time zone, in which it then writes all times. Loads the page again if it is in another. */
+function storeZone() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const isStored = () => document.cookie.split("; ").includes(`${zoneCookie}=${own}`);
+  if (!zoneCookie || !own || isStored()) return;
+  document.cookie = `${zoneCookie}=${own}${cookieAttributes}`;
+  if (reload !== undefined && own !== zone && isStored()) location.reload();
 }
 
-/** "3 min. ago", "in 2 hr."; the bare date beyond thirty days. */
-function distance(at) {
+/** "3 min. ago", "in 2 hr."; the date, which the server wrote, beyond thirty days. */
+function distance(at, time) {
   const seconds = (at - Date.now()) / 1000;
   const size = Math.abs(seconds);
   if (size < 5) return "now";
-  if (size > 30 * 86400) return absolute(at).slice(0, 10);
+  time.dataset.date ??= time.textContent.slice(0, 10);
+  if (size > 30 * 86400) return time.dataset.date;
   const [unit, length] = UNITS.findLast(([, s]) => size >= s * 0.98) ?? UNITS[0];
   return relative.format(Math.round(seconds / length), unit).replace(/(min|hr|sec)\./, (_, u) => (u === "hr" ? "h" : u === "sec" ? "s" : u));
 }
@@ -54,9 +59,9 @@ function showTime(time) {
   const at = new Date(time.dateTime);
   if (isNaN(at)) return;
   const { relative, countdown: counting } = time.dataset;
-  const text = counting !== undefined ? countdown(at) : relative !== undefined ? distance(at) : absolute(at);
+  if (counting === undefined && relative === undefined) return;
+  const text = counting !== undefined ? countdown(at) : distance(at, time);
   if (time.textContent !== text) time.textContent = text;
-  time.title ||= `${zoned.format(at)}\n${at.toISOString()}`;
 }
 
 setInterval(() => $$("time[data-relative]").forEach(showTime), 30_000);
@@ -201,8 +206,21 @@ function confirmFirst(form, submitter, dialog) {
   };
 }
 
+/** Shows the theme at once. The server stores it for the next page. */
+function setTheme(form, submitter) {
+  const { dataset } = document.documentElement;
+  if (submitter.value) dataset.theme = submitter.value;
+  else delete dataset.theme;
+  $$("[name=theme]", form).forEach((button) => button.setAttribute("aria-pressed", button === submitter));
+  fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form, submitter)), redirect: "manual" });
+}
+
 document.addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
+  if (submitter?.name === "theme") {
+    event.preventDefault();
+    return setTheme(form, submitter);
+  }
   const dialog = $(submitter?.dataset.confirm ?? form.dataset.confirm ?? "dialog[data-never]");
   if (dialog && !form.dataset.confirmed) {
     event.preventDefault();
@@ -431,13 +449,14 @@ document.addEventListener("click", ({ target }) => {
 
 /** Initializes markup of the server: a whole page, or a swapped region. */
 function enhance(root) {
-  $$("time[datetime]", root).forEach(showTime);
+  $$("time[data-relative], time[data-countdown]", root).forEach(showTime);
   $$(".copy, [data-reveal], button[data-dialog]", root).forEach((button) => (button.hidden = false));
   $$("[data-no-script]", root).forEach((part) => (part.hidden = true));
   $$("[data-pretty]", root).forEach(offerPretty);
   new Set($$(".tick input", root).map(scopeOf)).forEach(count);
 }
 
+storeZone();
 regions().forEach((region) => seen.set(region.id, region.innerHTML));
 enhance(document);
 $$("[data-keys-off]").forEach((box) => (box.checked = keysOff));

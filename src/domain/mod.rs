@@ -35,6 +35,7 @@ pub mod time;
 pub mod tls;
 pub mod token_bucket;
 pub mod webhook;
+pub mod zone;
 
 use strum::VariantArray;
 

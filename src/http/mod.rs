@@ -37,6 +37,7 @@ use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
 use crate::domain::needle::Needle;
+use crate::domain::zone::Zone;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use crate::store::search::TextSearch;
@@ -83,6 +84,8 @@ pub struct App {
     pub require_totp: bool,
     /// Whether people in the portal may set certificates of webhooks.
     pub portal_certificates: bool,
+    /// Zone of times on pages, for browsers that have not named theirs.
+    pub time_zone: Zone,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -178,6 +181,7 @@ impl App {
             shown_once: ShownOnce::default(),
             require_totp: false,
             portal_certificates: false,
+            time_zone: Zone::UTC,
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),

@@ -408,7 +408,7 @@ const COMPOSED: &[&str] = &[
     "SELECT coalesce(min(seq), 0) FROM {name}",
     "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
     "SELECT start_ms - start_ms % {HOUR} AS hour",
-    "SELECT start_ms - start_ms % {length} AS start_ms",
+    "SELECT start_ms + span_ms / 2 - (start_ms + span_ms / 2) % {QUARTER} AS start_ms",
     // At most 1,000 webhooks of one incident.
     "SELECT m.",
     "SELECT series, start_ms - start_ms % {HOUR} AS hour",

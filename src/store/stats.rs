@@ -195,7 +195,7 @@ pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums> {
     Ok(total)
 }
 
-/// Deliveries finished in a day or an hour.
+/// Deliveries finished in a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub start_ms: Millis,
@@ -203,12 +203,15 @@ pub struct Span {
     pub failed: u64,
 }
 
-/// Returns the deliveries finished in each span of this length since a time, oldest first: of a day, or of an hour up to
-/// eight days back. Spans without any are left out.
-pub fn by_span(connection: &Connection, of: &Of, from: Millis, length: Millis) -> Result<Vec<Span>> {
-    let conditions = rows_of(of, from);
+/// Returns the deliveries finished since a time, oldest first, by the quarter of an hour in which the middle of their row
+/// is: every zone is quarters of an hour from UTC, so each row belongs to the day that has the larger part of it. Rows have
+/// an hour up to eight days back, and a day before that. Quarters without any are left out.
+pub fn by_quarter(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Span>> {
+    const QUARTER: Millis = 15 * MINUTE;
+    // A row that starts before the time may have its middle after it.
+    let conditions = rows_of(of, from - DAY);
     let query = format!(
-        "SELECT start_ms - start_ms % {length} AS start_ms, sum(delivered) AS delivered, sum(failed) AS failed
+        "SELECT start_ms + span_ms / 2 - (start_ms + span_ms / 2) % {QUARTER} AS start_ms, sum(delivered) AS delivered, sum(failed) AS failed
          FROM stats {} GROUP BY 1 HAVING sum(delivered) + sum(failed) > 0 ORDER BY 1",
         conditions.sql()
     );

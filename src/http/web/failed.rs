@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use strum::VariantArray;
 
-use super::date_field;
 use crate::domain::Invalid;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::failure_group::FailureGroup;
-use crate::domain::time::{DAY, HOUR, Millis, SECOND};
+use crate::domain::time::{DAY, HOUR, Millis, SECOND, rfc3339_seconds};
 use crate::domain::webhook::Webhook;
 use crate::http::export;
 use crate::http::web::deliveries::filter::Criteria;
@@ -186,7 +185,7 @@ fn query(filter: &[(&'static str, String)], age: Option<usize>, now: Millis) -> 
         let (since, until) = span(age, now);
         for (name, at) in [("from", since), ("to", until)] {
             if let Some(at) = at {
-                query.append_pair(name, &date_field::format(at));
+                query.append_pair(name, &rfc3339_seconds(at));
             }
         }
     }

@@ -52,6 +52,15 @@ impl ListQuery {
         ListQuery { parameters, given: given.collect() }
     }
 
+    /// Rewrites the texts.
+    #[must_use]
+    pub fn mapped(mut self, text: impl Fn(&str, &str) -> String) -> ListQuery {
+        for (name, value) in &mut self.given {
+            *value = text(name, value);
+        }
+        self
+    }
+
     /// Text of a parameter; empty if it is not set.
     pub fn text(&self, name: &str) -> &str {
         self.given(name).unwrap_or_default()

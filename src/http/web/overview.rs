@@ -110,7 +110,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
         waiting: humanize::number(waiting.pending + waiting.retrying),
         oldest_ms: stats::oldest_waiting(db, &of)?,
         success_rate: humanize::percent(sums.delivered, sums.delivered + sums.failed),
-        chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now),
+        chart: Chart::of(&stats::by_hour(db, &of, since_ms)?, since_ms, now, session.zone()),
         failures: failures(session, db)?,
         machine: tenant.is_none().then(|| machine(&session.app.actions.store)),
         limits: match tenant {
@@ -176,7 +176,7 @@ fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreEr
     });
     let mut concerns: Vec<Concern> = concerns.collect::<Result<_, StoreError>>()?;
     for webhook in webhook::expiring(db, session.tenant(), session.now() + ATTENTION, MAX_WEBHOOKS)? {
-        let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now()));
+        let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now(), session.zone()));
         concerns.push(Concern { webhook, condition: None, reason: warning.unwrap_or_default() });
     }
     Ok(concerns)

@@ -202,6 +202,11 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
+    /// Sets the time zone of the browser's clock.
+    pub fn move_to(&self, zone: &str) {
+        self.devtools("Emulation.setTimezoneOverride", json!({"timezoneId": zone}));
+    }
+
     /// Turns the scripts of pages on or off.
     pub fn allow_script(&self, is_allowed: bool) {
         let value = json!({"value": !is_allowed});

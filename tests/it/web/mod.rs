@@ -25,6 +25,7 @@ mod search;
 mod sessions;
 mod settings;
 mod sheet;
+mod times;
 mod two_factor;
 mod two_tabs;
 mod webhooks;

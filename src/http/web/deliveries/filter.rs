@@ -2,7 +2,8 @@
 
 use crate::domain::Invalid;
 use crate::domain::needle::Needle;
-use crate::domain::time::rfc3339_seconds;
+use crate::domain::time::{parse_rfc3339, rfc3339_seconds};
+use crate::domain::zone::{Twice, Zone};
 use crate::http::delivery_filter::DeliveryTexts;
 use crate::http::web::date_field;
 use crate::http::web::layout::code_label;
@@ -10,6 +11,7 @@ use crate::http::web::list_query::{Chip, ListQuery, Parameter, below, query_of};
 use crate::http::web::{Fields, Session};
 use crate::store::delivery::DeliveryFilter;
 use crate::text::failure::status_words;
+use crate::text::humanize::to_the_second;
 
 const PARAMETERS: &[Parameter] = &[
     Parameter::one("q", "q", "Text"),
@@ -35,13 +37,20 @@ pub struct Criteria {
     pub needle: Option<Needle>,
     /// Error in a parameter. `filter` is unusable if set.
     pub problem: Option<String>,
+    zone: Zone,
 }
 
 impl Criteria {
     /// Reads the parameters; limits portal visitors to their tenant.
     pub fn of(session: &Session, fields: &Fields) -> Criteria {
-        let query = ListQuery::of(fields, PARAMETERS, session.tenant().is_some());
-        let mut criteria = Criteria { query, filter: DeliveryFilter::default(), needle: None, problem: None };
+        let zone = session.zone();
+        let query = ListQuery::of(fields, PARAMETERS, session.tenant().is_some()).mapped(|name, text| match name {
+            "from" | "finished_from" => date_field::exact(text, zone, Twice::First),
+            "to" | "finished_to" => date_field::exact(text, zone, Twice::Second),
+            _ => text.to_owned(),
+        });
+        let mut criteria =
+            Criteria { query, filter: DeliveryFilter::default(), needle: None, problem: None, zone: zone.clone() };
         match criteria.parse() {
             Ok((filter, needle)) => (criteria.filter, criteria.needle) = (filter, needle),
             Err(invalid) => criteria.problem = Some(invalid.message),
@@ -54,7 +63,8 @@ impl Criteria {
 
     fn parse(&self) -> Result<(DeliveryFilter, Option<Needle>), Invalid> {
         let given = |name| self.query.given(name);
-        let time = |name| given(name).map(date_field::parse).transpose();
+        let time =
+            |name| given(name).map(|text| date_field::parse(text, &self.zone, Twice::First)).transpose();
         let texts = DeliveryTexts {
             webhook: given("webhook"),
             event: given("event"),
@@ -83,6 +93,7 @@ impl Criteria {
             filter: self.filter.clone(),
             needle: None,
             problem: self.problem.clone(),
+            zone: self.zone.clone(),
         }
     }
 
@@ -152,9 +163,9 @@ impl Criteria {
         let fact = |(name, text): &(&'static str, String)| {
             let values: Vec<String> = match *name {
                 "webhook" | "status" | "type" | "code" | "error" => {
-                    text.split(',').map(|value| words(name, value.trim(), &webhook)).collect()
+                    text.split(',').map(|value| words(name, value.trim(), &webhook, &self.zone)).collect()
                 }
-                _ => vec![words(name, text, &webhook)],
+                _ => vec![words(name, text, &webhook, &self.zone)],
             };
             (self.query.label(name), values.join(", "))
         };
@@ -163,17 +174,17 @@ impl Criteria {
 
     /// What is set, each with the list without it. `webhook` returns the name of a webhook.
     pub fn chips(&self, base: &str, webhook: impl Fn(&str) -> Option<String>) -> Vec<Chip> {
-        self.query.chips(&format!("{base}/deliveries"), |name, value| words(name, value, &webhook))
+        self.query.chips(&format!("{base}/deliveries"), |name, value| words(name, value, &webhook, &self.zone))
     }
 }
 
 /// A value in words.
-fn words(name: &str, value: &str, webhook: &impl Fn(&str) -> Option<String>) -> String {
+fn words(name: &str, value: &str, webhook: &impl Fn(&str) -> Option<String>, zone: &Zone) -> String {
     match name {
         "webhook" => webhook(value).unwrap_or_else(|| value.to_owned()),
         "code" => value.parse().map_or_else(|_| value.to_owned(), status_words),
         "from" | "to" | "finished_from" | "finished_to" => {
-            format!("{} UTC", value.trim_end_matches('Z').replace('T', " "))
+            parse_rfc3339(value).map_or_else(|_| value.to_owned(), |at| to_the_second(at, zone))
         }
         "test" if value == "false" => "hidden".to_owned(),
         "test" => "only".to_owned(),

@@ -9,6 +9,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
+use crate::http::web::date_field;
 use crate::http::web::layout::code_label;
 use crate::http::web::list_query::{self, Chip, below, total, total_words};
 use crate::http::web::pager::Pager;
@@ -39,6 +40,8 @@ pub struct DeliveriesPage {
 
 /// `GET /deliveries?q=&status=&webhook=&event=&type=&tenant=&code=&error=&test=&from=&to=&finished_from=&finished_to=&cursor=`.
 pub fn show(session: &Session) -> Result<DeliveriesPage, PageError> {
+    date_field::require_exact(session, "from", "to")?;
+    date_field::require_exact(session, "finished_from", "finished_to")?;
     let criteria = by_name(session, Criteria::of(session, &session.query))?;
     let request = session.query.page_request()?;
     let Some(needle) = &criteria.needle else {

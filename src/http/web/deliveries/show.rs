@@ -153,7 +153,7 @@ fn verdict(
     webhook: &Webhook,
 ) -> Result<Explanation, PageError> {
     let profile = session.app.actions.profile(&webhook.profile)?;
-    Ok(explain::explain(delivery, last, webhook, &profile, None, session.now()))
+    Ok(explain::explain(delivery, last, webhook, &profile, None, session.now(), session.zone()))
 }
 
 /// Explanation of a delivery whose webhook was deleted: the outcome of its last attempt.

@@ -2,7 +2,8 @@
 
 use crate::domain::Invalid;
 use crate::domain::needle::Needle;
-use crate::domain::time::{Millis, rfc3339_seconds};
+use crate::domain::time::{Millis, parse_rfc3339, rfc3339_seconds};
+use crate::domain::zone::Twice;
 use crate::http::web::date_field;
 use crate::http::web::layout::{Html, marked};
 use crate::http::web::list_query::{self, Chip, ListQuery, Parameter, below, query_of, total, total_words};
@@ -11,6 +12,7 @@ use crate::http::web::suggestions::Suggestions;
 use crate::http::web::{Frame, PageError, Section, Session, Template};
 use crate::store::event::{self, EventFilter, EventPreview};
 use crate::store::search::Hits;
+use crate::text::humanize::to_the_second;
 
 #[derive(Template)]
 #[template(path = "events/list.html")]
@@ -51,6 +53,7 @@ const PARAMETERS: &[Parameter] = &[
 
 /// `GET /events?q=&type=&tenant=&since=&until=&cursor=`.
 pub fn show(session: &Session) -> Result<EventsPage, PageError> {
+    date_field::require_exact(session, "since", "until")?;
     let query = ListQuery::of(&session.query, PARAMETERS, session.tenant().is_some());
     let request = session.query.page_request()?;
     let (filter, needle, problem) = match filter(session, &query) {
@@ -71,7 +74,9 @@ pub fn show(session: &Session) -> Result<EventsPage, PageError> {
     };
     let path = format!("{}/events", session.base());
     let chips = query.chips(&path, |name, value| match name {
-        "since" | "until" => format!("{} UTC", value.trim_end_matches('Z').replace('T', " ")),
+        "since" | "until" => {
+            parse_rfc3339(value).map_or_else(|_| value.to_owned(), |at| to_the_second(at, session.zone()))
+        }
         _ => value.to_owned(),
     });
     let (frame, suggestions) = session.read(|db| {
@@ -99,8 +104,8 @@ fn filter(session: &Session, query: &ListQuery) -> Result<(EventFilter, Option<N
             None => query.given("tenant").map(str::parse).transpose()?,
         },
         types: query.given("type").map(str::parse).transpose()?.unwrap_or_default(),
-        since: query.given("since").map(date_field::parse).transpose()?,
-        until: query.given("until").map(date_field::parse).transpose()?,
+        since: query.given("since").map(|text| date_field::parse(text, session.zone(), Twice::First)).transpose()?,
+        until: query.given("until").map(|text| date_field::parse(text, session.zone(), Twice::Second)).transpose()?,
     };
     Ok((filter, query.given("q").map(str::parse).transpose()?))
 }

@@ -217,7 +217,7 @@ fn test_outcome(session: &Session, db: &Connection, webhook: &Webhook, id: &str)
     Ok(TestOutcome {
         delivery: delivery.id.to_string(),
         is_good: delivery.status == DeliveryStatus::Delivered,
-        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now),
+        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now, session.zone()),
         attempt: attempt.map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", delivery.id)), now)),
     })
 }

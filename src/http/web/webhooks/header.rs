@@ -57,7 +57,7 @@ impl Head {
             state: webhook.state,
             condition: None,
             trouble: trouble(webhook),
-            certificate: webhook.tls.as_deref().and_then(|tls| warning(tls, session.now())),
+            certificate: webhook.tls.as_deref().and_then(|tls| warning(tls, session.now(), session.zone())),
             has_challenge: profile.is_some_and(|profile| profile.spec().challenge.is_some()),
             tab,
         }

@@ -150,7 +150,7 @@ fn rows(session: &Session, db: &Connection, webhooks: Vec<Webhook>) -> Result<Ve
         let hours = hours.get(&webhook.seq).map_or(&[][..], Vec::as_slice);
         let last_ms = last.get(&webhook.seq).copied();
         let verdict = conditions.get(&webhook.seq).map(|condition| condition.verdict);
-        WebhookRow::of(webhook, verdict, Chart::of(hours, from, now), last_ms)
+        WebhookRow::of(webhook, verdict, Chart::of(hours, from, now, session.zone()), last_ms)
     };
     Ok(webhooks.into_iter().map(row).collect())
 }

@@ -56,7 +56,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<MetricsPage,
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,
-        chart: Chart::of(&stats::by_hour(db, &of, from)?, from, now),
+        chart: Chart::of(&stats::by_hour(db, &of, from)?, from, now, session.zone()),
         windows: windows.collect::<Result<_, StoreError>>()?,
         pending: humanize::number(waiting.pending),
         retrying: humanize::number(waiting.retrying),

@@ -40,7 +40,7 @@ pub fn deliveries(session: &Session, db: &Connection, id: &str) -> Result<Webhoo
     Ok(WebhookPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
-        strip: Strip::read(db, webhook.seq, &webhook.id.to_string(), session.now())?,
+        strip: Strip::read(db, webhook.seq, &webhook.id.to_string(), session.now(), session.zone())?,
         table: DeliveryTable { has_webhook: false, ..table },
         has_more: page.next.is_some(),
     })
@@ -92,7 +92,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
             Some(Gone::Disable) => "The webhook is disabled at once.",
             _ => "Treated like any other failure.",
         },
-        preview: schedule.map(|schedule| SchedulePreview::of(schedule, session.now())),
+        preview: schedule.map(|schedule| SchedulePreview::of(schedule, session.now(), session.zone())),
         webhook,
     })
 }

@@ -124,7 +124,7 @@ fn result_page(session: &Session, db: &Connection, webhook: &Webhook, id: &str) 
     let outcome = TestOutcome {
         delivery: delivery.id.to_string(),
         is_good: delivery.status == DeliveryStatus::Delivered,
-        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now),
+        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now, session.zone()),
         attempt: attempt.map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", delivery.id)), now)),
     };
     let page = form_page(session, db, webhook, delivery.event_type.to_string(), event.data.into())?;
