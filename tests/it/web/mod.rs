@@ -3,6 +3,7 @@
 mod audit;
 mod browser;
 mod deliveries;
+mod display;
 mod event_types;
 mod events;
 mod filters;
@@ -11,6 +12,7 @@ mod focus;
 mod inbox;
 mod incidents;
 mod limits;
+mod live;
 mod long_logs;
 mod no_secrets;
 mod overview;

@@ -63,8 +63,7 @@ impl Criteria {
 
     fn parse(&self) -> Result<(DeliveryFilter, Option<Needle>), Invalid> {
         let given = |name| self.query.given(name);
-        let time =
-            |name| given(name).map(|text| date_field::parse(text, &self.zone, Twice::First)).transpose();
+        let time = |name| given(name).map(|text| date_field::parse(text, &self.zone, Twice::First)).transpose();
         let texts = DeliveryTexts {
             webhook: given("webhook"),
             event: given("event"),
