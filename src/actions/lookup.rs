@@ -1,15 +1,17 @@
 //! Lookups by public id. Objects of another tenant count as missing.
 
 use super::{ActionError, Actions, Caller, Result};
+use crate::actions::contact::ContactInFull;
+use crate::domain::contact::Contact;
 use crate::domain::event::{EventId, Tenant};
-use crate::domain::id::{DeliveryId, IncidentId, WebhookId};
+use crate::domain::id::{ContactId, DeliveryId, IncidentId, WebhookId};
 use crate::domain::webhook::Webhook;
 use crate::store::attempt::{self, Attempt};
 use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, StoredEvent};
 use crate::store::incident::read::{self, Incident};
 use crate::store::page::{Cursor, MAX_LIMIT, Page, PageRequest};
-use crate::store::{Connection, profile, webhook};
+use crate::store::{Connection, contact, profile, webhook};
 
 /// Delivery with its newest attempts.
 #[derive(Debug, Clone)]
@@ -39,6 +41,31 @@ impl DeliveryInFull {
 pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook> {
     let id: WebhookId = id.parse().map_err(|_| ActionError::NotFound("webhook"))?;
     webhook::get(connection, id)?.filter(|webhook| caller.sees(&webhook.tenant)).ok_or(ActionError::NotFound("webhook"))
+}
+
+/// Like [`webhook`], for a change. The webhook of a contact changes with its contact only.
+pub fn own_webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook> {
+    let webhook = webhook(connection, caller, id)?;
+    match webhook.contact_seq {
+        None => Ok(webhook),
+        Some(_) => {
+            let message = "This webhook belongs to a contact. Change or test the contact instead.";
+            Err(ActionError::conflict("contact_webhook", message))
+        }
+    }
+}
+
+/// Returns the contact with this id. Tenants see their own.
+pub fn contact(connection: &Connection, caller: &Caller, id: &str) -> Result<Contact> {
+    let unknown = ActionError::NotFound("contact");
+    let id: ContactId = id.parse().map_err(|_| unknown.clone())?;
+    let is_seen = |contact: &Contact| caller.tenant.is_none() || caller.tenant == contact.tenant;
+    contact::get(connection, id)?.filter(is_seen).ok_or(unknown)
+}
+
+/// Like [`contact`], with its webhook.
+pub fn contact_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<ContactInFull> {
+    Ok(ContactInFull::read(connection, contact(connection, caller, id)?)?)
 }
 
 pub fn delivery(connection: &Connection, caller: &Caller, id: &str) -> Result<Delivery> {

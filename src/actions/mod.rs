@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod batched;
+pub mod contact;
 pub mod delivery;
 pub mod event_types;
 mod filtering;
@@ -16,6 +17,7 @@ pub mod prune;
 pub mod publish;
 pub mod publish_batch;
 pub mod replay;
+pub mod reserved;
 pub mod show_event;
 pub mod statistics;
 pub mod telling;

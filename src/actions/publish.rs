@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::filtering::Verdicts;
+use super::reserved::{require_unreserved, require_unreserved_type};
 use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
@@ -34,6 +35,13 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
+    /// Returns the event, unless its tenant or type is Hookpost's own.
+    pub fn unreserved(self) -> Result<NewEvent, Invalid> {
+        require_unreserved(&self.tenant, "tenant")?;
+        require_unreserved_type(&self.event_type, "type")?;
+        Ok(self)
+    }
+
     /// Approximate memory use in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<NewEvent>() + self.data.len() + self.previous_data.as_deref().map_or(0, str::len)

@@ -56,7 +56,7 @@ impl Actions {
             let is_to_all = webhook_id.is_none();
             let mut webhooks = match webhook_id {
                 Some(webhook_id) => {
-                    let webhook = lookup::webhook(tx.connection(), &caller, &webhook_id)?;
+                    let webhook = lookup::own_webhook(tx.connection(), &caller, &webhook_id)?;
                     require_same_tenant(&webhook, &stored.event.tenant)?;
                     vec![Arc::new(webhook)]
                 }
@@ -109,7 +109,7 @@ impl Actions {
         go_on: GoOn<'_>,
     ) -> Result<u64> {
         let (webhook, up_to) = self.store.read(|connection| -> Result<_> {
-            let webhook = lookup::webhook(connection, caller, id)?;
+            let webhook = lookup::own_webhook(connection, caller, id)?;
             let up_to = if replay.only_failed { sweep::newest(connection)? } else { event::newest(connection)? };
             Ok((webhook, up_to))
         })?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
+use super::reserved::require_unreserved_type;
 use super::{Actions, Caller, Result, lookup};
 use crate::actions::lookup::DeliveryInFull;
 use crate::actions::webhook::create::find_profile;
@@ -42,22 +43,32 @@ impl Actions {
     /// Sends a test to one webhook in any state. Blocks until the response or the timeout.
     pub fn test_webhook(&self, caller: &Caller, webhook_id: &str, test: TestEvent) -> Result<DeliveryInFull> {
         let (auditor, id) = (caller.clone(), webhook_id.to_owned());
+        self.test_with(caller, move |tx| {
+            let webhook = lookup::own_webhook(tx.connection(), &auditor, &id)?;
+            let event_type = match &test.event_type {
+                Some(text) => parse_type(text, "event_type")?,
+                None => usual_type(&webhook),
+            };
+            require_own(&webhook.tenant, &event_type, "event_type")?;
+            let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&webhook.tenant);
+            auditor.audit(tx, entry.with_detail(&event_type))?;
+            Ok((Arc::new(webhook), event_type, test.data))
+        })
+    }
+
+    /// Sends a test to a webhook that `find` returns, with its type and data. Blocks until the response or the timeout.
+    pub(super) fn test_with(
+        &self,
+        caller: &Caller,
+        find: impl FnOnce(&mut WriteTx<'_>) -> Result<(Arc<Webhook>, EventType, Option<Box<str>>)> + Send + 'static,
+    ) -> Result<DeliveryInFull> {
         let profiles = self.store.profiles().clone();
-        let prepared = self
-            .store
-            .write(move |tx| {
-                let webhook = lookup::webhook(tx.connection(), &auditor, &id)?;
-                let event_type = match &test.event_type {
-                    Some(text) => parse_type(text, "event_type")?,
-                    None => usual_type(&webhook),
-                };
-                let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&webhook.tenant);
-                auditor.audit(tx, entry.with_detail(&event_type))?;
-                let stored = store_event(tx, webhook.tenant.clone(), event_type, test.data)?;
-                prepare(tx, &profiles, Arc::new(webhook), &stored)
-            })
-            .wait()?;
-        self.send_test(caller, &prepared)
+        let prepared = self.store.write(move |tx| {
+            let (webhook, event_type, data) = find(tx)?;
+            let stored = store_event(tx, webhook.tenant.clone(), event_type, data)?;
+            prepare(tx, &profiles, webhook, &stored)
+        });
+        self.send_test(caller, &prepared.wait()?)
     }
 
     /// Sends a test to all webhooks of the tenant that subscribe to its type, in any state, 64 at most. Blocks. The attempts
@@ -75,6 +86,7 @@ impl Actions {
         let prepared = self
             .store
             .write(move |tx| {
+                require_own(&tenant, &event_type, "event")?;
                 let webhooks = tx.directory().subscribed(&tenant, &event_type);
                 if webhooks.is_empty() {
                     return Ok(Vec::new());
@@ -131,6 +143,11 @@ fn too_many(webhooks: usize) -> Invalid {
         format!("{webhooks} subscribe to this event type. One call tests up to {MOST}; test them one by one."),
     )
     .in_field("event")
+}
+
+/// Refuses a type that is Hookpost's own, to a webhook of another tenant.
+fn require_own(tenant: &Tenant, event_type: &EventType, field: &str) -> Result<(), Invalid> {
+    if tenant.is_hookpost() { Ok(()) } else { require_unreserved_type(event_type, field) }
 }
 
 fn parse_type(text: &str, field: &str) -> Result<EventType, Invalid> {

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::key_text;
 pub use super::key_text::is_well_formed;
 use crate::actions::audit::AuditEntry;
+use crate::actions::reserved::require_unreserved;
 use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -39,6 +40,9 @@ pub fn issue(request: KeyRequest, now: Millis) -> Result<(String, ApiKey), Inval
     if request.name.trim().is_empty() || request.name.chars().count() > 128 || request.name.contains(char::is_control) {
         return Err(Invalid::new("invalid_name", "The name must have 1 to 128 characters and no control characters.")
             .in_field("name"));
+    }
+    if let Some(tenant) = &request.tenant {
+        require_unreserved(tenant, "tenant")?;
     }
     if let Some(limit) = request.rate_limit_per_s
         && !RATE_LIMITS.contains(&limit)

@@ -7,6 +7,7 @@ use super::session::{self, NewOwner};
 use super::token;
 use super::users::{Opened, UserError};
 use crate::actions::audit::AuditEntry;
+use crate::actions::reserved::require_unreserved;
 use crate::actions::{ActionError, Caller, Pending};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -37,6 +38,7 @@ pub struct LinkRequest {
 
 impl LinkRequest {
     fn check(&self) -> Result<(), Invalid> {
+        require_unreserved(&self.tenant, "tenant")?;
         for (field, value) in [("expires_s", self.expires_s), ("session_s", self.session_s)] {
             if value.is_some_and(|seconds| !LASTS_S.contains(&seconds)) {
                 let message = format!("{field} must be from 60 to 86400: a minute to a day.");

@@ -47,6 +47,18 @@ pub enum AuditAction {
     IncidentMuted,
     #[strum(serialize = "incident.unmuted")]
     IncidentUnmuted,
+    #[strum(serialize = "contact.created")]
+    ContactCreated,
+    #[strum(serialize = "contact.changed")]
+    ContactChanged,
+    #[strum(serialize = "contact.deleted")]
+    ContactDeleted,
+    #[strum(serialize = "contact.tested")]
+    ContactTested,
+    #[strum(serialize = "contact.confirmation_sent")]
+    ContactConfirmationSent,
+    #[strum(serialize = "contact.confirmed")]
+    ContactConfirmed,
     #[strum(serialize = "event_type.put")]
     EventTypePut,
     #[strum(serialize = "event_type.deleted")]

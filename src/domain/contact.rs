@@ -2,12 +2,15 @@
 
 mod quiet_hours;
 mod scope;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use email_address::Options;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
@@ -17,6 +20,7 @@ use super::time::{MINUTE, Millis};
 
 pub use quiet_hours::{QuietHours, QuietHoursSpec};
 pub use scope::{MAX_PATTERNS, Scope, ScopedWebhook, WebhookPattern};
+pub use settings::{ContactSettings, ContactWebhook, ScopeSpec};
 
 /// Contacts of one tenant at most.
 pub const MAX_OF_TENANT: u64 = 20;
@@ -55,6 +59,26 @@ impl Contact {
             Channel::Webhook { .. } => true,
         }
     }
+
+    pub fn health(&self, now: Millis) -> Health {
+        match (self.is_reachable(), self.status.is_failing(now)) {
+            (false, _) => Health::Unconfirmed,
+            (true, true) => Health::Failing,
+            (true, false) => Health::Ok,
+        }
+    }
+}
+
+/// Condition of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Health>)]
+pub enum Health {
+    Ok,
+    /// Messages do not reach it.
+    Failing,
+    /// The address is not confirmed, so nothing is sent to it.
+    Unconfirmed,
 }
 
 /// Way to a contact.
@@ -94,10 +118,25 @@ impl Status {
     }
 }
 
-/// Kind of message.
+/// Kind of message to contacts.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, Display, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    EnumString,
+    IntoStaticStr,
+    Display,
+    VariantArray,
 )]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 #[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<Topic>)]
 pub enum Topic {

@@ -86,6 +86,11 @@ impl EventType {
     /// Regular expression of the text, without its length; the same rule as `from_str`.
     pub const PATTERN: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
 
+    /// First segment of the types of Hookpost's own events.
+    pub fn hookpost() -> EventType {
+        EventType(RESERVED.into())
+    }
+
     /// Whether only Hookpost itself publishes events of this type.
     pub fn is_of_hookpost(&self) -> bool {
         self.as_str().split('.').next() == Some(RESERVED)

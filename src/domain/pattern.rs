@@ -19,6 +19,11 @@ impl EventPattern {
     /// Regular expression of the text, without its length; the same rule as `from_str`.
     pub const PATTERN: &str = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$";
 
+    /// Pattern of Hookpost's own events.
+    pub fn of_hookpost() -> EventPattern {
+        EventPattern::Below(EventType::hookpost())
+    }
+
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             EventPattern::Exact(name) => name == event_type,

@@ -23,6 +23,7 @@ use super::tls::Tls;
 pub use settings::{
     DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, WebhookSettings, parse_events, parse_url,
 };
+pub(in crate::domain) use settings::{given, headers_schema, present_object};
 
 /// State of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]

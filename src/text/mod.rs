@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod browser;
 pub mod certificate;
+pub mod contact;
 pub mod explanation;
 pub mod failure;
 pub mod humanize;

@@ -34,7 +34,7 @@ impl Actions {
         }
         self.check_token_url(&settings)?;
         let profiles = self.store.profiles();
-        let before = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
+        let before = self.store.read(|connection| lookup::own_webhook(connection, caller, id))?;
         let activation = activation(&before, &settings)?;
         let after = apply(profiles, before.clone(), settings.clone())?;
         let challenged = self.challenge_if_needed(&before, &after, activation.as_ref())?;
@@ -43,7 +43,7 @@ impl Actions {
         self.store
             .write(move |tx| {
                 // Read again: the webhook may have changed during the challenge.
-                let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
+                let webhook = lookup::own_webhook(tx.connection(), &caller, &id)?;
                 unchanged.require(Some(&webhook))?;
                 let mut activation = self::activation(&webhook, &settings)?;
                 let names = settings.names();
@@ -84,7 +84,7 @@ impl Actions {
     pub fn delete_webhook(&self, caller: &Caller, id: &str, unchanged: Unchanged<Webhook>) -> Pending<()> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
-            let webhook = lookup::webhook(tx.connection(), &caller, &id)?;
+            let webhook = lookup::own_webhook(tx.connection(), &caller, &id)?;
             unchanged.require(Some(&webhook))?;
             webhook::delete(tx, webhook.seq)?;
             sweep::step(tx, webhook.seq, 0)?;
@@ -189,7 +189,11 @@ fn activate(tx: &mut WriteTx<'_>, mut webhook: Webhook, activation: Activation) 
     }
 }
 
-fn apply(profiles: &Profiles, mut webhook: Webhook, settings: WebhookSettings) -> Result<Webhook, Invalid> {
+pub(in crate::actions) fn apply(
+    profiles: &Profiles,
+    mut webhook: Webhook,
+    settings: WebhookSettings,
+) -> Result<Webhook, Invalid> {
     let profile = find_profile(profiles, settings.profile.as_deref().unwrap_or(&webhook.profile))?;
     let may_lack = settings.url.is_some() || settings.headers.is_some() || settings.profile.is_some();
     let may_differ = settings.template.is_some() || settings.profile.is_some();

@@ -91,14 +91,14 @@ impl Actions {
     }
 
     /// Parses a URL and checks its target against the policy, as far as its name resolves now.
-    pub(super) fn check_url(&self, text: &str) -> Result<TargetUrl> {
+    pub(in crate::actions) fn check_url(&self, text: &str) -> Result<TargetUrl> {
         let url = parse_url(text)?;
         self.check_target(&url, "url")?;
         Ok(url)
     }
 
     /// Checks the URL of a token endpoint, if the settings have one, like that of a webhook.
-    pub(super) fn check_token_url(&self, settings: &WebhookSettings) -> Result<()> {
+    pub(in crate::actions) fn check_token_url(&self, settings: &WebhookSettings) -> Result<()> {
         match &settings.auth {
             Some(Some(AuthSpec::OAuth2 { token_url, .. })) => {
                 self.check_target(&parse_token_url(token_url)?, "auth.token_url")
@@ -120,7 +120,7 @@ pub(super) fn add_key_pair(webhook: &mut Webhook) {
     }
 }
 
-pub(super) fn unknown(field: &str, reason: &str) -> Invalid {
+pub(in crate::actions) fn unknown(field: &str, reason: &str) -> Invalid {
     Invalid::new("unknown_field", format!("Unknown field {field}. {reason}")).in_field(field)
 }
 
@@ -135,7 +135,7 @@ pub(in crate::actions) fn find_profile(profiles: &Profiles, name: &str) -> Resul
 }
 
 /// Checks that a webhook has what its profile's endpoints need.
-pub(super) fn check_endpoint(webhook: &Webhook, profile: &Profile) -> Result<(), Invalid> {
+pub(in crate::actions) fn check_endpoint(webhook: &Webhook, profile: &Profile) -> Result<(), Invalid> {
     let endpoint = profile.spec().endpoint.as_ref();
     endpoint.map_or(Ok(()), |endpoint| endpoint.require(profile.name(), &webhook.url, &webhook.headers))
 }
@@ -157,7 +157,7 @@ pub(super) fn check_template(webhook: &Webhook, profile: &Profile) -> Result<(),
 }
 
 /// Refuses a profile that was deleted since it was looked up.
-pub(super) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<()> {
+pub(in crate::actions) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<()> {
     if profile::exists(tx.connection(), name)? {
         return Ok(());
     }

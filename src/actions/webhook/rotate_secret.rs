@@ -86,7 +86,7 @@ impl Actions {
         self.store.write(move |tx| {
             let now = tx.now_ms();
             let overlap = overlap(&rotation)?;
-            let mut webhook = lookup::webhook(tx.connection(), &caller, &id)?;
+            let mut webhook = lookup::own_webhook(tx.connection(), &caller, &id)?;
             let given = rotation
                 .secret
                 .as_deref()

@@ -50,7 +50,7 @@ impl Actions {
     /// Runs the challenge of a webhook's profile. An unverified webhook that passes becomes active, and its queued
     /// deliveries are sent; a webhook in another state keeps it. Blocks for up to the webhook's timeout.
     pub fn verify_webhook(&self, caller: &Caller, id: &str) -> Result<Verified> {
-        let webhook = self.store.read(|connection| lookup::webhook(connection, caller, id))?;
+        let webhook = self.store.read(|connection| lookup::own_webhook(connection, caller, id))?;
         self.verify_stored(caller, &Arc::new(webhook))
     }
 

@@ -107,10 +107,7 @@ pub struct WebhookSettings {
 impl WebhookSettings {
     /// Names of the settings given, without `active` and `waiting`.
     pub fn names(&self) -> Vec<String> {
-        let Ok(Value::Object(fields)) = serde_json::to_value(self) else {
-            return Vec::new();
-        };
-        fields.into_iter().map(|(name, _)| name).filter(|name| name != "active" && name != "waiting").collect()
+        given(self).into_iter().filter(|name| name != "active" && name != "waiting").collect()
     }
 
     /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
@@ -179,8 +176,16 @@ impl WebhookSettings {
     }
 }
 
+/// Names of the fields given.
+pub(in crate::domain) fn given(settings: &impl Serialize) -> Vec<String> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Distinguishes `null` from an absent field.
-fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(in crate::domain) fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     let object = Option::<Object<T>>::deserialize(deserializer)?;
@@ -207,7 +212,7 @@ fn check_signing(webhook: &Webhook) -> Result<(), Invalid> {
 pub type HeaderMap = Map<String, Value>;
 
 /// Schema of custom headers. Cannot express that the profile's own headers are refused too.
-fn headers_schema(_: &mut SchemaGenerator) -> Schema {
+pub(in crate::domain) fn headers_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": ["object", "null"],
         "maxProperties": header::MAX_HEADERS,

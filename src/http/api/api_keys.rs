@@ -46,7 +46,7 @@ fn describe_create(call: &mut Call<'_>) {
         .request_body::<KeyBody>(r#"{"name": "shop", "scope": "publish"}"#)
         .response::<KeyView>(201, "The new key.", EXAMPLE)
         .links(201, "/id", &["revoke_api_key"])
-        .errors(422, &["invalid_name", "invalid_value", "invalid_tenant", "unknown_profile", "invalid_rate_limit"])
+        .errors(422, &["invalid_name", "invalid_value", "invalid_tenant", "reserved_tenant", "unknown_profile", "invalid_rate_limit"])
         .errors(422, &["invalid_time", "invalid_expires_at"]);
 }
 

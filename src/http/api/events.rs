@@ -39,6 +39,8 @@ pub(super) const EXAMPLE: &str = r#"{"type": "content.published", "data": {"id":
 pub(super) const INVALID_CODES: Codes = &[
     "invalid_event_type",
     "invalid_tenant",
+    "reserved_tenant",
+    "reserved_event_type",
     "invalid_event_id",
     "invalid_time",
     "invalid_idempotency_key",
@@ -246,7 +248,7 @@ pub(super) struct EventBody<'a> {
 impl EventBody<'_> {
     pub(super) fn parse(self, caller: &Caller) -> Result<NewEvent, ApiError> {
         let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
-        Ok(NewEvent {
+        let event = NewEvent {
             event_type: self.event_type.parse().map_err(in_field("type"))?,
             tenant: caller.tenant_for(self.tenant.as_deref())?,
             id: self.id.map(|text| text.parse().map_err(in_field("id"))).transpose()?,
@@ -254,7 +256,8 @@ impl EventBody<'_> {
             data: self.data.get().into(),
             previous_data: self.previous_data.map(|raw| raw.get().into()),
             idempotency: None,
-        })
+        };
+        Ok(event.unreserved()?)
     }
 }
 

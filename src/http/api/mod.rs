@@ -6,6 +6,7 @@ pub(super) mod audit;
 mod batch;
 mod bulk;
 mod certificates;
+mod contacts;
 pub(super) mod deliveries;
 mod docs;
 mod event_types;
@@ -109,6 +110,7 @@ fn table() -> Table {
         replay::webhook_routes,
         stats::webhook_routes,
         incidents::routes,
+        contacts::routes,
         deliveries::routes,
         bulk::routes,
         event_types::routes,

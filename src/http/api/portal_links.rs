@@ -40,7 +40,7 @@ fn describe_create(call: &mut Call<'_>) {
         .request_body::<LinkBody>(r#"{"tenant": "acme", "subject": "jo@acme.example", "expires_s": 600, "session_s": 3600}"#)
         .response::<NewLinkView>(201, "The link. It won't be shown again.", EXAMPLE)
         .links(201, "/id", &["end_portal_link"])
-        .errors(422, &["invalid_tenant", "invalid_subject", "out_of_range"]);
+        .errors(422, &["invalid_tenant", "reserved_tenant", "invalid_subject", "out_of_range"]);
 }
 
 fn describe_end_all(call: &mut Call<'_>) {

@@ -285,7 +285,7 @@ pub(super) struct WebhookView {
 }
 
 /// Schema of [`AuthSpec`] in responses: each secret is a mask.
-fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
+pub(super) fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
     let mut kinds = AuthSpec::json_schema(generator);
     if let Some(Value::Array(kinds)) = kinds.get_mut("oneOf") {
         for kind in &mut *kinds {

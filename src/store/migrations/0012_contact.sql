@@ -103,3 +103,10 @@ CREATE TABLE machine_fault (
     since_ms INTEGER NOT NULL,
     size     INTEGER NOT NULL                                -- bytes that were free, or milliseconds that the clock was off
 ) STRICT, WITHOUT ROWID;
+
+-- The tenant hookpost is Hookpost's own from here on. A tenant of this name can no longer act, and its webhooks wait for a
+-- person to resume them: they would be sent events about all tenants.
+UPDATE api_key SET revoked_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE tenant = 'hookpost' AND revoked_ms IS NULL;
+DELETE FROM session WHERE tenant = 'hookpost';
+DELETE FROM portal_link WHERE tenant = 'hookpost';
+UPDATE webhook SET state = 'paused' WHERE tenant = 'hookpost' AND state = 'active' AND deleted_ms IS NULL;

@@ -8,6 +8,7 @@ mod bad_strings;
 mod batch;
 mod bulk;
 mod busy_readers;
+mod contacts;
 mod content_filters;
 mod deliveries;
 mod docs;

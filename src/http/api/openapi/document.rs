@@ -47,13 +47,14 @@ has limits, which `GET /v1/stats` shows; beyond them the response is a 429 with 
 **Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
 
 /// Groups of operations, in the order of the documentation.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("Events", "Events that the application publishes."),
     ("Webhooks", "URLs that subscribe to event types. Paths under `/v1/webhooks` also work under `/api/webhooks`."),
     ("Secrets", "Secrets that sign deliveries."),
     ("Tests", "Test deliveries, returned with the endpoint's response."),
     ("Deliveries", "One event for one webhook, with every attempt."),
     ("Incidents", "The trouble of endpoints, from the first failures until deliveries succeed again."),
+    ("Contacts", "People and systems that are told about incidents."),
     ("Search", "Anything by an id, a name or text in events."),
     ("Event types", "Descriptions, examples and schemas of event types, shared by all tenants."),
     (

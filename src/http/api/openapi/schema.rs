@@ -10,7 +10,8 @@ use strum::VariantArray as _;
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::{
-    attempt, audit_action, code_pattern, delivery, event, incident, needle, pattern, secret, several, signing, webhook,
+    attempt, audit_action, code_pattern, contact, delivery, event, incident, needle, pattern, secret, several, signing,
+    webhook,
 };
 use crate::profile;
 use crate::store::{api_key, page};
@@ -84,6 +85,8 @@ texts! {
     ApiKeyId { "pattern": ulid!("key"), "examples": ["key_01KF0AVD80W0PPFFQY8AY3BFJE"] }
     /// The id of an incident.
     IncidentId { "pattern": ulid!("inc"), "examples": ["inc_01KF0AVD80W0PPFFQY8AY3BFJE"] }
+    /// The id of a contact.
+    ContactId { "pattern": ulid!("ct"), "examples": ["ct_01KF0AVD80W0PPFFQY8AY3BFJE"] }
     /// The id of a portal link.
     PortalLinkId { "pattern": ulid!("pl"), "examples": ["pl_01KF0AVD80W0PPFFQY8AY3BFJE"] }
     /// The id of an event, generated or chosen by the application.
@@ -131,6 +134,9 @@ words! {
     OpenReason = incident::OpenReason::VARIANTS;
     /// Kind of an entry in the time line of an incident.
     IncidentEntryKind = incident::EntryKind::VARIANTS;
+    /// Condition of a contact. `failing`: messages do not reach it; `unconfirmed`: nothing is sent until the address is
+    /// confirmed.
+    ContactStatus = contact::Health::VARIANTS;
     /// Status of a delivery.
     DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
     /// Trigger of an attempt.

@@ -118,7 +118,7 @@ impl PublishForm {
         let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
         let limit = session.app.limits.single;
         let id = given(&self.id).map(|id| id.parse()).transpose();
-        Ok(NewEvent {
+        let event = NewEvent {
             event_type: (self.event_type.parse()).map_err(|invalid: Invalid| invalid.in_field("type"))?,
             tenant: session.caller().tenant_for(given(&self.tenant).as_deref())?,
             id: id.map_err(|invalid: Invalid| invalid.in_field("id"))?,
@@ -126,7 +126,8 @@ impl PublishForm {
             data: checked("data", &self.data, limit)?,
             previous_data: given(&self.previous_data).map(|text| checked("previous_data", &text, limit)).transpose()?,
             idempotency: None,
-        })
+        };
+        Ok(event.unreserved()?)
     }
 }
 

@@ -65,6 +65,11 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         }
         Action::DeliveryRetried | Action::DeliveryDiscarded => "/deliveries",
         Action::IncidentNoted | Action::IncidentMuted | Action::IncidentUnmuted => "/incidents",
+        Action::ContactCreated
+        | Action::ContactChanged
+        | Action::ContactTested
+        | Action::ContactConfirmationSent
+        | Action::ContactConfirmed => "/contacts",
         Action::EventTypePut => "/event-types",
         Action::ProfilePut => "/profiles",
         Action::KeyCreated | Action::KeyRotated => return Some("/settings/keys".to_owned()),
@@ -86,6 +91,7 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         }
         Action::InboxUrlChanged | Action::InboxClosed => return Some(format!("/inbox?tenant={subject}")),
         Action::WebhookDeleted
+        | Action::ContactDeleted
         | Action::EventTypeDeleted
         | Action::ProfileDeleted
         | Action::KeyRevoked

@@ -1,0 +1,363 @@
+//! `/v1/contacts`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::deliveries::DeliveryView;
+use super::openapi::schema::{ContactId, ContactStatus, Cursor, Limit, ProfileName, TenantName, Time, WebhookId};
+use super::webhooks::{SECRETS, masked_auth};
+use super::{
+    Administrator, ApiResult, App, Call, Caller, Codes, JsonBody, Reader, Scope, Table, extract, list, respond,
+};
+use crate::actions::contact::ContactInFull;
+use crate::actions::{ActionError, lookup};
+use crate::domain::contact::{Channel, ContactSettings, QuietHoursSpec, ScopeSpec, Topic};
+use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
+use crate::domain::header;
+use crate::domain::time::Millis;
+use crate::domain::webhook::Webhook;
+use crate::store::page::Page;
+use crate::store::{Connection, StoreError, contact};
+
+pub(super) fn routes(table: &mut Table) {
+    table.at("/v1/contacts").get(index, describe_index).post(create, describe_create);
+    let contact = table.at("/v1/contacts/{id}");
+    contact.get(show, describe_show).patch(change, describe_change).delete(delete, describe_delete);
+    table.at("/v1/contacts/{id}/test").post(test, describe_test);
+    table.at("/v1/contacts/{id}/confirmation").post(confirm, describe_confirm);
+}
+
+/// Example of a contact, without its closing brace.
+const EXAMPLE: &str = r#"{"id": "ct_01KF0AVD80W0PPFFQY8AY3BFJE", "tenant": null, "name": "On call", "email": null,
+    "webhook": {"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.slack.com/services/T0/B0/x",
+        "profile": "slack", "headers": {}, "auth": null},
+    "scope": {"tenant": null, "webhooks": []}, "topics": ["opened", "reminder", "closed"],
+    "quiet_hours": {"from": "22:00", "to": "07:00", "time_zone": "Europe/Berlin"}, "status": "ok",
+    "last_told_at": "2026-01-15T10:36:00.000Z", "failing_since": null, "last_error": null,
+    "created_at": "2026-01-15T10:00:00.000Z", "updated_at": "2026-01-15T10:00:00.000Z""#;
+
+/// Codes of invalid contacts.
+const INVALID_CODES: Codes = &[
+    "missing_field",
+    "invalid_name",
+    "invalid_channel",
+    "invalid_email",
+    "email_not_configured",
+    "invalid_tenant",
+    "invalid_scope",
+    "invalid_pattern",
+    "invalid_topics",
+    "invalid_quiet_hours",
+    "unknown_time_zone",
+    "invalid_url",
+    "target_blocked",
+    "unknown_profile",
+    "incomplete_endpoint",
+    "invalid_secret",
+    "invalid_header",
+    "too_many_headers",
+    "invalid_auth",
+];
+
+fn describe_index(call: &mut Call<'_>) {
+    call.operation("Contacts", "list_contacts", "List contacts")
+        .description("A contact is told about incidents: by e-mail, or by a webhook in any profile. A key of a tenant sees that tenant's contacts only.")
+        .scope(Scope::Read)
+        .list::<ContactQuery, ContactView>()
+        .errors(422, &["invalid_tenant"]);
+}
+
+fn describe_create(call: &mut Call<'_>) {
+    call.operation("Contacts", "create_contact", "Create a contact")
+        .description("Give either `email` or `webhook`. Only this response contains the secret of a webhook. A contact with a tenant belongs to that tenant. The address of such a contact gets a link to confirm it, and no messages until then.")
+        .scope(Scope::Admin)
+        .waits_for_receiver()
+        .request_body::<NewContact>(r#"{"name": "On call", "webhook": {"url": "https://hooks.slack.com/services/T0/B0/x", "profile": "slack"}}"#)
+        .response::<ContactView>(201, "The contact.", &example_with_secret())
+        .links(201, "/id", &["show_contact", "change_contact", "delete_contact", "test_contact", "confirm_contact"])
+        .errors(409, &["contact_limit", "profile_deleted"])
+        .errors(422, INVALID_CODES)
+        .errors(422, &["reserved_tenant"]);
+}
+
+fn example_with_secret() -> String {
+    let secret = r#""auth": null"#;
+    format!("{}}}", EXAMPLE.replace(secret, &format!("{secret}, {SECRETS}")))
+}
+
+fn describe_show(call: &mut Call<'_>) {
+    call.operation("Contacts", "show_contact", "Get a contact")
+        .scope(Scope::Read)
+        .path_parameter::<ContactId>("id")
+        .response::<ContactView>(200, "The contact.", &format!("{EXAMPLE}}}"));
+}
+
+fn describe_change(call: &mut Call<'_>) {
+    call.operation("Contacts", "change_contact", "Update a contact")
+        .description("Omitted fields are unchanged. A contact keeps its kind: e-mail or webhook. A tenant's new address has to be confirmed.")
+        .scope(Scope::Admin)
+        .waits_for_receiver()
+        .path_parameter::<ContactId>("id")
+        .request_body::<ContactChange>(r#"{"topics": ["opened", "closed"], "quiet_hours": null}"#)
+        .response::<ContactView>(200, "The updated contact.", &format!("{EXAMPLE}}}"))
+        .errors(409, &["profile_deleted"])
+        .errors(422, INVALID_CODES);
+}
+
+fn describe_delete(call: &mut Call<'_>) {
+    call.operation("Contacts", "delete_contact", "Delete a contact")
+        .description("Messages that wait for it are discarded.")
+        .scope(Scope::Admin)
+        .path_parameter::<ContactId>("id")
+        .no_content("The contact is deleted.");
+}
+
+fn describe_test(call: &mut Call<'_>) {
+    call.operation("Contacts", "test_contact", "Send a test message to a contact")
+        .description("Sends a message immediately and once. The response follows when the endpoint or the mail server responds or times out.")
+        .scope(Scope::Admin)
+        .waits_for_receiver()
+        .path_parameter::<ContactId>("id")
+        .response::<TestView>(200, "The result, successful or not.", r#"{"delivered": false,
+            "error": "The mail server mail.example.com:587 did not respond in time.", "delivery": null}"#)
+        .errors(409, &["address_unconfirmed", "mail_limit"]);
+}
+
+fn describe_confirm(call: &mut Call<'_>) {
+    call.operation("Contacts", "confirm_contact", "Send the link that confirms an address")
+        .description(
+            "For a tenant's e-mail contact whose address is not confirmed. A link sent before no longer works.",
+        )
+        .scope(Scope::Admin)
+        .waits_for_receiver()
+        .path_parameter::<ContactId>("id")
+        .no_content("The link was sent.")
+        .errors(409, &["address_confirmed", "mail_limit", "mail_failed"])
+        .errors(422, &["email_not_configured"]);
+}
+
+/// Body that creates a contact: the settings with a name, and one channel.
+struct NewContact;
+
+impl JsonSchema for NewContact {
+    fn schema_name() -> Cow<'static, str> {
+        "NewContact".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ContactSettings::json_schema(generator);
+        schema.insert("required".to_owned(), json!(["name"]));
+        schema.insert("oneOf".to_owned(), json!([{"required": ["email"]}, {"required": ["webhook"]}]));
+        schema.insert("description".to_owned(), "Settings of a new contact.".into());
+        schema
+    }
+}
+
+/// Body that changes a contact: the settings without `tenant`.
+struct ContactChange;
+
+impl JsonSchema for ContactChange {
+    fn schema_name() -> Cow<'static, str> {
+        "ContactChange".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ContactSettings::json_schema(generator);
+        if let Some(Value::Object(properties)) = schema.pointer_mut("/properties") {
+            properties.shift_remove("tenant");
+        }
+        schema.insert("description".to_owned(), "Settings to change. Absent ones stay as they are.".into());
+        schema
+    }
+}
+
+/// A person or system that is told about incidents.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Contact")]
+struct ContactView {
+    id: ContactId,
+    /// Tenant that owns the contact; `null` for the operator.
+    tenant: Option<TenantName>,
+    name: String,
+    /// Address of an e-mail contact.
+    email: Option<String>,
+    /// Endpoint of a webhook contact.
+    webhook: Option<EndpointView>,
+    /// Webhooks that the contact is told about.
+    scope: ScopeSpec,
+    /// Messages that the contact gets.
+    topics: Vec<Topic>,
+    quiet_hours: Option<QuietHoursSpec>,
+    status: ContactStatus,
+    /// Last message that was delivered.
+    last_told_at: Option<Time>,
+    /// First failed attempt since the last message that was delivered.
+    failing_since: Option<Time>,
+    /// Why the last attempt failed.
+    last_error: Option<String>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+/// Endpoint of a contact. Only the response to its creation contains the secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ContactWebhook")]
+struct EndpointView {
+    /// Webhook in the tenant `hookpost` whose deliveries are the messages.
+    webhook_id: WebhookId,
+    url: String,
+    profile: ProfileName,
+    /// Values are masked if the name contains `auth`, `token`, `key`, `secret` or `cookie`.
+    #[schemars(with = "BTreeMap<String, String>")]
+    headers: Map<String, Value>,
+    /// Authentication to the endpoint, with masked secrets.
+    #[schemars(schema_with = "masked_auth")]
+    auth: Option<AuthSpec>,
+    /// Secret that signs the messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    secret: Option<String>,
+    /// The secret in the form that Standard Webhooks libraries expect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    standard_secret: Option<String>,
+}
+
+impl EndpointView {
+    fn of(webhook: &Webhook) -> EndpointView {
+        let headers = webhook.headers.iter();
+        EndpointView {
+            webhook_id: webhook.id.into(),
+            url: webhook.url.to_string(),
+            profile: (&webhook.profile).into(),
+            headers: headers.map(|(name, value)| (name.to_owned(), header::shown(name, value).into())).collect(),
+            auth: webhook.auth.as_ref().map(EndpointAuth::masked),
+            secret: None,
+            standard_secret: None,
+        }
+    }
+}
+
+impl ContactView {
+    fn of(full: &ContactInFull, now: Millis) -> ContactView {
+        let ContactInFull { contact, webhook } = full;
+        let status = &contact.status;
+        ContactView {
+            id: contact.id.into(),
+            tenant: contact.tenant.as_ref().map(TenantName::from),
+            name: contact.name.clone(),
+            email: match &contact.channel {
+                Channel::Email { address, .. } => Some(address.to_string()),
+                Channel::Webhook { .. } => None,
+            },
+            webhook: webhook.as_deref().map(EndpointView::of),
+            scope: (&contact.scope).into(),
+            topics: contact.topics.iter().copied().collect(),
+            quiet_hours: contact.quiet_hours.as_ref().map(|hours| hours.spec()),
+            status: contact.health(now).into(),
+            last_told_at: status.told_ms.map(Time::at),
+            failing_since: status.failing_since_ms.map(Time::at),
+            last_error: status.error.clone(),
+            created_at: Time::at(contact.created_ms),
+            updated_at: Time::at(contact.updated_ms),
+        }
+    }
+
+    fn with_secret(full: &ContactInFull, now: Millis) -> ContactView {
+        let mut view = ContactView::of(full, now);
+        if let (Some(endpoint), Some(webhook)) = (&mut view.webhook, &full.webhook) {
+            endpoint.secret = Some(webhook.secret.as_str().to_owned());
+            endpoint.standard_secret = Some(webhook.secret.standard_form());
+        }
+        view
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ContactQuery {
+    /// Only contacts that belong to this tenant.
+    tenant: Option<TenantName>,
+    /// Largest number of rows in the page.
+    limit: Option<Limit>,
+    /// Start of the page.
+    cursor: Option<Cursor>,
+}
+
+async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
+    let query: ContactQuery = extract::query(&request)?;
+    let tenant = caller.tenant_filter(query.tenant.as_deref())?;
+    let part = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let now = app.actions.clock.now_ms();
+    let read = move |connection: &Connection| -> Result<_, StoreError> {
+        let page = contact::page(connection, tenant.as_ref(), &part)?;
+        let full = |contact| ContactInFull::read(connection, contact);
+        Ok(Page { rows: page.rows.into_iter().map(full).collect::<Result<_, _>>()?, next: page.next })
+    };
+    list::show(&app, &caller, read, move |full| ContactView::of(&full, now)).await
+}
+
+async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
+    let settings: ContactSettings = body.parse()?;
+    let (actions, base_url) = (app.actions.clone(), app.site.url(""));
+    let work = move |caller: &_| actions.create_contact(caller, &settings, &base_url);
+    let created = app.receiver_calls.run(caller, work).await??;
+    Ok(HttpResponse::Created().json(ContactView::with_secret(&created, app.actions.clock.now_ms())))
+}
+
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+    let (store, now) = (app.actions.store.clone(), app.actions.clock.now_ms());
+    let reader = caller.clone();
+    let read = move |connection: &Connection| -> Result<_, ActionError> {
+        Ok(ContactView::of(&lookup::contact_in_full(connection, &caller, &id)?, now))
+    };
+    respond(&app, &reader, move || store.snapshot(read)).await
+}
+
+async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
+    let settings: ContactSettings = body.parse()?;
+    let (actions, base_url) = (app.actions.clone(), app.site.url(""));
+    let work = move |caller: &Caller| actions.change_contact(caller, &id, settings, &base_url);
+    let changed = app.receiver_calls.run(caller, work).await??;
+    Ok(HttpResponse::Ok().json(ContactView::of(&changed, app.actions.clock.now_ms())))
+}
+
+async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
+    app.actions.delete_contact(&caller, &id).committed().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Result of a test message.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ContactTest")]
+struct TestView {
+    delivered: bool,
+    /// Why the message was not delivered.
+    error: Option<String>,
+    /// Delivery to the endpoint of a webhook contact, with its attempt.
+    delivery: Option<DeliveryView>,
+}
+
+async fn test(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
+    let (actions, base_url) = (app.actions.clone(), app.site.url(""));
+    let work = move |caller: &Caller| actions.test_contact(caller, &id, &base_url);
+    let result = app.receiver_calls.run(caller, work).await??;
+    Ok(HttpResponse::Ok().json(TestView {
+        delivered: result.error.is_none(),
+        error: result.error,
+        delivery: result.delivery.map(DeliveryView::from),
+    }))
+}
+
+async fn confirm(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
+    let (actions, base_url) = (app.actions.clone(), app.site.url(""));
+    let work = move |caller: &Caller| actions.send_confirmation(caller, &id, &base_url);
+    app.receiver_calls.run(caller, work).await??;
+    Ok(HttpResponse::NoContent().finish())
+}
