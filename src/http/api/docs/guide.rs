@@ -34,6 +34,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "endpoint-authentication",
     "certificates",
     "sign-in",
+    "incidents",
     "errors",
     "limits",
 ];

@@ -50,7 +50,6 @@ struct Response {
     status: String,
     about: String,
     kind: String,
-    codes: Vec<String>,
     example: String,
 }
 
@@ -99,7 +98,7 @@ pub(super) fn render(frame: Frame, specification: &Value) -> String {
 
 /// Returns all calls, for links and for the search.
 pub(super) fn calls(specification: &Value) -> Vec<ApiCall> {
-    let paths = entries(&specification["paths"]);
+    let paths = entries(&specification["paths"]).chain(entries(&specification["webhooks"]));
     let operations = paths.flat_map(|(path, methods)| entries(methods).map(move |(method, call)| (path, method, call)));
     let calls = operations.map(|(path, method, operation)| ApiCall {
         id: text(&operation["operationId"]),
@@ -144,14 +143,12 @@ fn call(specification: &Value, path: &str, method: &str, operation: &Value) -> C
 fn response(status: &str, response: &Value) -> Response {
     let media = entries(&response["content"]).next();
     let schema = media.map_or(&Value::Null, |(_, media)| &media["schema"]);
-    let codes = &schema["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"];
     let example = media.and_then(|(_, media)| media.get("example"));
     let name = media.map(|(name, _)| format!("<code>{name}</code>")).unwrap_or_default();
     Response {
         status: status.to_owned(),
         about: markdown(&text(&response["description"])),
-        kind: if codes.is_array() { String::new() } else { [name, type_of(schema)].join(" ") },
-        codes: elements(codes).map(text).collect(),
+        kind: [name, type_of(schema)].join(" "),
         example: example.map(|example| format!("{example:#}")).unwrap_or_default(),
     }
 }
