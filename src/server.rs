@@ -1,6 +1,7 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
 mod retention_job;
+mod telling_job;
 
 use std::any::Any;
 use std::io;
@@ -21,11 +22,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::actions::Actions;
+use crate::actions::telling::Style;
 use crate::auth::users;
 use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
+use crate::delivery::mail::{MailOptions, Mailer};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
@@ -39,6 +42,7 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
+pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
 
 /// Longest timeout of a webhook, and so of a request in flight.
@@ -87,6 +91,10 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// Time that one search by text may take.
     pub search_time: Duration,
+    /// Mail server; no e-mails are sent if `None`.
+    pub mail: Option<MailOptions>,
+    /// URL that is requested every minute while deliveries are sent.
+    pub heartbeat_url: Option<String>,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -122,6 +130,8 @@ impl ServerOptions {
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
+            mail: None,
+            heartbeat_url: None,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -143,6 +153,8 @@ pub enum StartError {
     UnknownProfile { name: String, known: String },
     #[error("--ca-file: {0}")]
     Client(#[from] ClientError),
+    #[error("{0}")]
+    Mail(String),
 }
 
 /// A server with an open database and a running engine that does not listen yet.
@@ -165,6 +177,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub app: App,
     pub retention_job: RetentionJob,
+    pub telling: TellingJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -188,6 +201,10 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
+        let mailer = match &options.mail {
+            Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail)?,
+            None => Mailer::none(),
+        };
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
@@ -204,6 +221,7 @@ impl Prepared {
             store,
             engine,
             guard,
+            mailer,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
@@ -291,8 +309,11 @@ impl Prepared {
         if let Err(error) = &backups {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
+        let site = Arc::clone(&app.site);
+        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let telling = TellingJob::start(app.actions.clone(), style)?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, handle: http.handle(), held };
+        let running = Running { address, app, retention_job, telling, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -426,8 +447,9 @@ impl Running {
         // A graceful stop would wait for connections that clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        let retention_job = self.retention_job.clone();
+        let (retention_job, telling) = (self.retention_job.clone(), self.telling.clone());
         let close = move || {
+            telling.stop();
             retention_job.stop();
             store.close();
         };

@@ -459,6 +459,7 @@ function offer(region) {
 }
 
 function apply(page) {
+  document.title = page.title; // it counts what is wrong
   for (const region of regions()) {
     const fresh = page.getElementById(region.id);
     if (!fresh) continue;

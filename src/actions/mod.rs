@@ -18,6 +18,7 @@ pub mod publish_batch;
 pub mod replay;
 pub mod show_event;
 pub mod statistics;
+pub mod telling;
 mod tenant_limits;
 pub mod test_event;
 pub mod try_filter;
@@ -31,6 +32,7 @@ use strum::Display;
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
@@ -45,6 +47,7 @@ pub struct Actions {
     pub store: Store,
     pub engine: Engine,
     pub guard: Arc<Guard>,
+    pub mailer: Mailer,
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,

@@ -3,12 +3,14 @@
 
 pub mod api;
 pub mod backup;
+mod delivery_filter;
 pub mod error;
 pub mod etag;
 mod export;
 pub mod extract;
 pub mod hosts;
 pub mod inbox;
+mod json_error;
 pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;

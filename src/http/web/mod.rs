@@ -44,6 +44,7 @@ mod incidents {
 }
 mod layout;
 mod limits;
+mod list_query;
 mod login;
 mod login_code;
 mod made_of;
@@ -75,6 +76,7 @@ mod settings {
 mod setup;
 pub mod shown_once;
 mod strip;
+mod suggestions;
 mod two_factor;
 mod verdict;
 mod webhooks {

@@ -6,6 +6,7 @@ mod deliveries;
 mod display;
 mod event_types;
 mod events;
+mod filters;
 mod first_run;
 mod focus;
 mod inbox;
