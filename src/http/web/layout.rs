@@ -46,6 +46,9 @@ pub struct NavItem {
     pub key: &'static str,
 }
 
+/// Characters of a text without spaces that a page shows at once.
+const LONG_CHARS: usize = 200;
+
 const NAV: [NavItem; 8] = [
     NavItem { section: Section::Overview, path: "/", label: "Overview", icon: "overview", key: "o" },
     NavItem { section: Section::Webhooks, path: "/webhooks", label: "Webhooks", icon: "webhooks", key: "w" },
@@ -197,6 +200,17 @@ impl Frame {
     pub fn date_value(&self, text: &str) -> String {
         let (zone, twice) = (&self.display.zone, Twice::First);
         date_field::parse(text, zone, twice).map_or_else(|_| text.to_owned(), |at| date_field::format(at, zone))
+    }
+
+    /// A text without spaces, such as a URL. One that would fill the page is folded after its beginning.
+    pub fn long(&self, text: &str) -> Html {
+        let whole = escape(text);
+        Html(match text.char_indices().nth(LONG_CHARS) {
+            Some((end, _)) => {
+                format!("<details class=\"long\"><summary>{}…</summary>{whole}</details>", escape(&text[..end]))
+            }
+            None => whole,
+        })
     }
 
     /// Time that the script shows as relative.

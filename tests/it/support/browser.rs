@@ -207,7 +207,9 @@ impl Browser {
     #[track_caller]
     pub fn point_at(&self, css: &str) {
         let script = format!(
-            "const box = document.querySelector({css:?}).getBoundingClientRect();
+            "const element = document.querySelector({css:?});
+             element.scrollIntoView({{block: 'nearest'}});
+             const box = element.getBoundingClientRect();
              return [box.x + box.width / 2, box.y + box.height / 2];"
         );
         let at = self.script(&script);

@@ -234,4 +234,11 @@ const CUT_OR_WIDE: &str = "
         const linked = e.closest('tr, li')?.querySelector('a[href]');
         if (!whole.includes(e.textContent.trim()) && !linked) wrong.push('cut: ' + e.outerHTML.slice(0, 120));
     }
+    // A URL of 2,000 characters does not push the rest of the page away.
+    const words = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    while (words.nextNode()) {
+        const place = words.currentNode.parentElement;
+        const isWall = /\\S{600}/.test(words.currentNode.data) && place.getClientRects().length > 0 && !place.matches('textarea, option');
+        if (isWall && !place.closest('pre, details:not([open]), .truncate')) wrong.push('wall: ' + place.outerHTML.slice(0, 120));
+    }
     return wrong;";
