@@ -28,7 +28,7 @@ use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
 use crate::server::ServerOptions;
 use crate::store::{KeySource, MasterKey};
-use values::{color, contact, element, level, origin, portal_name, proxy, read_logo};
+use values::{color, contact, element, level, origin, portal_name, profile_name, proxy, read_logo};
 
 pub use values::{ADDRESS, number};
 
@@ -106,6 +106,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_PORTAL_CERTIFICATES", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     portal_certificates: bool,
+    /// Profile that people in the portal can choose, beside those that webhooks of their tenant have; may be repeated
+    #[arg(long, env = "HOOKPOST_PORTAL_PROFILES", value_name = "PROFILE", default_value = crate::profile::STANDARD,
+        value_delimiter = ',', value_parser = element(profile_name))]
+    portal_profiles: Vec<Option<String>>,
     /// Days to keep delivered and discarded deliveries, with their attempts and events, 0 to 36500; 0 keeps them forever
     #[arg(long, env = "HOOKPOST_RETENTION_DAYS", value_name = "DAYS",
         default_value = "30", value_parser = number(0..=MOST_DAYS))]
@@ -338,6 +342,7 @@ impl Settings {
             allow_hosts: self.allow_host.into_iter().flatten().collect(),
             require_totp: self.require_totp,
             portal_certificates: self.portal_certificates,
+            portal_profiles: self.portal_profiles.into_iter().flatten().collect(),
             portal: Branding {
                 name: self.portal_name,
                 logo: self.portal_logo.as_deref().map(read_logo).transpose()?,

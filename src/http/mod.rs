@@ -82,6 +82,8 @@ pub struct App {
     pub require_totp: bool,
     /// Whether people in the portal may set certificates of webhooks.
     pub portal_certificates: bool,
+    /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
+    pub portal_profiles: Arc<[String]>,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -177,6 +179,7 @@ impl App {
             shown_once: ShownOnce::default(),
             require_totp: false,
             portal_certificates: false,
+            portal_profiles: Arc::new([]),
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),
