@@ -20,15 +20,19 @@ use log::LevelFilter;
 use thiserror::Error;
 
 use crate::auth::api_key::RATE_LIMITS;
+use crate::delivery::mail::{MailOptions, Password, Sender, SmtpUrl};
 use crate::domain::retention::{MOST_DAYS, Retention};
 use crate::domain::target::AllowEntry;
 use crate::domain::tenant_limits::TenantLimits;
+use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
 use crate::server::ServerOptions;
 use crate::store::{KeySource, MasterKey};
-use values::{color, contact, element, level, origin, portal_name, profile_name, proxy, read_logo};
+use values::{
+    color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, read_logo, without_password,
+};
 
 pub use values::{ADDRESS, number};
 
@@ -110,6 +114,9 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_PORTAL_PROFILES", value_name = "PROFILE", default_value = crate::profile::STANDARD,
         value_delimiter = ',', value_parser = element(profile_name))]
     portal_profiles: Vec<Option<String>>,
+    /// Time zone of the pages, such as Europe/Berlin, for browsers without a script; others use their own
+    #[arg(long, env = "HOOKPOST_TIME_ZONE", value_name = "ZONE", default_value = "UTC")]
+    time_zone: Zone,
     /// Days to keep delivered and discarded deliveries, with their attempts and events, 0 to 36500; 0 keeps them forever
     #[arg(long, env = "HOOKPOST_RETENTION_DAYS", value_name = "DAYS",
         default_value = "30", value_parser = number(0..=MOST_DAYS))]
@@ -158,6 +165,20 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_SECURITY_CONTACT", value_name = "URL",
         value_delimiter = ',', value_parser = element(contact))]
     security_contact: Vec<Option<String>>,
+    /// Mail server for e-mails to contacts, such as smtp://user@mail.example.com:587 or smtps://user@mail.example.com; with
+    /// ?tls=required (the default of smtp), ?tls=opportunistic or ?tls=none
+    #[arg(long, env = "HOOKPOST_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    smtp_url: Option<SmtpUrl>,
+    /// File with the password for the mail server, if the URL does not have it
+    #[arg(long, env = "HOOKPOST_SMTP_PASSWORD_FILE", value_name = "FILE")]
+    smtp_password_file: Option<PathBuf>,
+    /// Sender of the e-mails, such as alerts@example.com or Hookpost <alerts@example.com>
+    #[arg(long, env = "HOOKPOST_SMTP_FROM", value_name = "ADDRESS")]
+    smtp_from: Option<Sender>,
+    /// URL that is requested every minute while deliveries are sent, such as https://hc-ping.com/<id>, so that a monitor
+    /// notices when they are not
+    #[arg(long, env = "HOOKPOST_HEARTBEAT_URL", value_name = "URL", value_parser = heartbeat)]
+    heartbeat_url: Option<String>,
     /// PEM file with certificates to trust in addition to the public ones
     #[arg(long, env = "HOOKPOST_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -230,7 +251,7 @@ impl ConfigError {
         };
         ConfigError::Invalid(format!(
             "invalid value {:?} for {flag}{source}: {reason}",
-            text(ContextKind::InvalidValue)
+            without_password(text(ContextKind::InvalidValue))
         ))
     }
 }
@@ -298,7 +319,8 @@ impl Loaded {
                 Some(ValueSource::EnvVariable) => ("environment", &self.flags),
                 _ => ("default", &self.flags),
             };
-            let values = matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
+            let values =
+                matches.get_raw(id).into_iter().flatten().map(|value| without_password(&value.to_string_lossy()));
             let values: Vec<String> =
                 values.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect();
             let value = match (arg.get_action(), values.first()) {
@@ -322,6 +344,8 @@ impl Settings {
     pub fn server_options(self) -> Result<ServerOptions, ConfigError> {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| ConfigError::Unreadable(path.clone(), error));
         let trusted_proxies: Vec<IpNet> = self.trusted_proxy.iter().flatten().copied().collect();
+        let extra_certificates: Vec<Vec<u8>> = self.ca_file.iter().map(read).collect::<Result<_, _>>()?;
+        let mail = self.mail(&extra_certificates)?;
         Ok(ServerOptions {
             master_key: self.master_key()?,
             auth_proxy: auth_proxy(
@@ -343,6 +367,7 @@ impl Settings {
             require_totp: self.require_totp,
             portal_certificates: self.portal_certificates,
             portal_profiles: self.portal_profiles.into_iter().flatten().collect(),
+            time_zone: self.time_zone,
             portal: Branding {
                 name: self.portal_name,
                 logo: self.portal_logo.as_deref().map(read_logo).transpose()?,
@@ -360,9 +385,35 @@ impl Settings {
                 tests: self.tenant_tests,
                 inbox_requests: self.tenant_inbox_requests,
             },
-            extra_certificates: self.ca_file.iter().map(read).collect::<Result<_, _>>()?,
+            mail,
+            heartbeat_url: self.heartbeat_url,
+            extra_certificates,
             ..ServerOptions::new(self.db)
         })
+    }
+
+    /// Returns the settings of the mail server. Reads the file that a setting names.
+    fn mail(&self, extra_certificates: &[Vec<u8>]) -> Result<Option<MailOptions>, ConfigError> {
+        let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+        let (url, from) = match (self.smtp_url.clone(), self.smtp_from.clone()) {
+            (Some(url), Some(from)) => (url, from),
+            (Some(_), None) => return invalid("--smtp-url requires --smtp-from: set it to the sender of the e-mails."),
+            (None, None) if self.smtp_password_file.is_none() => return Ok(None),
+            (None, _) => return invalid("--smtp-from and --smtp-password-file require --smtp-url."),
+        };
+        let password = match &self.smtp_password_file {
+            Some(_) if url.password.is_some() => {
+                return invalid(
+                    "--smtp-url has a password, and --smtp-password-file another one. Leave one of them out.",
+                );
+            }
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
+                Some(Password(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            None => None,
+        };
+        Ok(Some(MailOptions { url, password, from, extra_certificates: extra_certificates.to_vec() }))
     }
 
     /// Returns the source of the master key. Reads the file that a setting names.

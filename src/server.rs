@@ -1,6 +1,7 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
 mod retention_job;
+mod telling_job;
 
 use std::any::Any;
 use std::io;
@@ -21,15 +22,18 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::actions::Actions;
+use crate::actions::telling::Style;
 use crate::auth::users;
 use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
+use crate::delivery::mail::{MailOptions, Mailer};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
 use crate::domain::retention::Retention;
 use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
 use crate::domain::tenant_limits::TenantLimits;
+use crate::domain::zone::Zone;
 use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
 use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
@@ -38,6 +42,7 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
+pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
 
 /// Longest timeout of a webhook, and so of a request in flight.
@@ -72,6 +77,8 @@ pub struct ServerOptions {
     pub portal_certificates: bool,
     /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
     pub portal_profiles: Vec<String>,
+    /// Zone of times on pages, for browsers that have not named theirs.
+    pub time_zone: Zone,
     /// Headers by which a trusted proxy signs users in.
     pub auth_proxy: Option<AuthProxy>,
     pub portal: Branding,
@@ -86,6 +93,10 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// Time that one search by text may take.
     pub search_time: Duration,
+    /// Mail server; no e-mails are sent if `None`.
+    pub mail: Option<MailOptions>,
+    /// URL that is requested every minute while deliveries are sent.
+    pub heartbeat_url: Option<String>,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -113,6 +124,7 @@ impl ServerOptions {
             require_totp: false,
             portal_certificates: false,
             portal_profiles: vec![crate::profile::STANDARD.to_owned()],
+            time_zone: Zone::UTC,
             auth_proxy: None,
             portal: Branding::default(),
             key_rate_limit: None,
@@ -121,6 +133,8 @@ impl ServerOptions {
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
+            mail: None,
+            heartbeat_url: None,
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -142,6 +156,8 @@ pub enum StartError {
     UnknownProfile { setting: &'static str, name: String, known: String },
     #[error("--ca-file: {0}")]
     Client(#[from] ClientError),
+    #[error("{0}")]
+    Mail(String),
 }
 
 /// A server with an open database and a running engine that does not listen yet.
@@ -164,6 +180,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub app: App,
     pub retention_job: RetentionJob,
+    pub telling: TellingJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -190,6 +207,10 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
+        let mailer = match &options.mail {
+            Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail)?,
+            None => Mailer::none(),
+        };
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
@@ -206,6 +227,7 @@ impl Prepared {
             store,
             engine,
             guard,
+            mailer,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
@@ -221,6 +243,7 @@ impl Prepared {
         app.require_totp = options.require_totp;
         app.portal_certificates = options.portal_certificates;
         app.portal_profiles = options.portal_profiles.clone().into();
+        app.time_zone = options.time_zone.clone();
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
@@ -293,8 +316,11 @@ impl Prepared {
         if let Err(error) = &backups {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
+        let site = Arc::clone(&app.site);
+        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let telling = TellingJob::start(app.actions.clone(), style)?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, handle: http.handle(), held };
+        let running = Running { address, app, retention_job, telling, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -428,8 +454,9 @@ impl Running {
         // A graceful stop would wait for connections that clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        let retention_job = self.retention_job.clone();
+        let (retention_job, telling) = (self.retention_job.clone(), self.telling.clone());
         let close = move || {
+            telling.stop();
             retention_job.stop();
             store.close();
         };

@@ -19,6 +19,7 @@ pub mod replay;
 pub mod show_event;
 pub mod statistics;
 pub mod targets;
+pub mod telling;
 pub mod tenant_limits;
 pub mod test_event;
 pub mod try_filter;
@@ -32,6 +33,7 @@ use strum::Display;
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
@@ -46,6 +48,7 @@ pub struct Actions {
     pub store: Store,
     pub engine: Engine,
     pub guard: Arc<Guard>,
+    pub mailer: Mailer,
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,

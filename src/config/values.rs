@@ -71,6 +71,23 @@ pub(super) fn contact(text: &str) -> Result<String, String> {
     url.map(String::from).ok_or_else(|| "must be a URL with mailto:, https: or tel:".to_owned())
 }
 
+/// Parses a URL that a monitor of heartbeats gives out.
+pub(super) fn heartbeat(text: &str) -> Result<String, String> {
+    let url = text.trim().parse::<url::Url>().ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+    url.map(String::from).ok_or_else(|| "must be a URL such as https://hc-ping.com/<id>".to_owned())
+}
+
+/// Replaces the password of a URL, for texts that people see.
+pub(super) fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let Some((credentials, _)) = rest[..end].rsplit_once('@') else { return text.to_owned() };
+    match credentials.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:…{}", &rest[credentials.len()..]),
+        None => text.to_owned(),
+    }
+}
+
 pub(super) fn level(text: &str) -> Result<LevelFilter, String> {
     text.parse().map_err(|_| "must be error, warn, info, debug or trace".to_owned())
 }

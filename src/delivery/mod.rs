@@ -5,7 +5,7 @@
 //! thread takes it to hand over committed deliveries.
 //!
 //! Reading order: [`endpoint`] and [`sender`] (one attempt), [`access_token`], [`challenge`], [`engine`] (lanes, scheduler, workers,
-//! record of an attempt); below them [`http`] (client) and [`guard`] (DNS, policy).
+//! record of an attempt); below them [`http`] (client) and [`guard`] (DNS, policy). [`mail`] sends e-mails.
 
 pub mod access_token;
 pub mod challenge;
@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod engine;
 pub mod guard;
 pub mod http;
+pub mod mail;
 pub mod sender;
 
 pub use endpoint::Endpoint;

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod audit_action;
 pub mod clock_jumps;
+pub mod code_pattern;
 pub mod contact;
 pub mod curl;
 pub mod delivery;
@@ -25,13 +26,16 @@ pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod secret;
+pub mod several;
 pub mod signing;
 pub mod target;
+pub mod telling;
 pub mod tenant_limits;
 pub mod time;
 pub mod tls;
 pub mod token_bucket;
 pub mod webhook;
+pub mod zone;
 
 use strum::VariantArray;
 
@@ -56,6 +60,11 @@ impl Invalid {
     pub fn unknown_value<T: VariantArray + Copy + Into<&'static str>>(text: &str) -> Invalid {
         let valid: Vec<&str> = T::VARIANTS.iter().map(|&variant| variant.into()).collect();
         Invalid::new("invalid_value", format!("{text:?} is not one of {}.", valid.join(", ")))
+    }
+
+    /// Error for a required field that is absent.
+    pub fn missing_field(name: &str) -> Invalid {
+        Invalid::new("missing_field", format!("The field {name} is missing.")).in_field(name)
     }
 
     /// Sets the field that the error is about.

@@ -3,12 +3,14 @@
 
 pub mod api;
 pub mod backup;
+mod delivery_filter;
 pub mod error;
 pub mod etag;
 mod export;
 pub mod extract;
 pub mod hosts;
 pub mod inbox;
+mod json_error;
 pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;
@@ -36,6 +38,7 @@ use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
 use crate::domain::needle::Needle;
+use crate::domain::zone::Zone;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use crate::store::search::TextSearch;
@@ -84,6 +87,8 @@ pub struct App {
     pub portal_certificates: bool,
     /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
     pub portal_profiles: Arc<[String]>,
+    /// Zone of times on pages, for browsers that have not named theirs.
+    pub time_zone: Zone,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
@@ -180,6 +185,7 @@ impl App {
             require_totp: false,
             portal_certificates: false,
             portal_profiles: Arc::new([]),
+            time_zone: Zone::UTC,
             site: Arc::new(site),
             hosts: Hosts::default(),
             rate_limits: RateLimits::new(None, &tenant_limits),

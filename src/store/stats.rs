@@ -110,6 +110,23 @@ pub(super) fn add(connection: &Connection, series: i64, now: Millis, sums: &Sums
     merge_into(connection, series, now - now.rem_euclid(FINE), FINE, sums)
 }
 
+/// Takes deliveries that finished at a time out of the row that counts them, because a person retried them.
+pub(super) fn take_out(connection: &Connection, series: i64, at: Millis, delivered: u64, failed: u64) -> Result<()> {
+    let statement = "UPDATE stats SET delivered = max(delivered - :delivered, 0), failed = max(failed - :failed, 0)
+                     WHERE series = :series AND start_ms = :start AND span_ms = :span";
+    // While rows are merged, those of several spans exist. The shortest one counts the time.
+    for (span, _) in KEPT {
+        let start = at - at.rem_euclid(span);
+        let params = named_params! {
+            ":delivered": delivered, ":failed": failed, ":series": series, ":start": start, ":span": span,
+        };
+        if sql::change(connection, statement, params)? == 1 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn merge_into(connection: &Connection, series: i64, start: Millis, span: Millis, sums: &Sums) -> Result<()> {
     let query = "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats
                  WHERE series = :series AND start_ms = :start AND span_ms = :span";
@@ -178,7 +195,7 @@ pub fn since(connection: &Connection, of: &Of, from: Millis) -> Result<Sums> {
     Ok(total)
 }
 
-/// Deliveries finished in a day or an hour.
+/// Deliveries finished in a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub start_ms: Millis,
@@ -186,12 +203,15 @@ pub struct Span {
     pub failed: u64,
 }
 
-/// Returns the deliveries finished in each span of this length since a time, oldest first: of a day, or of an hour up to
-/// eight days back. Spans without any are left out.
-pub fn by_span(connection: &Connection, of: &Of, from: Millis, length: Millis) -> Result<Vec<Span>> {
-    let conditions = rows_of(of, from);
+/// Returns the deliveries finished since a time, oldest first, by the quarter of an hour in which the middle of their row
+/// is: every zone is quarters of an hour from UTC, so each row belongs to the day that has the larger part of it. Rows have
+/// an hour up to eight days back, and a day before that. Quarters without any are left out.
+pub fn by_quarter(connection: &Connection, of: &Of, from: Millis) -> Result<Vec<Span>> {
+    const QUARTER: Millis = 15 * MINUTE;
+    // A row that starts before the time may have its middle after it.
+    let conditions = rows_of(of, from - DAY);
     let query = format!(
-        "SELECT start_ms - start_ms % {length} AS start_ms, sum(delivered) AS delivered, sum(failed) AS failed
+        "SELECT start_ms + span_ms / 2 - (start_ms + span_ms / 2) % {QUARTER} AS start_ms, sum(delivered) AS delivered, sum(failed) AS failed
          FROM stats {} GROUP BY 1 HAVING sum(delivered) + sum(failed) > 0 ORDER BY 1",
         conditions.sql()
     );
@@ -224,6 +244,16 @@ pub fn by_hour_of_each(connection: &Connection, webhooks: &[i64], from: Millis) 
         hours.entry(series).or_default().push(hour);
     }
     Ok(hours)
+}
+
+/// Returns the deliveries of each webhook that failed for good in a span of time, without those that had none. The span
+/// should begin and end with an hour, up to eight days back.
+pub fn failed_between(connection: &Connection, from: Millis, to: Millis) -> Result<Vec<(i64, u64)>> {
+    let query = "SELECT series, sum(failed) AS failed FROM stats INDEXED BY stats_span
+                 WHERE span_ms IN (300000, 3600000) AND start_ms >= :from AND start_ms < :to AND series <> 0
+                 GROUP BY series HAVING sum(failed) > 0";
+    let params = named_params! {":from": from, ":to": to};
+    sql::all(connection, query, params, |row| Ok((row.get("series")?, row.get("failed")?)))
 }
 
 pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts> {

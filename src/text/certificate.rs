@@ -3,9 +3,10 @@
 use super::humanize::{date, relative};
 use crate::domain::time::Millis;
 use crate::domain::tls::{ATTENTION, Tls};
+use crate::domain::zone::Zone;
 
 /// Warns of the certificate that ends first, from 30 days before its end on; `None` before.
-pub fn warning(tls: &Tls, now: Millis) -> Option<String> {
+pub fn warning(tls: &Tls, now: Millis, zone: &Zone) -> Option<String> {
     let end = tls.ends_ms;
     if end > now + ATTENTION {
         return None;
@@ -16,7 +17,7 @@ pub fn warning(tls: &Tls, now: Millis) -> Option<String> {
         Some(_) => "An intermediate certificate of the client certificate",
         None => "An additional CA certificate",
     };
-    let (verb, day, distance) = (if end > now { "expires" } else { "expired" }, date(end), relative(end, now));
+    let (verb, day, distance) = (if end > now { "expires" } else { "expired" }, date(end, zone), relative(end, now));
     Some(format!("{what} {verb} {distance} ({day}). Replace it in the webhook's settings."))
 }
 
@@ -48,17 +49,23 @@ mod tests {
         };
         let end = parse_rfc3339("2026-06-01T00:00:00Z").unwrap();
         let tls = settings(client.clone(), &authority);
-        assert_eq!(warning(&tls, end - 30 * DAY - SECOND), None);
+        assert_eq!(warning(&tls, end - 30 * DAY - SECOND, &Zone::UTC), None);
         let text =
             "The client certificate expires in 30 days (1 Jun 2026 00:00 UTC). Replace it in the webhook's settings.";
-        assert_eq!(warning(&tls, end - 30 * DAY).as_deref(), Some(text));
-        assert!(warning(&tls, end + 2 * DAY).unwrap().starts_with("The client certificate expired 2 days ago (1 Jun"));
+        assert_eq!(warning(&tls, end - 30 * DAY, &Zone::UTC).as_deref(), Some(text));
+        assert!(
+            warning(&tls, end + 2 * DAY, &Zone::UTC)
+                .unwrap()
+                .starts_with("The client certificate expired 2 days ago (1 Jun")
+        );
         let (first, _) = ending(5);
         let tls = settings(format!("{client}{first}"), &authority);
         assert!(
-            warning(&tls, end).unwrap().starts_with("An intermediate certificate of the client certificate expired")
+            warning(&tls, end, &Zone::UTC)
+                .unwrap()
+                .starts_with("An intermediate certificate of the client certificate expired")
         );
         let tls = settings(client, &first);
-        assert!(warning(&tls, end).unwrap().starts_with("An additional CA certificate expired"));
+        assert!(warning(&tls, end, &Zone::UTC).unwrap().starts_with("An additional CA certificate expired"));
     }
 }

@@ -1,10 +1,7 @@
-//! Times, durations and numbers in words. Times are UTC and say so. Rounding never makes a number look better.
-
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+//! Times, durations and numbers in words. Times name their zone. Rounding never makes a number look better.
 
 use crate::domain::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+use crate::domain::zone::Zone;
 
 /// Formats a duration in its two largest units: `48 ms`, `1.2 s`, `1 min 30 s`, `2 h`, `3 days 4 h`. Negative durations
 /// count as 0.
@@ -74,40 +71,46 @@ fn roughly(distance: Millis) -> String {
 }
 
 /// Formats the time of day: `14:20 UTC`.
-pub fn clock(at: Millis) -> String {
-    format!("{} UTC", civil(at).strftime("%H:%M"))
+pub fn clock(at: Millis, zone: &Zone) -> String {
+    format!("{} {}", zone.local(at).strftime("%H:%M"), zone.abbreviation(at))
 }
 
 /// Formats the date and the time of day: `15 Jan 2026 14:20 UTC`.
-pub fn date(at: Millis) -> String {
-    format!("{} UTC", civil(at).strftime("%-d %b %Y %H:%M"))
+pub fn date(at: Millis, zone: &Zone) -> String {
+    format!("{} {}", zone.local(at).strftime("%-d %b %Y %H:%M"), zone.abbreviation(at))
 }
 
 /// Formats the date: `15 Jan 2026`.
-pub fn day(at: Millis) -> String {
-    civil(at).strftime("%-d %b %Y").to_string()
+pub fn day(at: Millis, zone: &Zone) -> String {
+    zone.local(at).strftime("%-d %b %Y").to_string()
+}
+
+/// Formats a time to the second: `2026-01-15 14:20:00 UTC`.
+pub fn to_the_second(at: Millis, zone: &Zone) -> String {
+    format!("{} {}", zone.local(at).strftime("%Y-%m-%d %H:%M:%S"), zone.abbreviation(at))
+}
+
+/// Formats a time in full: `Thursday, 15 January 2026, 14:20:00 UTC`.
+pub fn in_full(at: Millis, zone: &Zone) -> String {
+    format!("{} {}", zone.local(at).strftime("%A, %-d %B %Y, %H:%M:%S"), zone.abbreviation(at))
 }
 
 /// Formats a time as one would say it now: `14:20 UTC` today, `tomorrow 03:12 UTC`, `yesterday 03:12 UTC`, the weekday
 /// within the next six days (`Friday 03:12 UTC`), otherwise the date.
-pub fn when(at: Millis, now: Millis) -> String {
-    match at.div_euclid(DAY) - now.div_euclid(DAY) {
-        0 => clock(at),
-        1 => format!("tomorrow {}", clock(at)),
-        -1 => format!("yesterday {}", clock(at)),
-        2..=6 => format!("{} {}", weekday(at), clock(at)),
-        _ => date(at),
+pub fn when(at: Millis, now: Millis, zone: &Zone) -> String {
+    let days = zone.local(now).date().until(zone.local(at).date()).map_or(i32::MAX, |span| span.get_days());
+    match days {
+        0 => clock(at, zone),
+        1 => format!("tomorrow {}", clock(at, zone)),
+        -1 => format!("yesterday {}", clock(at, zone)),
+        2..=6 => format!("{} {}", weekday(at, zone), clock(at, zone)),
+        _ => date(at, zone),
     }
 }
 
 /// Returns the weekday: `Friday`.
-pub fn weekday(at: Millis) -> String {
-    civil(at).strftime("%A").to_string()
-}
-
-/// Shows times beyond jiff's range as its last one.
-fn civil(at: Millis) -> DateTime {
-    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).datetime()
+pub fn weekday(at: Millis, zone: &Zone) -> String {
+    zone.local(at).strftime("%A").to_string()
 }
 
 /// Formats a size in decimal units, rounded up: `512 B`, `1.2 kB`, `16.4 MB`.
@@ -246,9 +249,16 @@ mod tests {
             (NOW - 2 * DAY, "13 Jan 2026 10:00 UTC"),
             (NOW - 10 * HOUR - 1, "yesterday 23:59 UTC"),
         ] {
-            assert_eq!(when(at, NOW), words);
+            assert_eq!(when(at, NOW, &Zone::UTC), words);
         }
-        assert_eq!(date(Millis::MAX), "30 Dec 9999 22:00 UTC");
+        assert_eq!(date(Millis::MAX, &Zone::UTC), "30 Dec 9999 22:00 UTC");
+        // 23:30 in Tokyo: half an hour later it is tomorrow there, and still today in London.
+        let (tokyo, london) = ("Asia/Tokyo".parse().unwrap(), "Europe/London".parse().unwrap());
+        let late = NOW + 4 * HOUR + 30 * MINUTE;
+        assert_eq!(when(late + HOUR, late, &tokyo), "tomorrow 00:30 JST");
+        assert_eq!(when(late + HOUR, late, &london), "15:30 GMT");
+        assert_eq!(to_the_second(late, &tokyo), "2026-01-15 23:30:00 JST");
+        assert_eq!(in_full(late, &tokyo), "Thursday, 15 January 2026, 23:30:00 JST");
     }
 
     #[test]

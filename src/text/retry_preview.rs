@@ -3,6 +3,7 @@
 use super::humanize;
 use crate::domain::retry::{JITTER_SHARE, MeasuredFrom, Schedule};
 use crate::domain::time::{DAY, Millis};
+use crate::domain::zone::Zone;
 
 /// One attempt of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub struct Planned {
 
 /// Plans every attempt of a delivery that is due at `start` and always fails. Assumes that attempts take no time; in
 /// fact each delays the next ones by its duration, up to the webhook's timeout.
-pub fn schedule(schedule: &Schedule, start: Millis) -> Vec<Planned> {
-    let mut planned = vec![plan(1, "at once".to_owned(), start, start, start)];
+pub fn schedule(schedule: &Schedule, start: Millis, zone: &Zone) -> Vec<Planned> {
+    let mut planned = vec![plan(1, "at once".to_owned(), start, start, start, zone)];
     let (mut earliest, mut latest) = (start, start);
     for (attempt, delay) in (2..).zip(schedule.delays()) {
         let longest = |wait: Millis| (wait as f64 * JITTER_SHARE) as Millis;
@@ -50,7 +51,7 @@ pub fn schedule(schedule: &Schedule, start: Millis) -> Vec<Planned> {
             0 => format!("at once after {from}"),
             _ => format!("{} after {from}", humanize::duration(*delay)),
         };
-        planned.push(plan(attempt, wait, earliest, latest, start));
+        planned.push(plan(attempt, wait, earliest, latest, start, zone));
     }
     planned
 }
@@ -71,8 +72,8 @@ pub fn note(schedule: &Schedule) -> String {
     )
 }
 
-fn plan(attempt: u32, wait: String, at_ms: Millis, latest_ms: Millis, start: Millis) -> Planned {
-    let (at, latest) = (humanize::when(at_ms, start), humanize::when(latest_ms, start));
+fn plan(attempt: u32, wait: String, at_ms: Millis, latest_ms: Millis, start: Millis, zone: &Zone) -> Planned {
+    let (at, latest) = (humanize::when(at_ms, start, zone), humanize::when(latest_ms, start, zone));
     Planned {
         attempt,
         wait,
@@ -81,7 +82,7 @@ fn plan(attempt: u32, wait: String, at_ms: Millis, latest_ms: Millis, start: Mil
         latest: Some(latest).filter(|latest| *latest != at),
         at,
         relative: humanize::relative(at_ms, start),
-        weekday: (at_ms - start < 7 * DAY).then(|| humanize::weekday(at_ms)),
+        weekday: (at_ms - start < 7 * DAY).then(|| humanize::weekday(at_ms, zone)),
     }
 }
 
@@ -137,7 +138,7 @@ mod tests {
             spec(&[0.0, 0.0, 1.0], MeasuredFrom::PreviousAttempt),
             spec(&[], MeasuredFrom::PreviousAttempt),
         ] {
-            let planned = schedule(&schedule_of, NOW);
+            let planned = schedule(&schedule_of, NOW, &Zone::UTC);
             let earliest: Vec<Millis> = planned.iter().map(|plan| plan.at_ms).collect();
             assert_eq!(earliest, decided(&schedule_of, 0.0));
             for jitter in [0.0, 0.3, 1.0] {
@@ -147,14 +148,14 @@ mod tests {
             }
         }
         let longest = spec(&[60.0, 300.0], MeasuredFrom::PreviousAttempt);
-        let latest: Vec<Millis> = schedule(&longest, NOW).iter().map(|plan| plan.latest_ms).collect();
+        let latest: Vec<Millis> = schedule(&longest, NOW, &Zone::UTC).iter().map(|plan| plan.latest_ms).collect();
         assert_eq!(latest, decided(&longest, 1.0));
     }
 
     #[test]
     fn a_schedule_is_said_in_words() {
         let generic = spec(&[60.0, 61200.0, 86400.0], MeasuredFrom::PreviousAttempt);
-        let planned = schedule(&generic, NOW);
+        let planned = schedule(&generic, NOW, &Zone::UTC);
         let words: Vec<(u32, &str, &str, &str)> = planned
             .iter()
             .map(|plan| (plan.attempt, plan.wait.as_str(), plan.at.as_str(), plan.relative.as_str()))
@@ -173,14 +174,14 @@ mod tests {
         assert_eq!(planned[1].latest, None);
         assert_eq!(planned[2].latest.as_deref(), Some("tomorrow 04:43 UTC"));
         let week = spec(&[604_800.0], MeasuredFrom::PreviousAttempt);
-        assert_eq!(schedule(&week, NOW)[1].weekday, None);
-        assert_eq!(schedule(&week, NOW)[1].at, "22 Jan 2026 10:00 UTC");
+        assert_eq!(schedule(&week, NOW, &Zone::UTC)[1].weekday, None);
+        assert_eq!(schedule(&week, NOW, &Zone::UTC)[1].at, "22 Jan 2026 10:00 UTC");
     }
 
     #[test]
     fn waits_from_the_first_failure_say_so() {
         let irisync = spec(&[300.0, 1800.0], MeasuredFrom::FirstFailure);
-        let planned = schedule(&irisync, NOW);
+        let planned = schedule(&irisync, NOW, &Zone::UTC);
         assert_eq!(planned[2].wait, "30 min after the first failure");
         assert_eq!(planned[2].at_ms, NOW + 30 * MINUTE);
         assert_eq!(planned[2].latest_ms, NOW + 32 * MINUTE + 30 * SECOND);
@@ -189,6 +190,6 @@ mod tests {
         let once = spec(&[], MeasuredFrom::PreviousAttempt);
         assert_eq!(note(&once), "There is one attempt; a failed one is not retried.");
         let at_once = spec(&[0.0], MeasuredFrom::PreviousAttempt);
-        assert_eq!(schedule(&at_once, NOW + HOUR)[1].wait, "at once after the attempt before");
+        assert_eq!(schedule(&at_once, NOW + HOUR, &Zone::UTC)[1].wait, "at once after the attempt before");
     }
 }

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
 const PLACES: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "r2d2", "r2d2_sqlite"], &["store/"]),
     (&["ureq"], &["delivery/"]),
+    (&["lettre"], &["delivery/mail/"]),
     (
         &["actix_web", "actix_rt", "actix_server"],
         &["http/", "server.rs", "cli/serve.rs", "cli/receiver.rs", "cli/listen.rs", "cli/demo/receivers.rs"],

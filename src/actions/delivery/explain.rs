@@ -4,6 +4,7 @@ use crate::domain::attempt::FailureCause;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::domain::zone::Zone;
 use crate::profile::Profile;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{Delivery, LastAttempt};
@@ -18,6 +19,7 @@ pub fn explain(
     profile: &Profile,
     others_before: Option<u64>,
     now: Millis,
+    zone: &Zone,
 ) -> Explanation {
     let schedule = webhook.retry.as_ref().unwrap_or(profile.schedule());
     let url = webhook.url.as_str();
@@ -39,6 +41,7 @@ pub fn explain(
         created_ms: delivery.created_ms,
         finished_ms: delivery.finished_ms,
         queue: Queue { others_before, rate_limit_per_s: webhook.limits.rate_limit_per_s, ordered: webhook.ordered },
+        zone,
     };
     Explanation::of(&facts, now)
 }

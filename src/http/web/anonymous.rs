@@ -14,6 +14,7 @@ use crate::domain::time::Millis;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::web::cookies::{self, SetCookie};
+use crate::http::web::display::Display;
 use crate::http::web::error::PageError;
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Bare, Shell, base};
@@ -42,6 +43,7 @@ pub struct Anonymous {
     cookie: String,
     has_new_cookie: bool,
     is_portal: bool,
+    display: Display,
 }
 
 impl FromRequest for Anonymous {
@@ -62,6 +64,7 @@ impl Anonymous {
             cookie: cookie.unwrap_or_else(token::generate),
             query: Fields::of_query(request),
             is_portal: portal::is_portal(request),
+            display: Display::of(request, &app, portal::is_portal(request)),
             app,
         })
     }
@@ -77,12 +80,12 @@ impl Anonymous {
 
     /// Frame of a page.
     pub fn frame(&self, title: &'static str) -> Bare {
-        let Shell { base, portal, .. } = self.shell();
-        Bare { base, title, form_token: token::form_token(&self.cookie), portal }
+        let Shell { base, portal, display, .. } = self.shell();
+        Bare { base, title, form_token: token::form_token(&self.cookie), portal, display }
     }
 
     pub(super) fn shell(&self) -> Shell {
-        Shell::of(&self.app, self.is_portal)
+        Shell::with(&self.app, self.is_portal, self.display.clone())
     }
 
     /// The visitor's browser, for a sign-in.

@@ -1,6 +1,7 @@
 //! Chart of the deliveries that finished, by hour.
 
 use crate::domain::time::{HOUR, Millis};
+use crate::domain::zone::Zone;
 use crate::store::stats::Hour;
 use crate::text::humanize;
 
@@ -18,7 +19,7 @@ pub struct Bar {
     /// Position from the left, in hours.
     pub x: usize,
     pub start_ms: Millis,
-    /// `14:00 UTC`
+    /// `14:00 UTC`, in the zone of the page
     pub hour: String,
     pub delivered: u64,
     pub failed: u64,
@@ -30,7 +31,7 @@ pub struct Bar {
 
 impl Chart {
     /// `from` and `now` are any times within the first and the last hour. `hours` may lack hours without deliveries.
-    pub fn of(hours: &[Hour], from: Millis, now: Millis) -> Chart {
+    pub fn of(hours: &[Hour], from: Millis, now: Millis, zone: &Zone) -> Chart {
         let first = from - from.rem_euclid(HOUR);
         let most = hours.iter().map(|hour| hour.delivered + hour.failed).max().unwrap_or_default();
         let bar = |index: Millis| {
@@ -41,7 +42,7 @@ impl Chart {
             Bar {
                 x: index as usize,
                 start_ms,
-                hour: humanize::clock(start_ms),
+                hour: humanize::clock(start_ms, zone),
                 delivered,
                 failed,
                 ok_y: 100 - ok_height,
@@ -109,7 +110,7 @@ mod tests {
     fn a_chart_has_every_hour_and_shows_the_least_that_happened() {
         let hour = |start_ms, delivered, failed| Hour { start_ms, delivered, failed };
         let found = [hour(80 * HOUR, 999, 1), hour(100 * HOUR, 500, 0)];
-        let chart = Chart::of(&found, 76 * HOUR + 5, 100 * HOUR + 5);
+        let chart = Chart::of(&found, 76 * HOUR + 5, 100 * HOUR + 5, &Zone::UTC);
         assert_eq!((chart.bars.len(), chart.most), (25, 1_000));
         let bar = |index: usize| {
             let bar = &chart.bars[index];
@@ -121,6 +122,8 @@ mod tests {
         assert_eq!(chart.success_rate().as_deref(), Some("99.9 %"));
         assert!(chart.summary().contains("1,499 delivered, 1 failed"));
         assert!(chart.formula().contains("1,499 ÷ 1,500"));
-        assert!(Chart::of(&[], 0, 0).is_empty() && Chart::of(&[], 0, 0).success_rate().is_none());
+        assert!(
+            Chart::of(&[], 0, 0, &Zone::UTC).is_empty() && Chart::of(&[], 0, 0, &Zone::UTC).success_rate().is_none()
+        );
     }
 }

@@ -11,12 +11,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::auth::session;
 use crate::auth::users::SignedIn;
-use crate::domain::time::{DAY, MINUTE, Millis};
+use crate::domain::time::{DAY, MINUTE, Millis, SECOND};
 use crate::http::App;
 use crate::http::web::layout::Flash;
 
 /// Bytes of a flash message at most: a message may quote user input, and a cookie has 4 KiB.
 const FLASH_BYTES: usize = 2_000;
+
+/// Lifetime of choices of the visitor.
+const YEAR: Millis = 365 * DAY;
 
 /// Value of the session cookie.
 pub fn session(request: &HttpRequest, app: &App, is_portal: bool) -> Option<String> {
@@ -46,6 +49,32 @@ pub fn flash(request: &HttpRequest, app: &App, is_portal: bool) -> Option<Flash>
     Some(Flash { is_ok: text.starts_with('+'), message: message.to_owned() })
 }
 
+/// Name of the browser's time zone, as its script stored it.
+pub fn zone(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &readable(app, "zone"))
+}
+
+/// Choice of the zone of times.
+pub fn times(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &readable(app, "times"))
+}
+
+/// Chosen theme.
+pub fn theme(request: &HttpRequest, app: &App) -> Option<String> {
+    value(request, &readable(app, "theme"))
+}
+
+/// Name of the cookie in which the script stores the browser's time zone, and its attributes.
+pub fn for_script(app: &App, is_portal: bool) -> (String, String) {
+    let mut attributes = format!("; Path={}; Max-Age={}", path(app), YEAR / SECOND);
+    attributes += match (is_portal && app.site.is_embedded(), app.site.base().is_https()) {
+        (true, _) => "; SameSite=None; Secure; Partitioned",
+        (false, true) => "; SameSite=Lax; Secure",
+        (false, false) => "; SameSite=Lax",
+    };
+    (readable(app, "zone"), attributes)
+}
+
 fn value(request: &HttpRequest, name: &str) -> Option<String> {
     request.cookie(name).map(|cookie| cookie.value().to_owned())
 }
@@ -56,6 +85,17 @@ fn session_name(app: &App, is_portal: bool) -> String {
 
 fn flash_name(app: &App, is_portal: bool) -> String {
     format!("{}_flash", session_name(app, is_portal))
+}
+
+/// Name of a cookie that is no secret. Scripts may set such a one, below the path of the server, so it has no prefix.
+fn readable(app: &App, suffix: &str) -> String {
+    suffixed(app, suffix).trim_start_matches("__Host-").to_owned()
+}
+
+/// Path of the server in browsers.
+fn path(app: &App) -> &str {
+    let prefix: &str = app.site.base().prefix();
+    if prefix.is_empty() { "/" } else { prefix }
 }
 
 fn suffixed(app: &App, suffix: &str) -> String {
@@ -97,12 +137,31 @@ impl SetCookie {
         SetCookie::new(app, name, URL_SAFE_NO_PAD.encode(format!("{sign}{message}")), MINUTE, is_portal)
     }
 
+    /// Chosen theme; an empty value deletes it.
+    pub fn theme(app: &App, value: &str, is_portal: bool) -> SetCookie {
+        SetCookie::choice(app, readable(app, "theme"), value, is_portal)
+    }
+
+    /// Choice of the zone of times; an empty value deletes it.
+    pub fn times(app: &App, value: &str, is_portal: bool) -> SetCookie {
+        SetCookie::choice(app, readable(app, "times"), value, is_portal)
+    }
+
+    fn choice(app: &App, name: String, value: &str, is_portal: bool) -> SetCookie {
+        let lasts = if value.is_empty() { 0 } else { YEAR };
+        SetCookie::below(app, name, value.to_owned(), lasts, is_portal, path(app))
+    }
+
     /// Hidden from scripts and not sent from other sites. In an embedded portal, browsers send the cookie inside the
     /// parent's page and keep one per parent (`Partitioned`).
     fn new(app: &App, name: String, value: String, lasts: Millis, is_portal: bool) -> SetCookie {
+        SetCookie::below(app, name, value, lasts, is_portal, "/")
+    }
+
+    fn below(app: &App, name: String, value: String, lasts: Millis, is_portal: bool, path: &str) -> SetCookie {
         let is_embedded = is_portal && app.site.is_embedded();
         let mut cookie = Cookie::new(name, value);
-        cookie.set_path("/");
+        cookie.set_path(path.to_owned());
         cookie.set_http_only(true);
         cookie.set_secure(is_embedded || app.site.base().is_https());
         cookie.set_max_age(Duration::milliseconds(lasts));

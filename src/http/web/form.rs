@@ -20,9 +20,9 @@ use crate::http::shares::Held;
 use crate::http::web::anonymous::Anonymous;
 use crate::http::web::error::PageError;
 use crate::http::web::layout::Shell;
+use crate::http::web::password_again;
 use crate::http::web::response::{PageResult, Response};
 use crate::http::web::session::Session;
-use crate::http::web::{password_again, portal};
 use crate::store::page::{DEFAULT_LIMIT, PageRequest};
 
 /// Bytes of a form at most, beside three for each byte of a body: percent-encoding triples a byte.
@@ -114,7 +114,7 @@ async fn read(
     tenant: Option<&Tenant>,
 ) -> Result<(Fields, Option<Held>), PageError> {
     let app = app(request)?;
-    let outside = |error: ApiError| PageError::from(error).within(Shell::of(app, portal::is_portal(request)));
+    let outside = |error: ApiError| PageError::from(error).within(Shell::of(request, app));
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.starts_with("application/x-www-form-urlencoded") {

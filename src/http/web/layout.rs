@@ -2,17 +2,22 @@
 
 use std::fmt;
 
+use actix_web::HttpRequest;
 use askama::filters::HtmlSafe;
 
 use super::assets;
 use crate::domain::event::{EventId, Tenant};
 use crate::domain::needle::Needle;
-use crate::domain::time::{Millis, rfc3339, rfc3339_seconds};
+use crate::domain::time::{Millis, rfc3339};
+use crate::domain::zone::Twice;
 use crate::http::App;
 use crate::http::site::Branding;
-use crate::http::web::portal::PATH as PORTAL;
+use crate::http::web::date_field;
+use crate::http::web::display::Display;
+use crate::http::web::portal::{self, PATH as PORTAL};
 use crate::http::web::response::parents;
 use crate::store::webhook::Attention;
+use crate::text::humanize;
 
 /// Section of the site, as in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +94,10 @@ pub struct Frame {
     /// Text in the search field.
     pub search: String,
     pub now_ms: Millis,
+    /// Time zone and theme.
+    pub display: Display,
+    /// Path and query of the page below [`Frame::base`]; the start page, if it is the response to a form.
+    pub here: String,
     /// Command that does the same with the API.
     pub curl: Option<String>,
 }
@@ -174,6 +183,22 @@ impl Frame {
         Html(format!("<span class=\"badge\" data-status=\"{}\">{icon}{}</span>", escape(status), escape(word)))
     }
 
+    /// Name of the zone of all times on the page: `Europe/Berlin (UTC+1)`.
+    pub fn zone(&self) -> String {
+        self.display.zone.label(self.now_ms)
+    }
+
+    /// Name of that zone for labels, where its difference to UTC may be another.
+    pub fn zone_name(&self) -> &str {
+        self.display.zone.name()
+    }
+
+    /// Value of a date field for a time of the URL; what is no time stays as it is.
+    pub fn date_value(&self, text: &str) -> String {
+        let (zone, twice) = (&self.display.zone, Twice::First);
+        date_field::parse(text, zone, twice).map_or_else(|_| text.to_owned(), |at| date_field::format(at, zone))
+    }
+
     /// Time that the script shows as relative.
     pub fn ago(&self, ms: &Millis) -> Html {
         Html(self.time_element(*ms, " data-relative"))
@@ -198,10 +223,11 @@ impl Frame {
     }
 
     fn time_element(&self, ms: Millis, attributes: &str) -> String {
+        let (utc, zone) = (rfc3339(ms), &self.display.zone);
         format!(
-            "<time datetime=\"{}\"{attributes}>{}</time>",
-            rfc3339(ms),
-            rfc3339_seconds(ms).replace('T', " ").replace('Z', " UTC")
+            "<time datetime=\"{utc}\" title=\"{}&#10;{utc}\"{attributes}>{}</time>",
+            humanize::in_full(ms, zone),
+            humanize::to_the_second(ms, zone)
         )
     }
 }
@@ -235,11 +261,18 @@ pub struct Shell {
     pub portal: Option<Portal>,
     /// Origins that may frame the page.
     pub parents: Vec<String>,
+    pub display: Display,
 }
 
 impl Shell {
-    pub fn of(app: &App, is_portal: bool) -> Shell {
+    pub fn of(request: &HttpRequest, app: &App) -> Shell {
+        let is_portal = portal::is_portal(request);
+        Shell::with(app, is_portal, Display::of(request, app, is_portal))
+    }
+
+    pub fn with(app: &App, is_portal: bool, display: Display) -> Shell {
         Shell {
+            display,
             base: base(app, is_portal),
             portal: is_portal.then(|| Portal::of(&app.site.portal)),
             parents: parents(app, is_portal).to_vec(),
@@ -250,7 +283,7 @@ impl Shell {
 /// Path prefix of the pages, or of those of the portal.
 pub fn base(app: &App, is_portal: bool) -> String {
     let prefix = app.site.base().prefix();
-    if is_portal { format!("{prefix}{PORTAL}") } else { prefix.to_owned() }
+    if is_portal { format!("{prefix}{PORTAL}") } else { prefix.to_string() }
 }
 
 /// Frame of a page for a visitor who is not signed in: sign-in, setup, errors.
@@ -260,6 +293,7 @@ pub struct Bare {
     pub form_token: String,
     /// Branding, in the portal.
     pub portal: Option<Portal>,
+    pub display: Display,
 }
 
 impl Bare {

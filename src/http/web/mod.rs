@@ -20,6 +20,7 @@ mod deliveries {
     pub mod show;
 }
 mod demo;
+mod display;
 mod error;
 mod event_types {
     pub mod edit;
@@ -43,6 +44,7 @@ mod incidents {
 }
 mod layout;
 mod limits;
+mod list_query;
 mod login;
 mod login_code;
 mod made_of;
@@ -75,6 +77,7 @@ mod settings {
 mod setup;
 pub mod shown_once;
 mod strip;
+mod suggestions;
 mod two_factor;
 mod verdict;
 mod webhooks {
@@ -176,6 +179,7 @@ fn tenant_routes(config: &mut ServiceConfig) {
     assets::routes(config);
     let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
     at("/logout", vec![web::post().to(login::sign_out)]);
+    at("/account/display", vec![web::post().to(display::change)]);
     let once = |session: Session, token: Path<String>| session.answer(move |session| shown_once::show(session, &token));
     at("/shown-once/{token}", vec![web::get().to(once)]);
     at("/deliveries", vec![get(deliveries::list::show)]);
@@ -295,6 +299,6 @@ pub fn unknown_page(request: &HttpRequest) -> HttpResponse {
     if let Ok(session) = Session::of(request) {
         return session.unknown();
     }
-    let shell = app(request).map_or_else(|_| Shell::default(), |app| Shell::of(app, portal::is_portal(request)));
+    let shell = app(request).map_or_else(|_| Shell::default(), |app| Shell::of(request, app));
     PageError::not_found("page").within(shell).error_response()
 }

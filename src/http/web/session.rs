@@ -15,10 +15,12 @@ use crate::auth::{session, token};
 use crate::domain::event::{Event, Tenant};
 use crate::domain::needle::Needle;
 use crate::domain::time::Millis;
+use crate::domain::zone::Zone;
 use crate::http::error::ApiError;
 use crate::http::extract::app;
 use crate::http::site::ProxyUser;
 use crate::http::web::cookies::{self, SetCookie};
+use crate::http::web::display::Display;
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
 use crate::http::web::layout::{Flash, Frame, Portal, Section, Shell, base, event_path};
@@ -51,6 +53,8 @@ pub struct Session {
     flash: Option<Flash>,
     /// Whether the script refreshes an open page.
     is_live: bool,
+    display: Display,
+    is_get: bool,
 }
 
 impl FromRequest for Session {
@@ -81,7 +85,7 @@ impl Session {
             };
             PageError::SignIn { location }
         };
-        let outside = |error: PageError| error.within(Shell::of(&app, is_portal));
+        let outside = |error: PageError| error.within(Shell::of(request, &app));
         // People of a tenant are no users of the proxy.
         let proxy_user = match is_portal {
             true => None,
@@ -122,6 +126,8 @@ impl Session {
             base: base(&app, is_portal),
             cookie,
             is_live,
+            display: Display::of(request, &app, is_portal),
+            is_get: request.method() == "GET",
             app,
         };
         if let Some(tenant) = session.tenant() {
@@ -133,6 +139,11 @@ impl Session {
 
     pub fn now(&self) -> Millis {
         self.app.actions.clock.now_ms()
+    }
+
+    /// Zone of the times on the page.
+    pub fn zone(&self) -> &Zone {
+        &self.display.zone
     }
 
     /// Path prefix of every link.
@@ -152,7 +163,7 @@ impl Session {
 
     /// Surroundings of an error page outside the frame.
     pub fn shell(&self) -> Shell {
-        Shell::of(&self.app, self.tenant().is_some())
+        Shell::with(&self.app, self.tenant().is_some(), self.display.clone())
     }
 
     pub fn caller(&self) -> Caller {
@@ -292,6 +303,8 @@ impl Session {
             attention,
             search: if self.here.starts_with(search::PATH) { self.query.text("q").to_owned() } else { String::new() },
             now_ms: self.now(),
+            display: self.display.clone(),
+            here: if self.is_get { self.here.clone() } else { "/".to_owned() },
             curl: None,
         }
     }

@@ -1,14 +1,14 @@
 //! Strip of the last days of a webhook, and of the last hours: one cell each, which opens the deliveries in it.
 
-use crate::domain::time::{DAY, HOUR, Millis};
-use crate::http::web::date_field;
+use crate::domain::time::{HOUR, Millis, rfc3339_seconds};
+use crate::domain::zone::Zone;
 use crate::store::StoreError;
 use crate::store::stats::{self, Of, Span};
 use crate::text::humanize;
 
 use super::Connection;
 
-const DAYS: i64 = 30;
+const DAYS: u32 = 30;
 const HOURS: i64 = 24;
 
 pub struct Strip {
@@ -29,33 +29,45 @@ pub struct Cell {
 }
 
 impl Strip {
-    pub fn read(db: &Connection, webhook_seq: i64, webhook: &str, now: Millis) -> Result<Strip, StoreError> {
-        let of = Of::Webhook(webhook_seq);
-        let cells = |length: Millis, count: i64| -> Result<Vec<Cell>, StoreError> {
-            let first = (now.div_euclid(length) - count + 1) * length;
-            let spans = stats::by_span(db, &of, first, length)?;
-            let cell = |index: i64| {
-                let start_ms = first + index * length;
-                let found = spans.iter().find(|span| span.start_ms == start_ms);
-                Cell::of(found.copied().unwrap_or(Span { start_ms, delivered: 0, failed: 0 }), length, webhook)
-            };
-            Ok((0..count).map(cell).collect())
-        };
-        Ok(Strip { days: cells(DAY, DAYS)?, hours: cells(HOUR, HOURS)? })
+    pub fn read(
+        db: &Connection,
+        webhook_seq: i64,
+        webhook: &str,
+        now: Millis,
+        zone: &Zone,
+    ) -> Result<Strip, StoreError> {
+        let days = zone.day_starts(now, DAYS);
+        let this_hour = now - now.rem_euclid(HOUR);
+        let hours: Vec<Millis> = (1 - HOURS..=1).map(|index| this_hour + index * HOUR).collect();
+        let quarters = stats::by_quarter(db, &Of::Webhook(webhook_seq), days[0])?;
+        Ok(Strip {
+            days: cells(&days, &quarters, webhook, |start| humanize::day(start, zone)),
+            hours: cells(&hours, &quarters, webhook, |start| humanize::date(start, zone)),
+        })
     }
 }
 
+/// Cells between times.
+fn cells(starts: &[Millis], quarters: &[Span], webhook: &str, label: impl Fn(Millis) -> String) -> Vec<Cell> {
+    let cell = |bounds: &[Millis]| {
+        let (start_ms, end_ms) = (bounds[0], bounds[1]);
+        let mut sum = Span { start_ms, delivered: 0, failed: 0 };
+        for quarter in quarters.iter().filter(|quarter| (start_ms..end_ms).contains(&quarter.start_ms)) {
+            sum.delivered += quarter.delivered;
+            sum.failed += quarter.failed;
+        }
+        Cell::of(sum, end_ms, &label(start_ms), webhook)
+    };
+    starts.windows(2).map(cell).collect()
+}
+
 impl Cell {
-    fn of(span: Span, length: Millis, webhook: &str) -> Cell {
+    fn of(span: Span, end_ms: Millis, when: &str, webhook: &str) -> Cell {
         let (status, sign) = match (span.delivered, span.failed) {
             (0, 0) => ("none", "·"),
             (_, 0) => ("ok", "✓"),
             (0, _) => ("failed", "✕"),
             _ => ("warn", "!"),
-        };
-        let when = match length {
-            DAY => humanize::day(span.start_ms),
-            _ => humanize::date(span.start_ms),
         };
         let label = match status {
             "none" => format!("{when}: no deliveries finished"),
@@ -69,8 +81,8 @@ impl Cell {
         };
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("webhook", webhook);
-        query.append_pair("from", &date_field::format(span.start_ms));
-        query.append_pair("to", &date_field::format(span.start_ms + length));
+        query.append_pair("from", &rfc3339_seconds(span.start_ms));
+        query.append_pair("to", &rfc3339_seconds(end_ms));
         Cell { status, sign, label, query: query.finish() }
     }
 }
@@ -87,9 +99,10 @@ mod tests {
             (0, 2, "failed", "15 Jan 2026: 0 delivered, 2 failed"),
             (1, 1, "warn", "15 Jan 2026: 1 delivered, 1 failed"),
         ] {
-            let cell = Cell::of(Span { start_ms: 1_768_435_200_000, delivered, failed }, DAY, "wh_1");
+            let start_ms = 1_768_435_200_000;
+            let cell = Cell::of(Span { start_ms, delivered, failed }, start_ms + 24 * HOUR, "15 Jan 2026", "wh_1");
             assert_eq!((cell.status, cell.label.as_str()), (status, words));
-            assert_eq!(cell.query, "webhook=wh_1&from=2026-01-15T00%3A00%3A00&to=2026-01-16T00%3A00%3A00");
+            assert_eq!(cell.query, "webhook=wh_1&from=2026-01-15T00%3A00%3A00Z&to=2026-01-16T00%3A00%3A00Z");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::retry::{Exhausted, Gone, MAX_PANICS};
 use crate::domain::time::Millis;
 use crate::domain::webhook::WebhookState;
+use crate::domain::zone::Zone;
 use crate::text::failure::{Failed, host_and_port, status_words};
 
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub struct DeliveryFacts<'a> {
     pub created_ms: Millis,
     pub finished_ms: Option<Millis>,
     pub queue: Queue,
+    /// Zone of the times in sentences.
+    pub zone: &'a Zone,
 }
 
 /// Reasons why a delivery that is due may not be sent yet.
@@ -250,7 +253,7 @@ impl<'a> DeliveryFacts<'a> {
     }
 
     fn scheduled(&self, at: Millis, now: Millis) -> String {
-        let when = humanize::when(at, now);
+        let when = humanize::when(at, now, self.zone);
         let at_word = if when.starts_with(|c: char| c.is_ascii_digit()) { "at " } else { "" };
         let next = format!("{at_word}{when}, {}.", humanize::relative(at, now));
         let series = match self.attempt_count.saturating_sub(self.series_failures) {

@@ -6,6 +6,7 @@ use crate::domain::time::{DAY, HOUR, MINUTE};
 
 /// Thursday, 2026-01-15 12:20 UTC.
 const NOW: Millis = 1_768_479_600_000;
+static UTC: Zone = Zone::UTC;
 const URL: &str = "https://api.acme.io:8443/hooks";
 
 fn with_status(status: DeliveryStatus) -> DeliveryFacts<'static> {
@@ -24,6 +25,7 @@ fn with_status(status: DeliveryStatus) -> DeliveryFacts<'static> {
         created_ms: NOW - 2 * HOUR,
         finished_ms: None,
         queue: Queue::default(),
+        zone: &UTC,
     }
 }
 

@@ -78,6 +78,29 @@ fn a_list_is_given_by_repetition_commas_or_an_array() {
 }
 
 #[test]
+fn the_mail_server_needs_a_sender_and_its_password_is_never_shown() {
+    let flags = ["--smtp-url", "smtp://alerts:pa55word@mail.example.com:587", "--smtp-from", "alerts@example.com"];
+    let shown = printed(&flags, &[]);
+    assert!(shown.contains("smtp-url = \"smtp://alerts:…@mail.example.com:587\"  # flag"), "{shown}");
+    assert!(!shown.contains("pa55word"));
+    let (site, file) = with_file("");
+    for (arguments, reason) in [
+        (&["--smtp-url", "smtp://alerts:pa55word@mail.example.com?tls=none"][..], "could be read"),
+        (&["--smtp-url", "smtp://alerts:pa55word@mail.example.com"], "--smtp-from"),
+        (&["--smtp-from", "alerts@example.com"], "--smtp-url"),
+        (&["--smtp-password-file", &file], "--smtp-url"),
+        (&[&flags[..], &["--smtp-password-file", &file]].concat(), "another one"),
+        (&["--smtp-url", "smtp://alerts@mail.example.com", "--smtp-from", "a@example.com"], "--smtp-password-file"),
+        (&["--smtp-url", "smtp://mail.example.com", "--smtp-from", "alerts"], "--smtp-from"),
+        (&["--heartbeat-url", "ftp://example.com"], "--heartbeat-url"),
+    ] {
+        let database = site.database();
+        let said = refused(hookpost(&[&["serve", "--db", database.to_str().unwrap()], arguments].concat()));
+        assert!(said.contains(reason) && !said.contains("pa55word"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn an_unknown_key_and_a_bad_value_are_errors_that_name_it() {
     let (_site, file) = with_file("wrokers = 1\n");
     let said = refused(command(&["--config", &file], &[]));

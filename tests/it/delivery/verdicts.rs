@@ -3,6 +3,7 @@
 use hookpost::actions::delivery::explain;
 use hookpost::actions::{Caller, lookup};
 use hookpost::domain::time::{HOUR, MINUTE};
+use hookpost::domain::zone::Zone;
 use hookpost::profile;
 use hookpost::text::explanation::Explanation;
 use serde_json::json;
@@ -19,7 +20,7 @@ fn told(hub: &Hub, webhook: &str, delivery: &str) -> (String, String) {
     let webhook = actions.store.read(|connection| lookup::webhook(connection, &caller, webhook)).unwrap();
     let profile = profile::find(&webhook.profile).unwrap();
     let (last, now) = (full.attempts.last(), hub.clock.now_ms());
-    let verdict = explain::explain(&full.delivery, last, &webhook, &profile, None, now);
+    let verdict = explain::explain(&full.delivery, last, &webhook, &profile, None, now, &Zone::UTC);
     let Explanation { headline, next, .. } = verdict;
     (headline, next.unwrap_or_default())
 }

@@ -8,6 +8,7 @@ pub mod hub;
 pub mod page;
 pub mod process;
 pub mod receiver;
+pub mod smtp;
 pub mod visitor;
 
 use std::io::Write as _;

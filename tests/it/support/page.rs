@@ -203,10 +203,11 @@ impl Page {
         self.find(&format!("form[method=post][action={action:?}]")).map(Form)
     }
 
-    /// All POST forms except the one that signs out.
+    /// All POST forms except those on every page: the one that signs out, and the one of the zone and the theme.
     pub fn forms(&self) -> Vec<Form<'_>> {
+        let is_own = |to: &str| !to.ends_with("/logout") && !to.ends_with("/account/display");
         let forms = self.all("form[method=post]").into_iter();
-        forms.filter(|form| form.attribute("action").is_none_or(|to| !to.ends_with("/logout"))).map(Form).collect()
+        forms.filter(|form| form.attribute("action").is_none_or(is_own)).map(Form).collect()
     }
 
     /// Value of the first field with this name; of a select, the value of the selected option.

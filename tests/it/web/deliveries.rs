@@ -66,9 +66,9 @@ fn every_filter_of_the_address_narrows_the_list() {
         ("error=status&status=failed".to_owned(), vec![failed]),
         ("tenant=default&code=200".to_owned(), vec![delivered]),
         ("test=true".to_owned(), vec![]),
-        ("from=2026-01-15T10:00".to_owned(), vec![delivered, retrying, failed]),
-        ("from=2026-01-15T10:00:01".to_owned(), vec![]),
-        ("to=2026-01-15T10:00".to_owned(), vec![]),
+        ("from=2026-01-15T10:00:00Z".to_owned(), vec![delivered, retrying, failed]),
+        ("from=2026-01-15T11:00:01%2B01:00".to_owned(), vec![]),
+        ("to=2026-01-15T10:00:00Z".to_owned(), vec![]),
     ] {
         let page = visitor.page(&format!("/deliveries?{query}"));
         assert_eq!(page.row_ids().iter().collect::<Vec<_>>(), expected, "{query}");

@@ -27,8 +27,8 @@ fn events_are_listed_by_type_tenant_and_time() {
         ("", vec![&first, &second, &third]),
         ("?type=a.first", vec![&first]),
         ("?tenant=acme", vec![&third]),
-        ("?since=2026-01-15T11:00", vec![&second, &third]),
-        ("?until=2026-01-15T11:00", vec![&first]),
+        ("?since=2026-01-15T11:00:00Z", vec![&second, &third]),
+        ("?until=2026-01-15T11:00:00Z", vec![&first]),
         ("?type=a.none", vec![]),
     ] {
         let page = visitor.page(&format!("/events{query}"));

@@ -33,6 +33,7 @@ use For::{All, Nobody, Oneself, Users};
 const ROUTES: &[(&str, For, For)] = &[
     ("/", All(Action::Read), Nobody),
     ("/account", Oneself, Nobody),
+    ("/account/display", Nobody, All(Action::Read)),
     ("/account/end-other-sessions", Nobody, Oneself),
     ("/account/password", Nobody, Oneself),
     ("/account/sessions/{id}/end", Nobody, Oneself),

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::delivery::engine::scheduler::Read;
 use crate::delivery::engine::state::Claim;
 use crate::delivery::engine::{Engine, EngineOptions, Shared, Unrecorded, workers};
+use crate::delivery::mail::Mailer;
 use crate::delivery::sender::{AttemptResult, Sender};
 use crate::delivery::{Guard, Transport};
 use crate::domain::retention::Retention;
@@ -406,6 +407,7 @@ fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers:
     );
     let retention = Retention::default();
     let (clock, default_profile, limits) = (clock.clone(), "generic".into(), TenantLimits::default());
-    let actions = Actions { store, engine, guard, clock, default_profile, retention, limits };
+    let mailer = Mailer::none();
+    let actions = Actions { store, engine, guard, mailer, clock, default_profile, retention, limits };
     (actions, lock)
 }

@@ -111,6 +111,7 @@ fn status(kind: EntryKind) -> &'static str {
         | EntryKind::Opened
         | EntryKind::Joined
         | EntryKind::FailingAgain
+        | EntryKind::Reopened
         | EntryKind::TestFailed => "failed",
         EntryKind::CauseChanged => "warn",
         EntryKind::Disabled => "disabled",
@@ -150,7 +151,7 @@ fn page(
     };
     let timeline = entry::timeline(db, incident.seq, session.tenant())?;
     let has_several = incident.webhooks > 1;
-    let frame = session.frame(db, format!("Incident of {}", incident.host), Section::Incidents)?;
+    let frame = session.frame(db, format!("{} · Incident", incident.host), Section::Incidents)?;
     Ok(IncidentPage {
         frame: frame.with_api("GET", &format!("/v1/incidents/{}", incident.id)),
         timeline: timeline.into_iter().map(|entry| EntryRow::of(entry, session, has_several)).collect(),
@@ -169,8 +170,8 @@ fn chosen(session: &Session, db: &Connection, webhook: Webhook) -> Result<Chosen
     let mut affected = Vec::new();
     for status in [DeliveryStatus::Failed, DeliveryStatus::Retrying] {
         let filter = DeliveryFilter {
-            status: Some(status),
-            webhook: Some(webhook.id),
+            statuses: status.into(),
+            webhooks: webhook.id.into(),
             test: Some(false),
             ..DeliveryFilter::default()
         };
@@ -216,7 +217,7 @@ fn test_outcome(session: &Session, db: &Connection, webhook: &Webhook, id: &str)
     Ok(TestOutcome {
         delivery: delivery.id.to_string(),
         is_good: delivery.status == DeliveryStatus::Delivered,
-        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now),
+        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now, session.zone()),
         attempt: attempt.map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", delivery.id)), now)),
     })
 }

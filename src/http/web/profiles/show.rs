@@ -67,7 +67,7 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<ProfilePag
         fields: fields(spec.envelope.as_ref()),
         headers: headers(&profile),
         rules: rules(&profile),
-        schedule: SchedulePreview::of(profile.schedule(), session.now()),
+        schedule: SchedulePreview::of(profile.schedule(), session.now(), session.zone()),
         preview,
         errors,
         language,

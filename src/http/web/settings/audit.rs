@@ -5,9 +5,10 @@ use strum::VariantArray as _;
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::time::rfc3339_seconds;
+use crate::domain::zone::{Twice, Zone};
 use crate::http::web::date_field;
-use crate::http::web::deliveries::filter::below;
 use crate::http::web::layout::event_path;
+use crate::http::web::list_query::below;
 use crate::http::web::pager::Pager;
 use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
 use crate::store::audit::{self, AuditFilter, AuditRecord};
@@ -100,9 +101,10 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
 /// `GET /settings/audit?action=&actor=&tenant=&since=&until=&cursor=`.
 pub fn show(session: &Session, db: &Connection) -> Result<AuditPage, PageError> {
     session.require_operator()?;
+    date_field::require_exact(session, "since", "until")?;
     let query = &session.query;
     let request = query.page_request()?;
-    let (filter, page, problem) = match filter(query) {
+    let (filter, page, problem) = match filter(query, session.zone()) {
         Ok(filter) => {
             let page = audit::list(db, &filter, &request)?;
             (filter, page, None)
@@ -122,13 +124,13 @@ pub fn show(session: &Session, db: &Connection) -> Result<AuditPage, PageError> 
     })
 }
 
-fn filter(query: &Fields) -> Result<AuditFilter, Invalid> {
+fn filter(query: &Fields, zone: &Zone) -> Result<AuditFilter, Invalid> {
     Ok(AuditFilter {
         action: query.given("action").map(str::parse).transpose()?,
         actor: query.given("actor").map(str::to_owned),
         tenant: query.given("tenant").map(str::parse).transpose()?,
-        since: query.given("since").map(date_field::parse).transpose()?,
-        until: query.given("until").map(date_field::parse).transpose()?,
+        since: query.given("since").map(|text| date_field::parse(text, zone, Twice::First)).transpose()?,
+        until: query.given("until").map(|text| date_field::parse(text, zone, Twice::Second)).transpose()?,
     })
 }
 

@@ -3,6 +3,7 @@
 use crate::actions::ActionError;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
+use crate::domain::zone::Twice;
 use crate::http::web::confirm::Choice;
 use crate::http::web::date_field;
 use crate::http::web::pager::Pager;
@@ -72,7 +73,7 @@ pub async fn start(session: Session) -> PageResult {
 
 /// `POST /settings/keys`.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
-    let created = parse(fields).map_err(ActionError::from).and_then(|request| {
+    let created = parse(session, fields).map_err(ActionError::from).and_then(|request| {
         let name = request.name.clone();
         let (text, new) = issue(request, session.now())?;
         auth::store(&session.app.actions.store, &session.caller(), new).wait()?;
@@ -85,9 +86,10 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
     }
 }
 
-fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
+fn parse(session: &Session, fields: &Fields) -> Result<KeyRequest, Invalid> {
     let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let tenant = fields.given("tenant").map(str::parse).transpose();
+    let ends = fields.given("expires_at").map(|text| date_field::parse(text, session.zone(), Twice::First));
     let limit = fields.given("rate_limit_per_s").map(str::parse).transpose();
     Ok(KeyRequest {
         name: fields.text("name").trim().to_owned(),
@@ -98,7 +100,7 @@ fn parse(fields: &Fields) -> Result<KeyRequest, Invalid> {
             Invalid::new("invalid_rate_limit", "The rate limit must be 1 to 100000 requests per second.")
                 .in_field("rate_limit_per_s")
         })?,
-        ends_ms: fields.given("expires_at").map(date_field::parse).transpose().map_err(in_field("expires_at"))?,
+        ends_ms: ends.transpose().map_err(in_field("expires_at"))?,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::domain::retry::{Exhausted, MeasuredFrom, Schedule, ScheduleSpec};
 use crate::domain::signing::Signing;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
+use crate::domain::zone::Zone;
 use crate::http::web::layout::capitalized;
 use crate::http::web::made_of::MadeOf;
 use crate::http::web::{Connection, Fields, Session};
@@ -267,7 +268,7 @@ impl WebhookForm {
             (None, Some(profile)) => profile.schedule().clone(),
             (None, None) => Schedule::parse(&self.schedule()?)?,
         };
-        Ok(SchedulePreview::of(&schedule, session.now()))
+        Ok(SchedulePreview::of(&schedule, session.now(), session.zone()))
     }
 }
 
@@ -279,8 +280,8 @@ pub struct SchedulePreview {
 
 impl SchedulePreview {
     /// Schedule of a delivery that is due at `start` and always fails.
-    pub fn of(schedule: &Schedule, start: Millis) -> SchedulePreview {
-        SchedulePreview { steps: retry_preview::schedule(schedule, start), note: retry_preview::note(schedule) }
+    pub fn of(schedule: &Schedule, start: Millis, zone: &Zone) -> SchedulePreview {
+        SchedulePreview { steps: retry_preview::schedule(schedule, start, zone), note: retry_preview::note(schedule) }
     }
 
     /// `5th attempt`.

@@ -8,6 +8,7 @@ use crate::actions::replay::Replay;
 use crate::domain::Invalid;
 use crate::domain::time::{DAY, HOUR, Millis, rfc3339, rfc3339_seconds};
 use crate::domain::webhook::parse_events;
+use crate::domain::zone::{Twice, Zone};
 use crate::http::web::date_field;
 use crate::http::web::{
     Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
@@ -37,7 +38,7 @@ pub struct ReplayPage {
 impl ReplayPage {
     /// Common spans: label and start.
     fn spans(&self) -> [(&'static str, String); 3] {
-        let ago = |span: Millis| date_field::format(self.frame.now_ms - span);
+        let ago = |span: Millis| rfc3339_seconds(self.frame.now_ms - span);
         [("Last hour", ago(HOUR)), ("Last 24 hours", ago(DAY)), ("Last 7 days", ago(7 * DAY))]
     }
 }
@@ -46,7 +47,11 @@ fn replay_page(session: &Session, id: &str, form: ReplayForm, errors: FormErrors
     session.require_change()?;
     session.read(|db| {
         let webhook = header::find(session, db, id)?;
-        let frame = session.frame(db, "Replay events", Section::Webhooks)?;
+        let frame = session.frame(
+            db,
+            header::title(&webhook.name(), &webhook.id.to_string(), "Replay events"),
+            Section::Webhooks,
+        )?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
                 "POST",
@@ -71,11 +76,11 @@ impl ReplayForm {
         }
     }
 
-    fn parse(&self) -> Result<Replay, Invalid> {
-        let since = date_field::parse(&self.since).map_err(|invalid| invalid.in_field("since"))?;
+    fn parse(&self, zone: &Zone) -> Result<Replay, Invalid> {
+        let since = date_field::parse(&self.since, zone, Twice::First).map_err(|invalid| invalid.in_field("since"))?;
         let until = match self.until.as_str() {
             "" => Millis::MAX,
-            text => date_field::parse(text).map_err(|invalid| invalid.in_field("until"))?,
+            text => date_field::parse(text, zone, Twice::Second).map_err(|invalid| invalid.in_field("until"))?,
         };
         if until <= since {
             return Err(Invalid::new("invalid_span", "The end must be after the start.").in_field("until"));
@@ -90,9 +95,13 @@ impl ReplayForm {
     }
 
     /// Hidden fields of the confirmation. An open end becomes now: later events are not part of the shown number.
-    fn hidden(&self, now: Millis) -> Vec<(String, String)> {
-        let until = if self.until.is_empty() { rfc3339(now + 1) } else { self.until.clone() };
-        let mut hidden = vec![("since", self.since.clone()), ("until", until), ("types", self.types.clone())];
+    fn hidden(&self, now: Millis, zone: &Zone) -> Vec<(String, String)> {
+        let since = date_field::exact(&self.since, zone, Twice::First);
+        let until = match self.until.as_str() {
+            "" => rfc3339(now + 1),
+            text => date_field::exact(text, zone, Twice::Second),
+        };
+        let mut hidden = vec![("since", since), ("until", until), ("types", self.types.clone())];
         if self.only_failed {
             hidden.push(("only_failed", "yes".to_owned()));
         }
@@ -104,7 +113,7 @@ impl ReplayForm {
 pub fn show(session: &Session, id: &str) -> Result<ReplayPage, PageError> {
     let mut form = ReplayForm::of(&session.query);
     if form.since.is_empty() {
-        form.since = date_field::format(session.now() - DAY);
+        form.since = rfc3339_seconds(session.now() - DAY);
     }
     replay_page(session, id, form, FormErrors::default())
 }
@@ -130,7 +139,8 @@ pub async fn replay(submission: Submission, id: Path<String>) -> PageResult {
 /// Replays the events, or with `dry_run` counts them; an error if there are none.
 fn count(session: &Session, id: &str, form: &ReplayForm, dry_run: bool) -> Result<u64, ActionError> {
     let go_on = || !session.app.is_stopping();
-    let count = session.app.actions.replay_webhook(&session.caller(), id, &form.parse()?, dry_run, &go_on)?;
+    let count =
+        session.app.actions.replay_webhook(&session.caller(), id, &form.parse(session.zone())?, dry_run, &go_on)?;
     if count == 0 && dry_run {
         return Err(Invalid::new("no_events", "No events match. Choose a longer time span or fewer conditions.").into());
     }
@@ -145,7 +155,7 @@ fn confirm(session: &Session, id: &str, form: &ReplayForm, count: u64) -> Result
         effect: "Each event becomes a new delivery with the same event ID, oldest first. A receiver that ignores the ID processes the event twice.".to_owned(),
         action: Some(path.clone()),
         back: path,
-        fields: form.hidden(session.now()),
+        fields: form.hidden(session.now(), session.zone()),
         button: "Replay".to_owned(),
         ..Confirm::default()
     }

@@ -48,7 +48,11 @@ fn form_page(
     data: String,
 ) -> Result<TestPage, PageError> {
     session.require_change()?;
-    let frame = session.frame(db, "Send test event", Section::Webhooks)?;
+    let frame = session.frame(
+        db,
+        header::title(&webhook.name(), &webhook.id.to_string(), "Send test event"),
+        Section::Webhooks,
+    )?;
     Ok(TestPage {
         frame: frame.with_api_body(
             "POST",
@@ -120,7 +124,7 @@ fn result_page(session: &Session, db: &Connection, webhook: &Webhook, id: &str) 
     let outcome = TestOutcome {
         delivery: delivery.id.to_string(),
         is_good: delivery.status == DeliveryStatus::Delivered,
-        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now),
+        verdict: explain::explain(&delivery, attempt, webhook, &profile, None, now, session.zone()),
         attempt: attempt.map(|attempt| AttemptDetail::of(attempt, Some(format!("/deliveries/{}", delivery.id)), now)),
     };
     let page = form_page(session, db, webhook, delivery.event_type.to_string(), event.data.into())?;

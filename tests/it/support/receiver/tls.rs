@@ -57,6 +57,12 @@ impl TlsKind {
         }
     }
 
+    /// Configuration of a server that is no HTTP receiver.
+    pub fn server_config(self) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        server_config(&self.certificate(&key), &key, false)
+    }
+
     fn certificate(self, key: &KeyPair) -> Certificate {
         let names = match self {
             Self::WrongHost => vec!["elsewhere.example".to_owned()],
