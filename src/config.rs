@@ -30,7 +30,9 @@ use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
 use crate::server::ServerOptions;
 use crate::store::{KeySource, MasterKey};
-use values::{color, contact, element, heartbeat, level, origin, portal_name, proxy, read_logo, without_password};
+use values::{
+    color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, read_logo, without_password,
+};
 
 pub use values::{ADDRESS, number};
 
@@ -108,6 +110,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_PORTAL_CERTIFICATES", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     portal_certificates: bool,
+    /// Profile that people in the portal can choose, beside those that webhooks of their tenant have; may be repeated
+    #[arg(long, env = "HOOKPOST_PORTAL_PROFILES", value_name = "PROFILE", default_value = crate::profile::STANDARD,
+        value_delimiter = ',', value_parser = element(profile_name))]
+    portal_profiles: Vec<Option<String>>,
     /// Time zone of the pages, such as Europe/Berlin, for browsers without a script; others use their own
     #[arg(long, env = "HOOKPOST_TIME_ZONE", value_name = "ZONE", default_value = "UTC")]
     time_zone: Zone,
@@ -360,6 +366,7 @@ impl Settings {
             allow_hosts: self.allow_host.into_iter().flatten().collect(),
             require_totp: self.require_totp,
             portal_certificates: self.portal_certificates,
+            portal_profiles: self.portal_profiles.into_iter().flatten().collect(),
             time_zone: self.time_zone,
             portal: Branding {
                 name: self.portal_name,

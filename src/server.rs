@@ -78,6 +78,8 @@ pub struct ServerOptions {
     pub require_totp: bool,
     /// Whether people in the portal may set certificates of webhooks.
     pub portal_certificates: bool,
+    /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
+    pub portal_profiles: Vec<String>,
     /// Zone of times on pages, for browsers that have not named theirs.
     pub time_zone: Zone,
     /// Headers by which a trusted proxy signs users in.
@@ -126,6 +128,7 @@ impl ServerOptions {
             trusted_proxies: Vec::new(),
             require_totp: false,
             portal_certificates: false,
+            portal_profiles: vec![crate::profile::STANDARD.to_owned()],
             time_zone: Zone::UTC,
             auth_proxy: None,
             portal: Branding::default(),
@@ -155,8 +158,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("cannot listen on {address}: {source}. Choose another address with --listen.")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("--default-profile: there is no profile {name:?}. Profiles: {known}.")]
-    UnknownProfile { name: String, known: String },
+    #[error("--{setting}: there is no profile {name:?}. Profiles: {known}.")]
+    UnknownProfile { setting: &'static str, name: String, known: String },
     #[error("--ca-file: {0}")]
     Client(#[from] ClientError),
     #[error("{0}")]
@@ -201,7 +204,10 @@ impl Prepared {
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let metrics = Metrics::new();
         let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
-        require_profile(&store, &options.default_profile)?;
+        require_profile(&store, "default-profile", &options.default_profile)?;
+        for name in &options.portal_profiles {
+            require_profile(&store, "portal-profiles", name)?;
+        }
         let policy = TargetPolicy::new(options.allow_targets.clone());
         let guard = Guard::new(policy, store.allowed_targets().clone(), Arc::clone(&options.lookup));
         let transport = match &options.transport {
@@ -243,6 +249,7 @@ impl Prepared {
         app.metrics_open = options.metrics_open;
         app.require_totp = options.require_totp;
         app.portal_certificates = options.portal_certificates;
+        app.portal_profiles = options.portal_profiles.clone().into();
         app.time_zone = options.time_zone.clone();
         app.security_contacts = options.security_contacts.clone().into();
         app.write_timeout = options.write_timeout;
@@ -343,13 +350,13 @@ impl Server {
     }
 }
 
-fn require_profile(store: &Store, name: &str) -> Result<(), StartError> {
+fn require_profile(store: &Store, setting: &'static str, name: &str) -> Result<(), StartError> {
     if store.profiles().find(name).is_some() {
         return Ok(());
     }
     let all = store.profiles().all();
     let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
-    Err(StartError::UnknownProfile { name: name.to_owned(), known: known.join(", ") })
+    Err(StartError::UnknownProfile { setting, name: name.to_owned(), known: known.join(", ") })
 }
 
 /// Returns how many connections of clients each HTTP thread accepts: together they take at most half of the file

@@ -22,7 +22,7 @@ pub mod show_event;
 pub mod statistics;
 pub mod targets;
 pub mod telling;
-mod tenant_limits;
+pub mod tenant_limits;
 pub mod test_event;
 pub mod try_filter;
 pub mod unchanged;
@@ -70,6 +70,8 @@ pub struct Caller {
     pub actor: Actor,
     /// API key of a program.
     pub api_key_seq: Option<i64>,
+    /// Profiles that the caller may choose, beside those of the tenant's webhooks; `None` for all.
+    pub profiles: Option<Arc<[String]>>,
     /// Whether the caller may not set certificates: in the portal, unless the operator allows it.
     pub certificates_denied: bool,
 }

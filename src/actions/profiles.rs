@@ -18,7 +18,7 @@ use crate::profile::sign::Signed;
 use crate::profile::template::{Scope, Template, Use, WebhookFacts};
 use crate::profile::{self, BodyFormat, Profile, ProfileSpec, Signer};
 use crate::random;
-use crate::store::profile as table;
+use crate::store::{Connection, profile as table};
 
 /// Request composed by a profile from an event.
 #[derive(Debug, Clone)]
@@ -76,6 +76,22 @@ impl Actions {
 
     pub fn profile(&self, name: &str) -> Result<Arc<Profile>> {
         self.store.profiles().find(name).ok_or(ActionError::NotFound("profile"))
+    }
+
+    /// Whether a caller may choose a profile.
+    pub fn may_choose(&self, connection: &Connection, caller: &Caller, name: &str) -> Result<bool> {
+        let (Some(allowed), Some(tenant)) = (&caller.profiles, &caller.tenant) else { return Ok(true) };
+        let is_listed = allowed.iter().any(|allowed| allowed == name);
+        Ok(is_listed || table::of_tenant(connection, tenant)?.iter().any(|own| own == name))
+    }
+
+    /// Refuses a profile that the caller may not choose, as one that does not exist.
+    pub(super) fn require_choice(&self, caller: &Caller, name: &str) -> Result<()> {
+        if self.store.read(|connection| self.may_choose(connection, caller, name))? {
+            return Ok(());
+        }
+        let message = format!("There is no profile {name:?}. Choose another one.");
+        Err(Invalid::new("unknown_profile", message).in_field("profile").into())
     }
 
     /// Completes a profile given as JSON with the fields of the profile that it is `based_on`.

@@ -39,12 +39,26 @@ pub(super) fn require_room(tx: &WriteTx<'_>, limits: &TenantLimits, tenant: &Ten
     Err(ActionError::QueueFull { tenant: tenant.clone(), most, done: 0 })
 }
 
-/// Message of a full queue; `done` is the number of deliveries that the same action queued before.
-pub(super) fn queue_full(tenant: &Tenant, most: u64, done: u64) -> String {
-    let stored = match done {
+fn stored(done: u64) -> String {
+    match done {
         0 => "Nothing was stored".to_owned(),
         done => format!("Stopped after {}, which are queued", humanize::counted(done, "delivery")),
-    };
+    }
+}
+
+/// Like [`queue_full`], for people of the tenant.
+pub fn own_queue_full(most: u64, done: u64) -> String {
+    format!(
+        "The queue is full: {} deliveries are pending or being retried. {}. Retry once some are delivered, or discard \
+         those of webhooks that are paused or fail.",
+        humanize::number(most),
+        stored(done)
+    )
+}
+
+/// Message of a full queue; `done` is the number of deliveries that the same action queued before.
+pub(super) fn queue_full(tenant: &Tenant, most: u64, done: u64) -> String {
+    let stored = stored(done);
     let (most, setting) = (humanize::number(most), TenantLimit::Queued.setting());
     format!(
         "The queue of the tenant {tenant} is full: the setting {setting} allows {most} pending and retrying deliveries. \

@@ -192,6 +192,7 @@ pub fn authenticate(connection: &Connection, text: &str) -> Result<Option<ApiKey
 /// Returns the caller that a key acts for.
 pub fn caller(key: &ApiKey) -> Caller {
     Caller {
+        profiles: None,
         tenant: key.tenant.clone(),
         default_profile: key.profile.clone(),
         sees_secrets: key.scope == Scope::Admin,

@@ -13,7 +13,7 @@ use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::id::PortalLinkId;
-use crate::domain::time::{Millis, SECOND};
+use crate::domain::time::{HOUR, Millis, SECOND};
 use crate::random;
 use crate::store::portal_link::{self, PortalLink};
 use crate::store::{Connection, Store, StoreError};
@@ -97,6 +97,16 @@ pub fn enter(connection: &Connection, token: &str, now: Millis) -> Result<Opened
     portal_link::opened(connection, link.seq, now, now + lasts_ms)?;
     let owner = NewOwner::Portal { tenant: link.tenant, link_seq: link.seq };
     Ok(Opened { cookie: session::begin(connection, &owner, now, lasts_ms)?, lasts_ms })
+}
+
+/// Opens the portal as a tenant for a user, for an hour. The user's own session goes on beside it.
+pub fn open_as(store: &Store, caller: &Caller, user_seq: i64, tenant: Tenant) -> Pending<Opened, ActionError> {
+    let caller = caller.clone();
+    store.write(move |tx| {
+        caller.audit(tx, AuditEntry::new(AuditAction::PortalOpened, &tenant).in_tenant(&tenant))?;
+        let owner = NewOwner::Operator { tenant, user_seq };
+        Ok(Opened { cookie: session::begin(tx.connection(), &owner, tx.now_ms(), HOUR)?, lasts_ms: HOUR })
+    })
 }
 
 /// Ends a link and its session.

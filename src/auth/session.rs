@@ -34,6 +34,10 @@ pub fn begin(connection: &Connection, owner: &NewOwner, now: Millis, lasts: Mill
             new.tenant = Some(tenant);
             new.portal_link_seq = Some(*link_seq);
         }
+        NewOwner::Operator { tenant, user_seq } => {
+            new.tenant = Some(tenant);
+            new.opened_by_seq = Some(*user_seq);
+        }
     }
     if let Some(seq) = new.user_seq {
         session::make_room(connection, seq)?;
@@ -51,6 +55,11 @@ pub enum NewOwner {
     Portal {
         tenant: Tenant,
         link_seq: i64,
+    },
+    /// User who opens the portal as a tenant.
+    Operator {
+        tenant: Tenant,
+        user_seq: i64,
     },
 }
 
@@ -108,8 +117,11 @@ pub fn remember_device(
 pub fn actor(owner: &Owner) -> String {
     match owner {
         Owner::User(user) => user.name.clone(),
-        Owner::Portal(PortalVisitor { tenant, subject: None }) => format!("portal of {tenant}"),
+        Owner::Portal(PortalVisitor { tenant, operator: Some(name), .. }) => {
+            format!("portal of {tenant}, opened by {name}")
+        }
+        Owner::Portal(PortalVisitor { tenant, subject: None, .. }) => format!("portal of {tenant}"),
         // The tenant comes first, so that no subject passes for a user.
-        Owner::Portal(PortalVisitor { tenant, subject: Some(subject) }) => format!("portal of {tenant}: {subject}"),
+        Owner::Portal(PortalVisitor { tenant, subject: Some(subject), .. }) => format!("portal of {tenant}: {subject}"),
     }
 }

@@ -48,6 +48,12 @@ pub(super) fn portal_name(text: &str) -> Result<String, String> {
     is_name.then(|| text.to_owned()).ok_or_else(|| "must have 1 to 64 characters".to_owned())
 }
 
+pub(super) fn profile_name(text: &str) -> Result<String, String> {
+    let is_name = matches!(text.len(), 1..=64)
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+    is_name.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 characters of a-z 0-9 _ -".to_owned())
+}
+
 pub(super) fn color(text: &str) -> Result<String, String> {
     let digits = text.strip_prefix('#').unwrap_or_default();
     let is_color = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

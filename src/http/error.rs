@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::request_id::{self, RequestId};
 use crate::actions::ActionError;
+use crate::actions::tenant_limits::own_queue_full;
 use crate::auth::users::UserError;
 use crate::domain::Invalid;
 use crate::store::StoreError;
@@ -23,6 +24,8 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// Message without the settings of the server, for people of a tenant, if it differs.
+    tenant_message: Option<String>,
     field: Option<String>,
     /// Further problems of the same request.
     others: Vec<Invalid>,
@@ -72,7 +75,15 @@ struct FieldError<'a> {
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: shortened(message.into()), field: None, others: Vec::new(), header: None }
+        ApiError {
+            status,
+            code,
+            message: shortened(message.into()),
+            tenant_message: None,
+            field: None,
+            others: Vec::new(),
+            header: None,
+        }
     }
 
     /// 400: the request could not be read.
@@ -153,6 +164,16 @@ impl ApiError {
 
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Message for people of a tenant, who know nothing of the server's settings.
+    pub fn tenant_message(&self) -> &str {
+        self.tenant_message.as_deref().unwrap_or(&self.message)
+    }
+
+    #[must_use]
+    pub fn with_tenant_message(self, message: impl Into<String>) -> ApiError {
+        ApiError { tenant_message: Some(message.into()), ..self }
     }
 
     /// Name and value of the extra header.
@@ -292,7 +313,10 @@ impl From<ActionError> for ApiError {
                 ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", error.to_string())
             }
             ActionError::Forbidden(message) => ApiError::forbidden(message),
-            ActionError::QueueFull { .. } => ApiError::too_many("queue_full", error.to_string(), QUEUE_FULL_RETRY_S),
+            ActionError::QueueFull { most, done, .. } => {
+                ApiError::too_many("queue_full", error.to_string(), QUEUE_FULL_RETRY_S)
+                    .with_tenant_message(own_queue_full(most, done))
+            }
             ActionError::Store(error) => error.into(),
             ActionError::Partly { done, cause } => ApiError::unavailable(
                 "interrupted",

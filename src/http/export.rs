@@ -115,7 +115,12 @@ impl Export {
                 }
                 found => found?,
             };
-            if let Some((event, attempt)) = found {
+            if let Some((event, mut attempt)) = found {
+                if self.caller.is_in_portal()
+                    && let Some(failure) = attempt.as_mut().and_then(|attempt| attempt.failure.as_mut())
+                {
+                    failure.message = failure.public().to_owned();
+                }
                 let line = DeadLetter {
                     event: event.into(),
                     delivery: (&delivery).into(),

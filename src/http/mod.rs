@@ -85,6 +85,8 @@ pub struct App {
     pub require_totp: bool,
     /// Whether people in the portal may set certificates of webhooks.
     pub portal_certificates: bool,
+    /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
+    pub portal_profiles: Arc<[String]>,
     /// Zone of times on pages, for browsers that have not named theirs.
     pub time_zone: Zone,
     pub site: Arc<Site>,
@@ -182,6 +184,7 @@ impl App {
             shown_once: ShownOnce::default(),
             require_totp: false,
             portal_certificates: false,
+            portal_profiles: Arc::new([]),
             time_zone: Zone::UTC,
             site: Arc::new(site),
             hosts: Hosts::default(),

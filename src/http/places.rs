@@ -107,5 +107,6 @@ impl Places {
             Taken::All => format!("the server allows {} at a time", self.shares.most()),
         };
         ApiError::too_many(code, format!("{problem}: {bound}. {effect}. Retry when some have ended."), RETRY_S)
+            .with_tenant_message(format!("{problem}. {effect}. Retry when some have ended."))
     }
 }

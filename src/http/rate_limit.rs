@@ -96,6 +96,7 @@ impl RateLimits {
                  sessions together {most} per second. Retry in {wait_s} s."
             );
             ApiError::rate_limited(message, wait_s)
+                .with_tenant_message(format!("Too many requests. Retry in {wait_s} s."))
         })
     }
 

@@ -9,6 +9,7 @@ use super::error::Result;
 use super::sql;
 use super::sql_types::Json;
 use super::{Change, WriteTx};
+use crate::domain::event::Tenant;
 use crate::profile::{self, Profile, SignatureHeaders};
 
 /// All profiles by name: the built-in ones, and the custom ones as of the last commit. Cheap to clone.
@@ -80,6 +81,12 @@ pub fn get(connection: &Connection, name: &str) -> Result<Option<Profile>> {
 pub fn uses(connection: &Connection, name: &str) -> Result<u64> {
     let query = "SELECT count(*) FROM webhook WHERE profile = :name AND deleted_ms IS NULL";
     sql::value(connection, query, named_params! {":name": name})
+}
+
+/// Returns the profiles of a tenant's webhooks.
+pub fn of_tenant(connection: &Connection, tenant: &Tenant) -> Result<Vec<String>> {
+    let query = "SELECT DISTINCT profile FROM webhook WHERE tenant = :tenant AND deleted_ms IS NULL";
+    sql::all(connection, query, named_params! {":tenant": tenant}, |row| row.get("profile"))
 }
 
 /// Counts the webhooks by profile. Unused profiles are left out.

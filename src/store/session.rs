@@ -26,6 +26,8 @@ pub struct PortalVisitor {
     pub tenant: Tenant,
     /// Person of the tenant, as the application names them.
     pub subject: Option<String>,
+    /// User who opened the portal as the tenant.
+    pub operator: Option<String>,
 }
 
 /// Client that a session is used with.
@@ -65,6 +67,8 @@ pub struct NewSession<'a> {
     pub user_seq: Option<i64>,
     pub tenant: Option<&'a Tenant>,
     pub portal_link_seq: Option<i64>,
+    /// User who opened the portal as the tenant.
+    pub opened_by_seq: Option<i64>,
     pub client: Client,
     pub ends_ms: Millis,
     pub confirmed_until_ms: Millis,
@@ -74,32 +78,44 @@ impl NewSession<'_> {
     /// Session of nobody yet, who is not asked for a password.
     pub fn new(ends_ms: Millis) -> Self {
         let client = Client::default();
-        NewSession { user_seq: None, tenant: None, portal_link_seq: None, client, ends_ms, confirmed_until_ms: ends_ms }
+        let nobody = None;
+        NewSession {
+            user_seq: nobody,
+            tenant: None,
+            portal_link_seq: None,
+            opened_by_seq: nobody,
+            client,
+            ends_ms,
+            confirmed_until_ms: ends_ms,
+        }
     }
 }
 
-/// Returns the session with this hash, unless it has expired. A portal session ends with the API key of its link.
+/// Returns the session with this hash, unless it has expired. A portal session ends with the API key of its link, or when the
+/// user who opened it may change nothing any more.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Session>> {
-    let query = "SELECT user_seq, session.tenant, session.ends_ms, seen_ms, by_proxy, confirmed_until_ms, subject
+    let query = "SELECT user_seq, session.tenant, session.ends_ms, seen_ms, by_proxy, confirmed_until_ms, subject,
+                     opener.name AS operator
                  FROM session LEFT JOIN portal_link ON portal_link.seq = portal_link_seq
+                 LEFT JOIN user opener ON opener.seq = opened_by_seq AND opener.role <> 'viewer'
                  WHERE session.hash = :hash AND session.ends_ms > :now AND seen_ms > :idle_since
-                 AND (user_seq IS NOT NULL
+                 AND (user_seq IS NOT NULL OR opener.seq IS NOT NULL
                       OR EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
                                  AND (api_key.ends_ms IS NULL OR api_key.ends_ms > :now)))";
     let params = named_params! {":hash": hash, ":now": now, ":idle_since": now - IDLE};
     let found = sql::first(connection, query, params, |row| {
-        let owner: (Option<i64>, Option<Tenant>, Option<String>) =
-            (row.get("user_seq")?, row.get("tenant")?, row.get("subject")?);
+        let owner: (Option<i64>, Option<Tenant>, Option<String>, Option<String>) =
+            (row.get("user_seq")?, row.get("tenant")?, row.get("subject")?, row.get("operator")?);
         let times: (Millis, Millis, Millis) =
             (row.get("ends_ms")?, row.get("seen_ms")?, row.get("confirmed_until_ms")?);
         Ok((owner, times, row.get("by_proxy")?))
     })?;
-    let Some(((user, tenant, subject), (ends_ms, seen_ms, confirmed_until_ms), by_proxy)) = found else {
+    let Some(((user, tenant, subject, operator), (ends_ms, seen_ms, confirmed_until_ms), by_proxy)) = found else {
         return Ok(None);
     };
     let owner = match user {
         Some(seq) => user::by_seq(connection, seq)?.map(Owner::User),
-        None => tenant.map(|tenant| Owner::Portal(PortalVisitor { tenant, subject })),
+        None => tenant.map(|tenant| Owner::Portal(PortalVisitor { tenant, subject, operator })),
     };
     let is_stale = !(0..MINUTE).contains(&(now - seen_ms));
     Ok(owner.map(|owner| Session { owner, by_proxy, ends_ms, confirmed_until_ms, is_stale }))
@@ -109,12 +125,12 @@ pub fn insert(connection: &Connection, hash: &[u8; 32], new: &NewSession<'_>, no
     let Client { browser, address, by_proxy } = &new.client;
     sql::run(
         connection,
-        "INSERT INTO session (hash, user_seq, tenant, portal_link_seq, browser, address, by_proxy, created_ms, seen_ms,
+        "INSERT INTO session (hash, user_seq, tenant, portal_link_seq, opened_by_seq, browser, address, by_proxy, created_ms, seen_ms,
                               ends_ms, confirmed_until_ms)
-         VALUES (:hash, :user_seq, :tenant, :portal_link_seq, :browser, :address, :by_proxy, :now, :now,
+         VALUES (:hash, :user_seq, :tenant, :portal_link_seq, :opened_by_seq, :browser, :address, :by_proxy, :now, :now,
                  :ends_ms, :confirmed_until_ms)",
         row_params!(new {
-            user_seq, tenant, portal_link_seq, ends_ms, confirmed_until_ms;
+            user_seq, tenant, portal_link_seq, opened_by_seq, ends_ms, confirmed_until_ms;
             hash: hash, browser: browser, address: address, by_proxy: by_proxy, now: now
         }),
     )
@@ -157,9 +173,9 @@ pub fn end(connection: &Connection, hash: &[u8; 32]) -> Result<()> {
     sql::run(connection, "DELETE FROM session WHERE hash = :hash", named_params! {":hash": hash})
 }
 
-/// Ends the sessions of a user, except one. Returns how many.
+/// Ends the sessions of a user, except one, and those of the portal that the user opened. Returns how many.
 pub fn end_others(connection: &Connection, user_seq: i64, kept: Option<&[u8; 32]>) -> Result<usize> {
-    let statement = "DELETE FROM session WHERE user_seq = :seq AND hash IS NOT :kept";
+    let statement = "DELETE FROM session WHERE (user_seq = :seq OR opened_by_seq = :seq) AND hash IS NOT :kept";
     sql::change(connection, statement, named_params! {":seq": user_seq, ":kept": kept})
 }
 

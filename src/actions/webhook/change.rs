@@ -35,6 +35,9 @@ impl Actions {
         self.check_token_url(caller, &settings)?;
         let profiles = self.store.profiles();
         let before = self.store.read(|connection| lookup::own_webhook(connection, caller, id))?;
+        if let Some(name) = settings.profile.as_deref().filter(|name| *name != before.profile) {
+            self.require_choice(caller, name)?;
+        }
         let activation = activation(&before, &settings)?;
         let after = apply(profiles, before.clone(), settings.clone())?;
         let challenged = self.challenge_if_needed(&before, &after, activation.as_ref())?;

@@ -39,7 +39,9 @@ impl Actions {
         let url = self.check_url(caller, url)?;
         self.check_token_url(caller, &settings)?;
         let name = settings.profile.take().or_else(|| caller.default_profile.clone());
-        let profile = find_profile(self.store.profiles(), name.as_deref().unwrap_or(&self.default_profile))?;
+        let name = name.as_deref().unwrap_or(&self.default_profile);
+        self.require_choice(caller, name)?;
+        let profile = find_profile(self.store.profiles(), name)?;
         let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
         let mut webhook = Webhook::new(id, tenant, url, profile.name(), secret, now);
         webhook.state = match (settings.active, &profile.spec().challenge) {

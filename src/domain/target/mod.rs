@@ -161,7 +161,7 @@ fn invalid(message: impl Into<String>) -> Invalid {
 }
 
 const NO_HOST: &str = "The URL names no host. Write it as https://host/path.";
-const WRONG_SCHEME: &str = "The URL must begin with https:// (or http://, where the operator allows it).";
+const WRONG_SCHEME: &str = "The URL must begin with https:// (or http://, where it is allowed).";
 const BAD_PORT: &str = "The port must be a number from 1 to 65535. Correct it, or leave it and its colon out.";
 
 fn refuse_oversize(text: &str) -> Result<(), Invalid> {

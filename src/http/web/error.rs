@@ -93,8 +93,9 @@ impl ResponseError for PageError {
             PageError::SignIn { location } | PageError::Redirect { location } => see(location),
             PageError::Problem { error, shell } => {
                 let Shell { base, portal, parents, display } = (**shell).clone();
+                let message = if portal.is_some() { error.tenant_message() } else { error.message() };
                 let frame = Bare { base, title: title(error.status()), form_token: String::new(), portal, display };
-                let page = BareProblem { frame, message: error.message() };
+                let page = BareProblem { frame, message };
                 let mut response = html(error.status(), page.render().unwrap_or_default(), &parents);
                 add_header(&mut response, error);
                 response

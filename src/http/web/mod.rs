@@ -161,6 +161,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}/reset-two-factor", vec![administer_at(settings::users::reset_two_factor)]);
     at("/settings/users/{seq}/remove", vec![administer_at(settings::users::remove)]);
     at("/settings/portal", vec![read(settings::portal::show), administer(settings::portal::end_all)]);
+    let open = |form: Submission| form.run_action(Action::RevealSecret, settings::portal::open);
+    at("/settings/portal/open", vec![web::post().to(open)]);
     at("/settings/portal/{id}/end", vec![administer_at(settings::portal::end)]);
     at("/settings/targets", vec![get(settings::targets::show), administer(settings::targets::allow)]);
     at("/settings/targets/remove", vec![administer(settings::targets::remove)]);

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use askama::Template;
 
-use crate::auth::users::SignedIn;
+use crate::auth::users::{Opened, SignedIn};
 use crate::http::App;
 use crate::http::backup::BackupCopy;
 use crate::http::error::ApiError;
@@ -22,6 +22,8 @@ pub enum Response {
     To(String, Option<Flash>),
     /// A redirect, with a message and the cookies of a new session.
     SignedIn(String, Flash, SignedIn),
+    /// A redirect into the portal, with the cookie of a new session there.
+    InPortal(String, Opened),
     /// A copy of the database.
     Backup(BackupCopy),
     /// A download.
@@ -60,6 +62,11 @@ impl Response {
                 if let Some(flash) = &flash {
                     SetCookie::flash(app, Some(flash), is_portal).on(&mut response);
                 }
+                response
+            }
+            Response::InPortal(location, opened) => {
+                let mut response = see(&location);
+                SetCookie::session(app, opened.cookie, opened.lasts_ms, true).on(&mut response);
                 response
             }
             Response::SignedIn(location, flash, cookies) => {

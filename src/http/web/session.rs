@@ -2,6 +2,7 @@
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -177,6 +178,7 @@ impl Session {
             sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
             api_key_seq: None,
+            profiles: self.tenant().map(|_| Arc::clone(&self.app.portal_profiles)),
             certificates_denied: self.tenant().is_some() && !self.app.portal_certificates,
         }
     }
@@ -377,7 +379,7 @@ impl Session {
         let title = error::title(error.status());
         let page = ProblemPage {
             frame: self.frame_with(title.to_owned(), Section::None, Attention::default()),
-            message: error.message().to_owned(),
+            message: if self.tenant().is_some() { error.tenant_message() } else { error.message() }.to_owned(),
         };
         Ok(Response::page(error.status(), &page))
     }

@@ -192,7 +192,7 @@ fn all_keys_and_portal_sessions_of_a_tenant_share_its_requests_per_second() {
     }
     let page = visitor.get("/webhooks").expect(429);
     assert_eq!(page.header("retry-after"), Some("1"));
-    assert!(page.page().contains("Rate limit of the tenant acme exceeded"), "{}", page.text);
+    assert!(page.page().contains("Too many requests. Retry in 1 s."), "{}", page.text);
     refused(&get(&one), "rate_limited", "--tenant-requests-per-s");
     get(&globex).expect(200);
     for _ in 0..20 {

@@ -21,6 +21,7 @@ mod password_again;
 mod people;
 mod portal;
 mod portal_frame;
+mod portal_words;
 mod profiles;
 mod proxy_sign_in;
 mod roles;

@@ -90,6 +90,7 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/settings/keys/{id}/revoke", Nobody, Users(Action::Administer)),
     ("/settings/keys/{id}/rotate", Nobody, Users(Action::Administer)),
     ("/settings/portal", Users(Action::Read), Users(Action::Administer)),
+    ("/settings/portal/open", Nobody, Users(Action::RevealSecret)),
     ("/settings/portal/{id}/end", Nobody, Users(Action::Administer)),
     ("/settings/targets", Users(Action::Read), Users(Action::Administer)),
     ("/settings/targets/remove", Nobody, Users(Action::Administer)),

@@ -1,8 +1,10 @@
 //! `/settings/portal`: portal links of tenants, and the sessions that they opened.
 
+use crate::actions::lookup;
 use crate::auth::portal;
 use crate::domain::event::Tenant;
 use crate::http::web::pager::Pager;
+use crate::http::web::portal::PATH;
 use crate::http::web::{Confirm, Connection, Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::store::portal_link::{self, ListedLink};
 use crate::text::humanize;
@@ -36,6 +38,18 @@ pub fn show(session: &Session, db: &Connection) -> Result<PortalPage, PageError>
         tenant: tenant.map(|tenant| tenant.to_string()).unwrap_or_default(),
         frame: frame.with_api("GET", "/v1/portal-links"),
     })
+}
+
+/// `POST /settings/portal/open`: opens the portal as a tenant, at a webhook if one is given.
+pub fn open(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let user_seq = session.require_operator()?.seq;
+    let tenant: Tenant = fields.text("tenant").parse()?;
+    let path = match fields.given("webhook") {
+        Some(id) => format!("/webhooks/{}", session.read(|db| Ok(lookup::webhook(db, &session.caller(), id)?.id))?),
+        None => "/webhooks".to_owned(),
+    };
+    let opened = portal::open_as(&session.app.actions.store, &session.caller(), user_seq, tenant).wait()?;
+    Ok(Response::InPortal(format!("{}{PATH}{path}", session.base()), opened))
 }
 
 /// `POST /settings/portal`: ends all links and sessions of a tenant, after a confirmation.

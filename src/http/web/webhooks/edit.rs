@@ -82,6 +82,11 @@ fn form_page(
     if form.made_of.is_empty() {
         form.made_of = form.marks();
     }
+    let profiles = choices(session, db)?;
+    if !profiles.iter().any(|(name, _)| *name == form.profile) && session.tenant().is_some() {
+        // Its format is none of theirs to see.
+        form.profile.clear();
+    }
     let preview = match form.preview(session) {
         Err(invalid) if previews && errors.is_empty() => {
             errors = invalid.into();
@@ -114,8 +119,8 @@ fn form_page(
         },
         head: webhook.map(|webhook| Head::of(session, webhook, Tab::None)),
         types: known_types(session, db)?,
-        profiles: known_profiles(session),
-        endpoints: endpoints::known(session),
+        endpoints: endpoints::known(session, &profiles),
+        profiles,
         is_advanced: previews
             || form.is_advanced()
             || ADVANCED.iter().any(|field| errors.of(field).is_some())
@@ -128,6 +133,18 @@ fn form_page(
         note: None,
         form,
     })
+}
+
+/// Name and label of each profile that the visitor may choose.
+fn choices(session: &Session, db: &Connection) -> Result<Vec<(String, String)>, PageError> {
+    let caller = session.caller();
+    let mut chosen = Vec::new();
+    for (name, label) in known_profiles(session) {
+        if session.app.actions.may_choose(db, &caller, &name)? {
+            chosen.push((name, label));
+        }
+    }
+    Ok(chosen)
 }
 
 /// Responds with the form and the error of an attempt to save it.
@@ -175,7 +192,10 @@ fn filled(session: &Session, db: &Connection, webhook: &Webhook) -> Result<Webho
 
 /// `GET /webhooks/new?from=wh_…&event=&url=`.
 pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> {
-    let (mut form, mut note) = (WebhookForm::blank(&session.app.actions.default_profile), None);
+    let default = &*session.app.actions.default_profile;
+    let profiles = choices(session, db)?;
+    let usual = profiles.iter().find(|(name, _)| name == default).or(profiles.first());
+    let (mut form, mut note) = (WebhookForm::blank(usual.map_or(default, |(name, _)| name)), None);
     if let Some(id) = session.query.given("from") {
         let webhook = header::find(session, db, id)?;
         form = filled(session, db, &webhook)?;

@@ -11,11 +11,12 @@ pub struct EndpointNeeds {
     pub headers: Vec<String>,
 }
 
-/// Needs of all profiles that have some, by name.
-pub fn known(session: &Session) -> Vec<EndpointNeeds> {
+/// Needs of those of some profiles that have any, by name.
+pub fn known(session: &Session, profiles: &[(String, String)]) -> Vec<EndpointNeeds> {
     let all = session.app.actions.store.profiles().all();
     let needs = all.iter().filter_map(|profile| {
         let endpoint = profile.spec().endpoint.as_ref()?;
+        profiles.iter().find(|(name, _)| name == profile.name())?;
         Some(EndpointNeeds {
             profile: profile.name().to_owned(),
             url: endpoint.url.clone(),

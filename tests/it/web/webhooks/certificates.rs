@@ -123,7 +123,7 @@ fn people_of_a_tenant_set_certificates_only_where_the_operator_allows_it() {
             assert_lacks(&page, "CN=anna");
         }
         let refused = edit(&visitor, &webhook, url, &typed).expect(422).page();
-        assert_has(&refused, "Certificates of webhooks are set by the operator.");
+        assert_has(&refused, "Certificates of webhooks cannot be set here.");
         for forged in [("tls_remove_client", "yes"), ("tls_ca", test_ca_pem())] {
             edit(&visitor, &webhook, url, &[forged]).expect(422);
         }

@@ -159,6 +159,8 @@ fn a_tenants_people_set_and_try_filters_on_their_own_events_only() {
     let url = receiver.url();
     let mut fields = form(&[&row("data.amount", "at_least", "1"), &[("filter_try", "yes")]]);
     fields[0] = ("url", url.as_ref());
+    fields.retain(|(name, _)| *name != "profile");
+    fields.insert(1, ("profile", "standard"));
     assert_has(&portal.submit("/webhooks/new", &fields).expect(200).page(), "1 of 1 event matches");
     fields.pop();
     portal.submit_and_follow("/webhooks/new", &fields);

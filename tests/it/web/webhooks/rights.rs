@@ -80,7 +80,7 @@ fn the_people_of_a_tenant_create_in_it_whatever_the_form_says() {
     let hub = Hub::start();
     let visitor = hub.portal("acme");
     assert!(!visitor.page("/webhooks/new").has_field("tenant"));
-    let fields = [("url", "http://127.0.0.1:9/"), ("event", "*"), ("tenant", "rival")];
+    let fields = [("url", "http://127.0.0.1:9/"), ("event", "*"), ("profile", "standard"), ("tenant", "rival")];
     let page = visitor.submit_and_follow("/webhooks/new", &fields);
     assert_eq!(hub.webhook(&page.webhook())["tenant"], "acme");
 }
