@@ -1,6 +1,7 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
 mod retention_job;
+mod telling_job;
 
 use std::any::Any;
 use std::io;
@@ -21,6 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::actions::Actions;
+use crate::actions::telling::Style;
 use crate::auth::users;
 use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
@@ -40,6 +42,7 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
+pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
 
 /// Longest timeout of a webhook, and so of a request in flight.
@@ -174,6 +177,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub app: App,
     pub retention_job: RetentionJob,
+    pub telling: TellingJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -305,8 +309,11 @@ impl Prepared {
         if let Err(error) = &backups {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
+        let site = Arc::clone(&app.site);
+        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let telling = TellingJob::start(app.actions.clone(), style)?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, handle: http.handle(), held };
+        let running = Running { address, app, retention_job, telling, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -440,8 +447,9 @@ impl Running {
         // A graceful stop would wait for connections that clients keep open between requests.
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        let retention_job = self.retention_job.clone();
+        let (retention_job, telling) = (self.retention_job.clone(), self.telling.clone());
         let close = move || {
+            telling.stop();
             retention_job.stop();
             store.close();
         };

@@ -20,6 +20,7 @@ pub mod replay;
 pub mod reserved;
 pub mod show_event;
 pub mod statistics;
+pub mod telling;
 mod tenant_limits;
 pub mod test_event;
 pub mod try_filter;

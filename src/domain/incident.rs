@@ -2,7 +2,9 @@
 //!
 //! An incident opens by one of four rules ([`opens`]), or when a webhook is disabled, or has waited for its verification
 //! for an hour with events queued. A first success is not its end: an endpoint that flaps would open and close one after
-//! the other. It closes when [`SETTLING`] has passed since the first success without the rules opening it again.
+//! the other. It closes when [`SETTLING`] has passed since the first success without the rules opening it again. Trouble of
+//! the host within [`REOPENS`] of that opens it again, and it then takes [`LONG_SETTLING`] to close, so an evening of
+//! flapping is one incident that closed twice at most.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -21,6 +23,10 @@ const FEW_FAILURES: u32 = 2;
 const VERIFICATION_TIME: Millis = HOUR;
 /// Time from the first success to the end.
 pub const SETTLING: Millis = 10 * MINUTE;
+/// Like [`SETTLING`], of an incident that was opened again.
+const LONG_SETTLING: Millis = HOUR;
+/// Time after its end in which an incident opens again.
+pub const REOPENS: Millis = HOUR;
 /// Shortest time between two changes of cause in the time line.
 const CAUSE_HOLDS: Millis = MINUTE;
 
@@ -87,8 +93,9 @@ pub fn is_overdue(changed_ms: Millis, now: Millis) -> bool {
 }
 
 /// Whether the trouble of a webhook is over. `recovered_ms` ahead of now was stored by a clock that has been set back.
-pub fn is_settled(recovered_ms: Millis, now: Millis) -> bool {
-    !(0..SETTLING).contains(&(now - recovered_ms))
+pub fn is_settled(recovered_ms: Millis, was_reopened: bool, now: Millis) -> bool {
+    let settling = if was_reopened { LONG_SETTLING } else { SETTLING };
+    !(0..settling).contains(&(now - recovered_ms))
 }
 
 /// Whether another cause is recorded. A cause that changes with every attempt would fill the time line.
@@ -168,6 +175,8 @@ pub enum EntryKind {
     /// A delivery succeeded.
     Recovered,
     FailingAgain,
+    /// The incident was opened again.
+    Reopened,
     /// The webhook was deleted.
     Deleted,
     /// The webhook has a URL with another host.
@@ -232,9 +241,10 @@ mod tests {
 
     #[test]
     fn trouble_ends_ten_minutes_after_the_first_success_and_a_clock_set_back_does_not_prolong_it() {
-        assert!(!is_settled(0, 0) && !is_settled(0, SETTLING - 1));
-        assert!(is_settled(0, SETTLING));
-        assert!(is_settled(HOUR, 0));
+        assert!(!is_settled(0, false, 0) && !is_settled(0, false, SETTLING - 1));
+        assert!(is_settled(0, false, SETTLING));
+        assert!(is_settled(HOUR, false, 0));
+        assert!(!is_settled(0, true, HOUR - 1) && is_settled(0, true, HOUR) && is_settled(HOUR, true, 0));
         assert!(!is_new_cause(0, MINUTE - 1) && is_new_cause(0, MINUTE) && is_new_cause(HOUR, 0));
     }
 

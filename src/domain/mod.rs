@@ -27,6 +27,7 @@ pub mod schema;
 pub mod secret;
 pub mod signing;
 pub mod target;
+pub mod telling;
 pub mod tenant_limits;
 pub mod time;
 pub mod tls;

@@ -229,6 +229,16 @@ pub fn by_hour_of_each(connection: &Connection, webhooks: &[i64], from: Millis) 
     Ok(hours)
 }
 
+/// Returns the deliveries of each webhook that failed for good in a span of time, without those that had none. The span
+/// should begin and end with an hour, up to eight days back.
+pub fn failed_between(connection: &Connection, from: Millis, to: Millis) -> Result<Vec<(i64, u64)>> {
+    let query = "SELECT series, sum(failed) AS failed FROM stats INDEXED BY stats_span
+                 WHERE span_ms IN (300000, 3600000) AND start_ms >= :from AND start_ms < :to AND series <> 0
+                 GROUP BY series HAVING sum(failed) > 0";
+    let params = named_params! {":from": from, ":to": to};
+    sql::all(connection, query, params, |row| Ok((row.get("series")?, row.get("failed")?)))
+}
+
 pub fn waiting(connection: &Connection, of: &Of) -> Result<WaitingCounts> {
     let conditions = webhooks_of(of);
     let query = format!(

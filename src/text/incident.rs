@@ -29,6 +29,7 @@ pub fn entry(kind: EntryKind, count: u64, text: &str) -> String {
         EntryKind::TestFailed => ("Test event failed.", ""),
         EntryKind::Recovered => ("Deliveries succeed again.", "webhooks: deliveries succeed again."),
         EntryKind::FailingAgain => ("The webhook is failing again.", "webhooks are failing again."),
+        EntryKind::Reopened => ("Incident reopened.", ""),
         EntryKind::Deleted => ("Webhook deleted.", ""),
         EntryKind::Moved => ("The webhook's URL was changed to another host.", ""),
         EntryKind::Note => return text.to_owned(),

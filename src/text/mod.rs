@@ -11,4 +11,5 @@ pub mod explanation;
 pub mod failure;
 pub mod humanize;
 pub mod incident;
+pub mod message;
 pub mod retry_preview;

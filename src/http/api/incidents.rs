@@ -38,7 +38,7 @@ const EXAMPLE: &str = r#"{"id": "inc_01KF0AVD80W0PPFFQY8AY3BFJE", "host": "hooks
     "last_success_at": "2026-01-15T09:58:00.000Z", "recovered_at": null, "reason": "many_failures",
     "cause": {"error_code": "status", "code": 503, "message": "hooks.example answered 503 Service Unavailable."},
     "webhook_count": 1, "failing_webhook_count": 1, "failed_attempts": 78, "affected_deliveries": 26, "dead_letters": 0,
-    "waiting_deliveries": 26, "is_partial": false, "muted": false"#;
+    "waiting_deliveries": 26, "is_partial": false, "muted": false, "reopened": 0"#;
 
 const EXAMPLE_REST: &str = r#""webhooks": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default",
     "reason": "many_failures", "since": "2026-01-15T10:00:00.000Z", "last_success_at": "2026-01-15T09:58:00.000Z",
@@ -160,7 +160,8 @@ struct IncidentView {
     #[schemars(extend("enum" = ["open", "closed"]))]
     status: &'static str,
     opened_at: Time,
-    /// Ten minutes after the last webhook recovered, or when it was deleted or moved to another host.
+    /// Ten minutes after the last webhook recovered (an hour in an incident that was opened again), or when it was deleted
+    /// or moved to another host.
     closed_at: Option<Time>,
     /// First failed attempt.
     since: Time,
@@ -183,6 +184,8 @@ struct IncidentView {
     /// Whether the numbers cover only some of the webhooks, because there are more than a thousand.
     is_partial: bool,
     muted: bool,
+    /// How often the incident was opened again, because its host failed again within an hour of the end.
+    reopened: u64,
 }
 
 impl From<Incident> for IncidentView {
@@ -206,6 +209,7 @@ impl From<Incident> for IncidentView {
             waiting_deliveries: incident.waiting,
             is_partial: incident.is_partial,
             muted: incident.is_muted,
+            reopened: incident.reopened,
         }
     }
 }

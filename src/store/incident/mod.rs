@@ -19,12 +19,14 @@ use std::collections::HashMap;
 use rusqlite::{Connection, named_params};
 
 use super::error::Result;
+use super::operational::{self, Fact};
 use super::sql::{self, read_row};
-use super::{Change, WriteTx, contact};
+use super::{Change, WriteTx, contact, telling};
 use crate::domain::attempt::ErrorCode;
 use crate::domain::failure_group::FailureGroup;
 use crate::domain::id::IncidentId;
-use crate::domain::incident::{EntryKind, OpenReason, Streak, is_new_cause, opens};
+use crate::domain::incident::{EntryKind, OpenReason, REOPENS, Streak, is_new_cause, opens};
+use crate::domain::telling::EdgeKind;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::random;
@@ -46,6 +48,8 @@ pub(super) struct Membership {
     cause_ms: Millis,
     /// Time of the first success, if the webhook has not failed again by then.
     recovered_ms: Option<Millis>,
+    /// Whether the incident was opened again.
+    was_reopened: bool,
 }
 
 impl Trouble {
@@ -103,11 +107,12 @@ pub(super) fn troubles(connection: &Connection) -> Result<HashMap<i64, Trouble>>
         troubles.entry(row.get("webhook_seq")?).or_default().streak = Some(streak);
         Ok(())
     })?;
-    let query = "SELECT webhook_seq, incident_seq, error_code, code, cause_ms, recovered_ms FROM incident_webhook
-                 WHERE ended_ms IS NULL";
+    let query = "SELECT m.webhook_seq, m.incident_seq, m.error_code, m.code, m.cause_ms, m.recovered_ms,
+                     i.reopened > 0 AS was_reopened
+                 FROM incident_webhook m JOIN incident i ON i.seq = m.incident_seq WHERE m.ended_ms IS NULL";
     sql::each(connection, query, [], |row| {
         let group = FailureGroup::of(row.get("error_code")?, row.get("code")?);
-        let membership = read_row!(row, Membership { incident_seq, cause_ms, recovered_ms; group });
+        let membership = read_row!(row, Membership { incident_seq, cause_ms, recovered_ms, was_reopened; group });
         troubles.entry(row.get("webhook_seq")?).or_default().membership = Some(membership);
         Ok(())
     })?;
@@ -186,6 +191,7 @@ fn go_on(
     }
     if attempt.outcome == Outcome::Disabled {
         entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Disabled))?;
+        operational::publish(tx, &Fact::WebhookDisabled { webhook, incident_seq })?;
     }
     Ok(membership)
 }
@@ -213,10 +219,12 @@ struct Beginning<'a> {
 /// Adds a webhook to the open incident of its host, or opens one. A webhook that was in it before is failing again.
 fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_>) -> Result<Membership> {
     let now = tx.now_ms();
-    let (incident_seq, is_new) = incident_of(tx, webhook.url.host_key())?;
+    let Found { seq: incident_seq, opening, was_reopened } = incident_of(tx, webhook.url.host_key())?;
     let key = named_params! {":incident": incident_seq, ":webhook": webhook.seq};
-    let query = "SELECT count(*) FROM incident_webhook WHERE incident_seq = :incident AND webhook_seq = :webhook";
-    let is_again = sql::value::<bool>(tx.connection(), query, key)?;
+    let query = "SELECT ended_ms IS NOT NULL FROM incident_webhook
+                 WHERE incident_seq = :incident AND webhook_seq = :webhook";
+    let before: Option<bool> = sql::first(tx.connection(), query, key, |row| row.get(0))?;
+    let is_again = before.is_some();
     let last_success_ms = tx.directory().last_success_ms(webhook.seq);
     let Beginning { reason, since_ms, cause, dead_letters } = *begin;
     sql::run(
@@ -234,7 +242,9 @@ fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_>) -> Resul
         },
     )?;
     let about = |kind| Entry::about(incident_seq, webhook, kind).with_text(&cause.text);
-    if is_again {
+    if opening == Opening::Again {
+        entry::add(tx, &about(EntryKind::Reopened))?;
+    } else if is_again {
         entry::add(tx, &about(EntryKind::FailingAgain))?;
     } else if entry::is_first_of_tenant(tx.connection(), incident_seq, &webhook.tenant)? {
         entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::FirstFailure).at(since_ms))?;
@@ -242,27 +252,71 @@ fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_>) -> Resul
     } else {
         entry::add(tx, &about(EntryKind::Joined))?;
     }
-    if reason == OpenReason::Disabled {
-        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Disabled))?;
+    if before != Some(false) {
+        // A webhook that is failing again before its trouble had settled was in the incident all the time.
+        telling::add(tx, EdgeKind::Began, Some(incident_seq), Some(webhook.seq))?;
     }
-    if is_new {
-        log::warn!("an incident of {} opened: {}", webhook.url.host_key(), cause.text);
+    let word = match opening {
+        Opening::None => None,
+        Opening::First => Some("opened"),
+        Opening::Again => Some("was opened again"),
+    };
+    if let Some(word) = word {
+        log::warn!("an incident of {} {word}: {}", webhook.url.host_key(), cause.text);
+        let is_again = opening == Opening::Again;
+        operational::publish(
+            tx,
+            &Fact::IncidentOpened { webhook, incident_seq, is_again, since_ms, cause: &cause.text },
+        )?;
+    }
+    match reason {
+        OpenReason::Disabled => {
+            entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Disabled))?;
+            operational::publish(tx, &Fact::WebhookDisabled { webhook, incident_seq })?;
+        }
+        OpenReason::Unverified => operational::publish(tx, &Fact::WebhookUnverified { webhook, incident_seq })?,
+        OpenReason::Exhausted | OpenReason::ManyFailures | OpenReason::HourOfFailures => {}
     }
     tx.notify(Change::Incident { incident_seq });
-    Ok(Membership { incident_seq, group: cause.group(), cause_ms: now, recovered_ms: None })
+    Ok(Membership { incident_seq, group: cause.group(), cause_ms: now, recovered_ms: None, was_reopened })
 }
 
-/// Returns the open incident of a host, and whether it is a new one.
-fn incident_of(tx: &mut WriteTx<'_>, host: &str) -> Result<(i64, bool)> {
-    let query = "SELECT seq FROM incident WHERE host = :host AND closed_ms IS NULL";
-    let found = sql::first(tx.connection(), query, named_params! {":host": host}, |row| row.get(0))?;
-    if let Some(seq) = found {
-        return Ok((seq, false));
+/// Open incident of a host.
+struct Found {
+    seq: i64,
+    opening: Opening,
+    was_reopened: bool,
+}
+
+/// Whether an incident was opened just now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    None,
+    First,
+    Again,
+}
+
+/// Returns the open incident of a host. Opens the one that closed last again, if that is not long ago, or a new one.
+fn incident_of(tx: &mut WriteTx<'_>, host: &str) -> Result<Found> {
+    let now = tx.now_ms();
+    let query = "SELECT seq, reopened > 0 FROM incident WHERE host = :host AND closed_ms IS NULL";
+    let found =
+        sql::first(tx.connection(), query, named_params! {":host": host}, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some((seq, was_reopened)) = found {
+        return Ok(Found { seq, opening: Opening::None, was_reopened });
     }
-    let id = IncidentId::generate(tx.now_ms(), random::bits());
+    let query = "SELECT seq FROM incident INDEXED BY incident_host_closed
+                 WHERE host = :host AND closed_ms IS NOT NULL AND closed_ms > :after ORDER BY closed_ms DESC LIMIT 1";
+    let params = named_params! {":host": host, ":after": now - REOPENS};
+    if let Some(seq) = sql::first(tx.connection(), query, params, |row| row.get(0))? {
+        let statement = "UPDATE incident SET closed_ms = NULL, reopened = reopened + 1 WHERE seq = :seq";
+        sql::run(tx.connection(), statement, named_params! {":seq": seq})?;
+        return Ok(Found { seq, opening: Opening::Again, was_reopened: true });
+    }
+    let id = IncidentId::generate(now, random::bits());
     let statement = "INSERT INTO incident (id, host, opened_ms) VALUES (:id, :host, :now)";
-    sql::run(tx.connection(), statement, named_params! {":id": id, ":host": host, ":now": tx.now_ms()})?;
-    Ok((tx.connection().last_insert_rowid(), true))
+    sql::run(tx.connection(), statement, named_params! {":id": id, ":host": host, ":now": now})?;
+    Ok(Found { seq: tx.connection().last_insert_rowid(), opening: Opening::First, was_reopened: false })
 }
 
 /// Ends the streak of a webhook after a successful delivery. In an incident, its trouble is over once that settles.
@@ -379,7 +433,8 @@ fn end(tx: &mut WriteTx<'_>, incident_seq: i64, webhook_seq: i64) -> Result<()> 
         "UPDATE incident_webhook SET ended_ms = :now WHERE incident_seq = :incident AND webhook_seq = :webhook",
         named_params! {":now": now, ":incident": incident_seq, ":webhook": webhook_seq},
     )?;
-    sql::run(
+    telling::add(tx, EdgeKind::Ended, Some(incident_seq), Some(webhook_seq))?;
+    let closed = sql::change(
         tx.connection(),
         "UPDATE incident SET closed_ms = :now
          WHERE seq = :incident AND closed_ms IS NULL AND NOT EXISTS (
@@ -387,6 +442,9 @@ fn end(tx: &mut WriteTx<'_>, incident_seq: i64, webhook_seq: i64) -> Result<()> 
              WHERE incident_seq = :incident AND ended_ms IS NULL)",
         named_params! {":now": now, ":incident": incident_seq},
     )?;
+    if closed > 0 {
+        operational::publish(tx, &Fact::IncidentClosed { incident_seq })?;
+    }
     tx.notify(Change::Incident { incident_seq });
     Ok(())
 }

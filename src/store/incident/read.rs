@@ -51,6 +51,8 @@ pub struct Incident {
     /// Deliveries of these webhooks that are queued now.
     pub waiting: u64,
     pub is_muted: bool,
+    /// How often it was opened again.
+    pub reopened: u64,
 }
 
 /// Conditions of a list of incidents.
@@ -128,13 +130,13 @@ pub fn get(connection: &Connection, id: IncidentId, tenant: Option<&Tenant>) -> 
 
 /// Like [`get`], by number.
 pub fn by_seq(connection: &Connection, seq: i64, tenant: Option<&Tenant>) -> Result<Option<Incident>> {
-    let query = "SELECT seq, id, host, opened_ms, closed_ms,
+    let query = "SELECT seq, id, host, opened_ms, closed_ms, reopened,
                      EXISTS (SELECT 1 FROM incident_mute WHERE incident_seq = incident.seq
                                  AND tenant = coalesce(:tenant, '')) AS is_muted
                  FROM incident WHERE seq = :seq";
     let incident = sql::first(connection, query, named_params! {":seq": seq, ":tenant": tenant}, |row| {
         Ok(read_row!(row, Incident {
-            seq, id, host, opened_ms, closed_ms, is_muted;
+            seq, id, host, opened_ms, closed_ms, is_muted, reopened;
             since_ms: Millis::MAX,
             last_success_ms: None,
             recovered_ms: None,

@@ -20,7 +20,9 @@ const STEP: usize = 100;
 /// were incidents, or has another host since. Returns whether more remain.
 pub fn tend(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
     let settled = |trouble: &Trouble| {
-        trouble.membership.is_some_and(|membership| membership.recovered_ms.is_some_and(|at| is_settled(at, now)))
+        trouble.membership.is_some_and(|membership| {
+            membership.recovered_ms.is_some_and(|at| is_settled(at, membership.was_reopened, now))
+        })
     };
     let settled: Vec<(i64, Trouble)> = tx
         .directory()

@@ -215,11 +215,31 @@ fn an_endpoint_that_flaps_has_one_incident() {
     assert_eq!(kinds(&flapping)[..5], ["first_failure", "opened", "recovered", "failing_again", "recovered"]);
     settle(&hub, 10 * MINUTE);
     assert_eq!(incident(&hub)["status"], "closed");
-    // Half an hour later it is another one.
+    // Half an hour later the same one opens again, and then takes an hour to close.
+    let fail = || {
+        receiver.behave(Behaviour::Answer(Reply::status(500)));
+        hub.publish("order.paid", json!({}));
+        hub.deliver_until_idle();
+    };
     pass(&hub, 30 * MINUTE);
-    receiver.behave(Behaviour::Answer(Reply::status(500)));
+    fail();
+    let reopened = incident(&hub);
+    assert_eq!(
+        (&reopened["status"], &reopened["closed_at"], &reopened["reopened"]),
+        (&json!("open"), &json!(null), &json!(1))
+    );
+    assert_eq!(reopened["id"], flapping["id"]);
+    assert_eq!(kinds(&reopened).last(), Some(&"reopened"));
+    receiver.behave(Behaviour::Answer(Reply::status(200)));
     hub.publish("order.paid", json!({}));
     hub.deliver_until_idle();
+    settle(&hub, HOUR - SECOND);
+    assert_eq!(incident(&hub)["status"], "open", "a second too early");
+    settle(&hub, SECOND);
+    assert_eq!(incident(&hub)["status"], "closed");
+    // More than an hour later it is another one.
+    pass(&hub, HOUR + SECOND);
+    fail();
     assert_eq!(incidents(&hub, "").len(), 2);
 }
 

@@ -20,6 +20,7 @@ mod restart;
 mod retries;
 mod series;
 mod signatures;
+mod telling;
 mod test_events;
 mod token_endpoint;
 mod verdicts;

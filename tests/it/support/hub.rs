@@ -306,6 +306,16 @@ impl Hub {
         while store.write(move |tx| incident::tend(tx, now)).wait().unwrap() {}
     }
 
+    /// Lets incidents follow the clock, and tells contacts what has happened. Returns how many messages were made since
+    /// the last call.
+    #[track_caller]
+    pub fn tell(&self) -> usize {
+        self.tend_until_idle();
+        let made = self.running.telling.tell_now().unwrap();
+        self.deliver_until_idle();
+        made
+    }
+
     /// Moves the clock, and sends what becomes due.
     pub fn advance(&self, by: Millis) {
         self.clock.advance(by);

@@ -120,10 +120,6 @@ impl MailServer {
         self.shared.state.lock().unwrap().mails.clone()
     }
 
-    pub fn connections(&self) -> usize {
-        self.shared.state.lock().unwrap().connections
-    }
-
     /// Waits until this many mails have come, and returns all.
     #[track_caller]
     pub fn wait_for(&self, count: usize) -> Vec<ReceivedMail> {

@@ -29,7 +29,8 @@ fn the_second_save_of_a_webhook_shows_both_values_and_can_be_made_anyway() {
     let (anna, otto) = (hub.administrator(), hub.operator());
     let path = format!("/webhooks/{id}/edit");
     let (of_anna, of_otto) = (anna.page(&path), otto.page(&path));
-    let first = with(&of_otto, &path, &[("description", "Otto's"), ("timeout_s", "9"), ("delays", "7m"), ("retry", "own")]);
+    let first =
+        with(&of_otto, &path, &[("description", "Otto's"), ("timeout_s", "9"), ("delays", "7m"), ("retry", "own")]);
     otto.submit(&path, &texts(&first)).expect(303);
     let stored = hub.webhook(&id);
 

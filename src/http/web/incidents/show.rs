@@ -111,6 +111,7 @@ fn status(kind: EntryKind) -> &'static str {
         | EntryKind::Opened
         | EntryKind::Joined
         | EntryKind::FailingAgain
+        | EntryKind::Reopened
         | EntryKind::TestFailed => "failed",
         EntryKind::CauseChanged => "warn",
         EntryKind::Disabled => "disabled",

@@ -1,0 +1,407 @@
+//! What contacts are told, and when. Pure decisions.
+//!
+//! Facts are written as edges when they are decided: a webhook came into an incident or is out of it, a certificate is about
+//! to end. A contact remembers the last edge that it is past. What happened to an incident since then follows from the edges
+//! in between and from the webhooks that are in the incident now, as the contact's scope sees them: what began and ended in
+//! between was never open for it, and what ended and began again never closed. So a message lost is made again, and one
+//! that was made is not made twice.
+//!
+//! The first edge waits for others ([`GATHERING`]), and a message keeps the next one waiting ([`PAUSE`]): an outage of many
+//! endpoints is one message. During quiet hours a contact stays where it is.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use super::Invalid;
+use super::contact::{Contact, Scope, ScopedWebhook, Topic};
+use super::event::Tenant;
+use super::id::WebhookId;
+use super::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+use super::zone::{Twice, Zone};
+
+/// Time from the first edge to the message.
+pub const GATHERING: Millis = 30 * SECOND;
+/// Shortest time between two messages about incidents to one contact.
+pub const PAUSE: Millis = 5 * MINUTE;
+/// Time of the day of the digest.
+const DIGEST_HOUR: i8 = 8;
+/// Days before the end of a certificate at which it is told, and when it has ended.
+const CERTIFICATE_DAYS: [i64; 4] = [30, 7, 1, 0];
+
+/// Kind of an edge. The text forms are stored: they never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<EdgeKind>)]
+pub enum EdgeKind {
+    /// A webhook came into an incident.
+    Began,
+    /// Its part in the incident is over.
+    Ended,
+    /// A certificate of a webhook is about to end, or has ended.
+    Certificate,
+    DiskLow,
+    DiskEnough,
+    ClockWrong,
+    ClockRight,
+    /// A contact of anybody does not get its messages.
+    ContactFailing,
+}
+
+/// Fact that contacts may have to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    pub seq: i64,
+    pub at_ms: Millis,
+    pub kind: EdgeKind,
+    pub incident_seq: Option<i64>,
+    pub webhook_seq: Option<i64>,
+    pub contact_seq: Option<i64>,
+}
+
+/// Webhook in an open incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    pub incident_seq: i64,
+    pub webhook_seq: i64,
+    pub opened_ms: Millis,
+}
+
+/// Facts about a webhook that scopes select by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookFacts {
+    pub tenant: Tenant,
+    pub id: WebhookId,
+    pub description: String,
+    pub url: String,
+    pub host: String,
+}
+
+impl WebhookFacts {
+    /// Whether a scope has the webhook in it. Webhooks of Hookpost itself are in none.
+    pub fn is_in(&self, scope: &Scope) -> bool {
+        let WebhookFacts { tenant, id, description, url, host } = self;
+        !tenant.is_hookpost() && scope.covers(ScopedWebhook { tenant, id: *id, description, url, host })
+    }
+}
+
+/// Everything that decisions of one round are made from.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// In their order.
+    pub edges: Vec<Edge>,
+    pub members: Vec<Member>,
+    /// Webhooks of both.
+    pub webhooks: HashMap<i64, WebhookFacts>,
+    /// Incidents that the operator (`None`) or a tenant wants to hear no more of.
+    pub muted: HashSet<(i64, Option<Tenant>)>,
+    /// Incidents that were opened again.
+    pub reopened: HashSet<i64>,
+}
+
+/// How far a contact was told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Last edge that it is past.
+    pub edge_seq: i64,
+    /// Last message about incidents.
+    pub told_ms: Option<Millis>,
+    pub reminded_ms: Option<Millis>,
+    /// End of the time that the last digest was about.
+    pub digest_ms: Option<Millis>,
+}
+
+/// What became of an incident for a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Display)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum IncidentChange {
+    Opened,
+    Reopened,
+    /// Nothing: the message is a reminder.
+    StillOpen,
+    Closed,
+}
+
+/// Message to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    Incidents(Vec<(i64, IncidentChange)>),
+    /// Numbers of the edges.
+    Certificates(Vec<i64>),
+    Disk {
+        is_low: bool,
+        edge_seq: i64,
+    },
+    Clock {
+        is_wrong: bool,
+        edge_seq: i64,
+    },
+    FailingContacts(Vec<i64>),
+}
+
+impl Notice {
+    /// Kind of message, of those that contacts choose from.
+    pub fn topic(&self) -> Topic {
+        match self {
+            Notice::Incidents(changes) => {
+                let has = |wanted| changes.iter().any(|(_, change)| *change == wanted);
+                if has(IncidentChange::Opened) || has(IncidentChange::Reopened) {
+                    Topic::Opened
+                } else if has(IncidentChange::Closed) {
+                    Topic::Closed
+                } else {
+                    Topic::Reminder
+                }
+            }
+            Notice::Certificates(_) => Topic::Certificate,
+            Notice::Disk { .. } => Topic::Disk,
+            Notice::Clock { .. } => Topic::Clock,
+            Notice::FailingContacts(_) => Topic::Opened,
+        }
+    }
+}
+
+/// What to do about the edges that a contact is not past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// None of them concerns it: it is past them now.
+    Pass,
+    /// Decide again later.
+    Wait,
+    /// Tell it, then it is past them.
+    Tell(Vec<Notice>),
+}
+
+/// Decides what a contact is told of the edges.
+pub fn decide(contact: &Contact, told: &Told, facts: &Facts, now: Millis) -> Decision {
+    let is_new = |edge: &&Edge| edge.seq > told.edge_seq && concerns(edge, contact, facts);
+    let mut edges = facts.edges.iter().filter(is_new).peekable();
+    let Some(first) = edges.peek() else {
+        return Decision::Pass;
+    };
+    if !contact.is_reachable() {
+        return Decision::Pass;
+    }
+    // A time ahead of now was stored by a clock that has been set back.
+    let is_within = |since: Millis, span: Millis| (0..span).contains(&(now - since));
+    if contact.quiet_hours.as_ref().is_some_and(|hours| hours.end(now).is_some())
+        || is_within(first.at_ms, GATHERING)
+        || told.told_ms.is_some_and(|told_ms| is_within(told_ms, PAUSE))
+    {
+        return Decision::Wait;
+    }
+    let edges: Vec<&Edge> = edges.collect();
+    let notices = notices(contact, facts, &edges);
+    if notices.is_empty() { Decision::Pass } else { Decision::Tell(notices) }
+}
+
+fn concerns(edge: &Edge, contact: &Contact, facts: &Facts) -> bool {
+    match edge.kind {
+        EdgeKind::Began | EdgeKind::Ended | EdgeKind::Certificate => {
+            let webhook = edge.webhook_seq.and_then(|seq| facts.webhooks.get(&seq));
+            webhook.is_some_and(|webhook| webhook.is_in(&contact.scope))
+        }
+        EdgeKind::DiskLow | EdgeKind::DiskEnough => wants(contact, Topic::Disk) && contact.tenant.is_none(),
+        EdgeKind::ClockWrong | EdgeKind::ClockRight => wants(contact, Topic::Clock) && contact.tenant.is_none(),
+        EdgeKind::ContactFailing => {
+            contact.tenant.is_none() && wants(contact, Topic::Opened) && edge.contact_seq != Some(contact.seq)
+        }
+    }
+}
+
+fn wants(contact: &Contact, topic: Topic) -> bool {
+    contact.topics.contains(&topic)
+}
+
+fn notices(contact: &Contact, facts: &Facts, edges: &[&Edge]) -> Vec<Notice> {
+    let of = |kind: EdgeKind| edges.iter().filter(move |edge| edge.kind == kind);
+    let mut notices = Vec::new();
+    let changes = incident_changes(contact, facts, edges);
+    if !changes.is_empty() {
+        notices.push(Notice::Incidents(changes));
+    }
+    let certificates: Vec<i64> = of(EdgeKind::Certificate).map(|edge| edge.seq).collect();
+    if !certificates.is_empty() && wants(contact, Topic::Certificate) {
+        notices.push(Notice::Certificates(certificates));
+    }
+    if let Some((edge_seq, is_low)) = turned(edges, EdgeKind::DiskLow, EdgeKind::DiskEnough) {
+        notices.push(Notice::Disk { is_low, edge_seq });
+    }
+    if let Some((edge_seq, is_wrong)) = turned(edges, EdgeKind::ClockWrong, EdgeKind::ClockRight) {
+        notices.push(Notice::Clock { is_wrong, edge_seq });
+    }
+    let mut failing: Vec<i64> = of(EdgeKind::ContactFailing).filter_map(|edge| edge.contact_seq).collect();
+    failing.sort_unstable();
+    failing.dedup();
+    if !failing.is_empty() {
+        notices.push(Notice::FailingContacts(failing));
+    }
+    notices
+}
+
+/// Returns the last of the edges that turn something on and off, and whether it is on now, unless that is as before.
+fn turned(edges: &[&Edge], on: EdgeKind, off: EdgeKind) -> Option<(i64, bool)> {
+    let mut edges = edges.iter().filter(|edge| edge.kind == on || edge.kind == off);
+    let first = edges.next()?;
+    let last = edges.next_back().unwrap_or(first);
+    (first.kind == last.kind).then(|| (last.seq, last.kind == on))
+}
+
+/// Returns the incidents that opened or closed for a contact, in the order of their numbers.
+fn incident_changes(contact: &Contact, facts: &Facts, edges: &[&Edge]) -> Vec<(i64, IncidentChange)> {
+    // Whether each webhook was in the incident before its first edge.
+    let mut before: BTreeMap<i64, HashMap<i64, bool>> = BTreeMap::new();
+    for edge in edges {
+        if let (EdgeKind::Began | EdgeKind::Ended, Some(incident), Some(webhook)) =
+            (edge.kind, edge.incident_seq, edge.webhook_seq)
+        {
+            let was_in = edge.kind == EdgeKind::Ended;
+            before.entry(incident).or_default().entry(webhook).or_insert(was_in);
+        }
+    }
+    let mut was_open: HashSet<i64> = HashSet::new();
+    let mut is_open: HashSet<i64> = HashSet::new();
+    for (incident, webhooks) in &before {
+        if webhooks.values().any(|was_in| *was_in) {
+            was_open.insert(*incident);
+        }
+    }
+    for member in &facts.members {
+        let Some(webhooks) = before.get(&member.incident_seq) else { continue };
+        let is_known = is_open.contains(&member.incident_seq) && was_open.contains(&member.incident_seq);
+        if is_known || !is_scoped(contact, facts, member.webhook_seq) {
+            continue;
+        }
+        is_open.insert(member.incident_seq);
+        if !webhooks.contains_key(&member.webhook_seq) {
+            was_open.insert(member.incident_seq);
+        }
+    }
+    let change = |incident: i64| match (was_open.contains(&incident), is_open.contains(&incident)) {
+        (true, true) => None,
+        (false, true) => {
+            let is_again = facts.reopened.contains(&incident);
+            let change = if is_again { IncidentChange::Reopened } else { IncidentChange::Opened };
+            wants(contact, Topic::Opened).then_some(change)
+        }
+        (true, false) => wants(contact, Topic::Closed).then_some(IncidentChange::Closed),
+        // Opened and closed again, while the contact was told nothing.
+        (false, false) => {
+            (wants(contact, Topic::Opened) || wants(contact, Topic::Closed)).then_some(IncidentChange::Closed)
+        }
+    };
+    let told = before.keys().filter(|incident| !is_muted(contact, facts, **incident));
+    told.filter_map(|incident| Some((*incident, change(*incident)?))).collect()
+}
+
+fn is_scoped(contact: &Contact, facts: &Facts, webhook_seq: i64) -> bool {
+    facts.webhooks.get(&webhook_seq).is_some_and(|webhook| webhook.is_in(&contact.scope))
+}
+
+fn is_muted(contact: &Contact, facts: &Facts, incident_seq: i64) -> bool {
+    !facts.muted.is_empty() && facts.muted.contains(&(incident_seq, contact.tenant.clone()))
+}
+
+/// Returns whether an incident is open for a contact, unless it is muted.
+pub fn has_open(contact: &Contact, facts: &Facts) -> bool {
+    facts
+        .members
+        .iter()
+        .any(|member| is_scoped(contact, facts, member.webhook_seq) && !is_muted(contact, facts, member.incident_seq))
+}
+
+/// Decides about the daily reminder: all incidents that are open for the contact, a day after the first of them opened, and
+/// each day from then on.
+pub fn reminder(contact: &Contact, told: &Told, facts: &Facts, now: Millis) -> Option<Notice> {
+    let is_due = |since: Millis| now - since >= DAY || since > now;
+    if !wants(contact, Topic::Reminder)
+        || !contact.is_reachable()
+        || told.reminded_ms.is_some_and(|reminded| !is_due(reminded))
+        // What it was told just now need not be repeated.
+        || told.told_ms.is_some_and(|told| (0..HOUR).contains(&(now - told)))
+        || !facts.members.iter().any(|member| is_due(member.opened_ms))
+        || contact.quiet_hours.as_ref().is_some_and(|hours| hours.end(now).is_some())
+    {
+        return None;
+    }
+    let mut open: BTreeMap<i64, Millis> = BTreeMap::new();
+    for member in &facts.members {
+        if is_scoped(contact, facts, member.webhook_seq) {
+            let since = open.entry(member.incident_seq).or_insert(member.opened_ms);
+            *since = (*since).min(member.opened_ms);
+        }
+    }
+    open.retain(|incident, _| !is_muted(contact, facts, *incident));
+    if !open.values().any(|since| is_due(*since)) {
+        return None;
+    }
+    Some(Notice::Incidents(open.into_keys().map(|incident| (incident, IncidentChange::StillOpen)).collect()))
+}
+
+/// Time that a digest is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DigestTime {
+    pub from_ms: Millis,
+    pub to_ms: Millis,
+}
+
+/// Returns the time zone of a contact's messages: that of its quiet hours, else the server's.
+pub fn zone_of(contact: &Contact, server: &Zone) -> Zone {
+    let zone = contact.quiet_hours.as_ref().and_then(|hours| hours.spec().time_zone.parse().ok());
+    zone.unwrap_or_else(|| server.clone())
+}
+
+/// Decides about the daily digest, which comes at eight in the morning in the contact's zone.
+pub fn digest(contact: &Contact, told: &Told, zone: &Zone, now: Millis) -> Option<DigestTime> {
+    if !wants(contact, Topic::Digest) || !contact.is_reachable() {
+        return None;
+    }
+    let hours = contact.quiet_hours.as_ref();
+    if hours.is_some_and(|hours| hours.end(now).is_some()) {
+        return None;
+    }
+    let to_ms = last_morning(now, zone)?;
+    let before = told.digest_ms.filter(|before| *before <= now).unwrap_or(contact.created_ms);
+    (before < to_ms).then_some(DigestTime { from_ms: before.max(to_ms - 2 * DAY), to_ms })
+}
+
+/// Returns the last time that it was eight in the morning.
+fn last_morning(now: Millis, zone: &Zone) -> Option<Millis> {
+    let local = zone.local(now);
+    let date = if local.hour() >= DIGEST_HOUR { local.date() } else { local.date().yesterday().ok()? };
+    zone.at(date.at(DIGEST_HOUR, 0, 0, 0), Twice::First)
+}
+
+/// Returns how many days before its end a certificate is told of now: 30, 7, 1 or 0. `told` is what it was told of before.
+pub fn certificate_days(ends_ms: Millis, told: Option<i64>, now: Millis) -> Option<i64> {
+    let reached = CERTIFICATE_DAYS.iter().rev().find(|days| ends_ms - now <= *days * DAY)?;
+    told.is_none_or(|told| *reached < told).then_some(*reached)
+}
+
+/// Returns whether little space is left on a disk, if that has changed. An upgrade or a prune may need as much space again
+/// as the database takes.
+pub fn disk_turned(was_low: bool, free_bytes: u64, used_bytes: u64) -> Option<bool> {
+    let wanted = least_free(used_bytes);
+    let is_low = if was_low { free_bytes < wanted.saturating_add(wanted / 4) } else { free_bytes < wanted };
+    (is_low != was_low).then_some(is_low)
+}
+
+/// Returns the bytes that should be free on the disk of a database of this size.
+pub fn least_free(used_bytes: u64) -> u64 {
+    used_bytes.max(256 << 20)
+}
+
+/// Least jump of the clock that is told.
+const CLOCK_JUMP: Millis = 5 * MINUTE;
+
+/// Follows how far the clock is off after it jumped by so much. Returns the new distance, and whether the clock became wrong
+/// or right by it.
+pub fn clock_turned(off_ms: Millis, jump_ms: Millis) -> (Millis, Option<bool>) {
+    let off = off_ms.saturating_add(jump_ms);
+    let is_wrong = |off: Millis| off.saturating_abs() >= CLOCK_JUMP;
+    (off, (is_wrong(off) != is_wrong(off_ms)).then_some(is_wrong(off)))
+}
+
+#[cfg(test)]
+#[path = "telling/tests.rs"]
+mod tests;
