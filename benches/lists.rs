@@ -112,13 +112,13 @@ fn webhook_id(seq: i64) -> WebhookId {
 fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
     let none = DeliveryFilter::default;
     let tenant = |name: &str| DeliveryFilter { tenant: Some(name.parse().expect("a tenant")), ..none() };
-    let of_type = |name: &str| DeliveryFilter { event_type: Some(name.parse().expect("a type")), ..none() };
-    let webhook = |seq: i64| DeliveryFilter { webhook: Some(webhook_id(seq)), ..none() };
-    let status = |text: &str| DeliveryFilter { status: Some(text.parse().expect("a status")), ..none() };
-    let code = |code| DeliveryFilter { response_code: Some(code), ..none() };
-    let error = |text: &str| DeliveryFilter { error_code: Some(text.parse().expect("an error code")), ..none() };
+    let of_type = |name: &str| DeliveryFilter { types: name.parse().expect("a type"), ..none() };
+    let webhook = |seq: i64| DeliveryFilter { webhooks: webhook_id(seq).into(), ..none() };
+    let status = |text: &str| DeliveryFilter { statuses: text.parse().expect("a status"), ..none() };
+    let code = |code: &str| DeliveryFilter { codes: code.parse().expect("a code"), ..none() };
+    let error = |text: &str| DeliveryFilter { errors: text.parse().expect("an error code"), ..none() };
     let test = |test| DeliveryFilter { test: Some(test), ..none() };
-    let failed = |filter| DeliveryFilter { status: Some(DeliveryStatus::Failed), ..filter };
+    let failed = |filter| DeliveryFilter { statuses: DeliveryStatus::Failed.into(), ..filter };
     let middle = NOON + rows / 2 * 1000;
     let cases: Vec<(&str, DeliveryFilter)> = vec![
         ("all", none()),
@@ -137,14 +137,18 @@ fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
         ("tenant, common", tenant("t1")),
         ("tenant, middling", tenant("t500")),
         ("tenant, rare", tenant("t999")),
-        ("code 200", code(200)),
-        ("code 202", code(202)),
-        ("code 500", code(500)),
-        ("code 418", code(418)),
+        ("code 200", code("200")),
+        ("code 202", code("202")),
+        ("code 500", code("500")),
+        ("code 418", code("418")),
         ("error status", error("status")),
         ("error timeout", error("timeout")),
         ("test", test(true)),
         ("no test", test(false)),
+        ("types, pattern", of_type("type.*")),
+        ("codes, class", code("5xx")),
+        ("statuses failed and retrying", status("failed,retrying")),
+        ("finished since the middle", DeliveryFilter { finished_since: Some(middle), ..none() }),
         ("since the middle", DeliveryFilter { since: Some(middle), ..none() }),
         ("until the middle", DeliveryFilter { until: Some(middle), ..none() }),
         ("failed, webhook with none", failed(webhook(1999))),
@@ -152,13 +156,19 @@ fn deliveries(store: &Store, rows: i64, limit: u32) -> usize {
         ("failed, tenant", failed(tenant("t500"))),
         ("failed, type", failed(of_type("type.20"))),
         ("failed, since, rare tenant", failed(DeliveryFilter { since: Some(middle), ..tenant("t999") })),
-        ("code 200, rare type", DeliveryFilter { response_code: Some(200), ..of_type("type.39") }),
-        ("delivered, webhook that waits", DeliveryFilter { status: Some(DeliveryStatus::Delivered), ..webhook(1001) }),
+        ("code 200, rare type", DeliveryFilter { codes: "200".parse().expect("a code"), ..of_type("type.39") }),
+        (
+            "delivered, webhook that waits",
+            DeliveryFilter { statuses: DeliveryStatus::Delivered.into(), ..webhook(1001) },
+        ),
     ];
     let measured = cases.iter().map(|(name, filter)| {
         measure(store, "deliveries", name, rows, limit, |connection, page| {
             let page = delivery::list(connection, filter, page)?;
             Ok((page.rows.len(), page.next))
+        }) && measure(store, "count", name, rows, limit, |connection, _| {
+            let total = delivery::count(connection, filter)?;
+            Ok((total.count as usize, None))
         })
     });
     measured.filter(|is_fast| !is_fast).count()
@@ -180,7 +190,7 @@ fn others(store: &Store, rows: i64, limit: u32) -> usize {
         for until in [None, Some(middle)] {
             let filter = EventFilter {
                 tenant: tenant.map(|text: &str| text.parse().expect("a tenant")),
-                event_type: event_type.map(|text: &str| text.parse().expect("a type")),
+                types: event_type.map_or_else(Default::default, |text: &str| text.parse().expect("a type")),
                 since,
                 until,
             };
@@ -201,8 +211,8 @@ fn others(store: &Store, rows: i64, limit: u32) -> usize {
     ] {
         let filter = WebhookFilter {
             tenant: tenant.map(|text: &str| text.parse().expect("a tenant")),
-            state: state.map(|text: &str| text.parse().expect("a state")),
-            event: event.map(|text: &str| text.parse().expect("a type")),
+            states: state.map_or_else(Default::default, |text: &str| text.parse().expect("a state")),
+            events: event.map_or_else(Default::default, |text: &str| text.parse().expect("a type")),
         };
         let is_fast = measure(store, "webhooks", name, 2_000, limit, |connection, page| {
             let page = webhook::list(connection, &filter, page)?;
@@ -226,7 +236,7 @@ fn searches(store: &Store) -> usize {
             delivery::search(db, &filter, text, request).map(|hits| hits.page.next)
         }
     };
-    let failed = DeliveryFilter { status: Some(DeliveryStatus::Failed), ..DeliveryFilter::default() };
+    let failed = DeliveryFilter { statuses: DeliveryStatus::Failed.into(), ..DeliveryFilter::default() };
     let webhooks = |db: &Connection, text: &TextSearch, request: &PageRequest| {
         webhook::search(db, &WebhookFilter::default(), text, request).map(|page| page.next)
     };

@@ -387,6 +387,7 @@ function note(...content) {
 }
 
 function apply(page) {
+  document.title = page.title; // it counts what is wrong
   for (const region of regions()) {
     const fresh = page.getElementById(region.id);
     if (!fresh || busy(region)) continue;

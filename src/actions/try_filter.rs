@@ -4,6 +4,7 @@ use super::{Actions, Result};
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::filter::{Content, EventWork, Filter};
 use crate::domain::pattern::EventPattern;
+use crate::domain::several::Several;
 use crate::domain::time::Millis;
 use crate::store::event::{self, EventFilter};
 use crate::store::page::PageRequest;
@@ -36,11 +37,11 @@ impl Actions {
     /// Applies a filter to the newest 50 events of a tenant that match one of the patterns, as far as they are among the
     /// newest 300.
     pub fn try_filter(&self, tenant: &Tenant, patterns: &[EventPattern], filter: &Filter) -> Result<Tried> {
-        let event_type = match patterns {
-            [EventPattern::Exact(name)] => Some(name.clone()),
-            _ => None,
+        let types = match patterns {
+            [exact @ EventPattern::Exact(_)] => exact.clone().into(),
+            _ => Several::default(),
         };
-        let selection = EventFilter { tenant: Some(tenant.clone()), event_type, since: None, until: None };
+        let selection = EventFilter { tenant: Some(tenant.clone()), types, ..EventFilter::default() };
         let mut request = PageRequest { limit: MOST as u32, cursor: None };
         let mut tried = Tried { events: Vec::new(), matched: 0 };
         let mut work = EventWork::default();

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod audit_action;
 pub mod clock_jumps;
+pub mod code_pattern;
 pub mod contact;
 pub mod curl;
 pub mod delivery;
@@ -25,6 +26,7 @@ pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod secret;
+pub mod several;
 pub mod signing;
 pub mod target;
 pub mod telling;

@@ -33,6 +33,17 @@ impl EventPattern {
             EventPattern::All => true,
         }
     }
+
+    /// Whether a type can match both patterns.
+    pub fn overlaps(&self, other: &EventPattern) -> bool {
+        match (self, other) {
+            (EventPattern::All, _) | (_, EventPattern::All) => true,
+            (EventPattern::Exact(name), pattern) | (pattern, EventPattern::Exact(name)) => pattern.matches(name),
+            (EventPattern::Below(one), EventPattern::Below(two)) => {
+                one == two || self.matches(two) || other.matches(one)
+            }
+        }
+    }
 }
 
 impl FromStr for EventPattern {
@@ -84,6 +95,23 @@ mod tests {
             let parsed: EventPattern = pattern.parse().unwrap();
             assert_eq!(parsed.matches(&event_type.parse().unwrap()), wanted, "{pattern} {event_type}");
             assert_eq!(parsed.to_string(), pattern);
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_if_a_type_can_match_both() {
+        for (one, two, wanted) in [
+            ("order.*", "order.*", true),
+            ("order.*", "order.paid", true),
+            ("order.*", "order.paid.*", true),
+            ("order.*", "*", true),
+            ("order.paid", "order.paid", true),
+            ("order.*", "order", false),
+            ("order.*", "orders.*", false),
+            ("order.paid", "order.sent", false),
+        ] {
+            let (one, two): (EventPattern, EventPattern) = (one.parse().unwrap(), two.parse().unwrap());
+            assert_eq!((one.overlaps(&two), two.overlaps(&one)), (wanted, wanted), "{one} {two}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod backup;
+mod delivery_filter;
 pub mod error;
 pub mod etag;
 mod export;

@@ -38,7 +38,7 @@ pub fn deliveries(
     let list = List {
         select: DELIVERIES,
         conditions: &conditions,
-        bounds: bounds.within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        bounds: filter.within(bounds, connection)?,
         budget: BUDGET,
     };
     let source = source(connection, filter, states)?;
@@ -53,12 +53,8 @@ pub(super) const DELIVERIES: &str =
 /// the index of states is shorter: most deliveries are delivered, which that index leaves out.
 pub(super) fn source(connection: &Connection, filter: &DeliveryFilter, states: &[DeliveryStatus]) -> Result<Source> {
     let is_waiting = |state: &DeliveryStatus| matches!(state, DeliveryStatus::Pending | DeliveryStatus::Retrying);
-    if let (Some(webhook), None) = (&filter.webhook, &filter.event)
-        && states.iter().all(is_waiting)
-    {
-        let webhook = delivery::webhook_key(connection, webhook)?;
-        let condition = "webhook_seq = ?1 AND due_ms IS NOT NULL";
-        return Ok(Source::index("delivery", "delivery_waiting", condition, vec![webhook]));
+    if !filter.webhooks.is_empty() && filter.event.is_none() && states.iter().all(is_waiting) {
+        return delivery::waiting_at(connection, &filter.webhooks);
     }
     let source = delivery::sources(connection, filter)?.into_iter().next();
     if let Some(source) = source.filter(|source| !matches!(source.index, None | Some("delivery_topic"))) {
@@ -121,7 +117,7 @@ pub fn events(
     up_to: i64,
 ) -> Result<Found<EventHead>> {
     let (since, until) = (Some(span.since), Some(span.until));
-    let filter = EventFilter { tenant: Some(tenant.clone()), event_type: None, since, until };
+    let filter = EventFilter { tenant: Some(tenant.clone()), since, until, ..EventFilter::default() };
     let list = List {
         select: EVENTS,
         conditions: &event::conditions(&filter),

@@ -45,7 +45,7 @@ pub fn of_age(
 ) -> Result<Age> {
     let filter = DeliveryFilter {
         tenant: tenant.cloned(),
-        status: Some(DeliveryStatus::Failed),
+        statuses: DeliveryStatus::Failed.into(),
         test: Some(false),
         since,
         until,

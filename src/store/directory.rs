@@ -189,6 +189,11 @@ impl Directory {
         }
     }
 
+    /// Takes a finished delivery that is retried out of the counts, as part of the current job.
+    pub(super) fn count_reopened(&mut self, webhook_seq: i64, status: DeliveryStatus, finished_ms: Millis) {
+        self.stats.reopened(webhook_seq, status, finished_ms);
+    }
+
     /// Counts an attempt as part of the current job, with its response time, if there was a response.
     pub(super) fn count_attempt(&mut self, webhook_seq: i64, is_retry: bool, answer_ms: Option<u64>) {
         self.stats.attempted(webhook_seq, is_retry, answer_ms);

@@ -7,11 +7,13 @@ use super::damage;
 use super::error::{Result, StoreError};
 use super::group::WriteTx;
 use super::index_scan::{self, Found, List, Source};
-use super::page::{Filter, PAGE_BYTES, Page, PageRequest};
+use super::page::{Filter, PAGE_BYTES, Page, PageRequest, Total};
 use super::search::{self, Hits, TextSearch};
 use super::sql::{self, read_row, row_params};
 use super::topic;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::domain::pattern::EventPattern;
+use crate::domain::several::Several;
 use crate::domain::time::Millis;
 
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ impl StoredEvent {
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     pub tenant: Option<Tenant>,
-    pub event_type: Option<EventType>,
+    pub types: Several<EventPattern>,
     /// Received at or after.
     pub since: Option<Millis>,
     /// Received before.
@@ -169,6 +171,18 @@ pub fn list(connection: &Connection, filter: &EventFilter, request: &PageRequest
         budget: BUDGET,
     };
     index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
+}
+
+/// Counts the events that match a filter, without tests.
+pub fn count(connection: &Connection, filter: &EventFilter) -> Result<Total> {
+    let bounds = Bounds::between(0, i64::MAX - 1);
+    let list = List {
+        select: COUNTED,
+        conditions: &conditions(filter),
+        bounds: bounds.within(connection, ("event", "received_ms"), filter.since, filter.until)?,
+        budget: index_scan::COUNTED,
+    };
+    index_scan::count(connection, &sources(connection, filter)?, &list, |_| Ok(true))
 }
 
 /// Event in a list, with a part of its data.
@@ -351,13 +365,16 @@ pub(super) fn conditions(filter: &EventFilter) -> Filter {
     let mut conditions = Filter::default();
     conditions.and_fixed("event.test = 0");
     conditions.and_some("event.tenant = ?", filter.tenant.clone());
-    conditions.and_some("event.type = ?", filter.event_type.clone());
+    topic::and_types(&mut conditions, "event.type", &filter.types);
     conditions.and_some("event.received_ms >= ?", filter.since);
     conditions.and_some("event.received_ms < ?", filter.until);
     conditions
 }
 
 pub(super) const LIST: &str = "SELECT event.* FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
+
+pub(super) const COUNTED: &str =
+    "SELECT event.seq FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
 pub(super) const PREVIEWS: &str = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms,
          event.received_ms
@@ -371,11 +388,11 @@ const BUDGET: usize = 1_000;
 
 /// Sources of the events that match a filter, the shortest first.
 pub(super) fn sources(connection: &Connection, filter: &EventFilter) -> Result<Vec<Source>> {
-    let (tenant, event_type) = (filter.tenant.as_ref(), filter.event_type.as_ref());
-    if tenant.is_none() && event_type.is_none() {
+    if filter.tenant.is_none() && !topic::is_narrow(&filter.types) {
         return Ok(vec![Source::table("event")]);
     }
-    Ok(Source::by_number("event", "event_topic", "topic_seq = ?1", topic::matching(connection, tenant, event_type)?))
+    let topics = topic::matching(connection, filter.tenant.as_ref(), &filter.types)?;
+    Ok(Source::by_number("event", "event_topic", "topic_seq = ?1", topics))
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {

@@ -17,7 +17,7 @@ use rusqlite::{CachedStatement, Connection, Row, ToSql};
 use super::bounds::Bounds;
 use super::damage;
 use super::error::Result;
-use super::page::{Cursor, Filter, PAGE_BYTES, Page, PageRequest};
+use super::page::{Cursor, Filter, PAGE_BYTES, Page, PageRequest, Total};
 use super::sql;
 
 /// Maximum rows fetched at once.
@@ -66,6 +66,9 @@ pub struct Found<T> {
     /// Sequence number after which the next scan continues; `None` at the end.
     pub next: Option<i64>,
 }
+
+/// Maximum rows that a count examines.
+pub(super) const COUNTED: usize = 10_001;
 
 impl Source {
     pub(super) fn table(table: &'static str) -> Source {
@@ -253,6 +256,27 @@ pub(super) fn page<T>(
     Ok(Page { rows, next: end.map(Cursor::below) })
 }
 
+/// Counts the rows that match along one of several sources, newest first. Goes to the next source as [`page`] does.
+pub(super) fn count(
+    connection: &Connection,
+    sources: &[Source],
+    list: &List<'_>,
+    is_match: impl Fn(&Row<'_>) -> rusqlite::Result<bool>,
+) -> Result<Total> {
+    let mut most = Total { count: 0, is_partial: true };
+    let read = |row: &Row<'_>| Ok(is_match(row)?.then_some(()));
+    for source in sources {
+        let budget = list.budget.min(source.budget);
+        let (found, _) = along(connection, (source, Direction::NewestFirst), list, budget, budget, &read)?;
+        let total = Total { count: found.rows.len() as u64, is_partial: found.next.is_some() };
+        if !total.is_partial {
+            return Ok(total);
+        }
+        most.count = most.count.max(total.count);
+    }
+    Ok(most)
+}
+
 /// Reads rows along one source, oldest first.
 pub(super) fn scan<T>(
     connection: &Connection,
@@ -277,7 +301,7 @@ fn along<T>(
     let mut walk = Walk::begin(connection, source, direction, list.bounds)?;
     let mut statement = connection.prepare_cached(&list.sql())?;
     let mut rows: Vec<(i64, T)> = Vec::new();
-    let (mut chunk, mut looked_at, mut bytes) = (limit + 1, 0, 0);
+    let (mut chunk, mut looked_at, mut bytes) = ((limit + 1).min(CHUNK), 0, 0);
     let next = loop {
         let numbers = walk.take(chunk)?;
         let Some(&last) = numbers.last() else {

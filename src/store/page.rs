@@ -70,6 +70,14 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
+/// Number of rows that match a filter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    pub count: u64,
+    /// Whether rows were left out, of which none may match.
+    pub is_partial: bool,
+}
+
 impl<T> Page<T> {
     pub fn empty() -> Page<T> {
         Page { rows: Vec::new(), next: None }
@@ -155,6 +163,18 @@ impl Filter {
     pub(super) fn and_some(&mut self, condition: &str, value: Option<impl ToSql + 'static>) {
         if let Some(value) = value {
             self.and(condition, value);
+        }
+    }
+
+    /// Adds a condition, written with `?`, that must hold for one of some values, if there are any.
+    pub(super) fn and_any<T: ToSql + 'static>(&mut self, condition: &str, values: impl Iterator<Item = T>) {
+        let mut any = Vec::new();
+        for value in values {
+            self.params.push(Box::new(value));
+            any.push(condition.replace('?', &format!("?{}", self.params.len())));
+        }
+        if !any.is_empty() {
+            self.and_fixed(&format!("({})", any.join(" OR ")));
         }
     }
 

@@ -4,7 +4,7 @@ use super::audit::{self, AuditFilter};
 use super::bulk;
 use super::delivery::ahead;
 use super::delivery::due::due_sql;
-use super::delivery::list::{SEARCHED, list_select};
+use super::delivery::list::{COUNTED, SEARCHED, list_select};
 use super::delivery::{self, DeliveryFilter, Order};
 use super::event::{self, EventFilter};
 use super::fixtures;
@@ -19,6 +19,7 @@ use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
+use crate::domain::several::Several;
 use crate::domain::webhook::{Waiting, WebhookState};
 use crate::store::bounds::Bounds;
 use crate::store::index_scan::{Direction, List, Source};
@@ -87,38 +88,65 @@ fn assert_fetched_by_number(connection: &Connection, select: &str, conditions: &
 fn each_filter_of_deliveries_is_served_by_an_index_in_its_order() {
     let connection = database();
     let none = DeliveryFilter::default;
-    let webhook = Some(WebhookId::from_bytes([0; 16]));
+    let webhooks: Several<WebhookId> = WebhookId::from_bytes([0; 16]).into();
     let tenant: Option<Tenant> = Some("acme".parse().unwrap());
-    let status = |status| DeliveryFilter { status: Some(status), ..none() };
+    let statuses = |text: &str| DeliveryFilter { statuses: text.parse().unwrap(), ..none() };
+    let status = |status: DeliveryStatus| DeliveryFilter { statuses: status.into(), ..none() };
+    let of_types = |text: &str| DeliveryFilter { types: text.parse().unwrap(), ..none() };
+    let codes = |text: &str| DeliveryFilter { codes: text.parse().unwrap(), ..none() };
     let cases: Vec<(DeliveryFilter, &[&str])> = vec![
         (none(), &["the table"]),
-        (DeliveryFilter { webhook, ..none() }, &["delivery_webhook"]),
+        (DeliveryFilter { webhooks: webhooks.clone(), ..none() }, &["delivery_webhook"]),
         (DeliveryFilter { event: Some("e".parse().unwrap()), ..none() }, &["delivery_event"]),
         (status(DeliveryStatus::Pending), &["delivery_status"]),
         (status(DeliveryStatus::Retrying), &["delivery_status"]),
         (status(DeliveryStatus::Failed), &["delivery_status"]),
         (status(DeliveryStatus::Discarded), &["delivery_status"]),
         (status(DeliveryStatus::Delivered), &["the table"]),
-        (DeliveryFilter { event_type: Some("a.b".parse().unwrap()), ..none() }, &["delivery_topic"]),
+        (of_types("a.b"), &["delivery_topic"]),
+        (of_types("a.*,x"), &["delivery_topic"]),
+        (of_types("*"), &["the table"]),
         (DeliveryFilter { tenant: tenant.clone(), ..none() }, &["delivery_topic"]),
-        (DeliveryFilter { response_code: Some(500), ..none() }, &["delivery_code"]),
-        (DeliveryFilter { response_code: Some(200), ..none() }, &["the table"]),
-        (DeliveryFilter { error_code: Some(ErrorCode::Timeout), ..none() }, &["delivery_error"]),
+        (codes("500"), &["delivery_code"]),
+        (codes("5xx,429"), &["delivery_code"]),
+        (codes("3xx,4xx,5xx"), &["the table", "delivery_code"]),
+        (codes("2xx"), &["the table"]),
+        (codes("200"), &["the table"]),
+        (DeliveryFilter { errors: ErrorCode::Timeout.into(), ..none() }, &["delivery_error"]),
+        (statuses("failed,retrying"), &["delivery_status"]),
+        (statuses("failed,delivered"), &["the table"]),
+        (
+            DeliveryFilter { webhooks: webhooks.clone(), test: Some(false), ..statuses("pending,retrying") },
+            &["delivery_waiting", "delivery_status"],
+        ),
+        (
+            DeliveryFilter { webhooks: webhooks.clone(), ..statuses("pending,retrying") },
+            &["delivery_status", "delivery_webhook"],
+        ),
+        (DeliveryFilter { finished_since: Some(1), finished_until: Some(2), ..none() }, &["the table"]),
+        (
+            DeliveryFilter { finished_since: Some(1), webhooks: webhooks.clone(), ..statuses("delivered,failed") },
+            &["delivery_webhook"],
+        ),
         (DeliveryFilter { test: Some(true), ..none() }, &["delivery_test"]),
         (DeliveryFilter { test: Some(false), ..none() }, &["the table"]),
         (DeliveryFilter { since: Some(1), until: Some(2), ..none() }, &["the table"]),
-        (DeliveryFilter { webhook, ..status(DeliveryStatus::Failed) }, &["delivery_webhook_status", "delivery_status"]),
+        (
+            DeliveryFilter { webhooks: webhooks.clone(), ..status(DeliveryStatus::Failed) },
+            &["delivery_webhook_status", "delivery_status"],
+        ),
         (
             DeliveryFilter { tenant: tenant.clone(), ..status(DeliveryStatus::Retrying) },
             &["delivery_webhook_status", "delivery_status"],
         ),
-        (DeliveryFilter { tenant, webhook, ..none() }, &["delivery_webhook", "delivery_topic"]),
+        (DeliveryFilter { tenant, webhooks, ..none() }, &["delivery_webhook", "delivery_topic"]),
     ];
     for (filter, ways) in cases {
         let sources = delivery::sources(&connection, &filter).unwrap();
         assert_ways(&connection, &sources, ways);
         assert_fetched_by_number(&connection, &list_select(), &delivery::conditions(&filter));
         assert_fetched_by_number(&connection, SEARCHED, &delivery::conditions(&filter));
+        assert_fetched_by_number(&connection, COUNTED, &delivery::conditions(&filter));
     }
 }
 
@@ -130,10 +158,12 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
         (Some("acme"), None, "event_topic"),
         (None, Some("a.b"), "event_topic"),
         (Some("acme"), Some("a.b"), "event_topic"),
+        (None, Some("a.*"), "event_topic"),
+        (Some("acme"), Some("*"), "event_topic"),
     ] {
         let filter = EventFilter {
             tenant: tenant.map(|text| text.parse().unwrap()),
-            event_type: event_type.map(|text| text.parse().unwrap()),
+            types: event_type.map_or_else(Several::default, |text| text.parse().unwrap()),
             ..EventFilter::default()
         };
         let sources = event::sources(&connection, &filter).unwrap();
@@ -142,13 +172,19 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
     assert_fetched_by_number(&connection, event::LIST, &Filter::default());
     assert_fetched_by_number(&connection, event::PREVIEWS, &Filter::default());
     assert_fetched_by_number(&connection, event::SEARCHED, &event::conditions(&EventFilter::default()));
+    assert_fetched_by_number(&connection, event::COUNTED, &event::conditions(&EventFilter::default()));
+    assert_fetched_by_number(&connection, webhook::COUNTED, &Filter::default());
     assert_fetched_by_number(&connection, webhook::SEARCHED, &Filter::default());
     for (tenant, state, ways) in [
         (None, None, "the table"),
         (Some("acme"), None, "webhook_tenant"),
         (None, Some(WebhookState::Disabled), "webhook_state"),
     ] {
-        let filter = WebhookFilter { tenant: tenant.map(|text| text.parse().unwrap()), state, event: None };
+        let filter = WebhookFilter {
+            tenant: tenant.map(|text| text.parse().unwrap()),
+            states: state.into_iter().collect(),
+            ..WebhookFilter::default()
+        };
         assert_ways(&connection, &[webhook::source(&filter)], &[ways]);
     }
     assert_fetched_by_number(&connection, &webhook::list_select(), &Filter::default());
@@ -178,8 +214,8 @@ fn what_meets_many_rows_follows_an_index_too() {
     let delivered = [DeliveryStatus::Delivered];
     let none = DeliveryFilter::default;
     let tenant = DeliveryFilter { tenant: Some("acme".parse().unwrap()), ..none() };
-    let webhook = DeliveryFilter { webhook: Some(WebhookId::from_bytes([0; 16])), ..none() };
-    let failed = DeliveryFilter { status: Some(DeliveryStatus::Failed), ..webhook.clone() };
+    let webhook = DeliveryFilter { webhooks: WebhookId::from_bytes([0; 16]).into(), ..none() };
+    let failed = DeliveryFilter { statuses: DeliveryStatus::Failed.into(), ..webhook.clone() };
     for (filter, states, way) in [
         (none(), &waiting[..], "delivery_status"),
         (none(), &delivered[..], "the table"),
@@ -294,7 +330,9 @@ const BOUNDED: &[(&str, &str)] = &[
     ("stats USING PRIMARY KEY (series=? AND start_ms>?)", "260 rows of a series"),
     ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type=?)", "one row"),
     ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=?)", "LIMIT"),
+    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type>? AND type<?)", "LIMIT"),
     ("topic USING INDEX topic_type (type=?)", "LIMIT"),
+    ("topic USING INDEX topic_type (type>? AND type<?)", "LIMIT"),
     ("d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
     ("e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
     ("topic USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
@@ -339,7 +377,6 @@ const PARTS: &[(&str, &[&str])] = &[
     ("{PREVIEW}", &["200"]),
     ("AND {whose} LIMIT", &["AND tenant = :tenant LIMIT", "AND :tenant IS NULL LIMIT"]),
     ("WHERE {whose} type >", &["WHERE type >", "WHERE tenant = :tenant AND type >"]),
-    ("{condition}", &["tenant = ?1 AND type = ?2", "tenant = ?1", "type = ?2"]),
     ("LIMIT {}", &["LIMIT 500"]),
     ("max(seq) FROM {}", &["max(seq) FROM delivery"]),
 ];
@@ -357,6 +394,8 @@ const COMPOSED: &[&str] = &[
     "SELECT event.seq, event.id, event.data, event.previous_data FROM {numbers}",
     "SELECT d.seq, d.event_seq, d.id, e.id, e.data, e.previous_data FROM {numbers}",
     "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.events FROM {numbers}",
+    "SELECT webhook.seq, webhook.events FROM {numbers}",
+    "SELECT event.seq FROM {numbers}",
     "SELECT coalesce({end}(seq), 0) FROM {}",
     "SELECT webhook.*, unseal(",
     "SELECT seq, CAST({row} AS BLOB) AS row, {column} AS value FROM",

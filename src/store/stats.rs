@@ -110,6 +110,23 @@ pub(super) fn add(connection: &Connection, series: i64, now: Millis, sums: &Sums
     merge_into(connection, series, now - now.rem_euclid(FINE), FINE, sums)
 }
 
+/// Takes deliveries that finished at a time out of the row that counts them, because a person retried them.
+pub(super) fn take_out(connection: &Connection, series: i64, at: Millis, delivered: u64, failed: u64) -> Result<()> {
+    let statement = "UPDATE stats SET delivered = max(delivered - :delivered, 0), failed = max(failed - :failed, 0)
+                     WHERE series = :series AND start_ms = :start AND span_ms = :span";
+    // While rows are merged, those of several spans exist. The shortest one counts the time.
+    for (span, _) in KEPT {
+        let start = at - at.rem_euclid(span);
+        let params = named_params! {
+            ":delivered": delivered, ":failed": failed, ":series": series, ":start": start, ":span": span,
+        };
+        if sql::change(connection, statement, params)? == 1 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn merge_into(connection: &Connection, series: i64, start: Millis, span: Millis, sums: &Sums) -> Result<()> {
     let query = "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats
                  WHERE series = :series AND start_ms = :start AND span_ms = :span";

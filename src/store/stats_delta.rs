@@ -7,7 +7,7 @@ use rusqlite::{Connection, named_params};
 
 use super::error::Result;
 use super::sql;
-use super::stats::{self, ALL, Sums};
+use super::stats::{self, ALL, FINE, Sums};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::time::Millis;
 
@@ -29,6 +29,11 @@ enum DeltaStep {
         is_retry: bool,
         answer_ms: Option<u64>,
     },
+    /// A finished delivery that a person retries.
+    Reopened {
+        status: DeliveryStatus,
+        finished_ms: Millis,
+    },
 }
 
 #[derive(Default)]
@@ -37,6 +42,8 @@ struct Counts {
     retrying: i64,
     discarded: u64,
     sums: Sums,
+    /// Delivered and failed deliveries that are retried, by the row that counts them.
+    reopened: BTreeMap<Millis, (u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +63,11 @@ impl StatsDelta {
         self.job.push((webhook_seq, DeltaStep::Attempted { is_retry, answer_ms }));
     }
 
+    /// Takes a delivery out of the counts of the time at which it finished.
+    pub(super) fn reopened(&mut self, webhook_seq: i64, status: DeliveryStatus, finished_ms: Millis) {
+        self.job.push((webhook_seq, DeltaStep::Reopened { status, finished_ms }));
+    }
+
     pub(super) fn undo_job(&mut self) {
         self.job.clear();
     }
@@ -73,6 +85,10 @@ impl StatsDelta {
         let mut finished = Finished::default();
         for (webhook_seq, counts) in &group {
             counts.store(connection, *webhook_seq, now)?;
+            for (at, (delivered, failed)) in &counts.reopened {
+                stats::take_out(connection, *webhook_seq, *at, *delivered, *failed)?;
+                stats::take_out(connection, ALL, *at, *delivered, *failed)?;
+            }
             finished.delivered += counts.sums.delivered;
             finished.failed += counts.sums.failed;
             finished.discarded += counts.discarded;
@@ -106,6 +122,14 @@ impl Counts {
                 }
             }
             DeltaStep::Attempted { is_retry, answer_ms } => self.sums.attempted(is_retry, answer_ms),
+            DeltaStep::Reopened { status, finished_ms } => {
+                let (delivered, failed) = self.reopened.entry(finished_ms - finished_ms.rem_euclid(FINE)).or_default();
+                match status {
+                    DeliveryStatus::Delivered => *delivered += 1,
+                    DeliveryStatus::Failed => *failed += 1,
+                    DeliveryStatus::Pending | DeliveryStatus::Retrying | DeliveryStatus::Discarded => {}
+                }
+            }
         }
     }
 

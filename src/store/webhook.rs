@@ -12,7 +12,7 @@ use super::bounds::Bounds;
 use super::damage;
 use super::error::Result;
 use super::index_scan::{self, List, Source};
-use super::page::{Cursor, Filter, Page, PageRequest};
+use super::page::{Cursor, Filter, Page, PageRequest, Total};
 use super::search::{self, TextSearch};
 use super::sql::{self, read_row};
 use super::{Change, WriteTx, incident};
@@ -21,6 +21,7 @@ use crate::domain::event::{EventType, Tenant};
 use crate::domain::id::WebhookId;
 use crate::domain::incident::EntryKind;
 use crate::domain::pattern::EventPattern;
+use crate::domain::several::Several;
 use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use row::{columns, from_row, patterns, places};
@@ -30,9 +31,9 @@ pub(super) use row::OPEN;
 #[derive(Debug, Clone, Default)]
 pub struct WebhookFilter {
     pub tenant: Option<Tenant>,
-    pub state: Option<WebhookState>,
-    /// Subscribed to this event type.
-    pub event: Option<EventType>,
+    pub states: Several<WebhookState>,
+    /// Subscribed to a type that matches one of these patterns.
+    pub events: Several<EventPattern>,
 }
 
 /// Returns the webhook with this id, unless it was deleted.
@@ -103,6 +104,17 @@ pub fn list(connection: &Connection, filter: &WebhookFilter, request: &PageReque
     index_scan::page(connection, &[source(filter)], &list, request, read)
 }
 
+/// Counts the webhooks that match a filter.
+pub fn count_matching(connection: &Connection, filter: &WebhookFilter) -> Result<Total> {
+    let list = List {
+        select: COUNTED,
+        conditions: &conditions(filter),
+        bounds: Bounds::between(0, i64::MAX - 1),
+        budget: index_scan::COUNTED,
+    };
+    index_scan::count(connection, &[source(filter)], &list, |row| filter.wants(row))
+}
+
 /// Returns a page of the webhooks that match a filter and contain a text in their id, URL or description, newest first.
 /// Decrypts only those.
 pub fn search(
@@ -127,12 +139,13 @@ pub fn search(
 }
 
 impl WebhookFilter {
-    /// Whether a webhook subscribes to the type. Patterns cannot be matched in SQL.
+    /// Whether a webhook subscribes to the types. Patterns cannot be matched in SQL.
     fn wants(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
-        Ok(match &self.event {
-            Some(event) => patterns(row)?.iter().any(|pattern| pattern.matches(event)),
-            None => true,
-        })
+        if self.events.is_empty() {
+            return Ok(true);
+        }
+        let subscribed = patterns(row)?;
+        Ok(self.events.iter().any(|wanted| subscribed.iter().any(|pattern| pattern.overlaps(wanted))))
     }
 }
 
@@ -141,13 +154,16 @@ fn conditions(filter: &WebhookFilter) -> Filter {
     let mut conditions = Filter::default();
     conditions.and_fixed("deleted_ms IS NULL AND contact_seq IS NULL");
     conditions.and_some("tenant = ?", filter.tenant.clone());
-    conditions.and_some("state = ?", filter.state);
+    conditions.and_any("state = ?", filter.states.iter().copied());
     conditions
 }
 
 pub(super) fn list_select() -> String {
     format!("SELECT webhook.*, {OPEN} FROM {{numbers}} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value")
 }
+
+pub(super) const COUNTED: &str =
+    "SELECT webhook.seq, webhook.events FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
 
 pub(super) const SEARCHED: &str = "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.events
      FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
@@ -160,8 +176,9 @@ pub(super) fn source(filter: &WebhookFilter) -> Source {
     if let Some(tenant) = &filter.tenant {
         return Source::index("webhook", "webhook_tenant", "tenant = ?1", vec![Value::Text(tenant.to_string())]);
     }
-    if let Some(state) = filter.state {
-        return Source::index("webhook", "webhook_state", "state = ?1", vec![Value::Text(state.to_string())]);
+    if !filter.states.is_empty() {
+        let states = filter.states.iter().map(|state| Value::Text(state.to_string()));
+        return Source::index("webhook", "webhook_state", "state = ?1", states.collect());
     }
     Source::table("webhook")
 }
@@ -254,6 +271,14 @@ impl Label {
 pub fn label(connection: &Connection, seq: i64) -> Result<Option<Label>> {
     let query = "SELECT id, url, description FROM webhook WHERE seq = :seq AND deleted_ms IS NULL";
     sql::first(connection, query, named_params! {":seq": seq}, label_from_row)
+}
+
+/// Returns the labels of up to `limit` webhooks of one tenant, or of all, newest first.
+pub fn newest_labels(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<Label>> {
+    let query = "SELECT id, url, description FROM webhook
+                 WHERE deleted_ms IS NULL AND contact_seq IS NULL AND tenant = coalesce(:tenant, tenant)
+                 ORDER BY seq DESC LIMIT :limit";
+    sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, label_from_row)
 }
 
 /// Returns up to `limit` webhooks that use a profile, newest first.

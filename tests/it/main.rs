@@ -8,6 +8,7 @@ mod delivery;
 mod layers;
 mod profiles;
 mod properties;
+mod readme;
 mod store;
 mod support;
 mod text_forms;

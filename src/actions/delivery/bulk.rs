@@ -53,7 +53,7 @@ impl BulkAction {
             BulkAction::Discard => vec![Pending, Retrying],
         };
         match selection {
-            Selection::Matching(DeliveryFilter { status: Some(Delivered), .. }) if self == BulkAction::Retry => {
+            Selection::Matching(filter) if self == BulkAction::Retry && filter.status() == Some(Delivered) => {
                 vec![Delivered]
             }
             _ => usual,
@@ -67,17 +67,21 @@ impl Selection {
             Selection::Ids(_) => return "selected deliveries".to_owned(),
             Selection::Matching(filter) => filter,
         };
-        let named = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+        let named = |name: &str, value: Option<String>| {
+            value.filter(|text| !text.is_empty()).map(|text| format!("{name} {text}"))
+        };
         let parts = [
-            named("status", filter.status.map(|status| status.to_string())),
-            named("webhook", filter.webhook.map(|id| id.to_string())),
+            named("status", Some(filter.statuses.to_string())),
+            named("webhook", Some(filter.webhooks.to_string())),
             named("event", filter.event.as_ref().map(ToString::to_string)),
-            named("type", filter.event_type.as_ref().map(ToString::to_string)),
+            named("type", Some(filter.types.to_string())),
             named("tenant", filter.tenant.as_ref().map(ToString::to_string)),
-            named("code", filter.response_code.map(|code| code.to_string())),
-            named("error", filter.error_code.map(|code| code.to_string())),
+            named("code", Some(filter.codes.to_string())),
+            named("error", Some(filter.errors.to_string())),
             named("since", filter.since.map(rfc3339_seconds)),
             named("until", filter.until.map(rfc3339_seconds)),
+            named("finished since", filter.finished_since.map(rfc3339_seconds)),
+            named("finished until", filter.finished_until.map(rfc3339_seconds)),
         ];
         let given: Vec<String> = parts.into_iter().flatten().collect();
         if given.is_empty() { "all".to_owned() } else { format!("all with {}", given.join(", ")) }

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::super::delivery_filter::DeliveryTexts;
 use super::deliveries::FILTER_CODES;
 use super::openapi::schema::{
-    DeliveryId, DeliveryStatus, ErrorCode, EventId, EventTypeName, TenantName, Time, WebhookId,
+    DeliveryId, DeliveryStatuses, ErrorCodes, EventId, EventTypePatterns, ResponseCodes, TenantName, Time, WebhookIds,
 };
 use super::{Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Scope, Table, list};
 use crate::actions::ActionError;
 use crate::actions::delivery::bulk::{BulkAction, MOST_IDS, Selection};
-use crate::domain::json::whole;
 use crate::store::delivery::DeliveryFilter;
 
 pub(super) fn routes(table: &mut Table) {
@@ -59,21 +59,20 @@ struct BulkBody {
     /// Only count the matches.
     #[serde(default)]
     dry_run: bool,
-    /// Only deliveries to this webhook.
-    webhook_id: Option<WebhookId>,
+    /// Only deliveries to these webhooks.
+    webhook_id: Option<WebhookIds>,
     /// Only deliveries of this event.
     event_id: Option<EventId>,
-    /// Only deliveries with this status.
-    status: Option<DeliveryStatus>,
-    /// Only deliveries of events of this type.
-    event_type: Option<EventTypeName>,
+    /// Only deliveries with these statuses.
+    status: Option<DeliveryStatuses>,
+    /// Only deliveries of events of these types.
+    event_type: Option<EventTypePatterns>,
     /// Only deliveries of this tenant.
     tenant: Option<TenantName>,
-    /// Only deliveries whose last attempt returned this status code.
-    #[serde(default, deserialize_with = "whole")]
-    response_code: Option<u16>,
-    /// Only deliveries whose last attempt failed with this code.
-    error_code: Option<ErrorCode>,
+    /// Only deliveries whose last attempt returned these status codes.
+    response_code: Option<CodesValue>,
+    /// Only deliveries whose last attempt failed with these codes.
+    error_code: Option<ErrorCodes>,
     /// Tests are always skipped; only `false` is accepted.
     #[schemars(extend("enum" = [false, null]))]
     test: Option<bool>,
@@ -81,10 +80,31 @@ struct BulkBody {
     since: Option<Time>,
     /// Created before this time.
     until: Option<Time>,
+    /// Finished at or after this time.
+    finished_since: Option<Time>,
+    /// Finished before this time.
+    finished_until: Option<Time>,
+}
+
+/// Response codes: a number, or a text of several.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a status code, or a text such as \"5xx\"")]
+enum CodesValue {
+    Code(u16),
+    Codes(ResponseCodes),
+}
+
+impl CodesValue {
+    fn text(&self) -> String {
+        match self {
+            CodesValue::Code(code) => code.to_string(),
+            CodesValue::Codes(codes) => codes.to_string(),
+        }
+    }
 }
 
 /// Fields that filter deliveries.
-const FILTERS: [&str; 10] = [
+const FILTERS: [&str; 12] = [
     "webhook_id",
     "event_id",
     "status",
@@ -95,6 +115,8 @@ const FILTERS: [&str; 10] = [
     "test",
     "since",
     "until",
+    "finished_since",
+    "finished_until",
 ];
 
 /// Returns the schemas of valid bodies: only ids, or `all`, or a filter that is not null.
@@ -182,6 +204,8 @@ impl BulkBody {
             || self.test.is_some()
             || self.since.is_some()
             || self.until.is_some()
+            || self.finished_since.is_some()
+            || self.finished_until.is_some()
     }
 
     fn filter(&self, caller: &Caller) -> Result<DeliveryFilter, ApiError> {
@@ -189,17 +213,23 @@ impl BulkBody {
             let message = "Tests cannot be retried or discarded. Omit test, or set it to false.";
             return Err(ApiError::invalid("invalid_parameter", message).in_field("test"));
         }
+        let code = self.response_code.as_ref().map(CodesValue::text);
+        let texts = DeliveryTexts {
+            webhook: self.webhook_id.as_deref(),
+            event: self.event_id.as_deref(),
+            status: self.status.as_deref(),
+            event_type: self.event_type.as_deref(),
+            code: code.as_deref(),
+            error: self.error_code.as_deref(),
+            test: Some("false"),
+        };
         Ok(DeliveryFilter {
-            webhook: list::parameter_of("webhook_id", self.webhook_id.as_deref(), "an id such as wh_…")?,
-            event: list::parameter("event_id", self.event_id.as_deref())?,
-            status: list::parameter("status", self.status.as_deref())?,
-            event_type: list::parameter("event_type", self.event_type.as_deref())?,
             tenant: caller.tenant_filter(self.tenant.as_deref())?,
-            response_code: self.response_code,
-            error_code: list::parameter_of("error_code", self.error_code.as_deref(), "an error code such as timeout")?,
-            test: Some(false),
             since: list::time("since", self.since.as_deref())?,
             until: list::time("until", self.until.as_deref())?,
+            finished_since: list::time("finished_since", self.finished_since.as_deref())?,
+            finished_until: list::time("finished_until", self.finished_until.as_deref())?,
+            ..texts.parse()?
         })
     }
 }

@@ -5,12 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::delivery_filter::DeliveryTexts;
 use super::super::export::{self, DeadLetter};
 use super::attempts::{self as attempt, AttemptView};
 use super::list::PageQuery;
 use super::openapi::schema::{
-    Cursor, DeliveryId, DeliveryStatus as Status, ErrorCode, EventId, EventTypeName, Limit, SearchText, TenantName,
-    Time, WaitingFor, WebhookId,
+    Cursor, DeliveryId, DeliveryStatus as Status, DeliveryStatuses, ErrorCode, ErrorCodes, EventId, EventTypeName,
+    EventTypePatterns, Limit, ResponseCodes, SearchText, TenantName, Time, WaitingFor, WebhookId, WebhookIds,
 };
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, list, respond,
@@ -44,8 +45,14 @@ pub(super) fn example_in_full() -> String {
 }
 
 /// Codes of invalid filters.
-pub(super) const FILTER_CODES: Codes =
-    &["invalid_parameter", "invalid_value", "invalid_event_id", "invalid_event_type", "invalid_tenant", "invalid_time"];
+pub(super) const FILTER_CODES: Codes = &[
+    "invalid_parameter",
+    "invalid_value",
+    "invalid_event_id",
+    "invalid_event_pattern",
+    "invalid_tenant",
+    "invalid_time",
+];
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Deliveries", "list_deliveries", "List deliveries")
@@ -198,21 +205,20 @@ impl From<DeliveryInFull> for DeliveryView {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeliveryQuery {
-    /// Only deliveries to this webhook.
-    webhook_id: Option<WebhookId>,
+    /// Only deliveries to these webhooks.
+    webhook_id: Option<WebhookIds>,
     /// Only deliveries of this event.
     event_id: Option<EventId>,
-    /// Only deliveries with this status.
-    status: Option<Status>,
-    /// Only deliveries of events of this type.
-    event_type: Option<EventTypeName>,
+    /// Only deliveries with these statuses.
+    status: Option<DeliveryStatuses>,
+    /// Only deliveries of events of these types.
+    event_type: Option<EventTypePatterns>,
     /// Only deliveries of this tenant.
     tenant: Option<TenantName>,
-    /// Only deliveries whose last attempt returned this status code.
-    #[schemars(with = "u16")]
-    response_code: Option<String>,
-    /// Only deliveries whose last attempt failed with this code.
-    error_code: Option<ErrorCode>,
+    /// Only deliveries whose last attempt returned these status codes.
+    response_code: Option<ResponseCodes>,
+    /// Only deliveries whose last attempt failed with these codes.
+    error_code: Option<ErrorCodes>,
     /// `true`: only tests; `false`: no tests.
     #[schemars(with = "bool")]
     test: Option<String>,
@@ -220,6 +226,10 @@ struct DeliveryQuery {
     since: Option<Time>,
     /// Created before this time.
     until: Option<Time>,
+    /// Finished at or after this time.
+    finished_since: Option<Time>,
+    /// Finished before this time.
+    finished_until: Option<Time>,
     /// Only deliveries whose id contains this text, or the id, `data` or `previous_data` of whose event does.
     q: Option<SearchText>,
     /// Largest number of rows in the page.
@@ -230,17 +240,22 @@ struct DeliveryQuery {
 
 impl DeliveryQuery {
     fn parse(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
+        let texts = DeliveryTexts {
+            webhook: self.webhook_id.as_deref(),
+            event: self.event_id.as_deref(),
+            status: self.status.as_deref(),
+            event_type: self.event_type.as_deref(),
+            code: self.response_code.as_deref(),
+            error: self.error_code.as_deref(),
+            test: self.test.as_deref(),
+        };
         let filter = DeliveryFilter {
-            webhook: list::parameter_of("webhook_id", self.webhook_id.as_deref(), "an id such as wh_…")?,
-            event: list::parameter("event_id", self.event_id.as_deref())?,
-            status: list::parameter("status", self.status.as_deref())?,
-            event_type: list::parameter("event_type", self.event_type.as_deref())?,
             tenant: caller.tenant_filter(self.tenant.as_deref())?,
-            response_code: list::parameter_of("response_code", self.response_code.as_deref(), "a status code")?,
-            error_code: list::parameter_of("error_code", self.error_code.as_deref(), "an error code such as timeout")?,
-            test: list::parameter_of("test", self.test.as_deref(), "true or false")?,
             since: list::time("since", self.since.as_deref())?,
             until: list::time("until", self.until.as_deref())?,
+            finished_since: list::time("finished_since", self.finished_since.as_deref())?,
+            finished_until: list::time("finished_until", self.finished_until.as_deref())?,
+            ..texts.parse()?
         };
         Ok((filter, list::page(self.limit.as_deref(), self.cursor.as_deref())?))
     }
@@ -248,9 +263,9 @@ impl DeliveryQuery {
     /// Like [`DeliveryQuery::parse`], for failed deliveries without tests.
     fn parse_dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
         let (mut filter, page) = self.parse(caller)?;
-        list::refuse("status", filter.status.is_some(), "Dead letters have one status")?;
+        list::refuse("status", self.status.is_some(), "Dead letters have one status")?;
         list::refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
-        filter.status = Some(DeliveryStatus::Failed);
+        filter.statuses = DeliveryStatus::Failed.into();
         filter.test = Some(false);
         Ok((filter, page))
     }

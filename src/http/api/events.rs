@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::super::extract::Publisher;
 use super::deliveries::DeliveryView;
 use super::openapi::schema::{
-    Cursor, DeliveryId, EventId, EventTypeName, IdempotencyKey, Limit, MissedReason, SearchText, TenantName, Time,
-    WebhookId,
+    Cursor, DeliveryId, EventId, EventTypeName, EventTypePatterns, IdempotencyKey, Limit, MissedReason, SearchText,
+    TenantName, Time, WebhookId,
 };
 use super::{
     ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
@@ -85,7 +85,7 @@ fn describe_index(call: &mut Call<'_>) {
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
-        .errors(422, &["invalid_event_type", "invalid_tenant", "invalid_time", "invalid_search"]);
+        .errors(422, &["invalid_event_pattern", "invalid_value", "invalid_tenant", "invalid_time", "invalid_search"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -315,9 +315,9 @@ pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EventQuery {
-    /// Only events of this type.
+    /// Only events of these types.
     #[serde(rename = "type")]
-    event_type: Option<EventTypeName>,
+    event_type: Option<EventTypePatterns>,
     /// Only events of this tenant.
     tenant: Option<TenantName>,
     /// Received at or after this time.
@@ -337,7 +337,7 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = EventFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
-        event_type: list::parameter("type", query.event_type.as_deref())?,
+        types: list::parameter("type", query.event_type.as_deref())?.unwrap_or_default(),
         since: list::time("since", query.since.as_deref())?,
         until: list::time("until", query.until.as_deref())?,
     };

@@ -9,7 +9,7 @@ use super::{Administrator, ApiError, ApiResult, App, Call, Reader, Scope, Table,
 use crate::store::inbox::Inbox;
 
 pub(super) fn routes(table: &mut Table) {
-    table.at("/v1/inbox").get(show, describe_show).delete(close, describe_close);
+    table.at("/v1/inbox").get(show, describe_show).post(open, describe_open).delete(close, describe_close);
     table.at("/v1/inbox/rotate").post(rotate, describe_rotate);
 }
 
@@ -21,6 +21,17 @@ fn describe_show(call: &mut Call<'_>) {
         .query_parameters::<InboxQuery>()
         .response::<InboxView>(200, "The inbox.", EXAMPLE)
         .errors(404, &["not_found"])
+        .errors(422, &["invalid_tenant"]);
+}
+
+fn describe_open(call: &mut Call<'_>) {
+    call.operation("Inbox", "open_inbox", "Open the inbox")
+        .description(
+            "Returns the inbox if it is open already. Webhooks may target it whatever addresses the server allows.",
+        )
+        .scope(Scope::Admin)
+        .query_parameters::<InboxQuery>()
+        .response::<InboxView>(200, "The inbox.", EXAMPLE)
         .errors(422, &["invalid_tenant"]);
 }
 
@@ -70,7 +81,13 @@ async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> A
     let query: InboxQuery = extract::query(&request)?;
     let actions = app.actions.clone();
     let found = blocking(move || actions.inbox(&caller, query.tenant.as_deref())).await??;
-    let inbox = found.ok_or_else(|| ApiError::not_found("This inbox is not open."))?;
+    let inbox = found.ok_or_else(|| ApiError::not_found("This inbox is not open. POST /v1/inbox opens it."))?;
+    Ok(HttpResponse::Ok().json(InboxView::of(&inbox, &app)))
+}
+
+async fn open(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
+    let query: InboxQuery = extract::query(&request)?;
+    let inbox = app.actions.open_inbox(&caller, query.tenant.as_deref()).committed().await?;
     Ok(HttpResponse::Ok().json(InboxView::of(&inbox, &app)))
 }
 

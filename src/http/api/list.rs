@@ -120,9 +120,3 @@ pub(super) fn parameter<T: FromStr<Err = Invalid>>(name: &str, text: Option<&str
 pub(super) fn time(name: &str, text: Option<&str>) -> Result<Option<Millis>, ApiError> {
     text.map(|text| parse_rfc3339(text).map_err(|invalid| invalid.in_field(name).into())).transpose()
 }
-
-/// Parses another parameter. `expected` describes valid values.
-pub(super) fn parameter_of<T: FromStr>(name: &str, text: Option<&str>, expected: &str) -> Result<Option<T>, ApiError> {
-    let invalid = |_| ApiError::invalid("invalid_parameter", format!("{name} must be {expected}.")).in_field(name);
-    text.map(|text| text.parse().map_err(invalid)).transpose()
-}

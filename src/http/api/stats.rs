@@ -50,8 +50,8 @@ fn describe_of_webhook(call: &mut Call<'_>) {
         .errors(422, &["invalid_value"]);
 }
 
-/// Statistics of a time window, without tests and challenges. A delivery counts each time it finishes: again after a
-/// manual retry.
+/// Statistics of a time window, without tests and challenges. A delivery counts once, when it last finished: a manual
+/// retry takes it out of the counts until it finishes again.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Statistics")]
 struct StatsView {

@@ -25,6 +25,7 @@ use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState};
 use crate::domain::{filter, header};
 use crate::store::incident::read::{self, Condition};
 use crate::store::page::Page;
+use crate::store::search::Hits;
 use crate::store::webhook::{self, WebhookFilter};
 use crate::store::{Connection, StoreError};
 
@@ -160,8 +161,9 @@ fn describe_creation(call: &mut Call<'_>) {
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Webhooks", "list_webhooks", "List webhooks")
         .scope(Scope::Read)
+        .description("With `q`, a search that needs no index: it goes from the newest webhook back for up to 0.3 seconds, and `next_cursor` goes on.")
         .list::<WebhookQuery, WebhookView>()
-        .errors(422, &["invalid_tenant", "invalid_value", "invalid_event_type"]);
+        .errors(422, &["invalid_tenant", "invalid_value", "invalid_event_pattern", "invalid_search"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -359,10 +361,12 @@ impl WebhookView {
 struct WebhookQuery {
     /// Only webhooks of this tenant.
     tenant: Option<schema::TenantName>,
-    /// Only webhooks in this state.
-    state: Option<schema::WebhookState>,
-    /// Only webhooks that subscribe to this event type.
-    event: Option<schema::EventTypeName>,
+    /// Only webhooks in these states.
+    state: Option<schema::WebhookStates>,
+    /// Only webhooks that subscribe to these event types.
+    event: Option<schema::EventTypePatterns>,
+    /// Only webhooks whose id, URL or description contains this text.
+    q: Option<schema::SearchText>,
     /// Largest number of rows in the page.
     limit: Option<schema::Limit>,
     /// Start of the page.
@@ -374,14 +378,24 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = WebhookFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
-        state: list::parameter("state", query.state.as_deref())?,
-        event: list::parameter("event", query.event.as_deref())?,
+        states: list::parameter("state", query.state.as_deref())?.unwrap_or_default(),
+        events: list::parameter("event", query.event.as_deref())?.unwrap_or_default(),
     };
+    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
+        let read = move |connection: &_, text: &_| {
+            let page = views(connection, webhook::search(connection, &filter, text, &page)?)?;
+            Ok(Hits { page, back_to_ms: None })
+        };
+        return list::search(&app, &caller, needle, read, |view| view).await;
+    }
     let read = move |connection: &Connection| -> Result<_, StoreError> {
-        let Page { rows, next } = webhook::list(connection, &filter, &page)?;
-        Ok(Page { rows: WebhookView::read_all(connection, &rows)?, next })
+        views(connection, webhook::list(connection, &filter, &page)?)
     };
     list::show(&app, &caller, read, |view| view).await
+}
+
+fn views(connection: &Connection, Page { rows, next }: Page<Webhook>) -> Result<Page<WebhookView>, StoreError> {
+    Ok(Page { rows: WebhookView::read_all(connection, &rows)?, next })
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {

@@ -140,11 +140,13 @@ pub fn show(session: &Session, db: &Connection) -> Result<FailedPage, PageError>
             query: query(&filter, None, now),
         }
     };
+    let total = at_least(totals.iter().sum(), is_partial);
+    let title = if counts.is_empty() { "Failed".to_owned() } else { format!("Failed ({total})") };
     Ok(FailedPage {
-        frame: session.frame(db, "Failed", Section::Failed)?.with_api("GET", "/v1/dead-letters"),
+        frame: session.frame(db, title, Section::Failed)?.with_api("GET", "/v1/dead-letters"),
         causes: counts.iter().take(MAX_CAUSES).map(row).collect(),
         totals: cells(&ages, &totals, &[], now),
-        total: at_least(totals.iter().sum(), is_partial),
+        total,
         webhooks: webhooks(db, &ages)?,
         is_partial,
         max_counted: humanize::number(dead_letter_counts::MOST.into()),
@@ -228,7 +230,7 @@ pub async fn download(session: Session) -> PageResult {
         return Err(PageError::from(invalid).within(session.shell()));
     }
     let mut filter = criteria.filter;
-    filter.status = Some(DeliveryStatus::Failed);
+    filter.statuses = DeliveryStatus::Failed.into();
     filter.test = Some(false);
     let response = export::dead_letters(&session.app, session.caller(), filter).await;
     response.map_err(|error| PageError::from(error).within(session.shell()))

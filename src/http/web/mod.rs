@@ -45,6 +45,7 @@ mod incidents {
 }
 mod layout;
 mod limits;
+mod list_query;
 mod login;
 mod login_code;
 mod made_of;
@@ -76,6 +77,7 @@ mod settings {
 mod setup;
 pub mod shown_once;
 mod strip;
+mod suggestions;
 mod two_factor;
 mod verdict;
 mod webhooks {

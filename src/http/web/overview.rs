@@ -19,7 +19,7 @@ use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::incident::read::{self, Condition};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
-use crate::store::webhook::{self, WebhookFilter};
+use crate::store::webhook::{self, Attention, WebhookFilter};
 use crate::store::{Store, StoreError, contact};
 use crate::text::{certificate, explanation, humanize};
 
@@ -95,18 +95,18 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
     let since_ms = Window::Day.begins(now);
     let sums = stats::since(db, &of, since_ms)?;
     let waiting = stats::waiting(db, &of)?;
-    let dead_letters = delivery::count_dead_letters(db, tenant, MAX_DEAD_LETTERS)?;
+    let dead_letters = match delivery::count_dead_letters(db, tenant, MAX_DEAD_LETTERS)? {
+        0 => None,
+        count if count >= u64::from(MAX_DEAD_LETTERS) => {
+            Some(format!("{} or more dead letters", humanize::number(count)))
+        }
+        count => Some(humanize::counted(count, "dead letter")),
+    };
+    let frame = session.frame(db, "Overview", Section::Overview)?.with_api("GET", "/v1/stats?window=24h");
     Ok(OverviewPage {
         has_webhooks: !webhooks(session, db, None, 1)?.is_empty(),
         has_contacts: contact::has_any(db, session.tenant())?,
         attention: attention(session, db)?,
-        dead_letters: match dead_letters {
-            0 => None,
-            count if count >= u64::from(MAX_DEAD_LETTERS) => {
-                Some(format!("{} or more dead letters", humanize::number(count)))
-            }
-            count => Some(humanize::counted(count, "dead letter")),
-        },
         since_ms,
         delivered: humanize::number(sums.delivered),
         failed: humanize::number(sums.failed),
@@ -120,8 +120,17 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
             Some(tenant) => limits::of_tenant(&session.app, &tenant_use(&session.app, db, tenant)?),
             None => Vec::new(),
         },
-        frame: session.frame(db, "Overview", Section::Overview)?.with_api("GET", "/v1/stats?window=24h"),
+        frame: Frame { title: title(frame.attention, dead_letters.as_deref()), ..frame },
+        dead_letters,
     })
+}
+
+/// Title with what is wrong first, which the tab shows while the page is in the background.
+fn title(attention: Attention, dead_letters: Option<&str>) -> String {
+    let disabled = (attention.disabled > 0).then(|| format!("{} disabled", attention.disabled));
+    let unverified = (attention.unverified > 0).then(|| format!("{} unverified", attention.unverified));
+    let wrong: Vec<String> = [disabled, unverified, dead_letters.map(str::to_owned)].into_iter().flatten().collect();
+    if wrong.is_empty() { "Overview".to_owned() } else { format!("{} · Overview", wrong.join(", ")) }
 }
 
 fn webhooks(
@@ -130,7 +139,11 @@ fn webhooks(
     state: Option<WebhookState>,
     limit: u32,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let filter = WebhookFilter { tenant: session.tenant().cloned(), state, ..WebhookFilter::default() };
+    let filter = WebhookFilter {
+        tenant: session.tenant().cloned(),
+        states: state.into_iter().collect(),
+        ..WebhookFilter::default()
+    };
     Ok(webhook::list(db, &filter, &PageRequest { limit, cursor: None })?.rows)
 }
 
@@ -177,7 +190,7 @@ fn failures(session: &Session, db: &Connection) -> Result<Vec<FailureRow>, Store
     let mut deliveries: Vec<Delivery> = Vec::new();
     for status in [DeliveryStatus::Failed, DeliveryStatus::Retrying] {
         let filter = DeliveryFilter {
-            status: Some(status),
+            statuses: status.into(),
             tenant: session.tenant().cloned(),
             test: Some(false),
             ..DeliveryFilter::default()

@@ -1,8 +1,8 @@
 //! Links to the older and newer pages of a list. A cursor leads to older rows only, so the URL carries the cursors of
 //! the newer pages.
 
-use crate::http::web::deliveries::filter::below;
 use crate::http::web::form::Fields;
+use crate::http::web::list_query::below;
 use crate::store::page::Cursor;
 
 /// Cursors of newer pages in a URL.

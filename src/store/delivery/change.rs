@@ -177,6 +177,8 @@ pub fn make_due(tx: &mut WriteTx<'_>, seq: i64) -> Result<()> {
 /// Starts a new series of attempts of a finished delivery, due now. The old attempts stay in the log.
 pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
     let DeliveryRef { seq, webhook_seq, status } = delivery;
+    let query = "SELECT finished_ms FROM delivery WHERE seq = :seq";
+    let finished_ms = sql::first(tx.connection(), query, named_params! {":seq": seq}, |row| row.get("finished_ms"))?;
     sql::run(
         tx.connection(),
         "UPDATE delivery SET status = 'pending', due_ms = :now, next_trigger = 'manual', finished_ms = NULL,
@@ -185,6 +187,9 @@ pub fn restart(tx: &mut WriteTx<'_>, delivery: DeliveryRef) -> Result<()> {
         named_params! {":now": tx.now_ms(), ":seq": seq},
     )?;
     tx.directory_mut().count_moved(webhook_seq, status, DeliveryStatus::Pending);
+    if let Some(finished_ms) = finished_ms.flatten() {
+        tx.directory_mut().count_reopened(webhook_seq, status, finished_ms);
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Lists and counts of deliveries, by index.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use rusqlite::types::Value;
@@ -7,44 +8,75 @@ use rusqlite::{Connection, named_params};
 
 use super::{Delivery, SELECT, from_row};
 use crate::domain::attempt::ErrorCode;
+use crate::domain::code_pattern::CodePattern;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::event::{EventId, EventType, Tenant};
+use crate::domain::event::{EventId, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::pattern::EventPattern;
+use crate::domain::several::Several;
 use crate::domain::time::Millis;
 use crate::store::bounds::Bounds;
 use crate::store::error::Result;
 use crate::store::index_scan::{self, Found, List, Source};
-use crate::store::page::{Filter, Page, PageRequest};
+use crate::store::page::{Filter, Page, PageRequest, Total};
 use crate::store::search::{self, Hits, TextSearch};
 use crate::store::{damage, event, sql, topic};
 
 /// Conditions of a list of deliveries, or of a bulk action.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
-    pub webhook: Option<WebhookId>,
+    pub webhooks: Several<WebhookId>,
     pub event: Option<EventId>,
-    pub status: Option<DeliveryStatus>,
-    pub event_type: Option<EventType>,
+    pub statuses: Several<DeliveryStatus>,
+    pub types: Several<EventPattern>,
     pub tenant: Option<Tenant>,
     /// Status code of the last attempt's response.
-    pub response_code: Option<u16>,
+    pub codes: Several<CodePattern>,
     /// Error of the last attempt.
-    pub error_code: Option<ErrorCode>,
+    pub errors: Several<ErrorCode>,
     pub test: Option<bool>,
     /// Created at or after.
     pub since: Option<Millis>,
     /// Created before.
     pub until: Option<Millis>,
+    /// Finished at or after.
+    pub finished_since: Option<Millis>,
+    /// Finished before.
+    pub finished_until: Option<Millis>,
+}
+
+impl DeliveryFilter {
+    /// The only status, if there is one.
+    pub fn status(&self) -> Option<DeliveryStatus> {
+        if let [status] = *self.statuses { Some(status) } else { None }
+    }
+
+    /// Narrows bounds to the time of creation. A delivery is created before it finishes.
+    pub(in crate::store) fn within(&self, bounds: Bounds, connection: &Connection) -> Result<Bounds> {
+        let until = self.until.into_iter().chain(self.finished_until).min();
+        bounds.within(connection, ("delivery", "created_ms"), self.since, until)
+    }
 }
 
 pub fn list(connection: &Connection, filter: &DeliveryFilter, request: &PageRequest) -> Result<Page<Delivery>> {
     let list = List {
         select: &list_select(),
         conditions: &conditions(filter),
-        bounds: Bounds::of_page(request).within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        bounds: filter.within(Bounds::of_page(request), connection)?,
         budget: BUDGET,
     };
     index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
+}
+
+/// Counts the deliveries that match a filter.
+pub fn count(connection: &Connection, filter: &DeliveryFilter) -> Result<Total> {
+    let list = List {
+        select: COUNTED,
+        conditions: &conditions(filter),
+        bounds: filter.within(Bounds::between(0, i64::MAX - 1), connection)?,
+        budget: index_scan::COUNTED,
+    };
+    index_scan::count(connection, &sources(connection, filter)?, &list, |_| Ok(true))
 }
 
 /// Delivery that a search found, with an excerpt of its event's data.
@@ -65,7 +97,7 @@ pub fn search(
     let list = List {
         select: SEARCHED,
         conditions: &conditions(filter),
-        bounds: Bounds::of_page(request).within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        bounds: filter.within(Bounds::of_page(request), connection)?,
         budget: usize::MAX,
     };
     let Some(source) = sources(connection, filter)?.into_iter().next() else {
@@ -139,7 +171,7 @@ pub fn newer(connection: &Connection, filter: &DeliveryFilter, seq: i64) -> Resu
     let list = List {
         select: &list_select(),
         conditions: &conditions(filter),
-        bounds: bounds.within(connection, ("delivery", "created_ms"), filter.since, filter.until)?,
+        bounds: filter.within(bounds, connection)?,
         budget: BUDGET,
     };
     let Some(source) = sources(connection, filter)?.into_iter().next() else {
@@ -177,23 +209,31 @@ pub(in crate::store) fn list_select() -> String {
     )
 }
 
+pub(in crate::store) const COUNTED: &str =
+    "SELECT d.seq FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value";
+
 pub(in crate::store) const SEARCHED: &str = "SELECT d.seq, d.event_seq, d.id, e.id, e.data, e.previous_data
      FROM {numbers} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value CROSS JOIN event e ON e.seq = d.event_seq";
 
 /// Conditions of a filter on table `delivery` as `d`.
 pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {
     let mut conditions = Filter::default();
-    conditions.and_some("d.webhook_seq = (SELECT seq FROM webhook WHERE id = ?)", filter.webhook);
+    conditions.and_any("d.webhook_seq = (SELECT seq FROM webhook WHERE id = ?)", filter.webhooks.iter().copied());
     // Of every tenant that has this id; the tenant is a condition of its own.
     conditions.and_some("d.event_seq IN (SELECT seq FROM event WHERE id = ?)", filter.event.clone());
-    if let Some(status) = filter.status {
-        conditions.and_fixed(&format!("d.status = '{status}'"));
+    if !filter.statuses.is_empty() {
+        let quoted: Vec<String> = filter.statuses.iter().map(|status| format!("'{status}'")).collect();
+        conditions.and_fixed(&format!("d.status IN ({})", quoted.join(", ")));
     }
     // By topic, which avoids reading the events of skipped rows.
-    conditions.and_some("(SELECT type FROM topic WHERE seq = d.topic_seq) = ?", filter.event_type.clone());
+    topic::and_types(&mut conditions, "(SELECT type FROM topic WHERE seq = d.topic_seq)", &filter.types);
     conditions.and_some("(SELECT tenant FROM topic WHERE seq = d.topic_seq) = ?", filter.tenant.clone());
-    conditions.and_some("d.last_code = ?", filter.response_code);
-    conditions.and_some("d.last_error = ?", filter.error_code);
+    if !filter.codes.is_empty() {
+        let ranges = filter.codes.iter().map(|pattern| pattern.codes());
+        let ranges = ranges.map(|codes| format!("d.last_code BETWEEN {} AND {}", codes.start(), codes.end()));
+        conditions.and_fixed(&format!("({})", ranges.collect::<Vec<_>>().join(" OR ")));
+    }
+    conditions.and_any("d.last_error = ?", filter.errors.iter().copied());
     match filter.test {
         Some(true) => conditions.and_fixed("d.cause = 'test'"),
         Some(false) => conditions.and_fixed("d.cause <> 'test'"),
@@ -201,51 +241,55 @@ pub(in crate::store) fn conditions(filter: &DeliveryFilter) -> Filter {
     }
     conditions.and_some("d.created_ms >= ?", filter.since);
     conditions.and_some("d.created_ms < ?", filter.until);
+    conditions.and_some("d.finished_ms >= ?", filter.finished_since);
+    conditions.and_some("d.finished_ms < ?", filter.finished_until);
     conditions
 }
 
 /// Sources of the deliveries that match a filter, the one expected to be the shortest first; at most two.
 pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Source>> {
-    let index = |index, condition: &str, key: Value| Source::index("delivery", index, condition, vec![key]);
+    let index = |index, condition: &str, keys: Vec<Value>| Source::index("delivery", index, condition, keys);
     if let Some(id) = &filter.event {
         let events = event::seqs_of(connection, filter.tenant.as_ref(), id)?;
         return Ok(Source::by_number("delivery", "delivery_event", "event_seq = ?1", events));
     }
-    let webhook = match &filter.webhook {
-        None => None,
-        Some(id) => Some(webhook_key(connection, id)?),
-    };
+    let webhooks: Vec<Value> = filter.webhooks.iter().map(|id| webhook_key(connection, id)).collect::<Result<_>>()?;
     let mut found = Vec::new();
-    use DeliveryStatus::{Delivered, Discarded, Failed, Retrying};
-    if let Some(status @ (Retrying | Failed | Discarded)) = filter.status {
-        let webhooks = match (&webhook, &filter.tenant) {
-            (Some(webhook), _) => vec![webhook.clone()],
-            (None, Some(tenant)) => webhooks_of(connection, tenant)?,
-            (None, None) => Vec::new(),
+    use DeliveryStatus::{Delivered, Discarded, Failed, Pending, Retrying};
+    if let Some(status @ (Retrying | Failed | Discarded)) = filter.status() {
+        let webhooks = match &filter.tenant {
+            Some(tenant) if webhooks.is_empty() => webhooks_of(connection, tenant)?,
+            _ => webhooks.clone(),
         };
         if !webhooks.is_empty() {
             found.push(failing_at(status, webhooks));
         }
     }
+    // Tests are queued too, but are not in this index.
+    let is_queued = !filter.statuses.is_empty() && filter.statuses.iter().all(|one| matches!(one, Pending | Retrying));
+    if is_queued && filter.test == Some(false) && found.is_empty() && !webhooks.is_empty() {
+        found.push(waiting_at(connection, &filter.webhooks)?);
+    }
     if filter.test == Some(true) {
-        found.push(index("delivery_test", "cause = 'test'", Value::Null));
+        found.push(index("delivery_test", "cause = 'test'", vec![Value::Null]));
     }
-    if let Some(code) = filter.error_code {
-        found.push(index("delivery_error", "last_error = ?1", Value::Text(code.to_string())));
+    if !filter.errors.is_empty() {
+        found.push(index("delivery_error", "last_error = ?1", texts(&filter.errors)));
     }
-    if let Some(code) = filter.response_code.filter(|code| *code != 200) {
+    let codes: BTreeSet<i64> = filter.codes.iter().flat_map(|pattern| pattern.codes()).map(i64::from).collect();
+    if !codes.is_empty() && !codes.contains(&200) {
         let condition = "last_code = ?1 AND last_code IS NOT NULL AND last_code <> 200";
-        found.push(index("delivery_code", condition, Value::from(i64::from(code))));
+        found.extend(Source::by_number("delivery", "delivery_code", condition, codes.into_iter().collect()));
     }
-    if let Some(status) = filter.status.filter(|status| *status != Delivered) {
-        let condition = format!("status = '{status}' AND status <> 'delivered'");
-        found.push(index("delivery_status", &condition, Value::Null));
+    if !filter.statuses.is_empty() && !filter.statuses.contains(&Delivered) {
+        found.push(index("delivery_status", "status = ?1 AND status <> 'delivered'", texts(&filter.statuses)));
     }
-    if let Some(webhook) = webhook {
-        found.push(index("delivery_webhook", "webhook_seq = ?1", webhook));
+    if !webhooks.is_empty() {
+        found.push(index("delivery_webhook", "webhook_seq = ?1", webhooks));
     }
-    if found.len() < SOURCES && (filter.tenant.is_some() || filter.event_type.is_some()) {
-        let topics = topic::matching(connection, filter.tenant.as_ref(), filter.event_type.as_ref())?;
+    let has_types = topic::is_narrow(&filter.types);
+    if found.len() < SOURCES && (filter.tenant.is_some() || has_types) {
+        let topics = topic::matching(connection, filter.tenant.as_ref(), &filter.types)?;
         if found.is_empty() || topics.len() <= index_scan::MANY {
             found.extend(Source::by_number("delivery", "delivery_topic", "topic_seq = ?1", topics));
         }
@@ -255,6 +299,11 @@ pub(in crate::store) fn sources(connection: &Connection, filter: &DeliveryFilter
     }
     found.truncate(SOURCES);
     Ok(found)
+}
+
+/// Texts as the keys of an index.
+fn texts<T: ToString>(values: &[T]) -> Vec<Value> {
+    values.iter().map(|value| Value::Text(value.to_string())).collect()
 }
 
 /// Maximum sources tried for a page.
@@ -271,6 +320,12 @@ pub(in crate::store) fn failing_at(status: DeliveryStatus, webhooks: Vec<Value>)
     Source::index("delivery", "delivery_webhook_status", condition, webhooks)
 }
 
+/// Source of the queued deliveries of some webhooks, without tests.
+pub(in crate::store) fn waiting_at(connection: &Connection, webhooks: &[WebhookId]) -> Result<Source> {
+    let webhooks = webhooks.iter().map(|id| webhook_key(connection, id)).collect::<Result<_>>()?;
+    Ok(Source::index("delivery", "delivery_waiting", "webhook_seq = ?1 AND due_ms IS NOT NULL", webhooks))
+}
+
 /// Returns the webhooks of a tenant, including deleted ones; none if there are too many.
 fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>> {
     let query = format!("SELECT seq FROM webhook WHERE tenant = ?1 LIMIT {}", FEW_WEBHOOKS + 1);
@@ -279,7 +334,7 @@ fn webhooks_of(connection: &Connection, tenant: &Tenant) -> Result<Vec<Value>> {
 }
 
 /// Returns the number of a webhook as the key of an index; NULL, which equals nothing, if there is none.
-pub(in crate::store) fn webhook_key(connection: &Connection, id: &WebhookId) -> Result<Value> {
+fn webhook_key(connection: &Connection, id: &WebhookId) -> Result<Value> {
     let found = sql::first(connection, "SELECT seq FROM webhook WHERE id = ?1", [id], |row| row.get(0))?;
     Ok(found.unwrap_or(Value::Null))
 }

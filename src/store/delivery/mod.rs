@@ -10,8 +10,8 @@ pub use change::{
     finish_test, give_up, insert, insert_replay, make_due, restart, resume, series,
 };
 pub use due::{DueRows, LeftOut, Loaded, Order, due, load};
-pub use list::{DeliveryFilter, Match, count_dead_letters, list, newer, search, with_ids};
-pub(super) use list::{conditions, failing_at, sources, webhook_key};
+pub use list::{DeliveryFilter, Match, count, count_dead_letters, list, newer, search, with_ids};
+pub(super) use list::{conditions, failing_at, sources, waiting_at};
 
 use rusqlite::{Connection, Row, named_params};
 

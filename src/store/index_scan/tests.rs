@@ -24,8 +24,11 @@ fn filters_that_are_rare_only_together_are_found_by_going_on_past_short_pages() 
         webhook::insert_row(&connection, &fixtures::webhook(number, tenant)).unwrap();
     }
     connection.execute_batch(ROWS).unwrap();
-    let filter =
-        DeliveryFilter { tenant: Some("t2".parse().unwrap()), response_code: Some(500), ..DeliveryFilter::default() };
+    let filter = DeliveryFilter {
+        tenant: Some("t2".parse().unwrap()),
+        codes: "500".parse().unwrap(),
+        ..DeliveryFilter::default()
+    };
     let mut request = PageRequest { limit: 50, cursor: None };
     let (mut seqs, mut pages) = (Vec::new(), 0);
     loop {

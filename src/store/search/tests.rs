@@ -93,9 +93,9 @@ fn a_search_keeps_to_the_other_conditions() {
     let none = EventFilter::default;
     assert_eq!(wanted(EventFilter { since: Some(4_000), until: Some(4_801), ..none() }), [4_501, 4_201]);
     assert_eq!(wanted(EventFilter { until: Some(302), ..none() }), [301, 1]);
-    assert_eq!(wanted(EventFilter { event_type: Some("a.c".parse().unwrap()), ..none() }), [0; 0]);
+    assert_eq!(wanted(EventFilter { types: "a.c".parse().unwrap(), ..none() }), [0; 0]);
     let webhook = webhook::all(&connection).unwrap().remove(0).id;
-    let filter = DeliveryFilter { webhook: Some(webhook), until: Some(302), ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { webhooks: webhook.into(), until: Some(302), ..DeliveryFilter::default() };
     let (found, _) = all(|request| delivery::search(&connection, &filter, &hasty("x-1001"), request).unwrap());
     assert_eq!(found.iter().map(|found| found.delivery.event_seq).collect::<Vec<_>>(), [301, 1]);
     // Ids, as a whole or a part of one.

@@ -67,11 +67,22 @@ fn matches(row: &Value, name: &str, value: &str) -> bool {
         other => other.to_string(),
     };
     match name {
-        "response_code" => text(&row["last_attempt"]["code"]) == value,
-        "error_code" => text(&row["last_attempt"]["error_code"]) == value,
         "since" => row["created_at"].as_str().unwrap() >= value,
         "until" => row["created_at"].as_str().unwrap() < value,
-        _ => text(&row[name]) == value,
+        "finished_since" => row["finished_at"].as_str().is_some_and(|at| at >= value),
+        "finished_until" => row["finished_at"].as_str().is_some_and(|at| at < value),
+        _ => {
+            let held = match name {
+                "response_code" => text(&row["last_attempt"]["code"]),
+                "error_code" => text(&row["last_attempt"]["error_code"]),
+                _ => text(&row[name]),
+            };
+            value.split(',').any(|one| match (one.strip_suffix(".*"), one.strip_suffix("xx")) {
+                (Some(above), _) => held.starts_with(&format!("{above}.")),
+                (_, Some(digit)) => held.len() == 3 && held.starts_with(digit),
+                _ => held == one || one == "*",
+            })
+        }
     }
 }
 
@@ -82,6 +93,7 @@ fn every_pair_of_filters_shows_the_deliveries_that_both_mean_in_order() {
     let whole = whole["data"].as_array().unwrap();
     let webhooks = ids(&hub.get("/v1/webhooks"));
     let events = ids(&hub.get("/v1/events"));
+    let both = format!("{},{}", webhooks[0], webhooks[3]);
     let mut filters: Vec<(&str, &str)> = vec![
         ("tenant", "acme"),
         ("tenant", "nobody"),
@@ -98,6 +110,20 @@ fn every_pair_of_filters_shows_the_deliveries_that_both_mean_in_order() {
         ("response_code", "500"),
         ("error_code", "status"),
         ("error_code", "connect_refused"),
+        ("event_type", "order.*"),
+        ("event_type", "*"),
+        ("event_type", "order.*,user.gone"),
+        ("event_type", "nothing.*"),
+        ("status", "failed,retrying"),
+        ("status", "pending,retrying"),
+        ("status", "delivered,failed"),
+        ("response_code", "5xx"),
+        ("response_code", "2xx,500"),
+        ("response_code", "1xx,3xx,5xx"),
+        ("error_code", "status,connect_refused"),
+        ("finished_since", "2026-01-15T10:01:00.000Z"),
+        ("finished_until", "2026-01-15T10:01:00.000Z"),
+        ("webhook_id", &both),
         ("webhook_id", &webhooks[0]),
         ("webhook_id", &webhooks[3]),
         ("event_id", &events[0]),
@@ -136,6 +162,8 @@ fn the_filters_of_events_and_of_webhooks_show_what_they_mean() {
         ("tenant=acme", vec![("tenant", "acme")]),
         ("tenant=nobody", vec![("tenant", "nobody")]),
         ("type=webhook.test", vec![("type", "webhook.test")]),
+        ("type=order.*", vec![("type", "order.*")]),
+        ("type=order.sent,user.*&tenant=acme", vec![("type", "order.sent,user.*"), ("tenant", "acme")]),
         ("tenant=acme&type=order.sent", vec![("tenant", "acme"), ("type", "order.sent")]),
         (
             "since=2026-01-15T10:01:00Z&until=2026-01-15T10:02:00Z&type=user.made",
@@ -152,6 +180,38 @@ fn the_filters_of_events_and_of_webhooks_show_what_they_mean() {
     assert_eq!(all(&hub, "/v1/webhooks", "tenant=acme", 2).len(), 3);
     assert_eq!(all(&hub, "/v1/webhooks", "state=paused", 2).len(), 1);
     assert_eq!(all(&hub, "/v1/webhooks", "state=active&event=a.b", 2).len(), 7);
+    assert_eq!(all(&hub, "/v1/webhooks", "state=active,paused&event=a.*", 2).len(), 8);
+    let some = json!({"events": ["invoice.paid"], "description": "Accounting", "active": false});
+    let accounting = hub.add_webhook_with("http://127.0.0.1:9/books", &some);
+    assert_eq!(all(&hub, "/v1/webhooks", "event=stock.*", 2).len(), 8);
+    assert_eq!(all(&hub, "/v1/webhooks", "event=invoice.*,stock.*", 2).len(), 9);
+    for text in ["accounting", "/BOOKS", &accounting[..20]] {
+        assert_eq!(all(&hub, "/v1/webhooks", &format!("q={text}"), 2), [accounting.as_str()], "{text}");
+    }
+    assert_eq!(all(&hub, "/v1/webhooks", "q=accounting&state=active", 2), [""; 0]);
+    error_in(&hub.get("/v1/webhooks?q=+"), 422, "invalid_search", "q");
+}
+
+#[test]
+fn a_wrong_value_among_several_is_refused_in_its_field() {
+    let hub = Hub::start();
+    for (query, code, field) in [
+        ("status=failed,lost", "invalid_value", "status"),
+        ("status=failed,", "invalid_value", "status"),
+        ("response_code=5x", "invalid_parameter", "response_code"),
+        ("response_code=500,many", "invalid_parameter", "response_code"),
+        ("event_type=order*", "invalid_event_pattern", "event_type"),
+        ("error_code=no", "invalid_parameter", "error_code"),
+        ("webhook_id=x", "invalid_parameter", "webhook_id"),
+        ("test=perhaps", "invalid_parameter", "test"),
+        ("finished_since=noon", "invalid_time", "finished_since"),
+    ] {
+        error_in(&hub.get(&format!("/v1/deliveries?{query}")), 422, code, field);
+    }
+    let many = (0..21).map(|n| format!("t{n}")).collect::<Vec<_>>().join(",");
+    error_in(&hub.get(&format!("/v1/events?type={many}")), 422, "invalid_value", "type");
+    let wrong = hub.post("/v1/deliveries/retry", &json!({"response_code": "5x", "dry_run": true}));
+    error_in(&wrong, 422, "invalid_parameter", "response_code");
 }
 
 #[test]

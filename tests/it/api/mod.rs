@@ -11,6 +11,7 @@ mod busy_readers;
 mod contacts;
 mod content_filters;
 mod deliveries;
+mod docs;
 mod endpoint_auth;
 mod errors;
 mod event_ids;

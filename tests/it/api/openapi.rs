@@ -15,16 +15,17 @@ use hookpost::store::api_key::Scope;
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi.json");
 
 /// A call of the specification.
-struct Call {
+pub struct Call {
     method: String,
-    path: String,
-    operation: Value,
+    pub path: String,
+    pub operation: Value,
 }
 
 impl Call {
-    /// Path with its parameters filled in.
+    /// Path with its parameters filled in. The documentation needs no key, so it has a page that exists.
     fn filled(&self) -> String {
-        let parts = self.path.split('/').map(|part| if part.starts_with('{') { "none" } else { part });
+        let value = if self.path.starts_with("/docs/") { "api" } else { "none" };
+        let parts = self.path.split('/').map(|part| if part.starts_with('{') { value } else { part });
         parts.collect::<Vec<_>>().join("/")
     }
 
@@ -35,11 +36,11 @@ impl Call {
     }
 }
 
-fn specification(hub: &Hub) -> Value {
+pub fn specification(hub: &Hub) -> Value {
     hub.send("GET", "/openapi.json", &[], b"").expect(200).json()
 }
 
-fn calls(specification: &Value) -> Vec<Call> {
+pub fn calls(specification: &Value) -> Vec<Call> {
     let mut all = Vec::new();
     for (path, methods) in specification["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
@@ -244,33 +245,4 @@ fn patterns_and_lengths_say_what_the_parsers_do() {
             assert_eq!(is_valid, parses(text), "{name}: {text:?}");
         }
     }
-}
-
-#[test]
-fn the_page_shows_every_call_and_runs_and_loads_nothing() {
-    let hub = Hub::start();
-    let page = hub.send("GET", "/docs", &[], b"").expect(200);
-    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.starts_with("default-src 'none'; style-src 'self'"));
-    for call in calls(&specification(&hub)) {
-        let id = call.operation["operationId"].as_str().unwrap();
-        assert!(page.text.contains(&format!("<h3 id=\"{id}\">")), "{id}");
-        assert!(page.text.contains(&call.path), "{}", call.path);
-    }
-    for word in ["<script", " style=", "src=", "http-equiv", "<style"] {
-        assert!(!page.text.contains(word), "{word}");
-    }
-    // Every link leads to an anchor on the page, or to a file beside it, also below the path of a proxy.
-    for (at, mark) in page.text.match_indices("href=\"") {
-        let target = page.text[at + mark.len()..].split('"').next().unwrap();
-        let is_there = match target.strip_prefix('#') {
-            Some(id) => page.text.contains(&format!("id=\"{id}\"")),
-            None => ["docs.css", "openapi.json"].contains(&target),
-        };
-        assert!(is_there, "{target}");
-    }
-    let sheet = hub.send("GET", "/docs.css", &[], b"").expect(200);
-    assert_eq!(sheet.header("content-type"), Some("text/css; charset=utf-8"));
-    assert!(!sheet.text.contains("url("));
 }

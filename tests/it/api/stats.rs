@@ -137,19 +137,36 @@ fn what_waits_is_counted_apart_and_discarding_counts_as_nothing() {
 }
 
 #[test]
-fn a_delivery_that_is_retried_by_hand_counts_again_when_it_finishes_again() {
+fn a_delivery_counts_once_where_it_finished_last_whoever_retried_it() {
     let hub = Hub::start();
     let receiver = Receiver::answering(500);
     let webhook = hub.add_webhook_with(receiver.url(), &once());
-    let delivery = hub.publish_one("order.paid", json!({}));
+    let ids: Vec<String> = (0..4).map(|_| hub.publish_one("order.paid", json!({}))).collect();
     hub.deliver_until_idle();
-    assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 1, 0, 0, 0]);
+    assert_eq!(counts(&stats_of(&hub, &webhook, "24h")), [0, 4, 0, 0, 0]);
     receiver.behave(crate::support::receiver::Behaviour::deciding(|_| Reply::status(200)));
-    hub.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({})).expect(202);
+    hub.post(&format!("/v1/deliveries/{}/retry", ids[0]), &json!({})).expect(202);
     hub.deliver_until_idle();
     let stats = stats_of(&hub, &webhook, "24h");
-    assert_eq!(counts(&stats), [1, 1, 0, 0, 1]);
-    assert_eq!(stats["success_rate"], 0.5);
+    assert_eq!(counts(&stats), [1, 3, 0, 0, 1]);
+    assert_eq!(stats["success_rate"], 0.25);
+    // The rows of five minutes have become one of an hour, then one of a day.
+    for (id, days) in [(&ids[1], 0), (&ids[2], 9)] {
+        hub.clock.advance(3 * HOUR + days * DAY);
+        let now = hub.clock.now_ms();
+        let store = &hub.running.app.actions.store;
+        while store.write(move |tx| stats::merge_old(tx, now)).wait().unwrap() {}
+        hub.post(&format!("/v1/deliveries/{id}/retry"), &json!({})).expect(202);
+        hub.deliver_until_idle();
+    }
+    assert_eq!(counts(&stats_of(&hub, &webhook, "30d")), [3, 1, 0, 0, 3]);
+    assert_eq!(counts(&overall(&hub, "?window=30d")), [3, 1, 0, 0, 3]);
+    // A delivered one that is sent again is nowhere until it finishes.
+    receiver.behave(crate::support::receiver::Behaviour::deciding(|_| Reply::status(500)));
+    let again = json!({"webhook_id": webhook, "status": "delivered"});
+    assert_eq!(hub.post("/v1/deliveries/retry", &again).expect(202).json()["count"], 3);
+    hub.deliver_until_idle();
+    assert_eq!(counts(&stats_of(&hub, &webhook, "30d")), [0, 4, 0, 0, 6]);
 }
 
 #[test]

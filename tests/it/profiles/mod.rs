@@ -9,7 +9,7 @@ mod receivers;
 mod requests;
 mod rotation;
 mod schedules;
-mod snippets;
+pub mod snippets;
 mod templates;
 mod vectors;
 mod vendors;

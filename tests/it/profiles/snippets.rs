@@ -106,9 +106,9 @@ fn listener_on_unused_port() -> TcpListener {
 }
 
 /// A receiver that runs a snippet, killed on drop.
-struct Pasted {
+pub struct Pasted {
     child: Child,
-    port: u16,
+    pub port: u16,
     name: String,
 }
 
@@ -122,7 +122,7 @@ impl Drop for Pasted {
 impl Pasted {
     /// Starts the program once with each pair of secrets in its environment, and waits until all listen. Returns `None`
     /// if the program is not installed.
-    fn start_each<const N: usize>(command: &[String], secrets: [[&str; 2]; N], name: &str) -> Option<[Pasted; N]> {
+    pub fn start_each<const N: usize>(command: &[String], secrets: [[&str; 2]; N], name: &str) -> Option<[Pasted; N]> {
         let listeners = secrets.map(|_| listener_on_unused_port());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         let started: Option<Vec<Pasted>> =
@@ -183,7 +183,7 @@ impl Pasted {
         (status, body.to_owned())
     }
 
-    fn accepts(&self, headers: &[(String, String)], body: &[u8]) -> bool {
+    pub fn accepts(&self, headers: &[(String, String)], body: &[u8]) -> bool {
         match self.post(headers, body).0 {
             200 | 204 => true,
             401 => false,

@@ -527,9 +527,13 @@ fn an_inbox_keeps_as_many_requests_as_set() {
 }
 
 #[test]
-fn an_inbox_gets_another_url_and_is_closed_over_the_api() {
+fn an_inbox_is_opened_gets_another_url_and_is_closed_over_the_api() {
     let hub = strict();
+    hub.get("/v1/inbox").expect(404);
+    let opened = hub.call_with(&hub.key, "POST", "/v1/inbox", None).expect(200).json();
+    assert_eq!(hub.call_with(&hub.key, "POST", "/v1/inbox", None).expect(200).json(), opened, "opened once");
     let url = open(&hub.administrator());
+    assert_eq!(opened["url"], url);
     assert_eq!(hub.get("/v1/inbox").expect(200).json(), json!({"tenant": "default", "url": url}));
     let other = hub.call_with(&hub.key, "POST", "/v1/inbox/rotate", None).expect(200).json();
     let other = other["url"].as_str().unwrap();
@@ -548,6 +552,8 @@ fn an_inbox_gets_another_url_and_is_closed_over_the_api() {
         (&acme, "POST", "/v1/inbox/rotate?tenant=default", 403),
         (&reader, "DELETE", "/v1/inbox", 403),
         (&reader, "POST", "/v1/inbox/rotate", 403),
+        (&reader, "POST", "/v1/inbox", 403),
+        (&acme, "POST", "/v1/inbox?tenant=default", 403),
         (&hub.key, "DELETE", "/v1/inbox?tenant=a%20b", 422),
         (&reader, "GET", "/v1/inbox", 200),
     ] {

@@ -2,9 +2,11 @@
 
 mod audit;
 mod browser;
+mod contacts;
 mod deliveries;
 mod event_types;
 mod events;
+mod filters;
 mod first_run;
 mod focus;
 mod inbox;

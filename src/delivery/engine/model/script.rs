@@ -259,8 +259,8 @@ fn discard_one(world: &mut World) {
 fn bulk(world: &mut World) {
     let Some(seq) = any_webhook(world) else { return };
     let action = if world.random.chance(70) { BulkAction::Retry } else { BulkAction::Discard };
-    let webhook = world.book.hooks[&seq].id.parse().ok();
-    let selection = Selection::Matching(DeliveryFilter { webhook, ..DeliveryFilter::default() });
+    let webhooks = world.book.hooks[&seq].id.parse().into_iter().collect();
+    let selection = Selection::Matching(DeliveryFilter { webhooks, ..DeliveryFilter::default() });
     let result = world.act(|actions, caller| actions.bulk(caller, action, &selection, false, &|| true));
     world.note(|| format!("{action:?} all of {seq}: {result:?}"));
     world.check_changes("bulk", false, action == BulkAction::Discard, action == BulkAction::Retry);

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-fn escaped(text: &str) -> String {
+/// Escapes a text for HTML.
+pub(super) fn escaped(text: &str) -> String {
     // `&` first: it begins every reference.
     let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     html.replace('"', "&quot;").replace('\'', "&#39;")

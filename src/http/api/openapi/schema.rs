@@ -10,7 +10,8 @@ use strum::VariantArray as _;
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::{
-    attempt, audit_action, contact, delivery, event, incident, needle, pattern, secret, signing, webhook,
+    attempt, audit_action, code_pattern, contact, delivery, event, incident, needle, pattern, secret, several, signing,
+    webhook,
 };
 use crate::profile;
 use crate::store::{api_key, page};
@@ -104,6 +105,8 @@ texts! {
     }
     /// The name of a profile.
     ProfileName { "pattern": profile::spec::NAME_PATTERN, "examples": ["generic"] }
+    /// Name of a page of the documentation.
+    DocumentName { "pattern": "^[a-z][a-z0-9-]{0,63}$", "examples": ["receiving"] }
     /// A secret: printable ASCII.
     SecretText { "pattern": secret::Secret::PATTERN, "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] }
     /// A time in RFC 3339, from 1970 to 9999. Responses use UTC with milliseconds.
@@ -156,6 +159,35 @@ texts! {
     /// Reason why a delivery of an inactive webhook is queued.
     WaitingFor {
         "enum": webhook::WebhookState::VARIANTS.iter().filter_map(|state| state.waiting_for()).collect::<Vec<_>>()
+    }
+}
+
+/// Regular expression of one or several values, from that of one.
+fn several(pattern: &str) -> String {
+    let one = pattern.trim_start_matches('^').trim_end_matches('$');
+    format!("^({one})(,({one})){{0,{}}}$", several::MOST - 1)
+}
+
+/// Like [`several`], for words.
+fn several_of<T: ToString>(words: &[T]) -> String {
+    several(&words.iter().map(ToString::to_string).collect::<Vec<_>>().join("|"))
+}
+
+texts! {
+    /// Ids of webhooks, with commas in between.
+    WebhookIds { "pattern": several(ulid!("wh")), "examples": ["wh_01KF0AVD80Q5RJBBPG8YQH7XWB"] }
+    /// Statuses of deliveries, with commas in between.
+    DeliveryStatuses { "pattern": several_of(delivery::DeliveryStatus::VARIANTS), "examples": ["failed,retrying"] }
+    /// States of webhooks, with commas in between.
+    WebhookStates { "pattern": several_of(webhook::WebhookState::VARIANTS), "examples": ["disabled,unverified"] }
+    /// Reasons why attempts failed, with commas in between.
+    ErrorCodes { "pattern": several_of(attempt::ErrorCode::VARIANTS), "examples": ["timeout,connect_refused"] }
+    /// Response codes, or classes of them such as `5xx`, with commas in between.
+    ResponseCodes { "pattern": several(code_pattern::CodePattern::PATTERN), "examples": ["5xx,429"] }
+    /// Event types, or patterns of them such as `content.*`, with commas in between.
+    EventTypePatterns {
+        "pattern": several(pattern::EventPattern::PATTERN), "maxLength": event::EventType::MAX_BYTES,
+        "examples": ["content.*,order.paid"],
     }
 }
 

@@ -24,7 +24,7 @@ pub struct ContactForm {
     pub scope_tenant: String,
     /// One pattern per line.
     pub scope_webhooks: String,
-    topics: Vec<String>,
+    pub topics: Vec<String>,
     pub quiet_from: String,
     pub quiet_to: String,
     pub quiet_zone: String,
@@ -104,7 +104,8 @@ impl ContactForm {
         }
         if let Some(webhook) = webhook {
             let headers = webhook.headers.iter();
-            let lines: Vec<_> = headers.map(|(name, value)| format!("{name}: {}", header::shown(name, value))).collect();
+            let lines: Vec<_> =
+                headers.map(|(name, value)| format!("{name}: {}", header::shown(name, value))).collect();
             form.url = webhook.url.to_string();
             form.profile.clone_from(&webhook.profile);
             form.headers = lines.join("\n");

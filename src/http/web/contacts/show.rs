@@ -34,7 +34,16 @@ pub struct ContactPage {
 
 impl ContactPage {
     const FIELDS: &[&str] = &[
-        "name", "email", "url", "profile", "headers", "scope_tenant", "scope_webhooks", "topics", "quiet_from", "quiet_to",
+        "name",
+        "email",
+        "url",
+        "profile",
+        "headers",
+        "scope_tenant",
+        "scope_webhooks",
+        "topics",
+        "quiet_from",
+        "quiet_to",
         "quiet_zone",
     ];
 
@@ -114,9 +123,8 @@ fn again(
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     let form = ContactForm::of_fields(fields);
     let settings = form.settings(session).map_err(ActionError::from);
-    let created = settings.and_then(|settings| {
-        session.app.actions.create_contact(&session.caller(), &settings, &base_url(session))
-    });
+    let created = settings
+        .and_then(|settings| session.app.actions.create_contact(&session.caller(), &settings, &base_url(session)));
     let full = match created {
         Ok(full) => full,
         Err(error) => return again(session, None, form, error),
@@ -140,9 +148,8 @@ pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
     let full = stored(session, id)?;
     let form = ContactForm { is_webhook: full.webhook.is_some(), ..ContactForm::of_fields(fields) };
     let settings = form.settings(session).map_err(ActionError::from);
-    let changed = settings.and_then(|settings| {
-        session.app.actions.change_contact(&session.caller(), id, settings, &base_url(session))
-    });
+    let changed = settings
+        .and_then(|settings| session.app.actions.change_contact(&session.caller(), id, settings, &base_url(session)));
     match changed {
         Ok(changed) if !changed.contact.is_reachable() => {
             let message = "Saved. Open the link in the e-mail to confirm the address.";

@@ -44,14 +44,10 @@ fn facts(session: &Session, criteria: &Criteria) -> Vec<(&'static str, String)> 
     if criteria.is_empty() {
         return vec![("Filter", "none: all deliveries".to_owned())];
     }
-    let mut facts = criteria.facts();
-    for (_, value) in facts.iter_mut().filter(|(label, _)| *label == "Webhook") {
-        let webhook = session.read(|db| Ok(lookup::webhook(db, &session.caller(), value)?));
-        if let Ok(webhook) = webhook {
-            *value = format!("{} ({value})", webhook.name());
-        }
-    }
-    facts
+    criteria.facts(|id| {
+        let webhook = session.read(|db| Ok(lookup::webhook(db, &session.caller(), id)?)).ok()?;
+        Some(format!("{} ({id})", webhook.name()))
+    })
 }
 
 /// `POST /deliveries/retry` and `…/discard`. Asks for confirmation, except to retry selected deliveries.

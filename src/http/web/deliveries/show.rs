@@ -3,7 +3,7 @@
 use actix_web::web::Path;
 
 use super::attempt::{AttemptDetail, AttemptView};
-use super::filter::{Criteria, below};
+use super::filter::Criteria;
 use crate::actions::ActionError;
 use crate::actions::delivery::explain;
 use crate::actions::lookup;
@@ -11,6 +11,7 @@ use crate::delivery::endpoint::body_format_definition;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use crate::http::web::list_query::below;
 use crate::http::web::pager::Pager;
 use crate::http::web::{
     Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
@@ -69,7 +70,9 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
     let is_test = delivery.cause == Cause::Test;
     let is_finished = delivery.status.is_finished();
     let is_inactive = delivery.webhook_state.waiting_for().is_some();
-    let frame = session.frame(db, "Delivery", Section::Deliveries)?;
+    let name = webhook.as_ref().map_or_else(|| "deleted webhook".to_owned(), Webhook::name);
+    let title = format!("{} {} · {name}", delivery.event_type, delivery.status);
+    let frame = session.frame(db, title, Section::Deliveries)?;
     let may_change = frame.may_change && !is_test;
     Ok(DeliveryPage {
         tone: tone(verdict.tone),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::list::or_more;
 use crate::domain::event::EventType;
+use crate::domain::pattern::EventPattern;
 use crate::domain::time::DAY;
 use crate::domain::webhook::Webhook;
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
@@ -47,7 +48,11 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<EventTypeP
         return Err(PageError::not_found("event type"));
     }
     let count = event::count_since(db, tenant, &name, session.now() - 7 * DAY, MAX_COUNTED)?;
-    let filter = WebhookFilter { tenant: tenant.cloned(), event: Some(name.clone()), ..WebhookFilter::default() };
+    let filter = WebhookFilter {
+        tenant: tenant.cloned(),
+        events: EventPattern::Exact(name.clone()).into(),
+        ..WebhookFilter::default()
+    };
     let subscribers = webhook::list(db, &filter, &PageRequest { limit: MAX_SUBSCRIBERS, cursor: None })?;
     let frame = session.frame(db, name.to_string(), Section::EventTypes)?;
     Ok(EventTypePage {

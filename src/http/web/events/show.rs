@@ -72,7 +72,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
         }
     }
     targets.extend(found.missed.iter().map(|missed| (missed.webhook_id.to_string(), missed.url.clone())));
-    let frame = session.frame(db, event.event_type.to_string(), Section::Events)?;
+    let frame = session.frame(db, format!("{} · {}", event.event_type, event.id), Section::Events)?;
     Ok(EventPage {
         data: BodyView::of(event.data.as_bytes(), false),
         previous_data: event.previous_data.as_ref().map(|data| BodyView::of(data.as_bytes(), false)),

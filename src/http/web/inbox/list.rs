@@ -2,7 +2,7 @@
 
 use crate::domain::event::Tenant;
 use crate::http::web::confirm::ConfirmPage;
-use crate::http::web::deliveries::filter::below;
+use crate::http::web::list_query::below;
 use crate::http::web::pager::Pager;
 use crate::http::web::{Confirm, Connection, Fields, Frame, PageError, Response, Section, Session, Template};
 use crate::store::inbox::{self, InboxRequest};

@@ -24,7 +24,8 @@ fn delete_page<'a>(
     errors: FormErrors,
 ) -> Result<DeletePage<'a>, PageError> {
     session.require_change()?;
-    let frame = session.frame(db, "Delete webhook", Section::Webhooks)?;
+    let frame =
+        session.frame(db, header::title(&webhook.name(), &webhook.id.to_string(), "Delete"), Section::Webhooks)?;
     Ok(DeletePage {
         frame: frame.with_api("DELETE", &format!("/v1/webhooks/{}", webhook.id)),
         head: Head::of(session, webhook, Tab::None),

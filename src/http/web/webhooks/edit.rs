@@ -94,7 +94,10 @@ fn form_page(
     if !form.patterns.trim().is_empty() {
         errors = errors.with_control("events", "patterns");
     }
-    let title = if webhook.is_some() { "Edit webhook" } else { "Create webhook" };
+    let title = match webhook {
+        Some(webhook) => header::title(&webhook.name(), &webhook.id.to_string(), "Edit"),
+        None => "Create webhook".to_owned(),
+    };
     let frame = session.frame(db, title, Section::Webhooks)?;
     Ok(FormPage {
         frame: match webhook {

@@ -69,6 +69,12 @@ impl Head {
         Ok(Head { condition, ..Head::of(session, webhook, tab) })
     }
 
+    /// Title of one of the pages; empty for the first. A tab of a browser shows some 20 characters, which hold the
+    /// beginning and the end of the name, and the end of the ID.
+    pub fn title(&self, page: &str) -> String {
+        title(&self.name, &self.id, page)
+    }
+
     /// Path and label of each tab, and whether it is open.
     pub fn tabs(&self) -> [(String, &'static str, bool); 4] {
         let tab = |tail: &str, label, tab| (format!("{}{tail}", self.path), label, tab == self.tab);
@@ -87,6 +93,23 @@ impl Head {
     pub fn is_unverified(&self) -> bool {
         self.state == WebhookState::Unverified
     }
+}
+
+/// Title of a page about a webhook.
+pub fn title(name: &str, id: &str, page: &str) -> String {
+    const BEGINNING: usize = 6;
+    const END: usize = 6;
+    let name: Vec<char> = name.trim_start_matches("https://").trim_start_matches("http://").chars().collect();
+    let short: String = match name.len().checked_sub(BEGINNING + END + 1) {
+        None | Some(0) => name.iter().collect(),
+        Some(_) => {
+            let (beginning, end) = (name.iter().take(BEGINNING), name.iter().skip(name.len() - END));
+            beginning.chain(&['…']).chain(end).collect()
+        }
+    };
+    let tail = id.len().saturating_sub(4);
+    let page = if page.is_empty() { "Webhook" } else { page };
+    format!("{short} ({}) · {page}", &id[tail..])
 }
 
 /// Webhook of a page's path, if the visitor may see it.

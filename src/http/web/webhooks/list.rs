@@ -11,8 +11,10 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::{Webhook, WebhookState};
 use crate::http::web::chart::Chart;
 use crate::http::web::form::Problem;
+use crate::http::web::list_query::{self, Chip, ListQuery, Parameter, below, total, total_words};
 use crate::http::web::pager::Pager;
-use crate::http::web::{Connection, Fields, Frame, PageError, Section, Session, Template};
+use crate::http::web::suggestions::Suggestions;
+use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::incident::read;
 use crate::store::page::Page;
 use crate::store::webhook::{self, WebhookFilter};
@@ -29,14 +31,15 @@ const MAX_TENANT_CHARS: usize = 16;
 pub struct ListPage {
     frame: Frame,
     rows: Vec<WebhookRow>,
-    query: Fields,
-    /// Path without the event filter.
-    without_event: String,
+    query: ListQuery,
+    chips: Vec<Chip>,
+    /// Number of matches in words; empty for a search.
+    total: String,
+    suggestions: Suggestions,
     problem: Option<Problem>,
     /// Path of this page, to try again.
     here: String,
     pager: Pager,
-    has_filter: bool,
 }
 
 struct WebhookRow {
@@ -77,48 +80,62 @@ impl WebhookRow {
     }
 }
 
+const PARAMETERS: &[Parameter] = &[
+    Parameter::one("q", "q", "Text"),
+    Parameter::several("state", "state", "State"),
+    Parameter::one("tenant", "tenant", "Tenant"),
+    Parameter::several("event", "event", "Subscribed to"),
+];
+
 /// `GET /webhooks?q=&state=&tenant=&event=&cursor=`.
 pub fn show(session: &Session) -> Result<ListPage, PageError> {
-    let query = &session.query;
-    let (page, problem) = match load(session) {
-        Ok(page) => (page, None),
-        Err(error) => (Page::empty(), Some(error.into())),
+    let query = ListQuery::of(&session.query, PARAMETERS, session.tenant().is_some());
+    let (page, total, problem) = match load(session, &query) {
+        Ok((page, total)) => (page, total, None),
+        Err(error) => (Page::empty(), String::new(), Some(error.into())),
     };
-    let frame = session.read(|db| session.frame(db, "Webhooks", Section::Webhooks))?;
-    let without_cursor = query.query_without(&["cursor", "trail"]);
-    let base = &frame.base;
+    let path = format!("{}/webhooks", session.base());
+    let chips = query.chips(&path, |_, value| value.to_owned());
+    let (frame, suggestions) = session.read(|db| {
+        let frame = session.frame(db, list_query::title(&chips, "Webhooks"), Section::Webhooks)?;
+        Ok((frame, Suggestions::read(session, db)?))
+    })?;
+    let api_query = query.query();
     Ok(ListPage {
-        pager: Pager::new(&format!("{base}/webhooks"), &without_cursor, query, page.next),
+        pager: Pager::new(&path, &api_query, &session.query, page.next),
         rows: session.read(|db| Ok(rows(session, db, page.rows)?))?,
-        query: query.clone(),
-        without_event: format!("{base}/webhooks?{}", query.query_without(&["cursor", "trail", "event"])),
+        chips,
+        total,
+        suggestions,
         problem,
-        here: format!("{base}{}", session.here),
-        has_filter: !without_cursor.is_empty(),
-        // The API has no search for a text.
-        frame: frame.with_api("GET", &format!("/v1/webhooks?{}", query.query_without(&["cursor", "trail", "q"]))),
+        here: format!("{}{}", frame.base, session.here),
+        query,
+        frame: frame.with_api("GET", &below("/v1/webhooks", &api_query)),
     })
 }
 
-fn load(session: &Session) -> Result<Page<Webhook>, ActionError> {
-    let query = &session.query;
+/// Webhooks of the page, and the number of matches in words.
+fn load(session: &Session, query: &ListQuery) -> Result<(Page<Webhook>, String), ActionError> {
     let in_field = |field: &'static str| move |invalid: Invalid| invalid.in_field(field);
     let filter = WebhookFilter {
         tenant: match session.tenant() {
             Some(own) => Some(own.clone()),
             None => query.given("tenant").map(str::parse).transpose().map_err(in_field("tenant"))?,
         },
-        state: query.given("state").map(str::parse).transpose().map_err(in_field("state"))?,
-        event: query.given("event").map(str::parse).transpose().map_err(in_field("event"))?,
+        states: query.given("state").map(str::parse).transpose().map_err(in_field("state"))?.unwrap_or_default(),
+        events: query.given("event").map(str::parse).transpose().map_err(in_field("event"))?.unwrap_or_default(),
     };
     let needle: Option<Needle> = query.given("q").map(str::parse).transpose().map_err(in_field("q"))?;
-    let request = query.page_request()?;
+    let request = session.query.page_request()?;
     let store = &session.app.actions.store;
-    let page = match needle.map(|needle| session.app.search(needle)) {
-        Some(text) => store.read(|db| webhook::search(db, &filter, &text, &request))?,
-        None => store.read(|db| webhook::list(db, &filter, &request))?,
-    };
-    Ok(page)
+    match needle.map(|needle| session.app.search(needle)) {
+        Some(text) => Ok((store.read(|db| webhook::search(db, &filter, &text, &request))?, String::new())),
+        None => Ok(store.read(|db| {
+            let page = webhook::list(db, &filter, &request)?;
+            let total = total(&page, &request, || webhook::count_matching(db, &filter))?;
+            Ok::<_, StoreError>((page, total_words(total, "webhook")))
+        })?),
+    }
 }
 
 /// Rows with their conditions and statistics, which three queries read for all of them.

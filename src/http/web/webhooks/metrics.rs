@@ -52,7 +52,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<MetricsPage,
     let windows = Window::VARIANTS.iter().map(|window| Statistics::read(db, &of, *window, now));
     let waiting = stats::waiting(db, &of)?;
     let head = Head::read(session, db, &webhook, Tab::Metrics)?;
-    let frame = session.frame(db, format!("{}: metrics", head.name), Section::Webhooks)?;
+    let frame = session.frame(db, head.title("Metrics"), Section::Webhooks)?;
     Ok(MetricsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}/stats?window=24h", webhook.id)),
         head,

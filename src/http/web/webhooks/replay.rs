@@ -47,7 +47,11 @@ fn replay_page(session: &Session, id: &str, form: ReplayForm, errors: FormErrors
     session.require_change()?;
     session.read(|db| {
         let webhook = header::find(session, db, id)?;
-        let frame = session.frame(db, "Replay events", Section::Webhooks)?;
+        let frame = session.frame(
+            db,
+            header::title(&webhook.name(), &webhook.id.to_string(), "Replay events"),
+            Section::Webhooks,
+        )?;
         Ok(ReplayPage {
             frame: frame.with_api_body(
                 "POST",

@@ -69,7 +69,7 @@ fn secret_page(session: &Session, db: &Connection, webhook: &Webhook) -> Result<
     let profiles = session.app.actions.store.profiles();
     let secrets = Rotated::of(profiles, webhook, session.now())?;
     let head = Head::read(session, db, webhook, Tab::Secret)?;
-    let frame = session.frame(db, format!("{}: secret", head.name), Section::Webhooks)?;
+    let frame = session.frame(db, head.title("Secret"), Section::Webhooks)?;
     let profile = profiles.find(&webhook.profile);
     let language = session.query.text("lang").parse().unwrap_or(Language::Node);
     Ok(SecretPage {

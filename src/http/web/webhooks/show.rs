@@ -32,11 +32,11 @@ pub struct WebhookPage {
 /// `GET /webhooks/{id}`.
 pub fn deliveries(session: &Session, db: &Connection, id: &str) -> Result<WebhookPage, PageError> {
     let webhook = header::find(session, db, id)?;
-    let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { webhooks: webhook.id.into(), ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
     let table = DeliveryTable::read(db, page.rows, format!("webhook={}", webhook.id))?;
     let head = Head::read(session, db, &webhook, Tab::Deliveries)?;
-    let frame = session.frame(db, head.name.clone(), Section::Webhooks)?;
+    let frame = session.frame(db, head.title(""), Section::Webhooks)?;
     Ok(WebhookPage {
         frame: frame.with_api("GET", &format!("/v1/deliveries?webhook_id={}", webhook.id)),
         head,
@@ -71,7 +71,7 @@ pub fn settings(session: &Session, db: &Connection, id: &str) -> Result<Settings
     let profile = profile.as_deref();
     let schedule = webhook.retry.as_ref().or(profile.map(Profile::schedule));
     let head = Head::read(session, db, &webhook, Tab::Settings)?;
-    let frame = session.frame(db, format!("{}: settings", head.name), Section::Webhooks)?;
+    let frame = session.frame(db, head.title("Settings"), Section::Webhooks)?;
     let headers = webhook.headers.iter();
     Ok(SettingsPage {
         frame: frame.with_api("GET", &format!("/v1/webhooks/{}", webhook.id)),

@@ -29,7 +29,8 @@ fn resume_page(session: &Session, id: &str, problem: Option<String>) -> Result<R
     session.read(|db| {
         let webhook = header::find(session, db, id)?;
         let counts = stats::waiting(db, &Of::Webhook(webhook.seq))?;
-        let frame = session.frame(db, "Resume", Section::Webhooks)?;
+        let frame =
+            session.frame(db, header::title(&webhook.name(), &webhook.id.to_string(), "Resume"), Section::Webhooks)?;
         Ok(ResumePage {
             frame: frame.with_api_body(
                 "PATCH",
@@ -91,7 +92,9 @@ pub fn verify(session: &Session, _: &Fields, id: &str) -> Result<Response, PageE
     if verified.refusal.is_none() && webhook.state == WebhookState::Active {
         return Ok(session.done(&path, "Verified. The webhook is active; queued deliveries are sent now."));
     }
-    let frame = session.read(|db| session.frame(db, "Verification", Section::Webhooks))?;
+    let frame = session.read(|db| {
+        session.frame(db, header::title(&webhook.name(), &webhook.id.to_string(), "Verification"), Section::Webhooks)
+    })?;
     let page = VerifiedPage {
         frame: frame.with_api("POST", &format!("/v1{path}/verify")),
         head: Head::of(session, webhook, Tab::None),

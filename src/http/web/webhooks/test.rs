@@ -48,7 +48,11 @@ fn form_page(
     data: String,
 ) -> Result<TestPage, PageError> {
     session.require_change()?;
-    let frame = session.frame(db, "Send test event", Section::Webhooks)?;
+    let frame = session.frame(
+        db,
+        header::title(&webhook.name(), &webhook.id.to_string(), "Send test event"),
+        Section::Webhooks,
+    )?;
     Ok(TestPage {
         frame: frame.with_api_body(
             "POST",

@@ -1,14 +1,16 @@
-//! The page, rendered from the specification.
+//! The reference of the API, rendered from the specification.
 
 use askama::Template;
 use serde_json::Value;
 
+use super::Frame;
+use super::guide::ApiCall;
 use super::html::{markdown, type_of};
 
 #[derive(Template)]
-#[template(path = "docs.html")]
+#[template(path = "docs/reference.html")]
 struct Page {
-    version: String,
+    frame: Frame,
     /// HTML, like every `about` and `kind`.
     about: Vec<String>,
     groups: Vec<Group>,
@@ -62,11 +64,12 @@ struct Named {
 }
 
 /// Renders the specification.
-pub(super) fn render(specification: &Value) -> String {
+pub(super) fn render(frame: Frame, specification: &Value) -> String {
     let mut groups: Vec<Group> = elements(&specification["tags"])
         .map(|tag| Group {
             name: text(&tag["name"]),
-            anchor: text(&tag["name"]).to_lowercase().replace(' ', "-"),
+            // A group and a call may have the same name.
+            anchor: format!("group-{}", text(&tag["name"]).to_lowercase().replace(' ', "-")),
             about: markdown(&text(&tag["description"])),
             calls: Vec::new(),
         })
@@ -86,12 +89,25 @@ pub(super) fn render(specification: &Value) -> String {
         fields: fields(schema),
     });
     let page = Page {
-        version: text(&specification["info"]["version"]),
+        frame,
         about: text(&specification["info"]["description"]).split("\n\n").map(markdown).collect(),
         groups,
         types: types.collect(),
     };
     page.render().unwrap_or_else(|error| unreachable!("the page is text: {error}"))
+}
+
+/// Returns all calls, for links and for the search.
+pub(super) fn calls(specification: &Value) -> Vec<ApiCall> {
+    let paths = entries(&specification["paths"]);
+    let operations = paths.flat_map(|(path, methods)| entries(methods).map(move |(method, call)| (path, method, call)));
+    let calls = operations.map(|(path, method, operation)| ApiCall {
+        id: text(&operation["operationId"]),
+        name: format!("{} {path}", method.to_uppercase()),
+        title: text(&operation["summary"]),
+        about: text(&operation["description"]),
+    });
+    calls.collect()
 }
 
 fn call(specification: &Value, path: &str, method: &str, operation: &Value) -> Call {

@@ -1,0 +1,407 @@
+//! The documents of `docs/`, embedded in the program and rendered as HTML.
+//!
+//! `docs/README.md` is the index: its headings and links are the contents of every page. Its links and those of the
+//! documents name files, so they work in the repository too.
+
+use std::collections::{BTreeMap, HashSet};
+
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+use super::html::escaped;
+
+macro_rules! embedded {
+    ($($name:literal),+ $(,)?) => { &[$(($name, include_str!(concat!("../../../../docs/", $name, ".md")))),+] };
+}
+
+const INDEX: &str = include_str!("../../../../docs/README.md");
+
+/// Names and texts of the documents that are served: those for people who use Hookpost.
+const DOCUMENTS: &[(&str, &str)] = embedded![
+    "quick-start",
+    "publishing",
+    "recipes",
+    "receiving",
+    "verification",
+    "signatures",
+    "generic",
+    "irisync",
+    "iverton",
+    "socialsyncer",
+    "influship",
+    "services",
+    "filters",
+    "templates",
+    "endpoint-authentication",
+    "certificates",
+    "sign-in",
+    "errors",
+    "limits",
+];
+
+pub(super) struct Guide {
+    pub(super) groups: Vec<Group>,
+    pub(super) index: Document,
+    documents: Vec<Document>,
+    /// What the search reads, in the order of the documents.
+    pub(super) sections: Vec<Section>,
+}
+
+/// A heading of the index, with the documents below it.
+pub(super) struct Group {
+    pub(super) title: String,
+    pub(super) entries: Vec<Entry>,
+}
+
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) title: String,
+}
+
+pub(super) struct Document {
+    pub(super) name: &'static str,
+    pub(super) title: String,
+    pub(super) html: String,
+    /// Headings of the second level.
+    pub(super) headings: Vec<Heading>,
+}
+
+pub(super) struct Heading {
+    pub(super) anchor: String,
+    pub(super) text: String,
+}
+
+/// A part of a document under one heading.
+pub(super) struct Section {
+    /// Path below `/docs/`, with the anchor.
+    pub(super) path: String,
+    pub(super) document: String,
+    /// Empty for the part before the first heading.
+    pub(super) heading: String,
+    pub(super) text: String,
+}
+
+/// A call of the API.
+pub(super) struct ApiCall {
+    pub(super) id: String,
+    /// Method and path.
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) about: String,
+}
+
+impl Guide {
+    /// Renders all documents. Code that names a call of the API links to the reference.
+    pub(super) fn read(calls: &[ApiCall]) -> Guide {
+        let ids: BTreeMap<&str, &str> = calls.iter().map(|call| (call.name.as_str(), call.id.as_str())).collect();
+        let mut sections = Vec::new();
+        let mut render = |name, text, folder| Renderer::new(name, folder, &ids).render(text, &mut sections);
+        let documents = DOCUMENTS.iter().map(|(name, text)| render(name, text, "")).collect();
+        let index = render("", INDEX, "docs/");
+        // The index only repeats what the documents say.
+        sections.retain(|section| !section.path.is_empty() && !section.path.starts_with('#'));
+        sections.extend(calls.iter().map(|call| Section {
+            path: format!("{}#{}", super::REFERENCE, call.id),
+            document: "API reference".to_owned(),
+            heading: call.title.clone(),
+            text: format!("{}. {}", call.name, call.about),
+        }));
+        Guide { groups: groups(), index, documents, sections }
+    }
+
+    pub(super) fn document(&self, name: &str) -> Option<&Document> {
+        self.documents.iter().find(|document| document.name == name)
+    }
+}
+
+/// Reads the contents from the headings and links of the index.
+fn groups() -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut events = Parser::new(INDEX);
+    while let Some(event) = events.next() {
+        match event {
+            Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) => {
+                let title = events.by_ref().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+                groups
+                    .push(Group { title: title.map(|event| plain(&event).to_owned()).collect(), entries: Vec::new() });
+            }
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                let title = events.by_ref().take_while(|event| !matches!(event, Event::End(TagEnd::Link)));
+                let title = title.map(|event| plain(&event).to_owned()).collect();
+                if let (Some(name), Some(group)) = (dest_url.strip_suffix(".md"), groups.last_mut()) {
+                    group.entries.push(Entry { name: name.to_owned(), title });
+                }
+            }
+            _ => {}
+        }
+    }
+    groups
+}
+
+/// Text of an event without markup.
+fn plain<'a>(event: &'a Event<'_>) -> &'a str {
+    match event {
+        Event::Text(text) | Event::Code(text) => text,
+        Event::SoftBreak | Event::HardBreak => " ",
+        _ => "",
+    }
+}
+
+struct Renderer<'a> {
+    name: &'static str,
+    /// Relative path from the page to `/docs/`.
+    folder: &'static str,
+    calls: &'a BTreeMap<&'a str, &'a str>,
+    anchors: HashSet<String>,
+    title: String,
+    headings: Vec<Heading>,
+    sections: Vec<Section>,
+    /// Depth of links and headings, where code becomes no link.
+    quiet: u32,
+}
+
+impl<'a> Renderer<'a> {
+    fn new(name: &'static str, folder: &'static str, calls: &'a BTreeMap<&'a str, &'a str>) -> Renderer<'a> {
+        let sections = vec![Section {
+            path: name.to_owned(),
+            document: String::new(),
+            heading: String::new(),
+            text: String::new(),
+        }];
+        let (title, headings) = (String::new(), Vec::new());
+        Renderer { name, folder, calls, anchors: HashSet::new(), title, headings, sections, quiet: 0 }
+    }
+
+    fn render(mut self, text: &str, found: &mut Vec<Section>) -> Document {
+        let mut events = Parser::new_ext(text, Options::ENABLE_TABLES);
+        let mut rendered = Vec::new();
+        let mut is_first_cell = false;
+        while let Some(event) = events.next() {
+            if !self.in_heading(&event) {
+                self.collect(&event);
+            }
+            let event = match event {
+                Event::Start(Tag::Heading { level, .. }) => {
+                    let inner: Vec<Event<'_>> =
+                        events.by_ref().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_)))).collect();
+                    rendered.extend(self.heading(level, inner));
+                    continue;
+                }
+                Event::Start(Tag::Table(_)) => {
+                    rendered.push(Event::Html("<div class=\"wide\">".into()));
+                    event
+                }
+                Event::End(TagEnd::Table) => {
+                    rendered.push(event);
+                    Event::Html("</div>\n".into())
+                }
+                Event::Start(Tag::TableRow) => {
+                    is_first_cell = true;
+                    event
+                }
+                Event::End(TagEnd::TableCell) => {
+                    is_first_cell = false;
+                    event
+                }
+                Event::Start(Tag::CodeBlock(kind)) => Event::Html(opening(&kind).into()),
+                Event::End(TagEnd::CodeBlock) => Event::Html("</code></pre>\n".into()),
+                Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+                    self.quiet += 1;
+                    let dest_url = self.target(dest_url);
+                    Event::Start(Tag::Link { link_type, dest_url, title, id })
+                }
+                Event::End(TagEnd::Link) => {
+                    self.quiet -= 1;
+                    event
+                }
+                Event::Code(code) => self.code(&code, std::mem::take(&mut is_first_cell)),
+                // The documents have no markup of their own: it would be shown as text on one host and not on another.
+                Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+                event => event,
+            };
+            rendered.push(event);
+        }
+        let mut html = String::new();
+        html::push_html(&mut html, rendered.into_iter());
+        for section in &mut self.sections {
+            section.document.clone_from(&self.title);
+        }
+        found.append(&mut self.sections);
+        Document { name: self.name, title: self.title, html, headings: self.headings }
+    }
+
+    fn in_heading(&self, event: &Event<'_>) -> bool {
+        matches!(event, Event::Start(Tag::Heading { .. }))
+    }
+
+    /// Adds the text of an event to its section.
+    fn collect(&mut self, event: &Event<'_>) {
+        let Some(section) = self.sections.last_mut() else { return };
+        match event {
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableCell | TagEnd::CodeBlock) => {
+                section.text.push(' ')
+            }
+            event => section.text.push_str(plain(event)),
+        }
+    }
+
+    /// Renders a heading with a link to itself, and begins its section. The first is the title of the document.
+    fn heading<'e>(&mut self, level: HeadingLevel, inner: Vec<Event<'e>>) -> Vec<Event<'e>> {
+        let text: String = inner.iter().map(|event| plain(event).to_owned()).collect();
+        if level == HeadingLevel::H1 {
+            self.title.clone_from(&text);
+        }
+        let anchor = self.anchor(&text);
+        let mut rendered = vec![Event::Html(format!("<{level} id=\"{anchor}\">").into())];
+        rendered.extend(inner);
+        if level != HeadingLevel::H1 {
+            let link =
+                format!(" <a class=\"anchor\" href=\"#{anchor}\" aria-label=\"Link to {}\">#</a>", escaped(&text));
+            rendered.push(Event::Html(link.into()));
+            let path = format!("{}#{anchor}", self.name);
+            self.sections.push(Section { path, document: String::new(), heading: text.clone(), text: String::new() });
+        }
+        if level == HeadingLevel::H2 {
+            self.headings.push(Heading { anchor, text });
+        }
+        rendered.push(Event::Html(format!("</{level}>\n").into()));
+        rendered
+    }
+
+    /// Returns the anchor of a heading, as git hosts make it.
+    fn anchor(&mut self, text: &str) -> String {
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let base: String = kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect();
+        let numbered = (1..).map(|number| format!("{base}-{number}"));
+        let mut names = std::iter::once(base.clone()).chain(numbered);
+        let anchor = names.find(|name| !self.anchors.contains(name)).unwrap_or(base);
+        self.anchors.insert(anchor.clone());
+        anchor
+    }
+
+    /// Returns the served path of a link to a file.
+    fn target<'e>(&self, link: CowStr<'e>) -> CowStr<'e> {
+        let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
+        let Some(name) = path.strip_suffix(".md") else { return link };
+        let hash = if anchor.is_empty() { "" } else { "#" };
+        match name {
+            "README" => format!("../docs{hash}{anchor}").into(),
+            name => format!("{}{name}{hash}{anchor}", self.folder).into(),
+        }
+    }
+
+    /// Renders code: a link if it names a call, and a target of links if it is the first of a row.
+    fn code(&mut self, code: &str, is_row: bool) -> Event<'static> {
+        let html = escaped(code);
+        let is_name = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let html = if is_row && is_name && self.anchors.insert(code.to_owned()) {
+            format!("<code id=\"{html}\">{html}</code>")
+        } else {
+            format!("<code>{html}</code>")
+        };
+        let call = self.calls.get(code.split('?').next().unwrap_or_default()).filter(|_| self.quiet == 0);
+        Event::Html(match call {
+            Some(id) => format!("<a href=\"{}{}#{id}\">{html}</a>", self.folder, super::REFERENCE).into(),
+            None => html.into(),
+        })
+    }
+}
+
+/// Returns the beginning of a code block.
+fn opening(kind: &CodeBlockKind<'_>) -> String {
+    let language = match kind {
+        CodeBlockKind::Fenced(info) => info.split_whitespace().next().unwrap_or_default(),
+        CodeBlockKind::Indented => "",
+    };
+    format!("<pre tabindex=\"0\" data-language=\"{}\"><code>", escaped(language))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guide() -> Guide {
+        let call = ApiCall {
+            id: "publish_event".to_owned(),
+            name: "POST /v1/events".to_owned(),
+            title: "Publish an event".to_owned(),
+            about: String::new(),
+        };
+        Guide::read(&[call])
+    }
+
+    fn rendered(text: &str) -> (Document, Vec<Section>) {
+        let mut sections = Vec::new();
+        let calls = BTreeMap::from([("GET /v1/stats", "stats")]);
+        (Renderer::new("x", "", &calls).render(text, &mut sections), sections)
+    }
+
+    #[test]
+    fn the_index_lists_each_served_document_once() {
+        let mut listed: Vec<String> =
+            groups().into_iter().flat_map(|group| group.entries).map(|entry| entry.name).collect();
+        let mut served: Vec<&str> = DOCUMENTS.iter().map(|(name, _)| *name).collect();
+        listed.sort();
+        served.sort_unstable();
+        assert_eq!(listed, served);
+    }
+
+    #[test]
+    fn every_link_of_a_document_leads_to_a_heading_of_a_served_page_or_to_a_public_address() {
+        let guide = guide();
+        let mut count = 0;
+        for (name, text) in DOCUMENTS.iter().copied().chain([("README", INDEX)]) {
+            for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+                assert!(!matches!(event, Event::Start(Tag::Image { .. })), "{name}: pictures are not served");
+                let Event::Start(Tag::Link { dest_url, .. }) = event else { continue };
+                count += 1;
+                if dest_url.starts_with("https://") {
+                    continue;
+                }
+                let (path, anchor) = dest_url.split_once('#').unwrap_or((&dest_url, ""));
+                let target = match path.strip_suffix(".md") {
+                    _ if path.is_empty() => guide.document(name),
+                    Some("README") => Some(&guide.index),
+                    other => other.and_then(|name| guide.document(name)),
+                };
+                let html = &target.unwrap_or_else(|| panic!("{name} links to {dest_url}")).html;
+                assert!(anchor.is_empty() || html.contains(&format!("id=\"{anchor}\"")), "{name}: {dest_url}");
+            }
+        }
+        assert!(count > 30, "{count} links");
+    }
+
+    #[test]
+    fn links_to_files_become_links_to_pages() {
+        for (link, href) in [
+            ("[a](filters.md)", "filters"),
+            ("[a](filters.md#limits)", "filters#limits"),
+            ("[a](README.md)", "../docs"),
+            ("[a](#here)", "#here"),
+            ("[a](https://example.com/x.md?y)", "https://example.com/x.md?y"),
+        ] {
+            assert_eq!(rendered(link).0.html, format!("<p><a href=\"{href}\">a</a></p>\n"));
+        }
+    }
+
+    #[test]
+    fn headings_have_anchors_as_on_git_hosts_and_begin_sections() {
+        let (document, sections) = rendered(
+            "# Title\n\nIntro `x`.\n\n## What a 410 does\n\nOne.\n\n## What a 410 does\n\n| `a_b` | c |\n|-|-|\n| `d_e` | `d_e` |\n",
+        );
+        assert_eq!(document.title, "Title");
+        let anchors: Vec<&str> = document.headings.iter().map(|heading| heading.anchor.as_str()).collect();
+        assert_eq!(anchors, ["what-a-410-does", "what-a-410-does-1"]);
+        assert!(document.html.contains("<code id=\"d_e\">d_e</code>"), "{}", document.html);
+        let found: Vec<_> = sections.iter().map(|section| (section.path.as_str(), section.text.trim())).collect();
+        assert_eq!(found[..2], [("x", "Intro x."), ("x#what-a-410-does", "One.")]);
+        assert_eq!(sections[1].document, "Title");
+    }
+
+    #[test]
+    fn code_is_escaped_and_links_to_the_call_that_it_names() {
+        let (document, _) = rendered("`GET /v1/stats?tenant=a` `<b>` <b>\n\n```sh x\n<i>\n```\n");
+        assert!(document.html.contains("<a href=\"api#stats\"><code>GET /v1/stats?tenant=a</code></a>"));
+        assert!(document.html.contains("<code>&lt;b&gt;</code> &lt;b&gt;"), "{}", document.html);
+        assert!(document.html.contains("<pre tabindex=\"0\" data-language=\"sh\"><code>&lt;i&gt;\n</code></pre>"));
+    }
+}

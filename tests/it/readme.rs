@@ -1,0 +1,10 @@
+//! What README.md and the documents tell people to run, run as it is written: commands by a shell, code by its language. The
+//! server is the real program on a free port, and nothing leaves the machine.
+
+mod blocks;
+mod commands;
+mod facts;
+mod outbox;
+mod publishers;
+mod receivers;
+mod world;
