@@ -90,7 +90,7 @@ fn wrong_settings_name_their_field() {
         (with("webhook", json!({"url": url, "events": ["*"]})), "unknown_field", "webhook.events"),
         (with("webhook", json!([url])), "invalid_type", "webhook"),
         (with("topics", json!([])), "invalid_topics", "topics"),
-        (with("topics", json!(["often"])), "wrong_type", "topics[0]"),
+        (with("topics", json!(["often"])), "invalid_type", "topics[0]"),
         (with("scope", json!({"webhooks": [""]})), "invalid_pattern", "scope.webhooks[0]"),
         (with("scope", json!({"tenant": "a b"})), "invalid_tenant", "scope.tenant"),
         (with("quiet_hours", json!({"from": "7", "to": "8:00"})), "invalid_quiet_hours", "quiet_hours.from"),
