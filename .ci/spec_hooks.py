@@ -125,3 +125,14 @@ def read_lines(context, response):
 @schemathesis.deserializer("application/vnd.sqlite3")
 def read_bytes(context, response):
     return len(response.content)
+
+
+@schemathesis.check
+def error_codes(context, response, case):
+    """The code of an error is one that the specification lists for its status."""
+    if response.status_code < 400 or "json" not in response.headers.get("content-type", [""])[0]:
+        return
+    listed = case.operation.definition.resolved["responses"].get(str(response.status_code), {}).get("x-error-codes")
+    code = response.json()["code"]
+    if listed is not None and code not in listed:
+        raise AssertionError(f"{response.status_code} with the code {code}, which is not listed")

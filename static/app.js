@@ -1,7 +1,7 @@
 // Optional script of the pages: live refresh, local times, copy buttons, selections, dialogs, keyboard shortcuts.
 // Every page works without it. Markup: [data-live] [data-live-note] .copy[data-copy] [data-pretty] [data-reveal] [data-dialog] [data-confirm]
 // [data-tick-all] [data-count] [data-needs-ticks] [data-submit] [data-implies] [data-profile] [data-no-script] [data-key] [data-search] [data-row]
-// [data-keys-off] time[datetime] (data-relative, data-countdown)
+// [data-keys-off] [data-pause] time[datetime] (data-relative, data-countdown)
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -108,32 +108,65 @@ async function onCopy(button) {
   }
 }
 
-/** Indents JSON token by token, which keeps numbers, key order and duplicate keys as sent. */
+const MOST_COLOURED = 5000; // tokens of a block; a longer one is only indented
+const MOST_FOLDS = 100; // objects and arrays of a block that can be folded: each is a stop of the Tab key
+
+function make(tag, content, properties) {
+  const element = document.createElement(tag);
+  element.append(...content);
+  return Object.assign(element, properties);
+}
+
+/** Indents JSON token by token, which keeps numbers, key order and duplicate keys as sent. Colours it, and lets parts be folded. */
 function pretty(text) {
   JSON.parse(text); // throws if it is not JSON
-  let out = "";
-  let depth = 0;
-  const line = () => "\n" + "  ".repeat(depth);
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g);
+  const coloured = tokens.length <= MOST_COLOURED;
+  const root = new DocumentFragment();
+  const parents = []; // of each open object or array: the place of its last line, and its summary if it can be folded
+  let [place, line, folds, closes] = [root, [], 0, false];
+  const end = (opens) => {
+    let summary;
+    if (opens && coloured && folds < MOST_FOLDS) {
+      folds += 1;
+      summary = make("summary", line);
+      const part = make("details", [summary], { open: true });
+      place.append(part);
+      parents.push([place, summary]);
+      place = part;
+    } else {
+      if (opens) parents.push([place]);
+      place.append(...line, "\n");
+      if (closes) {
+        const [parent, folded] = parents.pop();
+        if (folded) folded.dataset.end = line.map((node) => node.textContent ?? node).join("").trim();
+        place = parent;
+      }
+    }
+    closes = false;
+    line = ["  ".repeat(parents.length)];
+  };
   tokens.forEach((token, i) => {
-    const opens = token === "{" || token === "[";
-    const closes = token === "}" || token === "]";
-    const empty = closes && /^[{[]$/.test(tokens[i - 1]);
-    if (closes) depth -= 1;
-    if (closes && !empty) out += line();
-    out += token;
-    if (opens) depth += 1;
     const next = tokens[i + 1];
-    if (token === "," || (opens && next !== "}" && next !== "]")) out += line();
-    if (token === ":") out += " ";
+    const kind = token[0] === '"' ? (next === ":" ? "key" : "text") : /[-\d]/.test(token[0]) ? "number" : /[a-z]/.test(token[0]) && "word";
+    if ((token === "}" || token === "]") && !/^[{[]$/.test(tokens[i - 1])) {
+      end(false);
+      line = ["  ".repeat(parents.length - 1)];
+      closes = true;
+    }
+    line.push(kind && coloured ? make("span", [token], { className: `json-${kind}` }) : token);
+    if (token === ":") line.push(" ");
+    if (token === ",") end(false);
+    else if ((token === "{" || token === "[") && next !== "}" && next !== "]") end(true);
   });
-  return out;
+  end(false);
+  return root;
 }
 
 function setPretty(button, on) {
   const block = $(button.dataset.pretty);
   if (!raw.has(block)) raw.set(block, block.textContent);
-  block.textContent = on ? pretty(raw.get(block)) : raw.get(block);
+  block.replaceChildren(on ? pretty(raw.get(block)) : raw.get(block));
   button.setAttribute("aria-pressed", on);
 }
 
@@ -348,9 +381,12 @@ const NORMAL_MS = 3000;
 const FAST_MS = 1000;
 const LONGEST_MS = 30_000;
 const seen = new Map(); // region id: last HTML from the server
+const held = new Map(); // region id: newer content, while the reader works in the region
 const opened = new WeakSet(); // details that the visitor opened or closed
 let failures = 0;
 let stopped = false;
+let paused = false;
+let pointer = ""; // a finger that has left is not in a list
 let timer = 0;
 
 const regions = () => $$("[data-live][id]");
@@ -370,7 +406,9 @@ function busy(region) {
 function swap(region, fresh) {
   const states = $$("details[id]", region).filter((d) => opened.has(d)).map((d) => [d.id, d.open]);
   const scrolls = $$("pre[id]", region).map((pre) => [pre.id, pre.scrollTop, pre.scrollLeft]);
+  const ticked = new Set(boxes(region).filter((box) => box.checked).map((box) => box.value));
   region.replaceChildren(...document.importNode(fresh, true).childNodes);
+  boxes(region).forEach((box) => (box.checked = ticked.has(box.value)));
   enhance(region);
   for (const [id, open] of states) {
     const details = $(`#${CSS.escape(id)}`, region);
@@ -386,19 +424,75 @@ function note(...content) {
   });
 }
 
+/** What each row of a list is about. */
+const rowsOf = (root) => $$("tbody tr", root).map((row) => $("a[href]", row)?.getAttribute("href").split("?")[0] ?? row.textContent);
+
+/** Whether a list would move under the reader: the pointer is in it, or its beginning is above the window. */
+function slides(region, fresh) {
+  const rows = rowsOf(region);
+  const isRead = (pointer === "mouse" && region.matches(":hover")) || region.getBoundingClientRect().top < 0;
+  return isRead && rows.length > 0 && rows.join() !== rowsOf(fresh).join();
+}
+
+function bring(region, fresh) {
+  swap(region, fresh);
+  seen.set(region.id, fresh.innerHTML);
+  held.delete(region.id);
+}
+
+/** Says above a list what is held back. */
+function offer(region) {
+  let bar = region.previousElementSibling;
+  const fresh = held.get(region.id);
+  if (!bar?.matches(".live-bar")) {
+    if (!fresh) return;
+    const show = make("button", [], { type: "button", className: "chip", hidden: true });
+    show.dataset.show = region.id;
+    bar = make("p", [show], { className: "live-bar" });
+    region.before(bar);
+  }
+  const known = new Set(rowsOf(region));
+  const rows = fresh ? rowsOf(fresh) : [];
+  const count = rows.filter((row) => !known.has(row)).length;
+  bar.firstChild.hidden = !fresh;
+  bar.firstChild.textContent = count ? `Show ${count}${count === rows.length ? "+" : ""} new` : "Show changes";
+}
+
 function apply(page) {
   document.title = page.title; // it counts what is wrong
   for (const region of regions()) {
     const fresh = page.getElementById(region.id);
-    if (!fresh || busy(region)) continue;
-    const html = fresh.innerHTML;
-    if (seen.get(region.id) !== html) swap(region, fresh);
-    seen.set(region.id, html);
+    if (!fresh) continue;
+    if (seen.get(region.id) === fresh.innerHTML) held.delete(region.id);
+    else if (busy(region) || slides(region, fresh)) held.set(region.id, fresh);
+    else bring(region, fresh);
+    offer(region);
     // The server stops or speeds up the refresh with this attribute.
+    if (held.has(region.id)) continue;
     if (fresh.dataset.live === undefined) delete region.dataset.live;
     else region.dataset.live = fresh.dataset.live;
   }
 }
+
+function setPaused(on) {
+  if (stopped) return;
+  paused = on;
+  $$("[data-pause]").forEach((button) => (button.textContent = on ? "Resume updates" : "Pause updates"));
+  if (on) note("Not updating. Updates are paused.");
+  else note(), refresh();
+}
+
+document.addEventListener("pointerover", ({ pointerType }) => (pointer = pointerType));
+document.addEventListener("click", ({ target }) => {
+  const act = target.closest?.("[data-show], [data-pause]");
+  if (!act) return;
+  if (act.dataset.pause !== undefined) return setPaused(!paused);
+  const region = document.getElementById(act.dataset.show);
+  bring(region, held.get(region.id));
+  offer(region);
+  region.scrollIntoView({ block: "nearest" });
+  $("[data-row]", region)?.focus({ preventScroll: true });
+});
 
 function signedOut() {
   stopped = true;
@@ -409,18 +503,20 @@ function signedOut() {
 }
 
 async function refresh() {
-  if (stopped || document.hidden) return;
-  if ($("dialog[open]") || regions().every(busy)) return again();
+  if (stopped || paused || document.hidden) return;
+  if ($("dialog[open]")) return again();
   try {
     const answer = await fetch($("[data-from]")?.dataset.from ?? location.href.split("#")[0], {
-      headers: { Accept: "text/html", "X-Live": "1" }, redirect: "manual", cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(10_000),
+      headers: { Accept: "text/html", "X-Live": "1" }, redirect: "manual", cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(5000),
     });
     if (answer.status === 401 || answer.type === "opaqueredirect") return signedOut();
     if (!answer.ok) throw new Error(String(answer.status));
+    if (paused) return;
     apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
     failures = 0;
     note();
   } catch {
+    if (paused) return;
     failures += 1;
     note(`Not updating. Retrying every ${Math.round(pause() / 1000)} s.`);
   }
@@ -459,5 +555,6 @@ function enhance(root) {
 storeZone();
 regions().forEach((region) => seen.set(region.id, region.innerHTML));
 enhance(document);
+$$("[data-pause]").forEach((button) => (button.hidden = !regions().length));
 $$("[data-keys-off]").forEach((box) => (box.checked = keysOff));
 again();

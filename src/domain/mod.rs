@@ -62,6 +62,11 @@ impl Invalid {
         Invalid::new("invalid_value", format!("{text:?} is not one of {}.", valid.join(", ")))
     }
 
+    /// Error for a required field that is absent.
+    pub fn missing_field(name: &str) -> Invalid {
+        Invalid::new("missing_field", format!("The field {name} is missing.")).in_field(name)
+    }
+
     /// Sets the field that the error is about.
     #[must_use]
     pub fn in_field(mut self, field: impl Into<String>) -> Invalid {

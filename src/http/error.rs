@@ -3,43 +3,68 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::request_id::RequestId;
+use super::request_id::{self, RequestId};
 use crate::actions::ActionError;
 use crate::auth::users::UserError;
 use crate::domain::Invalid;
 use crate::store::StoreError;
 
-/// An error of the API: `{"error": {"code", "message", "field"?}}`.
+/// Media type of errors (RFC 9457).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error of the API, sent as a problem of RFC 9457.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
     field: Option<String>,
+    /// Further problems of the same request.
+    others: Vec<Invalid>,
     /// Name and value of an extra header, such as `Retry-After`.
     header: Option<(&'static str, Cow<'static, str>)>,
 }
 
-/// Body of every error response.
+/// Error response: a problem of RFC 9457. `error` repeats the first problem for programs that read errors there.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct ErrorBody<'a> {
-    error: ErrorDetail<'a>,
+    /// Link to the description of the code, relative to the server's URL.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Summary of the code.
+    title: String,
+    /// Status of the response.
+    status: u16,
+    /// The problem and how to fix it, for people.
+    detail: &'a str,
+    /// A stable code, for programs.
+    code: &'a str,
+    /// The invalid field or parameter, as a path such as `headers.X-Api-Key` or `[3].type`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    field: Option<&'a str>,
+    /// With status 422: all problems that were found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError<'a>>,
+    /// Id of the request, as in `X-Request-Id` and the server's log.
+    request_id: String,
+    error: FieldError<'a>,
 }
 
+/// One problem of a request.
 #[derive(Serialize, JsonSchema)]
-#[schemars(inline)]
-struct ErrorDetail<'a> {
+struct FieldError<'a> {
     /// A stable code, for programs.
     code: &'a str,
     /// The problem and how to fix it, for people.
     message: &'a str,
-    /// The invalid field or parameter, as a path such as `headers.X-Api-Key` or `[3].type`.
+    /// The invalid field or parameter, as a path.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     field: Option<&'a str>,
@@ -47,7 +72,7 @@ struct ErrorDetail<'a> {
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: shortened(message.into()), field: None, header: None }
+        ApiError { status, code, message: shortened(message.into()), field: None, others: Vec::new(), header: None }
     }
 
     /// 400: the request could not be read.
@@ -149,6 +174,18 @@ impl ApiError {
         }
     }
 
+    /// Adds further problems of the same request.
+    #[must_use]
+    pub fn with_others(mut self, others: impl IntoIterator<Item = Invalid>) -> ApiError {
+        self.others.extend(others);
+        self
+    }
+
+    /// Returns the problem without its status.
+    pub(super) fn into_invalid(self) -> Invalid {
+        Invalid { code: self.code, message: self.message, field: self.field }
+    }
+
     /// Prefixes the field with the path of its parent, unless the path already ends with the field.
     #[must_use]
     pub fn within(self, path: &str) -> ApiError {
@@ -201,9 +238,40 @@ impl ResponseError for ApiError {
         if let Some(header) = self.header() {
             response.insert_header(header);
         }
-        let error = ErrorDetail { code: self.code, message: &self.message, field: self.field.as_deref() };
-        response.json(ErrorBody { error })
+        let (code, message, field) = (self.code, self.message.as_str(), self.field.as_deref());
+        let mut errors = Vec::new();
+        if self.status == StatusCode::UNPROCESSABLE_ENTITY {
+            errors.push(FieldError { code, message, field });
+            errors.extend(self.others.iter().map(|other| FieldError {
+                code: other.code,
+                message: &other.message,
+                field: other.field.as_deref(),
+            }));
+        }
+        let body = ErrorBody {
+            kind: format!("{}/docs/errors#{code}", request_id::path_prefix()),
+            title: title(code),
+            status: self.status.as_u16(),
+            detail: message,
+            code,
+            field,
+            errors,
+            request_id: RequestId::current().to_string(),
+            error: FieldError { code, message, field },
+        };
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).json(body)
     }
+}
+
+/// Returns the summary of a code: `invalid_url` is "Invalid URL".
+fn title(code: &str) -> String {
+    let words = code.split('_').enumerate().map(|(index, word)| match word {
+        "api" | "id" | "json" | "tls" | "url" => word.to_uppercase(),
+        "ids" => "IDs".to_owned(),
+        _ if index == 0 => word[..1].to_uppercase() + &word[1..],
+        _ => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl From<Invalid> for ApiError {

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::App;
 use super::error::ApiError;
+use super::json_error;
 use super::shares::{Held, Share, Taken};
 use crate::actions::Caller;
 use crate::auth::api_key;
@@ -145,39 +146,16 @@ impl JsonBody {
     }
 }
 
-/// Parses a JSON object: 400 if the text is not JSON, 422 with the field if a value does not fit.
+/// Parses a JSON object: 400 if the text is not JSON, 422 with all fields that do not fit.
 pub fn parse<'de, T: serde::Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        json_error(error.into_inner()).within(path.trim_matches(['.', '?']))
+        let first = json_error::of_body(error.inner(), &error.path().to_string());
+        first.with_others(json_error::all_of_body::<T>(body).into_iter().skip(1))
     })?;
-    deserializer.end().map_err(json_error)?;
+    deserializer.end().map_err(|error| json_error::of_body(&error, ""))?;
     Ok(value)
-}
-
-fn json_error(error: serde_json::Error) -> ApiError {
-    use serde_json::error::Category;
-    match error.classify() {
-        Category::Data => {
-            let text = error.to_string();
-            let text = text.split(" at line ").next().unwrap_or_default().to_owned();
-            let quoted = text.split('`').nth(1).map(str::to_owned);
-            let named = ["unknown_field", "missing_field", "duplicate_field"];
-            let named = named.into_iter().find(|code| text.starts_with(&code.replace('_', " ")));
-            let mut letters = text.chars();
-            let first = letters.next().unwrap_or_default().to_uppercase();
-            let error = ApiError::invalid(named.unwrap_or("invalid_type"), format!("{first}{}.", letters.as_str()));
-            match quoted {
-                Some(name) if named.is_some() => error.in_field(name),
-                _ => error,
-            }
-        }
-        Category::Syntax | Category::Eof | Category::Io => {
-            ApiError::malformed("malformed_json", format!("The body is not JSON: {error}."))
-        }
-    }
 }
 
 fn check_headers(request: &HttpRequest) -> Result<(), ApiError> {
@@ -288,8 +266,8 @@ pub fn elements(body: &[u8], most: usize) -> Result<(Vec<&RawValue>, usize), Api
         }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let found = deserializer.deserialize_seq(Elements(most)).map_err(json_error)?;
-    deserializer.end().map_err(json_error)?;
+    let found = deserializer.deserialize_seq(Elements(most)).map_err(|error| json_error::of_body(&error, ""))?;
+    deserializer.end().map_err(|error| json_error::of_body(&error, ""))?;
     Ok(found)
 }
 
@@ -375,9 +353,7 @@ async fn read_counted(
 
 /// Parses a query string into a type whose fields are all optional texts; 422 names an unknown one.
 pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
-    Query::<T>::from_query(request.query_string()).map(Query::into_inner).map_err(|error| {
-        let text = error.to_string();
-        let name = text.split('`').nth(1).unwrap_or_default().to_owned();
-        ApiError::invalid("unknown_parameter", format!("Invalid query: {text}.")).in_field(name)
-    })
+    Query::<T>::from_query(request.query_string())
+        .map(Query::into_inner)
+        .map_err(|error| json_error::of_query(&error.to_string()))
 }

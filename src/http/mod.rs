@@ -10,6 +10,7 @@ mod export;
 pub mod extract;
 pub mod hosts;
 pub mod inbox;
+mod json_error;
 pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;

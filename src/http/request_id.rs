@@ -17,6 +17,7 @@ const MAX_LENGTH: usize = 64;
 
 tokio::task_local! {
     static CURRENT: RequestId;
+    static PATH_PREFIX: Arc<str>;
 }
 
 /// 1 to 64 of `A-Z a-z 0-9 _ -`.
@@ -55,6 +56,11 @@ impl RequestId {
     }
 }
 
+/// Returns the path of the base URL, without a slash at its end; empty outside of requests.
+pub fn path_prefix() -> Arc<str> {
+    PATH_PREFIX.try_with(Arc::clone).unwrap_or_default()
+}
+
 /// Returns a path as the log shows it. Whoever knows the path of an inbox can send to it.
 fn logged(path: &str) -> &str {
     if path.starts_with("/in/") { "/in/…" } else { path }
@@ -75,24 +81,31 @@ where
     // Before anything else: a request under another name must not reach what it names.
     let response = match app.hosts.check(request.request()) {
         Ok(()) => Ok(id.clone().scope(|| service.call(request))),
-        Err(error) => Err(request.into_response(error.error_response()).map_into_right_body::<B>()),
+        Err(error) => {
+            let refused = id.clone().scope(|| error.error_response());
+            Err(request.into_response(refused).map_into_right_body::<B>())
+        }
     };
     let metrics = app.metrics.clone();
-    CURRENT.scope(id.clone(), async move {
-        let mut response = match response {
-            Ok(response) => response.await.map(ServiceResponse::map_into_left_body),
-            Err(refused) => Ok(refused),
-        };
-        if let Ok(response) = &mut response {
-            metrics.answered(response.status().as_u16());
-            if let Ok(value) = HeaderValue::from_str(&id.0) {
-                response.headers_mut().insert(X_REQUEST_ID, value);
+    let prefix = Arc::clone(app.site.base().prefix());
+    PATH_PREFIX.scope(
+        prefix,
+        CURRENT.scope(id.clone(), async move {
+            let mut response = match response {
+                Ok(response) => response.await.map(ServiceResponse::map_into_left_body),
+                Err(refused) => Ok(refused),
+            };
+            if let Ok(response) = &mut response {
+                metrics.answered(response.status().as_u16());
+                if let Ok(value) = HeaderValue::from_str(&id.0) {
+                    response.headers_mut().insert(X_REQUEST_ID, value);
+                }
+                if let Some(line) = line {
+                    log::debug!("request {id}: {line} returned {}", response.status());
+                }
             }
-            if let Some(line) = line {
-                log::debug!("request {id}: {line} returned {}", response.status());
-            }
-        }
-        drop(in_progress);
-        response
-    })
+            drop(in_progress);
+            response
+        }),
+    )
 }

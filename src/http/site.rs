@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
@@ -19,7 +19,7 @@ pub struct BaseUrl {
     /// `https://hooks.example.com`
     origin: String,
     /// `/hookpost`, or empty.
-    prefix: String,
+    prefix: Arc<str>,
     /// Host without brackets.
     host: String,
     port: u16,
@@ -48,7 +48,7 @@ impl FromStr for BaseUrl {
         }
         Ok(BaseUrl {
             origin: url.origin().ascii_serialization(),
-            prefix: prefix.to_owned(),
+            prefix: prefix.into(),
             host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port_or_known_default().ok_or_else(invalid)?,
         })
@@ -64,7 +64,7 @@ impl BaseUrl {
             IpAddr::V4(ip) => ip.to_string(),
         };
         let port = address.port();
-        BaseUrl { origin: format!("http://{host}:{port}"), prefix: String::new(), host, port }
+        BaseUrl { origin: format!("http://{host}:{port}"), prefix: Arc::default(), host, port }
     }
 
     pub fn origin(&self) -> &str {
@@ -75,7 +75,7 @@ impl BaseUrl {
         &self.host
     }
 
-    pub fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &Arc<str> {
         &self.prefix
     }
 
@@ -293,7 +293,7 @@ mod tests {
         ] {
             let base: BaseUrl = text.parse().unwrap();
             assert_eq!(base.to_string(), printed);
-            assert_eq!(base.prefix(), prefix);
+            assert_eq!(&**base.prefix(), prefix);
         }
         for bad in [
             "",

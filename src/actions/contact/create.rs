@@ -3,7 +3,7 @@
 use super::{ContactInFull, error_in_webhook, require_mailer};
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
-use crate::actions::webhook::create::{check_endpoint, find_profile, missing, require_profile};
+use crate::actions::webhook::create::{check_endpoint, find_profile, require_profile};
 use crate::actions::{ActionError, Actions, Caller, Result, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -32,7 +32,7 @@ impl Actions {
         }
         let now = self.clock.now_ms();
         if settings.name.is_none() {
-            return Err(missing("name").into());
+            return Err(Invalid::missing_field("name").into());
         }
         let mut new = Contact {
             seq: 0,
@@ -104,7 +104,7 @@ impl Actions {
 
     /// Returns the webhook of a new contact. It is sent to without a challenge, since the test message is one.
     fn new_webhook(&self, caller: &Caller, settings: WebhookSettings) -> Result<Webhook> {
-        let Some(url) = &settings.url else { return Err(missing("url").into()) };
+        let Some(url) = &settings.url else { return Err(Invalid::missing_field("url").into()) };
         let url = self.check_url(url)?;
         self.check_token_url(&settings)?;
         let name = settings.profile.as_ref().or(caller.default_profile.as_ref());

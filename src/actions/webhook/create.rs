@@ -26,9 +26,9 @@ impl Actions {
     /// Creates a webhook; `url` and `events` are required. Blocks for up to two seconds for a name server, and for the
     /// webhook's timeout if its profile has a challenge.
     pub fn create_webhook(&self, caller: &Caller, mut settings: WebhookSettings) -> Result<Arc<Webhook>> {
-        let Some(url) = &settings.url else { return Err(missing("url").into()) };
+        let Some(url) = &settings.url else { return Err(Invalid::missing_field("url").into()) };
         if settings.events.is_none() {
-            return Err(missing("events").into());
+            return Err(Invalid::missing_field("events").into());
         }
         if settings.waiting.is_some() {
             return Err(unknown("waiting", "A new webhook has no queued deliveries.").into());
@@ -120,12 +120,8 @@ pub(super) fn add_key_pair(webhook: &mut Webhook) {
     }
 }
 
-pub(in crate::actions) fn missing(field: &str) -> Invalid {
-    Invalid::new("missing_field", format!("Missing field `{field}`.")).in_field(field)
-}
-
 pub(in crate::actions) fn unknown(field: &str, reason: &str) -> Invalid {
-    Invalid::new("unknown_field", format!("Unknown field `{field}`. {reason}")).in_field(field)
+    Invalid::new("unknown_field", format!("Unknown field {field}. {reason}")).in_field(field)
 }
 
 /// Returns the profile with this name; the error lists the existing ones.

@@ -122,6 +122,7 @@ async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Admi
     list::show(&app, &caller, move |connection| api_key::page(connection, &page), KeyView::from).await
 }
 
+/// A new API key.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewApiKey")]
@@ -165,6 +166,7 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     Ok(HttpResponse::Created().json(KeyView { key: Some(text), ..stored.into() }))
 }
 
+/// How an API key is replaced.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ApiKeyRotation")]

@@ -24,6 +24,7 @@ pub(super) fn routes(table: &mut Table) {
     table.at("/v1/events/batch").post(create, describe_create).get(show_named_batch, describe_named_batch);
 }
 
+/// 1 to 1,000 events.
 // Declared for its schema; requests are parsed event by event.
 #[derive(JsonSchema)]
 #[schemars(rename = "Batch")]

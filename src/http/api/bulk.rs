@@ -4,7 +4,6 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use super::super::delivery_filter::DeliveryTexts;
 use super::deliveries::FILTER_CODES;
@@ -49,7 +48,7 @@ fn describe(call: &mut Call<'_>) {
 /// Selects deliveries by `ids` (1 to 1,000), by at least one filter of `GET /v1/deliveries`, or `all`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "DeliverySelection", extend("anyOf" = selections()))]
+#[schemars(rename = "DeliverySelection")]
 struct BulkBody {
     #[schemars(length(min = 1, max = MOST_IDS))]
     ids: Option<Vec<DeliveryId>>,
@@ -74,7 +73,6 @@ struct BulkBody {
     /// Only deliveries whose last attempt failed with these codes.
     error_code: Option<ErrorCodes>,
     /// Tests are always skipped; only `false` is accepted.
-    #[schemars(extend("enum" = [false, null]))]
     test: Option<bool>,
     /// Created at or after this time.
     since: Option<Time>,
@@ -101,34 +99,6 @@ impl CodesValue {
             CodesValue::Codes(codes) => codes.to_string(),
         }
     }
-}
-
-/// Fields that filter deliveries.
-const FILTERS: [&str; 12] = [
-    "webhook_id",
-    "event_id",
-    "status",
-    "event_type",
-    "tenant",
-    "response_code",
-    "error_code",
-    "test",
-    "since",
-    "until",
-    "finished_since",
-    "finished_until",
-];
-
-/// Returns the schemas of valid bodies: only ids, or `all`, or a filter that is not null.
-fn selections() -> Value {
-    let mut alone: Map<String, Value> =
-        FILTERS.iter().map(|name| ((*name).to_owned(), json!({"type": "null"}))).collect();
-    alone.insert("ids".to_owned(), json!({"type": "array"}));
-    alone.insert("all".to_owned(), json!({"const": false}));
-    let by_filter = |name: &&str| json!({"properties": {"ids": {"type": "null"}, *name: {"not": {"type": "null"}}}, "required": [*name]});
-    let by_ids = json!({"properties": alone, "required": ["ids"]});
-    let all = json!({"properties": {"ids": {"type": "null"}, "all": {"const": true}}, "required": ["all"]});
-    [by_ids, all].into_iter().chain(FILTERS.iter().map(by_filter)).collect()
 }
 
 /// Number of rows that a bulk action changed, or with `dry_run` would change.

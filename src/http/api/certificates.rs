@@ -7,6 +7,7 @@ use super::schema;
 use crate::domain::header::MASK;
 use crate::domain::tls::{Certificate, Tls};
 
+/// Certificates of a webhook.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Tls")]
 pub(super) struct TlsView {
@@ -20,6 +21,7 @@ pub(super) struct TlsView {
     not_after: schema::Time,
 }
 
+/// Facts of a certificate.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Certificate")]
 struct CertificateView {

@@ -102,6 +102,7 @@ async fn show(app: Data<App>, Reader(caller): Reader, name: Path<String>, condit
     respond_tagged(&app, &caller, conditions, read).await
 }
 
+/// Description of an event type. Replaces the stored one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewEventType")]

@@ -58,6 +58,7 @@ fn describe_end(call: &mut Call<'_>) {
         .no_content("The link and its session have ended.");
 }
 
+/// A new portal link.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewPortalLink")]
@@ -81,6 +82,7 @@ struct LinkBody {
     session_s: Option<i64>,
 }
 
+/// A new portal link. Its URL is shown only here.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedPortalLink")]
 struct NewLinkView {
@@ -109,6 +111,7 @@ struct LinkView {
     session: Option<SessionView>,
 }
 
+/// Session that a portal link opened.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PortalSession")]
 struct SessionView {
@@ -173,6 +176,7 @@ struct EndQuery {
     tenant: Option<schema::TenantName>,
 }
 
+/// What was ended.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EndedPortalLinks")]
 struct EndedView {

@@ -8,7 +8,7 @@ use actix_web::web::{Data, Path};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::attempts::headers;
 use super::{
@@ -110,21 +110,17 @@ impl JsonSchema for NewProfile {
     fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
         let mut schema = ProfileSpec::json_schema(schemas);
         let base = schemas.subschema_for::<schema::ProfileName>();
-        let mut required = Value::Null;
         if let Some(fields) = schema.as_object_mut() {
-            required = fields.shift_remove("required").unwrap_or_default();
-            if let Some(names) = required.as_array_mut() {
-                names.retain(|name| name != "name");
-            }
-            fields.insert("description".to_owned(), "A complete profile, or the differences from another one.".into());
+            fields.shift_remove("required");
+            let description = "A complete profile, with at least `envelope` or `template`, and `retry`; or the differences from \
+                another one, in `based_on`.";
+            fields.insert("description".to_owned(), description.into());
         }
         if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             fields.insert("based_on".to_owned(), base.to_value());
-            let ignored = json_schema!({"description": "Accepted from responses, and ignored."});
+            let ignored = json_schema!({"type": "boolean", "description": "Accepted from responses, and ignored."});
             fields.insert("built_in".to_owned(), ignored.to_value());
         }
-        let choices = [required, Value::from(vec!["based_on"])];
-        schema.insert("anyOf".to_owned(), choices.map(|names| json!({"required": names})).to_vec().into());
         schema
     }
 }
@@ -210,6 +206,7 @@ async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// A profile, and the event to show in it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "PreviewRequest")]

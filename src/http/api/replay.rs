@@ -48,6 +48,7 @@ fn describe_webhook(call: &mut Call<'_>) {
         .errors(422, &["invalid_time", "empty_span", "invalid_event_types", "invalid_event_pattern"]);
 }
 
+/// Webhooks that receive an event again.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EventReplay")]
@@ -78,6 +79,7 @@ async fn event(app: Data<App>, Administrator(caller): Administrator, id: Path<St
     Ok(HttpResponse::Accepted().json(Replayed { data: deliveries.iter().map(DeliveryView::from).collect() }))
 }
 
+/// Events that a webhook receives again.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WebhookReplay")]

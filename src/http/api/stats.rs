@@ -104,6 +104,7 @@ struct LimitsView {
     inbox_requests: LimitView,
 }
 
+/// A limit of each tenant.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TenantLimit")]
 struct LimitView {

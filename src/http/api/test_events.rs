@@ -52,7 +52,7 @@ impl JsonSchema for TestForms {
     fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
         let one = schemas.subschema_for::<OneWebhook>();
         let event = schemas.subschema_for::<schema::EventTypeName>();
-        json_schema!({"anyOf": [one, {
+        json_schema!({"description": "A test of one webhook, or of all that subscribe to an event type.", "anyOf": [one, {
             "type": "object",
             "description": "A test to every subscribed webhook. All fields but `event` become the data.",
             "properties": {"event": event},
@@ -62,6 +62,7 @@ impl JsonSchema for TestForms {
     }
 }
 
+/// A test of one webhook.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Test")]
@@ -82,6 +83,7 @@ async fn by_id(app: Data<App>, Administrator(caller): Administrator, id: Path<St
     Ok(HttpResponse::Ok().json(DeliveryView::from(full)))
 }
 
+/// A test of one webhook.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TestOfOneWebhook")]

@@ -291,7 +291,7 @@ pub(super) fn masked_auth(generator: &mut SchemaGenerator) -> Schema {
         for kind in &mut *kinds {
             for secret in ["password", "token", "client_secret"] {
                 if let Some(property) = kind["properties"].get_mut(secret) {
-                    *property = json!({"type": "string", "const": header::MASK});
+                    *property = json!({"type": "string", "description": format!("Masked: `{}`.", header::MASK)});
                 }
             }
         }

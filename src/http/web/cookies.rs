@@ -94,7 +94,8 @@ fn readable(app: &App, suffix: &str) -> String {
 
 /// Path of the server in browsers.
 fn path(app: &App) -> &str {
-    Some(app.site.base().prefix()).filter(|prefix| !prefix.is_empty()).unwrap_or("/")
+    let prefix: &str = app.site.base().prefix();
+    if prefix.is_empty() { "/" } else { prefix }
 }
 
 fn suffixed(app: &App, suffix: &str) -> String {

@@ -316,7 +316,7 @@ impl Shell {
 /// Path prefix of the pages, or of those of the portal.
 pub fn base(app: &App, is_portal: bool) -> String {
     let prefix = app.site.base().prefix();
-    if is_portal { format!("{prefix}{PORTAL}") } else { prefix.to_owned() }
+    if is_portal { format!("{prefix}{PORTAL}") } else { prefix.to_string() }
 }
 
 /// Frame of a page for a visitor who is not signed in: sign-in, setup, errors.

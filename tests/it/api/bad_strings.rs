@@ -47,7 +47,7 @@ fn taken(what: &str, answer: &crate::support::hub::Answer) -> bool {
         return true;
     }
     assert!(matches!(answer.status, 404 | 422), "{what}: {} {}", answer.status, answer.text);
-    assert!(answer.text.len() < 4_000, "{what}: an error of {} bytes", answer.text.len());
+    assert!(answer.text.len() < 6_000, "{what}: an error of {} bytes", answer.text.len());
     assert!(!answer.error_code().is_empty());
     false
 }

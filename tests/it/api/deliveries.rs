@@ -157,7 +157,7 @@ fn deliveries_are_listed_by_every_filter() {
         ("webhook_id=evt_1", "invalid_parameter", "webhook_id"),
         ("event_id=a.b", "invalid_event_id", "event_id"),
         ("status=lost", "invalid_value", "status"),
-        ("event_type=a..b", "invalid_event_type", "event_type"),
+        ("event_type=a..b", "invalid_event_pattern", "event_type"),
         ("tenant=a.b", "invalid_tenant", "tenant"),
         ("response_code=many", "invalid_parameter", "response_code"),
         ("response_code=99999", "invalid_parameter", "response_code"),

@@ -94,7 +94,7 @@ fn a_document_reads_as_in_the_repository() {
     let html = page(&hub, "/docs/receiving").text;
     for part in [
         "<h1 id=\"receiving-deliveries\">Receiving deliveries</h1>",
-        "<h2 id=\"handling-an-event-once\">",
+        "<h2 id=\"duplicates\">",
         "<a href=\"verification\">verification</a>",
         "<a href=\"api#rotate_secret\"><code>POST /v1/webhooks/{id}/secret/rotate</code></a>",
         "<a href=\"../docs/receiving\" aria-current=\"page\">",

@@ -190,7 +190,7 @@ fn events_are_listed_by_type_tenant_and_time() {
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
     }
     for (query, code, field) in [
-        ("?type=a..b", "invalid_event_type", "type"),
+        ("?type=a..b", "invalid_event_pattern", "type"),
         ("?since=now", "invalid_time", "since"),
         ("?until=2026", "invalid_time", "until"),
         ("?tenant=", "invalid_tenant", "tenant"),

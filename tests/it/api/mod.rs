@@ -154,7 +154,6 @@ fn body_for(path: &str, url: &str) -> Value {
 fn error(answer: &Answer, status: u16, code: &str) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text);
     let form = answer.json();
-    assert_eq!(form.as_object().unwrap().len(), 1, "{form}");
     let error = &form["error"];
     assert_eq!(error["code"], code, "{form}");
     let message = error["message"].as_str().unwrap();
@@ -162,8 +161,15 @@ fn error(answer: &Answer, status: u16, code: &str) -> Value {
         message.ends_with('.') || message.contains("--allow-target") || message.ends_with("No setting opens it");
     assert!(message.len() > 10 && ends_well, "no sentence: {message}");
     assert!(matches!(error["field"], Value::Null | Value::String(_)));
-    assert!(answer.text.len() < 4_000, "an error should be short");
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert!(answer.text.len() < 8_000, "an error should be short");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!((&form["detail"], &form["code"], &form["field"]), (&error["message"], &error["code"], &error["field"]));
+    assert_eq!(form["status"], status);
+    assert!(form["type"].as_str().unwrap().ends_with(&format!("/docs/errors#{code}")), "{form}");
+    assert!(!form["title"].as_str().unwrap().is_empty());
+    assert_eq!(form["request_id"].as_str(), answer.header("x-request-id"));
+    let first = form["errors"].get(0);
+    assert_eq!(first, (status == 422).then_some(error), "{form}");
     error.clone()
 }
 

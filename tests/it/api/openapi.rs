@@ -246,3 +246,38 @@ fn patterns_and_lengths_say_what_the_parsers_do() {
         }
     }
 }
+
+#[test]
+fn every_schema_is_described_and_none_has_what_generators_of_clients_reject() {
+    let hub = Hub::start();
+    let specification = specification(&hub);
+    for (name, schema) in specification["components"]["schemas"].as_object().unwrap() {
+        assert!(schema["description"].is_string(), "{name}");
+        check_for_generators(name, schema);
+    }
+    for (path, methods) in specification["paths"].as_object().unwrap() {
+        check_for_generators(path, methods);
+    }
+    let profiles: Vec<&String> = specification["webhooks"].as_object().unwrap().keys().collect();
+    assert!(profiles.len() >= 16 && profiles.iter().any(|name| *name == "irisync"), "{profiles:?}");
+}
+
+/// Fails on schemas that openapi-python-client, openapi-generator or openapi-typescript cannot read or read wrongly.
+#[track_caller]
+fn check_for_generators(place: &str, schema: &Value) {
+    match schema {
+        Value::Array(elements) => elements.iter().for_each(|element| check_for_generators(place, element)),
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object);
+            for (name, property) in properties.into_iter().flatten() {
+                assert!(property.is_object(), "{place}: {name} is no object");
+                assert!(property.get("default").is_none(), "{place}: {name} has a default, which makes it required");
+            }
+            let is_array = fields.get("type").is_some_and(|kind| kind == "array");
+            assert!(!is_array || fields.contains_key("items"), "{place}: an array without items");
+            assert!(!fields.contains_key("allOf"), "{place}: allOf");
+            fields.values().for_each(|value| check_for_generators(place, value));
+        }
+        _ => {}
+    }
+}

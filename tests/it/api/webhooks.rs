@@ -278,7 +278,7 @@ fn webhooks_are_listed_by_tenant_state_and_event() {
     }
     for (query, code, field) in [
         ("?state=asleep", "invalid_value", "state"),
-        ("?event=a..b", "invalid_event_type", "event"),
+        ("?event=a..b", "invalid_event_pattern", "event"),
         ("?tenant=a%20b", "invalid_tenant", "tenant"),
         ("?colour=red", "unknown_parameter", "colour"),
     ] {

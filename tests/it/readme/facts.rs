@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hookpost::actions;
 use hookpost::domain::attempt::ErrorCode;
+use hookpost::domain::retry::Gone;
 use hookpost::domain::time::{DAY, HOUR};
 use hookpost::domain::{event, filter, header, json, retry, target, tls, webhook};
 use hookpost::profile::template;
@@ -56,6 +57,19 @@ fn the_error_codes_of_the_documents_are_those_of_the_program() {
     assert!(unknown.is_empty(), "docs/errors.md has rows for {unknown:?}, which no call returns");
     let listed: Vec<String> = rows(attempts).into_iter().map(|(code, _)| code).collect();
     assert_eq!(listed, ErrorCode::VARIANTS.iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_guide_names_the_profiles_that_retry_after_a_410() {
+    let mut names: Vec<String> = hookpost::profile::builtin()
+        .values()
+        .filter(|profile| profile.spec().gone == Gone::Retry)
+        .map(|profile| format!("`{}`", profile.name()))
+        .collect();
+    names.sort();
+    let last = names.pop().unwrap();
+    let row = format!("With {} and {last}, the attempt has failed |", names.join(", "));
+    assert!(read("docs/receiving.md").contains(&row), "{row}");
 }
 
 /// A number with commas.

@@ -1,10 +1,14 @@
 //! Code that publishes, in each language.
 
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use hookpost::profile::snippet::Language;
 
 use super::blocks::{Block, blocks, blocks_for, holds, read};
 use super::world::World;
 use crate::support::process::stdout;
+use crate::support::receiver::{Receiver, Reply};
 use crate::support::skipped;
 
 const DOCUMENT: &str = "docs/publishing.md";
@@ -33,7 +37,7 @@ fn the_document_has_the_code_that_the_setup_shows() {
         let code = read(&format!("templates/onboarding/publish/{template}.txt"));
         holds(DOCUMENT, language, "publish", &code.replace("{{ url }}", "http://127.0.0.1:8080"));
     }
-    assert_eq!(blocks_for(DOCUMENT, "publish").len(), languages().len());
+    assert_eq!(blocks_for(DOCUMENT, "publish").len(), languages().len() + 1, "and Java");
 }
 
 #[test]
@@ -41,7 +45,7 @@ fn the_code_of_each_language_publishes_once_however_often_it_runs() {
     let world = World::new();
     let key = world.serve();
     let found = blocks_for(DOCUMENT, "publish");
-    for (name, language, command) in languages() {
+    for (name, language, command) in languages().into_iter().chain([("java", "java", vec!["java", "FILE"])]) {
         let block = found.iter().find(|block| block.language == language).unwrap();
         // Each language has its own event.
         let code = world.localized(&block.text).replace("content-1-published", &format!("{name}-published"));
@@ -67,6 +71,34 @@ fn the_code_of_each_language_publishes_once_however_often_it_runs() {
                 value.trim_start_matches(|c: char| !c.is_alphanumeric()).starts_with(is_duplicate),
                 "{name}: {said}"
             );
+        }
+    }
+}
+
+/// A number of failures, then success: the code repeats a call that may succeed, and no other.
+#[test]
+fn the_code_of_each_language_repeats_a_refused_call_only_if_it_may_succeed() {
+    for (status, requests) in [(503, 2), (422, 1)] {
+        let found = blocks_for(DOCUMENT, "publish");
+        for (language, program) in [("js", "node"), ("python", "python3"), ("java", "java")] {
+            let receiver = Receiver::with({
+                let count = AtomicUsize::new(0);
+                move |_| match count.fetch_add(1, Ordering::SeqCst) {
+                    0 => Reply::status(status),
+                    _ => Reply::status(202).body("{}"),
+                }
+            });
+            let block = found.iter().find(|block| block.language == language).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join(format!("publish.{language}"));
+            let origin = receiver.url().trim_end_matches('/').to_owned();
+            std::fs::write(&file, block.text.replace("http://127.0.0.1:8080", &origin)).unwrap();
+            let Ok(ran) = Command::new(program).arg(&file).env("HOOKPOST_KEY", "k").output() else {
+                skipped(REQUIRE_ALL, &format!("{program} is not installed"));
+                continue;
+            };
+            assert_eq!(ran.status.success(), status == 503, "{language} after {status}: {ran:?}");
+            assert_eq!(receiver.hits(), requests, "{language} after {status}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -202,6 +203,36 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
+    /// Moves the pointer over an element.
+    #[track_caller]
+    pub fn point_at(&self, css: &str) {
+        let script = format!(
+            "const box = document.querySelector({css:?}).getBoundingClientRect();
+             return [box.x + box.width / 2, box.y + box.height / 2];"
+        );
+        let at = self.script(&script);
+        self.devtools("Input.dispatchMouseEvent", json!({"type": "mouseMoved", "x": at[0], "y": at[1]}));
+    }
+
+    /// Waits for a cookie whose name ends so. Scripts cannot read each cookie.
+    #[track_caller]
+    pub fn wait_for_cookie(&self, suffix: &str, value: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let cookies = self.runtime.block_on(self.client.get_all_cookies()).unwrap();
+            if cookies.iter().any(|cookie| cookie.name().ends_with(suffix) && cookie.value() == value) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no cookie {suffix} of {value}: {cookies:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Shows the page as it is printed, or as on a screen again.
+    pub fn print_view(&self, is_on: bool) {
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": if is_on { "print" } else { "" }}));
+    }
+
     /// Sets the time zone of the browser's clock.
     pub fn move_to(&self, zone: &str) {
         self.devtools("Emulation.setTimezoneOverride", json!({"timezoneId": zone}));
@@ -221,8 +252,13 @@ impl Browser {
         severe.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// Takes a picture of the window as WebP.
+    /// Takes a picture of the window as WebP, after the transitions of colors have ended.
     pub fn screenshot(&self) -> Vec<u8> {
+        self.script_async(
+            "const done = arguments[arguments.length - 1];
+             requestAnimationFrame(() => Promise.allSettled(document.getAnimations()
+                 .filter(one => one instanceof CSSTransition).map(one => one.finished)).then(() => done()));",
+        );
         let picture = self.devtools("Page.captureScreenshot", json!({"format": "webp", "quality": 85}));
         let text = picture["data"].as_str().unwrap();
         base64::engine::general_purpose::STANDARD.decode(text).unwrap()

@@ -34,8 +34,8 @@ fn a_filter_takes_several_values_and_patterns_from_ticks_and_from_text() {
         ("code=5xx", vec![&late, &lost]),
         ("code=5xx,200", vec![&other, &made, &late, &lost]),
         ("error=status,timeout&type=order.late", vec![&late]),
-        ("finished_from=2026-01-15T10:00&status=failed,delivered", vec![&other, &made, &lost]),
-        ("finished_to=2026-01-15T10:00", vec![]),
+        ("finished_from=2026-01-15T10:00:00Z&status=failed,delivered", vec![&other, &made, &lost]),
+        ("finished_to=2026-01-15T10:00:00Z", vec![]),
     ] {
         let page = visitor.page(&format!("/deliveries?{query}"));
         assert_eq!(page.row_ids().iter().collect::<Vec<_>>(), wanted, "{query}");

@@ -74,7 +74,7 @@ pub(super) fn render(frame: Frame, specification: &Value) -> String {
             calls: Vec::new(),
         })
         .collect();
-    for (path, methods) in entries(&specification["paths"]) {
+    for (path, methods) in entries(&specification["paths"]).chain(entries(&specification["webhooks"])) {
         for (method, operation) in entries(methods) {
             if let Some(group) = groups.iter_mut().find(|group| operation["tags"][0] == *group.name) {
                 group.calls.push(call(specification, path, method, operation));

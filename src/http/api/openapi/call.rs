@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::document::{Codes, codes_schema, retry_after};
+use super::document::{Codes, error_response, retry_after};
 use super::schemas::Schemas;
 use crate::http::api::list::ListResponse;
 use crate::store::api_key::Scope;
@@ -195,7 +195,7 @@ impl<'a> Call<'a> {
         let schema = self.schemas.request::<T>();
         let fields = self.schemas.request_fields::<T>();
         let is_object = fields.get("type").is_some_and(|kind| kind == "object");
-        let has_required = fields.get("required").is_some() || fields.get("anyOf").is_some();
+        let has_required = fields.get("required").is_some();
         let media = Media { schema, example: Some(parse_example(example)) };
         self.operation.request_body = Some(RequestBody {
             required: !is_object || has_required,
@@ -310,9 +310,11 @@ impl<'a> Call<'a> {
                 503 => "Temporarily unavailable.",
                 _ => "An error.",
             };
-            let media = Media { schema: codes_schema(&codes), example: None };
-            let headers = if matches!(status, 429 | 503) { retry_after() } else { Map::new() };
-            self.insert_response(status, description, Some(("application/json", media)), headers);
+            let mut response = error_response(description, &codes);
+            if matches!(status, 429 | 503) {
+                response["headers"] = retry_after().into();
+            }
+            self.operation.responses.insert(status, response);
         }
         self.operation
     }

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
+use super::received;
 use super::schemas::Schemas;
 use crate::http::api::table::Table;
-use crate::http::error::ErrorBody;
+use crate::http::error::{ErrorBody, PROBLEM_JSON};
 
 /// Error codes. They are stable: part of the API.
 pub(in super::super) type Codes = &'static [&'static str];
@@ -17,8 +18,9 @@ Hookpost stores events, signs them, delivers them to every subscribed webhook, a
 permissions: `publish` publishes events, `read` allows every GET except those of secrets, keys and backups, `admin` \
 allows everything. A key is for all tenants or for one; a tenant's key cannot see other tenants' resources.
 
-**Errors** have one form under every path: `{\"error\": {\"code\", \"message\", \"field\"}}`. `code` is stable. `message` \
-states the problem and the fix. `field` names the invalid field or parameter, if there is one. An unknown path is a 404, \
+**Errors** have one form under every path, `application/problem+json` (RFC 9457). `code` is stable, `detail` states the \
+problem and the fix, `field` names the invalid field or parameter, and `errors` lists all problems of a request. The object \
+`error` repeats `code`, `field` and, as `message`, the detail. An unknown path is a 404, \
 an unsupported method a 405 with `Allow`. Unknown fields and parameters are a 422 that names them.
 
 **Lists** are sorted newest first and paginated: `limit` sets the page size, and `next_cursor` of a page is the `cursor` \
@@ -45,7 +47,7 @@ has limits, which `GET /v1/stats` shows; beyond them the response is a 429 with 
 **Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
 
 /// Groups of operations, in the order of the documentation.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("Events", "Events that the application publishes."),
     ("Webhooks", "URLs that subscribe to event types. Paths under `/v1/webhooks` also work under `/api/webhooks`."),
     ("Secrets", "Secrets that sign deliveries."),
@@ -61,16 +63,14 @@ const TAGS: [(&str, &str); 13] = [
     ),
     ("Inbox", "The built-in receiver of a tenant."),
     ("Keys and backups", "Require a key for all tenants with the scope `admin`."),
+    ("Received deliveries", "Requests that your webhooks receive, by profile."),
     ("Health and documentation", "No key required."),
 ];
 
 /// Error responses shared by many operations.
 fn common_responses() -> Value {
     let error = |description: &str, codes: Codes, headers: Map<String, Value>| {
-        let mut response = json!({
-            "description": description,
-            "content": {"application/json": {"schema": codes_schema(codes)}},
-        });
+        let mut response = error_response(description, codes);
         if !headers.is_empty() {
             response["headers"] = headers.into();
         }
@@ -119,13 +119,14 @@ pub(super) fn retry_after() -> Map<String, Value> {
     Map::from_iter([("Retry-After".to_owned(), header)])
 }
 
-/// Returns the schema of an error with one of these codes.
-pub(super) fn codes_schema(codes: &[&str]) -> Value {
+/// Returns the response of an error with one of these codes. They are an extension and part of the text: a schema that
+/// listed them would be a type of its own for each call in generated clients.
+pub(super) fn error_response(description: &str, codes: &[&str]) -> Value {
+    let named: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
     json!({
-        "allOf": [
-            {"$ref": "#/components/schemas/Error"},
-            {"type": "object", "properties": {"error": {"type": "object", "properties": {"code": {"enum": codes}}}}},
-        ],
+        "description": format!("{description} Codes: {}.", named.join(", ")),
+        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
+        "x-error-codes": codes,
     })
 }
 
@@ -156,6 +157,7 @@ pub(super) fn build(table: Table) -> Value {
         "servers": [{"url": "/"}],
         "tags": tags,
         "paths": paths,
+        "webhooks": received::webhooks(),
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key. `hookpost keys create` creates the first one."},

@@ -3,6 +3,7 @@
 
 mod call;
 mod document;
+mod received;
 pub(super) mod schema;
 mod schemas;
 

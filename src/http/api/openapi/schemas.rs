@@ -70,7 +70,7 @@ impl Schemas {
     }
 }
 
-/// Renames references, joins the lines of descriptions, and removes defaults of null and Rust's number formats.
+/// Renames references, joins the lines of descriptions, and simplifies schemas for generators of clients.
 fn tidy(value: &mut Value, names: &Map<String, Value>) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(|element| tidy(element, names)),
@@ -80,20 +80,67 @@ fn tidy(value: &mut Value, names: &Map<String, Value>) {
             {
                 *target = format!("{RESPONSE}{}", names[name].as_str().unwrap_or_default());
             }
-            if let Some(Value::String(text)) = fields.get_mut("description") {
-                let paragraphs = text.split("\n\n").map(|text| text.replace('\n', " "));
-                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
-            }
             let is_number = |format: &str| format.starts_with("uint") || format == "double";
             if fields.get("format").and_then(Value::as_str).is_some_and(is_number) {
                 fields.shift_remove("format");
             }
-            let is_described = fields.contains_key("type") || fields.contains_key("anyOf") || fields.len() == 1;
-            if is_described && fields.get("default").is_some_and(Value::is_null) {
-                fields.shift_remove("default");
+            join_texts(fields);
+            if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+                properties.values_mut().for_each(tidy_property);
             }
             fields.values_mut().for_each(|field| tidy(field, names));
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                let paragraphs = text.split("\n\n").map(|text| text.replace('\n', " "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+            }
         }
         _ => {}
+    }
+}
+
+/// Moves the default of a field into its description, since some generators require fields with a default, and
+/// spells the schema of any value as an object, since some know no other schemas.
+fn tidy_property(property: &mut Value) {
+    if *property == Value::Bool(true) {
+        *property = Value::Object(Map::new());
+    }
+    let Some(fields) = property.as_object_mut() else { return };
+    let default = fields.shift_remove("default");
+    let description = fields.get("description").and_then(Value::as_str).unwrap_or_default();
+    if let Some(default) = default.filter(|value| !value.is_null() && !description.contains("efault")) {
+        let described = format!("{description} Default: `{default}`.").trim_start().to_owned();
+        fields.insert("description".to_owned(), described.into());
+    }
+}
+
+/// Replaces the texts in a choice, each with a description, by one list of texts.
+fn join_texts(fields: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = fields.get("oneOf") else { return };
+    let (texts, others): (Vec<&Value>, Vec<&Value>) = choices.iter().partition(|choice| choice["type"] == "string");
+    if texts.len() < 2 {
+        return;
+    }
+    let mut names = Vec::new();
+    let mut described = Vec::new();
+    for choice in texts {
+        let own: Vec<&Value> = choice["enum"].as_array().into_iter().flatten().chain(choice.get("const")).collect();
+        if let (Some(text), [Value::String(name)]) = (choice["description"].as_str(), own.as_slice()) {
+            described.push(format!("`{name}`: {text}"));
+        }
+        names.extend(own.into_iter().cloned());
+    }
+    let mut joined = Map::from_iter([("type".to_owned(), "string".into()), ("enum".to_owned(), names.into())]);
+    if others.is_empty() {
+        described.splice(0..0, fields.get("description").and_then(Value::as_str).map(str::to_owned));
+    }
+    if !described.is_empty() {
+        joined.insert("description".to_owned(), described.join(" ").into());
+    }
+    if others.is_empty() {
+        fields.shift_remove("oneOf");
+        fields.extend(joined);
+    } else {
+        let choices = [Value::from(joined)].into_iter().chain(others.into_iter().cloned());
+        *fields.entry("oneOf").or_insert(Value::Null) = choices.collect::<Vec<_>>().into();
     }
 }
