@@ -116,6 +116,7 @@ fn store(waiting: usize, span: Duration) -> u64 {
                     data: data.as_str().into(),
                     previous_data: None,
                     idempotency: None,
+                    resent_from_seq: None,
                 };
                 let event = Checked::unchecked(event);
                 store.write(move |tx| publish(tx, event, &TenantLimits::default()))

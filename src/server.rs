@@ -1,5 +1,6 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
+mod heartbeat_job;
 mod retention_job;
 mod telling_job;
 
@@ -27,6 +28,7 @@ use crate::auth::users;
 use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::guard::{Lookup, system_lookup};
+use crate::delivery::heartbeat::Heartbeat;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
 use crate::delivery::mail::{MailOptions, Mailer};
 use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
@@ -44,6 +46,7 @@ use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
+use heartbeat_job::HeartbeatJob;
 
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -93,8 +96,10 @@ pub struct ServerOptions {
     pub search_time: Duration,
     /// Mail server; no e-mails are sent if `None`.
     pub mail: Option<MailOptions>,
-    /// URL that is requested every minute while deliveries are sent.
+    /// URL that is requested while deliveries are sent.
     pub heartbeat_url: Option<String>,
+    /// Time between two of these requests.
+    pub heartbeat_interval: Duration,
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
@@ -132,6 +137,7 @@ impl ServerOptions {
             search_time: SEARCH_TIME,
             mail: None,
             heartbeat_url: None,
+            heartbeat_interval: Duration::from_secs(60),
             extra_certificates: Vec::new(),
             retention: Retention::default(),
             clock: Clock::machine(),
@@ -178,6 +184,7 @@ pub struct Running {
     pub app: App,
     pub retention_job: RetentionJob,
     pub telling: TellingJob,
+    heartbeat: HeartbeatJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -196,7 +203,7 @@ impl Prepared {
         let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
         require_profile(&store, &options.default_profile)?;
         let policy = TargetPolicy::new(options.allow_targets.clone());
-        let guard = Guard::new(policy, Arc::clone(&options.lookup));
+        let guard = Guard::new(policy, store.allowed_targets().clone(), Arc::clone(&options.lookup));
         let transport = match &options.transport {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
@@ -312,8 +319,15 @@ impl Prepared {
         let site = Arc::clone(&app.site);
         let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
         let telling = TellingJob::start(app.actions.clone(), style)?;
+        let heartbeat = match &options.heartbeat_url {
+            Some(url) => {
+                let heartbeat = Heartbeat::new(url.clone(), options.extra_certificates.clone())?;
+                HeartbeatJob::start(app.actions.clone(), heartbeat, options.heartbeat_interval)?
+            }
+            None => HeartbeatJob::default(),
+        };
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, telling, handle: http.handle(), held };
+        let running = Running { address, app, retention_job, telling, heartbeat, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -431,6 +445,8 @@ impl Running {
     /// Like [`stop`](Running::stop), with another limit for requests in flight.
     pub async fn stop_within(&self, patience: Duration) {
         let engine = self.app.actions.engine.clone();
+        // A server that stops sends nothing: the monitor may notice.
+        self.heartbeat.stop();
         engine.begin_stop();
         self.app.stop();
         let is_idle = tokio::task::spawn_blocking(move || engine.stop(patience));

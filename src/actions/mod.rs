@@ -20,6 +20,7 @@ pub mod replay;
 pub mod reserved;
 pub mod show_event;
 pub mod statistics;
+pub mod targets;
 pub mod telling;
 mod tenant_limits;
 pub mod test_event;
@@ -167,6 +168,11 @@ impl Caller {
     /// Returns the author of an entry in the time line of an incident.
     pub(crate) fn author(&self) -> Author {
         Author { name: self.actor.to_string(), is_operator: self.tenant.is_none() }
+    }
+
+    /// Whether a person of a tenant acts, who knows nothing of the server's settings.
+    pub fn is_in_portal(&self) -> bool {
+        self.tenant.is_some() && self.api_key_seq.is_none()
     }
 
     pub fn sees(&self, tenant: &Tenant) -> bool {

@@ -27,7 +27,7 @@ pub struct Pace<'a> {
 const REST: u32 = 4;
 
 /// Deletes deliveries that finished before the cutoffs, then events without deliveries and deleted webhooks, then old
-/// entries of the audit log, old requests of inboxes, closed incidents and unused topics, then shrinks the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
+/// entries of the audit log, old requests of inboxes, messages, closed incidents and unused topics, then shrinks the file. Queued deliveries are never deleted. With `dry_run` it only counts. If it fails, earlier steps stay. Blocks.
 pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) -> Result<Pruned> {
     let pruning = Pruning { store, cutoffs, dry_run, pace };
     let deliveries = pruning.all(Table::Deliveries, move |tx, part| retention::delete_deliveries(tx, part, cutoffs))?;
@@ -38,6 +38,7 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
     }
     pruning.through(move |tx, after| retention::delete_webhooks(tx, cutoffs, after))?;
     while pruning.step(move |tx| retention::delete_log_rows(tx, cutoffs))? > 0 {}
+    while pruning.step(move |tx| retention::delete_messages(tx, cutoffs))? > 0 {}
     while pruning.step(move |tx| retention::delete_incidents(tx, cutoffs))? > 0 {}
     pruning.through(retention::delete_topics)?;
     pruning.through(body_format::empty_unused)?;

@@ -32,6 +32,8 @@ pub struct NewEvent {
     pub data: Box<str>,
     pub previous_data: Option<Box<str>>,
     pub idempotency: Option<Idempotency>,
+    /// Number of the event that a person edited.
+    pub resent_from_seq: Option<i64>,
 }
 
 impl NewEvent {
@@ -182,6 +184,9 @@ pub fn publish(tx: &mut WriteTx<'_>, checked: Checked, limits: &TenantLimits) ->
     verdicts.retain_accepted(&mut webhooks, &event);
     require_room(tx, limits, &event.tenant, webhooks.len())?;
     let event_seq = event::insert(tx, &event)?;
+    if let Some(from_seq) = new.resent_from_seq {
+        event::resent(tx, event_seq, from_seq)?;
+    }
     if let Some(Idempotency { key, fingerprint }) = new.idempotency {
         let remembered = Remembered { fingerprint, event_seq, batch: None };
         idempotency::put(tx, &event.tenant, &key, &remembered)?;

@@ -10,7 +10,7 @@ use crate::domain::id::WebhookId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::rfc3339;
 use crate::store::delivery::{self, Delivery};
-use crate::store::event::StoredEvent;
+use crate::store::event::{self, Resends, StoredEvent};
 use crate::store::page::Page;
 use crate::store::webhook::{self, Bystander};
 use crate::store::{Connection, StoreError, damage};
@@ -27,6 +27,7 @@ const NAMED: usize = 10;
 #[derive(Debug, Clone)]
 pub struct EventAlone {
     pub stored: StoredEvent,
+    pub resends: Resends,
     /// The first 250, oldest first.
     pub missed: Vec<Missed>,
     /// Number of all webhooks without a delivery.
@@ -82,7 +83,8 @@ pub fn event_alone(connection: &Connection, caller: &Caller, id: &str, tenant: O
     let tenant = &stored.event.tenant;
     let found = damage::skip("event", stored.seq, bystanders(connection, tenant, &stored))?;
     let (missed, missed_count) = found.unwrap_or_default();
-    Ok(EventAlone { stored, missed, missed_count })
+    let resends = damage::skip("event", stored.seq, event::resends(connection, stored.seq))?.unwrap_or_default();
+    Ok(EventAlone { stored, resends, missed, missed_count })
 }
 
 /// Returns the first webhooks without a delivery of an event, and the number of all.

@@ -54,6 +54,18 @@ struct Composed {
 }
 
 impl Actions {
+    /// Checks that the writer commits and that deliveries are sent. Blocks while the writer hangs.
+    pub fn require_delivering(&self) -> Result<(), StoreError> {
+        if let Some(reason) = self.store.broken() {
+            return Err(StoreError::Unavailable(reason));
+        }
+        self.store.write(|_| Ok::<_, StoreError>(())).wait()?;
+        match self.engine.is_flowing() {
+            true => Ok(()),
+            false => Err(StoreError::Unavailable("deliveries that are due are not sent".to_owned())),
+        }
+    }
+
     /// Makes messages of what has happened since the last round. Returns their number.
     pub fn tell(&self, rounds: &mut Rounds, style: &Style) -> Result<usize> {
         let reading = self.clock.reading();

@@ -8,9 +8,19 @@ use crate::store::WriteTx;
 use crate::text::humanize;
 
 /// Refuses one more webhook of a tenant that has as many as it may have.
-pub(super) fn require_place(tx: &WriteTx<'_>, limits: &TenantLimits, tenant: &Tenant) -> Result<(), Invalid> {
+pub(super) fn require_place(
+    tx: &WriteTx<'_>,
+    limits: &TenantLimits,
+    tenant: &Tenant,
+    is_in_portal: bool,
+) -> Result<(), Invalid> {
     if tx.directory().webhook_count(tenant) < limits.webhooks {
         return Ok(());
+    }
+    if is_in_portal {
+        let most = humanize::counted(limits.webhooks.into(), "webhook");
+        let message = format!("There are {most} already, which is the limit. Delete one that is no longer used.");
+        return Err(Invalid::new("webhook_limit", message));
     }
     let message = format!(
         "The tenant {tenant} has {}, as many as the setting {} allows. Delete one that is no longer used, or have the limit raised.",

@@ -30,7 +30,7 @@ pub fn challenge(sender: &Sender, endpoint: &Endpoint, spec: &ChallengeSpec, now
     let body = compose_challenge(endpoint.body_format(), &job.event, &spec.field, &text);
     let result = sender.attempt_with(endpoint, &job, body.clone());
     let refusal = match (&result.attempt.failure, &result.attempt.answer) {
-        (Some(failure), _) => Some(format!("The challenge failed. {}", failure.message)),
+        (Some(failure), _) => Some(format!("The challenge failed. {}", failure.public())),
         (None, Some(response)) => echo_fault(response, &spec.field, &text),
         (None, None) => Some("The endpoint did not respond to the challenge.".to_owned()),
     };

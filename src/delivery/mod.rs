@@ -5,13 +5,14 @@
 //! thread takes it to hand over committed deliveries.
 //!
 //! Reading order: [`endpoint`] and [`sender`] (one attempt), [`access_token`], [`challenge`], [`engine`] (lanes, scheduler, workers,
-//! record of an attempt); below them [`http`] (client) and [`guard`] (DNS, policy). [`mail`] sends e-mails.
+//! record of an attempt); below them [`http`] (client) and [`guard`] (DNS, policy). [`mail`] sends e-mails, [`heartbeat`] signs of life to a monitor.
 
 pub mod access_token;
 pub mod challenge;
 pub mod endpoint;
 pub mod engine;
 pub mod guard;
+pub mod heartbeat;
 pub mod http;
 pub mod mail;
 pub mod sender;

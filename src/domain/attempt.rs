@@ -83,50 +83,111 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FailureCause {
-    TargetBlocked { reason: Option<String> },
+    // `entry`: the allowed target that would open it, if one can.
+    TargetBlocked {
+        reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<String>,
+    },
     NoAddress,
-    LookupFailed { reason: String },
+    LookupFailed {
+        reason: String,
+    },
     // This machine had no thread for the lookup. Says nothing about the endpoint, so it does not count as an attempt.
-    LookupUnavailable { reason: String },
-    Refused { addresses: usize },
-    Unreachable { addresses: usize, error: String },
-    ConnectFailed { addresses: usize, error: Option<String> },
+    LookupUnavailable {
+        reason: String,
+    },
+    Refused {
+        addresses: usize,
+    },
+    Unreachable {
+        addresses: usize,
+        error: String,
+    },
+    ConnectFailed {
+        addresses: usize,
+        error: Option<String>,
+    },
     // This machine has no file descriptor left.
-    NoSocket { error: String },
-    Timeout { phase: Phase, limit_ms: Millis },
-    CertificateExpired { not_after_ms: Option<Millis> },
+    NoSocket {
+        error: String,
+    },
+    Timeout {
+        phase: Phase,
+        limit_ms: Millis,
+    },
+    CertificateExpired {
+        not_after_ms: Option<Millis>,
+    },
     CertificateNotYetValid,
     CertificateUntrusted,
     CertificateForOtherHost,
-    CertificateInvalid { error: String },
+    CertificateInvalid {
+        error: String,
+    },
     // The port of an https:// URL speaks another protocol.
     NotTls,
     ClientCertificateRequired,
     // `not_after_ms`: the end of the certificate that was sent.
-    ClientCertificateRejected { alert: Option<String>, not_after_ms: Option<Millis> },
-    TlsAlert { alert: String },
-    TlsOutdated { error: String },
-    TlsFailed { error: Option<String> },
+    ClientCertificateRejected {
+        alert: Option<String>,
+        not_after_ms: Option<Millis>,
+    },
+    TlsAlert {
+        alert: String,
+    },
+    TlsOutdated {
+        error: String,
+    },
+    TlsFailed {
+        error: Option<String>,
+    },
     // The connection was closed; `reset`: without notice.
-    Disconnected { reset: bool, phase: Phase },
+    Disconnected {
+        reset: bool,
+        phase: Phase,
+    },
     UnexpectedUpgrade,
     HeadTooLong,
     BodyTooPadded,
     // The port of an http:// URL speaks TLS.
     OnlyTls,
-    NotHttp { first_bytes: String },
-    MalformedResponse { error: String },
-    RequestFailed { error: String },
-    Status { code: u16 },
+    NotHttp {
+        first_bytes: String,
+    },
+    MalformedResponse {
+        error: String,
+    },
+    RequestFailed {
+        error: String,
+    },
+    Status {
+        code: u16,
+    },
     // The request for an access token got no complete response. `origin` is that of the token endpoint.
-    TokenUnavailable { origin: String, cause: Option<Box<FailureCause>> },
+    TokenUnavailable {
+        origin: String,
+        cause: Option<Box<FailureCause>>,
+    },
     // The token endpoint responded with another status than 2xx; `error` and `description` are from its response.
-    TokenRefused { origin: String, code: u16, error: Option<String>, description: Option<String> },
-    TokenMalformed { origin: String, fault: TokenFault },
+    TokenRefused {
+        origin: String,
+        code: u16,
+        error: Option<String>,
+        description: Option<String>,
+    },
+    TokenMalformed {
+        origin: String,
+        fault: TokenFault,
+    },
     EventDamaged,
-    ComposeFailed { error: Option<String> },
+    ComposeFailed {
+        error: Option<String>,
+    },
     // `error` begins with the line and column, where they are known.
-    TemplateFailed { error: Option<String> },
+    TemplateFailed {
+        error: Option<String>,
+    },
     WorkerPanic,
 }
 
@@ -190,7 +251,7 @@ impl FailureCause {
         // An attempt ends a moment after its limit, which is a number of whole seconds.
         let limit_ms = if duration_ms < SECOND { duration_ms } else { duration_ms / SECOND * SECOND };
         match code {
-            ErrorCode::TargetBlocked => FailureCause::TargetBlocked { reason: None },
+            ErrorCode::TargetBlocked => FailureCause::TargetBlocked { reason: None, entry: None },
             ErrorCode::DnsFailed => FailureCause::NoAddress,
             ErrorCode::ConnectRefused => FailureCause::Refused { addresses: 1 },
             ErrorCode::ConnectFailed => FailureCause::ConnectFailed { addresses: 1, error: None },
@@ -236,6 +297,14 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Message without the settings of the server, for people of a tenant too.
+    pub fn public(&self) -> &str {
+        match &self.cause {
+            FailureCause::TargetBlocked { reason: Some(reason), .. } => reason,
+            _ => &self.message,
+        }
+    }
+
     pub fn code(&self) -> ErrorCode {
         self.cause.code()
     }

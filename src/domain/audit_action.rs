@@ -109,6 +109,12 @@ pub enum AuditAction {
     PortalLinkMade,
     #[strum(serialize = "portal_link.ended")]
     PortalLinkEnded,
+    #[strum(serialize = "portal.opened")]
+    PortalOpened,
+    #[strum(serialize = "target.allowed")]
+    TargetAllowed,
+    #[strum(serialize = "target.removed")]
+    TargetRemoved,
     #[strum(serialize = "backup.downloaded")]
     BackupDownloaded,
 }

@@ -403,5 +403,4 @@ pub fn clock_turned(off_ms: Millis, jump_ms: Millis) -> (Millis, Option<bool>) {
 }
 
 #[cfg(test)]
-#[path = "telling/tests.rs"]
 mod tests;

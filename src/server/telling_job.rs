@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::actions::telling::{Rounds, Style};
@@ -14,6 +13,8 @@ use crate::store::StoreError;
 const PAUSE: Duration = Duration::from_secs(5);
 /// Time between two looks for e-mails that are due.
 const MAIL_PAUSE: Duration = Duration::from_secs(1);
+/// Time that a stop grants to an e-mail that is being sent. One that takes longer is sent again at the next start.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Tells contacts in the background until it is stopped. Cheap to clone.
 #[derive(Clone)]
@@ -25,9 +26,15 @@ struct Shared {
     rounds: Mutex<Rounds>,
     /// Messages made since they were last asked for.
     made: AtomicUsize,
-    is_stopping: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct State {
+    is_stopping: bool,
+    /// Threads that have not ended.
+    threads: usize,
 }
 
 impl TellingJob {
@@ -37,9 +44,8 @@ impl TellingJob {
             style,
             rounds: Mutex::default(),
             made: AtomicUsize::new(0),
-            is_stopping: Mutex::new(false),
+            state: Mutex::default(),
             changed: Condvar::new(),
-            threads: Mutex::default(),
         });
         let job = TellingJob(shared);
         job.start_thread("telling", PAUSE, |shared| shared.round().map(|()| false))?;
@@ -56,7 +62,7 @@ impl TellingJob {
     ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.0);
         let run = move || {
-            while !*shared.lock() {
+            while !shared.lock().is_stopping {
                 let goes_on = match catch_unwind(AssertUnwindSafe(|| step(&shared))) {
                     Ok(Ok(goes_on)) => goes_on,
                     Ok(Err(ActionError::Store(StoreError::Stopping))) => false,
@@ -70,15 +76,17 @@ impl TellingJob {
                     }
                 };
                 if !goes_on {
-                    let is_stopping = shared.lock();
-                    let waited = shared.changed.wait_timeout_while(is_stopping, pause, |is_stopping| !*is_stopping);
+                    let state = shared.lock();
+                    let waited = shared.changed.wait_timeout_while(state, pause, |state| !state.is_stopping);
                     drop(waited.unwrap_or_else(PoisonError::into_inner));
                 }
             }
+            shared.lock().threads -= 1;
+            shared.changed.notify_all();
         };
+        self.0.lock().threads += 1;
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-        let thread = thread.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        thread.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(())
     }
 
@@ -88,23 +96,18 @@ impl TellingJob {
         Ok(self.0.made.swap(0, Ordering::SeqCst))
     }
 
-    /// Ends after the current round. Does not wait for an e-mail that is being sent.
+    /// Ends after the current round, and after the e-mail that is being sent, which is then recorded.
     pub(super) fn stop(&self) {
-        *self.0.lock() = true;
+        let mut state = self.0.lock();
+        state.is_stopping = true;
         self.0.changed.notify_all();
-        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            if thread.thread().name() == Some("telling") {
-                // A panic was already reported.
-                let _ = thread.join();
-            }
-        }
+        drop(self.0.changed.wait_timeout_while(state, GRACE, |state| state.threads > 0));
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.is_stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn round(&self) -> Result<(), ActionError> {

@@ -6,6 +6,7 @@ use crate::domain::delivery::Trigger;
 use crate::domain::event::{Event, EventType};
 use crate::domain::id::DeliveryId;
 use crate::domain::schema::Schema;
+use crate::domain::target::AllowEntry;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::profile::Profile;
@@ -42,6 +43,8 @@ pub enum Change {
     Incident {
         incident_seq: i64,
     },
+    /// The targets that administrators allow were changed. All of them follow.
+    AllowedTargets(Arc<[AllowEntry]>),
     /// The description of an event type was changed or deleted. `schema` is the new one.
     EventType {
         name: EventType,

@@ -57,6 +57,29 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
     Ok(tx.connection().last_insert_rowid())
 }
 
+/// Records that an event was made of another one.
+pub fn resent(tx: &WriteTx<'_>, seq: i64, from_seq: i64) -> Result<()> {
+    let statement = "UPDATE event SET resent_from_seq = :from WHERE seq = :seq";
+    sql::run(tx.connection(), statement, named_params! {":from": from_seq, ":seq": seq})
+}
+
+/// Events beside one that a person edited and sent again. Those that were deleted are left out.
+#[derive(Debug, Clone, Default)]
+pub struct Resends {
+    pub from: Option<EventId>,
+    /// The newest 20.
+    pub to: Vec<EventId>,
+}
+
+/// Returns the event that an event was made of, and those made of it.
+pub fn resends(connection: &Connection, seq: i64) -> Result<Resends> {
+    let query = "SELECT id FROM event WHERE seq = (SELECT resent_from_seq FROM event WHERE seq = :seq)";
+    let from = sql::first(connection, query, named_params! {":seq": seq}, |row| row.get("id"))?;
+    let query = "SELECT id FROM event WHERE resent_from_seq = :seq ORDER BY seq DESC LIMIT 20";
+    let to = sql::all(connection, query, named_params! {":seq": seq}, |row| row.get("id"))?;
+    Ok(Resends { from, to })
+}
+
 /// Returns a tenant's event.
 pub fn get(connection: &Connection, tenant: &Tenant, id: &EventId) -> Result<Option<StoredEvent>> {
     let query = "SELECT * FROM event WHERE id = :id AND tenant = :tenant";

@@ -8,7 +8,9 @@ use rusqlite::Connection;
 use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
-use super::{WriteTx, body_format, fixtures, idempotency, incident, migrate, retention, stats, sweep, webhook};
+use super::{
+    WriteTx, body_format, fixtures, idempotency, incident, message, migrate, retention, stats, sweep, telling, webhook,
+};
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
 
@@ -37,6 +39,13 @@ const JOBS: &[(&str, Job)] = &[
     }),
     ("retention of logs", |tx| retention::delete_log_rows(tx, Retention::default().cutoffs(NOW)).map(drop)),
     ("retention of incidents", |tx| retention::delete_incidents(tx, Retention::default().cutoffs(NOW)).map(drop)),
+    ("retention of messages", |tx| retention::delete_messages(tx, Retention::default().cutoffs(NOW)).map(drop)),
+    ("new contacts", |tx| telling::begin(tx).map(drop)),
+    ("contacts that are past an edge", |tx| telling::pass(tx, &(1..=500).collect::<Vec<_>>(), 1)),
+    ("edges", |tx| telling::clean(tx).map(drop)),
+    ("certificates", |tx| telling::certificates(tx, NOW).map(drop)),
+    ("failing contacts", |tx| telling::failing_contacts(tx, NOW)),
+    ("e-mails that are put off", |tx| message::put_off(tx, "")),
     ("incidents", |tx| incident::tend(tx, NOW).map(drop)),
     ("retention of topics", |tx| retention::delete_topics(tx, 0).map(drop)),
     ("retention of templates", |tx| body_format::empty_unused(tx, 0).map(drop)),
@@ -106,6 +115,14 @@ fn database(history: i64) -> Connection {
             "{others} INSERT INTO incident_entry (incident_seq, tenant, at_ms, kind, count, actor, by_operator, text)
              SELECT iif(i % 2, 1, i), 'acme', 1, 'opened', 1, '', 0, '' FROM n;"
         ),
+        // Messages of the past, some with many incidents, some that wait; edges that most contacts are past.
+        format!(
+            "{others} INSERT INTO message (contact_seq, contact_name, channel, topic, subject, text, created_ms, due_ms)
+             SELECT i, '', 'email', 'opened', '', '', i, iif(i > 1000, i, NULL) FROM n;"
+        ),
+        format!("{others} INSERT INTO message_incident SELECT i, iif(i <= 500, 1, i) FROM n;"),
+        format!("{others} INSERT INTO edge (at_ms, kind, text) SELECT {NOW}, 'began', '' FROM n;"),
+        format!("{others} INSERT INTO telling (contact_seq, edge_seq) SELECT i, 1000000 FROM n WHERE i <= 5000;"),
         "UPDATE webhook SET sweep = 'resume', sweep_up_to_seq = 1000000000 WHERE seq = 1;
          UPDATE webhook SET sweep = 'discard', sweep_up_to_seq = 1000000000 WHERE seq = 2;"
             .to_owned(),

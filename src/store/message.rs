@@ -103,11 +103,11 @@ pub struct DueMail {
 /// Returns the e-mail that has been due longest.
 pub fn due_mail(connection: &Connection, now: Millis) -> Result<Option<DueMail>> {
     let query = "SELECT m.seq, m.contact_seq, m.subject, m.text, m.created_ms,
-                     CASE WHEN c.confirmed_ms IS NOT NULL THEN c.email END AS \"to\"
+                     CASE WHEN c.confirmed_ms IS NOT NULL THEN c.email END AS recipient
                  FROM message m INDEXED BY message_due LEFT JOIN contact c ON c.seq = m.contact_seq
                  WHERE m.due_ms IS NOT NULL AND m.due_ms <= :now ORDER BY m.due_ms, m.seq LIMIT 1";
     sql::first(connection, query, named_params! {":now": now}, |row| {
-        Ok(read_row!(row, DueMail { seq, contact_seq, to, subject, text, created_ms }))
+        Ok(read_row!(row, DueMail { seq, contact_seq, subject, text, created_ms; to: row.get("recipient")? }))
     })
 }
 

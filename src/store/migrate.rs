@@ -23,6 +23,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0010_shape.sql"),
     include_str!("migrations/0011_incident.sql"),
     include_str!("migrations/0012_contact.sql"),
+    include_str!("migrations/0013_allowed_target.sql"),
+    include_str!("migrations/0014_resend.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

@@ -12,6 +12,7 @@
 //!
 //! Reading order: `open`, `migrate`, `master_key`, `seal`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
 
+pub mod allowed_target;
 pub mod api_key;
 pub mod attempt;
 pub mod audit;
@@ -104,6 +105,7 @@ pub struct Store {
     writer: Writer,
     profiles: profile::Profiles,
     schemas: event_type::Schemas,
+    allowed_targets: allowed_target::AllowedTargets,
     filters: filters::Filters,
     path: Arc<PathBuf>,
     identity: open::Identity,
@@ -130,8 +132,14 @@ impl Store {
         let damaged = |error: StoreError| OpenError::damaged(path, error);
         let profiles = profile::Profiles::load(&connection).map_err(damaged)?;
         let schemas = event_type::Schemas::load(&connection).map_err(damaged)?;
+        let allowed_targets = allowed_target::AllowedTargets::load(&connection).map_err(damaged)?;
         let filters = filters::Filters::default();
-        let snapshots = Snapshots { profiles: profiles.clone(), schemas: schemas.clone(), filters: filters.clone() };
+        let snapshots = Snapshots {
+            profiles: profiles.clone(),
+            schemas: schemas.clone(),
+            filters: filters.clone(),
+            allowed_targets: allowed_targets.clone(),
+        };
         let writer = Writer::start(connection, snapshots, clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
         let copying = Arc::default();
@@ -142,6 +150,7 @@ impl Store {
             writer,
             profiles,
             schemas,
+            allowed_targets,
             filters,
             path,
             identity,
@@ -202,6 +211,10 @@ impl Store {
 
     pub fn schemas(&self) -> &event_type::Schemas {
         &self.schemas
+    }
+
+    pub fn allowed_targets(&self) -> &allowed_target::AllowedTargets {
+        &self.allowed_targets
     }
 
     pub fn filters(&self) -> &filters::Filters {

@@ -233,6 +233,25 @@ pub fn delete_incidents(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
     Ok(deleted)
 }
 
+/// Deletes messages that are as old as dead letters may be, in one step. Returns the number of rows. The newest one stays,
+/// and those that wait to be sent.
+pub fn delete_messages(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
+    let query = "SELECT seq FROM message
+                 WHERE seq = (SELECT min(seq) FROM message) AND seq < (SELECT max(seq) FROM message)
+                     AND created_ms <= :cutoff AND due_ms IS NULL";
+    let cutoff = cutoffs.failed_ms.unwrap_or(Millis::MIN);
+    let mut deleted = 0;
+    while deleted < STEP {
+        let found = sql::first(tx.connection(), query, named_params! {":cutoff": cutoff}, |row| row.get::<_, i64>(0))?;
+        let Some(message) = found else { break };
+        let key = named_params! {":message": message};
+        deleted +=
+            sql::change(tx.connection(), "DELETE FROM message_incident WHERE message_seq = :message", key)? as u64;
+        deleted += sql::change(tx.connection(), "DELETE FROM message WHERE seq = :message", key)? as u64;
+    }
+    Ok(deleted)
+}
+
 /// Deletes topics without events and deliveries among the next ones after a number, in one step. Returns the last number
 /// examined; `None` at the end.
 pub fn delete_topics(tx: &mut WriteTx<'_>, after: i64) -> Result<Option<i64>> {

@@ -28,7 +28,7 @@ use crate::domain::retry::{Schedule, ScheduleSpec};
 use crate::domain::schema::Schema;
 use crate::domain::secret::Secret;
 use crate::domain::signing::{KeyPair, Signing};
-use crate::domain::target::TargetUrl;
+use crate::domain::target::{AllowEntry, TargetUrl};
 use crate::domain::telling::EdgeKind;
 use crate::domain::webhook::{Waiting, WebhookState, parse_events};
 use crate::profile::{Profile, ProfileSpec};
@@ -54,6 +54,7 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text!(as_str: EmailAddress, EventId, EventType, Secret, TargetUrl, Tenant);
+stored_as_text!(to_string: AllowEntry);
 stored_as_text!(into_str: Cause, DeliveryStatus, EdgeKind, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
 stored_as_text!(into_str: Waiting, WebhookState);
 

@@ -285,3 +285,89 @@ pub fn dead_letters(
     found.sort_by_key(|(_, failed)| std::cmp::Reverse(*failed));
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::attempt::ErrorCode;
+    use crate::domain::contact::{Channel, Scope, Topic};
+    use crate::domain::id::ContactId;
+    use crate::domain::telling::{Decision, GATHERING, Notice, decide};
+    use crate::domain::time::MINUTE;
+    use crate::domain::webhook::Webhook;
+    use crate::store::directory::Directory;
+    use crate::store::incident::{self, Cause, FailedAttempt, Outcome};
+    use crate::store::message::{self, NewMessage};
+    use crate::store::{contact, fixtures, migrate, webhook};
+
+    const HOSTS: u32 = 10_000;
+
+    #[test]
+    fn ten_thousand_endpoints_that_fail_at_once_are_one_message_in_small_steps() {
+        let connection = migrate::in_memory();
+        let mut directory = Directory::default();
+        let tx = &mut WriteTx::of_test(&connection, &mut directory, MINUTE);
+        let stored = contact::insert(tx, operator(), None).unwrap();
+        while begin(tx).unwrap() {}
+        for number in 1..=HOSTS {
+            let url = format!("https://h{number}.example/").parse().unwrap();
+            webhook::insert_row(&connection, &Webhook { url, ..fixtures::webhook(number, "acme") }).unwrap();
+        }
+        let mut directory = Directory::load(&connection).unwrap();
+        let tx = &mut WriteTx::of_test(&connection, &mut directory, 2 * MINUTE);
+        let rows = |work: &mut dyn FnMut()| {
+            let before = connection.total_changes();
+            work();
+            connection.total_changes() - before
+        };
+        let seqs: Vec<i64> = tx.directory().iter().map(|webhook| webhook.seq).collect();
+        for seq in seqs {
+            let host = tx.directory().get(seq).unwrap().url.host_key().to_owned();
+            let cause = Cause { error_code: Some(ErrorCode::Timeout), code: None, text: "Refused.".to_owned() };
+            let attempt =
+                FailedAttempt { webhook_seq: seq, host: &host, is_first: true, outcome: Outcome::Exhausted, cause };
+            let changed = rows(&mut || incident::failed(tx, &attempt).unwrap());
+            assert!(changed < 10, "{changed} rows for one attempt");
+        }
+        let (facts, last) = facts(&connection, 0).unwrap();
+        let told = told(&connection).unwrap()[&stored.seq];
+        let Decision::Tell(notices) = decide(&stored, &told, &facts, 2 * MINUTE + GATHERING) else { panic!() };
+        let [Notice::Incidents(changes)] = notices.as_slice() else { panic!("{notices:?}") };
+        assert_eq!(changes.len(), HOSTS as usize);
+        let message = NewMessage {
+            topic: Topic::Opened,
+            event_type: "hookpost.incident.opened".parse().unwrap(),
+            subject: String::new(),
+            text: String::new(),
+            data: "{}".into(),
+            incidents: changes.iter().map(|(seq, _)| *seq).collect(),
+        };
+        let changed = rows(&mut || {
+            message::insert(tx, &stored, message.clone()).unwrap();
+            set_told(tx, stored.seq, &Told { edge_seq: last, ..told }).unwrap();
+        });
+        assert!(changed < 600, "{changed} rows for one message");
+        let mut goes_on = true;
+        while goes_on {
+            let changed = rows(&mut || goes_on = clean(tx).unwrap());
+            assert!(changed <= STEP as u64, "{changed} rows of one step");
+        }
+        assert!(!has_edges(&connection).unwrap());
+    }
+
+    fn operator() -> Contact {
+        Contact {
+            seq: 0,
+            id: ContactId::from_bytes([1; 16]),
+            tenant: None,
+            name: "On call".to_owned(),
+            channel: Channel::Email { address: "ops@example.com".parse().unwrap(), confirmed_ms: Some(0) },
+            scope: Scope::default(),
+            topics: Topic::defaults(None),
+            quiet_hours: None,
+            created_ms: 0,
+            updated_ms: 0,
+            status: Status::default(),
+        }
+    }
+}

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::Store;
+use super::allowed_target::AllowedTargets;
 use super::bounds;
 use super::change::{Change, Observer};
 use super::directory::Directory;
@@ -99,6 +100,7 @@ pub(super) struct Snapshots {
     pub(super) profiles: Profiles,
     pub(super) schemas: Schemas,
     pub(super) filters: Filters,
+    pub(super) allowed_targets: AllowedTargets,
 }
 
 impl Snapshots {
@@ -106,6 +108,7 @@ impl Snapshots {
         self.profiles.apply(change);
         self.schemas.apply(change);
         self.filters.apply(change);
+        self.allowed_targets.apply(change);
     }
 }
 

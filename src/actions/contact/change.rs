@@ -28,7 +28,7 @@ impl Actions {
         }
         let given: Option<WebhookSettings> = settings.webhook.clone().map(Into::into);
         if let Some(given) = &given {
-            self.check_given(given).map_err(error_in_webhook)?;
+            self.check_given(caller, given).map_err(error_in_webhook)?;
         }
         if settings.email.is_some() {
             require_mailer(self, caller.tenant.is_none())?;
@@ -61,11 +61,11 @@ impl Actions {
         self.store.read(|connection| lookup::contact_in_full(connection, caller, id))
     }
 
-    fn check_given(&self, given: &WebhookSettings) -> Result<()> {
+    fn check_given(&self, caller: &Caller, given: &WebhookSettings) -> Result<()> {
         if let Some(url) = &given.url {
-            self.check_url(url)?;
+            self.check_url(caller, url)?;
         }
-        self.check_token_url(given)
+        self.check_token_url(caller, given)
     }
 
     /// Deletes a contact with its webhook. What waits for it is discarded.

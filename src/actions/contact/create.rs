@@ -105,8 +105,8 @@ impl Actions {
     /// Returns the webhook of a new contact. It is sent to without a challenge, since the test message is one.
     fn new_webhook(&self, caller: &Caller, settings: WebhookSettings) -> Result<Webhook> {
         let Some(url) = &settings.url else { return Err(Invalid::missing_field("url").into()) };
-        let url = self.check_url(url)?;
-        self.check_token_url(&settings)?;
+        let url = self.check_url(caller, url)?;
+        self.check_token_url(caller, &settings)?;
         let name = settings.profile.as_ref().or(caller.default_profile.as_ref());
         let profile = find_profile(self.store.profiles(), name.map_or(&*self.default_profile, String::as_str))?;
         let now = self.clock.now_ms();

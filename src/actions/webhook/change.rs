@@ -30,9 +30,9 @@ impl Actions {
         }
         self.check_tls(caller, &settings)?;
         if let Some(url) = &settings.url {
-            self.check_url(url)?;
+            self.check_url(caller, url)?;
         }
-        self.check_token_url(&settings)?;
+        self.check_token_url(caller, &settings)?;
         let profiles = self.store.profiles();
         let before = self.store.read(|connection| lookup::own_webhook(connection, caller, id))?;
         let activation = activation(&before, &settings)?;

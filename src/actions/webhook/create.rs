@@ -36,8 +36,8 @@ impl Actions {
         self.check_tls(caller, &settings)?;
         let now = self.clock.now_ms();
         let tenant = caller.tenant_for(settings.tenant.as_deref())?;
-        let url = self.check_url(url)?;
-        self.check_token_url(&settings)?;
+        let url = self.check_url(caller, url)?;
+        self.check_token_url(caller, &settings)?;
         let name = settings.profile.take().or_else(|| caller.default_profile.clone());
         let profile = find_profile(self.store.profiles(), name.as_deref().unwrap_or(&self.default_profile))?;
         let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
@@ -55,7 +55,7 @@ impl Actions {
         let webhook = self
             .store
             .write(move |tx| -> Result<_> {
-                require_place(tx, &limits, &webhook.tenant)?;
+                require_place(tx, &limits, &webhook.tenant, auditor.is_in_portal())?;
                 require_profile(tx, &webhook.profile)?;
                 let webhook = webhook::insert(tx, webhook)?;
                 let entry = AuditEntry::new(AuditAction::WebhookCreated, webhook.id).in_tenant(&webhook.tenant);
@@ -81,7 +81,7 @@ impl Actions {
     pub(super) fn check_tls(&self, caller: &Caller, settings: &WebhookSettings) -> Result<()> {
         let Some(given) = &settings.tls else { return Ok(()) };
         if caller.certificates_denied {
-            let message = "Certificates of webhooks are set by the operator.";
+            let message = "Certificates of webhooks cannot be set here.";
             return Err(ActionError::Forbidden(message.to_owned()));
         }
         match given {
@@ -91,24 +91,27 @@ impl Actions {
     }
 
     /// Parses a URL and checks its target against the policy, as far as its name resolves now.
-    pub(in crate::actions) fn check_url(&self, text: &str) -> Result<TargetUrl> {
+    pub(in crate::actions) fn check_url(&self, caller: &Caller, text: &str) -> Result<TargetUrl> {
         let url = parse_url(text)?;
-        self.check_target(&url, "url")?;
+        self.check_target(caller, &url, "url")?;
         Ok(url)
     }
 
     /// Checks the URL of a token endpoint, if the settings have one, like that of a webhook.
-    pub(in crate::actions) fn check_token_url(&self, settings: &WebhookSettings) -> Result<()> {
+    pub(in crate::actions) fn check_token_url(&self, caller: &Caller, settings: &WebhookSettings) -> Result<()> {
         match &settings.auth {
             Some(Some(AuthSpec::OAuth2 { token_url, .. })) => {
-                self.check_target(&parse_token_url(token_url)?, "auth.token_url")
+                self.check_target(caller, &parse_token_url(token_url)?, "auth.token_url")
             }
             _ => Ok(()),
         }
     }
 
-    fn check_target(&self, url: &TargetUrl, field: &str) -> Result<()> {
-        let refused = |refusal: Refusal| Invalid::new("target_blocked", refusal.message()).in_field(field);
+    fn check_target(&self, caller: &Caller, url: &TargetUrl, field: &str) -> Result<()> {
+        let refused = |refusal: Refusal| {
+            let message = if caller.is_in_portal() { refusal.request() } else { refusal.message() };
+            Invalid::new("target_blocked", message).in_field(field)
+        };
         Ok(self.guard.check_new(url, Instant::now() + LOOKUP).map_err(refused)?)
     }
 }

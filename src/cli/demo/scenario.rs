@@ -93,5 +93,6 @@ pub(in crate::cli) fn event(number: u64) -> Result<NewEvent, Invalid> {
         data: data.into(),
         previous_data: None,
         idempotency: None,
+        resent_from_seq: None,
     })
 }

@@ -155,6 +155,11 @@ impl Engine {
         (state.workers, state.sending())
     }
 
+    /// Returns whether deliveries that could be sent are sent: the scheduler and the workers are at work.
+    pub fn is_flowing(&self) -> bool {
+        self.0.lock().is_flowing(Instant::now())
+    }
+
     /// Returns the bytes of events in the queues of all lanes. Requests in flight hold one event each beside them.
     pub fn queued_bytes(&self) -> usize {
         self.0.lock().queued_bytes()

@@ -112,7 +112,7 @@ fn follow(
         return Ok(());
     };
     let code = result.attempt.answer.as_ref().map(|answer| answer.code);
-    let cause = Cause { error_code: Some(failure.code()), code, text: failure.message.clone() };
+    let cause = Cause { error_code: Some(failure.code()), code, text: failure.public().to_owned() };
     let (webhook_seq, is_first) = (job.webhook_seq, result.attempt.number == 1);
     incident::failed(tx, &FailedAttempt { webhook_seq, host: &endpoint.host, is_first, outcome, cause })
 }

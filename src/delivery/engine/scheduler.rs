@@ -1,7 +1,7 @@
 //! The thread that wakes lanes at their times and fills them from the table.
 
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::lane::{Lane, QUEUE};
@@ -24,6 +24,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         }
         let now = shared.clock.now_ms();
         let next_ms = state.wake_due(now);
+        state.scheduled(Instant::now());
         shared.rouse(&mut state);
         if let Some((seq, max_bytes)) = state.next_read() {
             read(shared, state, seq, max_bytes);

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::flights::Flights;
 use super::lane::{Hint, Lane, Readiness};
@@ -56,7 +56,16 @@ pub(super) struct State {
     /// Number of workers without work.
     pub idle_workers: usize,
     pub stopping: bool,
+    /// When the scheduler last looked at the state.
+    scheduled_at: Instant,
+    /// Since when lanes could send and no worker has taken a delivery.
+    ready_since: Option<Instant>,
 }
+
+/// Time within which the scheduler looks at the state.
+const SCHEDULING: Duration = Duration::from_secs(30);
+/// Time within which a worker takes a delivery while a lane can send. No request lasts longer than 30 seconds.
+const TAKING: Duration = Duration::from_secs(90);
 
 impl State {
     /// `workers`: maximum number of worker threads.
@@ -76,6 +85,8 @@ impl State {
             workers: 0,
             idle_workers: 0,
             stopping: false,
+            scheduled_at: Instant::now(),
+            ready_since: None,
         }
     }
 
@@ -115,8 +126,21 @@ impl State {
             | Change::Profile(_)
             | Change::ProfileGone { .. }
             | Change::EventType { .. }
+            | Change::AllowedTargets(_)
             | Change::Incident { .. } => {}
         }
+    }
+
+    /// Notes that the scheduler is at work.
+    pub(super) fn scheduled(&mut self, instant: Instant) {
+        self.scheduled_at = instant;
+        self.ready_since = self.ready_since.or(Some(instant)).filter(|_| self.has_ready());
+    }
+
+    /// Whether deliveries that could be sent are sent.
+    pub(super) fn is_flowing(&self, instant: Instant) -> bool {
+        instant.saturating_duration_since(self.scheduled_at) < SCHEDULING
+            && self.ready_since.is_none_or(|since| instant.saturating_duration_since(since) < TAKING)
     }
 
     /// Takes the next delivery to send.
@@ -149,6 +173,7 @@ impl State {
                 self.hosts.entry(Arc::clone(&host)).or_default().in_flight += 1;
                 let flight = self.flights.begin(seq, instant);
                 self.unrecorded += 1;
+                self.ready_since = None;
                 return Some(Claim { hint, endpoint, host, flight });
             }
         }

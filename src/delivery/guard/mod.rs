@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::attempt::FailureCause;
-use crate::domain::target::{OwnInbox, Refusal, TargetPolicy, TargetUrl};
+use crate::domain::target::{AllowEntry, OwnInbox, Refusal, TargetPolicy, TargetUrl};
+use crate::store::allowed_target::AllowedTargets;
 
 use self::lookups::{LookupJob, Lookups};
 
@@ -62,23 +63,32 @@ pub fn system_interfaces() -> Arc<Interfaces> {
 
 /// Resolves and checks targets. All workers share one.
 pub struct Guard {
+    /// Policy of the settings.
     policy: TargetPolicy,
-    /// The built-in inbox, and the policy for its URLs.
-    inbox: OnceLock<(OwnInbox, TargetPolicy)>,
+    /// Targets that administrators allow in addition.
+    allowed: AllowedTargets,
+    inbox: OnceLock<OwnInbox>,
     own: OwnAddresses,
     cache: Mutex<Cache>,
     lookups: Lookups,
 }
 
 impl Guard {
-    pub fn new(policy: TargetPolicy, lookup: Arc<Lookup>) -> Arc<Guard> {
-        Guard::with_interfaces(policy, lookup, system_interfaces())
+    /// `allowed` may change while the guard is in use: each connection is checked against what is allowed then.
+    pub fn new(policy: TargetPolicy, allowed: AllowedTargets, lookup: Arc<Lookup>) -> Arc<Guard> {
+        Guard::with_interfaces(policy, allowed, lookup, system_interfaces())
     }
 
     /// Creates a guard with a list of this machine's addresses, for tests.
-    pub fn with_interfaces(policy: TargetPolicy, lookup: Arc<Lookup>, interfaces: Arc<Interfaces>) -> Arc<Guard> {
+    pub fn with_interfaces(
+        policy: TargetPolicy,
+        allowed: AllowedTargets,
+        lookup: Arc<Lookup>,
+        interfaces: Arc<Interfaces>,
+    ) -> Arc<Guard> {
         Arc::new(Guard {
             policy,
+            allowed,
             inbox: OnceLock::new(),
             own: OwnAddresses { interfaces, last: Mutex::new(None) },
             cache: Mutex::new(Cache::new(MAX_CACHED)),
@@ -88,17 +98,18 @@ impl Guard {
 
     /// Allows the URLs of the built-in inbox, and no others of its origin. Only the first call has an effect.
     pub fn open_inbox(&self, inbox: OwnInbox) {
-        let policy = inbox.opened(&self.policy);
-        let _ = self.inbox.set((inbox, policy));
+        let _ = self.inbox.set(inbox);
     }
 
-    /// Returns the policy for a URL, and its key in the cache. The inbox has its own key: the rest of its origin must
-    /// not become allowed with it.
-    fn rules_for<'a>(&'a self, url: &'a TargetUrl) -> (&'a TargetPolicy, &'a str) {
-        match self.inbox.get() {
-            Some((inbox, policy)) if inbox.covers(url) => (policy, inbox.name()),
-            _ => (&self.policy, url.origin()),
-        }
+    /// Returns the entries of the settings.
+    pub fn configured(&self) -> &[AllowEntry] {
+        self.policy.entries()
+    }
+
+    /// Returns the inbox that a URL belongs to. It has its own key in the cache: the rest of its origin must not become
+    /// allowed with it.
+    fn inbox_of(&self, url: &TargetUrl) -> Option<&OwnInbox> {
+        self.inbox.get().filter(|inbox| inbox.covers(url))
     }
 
     /// Returns 1 to 16 addresses for connections to a URL, in the resolver's order. Checks all addresses of the host, also
@@ -134,11 +145,15 @@ impl Guard {
         now: Instant,
         deadline: Instant,
     ) -> Result<Arc<[SocketAddr]>, Unresolved> {
-        let (policy, name) = self.rules_for(url);
-        let cached = lock(&self.cache).get(name, now);
+        let inbox = self.inbox_of(url);
+        let name = inbox.map_or(url.origin(), OwnInbox::name);
+        let allowed = self.allowed.current();
+        let cached = lock(&self.cache).get(name, now, &allowed);
         if let Cached::Fresh(addresses) = cached {
             return Ok(addresses);
         }
+        let policy = self.policy.with_all(&allowed);
+        let policy = inbox.map_or_else(|| policy.clone(), |inbox| inbox.opened(&policy));
         let own = self.own.list(now)?;
         policy.judge_literal(url, &own).map_err(Unresolved::Refused)?;
         // The age of addresses counts from the start of their lookup.
@@ -164,7 +179,7 @@ impl Guard {
         };
         policy.judge(url, &ips, &own).map_err(Unresolved::Refused)?;
         let addresses = dialled(&ips, url.port());
-        lock(&self.cache).keep(name, Arc::clone(&addresses), asked);
+        lock(&self.cache).keep(name, Arc::clone(&addresses), asked, &allowed);
         Ok(addresses)
     }
 }
@@ -186,7 +201,10 @@ enum Unresolved {
 impl From<Unresolved> for FailureCause {
     fn from(unresolved: Unresolved) -> FailureCause {
         match unresolved {
-            Unresolved::Refused(refusal) => FailureCause::TargetBlocked { reason: Some(refusal.message().to_owned()) },
+            Unresolved::Refused(refusal) => FailureCause::TargetBlocked {
+                reason: Some(refusal.fact().to_owned()),
+                entry: refusal.opened_by().map(ToString::to_string),
+            },
             Unresolved::Dns(reason) => FailureCause::LookupFailed { reason },
             Unresolved::NoThread(reason) => FailureCause::LookupUnavailable { reason },
         }
@@ -197,6 +215,8 @@ impl From<Unresolved> for FailureCause {
 struct Cache {
     by_origin: HashMap<Box<str>, CachedResolution>,
     capacity: usize,
+    /// What was allowed when the addresses were checked. Its memory is held, so that no other list gets its address.
+    allowed: Arc<[AllowEntry]>,
 }
 
 struct CachedResolution {
@@ -222,10 +242,15 @@ impl CachedResolution {
 
 impl Cache {
     fn new(capacity: usize) -> Cache {
-        Cache { by_origin: HashMap::new(), capacity }
+        Cache { by_origin: HashMap::new(), capacity, allowed: Arc::new([]) }
     }
 
-    fn get(&self, origin: &str, now: Instant) -> Cached {
+    /// Forgets all addresses that were checked when other targets were allowed.
+    fn get(&mut self, origin: &str, now: Instant, allowed: &Arc<[AllowEntry]>) -> Cached {
+        if !Arc::ptr_eq(&self.allowed, allowed) {
+            self.by_origin.clear();
+            self.allowed = Arc::clone(allowed);
+        }
         match self.by_origin.get(origin) {
             Some(entry) if entry.is_younger(BELIEVED_FOR, now) => Cached::Fresh(Arc::clone(&entry.addresses)),
             Some(entry) if entry.is_younger(SERVED_FOR, now) => {
@@ -235,7 +260,11 @@ impl Cache {
         }
     }
 
-    fn keep(&mut self, origin: &str, addresses: Arc<[SocketAddr]>, now: Instant) {
+    /// Keeps addresses, unless other targets are allowed now than when they were checked.
+    fn keep(&mut self, origin: &str, addresses: Arc<[SocketAddr]>, now: Instant, allowed: &Arc<[AllowEntry]>) {
+        if !Arc::ptr_eq(&self.allowed, allowed) {
+            return;
+        }
         if !self.by_origin.contains_key(origin) {
             self.make_room(now);
         }
@@ -297,9 +326,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl super::http::client::Resolve for Guard {
     fn resolve(&self, url: &str, tenant: &str, deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
-        let url: TargetUrl = url
-            .parse()
-            .map_err(|error: crate::domain::Invalid| FailureCause::TargetBlocked { reason: Some(error.message) })?;
+        let url: TargetUrl = url.parse().map_err(|error: crate::domain::Invalid| FailureCause::TargetBlocked {
+            reason: Some(error.message),
+            entry: None,
+        })?;
         self.resolve_for(tenant, &url, deadline)
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{BELIEVED_FOR, Cache, Cached, Guard, Interfaces, Lookup, MAX_ADDRESSES, Unresolved};
 use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::target::{OwnInbox, TargetPolicy, TargetUrl};
+use crate::store::allowed_target::AllowedTargets;
 use crate::text::failure::describe;
 
 type ScriptedLookup = io::Result<Vec<IpAddr>>;
@@ -43,7 +44,7 @@ fn no_interfaces() -> Arc<Interfaces> {
 
 fn guard_with(entries: &[&str], lookup: Arc<Lookup>) -> Arc<Guard> {
     let entries = entries.iter().map(|entry| entry.parse().unwrap());
-    Guard::with_interfaces(TargetPolicy::new(entries.collect()), lookup, no_interfaces())
+    Guard::with_interfaces(TargetPolicy::new(entries.collect()), AllowedTargets::default(), lookup, no_interfaces())
 }
 
 /// Returns a resolver with these results in order, and its number of calls.
@@ -214,7 +215,7 @@ fn this_machines_own_addresses_are_read_every_30_s_and_kept_when_reading_fails()
     ]);
     let interfaces: Arc<Interfaces> = Arc::new(move || lists(""));
     let (lookup, _) = scripted(Vec::new());
-    let guard = Guard::with_interfaces(TargetPolicy::default(), lookup, interfaces);
+    let guard = Guard::with_interfaces(TargetPolicy::default(), AllowedTargets::default(), lookup, interfaces);
     let (target, start) = (url("https://8.8.8.8/"), Instant::now());
     let code_at = |now| {
         let result = guard.resolve_at(&target, now, far());
@@ -233,16 +234,17 @@ fn a_full_cache_drops_what_is_too_old_and_else_the_oldest() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let addresses: Arc<[SocketAddr]> = Arc::new(["8.8.8.8:443".parse().unwrap()]);
-    cache.keep("a", Arc::clone(&addresses), at(0));
-    cache.keep("b", Arc::clone(&addresses), at(1));
-    cache.keep("a", Arc::clone(&addresses), at(2));
+    let none = Arc::clone(&cache.allowed);
+    cache.keep("a", Arc::clone(&addresses), at(0), &none);
+    cache.keep("b", Arc::clone(&addresses), at(1), &none);
+    cache.keep("a", Arc::clone(&addresses), at(2), &none);
     assert_eq!(cache.by_origin.len(), 2, "an origin that is known takes no new place");
-    cache.keep("c", Arc::clone(&addresses), at(3));
-    assert!(matches!(cache.get("b", at(3)), Cached::Nothing), "the oldest went");
-    assert!(matches!(cache.get("a", at(3)), Cached::Fresh(_)));
-    cache.keep("d", Arc::clone(&addresses), at(40));
+    cache.keep("c", Arc::clone(&addresses), at(3), &none);
+    assert!(matches!(cache.get("b", at(3), &none), Cached::Nothing), "the oldest went");
+    assert!(matches!(cache.get("a", at(3), &none), Cached::Fresh(_)));
+    cache.keep("d", Arc::clone(&addresses), at(40), &none);
     assert_eq!(cache.by_origin.len(), 1, "both were too old");
-    assert!(matches!(cache.get("d", at(40)), Cached::Fresh(_)));
+    assert!(matches!(cache.get("d", at(40), &none), Cached::Fresh(_)));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::config::AutoHeaderValue;
-use ureq::http;
+use ureq::http::{self, Method};
 use ureq::{Agent, Body};
 
 use super::exchange;
@@ -162,10 +162,20 @@ impl Client {
         Ok(Client { shared: Arc::new(Shared { resolve, agent, idle }) })
     }
 
+    /// Sends one GET without further headers. Otherwise like [`Client::post`].
+    pub fn get(&self, url: &str, timeout: Duration) -> ClientResult {
+        let request = Outgoing { url, tenant: "", headers: &[], body: &[], tls: None };
+        self.send(&request, Method::GET, timeout)
+    }
+
     /// Sends one POST and reads the response within `timeout` (at most a day). Blocks; returns within a few milliseconds after
     /// the time limit. Errors of the receiver or the network are in the result. The client stays usable after a panic of
     /// the HTTP library, which propagates.
     pub fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
+        self.send(request, Method::POST, timeout)
+    }
+
+    fn send(&self, request: &Outgoing<'_>, method: Method, timeout: Duration) -> ClientResult {
         let started = Instant::now();
         let timeout = timeout.min(LONGEST_TIMEOUT);
         let deadline = started + timeout;
@@ -177,10 +187,10 @@ impl Client {
             Ok(addresses) if addresses.is_empty() => Some(FailureCause::NoAddress),
             Ok(addresses) => {
                 let first = Exchange::new(started, deadline, addresses.clone(), false);
-                let (mut outcome, mut exchange) = self.exchange(request, first);
+                let (mut outcome, mut exchange) = self.exchange(request, &method, first);
                 if exchange.deserves_fresh_connection() {
                     let second = Exchange::new(started, deadline, addresses, true);
-                    (outcome, exchange) = self.exchange(request, second);
+                    (outcome, exchange) = self.exchange(request, &method, second);
                     sent.connections = 2;
                 }
                 let cause = classify::cause(&outcome, &exchange);
@@ -207,11 +217,11 @@ impl Client {
         self.shared.idle.sweep();
     }
 
-    fn exchange(&self, request: &Outgoing<'_>, mut exchange: Exchange) -> (RawOutcome, Exchange) {
+    fn exchange(&self, request: &Outgoing<'_>, method: &Method, mut exchange: Exchange) -> (RawOutcome, Exchange) {
         exchange.tls = request.tls.cloned();
         exchange.spelling = request.headers.iter().map(|(name, _)| name.clone()).collect();
         let running = exchange::begin(exchange);
-        let outcome = match self.head(request) {
+        let outcome = match self.head(request, method) {
             Ok(response) => {
                 exchange::with(Exchange::begin_body);
                 read_answer(response)
@@ -221,10 +231,13 @@ impl Client {
         (outcome, running.finish())
     }
 
-    fn head(&self, request: &Outgoing<'_>) -> Result<http::Response<Body>, ureq::Error> {
-        let mut builder = http::Request::post(request.url);
+    fn head(&self, request: &Outgoing<'_>, method: &Method) -> Result<http::Response<Body>, ureq::Error> {
+        let mut builder = http::Request::builder().method(method).uri(request.url);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
+        }
+        if *method == Method::GET {
+            return self.shared.agent.run(builder.body(())?);
         }
         self.shared.agent.run(builder.body(request.body)?)
     }

@@ -312,7 +312,7 @@ mod tests {
             let (head, _) = text.split_once("\r\n\r\n").unwrap();
             let names = head.lines().filter(|line| !line.starts_with(' ')).map(|line| line.split(':').next().unwrap());
             assert!(names.clone().all(|name| !name.eq_ignore_ascii_case("bcc")), "{text}");
-            assert_eq!(names.count(), 8, "{text}");
+            assert_eq!(names.count(), 9, "{text}");
         }
         let long = composed(&mail("ops@example.org", &"ö".repeat(100_000)));
         assert!(long.len() < 4_000, "{}", long.len());

@@ -46,6 +46,22 @@ impl AllowEntry {
         AllowEntry { port: Some(url.port()), ..AllowEntry::for_host(url) }
     }
 
+    /// Returns the entry for the URL's host on its port only, for a person who typed the URL.
+    pub fn of_origin(url: &TargetUrl) -> AllowEntry {
+        AllowEntry::for_origin(url)
+    }
+
+    /// Returns the entry on one port only.
+    #[must_use]
+    pub fn on_port(self, port: u16) -> AllowEntry {
+        AllowEntry { port: Some(port), ..self }
+    }
+
+    /// Whether the entry opens a metadata address of a cloud machine.
+    pub fn names_metadata(&self) -> bool {
+        matches!(&self.place, AllowTarget::Net(net) if policy::is_metadata(*net))
+    }
+
     /// Whether the entry covers an address, given in its judged form.
     pub(super) fn covers_address(&self, address: IpAddr, port: u16) -> bool {
         self.covers_port(port) && matches!(&self.place, AllowTarget::Net(net) if net.contains(&address))
@@ -90,8 +106,7 @@ impl FromStr for AllowEntry {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<AllowEntry, Invalid> {
-        let faulty =
-            |fault: &str| Invalid::new("invalid_target", format!("{text:?} is not a valid --allow-target: {fault}"));
+        let faulty = |fault: &str| Invalid::new("invalid_target", format!("{text:?} is not a valid target: {fault}"));
         let (place, port) = split_port(text).map_err(faulty)?;
         let place = match parse_net(place).map_err(|fault| faulty(&fault))? {
             Some(net) => AllowTarget::Net(net),

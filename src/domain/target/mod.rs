@@ -19,7 +19,7 @@ mod tests;
 
 pub use allow::AllowEntry;
 pub use inbox::OwnInbox;
-pub use policy::{Refusal, TargetPolicy};
+pub use policy::{Refusal, TargetPolicy, way_out};
 
 /// Maximum length of a URL in bytes, both as given and as printed after parsing.
 pub const MAX_URL_BYTES: usize = 2048;

@@ -20,9 +20,16 @@ impl TargetPolicy {
 
     /// Returns the policy with an additional entry.
     pub(super) fn with(&self, entry: AllowEntry) -> TargetPolicy {
-        let mut entries = self.entries.clone();
-        entries.push(entry);
-        TargetPolicy { entries }
+        self.with_all(&[entry])
+    }
+
+    /// Returns the policy with additional entries.
+    pub fn with_all(&self, more: &[AllowEntry]) -> TargetPolicy {
+        TargetPolicy { entries: [&self.entries, more].concat() }
+    }
+
+    pub fn entries(&self) -> &[AllowEntry] {
+        &self.entries
     }
 
     /// Checks all addresses of the URL's host. One forbidden address rejects the target.
@@ -84,14 +91,28 @@ impl TargetPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
+    /// With the setting that would allow the target.
     message: String,
+    fact: String,
+    /// For people who cannot change what is allowed.
+    request: String,
     opened_by: Option<AllowEntry>,
 }
 
 impl Refusal {
-    /// One or two sentences for the person who entered the URL.
+    /// One or two sentences for the operator who entered the URL, with the setting to change.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The reason alone.
+    pub fn fact(&self) -> &str {
+        &self.fact
+    }
+
+    /// What to do, for people of a tenant: nothing about settings and resolved addresses.
+    pub fn request(&self) -> &str {
+        &self.request
     }
 
     /// Entry that would allow the address or plain HTTP, if any can. Another refusal may follow.
@@ -116,22 +137,26 @@ impl Refusal {
             Opens::ByEntry if url.is_localhost() => Some(AllowEntry::for_host(url)),
             Opens::ByEntry | Opens::ByItsOwnEntry => Some(AllowEntry::for_address(inner)),
         };
-        let way_out = match &opened_by {
-            Some(entry) => format!("To allow it, start the server with --allow-target {entry}"),
-            None => "No setting opens it".to_owned(),
-        };
-        Refusal { message: format!("{subject}is {}. {way_out}", ban.what), opened_by }
+        let fact = format!("{subject}is {}.", ban.what);
+        let request = format!("{} does not lead to a public address. Use a public https:// URL.", url.host());
+        Refusal { message: format!("{fact} {}", way_out(opened_by.as_ref())), fact, request, opened_by }
     }
 
     fn of_plain_http(url: &TargetUrl) -> Refusal {
-        let entry = AllowEntry::for_host(url);
-        Refusal {
-            message: format!(
-                "Plain HTTP is refused, because anyone on the way could read and alter what is sent: \
-                 use https:// or start the server with --allow-target {entry}"
-            ),
-            opened_by: Some(entry),
+        let entry = Some(AllowEntry::for_host(url));
+        let fact = "Plain HTTP is refused, because anyone on the way could read and alter what is sent.".to_owned();
+        let request = format!("{fact} Use https://.");
+        Refusal { message: format!("{request} {}", way_out(entry.as_ref())), fact, request, opened_by: entry }
+    }
+}
+
+/// Sentence about the setting that would allow a target. Ends with the entry, without a full stop, to be copied.
+pub fn way_out(entry: Option<&AllowEntry>) -> String {
+    match entry {
+        Some(entry) => {
+            format!("To allow it, add it under Settings, Targets, or start the server with --allow-target {entry}")
         }
+        None => "No setting opens it".to_owned(),
     }
 }
 
@@ -236,10 +261,14 @@ pub(super) fn judged_form(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether a network is one metadata address.
+pub(super) fn is_metadata(net: IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len() && METADATA_ADDRESSES.contains(&net.addr())
+}
+
 /// Returns the kind of a network's addresses, if the network is within a range that no entry allows.
 pub(super) fn never_opened(net: IpNet) -> Option<&'static str> {
-    let single = net.prefix_len() == net.max_prefix_len();
-    if single && METADATA_ADDRESSES.contains(&net.addr()) {
+    if is_metadata(net) {
         return None;
     }
     let covers = |range: IpNet| range.contains(&net);

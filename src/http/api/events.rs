@@ -56,7 +56,7 @@ pub(super) const CONFLICT_CODES: Codes = &["event_id_reused", "idempotency_key_r
 const EXAMPLE_IN_FULL: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "damaged": false,
-            "data": {"id": 7, "title": "Hello"}, "previous_data": null, "deliveries": [], "deliveries_next_cursor": null,
+            "data": {"id": 7, "title": "Hello"}, "previous_data": null, "resent_from": null, "deliveries": [], "deliveries_next_cursor": null,
             "not_delivered": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.example/orders",
                 "reason": "not_subscribed", "message": "It subscribes to order.*, and not to content.published."}],
             "not_delivered_count": 1}"#;
@@ -151,6 +151,10 @@ pub(in crate::http) struct EventView {
     data: Option<Box<RawValue>>,
     /// The previous `data`, if the application sent it.
     previous_data: Option<Box<RawValue>>,
+    /// Id of the event that a person edited and sent again as this one, while that is stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<EventId>")]
+    resent_from: Option<Option<EventId>>,
     /// The newest 1,000, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<DeliveryView>")]
@@ -195,6 +199,7 @@ impl From<StoredEvent> for EventView {
             damaged: stored.damaged,
             data: raw(event.data),
             previous_data: event.previous_data.and_then(raw),
+            resent_from: None,
             deliveries: None,
             deliveries_next_cursor: None,
             not_delivered: None,
@@ -212,6 +217,7 @@ impl From<(EventAlone, Page<Delivery>)> for EventView {
             message: missed.message,
         });
         EventView {
+            resent_from: Some(event.resends.from.map(|id| id.as_str().into())),
             deliveries: Some(deliveries.rows.iter().map(DeliveryView::from).collect()),
             deliveries_next_cursor: Some(deliveries.next.map(Cursor::from)),
             not_delivered: Some(missed.collect()),
@@ -256,6 +262,7 @@ impl EventBody<'_> {
             data: self.data.get().into(),
             previous_data: self.previous_data.map(|raw| raw.get().into()),
             idempotency: None,
+            resent_from_seq: None,
         };
         Ok(event.unreserved()?)
     }

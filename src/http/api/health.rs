@@ -11,8 +11,10 @@ use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, requ
 use crate::domain::tenant_limits::TenantLimit;
 use crate::metrics::Snapshot;
 use crate::store::stats::{self, Of};
-use crate::store::{StoreError, incident, webhook};
+use crate::store::{StoreError, contact, incident, message, webhook};
 
+/// Failing contacts that are counted.
+const MOST_CONTACTS: u32 = 1_000;
 /// Media type of OpenMetrics, which Prometheus requests.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -33,7 +35,7 @@ fn describe_alive(call: &mut Call<'_>) {
 fn describe_ready(call: &mut Call<'_>) {
     call.operation("Health and documentation", "readyz", "Check readiness")
         .response::<Health>(200, "Events are accepted and delivered.", r#"{"status": "ready"}"#)
-        .errors(503, &["stopping", "store_unavailable"]);
+        .errors(503, &["stopping", "store_unavailable", "not_delivering"]);
 }
 
 /// Health of the server.
@@ -52,6 +54,10 @@ async fn ready(app: Data<App>) -> ApiResult {
     }
     if let Some(reason) = app.actions.store.broken() {
         return Err(ApiError::unavailable("store_unavailable", reason));
+    }
+    if !app.actions.engine.is_flowing() {
+        let reason = "Deliveries that are due are not being sent. See the log, and restart the server.";
+        return Err(ApiError::unavailable("not_delivering", reason.to_owned()));
     }
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
 }
@@ -76,19 +82,27 @@ async fn metrics(app: Data<App>, request: HttpRequest) -> ApiResult {
 
 fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
     let actions = &app.actions;
-    let (waiting, oldest, largest, open_incidents) = actions.store.read(|connection| {
-        let waiting = stats::waiting(connection, &Of::All)?;
-        let oldest = stats::oldest_waiting(connection, &Of::All)?;
-        let largest = webhook::largest_tenant(connection)?;
-        Ok::<_, StoreError>((waiting, oldest, largest, incident::read::count_open(connection)?))
-    })?;
-    let age_ms = oldest.map_or(0, |since| actions.clock.now_ms() - since);
+    let now = actions.clock.now_ms();
+    let (waiting, oldest, largest, open_incidents, failing_contacts, waiting_mails) =
+        actions.store.read(|connection| {
+            let waiting = stats::waiting(connection, &Of::All)?;
+            let oldest = stats::oldest_waiting(connection, &Of::All)?;
+            let largest = webhook::largest_tenant(connection)?;
+            let open_incidents = incident::read::count_open(connection)?;
+            let failing_contacts = contact::failing(connection, None, now, MOST_CONTACTS)?.len() as u64;
+            let waiting_mails = message::count_waiting(connection)?;
+            Ok::<_, StoreError>((waiting, oldest, largest, open_incidents, failing_contacts, waiting_mails))
+        })?;
+    let age_ms = oldest.map_or(0, |since| now - since);
     let (workers, busy_workers) = actions.engine.workers();
     let (database_bytes, log_bytes) = actions.store.sizes();
     Ok(Snapshot {
         pending: waiting.pending,
         retrying: waiting.retrying,
         open_incidents,
+        failing_contacts,
+        waiting_mails,
+        is_delivering: actions.engine.is_flowing(),
         oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
         workers,
         busy_workers,

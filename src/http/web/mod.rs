@@ -72,6 +72,7 @@ mod settings {
     pub mod data;
     pub mod keys;
     pub mod portal;
+    pub mod targets;
     pub mod users;
 }
 mod setup;
@@ -163,6 +164,8 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/users/{seq}/remove", vec![administer_at(settings::users::remove)]);
     at("/settings/portal", vec![read(settings::portal::show), administer(settings::portal::end_all)]);
     at("/settings/portal/{id}/end", vec![administer_at(settings::portal::end)]);
+    at("/settings/targets", vec![get(settings::targets::show), administer(settings::targets::allow)]);
+    at("/settings/targets/remove", vec![administer(settings::targets::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);
     at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
     at("/settings/audit", vec![read(settings::audit::show)]);

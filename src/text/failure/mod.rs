@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::humanize;
 use crate::domain::attempt::{ErrorCode, Failure, FailureCause, Phase, TokenFault};
+use crate::domain::target::way_out;
 use crate::domain::time::{Millis, parse_retry_after, rfc3339_seconds};
 
 /// A failed attempt, with the facts for its texts.
@@ -19,7 +20,13 @@ pub struct Failed<'a> {
 
 /// Returns the failure for a cause, with the sentence for the log. `url` is the URL of the request.
 pub fn describe(cause: FailureCause, url: &str) -> Failure {
-    Failure { message: sentence(&cause, url, None), cause }
+    let mut message = sentence(&cause, url, None);
+    if let FailureCause::TargetBlocked { entry: Some(entry), .. } = &cause
+        && let Ok(entry) = entry.parse()
+    {
+        message = format!("{message} {}", way_out(Some(&entry)));
+    }
+    Failure { message, cause }
 }
 
 /// Describes a failure in a sentence. With `now`, times are relative to it; without, they are absolute.
@@ -30,11 +37,11 @@ fn sentence(cause: &FailureCause, url: &str, now: Option<Millis>) -> String {
         count => format!(" at any of its {count} addresses"),
     };
     match cause {
-        FailureCause::TargetBlocked { reason: Some(reason) }
+        FailureCause::TargetBlocked { reason: Some(reason), .. }
         | FailureCause::LookupFailed { reason }
         | FailureCause::LookupUnavailable { reason } => reason.clone(),
-        FailureCause::TargetBlocked { reason: None } => {
-            format!("Hookpost may not call {host}: its operator has not allowed this target.")
+        FailureCause::TargetBlocked { reason: None, .. } => {
+            format!("Hookpost may not call {host}: the target is not allowed.")
         }
         FailureCause::NoAddress => format!("The name {host} has no address."),
         FailureCause::Refused { addresses } => {
@@ -237,7 +244,7 @@ impl Failed<'_> {
 fn advice(cause: &FailureCause) -> &'static str {
     use ErrorCode as Code;
     match cause.code() {
-        Code::TargetBlocked => "Use a public https:// URL, or ask the operator to allow this one with --allow-target.",
+        Code::TargetBlocked => "Use a public https:// URL.",
         Code::DnsFailed => "Check the host in the URL for typos, and its DNS records.",
         Code::ConnectRefused => {
             "Start the receiver, or correct the port in the URL. A firewall can refuse connections too."

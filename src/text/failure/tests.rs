@@ -13,7 +13,7 @@ fn failed(cause: FailureCause) -> Failed<'static> {
 #[test]
 fn every_error_code_has_a_sentence_and_short_words_of_its_own() {
     let expected = [
-        ("target_blocked", "Hookpost may not call api.acme.io: its operator has not allowed this target.", "blocked"),
+        ("target_blocked", "Hookpost may not call api.acme.io: the target is not allowed.", "blocked"),
         ("dns_failed", "The name api.acme.io has no address.", "DNS failed"),
         ("connect_refused", "api.acme.io refused the connection (nothing listens on port 8443).", "refused"),
         ("connect_failed", "Hookpost could not connect to api.acme.io.", "no connection"),

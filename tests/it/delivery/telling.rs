@@ -1,14 +1,18 @@
 //! Telling contacts: how many messages an outage makes, and to whom.
 
 use hookpost::domain::contact::{Channel, Contact, QuietHours, QuietHoursSpec, Scope, Status, Topic};
-use hookpost::domain::id::ContactId;
+use hookpost::domain::event::Tenant;
+use hookpost::domain::id::{ContactId, WebhookId};
 use hookpost::domain::time::{DAY, HOUR, MINUTE, SECOND};
+use hookpost::domain::webhook::Webhook;
 use hookpost::store::contact;
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 
 use super::pass;
 use crate::support::Hub;
 use crate::support::hub::NOON;
+use crate::support::receiver::tls::client_certificate;
 use crate::support::receiver::{Behaviour, Receiver, Reply};
 use crate::support::smtp::{MailServer, Takes};
 
@@ -263,4 +267,213 @@ fn a_mail_server_that_hangs_delays_no_delivery() {
     }
     hub.deliver_until_idle();
     assert_eq!(up.hits(), 100);
+}
+
+/// Adds a contact of the operator with a webhook of a profile.
+fn add_webhook_contact(hub: &Hub, url: &str, profile: &str) -> ContactId {
+    let now = hub.clock.now_ms();
+    let id = ContactId::generate(now, hookpost::random::bits());
+    let mut webhook = Webhook::new(
+        WebhookId::generate(now, hookpost::random::bits()),
+        Tenant::hookpost(),
+        url.parse().unwrap(),
+        profile,
+        "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse().unwrap(),
+        now,
+    );
+    webhook.events = vec!["hookpost.*".parse().unwrap()];
+    let contact = Contact {
+        seq: 0,
+        id,
+        tenant: None,
+        name: profile.to_owned(),
+        channel: Channel::Webhook { webhook_seq: 0 },
+        scope: Scope::default(),
+        topics: Topic::VARIANTS.iter().copied().collect(),
+        quiet_hours: None,
+        created_ms: now,
+        updated_ms: now,
+        status: Status::default(),
+    };
+    hub.running.app.actions.store.write(move |tx| contact::insert(tx, contact, Some(webhook))).wait().unwrap();
+    id
+}
+
+#[test]
+fn a_webhook_contact_gets_a_message_in_the_form_of_its_profile() {
+    let hub = Hub::start();
+    let down = Receiver::answering(500);
+    hub.add_webhook_with(down.url(), &hasty());
+    let profiles = ["slack", "discord", "teams", "telegram", "ntfy", "pagerduty", "standard"];
+    let receivers = profiles.map(|profile| {
+        let receiver = Receiver::start();
+        let id = add_webhook_contact(&hub, &format!("{}?chat_id=1", receiver.url()), profile);
+        (profile, receiver, id)
+    });
+    publish(&hub);
+    assert_eq!(tell_for(&hub, MINUTE), profiles.len());
+    let host = down.url().trim_start_matches("http://").split('/').next().unwrap().to_owned();
+    let link = |text: &str| text.contains(&hub.at("/incidents/inc_"));
+    for (profile, receiver, id) in &receivers {
+        let request = receiver.last();
+        let text = request.text();
+        let title = format!("{host} is failing");
+        match *profile {
+            "standard" => {
+                let event: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(event["type"], "hookpost.incident.opened");
+                let incident = &event["data"]["incidents"][0];
+                assert_eq!((&incident["host"], &incident["change"]), (&json!(host), &json!("opened")));
+                assert_eq!((&event["data"]["incident_count"], &incident["webhook_count"]), (&json!(1), &json!(1)));
+                assert!(link(incident["url"].as_str().unwrap()));
+            }
+            "pagerduty" => {
+                let alert: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(
+                    (&alert["event_action"], &alert["payload"]["severity"]),
+                    (&json!("trigger"), &json!("error"))
+                );
+                assert_eq!(alert["dedup_key"], format!("hookpost-{id}"));
+                assert_eq!(alert["payload"]["summary"], title);
+            }
+            "ntfy" => {
+                assert_eq!(request.header("title"), Some(title.as_str()));
+                assert!(text.starts_with(&format!("{host} has been failing since")) && link(&text), "{text}");
+            }
+            _ => {
+                assert!(text.contains(&title) && text.contains("Cause: ") && link(&text), "{profile}: {text}");
+                assert!(!text.contains("incident_count") && !text.contains("hookpost.incident"), "{profile}: {text}");
+                serde_json::from_str::<Value>(&text).unwrap();
+            }
+        }
+    }
+    down.behave(Behaviour::Answer(Reply::status(200)));
+    publish(&hub);
+    assert_eq!(tell_for(&hub, 30 * MINUTE), profiles.len());
+    let alert: Value = serde_json::from_str(&receivers[5].1.last().text()).unwrap();
+    assert_eq!(
+        (&alert["event_action"], &alert["dedup_key"]),
+        (&json!("resolve"), &json!(format!("hookpost-{}", receivers[5].2)))
+    );
+    assert_eq!(hub.get("/v1/incidents").expect(200).json()["data"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_contact_that_fails_has_no_incident_and_the_others_are_told_once() {
+    let (hub, server) = with_mail();
+    let dead = Receiver::answering(500);
+    add_webhook_contact(&hub, &dead.url(), "standard");
+    add_contact(&hub, "ops@example.org", |contact| contact.topics = [Topic::Opened].into());
+    let down = Receiver::answering(500);
+    hub.add_webhook_with(down.url(), &hasty());
+    publish(&hub);
+    assert_eq!(tell_for(&hub, MINUTE), 2);
+    assert_eq!(tell_for(&hub, 30 * MINUTE), 1);
+    let mail = server.wait_for(2).remove(1);
+    assert_eq!(mail.subject(), "A contact does not receive its messages");
+    assert!(mail.text.contains("standard: ") && mail.text.contains("/settings/contacts"), "{}", mail.text);
+    assert_eq!(tell_for(&hub, 2 * HOUR), 0);
+    assert_eq!(hub.get("/v1/incidents").expect(200).json()["data"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn operational_events_are_published_for_the_webhooks_that_subscribe_to_them() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    let subscribed = json!({"tenant": "hookpost", "events": ["hookpost.*"], "profile": "standard"});
+    hub.add_webhook_with(receiver.url(), &subscribed);
+    let down = Receiver::answering(410);
+    let webhook = hub.add_webhook(down.url());
+    publish(&hub);
+    hub.deliver_until_idle();
+    let types = || -> Vec<String> {
+        let events =
+            receiver.requests().into_iter().map(|request| serde_json::from_str::<Value>(&request.text()).unwrap());
+        let mut types: Vec<_> = events.map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+        types.sort();
+        types
+    };
+    assert_eq!(types(), ["hookpost.incident.opened", "hookpost.webhook.disabled"]);
+    let opened: Value = serde_json::from_str(&receiver.requests()[0].text()).unwrap();
+    assert_eq!(opened["data"]["webhook"]["id"], webhook.as_str());
+    down.behave(Behaviour::Answer(Reply::status(200)));
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);
+    publish(&hub);
+    for _ in 0..2 {
+        pass(&hub, 10 * MINUTE);
+        hub.tend_until_idle();
+        hub.deliver_until_idle();
+    }
+    assert_eq!(types(), ["hookpost.incident.closed", "hookpost.incident.opened", "hookpost.webhook.disabled"]);
+}
+
+#[test]
+fn heartbeats_are_sent_while_deliveries_are() {
+    let monitor = Receiver::start();
+    let mut hub = Hub::with(|hub| {
+        hub.heartbeat_url = Some(format!("{}push?token=1", monitor.url()));
+        hub.heartbeat_interval = std::time::Duration::from_millis(20);
+        hub.allow_targets.clear();
+    });
+    let beats = |least: usize| {
+        crate::support::process::wait_until(crate::support::process::PATIENCE, || monitor.hits() >= least)
+    };
+    assert!(beats(3));
+    let request = monitor.last();
+    assert_eq!((request.method.as_str(), request.text()), ("GET", ""));
+    hub.get("/readyz").expect(200);
+    assert!(hub.get("/metrics").expect(200).text.contains("hookpost_delivering 1\n"));
+    hub.stop();
+    let stopped = monitor.hits();
+    // One may have been on its way.
+    assert!(
+        !crate::support::process::wait_until(std::time::Duration::from_millis(300), || monitor.hits() > stopped + 1)
+    );
+}
+
+#[test]
+fn the_digest_counts_dead_letters_at_eight_and_is_left_out_without_any() {
+    let (hub, server) = with_mail();
+    let receiver = Receiver::answering(500);
+    hub.add_webhook_with(receiver.url(), &hasty());
+    add_contact(&hub, "ops@example.org", |contact| contact.topics = [Topic::Digest].into());
+    for _ in 0..3 {
+        publish(&hub);
+    }
+    // From 10:00 to 7:59.
+    pass(&hub, 21 * HOUR + 59 * MINUTE);
+    assert_eq!(hub.tell(), 0);
+    pass(&hub, 2 * MINUTE);
+    assert_eq!(hub.tell(), 1);
+    let mail = server.wait_for(1).remove(0);
+    assert_eq!(mail.subject(), "3 dead letters since yesterday");
+    assert!(mail.text.contains("(tenant default)") && mail.text.contains("/failed"), "{}", mail.text);
+    pass(&hub, DAY);
+    assert_eq!(hub.tell(), 0);
+}
+
+#[test]
+fn the_clock_and_certificates_are_told_once() {
+    let (hub, server) = with_mail();
+    let (certificate, key) = client_certificate("Hookpost", 2025, 2027);
+    let tls = json!({"tls": {"client_certificate": certificate, "client_key": key}});
+    hub.add_webhook_with("https://localhost:9/", &tls);
+    add_contact(&hub, "ops@example.org", |_| {});
+    assert_eq!(hub.tell(), 0);
+    hub.clock.jump(HOUR);
+    assert_eq!(tell_for(&hub, 10 * MINUTE), 1);
+    assert_eq!(server.wait_for(1)[0].subject(), "The server's clock may be wrong");
+    hub.clock.jump(-HOUR);
+    assert_eq!(tell_for(&hub, 10 * MINUTE), 1);
+    assert_eq!(server.wait_for(2)[1].subject(), "The server's clock is right again");
+    // The certificate ends with the year 2026.
+    pass(&hub, 330 * DAY);
+    assert_eq!(tell_for(&hub, 10 * MINUTE), 1);
+    let mail = server.wait_for(3).remove(2);
+    assert_eq!(mail.subject(), "A certificate for localhost:9 needs attention");
+    assert!(mail.text.contains("The client certificate expires in"), "{}", mail.text);
+    pass(&hub, 10 * DAY);
+    assert_eq!(tell_for(&hub, 10 * MINUTE), 0);
+    pass(&hub, 5 * DAY);
+    assert_eq!(tell_for(&hub, 10 * MINUTE), 1, "seven days before");
 }

@@ -233,6 +233,7 @@ fn publish_many(hub: &Hub, count: usize) {
                 data: format!(r#"{{"number":{number}}}"#).into(),
                 previous_data: None,
                 idempotency: None,
+                resent_from_seq: None,
             })
         })
         .collect();

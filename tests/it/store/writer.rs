@@ -75,6 +75,7 @@ fn the_queue_of_the_writer_is_bounded_by_bytes_too() {
         data: format!("\"{}\"", "x".repeat(1 << 20)).into(),
         previous_data: None,
         idempotency: None,
+        resent_from_seq: None,
     };
     let published: Vec<_> = (0..100).map(|_| actions.publish(event())).collect();
     // A job of few bytes still has room.

@@ -157,6 +157,7 @@ fn what_a_person_publishes_is_written_down_once() {
         data: "{}".into(),
         previous_data: None,
         idempotency: None,
+        resent_from_seq: None,
     };
     for _ in 0..2 {
         actions.publish_by_hand(&caller, new()).wait().unwrap();

@@ -1,11 +1,12 @@
 //! Pages about events.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use hookpost::domain::time::HOUR;
+use hookpost::domain::time::{DAY, HOUR};
 
 use crate::support::Hub;
 use crate::support::receiver::Receiver;
+use crate::support::visitor::{PASSWORD, Visitor};
 
 const MARKUP: &str = "<script>alert(1)</script>{{7*7}}\u{202e}😀";
 
@@ -200,4 +201,65 @@ fn the_pages_of_two_events_with_one_id_are_told_apart_by_their_tenants() {
     assert!(unclear.contains("acme, globex"), "{unclear}");
     let found = visitor.get("/deliveries?q=mine").expect(303);
     assert_eq!(found.header("location"), Some("/deliveries?event=mine"));
+}
+
+#[test]
+fn an_event_is_edited_and_sent_again_as_a_new_one_and_both_pages_link_to_each_other() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(200);
+    hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
+    let body = json!({"id": "order-1001", "tenant": "acme", "type": "order.paid", "data": {"sum": 1}, "previous_data": {"sum": 0}});
+    hub.post("/v1/events", &body).expect(202);
+    hub.deliver_until_idle();
+    let anna = hub.administrator();
+    let page = anna.page("/events/order-1001?tenant=acme");
+    let path = page.link("Edit and resend").unwrap().to_owned();
+    let page = anna.page(&path);
+    assert_eq!(page.heading(), "Edit and resend");
+    for (field, value) in [
+        ("type", "order.paid"),
+        ("tenant", "acme"),
+        ("id", ""),
+        ("data", "{\"sum\":1}"),
+        ("previous_data", "{\"sum\":0}"),
+    ] {
+        assert_eq!(page.field(field).as_deref(), Some(value), "{field}");
+    }
+    let submit = |visitor: &Visitor<'_>, changes: &[(&str, &str)]| {
+        let mut fields = visitor.page(&path).form("/events/new").unwrap().fields();
+        fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+        let kept = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        visitor.submit("/events/new", &kept.chain(changes.iter().copied()).collect::<Vec<_>>())
+    };
+    // It stays in its tenant, and stays one in the making when something is wrong.
+    let refused = submit(&anna, &[("tenant", "globex")]).expect(422).page();
+    assert!(refused.problem("tenant").unwrap().contains("acme"), "{refused}");
+    let refused = submit(&anna, &[("data", "{")]).expect(422).page();
+    assert_eq!(refused.field("resend").as_deref(), Some("order-1001"));
+
+    let sent = submit(&anna, &[("data", "{\"sum\": 2}"), ("id", "order-1001-again")]).expect(303);
+    let new = anna.follow(&sent).page();
+    assert_eq!(new.fact("Resent from").as_deref(), Some("order-1001"));
+    assert!(new.links_to("/events/order-1001?tenant=acme"), "{new}");
+    let old = anna.page("/events/order-1001?tenant=acme");
+    assert_eq!(old.fact("Resent as").as_deref(), Some("order-1001-again"));
+    hub.deliver_until_idle();
+    assert_eq!(serde_json::from_str::<Value>(receiver.last().text()).unwrap()["data"], json!({"sum": 2}));
+    let event = |id: &str| hub.get(&format!("/v1/events/{id}?tenant=acme")).expect(200).json();
+    assert_eq!(event("order-1001-again")["resent_from"], "order-1001");
+    assert_eq!(event("order-1001")["resent_from"], Value::Null);
+    // People of the tenant see the mark and send nothing by hand.
+    let theirs = hub.portal("acme").page("/events/order-1001-again");
+    assert!(theirs.contains("order-1001") && theirs.link("Edit and resend").is_none(), "{theirs}");
+    // When retention has deleted the old one, the new one no longer names it.
+    hub.advance(31 * DAY);
+    let anna = hub.visitor();
+    anna.sign_in("anna", PASSWORD).expect(303);
+    submit(&anna, &[("id", "order-1001-late")]).expect(303);
+    assert_eq!(event("order-1001-late")["resent_from"], "order-1001");
+    hub.deliver_until_idle();
+    hub.prune_until_idle();
+    hub.get("/v1/events/order-1001?tenant=acme").expect(404);
+    assert_eq!(event("order-1001-late")["resent_from"], Value::Null);
+    assert!(anna.page("/events/order-1001-late?tenant=acme").fact("Resent from").is_none());
 }

@@ -28,6 +28,7 @@ mod search;
 mod sessions;
 mod settings;
 mod sheet;
+mod targets;
 mod times;
 mod two_factor;
 mod two_tabs;

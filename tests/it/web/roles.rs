@@ -98,6 +98,8 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/settings/keys/{id}/rotate", Nobody, Users(Action::Administer)),
     ("/settings/portal", Users(Action::Read), Users(Action::Administer)),
     ("/settings/portal/{id}/end", Nobody, Users(Action::Administer)),
+    ("/settings/targets", Users(Action::Read), Users(Action::Administer)),
+    ("/settings/targets/remove", Nobody, Users(Action::Administer)),
     ("/settings/users", Users(Action::Read), Users(Action::Administer)),
     ("/settings/users/{seq}", Users(Action::Administer), Nobody),
     ("/settings/users/{seq}/password", Nobody, Users(Action::Administer)),

@@ -111,6 +111,7 @@ fn publish_event(world: &mut World, tenant: &str, event_type: &str) {
         data: "{}".into(),
         previous_data: None,
         idempotency: None,
+        resent_from_seq: None,
     };
     let receipt = world.act(|actions, _| actions.publish(new).wait()).unwrap();
     world.note(|| format!("publish to {tenant}: {} deliveries", receipt.deliveries.len()));

@@ -26,6 +26,7 @@ use crate::domain::target::TargetPolicy;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::metrics::Metrics;
+use crate::store::allowed_target::AllowedTargets;
 use crate::store::delivery::DueRows;
 use crate::store::{Change, DueDelivery, FileLock, KeySource, Observer, Store, StoreError, beside, sweep};
 
@@ -398,7 +399,12 @@ fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers:
     store.observe(Arc::clone(held) as Arc<dyn Observer>);
     engine.load().unwrap();
     let no_names = Arc::new(|_: &str| Ok(Vec::<IpAddr>::new()));
-    let guard = Guard::with_interfaces(TargetPolicy::default(), no_names, Arc::new(|| Ok(Vec::new())));
+    let guard = Guard::with_interfaces(
+        TargetPolicy::default(),
+        AllowedTargets::default(),
+        no_names,
+        Arc::new(|| Ok(Vec::new())),
+    );
     let retention = Retention::default();
     let (clock, default_profile, limits) = (clock.clone(), "generic".into(), TenantLimits::default());
     let mailer = Mailer::none();

@@ -83,7 +83,7 @@ fn one_forbidden_address_among_many_rejects_the_target() {
     assert_eq!(
         message,
         "hooks.example.com resolves to 10.0.0.5, which is a private address. \
-         To allow it, start the server with --allow-target 10.0.0.5"
+         To allow it, add it under Settings, Targets, or start the server with --allow-target 10.0.0.5"
     );
 }
 
@@ -120,7 +120,7 @@ fn a_mapped_loopback_address_is_refused_in_words_that_show_both_forms() {
     assert_eq!(
         literal_verdict(&[], "https://[::ffff:127.0.0.1]/").unwrap_err(),
         "::ffff:127.0.0.1 stands for 127.0.0.1, which is a loopback address. \
-         To allow it, start the server with --allow-target 127.0.0.1"
+         To allow it, add it under Settings, Targets, or start the server with --allow-target 127.0.0.1"
     );
 }
 

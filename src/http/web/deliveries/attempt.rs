@@ -104,7 +104,7 @@ impl AttemptDetail {
             connections: attempt.connections,
             token_renewed: attempt.token_renewed,
             duration: humanize::duration(attempt.duration_ms),
-            error: attempt.failure.as_ref().map(|failure| (failure.code().into_str(), failure.message.clone())),
+            error: attempt.failure.as_ref().map(|failure| (failure.code().into_str(), failure.public().to_owned())),
             explanation: explain::last_in_full(attempt).failed.map(|failed| failed.sentence(now)),
             phases: phases(attempt),
             request_headers: headers.clone(),

@@ -3,14 +3,16 @@
 use serde_json::value::RawValue;
 
 use crate::actions::ActionError;
+use crate::actions::lookup;
 use crate::actions::publish::{CheckTime, NewEvent, Receipt};
-use crate::domain::event::{EventType, Tenant};
+use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::{Invalid, json};
 use crate::http::web::layout::event_path;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
     problem,
 };
+use crate::store::event::StoredEvent;
 use crate::store::page::MAX_LIMIT;
 use crate::store::{StoreError, event_type};
 
@@ -18,6 +20,8 @@ use crate::store::{StoreError, event_type};
 #[template(path = "events/new.html")]
 pub struct PublishPage {
     frame: Frame,
+    /// Path of the event that is edited and sent again.
+    origin: Option<String>,
     /// Described event types, and whether each has an example.
     types: Vec<(String, bool)>,
     form: PublishForm,
@@ -29,9 +33,15 @@ impl PublishPage {
 
     fn of(session: &Session, db: &Connection, form: PublishForm, errors: FormErrors) -> Result<PublishPage, PageError> {
         let types = event_type::heads(db, MAX_LIMIT)?;
-        let frame = session.frame(db, "Publish event", Section::Events)?;
+        let origin = form.resend.as_ref().map(|id| match &*form.resend_tenant {
+            "" => format!("/events/{id}"),
+            tenant => format!("/events/{id}?tenant={tenant}"),
+        });
+        let title = if origin.is_some() { "Edit and resend" } else { "Publish event" };
+        let frame = session.frame(db, title, Section::Events)?;
         Ok(PublishPage {
             frame: frame.with_api_body("POST", "/v1/events", r#"{"type": "order.paid", "data": {"id": 1}}"#),
+            origin,
             types: types.into_iter().map(|known| (known.name.to_string(), known.has_example)).collect(),
             form,
             errors,
@@ -39,10 +49,18 @@ impl PublishPage {
     }
 }
 
-/// `GET /events/new?type=`: the form, filled in with the example of the type.
+/// `GET /events/new?type=`: the form, filled in with the example of the type; with `resend`, with a stored event.
 pub fn show(session: &Session, db: &Connection) -> Result<PublishPage, PageError> {
     session.require_shared_change()?;
     let mut form = PublishForm::of(&session.query);
+    if let Some(event) = form.origin(session, db)? {
+        let StoredEvent { event, .. } = event;
+        form.event_type = event.event_type.to_string();
+        form.tenant = event.tenant.to_string();
+        form.resend_tenant = event.tenant.to_string();
+        form.data = event.data.into();
+        form.previous_data = event.previous_data.map(Into::into).unwrap_or_default();
+    }
     if form.data.is_empty() {
         form.data = "{}".to_owned();
         if let Ok(name) = form.event_type.parse::<EventType>()
@@ -100,6 +118,9 @@ struct PublishForm {
     id: String,
     data: String,
     previous_data: String,
+    /// Event to edit and send again.
+    resend: Option<EventId>,
+    resend_tenant: String,
 }
 
 impl PublishForm {
@@ -111,10 +132,30 @@ impl PublishForm {
             id: trimmed("id"),
             data: trimmed("data"),
             previous_data: trimmed("previous_data"),
+            resend: fields.given("resend").and_then(|id| id.parse().ok()),
+            resend_tenant: fields.given("resend_tenant").or(fields.given("tenant")).unwrap_or_default().to_owned(),
         }
     }
 
+    /// The event to edit and send again, if it can be.
+    fn origin(&self, session: &Session, db: &Connection) -> Result<Option<StoredEvent>, ActionError> {
+        let Some(id) = &self.resend else { return Ok(None) };
+        let tenant = Some(&*self.resend_tenant).filter(|tenant| !tenant.is_empty());
+        let stored = lookup::event(db, &session.caller(), id.as_str(), tenant)?;
+        if stored.event.test || stored.damaged {
+            return Err(ActionError::NotFound("event to resend"));
+        }
+        Ok(Some(stored))
+    }
+
     fn parse(&self, session: &Session) -> Result<NewEvent, ActionError> {
+        let origin = session.app.actions.store.read(|db| self.origin(session, db))?;
+        if let Some(origin) = &origin
+            && *self.tenant != *origin.event.tenant.as_str()
+        {
+            let message = format!("A resent event stays in its tenant, {}.", origin.event.tenant);
+            return Err(Invalid::new("tenant_differs", message).in_field("tenant").into());
+        }
         let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
         let limit = session.app.limits.single;
         let id = given(&self.id).map(|id| id.parse()).transpose();
@@ -126,6 +167,7 @@ impl PublishForm {
             data: checked("data", &self.data, limit)?,
             previous_data: given(&self.previous_data).map(|text| checked("previous_data", &text, limit)).transpose()?,
             idempotency: None,
+            resent_from_seq: origin.map(|origin| origin.seq),
         };
         Ok(event.unreserved()?)
     }

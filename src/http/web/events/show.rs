@@ -10,7 +10,7 @@ use crate::http::web::{
     Confirm, Connection, Fields, Frame, PageError, PageResult, Response, Section, Session, Template,
 };
 use crate::store::delivery::{self, DeliveryFilter};
-use crate::store::event::StoredEvent;
+use crate::store::event::{Resends, StoredEvent};
 use crate::store::page::PageRequest;
 use crate::text::humanize;
 
@@ -23,6 +23,7 @@ pub struct EventPage {
     frame: Frame,
     event: Event,
     is_damaged: bool,
+    resends: Resends,
     data: BodyView,
     previous_data: Option<BodyView>,
     table: DeliveryTable,
@@ -55,6 +56,7 @@ fn below_event(event: &str, part: &str) -> String {
 /// `GET /events/{id}?tenant=`.
 pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, PageError> {
     let found = show_event::event_alone(db, &session.caller(), id, session.query.given("tenant"))?;
+    let resends = found.resends;
     let StoredEvent { event, damaged: is_damaged, .. } = found.stored;
     let (event_id, tenant) = (Some(event.id.clone()), Some(event.tenant.clone()));
     let filter = DeliveryFilter { event: event_id, tenant, ..DeliveryFilter::default() };
@@ -87,6 +89,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
         replay: below_event(&path, "replay"),
         event,
         is_damaged,
+        resends,
     })
 }
 

@@ -1,11 +1,19 @@
 //! `/setup/webhook`: creates the first webhook, to the built-in inbox or another URL, and sends a test event.
 
+use std::time::{Duration, Instant};
+
 use crate::actions::ActionError;
 use crate::actions::test_event::TestEvent;
+use crate::auth::role::Action;
 use crate::domain::Invalid;
-use crate::domain::webhook::WebhookSettings;
+use crate::domain::target::{AllowEntry, TargetUrl};
+use crate::domain::webhook::{WebhookSettings, parse_events, parse_url};
+use crate::http::web::password_again;
 use crate::http::web::webhooks::form::known_profiles;
 use crate::http::web::{Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem};
+
+/// Maximum wait for a name server.
+const LOOKUP: Duration = Duration::from_secs(2);
 
 #[derive(Template)]
 #[template(path = "onboarding/webhook.html")]
@@ -17,6 +25,8 @@ pub struct WebhookPage {
     events: String,
     profile: String,
     profiles: Vec<(String, String)>,
+    /// Target that an administrator can allow, since it was refused.
+    opens: Option<AllowEntry>,
     errors: FormErrors,
 }
 
@@ -32,8 +42,17 @@ fn webhook_page(session: &Session, fields: &Fields, errors: FormErrors) -> Resul
         events: fields.given("events").unwrap_or("*").to_owned(),
         profile: fields.given("profile").unwrap_or(&session.app.actions.default_profile).to_owned(),
         profiles: known_profiles(session),
+        opens: session.may(Action::Administer).then(|| refused_target(session, fields, &errors)).flatten(),
         errors,
     })
+}
+
+/// Returns the entry that would open the typed URL, if it was refused and one can.
+fn refused_target(session: &Session, fields: &Fields, errors: &FormErrors) -> Option<AllowEntry> {
+    let url: TargetUrl = fields.text("url").trim().parse().ok().filter(|_| errors.of("url").is_some())?;
+    let refusal = session.app.actions.guard.check_new(&url, Instant::now() + LOOKUP).err()?;
+    let entry = refusal.opened_by()?.clone().on_port(url.port());
+    (!entry.names_metadata()).then_some(entry)
 }
 
 /// `GET /setup/webhook`.
@@ -45,10 +64,37 @@ pub fn show(session: &Session) -> Result<WebhookPage, PageError> {
 /// `POST /setup/webhook`: creates the webhook, sends a test event, and redirects to the result.
 pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     session.require_shared_change()?;
+    if let Some(entry) = fields.given("allow") {
+        session.require(Action::Administer)?;
+        if let Some(question) = password_again::ask(session, fields)? {
+            return Ok(question);
+        }
+        if let Err(error) = allow(session, fields, entry) {
+            return Ok(Response::again(&webhook_page(session, fields, problem(error)?.into())?));
+        }
+    }
     match create_webhook(session, fields) {
         Ok(id) => send_test(session, &id),
         Err(error) => Ok(Response::again(&webhook_page(session, fields, problem(error)?.into())?)),
     }
+}
+
+/// Allows the target that the form offered, if it still is what the URL needs and the rest of the form is valid.
+fn allow(session: &Session, fields: &Fields, entry: &str) -> Result<(), ActionError> {
+    parse_events(&event_texts(fields))?;
+    let url: TargetUrl = parse_url(fields.text("url").trim())?;
+    let actions = &session.app.actions;
+    let Err(refusal) = actions.guard.check_new(&url, Instant::now() + LOOKUP) else { return Ok(()) };
+    match refusal.opened_by().map(|entry| entry.clone().on_port(url.port())) {
+        Some(needed) if needed.to_string() == entry => actions.allow_target(&session.caller(), needed).wait(),
+        // The form is shown again, with what the URL needs now.
+        _ => Ok(()),
+    }
+}
+
+fn event_texts(fields: &Fields) -> Vec<String> {
+    let patterns = fields.text("events").split([',', '\n', ' ']);
+    patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect()
 }
 
 fn create_webhook(session: &Session, fields: &Fields) -> Result<String, ActionError> {
@@ -66,10 +112,9 @@ fn create_webhook(session: &Session, fields: &Fields) -> Result<String, ActionEr
             session.app.site.url(&format!("/in/{}", inbox.token))
         }
     };
-    let patterns = fields.text("events").split([',', '\n', ' ']);
     let settings = WebhookSettings {
         url: Some(url),
-        events: Some(patterns.map(str::trim).filter(|pattern| !pattern.is_empty()).map(str::to_owned).collect()),
+        events: Some(event_texts(fields)),
         profile: fields.given("profile").map(str::to_owned),
         ..WebhookSettings::default()
     };

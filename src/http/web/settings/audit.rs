@@ -86,7 +86,8 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::SessionEnded
         | Action::OtherSessionsEnded
         | Action::SignInFailed => return Some("/settings/users".to_owned()),
-        Action::PortalLinkMade | Action::PortalLinkEnded => {
+        Action::TargetAllowed | Action::TargetRemoved => return Some("/settings/targets".to_owned()),
+        Action::PortalLinkMade | Action::PortalLinkEnded | Action::PortalOpened => {
             return Some(format!("/settings/portal?tenant={subject}"));
         }
         Action::InboxUrlChanged | Action::InboxClosed => return Some(format!("/inbox?tenant={subject}")),

@@ -25,7 +25,7 @@ fn refusing_address() -> SocketAddr {
 
 #[test]
 fn a_failure_to_resolve_is_reported_as_it_is() {
-    let cause = FailureCause::TargetBlocked { reason: Some("not there".to_owned()) };
+    let cause = FailureCause::TargetBlocked { reason: Some("not there".to_owned()), entry: None };
     let sent = post(&client_with(Always(Err(cause.clone())), Vec::new()), "http://a.test/", b"{}", LONG);
     assert_eq!(sent.failure, Some(Failure { cause, message: "not there".to_owned() }));
     assert_eq!((sent.answer, sent.remote_address), (None, None));
