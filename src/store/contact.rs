@@ -43,6 +43,12 @@ pub fn count(connection: &Connection, owner: Option<&Tenant>) -> Result<u64> {
     sql::value(connection, query, named_params! {":tenant": owner})
 }
 
+/// Whether a tenant, or anybody at all, has a contact.
+pub fn has_any(connection: &Connection, tenant: Option<&Tenant>) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM contact WHERE :tenant IS NULL OR tenant = :tenant)";
+    sql::value(connection, query, named_params! {":tenant": tenant})
+}
+
 /// Counts the contacts of all.
 pub fn count_all(connection: &Connection) -> Result<u64> {
     sql::value(connection, "SELECT count(*) FROM contact", [])

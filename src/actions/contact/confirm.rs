@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{count_mail, require_mailer};
+use super::{count_mail, record, require_mailer};
 use crate::actions::audit::AuditEntry;
 use crate::actions::{ActionError, Actions, Actor, Caller, Result, lookup};
 use crate::domain::audit_action::AuditAction;
@@ -39,12 +39,7 @@ impl Actions {
         let mail = ConfirmationMail { url: format!("{base_url}/confirm-contact?token={token}") };
         let failure = self.mail(&address, mail.subject(), mail.text()).err();
         let (seq, error) = (contact.seq, failure.clone());
-        let recorded = self.store.write(move |tx| -> Result<_> {
-            Ok(match error {
-                Some(error) => contact::failed(tx.connection(), seq, &error, true, tx.now_ms())?,
-                None => contact::recovered(tx.connection(), seq)?,
-            })
-        });
+        let recorded = self.store.write(move |tx| -> Result<_> { Ok(record(tx, seq, error.as_deref())?) });
         recorded.wait()?;
         match failure {
             None => Ok(()),

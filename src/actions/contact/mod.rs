@@ -58,6 +58,14 @@ fn count_mail(tx: &mut WriteTx<'_>, owner: Option<&Tenant>, to: &EmailAddress) -
     Ok(contact::count_asked_mail(tx.connection(), tenant, to, now)?)
 }
 
+/// Records the result of an e-mail that a person asked for.
+fn record(tx: &WriteTx<'_>, contact_seq: i64, failure: Option<&str>) -> Result<(), StoreError> {
+    match failure {
+        Some(error) => contact::failed(tx.connection(), contact_seq, error, true, tx.now_ms()),
+        None => contact::recovered(tx.connection(), contact_seq),
+    }
+}
+
 /// Refuses e-mails if no mail server is set. A tenant is not told how the server is configured.
 fn require_mailer(actions: &Actions, is_operator: bool) -> Result<(), Invalid> {
     if actions.mailer.is_configured() {

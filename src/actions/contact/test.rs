@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::count_mail;
+use super::{count_mail, record};
 use crate::actions::audit::AuditEntry;
 use crate::actions::lookup::DeliveryInFull;
 use crate::actions::{ActionError, Actions, Caller, Result, lookup};
@@ -76,12 +76,7 @@ impl Actions {
         counted.wait()?;
         let error = self.mail(address, message.subject(), message.text()).err();
         let (seq, failure) = (contact.seq, error.clone());
-        let recorded = self.store.write(move |tx| -> Result<_> {
-            Ok(match failure {
-                Some(error) => contact::failed(tx.connection(), seq, &error, true, tx.now_ms())?,
-                None => contact::recovered(tx.connection(), seq)?,
-            })
-        });
+        let recorded = self.store.write(move |tx| -> Result<_> { Ok(record(tx, seq, failure.as_deref())?) });
         recorded.wait()?;
         Ok(error)
     }

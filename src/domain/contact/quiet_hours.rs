@@ -79,7 +79,7 @@ impl QuietHours {
         let day = if ends_tomorrow { local.date().tomorrow().ok()? } else { local.date() };
         let end = self.zone.to_ambiguous_timestamp(day.to_datetime(self.to));
         // An hour that the clocks repeat ends twice.
-        let ends = [end.clone().compatible(), end.later()].into_iter().flatten();
+        let ends = [end.compatible(), end.later()].into_iter().flatten();
         ends.map(Timestamp::as_millisecond).find(|end| *end > now)
     }
 }

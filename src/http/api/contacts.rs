@@ -44,7 +44,6 @@ const EXAMPLE: &str = r#"{"id": "ct_01KF0AVD80W0PPFFQY8AY3BFJE", "tenant": null,
 
 /// Codes of invalid contacts.
 const INVALID_CODES: Codes = &[
-    "missing_field",
     "invalid_name",
     "invalid_channel",
     "invalid_email",

@@ -13,12 +13,14 @@ use super::{
 };
 use crate::actions::incident::{MAX_NOTE_CHARS, NOTE_PATTERN};
 use crate::actions::{ActionError, lookup};
+use crate::domain::contact::Topic;
 use crate::domain::incident::{Health, HealthFacts, Verdict};
 use crate::domain::webhook::Webhook;
 use crate::store::Connection;
 use crate::store::incident::Cause;
 use crate::store::incident::entry::{self, TimelineEntry};
 use crate::store::incident::read::{self, Condition, Incident, IncidentFilter, Member};
+use crate::store::message::{self, ToldOf, ToldResult};
 use crate::store::page::Page;
 
 pub(super) fn routes(table: &mut Table) {
@@ -31,6 +33,8 @@ pub(super) fn routes(table: &mut Table) {
 
 /// Webhooks in the answer with one incident.
 const MAX_WEBHOOKS: u32 = 100;
+/// Messages in the answer with one incident.
+const MAX_TOLD: u32 = 100;
 
 /// Example of an incident, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "inc_01KF0AVD80W0PPFFQY8AY3BFJE", "host": "hooks.example:443", "status": "open",
@@ -45,7 +49,8 @@ const EXAMPLE_REST: &str = r#""webhooks": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG
     "cause": {"error_code": "status", "code": 503, "message": "hooks.example answered 503 Service Unavailable."},
     "failed_attempts": 78, "affected_deliveries": 26, "dead_letters": 0, "waiting_deliveries": 26, "recovered_at": null,
     "ended_at": null}], "timeline": [{"at": "2026-01-15T10:00:00.000Z", "kind": "first_failure",
-    "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "count": 1, "actor": null, "text": ""}]}"#;
+    "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "count": 1, "actor": null, "text": ""}], "told": [{"at": "2026-01-15T10:36:30.000Z", "contact": "On call",
+    "channel": "webhook", "topic": "opened", "result": "sent", "error": null}]}"#;
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Incidents", "list_incidents", "List incidents")
@@ -294,6 +299,36 @@ struct IncidentInFull {
     webhooks: Vec<MemberView>,
     /// Oldest first. If there are too many entries, `left_out` counts those that were deleted.
     timeline: Vec<EntryView>,
+    /// The newest hundred messages to contacts about it, oldest first. A key of a tenant sees those to the tenant's contacts.
+    told: Vec<ToldView>,
+}
+
+/// A message about an incident to a contact.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IncidentMessage")]
+struct ToldView {
+    at: Time,
+    /// Name of the contact.
+    contact: String,
+    #[schemars(extend("enum" = ["email", "webhook"]))]
+    channel: String,
+    topic: Topic,
+    #[schemars(extend("enum" = ["sent", "waiting", "failed"]))]
+    result: &'static str,
+    /// Why it was not sent, or not yet.
+    error: Option<String>,
+}
+
+impl From<ToldOf> for ToldView {
+    fn from(told: ToldOf) -> ToldView {
+        let (result, error) = match told.result {
+            ToldResult::Sent { .. } => ("sent", None),
+            ToldResult::Waiting { error } => ("waiting", error),
+            ToldResult::Failed { error } => ("failed", Some(error)),
+        };
+        let ToldOf { at_ms, contact_name: contact, channel, topic, .. } = told;
+        ToldView { at: Time::at(at_ms), contact, channel, topic, result, error }
+    }
 }
 
 impl IncidentInFull {
@@ -302,9 +337,11 @@ impl IncidentInFull {
         let tenant = caller.tenant.as_ref();
         let webhooks = read::members(connection, incident.seq, tenant, MAX_WEBHOOKS)?;
         let timeline = entry::timeline(connection, incident.seq, tenant)?;
+        let told = message::told_of(connection, incident.seq, tenant, MAX_TOLD)?;
         Ok(IncidentInFull {
             webhooks: webhooks.into_iter().map(MemberView::from).collect(),
             timeline: timeline.into_iter().map(|entry| EntryView::of(entry, caller)).collect(),
+            told: told.into_iter().map(ToldView::from).collect(),
             incident: incident.into(),
         })
     }

@@ -7,6 +7,7 @@ use askama::filters::HtmlSafe;
 
 use super::assets;
 use crate::domain::event::{EventId, Tenant};
+use crate::domain::id::ContactId;
 use crate::domain::needle::Needle;
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::zone::Twice;
@@ -32,6 +33,8 @@ pub enum Section {
     Profiles,
     Inbox,
     Settings,
+    /// In the portal; the operator's are under the settings.
+    Contacts,
     /// A page outside the navigation, such as the own account.
     None,
 }
@@ -66,6 +69,35 @@ const OPERATOR_NAV: [NavItem; 2] = [
     NavItem { section: Section::Settings, path: "/settings", label: "Settings", icon: "settings", key: "s" },
 ];
 
+/// Entries of portal visitors only.
+const PORTAL_NAV: [NavItem; 1] =
+    [NavItem { section: Section::Contacts, path: "/contacts", label: "Contacts", icon: "user", key: "c" }];
+
+/// Contacts that do not get their messages.
+#[derive(Debug, Clone, Default)]
+pub struct FailingContacts {
+    /// Name and id of the first ones, longest failing first.
+    pub first: Vec<(String, ContactId)>,
+}
+
+impl FailingContacts {
+    /// Contacts counted at most.
+    pub const MOST: u32 = 100;
+
+    /// Whether there may be more.
+    pub fn is_cut(&self) -> bool {
+        self.first.len() as u32 == FailingContacts::MOST
+    }
+
+    /// Page of the only one, or of all.
+    pub fn path(&self) -> String {
+        match &self.first[..] {
+            [(_, id)] => format!("/contacts/{id}"),
+            _ => "/contacts".to_owned(),
+        }
+    }
+}
+
 /// Result of an action, shown on the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flash {
@@ -94,6 +126,7 @@ pub struct Frame {
     pub form_token: String,
     pub flash: Option<Flash>,
     pub attention: Attention,
+    pub failing_contacts: FailingContacts,
     /// Text in the search field.
     pub search: String,
     pub now_ms: Millis,
@@ -134,8 +167,8 @@ impl Frame {
     }
 
     pub fn nav(&self) -> impl Iterator<Item = &'static NavItem> {
-        let operator = OPERATOR_NAV.iter().filter(|_| self.portal.is_none());
-        NAV.iter().chain(operator)
+        let further = if self.portal.is_none() { &OPERATOR_NAV[..] } else { &PORTAL_NAV[..] };
+        NAV.iter().chain(further)
     }
 
     /// Path of an event, below the prefix. Its tenant is named for those who see several.

@@ -9,6 +9,7 @@ mod anonymous;
 mod assets;
 mod chart;
 mod confirm;
+mod contacts;
 mod cookies;
 mod date_field;
 mod deliveries {
@@ -120,6 +121,7 @@ use session::Session;
 /// Every route of the pages. A path without parameters comes before one with parameters that matches it too.
 pub fn routes(config: &mut ServiceConfig) {
     let mut at = |path: &str, routes: Vec<Route>| add(config, path, routes);
+    at("/confirm-contact", vec![web::get().to(contacts::confirm::show), web::post().to(contacts::confirm::confirm)]);
     at("/demo", vec![web::get().to(demo::show), web::post().to(demo::enter)]);
     at("/login", vec![web::get().to(login::show), web::post().to(login::sign_in)]);
     at("/login/code", vec![web::get().to(login_code::show), web::post().to(login_code::sign_in)]);
@@ -194,6 +196,12 @@ fn tenant_routes(config: &mut ServiceConfig) {
     at("/failed", vec![read(failed::show)]);
     at("/failed/export", vec![web::get().to(failed::download)]);
 
+    at("/contacts", vec![read(contacts::list::show)]);
+    at("/contacts/new", vec![read(contacts::show::blank), call(contacts::show::create)]);
+    at("/contacts/{id}", vec![read_at(contacts::show::show), call_at(contacts::show::change)]);
+    at("/contacts/{id}/test", vec![call_at(contacts::show::test)]);
+    at("/contacts/{id}/confirmation", vec![call_at(contacts::show::confirm)]);
+    at("/contacts/{id}/delete", vec![post_at(contacts::show::delete)]);
     at("/incidents", vec![read(incidents::list::show)]);
     at("/incidents/{id}", vec![read_at(incidents::show::show)]);
     at("/incidents/{id}/test", vec![call_at(incidents::show::test)]);

@@ -21,7 +21,7 @@ use crate::store::incident::read::{self, Condition};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, Attention, WebhookFilter};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, contact};
 use crate::text::{certificate, explanation, humanize};
 
 /// Webhooks listed for each state.
@@ -46,6 +46,8 @@ pub struct OverviewPage {
     frame: Frame,
     /// Without a webhook, the page shows the first step only.
     has_webhooks: bool,
+    /// Whether anybody is told about incidents.
+    has_contacts: bool,
     attention: Vec<Concern>,
     /// `None` if there are none.
     dead_letters: Option<String>,
@@ -108,6 +110,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
     let frame = session.frame(db, "Overview", Section::Overview)?.with_api("GET", "/v1/stats?window=24h");
     Ok(OverviewPage {
         has_webhooks: !webhooks(session, db, None, 1)?.is_empty(),
+        has_contacts: contact::has_any(db, session.tenant())?,
         attention: attention(session, db)?,
         since_ms,
         delivered: humanize::number(sums.delivered),
@@ -156,7 +159,7 @@ fn webhooks(
 fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreError> {
     let mut found = webhooks(session, db, Some(WebhookState::Disabled), MAX_WEBHOOKS)?;
     for seq in read::failing(db, session.tenant(), MAX_WEBHOOKS)? {
-        found.extend(webhook::by_seq(db, seq)?);
+        found.extend(webhook::by_seq(db, seq)?.filter(|webhook| webhook.contact_seq.is_none()));
     }
     found.extend(webhooks(session, db, Some(WebhookState::Unverified), MAX_WEBHOOKS)?);
     let seqs: Vec<i64> = found.iter().map(|webhook| webhook.seq).collect();

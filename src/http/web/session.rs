@@ -23,7 +23,7 @@ use crate::http::web::cookies::{self, SetCookie};
 use crate::http::web::display::Display;
 use crate::http::web::error::{self, PageError};
 use crate::http::web::form::Fields;
-use crate::http::web::layout::{Flash, Frame, Portal, Section, Shell, base, event_path};
+use crate::http::web::layout::{FailingContacts, Flash, Frame, Portal, Section, Shell, base, event_path};
 use crate::http::web::portal;
 use crate::http::web::response::{PageResult, Response, html, local, parents};
 use crate::http::web::search;
@@ -33,7 +33,7 @@ use crate::store::search::TextSearch;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
 use crate::store::webhook::{self, Attention};
-use crate::store::{self, Connection, StoreError};
+use crate::store::{self, Connection, StoreError, contact};
 
 /// A visitor who is signed in, as a user or through the portal.
 pub struct Session {
@@ -289,7 +289,9 @@ impl Session {
     /// Frame of a page.
     pub fn frame(&self, db: &Connection, title: impl Into<String>, section: Section) -> Result<Frame, PageError> {
         let attention = webhook::attention(db, self.tenant())?;
-        Ok(self.frame_with(title.into(), section, attention))
+        let failing = contact::failing(db, self.tenant(), self.now(), FailingContacts::MOST)?;
+        let first = failing.into_iter().map(|contact| (contact.name, contact.id)).collect();
+        Ok(Frame { failing_contacts: FailingContacts { first }, ..self.frame_with(title.into(), section, attention) })
     }
 
     fn frame_with(&self, title: String, section: Section, attention: Attention) -> Frame {
@@ -306,6 +308,7 @@ impl Session {
             form_token: token::form_token(&self.cookie),
             flash: self.flash.clone(),
             attention,
+            failing_contacts: FailingContacts::default(),
             search: if self.here.starts_with(search::PATH) { self.query.text("q").to_owned() } else { String::new() },
             now_ms: self.now(),
             display: self.display.clone(),

@@ -1,6 +1,7 @@
 //! The condition of a webhook in markup, the same on every page.
 
 use super::layout::{Frame, Html};
+use crate::domain::contact::{self, Contact};
 use crate::domain::incident::{Health, Verdict};
 
 impl Frame {
@@ -15,6 +16,15 @@ impl Frame {
             Health::Unused => ("info", "Unused"),
         };
         self.badge_labeled(status, word)
+    }
+
+    /// Badge of a contact.
+    pub fn contact_health(&self, contact: &Contact) -> Html {
+        match contact.health(self.now_ms) {
+            contact::Health::Ok => self.badge_labeled("ok", "OK"),
+            contact::Health::Failing => self.badge_labeled("failed", "Failing"),
+            contact::Health::Unconfirmed => self.badge_labeled("unverified", "Unconfirmed"),
+        }
     }
 
     /// Since when a webhook is failing or disabled, in words. Empty in any other condition.

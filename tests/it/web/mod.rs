@@ -2,6 +2,7 @@
 
 mod audit;
 mod browser;
+mod contacts;
 mod deliveries;
 mod display;
 mod event_types;

@@ -40,6 +40,13 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/account/two-factor", Oneself, Oneself),
     ("/account/two-factor/codes", Nobody, Oneself),
     ("/account/two-factor/off", Nobody, Oneself),
+    ("/confirm-contact", Oneself, Oneself),
+    ("/contacts", All(Action::Read), Nobody),
+    ("/contacts/new", All(Action::Operate), All(Action::Operate)),
+    ("/contacts/{id}", All(Action::Read), All(Action::Operate)),
+    ("/contacts/{id}/confirmation", Nobody, All(Action::Operate)),
+    ("/contacts/{id}/delete", Nobody, All(Action::Operate)),
+    ("/contacts/{id}/test", Nobody, All(Action::Operate)),
     ("/deliveries", All(Action::Read), Nobody),
     ("/deliveries/discard", All(Action::Operate), All(Action::Operate)),
     ("/deliveries/retry", All(Action::Operate), All(Action::Operate)),
@@ -150,6 +157,8 @@ impl World {
         let key = hub.post("/v1/api-keys", &key).expect(201).json();
         let link = json!({"tenant": "acme"});
         let link = hub.post("/v1/portal-links", &link).expect(201).json();
+        let contact = json!({"name": "On call", "tenant": "acme", "webhook": {"url": receiver.url()}});
+        let contact = hub.post("/v1/contacts", &contact).expect(201).json();
         hub.add_user("zoe", Role::Administrator);
         let acme = hub.portal("acme");
         acme.page("/inbox");
@@ -166,6 +175,7 @@ impl World {
             ("/settings/users/", "1".to_owned()),
             ("/settings/portal/", text(&link["id"])),
             ("/incidents/", text(&incidents["data"][0]["id"])),
+            ("/contacts/", text(&contact["id"])),
         ];
         World { hub, _receiver: receiver, ids }
     }

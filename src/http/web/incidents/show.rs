@@ -4,6 +4,7 @@ use crate::actions::delivery::explain;
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::actions::test_event::TestEvent;
 use crate::actions::{ActionError, incident::MAX_NOTE_CHARS};
+use crate::domain::contact::Topic;
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::incident::EntryKind;
 use crate::domain::several;
@@ -17,6 +18,7 @@ use crate::http::web::{
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
 use crate::store::incident::entry::{self, TimelineEntry};
 use crate::store::incident::read::{self, Condition, Incident, Member};
+use crate::store::message::{self, ToldOf, ToldResult};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::{attempt, event, webhook};
@@ -27,6 +29,8 @@ use crate::text::{self, humanize};
 const MAX_WEBHOOKS: u32 = 50;
 /// Affected deliveries listed.
 const MAX_DELIVERIES: u32 = 10;
+/// Messages to contacts in the time line.
+const MAX_TOLD: u32 = 50;
 /// Dead letters counted.
 const MAX_COUNTED: u32 = 1_000;
 
@@ -105,6 +109,32 @@ impl EntryRow {
     }
 }
 
+impl From<ToldOf> for EntryRow {
+    fn from(told: ToldOf) -> EntryRow {
+        let about = match told.topic {
+            Topic::Opened => "the incident opened",
+            Topic::Reminder => "the incident is still open",
+            Topic::Closed => "the incident closed",
+            Topic::Digest => "dead letters",
+            Topic::Disk | Topic::Clock => "the server",
+            Topic::Certificate => "a certificate",
+        };
+        let channel = if told.channel == "email" { "by e-mail" } else { "by webhook" };
+        let name = told.contact_name;
+        let (status, words) = match told.result {
+            ToldResult::Sent { .. } => ("ok", format!("{name} told {channel}: {about}.")),
+            ToldResult::Waiting { error: None } => ("pending", format!("Message to {name} {channel}: queued.")),
+            ToldResult::Waiting { error: Some(error) } => {
+                ("warn", format!("Message to {name} {channel} is being retried. {error}"))
+            }
+            ToldResult::Failed { error } => {
+                ("failed", format!("Message to {name} {channel} was not delivered. {error}"))
+            }
+        };
+        EntryRow { at_ms: told.at_ms, status, words, is_note: false, actor: None, webhook: None }
+    }
+}
+
 /// Icon and colour of an entry.
 fn status(kind: EntryKind) -> &'static str {
     match kind {
@@ -150,12 +180,15 @@ fn page(
         (Some(chosen), Some(test)) => Some(test_outcome(session, db, &chosen.webhook, test)?),
         _ => None,
     };
-    let timeline = entry::timeline(db, incident.seq, session.tenant())?;
     let has_several = incident.webhooks > 1;
+    let entries = entry::timeline(db, incident.seq, session.tenant())?.into_iter();
+    let mut timeline: Vec<EntryRow> = entries.map(|entry| EntryRow::of(entry, session, has_several)).collect();
+    timeline.extend(message::told_of(db, incident.seq, session.tenant(), MAX_TOLD)?.into_iter().map(EntryRow::from));
+    timeline.sort_by_key(|row| row.at_ms);
     let frame = session.frame(db, format!("{} · Incident", incident.host), Section::Incidents)?;
     Ok(IncidentPage {
         frame: frame.with_api("GET", &format!("/v1/incidents/{}", incident.id)),
-        timeline: timeline.into_iter().map(|entry| EntryRow::of(entry, session, has_several)).collect(),
+        timeline,
         incident,
         webhooks,
         chosen,

@@ -197,7 +197,7 @@ impl WebhookForm {
             filter: Some(self.filter.setting()?),
             description: Some(self.description.trim().to_owned()),
             profile: Some(self.profile.clone()),
-            headers: Some(self.header_map()?),
+            headers: Some(header_map(&self.headers)?),
             auth: Some(self.auth.setting()),
             timeout_s: Some(number("timeout_s", &self.timeout_s)?.unwrap_or(usual.timeout_s)),
             max_in_flight: Some(number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight)),
@@ -221,21 +221,6 @@ impl WebhookForm {
             secret: given(&self.secret),
             ..self.settings()?
         })
-    }
-
-    fn header_map(&self) -> Result<HeaderMap, Invalid> {
-        let invalid = |message: String| Invalid::new("invalid_headers", message).in_field("headers");
-        let mut map = HeaderMap::new();
-        for line in self.headers.lines().filter(|line| !line.trim().is_empty()) {
-            let Some((name, value)) = line.split_once(':') else {
-                let start: String = line.chars().take(40).collect();
-                return Err(invalid(format!("{start:?} is not a header. Write one per line, as Name: value.")));
-            };
-            if map.insert(name.trim().to_owned(), Value::from(value.trim())).is_some() {
-                return Err(invalid(format!("The header {} appears twice.", name.trim())));
-            }
-        }
-        Ok(map)
     }
 
     fn own_schedule(&self) -> Result<Option<ScheduleSpec>, Invalid> {
@@ -270,6 +255,22 @@ impl WebhookForm {
         };
         Ok(SchedulePreview::of(&schedule, session.now(), session.zone()))
     }
+}
+
+/// Parses custom headers, one `Name: value` per line.
+pub fn header_map(lines: &str) -> Result<HeaderMap, Invalid> {
+    let invalid = |message: String| Invalid::new("invalid_headers", message).in_field("headers");
+    let mut map = HeaderMap::new();
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        let Some((name, value)) = line.split_once(':') else {
+            let start: String = line.chars().take(40).collect();
+            return Err(invalid(format!("{start:?} is not a header. Write one per line, as Name: value.")));
+        };
+        if map.insert(name.trim().to_owned(), Value::from(value.trim())).is_some() {
+            return Err(invalid(format!("The header {} appears twice.", name.trim())));
+        }
+    }
+    Ok(map)
 }
 
 /// A schedule with dates.
