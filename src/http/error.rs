@@ -26,11 +26,11 @@ pub struct ApiError {
     message: String,
     /// Message without the settings of the server, for people of a tenant, if it differs.
     tenant_message: Option<String>,
-    field: Option<String>,
+    field: Option<Box<str>>,
     /// Further problems of the same request.
-    others: Vec<Invalid>,
+    others: Box<[Invalid]>,
     /// Name and value of an extra header, such as `Retry-After`.
-    header: Option<(&'static str, Cow<'static, str>)>,
+    header: Option<Box<(&'static str, Cow<'static, str>)>>,
 }
 
 /// Error response: a problem of RFC 9457. `error` repeats the first problem for programs that read errors there.
@@ -81,7 +81,7 @@ impl ApiError {
             message: shortened(message.into()),
             tenant_message: None,
             field: None,
-            others: Vec::new(),
+            others: Box::default(),
             header: None,
         }
     }
@@ -178,12 +178,12 @@ impl ApiError {
 
     /// Name and value of the extra header.
     pub fn header(&self) -> Option<(&'static str, &str)> {
-        self.header.as_ref().map(|(name, value)| (*name, &**value))
+        self.header.as_deref().map(|(name, value)| (*name, &**value))
     }
 
     #[must_use]
     pub fn in_field(mut self, field: impl Into<String>) -> ApiError {
-        self.field = Some(shortened(field.into()));
+        self.field = Some(shortened(field.into()).into());
         self
     }
 
@@ -195,16 +195,16 @@ impl ApiError {
         }
     }
 
-    /// Adds further problems of the same request.
+    /// Sets further problems of the same request.
     #[must_use]
     pub fn with_others(mut self, others: impl IntoIterator<Item = Invalid>) -> ApiError {
-        self.others.extend(others);
+        self.others = others.into_iter().collect();
         self
     }
 
     /// Returns the problem without its status.
     pub(super) fn into_invalid(self) -> Invalid {
-        Invalid { code: self.code, message: self.message, field: self.field }
+        Invalid { code: self.code, message: self.message, field: self.field.map(String::from) }
     }
 
     /// Prefixes the field with the path of its parent, unless the path already ends with the field.
@@ -212,7 +212,7 @@ impl ApiError {
     pub fn within(self, path: &str) -> ApiError {
         match &self.field {
             _ if path.is_empty() => self,
-            Some(name) if path != name && !path.ends_with(&format!(".{name}")) => {
+            Some(name) if *path != **name && !path.ends_with(&format!(".{name}")) => {
                 let field = format!("{path}.{name}");
                 self.in_field(field)
             }
@@ -222,7 +222,7 @@ impl ApiError {
 
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> ApiError {
-        self.header = Some((name, value.into()));
+        self.header = Some(Box::new((name, value.into())));
         self
     }
 }

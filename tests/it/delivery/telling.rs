@@ -320,7 +320,7 @@ fn a_webhook_contact_gets_a_message_in_the_form_of_its_profile() {
         let title = format!("{host} is failing");
         match *profile {
             "standard" => {
-                let event: Value = serde_json::from_str(&text).unwrap();
+                let event: Value = serde_json::from_str(text).unwrap();
                 assert_eq!(event["type"], "hookpost.incident.opened");
                 let incident = &event["data"]["incidents"][0];
                 assert_eq!((&incident["host"], &incident["change"]), (&json!(host), &json!("opened")));
@@ -328,7 +328,7 @@ fn a_webhook_contact_gets_a_message_in_the_form_of_its_profile() {
                 assert!(link(incident["url"].as_str().unwrap()));
             }
             "pagerduty" => {
-                let alert: Value = serde_json::from_str(&text).unwrap();
+                let alert: Value = serde_json::from_str(text).unwrap();
                 assert_eq!(
                     (&alert["event_action"], &alert["payload"]["severity"]),
                     (&json!("trigger"), &json!("error"))
@@ -338,19 +338,19 @@ fn a_webhook_contact_gets_a_message_in_the_form_of_its_profile() {
             }
             "ntfy" => {
                 assert_eq!(request.header("title"), Some(title.as_str()));
-                assert!(text.starts_with(&format!("{host} has been failing since")) && link(&text), "{text}");
+                assert!(text.starts_with(&format!("{host} has been failing since")) && link(text), "{text}");
             }
             _ => {
-                assert!(text.contains(&title) && text.contains("Cause: ") && link(&text), "{profile}: {text}");
+                assert!(text.contains(&title) && text.contains("Cause: ") && link(text), "{profile}: {text}");
                 assert!(!text.contains("incident_count") && !text.contains("hookpost.incident"), "{profile}: {text}");
-                serde_json::from_str::<Value>(&text).unwrap();
+                serde_json::from_str::<Value>(text).unwrap();
             }
         }
     }
     down.behave(Behaviour::Answer(Reply::status(200)));
     publish(&hub);
     assert_eq!(tell_for(&hub, 30 * MINUTE), profiles.len());
-    let alert: Value = serde_json::from_str(&receivers[5].1.last().text()).unwrap();
+    let alert: Value = serde_json::from_str(receivers[5].1.last().text()).unwrap();
     assert_eq!(
         (&alert["event_action"], &alert["dedup_key"]),
         (&json!("resolve"), &json!(format!("hookpost-{}", receivers[5].2)))
@@ -388,13 +388,13 @@ fn operational_events_are_published_for_the_webhooks_that_subscribe_to_them() {
     hub.deliver_until_idle();
     let types = || -> Vec<String> {
         let events =
-            receiver.requests().into_iter().map(|request| serde_json::from_str::<Value>(&request.text()).unwrap());
+            receiver.requests().into_iter().map(|request| serde_json::from_str::<Value>(request.text()).unwrap());
         let mut types: Vec<_> = events.map(|event| event["type"].as_str().unwrap().to_owned()).collect();
         types.sort();
         types
     };
     assert_eq!(types(), ["hookpost.incident.opened", "hookpost.webhook.disabled"]);
-    let opened: Value = serde_json::from_str(&receiver.requests()[0].text()).unwrap();
+    let opened: Value = serde_json::from_str(receiver.requests()[0].text()).unwrap();
     assert_eq!(opened["data"]["webhook"]["id"], webhook.as_str());
     down.behave(Behaviour::Answer(Reply::status(200)));
     hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true})).expect(200);

@@ -85,6 +85,7 @@ impl World {
     }
 
     /// Command with the environment of this world.
+    #[expect(clippy::disallowed_methods, reason = "the programs of this machine, after those of the world")]
     pub fn command(&self, program: &str) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(program);

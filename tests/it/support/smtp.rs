@@ -299,7 +299,8 @@ fn decoded_words(value: &str) -> String {
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("=?utf-8?b?") {
         let (word, after) = after.split_once("?=").unwrap();
-        if !(before.trim().is_empty() && !text.is_empty()) {
+        let is_between_words = !text.is_empty() && before.trim().is_empty();
+        if !is_between_words {
             text.push_str(before);
         }
         text.push_str(&String::from_utf8(STANDARD.decode(word).unwrap()).unwrap());

@@ -65,6 +65,7 @@ fn page(
 ) -> Result<ContactPage, PageError> {
     let title = full.as_ref().map_or_else(|| "Create contact".to_owned(), |full| full.contact.name.clone());
     let frame = session.frame(db, title, section(session))?;
+    let profiles = known_profiles(session);
     let owner = full.as_ref().map_or(session.tenant(), |full| full.contact.tenant.as_ref());
     Ok(ContactPage {
         frame: match &full {
@@ -77,8 +78,8 @@ fn page(
         },
         health: full.as_ref().map(|full| full.contact.health(session.now())),
         topics: known_topics(owner),
-        profiles: known_profiles(session),
-        endpoints: endpoints::known(session),
+        endpoints: endpoints::known(session, &profiles),
+        profiles,
         has_mail: session.app.actions.mailer.is_configured(),
         test: None,
         secret: None,
