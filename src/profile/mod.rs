@@ -64,6 +64,14 @@ pub fn standard() -> Arc<Profile> {
     find(STANDARD).expect("the standard profile is built in")
 }
 
+/// Type and data of a profile's example event, or of one for all profiles without.
+pub fn example_parts(profile: Option<&Profile>) -> (String, String, Option<String>) {
+    let Some(example) = profile.and_then(|profile| profile.spec().example.as_ref()) else {
+        return ("content.published".to_owned(), serde_json::json!({"id": 42, "title": "Hello"}).to_string(), None);
+    };
+    (example.event_type.clone(), example.data.to_string(), example.previous_data.as_ref().map(ToString::to_string))
+}
+
 /// Names of the headers with signatures, of any profile.
 pub struct SignatureHeaders(BTreeSet<String>);
 

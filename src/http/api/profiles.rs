@@ -214,7 +214,9 @@ struct PreviewBody {
     /// A name, or a complete profile.
     #[schemars(with = "NameOrProfile")]
     profile: Value,
-    event: PreviewEvent,
+    /// Default: the profile's example.
+    #[serde(default)]
+    event: Option<PreviewEvent>,
     /// Secret that signs the request. Default: generated.
     #[serde(default)]
     secret: Option<schema::SecretText>,
@@ -278,7 +280,7 @@ async fn show_preview(app: Data<App>, Administrator(_): Administrator, body: Jso
         None => Secret::generate(random::bytes()),
     };
     let now = app.actions.clock.now_ms();
-    let event = parse_event(event, now)?;
+    let event = parse_event(event.unwrap_or_else(|| PreviewEvent::example(&profile)), now)?;
     let preview = preview(&profile, &event, &secret, now)?;
     Ok(HttpResponse::Ok().json(PreviewView {
         headers: headers(&[vec![("Content-Type".to_owned(), preview.content_type)], preview.headers].concat()),
@@ -286,6 +288,20 @@ async fn show_preview(app: Data<App>, Administrator(_): Administrator, body: Jso
         secret: secret.as_str().to_owned(),
         standard_secret: secret.standard_form(),
     }))
+}
+
+impl PreviewEvent {
+    fn example(profile: &Profile) -> PreviewEvent {
+        let (event_type, data, previous_data) = profile::example_parts(Some(profile));
+        PreviewEvent {
+            event_type: event_type.into(),
+            data: RawValue::from_string(data).ok(),
+            previous_data: previous_data.and_then(|text| RawValue::from_string(text).ok()),
+            id: None,
+            created_at: None,
+            test: false,
+        }
+    }
 }
 
 fn parse_event(event: PreviewEvent, now: i64) -> Result<Event, ApiError> {

@@ -1,11 +1,9 @@
 //! Events for previews of templates: a recent one of the tenant, or the profile's example.
 
-use serde_json::json;
-
 use super::{Connection, PageError, Session};
 use crate::domain::event::{Event, EventId, Tenant};
 use crate::domain::time::Millis;
-use crate::profile::Profile;
+use crate::profile::{self, Profile};
 use crate::random;
 use crate::store::event::{self, EventFilter};
 use crate::store::page::PageRequest;
@@ -56,16 +54,8 @@ pub fn choose(
     Ok((Samples { options, chosen }, whole.unwrap_or_else(|| example(profile, tenant, now))))
 }
 
-/// Type and data of a profile's example event, or of one for all profiles without.
-pub fn example_parts(profile: Option<&Profile>) -> (String, String, Option<String>) {
-    let Some(example) = profile.and_then(|profile| profile.spec().example.as_ref()) else {
-        return ("content.published".to_owned(), json!({"id": 42, "title": "Hello"}).to_string(), None);
-    };
-    (example.event_type.clone(), example.data.to_string(), example.previous_data.as_ref().map(ToString::to_string))
-}
-
 fn example(profile: Option<&Profile>, tenant: Option<&Tenant>, now: Millis) -> Event {
-    let (event_type, data, previous_data) = example_parts(profile);
+    let (event_type, data, previous_data) = profile::example_parts(profile);
     Event {
         id: EventId::generate(now, random::bits()),
         tenant: tenant.cloned().unwrap_or_else(Tenant::default_tenant),

@@ -135,3 +135,18 @@ fn the_operator_sets_the_limit_of_a_body() {
     let answer = hub.post_text("/v1/events", r#"{"type":"a.b", "data":12345678}"#);
     error(&answer, 413, "too_large");
 }
+
+#[test]
+fn all_fields_of_the_wrong_type_are_named_at_once_in_the_words_of_json() {
+    let hub = Hub::start();
+    let body = json!({"url": 5, "events": "*", "timeout_s": -1, "colour": "red"});
+    let answer = hub.post("/v1/webhooks", &body);
+    error(&answer, 422, "invalid_type");
+    let form = answer.json();
+    let all = form["errors"].as_array().unwrap();
+    let fields: Vec<&str> = all.iter().map(|one| one["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["url", "events", "timeout_s", "colour"], "{form}");
+    assert_eq!(all[0]["message"], "Must be a string, not 5.");
+    assert_eq!(all[1]["message"], "Must be an array, not a string.");
+    assert!(!answer.text.contains("sequence") && !answer.text.contains("expected"), "{form}");
+}

@@ -277,6 +277,16 @@ fn every_field_is_checked_and_the_error_says_which_and_why() {
 }
 
 #[test]
+fn a_preview_without_an_event_shows_the_example_of_the_profile() {
+    let hub = Hub::start();
+    let preview = hub.post("/v1/profiles/preview", &json!({"profile": "github"})).expect(200).json();
+    let example = hub.get("/v1/profiles/github").json()["example"].clone();
+    let body: Value = serde_json::from_str(preview["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body, example["data"]);
+    assert_eq!(preview["headers"]["X-GitHub-Event"], example["type"]);
+}
+
+#[test]
 fn a_preview_shows_headers_and_body_with_the_spelling_of_the_data() {
     let hub = Hub::start();
     let preview = hub
@@ -314,7 +324,6 @@ fn a_preview_shows_headers_and_body_with_the_spelling_of_the_data() {
         (json!({"profile": "nobody", "event": {"type": "a.b"}}), "profile"),
         (json!({"profile": 1, "event": {"type": "a.b"}}), "profile"),
         (json!({"event": {"type": "a.b"}}), "profile"),
-        (json!({"profile": "generic"}), "event"),
         (json!({"profile": "generic", "event": {"type": "a b"}}), "event.type"),
         (json!({"profile": "generic", "event": {}}), "event.type"),
         (json!({"profile": "generic", "event": {"type": "a", "id": "a.b"}}), "event.id"),

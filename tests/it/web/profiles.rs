@@ -116,7 +116,7 @@ fn a_wrong_profile_is_shown_again_with_the_field_that_is_wrong() {
     visitor.page("/profiles/new");
     for (name, text, problem) in [
         ("Bad Name", r#"{"based_on": "generic"}"#, "1 to 64"),
-        ("ours", "{\"open\": ", "is not JSON"),
+        ("ours", "{\"open\": ", "ends too early"),
         ("ours", "[]", ""),
         ("ours", r#"{"based_on": "none"}"#, "based_on: There is no profile"),
         ("ours", r#"{"based_on": "generic", "colour": "red"}"#, "colour"),

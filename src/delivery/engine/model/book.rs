@@ -61,19 +61,13 @@ impl Attempts {
     }
 }
 
-/// Deliveries of a webhook that were finished, each time that they were.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Finished {
-    pub delivered: u64,
-    pub failed: u64,
-}
-
 #[derive(Default)]
 pub(super) struct Book {
     pub rows: BTreeMap<i64, Row>,
     pub hooks: BTreeMap<i64, Hook>,
     pub attempts: BTreeMap<i64, Attempts>,
-    pub finished: BTreeMap<i64, Finished>,
+    /// Successes of each webhook, several of a delivery that a person retried.
+    pub successes: BTreeMap<i64, u64>,
     pub moods: BTreeMap<i64, Mood>,
     /// Times of the requests to each webhook with a rate limit, by the monotonic clock.
     pub recent: BTreeMap<i64, VecDeque<Millis>>,
@@ -86,8 +80,8 @@ impl Book {
         self.attempts.entry(seq).or_default()
     }
 
-    pub(super) fn finished_of(&mut self, webhook_seq: i64) -> &mut Finished {
-        self.finished.entry(webhook_seq).or_default()
+    pub(super) fn successes_of(&mut self, webhook_seq: i64) -> &mut u64 {
+        self.successes.entry(webhook_seq).or_default()
     }
 
     pub(super) fn is_ordered(&self, webhook_seq: i64) -> bool {

@@ -9,7 +9,6 @@ use crate::actions::profiles::Sample;
 use crate::domain::Invalid;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::retry::{Exhausted, Gone};
-use crate::http::web::sample;
 use crate::http::web::webhooks::form::SchedulePreview;
 use crate::http::web::{Connection, Fields, FormErrors, Frame, PageError, Section, Session, Template, problem};
 use crate::profile::body_format::{Body, Envelope, Value};
@@ -180,7 +179,7 @@ impl Preview {
         profile: &Profile,
         fields: &Fields,
     ) -> Result<(Preview, FormErrors), PageError> {
-        let (example_type, example_data, _) = sample::example_parts(Some(profile));
+        let (example_type, example_data, _) = profile::example_parts(Some(profile));
         let event_type = fields.given("type").unwrap_or(&example_type).to_owned();
         let of_type = match event_type.parse() {
             Ok(name) => event_type::example(db, &name)?,
