@@ -43,7 +43,7 @@ pub fn webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Web
     webhook::get(connection, id)?.filter(|webhook| caller.sees(&webhook.tenant)).ok_or(ActionError::NotFound("webhook"))
 }
 
-/// Like [`webhook`], for a change. The webhook of a contact changes with its contact only.
+/// Like [`webhook()`], for a change. The webhook of a contact changes with its contact only.
 pub fn own_webhook(connection: &Connection, caller: &Caller, id: &str) -> Result<Webhook> {
     let webhook = webhook(connection, caller, id)?;
     match webhook.contact_seq {
@@ -63,7 +63,7 @@ pub fn contact(connection: &Connection, caller: &Caller, id: &str) -> Result<Con
     contact::get(connection, id)?.filter(is_seen).ok_or(unknown)
 }
 
-/// Like [`contact`], with its webhook.
+/// Like [`contact()`], with its webhook.
 pub fn contact_in_full(connection: &Connection, caller: &Caller, id: &str) -> Result<ContactInFull> {
     Ok(ContactInFull::read(connection, contact(connection, caller, id)?)?)
 }

@@ -3,7 +3,7 @@
 //! An incident opens by one of four rules ([`opens`]), or when a webhook is disabled, or has waited for its verification
 //! for an hour with events queued. A first success is not its end: an endpoint that flaps would open and close one after
 //! the other. It closes when [`SETTLING`] has passed since the first success without the rules opening it again. Trouble of
-//! the host within [`REOPENS`] of that opens it again, and it then takes [`LONG_SETTLING`] to close, so an evening of
+//! the host within [`REOPENS`] of that opens it again, and it then takes `LONG_SETTLING` to close, so an evening of
 //! flapping is one incident that closed twice at most.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
