@@ -46,7 +46,7 @@ fn stored(done: u64) -> String {
     }
 }
 
-/// Like [`queue_full`], for people of the tenant.
+/// Like `queue_full`, for people of the tenant.
 pub fn own_queue_full(most: u64, done: u64) -> String {
     format!(
         "The queue is full: {} deliveries are pending or being retried. {}. Retry once some are delivered, or discard \
