@@ -276,7 +276,8 @@ impl Composed {
             topic: self.topic,
             event_type: self.event_type.parse().expect("the names of messages are valid"),
             subject: title,
-            text: format!("{text}\n\n{}\n", self.url),
+            // A message about one incident ends with its link already.
+            text: if text.contains(&self.url) { text + "\n" } else { format!("{text}\n\n{}\n", self.url) },
             data: data.to_string().into(),
             incidents: self.incidents,
         }
@@ -329,7 +330,7 @@ fn compose(
                     (failing.name, failing.tenant.map(|tenant| tenant.to_string()), error)
                 }));
             }
-            let path = "/settings/contacts";
+            let path = "/contacts";
             let words = words::failing_contacts(&named, seqs.len() as u64, &(style.link)(path));
             plain("hookpost.contact.failing", words, "error", true, "contacts", path)
         }

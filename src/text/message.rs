@@ -305,7 +305,7 @@ mod tests {
         assert!(disk(true, 1 << 20).contains("1.1 MB left"));
         assert!(clock(true, -MINUTE * 90).contains("moved back by 1 h 30 min"));
         let contacts = [("On call".to_owned(), Some("acme".to_owned()), "Refused.".to_owned())];
-        let failing = failing_contacts(&contacts, 1, "https://hooks.example/settings/contacts");
+        let failing = failing_contacts(&contacts, 1, "https://hooks.example/contacts");
         assert_eq!(failing.title, "A contact does not receive its messages");
         assert!(failing.text.starts_with("On call of tenant acme: Refused.\n\nCheck"));
         let dead = digest(

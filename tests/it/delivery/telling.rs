@@ -371,7 +371,7 @@ fn a_contact_that_fails_has_no_incident_and_the_others_are_told_once() {
     assert_eq!(tell_for(&hub, 30 * MINUTE), 1);
     let mail = server.wait_for(2).remove(1);
     assert_eq!(mail.subject(), "A contact does not receive its messages");
-    assert!(mail.text.contains("standard: ") && mail.text.contains("/settings/contacts"), "{}", mail.text);
+    assert!(mail.text.contains("standard: ") && mail.text.contains("/contacts"), "{}", mail.text);
     assert_eq!(tell_for(&hub, 2 * HOUR), 0);
     assert_eq!(hub.get("/v1/incidents").expect(200).json()["data"].as_array().unwrap().len(), 1);
 }

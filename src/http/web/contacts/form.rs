@@ -49,7 +49,9 @@ pub fn known_topics(owner: Option<&Tenant>) -> Vec<KnownTopic> {
                 Topic::Digest => ("Daily summary", "Dead letters since yesterday, if there are any"),
                 Topic::Disk => ("Low disk space", "Before events have to be refused"),
                 Topic::Clock => ("Wrong clock", "The time of the server was changed or is wrong"),
-                Topic::Certificate => ("Certificate expires", "30, 7 and 1 days before an endpoint's certificate ends"),
+                Topic::Certificate => {
+                    ("Certificate expires", "30, 7 and 1 days before a client or CA certificate of a webhook ends")
+                }
             };
             KnownTopic { value: topic.into_str(), label, why }
         })
