@@ -43,11 +43,19 @@ def make_valid(body, path_parameters):
     if isinstance(auth, dict):
         if isinstance(auth.get("token_url"), str):
             auth["token_url"] = point_nowhere(auth["token_url"])
+        # A mask from a response stands for a stored secret, which a new webhook does not have.
+        for field in ("password", "token", "client_secret"):
+            if isinstance(auth.get(field), str) and "\u2022" in auth[field]:
+                auth[field] = "secret"
         # Authentication sets this header.
         headers = body.get("headers")
         if isinstance(headers, dict):
             for name in [name for name in headers if isinstance(name, str) and name.lower() == "authorization"]:
                 del headers[name]
+    headers = body.get("headers")
+    if isinstance(headers, dict):
+        for name in [name for name, value in headers.items() if isinstance(value, str) and "\u2022" in value]:
+            del headers[name]
     # Without braces, any text is a template.
     if isinstance(body.get("template"), str):
         body["template"] = body["template"].replace("{", "[")
