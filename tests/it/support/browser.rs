@@ -48,6 +48,9 @@ impl Browser {
 
     /// Opens a browser on a server.
     pub fn open_at(site: &str) -> Option<Browser> {
+        // The gate runs these tests by their name: see tests/it/web/browser/mod.rs.
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        assert!(test == "main" || test.contains("browser::"), "{test} opens a browser outside a module `browser`");
         let found = find("chromedriver").zip(find("chromium"));
         let Some((chromedriver, chromium)) = found else {
             skipped(REQUIRE_BROWSER, "no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)");
@@ -322,18 +325,23 @@ fn capabilities(chromium: &Path, profile: &Path) -> Value {
     })
 }
 
-#[expect(clippy::zombie_processes, reason = "`Browser` waits for it when it is dropped; here the test is over")]
+/// Starts chromedriver. It takes a free port of IPv6 and then the same one of IPv4, which another test may have: it
+/// then ends, and is started again.
 fn start(chromedriver: &Path) -> (Child, String) {
-    let mut driver =
-        Command::new(chromedriver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    for line in lines.map_while(Result::ok) {
-        if let Some((_, port)) = line.split_once("successfully on port ") {
-            let port = port.trim_end_matches('.');
-            return (driver, format!("http://127.0.0.1:{port}"));
+    let mut output = String::new();
+    for _ in 0..5 {
+        let mut command = Command::new(chromedriver);
+        let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        for line in BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                let port = port.trim_end_matches('.');
+                return (driver, format!("http://127.0.0.1:{port}"));
+            }
+            output += &line;
         }
+        driver.wait().unwrap();
     }
-    panic!("chromedriver did not start");
+    panic!("chromedriver did not start: {output}");
 }
 
 fn find(program: &str) -> Option<PathBuf> {

@@ -4,7 +4,6 @@ use hookpost::store::user::Role;
 use serde_json::json;
 
 use crate::support::Hub;
-use crate::support::browser::Browser;
 
 #[test]
 fn the_portal_shows_the_use_of_each_limit_and_the_settings_show_the_names() {
@@ -58,28 +57,33 @@ fn a_page_beyond_a_limit_says_so_and_when_to_retry() {
     assert!(refused.page().has("nav"), "within the frame");
 }
 
-#[test]
-fn the_limits_fit_a_narrow_window_in_the_portal_and_in_the_settings() {
-    let hub = Hub::start();
-    hub.add_user("anna", Role::Administrator);
-    hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme", "active": false}));
-    let Some(browser) = Browser::open(&hub) else {
-        return;
-    };
-    let fits = |path: &str| {
-        browser.go(path);
-        for width in [320, 1280] {
-            browser.resize(width, 900);
-            let wide = browser.script("return document.documentElement.scrollWidth > window.innerWidth");
-            assert_eq!(wide, false, "{path} at {width} px");
-        }
-        assert_eq!(browser.complaints(), [""; 0]);
-    };
-    browser.sign_in("anna");
-    fits("/settings/data");
-    browser.go(&hub.portal_path("acme"));
-    browser.click("main form button");
-    browser.wait_for("header.top a[href='/portal/webhooks'][aria-current=page]");
-    fits("/portal/");
-    assert!(browser.text("#limits").contains("Queued deliveries"));
+mod browser {
+    use super::*;
+    use crate::support::browser::Browser;
+
+    #[test]
+    fn the_limits_fit_a_narrow_window_in_the_portal_and_in_the_settings() {
+        let hub = Hub::start();
+        hub.add_user("anna", Role::Administrator);
+        hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme", "active": false}));
+        let Some(browser) = Browser::open(&hub) else {
+            return;
+        };
+        let fits = |path: &str| {
+            browser.go(path);
+            for width in [320, 1280] {
+                browser.resize(width, 900);
+                let wide = browser.script("return document.documentElement.scrollWidth > window.innerWidth");
+                assert_eq!(wide, false, "{path} at {width} px");
+            }
+            assert_eq!(browser.complaints(), [""; 0]);
+        };
+        browser.sign_in("anna");
+        fits("/settings/data");
+        browser.go(&hub.portal_path("acme"));
+        browser.click("main form button");
+        browser.wait_for("header.top a[href='/portal/webhooks'][aria-current=page]");
+        fits("/portal/");
+        assert!(browser.text("#limits").contains("Queued deliveries"));
+    }
 }

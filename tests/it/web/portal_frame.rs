@@ -41,54 +41,62 @@ impl Site {
     }
 }
 
-#[test]
-fn a_tenant_works_in_a_frame_of_another_site_beside_an_operator_in_the_same_browser() {
-    let (site, stranger) = (Site::start(), Site::start());
-    let hub = Hub::with(|options| {
-        options.portal.origins = vec![site.origin()];
-        options.portal.name = Some("Acme Cloud".to_owned());
-    });
-    hub.add_user("anna", Role::Administrator);
-    hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme", "description": "Shop of acme"}));
-    hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "globex", "description": "Shop of globex"}));
-    let Some(browser) = Browser::open(&hub) else {
-        return;
-    };
-    browser.sign_in("anna");
+mod browser {
+    use super::*;
+    use crate::support::browser::Browser;
 
-    // The link, its button, a page, a form and its message, all inside the frame.
-    let link = hub.portal_path_with(&json!({"tenant": "acme", "subject": "jo"}));
-    site.show(&browser, &hub.at(&link));
-    browser.wait_for_text("Acme Cloud");
-    browser.click_text("Open");
-    browser.wait_for_text("Shop of acme");
-    assert!(!browser.text("body").contains("globex"));
-    browser.click_text("Inbox");
-    browser.click_text("Open the inbox");
-    browser.wait_for_text("The inbox is open.");
-    // An error, and the end of the session, inside the frame too.
-    site.show(&browser, &hub.at("/portal/no-such-page"));
-    browser.wait_for_text("There is no such page.");
-    browser.click_text("overview");
-    browser.wait_for_text("All webhooks are healthy");
-    hub.delete("/v1/portal-links?tenant=acme").expect(200);
-    browser.click_text("Webhooks");
-    browser.wait_for_text("Your session has ended");
-    browser.wait_for_text("Acme Cloud");
-    assert_eq!(browser.complaints().iter().filter(|text| !text.contains("410") && !text.contains("404")).count(), 0);
+    #[test]
+    fn a_tenant_works_in_a_frame_of_another_site_beside_an_operator_in_the_same_browser() {
+        let (site, stranger) = (Site::start(), Site::start());
+        let hub = Hub::with(|options| {
+            options.portal.origins = vec![site.origin()];
+            options.portal.name = Some("Acme Cloud".to_owned());
+        });
+        hub.add_user("anna", Role::Administrator);
+        hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme", "description": "Shop of acme"}));
+        hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "globex", "description": "Shop of globex"}));
+        let Some(browser) = Browser::open(&hub) else {
+            return;
+        };
+        browser.sign_in("anna");
 
-    // The operator is still signed in, and the browser shows neither session to a site that is not listed.
-    browser.leave_frame();
-    browser.go("/webhooks");
-    browser.wait_for_text("Shop of globex");
-    let link = hub.portal_path("acme");
-    for url in [hub.at(&link), hub.at("/webhooks")] {
-        stranger.show(&browser, &url);
-        assert!(!browser.text("body").contains("Open") && !browser.text("body").contains("Shop"), "{url}");
+        // The link, its button, a page, a form and its message, all inside the frame.
+        let link = hub.portal_path_with(&json!({"tenant": "acme", "subject": "jo"}));
+        site.show(&browser, &hub.at(&link));
+        browser.wait_for_text("Acme Cloud");
+        browser.click_text("Open");
+        browser.wait_for_text("Shop of acme");
+        assert!(!browser.text("body").contains("globex"));
+        browser.click_text("Inbox");
+        browser.click_text("Open the inbox");
+        browser.wait_for_text("The inbox is open.");
+        // An error, and the end of the session, inside the frame too.
+        site.show(&browser, &hub.at("/portal/no-such-page"));
+        browser.wait_for_text("There is no such page.");
+        browser.click_text("overview");
+        browser.wait_for_text("All webhooks are healthy");
+        hub.delete("/v1/portal-links?tenant=acme").expect(200);
+        browser.click_text("Webhooks");
+        browser.wait_for_text("Your session has ended");
+        browser.wait_for_text("Acme Cloud");
+        assert_eq!(
+            browser.complaints().iter().filter(|text| !text.contains("410") && !text.contains("404")).count(),
+            0
+        );
+
+        // The operator is still signed in, and the browser shows neither session to a site that is not listed.
+        browser.leave_frame();
+        browser.go("/webhooks");
+        browser.wait_for_text("Shop of globex");
+        let link = hub.portal_path("acme");
+        for url in [hub.at(&link), hub.at("/webhooks")] {
+            stranger.show(&browser, &url);
+            assert!(!browser.text("body").contains("Open") && !browser.text("body").contains("Shop"), "{url}");
+            browser.leave_frame();
+        }
+        // The operator's pages are in no frame, of a listed site neither.
+        site.show(&browser, &hub.at("/webhooks"));
+        assert!(!browser.text("body").contains("Shop"), "{}", browser.text("body"));
         browser.leave_frame();
     }
-    // The operator's pages are in no frame, of a listed site neither.
-    site.show(&browser, &hub.at("/webhooks"));
-    assert!(!browser.text("body").contains("Shop"), "{}", browser.text("body"));
-    browser.leave_frame();
 }

@@ -8,7 +8,6 @@ use hookpost::clock::Clock;
 use hookpost::domain::retention::Retention;
 
 use crate::support::Hub;
-use crate::support::browser::{Browser, Scheme};
 use crate::support::crawl::crawl;
 
 /// Folder for new pictures of the main pages, if set.
@@ -69,35 +68,40 @@ fn main_pages(hub: &Hub) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// `HOOKPOST_SCREENSHOTS=docs/screenshots cargo test --test it pictures` takes new pictures.
-#[test]
-fn the_pictures_of_the_readme_are_there_and_small() {
-    if let Some(folder) = std::env::var_os(SCREENSHOTS) {
-        take_pictures(Path::new(&folder));
-    }
-    let readme = fs::read_to_string("README.md").unwrap();
-    let shown: Vec<&str> = readme.split(['(', ')', '"']).filter(|text| text.starts_with(PICTURES)).collect();
-    assert!(shown.len() >= 4, "{shown:?}");
-    for path in shown {
-        let bytes = fs::metadata(path).unwrap_or_else(|error| panic!("{path}: {error}")).len();
-        assert!(bytes < 80 << 10, "{path} has {bytes} bytes");
-    }
-}
+mod browser {
+    use super::*;
+    use crate::support::browser::{Browser, Scheme};
 
-fn take_pictures(folder: &Path) {
-    let hub = example();
-    let Some(browser) = Browser::open(&hub) else {
-        return;
-    };
-    fs::create_dir_all(folder).unwrap();
-    let pages = main_pages(&hub);
-    browser.sign_in("anna");
-    browser.resize(1280, 800);
-    for (name, path) in pages {
-        for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
-            browser.prefer(scheme);
-            browser.go(&path);
-            fs::write(folder.join(format!("{name}-{suffix}.webp")), browser.screenshot()).unwrap();
+    /// `HOOKPOST_SCREENSHOTS=docs/screenshots cargo test --test it pictures` takes new pictures.
+    #[test]
+    fn the_pictures_of_the_readme_are_there_and_small() {
+        if let Some(folder) = std::env::var_os(SCREENSHOTS) {
+            take_pictures(Path::new(&folder));
+        }
+        let readme = fs::read_to_string("README.md").unwrap();
+        let shown: Vec<&str> = readme.split(['(', ')', '"']).filter(|text| text.starts_with(PICTURES)).collect();
+        assert!(shown.len() >= 4, "{shown:?}");
+        for path in shown {
+            let bytes = fs::metadata(path).unwrap_or_else(|error| panic!("{path}: {error}")).len();
+            assert!(bytes < 80 << 10, "{path} has {bytes} bytes");
+        }
+    }
+
+    fn take_pictures(folder: &Path) {
+        let hub = example();
+        let Some(browser) = Browser::open(&hub) else {
+            return;
+        };
+        fs::create_dir_all(folder).unwrap();
+        let pages = main_pages(&hub);
+        browser.sign_in("anna");
+        browser.resize(1280, 800);
+        for (name, path) in pages {
+            for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
+                browser.prefer(scheme);
+                browser.go(&path);
+                fs::write(folder.join(format!("{name}-{suffix}.webp")), browser.screenshot()).unwrap();
+            }
         }
     }
 }

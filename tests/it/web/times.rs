@@ -4,7 +4,6 @@ use hookpost::domain::time::{DAY, HOUR, MINUTE};
 use serde_json::json;
 
 use crate::support::Hub;
-use crate::support::browser::Browser;
 use crate::support::page::Page;
 use crate::support::receiver::Receiver;
 use crate::support::visitor::{PASSWORD, Visitor};
@@ -199,36 +198,41 @@ fn days_of_the_strip_are_those_of_the_zone() {
     assert!(page.contains("Days more than a week ago count whole days of UTC."), "{page}");
 }
 
-#[test]
-fn the_script_brings_the_browsers_zone_once_and_the_choice_of_utc_stays() {
-    let world = World::new();
-    world.hub.administrator();
-    let Some(browser) = Browser::open(&world.hub) else {
-        return;
-    };
-    browser.move_to("Asia/Kolkata");
-    browser.sign_in("anna");
-    let page = format!("/deliveries/{}", world.delivery);
-    browser.go(&page);
-    browser.wait_for_text("2026-01-15 15:30:00 IST");
-    assert!(browser.text("footer").contains("(UTC+5:30)"), "{}", browser.text("footer"));
-    // A zone that changes meanwhile: the next page is loaded once more, and then stays.
-    browser.move_to("America/New_York");
-    browser.go("/webhooks");
-    browser.wait_for_text("America/New_York (UTC-5)");
-    browser.script("window.sameDocument = true");
-    browser.go(&page);
-    browser.wait_for_text("2026-01-15 05:00:00 EST");
-    browser.go("/deliveries");
-    let relative = "return document.querySelector('td time').title";
-    assert!(browser.script(relative).as_str().unwrap().contains(" EST"), "the full time on hover");
-    let relative = "return document.querySelector('td time').textContent";
-    assert!(!browser.script(relative).as_str().unwrap().contains("EST"));
-    browser.click_text("Show UTC");
-    browser.wait_for_text("Times are in UTC.");
-    browser.go(&page);
-    browser.wait_for_text("2026-01-15 10:00:00 UTC");
-    browser.click_text("Show America/New_York");
-    browser.wait_for_text("2026-01-15 05:00:00 EST");
-    assert_eq!(browser.complaints(), [""; 0]);
+mod browser {
+    use super::World;
+    use crate::support::browser::Browser;
+
+    #[test]
+    fn the_script_brings_the_browsers_zone_once_and_the_choice_of_utc_stays() {
+        let world = World::new();
+        world.hub.administrator();
+        let Some(browser) = Browser::open(&world.hub) else {
+            return;
+        };
+        browser.move_to("Asia/Kolkata");
+        browser.sign_in("anna");
+        let page = format!("/deliveries/{}", world.delivery);
+        browser.go(&page);
+        browser.wait_for_text("2026-01-15 15:30:00 IST");
+        assert!(browser.text("footer").contains("(UTC+5:30)"), "{}", browser.text("footer"));
+        // A zone that changes meanwhile: the next page is loaded once more, and then stays.
+        browser.move_to("America/New_York");
+        browser.go("/webhooks");
+        browser.wait_for_text("America/New_York (UTC-5)");
+        browser.script("window.sameDocument = true");
+        browser.go(&page);
+        browser.wait_for_text("2026-01-15 05:00:00 EST");
+        browser.go("/deliveries");
+        let relative = "return document.querySelector('td time').title";
+        assert!(browser.script(relative).as_str().unwrap().contains(" EST"), "the full time on hover");
+        let relative = "return document.querySelector('td time').textContent";
+        assert!(!browser.script(relative).as_str().unwrap().contains("EST"));
+        browser.click_text("Show UTC");
+        browser.wait_for_text("Times are in UTC.");
+        browser.go(&page);
+        browser.wait_for_text("2026-01-15 10:00:00 UTC");
+        browser.click_text("Show America/New_York");
+        browser.wait_for_text("2026-01-15 05:00:00 EST");
+        assert_eq!(browser.complaints(), [""; 0]);
+    }
 }

@@ -7,7 +7,6 @@ use hookpost::store::user::Role;
 use super::browser::{axe, inspect};
 use super::sessions::{FIREFOX, behind_a_proxy, client};
 use crate::support::Hub;
-use crate::support::browser::Browser;
 use crate::support::hub::Answer;
 use crate::support::process::{hookpost, refused, run};
 use crate::support::visitor::{PASSWORD, Visitor};
@@ -388,45 +387,50 @@ fn where_it_is_required_nothing_else_opens_until_it_is_set_up() {
     vera.submit("/logout", &[]).expect(303);
 }
 
-#[test]
-fn two_factor_authentication_is_set_up_and_used_in_a_browser() {
-    let hub = Hub::start();
-    hub.add_user("anna", Role::Administrator);
-    let Some(browser) = Browser::open(&hub) else {
-        return;
-    };
-    let axe = axe();
-    browser.sign_in("anna");
-    let mut wrong = inspect(&browser, "/account", axe.as_deref());
-    wrong.extend(inspect(&browser, "/account/two-factor", axe.as_deref()));
-    let app = App { hub: &hub, secret: TotpSecret::from_text(&browser.text("#totp-key")).unwrap() };
-    browser.fill("#code", &app.code());
-    browser.fill("#old", PASSWORD);
-    browser.click_text("Turn on");
-    browser.wait_for("#recovery-codes");
-    let codes = browser.text("#recovery-codes");
-    browser.click_text("I have saved the codes");
-    browser.wait_for_text("Signing in needs a code");
-    wrong.extend(inspect(&browser, "/account/two-factor", axe.as_deref()));
+mod browser {
+    use super::*;
+    use crate::support::browser::Browser;
 
-    browser.go("/account");
-    browser.click("details.menu > summary");
-    browser.click_text("Sign out");
-    browser.wait_for("#password");
-    hub.advance(STEP);
-    browser.fill("#name", "anna");
-    browser.fill("#password", PASSWORD);
-    browser.click("main form button");
-    browser.wait_for("#code");
-    wrong.extend(inspect(&browser, "/login/code", axe.as_deref()));
-    browser.fill("#code", &app.code());
-    browser.click("main form button");
-    browser.wait_for("nav");
+    #[test]
+    fn two_factor_authentication_is_set_up_and_used_in_a_browser() {
+        let hub = Hub::start();
+        hub.add_user("anna", Role::Administrator);
+        let Some(browser) = Browser::open(&hub) else {
+            return;
+        };
+        let axe = axe();
+        browser.sign_in("anna");
+        let mut wrong = inspect(&browser, "/account", axe.as_deref());
+        wrong.extend(inspect(&browser, "/account/two-factor", axe.as_deref()));
+        let app = App { hub: &hub, secret: TotpSecret::from_text(&browser.text("#totp-key")).unwrap() };
+        browser.fill("#code", &app.code());
+        browser.fill("#old", PASSWORD);
+        browser.click_text("Turn on");
+        browser.wait_for("#recovery-codes");
+        let codes = browser.text("#recovery-codes");
+        browser.click_text("I have saved the codes");
+        browser.wait_for_text("Signing in needs a code");
+        wrong.extend(inspect(&browser, "/account/two-factor", axe.as_deref()));
 
-    browser.go("/account/two-factor");
-    browser.fill("#old", PASSWORD);
-    browser.fill("#code", codes.split_whitespace().next().unwrap());
-    browser.click_text("Turn off");
-    browser.wait_for_text("Two-factor authentication is off");
-    assert!(wrong.is_empty(), "{} faults: {wrong:#?}", wrong.len());
+        browser.go("/account");
+        browser.click("details.menu > summary");
+        browser.click_text("Sign out");
+        browser.wait_for("#password");
+        hub.advance(STEP);
+        browser.fill("#name", "anna");
+        browser.fill("#password", PASSWORD);
+        browser.click("main form button");
+        browser.wait_for("#code");
+        wrong.extend(inspect(&browser, "/login/code", axe.as_deref()));
+        browser.fill("#code", &app.code());
+        browser.click("main form button");
+        browser.wait_for("nav");
+
+        browser.go("/account/two-factor");
+        browser.fill("#old", PASSWORD);
+        browser.fill("#code", codes.split_whitespace().next().unwrap());
+        browser.click_text("Turn off");
+        browser.wait_for_text("Two-factor authentication is off");
+        assert!(wrong.is_empty(), "{} faults: {wrong:#?}", wrong.len());
+    }
 }

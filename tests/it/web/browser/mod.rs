@@ -1,4 +1,8 @@
-//! Pages in a real browser: behaviour that needs one.
+//! Pages in a real browser: behaviour that needs one. Every test of the program that opens a browser has
+//! `browser` among its modules, by which the gate runs them apart.
+
+mod display;
+mod live;
 
 use std::collections::BTreeSet;
 

@@ -6,37 +6,6 @@ use serde_json::json;
 use crate::support::Hub;
 use crate::support::browser::{Browser, Scheme};
 use crate::support::receiver::{Receiver, Reply};
-use crate::support::visitor::Visitor;
-
-#[test]
-fn the_theme_is_chosen_by_a_form_and_the_next_page_comes_in_it() {
-    let hub = Hub::start();
-    let check = |visitor: &Visitor<'_>| {
-        let page = visitor.page("/webhooks?state=paused");
-        assert!(!page.get("html").has_attribute("data-theme"), "{page}");
-        assert_eq!(page.get("meta[name=color-scheme]").attribute("content"), Some("light dark"));
-        for theme in ["dark", "light"] {
-            let back = visitor.page("/webhooks?state=paused").field("back").unwrap();
-            let page = visitor.submit_and_follow("/account/display", &[("theme", theme), ("back", &back)]);
-            assert!(page.offers("state", "paused"), "the same page");
-            assert_eq!(page.get("html").attribute("data-theme"), Some(theme));
-            assert_eq!(page.get("meta[name=color-scheme]").attribute("content"), Some(theme));
-            let pressed = page.get("button[name=theme][aria-pressed=true]");
-            assert_eq!(pressed.attribute("value"), Some(theme));
-        }
-        visitor.submit_and_follow("/account/display", &[("theme", "")]);
-        assert!(!visitor.page("/webhooks").get("html").has_attribute("data-theme"));
-    };
-    check(&hub.viewer());
-    check(&hub.portal("acme"));
-    // The sign-in page has it too, and an unknown value is none.
-    let visitor = hub.visitor();
-    let name = format!("{}_theme", hub.running.app.site.cookie());
-    visitor.set_cookie(&name, "dark");
-    assert_eq!(visitor.page("/login").get("html").attribute("data-theme"), Some("dark"));
-    visitor.set_cookie(&name, "\"><script>");
-    assert!(!visitor.page("/login").get("html").has_attribute("data-theme"));
-}
 
 #[test]
 fn the_script_changes_the_theme_in_place_and_the_choice_stays() {
