@@ -6,6 +6,7 @@ mod bodies;
 mod certificates;
 mod client;
 mod ed25519;
+mod ending_certificates;
 mod endpoint_auth;
 mod fairness;
 mod faults;
