@@ -146,7 +146,7 @@ impl Sender {
         let webhook = &endpoint.webhook;
         let outgoing = Outgoing {
             url: webhook.url.as_str(),
-            tenant: webhook.tenant.as_str(),
+            tenant: &endpoint.payer,
             headers: &request.headers,
             body: &request.body,
             tls: webhook.tls.as_ref(),

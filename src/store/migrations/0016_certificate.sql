@@ -16,3 +16,8 @@ CREATE TABLE endpoint_certificate_notice (
 ALTER TABLE incident_webhook ADD COLUMN certificate_ends_ms INTEGER;
 CREATE INDEX incident_webhook_certificate ON incident_webhook (webhook_seq)
     WHERE certificate_ends_ms IS NOT NULL AND ended_ms IS NULL;
+
+-- Owner of the contact that a webhook belongs to; NULL: the operator.
+ALTER TABLE webhook ADD COLUMN contact_tenant TEXT;
+UPDATE webhook SET contact_tenant = (SELECT tenant FROM contact WHERE contact.seq = webhook.contact_seq)
+WHERE contact_seq IS NOT NULL;
