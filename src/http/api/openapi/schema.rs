@@ -116,7 +116,7 @@ texts! {
     /// The name of a profile.
     ProfileName { "pattern": profile::spec::NAME_PATTERN, "examples": ["generic"] }
     /// Name of a page of the documentation.
-    DocumentName { "pattern": "^[a-z][a-z0-9-]{0,63}$", "examples": ["receiving"] }
+    DocumentName { "pattern": "^[a-z][a-z0-9.-]{0,63}$", "examples": ["receiving"] }
     /// A secret: printable ASCII.
     SecretText { "pattern": secret::Secret::PATTERN, "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] }
     /// A time in RFC 3339, from 1970 to 9999. Responses use UTC with milliseconds.
