@@ -4,20 +4,24 @@ mod heartbeat_job;
 mod retention_job;
 mod telling_job;
 
-use std::any::Any;
+use std::future::ready;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _, ServiceRequest};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App as ActixApp;
+use actix_web::dev::{AppConfig, Server as ActixServer, ServerHandle, Service as _, ServiceRequest};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, Uri, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App as ActixApp, HttpServer};
 use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
@@ -38,9 +42,10 @@ use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::zone::Zone;
 use crate::http::hosts::{HostName, Hosts};
 use crate::http::rate_limit::RateLimits;
+use crate::http::refusals::Connection;
 use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
 use crate::http::{
-    App, BodyLimits, SEARCH_TIME, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web,
+    App, BodyLimits, HEAD_TIMEOUT, SEARCH_TIME, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web,
 };
 use crate::metrics::Metrics;
 pub use crate::server::retention_job::RetentionJob;
@@ -96,6 +101,8 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// Time that one search by text may take.
     pub search_time: Duration,
+    /// Time within which the head of the first request of a connection has to arrive.
+    pub head_timeout: Duration,
     /// Mail server; no e-mails are sent if `None`.
     pub mail: Option<MailOptions>,
     /// URL that is requested while deliveries are sent.
@@ -138,6 +145,7 @@ impl ServerOptions {
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
+            head_timeout: HEAD_TIMEOUT,
             mail: None,
             heartbeat_url: None,
             heartbeat_interval: Duration::from_secs(60),
@@ -276,8 +284,13 @@ impl Prepared {
         let Prepared { options, app, retention_job, lock } = self;
         let state = app.clone();
         let write_timeout = options.write_timeout;
-        let http = HttpServer::new(move || {
-            ActixApp::new()
+        let listener = TcpListener::bind(options.listen)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)))
+            .map_err(|source| StartError::Listen { address: options.listen, source });
+        let (address, listener) = listener?;
+        let head_timeout = options.head_timeout;
+        let serve = move || {
+            let app = ActixApp::new()
                 .wrap(default_headers(state.site.base().is_https()))
                 .wrap_fn({
                     let state = state.clone();
@@ -297,22 +310,34 @@ impl Prepared {
                 .configure(inbox::routes)
                 .configure(security_txt::routes)
                 .configure(api::routes)
-                .default_service(actix_web::web::to(unknown_path))
-        })
-        .workers(options.http_threads)
-        .max_connections(connections_per_thread(options.http_threads))
-        // More than tests and jobs can hold, because a test to the built-in inbox needs a thread to arrive.
-        .worker_max_blocking_threads(32)
-        .client_request_timeout(Duration::from_secs(10))
-        // A client that closes its side has left: its handler is dropped, as by other servers.
-        .h1_allow_half_closed(false)
-        .on_connect(move |connection, _| limit_stall(connection, write_timeout))
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(5)
-        .disable_signals()
-        .bind(options.listen)
-        .map_err(|source| StartError::Listen { address: options.listen, source })?;
-        let address = http.addrs().first().copied().unwrap_or(options.listen);
+                .default_service(actix_web::web::to(unknown_path));
+            let http = HttpService::build()
+                .client_request_timeout(head_timeout)
+                .client_disconnect_timeout(Duration::from_secs(1))
+                // A client that closes its side has left: its handler is dropped, as by other servers.
+                .h1_allow_half_closed(false)
+                .keep_alive(Duration::from_secs(75))
+                .local_addr(address)
+                .on_connect_ext(|connection: &Connection<TcpStream>, data| connection.announce(data))
+                .finish(map_config(app, |()| AppConfig::default()));
+            let refusals = Rc::new(state.refusals());
+            let connect = move |stream: TcpStream| {
+                limit_stall(&stream, write_timeout);
+                let peer = stream.peer_addr().ok();
+                ready(Ok::<_, DispatchError>((Connection::new(stream, Rc::clone(&refusals)), Protocol::Http1, peer)))
+            };
+            fn_service(connect).and_then(http)
+        };
+        // The builder of actix-web has no place for connections of our own.
+        let http = ActixServer::build()
+            .workers(options.http_threads)
+            .max_concurrent_connections(connections_per_thread(options.http_threads))
+            // More than tests and jobs can hold, because a test to the built-in inbox needs a thread to arrive.
+            .worker_max_blocking_threads(32)
+            .shutdown_timeout(5)
+            .disable_signals()
+            .listen("http", listener, serve)
+            .map_err(|source| StartError::Listen { address: options.listen, source })?;
         app.site.listens_on(address);
         match OwnInbox::below(&app.site.base().to_string()) {
             Ok(inbox) => app.actions.guard.open_inbox(inbox),
@@ -391,9 +416,9 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
 
 /// Limits how long a client may acknowledge or take no byte of a response. The HTTP server waits for it without a limit,
 /// so the kernel breaks the connection (Linux, tcp(7), `TCP_USER_TIMEOUT`).
-fn limit_stall(connection: &dyn Any, patience: Duration) {
+fn limit_stall(stream: &TcpStream, patience: Duration) {
     #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+    {
         let ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, ms) {
             log::warn!("a client that stops reading will not be given up: {error}");
