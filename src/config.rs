@@ -3,37 +3,32 @@
 //! [`Settings`] declares every setting once; clap derives the flags, the `HOOKPOST_…` variables and the help from it.
 //! The keys of the TOML file are the names of the flags.
 
+mod loaded;
+mod server_options;
 mod values;
 
-use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgAction, Args, Command};
 use ipnet::IpNet;
 use log::LevelFilter;
 use thiserror::Error;
 
 use crate::auth::api_key::RATE_LIMITS;
-use crate::delivery::mail::{MailOptions, Password, Sender, SmtpUrl};
-use crate::domain::retention::{MOST_DAYS, Retention};
+use crate::delivery::mail::{Sender, SmtpUrl};
+use crate::domain::retention::MOST_DAYS;
 use crate::domain::target::AllowEntry;
-use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
-use crate::http::site::{AuthProxy, BaseUrl, Branding, HeaderName};
-use crate::server::ServerOptions;
-use crate::store::{KeySource, MasterKey};
-use values::{
-    color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, read_logo, without_password,
-};
+use crate::http::site::{BaseUrl, HeaderName};
+use values::{color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, without_password};
 
+pub use loaded::{DatabaseFlag, Loaded, SettingFlags};
 pub use values::{ADDRESS, number};
 
 /// Settings of the server, in the order of the help. Lists hold `None` for a blank element.
@@ -187,34 +182,6 @@ pub struct Settings {
     pub log: LevelFilter,
 }
 
-/// Settings and the file that may hold some of them.
-#[derive(Debug, Args)]
-pub struct SettingFlags {
-    #[command(flatten)]
-    settings: Settings,
-    /// TOML file with settings; the keys are the names of the flags
-    #[arg(long, env = "HOOKPOST_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-/// `--db` of a command that takes the other settings from the environment and the file.
-#[derive(Debug, Args)]
-pub struct DatabaseFlag {
-    /// Database file [env: HOOKPOST_DB] [default: webhooks.db]
-    #[arg(long, value_name = "FILE")]
-    db: Option<PathBuf>,
-}
-
-/// Settings, with the source of each value.
-#[derive(Debug)]
-pub struct Loaded {
-    pub settings: Settings,
-    /// Flags, environment and defaults.
-    flags: ArgMatches,
-    /// Values of the file that neither a flag nor the environment overrides.
-    file: ArgMatches,
-}
-
 /// Error of a setting. The text names the setting and the source of its value.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -289,207 +256,9 @@ pub fn secret_from_environment(name: &str) -> Result<Option<String>, ConfigError
     }
 }
 
-impl DatabaseFlag {
-    /// Returns the settings for a command without flags for the other ones.
-    pub fn settings(&self) -> Result<Settings, ConfigError> {
-        let flags = self.db.iter().flat_map(|path| [OsString::from("--db"), path.into()]);
-        let command = SettingFlags::augment_args(Command::new("settings").no_binary_name(true));
-        let flags = command.try_get_matches_from(flags).map_err(|error| ConfigError::invalid(&error, None))?;
-        Ok(Loaded::new(flags)?.settings)
-    }
-}
-
-impl Loaded {
-    /// Adds the values of the file to those of the flags, which are the matches of [`SettingFlags`].
-    pub fn new(flags: ArgMatches) -> Result<Loaded, ConfigError> {
-        let path = flags.get_one::<PathBuf>("config").map(PathBuf::as_path);
-        let file = read_file(path, &flags)?;
-        let mut settings = Settings::from_arg_matches(&flags).map_err(|error| ConfigError::invalid(&error, None))?;
-        settings.update_from_arg_matches(&file).map_err(|error| ConfigError::invalid(&error, path))?;
-        Ok(Loaded { settings, flags, file })
-    }
-
-    /// Returns a line for each setting: its value and the source of the value.
-    pub fn print(&self) -> String {
-        let print = |arg: &clap::Arg| {
-            let id = arg.get_id().as_str();
-            let (source, matches) = match self.flags.value_source(id) {
-                _ if self.file.value_source(id).is_some() => ("file", &self.file),
-                Some(ValueSource::CommandLine) => ("flag", &self.flags),
-                Some(ValueSource::EnvVariable) => ("environment", &self.flags),
-                _ => ("default", &self.flags),
-            };
-            let values =
-                matches.get_raw(id).into_iter().flatten().map(|value| without_password(&value.to_string_lossy()));
-            let values: Vec<String> =
-                values.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect();
-            let value = match (arg.get_action(), values.first()) {
-                (ArgAction::Append, _) => format!("{values:?}"),
-                (_, Some(value)) => format!("{value:?}"),
-                (_, None) => "(none)".to_owned(),
-            };
-            format!("{} = {value}  # {source}\n", arg.get_long().unwrap_or(id))
-        };
-        Settings::command().get_arguments().map(print).collect()
-    }
-}
-
 impl Settings {
     /// Returns a command whose arguments are the settings.
     pub fn command() -> Command {
         Settings::augment_args(Command::new("settings").no_binary_name(true))
-    }
-
-    /// Returns the options of a server. Reads the files that settings name.
-    pub fn server_options(self) -> Result<ServerOptions, ConfigError> {
-        let read = |path: &PathBuf| fs::read(path).map_err(|error| ConfigError::Unreadable(path.clone(), error));
-        let trusted_proxies: Vec<IpNet> = self.trusted_proxy.iter().flatten().copied().collect();
-        let extra_certificates: Vec<Vec<u8>> = self.ca_file.iter().map(read).collect::<Result<_, _>>()?;
-        let mail = self.mail(&extra_certificates)?;
-        Ok(ServerOptions {
-            master_key: self.master_key()?,
-            auth_proxy: auth_proxy(
-                self.auth_proxy_header.clone(),
-                self.auth_proxy_role_header.clone(),
-                &trusted_proxies,
-            )?,
-            trusted_proxies,
-            retention: self.retention(),
-            listen: self.listen,
-            allow_targets: self.allow_target.into_iter().flatten().collect(),
-            // Custom profiles are known only once the database is open.
-            default_profile: self.default_profile,
-            workers: self.workers,
-            http_threads: self.http_threads,
-            max_body: self.max_body,
-            base_url: self.base_url,
-            allow_hosts: self.allow_host.into_iter().flatten().collect(),
-            require_totp: self.require_totp,
-            portal_certificates: self.portal_certificates,
-            portal_profiles: self.portal_profiles.into_iter().flatten().collect(),
-            time_zone: self.time_zone,
-            portal: Branding {
-                name: self.portal_name,
-                logo: self.portal_logo.as_deref().map(read_logo).transpose()?,
-                accent: self.portal_accent,
-                origins: self.portal_origin.into_iter().flatten().collect(),
-            },
-            metrics_open: self.metrics_open,
-            security_contacts: self.security_contact.into_iter().flatten().collect(),
-            key_rate_limit: self.key_rate_limit,
-            tenant_limits: TenantLimits {
-                webhooks: self.tenant_webhooks,
-                queued: self.tenant_queued,
-                requests_per_s: self.tenant_requests_per_s,
-                jobs: self.tenant_jobs,
-                tests: self.tenant_tests,
-                inbox_requests: self.tenant_inbox_requests,
-            },
-            mail,
-            heartbeat_url: self.heartbeat_url,
-            extra_certificates,
-            ..ServerOptions::new(self.db)
-        })
-    }
-
-    /// Returns the settings of the mail server. Reads the file that a setting names.
-    fn mail(&self, extra_certificates: &[Vec<u8>]) -> Result<Option<MailOptions>, ConfigError> {
-        let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
-        let (url, from) = match (self.smtp_url.clone(), self.smtp_from.clone()) {
-            (Some(url), Some(from)) => (url, from),
-            (Some(_), None) => return invalid("--smtp-url requires --smtp-from: set it to the sender of the e-mails."),
-            (None, None) if self.smtp_password_file.is_none() => return Ok(None),
-            (None, _) => return invalid("--smtp-from and --smtp-password-file require --smtp-url."),
-        };
-        let password = match &self.smtp_password_file {
-            Some(_) if url.password.is_some() => {
-                return invalid(
-                    "--smtp-url has a password, and --smtp-password-file another one. Leave one of them out.",
-                );
-            }
-            Some(path) => {
-                let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
-                Some(Password(text.trim_end_matches(['\r', '\n']).to_owned()))
-            }
-            None => None,
-        };
-        Ok(Some(MailOptions { url, password, from, extra_certificates: extra_certificates.to_vec() }))
-    }
-
-    /// Returns the source of the master key. Reads the file that a setting names.
-    pub fn master_key(&self) -> Result<KeySource, ConfigError> {
-        const VARIABLE: &str = "HOOKPOST_MASTER_KEY";
-        let (text, setting) = match (environment(VARIABLE), &self.master_key_file) {
-            (None, None) => return Ok(KeySource::Beside),
-            (Some(_), Some(file)) => {
-                let file = file.display();
-                let message = format!("{VARIABLE} is set, and so is master-key-file ({file}). Unset one of them.");
-                return Err(ConfigError::Invalid(message));
-            }
-            (Some(text), None) => (text, VARIABLE.to_owned()),
-            (None, Some(file)) => {
-                let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable(file.clone(), error))?;
-                (text, file.display().to_string())
-            }
-        };
-        match text.parse::<MasterKey>() {
-            Ok(key) => Ok(KeySource::Given { key, setting }),
-            Err(error) => Err(ConfigError::Invalid(format!("{setting}: {error}"))),
-        }
-    }
-
-    pub fn retention(&self) -> Retention {
-        Retention::new(self.retention_days, self.failed_retention_days).with_audit_days(self.audit_days)
-    }
-}
-
-/// Refuses headers that anybody could send.
-fn auth_proxy(
-    user: Option<HeaderName>,
-    role: Option<HeaderName>,
-    trusted: &[IpNet],
-) -> Result<Option<AuthProxy>, ConfigError> {
-    let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
-    match user {
-        None if role.is_some() => invalid("--auth-proxy-role-header requires --auth-proxy-header."),
-        None => Ok(None),
-        Some(_) if trusted.is_empty() => invalid(
-            "--auth-proxy-header requires --trusted-proxy: set it to the address of the proxy, or anybody could sign in as anybody.",
-        ),
-        Some(_) if trusted.iter().any(|range| range.prefix_len() == 0) => invalid(
-            "--auth-proxy-header requires a --trusted-proxy that does not cover all addresses, or anybody could sign in as anybody.",
-        ),
-        Some(user) => Ok(Some(AuthProxy { user, role })),
-    }
-}
-
-/// Parses the values of the file at `path` that `flags` do not override. Every key must be a setting.
-fn read_file(path: Option<&Path>, flags: &ArgMatches) -> Result<ArgMatches, ConfigError> {
-    let command = Settings::command().mut_args(|arg| arg.env(Resettable::Reset).default_value(Resettable::Reset));
-    let mut arguments = Vec::new();
-    if let Some(path) = path {
-        let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            // The first line of the text has the position.
-            let (text, reason) = (error.to_string(), error.message());
-            ConfigError::Invalid(format!("{}: {}: {reason}", path.display(), text.lines().next().unwrap_or_default()))
-        })?;
-        for (key, value) in table {
-            let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(&key)) else {
-                return Err(ConfigError::Unknown(path.to_owned(), key));
-            };
-            if flags.value_source(arg.get_id().as_str()).is_none_or(|source| source == ValueSource::DefaultValue) {
-                arguments.extend(texts(value).into_iter().map(|text| format!("--{key}={text}")));
-            }
-        }
-    }
-    command.try_get_matches_from(arguments).map_err(|error| ConfigError::invalid(&error, path))
-}
-
-fn texts(value: toml::Value) -> Vec<String> {
-    match value {
-        toml::Value::String(text) => vec![text],
-        toml::Value::Array(values) => values.into_iter().flat_map(texts).collect(),
-        other => vec![other.to_string()],
     }
 }

@@ -1,13 +1,14 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
+mod edge;
 mod heartbeat_job;
+mod options;
 mod retention_job;
 mod telling_job;
 
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,147 +17,39 @@ use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::App as ActixApp;
-use actix_web::dev::{AppConfig, Server as ActixServer, ServerHandle, Service as _, ServiceRequest};
-use actix_web::http::uri::PathAndQuery;
-use actix_web::http::{Method, Uri, header};
-use actix_web::middleware::DefaultHeaders;
+use actix_web::dev::{AppConfig, Server as ActixServer, ServerHandle, Service as _};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use ipnet::IpNet;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::actions::Actions;
 use crate::actions::telling::Style;
 use crate::auth::users;
-use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
-use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::heartbeat::Heartbeat;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
-use crate::delivery::mail::{MailOptions, Mailer};
-use crate::delivery::{Engine, EngineOptions, Guard, Sender, Transport};
-use crate::domain::retention::Retention;
-use crate::domain::target::{AllowEntry, OwnInbox, TargetPolicy};
-use crate::domain::tenant_limits::TenantLimits;
-use crate::domain::zone::Zone;
-use crate::http::hosts::{HostName, Hosts};
+use crate::delivery::mail::Mailer;
+use crate::delivery::{Engine, EngineOptions, Guard, Sender};
+use crate::domain::target::{OwnInbox, TargetPolicy};
+use crate::http::hosts::Hosts;
 use crate::http::rate_limit::RateLimits;
 use crate::http::refusals::Connection;
-use crate::http::site::{AuthProxy, BaseUrl, Branding, Site};
-use crate::http::{
-    App, BodyLimits, HEAD_TIMEOUT, SEARCH_TIME, WRITE_TIMEOUT, api, inbox, request_id, security_txt, unknown_path, web,
-};
+use crate::http::site::Site;
+use crate::http::{App, BodyLimits, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
+pub use crate::server::options::ServerOptions;
 pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
-use crate::store::{BackupSocket, FileLock, KeySource, OpenError, Store, StoreError, delivery};
+use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
+use edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
 use heartbeat_job::HeartbeatJob;
 
+/// New connections that the system queues.
+const NEW_CONNECTIONS: i32 = 1_024;
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
-/// File descriptors that the server asks the system for.
-const MOST_FILES: u64 = 65_536;
 /// Time that a stop grants beyond [`LONGEST_ATTEMPT`].
 const GRACE: Duration = Duration::from_secs(5);
-
-#[derive(Clone)]
-pub struct ServerOptions {
-    pub database: PathBuf,
-    pub master_key: KeySource,
-    /// Port 0 is any free port.
-    pub listen: SocketAddr,
-    pub allow_targets: Vec<AllowEntry>,
-    pub default_profile: String,
-    /// Maximum number of threads that send.
-    pub workers: usize,
-    pub http_threads: usize,
-    /// Maximum size of a request body in bytes.
-    pub max_body: usize,
-    /// URL of the server in browsers; the listen address if `None`.
-    pub base_url: Option<BaseUrl>,
-    /// Names of the server beside that of the base URL.
-    pub allow_hosts: Vec<HostName>,
-    /// Proxies whose `X-Forwarded-For` header is trusted.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Whether every user has to set up two-factor authentication.
-    pub require_totp: bool,
-    /// Whether people in the portal may set certificates of webhooks.
-    pub portal_certificates: bool,
-    /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
-    pub portal_profiles: Vec<String>,
-    /// Zone of times on pages, for browsers that have not named theirs.
-    pub time_zone: Zone,
-    /// Headers by which a trusted proxy signs users in.
-    pub auth_proxy: Option<AuthProxy>,
-    pub portal: Branding,
-    /// Requests per second of each API key without its own limit; unlimited if `None`.
-    pub key_rate_limit: Option<u32>,
-    pub tenant_limits: TenantLimits,
-    /// Whether `/metrics` is served without an API key.
-    pub metrics_open: bool,
-    /// URLs for reports of vulnerabilities, in `/.well-known/security.txt`.
-    pub security_contacts: Vec<String>,
-    /// Time without progress after which the client of a response is given up.
-    pub write_timeout: Duration,
-    /// Time that one search by text may take.
-    pub search_time: Duration,
-    /// Time within which the head of the first request of a connection has to arrive.
-    pub head_timeout: Duration,
-    /// Mail server; no e-mails are sent if `None`.
-    pub mail: Option<MailOptions>,
-    /// URL that is requested while deliveries are sent.
-    pub heartbeat_url: Option<String>,
-    /// Time between two of these requests.
-    pub heartbeat_interval: Duration,
-    /// Certificates in PEM to trust in addition to the public ones.
-    pub extra_certificates: Vec<Vec<u8>>,
-    pub retention: Retention,
-    pub clock: Clock,
-    pub lookup: Arc<Lookup>,
-    /// Replaces the HTTP client.
-    pub transport: Option<Arc<dyn Transport>>,
-}
-
-impl ServerOptions {
-    /// Returns the defaults for a database.
-    pub fn new(database: PathBuf) -> ServerOptions {
-        ServerOptions {
-            database,
-            master_key: KeySource::Beside,
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            allow_targets: Vec::new(),
-            default_profile: crate::profile::DEFAULT.to_owned(),
-            workers: EngineOptions::default().workers,
-            http_threads: 2,
-            max_body: 1 << 20,
-            base_url: None,
-            allow_hosts: Vec::new(),
-            trusted_proxies: Vec::new(),
-            require_totp: false,
-            portal_certificates: false,
-            portal_profiles: vec![crate::profile::STANDARD.to_owned()],
-            time_zone: Zone::UTC,
-            auth_proxy: None,
-            portal: Branding::default(),
-            key_rate_limit: None,
-            tenant_limits: TenantLimits::default(),
-            metrics_open: false,
-            security_contacts: Vec::new(),
-            write_timeout: WRITE_TIMEOUT,
-            search_time: SEARCH_TIME,
-            head_timeout: HEAD_TIMEOUT,
-            mail: None,
-            heartbeat_url: None,
-            heartbeat_interval: Duration::from_secs(60),
-            extra_certificates: Vec::new(),
-            retention: Retention::default(),
-            clock: Clock::machine(),
-            lookup: system_lookup(),
-            transport: None,
-        }
-    }
-}
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -284,10 +177,11 @@ impl Prepared {
         let Prepared { options, app, retention_job, lock } = self;
         let state = app.clone();
         let write_timeout = options.write_timeout;
-        let listener = TcpListener::bind(options.listen)
-            .and_then(|listener| Ok((listener.local_addr()?, listener)))
-            .map_err(|source| StartError::Listen { address: options.listen, source });
-        let (address, listener) = listener?;
+        let refused = |source| StartError::Listen { address: options.listen, source };
+        let listener = TcpListener::bind(options.listen).map_err(refused)?;
+        // The standard library queues fewer new connections.
+        rustix::net::listen(&listener, NEW_CONNECTIONS).map_err(|error| refused(error.into()))?;
+        let address = listener.local_addr().map_err(refused)?;
         let head_timeout = options.head_timeout;
         let serve = move || {
             let app = ActixApp::new()
@@ -337,7 +231,7 @@ impl Prepared {
             .shutdown_timeout(5)
             .disable_signals()
             .listen("http", listener, serve)
-            .map_err(|source| StartError::Listen { address: options.listen, source })?;
+            .map_err(refused)?;
         app.site.listens_on(address);
         match OwnInbox::below(&app.site.base().to_string()) {
             Ok(inbox) => app.actions.guard.open_inbox(inbox),
@@ -384,24 +278,6 @@ fn require_profile(store: &Store, setting: &'static str, name: &str) -> Result<(
     Err(StartError::UnknownProfile { setting, name: name.to_owned(), known: known.join(", ") })
 }
 
-/// Returns how many connections of clients each HTTP thread accepts: together they take at most half of the file
-/// descriptors, so idle ones stop neither deliveries nor the store. Further clients wait. Raises the limit of file
-/// descriptors as far as the system permits.
-fn connections_per_thread(threads: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    // More makes the kernel's tables larger, and has no use.
-    let wanted = limit.maximum.map_or(MOST_FILES, |maximum| maximum.min(MOST_FILES));
-    let mut files = limit.current.unwrap_or(wanted);
-    if files < wanted {
-        match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
-            Ok(()) => files = wanted,
-            Err(error) => log::warn!("the limit of open files stays at {files}: {error}"),
-        }
-    }
-    let connections = usize::try_from(files / 2).unwrap_or(usize::MAX) / threads;
-    connections.clamp(8, 25_000)
-}
-
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {
     let resolve = Arc::clone(guard);
     Client::new(
@@ -412,52 +288,6 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
             idle_connections: options.workers.max(64),
         },
     )
-}
-
-/// Limits how long a client may acknowledge or take no byte of a response. The HTTP server waits for it without a limit,
-/// so the kernel breaks the connection (Linux, tcp(7), `TCP_USER_TIMEOUT`).
-fn limit_stall(stream: &TcpStream, patience: Duration) {
-    #[cfg(target_os = "linux")]
-    {
-        let ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, ms) {
-            log::warn!("a client that stops reading will not be given up: {error}");
-        }
-    }
-}
-
-/// Has HEAD served by the handler of GET; the connection leaves the body out. Inboxes show requests as they were sent.
-fn serve_head_as_get(request: &mut ServiceRequest) {
-    if request.method() == Method::HEAD && !request.path().starts_with("/in/") {
-        request.head_mut().method = Method::GET;
-    }
-}
-
-/// Headers of all responses. Browsers keep to HTTPS for a year if the base URL has it.
-fn default_headers(is_https: bool) -> DefaultHeaders {
-    let headers = DefaultHeaders::new()
-        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::CACHE_CONTROL, "no-store"))
-        .add(("cross-origin-opener-policy", "same-origin"))
-        .add((header::PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=(), payment=(), usb=()"));
-    if is_https { headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
-}
-
-/// Removes the path of the base URL from a request, since not every proxy removes it.
-fn strip_prefix(request: &mut ServiceRequest, prefix: &str) {
-    let uri = request.uri();
-    let path = match uri.path().strip_prefix(prefix) {
-        Some("") if !prefix.is_empty() => "/",
-        Some(rest) if !prefix.is_empty() && rest.starts_with('/') => rest,
-        _ => return,
-    };
-    let path = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(path).ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        request.match_info_mut().get_mut().update(&uri);
-        request.head_mut().uri = uri;
-    }
 }
 
 impl Running {

@@ -1,29 +1,27 @@
 //! Telling contacts: rounds that make messages of what has happened, and the outbox of e-mails.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Actions, Result};
 use crate::delivery::mail::{Mail, MailError};
 use crate::domain::clock_jumps::Reading;
 use crate::domain::contact::{Contact, Topic};
-use crate::domain::telling::{
-    self, Decision, DigestTime, Facts, IncidentChange, Notice, Told, clock_turned, disk_turned,
-};
+use crate::domain::telling::daily::{self, DigestTime, clock_turned, disk_turned};
+use crate::domain::telling::{self, Decision, Facts, Notice, Told};
 use crate::domain::time::{MINUTE, Millis, rfc3339};
 use crate::domain::zone::Zone;
-use crate::store::incident::read;
 use crate::store::message::{self, DueMail, NewMessage};
 use crate::store::telling::{self as table, MachineFault};
-use crate::store::{Connection, StoreError, WriteTx, contact, webhook};
-use crate::text::certificate;
-use crate::text::message::{self as words, IncidentWords, MAX_NAMED, Totals, Words};
+use crate::store::{StoreError, WriteTx, contact};
+use crate::text::message::{self as words, MAX_NAMED};
+use compose::{Composed, compose};
+
+mod compose;
 
 /// Interval of what is not about incidents.
 const SLOW: Millis = MINUTE;
 /// Contacts that one step of the writer moves on.
 const STEP: usize = 500;
-/// Webhooks that the data of an incident names.
-const MAX_WEBHOOKS: u32 = 10;
 
 /// Settings that messages depend on.
 pub struct Style {
@@ -38,19 +36,6 @@ pub struct Style {
 pub struct Rounds {
     slow_ms: Option<Millis>,
     reading: Option<Reading>,
-}
-
-/// Message before it is stored.
-struct Composed {
-    topic: Topic,
-    event_type: &'static str,
-    words: Words,
-    severity: &'static str,
-    /// `trigger` or `resolve`, and what it is about.
-    alert: (&'static str, String),
-    url: String,
-    incidents: Vec<i64>,
-    details: Vec<(&'static str, Value)>,
 }
 
 impl Actions {
@@ -111,10 +96,10 @@ impl Actions {
             if !is_slow {
                 continue;
             }
-            if let Some(notice) = telling::reminder(contact, &told, &facts, now) {
+            if let Some(notice) = daily::reminder(contact, &told, &facts, now) {
                 let told = Told { reminded_ms: Some(now), ..told };
                 made += self.store_messages(contact, told, vec![notice], &facts, now, style)?;
-            } else if let Some(time) = telling::digest(contact, &told, &telling::zone_of(contact, &style.zone), now) {
+            } else if let Some(time) = daily::digest(contact, &told, &daily::zone_of(contact, &style.zone), now) {
                 made += self.store_digest(contact, told, time, style)?;
             }
         }
@@ -150,7 +135,7 @@ impl Actions {
         let named = found.iter().take(MAX_NAMED);
         let named: Vec<_> =
             named.map(|(webhook, failed)| (webhook.host.clone(), webhook.tenant.to_string(), *failed)).collect();
-        let (url, zone) = ((style.link)("/failed"), telling::zone_of(contact, &style.zone));
+        let (url, zone) = ((style.link)("/failed"), daily::zone_of(contact, &style.zone));
         let composed = (dead_letters > 0).then(|| Composed {
             topic: Topic::Digest,
             event_type: "hookpost.digest",
@@ -258,175 +243,4 @@ fn record_mail(tx: &mut WriteTx<'_>, mail: &DueMail, result: Result<(), MailErro
             if error.is_of_server() { message::put_off(tx, &error.to_string()) } else { Ok(()) }
         }
     }
-}
-
-impl Composed {
-    fn message(self) -> NewMessage {
-        let Words { title, text } = self.words;
-        let (action, key) = self.alert;
-        // The order of the fields is that of the documents.
-        let mut data = json!({
-            "title": title, "text": text, "url": self.url, "severity": self.severity, "summary": title,
-            "event_action": action, "dedup_key": key,
-        });
-        for (name, value) in self.details {
-            data[name] = value;
-        }
-        NewMessage {
-            topic: self.topic,
-            event_type: self.event_type.parse().expect("the names of messages are valid"),
-            subject: title,
-            // A message about one incident ends with its link already.
-            text: if text.contains(&self.url) { text + "\n" } else { format!("{text}\n\n{}\n", self.url) },
-            data: data.to_string().into(),
-            incidents: self.incidents,
-        }
-    }
-}
-
-fn compose(
-    connection: &Connection,
-    contact: &Contact,
-    notice: &Notice,
-    facts: &Facts,
-    now: Millis,
-    style: &Style,
-) -> Result<Composed, StoreError> {
-    let topic = notice.topic();
-    let plain = |event_type, words, severity, is_fault, key: &str, path: &str| Composed {
-        topic,
-        event_type,
-        words,
-        severity,
-        alert: (if is_fault { "trigger" } else { "resolve" }, format!("hookpost-{key}")),
-        url: (style.link)(path),
-        incidents: Vec::new(),
-        details: Vec::new(),
-    };
-    Ok(match notice {
-        Notice::Incidents(changes) => return of_incidents(connection, contact, (topic, changes), facts, now, style),
-        Notice::Certificates(edges) => {
-            let zone = telling::zone_of(contact, &style.zone);
-            let (named, total) = certificates(connection, facts, edges, &zone, now)?;
-            let key = format!("certificates-{}", contact.id);
-            plain("hookpost.certificate.ending", words::certificates(&named, total), "warning", true, &key, "/webhooks")
-        }
-        Notice::Disk { is_low, edge_seq } => {
-            let words = words::machine(true, *is_low, table::text_of(connection, *edge_seq)?);
-            let event_type = if *is_low { "hookpost.disk.low" } else { "hookpost.disk.recovered" };
-            plain(event_type, words, if *is_low { "critical" } else { "info" }, *is_low, "disk", "/settings/data")
-        }
-        Notice::Clock { is_wrong, edge_seq } => {
-            let words = words::machine(false, *is_wrong, table::text_of(connection, *edge_seq)?);
-            let event_type = if *is_wrong { "hookpost.clock.wrong" } else { "hookpost.clock.recovered" };
-            plain(event_type, words, if *is_wrong { "warning" } else { "info" }, *is_wrong, "clock", "/")
-        }
-        Notice::FailingContacts(seqs) => {
-            let mut named = Vec::new();
-            for seq in seqs.iter().take(MAX_NAMED) {
-                named.extend(contact::by_seq(connection, *seq)?.map(|failing| {
-                    let error =
-                        failing.status.error.unwrap_or_else(|| "The last message was not delivered.".to_owned());
-                    (failing.name, failing.tenant.map(|tenant| tenant.to_string()), error)
-                }));
-            }
-            let path = "/contacts";
-            let words = words::failing_contacts(&named, seqs.len() as u64, &(style.link)(path));
-            plain("hookpost.contact.failing", words, "error", true, "contacts", path)
-        }
-    })
-}
-
-/// Returns the hosts of webhooks whose certificates are about to end, each with a sentence, and the number of all.
-fn certificates(
-    connection: &Connection,
-    facts: &Facts,
-    edges: &[i64],
-    zone: &Zone,
-    now: Millis,
-) -> Result<(Vec<(String, String)>, u64), StoreError> {
-    let of_edges = facts.edges.iter().filter(|edge| edges.contains(&edge.seq));
-    let mut webhooks: Vec<i64> = of_edges.filter_map(|edge| edge.webhook_seq).collect();
-    webhooks.sort_unstable();
-    webhooks.dedup();
-    let mut named = Vec::new();
-    for seq in webhooks.iter().take(MAX_NAMED) {
-        let found = webhook::by_seq(connection, *seq)?;
-        let warning = found.and_then(|webhook| {
-            let warning = certificate::warning(webhook.tls.as_ref()?, now, zone)?;
-            Some((webhook.url.host_key().to_owned(), warning))
-        });
-        named.extend(warning);
-    }
-    Ok((named, webhooks.len() as u64))
-}
-
-fn of_incidents(
-    connection: &Connection,
-    contact: &Contact,
-    (topic, changes): (Topic, &[(i64, IncidentChange)]),
-    facts: &Facts,
-    now: Millis,
-    style: &Style,
-) -> Result<Composed, StoreError> {
-    let mut changes = changes.to_vec();
-    changes.sort_by_key(|(seq, change)| (*change, *seq));
-    let totals = Totals::count(changes.iter().map(|(_, change)| *change));
-    let (mut named, mut details) = (Vec::new(), Vec::new());
-    for (seq, change) in changes.iter().take(MAX_NAMED) {
-        let Some(incident) = read::by_seq(connection, *seq, contact.scope.tenant.as_ref())? else { continue };
-        let webhooks = read::members(connection, *seq, contact.scope.tenant.as_ref(), MAX_WEBHOOKS)?;
-        let url = (style.link)(&format!("/incidents/{}", incident.id));
-        details.push(data_of(&incident, *change, &webhooks, &url));
-        named.push(IncidentWords {
-            host: incident.host,
-            change: *change,
-            since_ms: incident.since_ms,
-            closed_ms: incident.closed_ms,
-            is_recovered: incident.recovered_ms.is_some(),
-            cause: incident.cause.text,
-            webhooks: incident.webhooks,
-            deliveries: incident.deliveries,
-            waiting: incident.waiting,
-            dead_letters: incident.dead_letters,
-            is_partial: incident.is_partial,
-            url,
-        });
-    }
-    let url = match named.as_slice() {
-        [one] if changes.len() == 1 => one.url.clone(),
-        _ => (style.link)("/incidents"),
-    };
-    let is_open = telling::has_open(contact, facts);
-    let event_type = match topic {
-        Topic::Closed => "hookpost.incident.closed",
-        Topic::Reminder => "hookpost.incident.reminder",
-        _ if totals.opened == 0 => "hookpost.incident.reopened",
-        _ => "hookpost.incident.opened",
-    };
-    Ok(Composed {
-        topic,
-        event_type,
-        words: words::incidents(&named, totals, &telling::zone_of(contact, &style.zone), now),
-        severity: if topic == Topic::Closed { "info" } else { "error" },
-        // One alert for all incidents of the contact, since one message may be about several.
-        alert: (if is_open { "trigger" } else { "resolve" }, format!("hookpost-{}", contact.id)),
-        url,
-        incidents: changes.iter().map(|(seq, _)| *seq).collect(),
-        details: vec![("incidents", Value::Array(details)), ("incident_count", json!(changes.len()))],
-    })
-}
-
-fn data_of(incident: &read::Incident, change: IncidentChange, webhooks: &[read::Member], url: &str) -> Value {
-    let webhooks = webhooks.iter().filter_map(|member| {
-        let webhook = member.webhook.as_ref()?;
-        Some(json!({"id": webhook.id.to_string(), "tenant": member.tenant.as_str(), "name": webhook.name}))
-    });
-    json!({
-        "id": incident.id.to_string(), "change": change.into_str(), "host": incident.host,
-        "since": rfc3339(incident.since_ms), "closed_at": incident.closed_ms.map(rfc3339),
-        "cause": incident.cause.text, "webhooks": webhooks.collect::<Vec<_>>(),
-        "webhook_count": incident.webhooks, "affected_deliveries": incident.deliveries,
-        "waiting_deliveries": incident.waiting, "dead_letters": incident.dead_letters, "url": url,
-    })
 }

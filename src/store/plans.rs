@@ -1,5 +1,7 @@
 //! Query plans of all statements.
 
+mod lists;
+
 use super::audit::{self, AuditFilter};
 use super::bulk;
 use super::delivery::ahead;
@@ -8,10 +10,8 @@ use super::delivery::list::{COUNTED, SEARCHED, list_select};
 use super::delivery::{self, DeliveryFilter, Order};
 use super::event::{self, EventFilter};
 use super::fixtures;
-use super::inbox;
 use super::migrate;
 use super::page::Filter;
-use super::retention::EXPIRED;
 use super::search;
 use super::sweep;
 use super::webhook::{self, WebhookFilter};
@@ -23,6 +23,7 @@ use crate::domain::several::Several;
 use crate::domain::webhook::{Waiting, WebhookState};
 use crate::store::bounds::Bounds;
 use crate::store::index_scan::{Direction, List, Source};
+use lists::{BOUNDED, COMPOSED, HISTORY, PARTS, WHOLE};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
@@ -169,10 +170,10 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
         let sources = event::sources(&connection, &filter).unwrap();
         assert_ways(&connection, &sources, &[ways]);
     }
-    assert_fetched_by_number(&connection, event::LIST, &Filter::default());
-    assert_fetched_by_number(&connection, event::PREVIEWS, &Filter::default());
-    assert_fetched_by_number(&connection, event::SEARCHED, &event::conditions(&EventFilter::default()));
-    assert_fetched_by_number(&connection, event::COUNTED, &event::conditions(&EventFilter::default()));
+    assert_fetched_by_number(&connection, event::list::LIST, &Filter::default());
+    assert_fetched_by_number(&connection, event::list::PREVIEWS, &Filter::default());
+    assert_fetched_by_number(&connection, event::list::SEARCHED, &event::conditions(&EventFilter::default()));
+    assert_fetched_by_number(&connection, event::list::COUNTED, &event::conditions(&EventFilter::default()));
     assert_fetched_by_number(&connection, webhook::COUNTED, &Filter::default());
     assert_fetched_by_number(&connection, webhook::SEARCHED, &Filter::default());
     for (tenant, state, ways) in [
@@ -196,7 +197,7 @@ fn each_filter_of_events_and_of_webhooks_is_served_by_an_index_in_its_order() {
 fn a_search_of_a_table_reads_its_rows_in_their_order() {
     let connection = database();
     for (select, table, conditions) in [
-        (event::SEARCHED, "event", event::conditions(&EventFilter::default())),
+        (event::list::SEARCHED, "event", event::conditions(&EventFilter::default())),
         (SEARCHED, "delivery", delivery::conditions(&DeliveryFilter { test: Some(false), ..Default::default() })),
         (webhook::SEARCHED, "webhook", Filter::default()),
     ] {
@@ -260,180 +261,6 @@ fn a_sweep_follows_an_index_that_leaves_out_finished_deliveries() {
     }
 }
 
-/// Tables that grow with the history, with the aliases that statements use.
-const HISTORY: &[&str] = &[
-    "delivery",
-    "d",
-    "later",
-    "event",
-    "e",
-    "attempt",
-    "a",
-    "idempotency",
-    "audit",
-    "inbox_request",
-    "r",
-    "stats",
-    "topic",
-    "session",
-    "message",
-    "message_incident",
-    "edge",
-    "device",
-    "one_time_link",
-    "portal_link",
-    "incident",
-    "i",
-    "incident_webhook",
-    "m",
-    "incident_entry",
-    "incident_mute",
-];
-
-/// Ways to read those tables that meet more than one row, and what bounds each.
-const BOUNDED: &[(&str, &str)] = &[
-    ("d USING INDEX delivery_event (event_seq=?)", "deliveries of one event"),
-    ("delivery USING INDEX delivery_event (event_seq=?)", "deliveries of one event"),
-    ("later USING INDEX delivery_event (event_seq=? AND rowid>?)", "deliveries of one event"),
-    ("event USING INDEX event_resent (resent_from_seq=?)", "LIMIT"),
-    ("event USING INDEX event_topic (topic_seq=?)", "ends at the first"),
-    ("delivery USING INDEX delivery_topic (topic_seq=?)", "ends at the first"),
-    ("delivery USING INDEX delivery_webhook (webhook_seq=?)", "ends at the first"),
-    ("delivery USING INDEX delivery_test (cause=?)", "LIMIT"),
-    ("d USING INDEX delivery_status (status=?)", "LIMIT"),
-    ("d USING INDEX delivery_webhook_status (webhook_seq=? AND status=?)", "LIMIT"),
-    ("incident USING INDEX incident_host (host=?)", "one row"),
-    ("incident USING INDEX incident_closed (closed_ms<?)", "LIMIT"),
-    ("incident USING INTEGER PRIMARY KEY (rowid<?)", "ends at the first"),
-    ("incident USING INDEX incident_open (seq<?)", "ends at the first"),
-    ("incident_webhook USING INDEX incident_webhook_open (incident_seq=?)", "ends at the first"),
-    ("incident_webhook USING INDEX incident_webhook_webhook (webhook_seq=? AND incident_seq<?)", "ends at the first"),
-    ("incident_webhook USING INDEX incident_webhook_tenant (tenant=? AND incident_seq<?)", "ends at the first"),
-    ("incident USING INDEX incident_closed (closed_ms>? AND closed_ms<?)", "LIMIT"),
-    ("m USING INDEX incident_webhook_current (webhook_seq=?) LEFT-JOIN", "one row"),
-    ("m USING INDEX incident_webhook_current", "webhooks in open incidents"),
-    ("incident_webhook USING INDEX incident_webhook_current", "webhooks in open incidents"),
-    ("incident USING INDEX incident_host_closed (host=? AND closed_ms>?)", "LIMIT"),
-    ("m USING INDEX message_due (due_ms>? AND due_ms<?)", "LIMIT"),
-    ("message USING INDEX message_due", "e-mails that wait"),
-    ("message USING INDEX message_due (due_ms>?)", "e-mails that wait"),
-    ("i USING PRIMARY KEY (incident_seq=?)", "messages about one incident"),
-    ("message_incident USING INDEX message_incident_message (message_seq=?)", "500 incidents of a message"),
-    ("edge USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
-    ("stats USING INDEX stats_span (span_ms=? AND start_ms>? AND start_ms<?)", "two days of each webhook, once a day"),
-    ("e USING INDEX incident_entry_incident (incident_seq=?)", "LIMIT"),
-    ("e USING INDEX incident_entry_tenant (incident_seq=? AND tenant=?)", "202 entries of a tenant"),
-    ("delivery USING INDEX delivery_webhook_status (webhook_seq=? AND status=?)", "LIMIT"),
-    ("incident_webhook USING PRIMARY KEY (incident_seq=? AND webhook_seq=?)", "one row"),
-    ("incident_webhook USING PRIMARY KEY (incident_seq=?)", "LIMIT"),
-    ("incident_mute USING PRIMARY KEY (incident_seq=? AND tenant=?)", "one row"),
-    ("incident_mute USING PRIMARY KEY (incident_seq=?)", "LIMIT"),
-    ("incident_entry USING INDEX incident_entry_tenant (incident_seq=? AND tenant=?)", "202 entries of a tenant"),
-    ("incident_entry USING INDEX incident_entry_incident (incident_seq=?)", "LIMIT"),
-    ("idempotency USING INDEX idempotency_age (created_ms<?)", "LIMIT"),
-    ("session USING INDEX session_end (ends_ms<?)", "LIMIT"),
-    ("session USING INDEX session_user (user_seq=?)", "20 sessions of one user"),
-    ("session USING INDEX session_opened_by (opened_by_seq=?)", "sessions in the portal that one user opened"),
-    ("device USING INDEX device_user (user_seq=?)", "10 devices of one user"),
-    ("session USING INDEX session_portal_link (portal_link_seq=?)", "one session of a link"),
-    ("portal_link USING INDEX portal_link_end (ends_ms<?)", "LIMIT"),
-    ("portal_link USING INDEX portal_link_tenant (tenant=?)", "LIMIT"),
-    ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=?)", "1,000 requests of an inbox"),
-    ("inbox_request USING INDEX inbox_request_inbox (inbox_seq=? AND seq<?)", "1,000 requests of an inbox"),
-    ("inbox_request USING INDEX inbox_request_event (inbox_seq=? AND event_id=?)", "1,000 requests of an inbox"),
-    ("stats USING INDEX stats_span (span_ms=? AND start_ms<?)", "LIMIT"),
-    ("stats USING PRIMARY KEY (series=? AND start_ms>?)", "260 rows of a series"),
-    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type=?)", "one row"),
-    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=?)", "LIMIT"),
-    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type>? AND type<?)", "LIMIT"),
-    ("topic USING INDEX topic_type (type=?)", "LIMIT"),
-    ("topic USING INDEX topic_type (type>? AND type<?)", "LIMIT"),
-    ("d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
-    ("e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
-    ("topic USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "window of numbers"),
-    ("e USING INDEX event_topic (topic_seq=? AND rowid>?)", "LIMIT"),
-    ("topic USING INDEX topic_type (type>?)", "ends at the first"),
-    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant>?)", "ends at the first"),
-    ("event USING INDEX sqlite_autoindex_event_1 (id>? AND id<?)", "LIMIT"),
-    ("event USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
-    ("delivery USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
-    ("topic USING INDEX sqlite_autoindex_topic_1 (tenant=? AND type>?)", "ends at the first"),
-    ("topic USING INTEGER PRIMARY KEY (rowid>?)", "LIMIT"),
-    ("audit USING INTEGER PRIMARY KEY (rowid<?)", "window of numbers"),
-    ("audit USING INTEGER PRIMARY KEY (rowid>?)", "the newest 1,000"),
-    ("inbox_request USING INTEGER PRIMARY KEY (rowid<?)", "window of numbers"),
-    ("a USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
-    ("attempt USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
-    ("attempt USING INDEX attempt_template (body_format_seq=?)", "ends at the first"),
-];
-
-/// Statements that read a whole table that grows, and why that is bounded.
-const WHOLE: &[(&str, &str)] = &[
-    ("SELECT portal_link.*, seen_ms,", "completed by the page's LIMIT"),
-    ("SELECT seq, at_ms, method, query", "completed by the page's LIMIT"),
-    ("SELECT d.seq, d.id, d.event_seq, e.id AS event_id", "completed by the list's numbers"),
-    ("SELECT max(coalesce((SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
-    ("SELECT max(at_ms) FROM ( SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
-    ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
-    ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
-    ("DELETE FROM one_time_link WHERE kind", "the setup link, or the link of a demo"),
-    ("DELETE FROM edge WHERE seq IN (SELECT seq FROM edge ORDER BY seq LIMIT", "LIMIT"),
-    ("SELECT EXISTS (SELECT 1 FROM edge)", "one row"),
-    ("SELECT count(*) FROM incident WHERE closed_ms IS NULL", "open incidents, one for each host at most"),
-];
-
-/// Values of parts of statements.
-const PARTS: &[(&str, &[&str])] = &[
-    ("FROM {rows} AND", &["FROM topic WHERE true AND", DELETED]),
-    ("FROM {table}", &["FROM audit", "FROM inbox_request"]),
-    ("{EXPIRED}", &[EXPIRED]),
-    ("{OPEN}", &[webhook::OPEN]),
-    ("{INBOX}", &[inbox::INBOX]),
-    ("{STEP}", &["500"]),
-    ("{PREVIEW}", &["200"]),
-    ("AND {whose} LIMIT", &["AND tenant = :tenant LIMIT", "AND :tenant IS NULL LIMIT"]),
-    ("WHERE {whose} type >", &["WHERE type >", "WHERE tenant = :tenant AND type >"]),
-    ("LIMIT {}", &["LIMIT 500"]),
-    ("max(seq) FROM {}", &["max(seq) FROM delivery"]),
-];
-const DELETED: &str = "FROM webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL AND";
-
-/// Beginnings of statements that other tests of this file look at, or that read webhooks and their statistics only.
-const COMPOSED: &[&str] = &[
-    "SELECT d.seq FROM {numbers}",
-    "SELECT event.seq, event.seq AS event_seq, event.type FROM {numbers}",
-    "SELECT d.seq, e.seq AS event_seq, e.type FROM {numbers}",
-    "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code FROM {numbers}",
-    "SELECT event.* FROM {numbers}",
-    "SELECT audit.* FROM {numbers}",
-    "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms FROM {numbers}",
-    "SELECT event.seq, event.id, event.data, event.previous_data FROM {numbers}",
-    "SELECT d.seq, d.event_seq, d.id, e.id, e.data, e.previous_data FROM {numbers}",
-    "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.events FROM {numbers}",
-    "SELECT webhook.seq, webhook.events FROM {numbers}",
-    "SELECT event.seq FROM {numbers}",
-    "SELECT coalesce({end}(seq), 0) FROM {}",
-    "SELECT webhook.*, unseal(",
-    "SELECT seq, CAST({row} AS BLOB) AS row, {column} AS value FROM",
-    "UPDATE {table} SET",
-    "SELECT d.seq, d.due_ms FROM delivery d INDEXED BY {index}",
-    "SELECT count(*) FROM ({rows} LIMIT ?2)",
-    "SELECT seq FROM {} {by} WHERE",
-    "SELECT seq FROM delivery INDEXED BY {index}",
-    "SELECT seq, {column} FROM",
-    "SELECT coalesce(min(seq), 0) FROM {name}",
-    "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
-    "SELECT start_ms - start_ms % {HOUR} AS hour",
-    "SELECT start_ms + span_ms / 2 - (start_ms + span_ms / 2) % {QUARTER} AS start_ms",
-    // At most 1,000 webhooks of one incident.
-    "SELECT m.",
-    "SELECT series, start_ms - start_ms % {HOUR} AS hour",
-    "SELECT max(coalesce(sum(pending_count), 0), 0) AS pending",
-    "SELECT min( (SELECT CASE d.status WHEN 'pending' THEN d.due_ms",
-    "INSERT INTO webhook ({})",
-    "UPDATE webhook SET {}",
-];
-
 #[test]
 fn no_statement_reads_more_of_the_history_than_it_needs() {
     let connection = database();
@@ -468,14 +295,15 @@ fn no_statement_reads_more_of_the_history_than_it_needs() {
             }
         }
     }
-    assert_eq!(unknown, Vec::<String>::new(), "steps that no list above explains");
+    assert_eq!(unknown, Vec::<String>::new(), "steps that no list explains");
     assert!(checked > 100, "only {checked} statements were found in the sources");
     composed.retain(|start| !COMPOSED.iter().any(|known| start.starts_with(known)));
     assert_eq!(composed, Vec::<String>::new(), "composed statements that no test looks at");
 }
 
 /// Files of this folder with tests only.
-const TESTS: &[&str] = &["plans.rs", "job_costs.rs", "index_scan/tests.rs", "search/tests.rs"];
+const TESTS: &[&str] =
+    &["plans.rs", "plans/lists.rs", "job_costs.rs", "directory/tests.rs", "index_scan/tests.rs", "search/tests.rs"];
 
 /// Returns all SQL of this folder's sources, with the constants that it names.
 fn statements() -> Vec<String> {

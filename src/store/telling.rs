@@ -14,7 +14,8 @@ use super::{WriteTx, stats};
 use crate::domain::contact::{Contact, Status};
 use crate::domain::event::Tenant;
 use crate::domain::target::TargetUrl;
-use crate::domain::telling::{Edge, EdgeKind, Facts, Member, Told, WebhookFacts, certificate_days};
+use crate::domain::telling::daily::certificate_days;
+use crate::domain::telling::{Edge, EdgeKind, Facts, Member, Told, WebhookFacts};
 use crate::domain::time::{DAY, Millis};
 
 /// Edges of one round. More than this in quiet hours are told in several messages.

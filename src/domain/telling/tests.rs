@@ -1,10 +1,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::daily::*;
 use super::*;
 use crate::domain::contact::{Channel, QuietHours, QuietHoursSpec, Status};
 use crate::domain::id::ContactId;
-use crate::domain::time::parse_rfc3339;
+use crate::domain::time::{DAY, HOUR, parse_rfc3339};
+use crate::domain::zone::Zone;
 
 const LATER: Millis = 10 * HOUR;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deliveries::DeliveryView;
 use super::openapi::schema::{Cursor, EventId, EventTypeName, Limit, SearchText, TenantName, Time};
-use super::webhooks::WebhookView;
+use super::webhooks::view::WebhookView;
 use super::{ApiError, ApiResult, App, Call, Reader, Scope, Table, extract, list, respond_in};
 use crate::actions::find::Named;
 use crate::domain::Invalid;

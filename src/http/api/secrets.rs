@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::webhooks::SECRETS;
+use super::webhooks::view::SECRETS;
 use super::{Administrator, ApiResult, App, Call, JsonBody, Scope, Table, blocking, schema};
 use crate::actions::webhook::rotate_secret::{Rotated, Rotation, fingerprint};
 

@@ -2,7 +2,8 @@
 
 use rusqlite::named_params;
 
-use super::{Beginning, Cause, Trouble, end, open};
+use super::open::{Beginning, open};
+use super::{Cause, Trouble, end};
 use crate::domain::attempt::FailureCause;
 use crate::domain::incident::{OpenReason, is_overdue, is_settled, opens_by_time};
 use crate::domain::time::Millis;

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use strum::VariantArray as _;
 
 use crate::actions::{show_event, statistics};
@@ -15,6 +16,15 @@ use crate::domain::{
 };
 use crate::profile;
 use crate::store::{api_key, page};
+
+/// Returns the schema of an object type without one of its fields.
+pub(in crate::http) fn without<T: JsonSchema>(field: &str, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = T::json_schema(generator);
+    if let Some(Value::Object(properties)) = schema.pointer_mut("/properties") {
+        properties.shift_remove(field);
+    }
+    schema
+}
 
 /// Declares text types. Views create them from domain types; in requests they contain any text, which handlers parse.
 macro_rules! texts {

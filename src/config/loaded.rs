@@ -1,0 +1,116 @@
+//! Values of settings from flags, the environment and a file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::builder::Resettable;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches as _};
+
+use super::values::without_password;
+use super::{ConfigError, Settings};
+
+/// Settings and the file that may hold some of them.
+#[derive(Debug, Args)]
+pub struct SettingFlags {
+    #[command(flatten)]
+    settings: Settings,
+    /// TOML file with settings; the keys are the names of the flags
+    #[arg(long, env = "HOOKPOST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// `--db` of a command that takes the other settings from the environment and the file.
+#[derive(Debug, Args)]
+pub struct DatabaseFlag {
+    /// Database file [env: HOOKPOST_DB] [default: webhooks.db]
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+}
+
+/// Settings, with the source of each value.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// Flags, environment and defaults.
+    flags: ArgMatches,
+    /// Values of the file that neither a flag nor the environment overrides.
+    file: ArgMatches,
+}
+
+impl DatabaseFlag {
+    /// Returns the settings for a command without flags for the other ones.
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        let flags = self.db.iter().flat_map(|path| [OsString::from("--db"), path.into()]);
+        let command = SettingFlags::augment_args(Command::new("settings").no_binary_name(true));
+        let flags = command.try_get_matches_from(flags).map_err(|error| ConfigError::invalid(&error, None))?;
+        Ok(Loaded::new(flags)?.settings)
+    }
+}
+
+impl Loaded {
+    /// Adds the values of the file to those of the flags, which are the matches of [`SettingFlags`].
+    pub fn new(flags: ArgMatches) -> Result<Loaded, ConfigError> {
+        let path = flags.get_one::<PathBuf>("config").map(PathBuf::as_path);
+        let file = read_file(path, &flags)?;
+        let mut settings = Settings::from_arg_matches(&flags).map_err(|error| ConfigError::invalid(&error, None))?;
+        settings.update_from_arg_matches(&file).map_err(|error| ConfigError::invalid(&error, path))?;
+        Ok(Loaded { settings, flags, file })
+    }
+
+    /// Returns a line for each setting: its value and the source of the value.
+    pub fn print(&self) -> String {
+        let print = |arg: &clap::Arg| {
+            let id = arg.get_id().as_str();
+            let (source, matches) = match self.flags.value_source(id) {
+                _ if self.file.value_source(id).is_some() => ("file", &self.file),
+                Some(ValueSource::CommandLine) => ("flag", &self.flags),
+                Some(ValueSource::EnvVariable) => ("environment", &self.flags),
+                _ => ("default", &self.flags),
+            };
+            let values =
+                matches.get_raw(id).into_iter().flatten().map(|value| without_password(&value.to_string_lossy()));
+            let values: Vec<String> =
+                values.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect();
+            let value = match (arg.get_action(), values.first()) {
+                (ArgAction::Append, _) => format!("{values:?}"),
+                (_, Some(value)) => format!("{value:?}"),
+                (_, None) => "(none)".to_owned(),
+            };
+            format!("{} = {value}  # {source}\n", arg.get_long().unwrap_or(id))
+        };
+        Settings::command().get_arguments().map(print).collect()
+    }
+}
+
+/// Parses the values of the file at `path` that `flags` do not override. Every key must be a setting.
+fn read_file(path: Option<&Path>, flags: &ArgMatches) -> Result<ArgMatches, ConfigError> {
+    let command = Settings::command().mut_args(|arg| arg.env(Resettable::Reset).default_value(Resettable::Reset));
+    let mut arguments = Vec::new();
+    if let Some(path) = path {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            // The first line of the text has the position.
+            let (text, reason) = (error.to_string(), error.message());
+            ConfigError::Invalid(format!("{}: {}: {reason}", path.display(), text.lines().next().unwrap_or_default()))
+        })?;
+        for (key, value) in table {
+            let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(&key)) else {
+                return Err(ConfigError::Unknown(path.to_owned(), key));
+            };
+            if flags.value_source(arg.get_id().as_str()).is_none_or(|source| source == ValueSource::DefaultValue) {
+                arguments.extend(texts(value).into_iter().map(|text| format!("--{key}={text}")));
+            }
+        }
+    }
+    command.try_get_matches_from(arguments).map_err(|error| ConfigError::invalid(&error, path))
+}
+
+fn texts(value: toml::Value) -> Vec<String> {
+    match value {
+        toml::Value::String(text) => vec![text],
+        toml::Value::Array(values) => values.into_iter().flat_map(texts).collect(),
+        other => vec![other.to_string()],
+    }
+}

@@ -1,0 +1,139 @@
+//! Options of a server from its settings.
+
+use std::fs;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::values::read_logo;
+use super::{ConfigError, Settings, environment};
+use crate::delivery::mail::{MailOptions, Password};
+use crate::domain::retention::Retention;
+use crate::domain::tenant_limits::TenantLimits;
+use crate::http::site::{AuthProxy, Branding, HeaderName};
+use crate::server::ServerOptions;
+use crate::store::{KeySource, MasterKey};
+
+impl Settings {
+    /// Returns the options of a server. Reads the files that settings name.
+    pub fn server_options(self) -> Result<ServerOptions, ConfigError> {
+        let read = |path: &PathBuf| fs::read(path).map_err(|error| ConfigError::Unreadable(path.clone(), error));
+        let trusted_proxies: Vec<IpNet> = self.trusted_proxy.iter().flatten().copied().collect();
+        let extra_certificates: Vec<Vec<u8>> = self.ca_file.iter().map(read).collect::<Result<_, _>>()?;
+        let mail = self.mail(&extra_certificates)?;
+        Ok(ServerOptions {
+            master_key: self.master_key()?,
+            auth_proxy: auth_proxy(
+                self.auth_proxy_header.clone(),
+                self.auth_proxy_role_header.clone(),
+                &trusted_proxies,
+            )?,
+            trusted_proxies,
+            retention: self.retention(),
+            listen: self.listen,
+            allow_targets: self.allow_target.into_iter().flatten().collect(),
+            // Custom profiles are known only once the database is open.
+            default_profile: self.default_profile,
+            workers: self.workers,
+            http_threads: self.http_threads,
+            max_body: self.max_body,
+            base_url: self.base_url,
+            allow_hosts: self.allow_host.into_iter().flatten().collect(),
+            require_totp: self.require_totp,
+            portal_certificates: self.portal_certificates,
+            portal_profiles: self.portal_profiles.into_iter().flatten().collect(),
+            time_zone: self.time_zone,
+            portal: Branding {
+                name: self.portal_name,
+                logo: self.portal_logo.as_deref().map(read_logo).transpose()?,
+                accent: self.portal_accent,
+                origins: self.portal_origin.into_iter().flatten().collect(),
+            },
+            metrics_open: self.metrics_open,
+            security_contacts: self.security_contact.into_iter().flatten().collect(),
+            key_rate_limit: self.key_rate_limit,
+            tenant_limits: TenantLimits {
+                webhooks: self.tenant_webhooks,
+                queued: self.tenant_queued,
+                requests_per_s: self.tenant_requests_per_s,
+                jobs: self.tenant_jobs,
+                tests: self.tenant_tests,
+                inbox_requests: self.tenant_inbox_requests,
+            },
+            mail,
+            heartbeat_url: self.heartbeat_url,
+            extra_certificates,
+            ..ServerOptions::new(self.db)
+        })
+    }
+
+    /// Returns the settings of the mail server. Reads the file that a setting names.
+    fn mail(&self, extra_certificates: &[Vec<u8>]) -> Result<Option<MailOptions>, ConfigError> {
+        let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+        let (url, from) = match (self.smtp_url.clone(), self.smtp_from.clone()) {
+            (Some(url), Some(from)) => (url, from),
+            (Some(_), None) => return invalid("--smtp-url requires --smtp-from: set it to the sender of the e-mails."),
+            (None, None) if self.smtp_password_file.is_none() => return Ok(None),
+            (None, _) => return invalid("--smtp-from and --smtp-password-file require --smtp-url."),
+        };
+        let password = match &self.smtp_password_file {
+            Some(_) if url.password.is_some() => {
+                return invalid(
+                    "--smtp-url has a password, and --smtp-password-file another one. Leave one of them out.",
+                );
+            }
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
+                Some(Password(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            None => None,
+        };
+        Ok(Some(MailOptions { url, password, from, extra_certificates: extra_certificates.to_vec() }))
+    }
+
+    /// Returns the source of the master key. Reads the file that a setting names.
+    pub fn master_key(&self) -> Result<KeySource, ConfigError> {
+        const VARIABLE: &str = "HOOKPOST_MASTER_KEY";
+        let (text, setting) = match (environment(VARIABLE), &self.master_key_file) {
+            (None, None) => return Ok(KeySource::Beside),
+            (Some(_), Some(file)) => {
+                let file = file.display();
+                let message = format!("{VARIABLE} is set, and so is master-key-file ({file}). Unset one of them.");
+                return Err(ConfigError::Invalid(message));
+            }
+            (Some(text), None) => (text, VARIABLE.to_owned()),
+            (None, Some(file)) => {
+                let text = fs::read_to_string(file).map_err(|error| ConfigError::Unreadable(file.clone(), error))?;
+                (text, file.display().to_string())
+            }
+        };
+        match text.parse::<MasterKey>() {
+            Ok(key) => Ok(KeySource::Given { key, setting }),
+            Err(error) => Err(ConfigError::Invalid(format!("{setting}: {error}"))),
+        }
+    }
+
+    pub fn retention(&self) -> Retention {
+        Retention::new(self.retention_days, self.failed_retention_days).with_audit_days(self.audit_days)
+    }
+}
+
+/// Refuses headers that anybody could send.
+fn auth_proxy(
+    user: Option<HeaderName>,
+    role: Option<HeaderName>,
+    trusted: &[IpNet],
+) -> Result<Option<AuthProxy>, ConfigError> {
+    let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+    match user {
+        None if role.is_some() => invalid("--auth-proxy-role-header requires --auth-proxy-header."),
+        None => Ok(None),
+        Some(_) if trusted.is_empty() => invalid(
+            "--auth-proxy-header requires --trusted-proxy: set it to the address of the proxy, or anybody could sign in as anybody.",
+        ),
+        Some(_) if trusted.iter().any(|range| range.prefix_len() == 0) => invalid(
+            "--auth-proxy-header requires a --trusted-proxy that does not cover all addresses, or anybody could sign in as anybody.",
+        ),
+        Some(user) => Ok(Some(AuthProxy { user, role })),
+    }
+}

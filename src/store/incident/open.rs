@@ -1,0 +1,126 @@
+//! The beginning of a webhook's trouble: it joins the open incident of its host, or opens one.
+
+use rusqlite::named_params;
+
+use super::entry::{self, Entry};
+use super::{Cause, Membership};
+use crate::domain::id::IncidentId;
+use crate::domain::incident::{EntryKind, OpenReason, REOPENS};
+use crate::domain::telling::EdgeKind;
+use crate::domain::time::Millis;
+use crate::domain::webhook::Webhook;
+use crate::random;
+use crate::store::error::Result;
+use crate::store::operational::{self, Fact};
+use crate::store::{Change, WriteTx, sql, telling};
+
+/// How a webhook comes into an incident.
+pub(super) struct Beginning<'a> {
+    pub(super) reason: OpenReason,
+    pub(super) since_ms: Millis,
+    pub(super) cause: &'a Cause,
+    pub(super) dead_letters: u32,
+}
+
+/// Adds a webhook to the open incident of its host, or opens one. A webhook that was in it before is failing again.
+pub(super) fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_>) -> Result<Membership> {
+    let now = tx.now_ms();
+    let Found { seq: incident_seq, opening, was_reopened } = incident_of(tx, webhook.url.host_key())?;
+    let key = named_params! {":incident": incident_seq, ":webhook": webhook.seq};
+    let query = "SELECT ended_ms IS NOT NULL FROM incident_webhook
+                 WHERE incident_seq = :incident AND webhook_seq = :webhook";
+    let before: Option<bool> = sql::first(tx.connection(), query, key, |row| row.get(0))?;
+    let is_again = before.is_some();
+    let last_success_ms = tx.directory().last_success_ms(webhook.seq);
+    let Beginning { reason, since_ms, cause, dead_letters } = *begin;
+    sql::run(
+        tx.connection(),
+        "INSERT INTO incident_webhook (incident_seq, webhook_seq, tenant, reason, since_ms, last_success_ms, opened_ms,
+             error_code, code, cause, cause_ms, failures, deliveries, dead_letters)
+         VALUES (:incident, :webhook, :tenant, :reason, :since, :last_success, :now, :error_code, :code, :cause, :now,
+             0, 0, :dead_letters)
+         ON CONFLICT (incident_seq, webhook_seq) DO UPDATE SET error_code = :error_code, code = :code, cause = :cause, cause_ms = :now,
+             dead_letters = dead_letters + :dead_letters, recovered_ms = NULL, ended_ms = NULL",
+        named_params! {
+            ":incident": incident_seq, ":webhook": webhook.seq, ":tenant": webhook.tenant, ":reason": reason,
+            ":since": since_ms, ":last_success": last_success_ms, ":now": now, ":error_code": cause.error_code,
+            ":code": cause.code, ":cause": cause.text, ":dead_letters": dead_letters,
+        },
+    )?;
+    let about = |kind| Entry::about(incident_seq, webhook, kind).with_text(&cause.text);
+    if opening == Opening::Again {
+        entry::add(tx, &about(EntryKind::Reopened))?;
+    } else if is_again {
+        entry::add(tx, &about(EntryKind::FailingAgain))?;
+    } else if entry::is_first_of_tenant(tx.connection(), incident_seq, &webhook.tenant)? {
+        entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::FirstFailure).at(since_ms))?;
+        entry::add(tx, &about(EntryKind::Opened))?;
+    } else {
+        entry::add(tx, &about(EntryKind::Joined))?;
+    }
+    if before != Some(false) {
+        // A webhook that is failing again before its trouble had settled was in the incident all the time.
+        telling::add(tx, EdgeKind::Began, Some(incident_seq), Some(webhook.seq))?;
+    }
+    let word = match opening {
+        Opening::None => None,
+        Opening::First => Some("opened"),
+        Opening::Again => Some("was opened again"),
+    };
+    if let Some(word) = word {
+        log::warn!("an incident of {} {word}: {}", webhook.url.host_key(), cause.text);
+        let is_again = opening == Opening::Again;
+        operational::publish(
+            tx,
+            &Fact::IncidentOpened { webhook, incident_seq, is_again, since_ms, cause: &cause.text },
+        )?;
+    }
+    match reason {
+        OpenReason::Disabled => {
+            entry::add(tx, &Entry::about(incident_seq, webhook, EntryKind::Disabled))?;
+            operational::publish(tx, &Fact::WebhookDisabled { webhook, incident_seq })?;
+        }
+        OpenReason::Unverified => operational::publish(tx, &Fact::WebhookUnverified { webhook, incident_seq })?,
+        OpenReason::Exhausted | OpenReason::ManyFailures | OpenReason::HourOfFailures => {}
+    }
+    tx.notify(Change::Incident { incident_seq });
+    Ok(Membership { incident_seq, group: cause.group(), cause_ms: now, recovered_ms: None, was_reopened })
+}
+
+/// Open incident of a host.
+struct Found {
+    seq: i64,
+    opening: Opening,
+    was_reopened: bool,
+}
+
+/// Whether an incident was opened just now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    None,
+    First,
+    Again,
+}
+
+/// Returns the open incident of a host. Opens the one that closed last again, if that is not long ago, or a new one.
+fn incident_of(tx: &mut WriteTx<'_>, host: &str) -> Result<Found> {
+    let now = tx.now_ms();
+    let query = "SELECT seq, reopened > 0 FROM incident WHERE host = :host AND closed_ms IS NULL";
+    let found =
+        sql::first(tx.connection(), query, named_params! {":host": host}, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some((seq, was_reopened)) = found {
+        return Ok(Found { seq, opening: Opening::None, was_reopened });
+    }
+    let query = "SELECT seq FROM incident INDEXED BY incident_host_closed
+                 WHERE host = :host AND closed_ms IS NOT NULL AND closed_ms > :after ORDER BY closed_ms DESC LIMIT 1";
+    let params = named_params! {":host": host, ":after": now - REOPENS};
+    if let Some(seq) = sql::first(tx.connection(), query, params, |row| row.get(0))? {
+        let statement = "UPDATE incident SET closed_ms = NULL, reopened = reopened + 1 WHERE seq = :seq";
+        sql::run(tx.connection(), statement, named_params! {":seq": seq})?;
+        return Ok(Found { seq, opening: Opening::Again, was_reopened: true });
+    }
+    let id = IncidentId::generate(now, random::bits());
+    let statement = "INSERT INTO incident (id, host, opened_ms) VALUES (:id, :host, :now)";
+    sql::run(tx.connection(), statement, named_params! {":id": id, ":host": host, ":now": now})?;
+    Ok(Found { seq: tx.connection().last_insert_rowid(), opening: Opening::First, was_reopened: false })
+}
