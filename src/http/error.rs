@@ -96,6 +96,13 @@ impl ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
+    /// 308: the resource has another path, to which the request may be repeated as it is.
+    pub fn moved(path: &str) -> ApiError {
+        let location = format!("{}{path}", request_id::path_prefix());
+        let message = format!("The path has no slash at its end. Send the request to {location}.");
+        ApiError::new(StatusCode::PERMANENT_REDIRECT, "moved", message).with_header("Location", location)
+    }
+
     pub fn not_found(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
     }
@@ -259,6 +266,13 @@ impl ResponseError for ApiError {
         if let Some(header) = self.header() {
             response.insert_header(header);
         }
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).body(self.to_json())
+    }
+}
+
+impl ApiError {
+    /// Returns the body of the response.
+    pub(super) fn to_json(&self) -> Vec<u8> {
         let (code, message, field) = (self.code, self.message.as_str(), self.field.as_deref());
         let mut errors = Vec::new();
         if self.status == StatusCode::UNPROCESSABLE_ENTITY {
@@ -280,7 +294,7 @@ impl ResponseError for ApiError {
             request_id: RequestId::current().to_string(),
             error: FieldError { code, message, field },
         };
-        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).json(body)
+        serde_json::to_vec(&body).expect("an error is texts and numbers")
     }
 }
 

@@ -12,6 +12,7 @@ mod contacts;
 mod content_filters;
 mod deliveries;
 mod docs;
+mod edge;
 mod endpoint_auth;
 mod errors;
 mod event_ids;
