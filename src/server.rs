@@ -6,14 +6,20 @@ mod options;
 mod retention_job;
 mod telling_job;
 
+use std::future::ready;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::{Server as ActixServer, ServerHandle, Service as _};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App as ActixApp;
+use actix_web::dev::{AppConfig, Server as ActixServer, ServerHandle, Service as _};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App as ActixApp, HttpServer};
 use thiserror::Error;
 
 use crate::actions::Actions;
@@ -27,6 +33,7 @@ use crate::delivery::{Engine, EngineOptions, Guard, Sender};
 use crate::domain::target::{OwnInbox, TargetPolicy};
 use crate::http::hosts::Hosts;
 use crate::http::rate_limit::RateLimits;
+use crate::http::refusals::Connection;
 use crate::http::site::Site;
 use crate::http::{App, BodyLimits, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
@@ -37,6 +44,8 @@ use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, deliver
 use edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
 use heartbeat_job::HeartbeatJob;
 
+/// New connections that the system queues.
+const NEW_CONNECTIONS: i32 = 1_024;
 /// Longest timeout of a webhook, and so of a request in flight.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
 /// Time that a stop grants beyond [`LONGEST_ATTEMPT`].
@@ -139,6 +148,7 @@ impl Prepared {
         let mut app = App::new(actions, limits, site, metrics);
         app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
         app.metrics_open = options.metrics_open;
+        app.metrics_webhooks = options.metrics_webhooks;
         app.require_totp = options.require_totp;
         app.portal_certificates = options.portal_certificates;
         app.portal_profiles = options.portal_profiles.clone().into();
@@ -168,8 +178,14 @@ impl Prepared {
         let Prepared { options, app, retention_job, lock } = self;
         let state = app.clone();
         let write_timeout = options.write_timeout;
-        let http = HttpServer::new(move || {
-            ActixApp::new()
+        let refused = |source| StartError::Listen { address: options.listen, source };
+        let listener = TcpListener::bind(options.listen).map_err(refused)?;
+        // The standard library queues fewer new connections.
+        rustix::net::listen(&listener, NEW_CONNECTIONS).map_err(|error| refused(error.into()))?;
+        let address = listener.local_addr().map_err(refused)?;
+        let head_timeout = options.head_timeout;
+        let serve = move || {
+            let app = ActixApp::new()
                 .wrap(default_headers(state.site.base().is_https()))
                 .wrap_fn({
                     let state = state.clone();
@@ -189,22 +205,34 @@ impl Prepared {
                 .configure(inbox::routes)
                 .configure(security_txt::routes)
                 .configure(api::routes)
-                .default_service(actix_web::web::to(unknown_path))
-        })
-        .workers(options.http_threads)
-        .max_connections(connections_per_thread(options.http_threads))
-        // More than tests and jobs can hold, because a test to the built-in inbox needs a thread to arrive.
-        .worker_max_blocking_threads(32)
-        .client_request_timeout(Duration::from_secs(10))
-        // A client that closes its side has left: its handler is dropped, as by other servers.
-        .h1_allow_half_closed(false)
-        .on_connect(move |connection, _| limit_stall(connection, write_timeout))
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(5)
-        .disable_signals()
-        .bind(options.listen)
-        .map_err(|source| StartError::Listen { address: options.listen, source })?;
-        let address = http.addrs().first().copied().unwrap_or(options.listen);
+                .default_service(actix_web::web::to(unknown_path));
+            let http = HttpService::build()
+                .client_request_timeout(head_timeout)
+                .client_disconnect_timeout(Duration::from_secs(1))
+                // A client that closes its side has left: its handler is dropped, as by other servers.
+                .h1_allow_half_closed(false)
+                .keep_alive(Duration::from_secs(75))
+                .local_addr(address)
+                .on_connect_ext(|connection: &Connection<TcpStream>, data| connection.announce(data))
+                .finish(map_config(app, |()| AppConfig::default()));
+            let refusals = Rc::new(state.refusals());
+            let connect = move |stream: TcpStream| {
+                limit_stall(&stream, write_timeout);
+                let peer = stream.peer_addr().ok();
+                ready(Ok::<_, DispatchError>((Connection::new(stream, Rc::clone(&refusals)), Protocol::Http1, peer)))
+            };
+            fn_service(connect).and_then(http)
+        };
+        // The builder of actix-web has no place for connections of our own.
+        let http = ActixServer::build()
+            .workers(options.http_threads)
+            .max_concurrent_connections(connections_per_thread(options.http_threads))
+            // More than tests and jobs can hold, because a test to the built-in inbox needs a thread to arrive.
+            .worker_max_blocking_threads(32)
+            .shutdown_timeout(5)
+            .disable_signals()
+            .listen("http", listener, serve)
+            .map_err(refused)?;
         app.site.listens_on(address);
         match OwnInbox::below(&app.site.base().to_string()) {
             Ok(inbox) => app.actions.guard.open_inbox(inbox),

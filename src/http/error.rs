@@ -96,6 +96,13 @@ impl ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
+    /// 308: the resource has another path, to which the request may be repeated as it is.
+    pub fn moved(path: &str) -> ApiError {
+        let location = format!("{}{path}", request_id::path_prefix());
+        let message = format!("The path has no slash at its end. Send the request to {location}.");
+        ApiError::new(StatusCode::PERMANENT_REDIRECT, "moved", message).with_header("Location", location)
+    }
+
     pub fn not_found(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
     }
@@ -204,7 +211,8 @@ impl ApiError {
 
     /// Returns the problem without its status.
     pub(super) fn into_invalid(self) -> Invalid {
-        Invalid { code: self.code, message: self.message, field: self.field.map(String::from) }
+        let (field, others) = (self.field.map(String::from), self.others.into_vec());
+        Invalid { code: self.code, message: self.message, field, others }
     }
 
     /// Prefixes the field with the path of its parent, unless the path already ends with the field.
@@ -259,6 +267,13 @@ impl ResponseError for ApiError {
         if let Some(header) = self.header() {
             response.insert_header(header);
         }
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).body(self.to_json())
+    }
+}
+
+impl ApiError {
+    /// Returns the body of the response.
+    pub(super) fn to_json(&self) -> Vec<u8> {
         let (code, message, field) = (self.code, self.message.as_str(), self.field.as_deref());
         let mut errors = Vec::new();
         if self.status == StatusCode::UNPROCESSABLE_ENTITY {
@@ -280,7 +295,7 @@ impl ResponseError for ApiError {
             request_id: RequestId::current().to_string(),
             error: FieldError { code, message, field },
         };
-        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).json(body)
+        serde_json::to_vec(&body).expect("an error is texts and numbers")
     }
 }
 
@@ -297,7 +312,7 @@ fn title(code: &str) -> String {
 
 impl From<Invalid> for ApiError {
     fn from(invalid: Invalid) -> ApiError {
-        ApiError::invalid(invalid.code, invalid.message).in_optional_field(invalid.field)
+        ApiError::invalid(invalid.code, invalid.message).in_optional_field(invalid.field).with_others(invalid.others)
     }
 }
 

@@ -72,7 +72,7 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
         let ended = rfc3339_seconds(ends_ms);
         return Err(ApiError::unauthorized(&format!("This API key expired at {ended}. Use a new one.")));
     }
-    app.rate_limits.take(&key, now)?;
+    app.rate_limits.take(request, &key, now)?;
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));
     }

@@ -72,7 +72,7 @@ async fn receive(
     let actions = app.actions.clone();
     let found = blocking(move || actions.store.read(|connection| inbox::by_token(connection, &token)));
     let inbox = found.await??.ok_or_else(|| ApiError::not_found("No inbox has this URL."))?;
-    if app.inbox_rates.take(&inbox.seq, RATE, app.actions.clock.now_ms()).is_err() {
+    if app.inbox_rates.count(&request, "inbox", &inbox.seq, RATE, app.actions.clock.now_ms()).is_err() {
         return Err(ApiError::too_many(
             "too_fast",
             "An inbox accepts 100 requests per second. This request was not stored; send higher volumes to your own receiver.",

@@ -15,6 +15,7 @@ pub mod key_last_used;
 pub mod places;
 pub mod rate_limit;
 pub mod reads;
+pub mod refusals;
 pub mod request_id;
 pub mod security_txt;
 pub mod shares;
@@ -47,6 +48,7 @@ use hosts::Hosts;
 use places::Places;
 use rate_limit::{Buckets, RateLimits};
 use reads::Reads;
+use refusals::Refusals;
 use request_id::RequestId;
 use shares::{Held, Shares};
 use site::Site;
@@ -95,6 +97,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
     pub metrics_open: bool,
+    /// Whether `/metrics` has series by webhook.
+    pub metrics_webhooks: bool,
     /// URLs for reports of vulnerabilities.
     pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
@@ -105,7 +109,8 @@ pub struct App {
     requests: Arc<AtomicUsize>,
 }
 
-/// Responds to an unknown path: with a page if the client accepts HTML, else with the API's error.
+/// Responds to an unknown path: with a redirect if only its last slash is wrong, with a page if the client accepts HTML,
+/// else with the API's error.
 pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     let accepts = request.headers().get(ACCEPT);
@@ -113,6 +118,11 @@ pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let is_api = ["/v1", "/api"]
         .iter()
         .any(|base| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    let without_slash = path.trim_end_matches('/');
+    if without_slash != path && !without_slash.starts_with("//") && request.resource_map().has_resource(without_slash) {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        return ApiError::moved(&format!("{without_slash}{query}")).error_response();
+    }
     if wants_page && !is_api {
         return web::unknown_page(&request);
     }
@@ -150,6 +160,9 @@ const CHECK_WAIT: Duration = Duration::from_secs(10);
 
 /// Default of [`App::write_timeout`].
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time within which the head of the first request of a connection has to arrive.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Default of [`App::search_time`].
 pub const SEARCH_TIME: Duration = Duration::from_millis(300);
@@ -191,12 +204,17 @@ impl App {
             rate_limits: RateLimits::new(None, &tenant_limits),
             metrics,
             metrics_open: false,
+            metrics_webhooks: false,
             security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
+    }
+
+    pub fn refusals(&self) -> Refusals {
+        Refusals { prefix: Arc::clone(self.site.base().prefix()), metrics: self.metrics.clone() }
     }
 
     /// Counts a request until the returned value is dropped.

@@ -1,9 +1,13 @@
 //! Rate limits in requests per second: of API keys, of all keys and portal sessions of a tenant together, and of
-//! inboxes.
+//! inboxes. Responses say how much of each is left, in the headers of draft-ietf-httpapi-ratelimit-headers-10.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::error::ApiError;
 use crate::domain::event::Tenant;
@@ -15,6 +19,43 @@ use crate::text::humanize;
 
 /// Number of buckets from which on full ones are dropped.
 const MANY: usize = 1_024;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Rate limit that a request was counted in.
+struct Counted {
+    name: &'static str,
+    rate: Rate,
+    /// Requests that are left at once.
+    left: u32,
+}
+
+impl Counted {
+    fn policy(&self) -> String {
+        let Rate { per_second, burst } = self.rate;
+        format!("\"{}\";q={burst};w={}", self.name, burst.div_ceil(per_second))
+    }
+
+    /// Requests that are left, and the seconds until all are there again.
+    fn state(&self) -> String {
+        let full_s = (self.rate.burst - self.left).div_ceil(self.rate.per_second);
+        format!("\"{}\";r={};t={full_s}", self.name, self.left)
+    }
+}
+
+/// Adds the headers of the rate limits that the request was counted in.
+pub(super) fn add_headers<B>(response: &mut ServiceResponse<B>) {
+    let headers = response.request().extensions().get::<Vec<Counted>>().map(|counted| {
+        let list = |part: fn(&Counted) -> String| counted.iter().map(part).collect::<Vec<_>>().join(", ");
+        [(RATE_LIMIT_POLICY, list(Counted::policy)), (RATE_LIMIT, list(Counted::state))]
+    });
+    for (name, value) in headers.into_iter().flatten() {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
 
 /// Token buckets by what they limit, such as the sequence number of a key. Only what exists gets one, so wrong keys and
 /// addresses take no memory. Cheap to clone.
@@ -33,8 +74,28 @@ impl<K> Default for Buckets<K> {
 }
 
 impl<K: Eq + Hash + Clone> Buckets<K> {
+    /// Counts a request in the bucket of a key, or returns the milliseconds until it can be. `name` is the limit's, in headers.
+    pub fn count(
+        &self,
+        request: &HttpRequest,
+        name: &'static str,
+        key: &K,
+        rate: Rate,
+        now: Millis,
+    ) -> Result<(), Millis> {
+        let taken = self.take(key, rate, now);
+        let left = if taken.is_ok() { rate.burst.saturating_sub(self.used(key, now)) } else { 0 };
+        let mut extensions = request.extensions_mut();
+        let counted = Counted { name, rate, left };
+        match extensions.get_mut::<Vec<Counted>>() {
+            Some(others) => others.push(counted),
+            None => drop(extensions.insert(vec![counted])),
+        }
+        taken
+    }
+
     /// Takes a token from a bucket, or returns the milliseconds until there is one.
-    pub fn take(&self, key: &K, rate: Rate, now: Millis) -> Result<(), Millis> {
+    fn take(&self, key: &K, rate: Rate, now: Millis) -> Result<(), Millis> {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, bucket)) = buckets.get_mut(key) {
             *known = rate;
@@ -74,20 +135,20 @@ impl RateLimits {
     }
 
     /// Counts a request of a key, and of its tenant if it has one.
-    pub fn take(&self, key: &ApiKey, now: Millis) -> Result<(), ApiError> {
+    pub fn take(&self, request: &HttpRequest, key: &ApiKey, now: Millis) -> Result<(), ApiError> {
         if let Some(limit) = key.rate_limit_per_s.or(self.default) {
             let rate = Rate { per_second: limit, burst: limit };
-            self.keys.take(&key.seq, rate, now).map_err(|wait| {
+            self.keys.count(request, "key", &key.seq, rate, now).map_err(|wait| {
                 let wait_s = seconds(wait);
                 ApiError::rate_limited(format!("Rate limit of this key exceeded. Retry in {wait_s} s."), wait_s)
             })?;
         }
-        key.tenant.as_ref().map_or(Ok(()), |tenant| self.take_of(tenant, now))
+        key.tenant.as_ref().map_or(Ok(()), |tenant| self.take_of(request, tenant, now))
     }
 
     /// Counts a request of a tenant.
-    pub fn take_of(&self, tenant: &Tenant, now: Millis) -> Result<(), ApiError> {
-        self.tenants.take(tenant, self.of_a_tenant, now).map_err(|wait| {
+    pub fn take_of(&self, request: &HttpRequest, tenant: &Tenant, now: Millis) -> Result<(), ApiError> {
+        self.tenants.count(request, "tenant", tenant, self.of_a_tenant, now).map_err(|wait| {
             let wait_s = seconds(wait);
             let most = humanize::counted(self.of_a_tenant.per_second.into(), "request");
             let setting = TenantLimit::RequestsPerS.setting();

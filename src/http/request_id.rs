@@ -9,7 +9,8 @@ use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::App;
+use super::refusals::{CountedBody, Responses};
+use super::{App, rate_limit};
 use crate::random;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -61,6 +62,12 @@ pub fn path_prefix() -> Arc<str> {
     PATH_PREFIX.try_with(Arc::clone).unwrap_or_default()
 }
 
+/// Runs work outside of requests as if it were one, with a new id and the path of the base URL.
+pub(super) fn outside<T>(prefix: Arc<str>, work: impl FnOnce(&RequestId) -> T) -> T {
+    let id = RequestId::random();
+    PATH_PREFIX.sync_scope(prefix, || id.clone().scope(|| work(&id)))
+}
+
 /// Returns a path as the log shows it. Whoever knows the path of an inbox can send to it.
 fn logged(path: &str) -> &str {
     if path.starts_with("/in/") { "/in/…" } else { path }
@@ -71,12 +78,13 @@ pub fn serve<S, B>(
     app: &App,
     request: ServiceRequest,
     service: &S,
-) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, S::Error>> + use<S, B>
+) -> impl Future<Output = Result<ServiceResponse<CountedBody<EitherBody<B>>>, S::Error>> + use<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
 {
     let id = RequestId::from_headers(request.headers());
     let in_progress = app.begin_request();
+    let unfinished = request.conn_data::<Responses>().map(Responses::begin);
     let line = log::log_enabled!(log::Level::Debug).then(|| format!("{} {}", request.method(), logged(request.path())));
     // Before anything else: a request under another name must not reach what it names.
     let response = match app.hosts.check(request.request()) {
@@ -97,6 +105,7 @@ where
             };
             if let Ok(response) = &mut response {
                 metrics.answered(response.status().as_u16());
+                rate_limit::add_headers(response);
                 if let Ok(value) = HeaderValue::from_str(&id.0) {
                     response.headers_mut().insert(X_REQUEST_ID, value);
                 }
@@ -105,7 +114,7 @@ where
                 }
             }
             drop(in_progress);
-            response
+            response.map(|response| response.map_body(|_, body| CountedBody { body, unfinished }))
         }),
     )
 }

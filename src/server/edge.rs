@@ -1,6 +1,5 @@
 //! Connections, and requests and responses outside of all handlers.
 
-use std::any::Any;
 use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
@@ -33,9 +32,9 @@ pub fn connections_per_thread(threads: usize) -> usize {
 
 /// Limits how long a client may acknowledge or take no byte of a response. The HTTP server waits for it without a limit,
 /// so the kernel breaks the connection (Linux, tcp(7), `TCP_USER_TIMEOUT`).
-pub fn limit_stall(connection: &dyn Any, patience: Duration) {
+pub fn limit_stall(stream: &TcpStream, patience: Duration) {
     #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+    {
         let ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, ms) {
             log::warn!("a client that stops reading will not be given up: {error}");

@@ -17,7 +17,7 @@ use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::site::{AuthProxy, BaseUrl, Branding};
-use crate::http::{SEARCH_TIME, WRITE_TIMEOUT};
+use crate::http::{HEAD_TIMEOUT, SEARCH_TIME, WRITE_TIMEOUT};
 use crate::store::KeySource;
 
 #[derive(Clone)]
@@ -55,12 +55,16 @@ pub struct ServerOptions {
     pub tenant_limits: TenantLimits,
     /// Whether `/metrics` is served without an API key.
     pub metrics_open: bool,
+    /// Whether `/metrics` has series by webhook.
+    pub metrics_webhooks: bool,
     /// URLs for reports of vulnerabilities, in `/.well-known/security.txt`.
     pub security_contacts: Vec<String>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
     /// Time that one search by text may take.
     pub search_time: Duration,
+    /// Time within which the head of the first request of a connection has to arrive.
+    pub head_timeout: Duration,
     /// Mail server; no e-mails are sent if `None`.
     pub mail: Option<MailOptions>,
     /// URL that is requested while deliveries are sent.
@@ -100,9 +104,11 @@ impl ServerOptions {
             key_rate_limit: None,
             tenant_limits: TenantLimits::default(),
             metrics_open: false,
+            metrics_webhooks: false,
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
+            head_timeout: HEAD_TIMEOUT,
             mail: None,
             heartbeat_url: None,
             heartbeat_interval: Duration::from_secs(60),

@@ -131,7 +131,7 @@ impl Session {
             app,
         };
         if let Some(tenant) = session.tenant() {
-            let counted = session.app.rate_limits.take_of(tenant, now);
+            let counted = session.app.rate_limits.take_of(request, tenant, now);
             counted.map_err(|error| PageError::from(error).within(session.shell()))?;
         }
         Ok(session)

@@ -25,7 +25,14 @@ fn rows(text: &str) -> Vec<(String, String)> {
 }
 
 /// Codes that no call of the specification has: of requests that reach no call.
-const ELSEWHERE: [(&str, &str); 2] = [("unknown_host", "421"), ("method_not_allowed", "405")];
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("unknown_host", "421"),
+    ("method_not_allowed", "405"),
+    ("moved", "308"),
+    ("malformed_request", "400"),
+    ("head_too_slow", "408"),
+    ("head_too_large", "431"),
+];
 
 #[test]
 fn the_error_codes_of_the_documents_are_those_of_the_program() {
