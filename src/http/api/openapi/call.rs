@@ -329,8 +329,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Removes `null` from a schema: an absent query parameter is left out.
-fn without_null(mut schema: Value) -> Value {
+/// Removes `null` from a schema.
+pub(super) fn without_null(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         if let Some(Value::Array(choices)) = fields.shift_remove("anyOf") {
             let kept = choices.into_iter().find(|choice| choice["type"] != "null");
