@@ -22,6 +22,7 @@ mod retries;
 mod series;
 mod signatures;
 mod telling;
+mod telling_faults;
 mod test_events;
 mod token_endpoint;
 mod verdicts;

@@ -38,7 +38,7 @@ pub(super) fn add_contact(hub: &Hub, address: &str, set_up: impl FnOnce(&mut Con
 }
 
 /// A server that sends e-mails, and its mail server.
-fn with_mail() -> (Hub, MailServer) {
+pub(super) fn with_mail() -> (Hub, MailServer) {
     let server = MailServer::start();
     let options = server.options("", "?tls=none");
     (Hub::with(|hub| hub.mail = Some(options)), server)
