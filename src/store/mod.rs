@@ -256,6 +256,16 @@ impl Store {
         })
     }
 
+    /// Returns what is marked as changed by each commit with events, and by [`wake_waiting`](Self::wake_waiting).
+    pub fn events_committed(&self) -> tokio::sync::watch::Receiver<()> {
+        self.writer.events().subscribe()
+    }
+
+    /// Wakes those who wait for events.
+    pub fn wake_waiting(&self) {
+        self.writer.events().send_replace(());
+    }
+
     /// Returns the reason why the store cannot write any more, if so. The process must then end.
     pub fn broken(&self) -> Option<String> {
         self.writer.broken().or_else(|| self.identity.changed(&self.path))

@@ -11,9 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::super::extract::Publisher;
 use super::deliveries::DeliveryView;
+use super::feed::{self, Following};
+use super::list::ListId;
 use super::openapi::schema::{
-    Cursor, DeliveryId, EventId, EventTypeName, EventTypePatterns, IdempotencyKey, Limit, MissedReason, SearchText,
-    TenantName, Time, WebhookId,
+    Cursor, DeliveryId, EventId, EventTypeName, EventTypePatterns, IdempotencyKey, Limit, MissedReason, Place,
+    SearchText, SortOrder, TenantName, Time, WaitS, WebhookId,
 };
 use super::{
     ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
@@ -78,14 +80,16 @@ fn describe_create(call: &mut Call<'_>) {
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Events", "list_events", "List events")
-        .description(list::SEARCH)
+        .description(&format!("{} {}", list::SEARCH, feed::DESCRIPTION))
         .scope(Scope::Read)
         .list::<EventQuery, EventView>()
         .response::<list::ListResponse<EventView>>(200, "One page of the list.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
-        .errors(422, &["invalid_event_pattern", "invalid_value", "invalid_tenant", "invalid_time", "invalid_search"]);
+        .errors(422, &["invalid_event_pattern", "invalid_value", "invalid_tenant", "invalid_time", "invalid_search", "invalid_wait", "unknown_event"])
+        .errors(409, AMBIGUOUS)
+        .errors(429, &["too_many_waiting"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -210,6 +214,9 @@ impl From<StoredEvent> for EventView {
 
 impl From<(EventAlone, Page<Delivery>)> for EventView {
     fn from((event, deliveries): (EventAlone, Page<Delivery>)) -> EventView {
+        let of_event = [("event_id", event.stored.event.id.as_str()), ("tenant", event.stored.event.tenant.as_str())];
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(of_event).finish();
+        let deliveries_of = ListId::of("/v1/deliveries", &query);
         let missed = event.missed.into_iter().map(|missed| MissedView {
             webhook_id: missed.webhook_id.into(),
             url: missed.url,
@@ -219,7 +226,7 @@ impl From<(EventAlone, Page<Delivery>)> for EventView {
         EventView {
             resent_from: Some(event.resends.from.map(|id| id.as_str().into())),
             deliveries: Some(deliveries.rows.iter().map(DeliveryView::from).collect()),
-            deliveries_next_cursor: Some(deliveries.next.map(Cursor::from)),
+            deliveries_next_cursor: Some(deliveries.next.map(|cursor| deliveries_of.cursor(cursor))),
             not_delivered: Some(missed.collect()),
             not_delivered_count: Some(event.missed_count),
             ..event.stored.into()
@@ -333,6 +340,13 @@ struct EventQuery {
     until: Option<Time>,
     /// Only events whose id, `data` or `previous_data` contains this text.
     q: Option<SearchText>,
+    /// Order of the rows. Default: newest first. Not with `q`.
+    order: Option<SortOrder>,
+    /// Follows the events: those stored after this one, oldest first. The id of an event, or the `next_cursor` of a response
+    /// with the same filters. Not with `q`, `order` or `cursor`.
+    after: Option<Place>,
+    /// Waits up to so many seconds until there is an event. Without `after`, for one that is stored from now on.
+    wait_s: Option<WaitS>,
     /// Largest number of rows in the page.
     limit: Option<Limit>,
     /// Start of the page.
@@ -341,18 +355,33 @@ struct EventQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: EventQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let (limit, cursor, order) = (query.limit.as_deref(), query.cursor.as_deref(), query.order.as_deref());
+    let page = list::ordered_page(&request, limit, cursor, order)?;
     let filter = EventFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         types: list::parameter("type", query.event_type.as_deref())?.unwrap_or_default(),
         since: list::time("since", query.since.as_deref())?,
         until: list::time("until", query.until.as_deref())?,
     };
-    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
-        let read = move |db: &_, text: &_| event::search(db, &filter, text, &page);
-        return list::search(&app, &caller, needle, read, EventView::from).await;
+    if query.after.is_some() || query.wait_s.is_some() {
+        let reason = "after and wait_s follow the events in the order in which they were stored";
+        for (name, is_given) in [("q", query.q.is_some()), ("order", order.is_some()), ("cursor", cursor.is_some())] {
+            list::refuse(name, is_given, reason)?;
+        }
+        let wait = feed::parse_wait(query.wait_s.as_deref())?;
+        return feed::follow(
+            app,
+            caller,
+            Following { filter, part: page, after: query.after.as_deref().map(Into::into), wait },
+        )
+        .await;
     }
-    list::show(&app, &caller, move |connection| event::list(connection, &filter, &page), EventView::from).await
+    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
+        list::refuse_order(order)?;
+        let read = move |db: &_, text: &_| event::search(db, &filter, text, &page);
+        return list::search(&app, &caller, (needle, page), read, EventView::from).await;
+    }
+    list::show(&app, &caller, page, move |connection| event::list(connection, &filter, &page), EventView::from).await
 }
 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {

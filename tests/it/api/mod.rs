@@ -19,6 +19,7 @@ mod event_ids;
 mod event_types;
 mod events;
 mod export;
+mod feed;
 mod filters;
 mod health;
 mod hosts;
