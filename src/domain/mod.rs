@@ -24,6 +24,7 @@ pub mod needle;
 pub mod pattern;
 pub mod retention;
 pub mod retry;
+pub mod same_json;
 pub mod schema;
 pub mod secret;
 pub mod several;

@@ -9,6 +9,7 @@ pub mod etag;
 mod export;
 pub mod extract;
 pub mod hosts;
+mod idempotent;
 pub mod inbox;
 mod json_error;
 pub mod key_last_used;

@@ -13,6 +13,7 @@
 //! Reading order: `open`, `migrate`, `master_key`, `seal`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
 
 pub mod allowed_target;
+pub mod answer;
 pub mod api_key;
 pub mod attempt;
 pub mod audit;

@@ -7,9 +7,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use super::super::extract::Publisher;
+use super::super::idempotent;
 use super::deliveries::DeliveryView;
 use super::feed::{self, Following};
 use super::list::ListId;
@@ -24,6 +24,7 @@ use super::{
 use crate::actions::ActionError;
 use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent, Receipt};
 use crate::actions::show_event::EventAlone;
+use crate::domain::same_json;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
 use crate::store::delivery::Delivery;
@@ -31,7 +32,7 @@ use crate::store::event::{self, EventFilter, StoredEvent};
 use crate::store::page::Page;
 
 pub(super) fn routes(table: &mut Table) {
-    table.at("/v1/events").post(create, describe_create).get(index, describe_index);
+    table.at("/v1/events").plain_post(create, describe_create).get(index, describe_index);
     table.at("/v1/events/{id}").get(show, describe_show);
 }
 
@@ -278,7 +279,7 @@ impl EventBody<'_> {
 async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, body: JsonBody) -> ApiResult {
     refuse_when_stopping(&app)?;
     let mut event = extract::parse::<EventBody<'_>>(body.bytes())?.parse(&caller)?;
-    event.idempotency = idempotency_key(&request)?.map(|key| idempotency(key, body.bytes()));
+    event.idempotency = idempotent::key_of(&request)?.map(|key| idempotency(key, body.bytes()));
     let began = Instant::now();
     let receipt = publish(&app, event).await?.committed().await?;
     if !receipt.duplicate {
@@ -308,22 +309,9 @@ pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Returns the `Idempotency-Key` of a request: 1 to 255 printable ASCII characters.
-pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
-    let Some(value) = request.headers().get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && !key.contains('\t'));
-    let key = key.ok_or_else(|| {
-        ApiError::invalid("invalid_idempotency_key", "An Idempotency-Key must be 1 to 255 printable ASCII characters.")
-            .in_field("Idempotency-Key")
-    })?;
-    Ok(Some(key.to_owned()))
-}
-
 /// Returns a key with the fingerprint of its request.
 pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
-    Idempotency { key, fingerprint: Sha256::digest(body).into() }
+    Idempotency { key, fingerprint: same_json::digest(body) }
 }
 
 #[derive(Deserialize, JsonSchema)]

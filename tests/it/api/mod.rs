@@ -1,5 +1,6 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
+mod answers;
 mod api_keys;
 mod audit;
 pub mod backup;
