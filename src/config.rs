@@ -155,6 +155,10 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_METRICS_OPEN", value_name = "true|false", default_value = "false", action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
     metrics_open: bool,
+    /// Have series by webhook in /metrics, for up to 10000 webhooks
+    #[arg(long, env = "HOOKPOST_METRICS_WEBHOOKS", value_name = "true|false", default_value = "false", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
+    metrics_webhooks: bool,
     /// Where to report a vulnerability of this server, for /.well-known/security.txt: a URL such as
     /// mailto:security@example.com; may be repeated
     #[arg(long, env = "HOOKPOST_SECURITY_CONTACT", value_name = "URL",

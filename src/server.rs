@@ -148,6 +148,7 @@ impl Prepared {
         let mut app = App::new(actions, limits, site, metrics);
         app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
         app.metrics_open = options.metrics_open;
+        app.metrics_webhooks = options.metrics_webhooks;
         app.require_totp = options.require_totp;
         app.portal_certificates = options.portal_certificates;
         app.portal_profiles = options.portal_profiles.clone().into();

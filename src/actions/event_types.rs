@@ -9,6 +9,7 @@ use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::EventType;
+use crate::domain::problems::Problems;
 use crate::domain::schema::{CheckBudget, Schema};
 use crate::store::Connection;
 use crate::store::event_type::{self, DescribedType};
@@ -88,20 +89,23 @@ fn described(connection: &Connection, name: &EventType) -> Result<DescribedType>
 }
 
 fn check(new: &TypeDescription) -> Result<Option<Schema>, Invalid> {
+    let mut problems = Problems::default();
     if new.description.chars().count() > MAX_DESCRIPTION {
         let message = format!("A description has at most {MAX_DESCRIPTION} characters.");
-        return Err(Invalid::new("invalid_description", message).in_field("description"));
+        problems.add(Invalid::new("invalid_description", message).in_field("description"));
     }
     let example = new.example.as_deref();
-    if example.is_some_and(|example| example.len() > MAX_EXAMPLE_BYTES) {
+    let is_long = example.is_some_and(|example| example.len() > MAX_EXAMPLE_BYTES);
+    if is_long {
         let message = format!("An example has at most {MAX_EXAMPLE_BYTES} bytes.");
-        return Err(Invalid::new("invalid_example", message).in_field("example"));
+        problems.add(Invalid::new("invalid_example", message).in_field("example"));
     }
-    let schema = new.schema.as_deref().map(Schema::parse).transpose()?;
-    if let (Some(schema), Some(example)) = (&schema, example) {
-        schema.check(example, &mut CheckBudget::default()).map_err(|broken| broken.in_field("example"))?;
+    let schema = problems.check(new.schema.as_deref().map(Schema::parse).transpose()).flatten();
+    if let (Some(schema), Some(example), false) = (&schema, example, is_long) {
+        let checked = schema.check(example, &mut CheckBudget::default());
+        problems.check(checked.map_err(|broken| broken.in_field("example")));
     }
-    Ok(schema)
+    problems.end().map(|()| schema)
 }
 
 fn require_room(connection: &Connection, new: &TypeDescription) -> Result<()> {

@@ -39,6 +39,7 @@ use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
+use crate::domain::problems::Problems;
 use crate::domain::retention::Retention;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::store::incident::entry::Author;
@@ -152,6 +153,18 @@ pub enum ActionError {
     /// The tenant has as many queued deliveries as it may have. A batched action queued `done` before, which stay.
     #[error("{}", tenant_limits::queue_full(.tenant, *.most, *.done))]
     QueueFull { tenant: Tenant, most: u64, done: u64 },
+}
+
+/// Records what is invalid, so that the rest is checked too. Any other error ends the action.
+pub(crate) fn collect<T>(problems: &mut Problems, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(ActionError::Invalid(invalid)) => {
+            problems.add(invalid);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl ActionError {

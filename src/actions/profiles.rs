@@ -114,6 +114,14 @@ impl Actions {
                     fields.remove(name);
                 }
             }
+            // A schedule in part keeps the rest of the other profile's.
+            if let (Some(Value::Object(retry)), Some(Value::Object(changed))) =
+                (fields.get("retry"), given.get("retry"))
+            {
+                let mut whole = retry.clone();
+                whole.extend(changed.clone());
+                given.insert("retry".to_owned(), Value::Object(whole));
+            }
             fields.extend(given);
         }
         Ok(spec)

@@ -50,6 +50,7 @@ impl Settings {
                 origins: self.portal_origin.into_iter().flatten().collect(),
             },
             metrics_open: self.metrics_open,
+            metrics_webhooks: self.metrics_webhooks,
             security_contacts: self.security_contact.into_iter().flatten().collect(),
             key_rate_limit: self.key_rate_limit,
             tenant_limits: TenantLimits {

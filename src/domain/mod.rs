@@ -22,6 +22,7 @@ pub mod incident;
 pub mod json;
 pub mod needle;
 pub mod pattern;
+pub mod problems;
 pub mod retention;
 pub mod retry;
 pub mod same_json;
@@ -50,11 +51,13 @@ pub struct Invalid {
     pub message: String,
     /// Path of the field that holds the value, such as `headers.X-Api-Key`, if known.
     pub field: Option<String>,
+    /// Further problems of the same input.
+    pub others: Vec<Invalid>,
 }
 
 impl Invalid {
     pub fn new(code: &'static str, message: impl Into<String>) -> Invalid {
-        Invalid { code, message: message.into(), field: None }
+        Invalid { code, message: message.into(), field: None, others: Vec::new() }
     }
 
     /// Error for text that names no variant of `T`; the message lists the valid names.
@@ -66,6 +69,16 @@ impl Invalid {
     /// Error for a required field that is absent.
     pub fn missing_field(name: &str) -> Invalid {
         Invalid::new("missing_field", format!("The field {name} is missing.")).in_field(name)
+    }
+
+    /// Names the field of this and of all further problems as a field of `parent`.
+    #[must_use]
+    pub fn within(self, parent: &str) -> Invalid {
+        Invalid {
+            field: self.field.map(|field| format!("{parent}.{field}")),
+            others: self.others.into_iter().map(|other| other.within(parent)).collect(),
+            ..self
+        }
     }
 
     /// Sets the field that the error is about.

@@ -75,6 +75,37 @@ fn disable() -> Exhausted {
     Exhausted::Disable
 }
 
+/// The `retry` setting of a webhook. What is left out or null is as in the profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RetrySettings")]
+pub struct RetrySettings {
+    /// Up to 100 delays of 0 to 604,800 seconds; fractions allowed. Delays from the first failure must not decrease.
+    #[schemars(length(max = MAX_DELAYS), inner(range(min = 0, max = MAX_DELAY_S)))]
+    pub delays_s: Option<Vec<f64>>,
+    pub measured_from: Option<MeasuredFrom>,
+    pub exhausted: Option<Exhausted>,
+}
+
+impl RetrySettings {
+    /// Completes the settings with the schedule of the profile.
+    pub fn schedule(self, profile: &Schedule) -> Result<Schedule, Invalid> {
+        let usual = profile.spec();
+        Schedule::parse(&ScheduleSpec {
+            delays_s: self.delays_s.unwrap_or(usual.delays_s),
+            measured_from: self.measured_from.unwrap_or(usual.measured_from),
+            exhausted: self.exhausted.unwrap_or(usual.exhausted),
+        })
+    }
+}
+
+impl From<ScheduleSpec> for RetrySettings {
+    fn from(spec: ScheduleSpec) -> RetrySettings {
+        let ScheduleSpec { delays_s, measured_from, exhausted } = spec;
+        RetrySettings { delays_s: Some(delays_s), measured_from: Some(measured_from), exhausted: Some(exhausted) }
+    }
+}
+
 /// Validated schedule. `[1 s, 2 s]` means three attempts, the first immediately.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schedule {

@@ -1,4 +1,4 @@
-//! What contacts are told, and when. Pure decisions.
+//! Messages to contacts and their times: pure decisions.
 //!
 //! Facts are written as edges when they are decided: a webhook came into an incident or is out of it, a certificate is about
 //! to end. A contact remembers the last edge that it is past. What happened to an incident since then follows from the edges
@@ -108,7 +108,7 @@ pub struct Told {
     pub digest_ms: Option<Millis>,
 }
 
-/// What became of an incident for a contact.
+/// Change of an incident, as a contact sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Display)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum IncidentChange {
@@ -158,7 +158,7 @@ impl Notice {
     }
 }
 
-/// What to do about the edges that a contact is not past.
+/// Decision about the edges after those that a contact was told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// None of them concerns it: it is past them now.

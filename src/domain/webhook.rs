@@ -13,6 +13,7 @@ use super::filter::Filter;
 use super::header::CustomHeaders;
 use super::id::WebhookId;
 use super::pattern::EventPattern;
+use super::problems::Problems;
 use super::retry::Schedule;
 use super::secret::Secret;
 use super::signing::{KeyPair, Signing};
@@ -21,7 +22,8 @@ use super::time::{DAY, Millis};
 use super::tls::Tls;
 
 pub use settings::{
-    DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, WebhookSettings, parse_events, parse_url,
+    DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, ProfileFacts, WebhookSettings, parse_events,
+    parse_url,
 };
 pub(in crate::domain) use settings::{given, headers_schema, present_object};
 
@@ -88,14 +90,15 @@ impl Limits {
     /// Five seconds (the reference documents' timeout), eight concurrent requests, no rate limit.
     pub const DEFAULT: Limits = Limits { timeout_s: 5, max_in_flight: 8, rate_limit_per_s: None };
 
-    /// Checks that each number is in its range. The error names the field.
-    fn check(self) -> Result<Limits, Invalid> {
-        in_range("timeout_s", self.timeout_s, 1, 30)?;
-        in_range("max_in_flight", self.max_in_flight, 1, 64)?;
+    /// Checks that each number is in its range.
+    fn check(self) -> Result<(), Invalid> {
+        let mut problems = Problems::default();
+        problems.check(in_range("timeout_s", self.timeout_s, 1, 30));
+        problems.check(in_range("max_in_flight", self.max_in_flight, 1, 64));
         if let Some(rate) = self.rate_limit_per_s {
-            in_range("rate_limit_per_s", rate, 1, 1_000)?;
+            problems.check(in_range("rate_limit_per_s", rate, 1, 1_000));
         }
-        Ok(self)
+        problems.end()
     }
 }
 

@@ -211,7 +211,8 @@ impl ApiError {
 
     /// Returns the problem without its status.
     pub(super) fn into_invalid(self) -> Invalid {
-        Invalid { code: self.code, message: self.message, field: self.field.map(String::from) }
+        let (field, others) = (self.field.map(String::from), self.others.into_vec());
+        Invalid { code: self.code, message: self.message, field, others }
     }
 
     /// Prefixes the field with the path of its parent, unless the path already ends with the field.
@@ -311,7 +312,7 @@ fn title(code: &str) -> String {
 
 impl From<Invalid> for ApiError {
     fn from(invalid: Invalid) -> ApiError {
-        ApiError::invalid(invalid.code, invalid.message).in_optional_field(invalid.field)
+        ApiError::invalid(invalid.code, invalid.message).in_optional_field(invalid.field).with_others(invalid.others)
     }
 }
 

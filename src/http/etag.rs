@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
+use crate::actions::contact::ContactInFull;
 use crate::actions::unchanged::Unchanged;
 use crate::domain::webhook::Webhook;
 use crate::profile::Profile;
@@ -27,6 +28,14 @@ impl Tagged for Webhook {
     /// Changes with the settings and the state, not with deliveries: `updated_ms` grows with each change.
     fn version(&self) -> String {
         format!("{} {} {}", self.id, self.updated_ms, self.state)
+    }
+}
+
+impl Tagged for ContactInFull {
+    /// Changes with the settings, and with the address's confirmation, not with messages.
+    fn version(&self) -> String {
+        let webhook = self.webhook.as_deref().map(Tagged::version);
+        format!("{} {} {webhook:?} {}", self.contact.id, self.contact.updated_ms, self.contact.is_reachable())
     }
 }
 

@@ -8,6 +8,7 @@ use serde_path_to_error::Segment;
 
 use super::error::ApiError;
 use crate::domain::Invalid;
+use crate::domain::json::Fields;
 
 /// Problems that one response lists.
 const MOST: usize = 20;
@@ -44,7 +45,7 @@ pub fn all_of_body<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Vec<Invalid> {
     if body.len() > LONGEST {
         return found;
     }
-    let Ok(fields) = serde_json::from_slice::<Fields<'de>>(body) else { return found };
+    let Ok(fields) = serde_json::from_slice::<Fields<&'de RawValue>>(body) else { return found };
     let mut fields = fields.0;
     while found.len() < MOST {
         let entries = fields.iter().map(|(name, value)| (name.as_str(), *value));
@@ -63,31 +64,6 @@ pub fn all_of_body<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Vec<Invalid> {
         }
     }
     found
-}
-
-/// Fields of an object in their order, unparsed.
-struct Fields<'de>(Vec<(String, &'de RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fields<'de>, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    fields.push(entry);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
 }
 
 /// Translates a sentence of serde.

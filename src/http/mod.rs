@@ -102,6 +102,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether `/metrics` needs no key.
     pub metrics_open: bool,
+    /// Whether `/metrics` has series by webhook.
+    pub metrics_webhooks: bool,
     /// URLs for reports of vulnerabilities.
     pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
@@ -208,6 +210,7 @@ impl App {
             rate_limits: RateLimits::new(None, &tenant_limits),
             metrics,
             metrics_open: false,
+            metrics_webhooks: false,
             security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,

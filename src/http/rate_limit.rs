@@ -37,7 +37,7 @@ impl Counted {
         format!("\"{}\";q={burst};w={}", self.name, burst.div_ceil(per_second))
     }
 
-    /// What is left, and the seconds until all of it is there again.
+    /// Requests that are left, and the seconds until all are there again.
     fn state(&self) -> String {
         let full_s = (self.rate.burst - self.left).div_ceil(self.rate.per_second);
         format!("\"{}\";r={};t={full_s}", self.name, self.left)

@@ -63,7 +63,7 @@ impl<B: MessageBody + Unpin> MessageBody for CountedBody<B> {
     }
 }
 
-/// What refusals say of the server.
+/// Facts about the server in refusals.
 pub struct Refusals {
     /// Path of the base URL, in links.
     pub prefix: Arc<str>,

@@ -17,6 +17,7 @@ use crate::domain::Invalid;
 use crate::domain::event::EventType;
 use crate::domain::header::{self};
 use crate::domain::json::object;
+use crate::domain::problems::Problems;
 use crate::domain::retry::{Gone, Schedule, ScheduleSpec};
 use crate::profile::body_format::{Body, BodyFormat, Envelope};
 use crate::profile::endpoint::EndpointSpec;
@@ -177,29 +178,37 @@ pub struct Profile {
 impl Profile {
     /// Checks every field; the error names the invalid one.
     pub fn parse(spec: ProfileSpec) -> Result<Profile, Invalid> {
-        check_name(&spec.name)?;
+        let mut problems = Problems::default();
+        problems.check(check_name(&spec.name));
         if spec.title.chars().count() > 256 {
-            return Err(invalid("A title is at most 256 characters.", "title"));
+            problems.add(invalid("A title is at most 256 characters.", "title"));
         }
-        check_content_type(&spec)?;
-        let form = parse_format(&spec)?;
-        let headers = parse_headers(&spec)?;
-        let header_templates = headers.iter().map(|(name, value)| header_template(name, value));
-        let header_templates = header_templates.collect::<Result<_, _>>()?;
+        problems.check(check_content_type(&spec));
+        let form = problems.check(parse_format(&spec));
+        let headers = problems.check(parse_headers(&spec)).unwrap_or_default();
+        let templates = headers.iter().map(|(name, value)| header_template(name, value));
+        let header_templates = templates.filter_map(|template| problems.check(template)).collect();
         for (index, signature) in spec.signatures.iter().enumerate() {
-            signature.check().map_err(|(field, why)| invalid(why, &format!("signatures[{index}].{field}")))?;
+            let checked = signature.check();
+            problems.check(checked.map_err(|(field, why)| invalid(why, &format!("signatures[{index}].{field}"))));
         }
-        check_no_header_twice(&spec, &headers)?;
+        problems.check(check_no_header_twice(&spec, &headers));
         if let Some(challenge) = &spec.challenge {
-            check_challenge(challenge, spec.envelope.as_ref())?;
+            problems.check(check_challenge(challenge, spec.envelope.as_ref()));
         }
         if let Some(endpoint) = &spec.endpoint {
-            endpoint.check().map_err(|(field, why)| invalid(&why, &format!("endpoint.{field}")))?;
+            let checked = endpoint.check();
+            problems.check(checked.map_err(|(field, why)| invalid(&why, &format!("endpoint.{field}"))));
         }
         if let Some(example) = &spec.example {
-            example.event_type.parse::<EventType>().map_err(|error| invalid(&error.message, "example.type"))?;
+            let checked = example.event_type.parse::<EventType>();
+            problems.check(checked.map_err(|error| invalid(&error.message, "example.type")));
         }
-        Ok(Profile { form, schedule: Schedule::parse(&spec.retry)?, headers, header_templates, spec })
+        let schedule = problems.check(Schedule::parse(&spec.retry));
+        problems.end()?;
+        let form = form.expect("a format that could not be parsed is a problem");
+        let schedule = schedule.expect("a schedule that could not be parsed is a problem");
+        Ok(Profile { form, schedule, headers, header_templates, spec })
     }
 
     pub fn name(&self) -> &str {

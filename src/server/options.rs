@@ -55,6 +55,8 @@ pub struct ServerOptions {
     pub tenant_limits: TenantLimits,
     /// Whether `/metrics` is served without an API key.
     pub metrics_open: bool,
+    /// Whether `/metrics` has series by webhook.
+    pub metrics_webhooks: bool,
     /// URLs for reports of vulnerabilities, in `/.well-known/security.txt`.
     pub security_contacts: Vec<String>,
     /// Time without progress after which the client of a response is given up.
@@ -102,6 +104,7 @@ impl ServerOptions {
             key_rate_limit: None,
             tenant_limits: TenantLimits::default(),
             metrics_open: false,
+            metrics_webhooks: false,
             security_contacts: Vec::new(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,

@@ -167,7 +167,7 @@ pub struct ToldOf {
     pub result: ToldResult,
 }
 
-/// What became of a message.
+/// Outcome of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToldResult {
     Sent {

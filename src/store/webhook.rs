@@ -1,5 +1,6 @@
 //! The table of webhooks.
 
+pub mod gauges;
 mod row;
 
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! What README.md and the documents tell people to run, run as it is written: commands by a shell, code by its language. The
+//! Commands and code of README.md and the documents, run as they are written: commands by a shell, code by its language. The
 //! server is the real program on a free port, and nothing leaves the machine.
 
 mod blocks;

@@ -1,14 +1,16 @@
 //! Changing and deleting a contact.
 
-use super::{ContactInFull, error_in_webhook, in_webhook, require_mailer};
+use super::{ContactInFull, error_in_webhook, require_mailer};
 use crate::actions::audit::AuditEntry;
+use crate::actions::unchanged::Unchanged;
 use crate::actions::webhook::change::apply;
 use crate::actions::webhook::create::{require_profile, unknown};
-use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
+use crate::actions::{ActionError, Actions, Caller, Pending, Result, collect, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::contact::{Channel, Contact, ContactSettings, EmailAddress};
-use crate::domain::webhook::WebhookSettings;
+use crate::domain::problems::Problems;
+use crate::domain::webhook::{Webhook, WebhookSettings};
 use crate::store::incident::entry::Author;
 use crate::store::profile::Profiles;
 use crate::store::{WriteTx, contact, incident, webhook};
@@ -23,31 +25,56 @@ impl Actions {
         settings: ContactSettings,
         base_url: &str,
     ) -> Result<ContactInFull> {
+        self.change_contact_by(caller, id, move |_| Ok(settings.clone()), Unchanged::default(), base_url)
+    }
+
+    /// Like [`Actions::change_contact`], of a contact that meets a condition, with settings that are made of it.
+    pub fn change_contact_by(
+        &self,
+        caller: &Caller,
+        id: &str,
+        settings_for: impl Fn(&ContactInFull) -> Result<ContactSettings, Invalid> + Send + 'static,
+        unchanged: Unchanged<ContactInFull>,
+        base_url: &str,
+    ) -> Result<ContactInFull> {
+        let before = self.store.read(|connection| lookup::contact_in_full(connection, caller, id))?;
+        let settings = settings_for(&before)?;
         if settings.tenant.is_some() {
             return Err(unknown("tenant", "The owner of a contact cannot be changed.").into());
         }
-        let given: Option<WebhookSettings> = settings.webhook.clone().map(Into::into);
-        if let Some(given) = &given {
-            self.check_given(caller, given).map_err(error_in_webhook)?;
+        let mut problems = Problems::default();
+        problems.check(settings.apply(&mut before.contact.clone()));
+        if let Some(given) = settings.webhook.clone() {
+            let checked = self.check_given(caller, before.webhook.as_deref(), given.into());
+            collect(&mut problems, checked.map_err(error_in_webhook))?;
         }
         if settings.email.is_some() {
-            require_mailer(self, caller.tenant.is_none())?;
+            problems.check(require_mailer(self, caller.tenant.is_none()));
         }
+        problems.end()?;
         let (writer, wanted) = (caller.clone(), id.to_owned());
         let profiles = self.store.profiles().clone();
         let (is_moved, is_reachable) = self
             .store
             .write(move |tx| -> Result<_> {
-                let mut contact = lookup::contact(tx.connection(), &writer, &wanted)?;
+                let stored = lookup::contact_in_full(tx.connection(), &writer, &wanted)?;
+                unchanged.require(Some(&stored))?;
+                let settings = settings_for(&stored)?;
+                let names = settings.names();
+                let mut contact = stored.contact;
+                if names.is_empty() {
+                    return Ok((false, contact.is_reachable()));
+                }
                 settings.apply(&mut contact)?;
-                contact.updated_ms = tx.now_ms();
+                contact.touch(tx.now_ms());
+                let given = settings.webhook.clone().map(Into::into);
                 let is_moved = change_channel(tx, &mut contact, &settings, given, &profiles, &writer.author())?;
                 contact::update(tx.connection(), &contact)?;
                 if is_moved {
                     contact::recovered(tx.connection(), contact.seq)?;
                 }
                 let entry = AuditEntry::new(AuditAction::ContactChanged, contact.id).in_tenant(contact.tenant.as_ref());
-                writer.audit(tx, entry.with_detail(settings.names().join(", ")))?;
+                writer.audit(tx, entry.with_detail(names.join(", ")))?;
                 Ok((is_moved, contact.is_reachable()))
             })
             .wait()?;
@@ -61,18 +88,26 @@ impl Actions {
         self.store.read(|connection| lookup::contact_in_full(connection, caller, id))
     }
 
-    fn check_given(&self, caller: &Caller, given: &WebhookSettings) -> Result<()> {
+    /// Checks settings of a contact's webhook, which may be that of an e-mail contact, and have none.
+    fn check_given(&self, caller: &Caller, stored: Option<&Webhook>, given: WebhookSettings) -> Result<()> {
+        let mut problems = Problems::default();
         if let Some(url) = &given.url {
-            self.check_url(caller, url)?;
+            collect(&mut problems, self.check_url(caller, url))?;
         }
-        self.check_token_url(caller, given)
+        collect(&mut problems, self.check_token_url(caller, &given))?;
+        if let Some(stored) = stored {
+            problems.check(apply(self.store.profiles(), stored.clone(), given));
+        }
+        Ok(problems.end()?)
     }
 
     /// Deletes a contact with its webhook. What waits for it is discarded.
-    pub fn delete_contact(&self, caller: &Caller, id: &str) -> Pending<()> {
+    pub fn delete_contact(&self, caller: &Caller, id: &str, unchanged: Unchanged<ContactInFull>) -> Pending<()> {
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store.write(move |tx| {
-            let contact = lookup::contact(tx.connection(), &caller, &id)?;
+            let stored = lookup::contact_in_full(tx.connection(), &caller, &id)?;
+            unchanged.require(Some(&stored))?;
+            let contact = stored.contact;
             contact::delete(tx, &contact)?;
             let entry = AuditEntry::new(AuditAction::ContactDeleted, contact.id).in_tenant(contact.tenant.as_ref());
             Ok(caller.audit(tx, entry.with_detail(&contact.name))?)
@@ -107,7 +142,7 @@ fn change_channel(
         (Channel::Webhook { webhook_seq }, None, given) => {
             let stored = webhook::by_seq(tx.connection(), *webhook_seq)?.ok_or(ActionError::NotFound("webhook"))?;
             let mut changed = match given {
-                Some(given) => apply(profiles, stored.clone(), given).map_err(in_webhook)?,
+                Some(given) => apply(profiles, stored.clone(), given).map_err(|invalid| invalid.within("webhook"))?,
                 None => stored.clone(),
             };
             require_profile(tx, &changed.profile)?;

@@ -3,18 +3,18 @@
 use super::{ContactInFull, error_in_webhook, require_mailer};
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
-use crate::actions::webhook::create::{check_endpoint, find_profile, require_profile};
-use crate::actions::{ActionError, Actions, Caller, Result, lookup};
+use crate::actions::webhook::create::require_profile;
+use crate::actions::{ActionError, Actions, Caller, Result, collect, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::contact::{
     Channel, Contact, ContactSettings, MAX_IN_ALL, MAX_OF_OPERATOR, MAX_OF_TENANT, Scope, Status, Topic,
 };
 use crate::domain::event::Tenant;
-use crate::domain::id::{ContactId, WebhookId};
+use crate::domain::id::ContactId;
 use crate::domain::pattern::EventPattern;
-use crate::domain::secret::Secret;
-use crate::domain::webhook::{Webhook, WebhookSettings};
+use crate::domain::problems::Problems;
+use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::{WriteTx, contact};
 
@@ -31,8 +31,9 @@ impl Actions {
             require_unreserved(owner, "tenant")?;
         }
         let now = self.clock.now_ms();
+        let mut problems = Problems::default();
         if settings.name.is_none() {
-            return Err(Invalid::missing_field("name").into());
+            problems.add(Invalid::missing_field("name"));
         }
         let mut new = Contact {
             seq: 0,
@@ -47,8 +48,10 @@ impl Actions {
             updated_ms: now,
             status: Status::default(),
         };
-        settings.apply(&mut new)?;
-        let (channel, webhook) = self.new_channel(caller, settings, &new)?;
+        problems.check(settings.apply(&mut new));
+        let channel = collect(&mut problems, self.new_channel(caller, settings, &new))?;
+        problems.end()?;
+        let (channel, webhook) = channel.expect("a channel that could not be made is a problem");
         new.channel = channel;
         let webhook = webhook.map(|webhook| Webhook { description: new.name.clone(), ..webhook });
         let auditor = caller.clone();
@@ -92,7 +95,10 @@ impl Actions {
                 Ok((Channel::Email { address: address.parse()?, confirmed_ms }, None))
             }
             (None, Some(given)) => {
-                let webhook = self.new_webhook(caller, given.clone().into()).map_err(error_in_webhook)?;
+                let made = self.new_webhook(caller, Tenant::hookpost(), given.clone().into());
+                // It is sent to without a challenge, since the test message is one.
+                let (mut webhook, _) = made.map_err(error_in_webhook)?;
+                webhook.events = vec![EventPattern::of_hookpost()];
                 Ok((Channel::Webhook { webhook_seq: 0 }, Some(webhook)))
             }
             (Some(_), Some(_)) | (None, None) => {
@@ -100,23 +106,6 @@ impl Actions {
                 Err(Invalid::new("invalid_channel", message).in_field("email").into())
             }
         }
-    }
-
-    /// Returns the webhook of a new contact. It is sent to without a challenge, since the test message is one.
-    fn new_webhook(&self, caller: &Caller, settings: WebhookSettings) -> Result<Webhook> {
-        let Some(url) = &settings.url else { return Err(Invalid::missing_field("url").into()) };
-        let url = self.check_url(caller, url)?;
-        self.check_token_url(caller, &settings)?;
-        let name = settings.profile.as_ref().or(caller.default_profile.as_ref());
-        let profile = find_profile(self.store.profiles(), name.map_or(&*self.default_profile, String::as_str))?;
-        let now = self.clock.now_ms();
-        let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
-        let mut webhook = Webhook::new(id, Tenant::hookpost(), url, profile.name(), secret, now);
-        webhook.events = vec![EventPattern::of_hookpost()];
-        let settings = WebhookSettings { profile: None, ..settings };
-        settings.apply(&mut webhook, &profile.header_names())?;
-        check_endpoint(&webhook, &profile)?;
-        Ok(webhook)
     }
 }
 

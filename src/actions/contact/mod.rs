@@ -78,21 +78,10 @@ fn require_mailer(actions: &Actions, is_operator: bool) -> Result<(), Invalid> {
     Err(Invalid::new("email_not_configured", message).in_field("email"))
 }
 
-/// Names the field of a contact's webhook as a field of the contact.
-fn in_webhook(invalid: Invalid) -> Invalid {
-    match &invalid.field {
-        Some(field) => {
-            let field = format!("webhook.{field}");
-            invalid.in_field(field)
-        }
-        None => invalid,
-    }
-}
-
-/// Like [`in_webhook`], for the error of an action.
+/// Names the fields of a contact's webhook as fields of the contact.
 fn error_in_webhook(error: ActionError) -> ActionError {
     match error {
-        ActionError::Invalid(invalid) => ActionError::Invalid(in_webhook(invalid)),
+        ActionError::Invalid(invalid) => ActionError::Invalid(invalid.within("webhook")),
         other => other,
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crate::actions::audit::AuditEntry;
 use crate::actions::unchanged::Unchanged;
 use crate::actions::webhook::create::{
-    add_key_pair, check_endpoint, check_template, find_profile, require_profile, unknown,
+    add_key_pair, check_endpoint, check_template, facts, find_profile, require_profile, unknown,
 };
 use crate::actions::webhook::verify::{Challenged, changed_meanwhile};
-use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
+use crate::actions::{ActionError, Actions, Caller, Pending, Result, collect, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
+use crate::domain::problems::Problems;
 use crate::domain::webhook::{Waiting, Webhook, WebhookSettings, WebhookState};
 use crate::store::profile::Profiles;
 use crate::store::{WriteTx, incident, sweep, webhook};
@@ -25,21 +26,36 @@ impl Actions {
         settings: WebhookSettings,
         unchanged: Unchanged<Webhook>,
     ) -> Result<Arc<Webhook>> {
+        self.change_webhook_by(caller, id, move |_| Ok(settings.clone()), unchanged)
+    }
+
+    /// Like [`Actions::change_webhook`], with settings that are made of the stored webhook.
+    pub fn change_webhook_by(
+        &self,
+        caller: &Caller,
+        id: &str,
+        settings_for: impl Fn(&Webhook) -> Result<WebhookSettings, Invalid> + Send + 'static,
+        unchanged: Unchanged<Webhook>,
+    ) -> Result<Arc<Webhook>> {
+        let before = self.store.read(|connection| lookup::own_webhook(connection, caller, id))?;
+        let settings = settings_for(&before)?;
         if settings.tenant.is_some() {
             return Err(unknown("tenant", "The tenant of a webhook cannot be changed.").into());
         }
-        self.check_tls(caller, &settings)?;
+        let mut problems = Problems::default();
         if let Some(url) = &settings.url {
-            self.check_url(caller, url)?;
+            collect(&mut problems, self.check_url(caller, url))?;
         }
-        self.check_token_url(caller, &settings)?;
+        collect(&mut problems, self.check_tls(caller, &settings))?;
+        collect(&mut problems, self.check_token_url(caller, &settings))?;
         let profiles = self.store.profiles();
-        let before = self.store.read(|connection| lookup::own_webhook(connection, caller, id))?;
         if let Some(name) = settings.profile.as_deref().filter(|name| *name != before.profile) {
-            self.require_choice(caller, name)?;
+            collect(&mut problems, self.require_choice(caller, name))?;
         }
-        let activation = activation(&before, &settings)?;
-        let after = apply(profiles, before.clone(), settings.clone())?;
+        let activation = problems.check(activation(&before, &settings)).flatten();
+        let after = problems.check(apply(profiles, before.clone(), settings));
+        problems.end()?;
+        let after = after.expect("settings that could not be applied are a problem");
         let challenged = self.challenge_if_needed(&before, &after, activation.as_ref())?;
         let (caller, id) = (caller.clone(), id.to_owned());
         let profiles = profiles.clone();
@@ -48,6 +64,7 @@ impl Actions {
                 // Read again: the webhook may have changed during the challenge.
                 let webhook = lookup::own_webhook(tx.connection(), &caller, &id)?;
                 unchanged.require(Some(&webhook))?;
+                let settings = settings_for(&webhook)?;
                 let mut activation = self::activation(&webhook, &settings)?;
                 let names = settings.names();
                 let stored = webhook.clone();
@@ -197,16 +214,23 @@ pub(in crate::actions) fn apply(
     mut webhook: Webhook,
     settings: WebhookSettings,
 ) -> Result<Webhook, Invalid> {
-    let profile = find_profile(profiles, settings.profile.as_deref().unwrap_or(&webhook.profile))?;
+    let mut problems = Problems::default();
+    let named = settings.profile.as_deref().unwrap_or(&webhook.profile);
+    let profile = problems.check(find_profile(profiles, named));
+    // The other settings are checked beside the profile that the webhook has.
+    let Some(profile) = profile.or_else(|| profiles.find(&webhook.profile)) else {
+        return problems.end().map(|()| webhook);
+    };
     let may_lack = settings.url.is_some() || settings.headers.is_some() || settings.profile.is_some();
     let may_differ = settings.template.is_some() || settings.profile.is_some();
-    settings.apply(&mut webhook, &profile.header_names())?;
-    add_key_pair(&mut webhook);
-    if may_lack {
-        check_endpoint(&webhook, &profile)?;
-    }
+    problems.check(settings.apply(&mut webhook, &facts(&profile)));
     if may_differ {
-        check_template(&webhook, &profile)?;
+        problems.check(check_template(&webhook, &profile));
     }
+    if may_lack && problems.is_empty() {
+        problems.check(check_endpoint(&webhook, &profile));
+    }
+    problems.end()?;
+    add_key_pair(&mut webhook);
     Ok(webhook)
 }

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::tenant_limits::require_place;
-use crate::actions::{ActionError, Actions, Caller, Result, lookup};
+use crate::actions::{ActionError, Actions, Caller, Result, collect, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::endpoint_auth::{AuthSpec, parse_token_url};
+use crate::domain::event::Tenant;
 use crate::domain::id::WebhookId;
+use crate::domain::problems::Problems;
 use crate::domain::secret::Secret;
 use crate::domain::target::{Refusal, TargetUrl};
-use crate::domain::webhook::{Webhook, WebhookSettings, WebhookState, parse_url};
+use crate::domain::webhook::{ProfileFacts, Webhook, WebhookSettings, WebhookState, parse_url};
 use crate::profile::template::{Template, Use};
-use crate::profile::{Profile, ed25519};
+use crate::profile::{self, Profile, ed25519};
 use crate::random;
-use crate::store::profile::{self, Profiles};
-use crate::store::{WriteTx, webhook};
+use crate::store::profile::Profiles;
+use crate::store::{self, WriteTx, webhook};
 
 /// Maximum wait for a name server. If the lookup fails, creation succeeds: every attempt checks the address again.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -26,33 +28,29 @@ impl Actions {
     /// Creates a webhook; `url` and `events` are required. Blocks for up to two seconds for a name server, and for the
     /// webhook's timeout if its profile has a challenge.
     pub fn create_webhook(&self, caller: &Caller, mut settings: WebhookSettings) -> Result<Arc<Webhook>> {
-        let Some(url) = &settings.url else { return Err(Invalid::missing_field("url").into()) };
-        if settings.events.is_none() {
-            return Err(Invalid::missing_field("events").into());
+        let mut problems = Problems::default();
+        for (name, is_missing) in [("url", settings.url.is_none()), ("events", settings.events.is_none())] {
+            if is_missing {
+                problems.add(Invalid::missing_field(name));
+            }
         }
         if settings.waiting.is_some() {
-            return Err(unknown("waiting", "A new webhook has no queued deliveries.").into());
+            problems.add(unknown("waiting", "A new webhook has no queued deliveries."));
         }
-        self.check_tls(caller, &settings)?;
-        let now = self.clock.now_ms();
-        let tenant = caller.tenant_for(settings.tenant.as_deref())?;
-        let url = self.check_url(caller, url)?;
-        self.check_token_url(caller, &settings)?;
-        let name = settings.profile.take().or_else(|| caller.default_profile.clone());
-        let name = name.as_deref().unwrap_or(&self.default_profile);
-        self.require_choice(caller, name)?;
-        let profile = find_profile(self.store.profiles(), name)?;
-        let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
-        let mut webhook = Webhook::new(id, tenant, url, profile.name(), secret, now);
-        webhook.state = match (settings.active, &profile.spec().challenge) {
-            (Some(false), _) => WebhookState::Paused,
-            (_, Some(_)) => WebhookState::Unverified,
-            (_, None) => WebhookState::Active,
+        collect(&mut problems, self.check_tls(caller, &settings))?;
+        let tenant = collect(&mut problems, caller.tenant_for(settings.tenant.as_deref()))?;
+        let tenant = tenant.unwrap_or_else(Tenant::default_tenant);
+        let name = settings.profile.get_or_insert_with(|| self.profile_for(caller).to_owned());
+        collect(&mut problems, self.require_choice(caller, name))?;
+        let is_paused = settings.active == Some(false);
+        let created = collect(&mut problems, self.new_webhook(caller, tenant, settings))?;
+        problems.end()?;
+        let (mut webhook, profile) = created.expect("a webhook that could not be made is a problem");
+        webhook.state = match &profile.spec().challenge {
+            _ if is_paused => WebhookState::Paused,
+            Some(_) => WebhookState::Unverified,
+            None => WebhookState::Active,
         };
-        settings.apply(&mut webhook, &profile.header_names())?;
-        add_key_pair(&mut webhook);
-        check_template(&webhook, &profile)?;
-        check_endpoint(&webhook, &profile)?;
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
@@ -77,6 +75,44 @@ impl Actions {
             },
             _ => Ok(webhook),
         }
+    }
+
+    /// Default profile of the caller's webhooks.
+    pub fn profile_for<'a>(&'a self, caller: &'a Caller) -> &'a str {
+        caller.default_profile.as_deref().unwrap_or(&self.default_profile)
+    }
+
+    /// Makes a webhook of settings, which is not stored yet. Needs a URL; the error has all problems. Blocks for up to two
+    /// seconds for a name server.
+    pub(in crate::actions) fn new_webhook(
+        &self,
+        caller: &Caller,
+        tenant: Tenant,
+        mut settings: WebhookSettings,
+    ) -> Result<(Webhook, Arc<Profile>)> {
+        let mut problems = Problems::default();
+        let url = match settings.url.take() {
+            Some(text) => collect(&mut problems, self.check_url(caller, &text))?,
+            None => problems.check(Err(Invalid::missing_field("url"))),
+        };
+        collect(&mut problems, self.check_token_url(caller, &settings))?;
+        let name = settings.profile.take();
+        let name = name.as_deref().unwrap_or_else(|| self.profile_for(caller));
+        let profile = problems.check(find_profile(self.store.profiles(), name));
+        // Without a URL or a profile, the other settings are checked beside others.
+        let profile = profile.unwrap_or_else(profile::standard);
+        let url = url.unwrap_or_else(|| parse_url("https://example.com/").expect("a valid URL"));
+        let now = self.clock.now_ms();
+        let (id, secret) = (WebhookId::generate(now, random::bits()), Secret::generate(random::bytes()));
+        let mut webhook = Webhook::new(id, tenant, url, profile.name(), secret, now);
+        problems.check(settings.apply(&mut webhook, &facts(&profile)));
+        problems.check(check_template(&webhook, &profile));
+        if problems.is_empty() {
+            problems.check(check_endpoint(&webhook, &profile));
+        }
+        problems.end()?;
+        add_key_pair(&mut webhook);
+        Ok((webhook, profile))
     }
 
     /// Checks that the caller may set certificates, and that those given are valid now.
@@ -116,6 +152,11 @@ impl Actions {
         };
         Ok(self.guard.check_new(url, Instant::now() + LOOKUP).map_err(refused)?)
     }
+}
+
+/// What the settings of a webhook depend on in its profile.
+pub(in crate::actions) fn facts(profile: &Profile) -> ProfileFacts<'_> {
+    ProfileFacts { header_names: profile.header_names(), schedule: profile.schedule() }
 }
 
 /// Generates the key pair when Ed25519 signatures are first turned on.
@@ -163,7 +204,7 @@ pub(super) fn check_template(webhook: &Webhook, profile: &Profile) -> Result<(),
 
 /// Refuses a profile that was deleted since it was looked up.
 pub(in crate::actions) fn require_profile(tx: &WriteTx<'_>, name: &str) -> Result<()> {
-    if profile::exists(tx.connection(), name)? {
+    if store::profile::exists(tx.connection(), name)? {
         return Ok(());
     }
     Err(ActionError::conflict("profile_deleted", format!("The profile {name} has just been deleted.")))

@@ -215,7 +215,7 @@ impl From<Unresolved> for FailureCause {
 struct Cache {
     by_origin: HashMap<Box<str>, CachedResolution>,
     capacity: usize,
-    /// What was allowed when the addresses were checked. Its memory is held, so that no other list gets its address.
+    /// Allowed targets at the time of the check. Its memory is held, so that no other list gets its address.
     allowed: Arc<[AllowEntry]>,
 }
 

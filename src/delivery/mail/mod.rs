@@ -82,7 +82,7 @@ pub struct Mail {
     pub subject: String,
     /// Plain text.
     pub text: String,
-    /// The same for each try to send one message, so that a mailbox can drop duplicates. Letters, digits, `_` and `-`.
+    /// Equal in all tries of one message, so that a mailbox can drop duplicates. Letters, digits, `_` and `-`.
     pub id: String,
     pub at_ms: Millis,
 }

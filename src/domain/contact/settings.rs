@@ -10,6 +10,7 @@ use crate::domain::Invalid;
 use crate::domain::endpoint_auth::AuthSpec;
 use crate::domain::event::Tenant;
 use crate::domain::json::Object;
+use crate::domain::problems::Problems;
 use crate::domain::secret::Secret;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
 use crate::domain::webhook::{HeaderMap, PROFILE_NAME_PATTERN, WebhookSettings, given, headers_schema, present_object};
@@ -120,21 +121,26 @@ impl ContactSettings {
         given(self)
     }
 
-    /// Applies the settings to a contact, apart from `tenant`, `email` and `webhook`. The error names the field.
+    /// Applies the settings to a contact, apart from `tenant`, `email` and `webhook`.
+    ///
+    /// # Errors
+    /// All problems, with their fields.
     pub fn apply(&self, contact: &mut Contact) -> Result<(), Invalid> {
-        if let Some(name) = &self.name {
-            contact.name = super::parse_name(name)?;
+        let mut problems = Problems::default();
+        if let Some(name) = self.name.as_ref().and_then(|name| problems.check(super::parse_name(name))) {
+            contact.name = name;
         }
-        if let Some(spec) = &self.scope {
-            contact.scope = parse_scope(spec, contact.tenant.as_ref())?;
+        let owner = contact.tenant.as_ref();
+        if let Some(scope) = self.scope.as_ref().and_then(|spec| problems.check(parse_scope(spec, owner))) {
+            contact.scope = scope;
         }
-        if let Some(topics) = &self.topics {
-            contact.topics = parse_topics(topics, contact.tenant.as_ref())?;
+        if let Some(topics) = self.topics.as_ref().and_then(|topics| problems.check(parse_topics(topics, owner))) {
+            contact.topics = topics;
         }
         if let Some(spec) = &self.quiet_hours {
-            contact.quiet_hours = spec.as_ref().map(QuietHours::parse).transpose()?;
+            contact.quiet_hours = problems.check(spec.as_ref().map(QuietHours::parse).transpose()).flatten();
         }
-        Ok(())
+        problems.end()
     }
 }
 
@@ -149,11 +155,13 @@ fn parse_scope(spec: &ScopeSpec, owner: Option<&Tenant>) -> Result<Scope, Invali
         let message = format!("A contact has at most {} patterns.", super::MAX_PATTERNS);
         return Err(Invalid::new("invalid_pattern", message).in_field("scope.webhooks"));
     }
+    let mut problems = Problems::default();
     let parse = |(index, text): (usize, &String)| {
-        text.parse().map_err(|invalid: Invalid| invalid.in_field(format!("scope.webhooks[{index}]")))
+        let in_field = |invalid: Invalid| invalid.in_field(format!("scope.webhooks[{index}]"));
+        problems.check(text.parse().map_err(in_field))
     };
-    let webhooks = spec.webhooks.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
-    Ok(Scope { tenant: owner.cloned().or(named), webhooks })
+    let webhooks = spec.webhooks.iter().enumerate().filter_map(parse).collect();
+    problems.end().map(|()| Scope { tenant: owner.cloned().or(named), webhooks })
 }
 
 fn parse_topics(topics: &[Topic], owner: Option<&Tenant>) -> Result<BTreeSet<Topic>, Invalid> {

@@ -110,7 +110,7 @@ impl Refusal {
         &self.fact
     }
 
-    /// What to do, for people of a tenant: nothing about settings and resolved addresses.
+    /// Advice for people of a tenant, without settings and resolved addresses.
     pub fn request(&self) -> &str {
         &self.request
     }

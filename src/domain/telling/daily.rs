@@ -1,4 +1,4 @@
-//! What contacts are told by the clock: the daily reminder and the digest, certificates that end, and faults of the machine.
+//! Messages to contacts by the clock: the daily reminder and the digest, certificates that end, and faults of the machine.
 
 use std::collections::BTreeMap;
 

@@ -14,7 +14,8 @@ use crate::domain::filter::{self, FilterText};
 use crate::domain::header::{self, CustomHeaders};
 use crate::domain::json::{Object, whole};
 use crate::domain::pattern::EventPattern;
-use crate::domain::retry::{Schedule, ScheduleSpec};
+use crate::domain::problems::Problems;
+use crate::domain::retry::{RetrySettings, Schedule};
 use crate::domain::secret::Secret;
 use crate::domain::signing::Signing;
 use crate::domain::target::{MAX_URL_BYTES, TargetUrl};
@@ -84,9 +85,9 @@ pub struct WebhookSettings {
     /// Whether to deliver events strictly one after the other, in order. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
-    /// Retry schedule. `null`: the profile's (default).
+    /// Retry schedule. What it leaves out is as in the profile. `null`: the profile's (default).
     #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Option<ScheduleSpec>>,
+    pub retry: Option<Option<RetrySettings>>,
     /// Whether deliveries carry the Standard Webhooks headers in addition to the profile's. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_headers: Option<bool>,
@@ -104,75 +105,93 @@ pub struct WebhookSettings {
     pub tls: Option<Option<TlsSettings>>,
 }
 
+/// What the settings of a webhook depend on in its profile.
+#[derive(Debug)]
+pub struct ProfileFacts<'a> {
+    /// Names of the headers that the profile sets, in lower case.
+    pub header_names: Vec<String>,
+    pub schedule: &'a Schedule,
+}
+
 impl WebhookSettings {
     /// Names of the settings given, without `active` and `waiting`.
     pub fn names(&self) -> Vec<String> {
         given(self).into_iter().filter(|name| name != "active" && name != "waiting").collect()
     }
 
-    /// Whether a change to these settings may look up the host of a URL, or challenge an endpoint.
-    pub fn may_call_receiver(&self) -> bool {
-        self.url.is_some() || self.profile.is_some() || self.auth.is_some() || self.active == Some(true)
-    }
-
-    /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`. `reserved` are the names of the
-    /// headers that the profile sets, in lower case. The error names the field.
-    pub fn apply(self, webhook: &mut Webhook, reserved: &[String]) -> Result<(), Invalid> {
+    /// Applies the settings to a webhook, apart from `tenant`, `active` and `waiting`.
+    ///
+    /// # Errors
+    /// All problems, with their fields.
+    pub fn apply(self, webhook: &mut Webhook, profile: &ProfileFacts<'_>) -> Result<(), Invalid> {
+        let mut problems = Problems::default();
+        let reserved = &profile.header_names;
         let is_profile_given = self.profile.is_some();
         let origin = webhook.url.origin().to_owned();
-        if let Some(text) = self.url {
-            webhook.url = parse_url(&text)?;
+        if let Some(url) = self.url.and_then(|text| problems.check(parse_url(&text))) {
+            webhook.url = url;
         }
         let is_moved = webhook.url.origin() != origin;
-        if let Some(events) = self.events {
-            webhook.events = parse_events(&events)?;
+        if let Some(events) = self.events.and_then(|events| problems.check(parse_events(&events))) {
+            webhook.events = events;
         }
         if let Some(filter) = self.filter {
-            webhook.filter = filter.map(|FilterText(text)| text.parse().map(Arc::new)).transpose()?;
+            let filter = filter.map(|FilterText(text)| text.parse().map(Arc::new)).transpose();
+            webhook.filter = problems.check(filter).flatten();
         }
-        if let Some(description) = self.description {
-            webhook.description = parse_description(description)?;
+        if let Some(text) = self.description.and_then(|text| problems.check(parse_description(text))) {
+            webhook.description = text;
         }
         if let Some(profile) = self.profile {
             webhook.profile = profile;
         }
-        if let Some(text) = self.secret {
-            webhook.secret = text.parse().map_err(|e: Invalid| e.in_field("secret"))?;
+        let in_secret = |invalid: Invalid| invalid.in_field("secret");
+        if let Some(secret) = self.secret.and_then(|text| problems.check(text.parse().map_err(in_secret))) {
+            webhook.secret = secret;
             webhook.old_secret = None;
         }
-        webhook.headers = match self.headers {
-            Some(map) => parse_headers(map, reserved)?.unmasked(&webhook.headers, is_moved)?,
-            None if is_moved => webhook.headers.clone().check(reserved)?.without_secrets()?,
+        let headers = webhook.headers.clone();
+        let headers = match self.headers {
+            Some(map) => parse_headers(map, reserved).and_then(|given| given.unmasked(&headers, is_moved)),
+            None if is_moved => headers.check(reserved).and_then(CustomHeaders::without_secrets),
             // The new profile may set a header that the webhook sets too.
-            None if is_profile_given => webhook.headers.clone().check(reserved)?,
-            None => webhook.headers.clone(),
+            None if is_profile_given => headers.check(reserved),
+            None => Ok(headers),
         };
-        webhook.auth = EndpointAuth::changed(self.auth, webhook.auth.take(), is_moved)?;
+        if let Some(headers) = problems.check(headers) {
+            webhook.headers = headers;
+        }
+        let auth = EndpointAuth::changed(self.auth, webhook.auth.take(), is_moved);
+        webhook.auth = problems.check(auth).flatten();
         if webhook.auth.is_some() {
-            EndpointAuth::check_headers(&webhook.headers, reserved)?;
+            problems.check(EndpointAuth::check_headers(&webhook.headers, reserved));
         }
         let limits = webhook.limits;
         webhook.limits = Limits {
             timeout_s: self.timeout_s.unwrap_or(limits.timeout_s),
             max_in_flight: self.max_in_flight.unwrap_or(limits.max_in_flight),
             rate_limit_per_s: self.rate_limit_per_s.unwrap_or(limits.rate_limit_per_s),
-        }
-        .check()?;
+        };
+        problems.check(webhook.limits.check());
         webhook.ordered = self.ordered.unwrap_or(webhook.ordered);
         if let Some(retry) = self.retry {
-            webhook.retry = retry.as_ref().map(Schedule::parse).transpose()?;
+            // Without a field, all of it is as in the profile.
+            let own = retry.filter(|retry| *retry != RetrySettings::default());
+            let retry = own.map(|retry| retry.schedule(profile.schedule)).transpose();
+            webhook.retry = problems.check(retry).flatten();
         }
         webhook.standard_headers = self.standard_headers.unwrap_or(webhook.standard_headers);
         webhook.signing = self.signing.unwrap_or(webhook.signing);
-        check_signing(webhook)?;
+        problems.check(check_signing(webhook));
         webhook.template = self.template.unwrap_or(webhook.template.take());
-        webhook.tls = match self.tls {
-            Some(None) => None,
-            Some(Some(given)) => given.apply(webhook.tls.as_deref(), is_moved)?.map(Arc::new),
-            None if is_moved => webhook.tls.take().map(without_key).transpose()?,
-            None => webhook.tls.take(),
+        let tls = match self.tls {
+            Some(None) => Ok(None),
+            Some(Some(given)) => given.apply(webhook.tls.as_deref(), is_moved).map(|tls| tls.map(Arc::new)),
+            None if is_moved => webhook.tls.take().map(without_key).transpose(),
+            None => Ok(webhook.tls.take()),
         };
-        Ok(())
+        webhook.tls = problems.check(tls).flatten();
+        problems.end()
     }
 }
 
@@ -242,14 +261,13 @@ pub fn parse_events(texts: &[String]) -> Result<Vec<EventPattern>, Invalid> {
         let message = "Choose 1 to 256 event types or patterns. [\"*\"] subscribes to all events.";
         return Err(Invalid::new("invalid_events", message).in_field("events"));
     }
+    let mut problems = Problems::default();
     let mut patterns: Vec<EventPattern> = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        let pattern = text.parse().map_err(|invalid: Invalid| invalid.in_field(format!("events[{index}]")))?;
-        if !patterns.contains(&pattern) {
-            patterns.push(pattern);
-        }
+        let parsed = text.parse().map_err(|invalid: Invalid| invalid.in_field(format!("events[{index}]")));
+        patterns.extend(problems.check(parsed).filter(|pattern| !patterns.contains(pattern)));
     }
-    Ok(patterns)
+    problems.end().map(|()| patterns)
 }
 
 /// Pattern of the name of a profile.

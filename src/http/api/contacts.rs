@@ -12,14 +12,16 @@ use serde_json::json;
 
 use self::view::{ContactView, EXAMPLE};
 use super::deliveries::DeliveryView;
+use super::merge_patch::{MergePatch, Rules, defaults};
 use super::schema::{ContactId, Cursor, Limit, TenantName};
 use super::webhooks::view::SECRETS;
 use super::{
-    Administrator, ApiResult, App, Call, Caller, Codes, JsonBody, Reader, Scope, Table, extract, list, respond, schema,
+    Administrator, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, extract,
+    list, respond_tagged, schema,
 };
 use crate::actions::contact::ContactInFull;
 use crate::actions::{ActionError, lookup};
-use crate::domain::contact::ContactSettings;
+use crate::domain::contact::{Contact, ContactSettings, Topic};
 use crate::store::page::Page;
 use crate::store::{Connection, StoreError, contact};
 
@@ -68,6 +70,7 @@ fn describe_create(call: &mut Call<'_>) {
         .waits_for_receiver()
         .request_body::<NewContact>(r#"{"name": "On call", "webhook": {"url": "https://hooks.slack.com/services/T0/B0/x", "profile": "slack"}}"#)
         .response::<ContactView>(201, "The contact.", &example_with_secret())
+        .etag(201)
         .links(201, "/id", &["show_contact", "change_contact", "delete_contact", "test_contact", "confirm_contact"])
         .errors(409, &["contact_limit", "profile_deleted"])
         .errors(422, INVALID_CODES)
@@ -83,19 +86,24 @@ fn describe_show(call: &mut Call<'_>) {
     call.operation("Contacts", "show_contact", "Get a contact")
         .scope(Scope::Read)
         .path_parameter::<ContactId>("id")
-        .response::<ContactView>(200, "The contact.", &format!("{EXAMPLE}}}"));
+        .response::<ContactView>(200, "The contact.", &format!("{EXAMPLE}}}"))
+        .description("The ETag changes with the settings. It does not change with messages: `status`, `last_told_at`, `failing_since` and `last_error` have no part in it.")
+        .answers_if_changed();
 }
 
 fn describe_change(call: &mut Call<'_>) {
     call.operation("Contacts", "change_contact", "Update a contact")
-        .description("Omitted fields are unchanged. A contact keeps its kind: e-mail or webhook. A tenant's new address has to be confirmed.")
+        .description("A JSON Merge Patch (RFC 7396): omitted fields are unchanged, null restores the default, and the members of objects are merged. The object of a GET can be sent back: fields that cannot be changed are ignored if they have the stored value, and refused otherwise. A contact keeps its kind: e-mail or webhook. A tenant's new address has to be confirmed.")
         .scope(Scope::Admin)
         .waits_for_receiver()
         .path_parameter::<ContactId>("id")
         .request_body::<ContactChange>(r#"{"topics": ["opened", "closed"], "quiet_hours": null}"#)
         .response::<ContactView>(200, "The updated contact.", &format!("{EXAMPLE}}}"))
+        .etag(200)
+        .takes_if_match()
         .errors(409, &["profile_deleted"])
-        .errors(422, INVALID_CODES);
+        .errors(422, INVALID_CODES)
+        .errors(422, &["read_only", "null_without_default"]);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
@@ -103,7 +111,8 @@ fn describe_delete(call: &mut Call<'_>) {
         .description("Messages that wait for it are discarded.")
         .scope(Scope::Admin)
         .path_parameter::<ContactId>("id")
-        .no_content("The contact is deleted.");
+        .no_content("The contact is deleted.")
+        .takes_if_match();
 }
 
 fn describe_test(call: &mut Call<'_>) {
@@ -157,6 +166,7 @@ impl JsonSchema for ContactChange {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = schema::without::<ContactSettings>("tenant", generator);
+        schema::require_values(&mut schema, &["name", "email", "webhook"]);
         schema.insert("description".to_owned(), "Settings to change. Absent ones stay as they are.".into());
         schema
     }
@@ -191,28 +201,67 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     let (actions, base_url) = (app.actions.clone(), app.site.url(""));
     let work = move |caller: &_| actions.create_contact(caller, &settings, &base_url);
     let created = app.receiver_calls.run(caller, work).await??;
-    Ok(HttpResponse::Created().json(ContactView::with_secret(&created, app.actions.clock.now_ms())))
+    let view = ContactView::with_secret(&created, app.actions.clock.now_ms());
+    Ok(HttpResponse::Created().insert_header(Etag::of(&created).header()).json(view))
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {
     let (store, now) = (app.actions.store.clone(), app.actions.clock.now_ms());
     let reader = caller.clone();
     let read = move |connection: &Connection| -> Result<_, ActionError> {
-        Ok(ContactView::of(&lookup::contact_in_full(connection, &caller, &id)?, now))
+        let full = lookup::contact_in_full(connection, &caller, &id)?;
+        let view = ContactView::of(&full, now);
+        Ok((full, view))
     };
-    respond(&app, &reader, move || store.snapshot(read)).await
+    respond_tagged(&app, &reader, conditions, move || store.snapshot(read)).await
 }
 
-async fn change(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
-    let settings: ContactSettings = body.parse()?;
+async fn change(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+    body: JsonBody,
+) -> ApiResult {
+    let patch: MergePatch = body.parse()?;
     let (actions, base_url) = (app.actions.clone(), app.site.url(""));
-    let work = move |caller: &Caller| actions.change_contact(caller, &id, settings, &base_url);
+    let (profile, now) = (actions.profile_for(&caller).to_owned(), actions.clock.now_ms());
+    let settings_for =
+        move |stored: &ContactInFull| patch.settings(&ContactView::of(stored, now), &rules(&stored.contact, &profile));
+    let work =
+        move |caller: &Caller| actions.change_contact_by(caller, &id, settings_for, conditions.unchanged(), &base_url);
     let changed = app.receiver_calls.run(caller, work).await??;
-    Ok(HttpResponse::Ok().json(ContactView::of(&changed, app.actions.clock.now_ms())))
+    let tag = Etag::of(&changed).header();
+    Ok(HttpResponse::Ok().insert_header(tag).json(ContactView::of(&changed, app.actions.clock.now_ms())))
 }
 
-async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
-    app.actions.delete_contact(&caller, &id).committed().await?;
+/// How a patch changes a contact.
+fn rules(contact: &Contact, default_profile: &str) -> Rules {
+    let webhook = Rules {
+        read_only: &["webhook_id", "standard_secret"],
+        required: &["url", "secret"],
+        merged: &[("headers", None), ("auth", Some("type"))],
+        defaults: defaults(json!({"profile": default_profile, "headers": {}})),
+        ..Rules::default()
+    };
+    Rules {
+        read_only: &["id", "tenant", "created_at", "updated_at"],
+        by_itself: &["status", "last_told_at", "failing_since", "last_error"],
+        required: &["name", "email", "webhook"],
+        merged: &[("scope", None), ("quiet_hours", None)],
+        nested: vec![("webhook", webhook)],
+        defaults: defaults(json!({"scope": {}, "topics": Topic::defaults(contact.tenant.as_ref())})),
+        ..Rules::default()
+    }
+}
+
+async fn delete(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
+    app.actions.delete_contact(&caller, &id, conditions.unchanged()).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -16,6 +16,7 @@ mod health;
 mod inbox;
 mod incidents;
 mod list;
+mod merge_patch;
 mod openapi;
 mod portal_links;
 mod profiles;

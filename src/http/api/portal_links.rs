@@ -176,7 +176,7 @@ struct EndQuery {
     tenant: Option<schema::TenantName>,
 }
 
-/// What was ended.
+/// Numbers of ended links and sessions.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EndedPortalLinks")]
 struct EndedView {

@@ -8,16 +8,17 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::view::{EXAMPLE, SECRETS, WebhookView};
 use super::attempts::{self, AttemptView};
+use super::merge_patch::{MergePatch, Rules, defaults};
 use super::{
     Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, extract,
     list, respond_tagged, schema, secrets,
 };
 use crate::actions::{ActionError, lookup};
-use crate::domain::webhook::{Webhook, WebhookSettings};
+use crate::domain::webhook::{Limits, Webhook, WebhookSettings};
 use crate::store::page::Page;
 use crate::store::search::Hits;
 use crate::store::webhook::{self, WebhookFilter};
@@ -43,11 +44,7 @@ impl JsonSchema for NewWebhook {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = schema::without::<WebhookSettings>("waiting", generator);
-        for (field, kind) in [("url", "string"), ("events", "array")] {
-            if let Some(Value::Object(property)) = schema.pointer_mut(&format!("/properties/{field}")) {
-                property["type"] = kind.into();
-            }
-        }
+        schema::require_values(&mut schema, &["url", "events"]);
         schema.insert("required".to_owned(), json!(["url", "events"]));
         schema.insert("description".to_owned(), "Settings of a new webhook.".into());
         schema
@@ -65,6 +62,7 @@ impl JsonSchema for WebhookChange {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = schema::without::<WebhookSettings>("tenant", generator);
         schema.insert("description".to_owned(), "Settings to change. Absent ones stay as they are.".into());
+        schema::require_values(&mut schema, &["url", "events", "secret", "active"]);
         let is_null = json!({"properties": {"waiting": {"const": null}}});
         let is_active = json!({"properties": {"active": {"const": true}}, "required": ["active"]});
         schema.insert("dependentSchemas".to_owned(), json!({"waiting": {"anyOf": [is_null, is_active]}}));
@@ -150,7 +148,7 @@ fn describe_show(call: &mut Call<'_>) {
 
 fn describe_change(call: &mut Call<'_>) {
     call.operation("Webhooks", "change_webhook", "Update, pause or resume a webhook")
-        .description("Omitted fields are unchanged. With `active: true`, `waiting` sets whether queued deliveries are resumed or discarded.")
+        .description("A JSON Merge Patch (RFC 7396): omitted fields are unchanged, null restores the default, and the members of `headers`, `auth` and `retry` are merged. The object of a GET can be sent back: fields that cannot be changed are ignored if they have the stored value, and refused otherwise. With `active: true`, `waiting` sets whether queued deliveries are resumed or discarded.")
         .scope(Scope::Admin)
         .waits_for_receiver()
         .path_parameter::<schema::WebhookId>("id")
@@ -160,7 +158,7 @@ fn describe_change(call: &mut Call<'_>) {
         .takes_if_match()
         .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed"])
         .errors(422, INVALID_CODES)
-        .errors(422, &["invalid_value", "waiting_without_active"]);
+        .errors(422, &["invalid_value", "waiting_without_active", "read_only", "null_without_default"]);
 }
 
 fn describe_delete(call: &mut Call<'_>) {
@@ -253,11 +251,14 @@ async fn change(
     conditions: Preconditions,
     body: JsonBody,
 ) -> ApiResult {
-    let settings: WebhookSettings = body.parse()?;
+    let patch: MergePatch = body.parse()?;
     let actions = app.actions.clone();
-    let may_call = settings.may_call_receiver();
+    // These may look up the host of a URL, or challenge the endpoint.
+    let may_call = ["url", "profile", "auth", "active"].into_iter().any(|name| patch.has(name));
+    let rules = rules(&patch, actions.profile_for(&caller));
+    let settings_for = move |stored: &Webhook| patch.settings(&WebhookView::of(stored, None), &rules);
     let work = move |caller: &_| -> Result<_, ActionError> {
-        let webhook = actions.change_webhook(caller, &id, settings, conditions.unchanged())?;
+        let webhook = actions.change_webhook_by(caller, &id, settings_for, conditions.unchanged())?;
         let view = actions.store.read(|connection| WebhookView::read(connection, &webhook))?;
         Ok((Etag::of(&*webhook), view))
     };
@@ -266,6 +267,35 @@ async fn change(
         false => blocking(move || work(&caller)).await??,
     };
     Ok(HttpResponse::Ok().insert_header(tag.header()).json(view))
+}
+
+/// How a patch changes a webhook.
+fn rules(patch: &MergePatch, default_profile: &str) -> Rules {
+    // An inactive webhook that is sent back as it was read is not paused.
+    let is_sent_back = patch.has("state") && !patch.has("waiting");
+    Rules {
+        read_only: &[
+            "id",
+            "tenant",
+            "state",
+            "disabled_at",
+            "disabled_reason",
+            "public_key",
+            "created_at",
+            "updated_at",
+            "standard_secret",
+        ],
+        by_itself: &["health", "failing_since", "last_success_at", "incident"],
+        required: &["url", "events", "secret", "active"],
+        always: if is_sent_back { &[] } else { &["active"] },
+        exact: &["filter"],
+        merged: &[("headers", None), ("auth", Some("type")), ("retry", None)],
+        nested: vec![("tls", Rules { read_only: &["not_after"], ..Rules::default() })],
+        defaults: defaults(json!({
+            "description": "", "profile": default_profile, "headers": {}, "timeout_s": Limits::DEFAULT.timeout_s,
+            "max_in_flight": Limits::DEFAULT.max_in_flight, "ordered": false, "standard_headers": true, "signing": "hmac",
+        })),
+    }
 }
 
 async fn delete(

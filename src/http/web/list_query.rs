@@ -11,7 +11,7 @@ pub struct Parameter {
     /// Parameter of the API.
     pub api: &'static str,
     pub label: &'static str,
-    /// Whether it takes several values, with commas in between or repeated.
+    /// Several values are allowed, with commas in between or repeated.
     pub is_list: bool,
 }
 
@@ -117,7 +117,7 @@ impl ListQuery {
         self.parameters.iter().filter_map(pair).collect()
     }
 
-    /// What is set, each with the list without it. `words` returns a value as people read it.
+    /// Filters in use, each with the list without it. `words` returns a value as people read it.
     pub fn chips(&self, path: &str, words: impl Fn(&str, &str) -> String) -> Vec<Chip> {
         let mut chips = Vec::new();
         for (name, text) in &self.given {

@@ -108,7 +108,7 @@ fn wrong_settings_name_their_field() {
     assert_eq!(ids(&hub.get("/v1/contacts")), [""; 0]);
     let contact = webhook_contact(&hub, url);
     let path = format!("/v1/contacts/{}", text(&contact["id"]));
-    error_in(&hub.patch(&path, &json!({"tenant": "acme"})), 422, "unknown_field", "tenant");
+    error_in(&hub.patch(&path, &json!({"tenant": "acme"})), 422, "read_only", "tenant");
     error_in(&hub.patch(&path, &json!({"email": "ops@example.com"})), 422, "email_not_configured", "email");
 }
 

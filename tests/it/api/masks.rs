@@ -67,7 +67,7 @@ fn writing_back_what_was_read_changes_no_header() {
         assert_eq!(receiver.last().header(name), Some(value));
     }
     // Removed headers are no longer sent.
-    hub.patch(&path, &json!({"headers": {"Authorization": MASK}})).expect(200);
+    hub.patch(&path, &json!({"headers": {"Authorization": MASK, "X-Token": null}})).expect(200);
     hub.publish_one("order.paid", json!({}));
     hub.deliver_until_idle();
     assert_eq!(receiver.last().header("authorization"), Some("Bearer one"));
@@ -111,7 +111,7 @@ fn a_secret_value_is_not_sent_to_another_origin_unless_it_is_given_again() {
     assert_eq!(receiver.last().header("x-token"), Some("value three"));
     // With a value, or without the header, the webhook moves.
     hub.patch(&path, &json!({"url": other.url(), "headers": given})).expect(200);
-    hub.patch(&path, &json!({"url": receiver.url(), "headers": {"X-Team": "orders"}})).expect(200);
+    hub.patch(&path, &json!({"url": receiver.url(), "headers": {"X-Token": null}})).expect(200);
     hub.patch(&path, &json!({"url": other.url()})).expect(200);
 }
 

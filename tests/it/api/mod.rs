@@ -30,6 +30,7 @@ mod keys;
 mod lists;
 mod long_rows;
 mod masks;
+mod merge_patch;
 mod metrics;
 mod openapi;
 mod portal_links;

@@ -40,7 +40,7 @@ fn a_webhook_without_what_the_vendor_needs_is_refused_and_told_the_url() {
     let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
     hub.patch(&path, &json!({"description": "On call"})).expect(200);
     hub.patch(&path, &json!({"headers": {"x-routing-key": "••••••"}})).expect(200);
-    let refused = hub.patch(&path, &json!({"headers": {}})).expect(422);
+    let refused = hub.patch(&path, &json!({"headers": null})).expect(422);
     assert_eq!(refused.error_code(), "incomplete_endpoint");
     let refused = hub.patch(&path, &json!({"profile": "telegram"})).expect(422);
     assert_eq!(refused.error_code(), "incomplete_endpoint");

@@ -22,12 +22,19 @@ case "$*" in *--print-config*) exec "$PROGRAM" "$@" ;; esac
 if [ -f "$WORLD/$1.pid" ]; then
     kill -KILL "$(cat "$WORLD/$1.pid")"
 fi
-: > "$WORLD/$1.out"
-"$PROGRAM" "$@" >> "$WORLD/$1.out" 2>&1 < /dev/null &
-echo $! > "$WORLD/$1.pid"
+start() {
+    : > "$WORLD/$1.out"
+    "$PROGRAM" "$@" >> "$WORLD/$1.out" 2>&1 < /dev/null &
+    echo $! > "$WORLD/$1.pid"
+}
+start "$@"
 for _ in $(seq 400); do
     grep -q http:// "$WORLD/$1.out" && exit 0
-    kill -0 $! || break
+    if ! kill -0 $! 2> /dev/null; then
+        # The first server holds the database until the last of its threads has ended.
+        grep -q 'is serving this database' "$WORLD/$1.out" || break
+        start "$@"
+    fi
     sleep 0.05
 done
 cat "$WORLD/$1.out" >&2

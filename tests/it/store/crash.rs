@@ -1,6 +1,6 @@
 //! Repeated kills (SIGKILL) while the server accepts and delivers events.
 //!
-//! What this cannot show is a power cut: the kernel keeps the writes of a killed process. See `power_cut`.
+//! A power cut is not shown here: the kernel keeps the writes of a killed process. See `power_cut`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

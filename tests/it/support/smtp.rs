@@ -16,7 +16,7 @@ use super::receiver::tls::test_ca_pem;
 /// Time limit for a mail to come, after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the server does with mails.
+/// Answer of the server to e-mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     All,

@@ -14,7 +14,7 @@ use crate::support::hub::Answer;
 use crate::support::receiver::Receiver;
 use crate::support::visitor::{PASSWORD, Visitor};
 
-/// What a route is for.
+/// Purpose of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum For {
     /// Whoever may do this, in the portal too.

@@ -150,7 +150,7 @@ fn create(world: &mut World) {
         max_in_flight: Some(world.random.pick(&[1, 2, 8])),
         rate_limit_per_s: Some(rate_limit),
         ordered: Some(world.random.chance(40)),
-        retry: Some(Some(schedule(world))),
+        retry: Some(Some(schedule(world).into())),
         ..WebhookSettings::default()
     };
     create_with(world, settings);
@@ -186,7 +186,7 @@ fn change(world: &mut World) {
         1 => settings.max_in_flight = Some(world.random.pick(&[1, 2, 8])),
         2 => settings.rate_limit_per_s = Some(world.random.pick(&[None, Some(2), Some(100)])),
         3 => settings.ordered = Some(!world.book.is_ordered(seq)),
-        _ => settings.retry = Some(Some(schedule(world))),
+        _ => settings.retry = Some(Some(schedule(world).into())),
     }
     world.note(|| format!("change {seq}: {}", serde_json::to_string(&settings).unwrap()));
     apply(world, seq, settings);

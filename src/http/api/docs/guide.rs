@@ -35,6 +35,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "certificates",
     "sign-in",
     "incidents",
+    "monitoring",
     "errors",
     "limits",
 ];
@@ -43,7 +44,7 @@ pub(super) struct Guide {
     pub(super) groups: Vec<Group>,
     pub(super) index: Document,
     documents: Vec<Document>,
-    /// What the search reads, in the order of the documents.
+    /// Texts for the search, in the order of the documents.
     pub(super) sections: Vec<Section>,
 }
 

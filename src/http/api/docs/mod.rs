@@ -24,6 +24,12 @@ use search::Hit;
 const SHEET: &str = include_str!("../../../../static/docs.css");
 const SCRIPT: &str = include_str!("../../../../static/docs.js");
 
+/// Name, media type and text of the files that documents link to.
+const FILES: [(&str, &str, &str); 2] = [
+    ("alerts.yml", "application/yaml", include_str!("../../../../docs/alerts.yml")),
+    ("grafana.json", "application/json", include_str!("../../../../docs/grafana.json")),
+];
+
 /// Name of the reference among the documents.
 const REFERENCE: &str = "api";
 
@@ -43,7 +49,8 @@ fn describe_index(call: &mut Call<'_>) {
 fn describe_document(call: &mut Call<'_>) {
     call.operation("Health and documentation", "docs_page", "Get a page of the documentation")
         .path_parameter::<schema::DocumentName>("name")
-        .response_of_type("text/html", "A page.");
+        .response_of_type("text/html", "A page, or a file that a page links to.")
+        .or_of_types(&["application/yaml", "application/json"]);
 }
 
 fn describe_sheet(call: &mut Call<'_>) {
@@ -127,6 +134,9 @@ async fn document(name: Path<String>) -> ApiResult {
         LazyLock::new(|| reference::render(Frame::of("../", REFERENCE), &specification().value));
     if name.as_str() == REFERENCE {
         return Ok(html_page(REFERENCE_PAGE.as_str()));
+    }
+    if let Some((_, media_type, text)) = FILES.iter().find(|(file, ..)| *file == name.as_str()) {
+        return Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, *media_type)).body(*text));
     }
     let found = guide().document(&name);
     let found =

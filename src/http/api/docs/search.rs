@@ -23,7 +23,7 @@ pub(super) struct Hit {
 #[derive(Debug, PartialEq)]
 pub(super) struct Piece {
     pub(super) text: String,
-    /// Whether it is one of the words.
+    /// True for one of the words that were searched for.
     pub(super) is_match: bool,
 }
 

@@ -281,6 +281,15 @@ impl<'a> Call<'a> {
         self.insert_response(200, description, Some((media_type, Media { schema, example: None })), Map::new())
     }
 
+    /// Adds further media types of the 200 response.
+    pub fn or_of_types(&mut self, media_types: &[&'static str]) -> &mut Self {
+        for media_type in media_types {
+            let schema = if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) };
+            self.operation.responses.entry(200).or_default()["content"][media_type] = json!({"schema": schema});
+        }
+        self
+    }
+
     /// Adds a 204 response.
     pub fn no_content(&mut self, description: &'static str) -> &mut Self {
         self.insert_response(204, description, None, Map::new())
@@ -331,8 +340,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Removes `null` from a schema: an absent query parameter is left out.
-fn without_null(mut schema: Value) -> Value {
+/// Removes `null` from a schema.
+pub(super) fn without_null(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         if let Some(Value::Array(choices)) = fields.shift_remove("anyOf") {
             let kept = choices.into_iter().find(|choice| choice["type"] != "null");

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::VariantArray as _;
 
+use super::call::without_null;
 use crate::actions::{show_event, statistics};
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::{
@@ -24,6 +25,15 @@ pub(in crate::http) fn without<T: JsonSchema>(field: &str, generator: &mut Schem
         properties.shift_remove(field);
     }
     schema
+}
+
+/// Takes null out of the types of fields.
+pub(in crate::http) fn require_values(schema: &mut Schema, fields: &[&str]) {
+    for field in fields {
+        if let Some(property) = schema.pointer_mut(&format!("/properties/{field}")) {
+            *property = without_null(property.take());
+        }
+    }
 }
 
 /// Declares text types. Views create them from domain types; in requests they contain any text, which handlers parse.
@@ -116,7 +126,7 @@ texts! {
     /// The name of a profile.
     ProfileName { "pattern": profile::spec::NAME_PATTERN, "examples": ["generic"] }
     /// Name of a page of the documentation.
-    DocumentName { "pattern": "^[a-z][a-z0-9-]{0,63}$", "examples": ["receiving"] }
+    DocumentName { "pattern": "^[a-z][a-z0-9.-]{0,63}$", "examples": ["receiving"] }
     /// A secret: printable ASCII.
     SecretText { "pattern": secret::Secret::PATTERN, "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] }
     /// A time in RFC 3339, from 1970 to 9999. Responses use UTC with milliseconds.

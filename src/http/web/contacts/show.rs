@@ -6,6 +6,7 @@ use crate::actions::ActionError;
 use crate::actions::contact::ContactInFull;
 use crate::actions::contact::test::ContactTest;
 use crate::actions::lookup;
+use crate::actions::unchanged::Unchanged;
 use crate::domain::contact::Health;
 use crate::http::web::webhooks::endpoints::{self, EndpointNeeds};
 use crate::http::web::webhooks::form::known_profiles;
@@ -199,6 +200,6 @@ pub fn delete(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         }
         .show(session, section(session));
     }
-    session.app.actions.delete_contact(&session.caller(), id).wait()?;
+    session.app.actions.delete_contact(&session.caller(), id, Unchanged::default()).wait()?;
     Ok(session.done("/contacts", "Contact deleted."))
 }

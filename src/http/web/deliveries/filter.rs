@@ -184,7 +184,7 @@ impl Criteria {
         self.query.pairs().iter().map(fact).collect()
     }
 
-    /// What is set, each with the list without it. `webhook` returns the name of a webhook.
+    /// Filters in use, each with the list without it. `webhook` returns the name of a webhook.
     pub fn chips(&self, base: &str, webhook: impl Fn(&str) -> Option<String>) -> Vec<Chip> {
         self.query.chips(&format!("{base}/deliveries"), |name, value| words(name, value, &webhook, &self.zone))
     }

@@ -203,7 +203,7 @@ impl WebhookForm {
             max_in_flight: Some(number("max_in_flight", &self.max_in_flight)?.unwrap_or(usual.max_in_flight)),
             rate_limit_per_s: Some(number("rate_limit_per_s", &self.rate_limit_per_s)?),
             ordered: Some(self.ordered),
-            retry: Some(self.own_schedule()?),
+            retry: Some(self.own_schedule()?.map(Into::into)),
             standard_headers: Some(self.standard_headers),
             signing: Some(self.signing.parse().map_err(|invalid: Invalid| invalid.in_field("signing"))?),
             template: Some(Some(self.body.template.clone()).filter(|text| !text.trim().is_empty())),

@@ -112,7 +112,7 @@ fn a_printed_page_has_its_content_whole_and_nothing_to_press() {
     }
 }
 
-/// What a reader of paper cannot press, read or reach.
+/// Elements of a printed page that a reader cannot press, read or reach.
 const NOT_ON_PAPER: &str = "
     const wrong = [];
     const seen = (element) => element.getClientRects().length > 0 && getComputedStyle(element).visibility !== 'hidden';

@@ -1,12 +1,14 @@
 //! Measurements of the running program, for `/metrics`. Labels have fixed sets of values, so the number of series does
-//! not depend on what is published.
+//! not depend on what is published. Series by webhook are an exception, which a setting turns on.
+
+mod format;
+mod process;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,6 +20,8 @@ use strum::VariantArray as _;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::tenant_limits::{TenantLimit, TenantLimits};
+use crate::domain::webhook::WebhookState;
+pub use format::Format;
 
 /// Upper bounds of buckets for durations, in seconds.
 const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -38,6 +42,9 @@ type SnapshotGauge = (&'static str, &'static str, fn(&Snapshot) -> i64);
 const GAUGES: &[SnapshotGauge] = &[
     ("deliveries_pending", "Deliveries that wait for their first attempt", |now| now.pending as i64),
     ("deliveries_retrying", "Deliveries that wait for a retry", |now| now.retrying as i64),
+    ("dead_letters", "Failed deliveries that are not discarded; 10,000 if there are more", |now| {
+        now.dead_letters as i64
+    }),
     ("incidents_open", "Open incidents", |now| now.open_incidents as i64),
     ("contacts_failing", "Contacts that do not receive their messages", |now| now.failing_contacts as i64),
     ("mails_waiting", "E-mails that wait to be sent", |now| now.waiting_mails as i64),
@@ -65,14 +72,20 @@ struct Inner {
     commit_wait: Histogram,
     /// In the order of [`GAUGES`].
     gauges: Vec<Gauge>,
+    webhooks: LabeledGauge,
     tenant_limits: LabeledGauge,
     tenant_use: LabeledGauge,
     oldest_waiting: Gauge<f64, AtomicU64>,
 }
 
 /// Values that are read for each request to `/metrics`, in place of being counted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// Webhooks in each state.
+    pub webhooks: Vec<(WebhookState, u64)>,
+    /// Series by webhook; empty unless the setting is on.
+    pub by_webhook: Vec<OfWebhook>,
+    pub dead_letters: u64,
     pub pending: u64,
     pub retrying: u64,
     pub open_incidents: u64,
@@ -88,6 +101,16 @@ pub struct Snapshot {
     pub tenant_limits: TenantLimits,
     /// Use of some limits by the tenant that uses most of each.
     pub tenant_use: [(TenantLimit, u64); 4],
+}
+
+/// Values of one webhook.
+#[derive(Debug, Clone)]
+pub struct OfWebhook {
+    pub webhook: String,
+    pub tenant: String,
+    pub waiting: u64,
+    pub delivered: u64,
+    pub in_incident: bool,
 }
 
 impl Default for Metrics {
@@ -153,6 +176,7 @@ impl Metrics {
                 histogram(SECONDS),
             ),
             gauges: GAUGES.iter().map(|(name, help, _)| register(r, name, help, Gauge::default())).collect(),
+            webhooks: register(r, "webhooks", "Webhooks by state", LabeledGauge::default()),
             tenant_limits: register(r, "tenant_limit", "Limits of each tenant", LabeledGauge::default()),
             tenant_use: register(
                 r,
@@ -209,11 +233,15 @@ impl Metrics {
         self.0.commit_jobs.observe(jobs as f64);
     }
 
-    /// Returns all metrics as OpenMetrics text, which Prometheus reads.
-    pub fn text(&self, now: &Snapshot) -> Result<String, fmt::Error> {
+    /// Returns all metrics, and those of the process, as text.
+    pub fn text(&self, now: &Snapshot, format: Format) -> Result<String, fmt::Error> {
         let inner = &self.0;
         for (gauge, (_, _, value)) in inner.gauges.iter().zip(GAUGES) {
             gauge.set(value(now));
+        }
+        for state in WebhookState::VARIANTS {
+            let count = now.webhooks.iter().find(|(of, _)| of == state).map_or(0, |(_, count)| *count);
+            inner.webhooks.get_or_create(&[("state", state.into_str())]).set(count as i64);
         }
         for limit in TenantLimit::VARIANTS {
             let value = now.tenant_limits.get(*limit);
@@ -223,10 +251,31 @@ impl Metrics {
             inner.tenant_use.get_or_create(&[("limit", limit.into_str())]).set(used as i64);
         }
         inner.oldest_waiting.set(now.oldest_waiting.as_secs_f64());
-        let mut text = String::new();
-        text::encode(&mut text, &inner.registry)?;
-        Ok(text)
+        let mut process = Registry::default();
+        process::register(&mut process);
+        format.encode(&[&inner.registry, &by_webhook(&now.by_webhook), &process])
     }
+}
+
+/// Returns the series by webhook.
+fn by_webhook(webhooks: &[OfWebhook]) -> Registry {
+    let mut registry = Registry::with_prefix("hookpost_webhook");
+    if webhooks.is_empty() {
+        return registry;
+    }
+    type ByWebhook<M> = Family<[(&'static str, String); 2], M>;
+    let (waiting, in_incident) = (ByWebhook::<Gauge>::default(), ByWebhook::<Gauge>::default());
+    let delivered = ByWebhook::<Counter>::default();
+    for of in webhooks {
+        let labels = [("webhook", of.webhook.clone()), ("tenant", of.tenant.clone())];
+        waiting.get_or_create(&labels).set(of.waiting as i64);
+        in_incident.get_or_create(&labels).set(of.in_incident.into());
+        delivered.get_or_create(&labels).inc_by(of.delivered);
+    }
+    registry.register("waiting", "Deliveries of a webhook that wait for an attempt", waiting);
+    registry.register("in_incident", "1 while a webhook is in an open incident, else 0", in_incident);
+    registry.register("delivered", "Delivered deliveries of a webhook, without tests", delivered);
+    registry
 }
 
 /// A gauge for each value of one label.
@@ -270,6 +319,9 @@ mod tests {
     fn what_is_counted_is_told_in_the_text_with_every_label_from_the_start() {
         let metrics = Metrics::new();
         let nothing = Snapshot {
+            webhooks: vec![(WebhookState::Paused, 3)],
+            by_webhook: Vec::new(),
+            dead_letters: 0,
             pending: 0,
             retrying: 0,
             open_incidents: 0,
@@ -289,7 +341,7 @@ mod tests {
                 (TenantLimit::Tests, 0),
             ],
         };
-        let before = metrics.text(&nothing).unwrap();
+        let before = metrics.text(&nothing, Format::OpenMetrics).unwrap();
         assert!(before.contains("hookpost_attempts_total{error_code=\"tls_expired\"} 0\n"));
         assert!(before.ends_with("# EOF\n"), "{before}");
         metrics.attempted(Some(ErrorCode::Timeout), Duration::from_millis(5_000), None);
@@ -297,7 +349,7 @@ mod tests {
         metrics.committed(3);
         metrics.answered(404);
         metrics.finished(2, 1, 0);
-        let text = metrics.text(&nothing).unwrap();
+        let text = metrics.text(&nothing, Format::OpenMetrics).unwrap();
         for line in [
             "hookpost_attempts_total{error_code=\"timeout\"} 1",
             "hookpost_attempts_total{error_code=\"none\"} 1",
@@ -312,6 +364,8 @@ mod tests {
             "hookpost_deliveries_finished_total{outcome=\"delivered\"} 2",
             "hookpost_tenant_limit{limit=\"requests_per_s\"} 200",
             "hookpost_tenant_use_max{limit=\"webhooks\"} 7",
+            "hookpost_webhooks{state=\"paused\"} 3",
+            "hookpost_webhooks{state=\"active\"} 0",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} in {text}");
         }
