@@ -13,3 +13,6 @@ CREATE TABLE answer (
 
 CREATE INDEX answer_api_key ON answer (api_key_seq);
 CREATE INDEX answer_age ON answer (created_ms);
+
+-- When the payload of an event was erased. Only the head of a row with NULL is read, however long its data.
+ALTER TABLE event ADD COLUMN erased_ms INTEGER;
