@@ -186,14 +186,14 @@ struct ContactQuery {
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: ContactQuery = extract::query(&request)?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
-    let part = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let part = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let now = app.actions.clock.now_ms();
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         let page = contact::page(connection, tenant.as_ref(), &part)?;
         let full = |contact| ContactInFull::read(connection, contact);
         Ok(Page { rows: page.rows.into_iter().map(full).collect::<Result<_, _>>()?, next: page.next })
     };
-    list::show(&app, &caller, read, move |full| ContactView::of(&full, now)).await
+    list::show(&app, &caller, part, read, move |full| ContactView::of(&full, now)).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {

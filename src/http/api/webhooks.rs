@@ -211,7 +211,7 @@ struct WebhookQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: WebhookQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = WebhookFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         states: list::parameter("state", query.state.as_deref())?.unwrap_or_default(),
@@ -222,12 +222,12 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
             let page = views(connection, webhook::search(connection, &filter, text, &page)?)?;
             Ok(Hits { page, back_to_ms: None })
         };
-        return list::search(&app, &caller, needle, read, |view| view).await;
+        return list::search(&app, &caller, (needle, page), read, |view| view).await;
     }
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         views(connection, webhook::list(connection, &filter, &page)?)
     };
-    list::show(&app, &caller, read, |view| view).await
+    list::show(&app, &caller, page, read, |view| view).await
 }
 
 fn views(connection: &Connection, Page { rows, next }: Page<Webhook>) -> Result<Page<WebhookView>, StoreError> {

@@ -1,5 +1,6 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
+mod answers;
 mod api_keys;
 mod audit;
 pub mod backup;
@@ -19,6 +20,7 @@ mod event_ids;
 mod event_types;
 mod events;
 mod export;
+mod feed;
 mod filters;
 mod health;
 mod hosts;
