@@ -59,6 +59,7 @@ pub const BOUNDED: &[(&str, &str)] = &[
     ("m USING INDEX incident_webhook_current (webhook_seq=?)", "one row"),
     ("m USING INDEX incident_webhook_current", "webhooks in open incidents"),
     ("incident_webhook USING INDEX incident_webhook_current", "webhooks in open incidents"),
+    ("incident_webhook USING INDEX incident_webhook_certificate", "webhooks in open incidents"),
     ("incident USING INDEX incident_host_closed (host=? AND closed_ms>?)", "LIMIT"),
     ("m USING INDEX message_due (due_ms>? AND due_ms<?)", "LIMIT"),
     ("message USING INDEX message_due", "e-mails that wait"),
