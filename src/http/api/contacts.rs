@@ -12,7 +12,7 @@ use serde_json::json;
 
 use self::view::{ContactView, EXAMPLE};
 use super::deliveries::DeliveryView;
-use super::merge_patch::{MergePatch, Rules, defaults};
+use super::merge_patch::{Members, MergePatch, Rules, defaults};
 use super::schema::{ContactId, Cursor, Limit, TenantName};
 use super::webhooks::view::SECRETS;
 use super::{
@@ -241,7 +241,7 @@ fn rules(contact: &Contact, default_profile: &str) -> Rules {
     let webhook = Rules {
         read_only: &["webhook_id", "standard_secret"],
         required: &["url", "secret"],
-        merged: &[("headers", None), ("auth", Some("type"))],
+        merged: &[("headers", Members::Headers), ("auth", Members::OfKind("type"))],
         defaults: defaults(json!({"profile": default_profile, "headers": {}})),
         ..Rules::default()
     };
@@ -249,7 +249,7 @@ fn rules(contact: &Contact, default_profile: &str) -> Rules {
         read_only: &["id", "tenant", "created_at", "updated_at"],
         by_itself: &["status", "last_told_at", "failing_since", "last_error"],
         required: &["name", "email", "webhook"],
-        merged: &[("scope", None), ("quiet_hours", None)],
+        merged: &[("scope", Members::Named), ("quiet_hours", Members::Named)],
         nested: vec![("webhook", webhook)],
         defaults: defaults(json!({"scope": {}, "topics": Topic::defaults(contact.tenant.as_ref())})),
         ..Rules::default()

@@ -27,6 +27,7 @@ mod hosts;
 mod idempotency;
 mod incidents;
 mod keys;
+mod known_webhooks;
 mod lists;
 mod long_rows;
 mod masks;

@@ -95,6 +95,8 @@ macro_rules! ulid {
 texts! {
     /// The id of a webhook.
     WebhookId { "pattern": ulid!("wh"), "examples": ["wh_01KF0AVD80Q5RJBBPG8YQH7XWB"] }
+    /// The application's own id of a webhook, unique in its tenant.
+    ExternalId { "pattern": webhook::ExternalId::PATTERN, "examples": ["shop-42"] }
     /// Public key of a webhook's Ed25519 signatures: `whpk_` and the base64 of 32 bytes.
     PublicKey { "pattern": signing::PublicKey::PATTERN, "examples": ["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="] }
     /// The id of a delivery.
