@@ -1,5 +1,6 @@
 //! Test events: real deliveries (signed, sent, logged) whose result is returned at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::audit::AuditEntry;
@@ -16,10 +17,10 @@ use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::id::DeliveryId;
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
+use crate::profile::{self, Profile};
 use crate::random;
 use crate::store::page::PAGE_BYTES;
-use crate::store::profile::Profiles;
-use crate::store::{DueDelivery, StoreError, WriteTx, delivery, event, event_type};
+use crate::store::{Connection, DueDelivery, StoreError, WriteTx, delivery, event, event_type};
 use crate::text::humanize;
 
 /// Maximum concurrent tests of one request to all subscribers.
@@ -30,7 +31,20 @@ const MOST: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub struct TestEvent {
     pub event_type: Option<String>,
-    /// JSON. Default: the example of the type, or `{}`.
+    /// JSON. Default: the example of the type, else the data of the tenant's newest event of the type, else the profile's
+    /// example.
+    pub data: Option<Box<str>>,
+}
+
+/// Test of all webhooks of a tenant that subscribe to a type.
+#[derive(Debug, Clone)]
+pub struct SubscribersTest<'a> {
+    /// Default: the caller's own, or `default`.
+    pub tenant: Option<&'a str>,
+    pub event_type: &'a str,
+    /// Field or parameter of the type, for errors.
+    pub field: &'static str,
+    /// As in [`TestEvent`].
     pub data: Option<Box<str>>,
 }
 
@@ -65,8 +79,13 @@ impl Actions {
         let profiles = self.store.profiles().clone();
         let prepared = self.store.write(move |tx| {
             let (webhook, event_type, data) = find(tx)?;
+            let profile = find_profile(&profiles, &webhook.profile)?;
+            let data = match data {
+                Some(data) => data,
+                None => test_data(tx.connection(), &webhook.tenant, &event_type, &profile)?,
+            };
             let stored = store_event(tx, webhook.tenant.clone(), event_type, data)?;
-            prepare(tx, &profiles, webhook, &stored)
+            prepare(tx, &profile, webhook, &stored)
         });
         self.send_test(caller, &prepared.wait()?)
     }
@@ -76,30 +95,48 @@ impl Actions {
     pub fn test_subscribers(
         &self,
         caller: &Caller,
-        event_type: &str,
-        data: Option<Box<str>>,
+        SubscribersTest { tenant, event_type, field, data }: SubscribersTest<'_>,
     ) -> Result<Vec<DeliveryInFull>> {
-        let event_type = parse_type(event_type, "event")?;
-        let tenant = caller.tenant_for(None)?;
+        let event_type = parse_type(event_type, field)?;
+        let tenant = caller.tenant_for(tenant)?;
         let auditor = caller.clone();
         let profiles = self.store.profiles().clone();
         let prepared = self
             .store
-            .write(move |tx| {
-                require_own(&tenant, &event_type, "event")?;
+            .write(move |tx| -> Result<Vec<Prepared>> {
+                require_own(&tenant, &event_type, field)?;
                 let webhooks = tx.directory().subscribed(&tenant, &event_type);
                 if webhooks.is_empty() {
                     return Ok(Vec::new());
                 }
                 if webhooks.len() > MOST {
-                    return Err(too_many(webhooks.len()).into());
+                    return Err(too_many(webhooks.len()).in_field(field).into());
                 }
                 for webhook in &webhooks {
                     let entry = AuditEntry::new(AuditAction::TestSent, webhook.id).in_tenant(&tenant);
                     auditor.audit(tx, entry.with_detail(&event_type))?;
                 }
-                let stored = store_event(tx, tenant, event_type, data)?;
-                webhooks.into_iter().map(|webhook| prepare(tx, &profiles, webhook, &stored)).collect::<Result<Vec<_>>>()
+                let data = match data {
+                    Some(data) => Some(data),
+                    None => usual_data(tx.connection(), &tenant, &event_type)?,
+                };
+                // One event for all, or one for those of each profile whose example it has.
+                let mut events: BTreeMap<Box<str>, StoredTest> = BTreeMap::new();
+                let mut prepared = Vec::with_capacity(webhooks.len());
+                for webhook in webhooks {
+                    let profile = find_profile(&profiles, &webhook.profile)?;
+                    let data = data.clone().unwrap_or_else(|| shipped_data(&profile));
+                    let stored = match events.get(&data) {
+                        Some(stored) => stored.clone(),
+                        None => {
+                            let stored = store_event(tx, tenant.clone(), event_type.clone(), data.clone())?;
+                            events.insert(data, stored.clone());
+                            stored
+                        }
+                    };
+                    prepared.push(prepare(tx, &profile, webhook, &stored)?);
+                }
+                Ok(prepared)
             })
             .wait()?;
         let mut sent = Vec::with_capacity(prepared.len());
@@ -142,7 +179,6 @@ fn too_many(webhooks: usize) -> Invalid {
         "too_many_webhooks",
         format!("{webhooks} subscribe to this event type. One call tests up to {MOST}; test them one by one."),
     )
-    .in_field("event")
 }
 
 /// Refuses a type that is Hookpost's own, to a webhook of another tenant.
@@ -163,17 +199,43 @@ fn usual_type(webhook: &Webhook) -> EventType {
     named.unwrap_or_else(|| "webhook.test".parse().expect("a valid event type"))
 }
 
+/// Returns the data that receivers of a type know: the example of its description, else that of the tenant's newest event.
+fn usual_data(
+    connection: &Connection,
+    tenant: &Tenant,
+    event_type: &EventType,
+) -> Result<Option<Box<str>>, StoreError> {
+    match event_type::example(connection, event_type)? {
+        Some(example) => Ok(Some(example)),
+        None => event::newest_data(connection, tenant, event_type),
+    }
+}
+
+/// Returns the data of a test for which none is given.
+pub fn test_data(
+    connection: &Connection,
+    tenant: &Tenant,
+    event_type: &EventType,
+    profile: &Profile,
+) -> Result<Box<str>, StoreError> {
+    Ok(usual_data(connection, tenant, event_type)?.unwrap_or_else(|| shipped_data(profile)))
+}
+
+/// Returns the data of the profile's example.
+pub fn shipped_data(profile: &Profile) -> Box<str> {
+    profile::example_parts(Some(profile)).1.into()
+}
+
+/// Event of a test, with its number.
+type StoredTest = (i64, Arc<Event>);
+
 fn store_event(
     tx: &mut WriteTx<'_>,
     tenant: Tenant,
     event_type: EventType,
-    data: Option<Box<str>>,
-) -> Result<(i64, Arc<Event>), StoreError> {
+    data: Box<str>,
+) -> Result<StoredTest, StoreError> {
     let now = tx.now_ms();
-    let data = match data {
-        Some(data) => data,
-        None => event_type::example(tx.connection(), &event_type)?.unwrap_or_else(|| "{}".into()),
-    };
     let event = Arc::new(Event {
         id: EventId::generate(now, random::bits()),
         tenant,
@@ -189,12 +251,11 @@ fn store_event(
 
 fn prepare(
     tx: &mut WriteTx<'_>,
-    profiles: &Profiles,
+    profile: &Profile,
     webhook: Arc<Webhook>,
-    (event_seq, event): &(i64, Arc<Event>),
+    (event_seq, event): &StoredTest,
 ) -> Result<Prepared> {
     let id = DeliveryId::generate(tx.now_ms(), random::bits());
     let delivery = delivery::insert(tx, *event_seq, event, webhook.seq, id, Cause::Test)?;
-    let profile = find_profile(profiles, &webhook.profile)?;
-    Ok(Prepared { endpoint: Arc::new(Endpoint::new(webhook, &profile)), delivery })
+    Ok(Prepared { endpoint: Arc::new(Endpoint::new(webhook, profile)), delivery })
 }

@@ -1,5 +1,6 @@
 //! Webhooks: a URL subscribed to event types, with its settings and state.
 
+mod labels;
 mod settings;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::target::TargetUrl;
 use super::time::{DAY, Millis};
 use super::tls::Tls;
 
+pub use labels::{ExternalId, Metadata};
 pub use settings::{
     DESCRIPTION_PATTERN, HeaderMap, MAX_DESCRIPTION, PROFILE_NAME_PATTERN, ProfileFacts, WebhookSettings, parse_events,
     parse_url,
@@ -131,6 +133,8 @@ pub struct Webhook {
     pub tenant: Tenant,
     pub url: TargetUrl,
     pub description: String,
+    pub external_id: Option<ExternalId>,
+    pub metadata: Metadata,
     pub events: Vec<EventPattern>,
     /// Condition on the content of events.
     pub filter: Option<Arc<Filter>>,
@@ -165,6 +169,8 @@ pub struct Webhook {
     pub sweep: Option<Sweep>,
     /// Contact that it belongs to. Messages to the contact are addressed to it: it subscribes to nothing.
     pub contact_seq: Option<i64>,
+    /// Whether it was created at the path of a compatible system, which updates it there by its URL.
+    pub by_settings: bool,
     /// Owner of that contact; `None` for the operator.
     pub contact_tenant: Option<Tenant>,
 }
@@ -178,6 +184,8 @@ impl Webhook {
             tenant,
             url,
             description: String::new(),
+            external_id: None,
+            metadata: Metadata::new(),
             events: Vec::new(),
             filter: None,
             profile: profile.to_owned(),
@@ -201,6 +209,7 @@ impl Webhook {
             verified_url: None,
             sweep: None,
             contact_seq: None,
+            by_settings: false,
             contact_tenant: None,
         }
     }

@@ -8,10 +8,11 @@ use super::error::{Result, StoreError};
 use super::group::WriteTx;
 use super::sql::{self, read_row, row_params};
 use super::{damage, index_scan, topic};
-use crate::domain::event::{Event, EventId, Tenant};
+use crate::domain::event::{Event, EventId, EventType, Tenant};
 
 pub use list::{
-    EventFilter, EventPreview, beginning, count, count_since, list, previews, search, search_previews, with_id_prefix,
+    EventFilter, EventPreview, beginning, count, count_since, following, list, previews, search, search_previews,
+    with_id_prefix,
 };
 pub(super) use list::{conditions, sources};
 
@@ -43,6 +44,9 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
             type: event.event_type, checksum: event.checksum(), topic_seq: topic_seq,
         }),
     )?;
+    if !event.test {
+        tx.note_event();
+    }
     Ok(tx.connection().last_insert_rowid())
 }
 
@@ -194,4 +198,16 @@ pub fn intact(connection: &Connection, seq: i64) -> Result<Option<Event>> {
         Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns the data of a tenant's newest event of a type that is no test, among the last 100 of the type.
+pub fn newest_data(connection: &Connection, tenant: &Tenant, event_type: &EventType) -> Result<Option<Box<str>>> {
+    let query = "SELECT event.seq
+                 FROM (SELECT e.seq FROM topic t CROSS JOIN event e INDEXED BY event_topic ON e.topic_seq = t.seq
+                       WHERE t.tenant = :tenant AND t.type = :type ORDER BY e.seq DESC LIMIT 100) AS last
+                     CROSS JOIN event ON event.seq = last.seq
+                 WHERE event.test = 0 AND event.erased_ms IS NULL LIMIT 1";
+    let params = named_params! {":tenant": tenant, ":type": event_type};
+    let Some(seq) = sql::first(connection, query, params, |row| row.get("seq"))? else { return Ok(None) };
+    Ok(intact(connection, seq)?.map(|event| event.data))
 }

@@ -27,6 +27,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0014_resend.sql"),
     include_str!("migrations/0015_operator_in_portal.sql"),
     include_str!("migrations/0016_certificate.sql"),
+    include_str!("migrations/0017_external_id.sql"),
+    include_str!("migrations/0018_answer_and_erasure.sql"),
 ];
 
 const CURRENT: i64 = STEPS.len() as i64;

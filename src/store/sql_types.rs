@@ -30,7 +30,7 @@ use crate::domain::secret::Secret;
 use crate::domain::signing::{KeyPair, Signing};
 use crate::domain::target::{AllowEntry, TargetUrl};
 use crate::domain::telling::EdgeKind;
-use crate::domain::webhook::{Waiting, WebhookState, parse_events};
+use crate::domain::webhook::{ExternalId, Waiting, WebhookState, parse_events};
 use crate::profile::{Profile, ProfileSpec};
 
 fn corrupt<E>(_: E) -> FromSqlError {
@@ -53,7 +53,7 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(as_str: EmailAddress, EventId, EventType, Secret, TargetUrl, Tenant);
+stored_as_text!(as_str: EmailAddress, EventId, EventType, ExternalId, Secret, TargetUrl, Tenant);
 stored_as_text!(to_string: AllowEntry);
 stored_as_text!(into_str: Cause, DeliveryStatus, EdgeKind, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
 stored_as_text!(into_str: Waiting, WebhookState);

@@ -24,7 +24,7 @@ use crate::domain::incident::EntryKind;
 use crate::domain::pattern::EventPattern;
 use crate::domain::several::Several;
 use crate::domain::time::Millis;
-use crate::domain::webhook::{Webhook, WebhookState};
+use crate::domain::webhook::{ExternalId, Webhook, WebhookState};
 use row::{columns, from_row, patterns, places};
 
 pub(super) use row::OPEN;
@@ -47,6 +47,34 @@ pub fn get(connection: &Connection, id: WebhookId) -> Result<Option<Webhook>> {
 pub fn by_seq(connection: &Connection, seq: i64) -> Result<Option<Webhook>> {
     let query = format!("SELECT *, {OPEN} FROM webhook WHERE seq = :seq AND deleted_ms IS NULL");
     sql::first(connection, &query, named_params! {":seq": seq}, from_row)
+}
+
+/// Returns the id of the webhook with an external id.
+pub fn by_external_id(connection: &Connection, tenant: &Tenant, id: &ExternalId) -> Result<Option<WebhookId>> {
+    let query = "SELECT id FROM webhook WHERE tenant = :tenant AND external_id = :id AND deleted_ms IS NULL";
+    sql::first(connection, query, named_params! {":tenant": tenant, ":id": id}, |row| row.get("id"))
+}
+
+/// Returns the id of the webhook that was created at the path of a compatible system for a URL.
+pub fn by_settings(connection: &Connection, tenant: &Tenant, url: &str) -> Result<Option<WebhookId>> {
+    let query = "SELECT id FROM webhook
+                 WHERE tenant = :tenant AND url = :url AND by_settings = 1 AND deleted_ms IS NULL ORDER BY seq DESC LIMIT 1";
+    sql::first(connection, query, named_params! {":tenant": tenant, ":url": url}, |row| row.get("id"))
+}
+
+/// Returns the ids of other webhooks of the tenant with the same URL and event types, newest first, up to `limit`.
+pub fn similar(connection: &Connection, webhook: &Webhook, limit: usize) -> Result<Vec<WebhookId>> {
+    let query = "SELECT id, events FROM webhook
+                 WHERE tenant = :tenant AND url = :url AND seq <> :seq AND deleted_ms IS NULL AND contact_seq IS NULL
+                 ORDER BY seq DESC";
+    let mut statement = connection.prepare_cached(query)?;
+    let params = named_params! {":tenant": webhook.tenant, ":url": webhook.url, ":seq": webhook.seq};
+    let is_same = |events: &[EventPattern]| {
+        events.len() == webhook.events.len() && events.iter().all(|event| webhook.events.contains(event))
+    };
+    let found =
+        statement.query_map(params, |row| Ok(is_same(&patterns(row)?).then(|| row.get("id")).transpose()?))?;
+    Ok(found.filter_map(rusqlite::Result::transpose).take(limit).collect::<rusqlite::Result<_>>()?)
 }
 
 /// Counts of a webhook's deliveries, without tests.
@@ -116,7 +144,7 @@ pub fn count_matching(connection: &Connection, filter: &WebhookFilter) -> Result
     index_scan::count(connection, &[source(filter)], &list, |row| filter.wants(row))
 }
 
-/// Returns a page of the webhooks that match a filter and contain a text in their id, URL or description, newest first.
+/// Returns a page of the webhooks that match a filter and contain a text in their ids, URL or description, newest first.
 /// Decrypts only those.
 pub fn search(
     connection: &Connection,
@@ -129,7 +157,9 @@ pub fn search(
     let found = search::along(connection, &source(filter), &list, request.limit, timer, |row| {
         let id: WebhookId = row.get(1)?;
         let texts = [row.get_ref(2)?.as_bytes()?, row.get_ref(3)?.as_bytes()?];
-        let is_match = texts.into_iter().any(|text| needle.is_in(text)) || needle.is_in_id(&id.to_string());
+        let external_id = row.get_ref(4)?.as_bytes_or_null()?;
+        let mut texts = texts.into_iter().chain(external_id);
+        let is_match = texts.any(|text| needle.is_in(text)) || needle.is_in_id(&id.to_string());
         if is_match && filter.wants(row)? { row.get(0).map(Some) } else { Ok(None) }
     })?;
     let mut rows = Vec::with_capacity(found.rows.len());
@@ -166,7 +196,8 @@ pub(super) fn list_select() -> String {
 pub(super) const COUNTED: &str =
     "SELECT webhook.seq, webhook.events FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
 
-pub(super) const SEARCHED: &str = "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.events
+pub(super) const SEARCHED: &str = "SELECT webhook.seq, webhook.id, webhook.url, webhook.description,
+         webhook.external_id, webhook.events
      FROM {numbers} AS wanted CROSS JOIN webhook ON webhook.seq = wanted.value";
 
 /// Maximum rows examined per page.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Store;
 use super::allowed_target::AllowedTargets;
@@ -131,6 +131,8 @@ pub(super) struct Shared {
     pub(super) busy_since: Mutex<Option<Instant>>,
     /// Latest time of a commit since it was last asked for.
     pub(super) latest_ms: AtomicI64,
+    /// Marked as changed by each commit with events.
+    pub(super) events: watch::Sender<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
     pub(super) copy: Requested,
 }
@@ -176,6 +178,7 @@ impl Writer {
             broken: OnceLock::new(),
             busy_since: Mutex::default(),
             latest_ms: AtomicI64::new(Millis::MIN),
+            events: watch::Sender::new(()),
             thread: Mutex::new(None),
             copy: Requested::default(),
         });
@@ -249,6 +252,10 @@ impl Writer {
         let job = Some(|_: &mut WriteTx<'_>| -> Result<()> { Ok(()) });
         self.queue(Box::new(Task { job, result: None, then }), 0, |sender, job| sender.try_send(job));
         Pending(pending).wait()
+    }
+
+    pub(super) fn events(&self) -> &watch::Sender<()> {
+        &self.shared.events
     }
 
     /// Place for a copy that the thread is to run.

@@ -7,6 +7,7 @@ use crate::actions::unchanged::Unchanged;
 use crate::actions::webhook::create::{
     add_key_pair, check_endpoint, check_template, facts, find_profile, require_profile, unknown,
 };
+use crate::actions::webhook::put::require_free;
 use crate::actions::webhook::verify::{Challenged, changed_meanwhile};
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, collect, lookup};
 use crate::domain::Invalid;
@@ -81,6 +82,7 @@ impl Actions {
                     caller.audit(tx, entry(activation.action()).with_detail(activation.detail()))?;
                 }
                 require_profile(tx, &webhook.profile)?;
+                require_free(tx.connection(), &webhook)?;
                 if webhook != stored || activation.is_some() {
                     webhook.touch(tx.now_ms());
                 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::tenant_limits::require_place;
+use crate::actions::unchanged::Unchanged;
+use crate::actions::webhook::put::{KnownBy, require_free};
 use crate::actions::{ActionError, Actions, Caller, Result, collect, lookup};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -27,13 +29,20 @@ const LOOKUP: Duration = Duration::from_secs(2);
 impl Actions {
     /// Creates a webhook; `url` and `events` are required. Blocks for up to two seconds for a name server, and for the
     /// webhook's timeout if its profile has a challenge.
-    pub fn create_webhook(&self, caller: &Caller, mut settings: WebhookSettings) -> Result<Arc<Webhook>> {
+    pub fn create_webhook(&self, caller: &Caller, settings: WebhookSettings) -> Result<Arc<Webhook>> {
+        self.create_webhook_known_by(caller, settings, None, Unchanged::default())
+    }
+
+    /// Like [`Actions::create_webhook`], of a webhook that the application knows. A conflict if there is one already.
+    pub(super) fn create_webhook_known_by(
+        &self,
+        caller: &Caller,
+        mut settings: WebhookSettings,
+        known_by: Option<&KnownBy>,
+        unchanged: Unchanged<Webhook>,
+    ) -> Result<Arc<Webhook>> {
         let mut problems = Problems::default();
-        for (name, is_missing) in [("url", settings.url.is_none()), ("events", settings.events.is_none())] {
-            if is_missing {
-                problems.add(Invalid::missing_field(name));
-            }
-        }
+        require_settings(&settings, &mut problems);
         if settings.waiting.is_some() {
             problems.add(unknown("waiting", "A new webhook has no queued deliveries."));
         }
@@ -51,10 +60,19 @@ impl Actions {
             Some(_) => WebhookState::Unverified,
             None => WebhookState::Active,
         };
+        let by_url = known_by.filter(|known_by| matches!(known_by, KnownBy::Url)).cloned();
+        webhook.by_settings = by_url.is_some();
         let (auditor, limits) = (caller.clone(), self.limits);
         let webhook = self
             .store
             .write(move |tx| -> Result<_> {
+                unchanged.require(None)?;
+                require_free(tx.connection(), &webhook)?;
+                if let Some(by_url) = by_url
+                    && webhook::by_settings(tx.connection(), &webhook.tenant, webhook.url.as_str())?.is_some()
+                {
+                    return Err(by_url.taken());
+                }
                 require_place(tx, &limits, &webhook.tenant, auditor.is_in_portal())?;
                 require_profile(tx, &webhook.profile)?;
                 let webhook = webhook::insert(tx, webhook)?;
@@ -151,6 +169,15 @@ impl Actions {
             Invalid::new("target_blocked", message).in_field(field)
         };
         Ok(self.guard.check_new(url, Instant::now() + LOOKUP).map_err(refused)?)
+    }
+}
+
+/// Records the settings that a new webhook lacks.
+pub(super) fn require_settings(settings: &WebhookSettings, problems: &mut Problems) {
+    for (name, is_missing) in [("url", settings.url.is_none()), ("events", settings.events.is_none())] {
+        if is_missing {
+            problems.add(Invalid::missing_field(name));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::labels::{ExternalId, metadata_schema, parse_metadata};
 use super::{Limits, Webhook};
 use crate::domain::Invalid;
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
@@ -48,6 +49,14 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_DESCRIPTION), regex(pattern = DESCRIPTION_PATTERN))]
     pub description: Option<String>,
+    /// The application's own id of the webhook, unique in its tenant. `null`: none (default).
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = ExternalId::PATTERN))]
+    pub external_id: Option<Option<String>>,
+    /// The application's own facts about the webhook: up to 50 texts by name. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "metadata_schema")]
+    pub metadata: Option<Map<String, Value>>,
     /// `false` pauses the webhook, `true` resumes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
@@ -141,6 +150,12 @@ impl WebhookSettings {
         }
         if let Some(text) = self.description.and_then(|text| problems.check(parse_description(text))) {
             webhook.description = text;
+        }
+        if let Some(id) = self.external_id {
+            webhook.external_id = problems.check(id.map(|text| text.parse()).transpose()).flatten();
+        }
+        if let Some(metadata) = self.metadata.and_then(|given| problems.check(parse_metadata(given))) {
+            webhook.metadata = metadata;
         }
         if let Some(profile) = self.profile {
             webhook.profile = profile;

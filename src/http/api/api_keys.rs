@@ -137,8 +137,8 @@ impl From<ApiKey> for KeyView {
 
 async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
     require_all_tenants(&caller)?;
-    let page = extract::query::<PageQuery>(&request)?.parse()?;
-    list::show(&app, &caller, move |connection| api_key::page(connection, &page), KeyView::from).await
+    let page = extract::query::<PageQuery>(&request)?.parse(&request)?;
+    list::show(&app, &caller, page, move |connection| api_key::page(connection, &page), KeyView::from).await
 }
 
 /// A new API key.

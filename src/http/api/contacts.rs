@@ -12,7 +12,7 @@ use serde_json::json;
 
 use self::view::{ContactView, EXAMPLE};
 use super::deliveries::DeliveryView;
-use super::merge_patch::{MergePatch, Rules, defaults};
+use super::merge_patch::{Members, MergePatch, Rules, defaults};
 use super::schema::{ContactId, Cursor, Limit, TenantName};
 use super::webhooks::view::SECRETS;
 use super::{
@@ -186,14 +186,14 @@ struct ContactQuery {
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: ContactQuery = extract::query(&request)?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
-    let part = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let part = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let now = app.actions.clock.now_ms();
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         let page = contact::page(connection, tenant.as_ref(), &part)?;
         let full = |contact| ContactInFull::read(connection, contact);
         Ok(Page { rows: page.rows.into_iter().map(full).collect::<Result<_, _>>()?, next: page.next })
     };
-    list::show(&app, &caller, read, move |full| ContactView::of(&full, now)).await
+    list::show(&app, &caller, part, read, move |full| ContactView::of(&full, now)).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
@@ -241,7 +241,7 @@ fn rules(contact: &Contact, default_profile: &str) -> Rules {
     let webhook = Rules {
         read_only: &["webhook_id", "standard_secret"],
         required: &["url", "secret"],
-        merged: &[("headers", None), ("auth", Some("type"))],
+        merged: &[("headers", Members::Headers), ("auth", Members::OfKind("type"))],
         defaults: defaults(json!({"profile": default_profile, "headers": {}})),
         ..Rules::default()
     };
@@ -249,7 +249,7 @@ fn rules(contact: &Contact, default_profile: &str) -> Rules {
         read_only: &["id", "tenant", "created_at", "updated_at"],
         by_itself: &["status", "last_told_at", "failing_since", "last_error"],
         required: &["name", "email", "webhook"],
-        merged: &[("scope", None), ("quiet_hours", None)],
+        merged: &[("scope", Members::Named), ("quiet_hours", Members::Named)],
         nested: vec![("webhook", webhook)],
         defaults: defaults(json!({"scope": {}, "topics": Topic::defaults(contact.tenant.as_ref())})),
         ..Rules::default()

@@ -91,8 +91,8 @@ impl From<DescribedType> for EventTypeView {
 }
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
-    let page = extract::query::<PageQuery>(&request)?.parse()?;
-    list::show(&app, &caller, move |connection| event_type::list(connection, &page), EventTypeView::from).await
+    let page = extract::query::<PageQuery>(&request)?.parse(&request)?;
+    list::show(&app, &caller, page, move |connection| event_type::list(connection, &page), EventTypeView::from).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, name: Path<String>, conditions: Preconditions) -> ApiResult {

@@ -123,7 +123,7 @@ fn parse_status(text: Option<&str>) -> Result<Option<bool>, ApiError> {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: IncidentQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let mut filter = IncidentFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         webhook_seq: None,
@@ -142,7 +142,7 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         }
         Ok(read::list(connection, &filter, &page)?)
     };
-    list::show(&app, &reader, read, IncidentView::from).await
+    list::show(&app, &reader, page, read, IncidentView::from).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {

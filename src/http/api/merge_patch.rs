@@ -14,10 +14,20 @@ use crate::domain::json::Fields;
 use crate::domain::problems::Problems;
 use crate::domain::time::parse_rfc3339;
 
-type Members = Vec<(String, Box<RawValue>)>;
+type Object = Vec<(String, Box<RawValue>)>;
+
+/// Members of an object that are merged.
+#[derive(Clone, Copy)]
+pub(super) enum Members {
+    Named,
+    /// Names of headers, which have no case.
+    Headers,
+    /// If the member of this name differs, the objects are of different kinds, and one replaces the other.
+    OfKind(&'static str),
+}
 
 /// Body of a `PATCH`.
-pub(super) struct MergePatch(Members);
+pub(super) struct MergePatch(Object);
 
 impl<'de> Deserialize<'de> for MergePatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MergePatch, D::Error> {
@@ -38,9 +48,8 @@ pub(super) struct Rules {
     pub always: &'static [&'static str],
     /// Compared as text.
     pub exact: &'static [&'static str],
-    /// Objects whose members are merged. Objects whose members of the given name differ are of different kinds, and one
-    /// replaces the other.
-    pub merged: &'static [(&'static str, Option<&'static str>)],
+    /// Objects whose members are merged.
+    pub merged: &'static [(&'static str, Members)],
     /// Objects with rules of their own.
     pub nested: Vec<(&'static str, Rules)>,
     /// What null stands for, if it is not a value of the field.
@@ -76,9 +85,9 @@ impl MergePatch {
 }
 
 /// Returns the members that change something. `path` is that of the object, with a dot at its end.
-fn change(given: &Members, stored: Option<&RawValue>, rules: &Rules, path: &str, problems: &mut Problems) -> Members {
+fn change(given: &Object, stored: Option<&RawValue>, rules: &Rules, path: &str, problems: &mut Problems) -> Object {
     let stored = stored.map(|object| members(object)).unwrap_or_default();
-    let mut changed = Members::new();
+    let mut changed = Object::new();
     for (index, (name, value)) in given.iter().enumerate() {
         let is = |names: &[&str]| names.contains(&name.as_str());
         let before = stored.iter().find(|(stored, _)| stored == name).map(|(_, value)| &**value);
@@ -112,18 +121,19 @@ fn change(given: &Members, stored: Option<&RawValue>, rules: &Rules, path: &str,
     changed
 }
 
-/// Merges an object into the stored one (RFC 7396, section 2). Names of headers have no case.
-fn merge(stored: Option<Value>, given: Value, kind: Option<&str>) -> Value {
+/// Merges an object into the stored one (RFC 7396, section 2).
+fn merge(stored: Option<Value>, given: Value, members: Members) -> Value {
     let Value::Object(given) = given else { return given };
-    let is_other = |stored: &Map<String, Value>| {
-        kind.is_some_and(|kind| given.get(kind).is_some_and(|given| stored.get(kind) != Some(given)))
+    let is_other = |stored: &Map<String, Value>| match members {
+        Members::OfKind(kind) => given.get(kind).is_some_and(|given| stored.get(kind) != Some(given)),
+        Members::Named | Members::Headers => false,
     };
     let mut merged = match stored {
         Some(Value::Object(stored)) if !is_other(&stored) => stored,
         _ => Map::new(),
     };
     for (name, value) in given {
-        if !merged.contains_key(&name) {
+        if matches!(members, Members::Headers) && !merged.contains_key(&name) {
             merged.retain(|stored, _| !stored.eq_ignore_ascii_case(&name));
         }
         if value.is_null() {
@@ -167,7 +177,7 @@ fn parsed(value: &RawValue) -> Option<Value> {
     serde_json::from_str(value.get()).ok()
 }
 
-fn members(object: &RawValue) -> Members {
+fn members(object: &RawValue) -> Object {
     serde_json::from_str(object.get()).map(|Fields(members)| members).unwrap_or_default()
 }
 
@@ -175,7 +185,7 @@ fn raw(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_default()
 }
 
-fn object(members: &Members) -> String {
+fn object(members: &Object) -> String {
     let texts = members.iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), value.get()));
     format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
 }
@@ -211,7 +221,7 @@ mod tests {
             (json!({"a": "foo"}), json!("bar"), json!("bar")),
             (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
         ] {
-            assert_eq!(merge(Some(stored.clone()), given.clone(), None), merged, "{stored} {given}");
+            assert_eq!(merge(Some(stored.clone()), given.clone(), Members::Named), merged, "{stored} {given}");
         }
     }
 

@@ -11,6 +11,7 @@ pub(super) mod deliveries;
 mod docs;
 mod event_types;
 pub(super) mod events;
+mod feed;
 mod health;
 mod inbox;
 mod incidents;

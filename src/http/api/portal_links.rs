@@ -170,9 +170,9 @@ struct LinksQuery {
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: LinksQuery = extract::query(&request)?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
-    let part = page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let part = page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let now = app.actions.clock.now_ms();
-    list::show(&app, &caller, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
+    list::show(&app, &caller, part, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {

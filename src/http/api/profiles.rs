@@ -24,7 +24,7 @@ use crate::random;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/profiles").get(index, describe_index);
-    table.at("/v1/profiles/preview").post(show_preview, describe_preview);
+    table.at("/v1/profiles/preview").plain_post(show_preview, describe_preview);
     table.at("/v1/profiles/{name}").get(show, describe_show).put(put, describe_put).delete(delete, describe_delete);
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,11 +11,13 @@ use serde_json::value::RawValue;
 
 use super::deliveries::{DeliveryView, example_in_full};
 use super::{Administrator, ApiResult, App, Call, JsonBody, Scope, Table, extract, schema};
-use crate::actions::test_event::TestEvent;
+use crate::actions::lookup::DeliveryInFull;
+use crate::actions::test_event::{SubscribersTest, TestEvent};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks/test").post(by_body, describe_by_body);
     table.at("/v1/webhooks/{id}/test").post(by_id, describe_by_id);
+    table.at("/v1/event-types/{name}/test").post(by_type, describe_by_type);
 }
 
 fn describe_by_id(call: &mut Call<'_>) {
@@ -39,6 +41,54 @@ fn describe_by_body(call: &mut Call<'_>) {
             "message": "No webhook is subscribed to this event type. Nothing was sent."}"#)
         .errors(404, &["not_found"])
         .errors(422, &["invalid_event_type", "too_many_webhooks"]);
+}
+
+fn describe_by_type(call: &mut Call<'_>) {
+    call.operation("Tests", "test_event_type", "Send a test to all webhooks that subscribe to an event type")
+        .description("Sends a real delivery, marked as a test, to every webhook of the tenant that subscribes to the type, if there are up to 64. Without `data`, the test has the example of the type, else the data of the tenant's newest event of the type, else the example of each webhook's profile.")
+        .scope(Scope::Admin)
+        .waits_for_receiver()
+        .path_parameter::<schema::EventTypeName>("name")
+        .query_parameters::<TestQuery>()
+        .request_body::<TypeTest>(r#"{"data": {"id": 7}}"#)
+        .response::<Tested>(200, "The deliveries with their attempts, successful or not.", r#"{"data": [],
+            "message": "No webhook is subscribed to this event type. Nothing was sent."}"#)
+        .errors(422, &["invalid_event_type", "reserved_event_type", "invalid_tenant", "too_many_webhooks"]);
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TestQuery {
+    /// Tenant of the webhooks. Default: the key's tenant, or `default`.
+    tenant: Option<schema::TenantName>,
+}
+
+/// A test of all webhooks that subscribe to an event type.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EventTypeTest")]
+struct TypeTest {
+    /// Data of the event.
+    #[serde(default)]
+    data: Option<Box<RawValue>>,
+}
+
+async fn by_type(
+    app: Data<App>,
+    request: HttpRequest,
+    Administrator(caller): Administrator,
+    name: Path<String>,
+    body: JsonBody,
+) -> ApiResult {
+    let TestQuery { tenant } = extract::query(&request)?;
+    let TypeTest { data } = body.parse()?;
+    let actions = app.actions.clone();
+    let data = data.map(|raw| raw.get().into());
+    let work = move |caller: &_| {
+        let test = SubscribersTest { tenant: tenant.as_deref(), event_type: &name, field: "name", data };
+        actions.test_subscribers(caller, test)
+    };
+    Ok(tested(app.receiver_calls.run(caller, work).await??))
 }
 
 /// Schema of the two forms.
@@ -70,7 +120,8 @@ struct TestBody {
     /// Type of the event. Default: the first that the webhook subscribes to.
     #[serde(default)]
     event_type: Option<schema::EventTypeName>,
-    /// Data of the event. Default: the example of the type, or `{}`.
+    /// Data of the event. Default: the example of the type, else the data of the tenant's newest event of the type, else the
+    /// example of the webhook's profile.
     #[serde(default)]
     data: Option<Box<RawValue>>,
 }
@@ -92,7 +143,8 @@ struct OneWebhook {
     /// Type of the event. Default: the first that the webhook subscribes to.
     #[serde(default)]
     event_type: Option<schema::EventTypeName>,
-    /// Data of the event. Default: the example of the type, or `{}`.
+    /// Data of the event. Default: the example of the type, else the data of the tenant's newest event of the type, else the
+    /// example of the webhook's profile.
     #[serde(default)]
     data: Option<Box<RawValue>>,
 }
@@ -113,7 +165,10 @@ async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: Jso
     let actions = app.actions.clone();
     let sent = match event {
         Some(event) => {
-            let work = move |caller: &_| actions.test_subscribers(caller, &event, data);
+            let work = move |caller: &_| {
+                let test = SubscribersTest { tenant: None, event_type: &event, field: "event", data };
+                actions.test_subscribers(caller, test)
+            };
             app.receiver_calls.run(caller, work).await??
         }
         None => {
@@ -123,10 +178,14 @@ async fn by_body(app: Data<App>, Administrator(caller): Administrator, body: Jso
             vec![app.receiver_calls.run(caller, work).await??]
         }
     };
-    Ok(HttpResponse::Ok().json(Tested {
+    Ok(tested(sent))
+}
+
+fn tested(sent: Vec<DeliveryInFull>) -> HttpResponse {
+    HttpResponse::Ok().json(Tested {
         message: sent.is_empty().then_some("No webhook is subscribed to this event type. Nothing was sent."),
         data: sent.into_iter().map(DeliveryView::from).collect(),
-    }))
+    })
 }
 
 fn test_event(event_type: Option<schema::EventTypeName>, data: Option<Box<RawValue>>) -> TestEvent {

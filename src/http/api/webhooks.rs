@@ -10,15 +10,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use self::view::{EXAMPLE, SECRETS, WebhookView};
+use self::view::{CreatedView, EXAMPLE, SECRETS, WebhookView};
 use super::attempts::{self, AttemptView};
-use super::merge_patch::{MergePatch, Rules, defaults};
+use super::merge_patch::{Members, MergePatch, Rules, defaults};
 use super::{
-    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, created,
-    extract, list, respond_tagged, schema, secrets,
+    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table,
+    blocking, created, extract, list, respond_tagged, schema, secrets,
 };
+use crate::actions::webhook::put::KnownBy;
 use crate::actions::{ActionError, lookup};
-use crate::domain::webhook::{Limits, Webhook, WebhookSettings};
+use crate::domain::id::WebhookId;
+use crate::domain::webhook::{ExternalId, Limits, Webhook, WebhookSettings};
 use crate::store::page::Page;
 use crate::store::search::Hits;
 use crate::store::webhook::{self, WebhookFilter};
@@ -27,7 +29,8 @@ use crate::store::{Connection, StoreError};
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks").post(create, describe_create).get(index, describe_index);
     // One of the reference documents creates webhooks here.
-    table.at("/v1/webhooks/settings").post(create, describe_settings);
+    table.at("/v1/webhooks/settings").post(put_by_url, describe_settings);
+    table.at("/v1/webhooks/by-external-id/{external_id}").put(put, describe_put);
     let webhook = table.at("/v1/webhooks/{id}");
     webhook.get(show, describe_show).patch(change, describe_change).delete(delete, describe_delete);
     secrets::routes(table);
@@ -79,6 +82,8 @@ const INVALID_CODES: Codes = &[
     "invalid_filter",
     "invalid_tenant",
     "invalid_description",
+    "invalid_external_id",
+    "invalid_metadata",
     "unknown_profile",
     "invalid_secret",
     "invalid_header",
@@ -97,18 +102,41 @@ fn describe_create(call: &mut Call<'_>) {
 }
 
 fn describe_settings(call: &mut Call<'_>) {
-    let summary = "Create a webhook at the path of a compatible system";
-    describe_creation(call.operation("Webhooks", "create_webhook_by_settings", summary));
+    let summary = "Create or update a webhook at the path of a compatible system";
+    let call = call.operation("Webhooks", "create_webhook_by_settings", summary);
+    describe_creation(call);
+    describe_update(
+        call,
+        "Creates a webhook, or updates the one that was created here for this URL. Omitted fields of an existing webhook are unchanged. Only the response to a creation contains the secret.",
+    );
+}
+
+fn describe_put(call: &mut Call<'_>) {
+    let call = call.operation("Webhooks", "put_webhook", "Create or update a webhook by your own ID");
+    describe_creation(call);
+    describe_update(
+        call,
+        "Creates a webhook with this `external_id`, or updates the webhook of the tenant that has it. Repeating the call changes nothing. Omitted fields of an existing webhook are unchanged. Only the response to a creation contains the secret.",
+    );
+    call.path_parameter::<schema::ExternalId>("external_id").errors(422, &["name_differs"]);
+}
+
+fn describe_update(call: &mut Call<'_>, description: &'static str) {
+    call.description(description)
+        .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
+        .etag(200)
+        .takes_if_match()
+        .errors(409, &["challenge_failed", "webhook_changed"]);
 }
 
 fn describe_creation(call: &mut Call<'_>) {
     call.description(
-        "Only this response contains the secret. If the profile has a challenge, it runs before the response.",
+        "Only this response contains the secret. If the profile has a challenge, it runs before the response. `similar` names other webhooks with the same URL and event types: this one may have been created twice.",
     )
     .scope(Scope::Admin)
     .waits_for_receiver()
     .request_body::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
-    .response::<WebhookView>(201, "The webhook with its secret.", &format!("{EXAMPLE}, {SECRETS}}}"))
+    .response::<CreatedView>(201, "The webhook with its secret.", &format!("{EXAMPLE}, {SECRETS}, \"similar\": []}}"))
     .etag(201)
     .links(
         201,
@@ -124,7 +152,7 @@ fn describe_creation(call: &mut Call<'_>) {
             "replay_webhook",
         ],
     )
-    .errors(409, &["profile_deleted"])
+    .errors(409, &["profile_deleted", "external_id_taken"])
     .errors(422, INVALID_CODES)
     .errors(422, &["webhook_limit"]);
 }
@@ -148,7 +176,7 @@ fn describe_show(call: &mut Call<'_>) {
 
 fn describe_change(call: &mut Call<'_>) {
     call.operation("Webhooks", "change_webhook", "Update, pause or resume a webhook")
-        .description("A JSON Merge Patch (RFC 7396): omitted fields are unchanged, null restores the default, and the members of `headers`, `auth` and `retry` are merged. The object of a GET can be sent back: fields that cannot be changed are ignored if they have the stored value, and refused otherwise. With `active: true`, `waiting` sets whether queued deliveries are resumed or discarded.")
+        .description("A JSON Merge Patch (RFC 7396): omitted fields are unchanged, null restores the default, and the members of `headers`, `auth`, `retry` and `metadata` are merged. The object of a GET can be sent back: fields that cannot be changed are ignored if they have the stored value, and refused otherwise. With `active: true`, `waiting` sets whether queued deliveries are resumed or discarded.")
         .scope(Scope::Admin)
         .waits_for_receiver()
         .path_parameter::<schema::WebhookId>("id")
@@ -156,7 +184,7 @@ fn describe_change(call: &mut Call<'_>) {
         .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
         .etag(200)
         .takes_if_match()
-        .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed"])
+        .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed", "external_id_taken"])
         .errors(422, INVALID_CODES)
         .errors(422, &["invalid_value", "waiting_without_active", "read_only", "null_without_default"]);
 }
@@ -186,10 +214,64 @@ fn describe_verify(call: &mut Call<'_>) {
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let settings: WebhookSettings = body.parse()?;
     let actions = app.actions.clone();
-    let work = move |caller: &_| actions.create_webhook(caller, settings);
-    let webhook = app.receiver_calls.run(caller, work).await??;
+    let work = move |caller: &_| -> Result<_, ActionError> {
+        let webhook = actions.create_webhook(caller, settings)?;
+        let similar = actions.similar_webhooks(&webhook)?;
+        Ok((webhook, similar))
+    };
+    let (webhook, similar) = app.receiver_calls.run(caller, work).await??;
+    Ok(respond_created(&webhook, similar))
+}
+
+fn respond_created(webhook: &Webhook, similar: Vec<WebhookId>) -> HttpResponse {
     let mut response = created(format_args!("webhooks/{}", webhook.id));
-    Ok(response.insert_header(Etag::of(&*webhook).header()).json(WebhookView::with_secret(&webhook)))
+    response.insert_header(Etag::of(webhook).header()).json(CreatedView::of(webhook, similar))
+}
+
+async fn put(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+    body: JsonBody,
+) -> ApiResult {
+    let settings: WebhookSettings = body.parse()?;
+    let id: ExternalId = id.parse()?;
+    if settings.external_id.as_ref().is_some_and(|given| given.as_deref() != Some(id.as_str())) {
+        let message = "The external_id in the body must match the path.";
+        return Err(ApiError::invalid("name_differs", message).in_field("external_id"));
+    }
+    put_known(app, caller, KnownBy::ExternalId(id), conditions, settings).await
+}
+
+async fn put_by_url(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    conditions: Preconditions,
+    body: JsonBody,
+) -> ApiResult {
+    put_known(app, caller, KnownBy::Url, conditions, body.parse()?).await
+}
+
+async fn put_known(
+    app: Data<App>,
+    caller: Caller,
+    known_by: KnownBy,
+    conditions: Preconditions,
+    settings: WebhookSettings,
+) -> ApiResult {
+    let actions = app.actions.clone();
+    let work = move |caller: &_| -> Result<_, ActionError> {
+        let (webhook, is_new) = actions.put_webhook(caller, &known_by, settings, || conditions.clone().unchanged())?;
+        let similar = if is_new { Some(actions.similar_webhooks(&webhook)?) } else { None };
+        let view = actions.store.read(|connection| WebhookView::read(connection, &webhook))?;
+        Ok((webhook, similar, view))
+    };
+    let (webhook, similar, view) = app.receiver_calls.run(caller, work).await??;
+    Ok(match similar {
+        Some(similar) => respond_created(&webhook, similar),
+        None => HttpResponse::Ok().insert_header(Etag::of(&*webhook).header()).json(view),
+    })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -201,7 +283,7 @@ struct WebhookQuery {
     state: Option<schema::WebhookStates>,
     /// Only webhooks that subscribe to these event types.
     event: Option<schema::EventTypePatterns>,
-    /// Only webhooks whose id, URL or description contains this text.
+    /// Only webhooks whose id, `external_id`, URL or description contains this text.
     q: Option<schema::SearchText>,
     /// Largest number of rows in the page.
     limit: Option<schema::Limit>,
@@ -211,7 +293,7 @@ struct WebhookQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: WebhookQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = WebhookFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         states: list::parameter("state", query.state.as_deref())?.unwrap_or_default(),
@@ -222,12 +304,12 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
             let page = views(connection, webhook::search(connection, &filter, text, &page)?)?;
             Ok(Hits { page, back_to_ms: None })
         };
-        return list::search(&app, &caller, needle, read, |view| view).await;
+        return list::search(&app, &caller, (needle, page), read, |view| view).await;
     }
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         views(connection, webhook::list(connection, &filter, &page)?)
     };
-    list::show(&app, &caller, read, |view| view).await
+    list::show(&app, &caller, page, read, |view| view).await
 }
 
 fn views(connection: &Connection, Page { rows, next }: Page<Webhook>) -> Result<Page<WebhookView>, StoreError> {
@@ -285,15 +367,21 @@ fn rules(patch: &MergePatch, default_profile: &str) -> Rules {
             "created_at",
             "updated_at",
             "standard_secret",
+            "similar",
         ],
         by_itself: &["health", "failing_since", "last_success_at", "incident"],
         required: &["url", "events", "secret", "active"],
         always: if is_sent_back { &[] } else { &["active"] },
         exact: &["filter"],
-        merged: &[("headers", None), ("auth", Some("type")), ("retry", None)],
+        merged: &[
+            ("headers", Members::Headers),
+            ("auth", Members::OfKind("type")),
+            ("retry", Members::Named),
+            ("metadata", Members::Named),
+        ],
         nested: vec![("tls", Rules { read_only: &["not_after"], ..Rules::default() })],
         defaults: defaults(json!({
-            "description": "", "profile": default_profile, "headers": {}, "timeout_s": Limits::DEFAULT.timeout_s,
+            "description": "", "metadata": {}, "profile": default_profile, "headers": {}, "timeout_s": Limits::DEFAULT.timeout_s,
             "max_in_flight": Limits::DEFAULT.max_in_flight, "ordered": false, "standard_headers": true, "signing": "hmac",
         })),
     }

@@ -37,11 +37,13 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 34] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 37] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
         ("description", Box::new(&webhook.description)),
+        ("external_id", Box::new(&webhook.external_id)),
+        ("metadata", Box::new(Json(&webhook.metadata))),
         ("events", Box::new(Json(events))),
         ("filter", Box::new(webhook.filter.as_deref().map(Filter::text))),
         ("profile", Box::new(&webhook.profile)),
@@ -71,6 +73,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("old_ed25519_key", Box::new(old.and_then(|old| old.key_pair.as_ref()).map(KeyPair::to_stored))),
         ("sweep_up_to_seq", Box::new(sweep.map(|sweep| sweep.up_to_seq))),
         ("contact_seq", Box::new(webhook.contact_seq)),
+        ("by_settings", Box::new(webhook.by_settings)),
         ("contact_tenant", Box::new(&webhook.contact_tenant)),
     ];
     columns.into_iter().unzip()
@@ -100,8 +103,9 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     };
     Ok(read_row!(row, Webhook {
         seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
-        standard_headers, signing, created_ms, updated_ms, verified_url, template, contact_seq, contact_tenant;
+        standard_headers, signing, created_ms, updated_ms, verified_url, template, contact_seq, contact_tenant, external_id, by_settings;
         events: patterns(row)?,
+        metadata: row.get("metadata").map(|Json(metadata)| metadata)?,
         filter: filter(row)?,
         secret: row.get("open_secret")?,
         old_secret,

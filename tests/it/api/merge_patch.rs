@@ -196,6 +196,8 @@ fn a_read_only_field_that_is_changed_is_refused_and_says_so() {
     let contact = hub.post("/v1/contacts", &body).expect(201).json();
     let settable = [
         "url",
+        "external_id",
+        "metadata",
         "description",
         "events",
         "filter",

@@ -1,5 +1,6 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
+mod answers;
 mod api_keys;
 mod audit;
 pub mod backup;
@@ -19,12 +20,14 @@ mod event_ids;
 mod event_types;
 mod events;
 mod export;
+mod feed;
 mod filters;
 mod health;
 mod hosts;
 mod idempotency;
 mod incidents;
 mod keys;
+mod known_webhooks;
 mod lists;
 mod long_rows;
 mod masks;

@@ -59,8 +59,14 @@ fn a_tenant_has_as_many_webhooks_as_its_limit_and_deleted_ones_do_not_count() {
         if restart {
             hub.restart();
         }
-        for path in ["/v1/webhooks", "/api/webhooks", "/v1/webhooks/settings"] {
-            let error = error(&create(&hub, path), 422, "webhook_limit");
+        let other = r#"{"url": "http://127.0.0.1:8/", "events": ["*"]}"#;
+        for (method, path) in [
+            ("POST", "/v1/webhooks"),
+            ("POST", "/api/webhooks"),
+            ("POST", "/v1/webhooks/settings"),
+            ("PUT", "/v1/webhooks/by-external-id/shop-42"),
+        ] {
+            let error = error(&hub.call_with(&acme, method, path, Some(other)), 422, "webhook_limit");
             assert!(error["message"].as_str().unwrap().contains("--tenant-webhooks"), "{error}");
         }
     }

@@ -1,10 +1,12 @@
 //! `/v1/webhooks/{id}/test` and the request formats of `/v1/webhooks/test`.
 
+use hookpost::store::api_key::Scope;
 use serde_json::{Value, json};
 
 use super::{error, error_in, rows};
 use crate::support::Hub;
-use crate::support::receiver::Receiver;
+use crate::support::hub::Answer;
+use crate::support::receiver::{Receiver, Reply};
 
 #[test]
 fn a_test_is_sent_at_once_and_answered_with_its_attempt() {
@@ -25,7 +27,7 @@ fn a_test_is_sent_at_once_and_answered_with_its_attempt() {
 }
 
 #[test]
-fn a_test_takes_the_first_type_that_the_webhook_names_and_no_data() {
+fn a_test_takes_the_first_type_that_the_webhook_names_and_the_example_of_its_profile() {
     let hub = Hub::start();
     let receiver = Receiver::start();
     for (events, event_type) in [(json!(["a.*", "b.c"]), "b.c"), (json!(["*"]), "webhook.test")] {
@@ -33,7 +35,7 @@ fn a_test_takes_the_first_type_that_the_webhook_names_and_no_data() {
         let path = format!("/v1/webhooks/{webhook}/test");
         let delivery = hub.call_with(&hub.key, "POST", &path, None).expect(200).json();
         assert_eq!(delivery["event_type"], event_type);
-        assert!(receiver.last().text().contains(r#""data":{}"#));
+        assert!(receiver.last().text().contains(r#""object""#));
     }
 }
 
@@ -138,4 +140,77 @@ fn a_bad_test_names_its_field_and_sends_nothing() {
     error(&hub.post("/v1/webhooks/wh_1/test", &Value::Object(<_>::default())), 404, "not_found");
     assert_eq!(receiver.hits(), 0);
     assert_eq!(rows(&hub), [1, 0, 0]);
+}
+
+/// Answers as the generic document's Python receiver: it reads `event['data']['object']`, and a missing one is its 500.
+fn document_receiver() -> Receiver {
+    Receiver::with(|request| {
+        let event: Value = serde_json::from_slice(&request.body).unwrap();
+        Reply::status(if event["data"]["object"].is_object() { 200 } else { 500 })
+    })
+}
+
+/// Code that the receiver of a test answered with, and the data that it got.
+fn tested(answer: &Answer, receiver: &Receiver) -> (Value, Value) {
+    let delivery = answer.json();
+    let delivery = if delivery["data"].is_array() { delivery["data"][0].clone() } else { delivery };
+    let body: Value = serde_json::from_slice(&receiver.last().body).unwrap();
+    (delivery["last_attempt"]["code"].clone(), body["data"].clone())
+}
+
+#[test]
+fn a_test_without_data_has_what_the_receiver_of_the_document_reads() {
+    let hub = Hub::start();
+    let receiver = document_receiver();
+    let id = hub.add_webhook_with(receiver.url(), &json!({"events": ["resource.created"]}));
+    let by_id = |body: Value| hub.post(&format!("/v1/webhooks/{id}/test"), &body).expect(200);
+    for answer in [
+        by_id(json!({})),
+        hub.post("/v1/webhooks/test", &json!({"webhook_id": id})).expect(200),
+        hub.post("/v1/webhooks/test", &json!({"event": "resource.created"})).expect(200),
+        hub.post("/v1/event-types/resource.created/test", &json!({})).expect(200),
+    ] {
+        let (code, data) = tested(&answer, &receiver);
+        assert_eq!((code, &data["object"]["id"]), (json!(200), &json!("res_7")), "{data}");
+    }
+    // The tenant's newest event of the type says more, and the example of the type most. A test is no such event.
+    hub.publish_one("resource.created", json!({"object": {"id": "old"}}));
+    hub.publish_one("resource.created", json!({"object": {"id": "new"}}));
+    hub.publish("resource.deleted", json!({"object": {"id": "other"}}));
+    hub.post("/v1/events", &json!({"type": "resource.created", "data": {"object": {}}, "tenant": "acme"})).expect(202);
+    by_id(json!({"data": {"object": {"id": "given"}}}));
+    assert_eq!(tested(&by_id(json!({})), &receiver).1, json!({"object": {"id": "new"}}));
+    let described = json!({"example": {"object": {"id": "described"}}}).to_string();
+    hub.call_with(&hub.key, "PUT", "/v1/event-types/resource.created", Some(&described)).expect(201);
+    assert_eq!(tested(&by_id(json!({})), &receiver).1, json!({"object": {"id": "described"}}));
+}
+
+#[test]
+fn an_event_type_is_tested_at_every_subscriber_of_a_tenant() {
+    let hub = Hub::start();
+    let [ours, influship, acme, other] = [(); 4].map(|()| Receiver::start());
+    hub.add_webhook_with(ours.url(), &json!({"events": ["creator.*"]}));
+    let fields = json!({"events": ["creator.updated"], "profile": "influship", "active": false});
+    hub.add_webhook_with(influship.url(), &fields);
+    hub.add_webhook_with(acme.url(), &json!({"events": ["*"], "tenant": "acme"}));
+    hub.add_webhook_with(other.url(), &json!({"events": ["order.paid"]}));
+    let path = "/v1/event-types/creator.updated/test";
+    let all = hub.post(path, &json!({})).expect(200).json();
+    assert_eq!(all["data"].as_array().unwrap().len(), 2, "{all}");
+    // Each gets the example of its profile.
+    assert!(ours.last().text().contains("res_7"), "{}", ours.last().text());
+    assert!(influship.last().text().contains("creator_id"), "{}", influship.last().text());
+    assert_eq!((acme.hits(), other.hits()), (0, 0));
+    let key = hub.make_key(Scope::Admin, Some("acme"), None);
+    for (key, path) in [(&hub.key, format!("{path}?tenant=acme")), (&key, path.to_owned())] {
+        let sent = hub.call_with(key, "POST", &path, Some(r#"{"data": {"id": 7}}"#)).expect(200).json();
+        assert_eq!(sent["data"].as_array().unwrap().len(), 1);
+        assert!(acme.last().text().contains(r#""data":{"id": 7}"#), "{}", acme.last().text());
+    }
+    assert_eq!((acme.hits(), ours.hits()), (2, 1));
+    error(&hub.call_with(&key, "POST", &format!("{path}?tenant=default"), None), 403, "forbidden");
+    error_in(&hub.post("/v1/event-types/a..b/test", &json!({})), 422, "invalid_event_type", "name");
+    error_in(&hub.post("/v1/event-types/hookpost.test/test", &json!({})), 422, "reserved_event_type", "name");
+    let nobody = hub.post("/v1/event-types/nobody.cares/test", &json!({})).expect(200).json();
+    assert_eq!(nobody["data"], json!([]));
 }

@@ -141,7 +141,8 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     assert_eq!(answer["data"][0]["attempts"][0]["trigger"], "test");
     let sent: Value = serde_json::from_slice(&receiver.last().body).unwrap();
     assert_eq!(sent["type"], "resource.created");
-    assert_eq!(sent["data"], json!({}));
+    // The document's receivers read it.
+    assert!(sent["data"]["object"].is_object(), "{sent}");
     assert_eq!(sent.get("test"), None, "generic has no such field");
 
     // socialsyncer: an event type only, delivered to all its subscribers.
@@ -155,7 +156,8 @@ fn the_three_forms_of_a_test_request_are_taken_and_deliver_what_they_say() {
     assert_eq!(answer["data"].as_array().unwrap().len(), 2);
     assert!(answer.get("message").is_none());
     assert_eq!((first.hits(), second.hits()), (1, 1));
-    assert_eq!(first.last().text(), r#"{"event":"post.published","timestamp":"2026-01-15T10:00:00Z","data":{}}"#);
+    let start = r#"{"event":"post.published","timestamp":"2026-01-15T10:00:00Z","data":{"postId":"#;
+    assert!(first.last().text().starts_with(start), "{}", first.last().text());
     let answer = bearer(&hub, "POST", "/v1/webhooks/test", r#"{"event": "story.told"}"#).expect(200).json();
     assert_eq!(answer["data"], json!([]));
     assert!(answer["message"].is_string(), "nobody subscribed");
@@ -185,7 +187,7 @@ fn a_test_is_marked_in_the_payload_where_the_document_says_so() {
         .json();
     assert_eq!(answer["test"], true);
     let text = receiver.last().text().to_owned();
-    assert!(text.ends_with(r#""data":{},"test":true}"#), "{text}");
+    assert!(text.contains(r#""data":{"content_id":"#) && text.ends_with(r#","test":true}"#), "{text}");
     hub.publish("content.published", json!({}));
     hub.deliver_until_idle();
     let text = receiver.last().text().to_owned();
@@ -205,7 +207,9 @@ fn a_profile_named_in_the_request_goes_before_the_keys_and_that_before_the_serve
     ] {
         let body = format!(r#"{{"url":"https://your-app.com/x","events":["*"]{profile}}}"#);
         for path in ["/v1/webhooks", "/api/webhooks", "/v1/webhooks/settings"] {
-            let webhook = hub.call_with(key, "POST", path, Some(&body)).expect(201);
+            let webhook = hub.call_with(key, "POST", path, Some(&body));
+            // The path of settings updates the webhook that it created for the URL.
+            assert!(matches!(webhook.status, 200 | 201), "{}", webhook.text);
             assert_eq!(webhook.json()["profile"], expected);
         }
     }

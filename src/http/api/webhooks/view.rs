@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::header::CustomHeaders;
+use crate::domain::id::WebhookId;
 use crate::domain::retry::ScheduleSpec;
 use crate::domain::signing::Signing;
-use crate::domain::webhook::{Webhook, WebhookState};
+use crate::domain::webhook::{Metadata, Webhook, WebhookState};
 use crate::domain::{filter, header};
 use crate::http::api::certificates::TlsView;
 use crate::http::api::incidents::ConditionView;
@@ -21,7 +22,7 @@ use crate::store::{Connection, StoreError};
 
 /// Example of a webhook, without its closing brace.
 pub(super) const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "url": "https://hooks.example/orders",
-    "description": "", "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
+    "description": "", "external_id": null, "metadata": {}, "events": ["content.*"], "filter": null, "profile": "generic", "state": "active", "active": true, "disabled_at": null,
     "disabled_reason": null, "headers": {}, "auth": null, "timeout_s": 5, "max_in_flight": 8, "rate_limit_per_s": null, "ordered": false,
     "retry": null, "standard_headers": true, "signing": "hmac", "public_key": null, "template": null, "tls": null, "health": "healthy", "failing_since": null,
     "last_success_at": "2026-01-15T10:02:00.000Z", "incident": null,
@@ -32,7 +33,7 @@ pub(super) const EXAMPLE: &str = r#"{"id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "ten
 pub(in crate::http::api) const SECRETS: &str = r#""secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "standard_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw""#;
 
-/// A webhook. Only the response to its creation contains the secret.
+/// A webhook. Its secret is not in responses other than that to its creation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
 pub(in crate::http::api) struct WebhookView {
@@ -42,6 +43,10 @@ pub(in crate::http::api) struct WebhookView {
     url: String,
     /// Note for people.
     description: String,
+    /// The application's own id of the webhook.
+    external_id: Option<schema::ExternalId>,
+    /// The application's own facts about the webhook.
+    metadata: Metadata,
     /// Subscribed event types.
     events: Vec<schema::EventTypePattern>,
     /// Condition on the content of events, as given.
@@ -86,14 +91,31 @@ pub(in crate::http::api) struct WebhookView {
     condition: ConditionView,
     created_at: schema::Time,
     updated_at: schema::Time,
+}
+
+/// A new webhook with its secret, which only this response contains.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedWebhook")]
+pub(super) struct CreatedView {
+    #[serde(flatten)]
+    webhook: WebhookView,
     /// Secret that signs deliveries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
-    secret: Option<String>,
+    secret: String,
     /// The secret in the form that Standard Webhooks libraries expect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
-    standard_secret: Option<String>,
+    standard_secret: String,
+    /// Other webhooks of the tenant with the same URL and event types: up to 10, newest first.
+    similar: Vec<schema::WebhookId>,
+}
+
+impl CreatedView {
+    pub(super) fn of(webhook: &Webhook, similar: Vec<WebhookId>) -> CreatedView {
+        CreatedView {
+            webhook: WebhookView::of(webhook, None),
+            secret: webhook.secret.as_str().to_owned(),
+            standard_secret: webhook.secret.standard_form(),
+            similar: similar.into_iter().map(schema::WebhookId::from).collect(),
+        }
+    }
 }
 
 /// Schema of [`AuthSpec`] in responses: each secret is a mask.
@@ -124,6 +146,8 @@ impl WebhookView {
             tenant: (&webhook.tenant).into(),
             url: webhook.url.to_string(),
             description: webhook.description.clone(),
+            external_id: webhook.external_id.as_ref().map(schema::ExternalId::from),
+            metadata: webhook.metadata.clone(),
             events: webhook.events.iter().map(schema::EventTypePattern::from).collect(),
             filter: webhook.filter.as_ref().and_then(|filter| RawValue::from_string(filter.text().into()).ok()),
             profile: (&webhook.profile).into(),
@@ -146,8 +170,6 @@ impl WebhookView {
             condition: ConditionView::of(webhook, condition),
             created_at: schema::Time::at(webhook.created_ms),
             updated_at: schema::Time::at(webhook.updated_ms),
-            secret: None,
-            standard_secret: None,
         }
     }
 
@@ -164,13 +186,5 @@ impl WebhookView {
 
     pub(super) fn read(connection: &Connection, webhook: &Webhook) -> Result<WebhookView, StoreError> {
         Ok(WebhookView::of(webhook, read::condition(connection, webhook.seq)?))
-    }
-
-    pub(super) fn with_secret(webhook: &Webhook) -> WebhookView {
-        WebhookView {
-            secret: Some(webhook.secret.as_str().to_owned()),
-            standard_secret: Some(webhook.secret.standard_form()),
-            ..WebhookView::of(webhook, None)
-        }
     }
 }

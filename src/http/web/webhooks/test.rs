@@ -5,7 +5,7 @@ use super::header::{self, Head, Tab};
 use crate::actions::ActionError;
 use crate::actions::delivery::explain;
 use crate::actions::lookup::{self, DeliveryInFull};
-use crate::actions::test_event::TestEvent;
+use crate::actions::test_event::{TestEvent, shipped_data, test_data};
 use crate::domain::delivery::{Cause, DeliveryStatus};
 use crate::domain::pattern::EventPattern;
 use crate::domain::webhook::Webhook;
@@ -13,7 +13,7 @@ use crate::http::web::deliveries::attempt::AttemptDetail;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
 };
-use crate::store::{event, event_type};
+use crate::store::event;
 use crate::text::explanation::Explanation;
 
 /// Suggested event types at most.
@@ -83,13 +83,14 @@ fn subscribed_types(session: &Session, db: &Connection, webhook: &Webhook) -> Re
     Ok(types)
 }
 
-/// Example of an event type; an empty object if it has none.
-fn example(db: &Connection, event_type: &str) -> Result<String, PageError> {
-    let example = match event_type.parse() {
-        Ok(name) => event_type::example(db, &name)?,
-        Err(_) => None,
+/// Data that a test of a type has if none is given.
+fn example(session: &Session, db: &Connection, webhook: &Webhook, event_type: &str) -> Result<String, PageError> {
+    let profile = session.app.actions.profile(&webhook.profile)?;
+    let data = match event_type.parse() {
+        Ok(name) => test_data(db, &webhook.tenant, &name, &profile)?,
+        Err(_) => shipped_data(&profile),
     };
-    Ok(example.map_or_else(|| "{}".to_owned(), Into::into))
+    Ok(data.into())
 }
 
 /// `GET /webhooks/{id}/test?type=`; with `delivery=`, the result of a test.
@@ -105,7 +106,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<TestPage, Pa
             types.into_iter().next().unwrap_or_else(|| "webhook.test".to_owned())
         }
     };
-    let data = example(db, &event_type)?;
+    let data = example(session, db, &webhook, &event_type)?;
     form_page(session, db, &webhook, event_type, data)
 }
 
@@ -138,7 +139,7 @@ pub fn send(session: &Session, fields: &Fields, id: &str) -> Result<Response, Pa
     let event_type = fields.text("event_type").trim().to_owned();
     if fields.has("example") {
         let page = session.read(|db| {
-            let data = example(db, &event_type)?;
+            let data = example(session, db, &webhook, &event_type)?;
             form_page(session, db, &webhook, event_type, data)
         })?;
         return Ok(Response::ok(&page));
