@@ -9,7 +9,6 @@ use super::index_scan::{self, List};
 use super::page::PageRequest;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 
 /// Maximum dead letters read per age.
@@ -35,22 +34,16 @@ pub struct Age {
     pub more: bool,
 }
 
-/// Returns the dead letters created in a span, of one tenant or of all, without tests. Uses the indexes
+/// Returns the dead letters that match a filter and were created in a span, without tests. Uses the indexes
 /// `delivery_status` and `delivery_webhook_status`.
 pub fn of_age(
     connection: &Connection,
-    tenant: Option<&Tenant>,
+    filter: &DeliveryFilter,
     since: Option<Millis>,
     until: Option<Millis>,
 ) -> Result<Age> {
-    let filter = DeliveryFilter {
-        tenant: tenant.cloned(),
-        statuses: DeliveryStatus::Failed.into(),
-        test: Some(false),
-        since,
-        until,
-        ..DeliveryFilter::default()
-    };
+    let filter =
+        DeliveryFilter { statuses: DeliveryStatus::Failed.into(), test: Some(false), since, until, ..filter.clone() };
     let request = PageRequest { limit: MOST, cursor: None };
     let list = List {
         select: "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use strum::VariantArray;
 
+use crate::actions::lookup;
 use crate::domain::Invalid;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
@@ -14,6 +15,8 @@ use crate::domain::webhook::Webhook;
 use crate::http::export;
 use crate::http::web::deliveries::filter::Criteria;
 use crate::http::web::layout::code_label;
+use crate::http::web::list_query::{Chip, below};
+use crate::http::web::suggestions::Suggestions;
 use crate::http::web::{Connection, Frame, PageError, PageResult, Section, Session, Template};
 use crate::store::dead_letter_counts::{self, Age, Failed};
 use crate::store::incident::read::{self, Condition};
@@ -47,9 +50,19 @@ pub struct FailedPage {
     totals: Vec<Cell>,
     total: String,
     webhooks: Vec<WebhookRow>,
+    criteria: Criteria,
+    chips: Vec<Chip>,
+    suggestions: Suggestions,
     /// Whether an age has more dead letters than were counted.
     is_partial: bool,
     max_counted: String,
+}
+
+impl FailedPage {
+    /// Query of the list with all of these dead letters.
+    fn query(&self) -> String {
+        query(self.criteria.query.pairs(), None, 0)
+    }
 }
 
 struct CauseRow {
@@ -112,13 +125,18 @@ impl CauseKey {
     }
 }
 
-/// `GET /failed`.
+/// `GET /failed?webhook=&type=&tenant=`.
 pub fn show(session: &Session, db: &Connection) -> Result<FailedPage, PageError> {
+    let criteria = Criteria::of_failed(session, &session.query);
+    let own = criteria.query.pairs().to_vec();
     // Whole seconds, as in the date fields of the lists that the numbers link to.
     let now = session.now() / SECOND * SECOND;
     let age = |age| {
         let (since, until) = span(age, now);
-        dead_letter_counts::of_age(db, session.tenant(), since, until)
+        match criteria.problem {
+            None => dead_letter_counts::of_age(db, &criteria.filter, since, until),
+            Some(_) => Ok(Age { failed: Vec::new(), more: false }),
+        }
     };
     let ages: Vec<Age> = (0..AGES.len()).map(age).collect::<Result<_, StoreError>>()?;
     let is_partial = ages.iter().any(|age| age.more);
@@ -131,7 +149,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<FailedPage, PageError>
         }
     }
     let row = |(key, counts): (&CauseKey, &Counts)| {
-        let filter = key.query();
+        let filter = [own.clone(), key.query()].concat();
         CauseRow {
             label: key.label(),
             group: FailureGroup::VARIANTS.get(key.group).map_or("", |group| group.label()),
@@ -141,13 +159,19 @@ pub fn show(session: &Session, db: &Connection) -> Result<FailedPage, PageError>
         }
     };
     let total = at_least(totals.iter().sum(), is_partial);
+    let name = |id: &str| Some(lookup::webhook(db, &session.caller(), id).ok()?.name());
     let title = if counts.is_empty() { "Failed".to_owned() } else { format!("Failed ({total})") };
     Ok(FailedPage {
-        frame: session.frame(db, title, Section::Failed)?.with_api("GET", "/v1/dead-letters"),
+        frame: session
+            .frame(db, title, Section::Failed)?
+            .with_api("GET", &below("/v1/dead-letters", &criteria.api_query())),
         causes: counts.iter().take(MAX_CAUSES).map(row).collect(),
-        totals: cells(&ages, &totals, &[], now),
+        totals: cells(&ages, &totals, &own, now),
         total,
-        webhooks: webhooks(db, &ages)?,
+        webhooks: webhooks(db, &ages, &own)?,
+        chips: criteria.chips(&format!("{}/failed", session.base()), name),
+        suggestions: Suggestions::read(session, db)?,
+        criteria,
         is_partial,
         max_counted: humanize::number(dead_letter_counts::MOST.into()),
     })
@@ -193,7 +217,8 @@ fn query(filter: &[(&'static str, String)], age: Option<usize>, now: Millis) -> 
 }
 
 /// Webhooks with the most dead letters, among those that were counted.
-fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError> {
+fn webhooks(db: &Connection, ages: &[Age], filter: &[(&'static str, String)]) -> Result<Vec<WebhookRow>, StoreError> {
+    let others: Vec<_> = filter.iter().filter(|(name, _)| *name != "webhook").cloned().collect();
     let mut causes_of: BTreeMap<i64, BTreeMap<CauseKey, u64>> = BTreeMap::new();
     for failed in ages.iter().flat_map(|age| &age.failed) {
         *causes_of.entry(failed.webhook_seq).or_default().entry(CauseKey::of(failed)).or_default() += 1;
@@ -212,7 +237,7 @@ fn webhooks(db: &Connection, ages: &[Age]) -> Result<Vec<WebhookRow>, StoreError
             webhook,
             count: at_least(count, is_partial),
             cause: most_frequent.map(|(key, _)| key.label()).unwrap_or_default(),
-            query: query(&[("webhook", id.clone())], None, 0),
+            query: query(&[others.clone(), vec![("webhook", id.clone())]].concat(), None, 0),
             id,
         })
     };

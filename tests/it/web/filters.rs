@@ -176,3 +176,40 @@ fn titles_tell_tabs_apart() {
     assert!(title("/").starts_with("1 dead letter · Overview"), "{}", title("/"));
     assert!(title("/failed").starts_with("Failed (1)"), "{}", title("/failed"));
 }
+
+#[test]
+fn failures_by_cause_take_a_webhook_event_types_and_a_tenant() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(500);
+    let fields = |tenant: &str| json!({"tenant": tenant, "retry": {"delays_s": [], "exhausted": "dead_letter"}});
+    let acme = hub.add_webhook_with(receiver.url(), &fields("acme"));
+    hub.add_webhook_with(receiver.url(), &fields("acme"));
+    hub.add_webhook_with(receiver.url(), &fields("globex"));
+    for (tenant, name) in [("acme", "order.paid"), ("acme", "user.made"), ("globex", "order.paid")] {
+        hub.post("/v1/events", &json!({"type": name, "tenant": tenant, "data": {}})).expect(202);
+    }
+    hub.deliver_until_idle();
+    let anna = hub.administrator();
+    let title = |query: &str| anna.page(&format!("/failed{query}")).get("title").text();
+    for (query, count) in [
+        ("", 5),
+        ("?tenant=acme", 4),
+        ("?type=order.*", 3),
+        (&*format!("?webhook={acme}"), 2),
+        ("?tenant=acme&type=order.paid&status=delivered", 2),
+    ] {
+        assert!(title(query).starts_with(&format!("Failed ({count})")), "{query}: {}", title(query));
+    }
+    // Links, the retry of all and the download keep the filter.
+    let page = anna.page("/failed?tenant=acme&type=order.*");
+    for link in page.links() {
+        if link.starts_with("/deliveries?") || link.starts_with("/deliveries/retry") || link.contains("export") {
+            assert!(link.contains("type=order.*"), "{link}");
+        }
+    }
+    let list = page.links().into_iter().find(|link| link.starts_with("/deliveries?")).unwrap();
+    assert_eq!(anna.page(&list).rows().len(), 2, "{list}");
+    assert!(anna.page("/failed?tenant=nobody").contains("No dead letters match"));
+    assert!(anna.page("/failed?webhook=x").contains("Clear filters"));
+    assert!(hub.portal("acme").page("/failed?tenant=globex").get("title").text().starts_with("Failed (4)"));
+}

@@ -10,7 +10,11 @@ use crate::support::{Hub, Page};
 
 /// Profiles that the form of a new webhook offers.
 fn offered(visitor: &Visitor<'_>) -> Vec<String> {
-    let page = visitor.page("/webhooks/new");
+    offered_at(visitor, "/webhooks/new")
+}
+
+fn offered_at(visitor: &Visitor<'_>, path: &str) -> Vec<String> {
+    let page = visitor.page(path);
     let options = page.all("select#profile option").into_iter();
     options.map(|option| option.attribute("value").unwrap_or_default().to_owned()).collect()
 }
@@ -49,6 +53,24 @@ fn people_of_a_tenant_choose_the_profiles_that_the_operator_allows_and_those_the
     // A webhook that has another one keeps it.
     let generic = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme", "profile": "generic"}));
     portal.submit_changed(&format!("/webhooks/{generic}/edit"), &[("description", "Shop")]).expect(303);
+
+    // Contacts too have the allowed profiles, and the one that the operator gave them.
+    let webhook = json!({"url": "http://127.0.0.1:9/", "profile": "slack"});
+    let made = hub.post("/v1/contacts", &json!({"name": "On call", "tenant": "acme", "webhook": webhook})).expect(201);
+    let path = format!("/contacts/{}", made.json()["id"].as_str().unwrap());
+    assert!(offered_at(&portal, &path).contains(&"slack".to_owned()));
+    assert!(!offered_at(&portal, "/contacts/new").contains(&"slack".to_owned()));
+    let save = |profile: &str| {
+        let fields = [("name", "Shop"), ("url", "http://127.0.0.1:9/"), ("profile", profile), ("topic", "opened")];
+        portal.submit(&path, &fields)
+    };
+    save("slack").expect(303);
+    let refused = save("for-globex").expect(422).page();
+    assert!(refused.problem("profile").unwrap_or_default().contains("There is no profile"), "{refused}");
+    save("standard").expect(303);
+    let new = [("name", "B"), ("channel", "webhook"), ("url", "http://127.0.0.1:9/"), ("profile", "for-globex")];
+    portal.page("/contacts/new");
+    portal.submit("/contacts/new", &new).expect(422);
 
     hub.restart_with(|options| options.portal_profiles = vec!["ours".to_owned(), "github".to_owned()]);
     assert_eq!(offered(&hub.portal("initech")), ["github", "ours"]);

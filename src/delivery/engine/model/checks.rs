@@ -12,6 +12,7 @@ use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::retry::{Exhausted, Gone, JITTER_SHARE, MAX_PANICS, MeasuredFrom};
 use crate::domain::time::{DAY, Millis, SECOND};
 use crate::domain::webhook::WebhookState;
+use crate::store::delivery::DeliveryFilter;
 use crate::store::{Connection, DueDelivery, StoreError, dead_letter_counts};
 
 impl World {
@@ -271,7 +272,9 @@ impl World {
             };
             assert_eq!(value(counted), value(found), "{what}");
         }
-        let age = self.query(|connection| dead_letter_counts::of_age(connection, None, None, None)).unwrap();
+        let age = self
+            .query(|connection| dead_letter_counts::of_age(connection, &DeliveryFilter::default(), None, None))
+            .unwrap();
         let failed = self.book.rows.values().filter(|row| row.status == DeliveryStatus::Failed).count();
         assert_eq!(age.failed.len(), failed, "dead letters");
     }

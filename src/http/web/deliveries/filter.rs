@@ -29,6 +29,9 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::one("finished_to", "finished_until", "Finished before"),
 ];
 
+/// Parameters of pages about dead letters.
+const OF_FAILED: [&str; 3] = ["webhook", "type", "tenant"];
+
 /// Query of the list with the deliveries that statistics count: without tests, finished from a time and before another.
 pub fn finished(webhook: Option<&str>, statuses: &str, from: Millis, until: Option<Millis>) -> String {
     let until = until.map(rfc3339_seconds).unwrap_or_default();
@@ -62,8 +65,19 @@ impl Criteria {
             "to" | "finished_to" => date_field::exact(text, zone, Twice::Second),
             _ => text.to_owned(),
         });
-        let mut criteria =
-            Criteria { query, filter: DeliveryFilter::default(), needle: None, problem: None, zone: zone.clone() };
+        Criteria::read(session, query)
+    }
+
+    /// Like [`Criteria::of`], with the parameters that pages about dead letters take.
+    pub fn of_failed(session: &Session, fields: &Fields) -> Criteria {
+        let others = PARAMETERS.iter().map(|parameter| parameter.name).filter(|name| !OF_FAILED.contains(name));
+        let criteria = Criteria::of(session, fields);
+        Criteria::read(session, others.fold(criteria.query, |query, name| query.with(name, "")))
+    }
+
+    fn read(session: &Session, query: ListQuery) -> Criteria {
+        let zone = session.zone().clone();
+        let mut criteria = Criteria { query, filter: DeliveryFilter::default(), needle: None, problem: None, zone };
         match criteria.parse() {
             Ok((filter, needle)) => (criteria.filter, criteria.needle) = (filter, needle),
             Err(invalid) => criteria.problem = Some(invalid.message),
@@ -189,9 +203,9 @@ impl Criteria {
         self.query.pairs().iter().map(fact).collect()
     }
 
-    /// Filters in use, each with the list without it. `webhook` returns the name of a webhook.
-    pub fn chips(&self, base: &str, webhook: impl Fn(&str) -> Option<String>) -> Vec<Chip> {
-        self.query.chips(&format!("{base}/deliveries"), |name, value| words(name, value, &webhook, &self.zone))
+    /// Filters in use, each with the page at `path` without it. `webhook` returns the name of a webhook.
+    pub fn chips(&self, path: &str, webhook: impl Fn(&str) -> Option<String>) -> Vec<Chip> {
+        self.query.chips(path, |name, value| words(name, value, &webhook, &self.zone))
     }
 }
 

@@ -109,7 +109,7 @@ fn list(
     total: String,
 ) -> Result<DeliveriesPage, PageError> {
     let name = |id: &str| Some(lookup::webhook(db, &session.caller(), id).ok()?.name());
-    let chips = criteria.chips(session.base(), name);
+    let chips = criteria.chips(&format!("{}/deliveries", session.base()), name);
     let frame = session.frame(db, list_query::title(&chips, "Deliveries"), Section::Deliveries)?;
     let path = format!("{}/deliveries", session.base());
     let statuses = &criteria.filter.statuses;

@@ -3,6 +3,7 @@
 
 mod display;
 mod live;
+mod portal_contacts;
 mod stories;
 
 use std::collections::BTreeSet;
