@@ -1,5 +1,6 @@
 //! Versions of resources: `ETag`, `If-Match` and `If-None-Match`.
 
+use hookpost::domain::time::MINUTE;
 use serde_json::{Value, json};
 
 use super::error;
@@ -191,15 +192,20 @@ fn the_second_of_two_changes_of_a_contact_that_were_made_of_one_version_is_refus
 }
 
 #[test]
-fn a_delivery_and_an_incident_have_another_version_after_each_attempt() {
+fn a_delivery_has_another_version_after_each_attempt() {
     let hub = Hub::start();
-    let receiver = Receiver::answering(410);
-    hub.add_webhook(receiver.url());
+    let receiver = Receiver::answering(503);
+    hub.add_webhook_with(receiver.url(), &json!({"retry": {"delays_s": [60, 60], "exhausted": "dead_letter"}}));
     let delivery = hub.publish_one("order.paid", json!({}));
-    let path = format!("/v1/deliveries/{delivery}");
-    let before = tag(&hub.get(&path));
     hub.deliver_until_idle();
-    with(&hub, "GET", &path, ("If-None-Match", &before), Value::Null).expect(200);
+    let path = format!("/v1/deliveries/{delivery}");
+    for _ in 0..2 {
+        let before = tag(&hub.get(&path));
+        with(&hub, "GET", &path, ("If-None-Match", &before), Value::Null).expect(304);
+        hub.advance(2 * MINUTE);
+        hub.deliver_until_idle();
+        with(&hub, "GET", &path, ("If-None-Match", &before), Value::Null).expect(200);
+    }
 }
 
 #[test]

@@ -200,8 +200,8 @@ fn the_list_tells_in_words_and_links_what_is_still_there() {
     assert!(page.links_to(&format!("/webhooks/{webhook}")), "{page}");
     let links_deleted = page.all("tr").iter().any(|row| row.contains("deleted the webhook") && row.has("a[href]"));
     assert!(!links_deleted, "{page}");
-    for _ in 0..60 {
-        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"description": "x"})).expect(200);
+    for number in 0..60 {
+        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"description": format!("{number}")})).expect(200);
     }
     let page = visitor.page("/settings/audit");
     let older = visitor.page(page.next().unwrap());
