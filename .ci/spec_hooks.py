@@ -71,7 +71,8 @@ def make_valid(body, path_parameters):
             body[field] = "generic"
     make_valid(body.get("profile"), {})
     retry = body.get("retry")
-    if isinstance(retry, dict) and retry.get("measured_from") == "first_failure":
+    # What it leaves out is that of the profile or of the stored webhook, which may count from the first failure.
+    if isinstance(retry, dict):
         delays = retry.get("delays_s")
         if isinstance(delays, list) and all(isinstance(delay, (int, float)) and not isinstance(delay, bool) for delay in delays):
             delays.sort()
@@ -104,6 +105,8 @@ def make_valid(body, path_parameters):
     # The name in the body must equal the one in the path.
     if isinstance(body.get("name"), str) and isinstance(path_parameters.get("name"), str):
         body["name"] = path_parameters["name"]
+    if "external_id" in body and isinstance(path_parameters.get("external_id"), str):
+        body["external_id"] = path_parameters["external_id"]
     # JSON Schema has a specification of its own, and the schema of an event type makes publishing fail.
     if isinstance(body.get("schema"), (dict, bool)):
         body["schema"] = {}

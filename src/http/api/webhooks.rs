@@ -1,5 +1,6 @@
 //! `/v1/webhooks`.
 
+mod put;
 pub(super) mod view;
 
 use std::borrow::Cow;
@@ -14,13 +15,12 @@ use self::view::{CreatedView, EXAMPLE, SECRETS, WebhookView};
 use super::attempts::{self, AttemptView};
 use super::merge_patch::{Members, MergePatch, Rules, defaults};
 use super::{
-    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table,
-    blocking, created, extract, list, respond_tagged, schema, secrets,
+    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, created,
+    extract, list, respond_tagged, schema, secrets,
 };
-use crate::actions::webhook::put::KnownBy;
 use crate::actions::{ActionError, lookup};
 use crate::domain::id::WebhookId;
-use crate::domain::webhook::{ExternalId, Limits, Webhook, WebhookSettings};
+use crate::domain::webhook::{Limits, Webhook, WebhookSettings};
 use crate::store::page::Page;
 use crate::store::search::Hits;
 use crate::store::webhook::{self, WebhookFilter};
@@ -29,8 +29,8 @@ use crate::store::{Connection, StoreError};
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/webhooks").post(create, describe_create).get(index, describe_index);
     // One of the reference documents creates webhooks here.
-    table.at("/v1/webhooks/settings").post(put_by_url, describe_settings);
-    table.at("/v1/webhooks/by-external-id/{external_id}").put(put, describe_put);
+    table.at("/v1/webhooks/settings").post(put::by_url, put::describe_settings);
+    table.at("/v1/webhooks/by-external-id/{external_id}").put(put::by_external_id, put::describe_put);
     let webhook = table.at("/v1/webhooks/{id}");
     webhook.get(show, describe_show).patch(change, describe_change).delete(delete, describe_delete);
     secrets::routes(table);
@@ -99,34 +99,6 @@ const INVALID_CODES: Codes = &[
 
 fn describe_create(call: &mut Call<'_>) {
     describe_creation(call.operation("Webhooks", "create_webhook", "Create a webhook"));
-}
-
-fn describe_settings(call: &mut Call<'_>) {
-    let summary = "Create or update a webhook at the path of a compatible system";
-    let call = call.operation("Webhooks", "create_webhook_by_settings", summary);
-    describe_creation(call);
-    describe_update(
-        call,
-        "Creates a webhook, or updates the one that was created here for this URL. Omitted fields of an existing webhook are unchanged. Only the response to a creation contains the secret.",
-    );
-}
-
-fn describe_put(call: &mut Call<'_>) {
-    let call = call.operation("Webhooks", "put_webhook", "Create or update a webhook by your own ID");
-    describe_creation(call);
-    describe_update(
-        call,
-        "Creates a webhook with this `external_id`, or updates the webhook of the tenant that has it. Repeating the call changes nothing. Omitted fields of an existing webhook are unchanged. Only the response to a creation contains the secret.",
-    );
-    call.path_parameter::<schema::ExternalId>("external_id").errors(422, &["name_differs"]);
-}
-
-fn describe_update(call: &mut Call<'_>, description: &'static str) {
-    call.description(description)
-        .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
-        .etag(200)
-        .takes_if_match()
-        .errors(409, &["challenge_failed", "webhook_changed"]);
 }
 
 fn describe_creation(call: &mut Call<'_>) {
@@ -226,52 +198,6 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
 fn respond_created(webhook: &Webhook, similar: Vec<WebhookId>) -> HttpResponse {
     let mut response = created(format_args!("webhooks/{}", webhook.id));
     response.insert_header(Etag::of(webhook).header()).json(CreatedView::of(webhook, similar))
-}
-
-async fn put(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    id: Path<String>,
-    conditions: Preconditions,
-    body: JsonBody,
-) -> ApiResult {
-    let settings: WebhookSettings = body.parse()?;
-    let id: ExternalId = id.parse()?;
-    if settings.external_id.as_ref().is_some_and(|given| given.as_deref() != Some(id.as_str())) {
-        let message = "The external_id in the body must match the path.";
-        return Err(ApiError::invalid("name_differs", message).in_field("external_id"));
-    }
-    put_known(app, caller, KnownBy::ExternalId(id), conditions, settings).await
-}
-
-async fn put_by_url(
-    app: Data<App>,
-    Administrator(caller): Administrator,
-    conditions: Preconditions,
-    body: JsonBody,
-) -> ApiResult {
-    put_known(app, caller, KnownBy::Url, conditions, body.parse()?).await
-}
-
-async fn put_known(
-    app: Data<App>,
-    caller: Caller,
-    known_by: KnownBy,
-    conditions: Preconditions,
-    settings: WebhookSettings,
-) -> ApiResult {
-    let actions = app.actions.clone();
-    let work = move |caller: &_| -> Result<_, ActionError> {
-        let (webhook, is_new) = actions.put_webhook(caller, &known_by, settings, || conditions.clone().unchanged())?;
-        let similar = if is_new { Some(actions.similar_webhooks(&webhook)?) } else { None };
-        let view = actions.store.read(|connection| WebhookView::read(connection, &webhook))?;
-        Ok((webhook, similar, view))
-    };
-    let (webhook, similar, view) = app.receiver_calls.run(caller, work).await??;
-    Ok(match similar {
-        Some(similar) => respond_created(&webhook, similar),
-        None => HttpResponse::Ok().insert_header(Etag::of(&*webhook).header()).json(view),
-    })
 }
 
 #[derive(Deserialize, JsonSchema)]
