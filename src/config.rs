@@ -237,6 +237,11 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Whether the environment asks for texts without colors (<https://no-color.org>).
+pub fn is_color_unwanted() -> bool {
+    environment("NO_COLOR").is_some_and(|text| !text.is_empty())
+}
+
 /// Creates a folder for temporary files that only the current user can read. The caller removes it.
 pub fn temporary_folder(prefix: &str) -> Result<PathBuf, ConfigError> {
     use std::os::unix::fs::DirBuilderExt as _;

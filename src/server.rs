@@ -287,6 +287,7 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
             user_agent: USER_AGENT.to_owned(),
             extra_root_certificates: options.extra_certificates.clone(),
             idle_connections: options.workers.max(64),
+            ..ClientOptions::default()
         },
     )
 }

@@ -1,4 +1,4 @@
-//! Parts that commands share: the database, files and standard input, secrets, profiles, tables.
+//! Parts that commands share: the database, files and standard input, secrets, profiles.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ use crate::store::{Connection, Store};
 /// Flags of commands that sign or verify.
 #[derive(Args)]
 pub(super) struct SigningFlags {
-    /// Built-in profile, or a JSON file with a profile
-    #[arg(long, value_name = "PROFILE", default_value = profile::DEFAULT)]
-    profile: String,
+    /// Built-in profile, or a JSON file with a profile [default: generic]
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
     /// Secret of the webhook [env: HOOKPOST_SECRET, or the file named by HOOKPOST_SECRET_FILE]
     #[arg(long, value_name = "SECRET")]
     secret: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct SigningFlags {
 
 impl SigningFlags {
     pub(super) fn profile(&self) -> Result<Arc<Profile>, CliError> {
-        let name = &self.profile;
+        let name = self.profile.as_deref().unwrap_or(profile::DEFAULT);
         if let Some(profile) = profile::find(name) {
             return Ok(profile);
         }
@@ -44,6 +44,11 @@ impl SigningFlags {
         let spec: ProfileSpec = serde_json::from_slice(&read(Some(Path::new(name)))?)
             .map_err(|error| CliError::Other(format!("{name} is not a valid profile: {error}")))?;
         Ok(Arc::new(Profile::parse(spec)?))
+    }
+
+    /// Returns the name or file of the profile, if one is given.
+    pub(super) fn profile_name(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     pub(super) fn secret(&self) -> Result<Option<Secret>, CliError> {
@@ -61,7 +66,7 @@ impl SigningFlags {
 #[derive(Args)]
 pub(super) struct VerifyingFlags {
     #[command(flatten)]
-    signing: SigningFlags,
+    pub(super) signing: SigningFlags,
     /// Public key of the webhook, to verify its Ed25519 signatures
     #[arg(long, value_name = "WHPK")]
     public_key: Option<PublicKey>,
@@ -154,15 +159,4 @@ pub(super) fn in_temporary_folder(
     let removed = std::fs::remove_dir_all(&folder);
     result?;
     removed.map_err(CliError::because(format!("{} cannot be removed", folder.display())))
-}
-
-/// Prints rows in aligned columns, two spaces apart.
-pub(super) fn print_table<const N: usize>(rows: impl Iterator<Item = [String; N]>) {
-    let rows: Vec<_> = rows.collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; N] = std::array::from_fn(width);
-    for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
 }

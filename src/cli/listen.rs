@@ -1,21 +1,23 @@
 //! `hookpost listen`: a receiver that prints deliveries and responds to challenges.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::CliError;
 use super::common::{Verifier, VerifyingFlags};
+use super::forward::ForwardFlags;
+use super::output::{Color, OutputFlags, Style, print, printable};
 use super::receiver::{self, Reply};
 use crate::config::{ADDRESS, number};
 
-/// Run a local receiver that prints each delivery, checks its signatures, and responds to challenges
+/// Run a local receiver that prints each delivery, checks its signatures, and responds to challenges; or forward the
+/// deliveries of a running server to your endpoint
 #[derive(Args)]
 pub(super) struct Listen {
     #[command(flatten)]
@@ -29,6 +31,10 @@ pub(super) struct Listen {
     /// Delay before each response in milliseconds, 0 to 600000
     #[arg(long, value_name = "MS", default_value = "0", value_parser = number(0..=600_000_u64))]
     delay_ms: u64,
+    #[command(flatten)]
+    forward: ForwardFlags,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 struct Receiver {
@@ -36,49 +42,70 @@ struct Receiver {
     verifier: Verifier,
     status: u16,
     delay: Duration,
-    is_colored: bool,
+    output: OutputFlags,
+    style: Style,
 }
 
 impl Listen {
     pub(super) fn run(self) -> Result<(), CliError> {
+        if let Some(to) = &self.forward.forward_to {
+            let secret = self.keys.signing.secret()?;
+            return self.forward.run(to, self.keys.signing.profile_name(), secret.as_ref(), self.output);
+        }
         let receiver = Receiver {
             verifier: self.keys.verifier()?,
             status: self.status,
             delay: Duration::from_millis(self.delay_ms),
-            is_colored: io::stdout().is_terminal(),
+            output: self.output,
+            style: Style::of_stdout(),
         };
-        let serve = || {
-            let listener = TcpListener::bind(self.listen)?;
-            println!("listening on http://{}", listener.local_addr()?);
-            receiver::run(listener, receiver, receive, true)
-        };
-        serve().map_err(CliError::because(format!("cannot listen on {}", self.listen)))
+        let because = || CliError::because(format!("cannot listen on {}", self.listen));
+        let listener = TcpListener::bind(self.listen).map_err(because())?;
+        let url = format!("http://{}", listener.local_addr().map_err(because())?);
+        self.output.print(&json!({"listening": url}), || format!("listening on {url}"))?;
+        receiver::run(listener, receiver, receive, true).map_err(because())
     }
 }
 
-impl Receiver {
-    /// Returns a delivery as text: method and path, result of the check, headers, body.
-    fn format(&self, request: &HttpRequest, body: &[u8]) -> String {
-        let header = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let headers: Vec<(String, String)> =
-            request.headers().iter().map(|(name, value)| (name.to_string(), header(value.as_bytes()))).collect();
-        let verifier = &self.verifier;
-        let (mark, color) = match verifier.has_key().then(|| verifier.verify(&headers, body)) {
-            None => ("not checked (no --secret or --public-key)".to_owned(), "33"),
-            Some(Ok(names)) => (format!("verified ({names})"), "32"),
-            Some(Err(fault)) => (format!("NOT verified: {fault}"), "31"),
-        };
-        let path = printable(request.path());
-        let mut text = format!("{} {path} {}\n", request.method(), self.colored(&mark, color));
-        for (name, value) in &headers {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {}: {}", self.colored(name, "2"), printable(value));
-        }
-        text + &printable(&String::from_utf8_lossy(body)) + "\n"
-    }
+/// A request as it is shown.
+struct Arrived<'a> {
+    method: &'a str,
+    /// Path and query.
+    target: &'a str,
+    headers: &'a [(String, String)],
+    body: &'a [u8],
+}
 
-    fn colored(&self, text: &str, color: &str) -> String {
-        if self.is_colored { format!("\x1b[{color}m{text}\x1b[0m") } else { text.to_owned() }
+impl Receiver {
+    /// Returns a request as text: method, path and query, result of the check, headers, body. With `--json`, as one line.
+    fn show(&self, arrived: &Arrived<'_>) -> String {
+        let verifier = &self.verifier;
+        let checked = verifier.has_key().then(|| verifier.verify(arrived.headers, arrived.body));
+        let body = String::from_utf8_lossy(arrived.body);
+        if self.output.json {
+            let headers: Map<_, _> = arrived.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            let fault = checked.as_ref().and_then(|checked| checked.as_ref().err()).map(ToString::to_string);
+            let line = json!({
+                "method": arrived.method,
+                "target": arrived.target,
+                "verified": checked.map(|checked| checked.is_ok()),
+                "reason": fault,
+                "headers": headers,
+                "body": body,
+            });
+            return line.to_string();
+        }
+        let (mark, color) = match checked {
+            None => ("not checked (no --secret or --public-key)".to_owned(), Color::Yellow),
+            Some(Ok(names)) => (format!("verified ({names})"), Color::Green),
+            Some(Err(fault)) => (format!("NOT verified: {fault}"), Color::Red),
+        };
+        let mut text = format!("{} {} {}\n", arrived.method, printable(arrived.target), self.style.paint(&mark, color));
+        for (name, value) in arrived.headers {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {}: {}", self.style.paint(&printable(name), Color::Dim), printable(value));
+        }
+        text + &printable(&body) + "\n"
     }
 
     /// Returns the response to a challenge, if the body is one.
@@ -91,19 +118,17 @@ impl Receiver {
 }
 
 async fn receive(receiver: Data<Receiver>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    let mut out = io::stdout();
+    let header = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers: Vec<(String, String)> =
+        request.headers().iter().map(|(name, value)| (name.to_string(), header(value.as_bytes()))).collect();
+    let target = request.uri().path_and_query().map_or(request.path(), |target| target.as_str());
+    let arrived = Arrived { method: request.method().as_str(), target, headers: &headers, body: &body };
     // The receiver responds even if nobody reads standard output.
-    let _ = writeln!(out, "{}", receiver.format(&request, &body));
-    let _ = out.flush();
+    let _ = print(&(receiver.show(&arrived) + "\n"));
     let reply = Reply { status: receiver.status, after: receiver.delay, retry_after_s: None };
     let mut response = reply.respond().await;
     match receiver.challenge_response(&body) {
         Some(challenge) => response.json(challenge),
         None => response.body("ok\n"),
     }
-}
-
-/// Replaces control characters, which could steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

@@ -1,20 +1,31 @@
 //! The command line: one file per command.
 
+mod api;
 mod backup;
 mod common;
+mod completions;
+mod deliveries;
 mod demo;
+mod events;
 mod example_db;
+mod forward;
+mod incidents;
 mod keys;
 mod listen;
+mod output;
 mod prune;
+mod publish;
 mod receiver;
+mod resource;
 mod rotate_master_key;
-mod send;
 mod serve;
 mod sign;
+mod tail;
 mod users;
 mod verify;
+mod webhooks;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -49,11 +60,22 @@ enum Command {
     Check(backup::Check),
     Prune(prune::Prune),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
-    Send(send::Send),
+    Send(publish::Publish),
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+    #[command(subcommand)]
+    Events(Box<events::Events>),
+    #[command(subcommand)]
+    Deliveries(Box<deliveries::Deliveries>),
+    #[command(subcommand)]
+    Incidents(incidents::Incidents),
+    Tail(tail::Tail),
     Listen(listen::Listen),
     Sign(sign::Sign),
     Verify(verify::Verify),
     ExampleDb(example_db::ExampleDb),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 /// Error of a command; its text is the line on standard error.
@@ -74,13 +96,59 @@ pub enum CliError {
     #[error(transparent)]
     User(UserError),
     #[error("{0}")]
+    Api(api::ApiFault),
+    /// No response of the server.
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("standard output cannot be written: {0}")]
+    Output(io::Error),
+    /// The answer of a check is no.
+    #[error("{0}")]
+    Negative(String),
+    /// A check that came to no answer.
+    #[error("{0}")]
+    Unchecked(Box<CliError>),
+    #[error("{0}")]
     Other(String),
 }
 
 impl CliError {
     /// Prefixes the error with the failed operation.
-    fn because(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> CliError {
+    fn because(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> CliError {
         move |error| CliError::Other(format!("{what}: {error}"))
+    }
+
+    /// Tells the error of a check from its answer.
+    fn of_check(self) -> CliError {
+        match self {
+            CliError::Negative(_) => self,
+            error => CliError::Unchecked(Box::new(error)),
+        }
+    }
+
+    /// Whether a call may succeed when it is tried again: the server does not answer, or is busy.
+    fn may_pass(&self) -> bool {
+        match self {
+            CliError::Unreachable(_) => true,
+            CliError::Api(fault) => fault.status == 429 || fault.status >= 500,
+            _ => false,
+        }
+    }
+
+    /// Whether the reader of standard output has gone, as `head` does once it has enough.
+    fn is_closed_pipe(&self) -> bool {
+        match self {
+            CliError::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            CliError::Unchecked(error) => error.is_closed_pipe(),
+            _ => false,
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            CliError::Unchecked(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
     }
 }
 
@@ -112,21 +180,32 @@ fn with_flag(invalid: &Invalid) -> String {
     }
 }
 
-/// Runs the command that the arguments name. Exit code 0: success; 1: failure, with one line on standard error;
-/// 2: wrong usage.
+/// Runs the command that the arguments name. Exit code 0: success, or nobody reads the output any more; 1: failure, with
+/// a line on standard error; 2: wrong usage, or a check that came to no answer.
 pub fn run() -> ExitCode {
     match run_command() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hookpost: {error}");
-            ExitCode::FAILURE
+            output::note(&format!("hookpost: {error}"));
+            error.exit_code()
         }
+    }
+}
+
+/// Returns the error of a value that a flag does not take.
+fn invalid_value(error: &clap::Error) -> CliError {
+    let error = CliError::from(ConfigError::invalid(error, None));
+    let matches = Cli::command().ignore_errors(true).get_matches();
+    match matches.subcommand_name() {
+        Some("check" | "verify") => error.of_check(),
+        _ => error,
     }
 }
 
 fn run_command() -> Result<(), CliError> {
     let mut matches = Cli::command().try_get_matches().or_else(|error| match error.kind() {
-        ErrorKind::ValueValidation => Err(ConfigError::invalid(&error, None)),
+        ErrorKind::ValueValidation => Err(invalid_value(&error)),
         _ => error.exit(),
     })?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| ConfigError::invalid(&error, None))?;
@@ -136,13 +215,20 @@ fn run_command() -> Result<(), CliError> {
         Command::Keys(command) => command.run(),
         Command::Users(command) => command.run(),
         Command::Backup(command) => command.run(),
-        Command::Check(command) => command.run(),
+        Command::Check(command) => command.run().map_err(CliError::of_check),
         Command::Prune(command) => command.run(),
         Command::RotateMasterKey(command) => command.run(),
         Command::Send(command) => command.run(),
+        Command::Webhooks(command) => command.run(),
+        Command::Events(command) => command.run(),
+        Command::Deliveries(command) => command.run(),
+        Command::Incidents(command) => command.run(),
+        Command::Tail(command) => command.run(),
         Command::Listen(command) => command.run(),
         Command::Sign(command) => command.run(),
-        Command::Verify(command) => command.run(),
+        Command::Verify(command) => command.run().map_err(CliError::of_check),
         Command::ExampleDb(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Man(command) => command.run(Cli::command()),
     }
 }

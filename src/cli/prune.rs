@@ -1,8 +1,10 @@
 //! `hookpost prune`: deletes old deliveries and events while no server is running.
 
 use clap::Args;
+use serde_json::json;
 
 use super::CliError;
+use super::output::OutputFlags;
 use crate::actions::prune::{Pace, prune};
 use crate::clock::Clock;
 use crate::config::DatabaseFlag;
@@ -25,6 +27,8 @@ pub(super) struct Prune {
     /// Only print the number of deliveries and events to delete
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 impl Prune {
@@ -53,7 +57,8 @@ impl Prune {
         store.close();
         let pruned = pruned?;
         let verb = if self.dry_run { "would be deleted" } else { "deleted" };
-        println!("{} deliveries and {} events {verb}", pruned.deliveries, pruned.events);
-        Ok(())
+        let (deliveries, events) = (pruned.deliveries, pruned.events);
+        let answer = json!({"deliveries": deliveries, "events": events, "dry_run": self.dry_run});
+        self.output.print(&answer, || format!("{deliveries} deliveries and {events} events {verb}"))
     }
 }

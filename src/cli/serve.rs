@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args};
 
 use super::CliError;
+use super::output::{note, print};
 use crate::config::{Loaded, SettingFlags};
 use crate::server::{Prepared, Running};
 
@@ -34,8 +35,7 @@ impl Serve {
         let level = loaded.settings.log;
         let options = loaded.settings.server_options()?;
         if let Some(config) = config {
-            print!("{config}");
-            return Ok(());
+            return print(&config);
         }
         env_logger::Builder::new()
             .filter_level(level)
@@ -120,7 +120,7 @@ async fn stop_at_end(running: Running) -> Option<String> {
 fn end_soon(fault: String) {
     let end = move || {
         std::thread::sleep(END);
-        eprintln!("hookpost: {fault}");
+        note(&format!("hookpost: {fault}"));
         std::process::exit(1);
     };
     if let Err(error) = std::thread::Builder::new().name("end".to_owned()).spawn(end) {
@@ -128,7 +128,8 @@ fn end_soon(fault: String) {
     }
 }
 
-async fn signal() {
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(mut terminate), Ok(mut interrupt)) => {

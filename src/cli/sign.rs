@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Map, json};
 
 use super::CliError;
 use super::common::{SigningFlags, read};
+use super::output::OutputFlags;
 use crate::clock::Clock;
 use crate::config::number;
 use crate::domain::event::{EventId, EventType};
@@ -35,6 +37,8 @@ pub(super) struct Sign {
     /// File with the body; standard input if unset or -
     #[arg(value_name = "FILE")]
     body: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 impl Sign {
@@ -50,9 +54,9 @@ impl Sign {
             at_ms: self.timestamp.unwrap_or(now / SECOND) * SECOND,
             body: &body,
         });
-        for (name, value) in headers {
-            println!("{name}: {value}");
-        }
-        Ok(())
+        let object: Map<_, _> = headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        self.output.print(&json!({"headers": object}), || {
+            headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+        })
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::CliError;
-use super::common::{open, open_or_create, print_table, read};
+use super::common::{open, open_or_create, read};
+use super::output::{OutputFlags, Style, Table, print};
 use crate::actions::Actor;
 use crate::auth::users::LeftKeys;
 use crate::auth::{password, two_factor, users};
@@ -28,6 +30,8 @@ pub(super) enum Users {
         role: Role,
         #[command(flatten)]
         password: PasswordFlags,
+        #[command(flatten)]
+        output: OutputFlags,
     },
     /// Set a new password and end all sessions of the user; prints the password if it was generated
     ResetPassword {
@@ -35,11 +39,18 @@ pub(super) enum Users {
         user: UserFlags,
         #[command(flatten)]
         password: PasswordFlags,
+        #[command(flatten)]
+        output: OutputFlags,
     },
     /// Turn off two-factor authentication of a user who has lost their phone, and end all their sessions
     ResetTotp(UserFlags),
     /// List the users
-    List(DatabaseFlag),
+    List {
+        #[command(flatten)]
+        database: DatabaseFlag,
+        #[command(flatten)]
+        output: OutputFlags,
+    },
     /// Remove a user immediately; API keys that the user created go on working
     Remove {
         #[command(flatten)]
@@ -71,7 +82,7 @@ impl Users {
         let clock = Clock::machine();
         let now = clock.now_ms();
         match self {
-            Users::Add { user: UserFlags { database, name }, role, password } => {
+            Users::Add { user: UserFlags { database, name }, role, password, output } => {
                 users::check_name(&name)?;
                 let password = password.password()?;
                 let hash = password::hash(&password.text);
@@ -79,9 +90,9 @@ impl Users {
                 Store::transaction(&mut connection, |connection| {
                     users::add(connection, &Actor::Command, &name, role, &hash, now)
                 })?;
-                password.print();
+                password.print(output, &name, Some(role))?;
             }
-            Users::ResetPassword { user: UserFlags { database, name }, password } => {
+            Users::ResetPassword { user: UserFlags { database, name }, password, output } => {
                 let mut connection = open(&database)?;
                 users::find(&connection, &name)?;
                 let password = password.password()?;
@@ -89,7 +100,7 @@ impl Users {
                 Store::transaction(&mut connection, |connection| {
                     users::reset_password(connection, &Actor::Command, &name, &hash, now)
                 })?;
-                password.print();
+                password.print(output, &name, None)?;
             }
             Users::ResetTotp(UserFlags { database, name }) => {
                 let mut connection = open(&database)?;
@@ -97,7 +108,7 @@ impl Users {
                     two_factor::reset(connection, &Actor::Command, &name, now)
                 })?;
             }
-            Users::List(database) => list(&open(&database)?)?,
+            Users::List { database, output } => list(&open(&database)?, output)?,
             Users::Remove { user: UserFlags { database, name }, revoke_keys } => {
                 let mut connection = open(&database)?;
                 let keys = if revoke_keys { LeftKeys::Revoke } else { LeftKeys::Keep };
@@ -110,18 +121,31 @@ impl Users {
     }
 }
 
-fn list(connection: &Connection) -> Result<(), CliError> {
-    print_table(user::list(connection)?.into_iter().map(|user| {
-        let last_login = user.last_login_ms.map_or_else(|| "never".to_owned(), rfc3339);
-        [
-            user.role.to_string(),
-            if user.has_totp { "two-factor on" } else { "two-factor off" }.to_owned(),
-            format!("created {}", rfc3339(user.created_ms)),
-            format!("last signed in {last_login}"),
-            user.name,
-        ]
-    }));
-    Ok(())
+fn list(connection: &Connection, output: OutputFlags) -> Result<(), CliError> {
+    let users = user::list(connection)?;
+    let views = users.iter().map(|user| {
+        json!({
+            "name": user.name,
+            "role": user.role.to_string(),
+            "two_factor": user.has_totp,
+            "created_at": rfc3339(user.created_ms),
+            "last_login_at": user.last_login_ms.map(rfc3339),
+        })
+    });
+    output.print(&json!({"data": views.collect::<Vec<_>>()}), || {
+        let mut table = Table::new(["ROLE", "TWO-FACTOR", "CREATED", "LAST SIGNED IN", "NAME"]);
+        for user in &users {
+            let last_login = user.last_login_ms.map_or_else(|| "never".to_owned(), rfc3339);
+            table.row([
+                user.role.to_string().into(),
+                if user.has_totp { "on" } else { "off" }.into(),
+                rfc3339(user.created_ms).into(),
+                last_login.into(),
+                user.name.as_str().into(),
+            ]);
+        }
+        table.text(Style::of_stdout())
+    })
 }
 
 struct Password {
@@ -149,9 +173,13 @@ impl PasswordFlags {
 }
 
 impl Password {
-    fn print(&self) {
-        if self.is_generated {
-            println!("{}", self.text);
+    /// Prints the password if it was generated. JSON names the user too.
+    fn print(&self, output: OutputFlags, name: &str, role: Option<Role>) -> Result<(), CliError> {
+        let generated = self.is_generated.then_some(self.text.as_str());
+        if output.json {
+            let role = role.map(|role| role.to_string());
+            return output.print(&json!({"name": name, "role": role, "password": generated}), String::new);
         }
+        generated.map_or(Ok(()), print)
     }
 }

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::CliError;
 use super::common::{VerifyingFlags, read};
+use super::output::OutputFlags;
 use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
-/// Check the signatures of a request; exits with 0 if they are valid, and with 1 if not
+/// Check the signatures of a request; exits with 0 if they are valid, with 1 if not, and with 2 if nothing
+/// could be checked
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
@@ -23,6 +26,8 @@ pub(super) struct Verify {
     /// File with the body; standard input if unset or -
     #[arg(value_name = "FILE")]
     body: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 impl Verify {
@@ -32,16 +37,20 @@ impl Verify {
             return Err(CliError::Other("--secret or --public-key is required".to_owned()));
         }
         let body = read(self.body.as_deref())?;
-        let invalid = |reason: &dyn std::fmt::Display| CliError::Other(format!("not verified: {reason}"));
-        let verified = verifier.verify(&self.headers, &body).map_err(|fault| invalid(&fault))?;
+        let invalid = |reason: String| {
+            self.output.negative(&json!({"verified": false, "reason": reason}), format!("not verified: {reason}"))
+        };
+        let verified = match verifier.verify(&self.headers, &body) {
+            Ok(verified) => verified,
+            Err(fault) => return invalid(fault.to_string()),
+        };
         if let (Some(tolerance), Some(at)) = (self.tolerance_s, verifier.timestamp(&self.headers)) {
             let difference = (Clock::machine().now_ms() / SECOND).abs_diff(at);
             if difference > tolerance {
-                return Err(invalid(&format_args!("the timestamp is {difference} seconds from now")));
+                return invalid(format!("the timestamp is {difference} seconds from now"));
             }
         }
-        println!("verified: {verified}");
-        Ok(())
+        self.output.print(&json!({"verified": true, "by": verified}), || format!("verified: {verified}"))
     }
 }
 

@@ -8,7 +8,7 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches as _};
 
-use super::values::without_password;
+use super::values::stripped_of_password;
 use super::{ConfigError, Settings};
 
 /// Settings and the file that may hold some of them.
@@ -59,7 +59,8 @@ impl Loaded {
         Ok(Loaded { settings, flags, file })
     }
 
-    /// Returns a line for each setting: its value and the source of the value.
+    /// Returns the settings as a file that [`SettingFlags`] takes, with the source of each value. Passwords in URLs are
+    /// left out.
     pub fn print(&self) -> String {
         let print = |arg: &clap::Arg| {
             let id = arg.get_id().as_str();
@@ -69,16 +70,21 @@ impl Loaded {
                 Some(ValueSource::EnvVariable) => ("environment", &self.flags),
                 _ => ("default", &self.flags),
             };
+            let name = arg.get_long().unwrap_or(id);
             let values =
-                matches.get_raw(id).into_iter().flatten().map(|value| without_password(&value.to_string_lossy()));
-            let values: Vec<String> =
-                values.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect();
-            let value = match (arg.get_action(), values.first()) {
-                (ArgAction::Append, _) => format!("{values:?}"),
-                (_, Some(value)) => format!("{value:?}"),
-                (_, None) => "(none)".to_owned(),
+                matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().trim().to_owned());
+            let given: Vec<String> = values.filter(|value| !value.is_empty()).collect();
+            let shown: Vec<String> = given.iter().map(|value| stripped_of_password(value)).collect();
+            let note = if shown == given { "" } else { ", without its password" };
+            let mut values = shown.into_iter().map(toml::Value::String);
+            let value = match arg.get_action() {
+                ArgAction::Append => Some(toml::Value::Array(values.collect())),
+                _ => values.next(),
             };
-            format!("{} = {value}  # {source}\n", arg.get_long().unwrap_or(id))
+            match value {
+                Some(value) => format!("{name} = {value}  # {source}{note}\n"),
+                None => format!("# {name} is not set\n"),
+            }
         };
         Settings::command().get_arguments().map(print).collect()
     }
@@ -100,7 +106,12 @@ fn read_file(path: Option<&Path>, flags: &ArgMatches) -> Result<ArgMatches, Conf
                 return Err(ConfigError::Unknown(path.to_owned(), key));
             };
             if flags.value_source(arg.get_id().as_str()).is_none_or(|source| source == ValueSource::DefaultValue) {
-                arguments.extend(texts(value).into_iter().map(|text| format!("--{key}={text}")));
+                let mut texts = texts(value);
+                if texts.is_empty() {
+                    // An empty list replaces the default too.
+                    texts.push(String::new());
+                }
+                arguments.extend(texts.into_iter().map(|text| format!("--{key}={text}")));
             }
         }
     }

@@ -79,11 +79,20 @@ pub(super) fn heartbeat(text: &str) -> Result<String, String> {
 
 /// Replaces the password of a URL, for texts that people see.
 pub(super) fn without_password(text: &str) -> String {
+    replace_password(text, ":…")
+}
+
+/// Removes the password of a URL.
+pub(super) fn stripped_of_password(text: &str) -> String {
+    replace_password(text, "")
+}
+
+fn replace_password(text: &str, replacement: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let Some((credentials, _)) = rest[..end].rsplit_once('@') else { return text.to_owned() };
     match credentials.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:…{}", &rest[credentials.len()..]),
+        Some((user, _)) => format!("{scheme}://{user}{replacement}{}", &rest[credentials.len()..]),
         None => text.to_owned(),
     }
 }

@@ -3,15 +3,12 @@
 //! The URL is the operator's choice (`--heartbeat-url`), so it may be on a private address, as a monitor on the same machine
 //! is. The client is that of deliveries, without the guard.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use url::Url;
+use std::time::Duration;
 
 use super::endpoint::USER_AGENT;
-use super::http::client::{Client, ClientError, ClientOptions, Resolve};
-use crate::domain::attempt::FailureCause;
+use super::http::anywhere::Anywhere;
+use super::http::client::{Client, ClientError, ClientOptions};
 
 /// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,27 +19,13 @@ pub struct Heartbeat {
     url: String,
 }
 
-/// Resolver without a policy.
-struct Anywhere;
-
-impl Resolve for Anywhere {
-    fn resolve(&self, url: &str, _tenant: &str, _deadline: Instant) -> Result<Arc<[SocketAddr]>, FailureCause> {
-        let failed = |error: &dyn std::fmt::Display| FailureCause::LookupFailed { reason: error.to_string() };
-        let url = Url::parse(url).map_err(|error| failed(&error))?;
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-            return Err(FailureCause::NoAddress);
-        };
-        let host = host.trim_matches(['[', ']']);
-        Ok((host, port).to_socket_addrs().map_err(|error| failed(&error))?.collect())
-    }
-}
-
 impl Heartbeat {
     pub fn new(url: String, extra_certificates: Vec<Vec<u8>>) -> Result<Heartbeat, ClientError> {
         let options = ClientOptions {
             user_agent: USER_AGENT.to_owned(),
             extra_root_certificates: extra_certificates,
             idle_connections: 1,
+            ..ClientOptions::default()
         };
         Ok(Heartbeat { client: Client::new(Arc::new(Anywhere), options)?, url })
     }

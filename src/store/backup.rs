@@ -1,7 +1,7 @@
 //! Backups and integrity checks, both beside a running server.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::TryLockError;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::event;
 use super::migrate;
 use super::online_copy;
 use super::open::OpenError;
-use super::part::{Part, folder_of};
+use super::part::{Part, folder_of, io_error};
 
 /// Pages of a step within one snapshot, after which the copy is synced and rests for as long: 4 MiB.
 const STEP: i32 = 1024;
@@ -62,14 +62,30 @@ pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
+    part_of(database, folder_of(to))?.name(to)
+}
+
+/// Like [`copy`], into a file without a name beside the database.
+pub fn copy_unnamed(database: &Path) -> Result<File, BackupError> {
+    let mut file = part_of(database, folder_of(database))?.unnamed()?;
+    file.rewind().map_err(io_error(database))?;
+    Ok(file)
+}
+
+/// Returns a complete copy in a folder, without a name.
+fn part_of(database: &Path, folder: &Path) -> Result<Part, BackupError> {
     let source = read_only(database)?;
-    backup_socket::fetch(database, to).unwrap_or_else(|| copy_snapshot(&source, to))
+    backup_socket::fetch(database, folder).unwrap_or_else(|| part_of_snapshot(&source, folder))
 }
 
 /// Like [`copy`], from an open connection.
 pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), BackupError> {
+    part_of_snapshot(source, folder_of(to))?.name(to)
+}
+
+fn part_of_snapshot(source: &Connection, folder: &Path) -> Result<Part, BackupError> {
     let snapshot = source.unchecked_transaction()?;
-    let part = Part::create(folder_of(to), size(&snapshot)?)?;
+    let part = Part::create(folder, size(&snapshot)?)?;
     let mut copy = part.open()?;
     let backup = Backup::new(&snapshot, &mut copy)?;
     loop {
@@ -85,7 +101,7 @@ pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Backup
     }
     drop(backup);
     drop(copy);
-    part.name(to)
+    Ok(part)
 }
 
 impl Store {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::Store;
 use super::backup::BackupError;
 use super::open::beside;
-use super::part::{Part, folder_of, io_error};
+use super::part::{Part, io_error};
 
 /// How long a program may read nothing before the copy is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -99,8 +99,8 @@ fn answer(store: &Store, mut stream: UnixStream) -> io::Result<()> {
     io::copy(&mut copy, &mut stream).map(drop)
 }
 
-/// Has the server of a database copy it into a new file. Returns `None` if no server answers.
-pub(super) fn fetch(database: &Path, to: &Path) -> Option<Result<(), BackupError>> {
+/// Has the server of a database copy it into a new file in a folder. Returns `None` if no server answers.
+pub(super) fn fetch(database: &Path, folder: &Path) -> Option<Result<Part, BackupError>> {
     let stream = UnixStream::connect(address(database)).ok()?;
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
@@ -108,9 +108,9 @@ pub(super) fn fetch(database: &Path, to: &Path) -> Option<Result<(), BackupError
     (&mut stream).take(LINE).read_line(&mut line).ok().filter(|read| *read > 0)?;
     Some(match line.trim_end().split_once(' ') {
         Some(("copy", bytes)) => bytes.parse().map_err(|_| BackupError::Interrupted).and_then(|bytes| {
-            let part = Part::create(folder_of(to), bytes)?;
+            let part = Part::create(folder, bytes)?;
             receive(&mut stream, bytes, &part)?;
-            part.name(to)
+            Ok(part)
         }),
         Some(("error", text)) => Err(BackupError::Server(text.to_owned())),
         _ => Err(BackupError::Interrupted),

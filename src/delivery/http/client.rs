@@ -1,6 +1,7 @@
 //! HTTP client: one POST to one target within a time limit.
 //!
-//! The client follows no redirect, uses no proxy, asks for no compression, and reads at most 16 KiB of a response. It
+//! The client follows no redirect, uses no proxy, asks for no compression, and reads at most 16 KiB of a response, or as
+//! much as its options say. It
 //! connects to the addresses from [`Resolve`] only. It stores nothing, and retries in one case only: a reused connection
 //! that the receiver had closed while it was idle.
 //!
@@ -16,7 +17,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::config::AutoHeaderValue;
-use ureq::http::{self, Method};
+use ureq::http;
+pub use ureq::http::Method;
 use ureq::{Agent, Body};
 
 use super::exchange;
@@ -55,6 +57,8 @@ pub struct ClientOptions {
     pub extra_root_certificates: Vec<Vec<u8>>,
     /// Maximum number of idle connections over all endpoints; should be at least the number of workers.
     pub idle_connections: usize,
+    /// Bytes to keep of the body of a response, if more than 16 KiB.
+    pub kept_bytes: usize,
 }
 
 /// Error of setting up a client.
@@ -122,6 +126,8 @@ struct Shared {
     resolve: Arc<dyn Resolve>,
     agent: Agent,
     idle: Arc<Pool>,
+    /// Bytes to keep of the body of a response.
+    kept_bytes: usize,
 }
 
 impl fmt::Debug for Client {
@@ -159,23 +165,24 @@ impl Client {
             .build();
         let identities = Identities::new(roots(&options.extra_root_certificates)?)?;
         let agent = transport::agent(config, identities, idle.clone());
-        Ok(Client { shared: Arc::new(Shared { resolve, agent, idle }) })
+        Ok(Client { shared: Arc::new(Shared { resolve, agent, idle, kept_bytes: options.kept_bytes.max(KEPT_BYTES) }) })
     }
 
     /// Sends one GET without further headers. Otherwise like [`Client::post`].
     pub fn get(&self, url: &str, timeout: Duration) -> ClientResult {
         let request = Outgoing { url, tenant: "", headers: &[], body: &[], tls: None };
-        self.send(&request, Method::GET, timeout)
+        self.request(Method::GET, &request, timeout)
     }
 
     /// Sends one POST and reads the response within `timeout` (at most a day). Blocks; returns within a few milliseconds after
     /// the time limit. Errors of the receiver or the network are in the result. The client stays usable after a panic of
     /// the HTTP library, which propagates.
     pub fn post(&self, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
-        self.send(request, Method::POST, timeout)
+        self.request(Method::POST, request, timeout)
     }
 
-    fn send(&self, request: &Outgoing<'_>, method: Method, timeout: Duration) -> ClientResult {
+    /// Like [`Client::post`], with another method. A `GET` or `DELETE` has no body.
+    pub fn request(&self, method: Method, request: &Outgoing<'_>, timeout: Duration) -> ClientResult {
         let started = Instant::now();
         let timeout = timeout.min(LONGEST_TIMEOUT);
         let deadline = started + timeout;
@@ -218,13 +225,15 @@ impl Client {
     }
 
     fn exchange(&self, request: &Outgoing<'_>, method: &Method, mut exchange: Exchange) -> (RawOutcome, Exchange) {
+        let kept_bytes = self.shared.kept_bytes;
         exchange.tls = request.tls.cloned();
+        exchange.allow_body(kept_bytes);
         exchange.spelling = request.headers.iter().map(|(name, _)| name.clone()).collect();
         let running = exchange::begin(exchange);
         let outcome = match self.head(request, method) {
             Ok(response) => {
                 exchange::with(Exchange::begin_body);
-                read_answer(response)
+                read_answer(response, kept_bytes)
             }
             Err(error) => RawOutcome { answer: None, error: Some(error) },
         };
@@ -236,7 +245,7 @@ impl Client {
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
-        if *method == Method::GET {
+        if matches!(*method, Method::GET | Method::DELETE) {
             return self.shared.agent.run(builder.body(())?);
         }
         self.shared.agent.run(builder.body(request.body)?)
@@ -249,12 +258,12 @@ pub fn judged(answer: &ReceiverResponse, url: &str) -> Option<Failure> {
 }
 
 /// Reads the part of the body that is kept, then gives up the rest by closing the connection.
-fn read_answer(response: http::Response<Body>) -> RawOutcome {
+fn read_answer(response: http::Response<Body>, kept_bytes: usize) -> RawOutcome {
     let (head, body) = response.into_parts();
     let mut kept = Vec::new();
-    let result = body.into_reader().take(KEPT_BYTES as u64 + 1).read_to_end(&mut kept);
-    let body_truncated = kept.len() > KEPT_BYTES;
-    kept.truncate(KEPT_BYTES);
+    let result = body.into_reader().take(kept_bytes as u64 + 1).read_to_end(&mut kept);
+    let body_truncated = kept.len() > kept_bytes;
+    kept.truncate(kept_bytes);
     let answer = ReceiverResponse {
         code: head.status.as_u16(),
         headers: kept_headers(&head.headers),

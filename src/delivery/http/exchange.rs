@@ -60,6 +60,8 @@ pub struct Exchange {
     pub reused: bool,
     /// Bytes of the response received.
     pub received: usize,
+    /// Maximum number of bytes on the wire after the head.
+    body_bytes: usize,
     pub first_bytes: [u8; FIRST_BYTES],
     pub peer: Option<SocketAddr>,
     pub timings: Timings,
@@ -79,11 +81,17 @@ impl Exchange {
             phase: Phase::Connect,
             reused: false,
             received: 0,
+            body_bytes: BODY_BYTES,
             first_bytes: [0; FIRST_BYTES],
             peer: None,
             timings: Timings::default(),
             fault: None,
         }
+    }
+
+    /// Accepts a body of which so many bytes are kept, in chunks of any usual size.
+    pub fn allow_body(&mut self, kept_bytes: usize) {
+        self.body_bytes = BODY_BYTES.max(kept_bytes.saturating_mul(2));
     }
 
     /// Whether a reused connection broke before a byte of the response arrived: the receiver closed it while it was idle, so
@@ -115,7 +123,7 @@ impl Exchange {
         }
         self.received += bytes.len();
         let limit = match self.phase {
-            Phase::Body => HEAD_BYTES + BODY_BYTES,
+            Phase::Body => HEAD_BYTES + self.body_bytes,
             _ => HEAD_BYTES,
         };
         if self.received > limit {

@@ -16,8 +16,8 @@ use super::merge_patch::{MergePatch, Rules, defaults};
 use super::schema::{ContactId, Cursor, Limit, TenantName};
 use super::webhooks::view::SECRETS;
 use super::{
-    Administrator, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, extract,
-    list, respond_tagged, schema,
+    Administrator, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, created,
+    extract, list, respond_tagged, schema,
 };
 use crate::actions::contact::ContactInFull;
 use crate::actions::{ActionError, lookup};
@@ -200,9 +200,10 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     let settings: ContactSettings = body.parse()?;
     let (actions, base_url) = (app.actions.clone(), app.site.url(""));
     let work = move |caller: &_| actions.create_contact(caller, &settings, &base_url);
-    let created = app.receiver_calls.run(caller, work).await??;
-    let view = ContactView::with_secret(&created, app.actions.clock.now_ms());
-    Ok(HttpResponse::Created().insert_header(Etag::of(&created).header()).json(view))
+    let full = app.receiver_calls.run(caller, work).await??;
+    let view = ContactView::with_secret(&full, app.actions.clock.now_ms());
+    let mut response = created(format_args!("contacts/{}", full.contact.id));
+    Ok(response.insert_header(Etag::of(&full).header()).json(view))
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {

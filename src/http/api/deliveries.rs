@@ -15,7 +15,8 @@ use super::openapi::schema::{
     WebhookIds,
 };
 use super::{
-    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, list, respond,
+    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Preconditions, Reader, Scope, Table, extract, list,
+    respond_to_one,
 };
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
@@ -69,7 +70,8 @@ fn describe_show(call: &mut Call<'_>) {
         )
         .scope(Scope::Read)
         .path_parameter::<DeliveryId>("id")
-        .response::<DeliveryView>(200, "The delivery.", &example_in_full());
+        .response::<DeliveryView>(200, "The delivery.", &example_in_full())
+        .answers_if_changed();
 }
 
 fn describe_attempts(call: &mut Call<'_>) {
@@ -308,11 +310,11 @@ async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
     export::dead_letters(&app, caller, filter).await
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {
     let store = app.actions.store.clone();
     let reader = caller.clone();
-    respond(&app, &reader, move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from))
-        .await
+    let read = move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from);
+    respond_to_one(&app, &reader, conditions, read).await
 }
 
 async fn attempts(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::list::PageQuery;
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking,
-    extract, list, require_all_tenants, respond_tagged, schema,
+    created, extract, list, require_all_tenants, respond_tagged, schema,
 };
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
@@ -142,7 +142,8 @@ async fn put(
     let actions = app.actions.clone();
     let stored = blocking(move || actions.put_event_type(&caller, new, conditions.unchanged())?.wait());
     let (described, existed) = stored.await??;
-    let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut response =
+        if existed { HttpResponse::Ok() } else { created(format_args!("event-types/{}", described.name)) };
     Ok(response.insert_header(Etag::of(&described).header()).json(EventTypeView::from(described)))
 }
 

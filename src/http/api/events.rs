@@ -18,8 +18,8 @@ use super::openapi::schema::{
     SearchText, SortOrder, TenantName, Time, WaitS, WebhookId,
 };
 use super::{
-    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
-    respond,
+    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Preconditions, Reader, Scope, Table, blocking,
+    extract, list, respond_to_one,
 };
 use crate::actions::ActionError;
 use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent, Receipt};
@@ -102,6 +102,7 @@ fn describe_show(call: &mut Call<'_>) {
         .path_parameter::<EventId>("id")
         .query_parameters::<WhoseQuery>()
         .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
+        .answers_if_changed()
         .errors(409, AMBIGUOUS)
         .errors(422, &["invalid_tenant"]);
 }
@@ -383,8 +384,13 @@ pub(super) fn describe_named_batch(call: &mut Call<'_>) {
 }
 
 /// `GET /v1/events/batch`: `batch` is a valid event id.
-pub(super) async fn show_named_batch(app: Data<App>, request: HttpRequest, caller: Reader) -> ApiResult {
-    show(app, request, caller, Path::from("batch".to_owned())).await
+pub(super) async fn show_named_batch(
+    app: Data<App>,
+    request: HttpRequest,
+    caller: Reader,
+    conditions: Preconditions,
+) -> ApiResult {
+    show(app, request, caller, Path::from("batch".to_owned()), conditions).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -394,9 +400,16 @@ struct WhoseQuery {
     tenant: Option<TenantName>,
 }
 
-async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    Reader(caller): Reader,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
     let WhoseQuery { tenant } = extract::query(&request)?;
     let actions = app.actions.clone();
     let reader = caller.clone();
-    respond(&app, &reader, move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from)).await
+    let read = move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from);
+    respond_to_one(&app, &reader, conditions, read).await
 }

@@ -14,8 +14,8 @@ use self::view::{EXAMPLE, SECRETS, WebhookView};
 use super::attempts::{self, AttemptView};
 use super::merge_patch::{MergePatch, Rules, defaults};
 use super::{
-    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, extract,
-    list, respond_tagged, schema, secrets,
+    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, created,
+    extract, list, respond_tagged, schema, secrets,
 };
 use crate::actions::{ActionError, lookup};
 use crate::domain::webhook::{Limits, Webhook, WebhookSettings};
@@ -188,7 +188,8 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     let actions = app.actions.clone();
     let work = move |caller: &_| actions.create_webhook(caller, settings);
     let webhook = app.receiver_calls.run(caller, work).await??;
-    Ok(HttpResponse::Created().insert_header(Etag::of(&*webhook).header()).json(WebhookView::with_secret(&webhook)))
+    let mut response = created(format_args!("webhooks/{}", webhook.id));
+    Ok(response.insert_header(Etag::of(&*webhook).header()).json(WebhookView::with_secret(&webhook)))
 }
 
 #[derive(Deserialize, JsonSchema)]

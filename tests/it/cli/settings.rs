@@ -43,7 +43,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
         "listen = \"127.0.0.1:2\"  # environment",
         "max-body = \"2048\"  # file",
         "http-threads = \"2\"  # default",
-        "base-url = (none)  # default",
+        "# base-url is not set",
     ] {
         assert_printed(&["--workers", "3"], &variables, line);
     }
@@ -81,7 +81,10 @@ fn a_list_is_given_by_repetition_commas_or_an_array() {
 fn the_mail_server_needs_a_sender_and_its_password_is_never_shown() {
     let flags = ["--smtp-url", "smtp://alerts:pa55word@mail.example.com:587", "--smtp-from", "alerts@example.com"];
     let shown = printed(&flags, &[]);
-    assert!(shown.contains("smtp-url = \"smtp://alerts:…@mail.example.com:587\"  # flag"), "{shown}");
+    assert!(
+        shown.contains("smtp-url = \"smtp://alerts@mail.example.com:587\"  # flag, without its password"),
+        "{shown}"
+    );
     assert!(!shown.contains("pa55word"));
     let (site, file) = with_file("");
     for (arguments, reason) in [
@@ -127,4 +130,97 @@ fn an_unknown_key_and_a_bad_value_are_errors_that_name_it() {
         let said = refused(command(&["--config", &file], &[]));
         assert!(said.contains(&file) && said.contains(reason), "{said}");
     }
+}
+
+/// A value of each setting, other than the default.
+fn values(folder: &std::path::Path) -> Vec<(&'static str, String)> {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let given = [
+        ("db", folder.join("a \"quoted\" 'name'.db").to_str().unwrap().to_owned()),
+        ("master-key-file", file("master.key", &"0f".repeat(32))),
+        ("portal-logo", file("logo.svg", "<svg/>")),
+        ("smtp-password-file", file("password", "secret")),
+        ("ca-file", file("ca.pem", "")),
+    ];
+    let plain = [
+        ("listen", "[::1]:9090"),
+        ("allow-target", "10.0.0.0/8,hooks.internal:8443"),
+        ("default-profile", "iverton"),
+        ("workers", "7"),
+        ("http-threads", "3"),
+        ("max-body", "2048"),
+        ("base-url", "https://hooks.example.com/below"),
+        ("allow-host", "a.example.com,b.example.com"),
+        ("trusted-proxy", "10.0.0.1,fd00::/8"),
+        ("auth-proxy-header", "X-Forwarded-User"),
+        ("auth-proxy-role-header", "X-Forwarded-Role"),
+        ("require-totp", "true"),
+        ("portal-name", "Ada's \"shop\" \\ caf\u{e9} \u{7f}"),
+        ("portal-accent", "#0a6cff"),
+        ("portal-origin", "https://app.example.com"),
+        ("portal-certificates", "true"),
+        ("portal-profiles", ""),
+        ("time-zone", "Europe/Berlin"),
+        ("retention-days", "0"),
+        ("failed-retention-days", "36500"),
+        ("audit-days", "1"),
+        ("key-rate-limit", "5"),
+        ("tenant-webhooks", "2"),
+        ("tenant-queued", "3"),
+        ("tenant-requests-per-s", "4"),
+        ("tenant-jobs", "1"),
+        ("tenant-tests", "1"),
+        ("tenant-inbox-requests", "9"),
+        ("metrics-open", "true"),
+        ("metrics-webhooks", "true"),
+        ("security-contact", "mailto:security@example.com,https://example.com/security"),
+        ("smtp-url", "smtp://alerts@mail.example.com:587"),
+        ("smtp-from", "Hookpost <alerts@example.com>"),
+        ("heartbeat-url", "https://hc-ping.com/1"),
+        ("log", "debug"),
+    ];
+    given.into_iter().chain(plain.map(|(name, value)| (name, value.to_owned()))).collect()
+}
+
+#[test]
+fn the_printed_settings_are_a_file_that_gives_the_same_settings() {
+    let (site, file) = with_file("");
+    let without_source = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.rsplit_once("  # ").map_or(line, |(setting, _)| setting).to_owned()).collect()
+    };
+    let values = values(site.folder());
+    let names: Vec<&str> = hookpost::config::Settings::command()
+        .get_arguments()
+        .map(|setting| setting.get_long().unwrap().to_owned())
+        .map(|name| values.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("a value for {name}")).0)
+        .collect();
+    assert_eq!(names.len(), values.len());
+    let variable = |name: &str| format!("HOOKPOST_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let variables: Vec<(String, &str)> = values.iter().map(|(name, value)| (variable(name), value.as_str())).collect();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    for variables in [&[][..], &variables] {
+        let first = printed(&[], variables);
+        assert_eq!(first.lines().count(), names.len(), "{first}");
+        fs::write(&file, &first).unwrap();
+        let again = printed(&["--config", &file], &[]);
+        assert_eq!(without_source(&first), without_source(&again));
+        assert!(variables.is_empty() || !again.contains("# default"), "{again}");
+    }
+}
+
+#[test]
+fn a_printed_url_without_its_password_is_refused_until_the_password_is_given() {
+    let (site, file) = with_file("");
+    let flags = ["--smtp-url", "smtp://alerts:pa55word@mail.example.com:587", "--smtp-from", "alerts@example.com"];
+    fs::write(&file, printed(&flags, &[])).unwrap();
+    let database = site.database();
+    let said = refused(hookpost(&["serve", "--db", database.to_str().unwrap(), "--config", &file]));
+    assert!(said.contains("--smtp-password-file"), "{said}");
+    let password = site.folder().join("password");
+    fs::write(&password, "pa55word").unwrap();
+    printed(&["--config", &file, "--smtp-password-file", password.to_str().unwrap()], &[]);
 }

@@ -302,6 +302,14 @@ impl<'a> Call<'a> {
         media: Option<(&'static str, Media)>,
         headers: Map<String, Value>,
     ) -> &mut Self {
+        let mut headers = headers;
+        if status == 201 {
+            let schema = json!({"type": "string", "format": "uri-reference"});
+            headers.insert(
+                "Location".to_owned(),
+                json!({"description": "Path of the new resource.", "required": true, "schema": schema}),
+            );
+        }
         let response = ResponseSpec { description, headers, content: media.into_iter().collect() };
         let response = serde_json::to_value(response).expect("a response is plain data");
         self.operation.responses.insert(status, response);

@@ -145,7 +145,12 @@ fn client() -> Client {
 }
 
 fn client_with(resolve: impl Resolve, extra_root_certificates: Vec<Vec<u8>>) -> Client {
-    let options = ClientOptions { user_agent: "Hookpost".into(), extra_root_certificates, idle_connections: 8 };
+    let options = ClientOptions {
+        user_agent: "Hookpost".into(),
+        extra_root_certificates,
+        idle_connections: 8,
+        ..ClientOptions::default()
+    };
     Client::new(Arc::new(resolve), options).unwrap()
 }
 
