@@ -1,4 +1,7 @@
-// Optional script of the documentation: a copy button for each code block.
+// Optional script of the documentation: the theme that was chosen on the pages, and a copy button for each code block.
+
+const theme = document.cookie.match(/_theme=(light|dark)(;|$)/)?.[1];
+if (theme) document.documentElement.style.colorScheme = theme;
 
 async function copy(text, near) {
   try {

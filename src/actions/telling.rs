@@ -39,6 +39,11 @@ pub struct Rounds {
 }
 
 impl Actions {
+    /// Whether the writer commits, and deliveries that are due are sent.
+    pub fn is_delivering(&self) -> bool {
+        !self.store.is_hung() && self.engine.is_flowing()
+    }
+
     /// Checks that the writer commits and that deliveries are sent. Blocks while the writer hangs.
     pub fn require_delivering(&self) -> Result<(), StoreError> {
         if let Some(reason) = self.store.broken() {

@@ -22,6 +22,9 @@ pub struct Endpoint {
     pub webhook: Arc<Webhook>,
     /// Host and port, which several webhooks may share.
     pub host: Arc<str>,
+    /// Whom its requests are charged to: the tenant, or the owner of the contact. Messages to contacts take turns apart from
+    /// the deliveries that they are about.
+    pub payer: Arc<str>,
     /// `Err` is the fault of the webhook's template, which an earlier version of the program may have accepted.
     body_format: Result<BodyFormat, TemplateError>,
     body_format_definition: Arc<str>,
@@ -66,6 +69,11 @@ impl Endpoint {
             own_headers,
             oauth2,
             host: webhook.url.host_key().into(),
+            payer: match &webhook.contact_tenant {
+                // No tenant has a name with a colon.
+                Some(owner) => format!("{}:{owner}", webhook.tenant).into(),
+                None => webhook.tenant.as_str().into(),
+            },
             body_format_definition: body_format.as_ref().map(BodyFormat::definition).unwrap_or_default().into(),
             body_format,
             content_type,
@@ -75,6 +83,11 @@ impl Endpoint {
             gone,
             webhook,
         }
+    }
+
+    /// Whether it receives messages to a contact of the operator.
+    pub fn is_of_operators_contact(&self) -> bool {
+        self.webhook.contact_seq.is_some() && self.webhook.contact_tenant.is_none()
     }
 
     /// Returns the rules for a failed attempt.

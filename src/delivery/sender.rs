@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::delivery::http::client::{Client, ClientResult, Outgoing};
 use crate::domain::attempt::{ErrorCode, FailureCause};
 use crate::domain::time::Millis;
+use crate::domain::tls::Validity;
 use crate::profile::BodyFormat;
 use crate::store::DueDelivery;
 use crate::store::attempt::Attempt;
@@ -44,6 +45,8 @@ pub struct AttemptResult {
     /// Definition of the body's format; `None` if the body was not composed from the event.
     pub body_format: Option<Arc<str>>,
     pub ended_ms: Millis,
+    /// Validity of the endpoint's certificate, if a new connection has shown it.
+    pub certificate: Option<Validity>,
 }
 
 impl AttemptResult {
@@ -143,7 +146,7 @@ impl Sender {
         let webhook = &endpoint.webhook;
         let outgoing = Outgoing {
             url: webhook.url.as_str(),
-            tenant: webhook.tenant.as_str(),
+            tenant: &endpoint.payer,
             headers: &request.headers,
             body: &request.body,
             tls: webhook.tls.as_ref(),
@@ -165,6 +168,7 @@ impl Sender {
         if is_sent {
             result.attempt.request_headers = endpoint.shown_headers(&request.headers);
         }
+        result.certificate = sent.certificate;
         result.attempt.answer = sent.answer;
         result.attempt.failure = sent.failure;
         result
@@ -184,5 +188,6 @@ fn unsent(
         attempt: Attempt::unsent(started_ms, delivery.attempt_count + 1, delivery.trigger, url, failure),
         body_format: None,
         ended_ms: started_ms,
+        certificate: None,
     }
 }

@@ -1,7 +1,7 @@
 //! Incidents: when the trouble of an endpoint begins and ends, and the verdict on a webhook. Pure decisions.
 //!
 //! An incident opens by one of four rules ([`opens`]), or when a webhook is disabled, or has waited for its verification
-//! for an hour with events queued. A first success is not its end: an endpoint that flaps would open and close one after
+//! for an hour with events queued, or when a certificate is about to end. A first success is not its end: an endpoint that flaps would open and close one after
 //! the other. It closes when [`SETTLING`] has passed since the first success without the rules opening it again. Trouble of
 //! the host within [`REOPENS`] of that opens it again, and it then takes `LONG_SETTLING` to close, so an evening of
 //! flapping is one incident that closed twice at most.
@@ -45,6 +45,8 @@ pub enum OpenReason {
     Disabled,
     /// The webhook has waited for its verification for an hour, and events are queued.
     Unverified,
+    /// A certificate of the endpoint or the webhook is about to end. Nothing fails yet.
+    CertificateEnding,
 }
 
 /// Failed attempts of a webhook since its last success.
@@ -177,6 +179,10 @@ pub enum EntryKind {
     FailingAgain,
     /// The incident was opened again.
     Reopened,
+    /// A certificate is about to end.
+    CertificateEnding,
+    /// The endpoint has another certificate, or the webhook.
+    CertificateRenewed,
     /// The webhook was deleted.
     Deleted,
     /// The webhook has a URL with another host.
@@ -198,6 +204,8 @@ impl EntryKind {
                 | EntryKind::Disabled
                 | EntryKind::Recovered
                 | EntryKind::FailingAgain
+                | EntryKind::CertificateEnding
+                | EntryKind::CertificateRenewed
         )
     }
 }

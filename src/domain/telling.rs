@@ -35,6 +35,12 @@ pub enum EdgeKind {
     Began,
     /// Its part in the incident is over.
     Ended,
+    /// A webhook came into an incident since a certificate is about to end.
+    CertificateBegan,
+    /// A webhook that was in an incident for a certificate is failing.
+    Worsened,
+    /// The part of a webhook that was in an incident for a certificate is over.
+    CertificateOver,
     /// A certificate of a webhook is about to end, or has ended.
     Certificate,
     DiskLow,
@@ -62,6 +68,8 @@ pub struct Member {
     pub incident_seq: i64,
     pub webhook_seq: i64,
     pub opened_ms: Millis,
+    /// Whether a certificate that is about to end is its only trouble.
+    pub is_certificate: bool,
 }
 
 /// Facts about a webhook that scopes select by.
@@ -114,9 +122,26 @@ pub struct Told {
 pub enum IncidentChange {
     Opened,
     Reopened,
+    /// It was about a certificate, and is about failures now.
+    Worsened,
+    /// It opened for a certificate that is about to end.
+    Ending,
     /// Nothing: the message is a reminder.
     StillOpen,
+    /// Like [`StillOpen`](IncidentChange::StillOpen), of an incident for a certificate.
+    StillEnding,
     Closed,
+}
+
+impl IncidentChange {
+    fn is_opening(self) -> bool {
+        match self {
+            IncidentChange::Opened | IncidentChange::Reopened | IncidentChange::Worsened | IncidentChange::Ending => {
+                true
+            }
+            IncidentChange::StillOpen | IncidentChange::StillEnding | IncidentChange::Closed => false,
+        }
+    }
 }
 
 /// Message to make.
@@ -141,10 +166,9 @@ impl Notice {
     pub fn topic(&self) -> Topic {
         match self {
             Notice::Incidents(changes) => {
-                let has = |wanted| changes.iter().any(|(_, change)| *change == wanted);
-                if has(IncidentChange::Opened) || has(IncidentChange::Reopened) {
+                if changes.iter().any(|(_, change)| change.is_opening()) {
                     Topic::Opened
-                } else if has(IncidentChange::Closed) {
+                } else if changes.iter().any(|(_, change)| *change == IncidentChange::Closed) {
                     Topic::Closed
                 } else {
                     Topic::Reminder
@@ -194,7 +218,12 @@ pub fn decide(contact: &Contact, told: &Told, facts: &Facts, now: Millis) -> Dec
 
 fn concerns(edge: &Edge, contact: &Contact, facts: &Facts) -> bool {
     match edge.kind {
-        EdgeKind::Began | EdgeKind::Ended | EdgeKind::Certificate => {
+        EdgeKind::Began
+        | EdgeKind::Ended
+        | EdgeKind::CertificateBegan
+        | EdgeKind::Worsened
+        | EdgeKind::CertificateOver
+        | EdgeKind::Certificate => {
             let webhook = edge.webhook_seq.and_then(|seq| facts.webhooks.get(&seq));
             webhook.is_some_and(|webhook| webhook.is_in(&contact.scope))
         }
@@ -217,7 +246,13 @@ fn notices(contact: &Contact, facts: &Facts, edges: &[&Edge]) -> Vec<Notice> {
     if !changes.is_empty() {
         notices.push(Notice::Incidents(changes));
     }
-    let certificates: Vec<i64> = of(EdgeKind::Certificate).map(|edge| edge.seq).collect();
+    // The opening of an incident names the certificate already.
+    let opened: HashSet<Option<i64>> = match wants(contact, Topic::Opened) {
+        true => of(EdgeKind::CertificateBegan).map(|edge| edge.webhook_seq).collect(),
+        false => HashSet::new(),
+    };
+    let untold = of(EdgeKind::Certificate).filter(|edge| !opened.contains(&edge.webhook_seq));
+    let certificates: Vec<i64> = untold.map(|edge| edge.seq).collect();
     if !certificates.is_empty() && wants(contact, Topic::Certificate) {
         notices.push(Notice::Certificates(certificates));
     }
@@ -244,50 +279,74 @@ fn turned(edges: &[&Edge], on: EdgeKind, off: EdgeKind) -> Option<(i64, bool)> {
     (first.kind == last.kind).then(|| (last.seq, last.kind == on))
 }
 
-/// Returns the incidents that opened or closed for a contact, in the order of their numbers.
+/// What an incident is for a contact, by the webhooks in its scope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct View {
+    is_open: bool,
+    is_failing: bool,
+}
+
+impl View {
+    fn add(&mut self, is_certificate: bool) {
+        self.is_open = true;
+        self.is_failing |= !is_certificate;
+    }
+
+    fn is_known(self) -> bool {
+        self.is_open && self.is_failing
+    }
+}
+
+/// Returns the incidents that opened, became worse or closed for a contact, in the order of their numbers.
 fn incident_changes(contact: &Contact, facts: &Facts, edges: &[&Edge]) -> Vec<(i64, IncidentChange)> {
-    // Whether each webhook was in the incident before its first edge.
-    let mut before: BTreeMap<i64, HashMap<i64, bool>> = BTreeMap::new();
+    // Webhooks with edges, and each incident as it was before them.
+    let mut changed: BTreeMap<i64, HashSet<i64>> = BTreeMap::new();
+    let mut before: HashMap<i64, View> = HashMap::new();
     for edge in edges {
-        if let (EdgeKind::Began | EdgeKind::Ended, Some(incident), Some(webhook)) =
-            (edge.kind, edge.incident_seq, edge.webhook_seq)
+        let was_certificate = match edge.kind {
+            EdgeKind::Began | EdgeKind::CertificateBegan => None,
+            EdgeKind::Ended => Some(false),
+            EdgeKind::Worsened | EdgeKind::CertificateOver => Some(true),
+            _ => continue,
+        };
+        if let (Some(incident), Some(webhook)) = (edge.incident_seq, edge.webhook_seq)
+            && changed.entry(incident).or_default().insert(webhook)
+            && let Some(was_certificate) = was_certificate
         {
-            let was_in = edge.kind == EdgeKind::Ended;
-            before.entry(incident).or_default().entry(webhook).or_insert(was_in);
+            before.entry(incident).or_default().add(was_certificate);
         }
     }
-    let mut was_open: HashSet<i64> = HashSet::new();
-    let mut is_open: HashSet<i64> = HashSet::new();
-    for (incident, webhooks) in &before {
-        if webhooks.values().any(|was_in| *was_in) {
-            was_open.insert(*incident);
-        }
-    }
+    let mut after: HashMap<i64, View> = HashMap::new();
     for member in &facts.members {
-        let Some(webhooks) = before.get(&member.incident_seq) else { continue };
-        let is_known = is_open.contains(&member.incident_seq) && was_open.contains(&member.incident_seq);
-        if is_known || !is_scoped(contact, facts, member.webhook_seq) {
+        let Some(webhooks) = changed.get(&member.incident_seq) else { continue };
+        let was = before.entry(member.incident_seq).or_default();
+        let is = after.entry(member.incident_seq).or_default();
+        if (was.is_known() && is.is_known()) || !is_scoped(contact, facts, member.webhook_seq) {
             continue;
         }
-        is_open.insert(member.incident_seq);
-        if !webhooks.contains_key(&member.webhook_seq) {
-            was_open.insert(member.incident_seq);
+        is.add(member.is_certificate);
+        if !webhooks.contains(&member.webhook_seq) {
+            was.add(member.is_certificate);
         }
     }
-    let change = |incident: i64| match (was_open.contains(&incident), is_open.contains(&incident)) {
-        (true, true) => None,
-        (false, true) => {
-            let is_again = facts.reopened.contains(&incident);
-            let change = if is_again { IncidentChange::Reopened } else { IncidentChange::Opened };
-            wants(contact, Topic::Opened).then_some(change)
-        }
-        (true, false) => wants(contact, Topic::Closed).then_some(IncidentChange::Closed),
-        // Opened and closed again, while the contact was told nothing.
-        (false, false) => {
-            (wants(contact, Topic::Opened) || wants(contact, Topic::Closed)).then_some(IncidentChange::Closed)
+    let of = |views: &HashMap<i64, View>, incident| views.get(&incident).copied().unwrap_or_default();
+    let opened = |change| wants(contact, Topic::Opened).then_some(change);
+    let change = |incident: i64| {
+        let (was, is) = (of(&before, incident), of(&after, incident));
+        match (was.is_open, is.is_open) {
+            (true, true) if is.is_failing && !was.is_failing => opened(IncidentChange::Worsened),
+            (true, true) => None,
+            (false, true) if !is.is_failing => opened(IncidentChange::Ending),
+            (false, true) if facts.reopened.contains(&incident) => opened(IncidentChange::Reopened),
+            (false, true) => opened(IncidentChange::Opened),
+            (true, false) => wants(contact, Topic::Closed).then_some(IncidentChange::Closed),
+            // Opened and closed again, while the contact was told nothing.
+            (false, false) => {
+                (wants(contact, Topic::Opened) || wants(contact, Topic::Closed)).then_some(IncidentChange::Closed)
+            }
         }
     };
-    let told = before.keys().filter(|incident| !is_muted(contact, facts, **incident));
+    let told = changed.keys().filter(|incident| !is_muted(contact, facts, **incident));
     told.filter_map(|incident| Some((*incident, change(*incident)?))).collect()
 }
 

@@ -165,6 +165,8 @@ pub struct Webhook {
     pub sweep: Option<Sweep>,
     /// Contact that it belongs to. Messages to the contact are addressed to it: it subscribes to nothing.
     pub contact_seq: Option<i64>,
+    /// Owner of that contact; `None` for the operator.
+    pub contact_tenant: Option<Tenant>,
 }
 
 impl Webhook {
@@ -199,6 +201,7 @@ impl Webhook {
             verified_url: None,
             sweep: None,
             contact_seq: None,
+            contact_tenant: None,
         }
     }
 

@@ -68,7 +68,8 @@ pub fn insert(tx: &mut WriteTx<'_>, mut contact: Contact, webhook: Option<Webhoo
     )?;
     contact.seq = tx.connection().last_insert_rowid();
     if let Some(webhook) = webhook {
-        let stored = webhook::insert(tx, Webhook { contact_seq: Some(contact.seq), ..webhook })?;
+        let (contact_seq, contact_tenant) = (Some(contact.seq), contact.tenant.clone());
+        let stored = webhook::insert(tx, Webhook { contact_seq, contact_tenant, ..webhook })?;
         contact.channel = Channel::Webhook { webhook_seq: stored.seq };
     }
     update(tx.connection(), &contact)?;

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::Change;
 use super::error::Result;
+use super::incident::certificate::Certificates;
 use super::incident::{self, Trouble};
 use super::stats_delta::{Finished, StatsDelta};
 use super::webhook::{self, DeliveryCounts};
@@ -32,6 +33,8 @@ pub struct Directory {
     stats: StatsDelta,
     /// Webhooks with failed attempts since their last success, or in an open incident.
     troubles: HashMap<i64, Trouble>,
+    /// Certificates of endpoints that end soon.
+    certificates: Certificates,
     /// Successes counted by the current job, which may still be rolled back, each with the time of the success before.
     job_successes: Vec<(i64, Option<Millis>)>,
     /// Troubles that the current job changed, as they were before.
@@ -81,6 +84,7 @@ impl Directory {
             directory.counts.insert(seq, Counts { tenant, successes, last_success_ms, queued });
         }
         directory.troubles = incident::troubles(connection)?;
+        directory.certificates = Certificates::load(connection)?;
         for webhook in webhook::all(connection)? {
             directory.put(Arc::new(webhook));
         }
@@ -144,6 +148,14 @@ impl Directory {
     /// Returns the trouble of a webhook, which is empty if it has none.
     pub(super) fn trouble(&self, webhook_seq: i64) -> Trouble {
         self.troubles.get(&webhook_seq).copied().unwrap_or_default()
+    }
+
+    pub(super) fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    pub(super) fn certificates_mut(&mut self) -> &mut Certificates {
+        &mut self.certificates
     }
 
     /// Iterates over the webhooks in trouble, in no particular order.
@@ -253,6 +265,7 @@ impl Directory {
         for (webhook_seq, before) in std::mem::take(&mut self.job_troubles).into_iter().rev() {
             self.put_trouble(webhook_seq, before);
         }
+        self.certificates.undo_job();
         for (webhook_seq, change) in std::mem::take(&mut self.job_queued) {
             self.change_queued(webhook_seq, -change);
         }
@@ -263,6 +276,7 @@ impl Directory {
         self.stats.end_job();
         self.job_successes.clear();
         self.job_troubles.clear();
+        self.certificates.end_job();
         let mut queued = std::mem::take(&mut self.job_queued);
         for (webhook_seq, change) in queued.drain(..) {
             if change < 0 {

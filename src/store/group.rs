@@ -147,6 +147,7 @@ impl Group<'_> {
             next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
         }
         while !group.is_empty() {
+            self.shared.set_busy(true);
             let committed = match self.shared.broken.get() {
                 Some(reason) => Err(StoreError::Unavailable(reason.clone())),
                 None => self.commit(group),
@@ -169,6 +170,7 @@ impl Group<'_> {
                 job.finish(result.clone());
             }
         }
+        self.shared.set_busy(false);
         true
     }
 

@@ -112,7 +112,7 @@ fn database(history: i64) -> Connection {
         format!("{others} INSERT INTO incident (id, host, opened_ms, closed_ms) SELECT CAST(printf('i%015d', i) AS BLOB), 'h', 1, i FROM n;"),
         format!(
             "{others} INSERT INTO incident_webhook SELECT iif(i % 2, 1, i), i, 'acme', 'exhausted', 1, NULL, 1, NULL, NULL, '', 1,
-                 1, 1, 0, 1, 1 FROM n;"
+                 1, 1, 0, 1, 1, NULL FROM n;"
         ),
         format!(
             "{others} INSERT INTO incident_entry (incident_seq, tenant, at_ms, kind, count, actor, by_operator, text)

@@ -272,6 +272,11 @@ impl Store {
         self.writer.broken().or_else(|| self.identity.changed(&self.path))
     }
 
+    /// Returns whether the writer has been in one transaction for so long that it will probably never end.
+    pub fn is_hung(&self) -> bool {
+        self.writer.is_hung()
+    }
+
     /// Returns the latest time of a commit since the last call; the minimum if there was none. It tells whether the clock
     /// was set back meanwhile.
     pub fn take_latest_ms(&self) -> Millis {

@@ -14,11 +14,15 @@ use super::{WriteTx, stats};
 use crate::domain::contact::{Contact, Status};
 use crate::domain::event::Tenant;
 use crate::domain::target::TargetUrl;
-use crate::domain::telling::daily::certificate_days;
 use crate::domain::telling::{Edge, EdgeKind, Facts, Member, Told, WebhookFacts};
 use crate::domain::time::{DAY, Millis};
 
-/// Edges of one round. More than this in quiet hours are told in several messages.
+mod certificate;
+
+pub use certificate::certificates;
+pub(super) use certificate::certificates_of;
+
+/// Edges of one round. More than this, as in quiet hours, are told in several messages.
 const MAX_EDGES: u32 = 200_000;
 /// Rows that one step of the writer changes.
 const STEP: usize = 500;
@@ -67,16 +71,26 @@ pub fn told(connection: &Connection) -> Result<HashMap<i64, Told>> {
 }
 
 /// Returns the facts for decisions about contacts that are past this edge or a later one, and the number of the last edge.
+/// They are as of that edge.
 pub fn facts(connection: &Connection, after: i64) -> Result<(Facts, i64)> {
+    facts_of(connection, after, MAX_EDGES)
+}
+
+fn facts_of(connection: &Connection, after: i64, limit: u32) -> Result<(Facts, i64)> {
     let query = "SELECT seq, at_ms, kind, incident_seq, webhook_seq, contact_seq FROM edge
                  WHERE seq > :after ORDER BY seq LIMIT :limit";
-    let edges = sql::all(connection, query, named_params! {":after": after, ":limit": MAX_EDGES}, |row| {
+    let edges = sql::all(connection, query, named_params! {":after": after, ":limit": limit}, |row| {
         Ok(read_row!(row, Edge { seq, at_ms, kind, incident_seq, webhook_seq, contact_seq }))
     })?;
-    let query = "SELECT incident_seq, webhook_seq, opened_ms FROM incident_webhook INDEXED BY incident_webhook_current
-                 WHERE ended_ms IS NULL";
-    let members =
-        sql::all(connection, query, [], |row| Ok(read_row!(row, Member { incident_seq, webhook_seq, opened_ms })))?;
+    let query = "SELECT incident_seq, webhook_seq, opened_ms, certificate_ends_ms IS NOT NULL AS is_certificate
+                 FROM incident_webhook INDEXED BY incident_webhook_current WHERE ended_ms IS NULL";
+    let mut members = sql::all(connection, query, [], |row| {
+        Ok(read_row!(row, Member { incident_seq, webhook_seq, opened_ms, is_certificate }))
+    })?;
+    let last = edges.last().map_or(after, |edge| edge.seq);
+    if edges.len() == limit as usize {
+        members = members_at(connection, members, last)?;
+    }
     let wanted: HashSet<i64> = edges
         .iter()
         .filter_map(|edge| edge.webhook_seq)
@@ -107,7 +121,6 @@ pub fn facts(connection: &Connection, after: i64) -> Result<(Facts, i64)> {
     })?;
     let query = "SELECT seq FROM incident WHERE seq IN (SELECT value FROM json_each(:incidents)) AND reopened > 0";
     let reopened = sql::all(connection, query, key, |row| row.get("seq"))?;
-    let last = edges.last().map_or(after, |edge| edge.seq);
     let facts = Facts {
         edges,
         members,
@@ -116,6 +129,31 @@ pub fn facts(connection: &Connection, after: i64) -> Result<(Facts, i64)> {
         reopened: reopened.into_iter().collect(),
     };
     Ok((facts, last))
+}
+
+/// Returns the webhooks in open incidents as of an edge. What became of each later follows from its first later edge.
+fn members_at(connection: &Connection, members: Vec<Member>, edge_seq: i64) -> Result<Vec<Member>> {
+    // SQLite takes the other columns from the row with the minimum.
+    let query = "SELECT incident_seq, webhook_seq, kind, at_ms, min(seq) FROM edge
+                 WHERE seq > :after AND incident_seq IS NOT NULL GROUP BY incident_seq, webhook_seq";
+    let mut at: HashMap<(i64, i64), Member> =
+        members.into_iter().map(|member| ((member.incident_seq, member.webhook_seq), member)).collect();
+    sql::each(connection, query, named_params! {":after": edge_seq}, |row| {
+        let (incident_seq, webhook_seq) = (row.get("incident_seq")?, row.get("webhook_seq")?);
+        let is_certificate = match row.get("kind")? {
+            EdgeKind::Ended => false,
+            EdgeKind::CertificateOver | EdgeKind::Worsened => true,
+            _ => {
+                at.remove(&(incident_seq, webhook_seq));
+                return Ok(());
+            }
+        };
+        let opened_ms = row.get("at_ms")?;
+        let member = Member { incident_seq, webhook_seq, opened_ms, is_certificate };
+        at.entry((incident_seq, webhook_seq)).or_insert(member).is_certificate = is_certificate;
+        Ok(())
+    })?;
+    Ok(at.into_values().collect())
 }
 
 /// Returns the text of an edge.
@@ -172,37 +210,6 @@ pub fn clean(tx: &mut WriteTx<'_>) -> Result<bool> {
         named_params! {":limit": STEP, ":old": tx.now_ms() - KEPT},
     )?;
     Ok(gone == STEP || edges == STEP)
-}
-
-/// Writes edges about certificates of webhooks that are about to end, in one step. Returns whether more remain.
-pub fn certificates(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
-    let query = "SELECT webhook_seq, ends_ms, days FROM certificate_notice";
-    let noticed: HashMap<i64, (Millis, i64)> = sql::all(tx.connection(), query, [], |row| {
-        Ok((row.get("webhook_seq")?, (row.get("ends_ms")?, row.get("days")?)))
-    })?
-    .into_iter()
-    .collect();
-    let due: Vec<(i64, Millis, i64)> = tx
-        .directory()
-        .iter()
-        .filter_map(|webhook| {
-            let ends_ms = webhook.tls.as_ref()?.ends_ms;
-            let before = noticed.get(&webhook.seq).filter(|(end, _)| *end == ends_ms).map(|(_, days)| *days);
-            Some((webhook.seq, ends_ms, certificate_days(ends_ms, before, now)?))
-        })
-        .take(STEP)
-        .collect();
-    for (webhook_seq, ends_ms, days) in &due {
-        sql::run(
-            tx.connection(),
-            "INSERT INTO certificate_notice (webhook_seq, ends_ms, days) VALUES (:webhook, :ends, :days)
-             ON CONFLICT DO UPDATE SET ends_ms = :ends, days = :days",
-            named_params! {":webhook": webhook_seq, ":ends": ends_ms, ":days": days},
-        )?;
-        insert(tx, EdgeKind::Certificate, (None, Some(*webhook_seq), None), "")?;
-        super::operational::certificate(tx, *webhook_seq, *ends_ms)?;
-    }
-    Ok(due.len() == STEP)
 }
 
 /// Fault of the machine that lasts.
@@ -293,7 +300,7 @@ mod tests {
     use crate::domain::attempt::ErrorCode;
     use crate::domain::contact::{Channel, Scope, Topic};
     use crate::domain::id::ContactId;
-    use crate::domain::telling::{Decision, GATHERING, Notice, decide};
+    use crate::domain::telling::{Decision, GATHERING, IncidentChange, Notice, decide};
     use crate::domain::time::MINUTE;
     use crate::domain::webhook::Webhook;
     use crate::store::directory::Directory;
@@ -354,6 +361,37 @@ mod tests {
             assert!(changed <= STEP as u64, "{changed} rows of one step");
         }
         assert!(!has_edges(&connection).unwrap());
+    }
+
+    #[test]
+    fn an_incident_whose_edges_are_in_two_rounds_is_told_once_when_it_opens_and_once_when_it_closes() {
+        let connection = migrate::in_memory();
+        let mut directory = Directory::default();
+        for number in 1..=2 {
+            webhook::insert_row(&connection, &fixtures::webhook(number, "acme")).unwrap();
+        }
+        let tx = &mut WriteTx::of_test(&connection, &mut directory, MINUTE);
+        let stored = contact::insert(tx, operator(), None).unwrap();
+        for (kind, webhook) in [(EdgeKind::Began, 1), (EdgeKind::Began, 2), (EdgeKind::Ended, 1), (EdgeKind::Ended, 2)]
+        {
+            add(tx, kind, Some(7), Some(webhook)).unwrap();
+        }
+        // The incident is closed, and so has no members. Each round takes this many edges.
+        for limit in 1..=4 {
+            let (mut told, mut changes) = (Told::default(), Vec::new());
+            while told.edge_seq < 4 {
+                let (facts, last) = facts_of(&connection, told.edge_seq, limit).unwrap();
+                if let Decision::Tell(notices) = decide(&stored, &told, &facts, MINUTE + GATHERING) {
+                    let [Notice::Incidents(told)] = notices.as_slice() else { panic!("{notices:?}") };
+                    changes.extend(told.iter().map(|(_, change)| *change));
+                }
+                told.edge_seq = last;
+            }
+            match limit {
+                4 => assert_eq!(changes, [IncidentChange::Closed]),
+                _ => assert_eq!(changes, [IncidentChange::Opened, IncidentChange::Closed], "{limit}"),
+            }
+        }
     }
 
     fn operator() -> Contact {

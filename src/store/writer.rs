@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
@@ -30,6 +30,9 @@ use crate::metrics::Metrics;
 const QUEUE: usize = 4096;
 /// Maximum bytes of queued jobs. An idle writer takes a job of any size.
 const QUEUE_BYTES: usize = 64 << 20;
+/// Time after which a transaction hangs. The largest takes a part of a second.
+const HUNG: Duration = Duration::from_secs(10);
+
 /// Result of a job, available once it is committed.
 pub struct Pending<T, E>(oneshot::Receiver<Result<T, E>>);
 
@@ -124,6 +127,8 @@ pub(super) struct Shared {
     queued_bytes: AtomicUsize,
     pub(super) observer: OnceLock<Arc<dyn Observer>>,
     pub(super) broken: OnceLock<String>,
+    /// When the transaction began that runs now.
+    pub(super) busy_since: Mutex<Option<Instant>>,
     /// Latest time of a commit since it was last asked for.
     pub(super) latest_ms: AtomicI64,
     /// Marked as changed by each commit with events.
@@ -140,6 +145,10 @@ impl Shared {
             (bytes == 0 || queued == 0 || sum <= QUEUE_BYTES).then_some(sum)
         });
         counted.is_ok()
+    }
+
+    pub(super) fn set_busy(&self, is_busy: bool) {
+        *lock(&self.busy_since) = is_busy.then(Instant::now);
     }
 
     pub(super) fn release(&self, bytes: usize) {
@@ -167,6 +176,7 @@ impl Writer {
             queued_bytes: AtomicUsize::new(0),
             observer: OnceLock::new(),
             broken: OnceLock::new(),
+            busy_since: Mutex::default(),
             latest_ms: AtomicI64::new(Millis::MIN),
             events: watch::Sender::new(()),
             thread: Mutex::new(None),
@@ -256,6 +266,11 @@ impl Writer {
 
     pub(super) fn broken(&self) -> Option<String> {
         self.shared.broken.get().cloned()
+    }
+
+    /// Returns whether a transaction takes so long that it will probably never end.
+    pub(super) fn is_hung(&self) -> bool {
+        lock(&self.shared.busy_since).is_some_and(|since| since.elapsed() >= HUNG)
     }
 
     /// Refuses all further jobs, for this reason.

@@ -1,4 +1,4 @@
-//! The end of a webhook's certificates, in words.
+//! The end of certificates, in words.
 
 use super::humanize::{date, relative};
 use crate::domain::time::Millis;
@@ -19,6 +19,31 @@ pub fn warning(tls: &Tls, now: Millis, zone: &Zone) -> Option<String> {
     };
     let (verb, day, distance) = (if end > now { "expires" } else { "expired" }, date(end, zone), relative(end, now));
     Some(format!("{what} {verb} {distance} ({day}). Replace it in the webhook's settings."))
+}
+
+/// Whose certificate ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    Endpoint,
+    Webhook,
+}
+
+/// Returns the cause of an incident: a certificate that is about to end. `host` has the port.
+pub fn cause(whose: Whose, host: &str, ends_ms: Millis) -> String {
+    let (host, day) = (super::message::host(host), date(ends_ms, &Zone::UTC));
+    match whose {
+        Whose::Endpoint => format!("The certificate of {host} expires on {day}. Renew it at the endpoint."),
+        Whose::Webhook => {
+            format!("A certificate in the webhook's settings for {host} expires on {day}. Replace it there.")
+        }
+    }
+}
+
+/// Warns of the end of an endpoint's certificate.
+pub fn endpoint_warning(ends_ms: Millis, now: Millis, zone: &Zone) -> String {
+    let verb = if ends_ms > now { "expires" } else { "expired" };
+    let (day, distance) = (date(ends_ms, zone), relative(ends_ms, now));
+    format!("The endpoint's certificate {verb} {distance} ({day}). Renew it at the endpoint.")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub fn reason(reason: OpenReason) -> &'static str {
         OpenReason::HourOfFailures => "Opened after an hour of nothing but failures.",
         OpenReason::Disabled => "Opened when Hookpost disabled the webhook.",
         OpenReason::Unverified => "Opened because events have waited for an hour for the webhook's verification.",
+        OpenReason::CertificateEnding => "Opened because a certificate expires soon.",
     }
 }
 
@@ -30,6 +31,8 @@ pub fn entry(kind: EntryKind, count: u64, text: &str) -> String {
         EntryKind::Recovered => ("Deliveries succeed again.", "webhooks: deliveries succeed again."),
         EntryKind::FailingAgain => ("The webhook is failing again.", "webhooks are failing again."),
         EntryKind::Reopened => ("Incident reopened.", ""),
+        EntryKind::CertificateEnding => ("A certificate expires soon.", "webhooks: a certificate expires soon."),
+        EntryKind::CertificateRenewed => ("The certificate was replaced.", "webhooks: the certificate was replaced."),
         EntryKind::Deleted => ("Webhook deleted.", ""),
         EntryKind::Moved => ("The webhook's URL was changed to another host.", ""),
         EntryKind::Note => return text.to_owned(),

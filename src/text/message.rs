@@ -24,8 +24,10 @@ pub struct IncidentWords {
     pub change: IncidentChange,
     pub since_ms: Millis,
     pub closed_ms: Option<Millis>,
-    /// Whether deliveries succeed again.
+    /// Whether deliveries succeed again, or the certificate was replaced.
     pub is_recovered: bool,
+    /// Whether a certificate was the only trouble.
+    pub is_certificate: bool,
     /// Sentence.
     pub cause: String,
     pub webhooks: u64,
@@ -43,6 +45,7 @@ pub struct Totals {
     pub opened: u64,
     pub reopened: u64,
     pub still_open: u64,
+    pub ending: u64,
     pub closed: u64,
 }
 
@@ -51,9 +54,10 @@ impl Totals {
         let mut totals = Totals::default();
         for change in changes {
             *match change {
-                IncidentChange::Opened => &mut totals.opened,
+                IncidentChange::Opened | IncidentChange::Worsened => &mut totals.opened,
                 IncidentChange::Reopened => &mut totals.reopened,
                 IncidentChange::StillOpen => &mut totals.still_open,
+                IncidentChange::Ending | IncidentChange::StillEnding => &mut totals.ending,
                 IncidentChange::Closed => &mut totals.closed,
             } += 1;
         }
@@ -61,7 +65,7 @@ impl Totals {
     }
 
     fn all(self) -> u64 {
-        self.opened + self.reopened + self.still_open + self.closed
+        self.opened + self.reopened + self.still_open + self.ending + self.closed
     }
 }
 
@@ -83,20 +87,33 @@ pub fn incidents(named: &[IncidentWords], totals: Totals, zone: &Zone, now: Mill
              deliveries that ran out of attempts."
                 .to_owned(),
         );
+    } else if totals.ending > 0 {
+        text.push(
+            "What to do: renew the certificate, then open the incident and send a test. The incident closes ten minutes \
+             after Hookpost has seen the new certificate."
+                .to_owned(),
+        );
     }
     Words { title: title(named, totals), text: text.join("\n\n") }
 }
 
 fn title(named: &[IncidentWords], totals: Totals) -> String {
     if let ([one], 1) = (named, totals.all()) {
+        let name = host(&one.host);
         let verb = match one.change {
-            IncidentChange::Opened => "is failing",
+            IncidentChange::Ending | IncidentChange::StillEnding => {
+                return format!("A certificate for {name} expires soon");
+            }
+            IncidentChange::Closed if one.is_certificate => {
+                return format!("The certificate for {name} no longer expires soon");
+            }
+            IncidentChange::Opened | IncidentChange::Worsened => "is failing",
             IncidentChange::Reopened => "is failing again",
             IncidentChange::StillOpen => "is still failing",
             IncidentChange::Closed if one.is_recovered => "has recovered",
             IncidentChange::Closed => "is no longer failing",
         };
-        return format!("{} {verb}", host(&one.host));
+        return format!("{name} {verb}");
     }
     let endpoints = |count: u64, is: &str, are: &str| match count {
         0 => None,
@@ -107,6 +124,7 @@ fn title(named: &[IncidentWords], totals: Totals) -> String {
         endpoints(totals.opened, "is failing", "are failing"),
         endpoints(totals.reopened, "is failing again", "are failing again"),
         endpoints(totals.still_open, "is still failing", "are still failing"),
+        endpoints(totals.ending, "has a certificate that expires soon", "have certificates that expire soon"),
         endpoints(totals.closed, "has recovered", "have recovered"),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -116,6 +134,15 @@ fn of_incident(incident: &IncidentWords, zone: &Zone, now: Millis) -> String {
     let host = host(&incident.host);
     let since = date(incident.since_ms, zone);
     let first = match (incident.change, incident.closed_ms) {
+        (IncidentChange::Ending | IncidentChange::StillEnding, _) => {
+            format!("A certificate for {host} expires soon. Deliveries succeed until then.")
+        }
+        (IncidentChange::Closed, _) if incident.is_certificate && incident.is_recovered => {
+            format!("A certificate for {host} was about to expire. It was replaced.")
+        }
+        (IncidentChange::Closed, _) if incident.is_certificate => {
+            format!("A certificate for {host} was about to expire. No webhook depends on it any more.")
+        }
         (IncidentChange::Closed, closed_ms) => {
             let closed_ms = closed_ms.unwrap_or(now);
             let lasted = duration(closed_ms - incident.since_ms);
@@ -123,7 +150,7 @@ fn of_incident(incident: &IncidentWords, zone: &Zone, now: Millis) -> String {
             format!("{host} was failing from {since} to {} ({lasted}).{end}", date(closed_ms, zone))
         }
         (IncidentChange::Reopened, _) => format!("{host} is failing again, first at {since}."),
-        (IncidentChange::Opened | IncidentChange::StillOpen, _) => {
+        (IncidentChange::Opened | IncidentChange::Worsened | IncidentChange::StillOpen, _) => {
             format!("{host} has been failing since {since} ({}).", duration(now - incident.since_ms))
         }
     };
@@ -142,14 +169,16 @@ fn of_incident(incident: &IncidentWords, zone: &Zone, now: Millis) -> String {
     format!("{first}\nCause: {}\n{counts}.\n{}", incident.cause, incident.url)
 }
 
-/// Words about certificates of webhooks. Each is the host, and a sentence about the certificate.
-pub fn certificates(named: &[(String, String)], total: u64) -> Words {
+/// Words about certificates of some hosts. Each is the host, and a sentence about a certificate.
+pub fn certificates(named: &[(String, String)], hosts: u64) -> Words {
     let title = match named {
-        [(name, _)] if total == 1 => format!("A certificate for {} needs attention", host(name)),
-        _ => format!("Certificates of {} need attention", counted(total, "webhook")),
+        [(name, _), ..] if hosts == 1 => format!("A certificate for {} needs attention", host(name)),
+        _ => format!("Certificates for {} need attention", counted(hosts, "endpoint")),
     };
     let mut text: Vec<String> = named.iter().map(|(name, warning)| format!("{}: {warning}", host(name))).collect();
-    let more = total.saturating_sub(named.len() as u64);
+    let mut names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    names.dedup();
+    let more = hosts.saturating_sub(names.len() as u64);
     if more > 0 {
         text.push(format!("And {} more.", number(more)));
     }
@@ -249,6 +278,7 @@ mod tests {
             since_ms: NOW - HOUR,
             closed_ms: (change == IncidentChange::Closed).then_some(NOW),
             is_recovered: change == IncidentChange::Closed,
+            is_certificate: false,
             cause: "shop.example.com answered 503 Service Unavailable.".to_owned(),
             webhooks: 2,
             deliveries: 78,
@@ -301,7 +331,10 @@ mod tests {
     fn the_other_messages_are_sentences_too() {
         let named = |name: &str| (name.to_owned(), "The client certificate expires in 7 days.".to_owned());
         assert_eq!(certificates(&[named("a.example:443")], 1).title, "A certificate for a.example needs attention");
-        assert_eq!(certificates(&[named("a"), named("b")], 12).title, "Certificates of 12 webhooks need attention");
+        assert_eq!(certificates(&[named("a"), named("a")], 1).title, "A certificate for a needs attention");
+        let several = certificates(&[named("a"), named("b")], 12);
+        assert_eq!(several.title, "Certificates for 12 endpoints need attention");
+        assert!(several.text.ends_with("And 10 more."), "{}", several.text);
         assert!(disk(true, 1 << 20).contains("1.1 MB left"));
         assert!(clock(true, -MINUTE * 90).contains("moved back by 1 h 30 min"));
         let contacts = [("On call".to_owned(), Some("acme".to_owned()), "Refused.".to_owned())];

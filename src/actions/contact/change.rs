@@ -95,6 +95,9 @@ impl Actions {
             collect(&mut problems, self.check_url(caller, url))?;
         }
         collect(&mut problems, self.check_token_url(caller, &given))?;
+        if let Some(name) = given.profile.as_ref().filter(|name| stored.is_none_or(|stored| stored.profile != **name)) {
+            collect(&mut problems, self.require_choice(caller, name))?;
+        }
         if let Some(stored) = stored {
             problems.check(apply(self.store.profiles(), stored.clone(), given));
         }

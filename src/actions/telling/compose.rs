@@ -1,5 +1,7 @@
 //! Messages to contacts, composed of what is to be told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::Style;
@@ -7,7 +9,7 @@ use crate::domain::contact::{Contact, Topic};
 use crate::domain::telling::{Facts, IncidentChange, Notice, daily, has_open};
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::zone::Zone;
-use crate::store::incident::read;
+use crate::store::incident::{self, read};
 use crate::store::message::NewMessage;
 use crate::store::{Connection, StoreError, contact, telling as table, webhook};
 use crate::text::certificate;
@@ -105,7 +107,7 @@ pub(super) fn compose(
     })
 }
 
-/// Returns the hosts of webhooks whose certificates are about to end, each with a sentence, and the number of all.
+/// Returns some hosts with certificates that are about to end, each with a sentence, and the number of all hosts.
 fn certificates(
     connection: &Connection,
     facts: &Facts,
@@ -114,19 +116,25 @@ fn certificates(
     now: Millis,
 ) -> Result<(Vec<(String, String)>, u64), StoreError> {
     let of_edges = facts.edges.iter().filter(|edge| edges.contains(&edge.seq));
-    let mut webhooks: Vec<i64> = of_edges.filter_map(|edge| edge.webhook_seq).collect();
-    webhooks.sort_unstable();
-    webhooks.dedup();
-    let mut named = Vec::new();
-    for seq in webhooks.iter().take(MAX_NAMED) {
-        let found = webhook::by_seq(connection, *seq)?;
-        let warning = found.and_then(|webhook| {
-            let warning = certificate::warning(webhook.tls.as_ref()?, now, zone)?;
-            Some((webhook.url.host_key().to_owned(), warning))
-        });
-        named.extend(warning);
+    let mut by_host: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
+    for seq in of_edges.filter_map(|edge| edge.webhook_seq) {
+        if let Some(webhook) = facts.webhooks.get(&seq) {
+            by_host.entry(&webhook.host).or_default().insert(seq);
+        }
     }
-    Ok((named, webhooks.len() as u64))
+    let mut named = Vec::new();
+    for (host, webhooks) in by_host.iter().take(MAX_NAMED) {
+        // Webhooks of one host mostly have the same certificate.
+        let mut warnings = BTreeSet::new();
+        for seq in webhooks.iter().take(MAX_NAMED) {
+            let found = webhook::by_seq(connection, *seq)?;
+            warnings.extend(found.and_then(|webhook| certificate::warning(webhook.tls.as_ref()?, now, zone)));
+        }
+        let ends_ms = incident::certificate::of_host(connection, host)?;
+        warnings.extend(ends_ms.map(|ends_ms| certificate::endpoint_warning(ends_ms, now, zone)));
+        named.extend(warnings.into_iter().map(|warning| ((*host).to_owned(), warning)));
+    }
+    Ok((named, by_host.len() as u64))
 }
 
 fn of_incidents(
@@ -152,6 +160,7 @@ fn of_incidents(
             since_ms: incident.since_ms,
             closed_ms: incident.closed_ms,
             is_recovered: incident.recovered_ms.is_some(),
+            is_certificate: incident.is_certificate,
             cause: incident.cause.text,
             webhooks: incident.webhooks,
             deliveries: incident.deliveries,
@@ -169,14 +178,18 @@ fn of_incidents(
     let event_type = match topic {
         Topic::Closed => "hookpost.incident.closed",
         Topic::Reminder => "hookpost.incident.reminder",
-        _ if totals.opened == 0 => "hookpost.incident.reopened",
+        _ if totals.opened == 0 && totals.ending == 0 => "hookpost.incident.reopened",
         _ => "hookpost.incident.opened",
     };
     Ok(Composed {
         topic,
         event_type,
         words: words::incidents(&named, totals, &daily::zone_of(contact, &style.zone), now),
-        severity: if topic == Topic::Closed { "info" } else { "error" },
+        severity: match topic {
+            Topic::Closed => "info",
+            _ if totals.ending == changes.len() as u64 => "warning",
+            _ => "error",
+        },
         // One alert for all incidents of the contact, since one message may be about several.
         alert: (if is_open { "trigger" } else { "resolve" }, format!("hookpost-{}", contact.id)),
         url,

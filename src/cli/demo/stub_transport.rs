@@ -119,5 +119,5 @@ fn result(
     timings: Timings,
     duration: Duration,
 ) -> ClientResult {
-    ClientResult { answer, failure, timings, duration, remote_address: None, connections: 1 }
+    ClientResult { answer, failure, timings, duration, remote_address: None, certificate: None, connections: 1 }
 }

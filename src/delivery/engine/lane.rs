@@ -98,11 +98,13 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// `is_proven`: the endpoint has accepted deliveries, and none is being retried.
+    /// `is_proven`: the endpoint has accepted deliveries, and none is being retried. The first message to a contact of the
+    /// operator does not wait for the endpoints of tenants either.
     pub(super) fn new(endpoint: Arc<Endpoint>, is_proven: bool) -> Lane {
         Lane {
             open: endpoint.webhook.is_sending(),
-            tenant: endpoint.webhook.tenant.as_str().into(),
+            tenant: Arc::clone(&endpoint.payer),
+            proven: is_proven || endpoint.is_of_operators_contact(),
             endpoint,
             queue: VecDeque::new(),
             queue_bytes: 0,
@@ -111,7 +113,6 @@ impl Lane {
             sending: 0,
             window: FIRST_WINDOW,
             failures_in_row: 0,
-            proven: is_proven,
             lagging: false,
             long: 0,
             held_until_ms: None,

@@ -9,7 +9,7 @@ use crate::domain::retry::{self, AnswerHints, History, Next};
 use crate::domain::webhook::{DisabledReason, WebhookState};
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{self, DeliveryRef, LastAttempt, Series};
-use crate::store::incident::{self, Cause, FailedAttempt, Outcome};
+use crate::store::incident::{self, Cause, FailedAttempt, Outcome, certificate};
 use crate::store::{Change, DueDelivery, StoreError, WriteTx, attempt, webhook};
 use crate::text::failure::describe;
 
@@ -21,6 +21,7 @@ pub fn record(
     result: &AttemptResult,
     jitter: f64,
 ) -> Result<(), StoreError> {
+    see_certificate(tx, endpoint, result)?;
     let next_due_ms = if result.is_success() {
         succeeded(tx, endpoint, job, result)?
     } else {
@@ -30,7 +31,8 @@ pub fn record(
     Ok(())
 }
 
-/// Logs the only attempt of a test and finishes it. Beyond that, tests change only the incident that the webhook is in.
+/// Logs the only attempt of a test and finishes it. Beyond that, tests change only the incident that the webhook is in, and
+/// what is known about the certificate of the endpoint.
 pub fn record_test(
     tx: &mut WriteTx<'_>,
     endpoint: &Endpoint,
@@ -41,9 +43,14 @@ pub fn record_test(
     if delivery::finish_test(tx, job.seq, status, &last_attempt(result))? {
         attempt::insert(tx, job.seq, &result.attempt, result.body_format.as_deref())?;
         let failure = result.attempt.failure.as_ref().map(|failure| failure.message.as_str());
+        see_certificate(tx, endpoint, result)?;
         incident::tested(tx, job.webhook_seq, &endpoint.host, failure)?;
     }
     Ok(())
+}
+
+fn see_certificate(tx: &mut WriteTx<'_>, endpoint: &Endpoint, result: &AttemptResult) -> Result<(), StoreError> {
+    result.certificate.map_or(Ok(()), |validity| certificate::seen(tx, &endpoint.host, validity))
 }
 
 fn succeeded(

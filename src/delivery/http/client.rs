@@ -28,7 +28,7 @@ use crate::delivery::http::exchange::{Exchange, micros};
 use crate::delivery::http::identity::Identities;
 use crate::delivery::http::pool::Pool;
 use crate::domain::attempt::{Failure, FailureCause, ReceiverResponse, Timings};
-use crate::domain::tls::Tls;
+use crate::domain::tls::{Tls, Validity};
 use crate::text::failure::describe;
 
 /// Number of bytes kept of a response's headers (names and values), and of its body.
@@ -77,7 +77,7 @@ pub enum ClientError {
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     pub url: &'a str,
-    /// Tenant on whose behalf the request is sent; empty for none.
+    /// Whom slow lookups are charged to: a tenant, or the owner of a contact; empty for nobody.
     pub tenant: &'a str,
     /// All headers except `Host` and `Content-Length`, which the client adds: a wrong `Content-Length` would break the
     /// connection.
@@ -98,6 +98,8 @@ pub struct ClientResult {
     pub duration: Duration,
     /// Peer of the last connection used, which may have been opened by an earlier request.
     pub remote_address: Option<SocketAddr>,
+    /// Validity of the endpoint's certificate, if a new connection has shown it.
+    pub certificate: Option<Validity>,
     /// 1, or 2 if a reused connection was closed and a new one was opened.
     pub connections: u8,
 }
@@ -111,6 +113,7 @@ impl Default for ClientResult {
             timings: Timings::default(),
             duration: Duration::ZERO,
             remote_address: None,
+            certificate: None,
             connections: 1,
         }
     }
@@ -204,6 +207,7 @@ impl Client {
                 sent.answer = outcome.answer;
                 sent.timings = exchange.timings;
                 sent.remote_address = exchange.peer;
+                sent.certificate = exchange.certificate;
                 if !exchange.reused {
                     sent.timings.resolve_us = Some(resolve_us);
                 }

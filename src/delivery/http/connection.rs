@@ -7,14 +7,15 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 
 use super::exchange;
+use crate::domain::tls::Validity;
 
 /// How long a blocking read may exceed the deadline. Saves setting the socket's timeout before every read.
 const SLACK: Duration = Duration::from_millis(50);
@@ -155,13 +156,14 @@ fn last_alert(tls: &mut ClientConnection, socket: &mut Socket) -> Option<io::Err
 #[derive(Debug)]
 pub struct ReceiverConnection {
     socket: Socket,
+    opened: Instant,
     tls: Option<Box<ClientConnection>>,
 }
 
 impl ReceiverConnection {
     /// Connects to the first of `addresses` that accepts, before the deadline of the exchange.
     pub fn connect(addresses: &[SocketAddr]) -> io::Result<ReceiverConnection> {
-        Ok(ReceiverConnection { socket: Socket::connect(addresses)?, tls: None })
+        Ok(ReceiverConnection { socket: Socket::connect(addresses)?, opened: Instant::now(), tls: None })
     }
 
     /// Performs the TLS handshake on a new connection. An error may contain a [`rustls::Error`].
@@ -179,6 +181,16 @@ impl ReceiverConnection {
 
     pub fn peer(&self) -> SocketAddr {
         self.socket.peer
+    }
+
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Returns the validity of the server's certificate. A resumed session has shown none.
+    pub fn certificate(&self) -> Option<Validity> {
+        let tls = self.tls.as_ref().filter(|tls| tls.handshake_kind() != Some(HandshakeKind::Resumed))?;
+        Validity::read(tls.peer_certificates()?.first()?)
     }
 
     pub fn is_tls(&self) -> bool {

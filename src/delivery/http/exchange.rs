@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::attempt::{Phase, Timings};
-use crate::domain::tls::Tls;
+use crate::domain::tls::{Tls, Validity};
 
 /// Number of the response's first bytes kept, to show them if they are not HTTP.
 pub const FIRST_BYTES: usize = 32;
@@ -51,6 +51,8 @@ pub struct Exchange {
     pub tls: Option<Arc<Tls>>,
     /// Whether the server asked for a client certificate.
     pub wants_certificate: bool,
+    /// Validity of the server's certificate, if a handshake has shown it.
+    pub certificate: Option<Validity>,
     /// Whether to open a new connection even if an idle one exists.
     pub fresh: bool,
     /// Names of the request's headers in the case to send.
@@ -76,6 +78,7 @@ impl Exchange {
             addresses,
             tls: None,
             wants_certificate: false,
+            certificate: None,
             fresh,
             spelling: Vec::new(),
             phase: Phase::Connect,

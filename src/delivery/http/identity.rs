@@ -5,7 +5,8 @@
 //! one, and the least recently used are dropped: that costs the next handshake a resumption and the parsing of a key.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -21,6 +22,9 @@ const MOST_KEPT: usize = 512;
 /// Tickets kept for each configuration, eight for each host: webhooks that share a setting mostly share the host.
 const TICKETS: usize = 16;
 
+/// Time after which sessions are no longer resumed: a resumed one does not show the certificate of the server.
+const RESUMED_FOR: Duration = Duration::from_secs(60 * 60);
+
 /// Source of TLS configurations.
 #[derive(Debug)]
 pub struct Identities {
@@ -28,12 +32,14 @@ pub struct Identities {
     roots: RootCertStore,
     /// Checks certificates of servers against `roots`; shared by settings without authorities of their own.
     verifier: Arc<WebPkiServerVerifier>,
-    common: Arc<ClientConfig>,
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
+    common: Arc<ClientConfig>,
+    /// When the sessions of the configurations began.
+    since: Instant,
     configs: HashMap<TlsId, (Arc<ClientConfig>, u64)>,
     /// Number of uses so far, which orders them.
     uses: u64,
@@ -44,15 +50,16 @@ impl Identities {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = verifier(&provider, roots.clone())?;
         let common = Arc::new(config(&provider, verifier.clone(), None)?);
-        Ok(Identities { provider, roots, verifier, common, kept: Mutex::default() })
+        let kept = Kept { common, since: Instant::now(), configs: HashMap::new(), uses: 0 };
+        Ok(Identities { provider, roots, verifier, kept: Mutex::new(kept) })
     }
 
     /// Returns the configuration of a setting.
     pub fn config(&self, tls: Option<&Tls>) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let Some(tls) = tls else { return Ok(self.common.clone()) };
-        if let Some(config) = self.find(tls.id()) {
+        if let Some(config) = self.find(tls.map(Tls::id), Instant::now()) {
             return Ok(config);
         }
+        let Some(tls) = tls else { return Ok(self.lock().common.clone()) };
         // Outside of the lock: parsing an RSA key takes a moment.
         let verifier = match tls.ca() {
             [] => self.verifier.clone(),
@@ -69,8 +76,19 @@ impl Identities {
         Ok(config)
     }
 
-    fn find(&self, id: TlsId) -> Option<Arc<ClientConfig>> {
-        let kept = &mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: Option<TlsId>, now: Instant) -> Option<Arc<ClientConfig>> {
+        let kept = &mut *self.lock();
+        if now.duration_since(kept.since) >= RESUMED_FOR {
+            let mut common = (*kept.common).clone();
+            common.resumption = Resumption::default();
+            (kept.common, kept.since) = (Arc::new(common), now);
+            kept.configs.clear();
+        }
+        let Some(id) = id else { return Some(kept.common.clone()) };
         let (config, used) = kept.configs.get_mut(&id)?;
         kept.uses += 1;
         *used = kept.uses;
@@ -78,7 +96,7 @@ impl Identities {
     }
 
     fn keep(&self, id: TlsId, config: Arc<ClientConfig>) {
-        let kept = &mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = &mut *self.lock();
         kept.uses += 1;
         kept.configs.insert(id, (config, kept.uses));
         if kept.configs.len() > MOST_KEPT {
@@ -136,6 +154,21 @@ mod tests {
             ca: number.is_multiple_of(2).then(|| Some(certificate.pem())),
         };
         given.apply(None, false).unwrap().unwrap()
+    }
+
+    #[test]
+    fn sessions_are_resumed_for_an_hour_only() {
+        let identities = Identities::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }).unwrap();
+        let (common, own) = (identities.config(None).unwrap(), setting(0));
+        let config = identities.config(Some(&own)).unwrap();
+        let begin = Instant::now();
+        let before = begin + RESUMED_FOR - Duration::from_secs(60);
+        assert!(Arc::ptr_eq(&identities.find(None, before).unwrap(), &common));
+        assert!(Arc::ptr_eq(&identities.find(Some(own.id()), before).unwrap(), &config));
+        let later = identities.find(None, begin + RESUMED_FOR).unwrap();
+        assert!(!Arc::ptr_eq(&later, &common));
+        assert!(identities.find(Some(own.id()), begin + RESUMED_FOR).is_none());
+        assert!(Arc::ptr_eq(&identities.find(None, begin + RESUMED_FOR).unwrap(), &later));
     }
 
     #[test]

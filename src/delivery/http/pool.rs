@@ -18,6 +18,9 @@ use crate::domain::tls::TlsId;
 /// Longest idle time of a connection. Servers close theirs after 5 s (Node.js) to 75 s (nginx).
 const IDLE_FOR: Duration = Duration::from_secs(60);
 
+/// Longest life of a connection. A new one shows the endpoint's certificate again.
+const LIVES_FOR: Duration = Duration::from_secs(60 * 60);
+
 /// Interval of the sweep over all endpoints.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -62,8 +65,10 @@ impl Pool {
     pub fn take(&self, endpoint: &PoolKey, addresses: &[SocketAddr]) -> Option<ReceiverConnection> {
         loop {
             let mut newest = self.lock().take_newest(endpoint)?;
-            let usable =
-                newest.since.elapsed() < IDLE_FOR && addresses.contains(&newest.link.peer()) && newest.link.is_quiet();
+            let usable = newest.since.elapsed() < IDLE_FOR
+                && newest.link.age() < LIVES_FOR
+                && addresses.contains(&newest.link.peer())
+                && newest.link.is_quiet();
             if usable {
                 return Some(newest.link);
             }

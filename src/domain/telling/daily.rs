@@ -26,18 +26,22 @@ pub fn reminder(contact: &Contact, told: &Told, facts: &Facts, now: Millis) -> O
     {
         return None;
     }
-    let mut open: BTreeMap<i64, Millis> = BTreeMap::new();
+    let mut open: BTreeMap<i64, (Millis, IncidentChange)> = BTreeMap::new();
     for member in &facts.members {
         if is_scoped(contact, facts, member.webhook_seq) {
-            let since = open.entry(member.incident_seq).or_insert(member.opened_ms);
+            let first = (member.opened_ms, IncidentChange::StillEnding);
+            let (since, change) = open.entry(member.incident_seq).or_insert(first);
             *since = (*since).min(member.opened_ms);
+            if !member.is_certificate {
+                *change = IncidentChange::StillOpen;
+            }
         }
     }
     open.retain(|incident, _| !is_muted(contact, facts, *incident));
-    if !open.values().any(|since| is_due(*since)) {
+    if !open.values().any(|(since, _)| is_due(*since)) {
         return None;
     }
-    Some(Notice::Incidents(open.into_keys().map(|incident| (incident, IncidentChange::StillOpen)).collect()))
+    Some(Notice::Incidents(open.into_iter().map(|(incident, (_, change))| (incident, change)).collect()))
 }
 
 /// Time that a digest is about.

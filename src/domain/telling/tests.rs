@@ -47,6 +47,7 @@ fn facts(edges: &[(EdgeKind, i64, i64)], members: &[(i64, i64)]) -> Facts {
         incident_seq: *incident_seq,
         webhook_seq: *webhook_seq,
         opened_ms: 0,
+        is_certificate: false,
     };
     facts.members.extend(members.iter().map(member));
     for seq in 0..6 {
@@ -96,6 +97,42 @@ fn a_contact_is_told_what_changed_for_its_webhooks_in_all() {
         assert_eq!(told(&all, &facts), of_all, "{edges:?}");
         assert_eq!(told(&acme, &facts), of_acme, "{edges:?}");
         assert_eq!(told(&pattern, &facts), of_pattern, "{edges:?}");
+    }
+}
+
+#[test]
+fn an_incident_for_a_certificate_is_told_as_such_and_again_once_deliveries_fail() {
+    use EdgeKind::{Began, Certificate, CertificateBegan, CertificateOver, Ended, Worsened};
+    use IncidentChange::{Closed, Ending, Opened};
+    // Whether a certificate is the only trouble of each webhook that is in the incident.
+    for (edges, members, expected) in [
+        (&[(CertificateBegan, 7, 0), (CertificateBegan, 7, 1)][..], &[(0, true), (1, true)][..], &[(7, Ending)][..]),
+        (&[(CertificateBegan, 7, 0), (Began, 7, 1)], &[(0, true), (1, false)], &[(7, Opened)]),
+        (&[(Worsened, 7, 0)], &[(0, false), (1, true)], &[(7, IncidentChange::Worsened)]),
+        // Another webhook of the host fails.
+        (&[(Began, 7, 1)], &[(0, true), (1, false)], &[(7, IncidentChange::Worsened)]),
+        (&[(Began, 7, 1), (CertificateOver, 7, 0)], &[(1, false)], &[(7, IncidentChange::Worsened)]),
+        // One that was failing already, and one that fails no longer.
+        (&[(Worsened, 7, 1)], &[(0, false), (1, false)], &[]),
+        (&[(Ended, 7, 1), (CertificateBegan, 7, 1)], &[(1, true)], &[]),
+        (&[(CertificateOver, 7, 0)], &[], &[(7, Closed)]),
+        // The opening names the certificate already.
+        (&[(CertificateBegan, 7, 0), (Certificate, 7, 0)], &[(0, true)], &[(7, Ending)]),
+    ] {
+        let mut facts = facts(edges, &[]);
+        let member = |(webhook_seq, is_certificate): &(i64, bool)| Member {
+            incident_seq: 7,
+            webhook_seq: *webhook_seq,
+            opened_ms: 0,
+            is_certificate: *is_certificate,
+        };
+        facts.members = members.iter().map(member).collect();
+        assert_eq!(told(&contact(None, &[]), &facts), expected, "{edges:?}");
+        if edges.len() == 2 && edges[1].0 == Certificate {
+            let contact = Contact { topics: [Topic::Certificate].into(), ..contact(None, &[]) };
+            let decision = decide(&contact, &Told::default(), &facts, LATER);
+            assert_eq!(decision, Decision::Tell(vec![Notice::Certificates(vec![2])]));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod certificate;
 mod settings;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +19,7 @@ use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, Validity};
 pub use settings::{MAX_BYTES, MAX_CERTIFICATES, TlsSettings, without_key};
 
 use super::time::{DAY, Millis};
@@ -37,6 +38,8 @@ pub struct Tls {
     id: TlsId,
     /// Earliest end of a certificate.
     pub ends_ms: Millis,
+    /// Read from the certificates when it is first asked for.
+    overdue_ms: OnceLock<Millis>,
 }
 
 /// Certificate, its intermediates, and its private key.
@@ -57,7 +60,7 @@ pub struct TlsSpec {
 impl Tls {
     fn new(client: Option<ClientCertificate>, ca: Vec<CertificateDer<'static>>, ends_ms: Millis) -> Tls {
         let id = TlsId::of(client.as_ref(), &ca);
-        Tls { client, ca, id, ends_ms }
+        Tls { client, ca, id, ends_ms, overdue_ms: OnceLock::new() }
     }
 
     /// Reads settings that were checked when they were stored.
@@ -81,6 +84,16 @@ impl Tls {
             client_key: client.map_or_else(String::new, |client| key_pem(&client.key)),
             ca: chain_pem(&self.ca),
         }
+    }
+
+    /// Returns whether a certificate should have been renewed by now.
+    pub fn is_overdue(&self, now: Millis) -> bool {
+        let earliest = || {
+            let all = self.client_facts().into_iter().chain(self.ca_facts());
+            all.map(|fact| fact.validity().overdue_ms()).min().unwrap_or(self.ends_ms)
+        };
+        // Reading certificates takes longer than this comparison, and most of them end long after.
+        self.ends_ms <= now + ATTENTION && *self.overdue_ms.get_or_init(earliest) <= now
     }
 
     pub fn id(&self) -> TlsId {

@@ -59,7 +59,7 @@ async fn ready(app: Data<App>) -> ApiResult {
     if let Some(reason) = app.actions.store.broken() {
         return Err(ApiError::unavailable("store_unavailable", reason));
     }
-    if !app.actions.engine.is_flowing() {
+    if !app.actions.is_delivering() {
         let reason = "Deliveries that are due are not being sent. See the log, and restart the server.";
         return Err(ApiError::unavailable("not_delivering", reason.to_owned()));
     }
@@ -121,7 +121,7 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
             open_incidents: incident::read::count_open(connection)?,
             failing_contacts: contact::failing(connection, None, now, MOST_CONTACTS)?.len() as u64,
             waiting_mails: message::count_waiting(connection)?,
-            is_delivering: actions.engine.is_flowing(),
+            is_delivering: actions.is_delivering(),
             oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
             workers,
             busy_workers,

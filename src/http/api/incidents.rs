@@ -47,7 +47,7 @@ const EXAMPLE_REST: &str = r#""webhooks": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Incidents", "list_incidents", "List incidents")
-        .description("An incident is the trouble of an endpoint, from the first failures until deliveries have succeeded for ten minutes. Webhooks with one host share an incident. A key of a tenant sees the tenant's webhooks in it only.")
+        .description("An incident is the trouble of an endpoint, from the first failures until deliveries have succeeded for ten minutes. A certificate that expires within a week is an incident too. Webhooks with one host share an incident. A key of a tenant sees the tenant's webhooks in it only.")
         .scope(Scope::Read)
         .list::<IncidentQuery, IncidentView>()
         .errors(422, &["invalid_tenant", "invalid_value", "invalid_time"]);

@@ -17,7 +17,7 @@ use crate::http::web::deliveries::filter::finished;
 use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{Connection, Frame, PageError, Section, Session, Template};
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
-use crate::store::incident::read::{self, Condition};
+use crate::store::incident::{self, read, read::Condition};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, Attention, WebhookFilter};
@@ -193,6 +193,13 @@ fn attention(session: &Session, db: &Connection) -> Result<Vec<Concern>, StoreEr
     for webhook in webhook::expiring(db, session.tenant(), session.now() + ATTENTION, MAX_WEBHOOKS)? {
         let warning = webhook.tls.as_deref().and_then(|tls| certificate::warning(tls, session.now(), session.zone()));
         let reason = warning.unwrap_or_default();
+        concerns.push(Concern { webhook, condition: None, reason, retrying: String::new() });
+    }
+    for seq in read::with_certificate_ending(db, session.tenant(), MAX_WEBHOOKS)? {
+        let is_shown = concerns.iter().any(|concern| concern.webhook.seq == seq);
+        let Some(webhook) = webhook::by_seq(db, seq)?.filter(|_| !is_shown) else { continue };
+        let Some(ends_ms) = incident::certificate::of_host(db, webhook.url.host_key())? else { continue };
+        let reason = certificate::endpoint_warning(ends_ms, session.now(), session.zone());
         concerns.push(Concern { webhook, condition: None, reason, retrying: String::new() });
     }
     Ok(concerns)

@@ -10,6 +10,7 @@
 //! A webhook is in one open incident at most, that of its host. Each tenant sees an incident as if its own webhooks were
 //! the only ones in it.
 
+pub mod certificate;
 pub mod entry;
 mod open;
 pub mod read;
@@ -50,11 +51,18 @@ pub(super) struct Membership {
     recovered_ms: Option<Millis>,
     /// Whether the incident was opened again.
     was_reopened: bool,
+    /// End of the certificate that is its only trouble.
+    certificate_ends_ms: Option<Millis>,
 }
 
 impl Trouble {
     pub(super) fn is_none(&self) -> bool {
         self.streak.is_none() && self.membership.is_none()
+    }
+
+    /// Whether only a certificate that is about to end is the trouble.
+    fn is_certificate_only(&self) -> bool {
+        self.streak.is_none() && self.membership.is_some_and(|membership| membership.certificate_ends_ms.is_some())
     }
 
     /// Whether attempts failed, too few to open an incident.
@@ -107,12 +115,16 @@ pub(super) fn troubles(connection: &Connection) -> Result<HashMap<i64, Trouble>>
         troubles.entry(row.get("webhook_seq")?).or_default().streak = Some(streak);
         Ok(())
     })?;
-    let query = "SELECT m.webhook_seq, m.incident_seq, m.error_code, m.code, m.cause_ms, m.recovered_ms,
+    let query =
+        "SELECT m.webhook_seq, m.incident_seq, m.error_code, m.code, m.cause_ms, m.recovered_ms, m.certificate_ends_ms,
                      i.reopened > 0 AS was_reopened
                  FROM incident_webhook m JOIN incident i ON i.seq = m.incident_seq WHERE m.ended_ms IS NULL";
     sql::each(connection, query, [], |row| {
         let group = FailureGroup::of(row.get("error_code")?, row.get("code")?);
-        let membership = read_row!(row, Membership { incident_seq, cause_ms, recovered_ms, was_reopened; group });
+        let membership = read_row!(row, Membership {
+            incident_seq, cause_ms, recovered_ms, was_reopened, certificate_ends_ms;
+            group
+        });
         troubles.entry(row.get("webhook_seq")?).or_default().membership = Some(membership);
         Ok(())
     })?;
@@ -148,7 +160,7 @@ pub fn failed(tx: &mut WriteTx<'_>, attempt: &FailedAttempt<'_>) -> Result<()> {
     )?;
     let dead_letters = u32::from(attempt.outcome != Outcome::Retried);
     let membership = match before.membership {
-        Some(membership) if membership.recovered_ms.is_none() => {
+        Some(membership) if membership.recovered_ms.is_none() && membership.certificate_ends_ms.is_none() => {
             Some(go_on(tx, &webhook, membership, attempt, dead_letters)?)
         }
         earlier => {
@@ -158,7 +170,8 @@ pub fn failed(tx: &mut WriteTx<'_>, attempt: &FailedAttempt<'_>) -> Result<()> {
             };
             match reason.filter(|_| !webhook.tenant.is_hookpost()) {
                 Some(reason) => {
-                    let begin = Beginning { reason, since_ms: streak.since_ms, cause: &attempt.cause, dead_letters };
+                    let (since_ms, cause) = (streak.since_ms, &attempt.cause);
+                    let begin = Beginning { reason, since_ms, cause, dead_letters, certificate_ends_ms: None };
                     Some(open(tx, &webhook, &begin)?)
                 }
                 None => earlier,
@@ -214,7 +227,7 @@ pub fn succeeded(tx: &mut WriteTx<'_>, webhook_seq: i64, host: &str) -> Result<(
         contact::told(tx.connection(), contact_seq, tx.now_ms())?;
     }
     let trouble = tx.directory().trouble(webhook_seq);
-    if trouble.is_none() {
+    if trouble.is_none() || trouble.is_certificate_only() {
         return Ok(());
     }
     match tx.directory().get(webhook_seq).filter(|webhook| webhook.url.host_key() == host).cloned() {
@@ -229,7 +242,9 @@ fn recover(tx: &mut WriteTx<'_>, webhook: &Webhook, mut trouble: Trouble) -> Res
     if streak.is_some() {
         forget_streak(tx.connection(), webhook.seq)?;
     }
-    if let Some(membership) = trouble.membership.as_mut().filter(|membership| membership.recovered_ms.is_none()) {
+    let is_failing =
+        |membership: &&mut Membership| membership.recovered_ms.is_none() && membership.certificate_ends_ms.is_none();
+    if let Some(membership) = trouble.membership.as_mut().filter(is_failing) {
         membership.recovered_ms = Some(now);
         let incident_seq = membership.incident_seq;
         sql::run(
@@ -311,18 +326,20 @@ pub(super) fn left(tx: &mut WriteTx<'_>, webhook_seq: i64, kind: EntryKind) -> R
         sql::run(tx.connection(), statement, params)?;
     }
     entry::add(tx, &Entry::about(membership.incident_seq, &webhook, kind))?;
-    end(tx, membership.incident_seq, webhook_seq)
+    end(tx, &membership, webhook_seq)
 }
 
 /// Ends the part of a webhook in an incident, and closes the incident with the last one.
-fn end(tx: &mut WriteTx<'_>, incident_seq: i64, webhook_seq: i64) -> Result<()> {
+fn end(tx: &mut WriteTx<'_>, membership: &Membership, webhook_seq: i64) -> Result<()> {
+    let Membership { incident_seq, certificate_ends_ms, .. } = *membership;
     let now = tx.now_ms();
     sql::run(
         tx.connection(),
         "UPDATE incident_webhook SET ended_ms = :now WHERE incident_seq = :incident AND webhook_seq = :webhook",
         named_params! {":now": now, ":incident": incident_seq, ":webhook": webhook_seq},
     )?;
-    telling::add(tx, EdgeKind::Ended, Some(incident_seq), Some(webhook_seq))?;
+    let edge = if certificate_ends_ms.is_some() { EdgeKind::CertificateOver } else { EdgeKind::Ended };
+    telling::add(tx, edge, Some(incident_seq), Some(webhook_seq))?;
     let closed = sql::change(
         tx.connection(),
         "UPDATE incident SET closed_ms = :now

@@ -51,6 +51,8 @@ pub struct Incident {
     /// Deliveries of these webhooks that are queued now.
     pub waiting: u64,
     pub is_muted: bool,
+    /// Whether a certificate that is about to end was its only trouble.
+    pub is_certificate: bool,
     /// How often it was opened again.
     pub reopened: u64,
 }
@@ -140,6 +142,7 @@ pub fn by_seq(connection: &Connection, seq: i64, tenant: Option<&Tenant>) -> Res
             since_ms: Millis::MAX,
             last_success_ms: None,
             recovered_ms: None,
+            is_certificate: true,
             reason: OpenReason::ManyFailures,
             cause: Cause { error_code: None, code: None, text: String::new() },
             webhooks: 0,
@@ -168,13 +171,13 @@ const MEMBERS: &str = "
 fn count(connection: &Connection, incident: &mut Incident, tenant: Option<&Tenant>) -> Result<bool> {
     let query = format!(
         "SELECT m.reason, m.since_ms, m.last_success_ms, m.opened_ms, m.error_code, m.code, m.cause, m.cause_ms,
-             m.dead_letters, m.recovered_ms, m.ended_ms,
+             m.dead_letters, m.recovered_ms, m.ended_ms, m.certificate_ends_ms IS NOT NULL AS is_certificate,
              m.failures + coalesce(s.failures, 0) AS failures, m.deliveries + coalesce(s.deliveries, 0) AS deliveries,
              coalesce(w.pending_count + w.retrying_count, 0) AS waiting
          {MEMBERS} LIMIT {}",
         MAX_COUNTED + 1
     );
-    let (mut cause_ms, mut opened_ms, mut ended_ms, mut open) = (Millis::MIN, Millis::MAX, None, 0_u64);
+    let (mut latest, mut opened_ms, mut ended_ms, mut open) = ((false, Millis::MIN), Millis::MAX, None, 0_u64);
     sql::each(connection, &query, named_params! {":seq": incident.seq, ":tenant": tenant}, |row| {
         if incident.webhooks == u64::from(MAX_COUNTED) {
             incident.is_partial = true;
@@ -193,14 +196,16 @@ fn count(connection: &Connection, incident: &mut Incident, tenant: Option<&Tenan
             incident.waiting += row.get::<_, u64>("waiting")?;
         }
         opened_ms = opened_ms.min(row.get("opened_ms")?);
-        let since_ms = row.get("since_ms")?;
-        if since_ms < incident.since_ms {
-            incident.since_ms = since_ms;
+        // What fails comes before what will.
+        let (is_certificate, since_ms) = (row.get("is_certificate")?, row.get("since_ms")?);
+        if (is_certificate, since_ms) < (incident.is_certificate, incident.since_ms) {
+            (incident.is_certificate, incident.since_ms) = (is_certificate, since_ms);
             incident.last_success_ms = row.get("last_success_ms")?;
             incident.reason = row.get("reason")?;
         }
-        if row.get::<_, Millis>("cause_ms")? > cause_ms {
-            cause_ms = row.get("cause_ms")?;
+        let cause_at = (!is_certificate, row.get("cause_ms")?);
+        if cause_at > latest {
+            latest = cause_at;
             incident.cause = cause_of(row)?;
         }
         Ok(())
@@ -255,13 +260,15 @@ pub struct Member {
     pub waiting: u64,
     pub recovered_ms: Option<Millis>,
     pub ended_ms: Option<Millis>,
+    /// Whether a certificate that is about to end is its only trouble.
+    pub is_certificate: bool,
 }
 
 /// Returns the first webhooks of an incident by number, those that are failing first.
 pub fn members(connection: &Connection, seq: i64, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<Member>> {
     let query = format!(
         "SELECT m.webhook_seq, m.tenant, m.reason, m.since_ms, m.last_success_ms, m.error_code, m.code, m.cause,
-             m.dead_letters, m.recovered_ms, m.ended_ms, w.id, w.url, w.description,
+             m.dead_letters, m.recovered_ms, m.ended_ms, m.certificate_ends_ms IS NOT NULL AS is_certificate, w.id, w.url, w.description,
              w.seq IS NULL OR w.deleted_ms IS NOT NULL AS is_deleted,
              m.failures + coalesce(s.failures, 0) AS failures, m.deliveries + coalesce(s.deliveries, 0) AS deliveries,
              coalesce(w.pending_count + w.retrying_count, 0) AS waiting
@@ -270,7 +277,7 @@ pub fn members(connection: &Connection, seq: i64, tenant: Option<&Tenant>, limit
     sql::all(connection, &query, named_params! {":seq": seq, ":tenant": tenant, ":limit": limit}, |row| {
         Ok(read_row!(row, Member {
             webhook_seq, is_deleted, tenant, reason, since_ms, last_success_ms, failures, deliveries, dead_letters,
-            waiting, recovered_ms, ended_ms;
+            waiting, recovered_ms, ended_ms, is_certificate;
             webhook: Named::of_row(row)?,
             cause: cause_of(row)?,
         }))
@@ -302,6 +309,8 @@ pub struct OpenIncident {
     pub id: IncidentId,
     /// When the webhook came into it.
     pub opened_ms: Millis,
+    /// Whether a certificate that is about to end is the webhook's only trouble.
+    pub is_certificate: bool,
 }
 
 /// Returns the condition of each of some webhooks.
@@ -309,7 +318,7 @@ pub fn conditions(connection: &Connection, webhooks: &[i64]) -> Result<HashMap<i
     let query = "SELECT w.seq, w.state, w.disabled_ms, w.last_success_ms,
                      w.success_count > 0 OR w.last_finished_ms IS NOT NULL AS is_used,
                      s.since_ms AS failing_since_ms, coalesce(s.failures, 0) AS failures,
-                     i.id AS incident_id, m.opened_ms
+                     i.id AS incident_id, m.opened_ms, m.certificate_ends_ms IS NOT NULL AS is_certificate
                  FROM json_each(:webhooks) AS wanted CROSS JOIN webhook w ON w.seq = wanted.value
                  LEFT JOIN streak s ON s.webhook_seq = w.seq
                  LEFT JOIN incident_webhook m ON m.webhook_seq = w.seq AND m.ended_ms IS NULL
@@ -318,7 +327,9 @@ pub fn conditions(connection: &Connection, webhooks: &[i64]) -> Result<HashMap<i
         let facts = read_row!(row, HealthFacts { state, disabled_ms, failing_since_ms, last_success_ms, is_used });
         let id: Option<IncidentId> = row.get("incident_id")?;
         let incident = match id {
-            Some(id) => Some(OpenIncident { id, opened_ms: row.get("opened_ms")? }),
+            Some(id) => {
+                Some(OpenIncident { id, opened_ms: row.get("opened_ms")?, is_certificate: row.get("is_certificate")? })
+            }
             None => None,
         };
         Ok((row.get("seq")?, Condition { verdict: Verdict::of(&facts), failures: row.get("failures")?, incident }))
@@ -337,6 +348,14 @@ pub fn failing(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> 
                  WHERE w.state = 'active' AND w.deleted_ms IS NULL AND w.tenant = coalesce(:tenant, w.tenant)
                  ORDER BY s.since_ms LIMIT :limit";
     sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, |row| row.get("seq"))
+}
+
+/// Returns the numbers of up to `limit` webhooks that are in an incident only for a certificate, of one tenant or of all.
+pub fn with_certificate_ending(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<i64>> {
+    let query = "SELECT webhook_seq FROM incident_webhook INDEXED BY incident_webhook_certificate
+                 WHERE certificate_ends_ms IS NOT NULL AND ended_ms IS NULL AND recovered_ms IS NULL
+                     AND tenant = coalesce(:tenant, tenant) LIMIT :limit";
+    sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, |row| row.get("webhook_seq"))
 }
 
 /// Counts the dead letters of a webhook, without tests, up to `limit`.

@@ -3,7 +3,7 @@
 use rusqlite::named_params;
 
 use super::open::{Beginning, open};
-use super::{Cause, Trouble, end};
+use super::{Cause, Trouble, certificate, end};
 use crate::domain::attempt::FailureCause;
 use crate::domain::incident::{OpenReason, is_overdue, is_settled, opens_by_time};
 use crate::domain::time::Millis;
@@ -14,10 +14,10 @@ use crate::store::sql;
 use crate::text::failure::describe;
 
 /// Maximum webhooks of one step.
-const STEP: usize = 100;
+pub(super) const STEP: usize = 100;
 
 /// Ends the trouble of webhooks that have settled, and opens incidents of those that have failed, or waited for their
-/// verification, for too long, in one step. A disabled webhook without an incident gets one: it was disabled before there
+/// verification, for too long, or that have a certificate about to end, in one step. A disabled webhook without an incident gets one: it was disabled before there
 /// were incidents, or has another host since. Returns whether more remain.
 pub fn tend(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
     let settled = |trouble: &Trouble| {
@@ -35,9 +35,10 @@ pub fn tend(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
     for (seq, trouble) in &settled {
         tx.directory_mut().set_trouble(*seq, Trouble { membership: None, ..*trouble });
         if let Some(membership) = trouble.membership {
-            end(tx, membership.incident_seq, *seq)?;
+            end(tx, &membership, *seq)?;
         }
     }
+    let has_more = certificate::follow(tx, now)?;
     let overdue: Vec<(i64, OpenReason)> = tx
         .directory()
         .iter()
@@ -49,7 +50,7 @@ pub fn tend(tx: &mut WriteTx<'_>, now: Millis) -> Result<bool> {
             join(tx, &webhook, *reason, now)?;
         }
     }
-    Ok(settled.len() == STEP || overdue.len() == STEP)
+    Ok(settled.len() == STEP || overdue.len() == STEP || has_more)
 }
 
 /// Why a webhook should be in an incident, if it is in none.
@@ -59,7 +60,10 @@ fn overdue(tx: &WriteTx<'_>, webhook: &Webhook, now: Millis) -> Option<OpenReaso
         return None;
     }
     match webhook.state {
-        WebhookState::Active => opens_by_time(&trouble.streak?, now),
+        WebhookState::Active => trouble
+            .streak
+            .and_then(|streak| opens_by_time(&streak, now))
+            .or_else(|| certificate::ending(tx.directory(), webhook, None, now).map(|_| OpenReason::CertificateEnding)),
         WebhookState::Paused => None,
         WebhookState::Disabled => Some(OpenReason::Disabled),
         WebhookState::Unverified => {
@@ -70,6 +74,9 @@ fn overdue(tx: &WriteTx<'_>, webhook: &Webhook, now: Millis) -> Option<OpenReaso
 }
 
 fn join(tx: &mut WriteTx<'_>, webhook: &Webhook, reason: OpenReason, now: Millis) -> Result<()> {
+    if reason == OpenReason::CertificateEnding {
+        return certificate::join(tx, webhook, now);
+    }
     let trouble = tx.directory().trouble(webhook.seq);
     let (since_ms, cause) = match (webhook.state, trouble.streak) {
         (WebhookState::Active, Some(streak)) => (streak.since_ms, last_cause(tx, webhook)?),
@@ -80,7 +87,7 @@ fn join(tx: &mut WriteTx<'_>, webhook: &Webhook, reason: OpenReason, now: Millis
             (since_ms.unwrap_or(now), Cause { error_code: None, code: None, text })
         }
     };
-    let begin = Beginning { reason, since_ms, cause: &cause, dead_letters: 0 };
+    let begin = Beginning { reason, since_ms, cause: &cause, dead_letters: 0, certificate_ends_ms: None };
     let membership = open(tx, webhook, &begin)?;
     tx.directory_mut().set_trouble(webhook.seq, Trouble { membership: Some(membership), ..trouble });
     Ok(())

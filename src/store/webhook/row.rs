@@ -37,7 +37,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
     let retry = webhook.retry.as_ref().map(|retry| Json(retry.spec()));
     let old = webhook.old_secret.as_ref();
     let sweep = webhook.sweep;
-    let columns: [(&str, Box<dyn ToSql + '_>); 33] = [
+    let columns: [(&str, Box<dyn ToSql + '_>); 34] = [
         ("id", Box::new(webhook.id)),
         ("tenant", Box::new(&webhook.tenant)),
         ("url", Box::new(&webhook.url)),
@@ -71,6 +71,7 @@ pub(super) fn columns(webhook: &Webhook) -> (Vec<&'static str>, Vec<Box<dyn ToSq
         ("old_ed25519_key", Box::new(old.and_then(|old| old.key_pair.as_ref()).map(KeyPair::to_stored))),
         ("sweep_up_to_seq", Box::new(sweep.map(|sweep| sweep.up_to_seq))),
         ("contact_seq", Box::new(webhook.contact_seq)),
+        ("contact_tenant", Box::new(&webhook.contact_tenant)),
     ];
     columns.into_iter().unzip()
 }
@@ -99,7 +100,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     };
     Ok(read_row!(row, Webhook {
         seq, id, tenant, url, description, profile, state, disabled_ms, disabled_reason, ordered, retry,
-        standard_headers, signing, created_ms, updated_ms, verified_url, template, contact_seq;
+        standard_headers, signing, created_ms, updated_ms, verified_url, template, contact_seq, contact_tenant;
         events: patterns(row)?,
         filter: filter(row)?,
         secret: row.get("open_secret")?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing};
 use hookpost::domain::attempt::{Failure, FailureCause};
-use hookpost::domain::time::SECOND;
+use hookpost::domain::time::{MINUTE, SECOND};
 use serde_json::json;
 
 use crate::support::Hub;
@@ -114,4 +114,35 @@ fn a_name_that_no_thread_was_free_to_look_up_uses_up_no_attempt() {
     hub.deliver_until_idle();
     assert_eq!(hub.status_of(&delivery), "delivered");
     assert_eq!(hub.delivery(&delivery)["attempt_count"], 1);
+}
+
+#[test]
+fn contacts_of_tenants_that_never_answer_do_not_hold_the_first_message_of_the_operator() {
+    let hub = Hub::with(|options| options.workers = 16);
+    let down = Receiver::answering(500);
+    let on_call = Receiver::start();
+    let contact = |tenant: Option<&str>, receiver: &Receiver| {
+        let webhook = json!({"url": receiver.url()});
+        hub.post("/v1/contacts", &json!({"name": "On call", "tenant": tenant, "webhook": webhook})).expect(201);
+    };
+    let mut silent = Vec::new();
+    // Each has its own host. Those of one tenant get a quarter of the workers, and all that are slow a half.
+    for tenant in ["acme", "globex"] {
+        for _ in 0..8 {
+            silent.push(Receiver::start());
+            silent[silent.len() - 1].hold();
+            contact(Some(tenant), &silent[silent.len() - 1]);
+        }
+        let hasty = json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}, "tenant": tenant});
+        hub.add_webhook_with(down.url(), &hasty);
+        hub.post("/v1/events", &json!({"type": "order.paid", "tenant": tenant, "data": {}})).expect(202);
+    }
+    contact(None, &on_call);
+    hub.deliver_until_idle();
+    hub.running.telling.tell_now().unwrap();
+    hub.advance(MINUTE);
+    assert_eq!(hub.running.telling.tell_now().unwrap(), 17);
+    on_call.wait_for(1);
+    let held = silent.iter().filter(|receiver| receiver.hits() > 0).count();
+    assert!(held <= 8, "{held} of 16 workers");
 }

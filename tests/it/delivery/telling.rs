@@ -17,7 +17,7 @@ use crate::support::receiver::{Behaviour, Receiver, Reply};
 use crate::support::smtp::{MailServer, Takes};
 
 /// Adds a contact with an e-mail address, which `set_up` may change.
-fn add_contact(hub: &Hub, address: &str, set_up: impl FnOnce(&mut Contact)) -> i64 {
+pub(super) fn add_contact(hub: &Hub, address: &str, set_up: impl FnOnce(&mut Contact)) -> i64 {
     let now = hub.clock.now_ms();
     let mut contact = Contact {
         seq: 0,
@@ -38,7 +38,7 @@ fn add_contact(hub: &Hub, address: &str, set_up: impl FnOnce(&mut Contact)) -> i
 }
 
 /// A server that sends e-mails, and its mail server.
-fn with_mail() -> (Hub, MailServer) {
+pub(super) fn with_mail() -> (Hub, MailServer) {
     let server = MailServer::start();
     let options = server.options("", "?tls=none");
     (Hub::with(|hub| hub.mail = Some(options)), server)
@@ -55,7 +55,7 @@ fn publish(hub: &Hub) {
 }
 
 /// Lets time pass in steps of half a minute, as the rounds of the server see it. Returns the number of messages made.
-fn tell_for(hub: &Hub, time: i64) -> usize {
+pub(super) fn tell_for(hub: &Hub, time: i64) -> usize {
     let mut made = 0;
     for _ in 0..time / (30 * SECOND) {
         pass(hub, 30 * SECOND);

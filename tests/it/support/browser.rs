@@ -168,6 +168,16 @@ impl Browser {
         found.unwrap_or_else(|error| panic!("{text:?} at {}: {error}\n{}", self.path(), self.text("body")));
     }
 
+    /// Waits until a script returns `true`.
+    #[track_caller]
+    pub fn wait_until(&self, script: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.script(script) != true {
+            assert!(Instant::now() < deadline, "{script} at {}: {}", self.path(), self.text("body"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Visible text of an element.
     #[track_caller]
     pub fn text(&self, css: &str) -> String {

@@ -94,6 +94,7 @@ impl Hub {
         options.clock = clock.clone();
         options.allow_targets = ["127.0.0.1", "localhost"].map(|entry| entry.parse().unwrap()).to_vec();
         set_up(&mut options);
+        let clock = options.clock.clone();
         let (running, thread) = run(&options);
         let key = make_key(&options.database, Scope::Admin, None, None);
         let config = ureq::Agent::config_builder()

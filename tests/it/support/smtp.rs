@@ -111,6 +111,11 @@ impl MailServer {
         }
     }
 
+    /// URL for the program, without encryption.
+    pub fn url(&self) -> String {
+        format!("smtp://{}?tls=none", self.address)
+    }
+
     pub fn take(&self, takes: Takes) {
         self.shared.state.lock().unwrap().takes = takes;
         self.shared.changed.notify_all();

@@ -1,6 +1,6 @@
-//! The pages of contacts, the way to them, and the two stories that begin with a message and with a search.
+//! The pages of contacts, and the way to them.
 
-use hookpost::domain::time::{DAY, HOUR, MINUTE};
+use hookpost::domain::time::{HOUR, MINUTE};
 use serde_json::json;
 
 use crate::support::Hub;
@@ -132,64 +132,4 @@ fn people_of_a_tenant_have_contacts_of_their_own_and_confirm_their_address_by_a_
     let link = link_in(&hub, &mail.wait_for(2)[1].text);
     hub.advance(HOUR + MINUTE);
     stranger.get(&link).expect(410);
-}
-
-#[test]
-fn failing_since_yesterday_begins_with_an_e_mail_and_ends_on_the_page_that_it_links_to() {
-    let (hub, mail) = with_mail();
-    hub.post("/v1/contacts", &json!({"name": "On call", "email": "oncall@example.com"})).expect(201);
-    let receiver = Receiver::answering(503);
-    let webhook = hub.add_webhook_with(receiver.url(), &json!({"description": "Shop", "retry": {"delays_s": []}}));
-    hub.publish("order.paid", json!({"order": 1001}));
-    hub.deliver_until_idle();
-    for _ in 0..20 {
-        hub.tell();
-        if !mail.mails().is_empty() {
-            break;
-        }
-        hub.advance(10_000);
-    }
-    let mails = mail.wait_for(1);
-    assert_eq!(mails[0].to, "oncall@example.com");
-    let link = link_in(&hub, &mails[0].text);
-    assert!(link.starts_with("/incidents/inc_"), "{link}");
-
-    hub.advance(DAY - HOUR);
-    let visitor = hub.administrator();
-    let page = visitor.page(&link);
-    assert!(page.contains("On call told by e-mail"), "{page}");
-    receiver.behave(Behaviour::Answer(Reply::status(200)));
-    let page = submit_form(&visitor, &page, &format!("{link}/test"));
-    assert!(page.get("#result").text().contains("Test delivered: 200"), "{page}");
-    let page = submit_form(&visitor, &page, &format!("/webhooks/{webhook}/resume"));
-    assert!(page.has_flash("Resumed.") && page.contains("Incident of"), "{page}");
-    let page = submit_form(&visitor, &page, "/deliveries/retry");
-    assert!(page.has_flash("Queued for retry") && page.contains("Incident of"), "{page}");
-    hub.deliver_until_idle();
-    let told = hub.get(&format!("/v1{link}")).expect(200).json()["told"].clone();
-    assert_eq!((&told[0]["contact"], &told[0]["result"]), (&json!("On call"), &json!("sent")), "{told}");
-    assert_eq!(hub.get("/v1/dead-letters").expect(200).json()["data"], json!([]));
-}
-
-#[test]
-fn order_1001_is_found_retried_and_confirmed_by_two_clicks_after_the_search() {
-    let hub = Hub::start();
-    let receiver = Receiver::answering(500);
-    hub.add_webhook_with(receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
-    for order in 1000..1003 {
-        hub.publish("order.paid", json!({"order": order}));
-    }
-    hub.deliver_until_idle();
-    receiver.behave(Behaviour::Answer(Reply::status(200)));
-    let visitor = hub.administrator();
-    let found = visitor.page("/search?q=1001");
-    let delivery = found.links().into_iter().find(|link| link.starts_with("/deliveries/dlv_"));
-    // First click: the delivery.
-    let path = delivery.unwrap_or_else(|| panic!("{found}")).split('?').next().unwrap().to_owned();
-    let page = visitor.page(&path);
-    // Second click: retry.
-    submit_form(&visitor, &page, &format!("{path}/retry"));
-    hub.deliver_until_idle();
-    assert!(visitor.page(&path).contains("Delivered"));
-    assert!(String::from_utf8_lossy(&receiver.last().body).contains("1001"));
 }

@@ -193,7 +193,7 @@ fn ten_thousand_webhooks_of_one_host_are_one_incident_that_every_page_shows() {
             "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
              INSERT INTO incident_webhook
              SELECT incident_seq, i, 'tenant' || (i % 100), reason, since_ms, last_success_ms, opened_ms, error_code, code,
-                 cause, cause_ms, failures, deliveries, dead_letters, recovered_ms, ended_ms
+                 cause, cause_ms, failures, deliveries, dead_letters, recovered_ms, ended_ms, certificate_ends_ms
              FROM incident_webhook, n;",
         )
         .unwrap();

@@ -32,3 +32,28 @@ fn the_theme_is_chosen_by_a_form_and_the_next_page_comes_in_it() {
     visitor.set_cookie(&name, "\"><script>");
     assert!(!visitor.page("/login").get("html").has_attribute("data-theme"));
 }
+
+mod browser {
+    use super::*;
+    use crate::support::browser::Browser;
+
+    #[test]
+    fn the_documentation_has_the_chosen_theme() {
+        let hub = Hub::start();
+        let Some(browser) = Browser::open(&hub) else {
+            return;
+        };
+        let scheme = |wanted: &str| {
+            browser.go("/docs");
+            let scheme = "getComputedStyle(document.documentElement).colorScheme";
+            browser.wait_until(&format!("return {scheme} === {wanted:?}"));
+        };
+        scheme("light dark");
+        for theme in ["dark", "light"] {
+            let name = format!("{}_theme", hub.running.app.site.cookie());
+            browser.script(&format!("document.cookie = '{name}={theme}; path=/'"));
+            scheme(theme);
+        }
+        assert_eq!(browser.complaints(), [""; 0]);
+    }
+}

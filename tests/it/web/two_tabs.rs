@@ -115,3 +115,45 @@ fn the_second_save_of_a_profile_or_an_event_type_is_not_made_unseen_either() {
     let saved = hub.get("/v1/event-types/a.b").json();
     assert_eq!((&saved["description"], &saved["example"]), (&json!("Mine"), &json!({"a": 2})));
 }
+
+#[test]
+fn the_second_save_of_a_contact_shows_both_values_and_can_be_made_anyway() {
+    let hub = Hub::start();
+    let webhook = json!({"url": "http://127.0.0.1:9/", "headers": {"X-Team": "a"}});
+    let made = hub.post("/v1/contacts", &json!({"name": "On call", "webhook": webhook})).expect(201).json();
+    let (anna, otto) = (hub.administrator(), hub.operator());
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/contacts/{id}");
+    let (of_anna, of_otto) = (anna.page(&path), otto.page(&path));
+    let changes = [
+        ("name", "Otto's"),
+        ("scope_webhooks", "shop*\nbilling*"),
+        ("topic", "closed"),
+        ("quiet_from", "22:00"),
+        ("quiet_to", "07:00"),
+    ];
+    otto.submit(&path, &texts(&with(&of_otto, &path, &changes))).expect(303);
+    let contact = || hub.get(&format!("/v1/contacts/{id}")).expect(200).json();
+    let stored = contact();
+
+    let second = with(&of_anna, &path, &[("name", "Anna's"), ("headers", "X-Team: b")]);
+    let page = anna.submit(&path, &texts(&second)).expect(409).page();
+    assert_eq!(contact(), stored, "saved in spite of the conflict");
+    assert_eq!(row(&page, "name"), ("Otto's".to_owned(), "Anna's".to_owned()));
+    assert_eq!(row(&page, "topics"), ("Incident closed".to_owned(), "not changed by you".to_owned()));
+    assert_eq!(row(&page, "quiet_from").0, "22:00 to 07:00, UTC");
+    assert!(!page.has("tr[data-part=url]") && !page.has("tr[data-part=headers]"), "{page}");
+    for (field, value) in [("name", "Anna's"), ("headers", "X-Team: b"), ("quiet_from", "22:00")] {
+        assert_eq!(page.field(field).as_deref(), Some(value), "{field}");
+    }
+    assert!(page.has_button("Save anyway"));
+    anna.submit(&path, &texts(&with(&page, &path, &[]))).expect(303);
+    let saved = contact();
+    assert_eq!((&saved["name"], &saved["topics"]), (&json!("Anna's"), &json!(["closed"])));
+    assert_eq!(saved["scope"]["webhooks"], json!(["shop*", "billing*"]));
+    assert_eq!(saved["webhook"]["headers"]["X-Team"], "b");
+    // Messages and tests are no change.
+    let page = anna.page(&path);
+    hub.post(&format!("/v1/contacts/{id}/test"), &json!({})).expect(200);
+    anna.submit(&path, &texts(&with(&page, &path, &[("name", "Team")]))).expect(303);
+}

@@ -111,7 +111,11 @@ impl Dial {
         let tls = exchange::with(|exchange| exchange.tls.clone());
         let config = self.identities.config(tls.as_deref()).map_err(|error| fail(Fault::Tls(error)))?;
         let link = link.secure(&config, name).map_err(|error| fail(fault_of(error)))?;
-        exchange::with(|exchange| exchange.timings.tls_us = Some(micros(before.elapsed())));
+        let certificate = link.certificate();
+        exchange::with(|exchange| {
+            exchange.timings.tls_us = Some(micros(before.elapsed()));
+            exchange.certificate = certificate;
+        });
         Ok(link)
     }
 }

@@ -69,7 +69,7 @@ impl ConditionView {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "IncidentCause")]
 struct CauseView {
-    /// `null` if nothing was sent, as to an unverified webhook.
+    /// `null` if no attempt failed: the webhook is unverified, or a certificate expires soon.
     error_code: Option<ErrorCode>,
     /// Status code of the response.
     code: Option<u16>,
@@ -92,10 +92,10 @@ pub(super) struct IncidentView {
     #[schemars(extend("enum" = ["open", "closed"]))]
     status: &'static str,
     opened_at: Time,
-    /// Ten minutes after the last webhook recovered (an hour in an incident that was opened again), or when it was deleted
-    /// or moved to another host.
+    /// Ten minutes after the last webhook recovered, or its certificate was replaced (an hour in an incident that was opened
+    /// again), or when it was deleted or moved to another host.
     closed_at: Option<Time>,
-    /// First failed attempt.
+    /// First failed attempt. Of a certificate: when the incident opened.
     since: Time,
     /// Last successful delivery before that.
     last_success_at: Option<Time>,
@@ -104,7 +104,7 @@ pub(super) struct IncidentView {
     reason: OpenReason,
     cause: CauseView,
     webhook_count: u64,
-    /// Webhooks that have not recovered.
+    /// Webhooks that have not recovered, or whose certificate was not replaced.
     failing_webhook_count: u64,
     failed_attempts: u64,
     /// Deliveries whose first attempt failed.

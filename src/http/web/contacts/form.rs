@@ -7,6 +7,7 @@ use crate::domain::Invalid;
 use crate::domain::contact::{Channel, ContactSettings, ContactWebhook, QuietHoursSpec, ScopeSpec, Topic};
 use crate::domain::event::Tenant;
 use crate::domain::header;
+use crate::http::web::made_of::{self, ChangedPart, MadeOf, Part};
 use crate::http::web::webhooks::form::header_map;
 use crate::http::web::{Fields, FormErrors, Session, form::Problem};
 
@@ -28,6 +29,8 @@ pub struct ContactForm {
     pub quiet_from: String,
     pub quiet_to: String,
     pub quiet_zone: String,
+    /// Marks of the stored values that the form was made of.
+    pub made_of: MadeOf,
 }
 
 /// Kind of message that can be ticked.
@@ -49,9 +52,7 @@ pub fn known_topics(owner: Option<&Tenant>) -> Vec<KnownTopic> {
                 Topic::Digest => ("Daily summary", "Dead letters since yesterday, if there are any"),
                 Topic::Disk => ("Low disk space", "Before events have to be refused"),
                 Topic::Clock => ("Wrong clock", "The time of the server was changed or is wrong"),
-                Topic::Certificate => {
-                    ("Certificate expires", "30, 7 and 1 days before a client or CA certificate of a webhook ends")
-                }
+                Topic::Certificate => ("Certificate expires", "A certificate of a webhook or an endpoint ends soon"),
             };
             KnownTopic { value: topic.into_str(), label, why }
         })
@@ -84,6 +85,7 @@ impl ContactForm {
             quiet_from: line("quiet_from"),
             quiet_to: line("quiet_to"),
             quiet_zone: line("quiet_zone"),
+            made_of: MadeOf::of_fields(fields),
         }
     }
 
@@ -112,7 +114,58 @@ impl ContactForm {
             form.profile.clone_from(&webhook.profile);
             form.headers = lines.join("\n");
         }
+        form.made_of = MadeOf::of(&form.parts());
         form
+    }
+
+    /// Parts that somebody else may have changed, as people read them.
+    fn parts(&self) -> Vec<Part> {
+        let lines = |text: &str| {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let known = known_topics(None);
+        let topics = known.iter().filter(|topic| self.has_topic(topic.value)).map(|topic| topic.label);
+        let zone = if self.quiet_zone.is_empty() { "UTC" } else { &self.quiet_zone };
+        let quiet = format!("{} to {}, {zone}", self.quiet_from, self.quiet_to);
+        made_of::parts(&[
+            ("name", "Name", &self.name),
+            ("email", "E-mail address", &self.email),
+            ("profile", "Profile", &self.profile),
+            ("url", "URL", &self.url),
+            ("headers", "Custom headers", &lines(&self.headers)),
+            ("topics", "Messages", &topics.collect::<Vec<_>>().join(", ")),
+            ("scope_tenant", "Webhooks of tenant", &self.scope_tenant),
+            ("scope_webhooks", "Only these webhooks", &lines(&self.scope_webhooks)),
+            ("quiet_from", "Quiet hours", if self.has_quiet_hours() { &quiet } else { "" }),
+        ])
+    }
+
+    /// Returns what was changed after the form was made.
+    pub fn changed_meanwhile(&self, stored: &ContactForm) -> Vec<ChangedPart> {
+        made_of::changed_meanwhile(&self.made_of, stored.parts(), self.parts())
+    }
+
+    /// Takes stored values in place of those that the visitor left as they were. The next save overwrites the others.
+    pub fn take(&mut self, stored: ContactForm, changed: &[ChangedPart]) {
+        for part in changed.iter().filter(|part| part.typed.is_none()) {
+            match part.name {
+                "name" => self.name.clone_from(&stored.name),
+                "email" => self.email.clone_from(&stored.email),
+                "profile" => self.profile.clone_from(&stored.profile),
+                "url" => self.url.clone_from(&stored.url),
+                "headers" => self.headers.clone_from(&stored.headers),
+                "topics" => self.topics.clone_from(&stored.topics),
+                "scope_tenant" => self.scope_tenant.clone_from(&stored.scope_tenant),
+                "scope_webhooks" => self.scope_webhooks.clone_from(&stored.scope_webhooks),
+                _ => {
+                    self.quiet_from.clone_from(&stored.quiet_from);
+                    self.quiet_to.clone_from(&stored.quiet_to);
+                    self.quiet_zone.clone_from(&stored.quiet_zone);
+                }
+            }
+        }
+        self.made_of = stored.made_of;
     }
 
     pub fn has_topic(&self, value: &str) -> bool {

@@ -1,5 +1,7 @@
 //! `/contacts/new` and `/contacts/{id}`: a contact, its test, and its settings in one form.
 
+use actix_web::http::StatusCode;
+
 use super::form::{ContactForm, KnownTopic, errors, known_topics};
 use super::section;
 use crate::actions::ActionError;
@@ -8,8 +10,10 @@ use crate::actions::contact::test::ContactTest;
 use crate::actions::lookup;
 use crate::actions::unchanged::Unchanged;
 use crate::domain::contact::Health;
+use crate::http::etag;
+use crate::http::web::made_of::ChangedPart;
 use crate::http::web::webhooks::endpoints::{self, EndpointNeeds};
-use crate::http::web::webhooks::form::known_profiles;
+use crate::http::web::webhooks::form::profile_choices;
 use crate::http::web::{
     Confirm, Connection, Fields, FormErrors, Frame, PageError, Response, Session, Template, problem, shown_once,
 };
@@ -31,6 +35,8 @@ pub struct ContactPage {
     /// Secret of the webhook of a contact that was just created.
     secret: Option<String>,
     errors: FormErrors,
+    /// Settings that were changed after the form was made.
+    conflict: Option<Vec<ChangedPart>>,
 }
 
 impl ContactPage {
@@ -66,7 +72,11 @@ fn page(
 ) -> Result<ContactPage, PageError> {
     let title = full.as_ref().map_or_else(|| "Create contact".to_owned(), |full| full.contact.name.clone());
     let frame = session.frame(db, title, section(session))?;
-    let profiles = known_profiles(session);
+    let mut profiles = profile_choices(session, db)?;
+    let own = full.as_ref().and_then(|full| full.webhook.as_ref()).map(|webhook| &webhook.profile);
+    if let Some(own) = own.filter(|own| profiles.iter().all(|(name, _)| name != *own)) {
+        profiles.push((own.clone(), own.clone()));
+    }
     let owner = full.as_ref().map_or(session.tenant(), |full| full.contact.tenant.as_ref());
     Ok(ContactPage {
         frame: match &full {
@@ -87,6 +97,7 @@ fn page(
         full,
         form,
         errors,
+        conflict: None,
     })
 }
 
@@ -149,17 +160,33 @@ pub fn create(session: &Session, fields: &Fields) -> Result<Response, PageError>
 pub fn change(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     let full = stored(session, id)?;
     let form = ContactForm { is_webhook: full.webhook.is_some(), ..ContactForm::of_fields(fields) };
+    if !form.changed_meanwhile(&ContactForm::of_contact(&full)).is_empty() {
+        return conflict(session, id, form);
+    }
     let settings = form.settings(session).map_err(ActionError::from);
-    let changed = settings
-        .and_then(|settings| session.app.actions.change_contact(&session.caller(), id, settings, &base_url(session)));
+    let changed = settings.and_then(|settings| {
+        let (caller, still) = (session.caller(), etag::still(&full));
+        session.app.actions.change_contact_by(&caller, id, move |_| Ok(settings.clone()), still, &base_url(session))
+    });
     match changed {
         Ok(changed) if !changed.contact.is_reachable() => {
             let message = "Saved. Open the link in the e-mail to confirm the address.";
             Ok(session.done(&format!("/contacts/{id}"), message))
         }
         Ok(_) => Ok(session.done(&format!("/contacts/{id}"), "Saved.")),
+        Err(ActionError::Changed) => conflict(session, id, form),
         Err(error) => again(session, Some(full), form, error),
     }
+}
+
+/// Responds to a save of a form after somebody else changed the contact: with both values of each field.
+fn conflict(session: &Session, id: &str, mut form: ContactForm) -> Result<Response, PageError> {
+    let full = stored(session, id)?;
+    let stored = ContactForm::of_contact(&full);
+    let changed = form.changed_meanwhile(&stored);
+    form.take(stored, &changed);
+    let shown = session.read(|db| page(session, db, Some(full), form, FormErrors::default()))?;
+    Ok(Response::page(StatusCode::CONFLICT, &ContactPage { conflict: Some(changed), ..shown }))
 }
 
 /// `POST /contacts/{id}/test`: the result on the contact's page.

@@ -144,11 +144,11 @@ fn status(kind: EntryKind) -> &'static str {
         | EntryKind::FailingAgain
         | EntryKind::Reopened
         | EntryKind::TestFailed => "failed",
-        EntryKind::CauseChanged => "warn",
+        EntryKind::CauseChanged | EntryKind::CertificateEnding => "warn",
         EntryKind::Disabled => "disabled",
         EntryKind::Paused => "paused",
         EntryKind::Resumed => "active",
-        EntryKind::TestDelivered | EntryKind::Recovered => "ok",
+        EntryKind::TestDelivered | EntryKind::Recovered | EntryKind::CertificateRenewed => "ok",
         EntryKind::Note => "edit",
         EntryKind::Deleted | EntryKind::Moved | EntryKind::Muted | EntryKind::Unmuted | EntryKind::LeftOut => "info",
     }
@@ -304,6 +304,7 @@ impl IncidentPage {
         match (self.is_open(), self.incident.failing) {
             (false, _) => "ok",
             (true, 0) => "warn",
+            (true, _) if self.incident.is_certificate => "warn",
             (true, _) => "failed",
         }
     }

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 
 use super::endpoints::{self, EndpointNeeds};
 use super::filter::{self, FilterShown};
-use super::form::{KnownType, SchedulePreview, WebhookForm, known_profiles, known_types};
+use super::form::{KnownType, SchedulePreview, WebhookForm, known_types, profile_choices};
 use super::header::{self, Head, Tab};
 use super::signing;
 use super::template::TemplatePart;
@@ -82,7 +82,7 @@ fn form_page(
     if form.made_of.is_empty() {
         form.made_of = form.marks();
     }
-    let profiles = choices(session, db)?;
+    let profiles = profile_choices(session, db)?;
     if !profiles.iter().any(|(name, _)| *name == form.profile) && session.tenant().is_some() {
         // Its format is none of theirs to see.
         form.profile.clear();
@@ -135,18 +135,6 @@ fn form_page(
     })
 }
 
-/// Name and label of each profile that the visitor may choose.
-fn choices(session: &Session, db: &Connection) -> Result<Vec<(String, String)>, PageError> {
-    let caller = session.caller();
-    let mut chosen = Vec::new();
-    for (name, label) in known_profiles(session) {
-        if session.app.actions.may_choose(db, &caller, &name)? {
-            chosen.push((name, label));
-        }
-    }
-    Ok(chosen)
-}
-
 /// Responds with the form and the error of an attempt to save it.
 fn again(
     session: &Session,
@@ -193,7 +181,7 @@ fn filled(session: &Session, db: &Connection, webhook: &Webhook) -> Result<Webho
 /// `GET /webhooks/new?from=wh_…&event=&url=`.
 pub fn blank(session: &Session, db: &Connection) -> Result<FormPage, PageError> {
     let default = &*session.app.actions.default_profile;
-    let profiles = choices(session, db)?;
+    let profiles = profile_choices(session, db)?;
     let usual = profiles.iter().find(|(name, _)| name == default).or(profiles.first());
     let (mut form, mut note) = (WebhookForm::blank(usual.map_or(default, |(name, _)| name)), None);
     if let Some(id) = session.query.given("from") {

@@ -18,7 +18,7 @@ use crate::domain::webhook::{HeaderMap, Limits, Webhook, WebhookSettings};
 use crate::domain::zone::Zone;
 use crate::http::web::layout::capitalized;
 use crate::http::web::made_of::MadeOf;
-use crate::http::web::{Connection, Fields, Session};
+use crate::http::web::{Connection, Fields, PageError, Session};
 use crate::store::StoreError;
 use crate::store::page::MAX_LIMIT;
 use crate::store::{event_type, topic};
@@ -309,6 +309,18 @@ pub fn known_types(session: &Session, db: &Connection) -> Result<Vec<KnownType>,
     let described = event_type::heads(db, MAX_LIMIT)?.into_iter();
     known.extend(described.map(|described| (described.name.to_string(), described.description)));
     Ok(known.into_iter().map(|(name, description)| KnownType { name, description }).collect())
+}
+
+/// Name and label of each profile that the visitor may choose.
+pub fn profile_choices(session: &Session, db: &Connection) -> Result<Vec<(String, String)>, PageError> {
+    let caller = session.caller();
+    let mut chosen = Vec::new();
+    for (name, label) in known_profiles(session) {
+        if session.app.actions.may_choose(db, &caller, &name)? {
+            chosen.push((name, label));
+        }
+    }
+    Ok(chosen)
 }
 
 /// Name and label of every profile.

@@ -5,8 +5,9 @@ use crate::domain::time::Millis;
 use crate::domain::webhook::{Waiting, Webhook, WebhookState};
 use crate::http::web::{Connection, PageError, Session};
 use crate::store::StoreError;
+use crate::store::incident::certificate;
 use crate::store::incident::read::{self, Condition};
-use crate::text::certificate::warning;
+use crate::text::certificate::{endpoint_warning, warning};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
@@ -66,7 +67,14 @@ impl Head {
     /// Like [`Head::of`], with the condition of the webhook.
     pub fn read(session: &Session, db: &Connection, webhook: &Webhook, tab: Tab) -> Result<Head, StoreError> {
         let condition = read::condition(db, webhook.seq)?;
-        Ok(Head { condition, ..Head::of(session, webhook, tab) })
+        let head = Head::of(session, webhook, tab);
+        let is_ending = condition.and_then(|condition| condition.incident).is_some_and(|open| open.is_certificate);
+        let of_endpoint = match is_ending && head.certificate.is_none() {
+            true => certificate::of_host(db, webhook.url.host_key())?,
+            false => None,
+        };
+        let warning = of_endpoint.map(|ends_ms| endpoint_warning(ends_ms, session.now(), session.zone()));
+        Ok(Head { condition, certificate: head.certificate.clone().or(warning), ..head })
     }
 
     /// Title of one of the pages; empty for the first. A tab of a browser shows some 20 characters, which hold the

@@ -84,13 +84,19 @@ struct VerifiedPage {
     detail: AttemptDetail,
 }
 
-/// `POST /webhooks/{id}/verify`: sends the challenge now and shows the request and the response.
-pub fn verify(session: &Session, _: &Fields, id: &str) -> Result<Response, PageError> {
+/// `POST /webhooks/{id}/verify`: sends the challenge now and shows the request and the response; with `back`, shows the
+/// result on that page.
+pub fn verify(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
     let verified = session.app.actions.verify_webhook(&session.caller(), id)?;
     let webhook = &verified.webhook;
     let path = format!("/webhooks/{}", webhook.id);
     if verified.refusal.is_none() && webhook.state == WebhookState::Active {
-        return Ok(session.done(&path, "Verified. The webhook is active; queued deliveries are sent now."));
+        let back = session.back(fields, &path);
+        return Ok(session.done(&back, "Verified. The webhook is active; queued deliveries are sent now."));
+    }
+    let back = session.back(fields, "");
+    if let Some(refusal) = verified.refusal.as_ref().filter(|_| !back.is_empty()) {
+        return Ok(session.refused(&back, refusal.clone()));
     }
     let frame = session.read(|db| {
         session.frame(db, header::title(&webhook.name(), &webhook.id.to_string(), "Verification"), Section::Webhooks)

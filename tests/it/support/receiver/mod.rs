@@ -13,7 +13,7 @@ mod self_tests;
 mod shared;
 pub mod tls;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub struct Receiver {
     shared: Arc<Shared>,
     address: SocketAddr,
     origin: String,
+    transport: Transport,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -123,6 +124,12 @@ impl Receiver {
         self.requests()
     }
 
+    /// Closes all connections. New ones present another certificate.
+    pub fn disconnect(&self, renewed: TlsKind) {
+        self.transport.renew(renewed);
+        self.shared.change(|state| state.live.values().for_each(|socket| drop(socket.shutdown(Shutdown::Both))));
+    }
+
     /// Number of accepted connections, with or without a request.
     pub fn connections(&self) -> usize {
         self.shared.look(|state| state.peers.len())
@@ -150,10 +157,11 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::new(behaviour));
         let acceptor = {
-            let shared = Arc::clone(&shared);
+            let (shared, transport) = (Arc::clone(&shared), transport.clone());
             thread::spawn(move || accept(&listener, &shared, &transport))
         };
-        Self { shared, address, origin: format!("{scheme}://{host}:{}", address.port()), acceptor: Some(acceptor) }
+        let origin = format!("{scheme}://{host}:{}", address.port());
+        Self { shared, address, origin, transport, acceptor: Some(acceptor) }
     }
 
     /// Waits until every connection opened before this call is accepted. The accept queue is first in, first out, so

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
@@ -25,6 +25,8 @@ pub enum TlsKind {
     NotYetValid,
     /// Like [`Self::Good`], and requires a client certificate of the test authority.
     Mutual,
+    /// Like [`Self::Good`], but valid until the beginning of this year only.
+    Until(i32),
     /// A self-signed certificate for `localhost`.
     SelfSigned,
     /// A certificate of the test authority for `elsewhere.example`.
@@ -49,7 +51,7 @@ impl TlsKind {
         let key = KeyPair::generate().unwrap();
         let certificate = self.certificate(&key);
         Transport::Tls {
-            config: server_config(&certificate, &key, matches!(self, Self::Mutual)),
+            config: Arc::new(Mutex::new(server_config(&certificate, &key, matches!(self, Self::Mutual)))),
             pace: match self {
                 Self::HandshakeDrip(pace) => Some(pace),
                 _ => None,
@@ -71,6 +73,7 @@ impl TlsKind {
         let (from, to) = match self {
             Self::Expired => (2019, 2021),
             Self::NotYetValid => (2090, 2099),
+            Self::Until(year) => (2020, year),
             _ => (2020, 2099),
         };
         let mut params = CertificateParams::new(names).unwrap();
@@ -132,20 +135,27 @@ impl<T: Read + Write> Stream for T {}
 pub(super) enum Transport {
     Plain,
     Tls {
-        config: Arc<ServerConfig>,
+        config: Arc<Mutex<Arc<ServerConfig>>>,
         /// Pace of the handshake; `None` sends it at once.
         pace: Option<Pace>,
     },
 }
 
 impl Transport {
+    /// Has new connections present another certificate.
+    pub fn renew(&self, kind: TlsKind) {
+        if let Self::Tls { config, .. } = self {
+            *config.lock().unwrap() = kind.server_config();
+        }
+    }
+
     /// Opens the stream, including the TLS handshake if there is one.
     pub fn open(&self, socket: &Arc<TcpStream>, shared: &Shared) -> io::Result<Box<dyn Stream>> {
         let mut socket = Socket(Arc::clone(socket));
         let Self::Tls { config, pace } = self else {
             return Ok(Box::new(socket));
         };
-        let mut session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+        let mut session = ServerConnection::new(Arc::clone(&config.lock().unwrap())).map_err(io::Error::other)?;
         match *pace {
             Some(pace) => session.complete_io(&mut Dripping::new(&socket, shared, pace))?,
             None => session.complete_io(&mut socket)?,

@@ -3,6 +3,7 @@
 
 mod display;
 mod live;
+mod stories;
 
 use std::collections::BTreeSet;
 

@@ -74,6 +74,9 @@ fn verifying_shows_what_was_sent_and_what_came_back() {
     assert_has(&page, "The webhook stays unverified");
     assert_has(&page, "webhook.verify");
     assert_has(&page, "no echo here");
+    // From another page, the result is shown there.
+    let page = anna.submit_and_follow(&format!("{path}/verify"), &[("back", "/incidents")]);
+    assert_eq!((page.heading().as_str(), page.all(".flash.error").len()), ("Incidents", 1), "{page}");
     receiver.behave(Behaviour::deciding(|request| Reply::status(200).body(request.body.clone())));
     let page = anna.submit_and_follow(&format!("{path}/verify"), &[]);
     assert_has(&page, "Verified. The webhook is active");
