@@ -6,6 +6,7 @@ pub mod audit;
 pub mod batched;
 pub mod contact;
 pub mod delivery;
+pub mod erase;
 pub mod event_types;
 mod filtering;
 pub mod find;

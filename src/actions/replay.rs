@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::audit::AuditEntry;
 use super::batched::{self, GoOn};
+use super::erase::erased;
 use super::filtering::Verdicts;
 use super::tenant_limits::require_room;
 use super::{ActionError, Actions, Caller, Pending, Result, lookup};
@@ -52,6 +53,9 @@ impl Actions {
             let stored = lookup::event(tx.connection(), &caller, &id, tenant.as_deref())?;
             if stored.event.test {
                 return Err(ActionError::conflict("test_event", "A test event is sent once. Send a new one."));
+            }
+            if stored.erased_ms.is_some() {
+                return Err(erased());
             }
             let is_to_all = webhook_id.is_none();
             let mut webhooks = match webhook_id {

@@ -31,6 +31,8 @@ pub enum AuditAction {
     EventPublished,
     #[strum(serialize = "event.replayed")]
     EventReplayed,
+    #[strum(serialize = "event.erased")]
+    EventErased,
     #[strum(serialize = "webhook.replayed")]
     WebhookReplayed,
     #[strum(serialize = "delivery.retried")]

@@ -6,6 +6,7 @@ use super::body_format;
 use super::damage;
 use super::delivery::Delivery;
 use super::error::Result;
+use super::event;
 use super::group::WriteTx;
 use super::page::{Cursor, Filling, Page, PageRequest};
 use super::sql::{self, read_row, row_params};
@@ -112,7 +113,8 @@ pub fn insert(tx: &mut WriteTx<'_>, delivery_seq: i64, attempt: &Attempt, body_f
             error_message: attempt.failure.as_ref().map(|failure| &failure.message),
             error_cause: attempt.failure.as_ref().map(|failure| Json(&failure.cause)),
         }),
-    )
+    )?;
+    event::hide_if_erased(tx, delivery_seq, attempt.number)
 }
 
 /// Finds the attempt that holds the response of the one before the first, by two lookups of a primary key.

@@ -76,6 +76,8 @@ pub struct Standing {
     pub cause: Cause,
     pub tenant: Tenant,
     pub is_orphan: bool,
+    /// Whether the data of its event was erased.
+    pub is_erased: bool,
 }
 
 impl Standing {
@@ -86,11 +88,12 @@ impl Standing {
 
 pub fn standing(connection: &Connection, seq: i64) -> Result<Option<Standing>> {
     // The webhook has the tenant too, and the event may be damaged.
-    let query = "SELECT d.seq, d.webhook_seq, d.status, d.cause, w.tenant, w.deleted_ms IS NOT NULL AS is_orphan
+    let query = "SELECT d.seq, d.webhook_seq, d.status, d.cause, w.tenant, w.deleted_ms IS NOT NULL AS is_orphan,
+                     coalesce((SELECT e.erased_ms FROM event e WHERE e.seq = d.event_seq), 0) > 0 AS is_erased
                  FROM delivery d JOIN webhook w ON w.seq = d.webhook_seq
                  WHERE d.seq = :seq";
     sql::first(connection, query, named_params! {":seq": seq}, |row| {
-        Ok(read_row!(row, Standing { seq, webhook_seq, status, cause, tenant, is_orphan }))
+        Ok(read_row!(row, Standing { seq, webhook_seq, status, cause, tenant, is_orphan, is_erased }))
     })
 }
 
@@ -118,9 +121,11 @@ pub fn events(
 ) -> Result<Found<EventHead>> {
     let (since, until) = (Some(span.since), Some(span.until));
     let filter = EventFilter { tenant: Some(tenant.clone()), since, until, ..EventFilter::default() };
+    let mut conditions = event::conditions(&filter);
+    conditions.and_fixed("event.erased_ms IS NULL");
     let list = List {
         select: EVENTS,
-        conditions: &event::conditions(&filter),
+        conditions: &conditions,
         bounds: Bounds::between(after, up_to).within(connection, ("event", "received_ms"), since, until)?,
         budget: BUDGET,
     };
@@ -158,6 +163,7 @@ pub(super) fn failed_conditions(span: Span) -> Filter {
     conditions.and_fixed("d.status = 'failed' AND d.cause <> 'test'");
     conditions.and("e.received_ms >= ?", span.since);
     conditions.and("e.received_ms < ?", span.until);
+    conditions.and_fixed("e.erased_ms IS NULL");
     conditions.and_fixed(
         "NOT EXISTS (SELECT 1 FROM delivery later INDEXED BY delivery_event
                      WHERE later.event_seq = d.event_seq AND later.webhook_seq = d.webhook_seq

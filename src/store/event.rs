@@ -1,5 +1,6 @@
 //! The table of events.
 
+mod erase;
 pub(super) mod list;
 
 use rusqlite::{Connection, Row, named_params};
@@ -9,7 +10,10 @@ use super::group::WriteTx;
 use super::sql::{self, read_row, row_params};
 use super::{damage, index_scan, topic};
 use crate::domain::event::{Event, EventId, EventType, Tenant};
+use crate::domain::time::Millis;
 
+pub(super) use erase::hide_if_erased;
+pub use erase::{discard_waiting, erase, erase_attempts};
 pub use list::{
     EventFilter, EventPreview, beginning, count, count_since, following, list, previews, search, search_previews,
     with_id_prefix,
@@ -20,6 +24,8 @@ pub(super) use list::{conditions, sources};
 pub struct StoredEvent {
     pub seq: i64,
     pub event: Event,
+    /// When its data was erased. `data` is `null` since then.
+    pub erased_ms: Option<Millis>,
     /// Whether a part cannot be read, or the event does not match its checksum. It is never delivered then; `event` has
     /// what can be shown.
     pub damaged: bool,
@@ -128,7 +134,7 @@ fn salvage(connection: &Connection, seq: i64, id: Option<&EventId>, error: Store
         event.previous_data = previous_data.map(|(text, _)| text);
         (event.created_ms, event.received_ms) = (created_ms, received_ms);
     }
-    Ok(StoredEvent { seq, event, damaged: true })
+    Ok(StoredEvent { seq, event, erased_ms: None, damaged: true })
 }
 
 /// Returns the id of a damaged event, or `unreadable`.
@@ -187,7 +193,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         event_type: row.get("type")?, data, previous_data: previous.map(|(text, _)| text),
     });
     let is_intact = row.get::<_, i64>("checksum")? == i64::from(event.checksum());
-    Ok(StoredEvent { seq: row.get("seq")?, event, damaged: !(is_whole && is_previous_whole && is_intact) })
+    let damaged = !(is_whole && is_previous_whole && is_intact);
+    Ok(StoredEvent { seq: row.get("seq")?, event, erased_ms: row.get("erased_ms")?, damaged })
 }
 
 /// Returns the event with this number, or `None` if it is damaged: a part cannot be read, or it does not match its

@@ -39,13 +39,23 @@ pub struct WriteTx<'a> {
     forgets_set_back: bool,
     /// Whether an event was inserted that is no test.
     has_events: bool,
+    /// Whether an event was erased since the start. Attempts that were under way then are looked at.
+    has_erasures: bool,
 }
 
 impl<'a> WriteTx<'a> {
     /// Runs jobs of a test on their own connection, without a writer.
     #[cfg(test)]
     pub(super) fn of_test(connection: &'a Connection, directory: &'a mut Directory, now_ms: Millis) -> WriteTx<'a> {
-        WriteTx { connection, directory, changes: Vec::new(), now_ms, forgets_set_back: false, has_events: false }
+        WriteTx {
+            connection,
+            directory,
+            changes: Vec::new(),
+            now_ms,
+            forgets_set_back: false,
+            has_events: false,
+            has_erasures: false,
+        }
     }
 }
 
@@ -66,6 +76,15 @@ impl WriteTx<'_> {
     /// Passes a change to the observer after the commit.
     pub fn notify(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    /// Has attempts looked at from now on, whether their event was erased.
+    pub(super) fn note_erasure(&mut self) {
+        self.has_erasures = true;
+    }
+
+    pub(super) fn has_erasures(&self) -> bool {
+        self.has_erasures
     }
 
     /// Wakes those who wait for events, after the commit.
@@ -94,6 +113,8 @@ pub(super) struct Group<'a> {
     /// Time of the last commit, and the latest time at which a row was stored.
     pub(super) last_ms: Millis,
     pub(super) furthest_ms: Millis,
+    /// Whether an event was erased since the start.
+    pub(super) has_erasures: bool,
     pub(super) metrics: Metrics,
     pub(super) shared: Arc<Shared>,
 }
@@ -197,6 +218,7 @@ impl Group<'_> {
             now_ms,
             forgets_set_back: false,
             has_events: false,
+            has_erasures: self.has_erasures,
         };
         let mut count = 0;
         for job in group.iter_mut() {
@@ -223,6 +245,8 @@ impl Group<'_> {
                 break;
             }
         }
+        // Also if the transaction fails: a look too many does no harm.
+        self.has_erasures = tx.has_erasures;
         let finished = tx.directory.flush(tx.connection, tx.now_ms)?;
         if damage::take_page_met() {
             // The transaction cannot be committed.

@@ -195,6 +195,7 @@ impl Writer {
                         clock,
                         last_ms,
                         furthest_ms: last_ms.saturating_add(set_back_ms),
+                        has_erasures: false,
                         metrics,
                         shared: started,
                     };

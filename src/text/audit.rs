@@ -16,6 +16,7 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::TestSent => "sent a test event to the webhook",
         AuditAction::EventPublished => "manually published the event",
         AuditAction::EventReplayed => "replayed the event",
+        AuditAction::EventErased => "erased the data of the event",
         AuditAction::WebhookReplayed => "replayed events to the webhook",
         AuditAction::DeliveryRetried => "retried the delivery",
         AuditAction::DeliveryDiscarded => "discarded the delivery",

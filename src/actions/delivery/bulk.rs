@@ -191,7 +191,7 @@ fn named(
 }
 
 fn can_change(found: &Standing, states: &[DeliveryStatus]) -> bool {
-    found.cause != Cause::Test && !found.is_orphan && states.contains(&found.status)
+    found.cause != Cause::Test && !found.is_orphan && !found.is_erased && states.contains(&found.status)
 }
 
 /// Changes the deliveries that are still in one of the states. Each lane then reads the table once.

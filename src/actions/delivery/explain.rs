@@ -26,6 +26,7 @@ pub fn explain(
     let facts = DeliveryFacts {
         status: delivery.status,
         test: delivery.cause == Cause::Test,
+        erased: delivery.is_erased,
         webhook_state: delivery.webhook_state,
         url,
         attempt_count: delivery.attempt_count,

@@ -1,6 +1,7 @@
 //! Retrying or discarding one delivery.
 
 use crate::actions::audit::AuditEntry;
+use crate::actions::erase::erased;
 use crate::actions::tenant_limits::require_room;
 use crate::actions::{ActionError, Actions, Caller, Pending, Result, lookup};
 use crate::domain::audit_action::AuditAction;
@@ -50,6 +51,9 @@ impl Actions {
 fn retry(tx: &mut WriteTx<'_>, limits: &TenantLimits, delivery: &Delivery) -> Result<()> {
     if delivery.cause == Cause::Test {
         return Err(ActionError::conflict("test_delivery", "A test is attempted once. Send a new one."));
+    }
+    if delivery.is_erased {
+        return Err(erased());
     }
     if webhook::by_seq(tx.connection(), delivery.webhook_seq)?.is_none() {
         return Err(ActionError::conflict("webhook_deleted", "The webhook of this delivery was deleted."));

@@ -2,19 +2,23 @@
 
 use std::time::Instant;
 
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::super::extract::{BatchBody, Publisher};
 use super::super::idempotent;
 use super::events::{
-    CONFLICT_CODES, EXAMPLE, EventBody, INVALID_CODES, ReceiptView, describe_named_batch, refuse_when_stopping,
-    show_named_batch,
+    AMBIGUOUS, CONFLICT_CODES, EXAMPLE, EXAMPLE_IN_FULL, EventBody, EventView, INVALID_CODES, ReceiptView, WhoseQuery,
+    refuse_when_stopping, show,
 };
-use super::{ApiError, ApiResult, App, Call, Caller, Scope, Table, blocking, extract, schema};
+use super::{
+    ApiError, ApiResult, App, Call, Caller, Preconditions, Reader, Scope, Table, blocking, erase, extract, schema,
+};
 use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent};
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::filter::EventWork;
@@ -23,8 +27,12 @@ use crate::domain::same_json;
 use crate::domain::schema::CheckBudget;
 
 pub(super) fn routes(table: &mut Table) {
-    // `batch` is also a valid event id, so GET shows that event.
-    table.at("/v1/events/batch").plain_post(create, describe_create).get(show_named_batch, describe_named_batch);
+    // `batch` is also a valid event id, so GET shows that event, and DELETE erases it.
+    table
+        .at("/v1/events/batch")
+        .plain_post(create, describe_create)
+        .get(show_named_batch, describe_named_batch)
+        .delete(erase::named_batch, erase::describe_named_batch);
 }
 
 /// 1 to 1,000 events.
@@ -39,7 +47,7 @@ struct BatchOfEvents<'a>(
 
 fn describe_create(call: &mut Call<'_>) {
     call.operation("Events", "publish_batch", "Publish a batch of events")
-        .description("1 to 1,000 events, as a JSON array, or one per line with `Content-Type: application/x-ndjson`. All events are stored in one commit, or none is. An error names the invalid event by its index, counted from 0: `[3].type`. An `Idempotency-Key` applies to the whole batch, within the tenant of its first event.")
+        .description("1 to 1,000 events, as a JSON array, or one per line with `Content-Type: application/x-ndjson`. All events are stored in one commit, or none is. An error names the invalid event by its index, counted from 0: `[3].type`. Lines of the export of dead letters are taken as they are, and so are events of `GET /v1/events`: an event that is still stored is a `duplicate`, whose deliveries can be retried, and another is published under its id. An `Idempotency-Key` applies to the whole batch, within the tenant of its first event.")
         .scope(Scope::Publish)
         .header_parameter::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to retry for 24 hours.")
         .request_body::<BatchOfEvents<'_>>(&format!("[{EXAMPLE}]"))
@@ -118,13 +126,89 @@ fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result
             return Err(ApiError::too_large(largest));
         }
         json::check(text)?;
-        extract::parse::<EventBody<'_>>(text)?.parse(caller)
+        match exported(text)? {
+            Some(event) => event.into_body()?.parse(caller),
+            None => extract::parse::<EventBody<'_>>(text)?.parse(caller),
+        }
     };
     texts
         .into_iter()
         .enumerate()
         .map(|(index, text)| parse_one(text).map_err(|error| error.within(&format!("[{index}]"))))
         .collect()
+}
+
+fn describe_named_batch(call: &mut Call<'_>) {
+    call.operation("Events", "show_event_named_batch", "Get the event with the id `batch`")
+        .scope(Scope::Read)
+        .query_parameters::<WhoseQuery>()
+        .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
+        .errors(404, &["not_found"])
+        .errors(409, AMBIGUOUS)
+        .errors(422, &["invalid_tenant"]);
+}
+
+/// `GET /v1/events/batch`: `batch` is a valid event id.
+async fn show_named_batch(
+    app: Data<App>,
+    request: HttpRequest,
+    caller: Reader,
+    conditions: Preconditions,
+) -> ApiResult {
+    show(app, request, caller, Path::from("batch".to_owned()), conditions).await
+}
+
+/// An event as `GET /v1/events` and exports write it. What the server added is left out.
+#[derive(Deserialize)]
+struct ExportedEvent<'a> {
+    #[serde(rename = "type")]
+    event_type: schema::EventTypeName,
+    #[serde(borrow)]
+    data: &'a RawValue,
+    #[serde(borrow, default)]
+    previous_data: Option<&'a RawValue>,
+    tenant: Option<schema::TenantName>,
+    id: Option<schema::EventId>,
+    created_at: Option<schema::Time>,
+    #[serde(default)]
+    damaged: bool,
+    erased_at: Option<schema::Time>,
+}
+
+impl<'a> ExportedEvent<'a> {
+    fn into_body(self) -> Result<EventBody<'a>, ApiError> {
+        if self.damaged || self.erased_at.is_some() {
+            let message =
+                "This event has no data that could be published: it was damaged or erased when it was exported.";
+            return Err(ApiError::invalid("invalid_value", message).in_field("data"));
+        }
+        let ExportedEvent { event_type, data, previous_data, tenant, id, created_at, .. } = self;
+        Ok(EventBody { event_type, data, previous_data, tenant, id, created_at })
+    }
+}
+
+/// Returns the event of a line of an export, or of its `event` alone; `None` if the text is an event to publish.
+fn exported(text: &[u8]) -> Result<Option<ExportedEvent<'_>>, ApiError> {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        event: Option<&'a RawValue>,
+        received_at: Option<IgnoredAny>,
+    }
+    // Every exported event has this, and no event to publish.
+    const MARK: &[u8] = b"\"received_at\"";
+    if !text.windows(MARK.len()).any(|part| part == MARK) {
+        return Ok(None);
+    }
+    let Line { event, received_at } = match serde_json::from_slice(text) {
+        Ok(line) => line,
+        Err(_) => return Ok(None),
+    };
+    match (event, received_at) {
+        (Some(event), _) => extract::parse(event.get().as_bytes()).map(Some),
+        (None, Some(_)) => extract::parse(text).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Returns a hash that the same batch has in any spelling.

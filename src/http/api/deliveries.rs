@@ -88,7 +88,7 @@ fn describe_retry(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
-        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded"])
+        .errors(409, &["test_delivery", "webhook_deleted", "delivery_discarded", "event_erased"])
         .queues_deliveries();
 }
 

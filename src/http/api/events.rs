@@ -19,7 +19,7 @@ use super::openapi::schema::{
 };
 use super::{
     ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Preconditions, Reader, Scope, Table, blocking,
-    extract, list, respond_to_one,
+    erase, extract, list, respond_to_one,
 };
 use crate::actions::ActionError;
 use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent, Receipt};
@@ -33,7 +33,7 @@ use crate::store::page::Page;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/events").plain_post(create, describe_create).get(index, describe_index);
-    table.at("/v1/events/{id}").get(show, describe_show);
+    table.at("/v1/events/{id}").get(show, describe_show).delete(erase::erase, erase::describe);
 }
 
 pub(super) const EXAMPLE: &str = r#"{"type": "content.published", "data": {"id": 7, "title": "Hello"}}"#;
@@ -56,9 +56,9 @@ pub(super) const AMBIGUOUS: Codes = &["ambiguous_event_id"];
 /// Codes of events that contradict an earlier one.
 pub(super) const CONFLICT_CODES: Codes = &["event_id_reused", "idempotency_key_reused"];
 
-const EXAMPLE_IN_FULL: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
+pub(super) const EXAMPLE_IN_FULL: &str = r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
-            "damaged": false,
+            "erased_at": null, "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null, "resent_from": null, "deliveries": [], "deliveries_next_cursor": null,
             "not_delivered": [{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "url": "https://hooks.example/orders",
                 "reason": "not_subscribed", "message": "It subscribes to order.*, and not to content.published."}],
@@ -86,7 +86,7 @@ fn describe_index(call: &mut Call<'_>) {
         .list::<EventQuery, EventView>()
         .response::<list::ListResponse<EventView>>(200, "One page of the list.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
-            "damaged": false,
+            "erased_at": null, "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
         .errors(422, &["invalid_event_pattern", "invalid_value", "invalid_tenant", "invalid_time", "invalid_search", "invalid_wait", "unknown_event"])
         .errors(409, AMBIGUOUS)
@@ -151,6 +151,8 @@ pub(in crate::http) struct EventView {
     received_at: Time,
     /// Whether the event is a test.
     test: bool,
+    /// When the data was erased; null if it was not.
+    erased_at: Option<Time>,
     /// Whether the stored event is damaged. It is not delivered then, and `data` may be incomplete or null.
     damaged: bool,
     /// The data exactly as published.
@@ -202,6 +204,7 @@ impl From<StoredEvent> for EventView {
             created_at: Time::at(event.created_ms),
             received_at: Time::at(event.received_ms),
             test: event.test,
+            erased_at: stored.erased_ms.map(Time::at),
             damaged: stored.damaged,
             data: raw(event.data),
             previous_data: event.previous_data.and_then(raw),
@@ -242,22 +245,22 @@ impl From<(EventAlone, Page<Delivery>)> for EventView {
 #[schemars(rename = "NewEvent")]
 pub(super) struct EventBody<'a> {
     #[serde(rename = "type")]
-    event_type: EventTypeName,
+    pub(super) event_type: EventTypeName,
     /// Any JSON. Receivers get it exactly as sent here.
     #[serde(borrow)]
-    data: &'a RawValue,
+    pub(super) data: &'a RawValue,
     /// The previous `data`, if something changed.
     #[serde(borrow, default)]
-    previous_data: Option<&'a RawValue>,
+    pub(super) previous_data: Option<&'a RawValue>,
     /// Owning tenant. Default: the key's tenant, or `default`.
     #[serde(default)]
-    tenant: Option<TenantName>,
+    pub(super) tenant: Option<TenantName>,
     /// The application's own id for the event, unique within its tenant. Default: generated.
     #[serde(default)]
-    id: Option<EventId>,
+    pub(super) id: Option<EventId>,
     /// When the event happened. Default: now.
     #[serde(default)]
-    created_at: Option<Time>,
+    pub(super) created_at: Option<Time>,
 }
 
 impl EventBody<'_> {
@@ -373,34 +376,14 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
     list::show(&app, &caller, page, move |connection| event::list(connection, &filter, &page), EventView::from).await
 }
 
-pub(super) fn describe_named_batch(call: &mut Call<'_>) {
-    call.operation("Events", "show_event_named_batch", "Get the event with the id `batch`")
-        .scope(Scope::Read)
-        .query_parameters::<WhoseQuery>()
-        .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
-        .errors(404, &["not_found"])
-        .errors(409, AMBIGUOUS)
-        .errors(422, &["invalid_tenant"]);
-}
-
-/// `GET /v1/events/batch`: `batch` is a valid event id.
-pub(super) async fn show_named_batch(
-    app: Data<App>,
-    request: HttpRequest,
-    caller: Reader,
-    conditions: Preconditions,
-) -> ApiResult {
-    show(app, request, caller, Path::from("batch".to_owned()), conditions).await
-}
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WhoseQuery {
+pub(super) struct WhoseQuery {
     /// Tenant of the event. Required only if several tenants have an event with this id.
-    tenant: Option<TenantName>,
+    pub(super) tenant: Option<TenantName>,
 }
 
-async fn show(
+pub(super) async fn show(
     app: Data<App>,
     request: HttpRequest,
     Reader(caller): Reader,

@@ -9,6 +9,7 @@ mod certificates;
 mod contacts;
 pub(super) mod deliveries;
 mod docs;
+mod erase;
 mod event_types;
 pub(super) mod events;
 mod feed;

@@ -30,7 +30,7 @@ fn describe_event(call: &mut Call<'_>) {
         .path_parameter::<schema::EventId>("id")
         .request_body::<EventReplayBody>("{}")
         .response::<Replayed>(202, "The new deliveries.", r#"{"data": []}"#)
-        .errors(409, &["test_event", "event_damaged"])
+        .errors(409, &["test_event", "event_damaged", "event_erased"])
         .errors(409, AMBIGUOUS)
         .errors(422, &["other_tenant", "invalid_tenant"]);
 }

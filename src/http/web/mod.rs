@@ -210,6 +210,7 @@ fn tenant_routes(config: &mut ServiceConfig) {
     at("/events", vec![get(events::list::show)]);
     at("/events/{id}", vec![read_at(events::show::show)]);
     at("/events/{id}/replay", vec![post_at(events::show::replay)]);
+    at("/events/{id}/erase", vec![post_at(events::show::erase)]);
     at("/events/{id}/{part}", vec![web::get().to(events::show::download)]);
     at("/event-types", vec![read(event_types::list::show)]);
     at("/event-types/{name}", vec![read_at(event_types::show::show)]);

@@ -47,6 +47,8 @@ pub struct Delivery {
     pub created_ms: Millis,
     pub finished_ms: Option<Millis>,
     pub last: Option<LastAttempt>,
+    /// Whether the data of its event was erased.
+    pub is_erased: bool,
 }
 
 impl Delivery {
@@ -76,7 +78,8 @@ pub struct DeliveryRef {
 
 const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type AS event_type, e.tenant, d.webhook_seq,
         w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms, d.attempt_count,
-        d.series_failures, d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
+        d.series_failures, d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms,
+        e.erased_ms IS NOT NULL AS is_erased
     FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq";
 
 pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>> {
@@ -96,7 +99,7 @@ fn salvage(connection: &Connection, seq: i64, error: &StoreError) -> Result<Deli
         "SELECT d.seq, d.id, d.event_seq, 'unreadable' AS event_id, t.type AS event_type, t.tenant, d.webhook_seq,
             w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms,
             max(d.attempt_count, 0) AS attempt_count, max(d.series_failures, 0) AS series_failures, d.created_ms,
-            d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms
+            d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms, 0 AS is_erased
         FROM delivery d JOIN topic t ON t.seq = d.topic_seq JOIN webhook w ON w.seq = d.webhook_seq
         WHERE d.seq = :seq";
     let found = sql::first(connection, query, named_params! {":seq": seq}, from_row)?;
@@ -171,7 +174,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     };
     Ok(read_row!(row, Delivery {
         seq, id, event_seq, event_id, event_type, webhook_seq, webhook_id, webhook_state, tenant, status, cause,
-        due_ms, attempt_count, series_failures, created_ms, finished_ms;
+        due_ms, attempt_count, series_failures, created_ms, finished_ms, is_erased;
         last,
     }))
 }

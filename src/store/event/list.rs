@@ -110,6 +110,8 @@ pub fn previews(connection: &Connection, filter: &EventFilter, request: &PageReq
 }
 
 fn preview(row: &Row<'_>, data: String) -> rusqlite::Result<EventPreview> {
+    let erased_ms: Option<Millis> = row.get("erased_ms")?;
+    let data = if erased_ms.is_some() { "(erased)".to_owned() } else { data };
     Ok(read_row!(row, EventPreview { seq, id, tenant, created_ms, received_ms; event_type: row.get("type")?, data }))
 }
 
@@ -152,7 +154,7 @@ pub fn search_previews(
     request: &PageRequest,
 ) -> Result<Hits<EventPreview>> {
     let found = matches(connection, filter, text, request)?;
-    let query = "SELECT seq, id, tenant, type, created_ms, received_ms FROM event WHERE seq = ?1";
+    let query = "SELECT seq, id, tenant, type, created_ms, received_ms, erased_ms FROM event WHERE seq = ?1";
     let mut rows = Vec::with_capacity(found.rows.len());
     for (seq, excerpt) in found.rows {
         let event = sql::first(connection, query, [seq], |row| preview(row, excerpt));
@@ -194,7 +196,7 @@ pub fn with_id_prefix(
     limit: u32,
 ) -> Result<Vec<EventPreview>> {
     // Ids are ASCII, so those with the prefix are before the prefix with the greatest byte.
-    let query = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms
+    let query = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms, event.erased_ms
                  FROM (SELECT seq, tenant FROM event WHERE id >= :prefix AND id < :prefix || char(127) LIMIT 1000) AS near
                  CROSS JOIN event ON event.seq = near.seq
                  WHERE near.tenant = coalesce(:tenant, near.tenant) AND event.test = 0 LIMIT :limit";
@@ -264,7 +266,7 @@ pub(in crate::store) const COUNTED: &str =
     "SELECT event.seq FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
 pub(in crate::store) const PREVIEWS: &str = "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms,
-         event.received_ms
+         event.received_ms, event.erased_ms
      FROM {numbers} AS wanted CROSS JOIN event ON event.seq = wanted.value";
 
 pub(in crate::store) const SEARCHED: &str = "SELECT event.seq, event.id, event.data, event.previous_data

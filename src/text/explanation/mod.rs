@@ -20,6 +20,8 @@ pub struct DeliveryFacts<'a> {
     pub status: DeliveryStatus,
     /// A test is attempted once and disables nothing.
     pub test: bool,
+    /// Whether the data of the event was erased.
+    pub erased: bool,
     pub webhook_state: WebhookState,
     /// URL that the webhook has now.
     pub url: &'a str,
@@ -171,6 +173,14 @@ fn explain_failure(failure: &Failed<'_>, tone: Tone, next: Option<String>, now: 
 
 fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let when = facts.finished_ms.map(|at| format!(" {}", humanize::relative(at, now))).unwrap_or_default();
+    if facts.erased {
+        return Explanation {
+            tone: Tone::Neutral,
+            headline: format!("Discarded{when}, because the data of its event was erased."),
+            detail: None,
+            next: Some("It will not be sent.".to_owned()),
+        };
+    }
     let headline = match facts.attempt_count {
         0 => format!("Discarded{when}, before any attempt."),
         count => format!("Discarded{when}, after {}.", humanize::counted(count.into(), "attempt")),

@@ -13,6 +13,7 @@ fn with_status(status: DeliveryStatus) -> DeliveryFacts<'static> {
     DeliveryFacts {
         status,
         test: false,
+        erased: false,
         webhook_state: WebhookState::Active,
         url: URL,
         attempt_count: 0,

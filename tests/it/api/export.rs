@@ -86,3 +86,35 @@ fn an_export_goes_on_over_many_pieces_and_pages() {
     let numbers: Vec<i64> = found.iter().map(|line| line["event"]["data"]["n"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (0..600).rev().collect::<Vec<_>>());
 }
+
+#[test]
+fn dead_letters_are_published_again_as_they_were_exported() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(500);
+    hub.add_webhook_with(receiver.url(), &json!({"retry": {"delays_s": [], "exhausted": "dead_letter"}}));
+    for n in 0..3 {
+        let event = json!({"id": format!("e-{n}"), "type": "a.b", "data": {"n": n}, "previous_data": [n]});
+        hub.post("/v1/events", &event).expect(202);
+    }
+    hub.deliver_until_idle();
+    let export = hub.get("/v1/dead-letters/export").expect(200).text;
+    let publish = |hub: &Hub, text: &str| {
+        let bearer = format!("Bearer {}", hub.key);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-ndjson")];
+        let answer = hub.send("POST", "/v1/events/batch", &headers, text.as_bytes()).expect(202).json();
+        answer["data"].as_array().unwrap().iter().map(|one| one["duplicate"] == true).collect::<Vec<_>>()
+    };
+    // Here they are still stored, and at another server they are new.
+    assert_eq!(publish(&hub, &export), [true; 3]);
+    let other = Hub::start();
+    assert_eq!(publish(&other, &export), [false; 3]);
+    let events: Vec<String> =
+        export.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].to_string()).collect();
+    assert_eq!(publish(&other, &events.join("\n")), [true; 3]);
+    let shown = other.get("/v1/events/e-1").expect(200).json();
+    assert_eq!((&shown["data"], &shown["previous_data"]), (&json!({"n": 1}), &json!([1])));
+    hub.delete("/v1/events/e-1").expect(204);
+    let erased = hub.get("/v1/events/e-1").expect(200).json();
+    let refused = other.post("/v1/events/batch", &json!([erased]));
+    error_in(&refused, 422, "invalid_value", "[0].data");
+}

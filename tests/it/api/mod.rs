@@ -15,6 +15,7 @@ mod deliveries;
 mod docs;
 mod edge;
 mod endpoint_auth;
+mod erase;
 mod errors;
 mod event_ids;
 mod event_types;
@@ -58,7 +59,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 41] = [
+const CALLS: [(&str, &str, Scope); 42] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -99,7 +100,8 @@ const CALLS: [(&str, &str, Scope); 41] = [
     ("POST", "/v1/api-keys/{k}/rotate", Scope::Admin),
     ("GET", "/v1/api-keys/{k}", Scope::Admin),
     ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
-    // Last, because it deletes the webhook.
+    // Last, because they erase the event and delete the webhook.
+    ("DELETE", "/v1/events/{e}", Scope::Admin),
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),
 ];
 

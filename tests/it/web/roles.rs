@@ -62,6 +62,7 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/events", All(Action::Read), Nobody),
     ("/events/new", Users(Action::Operate), Users(Action::Operate)),
     ("/events/{id}", All(Action::Read), Nobody),
+    ("/events/{id}/erase", Nobody, All(Action::Operate)),
     ("/events/{id}/replay", Nobody, All(Action::Operate)),
     ("/events/{id}/{part}", All(Action::Read), Nobody),
     ("/failed", All(Action::Read), Nobody),

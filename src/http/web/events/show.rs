@@ -4,6 +4,7 @@ use actix_web::web::Path;
 
 use crate::actions::{ActionError, lookup, show_event};
 use crate::domain::event::Event;
+use crate::domain::time::Millis;
 use crate::http::web::deliveries::attempt::BodyView;
 use crate::http::web::deliveries::rows::DeliveryTable;
 use crate::http::web::{
@@ -23,6 +24,7 @@ pub struct EventPage {
     frame: Frame,
     event: Event,
     is_damaged: bool,
+    erased_ms: Option<Millis>,
     resends: Resends,
     data: BodyView,
     previous_data: Option<BodyView>,
@@ -32,8 +34,11 @@ pub struct EventPage {
     missed: Vec<show_event::Missed>,
     missed_count: u64,
     can_replay: bool,
+    can_erase: bool,
     /// Path of the form that replays it.
     replay: String,
+    /// Path of the form that erases it.
+    erase: String,
     /// Webhooks to replay to: ID and name.
     targets: Vec<(String, String)>,
 }
@@ -57,7 +62,7 @@ fn below_event(event: &str, part: &str) -> String {
 pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, PageError> {
     let found = show_event::event_alone(db, &session.caller(), id, session.query.given("tenant"))?;
     let resends = found.resends;
-    let StoredEvent { event, damaged: is_damaged, .. } = found.stored;
+    let StoredEvent { event, erased_ms, damaged: is_damaged, .. } = found.stored;
     let (event_id, tenant) = (Some(event.id.clone()), Some(event.tenant.clone()));
     let filter = DeliveryFilter { event: event_id, tenant, ..DeliveryFilter::default() };
     let page = delivery::list(db, &filter, &PageRequest { limit: MAX_DELIVERIES, cursor: None })?;
@@ -83,12 +88,15 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<EventPage, P
         is_live,
         missed: found.missed,
         missed_count: found.missed_count,
-        can_replay: frame.may_change && !event.test && !is_damaged,
+        can_replay: frame.may_change && !event.test && !is_damaged && erased_ms.is_none(),
+        can_erase: frame.may_change && erased_ms.is_none(),
         targets,
         frame: frame.with_api("GET", &format!("/v1{path}")),
         replay: below_event(&path, "replay"),
+        erase: below_event(&path, "erase"),
         event,
         is_damaged,
+        erased_ms,
         resends,
     })
 }
@@ -148,4 +156,27 @@ pub fn replay(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         Err(ActionError::Conflict { message, .. }) => Ok(session.refused(&path, message)),
         Err(other) => Err(other.into()),
     }
+}
+
+/// `POST /events/{id}/erase`: after a confirmation.
+pub fn erase(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
+    let event = find(session, id)?;
+    let path = session.event_path(&event);
+    if !fields.has("confirmed") {
+        return Confirm {
+            heading: "Erase the data of this event?".to_owned(),
+            facts: vec![("Event type", event.event_type.to_string()), ("ID", event.id.to_string())],
+            effect: "Its data, and what its attempts sent and received, are deleted. Queued deliveries are discarded. This can't be undone."
+                .to_owned(),
+            action: Some(below_event(&path, "erase")),
+            button: "Erase data".to_owned(),
+            is_danger: true,
+            back: path,
+            ..Confirm::default()
+        }
+        .show(session, Section::Events);
+    }
+    let go_on = || !session.app.is_stopping();
+    session.app.actions.erase_event(&session.caller(), id, Some(event.tenant.as_str()), &go_on)?;
+    Ok(session.done(&path, "Erased."))
 }

@@ -60,7 +60,7 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::SecretRotated
         | Action::SecretRevealed
         | Action::TestSent => "/webhooks",
-        Action::EventPublished | Action::EventReplayed => {
+        Action::EventPublished | Action::EventReplayed | Action::EventErased => {
             return Some(event_path(&subject.parse().ok()?, entry.tenant.as_ref()));
         }
         Action::DeliveryRetried | Action::DeliveryDiscarded => "/deliveries",
