@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::value::RawValue;
 
 use super::audit::AuditEntry;
+use super::unchanged::Unchanged;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
@@ -94,10 +95,12 @@ impl Actions {
     }
 
     /// Closes an inbox and deletes its requests.
-    pub fn close_inbox(&self, caller: &Caller, tenant: Option<&str>) -> Pending<()> {
+    pub fn close_inbox(&self, caller: &Caller, tenant: Option<&str>, unchanged: Unchanged<Inbox>) -> Pending<()> {
         let (caller, tenant) = (caller.clone(), caller.tenant_for(tenant));
         self.store.write(move |tx| {
-            let Inbox { seq, tenant, .. } = existing(tx.connection(), &tenant?)?;
+            let inbox = existing(tx.connection(), &tenant?)?;
+            unchanged.require(Some(&inbox))?;
+            let Inbox { seq, tenant, .. } = inbox;
             inbox::empty(tx.connection(), seq)?;
             inbox::close(tx.connection(), seq)?;
             Ok(caller.audit(tx, AuditEntry::new(AuditAction::InboxClosed, &tenant).in_tenant(&tenant))?)

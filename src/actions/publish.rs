@@ -13,6 +13,7 @@ use crate::domain::delivery::Cause;
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::filter::EventWork;
 use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::same_json;
 use crate::domain::schema::CheckBudget;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::Millis;
@@ -222,8 +223,11 @@ fn first_receipt(tx: &WriteTx<'_>, new: &NewEvent) -> Result<Option<Receipt>> {
     };
     let before = &stored.event;
     let is_same = before.event_type == new.event_type
-        && before.data == new.data
-        && before.previous_data == new.previous_data
+        && same_json::is_same(&before.data, &new.data)
+        && match (&before.previous_data, &new.previous_data) {
+            (Some(before), Some(new)) => same_json::is_same(before, new),
+            (before, new) => before == new,
+        }
         && new.created_ms.is_none_or(|created| created == before.created_ms)
         && !before.test;
     if !is_same {

@@ -8,6 +8,7 @@ use super::key_text;
 pub use super::key_text::is_well_formed;
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
+use crate::actions::unchanged::Unchanged;
 use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -159,15 +160,20 @@ pub fn replace(
     Ok((text, find(connection, &new.id.to_string())?))
 }
 
-fn find(connection: &Connection, id: &str) -> Result<ApiKey, ActionError> {
+/// Returns a key that is not revoked.
+pub fn find(connection: &Connection, id: &str) -> Result<ApiKey, ActionError> {
     let unknown = ActionError::NotFound("API key");
     let id: ApiKeyId = id.parse().map_err(|_| unknown.clone())?;
     api_key::by_id(connection, id)?.ok_or(unknown)
 }
 
-pub fn revoke(store: &Store, caller: &Caller, id: &str) -> Pending<(), ActionError> {
+/// Revokes a key that meets a condition.
+pub fn revoke(store: &Store, caller: &Caller, id: &str, unchanged: Unchanged<ApiKey>) -> Pending<(), ActionError> {
     let (actor, id) = (caller.actor.clone(), id.to_owned());
-    store.write(move |tx| take_out(tx.connection(), &actor, &id, tx.now_ms()))
+    store.write(move |tx| {
+        unchanged.require(Some(&find(tx.connection(), &id)?))?;
+        take_out(tx.connection(), &actor, &id, tx.now_ms())
+    })
 }
 
 /// Revokes the key with this id in the current transaction.

@@ -8,6 +8,7 @@ use super::token;
 use super::users::{Opened, UserError};
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
+use crate::actions::unchanged::Unchanged;
 use crate::actions::{ActionError, Caller, Pending};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -15,7 +16,7 @@ use crate::domain::event::Tenant;
 use crate::domain::id::PortalLinkId;
 use crate::domain::time::{HOUR, Millis, SECOND};
 use crate::random;
-use crate::store::portal_link::{self, PortalLink};
+use crate::store::portal_link::{self, ListedLink, PortalLink};
 use crate::store::{Connection, Store, StoreError};
 
 /// Range of the validity of a link, and of its session, in seconds.
@@ -110,16 +111,25 @@ pub fn open_as(store: &Store, caller: &Caller, user_seq: i64, tenant: Tenant) ->
 }
 
 /// Ends a link and its session.
-pub fn end(store: &Store, caller: &Caller, id: &str) -> Pending<(), ActionError> {
+pub fn end(store: &Store, caller: &Caller, id: &str, unchanged: Unchanged<PortalLink>) -> Pending<(), ActionError> {
     let (caller, id) = (caller.clone(), id.parse::<PortalLinkId>());
     store.write(move |tx| {
         let unknown = ActionError::NotFound("portal link");
         let link = portal_link::by_id(tx.connection(), id.map_err(|_| unknown.clone())?)?;
         let link = link.filter(|link| caller.sees(&link.tenant)).ok_or(unknown)?;
+        unchanged.require(Some(&link))?;
         portal_link::delete(tx.connection(), link.seq)?;
         let entry = AuditEntry::new(AuditAction::PortalLinkEnded, &link.tenant).in_tenant(&link.tenant);
         Ok(caller.audit(tx, entry.with_detail(link.subject.unwrap_or_default()))?)
     })
+}
+
+/// Returns a link that is unused or whose session is open.
+pub fn find(connection: &Connection, caller: &Caller, id: &str, now: Millis) -> Result<ListedLink, ActionError> {
+    let unknown = ActionError::NotFound("portal link");
+    let id = id.parse().map_err(|_| unknown.clone())?;
+    let found = portal_link::find(connection, id, now)?;
+    found.filter(|listed| caller.sees(&listed.link.tenant)).ok_or(unknown)
 }
 
 /// Ends all links of a tenant and their sessions, in steps. Returns the number of links. Blocks.

@@ -26,7 +26,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use self::condition::{Condition, Subject, event_object};
-use self::value::Json;
 use super::Invalid;
 use super::event::Event;
 
@@ -34,6 +33,7 @@ pub use self::condition::{Order, Test, Values};
 pub use self::mismatch::{Found, Mismatch, Wanted};
 pub use self::parse::{MAX_CONDITIONS, MAX_DEPTH};
 pub use self::rows::{Row, RowOperator, of_rows};
+pub use self::value::Json;
 pub use self::work::EventWork;
 
 /// Maximum bytes of a filter's JSON.

@@ -25,6 +25,7 @@ pub mod pattern;
 pub mod problems;
 pub mod retention;
 pub mod retry;
+pub mod same_json;
 pub mod schema;
 pub mod secret;
 pub mod several;

@@ -1,6 +1,9 @@
 //! Times: milliseconds since 1970 in the program, RFC 3339 in the API and in envelopes.
 
-use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Invalid;
 
@@ -12,34 +15,45 @@ pub const MINUTE: Millis = 60 * SECOND;
 pub const HOUR: Millis = 60 * MINUTE;
 pub const DAY: Millis = 24 * HOUR;
 
+/// Last moment of the year 9999. RFC 3339 has no later years.
+pub const LAST: Millis = 253_402_300_799_999;
+
 /// Formats a time as RFC 3339 in UTC with milliseconds: `2026-01-15T10:00:00.123Z`.
 pub fn rfc3339(ms: Millis) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(time) => format!("{time:.3}"),
-        Err(_) => String::from("9999-12-31T23:59:59.999Z"),
-    }
+    format!("{:.3}Z", utc(ms))
 }
 
 /// Formats a time as RFC 3339 in UTC with whole seconds, as in envelopes: `2026-01-15T10:00:00Z`.
 pub fn rfc3339_seconds(ms: Millis) -> String {
-    match Timestamp::from_millisecond(ms - ms.rem_euclid(SECOND)) {
-        Ok(time) => format!("{time:.0}"),
-        Err(_) => String::from("9999-12-31T23:59:59Z"),
-    }
+    format!("{:.0}Z", utc(ms - ms.rem_euclid(SECOND)))
+}
+
+/// Date and time of day. A later time than [`LAST`] becomes it. `jiff::Timestamp` ends a day before, so that every time zone
+/// has its times.
+fn utc(ms: Millis) -> DateTime {
+    epoch().saturating_add(SignedDuration::from_millis(ms.min(LAST)))
+}
+
+fn epoch() -> DateTime {
+    Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).datetime()
 }
 
 /// Parses RFC 3339 with any offset, years 1970 to 9999.
 pub fn parse_rfc3339(text: &str) -> Result<Millis, Invalid> {
-    text.parse::<Timestamp>()
-        .ok()
-        .map(|time| time.as_millisecond())
-        .filter(|ms| (0..=253_402_300_799_999).contains(ms))
-        .ok_or_else(|| {
-            Invalid::new(
-                "invalid_time",
-                "Must be a time in RFC 3339 such as 2026-01-15T10:00:00Z (years 1970 to 9999).",
-            )
-        })
+    parse(text).filter(|ms| (0..=LAST).contains(ms)).ok_or_else(|| {
+        Invalid::new("invalid_time", "Must be a time in RFC 3339 such as 2026-01-15T10:00:00Z (years 1970 to 9999).")
+    })
+}
+
+fn parse(text: &str) -> Option<Millis> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_millisecond());
+    }
+    let pieces = DateTimeParser::new().parse_pieces(text).ok()?;
+    let local = pieces.date().to_datetime(pieces.time()?);
+    let offset = Millis::from(pieces.to_numeric_offset()?.seconds()) * SECOND;
+    let since = i64::try_from(local.duration_since(epoch()).as_millis()).ok()?;
+    Some(since - offset)
 }
 
 /// Parses a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). Returns the milliseconds to wait from `now`, 0 for
@@ -74,6 +88,20 @@ mod tests {
     fn times_with_an_offset_are_read_as_utc() {
         assert_eq!(parse_rfc3339("2026-01-15T11:00:00+01:00"), Ok(1_768_471_200_000));
         for bad in ["", "yesterday", "2026-01-15", "1969-12-31T23:59:59Z"] {
+            assert!(parse_rfc3339(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_of_the_last_day_of_9999_are_read_and_written() {
+        for (text, ms) in [("9999-12-31T23:59:59.999Z", LAST), ("9999-12-31T00:00:00.000Z", LAST + 1 - DAY)] {
+            assert_eq!(parse_rfc3339(text), Ok(ms), "{text}");
+            assert_eq!(rfc3339(ms), text);
+        }
+        assert_eq!(rfc3339_seconds(LAST), "9999-12-31T23:59:59Z");
+        assert_eq!(parse_rfc3339("9999-12-31T12:00:00+09:30").map(rfc3339).unwrap(), "9999-12-31T02:30:00.000Z");
+        assert_eq!(rfc3339(Millis::MAX), "9999-12-31T23:59:59.999Z");
+        for bad in ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59", "9999-12-31", "9999-12-32T00:00:00Z"] {
             assert!(parse_rfc3339(bad).is_err(), "{bad}");
         }
     }

@@ -1,7 +1,8 @@
 //! Versions of resources: `ETag`, `If-Match` and `If-None-Match` (RFC 9110, section 13).
 //!
-//! A resource gets all three by an implementation of [`Tagged`]: `Preconditions` as an argument of its handlers, whose
-//! [`unchanged`](Preconditions::unchanged) goes with the change, and `respond_tagged` for its GET.
+//! A resource that can be changed gets all three by an implementation of [`Tagged`]: `Preconditions` as an argument of its
+//! handlers, whose [`unchanged`](Preconditions::unchanged) goes with the change, and `respond_tagged` for its GET. The version of
+//! one that is only read is its content: `respond_to_one`.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -16,7 +17,10 @@ use crate::actions::contact::ContactInFull;
 use crate::actions::unchanged::Unchanged;
 use crate::domain::webhook::Webhook;
 use crate::profile::Profile;
+use crate::store::api_key::ApiKey;
 use crate::store::event_type::DescribedType;
+use crate::store::inbox::Inbox;
+use crate::store::portal_link::PortalLink;
 
 /// Resource with a version.
 pub trait Tagged {
@@ -39,6 +43,26 @@ impl Tagged for ContactInFull {
     }
 }
 
+impl Tagged for ApiKey {
+    /// Changes with the end of the key, not with its use.
+    fn version(&self) -> String {
+        format!("{} {:?}", self.id, self.ends_ms)
+    }
+}
+
+impl Tagged for PortalLink {
+    /// Changes when the link is used, not with its session.
+    fn version(&self) -> String {
+        format!("{} {:?} {}", self.id, self.opened_ms, self.ends_ms)
+    }
+}
+
+impl Tagged for Inbox {
+    fn version(&self) -> String {
+        format!("{} {}", self.tenant, self.token)
+    }
+}
+
 impl Tagged for Profile {
     fn version(&self) -> String {
         serde_json::to_string(self.spec()).unwrap_or_default()
@@ -58,7 +82,12 @@ pub struct Etag(String);
 
 impl Etag {
     pub fn of(resource: &impl Tagged) -> Etag {
-        Etag(hex::encode(&Sha256::digest(resource.version())[..16]))
+        Etag::of_content(resource.version().as_bytes())
+    }
+
+    /// Version of a resource that is only read.
+    pub fn of_content(json: &[u8]) -> Etag {
+        Etag(hex::encode(&Sha256::digest(json)[..16]))
     }
 
     /// Header of a response.
@@ -101,10 +130,10 @@ impl Tags {
         Some(if tags.iter().any(|tag| tag == "*") { Tags::Any } else { Tags::Listed(tags) })
     }
 
-    fn have(&self, resource: &impl Tagged) -> bool {
+    fn have(&self, tag: &Etag) -> bool {
         match self {
             Tags::Any => true,
-            Tags::Listed(tags) => tags.contains(&Etag::of(resource).0),
+            Tags::Listed(tags) => tags.contains(&tag.0),
         }
     }
 }
@@ -123,8 +152,8 @@ impl FromRequest for Preconditions {
 
 impl Preconditions {
     /// Whether the client has this version, so that a 304 is enough.
-    pub fn is_known(&self, resource: &impl Tagged) -> bool {
-        self.if_none_match.as_ref().is_some_and(|tags| tags.have(resource))
+    pub fn is_known(&self, tag: &Etag) -> bool {
+        self.if_none_match.as_ref().is_some_and(|tags| tags.have(tag))
     }
 
     /// Condition of a change: `If-Match` names the stored version, `If-None-Match: *` that there is none.
@@ -133,7 +162,8 @@ impl Preconditions {
             return Unchanged::default();
         }
         Unchanged::when(move |stored: Option<&T>| {
-            let has = |tags: &Tags| stored.is_some_and(|stored| tags.have(stored));
+            let tag = stored.map(Etag::of);
+            let has = |tags: &Tags| tag.as_ref().is_some_and(|tag| tags.have(tag));
             self.if_match.as_ref().is_none_or(has) && !self.if_none_match.as_ref().is_some_and(has)
         })
     }

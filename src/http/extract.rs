@@ -23,7 +23,7 @@ use crate::auth::api_key;
 use crate::domain::event::Tenant;
 use crate::domain::json::{self, Object};
 use crate::domain::time::rfc3339_seconds;
-use crate::store::api_key::Scope;
+use crate::store::api_key::{ApiKey, Scope};
 
 /// Time within which a body has to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,7 +53,8 @@ scoped! {
     Administrator = Scope::Admin;
 }
 
-fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
+/// Returns the API key of a request, which exists and has not ended.
+pub(super) fn find_key(request: &HttpRequest) -> Result<ApiKey, ApiError> {
     let app = app(request)?;
     let text = key_in_headers(request).ok_or_else(|| {
         ApiError::unauthorized(
@@ -72,6 +73,13 @@ fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
         let ended = rfc3339_seconds(ends_ms);
         return Err(ApiError::unauthorized(&format!("This API key expired at {ended}. Use a new one.")));
     }
+    Ok(key)
+}
+
+fn authorize(request: &HttpRequest, needed: Scope) -> Result<Caller, ApiError> {
+    let app = app(request)?;
+    let key = find_key(request)?;
+    let now = app.actions.clock.now_ms();
     app.rate_limits.take(request, &key, now)?;
     if !api_key::covers(key.scope, needed) {
         return Err(ApiError::forbidden(format!("This key has the scope {}; this call requires {needed}.", key.scope)));

@@ -9,6 +9,7 @@ pub mod etag;
 mod export;
 pub mod extract;
 pub mod hosts;
+mod idempotent;
 pub mod inbox;
 mod json_error;
 pub mod key_last_used;
@@ -22,6 +23,7 @@ pub mod shares;
 pub mod site;
 mod stream;
 pub mod tenant_use;
+pub mod waits;
 pub mod web;
 
 use std::sync::Arc;
@@ -52,6 +54,7 @@ use refusals::Refusals;
 use request_id::RequestId;
 use shares::{Held, Shares};
 use site::Site;
+use waits::Waits;
 use web::shown_once::ShownOnce;
 
 /// State shared by all handlers. Cheap to clone.
@@ -66,6 +69,8 @@ pub struct App {
     /// Memory for other bodies of requests of tenants, one permit per byte.
     pub bodies: Shares<Tenant>,
     pub reads: Reads,
+    /// Places for requests that wait for events.
+    pub waits: Waits,
     /// Memory for bodies of batches, one permit per MiB, by tenant.
     pub batches: Shares<Tenant>,
     /// Permits for checks against schemas: each holds a thread, and memory for its errors.
@@ -185,6 +190,7 @@ impl App {
             jobs: Places::for_jobs(&tenant_limits),
             bodies: Shares::new(BODY_BYTES, BODY_BYTES_OF_ONE),
             reads: Reads::default(),
+            waits: Waits::default(),
             batches: Shares::new(BATCHES_MIB, BATCHES_MIB_OF_ONE),
             checks: Arc::new(Semaphore::new(2)),
             filterings: Shares::new(4, 2),
@@ -260,6 +266,7 @@ impl App {
     /// Refuses new events from now on.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.actions.store.wake_waiting();
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -8,6 +8,7 @@ use actix_web::ResponseError as _;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::task::JoinHandle;
 
 use super::refusals::{CountedBody, Responses};
 use super::{App, rate_limit};
@@ -60,6 +61,12 @@ impl RequestId {
 /// Returns the path of the base URL, without a slash at its end; empty outside of requests.
 pub fn path_prefix() -> Arc<str> {
     PATH_PREFIX.try_with(Arc::clone).unwrap_or_default()
+}
+
+/// Runs work of the current request that goes on if its client leaves.
+pub(super) fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
+    let (id, prefix) = (RequestId::current(), path_prefix());
+    actix_web::rt::spawn(PATH_PREFIX.scope(prefix, CURRENT.scope(id, work)))
 }
 
 /// Runs work outside of requests as if it were one, with a new id and the path of the base URL.

@@ -63,6 +63,11 @@ impl<K: Eq + Hash + Clone> Shares<K> {
         Share { own: Arc::new(Semaphore::new(self.most)), all: Arc::clone(&self.all) }
     }
 
+    /// Returns the number of permits that all have.
+    pub fn used(&self) -> usize {
+        self.most - self.all.available_permits()
+    }
+
     /// Returns the number of permits that a holder has.
     pub fn used_by(&self, holder: &K) -> usize {
         let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,8 @@
 use rusqlite::Connection;
 
 use super::error::Result;
-use super::page::{Cursor, PageRequest};
+use super::index_scan::Direction;
+use super::page::PageRequest;
 use super::sql;
 use crate::domain::time::Millis;
 
@@ -20,9 +21,13 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Numbers below the cursor of a page.
+    /// Numbers on the side of the cursor where its page is.
     pub(super) fn of_page(request: &PageRequest) -> Bounds {
-        Bounds { from: 0, below: request.cursor.map_or(i64::MAX, Cursor::seq) }
+        match request.cursor.map(|cursor| (cursor.direction(), cursor.seq())) {
+            None => Bounds { from: 0, below: i64::MAX },
+            Some((Direction::NewestFirst, seq)) => Bounds { from: 0, below: seq },
+            Some((Direction::OldestFirst, seq)) => Bounds { from: seq.saturating_add(1), below: i64::MAX },
+        }
     }
 
     /// Numbers after one, up to and including another.

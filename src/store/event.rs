@@ -11,7 +11,8 @@ use super::{damage, index_scan, topic};
 use crate::domain::event::{Event, EventId, Tenant};
 
 pub use list::{
-    EventFilter, EventPreview, beginning, count, count_since, list, previews, search, search_previews, with_id_prefix,
+    EventFilter, EventPreview, beginning, count, count_since, following, list, previews, search, search_previews,
+    with_id_prefix,
 };
 pub(super) use list::{conditions, sources};
 
@@ -43,6 +44,9 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
             type: event.event_type, checksum: event.checksum(), topic_seq: topic_seq,
         }),
     )?;
+    if !event.test {
+        tx.note_event();
+    }
     Ok(tx.connection().last_insert_rowid())
 }
 

@@ -37,13 +37,15 @@ pub struct WriteTx<'a> {
     changes: Vec<Change>,
     now_ms: Millis,
     forgets_set_back: bool,
+    /// Whether an event was inserted that is no test.
+    has_events: bool,
 }
 
 impl<'a> WriteTx<'a> {
     /// Runs jobs of a test on their own connection, without a writer.
     #[cfg(test)]
     pub(super) fn of_test(connection: &'a Connection, directory: &'a mut Directory, now_ms: Millis) -> WriteTx<'a> {
-        WriteTx { connection, directory, changes: Vec::new(), now_ms, forgets_set_back: false }
+        WriteTx { connection, directory, changes: Vec::new(), now_ms, forgets_set_back: false, has_events: false }
     }
 }
 
@@ -64,6 +66,11 @@ impl WriteTx<'_> {
     /// Passes a change to the observer after the commit.
     pub fn notify(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    /// Wakes those who wait for events, after the commit.
+    pub(super) fn note_event(&mut self) {
+        self.has_events = true;
     }
 
     /// Forgets that the clock was set back, if no row from before is left.
@@ -187,6 +194,7 @@ impl Group<'_> {
             changes: Vec::with_capacity(group.len()),
             now_ms,
             forgets_set_back: false,
+            has_events: false,
         };
         let mut count = 0;
         for job in group.iter_mut() {
@@ -218,7 +226,7 @@ impl Group<'_> {
             // The transaction cannot be committed.
             return Err(StoreError::Undone);
         }
-        let WriteTx { changes, forgets_set_back, .. } = tx;
+        let WriteTx { changes, forgets_set_back, has_events, .. } = tx;
         if let Err(error) = sql::run(self.connection, "COMMIT", []) {
             if matches!(error, StoreError::Unavailable(_) | StoreError::DamagedPage(_)) {
                 self.break_down(&error.to_string());
@@ -228,6 +236,9 @@ impl Group<'_> {
         self.last_ms = now_ms;
         self.furthest_ms = if forgets_set_back { now_ms } else { self.furthest_ms.max(now_ms) };
         self.shared.latest_ms.fetch_max(now_ms, Ordering::SeqCst);
+        if has_events {
+            self.shared.events.send_replace(());
+        }
         self.metrics.committed(count);
         self.metrics.finished(finished.delivered, finished.failed, finished.discarded);
         Ok((changes, count))

@@ -1,5 +1,5 @@
-//! Reads lists along an index, and checks all conditions row by row. Pages start at the newest row, bulk actions
-//! (`bulk`) at the oldest.
+//! Reads lists along an index, and checks all conditions row by row. Pages start at the newest row unless their cursor
+//! says otherwise, bulk actions (`bulk`) at the oldest.
 //!
 //! The index only narrows the search; the conditions decide, on the row as it is when it is read.
 //!
@@ -31,7 +31,7 @@ pub(super) const MOST: usize = 1_000;
 const TRIED: usize = 1_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub enum Direction {
     NewestFirst,
     OldestFirst,
 }
@@ -238,14 +238,15 @@ pub(super) fn page<T>(
     request: &PageRequest,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
 ) -> Result<Page<T>> {
-    let limit = request.limit as usize;
+    let (limit, direction) = (request.limit as usize, request.direction());
     let mut furthest: Option<Found<T>> = None;
     for source in sources {
         let budget = list.budget.min(source.budget);
-        let (found, is_full) = along(connection, (source, Direction::NewestFirst), list, budget, limit, &read)?;
+        let (found, is_full) = along(connection, (source, direction), list, budget, limit, &read)?;
         let is_whole = found.next.is_none() || is_full;
-        // The rows are complete down to the last number examined.
-        if is_whole || furthest.as_ref().is_none_or(|other| found.next < other.next) {
+        // The rows are complete up to the last number examined.
+        let rank = |found: &Found<T>| found.next.map(|seq| direction.rank(seq));
+        if is_whole || furthest.as_ref().is_none_or(|other| rank(&found) < rank(other)) {
             furthest = Some(found);
         }
         if is_whole {
@@ -253,7 +254,7 @@ pub(super) fn page<T>(
         }
     }
     let (rows, end) = furthest.map_or((Vec::new(), None), |found| (found.rows, found.next));
-    Ok(Page { rows, next: end.map(Cursor::below) })
+    Ok(Page { rows, next: end.map(|seq| Cursor::going(direction, seq)) })
 }
 
 /// Counts the rows that match along one of several sources, newest first. Goes to the next source as [`page`] does.

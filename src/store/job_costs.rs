@@ -9,7 +9,8 @@ use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
 use super::{
-    WriteTx, body_format, fixtures, idempotency, incident, message, migrate, retention, stats, sweep, telling, webhook,
+    WriteTx, answer, body_format, fixtures, idempotency, incident, message, migrate, retention, stats, sweep, telling,
+    webhook,
 };
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
@@ -30,6 +31,7 @@ const JOBS: &[(&str, Job)] = &[
         sweep::step(tx, 1, 0).map(drop)
     }),
     ("idempotency keys", |tx| idempotency::delete_expired(tx, NOW).map(drop)),
+    ("answers", |tx| answer::delete_expired(tx, NOW).map(drop)),
     ("statistics", |tx| stats::merge_old(tx, NOW).map(drop)),
     ("due times that lie ahead", |tx| ahead::bring_back(tx, &(1..=500).collect::<Vec<_>>()).map(drop)),
     ("interrupted tests", |tx| delivery::end_interrupted_tests(tx).map(drop)),
@@ -98,6 +100,7 @@ fn database(history: i64) -> Connection {
         deliveries(history, "e", "delivered", "NULL", "event", NOW),
         format!("{others} INSERT INTO topic (tenant, type) SELECT 'acme', 'type' || i FROM n;"),
         format!("{others} INSERT INTO idempotency SELECT 'acme', 'k' || i, x'00', 1, i, NULL FROM n;"),
+        format!("{others} INSERT INTO answer (api_key_seq, key, fingerprint, created_ms) SELECT 1, 'k' || i, x'00', i FROM n;"),
         format!("{others} INSERT INTO audit (at_ms, actor, action, subject, detail) SELECT i, '', '', '', '' FROM n;"),
         format!(
             "{others} INSERT INTO webhook (id, tenant, url, description, events, profile, secret, state, headers, timeout_s,

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0013_allowed_target.sql"),
     include_str!("migrations/0014_resend.sql"),
     include_str!("migrations/0015_operator_in_portal.sql"),
+    include_str!("migrations/0018_answer_and_erasure.sql"),
 ];
 
 pub(super) const CURRENT: i64 = STEPS.len() as i64;

@@ -13,6 +13,7 @@
 //! Reading order: `open`, `migrate`, `master_key`, `seal`, `writer`, `group`, `directory`, `sql`, `sql_types`, then one file per table.
 
 pub mod allowed_target;
+pub mod answer;
 pub mod api_key;
 pub mod attempt;
 pub mod audit;
@@ -256,6 +257,16 @@ impl Store {
             let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
             read(&transaction)
         })
+    }
+
+    /// Returns what is marked as changed by each commit with events, and by [`wake_waiting`](Self::wake_waiting).
+    pub fn events_committed(&self) -> tokio::sync::watch::Receiver<()> {
+        self.writer.events().subscribe()
+    }
+
+    /// Wakes those who wait for events.
+    pub fn wake_waiting(&self) {
+        self.writer.events().send_replace(());
     }
 
     /// Returns the reason why the store cannot write any more, if so. The process must then end.

@@ -1,4 +1,4 @@
-//! Pages of a list, newest first. A cursor is a sequence number, so every page costs the same.
+//! Pages of a list, newest first unless the cursor says otherwise. A cursor is a sequence number, so every page costs the same.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::{Connection, Row, ToSql};
 
 use super::error::Result;
+use super::index_scan::Direction;
 use super::sql;
 use crate::domain::Invalid;
 
@@ -20,23 +21,38 @@ pub const MAX_LIMIT: u32 = 250;
 /// the limit belongs to the page, so that every page of a list with long rows has one.
 pub const PAGE_BYTES: usize = 4 << 20;
 
-/// Start of a page: the rows below this sequence number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor(i64);
+/// Start of a page: the rows below a sequence number, newest first, or those after it, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    seq: i64,
+    direction: Direction,
+}
 
 impl Cursor {
     pub fn below(seq: i64) -> Cursor {
-        Cursor(seq)
+        Cursor { seq, direction: Direction::NewestFirst }
     }
 
-    pub(super) fn seq(self) -> i64 {
-        self.0
+    pub fn after(seq: i64) -> Cursor {
+        Cursor { seq, direction: Direction::OldestFirst }
+    }
+
+    pub(super) fn going(direction: Direction, seq: i64) -> Cursor {
+        Cursor { seq, direction }
+    }
+
+    pub fn seq(self) -> i64 {
+        self.seq
+    }
+
+    pub(super) fn direction(self) -> Direction {
+        self.direction
     }
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()))
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.seq.to_be_bytes()))
     }
 }
 
@@ -45,7 +61,7 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Cursor, Invalid> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(i64::from_be_bytes).filter(|seq| *seq > 0).map(Cursor).ok_or_else(|| {
+        bytes.map(i64::from_be_bytes).filter(|seq| *seq > 0).map(Cursor::below).ok_or_else(|| {
             Invalid::new(
                 "invalid_cursor",
                 "Invalid cursor. Use a next_cursor of a response, or omit it for the first page.",
@@ -60,7 +76,14 @@ impl FromStr for Cursor {
 pub struct PageRequest {
     /// 1 to 250.
     pub limit: u32,
+    /// `None`: the newest rows.
     pub cursor: Option<Cursor>,
+}
+
+impl PageRequest {
+    pub(super) fn direction(&self) -> Direction {
+        self.cursor.map_or(Direction::NewestFirst, Cursor::direction)
+    }
 }
 
 /// Part of a list, and the cursor of the next part. May hold fewer rows than the limit although more follow.
@@ -92,11 +115,13 @@ impl<T> Page<T> {
         mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
         seq: impl Fn(&T) -> i64,
     ) -> Result<Page<T>> {
-        if let Some(Cursor(below)) = request.cursor {
-            conditions.and("seq < ?", below);
-        }
+        let (beyond, order) = match request.direction() {
+            Direction::NewestFirst => ("seq < ?", "DESC"),
+            Direction::OldestFirst => ("seq > ?", "ASC"),
+        };
+        conditions.and_some(beyond, request.cursor.map(Cursor::seq));
         // One more row tells whether another page follows.
-        let query = format!("{select} {} ORDER BY seq DESC LIMIT {}", conditions.sql(), request.limit + 1);
+        let query = format!("{select} {} ORDER BY seq {order} LIMIT {}", conditions.sql(), request.limit + 1);
         let mut statement = connection.prepare_cached(&query)?;
         let mut found = statement.query(conditions.params())?;
         let mut page = Filling::new(request);
@@ -115,11 +140,12 @@ pub(super) struct Filling<T> {
     rows: Vec<T>,
     bytes: usize,
     limit: usize,
+    direction: Direction,
 }
 
 impl<T> Filling<T> {
     pub(super) fn new(request: &PageRequest) -> Filling<T> {
-        Filling { rows: Vec::new(), bytes: 0, limit: request.limit as usize }
+        Filling { rows: Vec::new(), bytes: 0, limit: request.limit as usize, direction: request.direction() }
     }
 
     /// Whether the page takes no further row.
@@ -139,7 +165,7 @@ impl<T> Filling<T> {
 
     /// Returns a page that others follow. `seq` is the number of a row.
     pub(super) fn continued(self, seq: impl Fn(&T) -> i64) -> Page<T> {
-        let next = self.rows.last().map(|row| Cursor(seq(row)));
+        let next = self.rows.last().map(|row| Cursor::going(self.direction, seq(row)));
         Page { rows: self.rows, next }
     }
 }

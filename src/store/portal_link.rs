@@ -65,6 +65,22 @@ pub fn page(
 ) -> Result<Page<ListedLink>> {
     let mut conditions = Filter::default();
     conditions.and_some("portal_link.tenant = ?", tenant.cloned());
+    live(connection, conditions, now, request)
+}
+
+/// Returns the link with this id, if it is unused or its session is open.
+pub fn find(connection: &Connection, id: PortalLinkId, now: Millis) -> Result<Option<ListedLink>> {
+    let mut conditions = Filter::default();
+    conditions.and("portal_link.id = ?", id);
+    Ok(live(connection, conditions, now, &PageRequest { limit: 1, cursor: None })?.rows.pop())
+}
+
+fn live(
+    connection: &Connection,
+    mut conditions: Filter,
+    now: Millis,
+    request: &PageRequest,
+) -> Result<Page<ListedLink>> {
     conditions.and("portal_link.ends_ms > ?", now);
     conditions.and("(opened_ms IS NULL OR seen_ms > ?)", now - IDLE);
     let key_works = "EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL

@@ -35,7 +35,7 @@ pub(super) struct Sealed {
 }
 
 /// All columns with sealed values.
-pub(super) const SEALED: [Sealed; 10] = [
+pub(super) const SEALED: [Sealed; 11] = [
     Sealed { table: "webhook", column: "secret", row: "id", hash: None },
     Sealed { table: "webhook", column: "old_secret", row: "id", hash: None },
     Sealed { table: "webhook", column: "ed25519_key", row: "id", hash: None },
@@ -47,6 +47,8 @@ pub(super) const SEALED: [Sealed; 10] = [
     // Of received requests, which may carry the secret headers of a webhook. Bound to the inbox.
     Sealed { table: "inbox_request", column: "headers", row: "inbox_seq", hash: None },
     Sealed { table: "user", column: "totp_secret", row: "seq", hash: None },
+    // Of calls that may have made a secret.
+    Sealed { table: "answer", column: "body", row: "seq", hash: None },
 ];
 
 const MARK: char = '§';

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Store;
 use super::allowed_target::AllowedTargets;
@@ -126,6 +126,8 @@ pub(super) struct Shared {
     pub(super) broken: OnceLock<String>,
     /// Latest time of a commit since it was last asked for.
     pub(super) latest_ms: AtomicI64,
+    /// Marked as changed by each commit with events.
+    pub(super) events: watch::Sender<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
     pub(super) copy: Requested,
 }
@@ -166,6 +168,7 @@ impl Writer {
             observer: OnceLock::new(),
             broken: OnceLock::new(),
             latest_ms: AtomicI64::new(Millis::MIN),
+            events: watch::Sender::new(()),
             thread: Mutex::new(None),
             copy: Requested::default(),
         });
@@ -239,6 +242,10 @@ impl Writer {
         let job = Some(|_: &mut WriteTx<'_>| -> Result<()> { Ok(()) });
         self.queue(Box::new(Task { job, result: None, then }), 0, |sender, job| sender.try_send(job));
         Pending(pending).wait()
+    }
+
+    pub(super) fn events(&self) -> &watch::Sender<()> {
+        &self.shared.events
     }
 
     /// Place for a copy that the thread is to run.

@@ -23,6 +23,8 @@ pub const MOST_IDS: usize = 1_000;
 pub enum Selection {
     /// Deliveries with these ids. Unknown ones, and those of other tenants, are skipped.
     Ids(Vec<DeliveryId>),
+    /// Deliveries that a person selected in a list, where delivered ones stand between others.
+    Ticked(Vec<DeliveryId>),
     /// Deliveries that match the filter and were created before the call.
     Matching(DeliveryFilter),
 }
@@ -44,8 +46,8 @@ impl BulkAction {
         }
     }
 
-    /// Statuses that the action applies to. A delivered one is sent again only if the filter asks for that status,
-    /// because a repeated request cannot be taken back.
+    /// Statuses that the action applies to. A delivered one is sent again only if its id or the filter asks for it, because
+    /// a repeated request cannot be taken back.
     fn states(self, selection: &Selection) -> Vec<DeliveryStatus> {
         use DeliveryStatus::{Delivered, Failed, Pending, Retrying};
         let usual = match self {
@@ -53,6 +55,7 @@ impl BulkAction {
             BulkAction::Discard => vec![Pending, Retrying],
         };
         match selection {
+            Selection::Ids(_) if self == BulkAction::Retry => vec![Failed, Pending, Retrying, Delivered],
             Selection::Matching(filter) if self == BulkAction::Retry && filter.status() == Some(Delivered) => {
                 vec![Delivered]
             }
@@ -64,7 +67,7 @@ impl BulkAction {
 impl Selection {
     fn describe(&self) -> String {
         let filter = match self {
-            Selection::Ids(_) => return "selected deliveries".to_owned(),
+            Selection::Ids(_) | Selection::Ticked(_) => return "selected deliveries".to_owned(),
             Selection::Matching(filter) => filter,
         };
         let named = |name: &str, value: Option<String>| {
@@ -128,7 +131,7 @@ impl Actions {
             Ok(())
         };
         let filter = match selection {
-            Selection::Ids(ids) => {
+            Selection::Ids(ids) | Selection::Ticked(ids) => {
                 let found = self.store.read(|connection| named(connection, caller, ids, &states))?;
                 change(found)?;
                 return Ok(done);
@@ -143,6 +146,25 @@ impl Actions {
             change(found.rows)?;
         }
         Ok(done)
+    }
+}
+
+impl Actions {
+    /// Returns the ids of which the caller has no delivery.
+    pub fn unknown_deliveries(&self, caller: &Caller, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, StoreError> {
+        self.store.read(|connection| {
+            let mut unknown = Vec::new();
+            for id in ids {
+                let standing = match delivery::seq_of(connection, *id)? {
+                    Some(seq) => damage::skip("delivery", seq, bulk::standing(connection, seq))?.flatten(),
+                    None => None,
+                };
+                if !standing.is_some_and(|found| caller.sees(&found.tenant)) {
+                    unknown.push(*id);
+                }
+            }
+            Ok(unknown)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use super::state::State;
 use crate::domain::clock_jumps::ClockJumps;
 use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::store::delivery::ahead;
-use crate::store::{StoreError, WriteTx, damage, idempotency, incident, retention, stats, sweep, webhook};
+use crate::store::{StoreError, WriteTx, answer, damage, idempotency, incident, retention, stats, sweep, webhook};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -120,9 +120,9 @@ fn record_again(shared: &Arc<Shared>) {
     }
 }
 
-/// Deletes idempotency keys past their day and secrets past their overlap, and merges old statistics.
+/// Deletes idempotency keys and answers past their day and secrets past their overlap, and merges old statistics.
 fn clean(shared: &Arc<Shared>, now: Millis) {
-    for job in [idempotency::delete_expired, webhook::delete_old_secrets, stats::merge_old] {
+    for job in [idempotency::delete_expired, answer::delete_expired, webhook::delete_old_secrets, stats::merge_old] {
         if !run_steps(shared, now, job) {
             return;
         }

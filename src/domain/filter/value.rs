@@ -187,6 +187,11 @@ impl<'a> Object<'a> {
         found.ok().map(|at| &self.0[at].value)
     }
 
+    /// Returns the members sorted by name.
+    pub fn by_name(&self) -> &[Member<'a>] {
+        &self.0
+    }
+
     /// Returns the first `most` members in JavaScript's order.
     pub fn in_order(&self, most: usize) -> Vec<&Member<'a>> {
         let mut members: Vec<&Member<'a>> = self.0.iter().collect();

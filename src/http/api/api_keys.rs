@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::super::backup;
 use super::super::stream::presence;
 use super::{
-    Administrator, ApiResult, App, Call, Invalid, JsonBody, Scope, Table, blocking, extract, list, require_all_tenants,
-    schema,
+    Administrator, ApiResult, App, Call, Etag, Invalid, JsonBody, Preconditions, Scope, Table, blocking, created,
+    extract, list, require_all_tenants, respond_tagged, schema,
 };
 use crate::auth::api_key::{self as auth, KeyRequest, issue, overlap, revoke, store};
 use crate::domain::json::whole;
@@ -20,7 +20,7 @@ use crate::store::api_key::{self, ApiKey};
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/api-keys").get(index, describe_index).post(create, describe_create);
-    table.at("/v1/api-keys/{id}").delete(delete, describe_delete);
+    table.at("/v1/api-keys/{id}").get(show, describe_show).delete(delete, describe_delete);
     table.at("/v1/api-keys/{id}/rotate").post(rotate, describe_rotate);
 }
 
@@ -39,13 +39,30 @@ fn describe_index(call: &mut Call<'_>) {
         .list::<PageQuery, KeyView>();
 }
 
+fn describe_show(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "show_api_key", "Get an API key")
+        .description(
+            "Without the key itself, which is not stored. The ETag changes with the end of the key, not with its use.",
+        )
+        .scope(Scope::Admin)
+        .path_parameter::<schema::ApiKeyId>("id")
+        .response::<KeyView>(200, "The API key.", &example_without_key())
+        .answers_if_changed();
+}
+
+/// Example of a key in a response other than that to its creation.
+fn example_without_key() -> String {
+    EXAMPLE.split(", \"key\":").next().unwrap_or_default().to_owned() + "}"
+}
+
 fn describe_create(call: &mut Call<'_>) {
     call.operation("Keys and backups", "create_api_key", "Create an API key")
         .description("Only this response contains the key: `hookpost_`, 32 random characters of `0-9A-Za-z`, and 6 that are their CRC-32 in base 62 (digits, then upper-case, then lower-case letters, most significant first). Secret scanners find keys with `hookpost_[0-9A-Za-z]{38}` and can verify the checksum.")
         .scope(Scope::Admin)
         .request_body::<KeyBody>(r#"{"name": "shop", "scope": "publish"}"#)
         .response::<KeyView>(201, "The new key.", EXAMPLE)
-        .links(201, "/id", &["revoke_api_key"])
+        .links(201, "/id", &["show_api_key", "revoke_api_key"])
+        .etag(201)
         .errors(422, &["invalid_name", "invalid_value", "invalid_tenant", "reserved_tenant", "unknown_profile", "invalid_rate_limit"])
         .errors(422, &["invalid_time", "invalid_expires_at"]);
 }
@@ -57,7 +74,8 @@ fn describe_rotate(call: &mut Call<'_>) {
         .path_parameter::<schema::ApiKeyId>("id")
         .request_body::<RotationBody>(r#"{"overlap_s": 86400}"#)
         .response::<KeyView>(201, "The new key.", EXAMPLE)
-        .links(201, "/id", &["revoke_api_key"])
+        .links(201, "/id", &["show_api_key", "revoke_api_key"])
+        .etag(201)
         .errors(422, &["out_of_range"]);
 }
 
@@ -66,7 +84,8 @@ fn describe_delete(call: &mut Call<'_>) {
         .description("Requests with this key are rejected. This can't be undone.")
         .scope(Scope::Admin)
         .path_parameter::<schema::ApiKeyId>("id")
-        .no_content("The key is revoked.");
+        .no_content("The key is revoked.")
+        .takes_if_match();
 }
 
 /// An API key. The key itself is not stored.
@@ -118,8 +137,8 @@ impl From<ApiKey> for KeyView {
 
 async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
     require_all_tenants(&caller)?;
-    let page = extract::query::<PageQuery>(&request)?.parse()?;
-    list::show(&app, &caller, move |connection| api_key::page(connection, &page), KeyView::from).await
+    let page = extract::query::<PageQuery>(&request)?.parse(&request)?;
+    list::show(&app, &caller, page, move |connection| api_key::page(connection, &page), KeyView::from).await
 }
 
 /// A new API key.
@@ -163,7 +182,25 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     };
     let (text, new) = issue(request, app.actions.clock.now_ms())?;
     let stored = store(&app.actions.store, &caller, new).committed().await?;
-    Ok(HttpResponse::Created().json(KeyView { key: Some(text), ..stored.into() }))
+    Ok(new_key(text, stored))
+}
+
+/// Responds with a new key.
+fn new_key(text: String, stored: ApiKey) -> HttpResponse {
+    let mut response = created(format_args!("api-keys/{}", stored.id));
+    response.insert_header(Etag::of(&stored).header()).json(KeyView { key: Some(text), ..stored.into() })
+}
+
+async fn show(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
+    require_all_tenants(&caller)?;
+    let store = app.actions.store.clone();
+    let read = move |db: &_| auth::find(db, &id).map(|key| (key.clone(), KeyView::from(key)));
+    respond_tagged(&app, &caller, conditions, move || store.read(read)).await
 }
 
 /// How an API key is replaced.
@@ -181,12 +218,17 @@ async fn rotate(app: Data<App>, Administrator(caller): Administrator, id: Path<S
     require_all_tenants(&caller)?;
     let RotationBody { overlap_s } = body.parse()?;
     let (text, new) = auth::rotate(&app.actions.store, &caller, &id, overlap(overlap_s)?).committed().await?;
-    Ok(HttpResponse::Created().json(KeyView { key: Some(text), ..new.into() }))
+    Ok(new_key(text, new))
 }
 
-async fn delete(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
+async fn delete(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
     require_all_tenants(&caller)?;
-    revoke(&app.actions.store, &caller, &id).committed().await?;
+    revoke(&app.actions.store, &caller, &id, conditions.unchanged()).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

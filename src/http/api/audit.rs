@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::export;
-use super::openapi::schema::{AuditAction, Cursor, Limit, TenantName, Time};
+use super::openapi::schema::{AuditAction, Cursor, Limit, SortOrder, TenantName, Time};
 use super::{Administrator, ApiError, ApiResult, App, Call, Codes, Scope, Table, extract, list, require_all_tenants};
 use crate::store::audit::{self, AuditFilter, AuditRecord};
 
@@ -91,6 +91,8 @@ struct AuditQuery {
     since: Option<Time>,
     /// Before this time.
     until: Option<Time>,
+    /// Order of the rows. Default: newest first.
+    order: Option<SortOrder>,
     /// Largest number of rows in the page.
     limit: Option<Limit>,
     /// Start of the page.
@@ -112,13 +114,16 @@ impl AuditQuery {
 async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
     require_all_tenants(&caller)?;
     let query: AuditQuery = extract::query(&request)?;
-    let (filter, page) = (query.filter()?, list::page(query.limit.as_deref(), query.cursor.as_deref())?);
-    list::show(&app, &caller, move |connection| audit::list(connection, &filter, &page), AuditView::from).await
+    let filter = query.filter()?;
+    let (limit, cursor, order) = (query.limit.as_deref(), query.cursor.as_deref(), query.order.as_deref());
+    let page = list::ordered_page(&request, limit, cursor, order)?;
+    list::show(&app, &caller, page, move |connection| audit::list(connection, &filter, &page), AuditView::from).await
 }
 
 async fn export(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
     require_all_tenants(&caller)?;
     let query: AuditQuery = extract::query(&request)?;
     list::refuse_page(query.limit.as_deref(), query.cursor.as_deref())?;
+    list::refuse("order", query.order.is_some(), "An export has one order")?;
     export::audit(&app, query.filter()?).await
 }

@@ -6,22 +6,25 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::super::extract::{BatchBody, Publisher};
+use super::super::idempotent;
 use super::events::{
-    CONFLICT_CODES, EXAMPLE, EventBody, INVALID_CODES, ReceiptView, describe_named_batch, idempotency, idempotency_key,
-    refuse_when_stopping, show_named_batch,
+    CONFLICT_CODES, EXAMPLE, EventBody, INVALID_CODES, ReceiptView, describe_named_batch, refuse_when_stopping,
+    show_named_batch,
 };
 use super::{ApiError, ApiResult, App, Call, Caller, Scope, Table, blocking, extract, schema};
-use crate::actions::publish::{CheckTime, Checked, NewEvent};
+use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent};
 use crate::actions::publish_batch::{Batch, BatchError, MOST_EVENTS};
 use crate::domain::filter::EventWork;
 use crate::domain::json;
+use crate::domain::same_json;
 use crate::domain::schema::CheckBudget;
 
 pub(super) fn routes(table: &mut Table) {
     // `batch` is also a valid event id, so GET shows that event.
-    table.at("/v1/events/batch").post(create, describe_create).get(show_named_batch, describe_named_batch);
+    table.at("/v1/events/batch").plain_post(create, describe_create).get(show_named_batch, describe_named_batch);
 }
 
 /// 1 to 1,000 events.
@@ -58,13 +61,17 @@ struct BatchView {
 async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, payload: Payload) -> ApiResult {
     refuse_when_stopping(&app)?;
     let body = BatchBody::read(&app, &request, &caller, payload.into_inner()).await?;
-    let key = idempotency_key(&request)?;
+    let key = idempotent::key_of(&request)?;
     let began = Instant::now();
     let (BatchBody { bytes, is_lines, memory }, largest) = (body, app.limits.single);
     let parsed = blocking(move || {
         let events = parse(&bytes, is_lines, largest, &caller)?;
         // Held by the work too, which goes on if the client goes away.
-        Ok::<_, ApiError>((events, key.map(|key| idempotency(key, &bytes)), memory))
+        Ok::<_, ApiError>((
+            events,
+            key.map(|key| Idempotency { key, fingerprint: fingerprint(&bytes, is_lines) }),
+            memory,
+        ))
     });
     let (events, idempotency, _memory) = parsed.await??;
     let events = check(&app, events).await?;
@@ -118,6 +125,16 @@ fn parse(body: &[u8], is_lines: bool, largest: usize, caller: &Caller) -> Result
         .enumerate()
         .map(|(index, text)| parse_one(text).map_err(|error| error.within(&format!("[{index}]"))))
         .collect()
+}
+
+/// Returns a hash that the same batch has in any spelling.
+fn fingerprint(body: &[u8], is_lines: bool) -> [u8; 32] {
+    if !is_lines {
+        return same_json::digest(body);
+    }
+    let mut all = Sha256::new();
+    lines(body).0.into_iter().for_each(|line| all.update(same_json::digest(line)));
+    all.finalize().into()
 }
 
 /// Returns the first 1,000 lines that are not empty, and the count of all.

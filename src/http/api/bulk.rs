@@ -22,7 +22,7 @@ pub(super) fn routes(table: &mut Table) {
 
 fn describe_retry(call: &mut Call<'_>) {
     call.operation("Deliveries", "retry_deliveries", "Retry many deliveries")
-        .description("Failed deliveries start a new series of attempts, and pending ones are sent now. With `\"status\": \"delivered\"`, delivered ones are sent again. Skips tests, discarded deliveries and those of deleted webhooks. The response follows when all are stored; if the server stops before, a 503 states how many are.");
+        .description("Failed deliveries start a new series of attempts, and pending ones are sent now. With `ids` or `\"status\": \"delivered\"`, delivered ones are sent again. Skips tests, discarded deliveries and those of deleted webhooks. The response follows when all are stored; if the server stops before, a 503 states how many are.");
     describe(call);
     call.queues_deliveries();
 }
@@ -39,8 +39,8 @@ fn describe(call: &mut Call<'_>) {
         .request_body::<BulkBody>(
             r#"{"webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "status": "failed", "dry_run": true}"#,
         )
-        .response::<Count>(200, "With `dry_run`: the number of matches.", r#"{"count": 12}"#)
-        .response::<Count>(202, "The number of changed deliveries.", r#"{"count": 12}"#)
+        .response::<Changed>(200, "With `dry_run`: the number of matches.", r#"{"count": 12}"#)
+        .response::<Changed>(202, "The number of changed deliveries.", r#"{"count": 12}"#)
         .errors(422, FILTER_CODES)
         .errors(422, &["missing_filter", "ids_with_filter", "invalid_ids"]);
 }
@@ -101,6 +101,17 @@ impl CodesValue {
     }
 }
 
+/// Number of deliveries that a bulk action changed, or with `dry_run` would change.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedDeliveries")]
+struct Changed {
+    count: u64,
+    /// With `ids`: those that no delivery has, or none that the key can see. Nothing was done for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<DeliveryId>")]
+    unknown: Option<Vec<DeliveryId>>,
+}
+
 /// Number of rows that a bulk action changed, or with `dry_run` would change.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Count {
@@ -115,10 +126,19 @@ pub(super) async fn run(
     dry_run: bool,
     work: impl FnOnce(&Caller, &dyn Fn() -> bool) -> Result<u64, ActionError> + Send + 'static,
 ) -> ApiResult {
+    run_as(app, caller, dry_run, move |caller, go_on| Ok(Count { count: work(caller, go_on)? })).await
+}
+
+/// Like [`run`], with another response.
+async fn run_as<T: Serialize + Send + 'static>(
+    app: &App,
+    caller: Caller,
+    dry_run: bool,
+    work: impl FnOnce(&Caller, &dyn Fn() -> bool) -> Result<T, ActionError> + Send + 'static,
+) -> ApiResult {
     let state = app.clone();
-    let count = app.jobs.run(caller, move |caller| work(caller, &|| !state.is_stopping()));
-    let count = Count { count: count.await?? };
-    Ok(if dry_run { HttpResponse::Ok().json(count) } else { HttpResponse::Accepted().json(count) })
+    let done = app.jobs.run(caller, move |caller| work(caller, &|| !state.is_stopping())).await??;
+    Ok(if dry_run { HttpResponse::Ok().json(done) } else { HttpResponse::Accepted().json(done) })
 }
 
 async fn retry(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
@@ -132,8 +152,16 @@ async fn discard(app: Data<App>, Administrator(caller): Administrator, body: Jso
 async fn run_on_selection(app: &App, caller: Caller, action: BulkAction, body: &JsonBody) -> ApiResult {
     let body: BulkBody = body.parse()?;
     let (actions, selection, dry_run) = (app.actions.clone(), body.parse(&caller)?, body.dry_run);
-    let work = move |caller: &_, go_on: &dyn Fn() -> bool| actions.bulk(caller, action, &selection, dry_run, go_on);
-    run(app, caller, dry_run, work).await
+    run_as(app, caller, dry_run, move |caller, go_on| {
+        let unknown = match &selection {
+            Selection::Ids(ids) => Some(actions.unknown_deliveries(caller, ids)?),
+            Selection::Ticked(_) | Selection::Matching(_) => None,
+        };
+        let count = actions.bulk(caller, action, &selection, dry_run, go_on)?;
+        let unknown = unknown.map(|ids| ids.into_iter().map(DeliveryId::from).collect());
+        Ok(Changed { count, unknown })
+    })
+    .await
 }
 
 impl BulkBody {

@@ -16,8 +16,8 @@ use super::merge_patch::{MergePatch, Rules, defaults};
 use super::schema::{ContactId, Cursor, Limit, TenantName};
 use super::webhooks::view::SECRETS;
 use super::{
-    Administrator, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, extract,
-    list, respond_tagged, schema,
+    Administrator, ApiResult, App, Call, Caller, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, created,
+    extract, list, respond_tagged, schema,
 };
 use crate::actions::contact::ContactInFull;
 use crate::actions::{ActionError, lookup};
@@ -186,23 +186,24 @@ struct ContactQuery {
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: ContactQuery = extract::query(&request)?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
-    let part = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let part = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let now = app.actions.clock.now_ms();
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         let page = contact::page(connection, tenant.as_ref(), &part)?;
         let full = |contact| ContactInFull::read(connection, contact);
         Ok(Page { rows: page.rows.into_iter().map(full).collect::<Result<_, _>>()?, next: page.next })
     };
-    list::show(&app, &caller, read, move |full| ContactView::of(&full, now)).await
+    list::show(&app, &caller, part, read, move |full| ContactView::of(&full, now)).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
     let settings: ContactSettings = body.parse()?;
     let (actions, base_url) = (app.actions.clone(), app.site.url(""));
     let work = move |caller: &_| actions.create_contact(caller, &settings, &base_url);
-    let created = app.receiver_calls.run(caller, work).await??;
-    let view = ContactView::with_secret(&created, app.actions.clock.now_ms());
-    Ok(HttpResponse::Created().insert_header(Etag::of(&created).header()).json(view))
+    let full = app.receiver_calls.run(caller, work).await??;
+    let view = ContactView::with_secret(&full, app.actions.clock.now_ms());
+    let mut response = created(format_args!("contacts/{}", full.contact.id));
+    Ok(response.insert_header(Etag::of(&full).header()).json(view))
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {

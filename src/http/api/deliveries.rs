@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::super::delivery_filter::DeliveryTexts;
 use super::super::export::{self, DeadLetter};
 use super::attempts::{self as attempt, AttemptView};
-use super::list::PageQuery;
+use super::list::{ListId, PageQuery, Part};
 use super::openapi::schema::{
     Cursor, DeliveryId, DeliveryStatus as Status, DeliveryStatuses, ErrorCode, ErrorCodes, EventId, EventTypeName,
-    EventTypePatterns, Limit, ResponseCodes, SearchText, TenantName, Time, WaitingFor, WebhookId, WebhookIds,
+    EventTypePatterns, Limit, ResponseCodes, SearchText, SortOrder, TenantName, Time, WaitingFor, WebhookId,
+    WebhookIds,
 };
 use super::{
-    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Reader, Scope, Table, extract, list, respond,
+    Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Preconditions, Reader, Scope, Table, extract, list,
+    respond_to_one,
 };
 use crate::actions::lookup::{self, DeliveryInFull};
 use crate::domain::delivery::{Cause, DeliveryStatus};
-use crate::domain::needle::Needle;
 use crate::store::delivery::{self, Delivery, DeliveryFilter};
-use crate::store::page::PageRequest;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/deliveries").get(index, describe_index);
@@ -70,7 +70,8 @@ fn describe_show(call: &mut Call<'_>) {
         )
         .scope(Scope::Read)
         .path_parameter::<DeliveryId>("id")
-        .response::<DeliveryView>(200, "The delivery.", &example_in_full());
+        .response::<DeliveryView>(200, "The delivery.", &example_in_full())
+        .answers_if_changed();
 }
 
 fn describe_attempts(call: &mut Call<'_>) {
@@ -193,10 +194,11 @@ impl From<&Delivery> for DeliveryView {
 impl From<DeliveryInFull> for DeliveryView {
     fn from(full: DeliveryInFull) -> DeliveryView {
         // Each attempt is dropped once it is shown, because bodies may be long.
+        let attempts_of = ListId::of(&format!("/v1/deliveries/{}/attempts", full.delivery.id), "");
         let attempts = full.attempts.into_iter().map(|attempt| AttemptView::from(&attempt)).collect();
         DeliveryView {
             attempts: Some(attempts),
-            attempts_next_cursor: Some(full.earlier.map(Cursor::from)),
+            attempts_next_cursor: Some(full.earlier.map(|cursor| attempts_of.cursor(cursor))),
             ..DeliveryView::from(&full.delivery)
         }
     }
@@ -232,6 +234,8 @@ struct DeliveryQuery {
     finished_until: Option<Time>,
     /// Only deliveries whose id contains this text, or the id, `data` or `previous_data` of whose event does.
     q: Option<SearchText>,
+    /// Order of the rows. Default: newest first. Not with `q`.
+    order: Option<SortOrder>,
     /// Largest number of rows in the page.
     limit: Option<Limit>,
     /// Start of the page.
@@ -239,7 +243,7 @@ struct DeliveryQuery {
 }
 
 impl DeliveryQuery {
-    fn parse(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
+    fn parse(&self, request: &HttpRequest, caller: &Caller) -> Result<(DeliveryFilter, Part), ApiError> {
         let texts = DeliveryTexts {
             webhook: self.webhook_id.as_deref(),
             event: self.event_id.as_deref(),
@@ -257,12 +261,13 @@ impl DeliveryQuery {
             finished_until: list::time("finished_until", self.finished_until.as_deref())?,
             ..texts.parse()?
         };
-        Ok((filter, list::page(self.limit.as_deref(), self.cursor.as_deref())?))
+        let (limit, cursor, order) = (self.limit.as_deref(), self.cursor.as_deref(), self.order.as_deref());
+        Ok((filter, list::ordered_page(request, limit, cursor, order)?))
     }
 
     /// Like [`DeliveryQuery::parse`], for failed deliveries without tests.
-    fn parse_dead_letters(&self, caller: &Caller) -> Result<(DeliveryFilter, PageRequest), ApiError> {
-        let (mut filter, page) = self.parse(caller)?;
+    fn parse_dead_letters(&self, request: &HttpRequest, caller: &Caller) -> Result<(DeliveryFilter, Part), ApiError> {
+        let (mut filter, page) = self.parse(request, caller)?;
         list::refuse("status", self.status.is_some(), "Dead letters have one status")?;
         list::refuse("test", filter.test.is_some(), "Dead letters are never tests")?;
         filter.statuses = DeliveryStatus::Failed.into();
@@ -273,50 +278,50 @@ impl DeliveryQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    let needle = list::parameter("q", query.q.as_deref())?;
-    show_list(&app, &caller, query.parse(&caller)?, needle).await
+    show_list(&app, &caller, query.parse(&request, &caller)?, &query).await
 }
 
 async fn dead_letters(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
-    let needle = list::parameter("q", query.q.as_deref())?;
-    show_list(&app, &caller, query.parse_dead_letters(&caller)?, needle).await
+    show_list(&app, &caller, query.parse_dead_letters(&request, &caller)?, &query).await
 }
 
 async fn show_list(
     app: &App,
     caller: &Caller,
-    (filter, page): (DeliveryFilter, PageRequest),
-    needle: Option<Needle>,
+    (filter, page): (DeliveryFilter, Part),
+    query: &DeliveryQuery,
 ) -> ApiResult {
-    if let Some(needle) = needle {
+    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
+        list::refuse_order(query.order.as_deref())?;
         let read = move |db: &_, text: &_| delivery::search(db, &filter, text, &page);
-        return list::search(app, caller, needle, read, |found| DeliveryView::from(&found.delivery)).await;
+        return list::search(app, caller, (needle, page), read, |found| DeliveryView::from(&found.delivery)).await;
     }
     let read = move |connection: &_| delivery::list(connection, &filter, &page);
-    list::show(app, caller, read, |delivery| DeliveryView::from(&delivery)).await
+    list::show(app, caller, page, read, |delivery| DeliveryView::from(&delivery)).await
 }
 
 async fn export(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: DeliveryQuery = extract::query(&request)?;
     list::refuse_page(query.limit.as_deref(), query.cursor.as_deref())?;
     list::refuse("q", query.q.is_some(), "An export takes no text")?;
-    let (filter, _) = query.parse_dead_letters(&caller)?;
+    list::refuse("order", query.order.is_some(), "An export has one order")?;
+    let (filter, _) = query.parse_dead_letters(&request, &caller)?;
     export::dead_letters(&app, caller, filter).await
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {
     let store = app.actions.store.clone();
     let reader = caller.clone();
-    respond(&app, &reader, move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from))
-        .await
+    let read = move || store.read(|db| lookup::delivery_in_full(db, &caller, &id)).map(DeliveryView::from);
+    respond_to_one(&app, &reader, conditions, read).await
 }
 
 async fn attempts(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
-    let page = extract::query::<PageQuery>(&request)?.parse()?;
+    let page = extract::query::<PageQuery>(&request)?.parse(&request)?;
     let reader = caller.clone();
     let read = move |db: &_| lookup::attempts(db, &caller, &id, &page);
-    list::show(&app, &reader, read, |attempt| AttemptView::from(&attempt)).await
+    list::show(&app, &reader, page, read, |attempt| AttemptView::from(&attempt)).await
 }
 
 async fn retry(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

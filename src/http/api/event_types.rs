@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::list::PageQuery;
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking,
-    extract, list, require_all_tenants, respond_tagged, schema,
+    created, extract, list, require_all_tenants, respond_tagged, schema,
 };
 use crate::actions::event_types::{MAX_DESCRIPTION, TypeDescription};
 use crate::domain::event::EventType;
@@ -91,8 +91,8 @@ impl From<DescribedType> for EventTypeView {
 }
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
-    let page = extract::query::<PageQuery>(&request)?.parse()?;
-    list::show(&app, &caller, move |connection| event_type::list(connection, &page), EventTypeView::from).await
+    let page = extract::query::<PageQuery>(&request)?.parse(&request)?;
+    list::show(&app, &caller, page, move |connection| event_type::list(connection, &page), EventTypeView::from).await
 }
 
 async fn show(app: Data<App>, Reader(caller): Reader, name: Path<String>, conditions: Preconditions) -> ApiResult {
@@ -142,7 +142,8 @@ async fn put(
     let actions = app.actions.clone();
     let stored = blocking(move || actions.put_event_type(&caller, new, conditions.unchanged())?.wait());
     let (described, existed) = stored.await??;
-    let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut response =
+        if existed { HttpResponse::Ok() } else { created(format_args!("event-types/{}", described.name)) };
     Ok(response.insert_header(Etag::of(&described).header()).json(EventTypeView::from(described)))
 }
 

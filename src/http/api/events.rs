@@ -7,21 +7,24 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use super::super::extract::Publisher;
+use super::super::idempotent;
 use super::deliveries::DeliveryView;
+use super::feed::{self, Following};
+use super::list::ListId;
 use super::openapi::schema::{
-    Cursor, DeliveryId, EventId, EventTypeName, EventTypePatterns, IdempotencyKey, Limit, MissedReason, SearchText,
-    TenantName, Time, WebhookId,
+    Cursor, DeliveryId, EventId, EventTypeName, EventTypePatterns, IdempotencyKey, Limit, MissedReason, Place,
+    SearchText, SortOrder, TenantName, Time, WaitS, WebhookId,
 };
 use super::{
-    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Reader, Scope, Table, blocking, extract, list,
-    respond,
+    ApiError, ApiResult, App, Call, Caller, Codes, Invalid, JsonBody, Preconditions, Reader, Scope, Table, blocking,
+    extract, list, respond_to_one,
 };
 use crate::actions::ActionError;
 use crate::actions::publish::{CheckTime, Checked, Idempotency, NewEvent, Receipt};
 use crate::actions::show_event::EventAlone;
+use crate::domain::same_json;
 use crate::domain::time::parse_rfc3339;
 use crate::store::Pending;
 use crate::store::delivery::Delivery;
@@ -29,7 +32,7 @@ use crate::store::event::{self, EventFilter, StoredEvent};
 use crate::store::page::Page;
 
 pub(super) fn routes(table: &mut Table) {
-    table.at("/v1/events").post(create, describe_create).get(index, describe_index);
+    table.at("/v1/events").plain_post(create, describe_create).get(index, describe_index);
     table.at("/v1/events/{id}").get(show, describe_show);
 }
 
@@ -78,14 +81,16 @@ fn describe_create(call: &mut Call<'_>) {
 
 fn describe_index(call: &mut Call<'_>) {
     call.operation("Events", "list_events", "List events")
-        .description(list::SEARCH)
+        .description(&format!("{} {}", list::SEARCH, feed::DESCRIPTION))
         .scope(Scope::Read)
         .list::<EventQuery, EventView>()
         .response::<list::ListResponse<EventView>>(200, "One page of the list.", r#"{"data": [{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "type": "content.published",
             "tenant": "default", "created_at": "2026-01-15T10:00:00.000Z", "received_at": "2026-01-15T10:00:00.000Z", "test": false,
             "damaged": false,
             "data": {"id": 7, "title": "Hello"}, "previous_data": null}], "next_cursor": null}"#)
-        .errors(422, &["invalid_event_pattern", "invalid_value", "invalid_tenant", "invalid_time", "invalid_search"]);
+        .errors(422, &["invalid_event_pattern", "invalid_value", "invalid_tenant", "invalid_time", "invalid_search", "invalid_wait", "unknown_event"])
+        .errors(409, AMBIGUOUS)
+        .errors(429, &["too_many_waiting"]);
 }
 
 fn describe_show(call: &mut Call<'_>) {
@@ -97,6 +102,7 @@ fn describe_show(call: &mut Call<'_>) {
         .path_parameter::<EventId>("id")
         .query_parameters::<WhoseQuery>()
         .response::<EventView>(200, "The event.", EXAMPLE_IN_FULL)
+        .answers_if_changed()
         .errors(409, AMBIGUOUS)
         .errors(422, &["invalid_tenant"]);
 }
@@ -210,6 +216,9 @@ impl From<StoredEvent> for EventView {
 
 impl From<(EventAlone, Page<Delivery>)> for EventView {
     fn from((event, deliveries): (EventAlone, Page<Delivery>)) -> EventView {
+        let of_event = [("event_id", event.stored.event.id.as_str()), ("tenant", event.stored.event.tenant.as_str())];
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(of_event).finish();
+        let deliveries_of = ListId::of("/v1/deliveries", &query);
         let missed = event.missed.into_iter().map(|missed| MissedView {
             webhook_id: missed.webhook_id.into(),
             url: missed.url,
@@ -219,7 +228,7 @@ impl From<(EventAlone, Page<Delivery>)> for EventView {
         EventView {
             resent_from: Some(event.resends.from.map(|id| id.as_str().into())),
             deliveries: Some(deliveries.rows.iter().map(DeliveryView::from).collect()),
-            deliveries_next_cursor: Some(deliveries.next.map(Cursor::from)),
+            deliveries_next_cursor: Some(deliveries.next.map(|cursor| deliveries_of.cursor(cursor))),
             not_delivered: Some(missed.collect()),
             not_delivered_count: Some(event.missed_count),
             ..event.stored.into()
@@ -271,7 +280,7 @@ impl EventBody<'_> {
 async fn create(app: Data<App>, request: HttpRequest, Publisher(caller): Publisher, body: JsonBody) -> ApiResult {
     refuse_when_stopping(&app)?;
     let mut event = extract::parse::<EventBody<'_>>(body.bytes())?.parse(&caller)?;
-    event.idempotency = idempotency_key(&request)?.map(|key| idempotency(key, body.bytes()));
+    event.idempotency = idempotent::key_of(&request)?.map(|key| idempotency(key, body.bytes()));
     let began = Instant::now();
     let receipt = publish(&app, event).await?.committed().await?;
     if !receipt.duplicate {
@@ -301,22 +310,9 @@ pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Returns the `Idempotency-Key` of a request: 1 to 255 printable ASCII characters.
-pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
-    let Some(value) = request.headers().get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && !key.contains('\t'));
-    let key = key.ok_or_else(|| {
-        ApiError::invalid("invalid_idempotency_key", "An Idempotency-Key must be 1 to 255 printable ASCII characters.")
-            .in_field("Idempotency-Key")
-    })?;
-    Ok(Some(key.to_owned()))
-}
-
 /// Returns a key with the fingerprint of its request.
 pub(super) fn idempotency(key: String, body: &[u8]) -> Idempotency {
-    Idempotency { key, fingerprint: Sha256::digest(body).into() }
+    Idempotency { key, fingerprint: same_json::digest(body) }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -333,6 +329,13 @@ struct EventQuery {
     until: Option<Time>,
     /// Only events whose id, `data` or `previous_data` contains this text.
     q: Option<SearchText>,
+    /// Order of the rows. Default: newest first. Not with `q`.
+    order: Option<SortOrder>,
+    /// Follows the events: those stored after this one, oldest first. The id of an event, or the `next_cursor` of a response
+    /// with the same filters. Not with `q`, `order` or `cursor`.
+    after: Option<Place>,
+    /// Waits up to so many seconds until there is an event. Without `after`, for one that is stored from now on.
+    wait_s: Option<WaitS>,
     /// Largest number of rows in the page.
     limit: Option<Limit>,
     /// Start of the page.
@@ -341,18 +344,33 @@ struct EventQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: EventQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let (limit, cursor, order) = (query.limit.as_deref(), query.cursor.as_deref(), query.order.as_deref());
+    let page = list::ordered_page(&request, limit, cursor, order)?;
     let filter = EventFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         types: list::parameter("type", query.event_type.as_deref())?.unwrap_or_default(),
         since: list::time("since", query.since.as_deref())?,
         until: list::time("until", query.until.as_deref())?,
     };
-    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
-        let read = move |db: &_, text: &_| event::search(db, &filter, text, &page);
-        return list::search(&app, &caller, needle, read, EventView::from).await;
+    if query.after.is_some() || query.wait_s.is_some() {
+        let reason = "after and wait_s follow the events in the order in which they were stored";
+        for (name, is_given) in [("q", query.q.is_some()), ("order", order.is_some()), ("cursor", cursor.is_some())] {
+            list::refuse(name, is_given, reason)?;
+        }
+        let wait = feed::parse_wait(query.wait_s.as_deref())?;
+        return feed::follow(
+            app,
+            caller,
+            Following { filter, part: page, after: query.after.as_deref().map(Into::into), wait },
+        )
+        .await;
     }
-    list::show(&app, &caller, move |connection| event::list(connection, &filter, &page), EventView::from).await
+    if let Some(needle) = list::parameter("q", query.q.as_deref())? {
+        list::refuse_order(order)?;
+        let read = move |db: &_, text: &_| event::search(db, &filter, text, &page);
+        return list::search(&app, &caller, (needle, page), read, EventView::from).await;
+    }
+    list::show(&app, &caller, page, move |connection| event::list(connection, &filter, &page), EventView::from).await
 }
 
 pub(super) fn describe_named_batch(call: &mut Call<'_>) {
@@ -366,8 +384,13 @@ pub(super) fn describe_named_batch(call: &mut Call<'_>) {
 }
 
 /// `GET /v1/events/batch`: `batch` is a valid event id.
-pub(super) async fn show_named_batch(app: Data<App>, request: HttpRequest, caller: Reader) -> ApiResult {
-    show(app, request, caller, Path::from("batch".to_owned())).await
+pub(super) async fn show_named_batch(
+    app: Data<App>,
+    request: HttpRequest,
+    caller: Reader,
+    conditions: Preconditions,
+) -> ApiResult {
+    show(app, request, caller, Path::from("batch".to_owned()), conditions).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -377,9 +400,16 @@ struct WhoseQuery {
     tenant: Option<TenantName>,
 }
 
-async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    Reader(caller): Reader,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
     let WhoseQuery { tenant } = extract::query(&request)?;
     let actions = app.actions.clone();
     let reader = caller.clone();
-    respond(&app, &reader, move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from)).await
+    let read = move || actions.event_in_full(&caller, &id, tenant.as_deref()).map(EventView::from);
+    respond_to_one(&app, &reader, conditions, read).await
 }

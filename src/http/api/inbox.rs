@@ -5,7 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Administrator, ApiError, ApiResult, App, Call, Reader, Scope, Table, blocking, extract, schema};
+use super::{
+    Administrator, ApiError, ApiResult, App, Call, Preconditions, Reader, Scope, Table, extract, respond_tagged, schema,
+};
 use crate::store::inbox::Inbox;
 
 pub(super) fn routes(table: &mut Table) {
@@ -20,6 +22,7 @@ fn describe_show(call: &mut Call<'_>) {
         .scope(Scope::Read)
         .query_parameters::<InboxQuery>()
         .response::<InboxView>(200, "The inbox.", EXAMPLE)
+        .answers_if_changed()
         .errors(404, &["not_found"])
         .errors(422, &["invalid_tenant"]);
 }
@@ -51,6 +54,7 @@ fn describe_close(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .query_parameters::<InboxQuery>()
         .no_content("The inbox is closed.")
+        .takes_if_match()
         .errors(404, &["not_found"])
         .errors(422, &["invalid_tenant"]);
 }
@@ -77,12 +81,16 @@ impl InboxView {
     }
 }
 
-async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
+async fn show(app: Data<App>, request: HttpRequest, Reader(caller): Reader, conditions: Preconditions) -> ApiResult {
     let query: InboxQuery = extract::query(&request)?;
-    let actions = app.actions.clone();
-    let found = blocking(move || actions.inbox(&caller, query.tenant.as_deref())).await??;
-    let inbox = found.ok_or_else(|| ApiError::not_found("This inbox is not open. POST /v1/inbox opens it."))?;
-    Ok(HttpResponse::Ok().json(InboxView::of(&inbox, &app)))
+    let (actions, reader, shown) = (app.actions.clone(), caller.clone(), app.clone());
+    let read = move || {
+        let found = actions.inbox(&caller, query.tenant.as_deref())?;
+        let inbox = found.ok_or_else(|| ApiError::not_found("This inbox is not open. POST /v1/inbox opens it."))?;
+        let view = InboxView::of(&inbox, &shown);
+        Ok::<_, ApiError>((inbox, view))
+    };
+    respond_tagged(&app, &reader, conditions, read).await
 }
 
 async fn open(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
@@ -97,8 +105,13 @@ async fn rotate(app: Data<App>, request: HttpRequest, Administrator(caller): Adm
     Ok(HttpResponse::Ok().json(InboxView::of(&inbox, &app)))
 }
 
-async fn close(app: Data<App>, request: HttpRequest, Administrator(caller): Administrator) -> ApiResult {
+async fn close(
+    app: Data<App>,
+    request: HttpRequest,
+    Administrator(caller): Administrator,
+    conditions: Preconditions,
+) -> ApiResult {
     let query: InboxQuery = extract::query(&request)?;
-    app.actions.close_inbox(&caller, query.tenant.as_deref()).committed().await?;
+    app.actions.close_inbox(&caller, query.tenant.as_deref(), conditions.unchanged()).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }

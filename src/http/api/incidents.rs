@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::openapi::schema::{Cursor, IncidentId, Limit, TenantName, Time, WebhookId};
 use super::{
-    Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Reader, Scope, Table, extract, list, respond,
+    Administrator, ApiError, ApiResult, App, Call, Caller, JsonBody, Preconditions, Reader, Scope, Table, created,
+    extract, list, respond_to_one,
 };
 use crate::actions::incident::{MAX_NOTE_CHARS, NOTE_PATTERN};
 use crate::actions::{ActionError, lookup};
@@ -56,7 +57,8 @@ fn describe_show(call: &mut Call<'_>) {
     call.operation("Incidents", "show_incident", "Get an incident with its webhooks and time line")
         .scope(Scope::Read)
         .path_parameter::<IncidentId>("id")
-        .response::<IncidentInFull>(200, "The incident.", &format!("{EXAMPLE}, {EXAMPLE_REST}"));
+        .response::<IncidentInFull>(200, "The incident.", &format!("{EXAMPLE}, {EXAMPLE_REST}"))
+        .answers_if_changed();
 }
 
 fn describe_note(call: &mut Call<'_>) {
@@ -121,7 +123,7 @@ fn parse_status(text: Option<&str>) -> Result<Option<bool>, ApiError> {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: IncidentQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let mut filter = IncidentFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         webhook_seq: None,
@@ -140,14 +142,14 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
         }
         Ok(read::list(connection, &filter, &page)?)
     };
-    list::show(&app, &reader, read, IncidentView::from).await
+    list::show(&app, &reader, page, read, IncidentView::from).await
 }
 
-async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>) -> ApiResult {
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {
     let store = app.actions.store.clone();
     let reader = caller.clone();
     let read = move |connection: &_| IncidentInFull::read(connection, &caller, &id);
-    respond(&app, &reader, move || store.snapshot(read)).await
+    respond_to_one(&app, &reader, conditions, move || store.snapshot(read)).await
 }
 
 /// Answers a change with the incident as it is then.
@@ -169,7 +171,8 @@ struct NewNote {
 async fn add_note(app: Data<App>, Administrator(caller): Administrator, id: Path<String>, body: JsonBody) -> ApiResult {
     let note: NewNote = body.parse()?;
     app.actions.add_note(&caller, &id, &note.text).committed().await?;
-    changed(&app, caller, id.into_inner(), HttpResponse::Created()).await
+    let response = created(format_args!("incidents/{id}"));
+    changed(&app, caller, id.into_inner(), response).await
 }
 
 async fn mute(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {

@@ -5,7 +5,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Administrator, ApiError, ApiResult, App, Call, JsonBody, Reader, Scope, Table, blocking, extract, schema};
+use super::{
+    Administrator, ApiError, ApiResult, App, Call, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking,
+    created, extract, respond_tagged, schema,
+};
 use crate::auth::portal::{self, LinkRequest};
 use crate::domain::json::whole;
 use crate::domain::time::SECOND;
@@ -18,7 +21,7 @@ pub(super) fn routes(table: &mut Table) {
         .get(index, describe_index)
         .post(create, describe_create)
         .delete(end_all, describe_end_all);
-    table.at("/v1/portal-links/{id}").delete(end, describe_end);
+    table.at("/v1/portal-links/{id}").get(show, describe_show).delete(end, describe_end);
 }
 
 const EXAMPLE: &str = r#"{
@@ -33,13 +36,25 @@ fn describe_index(call: &mut Call<'_>) {
         .errors(422, &["invalid_tenant"]);
 }
 
+fn describe_show(call: &mut Call<'_>) {
+    call.operation("Keys and backups", "show_portal_link", "Get a portal link or session")
+        .description("Without its URL. The ETag changes when the link is used, not with its session.")
+        .scope(Scope::Read)
+        .path_parameter::<schema::PortalLinkId>("id")
+        .response::<LinkView>(200, "The link.", r#"{"id": "pl_01KF0AVD80W0PPFFQY8AY3BFJE", "tenant": "acme",
+            "subject": "jo@acme.example", "api_key_id": "key_01KF0AVD80W0PPFFQY8AY3BFJE",
+            "created_at": "2026-01-15T10:00:00.000Z", "expires_at": "2026-01-15T10:10:00.000Z", "session_s": 3600, "session": null}"#)
+        .answers_if_changed();
+}
+
 fn describe_create(call: &mut Call<'_>) {
     call.operation("Keys and backups", "create_portal_link", "Create a portal link")
         .description("The link works once and opens the pages of its tenant for a session of up to 24 hours, which also ends after 12 hours without use. Previewing the link does not use it up: the page has a button that does. A tenant has at most 1,000 links and sessions; beyond that, the oldest one ends.")
         .scope(Scope::Admin)
         .request_body::<LinkBody>(r#"{"tenant": "acme", "subject": "jo@acme.example", "expires_s": 600, "session_s": 3600}"#)
         .response::<NewLinkView>(201, "The link. It won't be shown again.", EXAMPLE)
-        .links(201, "/id", &["end_portal_link"])
+        .links(201, "/id", &["show_portal_link", "end_portal_link"])
+        .etag(201)
         .errors(422, &["invalid_tenant", "reserved_tenant", "invalid_subject", "out_of_range"]);
 }
 
@@ -55,7 +70,8 @@ fn describe_end(call: &mut Call<'_>) {
     call.operation("Keys and backups", "end_portal_link", "End a portal link and its session")
         .scope(Scope::Admin)
         .path_parameter::<schema::PortalLinkId>("id")
-        .no_content("The link and its session have ended.");
+        .no_content("The link and its session have ended.")
+        .takes_if_match();
 }
 
 /// A new portal link.
@@ -154,9 +170,9 @@ struct LinksQuery {
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: LinksQuery = extract::query(&request)?;
     let tenant = caller.tenant_filter(query.tenant.as_deref())?;
-    let part = page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let part = page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let now = app.actions.clock.now_ms();
-    list::show(&app, &caller, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
+    list::show(&app, &caller, part, move |db| portal_link::page(db, tenant.as_ref(), now, &part), LinkView::from).await
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
@@ -166,7 +182,8 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     let (token, link) = portal::create(&app.actions.store, &caller, request).committed().await?;
     let url = app.site.url(&format!("/portal?token={token}"));
     let expires_at = schema::Time::at(link.ends_ms);
-    Ok(HttpResponse::Created().json(NewLinkView { id: link.id.into(), url, expires_at }))
+    let mut response = created(format_args!("portal-links/{}", link.id));
+    Ok(response.insert_header(Etag::of(&link).header()).json(NewLinkView { id: link.id.into(), url, expires_at }))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -196,7 +213,19 @@ async fn end_all(app: Data<App>, request: HttpRequest, Administrator(caller): Ad
     Ok(HttpResponse::Ok().json(EndedView { ended }))
 }
 
-async fn end(app: Data<App>, Administrator(caller): Administrator, id: Path<String>) -> ApiResult {
-    portal::end(&app.actions.store, &caller, &id).committed().await?;
+async fn show(app: Data<App>, Reader(caller): Reader, id: Path<String>, conditions: Preconditions) -> ApiResult {
+    let (store, now, reader) = (app.actions.store.clone(), app.actions.clock.now_ms(), caller.clone());
+    let read =
+        move |db: &_| portal::find(db, &caller, &id, now).map(|listed| (listed.link.clone(), LinkView::from(listed)));
+    respond_tagged(&app, &reader, conditions, move || store.read(read)).await
+}
+
+async fn end(
+    app: Data<App>,
+    Administrator(caller): Administrator,
+    id: Path<String>,
+    conditions: Preconditions,
+) -> ApiResult {
+    portal::end(&app.actions.store, &caller, &id, conditions.unchanged()).committed().await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::attempts::headers;
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Codes, Etag, Invalid, JsonBody, Preconditions, Reader, Scope, Table,
-    extract, require_all_tenants, schema,
+    created, extract, require_all_tenants, schema,
 };
 use crate::actions::profiles::preview;
 use crate::domain::event::{Event, EventId, Tenant};
@@ -24,7 +24,7 @@ use crate::random;
 
 pub(super) fn routes(table: &mut Table) {
     table.at("/v1/profiles").get(index, describe_index);
-    table.at("/v1/profiles/preview").post(show_preview, describe_preview);
+    table.at("/v1/profiles/preview").plain_post(show_preview, describe_preview);
     table.at("/v1/profiles/{name}").get(show, describe_show).put(put, describe_put).delete(delete, describe_delete);
 }
 
@@ -156,10 +156,10 @@ async fn index(app: Data<App>, Reader(_): Reader) -> ApiResult {
 
 async fn show(app: Data<App>, Reader(_): Reader, name: Path<String>, conditions: Preconditions) -> ApiResult {
     let profile = app.actions.profile(&name)?;
-    let tag = Etag::of(&*profile).header();
-    Ok(match conditions.is_known(&*profile) {
-        true => HttpResponse::NotModified().insert_header(tag).finish(),
-        false => HttpResponse::Ok().insert_header(tag).json(ProfileView::from(&*profile)),
+    let tag = Etag::of(&*profile);
+    Ok(match conditions.is_known(&tag) {
+        true => HttpResponse::NotModified().insert_header(tag.header()).finish(),
+        false => HttpResponse::Ok().insert_header(tag.header()).json(ProfileView::from(&*profile)),
     })
 }
 
@@ -187,7 +187,7 @@ async fn put(
     let spec = parse_spec(app.actions.complete_spec(given)?)?;
     let existed = app.actions.profile(&name).is_ok();
     let profile = app.actions.put_profile(&caller, spec, conditions.unchanged())?.committed().await?;
-    let mut response = if existed { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut response = if existed { HttpResponse::Ok() } else { created(format_args!("profiles/{name}")) };
     Ok(response.insert_header(Etag::of(&*profile).header()).json(ProfileView::from(&*profile)))
 }
 

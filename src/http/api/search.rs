@@ -100,7 +100,7 @@ async fn search(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
     let query: SearchQuery = extract::query(&request)?;
     let needle: Needle =
         query.q.as_deref().unwrap_or_default().parse().map_err(|invalid: Invalid| invalid.in_field("q"))?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let place = app.reads.search_place(caller.tenant.as_ref()).await?;
     respond_in(place, move || {
         let store = &app.actions.store;
@@ -118,7 +118,7 @@ async fn search(app: Data<App>, request: HttpRequest, Reader(caller): Reader) ->
             event_types: named.event_types.into_iter().map(EventTypeName::from).collect(),
             tenants: named.tenants.into_iter().map(TenantName::from).collect(),
             events: events.page.rows.into_iter().map(FoundEvent::from).collect(),
-            next_cursor: events.page.next.map(Cursor::from),
+            next_cursor: page.next(events.page.next),
             searched_back_to: events.back_to_ms.map(Time::at),
         })
     })

@@ -1,11 +1,13 @@
 //! Table of routes. The server and the specification are both built from it, so neither lacks a call of the other.
 
 use actix_web::http::{Method, header};
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, ResponseError, Route};
 
 use super::super::error::ApiError;
 use crate::http::api::openapi::Call;
+use crate::http::idempotent;
 
 /// Describes a call for the specification.
 pub(super) type Describe = fn(&mut Call<'_>);
@@ -27,6 +29,8 @@ pub(super) struct Operation {
     pub(super) method: Method,
     route: Route,
     pub(super) describe: Describe,
+    /// Whether its answer is kept and repeated, by `Idempotency-Key`.
+    pub(super) keeps_answer: bool,
 }
 
 impl Table {
@@ -74,14 +78,40 @@ macro_rules! methods {
                 {
                     let route = web::$name().to(handler);
                     let method = Method::$method;
-                    self.calls.push(Operation { method, route, describe });
+                    self.calls.push(Operation { method, route, describe, keeps_answer: false });
                     self
                 }
             )+
         }
     };
 }
-methods!(get = GET, post = POST, put = PUT, patch = PATCH, delete = DELETE);
+methods!(get = GET, put = PUT, patch = PATCH, delete = DELETE);
+
+impl Path {
+    /// Adds a call that changes something. With an `Idempotency-Key` its answer is kept, and repeated.
+    pub(super) fn post<F, Args>(&mut self, handler: F, describe: Describe) -> &mut Path
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::post().to(handler).wrap(from_fn(idempotent::serve));
+        self.calls.push(Operation { method: Method::POST, route, describe, keeps_answer: true });
+        self
+    }
+
+    /// Adds a call that changes nothing, or that knows by itself whether it was made before.
+    pub(super) fn plain_post<F, Args>(&mut self, handler: F, describe: Describe) -> &mut Path
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::post().to(handler);
+        self.calls.push(Operation { method: Method::POST, route, describe, keeps_answer: false });
+        self
+    }
+}
 
 /// Returns the 405 of a path.
 fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {

@@ -14,8 +14,8 @@ use self::view::{EXAMPLE, SECRETS, WebhookView};
 use super::attempts::{self, AttemptView};
 use super::merge_patch::{MergePatch, Rules, defaults};
 use super::{
-    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, extract,
-    list, respond_tagged, schema, secrets,
+    Administrator, ApiResult, App, Call, Codes, Etag, JsonBody, Preconditions, Reader, Scope, Table, blocking, created,
+    extract, list, respond_tagged, schema, secrets,
 };
 use crate::actions::{ActionError, lookup};
 use crate::domain::webhook::{Limits, Webhook, WebhookSettings};
@@ -188,7 +188,8 @@ async fn create(app: Data<App>, Administrator(caller): Administrator, body: Json
     let actions = app.actions.clone();
     let work = move |caller: &_| actions.create_webhook(caller, settings);
     let webhook = app.receiver_calls.run(caller, work).await??;
-    Ok(HttpResponse::Created().insert_header(Etag::of(&*webhook).header()).json(WebhookView::with_secret(&webhook)))
+    let mut response = created(format_args!("webhooks/{}", webhook.id));
+    Ok(response.insert_header(Etag::of(&*webhook).header()).json(WebhookView::with_secret(&webhook)))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -210,7 +211,7 @@ struct WebhookQuery {
 
 async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> ApiResult {
     let query: WebhookQuery = extract::query(&request)?;
-    let page = list::page(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = list::page(&request, query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = WebhookFilter {
         tenant: caller.tenant_filter(query.tenant.as_deref())?,
         states: list::parameter("state", query.state.as_deref())?.unwrap_or_default(),
@@ -221,12 +222,12 @@ async fn index(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -> 
             let page = views(connection, webhook::search(connection, &filter, text, &page)?)?;
             Ok(Hits { page, back_to_ms: None })
         };
-        return list::search(&app, &caller, needle, read, |view| view).await;
+        return list::search(&app, &caller, (needle, page), read, |view| view).await;
     }
     let read = move |connection: &Connection| -> Result<_, StoreError> {
         views(connection, webhook::list(connection, &filter, &page)?)
     };
-    list::show(&app, &caller, read, |view| view).await
+    list::show(&app, &caller, page, read, |view| view).await
 }
 
 fn views(connection: &Connection, Page { rows, next }: Page<Webhook>) -> Result<Page<WebhookView>, StoreError> {

@@ -10,7 +10,7 @@ use crate::domain::time::Millis;
 use crate::store::bounds::Bounds;
 use crate::store::error::Result;
 use crate::store::index_scan::{self, Found, List, Source};
-use crate::store::page::{Filter, PAGE_BYTES, Page, PageRequest, Total};
+use crate::store::page::{Cursor, Filter, PAGE_BYTES, Page, PageRequest, Total};
 use crate::store::search::{self, Hits, TextSearch};
 use crate::store::sql::{self, read_row};
 use crate::store::{damage, topic};
@@ -34,6 +34,29 @@ pub fn list(connection: &Connection, filter: &EventFilter, request: &PageRequest
         budget: BUDGET,
     };
     index_scan::page(connection, &sources(connection, filter)?, &list, request, |row| from_row(row).map(Some))
+}
+
+/// Returns a page of the events stored after one, oldest first, and the number to go on from. The numbers are in the order
+/// of the commits, because one thread assigns them and commits, so none appears later below this number.
+pub fn following(
+    connection: &Connection,
+    filter: &EventFilter,
+    after: i64,
+    limit: u32,
+) -> Result<(Vec<StoredEvent>, i64)> {
+    // Before the list is read: what comes meanwhile is left for the next page.
+    let newest = super::newest(connection)?;
+    let request = PageRequest { limit, cursor: Some(Cursor::after(after)) };
+    let bounds = Bounds::between(after, newest);
+    let list = List {
+        select: LIST,
+        conditions: &conditions(filter),
+        bounds: bounds.within(connection, ("event", "received_ms"), filter.since, filter.until)?,
+        budget: BUDGET,
+    };
+    let sources = sources(connection, filter)?;
+    let page = index_scan::page(connection, &sources, &list, &request, |row| from_row(row).map(Some))?;
+    Ok((page.rows, page.next.map_or(newest.max(after), Cursor::seq)))
 }
 
 /// Counts the events that match a filter, without tests.

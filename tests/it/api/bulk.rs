@@ -142,11 +142,24 @@ fn deliveries_are_named_by_their_ids_too() {
     let ours = hub.make_key(Scope::Admin, Some("ours"), None);
     let body = json!({"ids": named});
     let answer = hub.call_with(&ours, "POST", RETRY, Some(&body.to_string()));
-    assert_eq!(answer.expect(202).json(), json!({"count": 0}));
+    assert_eq!(answer.expect(202).json(), json!({"count": 0, "unknown": named}));
     receiver.behave(Behaviour::Answer(Reply::status(200)));
-    assert_eq!(count(hub, RETRY, &body), 3);
+    assert_eq!(count(hub, RETRY, &body), 4);
     hub.deliver_until_idle();
-    assert_eq!(count(hub, DISCARD, &body), 1);
+    let answer = hub.post(DISCARD, &body).expect(202).json();
+    assert_eq!(answer, json!({"count": 1, "unknown": ["dlv_01KF0000000000000000000000"]}));
+}
+
+#[test]
+fn a_delivered_one_named_by_its_id_is_sent_again_as_by_the_single_call() {
+    let world = World::new();
+    let hub = &world.hub;
+    let delivered = ids(&hub.get("/v1/deliveries?status=delivered"));
+    assert_eq!(hub.post(RETRY, &json!({"ids": delivered})).expect(202).json(), json!({"count": 1, "unknown": []}));
+    hub.deliver_until_idle();
+    assert_eq!(hub.delivery(&delivered[0])["attempt_count"], 2);
+    // A filter that does not ask for that status leaves it alone.
+    assert_eq!(hub.post(RETRY, &json!({"event_type": "a.delivered"})).expect(202).json(), json!({"count": 0}));
 }
 
 #[test]

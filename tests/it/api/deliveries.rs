@@ -165,7 +165,7 @@ fn deliveries_are_listed_by_every_filter() {
         ("test=1", "invalid_parameter", "test"),
         ("since=now", "invalid_time", "since"),
         ("until=now", "invalid_time", "until"),
-        ("order=asc", "unknown_parameter", "order"),
+        ("sort=asc", "unknown_parameter", "sort"),
     ] {
         error_in(&hub.get(&format!("/v1/deliveries?{query}")), 422, code, field);
     }

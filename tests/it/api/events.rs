@@ -213,3 +213,32 @@ fn an_event_with_the_id_batch_is_shown_like_any_other() {
     let more = json!([{"type": "order.paid", "data": {}}]);
     hub.post("/v1/events/batch", &more).expect(202);
 }
+
+#[test]
+fn an_event_may_have_happened_up_to_the_last_moment_of_9999() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    for (given, shown) in [
+        ("9999-12-30T22:00:01Z", "9999-12-30T22:00:01.000Z"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ("9999-12-31T12:00:00+09:30", "9999-12-31T02:30:00.000Z"),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+    ] {
+        let event = json!({"type": "a.b", "data": 1, "created_at": given});
+        let id = hub.post("/v1/events", &event).expect(202).json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(hub.get(&format!("/v1/events/{id}")).json()["created_at"], shown);
+        hub.deliver_until_idle();
+        let body: Value = serde_json::from_slice(&receiver.last().body).unwrap();
+        assert_eq!(body["created_at"], format!("{}Z", &shown[..19]));
+    }
+    for given in
+        ["9999-12-31T23:59:59-00:01", "10000-01-01T00:00:00Z", "+010000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"]
+    {
+        let event = json!({"type": "a.b", "data": 1, "created_at": given});
+        error_in(&hub.post("/v1/events", &event), 422, "invalid_time", "created_at");
+    }
+    // The pages show it too.
+    let page = hub.administrator().page("/events");
+    assert!(page.holds("9999"), "{page}");
+}

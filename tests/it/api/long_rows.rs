@@ -94,7 +94,7 @@ fn an_event_shows_its_newest_thousand_deliveries_and_the_list_has_all() {
         shown["deliveries"].as_array().unwrap().iter().map(|delivery| delivery["id"].clone()).collect();
     assert_eq!(found.len(), 1_000);
     found.reverse();
-    let list = format!("/v1/deliveries?limit=250&event_id={event}");
+    let list = format!("/v1/deliveries?limit=250&event_id={event}&tenant=default");
     let cursor = shown["deliveries_next_cursor"].as_str().unwrap();
     found.extend(whole_list(&hub, &format!("{list}&cursor={cursor}"), "id"));
     assert_eq!(found, whole_list(&hub, &list, "id"));

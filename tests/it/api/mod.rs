@@ -1,5 +1,6 @@
 //! The API from its clients' side: one file per resource, or per theme common to all of them.
 
+mod answers;
 mod api_keys;
 mod audit;
 pub mod backup;
@@ -19,6 +20,7 @@ mod event_ids;
 mod event_types;
 mod events;
 mod export;
+mod feed;
 mod filters;
 mod health;
 mod hosts;
@@ -55,7 +57,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 40] = [
+const CALLS: [(&str, &str, Scope); 41] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -94,6 +96,7 @@ const CALLS: [(&str, &str, Scope); 40] = [
     ("GET", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys", Scope::Admin),
     ("POST", "/v1/api-keys/{k}/rotate", Scope::Admin),
+    ("GET", "/v1/api-keys/{k}", Scope::Admin),
     ("DELETE", "/v1/api-keys/{k}", Scope::Admin),
     // Last, because it deletes the webhook.
     ("DELETE", "/v1/webhooks/{w}", Scope::Admin),

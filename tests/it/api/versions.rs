@@ -113,3 +113,118 @@ fn a_version_changes_with_settings_and_state_and_not_with_deliveries() {
     hub.post(&format!("{path}/secret/rotate"), &json!({})).expect(200);
     assert!(!seen.contains(&tag(&hub.get(&path))));
 }
+
+/// Calls of which each answers one object, with a body that creates it.
+fn single_resources(hub: &Hub) -> Vec<String> {
+    let receiver = Receiver::answering(410);
+    let webhook = hub.add_webhook(receiver.url());
+    let delivery = hub.publish_one("order.paid", json!({"id": 1}));
+    hub.deliver_until_idle();
+    let made = |path: &str, body: Value| {
+        let made = hub.post(path, &body).expect(201).json();
+        format!("{path}/{}", made["id"].as_str().unwrap())
+    };
+    hub.post("/v1/inbox", &json!({})).expect(200);
+    let incidents = hub.get("/v1/incidents").json();
+    let event = hub.delivery(&delivery)["event_id"].as_str().unwrap().to_owned();
+    hub.call_with(&hub.key, "PUT", "/v1/event-types/a.b", Some("{}")).expect(201);
+    vec![
+        format!("/v1/webhooks/{webhook}"),
+        format!("/v1/deliveries/{delivery}"),
+        format!("/v1/events/{event}"),
+        format!("/v1/incidents/{}", incidents["data"][0]["id"].as_str().unwrap()),
+        "/v1/inbox".to_owned(),
+        "/v1/profiles/generic".to_owned(),
+        "/v1/event-types/a.b".to_owned(),
+        made("/v1/contacts", json!({"name": "On call", "webhook": {"url": "http://127.0.0.1:9/"}})),
+        made("/v1/api-keys", json!({"name": "shop", "scope": "read"})),
+        made("/v1/portal-links", json!({"tenant": "acme"})),
+    ]
+}
+
+#[test]
+fn every_single_resource_has_a_version_that_a_client_can_know() {
+    let hub = Hub::start();
+    for path in single_resources(&hub) {
+        let read = tag(&hub.get(&path).expect(200));
+        assert_eq!(tag(&hub.get(&path)), read, "{path}");
+        let known = with(&hub, "GET", &path, ("If-None-Match", &read), Value::Null).expect(304);
+        assert!(known.text.is_empty() && tag(&known) == read, "{path}: {}", known.text);
+        with(&hub, "GET", &path, ("If-None-Match", "\"other\""), Value::Null).expect(200);
+    }
+}
+
+#[test]
+fn what_is_deleted_by_its_version_is_kept_if_it_has_another() {
+    let hub = Hub::start();
+    for path in single_resources(&hub) {
+        // Deliveries and incidents cannot be deleted, nor built-in profiles.
+        if ["/v1/deliveries/", "/v1/incidents/", "/v1/events/", "/v1/profiles/"]
+            .iter()
+            .any(|kind| path.starts_with(kind))
+        {
+            continue;
+        }
+        let read = tag(&hub.get(&path).expect(200));
+        error(&with(&hub, "DELETE", &path, ("If-Match", "\"other\""), Value::Null), 412, "precondition_failed");
+        assert_eq!(tag(&hub.get(&path).expect(200)), read, "{path}");
+        with(&hub, "DELETE", &path, ("If-Match", &read), Value::Null).expect(204);
+        hub.get(&path).expect(404);
+    }
+}
+
+#[test]
+fn the_second_of_two_changes_of_a_contact_that_were_made_of_one_version_is_refused() {
+    let hub = Hub::start();
+    let body = json!({"name": "On call", "webhook": {"url": "http://127.0.0.1:9/"}});
+    let made = hub.post("/v1/contacts", &body).expect(201);
+    let path = format!("/v1/contacts/{}", made.json()["id"].as_str().unwrap());
+    let read = tag(&hub.get(&path));
+    assert_eq!(tag(&made), read);
+    // Both in one millisecond of the clock.
+    let changed = with(&hub, "PATCH", &path, ("If-Match", &read), json!({"name": "Ops"})).expect(200);
+    assert_eq!(tag(&changed), tag(&hub.get(&path)));
+    let second = with(&hub, "PATCH", &path, ("If-Match", &read), json!({"topics": ["closed"]}));
+    error(&second, 412, "precondition_failed");
+    let changed = with(&hub, "PATCH", &path, ("If-Match", &tag(&changed)), json!({"webhook": {"profile": "slack"}}));
+    assert_ne!(tag(&changed.expect(200)), read);
+}
+
+#[test]
+fn a_delivery_and_an_incident_have_another_version_after_each_attempt() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(410);
+    hub.add_webhook(receiver.url());
+    let delivery = hub.publish_one("order.paid", json!({}));
+    let path = format!("/v1/deliveries/{delivery}");
+    let before = tag(&hub.get(&path));
+    hub.deliver_until_idle();
+    with(&hub, "GET", &path, ("If-None-Match", &before), Value::Null).expect(200);
+}
+
+#[test]
+fn a_creation_names_the_path_of_what_it_created() {
+    let hub = Hub::start();
+    let put = |path: &str, body: &str| hub.call_with(&hub.key, "PUT", path, Some(body)).expect(201);
+    let key = hub.post("/v1/api-keys", &json!({"name": "shop", "scope": "read"})).expect(201);
+    let old = hub.post("/v1/api-keys", &json!({"name": "old", "scope": "read"})).expect(201);
+    let rotate = format!("/v1/api-keys/{}/rotate", old.json()["id"].as_str().unwrap());
+    let webhook = json!({"url": "http://127.0.0.1:9/", "events": ["*"]});
+    for answer in [
+        hub.post("/v1/webhooks", &webhook).expect(201),
+        hub.post("/api/webhooks", &webhook).expect(201),
+        hub.post("/v1/contacts", &json!({"name": "On call", "webhook": {"url": "http://127.0.0.1:9/"}})).expect(201),
+        hub.post("/v1/portal-links", &json!({"tenant": "acme"})).expect(201),
+        hub.post(&rotate, &json!({})).expect(201),
+        put("/v1/profiles/ours", r#"{"based_on": "generic"}"#),
+        put("/v1/event-types/a.b", "{}"),
+        key,
+    ] {
+        let path = answer.header("location").unwrap_or_else(|| panic!("no Location: {}", answer.text)).to_owned();
+        let read = hub.get(&path).expect(200);
+        assert_eq!(tag(&read), tag(&answer), "{path}");
+        let made = answer.json();
+        let name = made["id"].as_str().or(made["name"].as_str()).unwrap();
+        assert!(path.starts_with("/v1/") && path.ends_with(name), "{path}");
+    }
+}

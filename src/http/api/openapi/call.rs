@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document::{Codes, error_response, retry_after};
+use super::schema::IdempotencyKey;
 use super::schemas::Schemas;
 use crate::http::api::list::ListResponse;
 use crate::store::api_key::Scope;
@@ -147,6 +148,16 @@ impl<'a> Call<'a> {
     pub fn header_parameter<T: JsonSchema>(&mut self, name: &str, description: &str) -> &mut Self {
         let schema = self.schemas.request::<T>();
         self.parameter(name, "header", description.to_owned(), schema)
+    }
+
+    /// Describes that the answer to an `Idempotency-Key` is kept and repeated.
+    pub(super) fn keeps_answer(&mut self) -> &mut Self {
+        self.header_parameter::<IdempotencyKey>(
+            "Idempotency-Key",
+            "Makes the call safe to repeat for 24 hours: the same call with the same API key gets the same response again, with `Idempotency-Replayed: true`.",
+        )
+        .errors(409, &["idempotency_key_reused", "idempotency_key_in_use", "answer_not_kept"])
+        .errors(422, &["invalid_idempotency_key"])
     }
 
     /// Adds the fields of a type as optional query parameters.
@@ -291,6 +302,14 @@ impl<'a> Call<'a> {
         media: Option<(&'static str, Media)>,
         headers: Map<String, Value>,
     ) -> &mut Self {
+        let mut headers = headers;
+        if status == 201 {
+            let schema = json!({"type": "string", "format": "uri-reference"});
+            headers.insert(
+                "Location".to_owned(),
+                json!({"description": "Path of the new resource.", "required": true, "schema": schema}),
+            );
+        }
         let response = ResponseSpec { description, headers, content: media.into_iter().collect() };
         let response = serde_json::to_value(response).expect("a response is plain data");
         self.operation.responses.insert(status, response);

@@ -140,6 +140,9 @@ pub(super) fn build(table: Table) -> Value {
         for entry in path.calls {
             let mut call = Call::new(&mut schemas);
             (entry.describe)(&mut call);
+            if entry.keeps_answer {
+                call.keeps_answer();
+            }
             let operation = serde_json::to_value(call.finish()).expect("an operation is plain data");
             calls.insert(entry.method.as_str().to_ascii_lowercase(), operation);
         }

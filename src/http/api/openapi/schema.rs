@@ -133,10 +133,15 @@ texts! {
     Time { "format": "date-time", "examples": ["2026-01-15T10:00:00.000Z"] }
     /// The start of a page: `next_cursor` of the previous page.
     Cursor {
-        // A positive number of eight bytes, in base64.
-        "pattern": "^[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]$", "not": serde_json::json!({"const": "AAAAAAAAAAA"}),
-        "examples": ["AAAAAAAAAAE"],
+        // A positive number of eight bytes and a checksum of four, in base64.
+        "pattern": "^[A-Za-f][A-Za-z0-9_-]{15}$", "examples": ["AAAAAAAAAAEfSw5Y"],
     }
+    /// A place in the list of events: the id of an event, or a `next_cursor`.
+    Place { "pattern": event::EventId::PATTERN, "examples": ["evt_01KF0AVD80A4NYB3X1YPR2TZ8H"] }
+    /// A time to wait, from 0 to 60 seconds.
+    WaitS { "pattern": "^([0-9]|[1-5][0-9]|60)$", "examples": ["20"] }
+    /// Order of a list: `desc`, newest first, or `asc`, oldest first.
+    SortOrder { "enum": ["asc", "desc"] }
     /// Text to search for, ignoring case. Escaped spellings of JSON are found too.
     SearchText { "pattern": "\\S", "maxLength": needle::Needle::MAX_CHARS, "examples": ["order-1001"] }
     /// An `Idempotency-Key`: printable ASCII.

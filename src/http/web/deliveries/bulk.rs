@@ -57,7 +57,7 @@ pub async fn submit(submission: Submission, action: BulkAction) -> PageResult {
             let back = session.back(fields, "/deliveries");
             let is_all = fields.has("all");
             let selection = if is_all { matching(&Criteria::of(session, fields))? } else { selected(fields)? };
-            if matches!(&selection, Selection::Ids(ids) if ids.is_empty()) {
+            if matches!(&selection, Selection::Ticked(ids) if ids.is_empty()) {
                 return Ok(session.refused(&back, "Select at least one delivery."));
             }
             let asks = is_all || action == BulkAction::Discard;
@@ -95,7 +95,7 @@ fn selected(fields: &Fields) -> Result<Selection, PageError> {
         let message = format!("Select at most {MOST_IDS} deliveries, or use a filter.");
         return Err(Invalid::new("invalid_ids", message).into());
     }
-    Ok(Selection::Ids(ids))
+    Ok(Selection::Ticked(ids))
 }
 
 fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
@@ -167,7 +167,7 @@ fn result(action: BulkAction, selection: &Selection, count: u64) -> String {
         format!("Queued for retry: {changed}. Deliveries of inactive webhooks are sent when the webhook is resumed.")
     };
     match selection {
-        Selection::Ids(ids) if ids.len() as u64 > count => format!(
+        Selection::Ticked(ids) if ids.len() as u64 > count => format!(
             "{queued} Skipped: {}. Selected deliveries that were already delivered are not sent again. Open one to retry it, or filter by the status Delivered and retry all matches.",
             counted(ids.len() as u64 - count, "delivery")
         ),

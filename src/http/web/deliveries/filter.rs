@@ -118,6 +118,11 @@ impl Criteria {
         self.query.is_empty()
     }
 
+    /// Whether the list is limited to a time.
+    pub fn has_times(&self) -> bool {
+        ["from", "to", "finished_from", "finished_to"].iter().any(|name| !self.text(name).is_empty())
+    }
+
     /// Hidden fields of a form that repeats the filter.
     pub fn fields(&self) -> Vec<(String, String)> {
         self.query.pairs().iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect()

@@ -1,5 +1,6 @@
 //! `/inbox`: the URL of a tenant's inbox, and the requests it received.
 
+use crate::actions::unchanged::Unchanged;
 use crate::domain::event::Tenant;
 use crate::http::web::confirm::ConfirmPage;
 use crate::http::web::list_query::below;
@@ -195,7 +196,7 @@ pub fn close(session: &Session, fields: &Fields) -> Result<Response, PageError> 
         return confirm(session, &CLOSE, named)?.show(session, Section::Inbox);
     }
     let caller = session.caller();
-    session.app.actions.close_inbox(&caller, named.as_deref()).wait()?;
+    session.app.actions.close_inbox(&caller, named.as_deref(), Unchanged::default()).wait()?;
     let tenant = caller.tenant_for(named.as_deref())?;
     Ok(session.done(&inbox_path(session, &tenant), "The inbox is closed."))
 }

@@ -1,6 +1,7 @@
 //! `/settings/keys`: API keys. A new key is shown once.
 
 use crate::actions::ActionError;
+use crate::actions::unchanged::Unchanged;
 use crate::auth::api_key::{self as auth, KeyRequest, issue};
 use crate::domain::Invalid;
 use crate::domain::zone::Twice;
@@ -143,6 +144,6 @@ pub fn revoke(session: &Session, fields: &Fields, id: &str) -> Result<Response, 
         }
         .show(session, Section::Settings);
     }
-    auth::revoke(&session.app.actions.store, &session.caller(), id).wait()?;
+    auth::revoke(&session.app.actions.store, &session.caller(), id, Unchanged::default()).wait()?;
     Ok(session.done(PATH, "Key revoked. Requests with this key are rejected."))
 }

@@ -1,6 +1,7 @@
 //! `/settings/portal`: portal links of tenants, and the sessions that they opened.
 
 use crate::actions::lookup;
+use crate::actions::unchanged::Unchanged;
 use crate::auth::portal;
 use crate::domain::event::Tenant;
 use crate::http::web::pager::Pager;
@@ -75,6 +76,6 @@ pub fn end_all(session: &Session, fields: &Fields) -> Result<Response, PageError
 
 /// `POST /settings/portal/{id}/end`.
 pub fn end(session: &Session, fields: &Fields, id: &str) -> Result<Response, PageError> {
-    portal::end(&session.app.actions.store, &session.caller(), id).wait()?;
+    portal::end(&session.app.actions.store, &session.caller(), id, Unchanged::default()).wait()?;
     Ok(session.done(&session.back(fields, "/settings/portal"), "Ended. The visitor is signed out of the portal."))
 }
