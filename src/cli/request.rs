@@ -4,7 +4,7 @@
 //! Each connection has a thread; their number, the size of a request and the time for one are bounded.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +15,8 @@ const MOST_CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(75);
 /// Rest after a connection that could not be accepted.
 const AFTER_ERROR: Duration = Duration::from_millis(200);
+/// Time in which a refused client sends nothing more before the connection is closed.
+const LINGER: Duration = Duration::from_secs(1);
 /// Largest head of a request in bytes.
 const MOST_HEAD: u64 = 64 << 10;
 const MOST_HEADERS: usize = 128;
@@ -93,15 +95,20 @@ fn connection(stream: TcpStream, handle: &dyn Fn(&Request) -> Response) -> io::R
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let body = format!("{error}\n");
-                return write!(
-                    out,
-                    "HTTP/1.1 400 \r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
+                let length = body.len();
+                write!(out, "HTTP/1.1 400 \r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")?;
+                return linger(stream, &out);
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Closes a connection after a refusal. Bytes that nobody has read would have the client's system discard the answer.
+fn linger(stream: BufReader<TcpStream>, out: &TcpStream) -> io::Result<()> {
+    out.shutdown(Shutdown::Write)?;
+    out.set_read_timeout(Some(LINGER))?;
+    io::copy(&mut stream.take(MOST_BODY), &mut io::sink()).map(drop)
 }
 
 /// Reads a request, and whether the connection ends with it. `None` if there is no further one.

@@ -25,7 +25,9 @@ pub struct Diagnosis {
 pub fn diagnose(database: &Path) -> Result<Diagnosis, BackupError> {
     let connection = read_only(database)?;
     let schema = migrate::require_ours(&connection, database)?;
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    // A page that cannot be read at all is an error.
+    let checked = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let verdict = checked.unwrap_or_else(|error| error.to_string());
     Ok(Diagnosis {
         bytes: size(&connection)?,
         schema,

@@ -50,7 +50,8 @@ pub(super) fn database(path: &Path) -> Vec<Finding> {
             vec![pages, schema, disk(path, found.bytes)]
         }
         Err(error) => {
-            let advice = "Check --db or HOOKPOST_DB, and that this user can read the file.";
+            let advice =
+                "Check --db or HOOKPOST_DB, and that this user can read the file. \"hookpost check\" says more.";
             vec![Finding::problem("database", format!("{name} cannot be read: {error}"), advice), disk(path, 0)]
         }
     }
