@@ -21,6 +21,8 @@ pub struct Pace<'a> {
     pub go_on: GoOn<'a>,
     /// Sleeps between two steps, which leaves other jobs most of the writer's time.
     pub rest: &'a dyn Fn(Duration),
+    /// Is told how many deliveries and events a step deleted.
+    pub deleted: &'a dyn Fn(u64),
 }
 
 /// Rest after a step, as a multiple of its duration.
@@ -72,7 +74,9 @@ impl Pruning<'_> {
                 return Ok(done);
             };
             for part in parts {
-                done += if self.dry_run { part.len() as u64 } else { self.delete(table, part, delete)? };
+                let deleted = if self.dry_run { part.len() as u64 } else { self.delete(table, part, delete)? };
+                (self.pace.deleted)(deleted);
+                done += deleted;
             }
         }
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::CliError;
 use super::output::OutputFlags;
+use super::progress::Progress;
 use crate::config::DatabaseFlag;
 use crate::store::{backup, beside};
 
@@ -39,7 +40,9 @@ impl Backup {
         if self.file == Path::new("-") {
             return to_stdout(&database, self.output);
         }
-        backup::copy(&database, &self.file)?;
+        let progress = Progress::of_bytes("Copying");
+        backup::copy(&database, &self.file, &|done, all| progress.set(done, all))?;
+        drop(progress);
         let bytes = self.file.metadata().map(|file| file.len()).ok();
         let made = json!({"file": self.file.display().to_string(), "bytes": bytes});
         self.output.print(&made, || {
@@ -63,7 +66,9 @@ fn to_stdout(database: &Path, output: OutputFlags) -> Result<(), CliError> {
         let message = "a copy is binary data, and standard output is a terminal: redirect it, as in \"hookpost backup - > copy.db\"";
         return Err(CliError::Other(message.to_owned()));
     }
-    let mut copy = backup::copy_unnamed(database)?;
+    let progress = Progress::of_bytes("Copying");
+    let mut copy = backup::copy_unnamed(database, &|done, all| progress.set(done, all))?;
+    drop(progress);
     io::copy(&mut copy, &mut out)
         .and_then(|_| io::Write::flush(&mut out))
         .map_err(CliError::because("the copy is incomplete, since standard output cannot be written"))
@@ -72,7 +77,9 @@ fn to_stdout(database: &Path, output: OutputFlags) -> Result<(), CliError> {
 impl Check {
     pub(super) fn run(self) -> Result<(), CliError> {
         let database = self.database.settings()?.db;
-        let faults = backup::check(&database)?;
+        let progress = Progress::of_rows("Checking").tick();
+        let faults = backup::check(&database, &|done, all| progress.set(done, all))?;
+        drop(progress);
         let answer = json!({"sound": faults.is_empty(), "faults": faults});
         if faults.is_empty() {
             return self.output.print(&answer, || format!("{} is sound", database.display()));

@@ -14,7 +14,7 @@ use super::resource::{PageFlags, Query, cell, fields, print_page, rows, state, t
 #[derive(Subcommand)]
 pub(super) enum Deliveries {
     /// List deliveries, newest first
-    List(List),
+    List(Box<List>),
     /// Show a delivery with its attempts
     Show(One),
     /// Send a delivery again: a finished one starts a new series of attempts, a queued one is due now

@@ -41,7 +41,7 @@ impl ExampleDb {
             build(&database, &options)?;
             // The secrets are published with the file. The first start of a copy encrypts them under a key of its own.
             decrypt(&database, &KeySource::Beside, &Clock::machine())?;
-            Ok(backup::copy(&database, &self.file)?)
+            Ok(backup::copy(&database, &self.file, &|_, _| {})?)
         })
     }
 }

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use super::CliError;
 use super::api::{Api, ApiFlags, client};
 use super::output::{Color, OutputFlags, Style, note, print, printable};
 use super::resource::{Query, rows, text};
-use super::serve::signal;
 use super::tail::Watch;
 use crate::clock::Clock;
 use crate::delivery::http::client::{Client, ClientResult, Method, Outgoing};
@@ -259,18 +259,32 @@ fn remove_unused(api: &Api) -> Result<(), CliError> {
 }
 
 /// Returns a channel that gets a message on the first SIGINT or SIGTERM. The second one ends the process.
-fn stop_signal() -> Result<Receiver<()>, CliError> {
+pub(super) fn stop_signal() -> Result<Receiver<()>, CliError> {
     let (sender, receiver) = channel();
+    let (ready, is_ready) = channel();
     let unwatched = || CliError::because("signals cannot be received");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unwatched())?;
-    let wait = move || {
-        runtime.block_on(async {
-            signal().await;
+    let watch = async move {
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        let (mut interrupt, mut terminate) = match signals {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(error), _) | (_, Err(error)) => return drop(ready.send(Err(error))),
+        };
+        let _ = ready.send(Ok(()));
+        for is_second in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if is_second {
+                std::process::exit(130);
+            }
             let _ = sender.send(());
-            signal().await;
-            std::process::exit(130);
-        });
+        }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(unwatched())?;
+    let run = move || runtime.block_on(watch);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(run).map_err(unwatched())?;
+    // The thread always sends one message.
+    is_ready.recv().unwrap_or(Ok(())).map_err(unwatched())?;
     Ok(receiver)
 }

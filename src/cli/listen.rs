@@ -4,16 +4,14 @@ use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::CliError;
 use super::common::{Verifier, VerifyingFlags};
-use super::forward::ForwardFlags;
+use super::forward::{ForwardFlags, stop_signal};
 use super::output::{Color, OutputFlags, Style, print, printable};
-use super::receiver::{self, Reply};
+use super::request::{Request, Response, serve};
 use crate::config::{ADDRESS, number};
 
 /// Run a local receiver that prints each delivery, checks its signatures, and responds to challenges; or forward the
@@ -62,26 +60,22 @@ impl Listen {
         let because = || CliError::because(format!("cannot listen on {}", self.listen));
         let listener = TcpListener::bind(self.listen).map_err(because())?;
         let url = format!("http://{}", listener.local_addr().map_err(because())?);
+        let stop = stop_signal()?;
         self.output.print(&json!({"listening": url}), || format!("listening on {url}"))?;
-        receiver::run(listener, receiver, receive, true).map_err(because())
+        let run = move || serve(&listener, move |request| receiver.receive(request));
+        std::thread::Builder::new().name("listen".to_owned()).spawn(run).map_err(because())?;
+        // The thread that sends the message never ends before.
+        let _ = stop.recv();
+        Ok(())
     }
-}
-
-/// A request as it is shown.
-struct Arrived<'a> {
-    method: &'a str,
-    /// Path and query.
-    target: &'a str,
-    headers: &'a [(String, String)],
-    body: &'a [u8],
 }
 
 impl Receiver {
     /// Returns a request as text: method, path and query, result of the check, headers, body. With `--json`, as one line.
-    fn show(&self, arrived: &Arrived<'_>) -> String {
+    fn show(&self, arrived: &Request) -> String {
         let verifier = &self.verifier;
-        let checked = verifier.has_key().then(|| verifier.verify(arrived.headers, arrived.body));
-        let body = String::from_utf8_lossy(arrived.body);
+        let checked = verifier.has_key().then(|| verifier.verify(&arrived.headers, &arrived.body));
+        let body = String::from_utf8_lossy(&arrived.body);
         if self.output.json {
             let headers: Map<_, _> = arrived.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             let fault = checked.as_ref().and_then(|checked| checked.as_ref().err()).map(ToString::to_string);
@@ -100,8 +94,9 @@ impl Receiver {
             Some(Ok(names)) => (format!("verified ({names})"), Color::Green),
             Some(Err(fault)) => (format!("NOT verified: {fault}"), Color::Red),
         };
-        let mut text = format!("{} {} {}\n", arrived.method, printable(arrived.target), self.style.paint(&mark, color));
-        for (name, value) in arrived.headers {
+        let mut text =
+            format!("{} {} {}\n", arrived.method, printable(&arrived.target), self.style.paint(&mark, color));
+        for (name, value) in &arrived.headers {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {}: {}", self.style.paint(&printable(name), Color::Dim), printable(value));
         }
@@ -115,20 +110,19 @@ impl Receiver {
         let text = body.get(field)?.as_str()?;
         Some(json!({field: text}))
     }
-}
 
-async fn receive(receiver: Data<Receiver>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    let header = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers: Vec<(String, String)> =
-        request.headers().iter().map(|(name, value)| (name.to_string(), header(value.as_bytes()))).collect();
-    let target = request.uri().path_and_query().map_or(request.path(), |target| target.as_str());
-    let arrived = Arrived { method: request.method().as_str(), target, headers: &headers, body: &body };
-    // The receiver responds even if nobody reads standard output.
-    let _ = print(&(receiver.show(&arrived) + "\n"));
-    let reply = Reply { status: receiver.status, after: receiver.delay, retry_after_s: None };
-    let mut response = reply.respond().await;
-    match receiver.challenge_response(&body) {
-        Some(challenge) => response.json(challenge),
-        None => response.body("ok\n"),
+    /// Prints a request and answers it.
+    fn receive(&self, request: &Request) -> Response {
+        // The receiver responds even if nobody reads standard output.
+        let _ = print(&(self.show(request) + "\n"));
+        std::thread::sleep(self.delay);
+        match self.challenge_response(&request.body) {
+            Some(challenge) => Response {
+                status: self.status,
+                content_type: "application/json",
+                body: challenge.to_string().into_bytes(),
+            },
+            None => Response { status: self.status, content_type: "text/plain", body: b"ok\n".to_vec() },
+        }
     }
 }

@@ -6,6 +6,7 @@ mod common;
 mod completions;
 mod deliveries;
 mod demo;
+mod doctor;
 mod events;
 mod example_db;
 mod forward;
@@ -13,9 +14,11 @@ mod incidents;
 mod keys;
 mod listen;
 mod output;
+mod progress;
 mod prune;
 mod publish;
 mod receiver;
+mod request;
 mod resource;
 mod rotate_master_key;
 mod serve;
@@ -58,6 +61,7 @@ enum Command {
     Users(users::Users),
     Backup(backup::Backup),
     Check(backup::Check),
+    Doctor(Box<doctor::Doctor>),
     Prune(prune::Prune),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
@@ -211,6 +215,9 @@ fn run_command() -> Result<(), CliError> {
     let cli = Cli::from_arg_matches(&matches).map_err(|error| ConfigError::invalid(&error, None))?;
     match cli.command {
         Command::Serve(command) => command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default()),
+        Command::Doctor(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
         Command::Demo(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Users(command) => command.run(),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::CliError;
 use super::output::OutputFlags;
+use super::progress::Progress;
 use crate::actions::prune::{Pace, prune};
 use crate::clock::Clock;
 use crate::config::DatabaseFlag;
@@ -52,8 +53,15 @@ impl Prune {
         }
         let clock = Clock::machine();
         let (store, _lock) = Store::open(&path, &keys, &clock, &Metrics::new())?;
-        let pace = Pace { go_on: &|| true, rest: &|_| {} };
-        let pruned = prune(&store, retention.cutoffs(clock.now_ms()), self.dry_run, &pace);
+        let cutoffs = retention.cutoffs(clock.now_ms());
+        let progress = Progress::of_rows("Deleting");
+        let pace = |deleted| Pace { go_on: &|| true, rest: &|_| {}, deleted };
+        if progress.is_shown() && !self.dry_run {
+            let found = prune(&store, cutoffs, true, &pace(&|_| {}))?;
+            progress.set_total(found.deliveries + found.events);
+        }
+        let pruned = prune(&store, cutoffs, self.dry_run, &pace(&|count| progress.add(count)));
+        drop(progress);
         store.close();
         let pruned = pruned?;
         let verb = if self.dry_run { "would be deleted" } else { "deleted" };

@@ -1,4 +1,4 @@
-//! HTTP server of the receivers that `listen` and `demo` start.
+//! HTTP server of the receivers that `demo` starts.
 
 use std::io;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ pub(super) struct Reply {
 }
 
 /// Serves every path with `handler`, on one thread with its own runtime. Bodies may have up to 16 MiB.
-pub(super) fn run<S, H, A>(listener: TcpListener, state: S, handler: H, stops_on_signals: bool) -> io::Result<()>
+pub(super) fn run<S, H, A>(listener: TcpListener, state: S, handler: H) -> io::Result<()>
 where
     S: Send + Sync + 'static,
     H: Handler<A, Output: Responder> + Send,
@@ -35,8 +35,8 @@ where
                 .default_service(web::to(handler.clone()))
         })
         .workers(1)
-        .shutdown_timeout(1);
-        let server = if stops_on_signals { server } else { server.disable_signals() };
+        .shutdown_timeout(1)
+        .disable_signals();
         server.listen(listener)?.run().await
     })
 }

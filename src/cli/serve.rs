@@ -129,7 +129,7 @@ fn end_soon(fault: String) {
 }
 
 /// Waits for SIGTERM or SIGINT.
-pub(super) async fn signal() {
+async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(mut terminate), Ok(mut interrupt)) => {

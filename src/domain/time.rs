@@ -64,8 +64,13 @@ pub fn parse_retry_after(value: &str, now: Millis) -> Option<Millis> {
         let seconds = value.parse::<i64>().unwrap_or(i64::MAX / SECOND);
         return Some(seconds.saturating_mul(SECOND));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some((date.as_millisecond() - now).max(0))
+    Some((parse_http_date(value)? - now).max(0))
+}
+
+/// Parses a date of HTTP (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub fn parse_http_date(value: &str) -> Option<Millis> {
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
+    Some(date.as_millisecond())
 }
 
 #[cfg(test)]

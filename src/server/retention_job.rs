@@ -112,7 +112,7 @@ impl Shared {
     }
 
     fn prune(&self, cutoffs: Cutoffs) {
-        let pace = Pace { go_on: &|| !self.lock().is_stopping, rest: &|time| self.pause(time) };
+        let pace = Pace { go_on: &|| !self.lock().is_stopping, rest: &|time| self.pause(time), deleted: &|_| {} };
         match prune(&self.actions.store, cutoffs, false, &pace) {
             Ok(pruned) if pruned.deliveries + pruned.events > 0 => {
                 log::info!("retention deleted {} deliveries and {} events", pruned.deliveries, pruned.events);

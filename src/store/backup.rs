@@ -54,38 +54,42 @@ pub enum BackupError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// Is told how much of some work is done, and how much there is.
+pub type Report<'a> = &'a dyn Fn(u64, u64);
+
 /// Writes a consistent copy of the database to a new file with mode 0600. The file gets its name once it is complete and
-/// on disk.
+/// on disk. `report` is told the bytes.
 ///
 /// A running server makes the copy. Without one it is made from one snapshot.
-pub fn copy(database: &Path, to: &Path) -> Result<(), BackupError> {
+pub fn copy(database: &Path, to: &Path, report: Report<'_>) -> Result<(), BackupError> {
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    part_of(database, folder_of(to))?.name(to)
+    part_of(database, folder_of(to), report)?.name(to)
 }
 
 /// Like [`copy`], into a file without a name beside the database.
-pub fn copy_unnamed(database: &Path) -> Result<File, BackupError> {
-    let mut file = part_of(database, folder_of(database))?.unnamed()?;
+pub fn copy_unnamed(database: &Path, report: Report<'_>) -> Result<File, BackupError> {
+    let mut file = part_of(database, folder_of(database), report)?.unnamed()?;
     file.rewind().map_err(io_error(database))?;
     Ok(file)
 }
 
 /// Returns a complete copy in a folder, without a name.
-fn part_of(database: &Path, folder: &Path) -> Result<Part, BackupError> {
+fn part_of(database: &Path, folder: &Path, report: Report<'_>) -> Result<Part, BackupError> {
     let source = read_only(database)?;
-    backup_socket::fetch(database, folder).unwrap_or_else(|| part_of_snapshot(&source, folder))
+    backup_socket::fetch(database, folder, report).unwrap_or_else(|| part_of_snapshot(&source, folder, report))
 }
 
 /// Like [`copy`], from an open connection.
 pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), BackupError> {
-    part_of_snapshot(source, folder_of(to))?.name(to)
+    part_of_snapshot(source, folder_of(to), &|_, _| {})?.name(to)
 }
 
-fn part_of_snapshot(source: &Connection, folder: &Path) -> Result<Part, BackupError> {
+fn part_of_snapshot(source: &Connection, folder: &Path, report: Report<'_>) -> Result<Part, BackupError> {
     let snapshot = source.unchecked_transaction()?;
-    let part = Part::create(folder, size(&snapshot)?)?;
+    let bytes = size(&snapshot)?;
+    let part = Part::create(folder, bytes)?;
     let mut copy = part.open()?;
     let backup = Backup::new(&snapshot, &mut copy)?;
     loop {
@@ -94,6 +98,10 @@ fn part_of_snapshot(source: &Connection, folder: &Path) -> Result<Part, BackupEr
             StepResult::Done => break,
             StepResult::More => {
                 part.sync()?;
+                let progress = backup.progress();
+                let left = u64::try_from(progress.remaining).unwrap_or_default();
+                let pages = u64::try_from(progress.pagecount).unwrap_or_default().max(1);
+                report(bytes.saturating_sub(bytes / pages * left), bytes);
                 std::thread::sleep(begin.elapsed().min(LONGEST_REST));
             }
             _ => std::thread::sleep(LOCKED),
@@ -122,14 +130,14 @@ impl Store {
 }
 
 /// Returns the size of the database in bytes, with what is in the write-ahead log only.
-fn size(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
     connection.query_row(query, [], |row| row.get(0))
 }
 
 /// Returns the faults of a database, one line each; none if it is sound. Reads everything: pages, references, and the
-/// checksum of every event.
-pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
+/// checksum of every event. `report` is told the events whose checksums are compared, after the rest.
+pub fn check(database: &Path, report: Report<'_>) -> Result<Vec<String>, BackupError> {
     let connection = read_only(database)?;
     let mut faults: Vec<String> = Vec::new();
     let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
@@ -141,7 +149,7 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
     for table in statement.query_map([], |row| row.get::<_, String>(0))?.take(20) {
         faults.push(format!("a row of {} refers to a missing row", table?));
     }
-    match damaged_events(&connection) {
+    match damaged_events(&connection, report) {
         Ok(damaged) => faults.extend(damaged),
         Err(error) => faults.push(error.to_string()),
     }
@@ -149,14 +157,17 @@ pub fn check(database: &Path) -> Result<Vec<String>, BackupError> {
 }
 
 /// Returns up to 20 events that do not match their checksums.
-fn damaged_events(connection: &Connection) -> Result<Vec<String>> {
+fn damaged_events(connection: &Connection, report: Report<'_>) -> Result<Vec<String>> {
+    let all = connection.query_row("SELECT coalesce(max(seq), 0) FROM event", [], |row| row.get(0))?;
     let mut statement = connection.prepare("SELECT seq, id FROM event ORDER BY seq")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();
     while damaged.len() < 20
         && let Some(found) = rows.next()?
     {
-        if event::intact(connection, found.get("seq")?)?.is_none() {
+        let seq: i64 = found.get("seq")?;
+        report(seq.unsigned_abs(), all);
+        if event::intact(connection, seq)?.is_none() {
             let id: String = found.get("id")?;
             damaged.push(format!("the event {id} does not match its checksum"));
         }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Store;
-use super::backup::BackupError;
+use super::backup::{BackupError, Report};
 use super::open::beside;
 use super::part::{Part, io_error};
 
@@ -100,7 +100,7 @@ fn answer(store: &Store, mut stream: UnixStream) -> io::Result<()> {
 }
 
 /// Has the server of a database copy it into a new file in a folder. Returns `None` if no server answers.
-pub(super) fn fetch(database: &Path, folder: &Path) -> Option<Result<Part, BackupError>> {
+pub(super) fn fetch(database: &Path, folder: &Path, report: Report<'_>) -> Option<Result<Part, BackupError>> {
     let stream = UnixStream::connect(address(database)).ok()?;
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
@@ -109,7 +109,7 @@ pub(super) fn fetch(database: &Path, folder: &Path) -> Option<Result<Part, Backu
     Some(match line.trim_end().split_once(' ') {
         Some(("copy", bytes)) => bytes.parse().map_err(|_| BackupError::Interrupted).and_then(|bytes| {
             let part = Part::create(folder, bytes)?;
-            receive(&mut stream, bytes, &part)?;
+            receive(&mut stream, bytes, &part, report)?;
             Ok(part)
         }),
         Some(("error", text)) => Err(BackupError::Server(text.to_owned())),
@@ -118,7 +118,7 @@ pub(super) fn fetch(database: &Path, folder: &Path) -> Option<Result<Part, Backu
 }
 
 /// Writes a copy at the pace of a disk that others use too.
-fn receive(stream: &mut BufReader<UnixStream>, bytes: u64, part: &Part) -> Result<(), BackupError> {
+fn receive(stream: &mut BufReader<UnixStream>, bytes: u64, part: &Part, report: Report<'_>) -> Result<(), BackupError> {
     let mut file: &File = part.file();
     let mut left = bytes;
     while left > 0 {
@@ -128,6 +128,7 @@ fn receive(stream: &mut BufReader<UnixStream>, bytes: u64, part: &Part) -> Resul
             return Err(BackupError::Interrupted);
         }
         left -= count;
+        report(bytes - left, bytes);
         part.sync()?;
         std::thread::sleep((begin.elapsed() * REST).min(LONGEST_REST));
     }

@@ -31,7 +31,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0018_answer_and_erasure.sql"),
 ];
 
-const CURRENT: i64 = STEPS.len() as i64;
+pub(super) const CURRENT: i64 = STEPS.len() as i64;
 
 /// Runs the missing migrations in one transaction. A file with data is first copied to a file beside it.
 pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Clock) -> Result<(), OpenError> {

@@ -120,7 +120,7 @@ pub(super) fn remove_leftovers(folder: &Path) {
 }
 
 /// Returns the free bytes of the disk that holds a path; `None` if unknown.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+pub fn free_bytes(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(path).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -56,7 +56,7 @@ type Counts = Mutex<HashMap<String, u64>>;
 
 /// Serves until the program ends, on the calling thread.
 pub fn run(listener: TcpListener) -> io::Result<()> {
-    receiver::run(listener, Counts::default(), receive, false)
+    receiver::run(listener, Counts::default(), receive)
 }
 
 async fn receive(counts: Data<Counts>, request: HttpRequest) -> HttpResponse {

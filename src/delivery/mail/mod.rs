@@ -164,6 +164,19 @@ impl Mailer {
     }
 }
 
+/// Connects to the server and signs in, without sending an e-mail. Blocks for a minute at most.
+///
+/// # Errors
+/// The reason, as a sentence.
+pub fn probe(options: &MailOptions) -> Result<(), String> {
+    let server = options.url.to_string();
+    match transport(options)?.test_connection() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("The mail server {server} did not keep the connection.")),
+        Err(error) => Err(explain(&error, &server).to_string()),
+    }
+}
+
 fn ended() -> MailError {
     MailError::Server("A fault in Hookpost ended the thread for e-mails. Please report it with the log.".to_owned())
 }

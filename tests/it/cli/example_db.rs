@@ -39,7 +39,7 @@ fn the_file_is_one_small_sound_file_of_the_current_schema() {
     if let Err(error) = Store::open_for_command(&site.database()) {
         panic!("{error}. {MAKE_IT_AGAIN}");
     }
-    let faults = backup::check(&site.database()).unwrap();
+    let faults = backup::check(&site.database(), &|_, _| {}).unwrap();
     assert!(faults.is_empty(), "{faults:?}");
 }
 
@@ -86,7 +86,7 @@ fn it_is_made_by_a_command_and_never_over_a_file() {
     command.env("TMPDIR", site.folder());
     let output = run(command);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(backup::check(&file).unwrap().is_empty());
+    assert!(backup::check(&file, &|_, _| {}).unwrap().is_empty());
     let mut again = hookpost(&["example-db", path]);
     again.env("TMPDIR", site.folder());
     assert!(refused(again).contains("already exists"));

@@ -1,6 +1,7 @@
 //! `hookpost listen --forward-to`.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver as Lines, channel};
 
@@ -176,5 +177,62 @@ fn listen_refuses_what_makes_no_sense_together() {
         let output = run(hookpost(&[&["listen"], arguments].concat()));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(why), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+/// Sends bytes to the local receiver, and returns all that it answers until it closes the connection.
+fn exchange(url: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_local_receiver_shows_the_query_and_the_headers_in_the_order_and_spelling_sent() {
+    let hub = Hub::start();
+    let headers =
+        ["Host: a", "X-Zulu: 1", "x-Alpha: 2", "X-mike: 3", "X-Zulu: 4", "Content-Length: 2", "Connection: close"];
+    let request = format!("POST /hook?x=1&y=%20 HTTP/1.1\r\n{}\r\n\r\n{{}}", headers.join("\r\n"));
+    let listening = Listening::start(&hub, &["--listen", "127.0.0.1:0"]);
+    let greeting = listening.until("listening on ").pop().unwrap();
+    let answer = exchange(greeting.strip_prefix("listening on ").unwrap(), request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
+    let printed = listening.until("{}");
+    assert_eq!(printed[0], "POST /hook?x=1&y=%20 not checked (no --secret or --public-key)");
+    let shown: Vec<&str> = printed[1..=headers.len()].iter().map(|line| line.trim_start()).collect();
+    assert_eq!(shown, headers);
+
+    let listening = Listening::start(&hub, &["--listen", "127.0.0.1:0", "--json", "--secret", "s"]);
+    let url = listening.json()["listening"].as_str().unwrap().to_owned();
+    // Two requests on a connection, the first in chunks; then what is not HTTP.
+    let chunked = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=1\r\nde\r\n0\r\nTrailer: t\r\n\r\n";
+    let answer =
+        exchange(&url, format!("{chunked}HEAD /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 2, "{answer}");
+    let (first, second) = (listening.json(), listening.json());
+    assert_eq!((&first["target"], &first["body"], &first["verified"]), (&json!("/a"), &json!("abcde"), &json!(false)));
+    assert!(first["reason"].as_str().unwrap().contains("missing"), "{first}");
+    assert_eq!((&second["method"], &second["target"]), (&json!("HEAD"), &json!("/b")));
+    for (bytes, why) in [
+        ("nonsense\r\n\r\n".to_owned(), "not HTTP"),
+        ("POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n".to_owned(), "16 MiB"),
+        (format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(66_000)), "64 KiB"),
+    ] {
+        let answer = exchange(&url, bytes.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(why), "{answer}");
+    }
+}
+
+#[test]
+fn the_local_receiver_ends_on_a_signal() {
+    let hub = Hub::start();
+    for signal in ["INT", "TERM"] {
+        let mut listening = Listening::start(&hub, &["--listen", "127.0.0.1:0"]);
+        listening.until("listening on ");
+        listening.signal(signal);
+        assert_eq!(listening.ended(), Some(0));
     }
 }

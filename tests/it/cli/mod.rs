@@ -2,6 +2,7 @@
 
 mod backup;
 mod demo;
+mod doctor;
 mod example_db;
 mod keys;
 mod listen;
@@ -10,4 +11,5 @@ mod prune;
 mod resources;
 mod serve;
 mod settings;
+mod terminal;
 mod users;

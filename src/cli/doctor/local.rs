@@ -1,0 +1,129 @@
+//! Checks of this machine: database, key, disk, backups.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::Finding;
+use crate::clock::Clock;
+use crate::domain::time::{DAY, Millis};
+use crate::store::diagnosis::diagnose;
+use crate::store::{KeySource, beside, free_bytes};
+use crate::text::humanize;
+
+/// Free space below which SQLite may soon fail, whatever the size of the database.
+const LEAST_FREE: u64 = 100 << 20;
+/// Age from which on a backup is old.
+const OLD: Millis = 2 * DAY;
+/// Files of a folder that are looked at.
+const MOST_FILES: usize = 10_000;
+
+/// Checks the database, and the disk that it is on.
+pub(super) fn database(path: &Path) -> Vec<Finding> {
+    let name = path.display();
+    if !path.exists() {
+        let message = format!("{name} does not exist. The first start of the server creates it.");
+        let advice = "If there should be one, check --db or HOOKPOST_DB.";
+        return vec![Finding::warning("database", message, advice), disk(path, 0)];
+    }
+    match diagnose(path) {
+        Ok(found) => {
+            let schema = if found.schema == found.current_schema {
+                Finding::ok("schema", format!("The schema has the current version, {}.", found.schema))
+            } else {
+                let (old, new) = (found.schema, found.current_schema);
+                let message = format!("The schema has the version {old}. The next start of the server makes it {new}.");
+                Finding::warning(
+                    "schema",
+                    message,
+                    "Make a backup before, and keep free space of three times the file.",
+                )
+            };
+            let pages = match found.fault {
+                None => Finding::ok("database", format!("{name} is sound, with {}.", humanize::bytes(found.bytes))),
+                Some(fault) => Finding::problem(
+                    "database",
+                    format!("{name} is damaged: {fault}."),
+                    "Run \"hookpost check\" for all faults, and restore a backup.",
+                ),
+            };
+            vec![pages, schema, disk(path, found.bytes)]
+        }
+        Err(error) => {
+            let advice =
+                "Check --db or HOOKPOST_DB, and that this user can read the file. \"hookpost check\" says more.";
+            vec![Finding::problem("database", format!("{name} cannot be read: {error}"), advice), disk(path, 0)]
+        }
+    }
+}
+
+/// Checks the free space of the disk with the database, which has `bytes`.
+fn disk(path: &Path, bytes: u64) -> Finding {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(free) = free_bytes(folder) else {
+        let message = format!("The free space of {} is unknown.", folder.display());
+        return Finding::problem("disk", message, "Check that the folder exists.");
+    };
+    let message = format!("{} is free.", humanize::bytes(free));
+    if free < LEAST_FREE {
+        return Finding::problem("disk", message, "Free some space: without it, no event is accepted.");
+    }
+    if free < bytes.saturating_add(bytes / 8) {
+        let advice = "There is no room for a backup on this disk. Free some space, or lower --retention-days.";
+        return Finding::warning("disk", message, advice);
+    }
+    Finding::ok("disk", message)
+}
+
+/// Checks that the key of an existing database is there.
+pub(super) fn master_key(database: &Path, keys: &KeySource) -> Vec<Finding> {
+    let file = beside(database, ".key");
+    let name = file.display();
+    vec![match keys {
+        KeySource::Given { setting, .. } => Finding::ok("master key", format!("The key is given by {setting}.")),
+        KeySource::Beside if !database.exists() => {
+            Finding::skipped("master key", format!("The first start of the server creates {name}."))
+        }
+        KeySource::Beside => match fs::metadata(&file) {
+            Ok(_) => Finding::ok("master key", format!("The key is in {name}. Keep a copy of it in another place.")),
+            Err(error) => Finding::problem(
+                "master key",
+                format!("{name} cannot be read: {error}."),
+                "Restore the file: without it the secrets in the database are lost. A setting can name the key as well.",
+            ),
+        },
+    }]
+}
+
+/// Checks the age of the newest backup.
+pub(super) fn backups(path: Option<&Path>) -> Vec<Finding> {
+    let Some(path) = path else {
+        let message = "Name the newest backup or its folder with --backups, to check its age.";
+        return vec![Finding::skipped("backup", message)];
+    };
+    let advice = "\"hookpost backup FILE\" makes one, also while the server runs. Run it daily.";
+    vec![match newest(path) {
+        Err(error) => Finding::problem("backup", format!("{} cannot be read: {error}.", path.display()), advice),
+        Ok(None) => Finding::problem("backup", format!("There is no backup in {}.", path.display()), advice),
+        Ok(Some(made)) => {
+            let age = Clock::machine().now_ms() - made;
+            let message = format!("The newest backup is {} old.", humanize::duration(age.max(0)));
+            if age > OLD { Finding::warning("backup", message, advice) } else { Finding::ok("backup", message) }
+        }
+    }]
+}
+
+/// Returns when a file, or the newest file of a folder, was written.
+fn newest(path: &Path) -> std::io::Result<Option<Millis>> {
+    let written = |metadata: fs::Metadata| {
+        let since = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_dir() {
+        return Ok(written(metadata));
+    }
+    let entries = fs::read_dir(path)?.take(MOST_FILES).flatten();
+    let files = entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file);
+    Ok(files.filter_map(written).max())
+}
