@@ -54,7 +54,7 @@ fn reused() -> ApiError {
 pub(super) async fn serve(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let (app, seq) = match begin(&mut request).await {
         Ok(Start::Plain) => return next.call(request).await,
-        Ok(Start::New(app, seq)) => (app, seq),
+        Ok(Start::New(app, seq)) => (*app, seq),
         Ok(Start::Repeated(response)) => return Ok(request.into_response(response)),
         Err(error) => return Ok(request.into_response(error.error_response())),
     };
@@ -70,7 +70,7 @@ enum Start {
     /// A call without a key, or of nobody.
     Plain,
     /// A new call, by its number.
-    New(App, i64),
+    New(Box<App>, i64),
     Repeated(HttpResponse),
 }
 
@@ -93,11 +93,11 @@ async fn begin(request: &mut ServiceRequest) -> Result<Start, ApiError> {
     request.set_payload(payload.into());
     let begun = app.actions.store.write(move |tx| answer::begin(tx, &call)).committed().await?;
     if let Begun::New(seq) = begun {
-        return Ok(Start::New(app, seq));
+        return Ok(Start::New(Box::new(app), seq));
     }
     app.rate_limits.take(request.request(), &api_key, app.actions.clock.now_ms())?;
     match begun {
-        Begun::New(seq) => Ok(Start::New(app, seq)),
+        Begun::New(seq) => Ok(Start::New(Box::new(app), seq)),
         Begun::Made(answer) => repeated(answer).map(Start::Repeated),
         Begun::Different => Err(reused()),
         Begun::Unknown => Err(ApiError::conflict(

@@ -98,12 +98,12 @@ pub struct ContactWebhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
-    /// Headers of every message, in addition to the profile's, such as `X-Routing-Key` of PagerDuty. Replaces all; a masked
+    /// Headers of every message, in addition to the profile's, such as `X-Routing-Key` of PagerDuty. A masked
     /// value keeps the stored one, unless the URL gets another scheme, host or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
-    /// Authentication to the endpoint. Replaces the whole setting. `null`: none (default).
+    /// Authentication to the endpoint. `null`: none (default).
     #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub auth: Option<Option<AuthSpec>>,
 }

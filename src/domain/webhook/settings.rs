@@ -72,11 +72,11 @@ pub struct WebhookSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = Secret::PATTERN))]
     pub secret: Option<String>,
-    /// Headers of every delivery, in addition to the profile's. Replaces all; a masked value keeps the stored one, unless the URL gets another scheme, host or port.
+    /// Headers of every delivery, in addition to the profile's. A masked value keeps the stored one, unless the URL gets another scheme, host or port.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: Option<HeaderMap>,
-    /// Authentication to the endpoint. Replaces the whole setting. `null`: none (default).
+    /// Authentication to the endpoint. `null`: none (default).
     #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub auth: Option<Option<AuthSpec>>,
     /// Timeout of an attempt in seconds, over all phases. Default: 5.

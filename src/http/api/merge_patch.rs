@@ -86,7 +86,7 @@ impl MergePatch {
 
 /// Returns the members that change something. `path` is that of the object, with a dot at its end.
 fn change(given: &Object, stored: Option<&RawValue>, rules: &Rules, path: &str, problems: &mut Problems) -> Object {
-    let stored = stored.map(|object| members(object)).unwrap_or_default();
+    let stored = stored.map(members).unwrap_or_default();
     let mut changed = Object::new();
     for (index, (name, value)) in given.iter().enumerate() {
         let is = |names: &[&str]| names.contains(&name.as_str());

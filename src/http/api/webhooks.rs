@@ -66,6 +66,7 @@ impl JsonSchema for WebhookChange {
         let mut schema = schema::without::<WebhookSettings>("tenant", generator);
         schema.insert("description".to_owned(), "Settings to change. Absent ones stay as they are.".into());
         schema::require_values(&mut schema, &["url", "events", "secret", "active"]);
+        schema::with_null_members(&mut schema, &["headers", "metadata"]);
         let is_null = json!({"properties": {"waiting": {"const": null}}});
         let is_active = json!({"properties": {"active": {"const": true}}, "required": ["active"]});
         schema.insert("dependentSchemas".to_owned(), json!({"waiting": {"anyOf": [is_null, is_active]}}));

@@ -33,7 +33,6 @@ pub fn similar(connection: &Connection, webhook: &Webhook, limit: usize) -> Resu
     let is_same = |events: &[EventPattern]| {
         events.len() == webhook.events.len() && events.iter().all(|event| webhook.events.contains(event))
     };
-    let found =
-        statement.query_map(params, |row| Ok(is_same(&patterns(row)?).then(|| row.get("id")).transpose()?))?;
+    let found = statement.query_map(params, |row| is_same(&patterns(row)?).then(|| row.get("id")).transpose())?;
     Ok(found.filter_map(rusqlite::Result::transpose).take(limit).collect::<rusqlite::Result<_>>()?)
 }

@@ -31,7 +31,8 @@ impl Transport for Counting {
 #[test]
 fn the_file_is_one_small_sound_file_of_the_current_schema() {
     let bytes = fs::read(EXAMPLE).unwrap_or_else(|error| panic!("{EXAMPLE}: {error}. {MAKE_IT_AGAIN}"));
-    assert!(bytes.len() <= 500_000, "{} bytes", bytes.len());
+    // Each of some 130 tables and indexes has a page of 4 KiB.
+    assert!(bytes.len() <= 600_000, "{} bytes", bytes.len());
     // No write-ahead log: the file is complete.
     assert_eq!(bytes[18..20], [1, 1], "{MAKE_IT_AGAIN}");
     let site = Site::new();

@@ -257,6 +257,7 @@ impl Shared {
                     self.changed.notify_all();
                     wire.say("250 taken over")?;
                 }
+                "NOOP" => wire.say("250 ok")?,
                 "QUIT" => {
                     wire.say("221 bye")?;
                     return None;

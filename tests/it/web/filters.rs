@@ -208,7 +208,7 @@ fn failures_by_cause_take_a_webhook_event_types_and_a_tenant() {
         }
     }
     let list = page.links().into_iter().find(|link| link.starts_with("/deliveries?")).unwrap();
-    assert_eq!(anna.page(&list).rows().len(), 2, "{list}");
+    assert_eq!(anna.page(list).rows().len(), 2, "{list}");
     assert!(anna.page("/failed?tenant=nobody").contains("No dead letters match"));
     assert!(anna.page("/failed?webhook=x").contains("Clear filters"));
     assert!(hub.portal("acme").page("/failed?tenant=globex").get("title").text().starts_with("Failed (4)"));

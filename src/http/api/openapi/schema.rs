@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use strum::VariantArray as _;
 
 use super::call::without_null;
@@ -32,6 +32,15 @@ pub(in crate::http) fn require_values(schema: &mut Schema, fields: &[&str]) {
     for field in fields {
         if let Some(property) = schema.pointer_mut(&format!("/properties/{field}")) {
             *property = without_null(property.take());
+        }
+    }
+}
+
+/// Lets members of objects be null, which removes them (RFC 7396).
+pub(in crate::http) fn with_null_members(schema: &mut Schema, fields: &[&str]) {
+    for field in fields {
+        if let Some(Value::Object(member)) = schema.pointer_mut(&format!("/properties/{field}/additionalProperties")) {
+            member.insert("type".to_owned(), json!(["string", "null"]));
         }
     }
 }
