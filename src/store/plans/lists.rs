@@ -159,7 +159,7 @@ pub const COMPOSED: &[&str] = &[
     "SELECT d.seq, d.webhook_seq, d.last_error, d.last_code FROM {numbers}",
     "SELECT event.* FROM {numbers}",
     "SELECT audit.* FROM {numbers}",
-    "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms FROM {numbers}",
+    "SELECT event.seq, event.id, event.tenant, event.type, event.created_ms, event.received_ms, event.erased_ms FROM {numbers}",
     "SELECT event.seq, event.id, event.data, event.previous_data FROM {numbers}",
     "SELECT d.seq, d.event_seq, d.id, e.id, e.data, e.previous_data FROM {numbers}",
     "SELECT webhook.seq, webhook.id, webhook.url, webhook.description, webhook.external_id, webhook.events FROM {numbers}",
