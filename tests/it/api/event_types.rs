@@ -121,15 +121,17 @@ fn a_test_without_data_sends_the_example_of_its_type() {
     put(&hub, "order.sent", "{}").expect(201);
     let by_id = format!("/v1/webhooks/{webhook}/test");
     let example = r#""data":{"id": 1.50, "id2" : [true]}"#;
+    // By the profile.
+    let shipped = r#""data":{"object":{"id":"res_7","#;
     for (path, body, sent) in [
         (&*by_id, json!({"event_type": "order.paid"}), example),
         (&by_id, json!({"event_type": "order.paid", "data": null}), example),
         (&by_id, json!({"event_type": "order.paid", "data": 5}), r#""data":5"#),
-        (&by_id, json!({"event_type": "order.sent"}), r#""data":{}"#),
+        (&by_id, json!({"event_type": "order.sent"}), shipped),
         ("/v1/webhooks/test", json!({"webhook_id": webhook, "event_type": "order.paid"}), example),
         ("/v1/webhooks/test", json!({"event": "order.paid"}), example),
         ("/v1/webhooks/test", json!({"event": "order.paid", "a": 1}), r#""data":{"a":1}"#),
-        ("/v1/webhooks/test", json!({"event": "order.sent"}), r#""data":{}"#),
+        ("/v1/webhooks/test", json!({"event": "order.sent"}), shipped),
     ] {
         hub.post(path, &body).expect(200);
         let request = receiver.last();
