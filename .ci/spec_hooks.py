@@ -7,6 +7,7 @@ meant to be invalid stays invalid.
 import json
 import os
 import re
+import uuid
 from datetime import datetime, timezone
 from urllib.parse import quote
 
@@ -120,6 +121,17 @@ def before_call(context, case, kwargs):
     # Versions that no resource has would only be refused, or cost the body of a response.
     for name in [name for name in case.headers or {} if name.lower() in ("if-match", "if-none-match")]:
         del case.headers[name]
+    # A key that was used for another call would be refused.
+    for name in [name for name in case.headers or {} if name.lower() == "idempotency-key"]:
+        if re.fullmatch("[ -~]{1,255}", str(case.headers[name])):
+            case.headers[name] = uuid.uuid4().hex
+    # A cursor is of one list, and a place to go on from that of an event. Waiting for one takes its time.
+    query = case.query or {}
+    for name in ("cursor", "after"):
+        if re.fullmatch("[A-Za-z0-9_-]{1,128}", str(query.get(name))):
+            del query[name]
+    if re.fullmatch("[0-9]{1,2}", str(query.get("wait_s"))) and int(query["wait_s"]) <= 60:
+        query["wait_s"] = "1"
     # A key for all tenants has to name the tenant.
     if case.method == "DELETE" and case.path == "/v1/portal-links" and not (case.query or {}).get("tenant"):
         case.query = {**(case.query or {}), "tenant": "default"}

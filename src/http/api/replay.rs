@@ -30,7 +30,7 @@ fn describe_event(call: &mut Call<'_>) {
         .path_parameter::<schema::EventId>("id")
         .request_body::<EventReplayBody>("{}")
         .response::<Replayed>(202, "The new deliveries.", r#"{"data": []}"#)
-        .errors(409, &["test_event", "event_damaged", "event_erased"])
+        .errors(409, &["test_event", "event_damaged", "event_erased", "contact_webhook"])
         .errors(409, AMBIGUOUS)
         .errors(422, &["other_tenant", "invalid_tenant"]);
 }
@@ -45,6 +45,7 @@ fn describe_webhook(call: &mut Call<'_>) {
         .request_body::<WebhookReplayBody>(r#"{"since": "2026-01-15T00:00:00Z", "only_failed": true, "dry_run": true}"#)
         .response::<Count>(200, "With `dry_run`: the number of matching events.", r#"{"count": 12}"#)
         .response::<Count>(202, "The number of replayed events.", r#"{"count": 12}"#)
+        .errors(409, &["contact_webhook"])
         .errors(422, &["invalid_time", "empty_span", "invalid_event_types", "invalid_event_pattern"]);
 }
 

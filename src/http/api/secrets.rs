@@ -30,7 +30,7 @@ fn describe_rotate(call: &mut Call<'_>) {
         .request_body::<Rotation>(r#"{"overlap_s": 86400}"#)
         .response::<RotatedView>(200, "The new secret.", &format!(r#"{{{SECRETS}, "public_key": null, "overlap_ends_at": "2026-01-16T10:00:00.000Z",
             "headers": [{{"name": "X-Webhook-Signature", "signs": "old"}}, {{"name": "webhook-signature", "signs": "both"}}]}}"#))
-        .errors(409, &["rotation_running"])
+        .errors(409, &["rotation_running", "contact_webhook"])
         .errors(422, &["invalid_secret", "out_of_range"]);
 }
 

@@ -28,6 +28,7 @@ fn describe_by_id(call: &mut Call<'_>) {
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<TestBody>(r#"{"event_type": "content.published", "data": {"id": 7}}"#)
         .response::<DeliveryView>(200, "The delivery with its attempt, successful or not.", &example_in_full())
+        .errors(409, &["contact_webhook"])
         .errors(422, &["invalid_event_type"]);
 }
 
@@ -40,6 +41,7 @@ fn describe_by_body(call: &mut Call<'_>) {
         .response::<Tested>(200, "The deliveries with their attempts, successful or not.", r#"{"data": [],
             "message": "No webhook is subscribed to this event type. Nothing was sent."}"#)
         .errors(404, &["not_found"])
+        .errors(409, &["contact_webhook"])
         .errors(422, &["invalid_event_type", "too_many_webhooks"]);
 }
 

@@ -157,7 +157,7 @@ fn describe_change(call: &mut Call<'_>) {
         .response::<WebhookView>(200, "The updated webhook.", &format!("{EXAMPLE}}}"))
         .etag(200)
         .takes_if_match()
-        .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed", "external_id_taken"])
+        .errors(409, &["challenge_failed", "profile_deleted", "webhook_changed", "external_id_taken", "contact_webhook"])
         .errors(422, INVALID_CODES)
         .errors(422, &["invalid_value", "waiting_without_active", "read_only", "null_without_default"]);
 }
@@ -168,7 +168,8 @@ fn describe_delete(call: &mut Call<'_>) {
         .scope(Scope::Admin)
         .path_parameter::<schema::WebhookId>("id")
         .no_content("The webhook is deleted.")
-        .takes_if_match();
+        .takes_if_match()
+        .errors(409, &["contact_webhook"]);
 }
 
 fn describe_verify(call: &mut Call<'_>) {
@@ -181,7 +182,7 @@ fn describe_verify(call: &mut Call<'_>) {
             r#"{}, "verified": false, "reason": "The endpoint answered 410.", "state": "unverified"}}"#,
             attempts::EXAMPLE
         ))
-        .errors(409, &["no_challenge", "webhook_changed"]);
+        .errors(409, &["no_challenge", "webhook_changed", "contact_webhook"]);
 }
 
 async fn create(app: Data<App>, Administrator(caller): Administrator, body: JsonBody) -> ApiResult {
