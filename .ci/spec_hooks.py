@@ -128,10 +128,16 @@ def before_call(context, case, kwargs):
     # A cursor is of one list, and a place to go on from that of an event. Waiting for one takes its time.
     query = case.query or {}
     for name in ("cursor", "after"):
-        if re.fullmatch("[A-Za-z0-9_-]{1,128}", str(query.get(name))):
+        if re.fullmatch("[A-Za-z0-9_-]{1,128}", str(query.get(name, ""))):
             del query[name]
-    if re.fullmatch("[0-9]{1,2}", str(query.get("wait_s"))) and int(query["wait_s"]) <= 60:
+    if re.fullmatch("[0-9]{1,2}", str(query.get("wait_s", ""))) and int(query["wait_s"]) <= 60:
         query["wait_s"] = "1"
+    # The feed of events and exports have all rows in one order, and a search goes back from the newest.
+    is_feed = "wait_s" in query or "after" in query
+    if is_feed and len(str(query.get("q", ""))) <= 200:
+        query.pop("q", None)
+    if (is_feed or "q" in query or case.path.endswith("/export")) and query.get("order") in ("asc", "desc"):
+        del query["order"]
     # A key for all tenants has to name the tenant.
     if case.method == "DELETE" and case.path == "/v1/portal-links" and not (case.query or {}).get("tenant"):
         case.query = {**(case.query or {}), "tenant": "default"}
