@@ -132,11 +132,11 @@ def before_call(context, case, kwargs):
             del query[name]
     if re.fullmatch("[0-9]{1,2}", str(query.get("wait_s", ""))) and int(query["wait_s"]) <= 60:
         query["wait_s"] = "1"
-    # The feed of events and exports have all rows in one order, and a search goes back from the newest.
+    # The feed of events has all of them in one order, and a search goes back from the newest.
     is_feed = "wait_s" in query or "after" in query
     if is_feed and len(str(query.get("q", ""))) <= 200:
         query.pop("q", None)
-    if (is_feed or "q" in query or case.path.endswith("/export")) and query.get("order") in ("asc", "desc"):
+    if (is_feed or "q" in query) and query.get("order") in ("asc", "desc"):
         del query["order"]
     # A key for all tenants has to name the tenant.
     if case.method == "DELETE" and case.path == "/v1/portal-links" and not (case.query or {}).get("tenant"):

@@ -22,7 +22,7 @@ pub struct Endpoint {
     pub webhook: Arc<Webhook>,
     /// Host and port, which several webhooks may share.
     pub host: Arc<str>,
-    /// Whom its requests are charged to: the tenant, or the owner of the contact. Messages to contacts take turns apart from
+    /// Owner of the turns that its requests take: the tenant, or the owner of the contact. Messages to contacts take turns apart from
     /// the deliveries that they are about.
     pub payer: Arc<str>,
     /// `Err` is the fault of the webhook's template, which an earlier version of the program may have accepted.
@@ -85,7 +85,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it receives messages to a contact of the operator.
+    /// True for the endpoint of a contact of the operator.
     pub fn is_of_operators_contact(&self) -> bool {
         self.webhook.contact_seq.is_some() && self.webhook.contact_tenant.is_none()
     }

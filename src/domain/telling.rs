@@ -279,7 +279,7 @@ fn turned(edges: &[&Edge], on: EdgeKind, off: EdgeKind) -> Option<(i64, bool)> {
     (first.kind == last.kind).then(|| (last.seq, last.kind == on))
 }
 
-/// What an incident is for a contact, by the webhooks in its scope.
+/// Incident as a contact sees it, by the webhooks in its scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct View {
     is_open: bool,

@@ -169,7 +169,7 @@ pub struct Webhook {
     pub sweep: Option<Sweep>,
     /// Contact that it belongs to. Messages to the contact are addressed to it: it subscribes to nothing.
     pub contact_seq: Option<i64>,
-    /// Whether it was created at the path of a compatible system, which updates it there by its URL.
+    /// True if it was created at the path of a compatible system, where it is updated by its URL.
     pub by_settings: bool,
     /// Owner of that contact; `None` for the operator.
     pub contact_tenant: Option<Tenant>,

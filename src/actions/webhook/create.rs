@@ -181,7 +181,7 @@ pub(super) fn require_settings(settings: &WebhookSettings, problems: &mut Proble
     }
 }
 
-/// What the settings of a webhook depend on in its profile.
+/// Facts of a profile for the settings of its webhooks.
 pub(in crate::actions) fn facts(profile: &Profile) -> ProfileFacts<'_> {
     ProfileFacts { header_names: profile.header_names(), schedule: profile.schedule() }
 }

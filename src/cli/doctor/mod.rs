@@ -38,7 +38,7 @@ pub(super) struct Doctor {
     output: OutputFlags,
 }
 
-/// What a check found.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
 #[strum(serialize_all = "snake_case")]
 enum Grade {
@@ -53,9 +53,9 @@ enum Grade {
 struct Finding {
     check: &'static str,
     grade: Grade,
-    /// What was found, as a sentence.
+    /// The fact, as a sentence.
     message: String,
-    /// What to do, as a sentence.
+    /// Advice, as a sentence.
     advice: Option<String>,
 }
 

@@ -77,7 +77,7 @@ pub enum ClientError {
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     pub url: &'a str,
-    /// Whom slow lookups are charged to: a tenant, or the owner of a contact; empty for nobody.
+    /// Owner of the slots for slow lookups: a tenant, or the owner of a contact; empty for nobody.
     pub tenant: &'a str,
     /// All headers except `Host` and `Content-Length`, which the client adds: a wrong `Content-Length` would break the
     /// connection.

@@ -1,4 +1,4 @@
-//! What the application knows of its webhook: its own id, and facts of its own.
+//! The application's own id of a webhook, and its own facts about it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -114,7 +114,7 @@ pub struct WebhookSettings {
     pub tls: Option<Option<TlsSettings>>,
 }
 
-/// What the settings of a webhook depend on in its profile.
+/// Facts of a profile for the settings of its webhooks.
 #[derive(Debug)]
 pub struct ProfileFacts<'a> {
     /// Names of the headers that the profile sets, in lower case.

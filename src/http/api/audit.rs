@@ -36,7 +36,7 @@ fn describe_export(call: &mut Call<'_>) {
         )
         .scope(Scope::Admin)
         .query_parameters::<AuditQuery>()
-        .without_parameters(&["limit", "cursor"])
+        .without_parameters(&["order", "limit", "cursor"])
         .response_of_type("application/x-ndjson", "One entry per line.")
         .errors(422, FILTER_CODES);
 }

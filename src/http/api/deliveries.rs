@@ -116,7 +116,7 @@ fn describe_export(call: &mut Call<'_>) {
         .description("Streams all dead letters that match the filters, newest first, one per line. An error after the start breaks the response off.")
         .scope(Scope::Read)
         .query_parameters::<DeliveryQuery>()
-        .without_parameters(&["status", "test", "q", "limit", "cursor"])
+        .without_parameters(&["status", "test", "q", "order", "limit", "cursor"])
         .response_ndjson::<DeadLetter>("One dead letter per line.")
         .errors(422, FILTER_CODES);
 }

@@ -52,7 +52,7 @@ pub(super) struct Rules {
     pub merged: &'static [(&'static str, Members)],
     /// Objects with rules of their own.
     pub nested: Vec<(&'static str, Rules)>,
-    /// What null stands for, if it is not a value of the field.
+    /// Values that null restores, of fields that cannot be null.
     pub defaults: Map<String, Value>,
 }
 

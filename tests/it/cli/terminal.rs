@@ -1,4 +1,4 @@
-//! What appears on a terminal alone. The terminal is that of `script` (util-linux).
+//! Output that appears on a terminal only. The terminal is that of `script` (util-linux).
 
 use std::process::{Command, Stdio};
 

@@ -73,6 +73,11 @@ struct ResponseSpec {
     content: BTreeMap<&'static str, Media>,
 }
 
+/// Returns the schema of a media type other than JSON. OpenAPI 3.1 describes binary content with an empty schema.
+fn schema_of_type(media_type: &str) -> Value {
+    if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) }
+}
+
 fn parse_example(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| unreachable!("an example: {error}: {text}"))
 }
@@ -276,16 +281,15 @@ impl<'a> Call<'a> {
 
     /// Adds a response of another media type.
     pub fn response_of_type(&mut self, media_type: &'static str, description: &'static str) -> &mut Self {
-        // OpenAPI 3.1 describes binary content with an empty schema.
-        let schema = if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) };
-        self.insert_response(200, description, Some((media_type, Media { schema, example: None })), Map::new())
+        let media = Media { schema: schema_of_type(media_type), example: None };
+        self.insert_response(200, description, Some((media_type, media)), Map::new())
     }
 
     /// Adds further media types of the 200 response.
     pub fn or_of_types(&mut self, media_types: &[&'static str]) -> &mut Self {
         for media_type in media_types {
-            let schema = if media_type.starts_with("text/") { json!({"type": "string"}) } else { json!({}) };
-            self.operation.responses.entry(200).or_default()["content"][media_type] = json!({"schema": schema});
+            let schema = json!({"schema": schema_of_type(media_type)});
+            self.operation.responses.entry(200).or_default()["content"][media_type] = schema;
         }
         self
     }
