@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::CliError;
 use super::api::ApiFlags;
 use super::output::{Cell, OutputFlags, printable};
-use super::resource::{PageFlags, Query, cell, fields, print_page, rows, state, text};
+use super::resource::{ListFlags, Query, cell, fields, rows, state, text};
 
 /// List, show and retry deliveries of a running server
 #[derive(Subcommand)]
@@ -49,11 +49,7 @@ pub(super) struct List {
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     #[command(flatten)]
-    page: PageFlags,
-    #[command(flatten)]
-    api: ApiFlags,
-    #[command(flatten)]
-    output: OutputFlags,
+    list: ListFlags,
 }
 
 /// Filters that `tail` has too.
@@ -120,10 +116,8 @@ impl List {
             .and("event_id", self.event_id.as_deref())
             .and("since", self.since.as_deref())
             .and("until", self.until.as_deref())
-            .and("q", self.q.as_deref())
-            .page(&self.page);
-        let answer = query.get(&self.api.client()?, &["v1", "deliveries"])?;
-        print_page(self.output, &answer, HEADER, row)
+            .and("q", self.q.as_deref());
+        self.list.show(query, &["v1", "deliveries"], HEADER, row)
     }
 }
 

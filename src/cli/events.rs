@@ -9,7 +9,7 @@ use super::api::ApiFlags;
 use super::deliveries;
 use super::output::{OutputFlags, Style, Table, printable};
 use super::publish::Publish;
-use super::resource::{PageFlags, Query, cell, fields, print_page, rows, text};
+use super::resource::{ListFlags, Query, cell, fields, rows, text};
 
 /// List, show and publish events of a running server
 #[derive(Subcommand)]
@@ -38,11 +38,7 @@ pub(super) struct List {
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     #[command(flatten)]
-    page: PageFlags,
-    #[command(flatten)]
-    api: ApiFlags,
-    #[command(flatten)]
-    output: OutputFlags,
+    list: ListFlags,
 }
 
 /// Show an event with its data, its deliveries, and the webhooks that did not receive it
@@ -76,10 +72,8 @@ impl List {
             .and("tenant", self.tenant.as_deref())
             .and("since", self.since.as_deref())
             .and("until", self.until.as_deref())
-            .and("q", self.q.as_deref())
-            .page(&self.page);
-        let answer = query.get(&self.api.client()?, &["v1", "events"])?;
-        print_page(self.output, &answer, ["ID", "TYPE", "TENANT", "RECEIVED", "TEST"], |event| {
+            .and("q", self.q.as_deref());
+        self.list.show(query, &["v1", "events"], ["ID", "TYPE", "TENANT", "RECEIVED", "TEST"], |event| {
             let test = if event["test"] == true { "test" } else { "" };
             [cell(&event["id"]), cell(&event["type"]), cell(&event["tenant"]), cell(&event["received_at"]), test.into()]
         })

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::CliError;
 use super::api::ApiFlags;
 use super::output::{OutputFlags, Style, Table, printable};
-use super::resource::{PageFlags, Query, cell, fields, print_page, rows, state, text};
+use super::resource::{ListFlags, Query, cell, fields, rows, state, text};
 
 /// List and show incidents of a running server
 #[derive(Subcommand)]
@@ -34,11 +34,7 @@ pub(super) struct List {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     #[command(flatten)]
-    page: PageFlags,
-    #[command(flatten)]
-    api: ApiFlags,
-    #[command(flatten)]
-    output: OutputFlags,
+    list: ListFlags,
 }
 
 /// Show an incident with its webhooks and its time line
@@ -72,11 +68,9 @@ impl List {
             .and("webhook_id", self.webhook_id.as_deref())
             .and("tenant", self.tenant.as_deref())
             .and("since", self.since.as_deref())
-            .and("until", self.until.as_deref())
-            .page(&self.page);
-        let answer = query.get(&self.api.client()?, &["v1", "incidents"])?;
+            .and("until", self.until.as_deref());
         let header = ["ID", "STATUS", "SINCE", "CLOSED", "WEBHOOKS", "DEAD LETTERS", "HOST", "CAUSE"];
-        print_page(self.output, &answer, header, |incident| {
+        self.list.show(query, &["v1", "incidents"], header, |incident| {
             [
                 cell(&incident["id"]),
                 state(&incident["status"]),

@@ -4,19 +4,23 @@ use clap::Args;
 use serde_json::Value;
 
 use super::CliError;
-use super::api::{Answer, Api};
+use super::api::{Answer, Api, ApiFlags};
 use super::output::{Cell, Color, OutputFlags, Style, Table, note, printable};
 use crate::delivery::http::client::Method;
 
-/// `--limit` and `--cursor` of a list.
+/// Flags of every command that lists.
 #[derive(Args)]
-pub(super) struct PageFlags {
+pub(super) struct ListFlags {
     /// Largest number of rows, 1 to 250
     #[arg(long, value_name = "N", default_value = "50")]
     limit: String,
     /// Start of the page: the cursor of the one before
     #[arg(long)]
     cursor: Option<String>,
+    #[command(flatten)]
+    api: ApiFlags,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 /// Parameters of a call, without those that are not given.
@@ -35,10 +39,6 @@ impl Query {
         self.and(name, Some(joined.as_str()).filter(|_| !values.is_empty()))
     }
 
-    pub(super) fn page(self, page: &PageFlags) -> Query {
-        self.and("limit", Some(&page.limit)).and("cursor", page.cursor.as_deref())
-    }
-
     pub(super) fn get(&self, api: &Api, path: &[&str]) -> Result<Answer, CliError> {
         self.call(api, Method::GET, path)
     }
@@ -50,25 +50,30 @@ impl Query {
     }
 }
 
-/// Prints a page of a list: as the server wrote it, or as a table.
-pub(super) fn print_page<const N: usize>(
-    output: OutputFlags,
-    answer: &Answer,
-    header: [&str; N],
-    row: impl Fn(&Value) -> [Cell; N],
-) -> Result<(), CliError> {
-    let page = answer.json()?;
-    output.print_raw(&answer.text, || {
-        let mut table = Table::new(header);
-        rows(&page["data"]).iter().for_each(|value| table.row(row(value)));
-        table.text(Style::of_stdout())
-    })?;
-    if !output.json
-        && let Some(cursor) = page["next_cursor"].as_str()
-    {
-        note(&format!("There are more. The next page: --cursor {cursor}"));
+impl ListFlags {
+    /// Prints a page of the list at a path: as the server wrote it, or as a table.
+    pub(super) fn show<const N: usize>(
+        &self,
+        query: Query,
+        path: &[&str],
+        header: [&str; N],
+        row: impl Fn(&Value) -> [Cell; N],
+    ) -> Result<(), CliError> {
+        let query = query.and("limit", Some(&self.limit)).and("cursor", self.cursor.as_deref());
+        let answer = query.get(&self.api.client()?, path)?;
+        let page = answer.json()?;
+        self.output.print_raw(&answer.text, || {
+            let mut table = Table::new(header);
+            rows(&page["data"]).iter().for_each(|value| table.row(row(value)));
+            table.text(Style::of_stdout())
+        })?;
+        if !self.output.json
+            && let Some(cursor) = page["next_cursor"].as_str()
+        {
+            note(&format!("There are more. The next page: --cursor {cursor}"));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Elements of a JSON array; none if it is no array.

@@ -10,7 +10,7 @@ use super::CliError;
 use super::api::{Api, ApiFlags};
 use super::common::read;
 use super::output::{OutputFlags, Style};
-use super::resource::{PageFlags, Query, cell, color_of, fields, print_page, rows, state, text};
+use super::resource::{ListFlags, Query, cell, color_of, fields, rows, state, text};
 use crate::delivery::http::client::Method;
 
 /// List, create and change webhooks of a running server
@@ -81,11 +81,7 @@ pub(super) struct List {
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     #[command(flatten)]
-    page: PageFlags,
-    #[command(flatten)]
-    api: ApiFlags,
-    #[command(flatten)]
-    output: OutputFlags,
+    list: ListFlags,
 }
 
 /// Create a webhook and print its secret, which is not shown again
@@ -145,14 +141,17 @@ impl List {
             .and("tenant", self.tenant.as_deref())
             .and_all("state", &self.state)
             .and_all("event", &self.event)
-            .and("q", self.q.as_deref())
-            .page(&self.page);
-        let answer = query.get(&self.api.client()?, &["v1", "webhooks"])?;
-        print_page(self.output, &answer, ["ID", "STATE", "HEALTH", "TENANT", "PROFILE", "EVENTS", "URL"], |webhook| {
-            let [health, tenant, profile] = ["health", "tenant", "profile"].map(|name| &webhook[name]);
-            let [id, events, url] = ["id", "events", "url"].map(|name| cell(&webhook[name]));
-            [id, state(&webhook["state"]), state(health), cell(tenant), cell(profile), events, url]
-        })
+            .and("q", self.q.as_deref());
+        self.list.show(
+            query,
+            &["v1", "webhooks"],
+            ["ID", "STATE", "HEALTH", "TENANT", "PROFILE", "EVENTS", "URL"],
+            |webhook| {
+                let [health, tenant, profile] = ["health", "tenant", "profile"].map(|name| &webhook[name]);
+                let [id, events, url] = ["id", "events", "url"].map(|name| cell(&webhook[name]));
+                [id, state(&webhook["state"]), state(health), cell(tenant), cell(profile), events, url]
+            },
+        )
     }
 }
 
