@@ -4,6 +4,7 @@ mod api;
 mod backup;
 mod common;
 mod completions;
+mod config;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -62,6 +63,8 @@ enum Command {
     Backup(backup::Backup),
     Check(backup::Check),
     Doctor(Box<doctor::Doctor>),
+    #[command(subcommand)]
+    Config(config::Config),
     Prune(prune::Prune),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
@@ -216,6 +219,9 @@ fn run_command() -> Result<(), CliError> {
     match cli.command {
         Command::Serve(command) => command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default()),
         Command::Doctor(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
+        Command::Config(command) => {
             command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
         }
         Command::Demo(command) => command.run(),

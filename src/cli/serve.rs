@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args};
 
 use super::CliError;
 use super::output::{note, print};
-use crate::config::{Loaded, SettingFlags};
+use crate::config::{Loaded, SettingFlags, ignored_variables};
 use crate::server::{Prepared, Running};
 
 /// How often the server looks whether its database is still there and can be written.
@@ -43,6 +43,9 @@ impl Serve {
             // An error for each malformed request, so anybody could fill the log.
             .filter_module("actix_http", log::LevelFilter::Off)
             .init();
+        for warning in ignored_variables() {
+            log::warn!("{warning}");
+        }
         let database = options.database.display().to_string();
         serve(Prepared::new(options)?, move |running| announce(running, &database))
     }

@@ -1,11 +1,13 @@
 //! The command line.
 
 mod backup;
+mod config_check;
 mod demo;
 mod doctor;
 mod example_db;
 mod keys;
 mod listen;
+mod names;
 mod output;
 mod prune;
 mod resources;
