@@ -14,6 +14,7 @@ mod incidents;
 mod keys;
 mod listen;
 mod output;
+mod pause;
 mod progress;
 mod prune;
 mod publish;
@@ -63,6 +64,8 @@ enum Command {
     Check(backup::Check),
     Doctor(Box<doctor::Doctor>),
     Prune(prune::Prune),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
     #[command(subcommand)]
@@ -224,6 +227,8 @@ fn run_command() -> Result<(), CliError> {
         Command::Backup(command) => command.run(),
         Command::Check(command) => command.run().map_err(CliError::of_check),
         Command::Prune(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::RotateMasterKey(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Webhooks(command) => command.run(),

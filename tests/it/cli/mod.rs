@@ -7,6 +7,7 @@ mod example_db;
 mod keys;
 mod listen;
 mod output;
+mod pause;
 mod prune;
 mod resources;
 mod serve;
