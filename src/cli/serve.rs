@@ -25,6 +25,10 @@ pub(super) struct Serve {
     /// Print every setting with the source of its value, and exit
     #[arg(long)]
     print_config: bool,
+    /// Pause all deliveries: accept and store events, and send nothing to webhooks until somebody resumes deliveries on the
+    /// pages, with the API or with "hookpost resume"
+    #[arg(long)]
+    paused: bool,
 }
 
 impl Serve {
@@ -33,7 +37,8 @@ impl Serve {
         let loaded = Loaded::new(flags)?;
         let config = self.print_config.then(|| loaded.print());
         let level = loaded.settings.log;
-        let options = loaded.settings.server_options()?;
+        let mut options = loaded.settings.server_options()?;
+        options.paused = self.paused;
         if let Some(config) = config {
             return print(&config);
         }
