@@ -1,5 +1,7 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
+mod backup_job;
+mod clock_job;
 mod edge;
 mod heartbeat_job;
 mod options;
@@ -22,6 +24,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use thiserror::Error;
 
+use crate::actions::backups::Backups;
 use crate::actions::telling::Style;
 use crate::actions::{Actions, Actor, pause};
 use crate::auth::users;
@@ -37,8 +40,8 @@ use crate::http::refusals::Connection;
 use crate::http::site::Site;
 use crate::http::{App, BodyLimits, api, inbox, request_id, security_txt, unknown_path, web};
 use crate::metrics::Metrics;
+pub use crate::server::clock_job::ClockJob;
 pub use crate::server::options::ServerOptions;
-pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
 use edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
@@ -71,7 +74,8 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
-    retention_job: RetentionJob,
+    retention_job: ClockJob,
+    backup_job: ClockJob,
     lock: FileLock,
 }
 
@@ -86,7 +90,8 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
-    pub retention_job: RetentionJob,
+    pub retention_job: ClockJob,
+    pub backup_job: ClockJob,
     pub telling: TellingJob,
     heartbeat: HeartbeatJob,
     handle: ServerHandle,
@@ -104,7 +109,11 @@ impl Prepared {
     /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let metrics = Metrics::new();
-        let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
+        let (keys, replicated) = (&options.master_key, options.replicated);
+        let (store, lock) = Store::open_replicated(&options.database, keys, &options.clock, &metrics, replicated)?;
+        if store.is_replicated() {
+            log::info!("the write-ahead log is left to a replicator such as Litestream (--replicated)");
+        }
         require_profile(&store, "default-profile", &options.default_profile)?;
         for name in &options.portal_profiles {
             require_profile(&store, "portal-profiles", name)?;
@@ -142,12 +151,16 @@ impl Prepared {
             engine,
             guard,
             mailer,
+            backups: options.backups.clone().map_or_else(Backups::none, |settings| {
+                Backups::new(settings, &options.database, options.clock.now_ms())
+            }),
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
             retention: options.retention,
             limits: options.tenant_limits,
         };
-        let retention_job = RetentionJob::start(actions.clone())?;
+        let retention_job = retention_job::start(actions.clone())?;
+        let backup_job = backup_job::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let mut site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
         site.auth_proxy = options.auth_proxy.clone();
@@ -163,7 +176,7 @@ impl Prepared {
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
         app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
-        Ok(Prepared { app, retention_job, options, lock })
+        Ok(Prepared { app, retention_job, backup_job, options, lock })
     }
 
     pub fn actions(&self) -> Actions {
@@ -174,6 +187,7 @@ impl Prepared {
     pub fn close(self, patience: Duration) -> bool {
         let is_idle = self.app.actions.engine.stop(patience);
         self.retention_job.stop();
+        self.backup_job.stop();
         self.app.actions.store.close();
         drop(self.lock);
         is_idle
@@ -181,7 +195,7 @@ impl Prepared {
 
     /// Binds the address. Needs an actix runtime.
     pub fn listen(self) -> Result<Server, StartError> {
-        let Prepared { options, app, retention_job, lock } = self;
+        let Prepared { options, app, retention_job, backup_job, lock } = self;
         let state = app.clone();
         let write_timeout = options.write_timeout;
         let refused = |source| StartError::Listen { address: options.listen, source };
@@ -260,7 +274,8 @@ impl Prepared {
             None => HeartbeatJob::default(),
         };
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, telling, heartbeat, handle: http.handle(), held };
+        let running =
+            Running { address, app, retention_job, backup_job, telling, heartbeat, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -334,8 +349,10 @@ impl Running {
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
         let (retention_job, telling) = (self.retention_job.clone(), self.telling.clone());
+        let backup_job = self.backup_job.clone();
         let close = move || {
             telling.stop();
+            backup_job.stop();
             retention_job.stop();
             store.close();
         };

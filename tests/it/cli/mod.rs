@@ -12,6 +12,7 @@ mod output;
 mod pause;
 mod prune;
 mod resources;
+mod restore;
 mod serve;
 mod settings;
 mod terminal;

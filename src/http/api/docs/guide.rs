@@ -37,6 +37,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "sign-in",
     "incidents",
     "command-line",
+    "failover",
     "monitoring",
     "errors",
     "limits",
