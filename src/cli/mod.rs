@@ -10,6 +10,7 @@ mod doctor;
 mod events;
 mod example_db;
 mod forward;
+mod healthcheck;
 mod incidents;
 mod keys;
 mod listen;
@@ -62,6 +63,7 @@ enum Command {
     Backup(backup::Backup),
     Check(backup::Check),
     Doctor(Box<doctor::Doctor>),
+    Healthcheck(Box<healthcheck::Healthcheck>),
     Prune(prune::Prune),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
@@ -216,6 +218,9 @@ fn run_command() -> Result<(), CliError> {
     match cli.command {
         Command::Serve(command) => command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default()),
         Command::Doctor(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
+        Command::Healthcheck(command) => {
             command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
         }
         Command::Demo(command) => command.run(),

@@ -35,6 +35,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "certificates",
     "sign-in",
     "incidents",
+    "upgrades",
     "command-line",
     "monitoring",
     "errors",
