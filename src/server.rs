@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix_web::dev::{Server as ActixServer, ServerHandle};
 use thiserror::Error;
 
-use crate::actions::Actions;
+use crate::actions::{Actions, Actor, pause};
 use crate::auth::users;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
@@ -33,7 +33,7 @@ pub use crate::server::listen::handed_socket;
 pub use crate::server::options::ServerOptions;
 pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
-use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
+use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
 use heartbeat_job::HeartbeatJob;
 
 #[derive(Debug, Error)]
@@ -111,6 +111,12 @@ impl Prepared {
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
             log::info!("{interrupted} test deliveries were interrupted when the server last stopped");
+        }
+        if options.paused {
+            let begin = |tx: &mut WriteTx<'_>| {
+                pause::begin(tx.connection(), tx.now_ms(), &Actor::Command, "The server was started with --paused.")
+            };
+            store.write(begin).wait()?;
         }
         let engine = Engine::start(
             store.clone(),

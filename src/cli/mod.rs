@@ -4,6 +4,7 @@ mod api;
 mod backup;
 mod common;
 mod completions;
+mod config;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -15,6 +16,7 @@ mod incidents;
 mod keys;
 mod listen;
 mod output;
+mod pause;
 mod progress;
 mod prune;
 mod publish;
@@ -64,7 +66,11 @@ enum Command {
     Check(backup::Check),
     Doctor(Box<doctor::Doctor>),
     Healthcheck(Box<healthcheck::Healthcheck>),
+    #[command(subcommand)]
+    Config(config::Config),
     Prune(prune::Prune),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
     #[command(subcommand)]
@@ -223,12 +229,17 @@ fn run_command() -> Result<(), CliError> {
         Command::Healthcheck(command) => {
             command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
         }
+        Command::Config(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
         Command::Demo(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Users(command) => command.run(),
         Command::Backup(command) => command.run(),
         Command::Check(command) => command.run().map_err(CliError::of_check),
         Command::Prune(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::RotateMasterKey(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Webhooks(command) => command.run(),

@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args};
 
 use super::CliError;
 use super::output::{note, print};
-use crate::config::{Loaded, SettingFlags};
+use crate::config::{Loaded, SettingFlags, ignored_variables};
 use crate::server::notify::{self, Starting};
 use crate::server::{Prepared, Running, handed_socket};
 
@@ -29,6 +29,10 @@ pub(super) struct Serve {
     /// Print every setting with the source of its value, and exit
     #[arg(long)]
     print_config: bool,
+    /// Pause all deliveries: accept and store events, and send nothing to webhooks until somebody resumes deliveries on the
+    /// pages, with the API or with "hookpost resume"
+    #[arg(long)]
+    paused: bool,
 }
 
 impl Serve {
@@ -39,7 +43,8 @@ impl Serve {
         let loaded = Loaded::new(flags)?;
         let config = self.print_config.then(|| loaded.print());
         let level = loaded.settings.log;
-        let options = loaded.settings.server_options()?;
+        let mut options = loaded.settings.server_options()?;
+        options.paused = self.paused;
         if let Some(config) = config {
             return print(&config);
         }
@@ -49,6 +54,9 @@ impl Serve {
             // An error for each malformed request, so anybody could fill the log.
             .filter_module("actix_http", log::LevelFilter::Off)
             .init();
+        for warning in ignored_variables() {
+            log::warn!("{warning}");
+        }
         let database = options.database.display().to_string();
         let starting = Starting::begin();
         let prepared = Prepared::new(options)?;

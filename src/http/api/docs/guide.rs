@@ -33,6 +33,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "templates",
     "endpoint-authentication",
     "certificates",
+    "settings",
     "sign-in",
     "incidents",
     "upgrades",
