@@ -14,5 +14,6 @@ mod prune;
 mod resources;
 mod serve;
 mod settings;
+mod systemd;
 mod terminal;
 mod users;
