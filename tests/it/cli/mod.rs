@@ -15,5 +15,6 @@ mod resources;
 mod restore;
 mod serve;
 mod settings;
+mod systemd;
 mod terminal;
 mod users;

@@ -16,6 +16,7 @@ mod litestream;
 mod migrations;
 mod payload;
 mod power_cut;
+mod releases;
 mod retention;
 mod scheduled_backups;
 mod sealed;
