@@ -3,6 +3,7 @@
 mod edge;
 mod heartbeat_job;
 mod options;
+mod reload;
 mod retention_job;
 mod telling_job;
 
@@ -26,13 +27,12 @@ use crate::actions::Actions;
 use crate::actions::telling::Style;
 use crate::auth::users;
 use crate::delivery::endpoint::USER_AGENT;
-use crate::delivery::heartbeat::Heartbeat;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
 use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, EngineOptions, Guard, Sender};
+use crate::domain::live::Live;
 use crate::domain::target::{OwnInbox, TargetPolicy};
 use crate::http::hosts::Hosts;
-use crate::http::rate_limit::RateLimits;
 use crate::http::refusals::Connection;
 use crate::http::site::Site;
 use crate::http::{App, BodyLimits, api, inbox, request_id, security_txt, unknown_path, web};
@@ -42,7 +42,7 @@ pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
 use edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
-use heartbeat_job::HeartbeatJob;
+use heartbeat_job::Heartbeating;
 
 /// New connections that the system queues.
 const NEW_CONNECTIONS: i32 = 1_024;
@@ -88,7 +88,7 @@ pub struct Running {
     pub app: App,
     pub retention_job: RetentionJob,
     pub telling: TellingJob,
-    heartbeat: HeartbeatJob,
+    heartbeating: Arc<Mutex<Heartbeating>>,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -115,10 +115,7 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
-        let mailer = match &options.mail {
-            Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail)?,
-            None => Mailer::none(),
-        };
+        let mailer = mailer(&options)?;
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
@@ -138,25 +135,17 @@ impl Prepared {
             mailer,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
-            retention: options.retention,
-            limits: options.tenant_limits,
+            live: Live::new(options.live()),
         };
         let retention_job = RetentionJob::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
-        let mut site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        let live = actions.live.clone();
+        let mut site = Site::new(options.base_url.clone(), live.clone());
         site.auth_proxy = options.auth_proxy.clone();
         let mut app = App::new(actions, limits, site, metrics);
-        app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
-        app.metrics_open = options.metrics_open;
-        app.metrics_webhooks = options.metrics_webhooks;
-        app.require_totp = options.require_totp;
-        app.portal_certificates = options.portal_certificates;
-        app.portal_profiles = options.portal_profiles.clone().into();
-        app.time_zone = options.time_zone.clone();
-        app.security_contacts = options.security_contacts.clone().into();
+        app.hosts = Hosts::new(options.base_url.as_ref(), live);
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
-        app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
         Ok(Prepared { app, retention_job, options, lock })
     }
 
@@ -244,17 +233,11 @@ impl Prepared {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
         let site = Arc::clone(&app.site);
-        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let style = Style { link: Box::new(move |path| site.url(path)), live: app.actions.live.clone() };
         let telling = TellingJob::start(app.actions.clone(), style)?;
-        let heartbeat = match &options.heartbeat_url {
-            Some(url) => {
-                let heartbeat = Heartbeat::new(url.clone(), options.extra_certificates.clone())?;
-                HeartbeatJob::start(app.actions.clone(), heartbeat, options.heartbeat_interval)?
-            }
-            None => HeartbeatJob::default(),
-        };
+        let heartbeating = Arc::new(Mutex::new(Heartbeating::start(app.actions.clone(), &options)?));
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, telling, heartbeat, handle: http.handle(), held };
+        let running = Running { address, app, retention_job, telling, heartbeating, handle: http.handle(), held };
         Ok(Server { http, running })
     }
 }
@@ -277,6 +260,13 @@ fn require_profile(store: &Store, setting: &'static str, name: &str) -> Result<(
     let all = store.profiles().all();
     let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
     Err(StartError::UnknownProfile { setting, name: name.to_owned(), known: known.join(", ") })
+}
+
+fn mailer(options: &ServerOptions) -> Result<Mailer, StartError> {
+    match &options.mail {
+        Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail),
+        None => Ok(Mailer::none()),
+    }
 }
 
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {
@@ -310,7 +300,7 @@ impl Running {
     pub async fn stop_within(&self, patience: Duration) {
         let engine = self.app.actions.engine.clone();
         // A server that stops sends nothing: the monitor may notice.
-        self.heartbeat.stop();
+        self.heartbeating.lock().unwrap_or_else(PoisonError::into_inner).stop();
         engine.begin_stop();
         self.app.stop();
         let is_idle = tokio::task::spawn_blocking(move || engine.stop(patience));

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 
-use super::CliError;
+use tokio::task::JoinHandle;
+
 use super::output::{note, print};
-use crate::config::{Loaded, SettingFlags, ignored_variables};
+use super::reload::Reload;
+use super::{CliError, logging};
+use crate::config::{Known, Loaded, SettingFlags, ignored_variables};
 use crate::server::{Prepared, Running};
 
 /// How often the server looks whether its database is still there and can be written.
@@ -30,37 +33,39 @@ pub(super) struct Serve {
 impl Serve {
     /// Runs the server. `flags` are the matches of this command, with the source of each value.
     pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
-        let loaded = Loaded::new(flags)?;
-        let config = self.print_config.then(|| loaded.print());
-        let level = loaded.settings.log;
-        let options = loaded.settings.server_options()?;
-        if let Some(config) = config {
+        let loaded = Loaded::new(flags.clone())?;
+        if self.print_config {
+            let config = loaded.print();
+            loaded.settings.server_options()?;
             return print(&config);
         }
-        env_logger::Builder::new()
-            .filter_level(level)
-            .filter_module("actix_server", level.min(log::LevelFilter::Warn))
-            // An error for each malformed request, so anybody could fill the log.
-            .filter_module("actix_http", log::LevelFilter::Off)
-            .init();
+        let known = Known::of(&loaded);
+        logging::start(loaded.settings.log, loaded.settings.log_format);
+        let options = loaded.settings.server_options()?;
         for warning in ignored_variables() {
             log::warn!("{warning}");
         }
         let database = options.database.display().to_string();
-        serve(Prepared::new(options)?, move |running| announce(running, &database))
+        let reload = Reload { flags, known };
+        serve(Prepared::new(options)?, move |running| announce(running, &database), Some(reload))
     }
 }
 
 /// Serves until a signal arrives or the database is lost. Calls `announce` once the server listens, on a thread that
-/// may block.
-pub(super) fn serve(prepared: Prepared, announce: impl FnOnce(&Running) + Send + 'static) -> Result<(), CliError> {
+/// may block. SIGHUP rereads the settings if there is a `reload`, and ends the process otherwise.
+pub(super) fn serve(
+    prepared: Prepared,
+    announce: impl FnOnce(&Running) + Send + 'static,
+    reload: Option<Reload>,
+) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let server = prepared.listen()?;
         let running = server.running();
         let announced = running.clone();
+        let hangups = reload.map(|reload| actix_web::rt::spawn(reload.at_each_hangup(running.clone())));
         // The setup link is stored by the writer, so this must not run on the thread that serves.
         let _ = tokio::task::spawn_blocking(move || announce(&announced)).await;
-        let stopped = actix_web::rt::spawn(stop_at_end(running));
+        let stopped = actix_web::rt::spawn(stop_at_end(running, hangups));
         server.run().await.map_err(CliError::because("the server failed"))?;
         match stopped.await {
             Ok(Some(reason)) => Err(CliError::Other(reason)),
@@ -90,8 +95,9 @@ fn announce(running: &Running, database: &str) {
         }
     }
     let _ = out.flush();
+    log::info!("Hookpost {} listens on {address}, with the database {database}", env!("CARGO_PKG_VERSION"));
     let site = &running.app.site;
-    if site.base().is_https() && site.trusted_proxies.is_empty() {
+    if site.base().is_https() && !site.has_trusted_proxies() {
         log::warn!(
             "the base URL has https, so a proxy is in front, but no proxy is trusted: all clients have the proxy's address, \
              and failed sign-ins of one delay the others. Set --trusted-proxy to the address of the proxy."
@@ -100,15 +106,23 @@ fn announce(running: &Running, database: &str) {
 }
 
 /// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.
-async fn stop_at_end(running: Running) -> Option<String> {
+async fn stop_at_end(running: Running, hangups: Option<JoinHandle<()>>) -> Option<String> {
+    let terminal_gone = async {
+        match hangups {
+            Some(hangups) => drop(hangups.await),
+            None => std::future::pending().await,
+        }
+    };
     let fault = tokio::select! {
         () = signal() => None,
+        () = terminal_gone => None,
         fault = database_lost(&running) => Some(fault),
     };
     match &fault {
         None => {
             log::info!("stopping: requests in flight finish, queued deliveries stay queued");
             running.stop().await;
+            log::info!("stopped: everything is on disk");
         }
         Some(fault) => {
             log::error!("stopping: {fault}");

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::{ServerOptions, StartError};
 use crate::actions::Actions;
 use crate::delivery::heartbeat::Heartbeat;
 use crate::store::StoreError;
 
-/// Heartbeats until it is stopped. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct HeartbeatJob(Arc<Shared>);
+/// Heartbeats until it is stopped.
+#[derive(Default)]
+struct HeartbeatJob(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -17,13 +18,36 @@ struct Shared {
     changed: Condvar,
 }
 
+/// The job of the URL that the settings have, if they have one.
+pub struct Heartbeating {
+    url: Option<String>,
+    job: HeartbeatJob,
+}
+
+impl Heartbeating {
+    pub(super) fn start(actions: Actions, options: &ServerOptions) -> Result<Heartbeating, StartError> {
+        let job = match options.heartbeat_url.clone() {
+            Some(url) => {
+                let heartbeat = Heartbeat::new(url, options.extra_certificates.clone())?;
+                HeartbeatJob::start(actions, heartbeat, options.heartbeat_interval)?
+            }
+            None => HeartbeatJob::default(),
+        };
+        Ok(Heartbeating { url: options.heartbeat_url.clone(), job })
+    }
+
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    pub(super) fn stop(&self) {
+        self.job.stop();
+    }
+}
+
 impl HeartbeatJob {
     /// Starts the thread. A heartbeat follows a commit: if the writer, the scheduler or the workers stop, none is sent.
-    pub(super) fn start(
-        actions: Actions,
-        heartbeat: Heartbeat,
-        interval: Duration,
-    ) -> Result<HeartbeatJob, StoreError> {
+    fn start(actions: Actions, heartbeat: Heartbeat, interval: Duration) -> Result<HeartbeatJob, StoreError> {
         let job = HeartbeatJob::default();
         let shared = Arc::clone(&job.0);
         let run = move || {
@@ -45,7 +69,7 @@ impl HeartbeatJob {
     }
 
     /// Ends the thread after a request in flight, and does not wait for it.
-    pub(super) fn stop(&self) {
+    fn stop(&self) {
         *self.0.is_stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.changed.notify_all();
     }

@@ -10,6 +10,7 @@ mod listen;
 mod names;
 mod output;
 mod prune;
+mod reload;
 mod resources;
 mod serve;
 mod settings;
