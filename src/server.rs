@@ -23,8 +23,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use thiserror::Error;
 
-use crate::actions::Actions;
 use crate::actions::telling::Style;
+use crate::actions::{Actions, Actor, pause};
 use crate::auth::users;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
@@ -40,7 +40,7 @@ use crate::metrics::Metrics;
 pub use crate::server::options::ServerOptions;
 pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
-use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, delivery};
+use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
 use edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
 use heartbeat_job::Heartbeating;
 
@@ -120,6 +120,12 @@ impl Prepared {
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
             log::info!("{interrupted} test deliveries were interrupted when the server last stopped");
+        }
+        if options.paused {
+            let begin = |tx: &mut WriteTx<'_>| {
+                pause::begin(tx.connection(), tx.now_ms(), &Actor::Command, "The server was started with --paused.")
+            };
+            store.write(begin).wait()?;
         }
         let engine = Engine::start(
             store.clone(),

@@ -16,6 +16,7 @@ mod keys;
 mod listen;
 mod logging;
 mod output;
+mod pause;
 mod progress;
 mod prune;
 mod publish;
@@ -68,6 +69,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::Config),
     Prune(prune::Prune),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
     #[command(subcommand)]
@@ -232,6 +235,8 @@ fn run_command() -> Result<(), CliError> {
         Command::Backup(command) => command.run(),
         Command::Check(command) => command.run().map_err(CliError::of_check),
         Command::Prune(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::RotateMasterKey(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Webhooks(command) => command.run(),

@@ -28,6 +28,10 @@ pub(super) struct Serve {
     /// Print every setting with the source of its value, and exit
     #[arg(long)]
     print_config: bool,
+    /// Pause all deliveries: accept and store events, and send nothing to webhooks until somebody resumes deliveries on the
+    /// pages, with the API or with "hookpost resume"
+    #[arg(long)]
+    paused: bool,
 }
 
 impl Serve {
@@ -41,7 +45,8 @@ impl Serve {
         }
         let known = Known::of(&loaded);
         logging::start(loaded.settings.log, loaded.settings.log_format);
-        let options = loaded.settings.server_options()?;
+        let mut options = loaded.settings.server_options()?;
+        options.paused = self.paused;
         for warning in ignored_variables() {
             log::warn!("{warning}");
         }

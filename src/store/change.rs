@@ -43,6 +43,8 @@ pub enum Change {
     Incident {
         incident_seq: i64,
     },
+    /// Whether all deliveries are paused.
+    Paused(bool),
     /// The targets that administrators allow were changed. All of them follow.
     AllowedTargets(Arc<[AllowEntry]>),
     /// The description of an event type was changed or deleted. `schema` is the new one.

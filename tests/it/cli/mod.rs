@@ -9,6 +9,7 @@ mod keys;
 mod listen;
 mod names;
 mod output;
+mod pause;
 mod prune;
 mod reload;
 mod resources;
