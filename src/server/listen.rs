@@ -79,7 +79,7 @@ impl Prepared {
     }
 
     fn serve_on(self, listener: TcpListener) -> Result<Server, StartError> {
-        let Prepared { options, app, retention_job, lock } = self;
+        let Prepared { options, app, retention_job, backup_job, lock } = self;
         let state = app.clone();
         let write_timeout = options.write_timeout;
         let refused = |source| StartError::Listen { address: options.listen, source };
@@ -153,7 +153,8 @@ impl Prepared {
         let watchdog = HeartbeatJob::to_watchdog(app.actions.clone())?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
         let handle = http.handle();
-        let running = Running { address, app, retention_job, telling, heartbeating, watchdog, handle, held };
+        let running =
+            Running { address, app, retention_job, backup_job, telling, heartbeating, watchdog, handle, held };
         Ok(Server { http, running })
     }
 }
