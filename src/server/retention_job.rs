@@ -35,7 +35,7 @@ impl Work for Retention {
     }
 
     fn run(&mut self, now: Millis, job: &Shared) {
-        let cutoffs = self.actions.retention.cutoffs_after_jumps(now, &self.jumps);
+        let cutoffs = self.actions.live.get().retention.cutoffs_after_jumps(now, &self.jumps);
         let pace = Pace { go_on: &|| job.goes_on(), rest: &|time| job.rest(time), deleted: &|_| {} };
         match prune(&self.actions.store, cutoffs, false, &pace) {
             Ok(pruned) if pruned.deliveries + pruned.events > 0 => {
