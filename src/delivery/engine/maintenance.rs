@@ -121,7 +121,7 @@ fn bring_back(shared: &Arc<Shared>) -> Result<(), StoreError> {
 fn follow_pause(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let is_paused = shared.store.read_for_delivery(pause::current)?.is_some();
     // The lock is released before the wait for the writer, which takes it.
-    let is_known = shared.lock().is_paused() == is_paused;
+    let is_known = shared.lock().paused == is_paused;
     if is_known { Ok(()) } else { shared.store.write(pause::announce).wait() }
 }
 

@@ -164,7 +164,7 @@ impl Engine {
 
     /// Returns whether all deliveries are paused.
     pub fn is_paused(&self) -> bool {
-        self.0.lock().is_paused()
+        self.0.lock().paused
     }
 
     /// Returns the bytes of events in the queues of all lanes. Requests in flight hold one event each beside them.

@@ -57,7 +57,7 @@ pub(super) struct State {
     pub idle_workers: usize,
     pub stopping: bool,
     /// Whether all deliveries are paused, except messages to contacts.
-    paused: bool,
+    pub paused: bool,
     /// When the scheduler last looked at the state.
     scheduled_at: Instant,
     /// Since when lanes could send and no worker has taken a delivery.
@@ -140,10 +140,6 @@ impl State {
         self.paused = paused;
         let seqs: Vec<i64> = self.lanes.keys().copied().collect();
         seqs.into_iter().for_each(|seq| self.settle(seq, now));
-    }
-
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
     }
 
     /// Notes that the scheduler is at work.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use hookpost::clock::Clock;
 use serde_json::{Value, json};
 
 use super::large::{assert_sound, fill, number};
@@ -86,6 +87,11 @@ fn newest_segment(folder: &Path) -> Option<SystemTime> {
     entries.filter_map(newest).max()
 }
 
+/// The time of the machine, which the times of files are compared with.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(Clock::machine().now_ms().unsigned_abs())
+}
+
 /// Publishes until the time is over or the server is gone. Returns each acknowledged event with the time of its answer.
 fn publish(client: &Client, prefix: &str, is_over: &AtomicBool) -> Vec<(String, SystemTime)> {
     let mut acknowledged = Vec::new();
@@ -104,8 +110,8 @@ fn publish(client: &Client, prefix: &str, is_over: &AtomicBool) -> Vec<(String, 
         let body = ids.iter().enumerate().map(event).collect::<Value>();
         match client.try_call("POST", "/v1/events/batch", Some(&body)) {
             Ok(answer) if answer.status == 202 => {
-                let now = SystemTime::now();
-                acknowledged.extend(ids.into_iter().map(|id| (id, now)));
+                let at = now();
+                acknowledged.extend(ids.into_iter().map(|id| (id, at)));
             }
             Ok(answer) => panic!("{} {}", answer.status, answer.text),
             Err(_) => break,
@@ -153,7 +159,7 @@ fn round(program: &Path, number_of_round: usize) -> Round {
             log_bytes.fetch_max(fs::metadata(&log).map_or(0, |found| found.len()), Ordering::SeqCst);
             false
         });
-        let killed_at = SystemTime::now();
+        let killed_at = now();
         let _ = litestream.0.kill();
         server.kill();
         is_over.store(true, Ordering::SeqCst);
@@ -177,7 +183,7 @@ fn round(program: &Path, number_of_round: usize) -> Round {
     let mut command = second.serve_command();
     command.arg("--replicated=false");
     let server = Process::start(command);
-    let recovery_time = killed_at.elapsed().unwrap();
+    let recovery_time = now().duration_since(killed_at).unwrap_or_default();
     let client = server.client(&key);
 
     // Nothing older than the last completed sync is lost.
