@@ -6,7 +6,7 @@
 
 mod tenant_webhooks;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -16,6 +16,8 @@ use super::error::Result;
 use super::incident::certificate::Certificates;
 use super::incident::{self, Trouble};
 use super::stats_delta::{Finished, StatsDelta};
+use super::tenant::deletion;
+use super::used_seq::{self, Numbered};
 use super::webhook::{self, DeliveryCounts};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::{EventType, Tenant};
@@ -29,6 +31,10 @@ pub struct Directory {
     by_seq: HashMap<i64, Arc<Webhook>>,
     /// Tenants with webhooks or queued deliveries.
     tenants: HashMap<Tenant, TenantWebhooks>,
+    /// Tenants that are being deleted.
+    leaving: HashSet<Tenant>,
+    /// Numbers that are not assigned again, though their rows are gone.
+    used_seqs: HashMap<Numbered, i64>,
     /// A deleted webhook stays here while deliveries to it are queued.
     counts: HashMap<i64, Counts>,
     /// Changes of the statistics by the group's jobs.
@@ -71,6 +77,8 @@ impl Directory {
             directory.tenants.entry(tenant.clone()).or_default().queued += queued;
             directory.counts.insert(seq, Counts { tenant, successes, last_success_ms, queued });
         }
+        directory.leaving = deletion::running(connection)?.into_iter().collect();
+        directory.used_seqs = used_seq::load(connection)?;
         directory.troubles = incident::troubles(connection)?;
         directory.certificates = Certificates::load(connection)?;
         for webhook in webhook::all(connection)? {
@@ -95,6 +103,30 @@ impl Directory {
         };
         let found = webhooks.subscribed(event_type);
         found.iter().filter_map(|seq| self.by_seq.get(seq).cloned()).collect()
+    }
+
+    /// Whether a tenant is being deleted.
+    pub fn is_leaving(&self, tenant: &Tenant) -> bool {
+        self.leaving.contains(tenant)
+    }
+
+    /// Iterates over the tenants that are being deleted, in no particular order.
+    pub fn leaving(&self) -> impl Iterator<Item = &Tenant> {
+        self.leaving.iter()
+    }
+
+    /// Returns the webhooks of a tenant, without those of contacts, in no particular order.
+    pub(super) fn of_tenant(&self, tenant: &Tenant) -> Vec<i64> {
+        self.tenants.get(tenant).map_or_else(Vec::new, TenantWebhooks::all_subscribed)
+    }
+
+    pub(super) fn used_seq(&self, table: Numbered) -> Option<i64> {
+        self.used_seqs.get(&table).copied()
+    }
+
+    /// Notes a number that is not assigned again. One too many, of a job that is rolled back, does no harm.
+    pub(super) fn set_used_seq(&mut self, table: Numbered, seq: i64) {
+        self.used_seqs.insert(table, seq);
     }
 
     /// Returns the number of a tenant's webhooks, without those of contacts.
@@ -282,6 +314,12 @@ impl Directory {
         match change {
             Change::Webhook(webhook) => self.put(Arc::clone(webhook)),
             Change::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
+            Change::TenantDeletion { tenant, is_over: false } => {
+                self.leaving.insert(tenant.clone());
+            }
+            Change::TenantDeletion { tenant, is_over: true } => {
+                self.leaving.remove(tenant);
+            }
             _ => {}
         }
     }

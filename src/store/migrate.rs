@@ -29,6 +29,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0016_certificate.sql"),
     include_str!("migrations/0017_external_id.sql"),
     include_str!("migrations/0018_answer_and_erasure.sql"),
+    include_str!("migrations/0019_tenant_deletion.sql"),
 ];
 
 pub(super) const CURRENT: i64 = STEPS.len() as i64;

@@ -1,7 +1,7 @@
 //! All lanes, and the choice of the next one to send. Pure bookkeeping under the engine's only lock.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::lane::{Hint, Lane, Readiness};
 use super::turns::{Limits, Turns};
 use crate::delivery::endpoint::Endpoint;
 use crate::domain::attempt::ErrorCode;
+use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 use crate::store::Change;
 
@@ -36,6 +37,8 @@ struct Host {
 /// State of the engine; all of it can be rebuilt from the table.
 pub(super) struct State {
     lanes: HashMap<i64, Lane>,
+    /// Tenants that are being deleted, which have no lanes.
+    leaving: HashSet<Tenant>,
     turns: Turns,
     flights: Flights,
     /// Lanes that need a read of the table.
@@ -72,6 +75,7 @@ impl State {
     pub(super) fn new(workers: usize) -> State {
         State {
             lanes: HashMap::new(),
+            leaving: HashSet::new(),
             turns: Turns::new(Limits::of(workers)),
             flights: Flights::default(),
             reads: VecDeque::new(),
@@ -92,6 +96,9 @@ impl State {
 
     /// Adds or changes a webhook.
     pub(super) fn put(&mut self, endpoint: Arc<Endpoint>, is_proven: bool, now: Millis) {
+        if self.leaving.iter().any(|tenant| endpoint.webhook.is_of(tenant)) {
+            return;
+        }
         let seq = endpoint.webhook.seq;
         if let Entry::Vacant(entry) = self.lanes.entry(seq) {
             entry.insert(Lane::new(endpoint, is_proven));
@@ -121,14 +128,30 @@ impl State {
             }
             Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
-            // `Engine::committed` handles webhooks before it takes the lock.
+            // `Engine::committed` handles webhooks and deletions of tenants before, in their order.
             Change::Webhook(_)
+            | Change::TenantDeletion { .. }
             | Change::Profile(_)
             | Change::ProfileGone { .. }
             | Change::EventType { .. }
             | Change::AllowedTargets(_)
             | Change::Incident { .. } => {}
         }
+    }
+
+    /// Closes the lanes of a tenant that is being deleted, and those of its contacts.
+    pub(super) fn leave(&mut self, tenant: Tenant, now: Millis) {
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.endpoint.webhook.is_of(&tenant));
+        let seqs: Vec<i64> = lanes.map(|(seq, _)| *seq).collect();
+        for seq in seqs {
+            self.with(seq, now, Lane::close);
+        }
+        self.leaving.insert(tenant);
+    }
+
+    /// Ends the deletion of a tenant. Its webhooks get lanes again.
+    pub(super) fn end_leaving(&mut self, tenant: &Tenant) {
+        self.leaving.remove(tenant);
     }
 
     /// Notes that the scheduler is at work.

@@ -38,6 +38,13 @@ impl TenantWebhooks {
         found
     }
 
+    /// Returns the webhooks without those of contacts, in no particular order. Each subscribes to something.
+    pub(super) fn all_subscribed(&self) -> Vec<i64> {
+        let named = self.exact.values().chain(self.below.values()).flatten();
+        let seqs: BTreeSet<i64> = named.chain(&self.all).copied().collect();
+        seqs.into_iter().collect()
+    }
+
     pub(super) fn add(&mut self, webhook: &Webhook) {
         self.count += 1;
         self.of_contacts += u32::from(webhook.contact_seq.is_some());
