@@ -3,7 +3,10 @@
 //! [`Settings`] declares every setting once; clap derives the flags, the `HOOKPOST_…` variables and the help from it.
 //! The keys of the TOML file are the names of the flags.
 
+mod check;
 mod loaded;
+mod names;
+mod secrets;
 mod server_options;
 mod values;
 
@@ -28,7 +31,10 @@ use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{BaseUrl, HeaderName};
 use values::{color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, without_password};
 
+pub use check::{Checked, RawSettingFlags};
 pub use loaded::{DatabaseFlag, Loaded, SettingFlags};
+pub use names::ignored_variables;
+pub use secrets::secret_from_environment;
 pub use values::{ADDRESS, number};
 
 /// Settings of the server, in the order of the help. Lists hold `None` for a blank element.
@@ -45,7 +51,7 @@ pub struct Settings {
     /// Address and port to listen on
     #[arg(long, env = "HOOKPOST_LISTEN", value_name = "ADDRESS",
         default_value = "127.0.0.1:8080", value_parser = ADDRESS)]
-    listen: SocketAddr,
+    pub listen: SocketAddr,
     /// Private target that webhooks may use: CIDR, CIDR:port, host or host:port; may be repeated
     #[arg(long, env = "HOOKPOST_ALLOW_TARGET", value_name = "TARGET",
         value_delimiter = ',', value_parser = element(AllowEntry::from_str))]
@@ -168,7 +174,11 @@ pub struct Settings {
     /// ?tls=required (the default of smtp), ?tls=opportunistic or ?tls=none
     #[arg(long, env = "HOOKPOST_SMTP_URL", value_name = "URL", hide_env_values = true)]
     smtp_url: Option<SmtpUrl>,
-    /// File with the password for the mail server, if the URL does not have it
+    /// File with the URL of the mail server, if it has the password
+    #[arg(long, env = "HOOKPOST_SMTP_URL_FILE", value_name = "FILE")]
+    smtp_url_file: Option<PathBuf>,
+    /// File with the password for the mail server, if the URL does not have it; the password itself may be in
+    /// HOOKPOST_SMTP_PASSWORD
     #[arg(long, env = "HOOKPOST_SMTP_PASSWORD_FILE", value_name = "FILE")]
     smtp_password_file: Option<PathBuf>,
     /// Sender of the e-mails, such as alerts@example.com or Hookpost <alerts@example.com>
@@ -176,8 +186,11 @@ pub struct Settings {
     smtp_from: Option<Sender>,
     /// URL that is requested every minute while deliveries are sent, such as https://hc-ping.com/<id>, so that a monitor
     /// notices when they are not
-    #[arg(long, env = "HOOKPOST_HEARTBEAT_URL", value_name = "URL", value_parser = heartbeat)]
+    #[arg(long, env = "HOOKPOST_HEARTBEAT_URL", value_name = "URL", value_parser = heartbeat, hide_env_values = true)]
     heartbeat_url: Option<String>,
+    /// File with the URL of the heartbeat, whose id is a secret
+    #[arg(long, env = "HOOKPOST_HEARTBEAT_URL_FILE", value_name = "FILE")]
+    heartbeat_url_file: Option<PathBuf>,
     /// PEM file with certificates to trust in addition to the public ones
     #[arg(long, env = "HOOKPOST_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -186,13 +199,18 @@ pub struct Settings {
     pub log: LevelFilter,
 }
 
+/// Setting whose value is a secret as a whole.
+const HEARTBEAT: &str = "--heartbeat-url";
+
 /// Error of a setting. The text names the setting and the source of its value.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     #[error("{0} cannot be read: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    #[error("{0}: unknown setting {1:?}. \"hookpost serve --help\" lists the settings.")]
-    Unknown(PathBuf, String),
+    #[error("{1}, which {0} names, cannot be read: {2}")]
+    UnreadableSecret(String, PathBuf, std::io::Error),
+    #[error("{0}: unknown setting {1:?}. Did you mean {2:?}? \"hookpost serve --help\" lists the settings.")]
+    Unknown(PathBuf, String, String),
     #[error("{0}")]
     Invalid(String),
 }
@@ -220,10 +238,11 @@ impl ConfigError {
             None if environment(&variable).is_some() && !is_flag() => format!(" (from {variable})"),
             None => String::new(),
         };
-        ConfigError::Invalid(format!(
-            "invalid value {:?} for {flag}{source}: {reason}",
-            without_password(text(ContextKind::InvalidValue))
-        ))
+        let value = match flag {
+            HEARTBEAT => String::new(),
+            _ => format!("{:?} ", without_password(text(ContextKind::InvalidValue))),
+        };
+        ConfigError::Invalid(format!("invalid value {value}for {flag}{source}: {reason}"))
     }
 }
 
@@ -235,6 +254,11 @@ fn environment_name(flag: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Returns the names of all variables that are UTF-8.
+fn environment_names() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
 /// Whether the environment asks for texts without colors (<https://no-color.org>).
@@ -249,20 +273,6 @@ pub fn temporary_folder(prefix: &str) -> Result<PathBuf, ConfigError> {
     let path = std::env::temp_dir().join(name);
     fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| ConfigError::Unreadable(path.clone(), error))?;
     Ok(path)
-}
-
-/// Returns a secret from the variable `name`, or from the file named by `<name>_FILE` without its final line breaks.
-pub fn secret_from_environment(name: &str) -> Result<Option<String>, ConfigError> {
-    if let Some(value) = environment(name) {
-        return Ok(Some(value));
-    }
-    let Some(path) = environment(&format!("{name}_FILE")) else {
-        return Ok(None);
-    };
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(error) => Err(ConfigError::Unreadable(path.into(), error)),
-    }
 }
 
 impl Settings {

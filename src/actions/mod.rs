@@ -13,6 +13,7 @@ pub mod find;
 pub mod inbox;
 pub mod incident;
 pub mod lookup;
+pub mod pause;
 pub mod profiles;
 pub mod prune;
 pub mod publish;

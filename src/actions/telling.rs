@@ -50,6 +50,9 @@ impl Actions {
             return Err(StoreError::Unavailable(reason));
         }
         self.store.write(|_| Ok::<_, StoreError>(())).wait()?;
+        if self.engine.is_paused() {
+            return Err(StoreError::Unavailable("all deliveries are paused".to_owned()));
+        }
         match self.engine.is_flowing() {
             true => Ok(()),
             false => Err(StoreError::Unavailable("deliveries that are due are not sent".to_owned())),

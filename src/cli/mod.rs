@@ -4,16 +4,19 @@ mod api;
 mod backup;
 mod common;
 mod completions;
+mod config;
 mod deliveries;
 mod demo;
 mod doctor;
 mod events;
 mod example_db;
 mod forward;
+mod healthcheck;
 mod incidents;
 mod keys;
 mod listen;
 mod output;
+mod pause;
 mod progress;
 mod prune;
 mod publish;
@@ -62,7 +65,12 @@ enum Command {
     Backup(backup::Backup),
     Check(backup::Check),
     Doctor(Box<doctor::Doctor>),
+    Healthcheck(Box<healthcheck::Healthcheck>),
+    #[command(subcommand)]
+    Config(config::Config),
     Prune(prune::Prune),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     RotateMasterKey(rotate_master_key::RotateMasterKey),
     Send(publish::Publish),
     #[command(subcommand)]
@@ -218,12 +226,20 @@ fn run_command() -> Result<(), CliError> {
         Command::Doctor(command) => {
             command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
         }
+        Command::Healthcheck(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
+        Command::Config(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
         Command::Demo(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Users(command) => command.run(),
         Command::Backup(command) => command.run(),
         Command::Check(command) => command.run().map_err(CliError::of_check),
         Command::Prune(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::RotateMasterKey(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Webhooks(command) => command.run(),

@@ -1,17 +1,21 @@
 //! `hookpost serve`.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 
 use super::CliError;
 use super::output::{note, print};
-use crate::config::{Loaded, SettingFlags};
-use crate::server::{Prepared, Running};
+use crate::config::{Loaded, SettingFlags, ignored_variables};
+use crate::server::notify::{self, Starting};
+use crate::server::{Prepared, Running, handed_socket};
 
 /// How often the server looks whether its database is still there and can be written.
 const DATABASE_CHECK: Duration = Duration::from_secs(1);
+/// How often a server that starts looks whether it is ready.
+const READY_CHECK: Duration = Duration::from_millis(50);
 /// How long requests in flight may take once the database is lost. Their outcomes cannot be stored.
 const LOST: Duration = Duration::from_secs(1);
 /// When the process ends once the database is lost, whatever still waits for it.
@@ -25,15 +29,22 @@ pub(super) struct Serve {
     /// Print every setting with the source of its value, and exit
     #[arg(long)]
     print_config: bool,
+    /// Pause all deliveries: accept and store events, and send nothing to webhooks until somebody resumes deliveries on the
+    /// pages, with the API or with "hookpost resume"
+    #[arg(long)]
+    paused: bool,
 }
 
 impl Serve {
     /// Runs the server. `flags` are the matches of this command, with the source of each value.
     pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
+        // No thread has started yet.
+        let handed = handed_socket()?;
         let loaded = Loaded::new(flags)?;
         let config = self.print_config.then(|| loaded.print());
         let level = loaded.settings.log;
-        let options = loaded.settings.server_options()?;
+        let mut options = loaded.settings.server_options()?;
+        options.paused = self.paused;
         if let Some(config) = config {
             return print(&config);
         }
@@ -43,22 +54,41 @@ impl Serve {
             // An error for each malformed request, so anybody could fill the log.
             .filter_module("actix_http", log::LevelFilter::Off)
             .init();
+        for warning in ignored_variables() {
+            log::warn!("{warning}");
+        }
         let database = options.database.display().to_string();
-        serve(Prepared::new(options)?, move |running| announce(running, &database))
+        let starting = Starting::begin();
+        let prepared = Prepared::new(options)?;
+        drop(starting);
+        serve(prepared, handed, move |running| announce(running, &database))
     }
 }
 
-/// Serves until a signal arrives or the database is lost. Calls `announce` once the server listens, on a thread that
-/// may block.
-pub(super) fn serve(prepared: Prepared, announce: impl FnOnce(&Running) + Send + 'static) -> Result<(), CliError> {
+/// Serves until a signal arrives or the database is lost, on the socket that systemd handed over, if any. Calls `announce`
+/// once the server listens, on a thread that may block.
+pub(super) fn serve(
+    prepared: Prepared,
+    handed: Option<TcpListener>,
+    announce: impl FnOnce(&Running) + Send + 'static,
+) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
-        let server = prepared.listen()?;
+        let is_handed = handed.is_some();
+        let server = match handed {
+            Some(socket) => prepared.listen_on(socket)?,
+            None => prepared.listen()?,
+        };
         let running = server.running();
         let announced = running.clone();
         // The setup link is stored by the writer, so this must not run on the thread that serves.
         let _ = tokio::task::spawn_blocking(move || announce(&announced)).await;
+        if is_handed {
+            log::info!("listening on {}, the socket that systemd handed over, and not on --listen", running.address);
+        }
+        let told = actix_web::rt::spawn(tell_when_ready(running.clone()));
         let stopped = actix_web::rt::spawn(stop_at_end(running));
         server.run().await.map_err(CliError::because("the server failed"))?;
+        told.abort();
         match stopped.await {
             Ok(Some(reason)) => Err(CliError::Other(reason)),
             _ => Ok(()),
@@ -94,6 +124,14 @@ fn announce(running: &Running, database: &str) {
              and failed sign-ins of one delay the others. Set --trusted-proxy to the address of the proxy."
         );
     }
+}
+
+/// Tells systemd once `/readyz` would say so.
+async fn tell_when_ready(running: Running) {
+    while !running.app.is_ready() {
+        tokio::time::sleep(READY_CHECK).await;
+    }
+    notify::ready(&format!("Serving on {}", running.address));
 }
 
 /// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.

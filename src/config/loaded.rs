@@ -8,8 +8,9 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches as _};
 
+use super::names::{nearest_key, unknown_variables};
 use super::values::stripped_of_password;
-use super::{ConfigError, Settings};
+use super::{ConfigError, HEARTBEAT, Settings};
 
 /// Settings and the file that may hold some of them.
 #[derive(Debug, Args)]
@@ -52,6 +53,9 @@ impl DatabaseFlag {
 impl Loaded {
     /// Adds the values of the file to those of the flags, which are the matches of [`SettingFlags`].
     pub fn new(flags: ArgMatches) -> Result<Loaded, ConfigError> {
+        if let Some(misspelt) = unknown_variables().misspelt.into_iter().next() {
+            return Err(misspelt);
+        }
         let path = flags.get_one::<PathBuf>("config").map(PathBuf::as_path);
         let file = read_file(path, &flags)?;
         let mut settings = Settings::from_arg_matches(&flags).map_err(|error| ConfigError::invalid(&error, None))?;
@@ -76,6 +80,9 @@ impl Loaded {
             let given: Vec<String> = values.filter(|value| !value.is_empty()).collect();
             let shown: Vec<String> = given.iter().map(|value| stripped_of_password(value)).collect();
             let note = if shown == given { "" } else { ", without its password" };
+            if !given.is_empty() && format!("--{name}") == HEARTBEAT {
+                return format!("# {name} is set, and not shown  # {source}\n");
+            }
             let mut values = shown.into_iter().map(toml::Value::String);
             let value = match arg.get_action() {
                 ArgAction::Append => Some(toml::Value::Array(values.collect())),
@@ -92,30 +99,52 @@ impl Loaded {
 
 /// Parses the values of the file at `path` that `flags` do not override. Every key must be a setting.
 fn read_file(path: Option<&Path>, flags: &ArgMatches) -> Result<ArgMatches, ConfigError> {
-    let command = Settings::command().mut_args(|arg| arg.env(Resettable::Reset).default_value(Resettable::Reset));
     let mut arguments = Vec::new();
     if let Some(path) = path {
-        let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            // The first line of the text has the position.
-            let (text, reason) = (error.to_string(), error.message());
-            ConfigError::Invalid(format!("{}: {}: {reason}", path.display(), text.lines().next().unwrap_or_default()))
-        })?;
-        for (key, value) in table {
-            let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(&key)) else {
-                return Err(ConfigError::Unknown(path.to_owned(), key));
-            };
-            if flags.value_source(arg.get_id().as_str()).is_none_or(|source| source == ValueSource::DefaultValue) {
-                let mut texts = texts(value);
-                if texts.is_empty() {
-                    // An empty list replaces the default too.
-                    texts.push(String::new());
-                }
-                arguments.extend(texts.into_iter().map(|text| format!("--{key}={text}")));
+        for (setting, given) in file_arguments(path)? {
+            if is_open(flags, &setting?) {
+                arguments.extend(given);
             }
         }
     }
-    command.try_get_matches_from(arguments).map_err(|error| ConfigError::invalid(&error, path))
+    bare_command().try_get_matches_from(arguments).map_err(|error| ConfigError::invalid(&error, path))
+}
+
+/// Returns a command whose arguments are the settings, without defaults and the environment.
+pub(super) fn bare_command() -> Command {
+    Settings::command().mut_args(|arg| arg.env(Resettable::Reset).default_value(Resettable::Reset))
+}
+
+/// Whether neither a flag nor the environment sets a setting, whose id this is.
+pub(super) fn is_open(flags: &ArgMatches, id: &str) -> bool {
+    flags.value_source(id).is_none_or(|source| source == ValueSource::DefaultValue)
+}
+
+/// Id of a setting, or the error of a key that is none, with the arguments that a file gives for it.
+type FileArguments = (Result<String, ConfigError>, Vec<String>);
+
+/// Returns the keys of a file.
+pub(super) fn file_arguments(path: &Path) -> Result<Vec<FileArguments>, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        // The first line of the text has the position.
+        let (text, reason) = (error.to_string(), error.message());
+        ConfigError::Invalid(format!("{}: {}: {reason}", path.display(), text.lines().next().unwrap_or_default()))
+    })?;
+    let command = Settings::command();
+    let arguments = |(key, value): (String, toml::Value)| {
+        let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(&key)) else {
+            let nearest = nearest_key(&key);
+            return (Err(ConfigError::Unknown(path.to_owned(), key, nearest)), Vec::new());
+        };
+        let mut texts = texts(value);
+        if texts.is_empty() {
+            // An empty list replaces the default too.
+            texts.push(String::new());
+        }
+        (Ok(arg.get_id().to_string()), texts.into_iter().map(|text| format!("--{key}={text}")).collect())
+    };
+    Ok(table.into_iter().map(arguments).collect())
 }
 
 fn texts(value: toml::Value) -> Vec<String> {

@@ -43,6 +43,10 @@ pub enum AuditAction {
     DeliveriesRetried,
     #[strum(serialize = "deliveries.discarded")]
     DeliveriesDiscarded,
+    #[strum(serialize = "deliveries.paused")]
+    DeliveriesPaused,
+    #[strum(serialize = "deliveries.resumed")]
+    DeliveriesResumed,
     #[strum(serialize = "incident.noted")]
     IncidentNoted,
     #[strum(serialize = "incident.muted")]

@@ -75,6 +75,10 @@ impl BaseUrl {
         &self.host
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn prefix(&self) -> &Arc<str> {
         &self.prefix
     }

@@ -49,6 +49,7 @@ const GAUGES: &[SnapshotGauge] = &[
     ("contacts_failing", "Contacts that do not receive their messages", |now| now.failing_contacts as i64),
     ("mails_waiting", "E-mails that wait to be sent", |now| now.waiting_mails as i64),
     ("delivering", "1 while deliveries that are due are sent, else 0", |now| now.is_delivering.into()),
+    ("paused", "1 while all deliveries are paused, else 0", |now| now.is_paused.into()),
     ("workers", "Threads that send requests", |now| now.workers as i64),
     ("workers_busy", "Threads that are sending a request", |now| now.busy_workers as i64),
     ("database_bytes", "Size of the database file", |now| now.database_bytes as i64),
@@ -92,6 +93,7 @@ pub struct Snapshot {
     pub failing_contacts: u64,
     pub waiting_mails: u64,
     pub is_delivering: bool,
+    pub is_paused: bool,
     /// Age of the oldest delivery that is due; 0 if none is due.
     pub oldest_waiting: Duration,
     pub workers: usize,
@@ -328,6 +330,7 @@ mod tests {
             failing_contacts: 0,
             waiting_mails: 0,
             is_delivering: true,
+            is_paused: false,
             oldest_waiting: Duration::ZERO,
             workers: 0,
             busy_workers: 0,

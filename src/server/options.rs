@@ -74,6 +74,8 @@ pub struct ServerOptions {
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
+    /// Whether to pause all deliveries before anything is sent.
+    pub paused: bool,
     pub clock: Clock,
     pub lookup: Arc<Lookup>,
     /// Replaces the HTTP client.
@@ -114,6 +116,7 @@ impl ServerOptions {
             heartbeat_interval: Duration::from_secs(60),
             extra_certificates: Vec::new(),
             retention: Retention::default(),
+            paused: false,
             clock: Clock::machine(),
             lookup: system_lookup(),
             transport: None,

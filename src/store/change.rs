@@ -48,6 +48,8 @@ pub enum Change {
         tenant: Tenant,
         is_over: bool,
     },
+    /// Whether all deliveries are paused.
+    Paused(bool),
     /// The targets that administrators allow were changed. All of them follow.
     AllowedTargets(Arc<[AllowEntry]>),
     /// The description of an event type was changed or deleted. `schema` is the new one.

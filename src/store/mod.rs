@@ -54,6 +54,7 @@ mod open;
 pub mod operational;
 pub mod page;
 mod part;
+pub mod pause;
 #[cfg(test)]
 mod plans;
 pub mod portal_link;

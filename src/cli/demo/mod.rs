@@ -82,7 +82,7 @@ fn run(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
             log::error!("the receivers stopped: {error}");
         }
     })?;
-    serve::serve(Prepared::new(options)?, move |running| {
+    serve::serve(Prepared::new(options)?, None, move |running| {
         announce(running, &token);
         let running = running.clone();
         if let Err(error) = start_thread("events", move || publish_events(&running)) {

@@ -10,7 +10,9 @@ use crate::domain::clock_jumps::ClockJumps;
 use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::store::delivery::ahead;
 use crate::store::tenant::deletion::{self, Left};
-use crate::store::{StoreError, WriteTx, answer, damage, idempotency, incident, retention, stats, sweep, webhook};
+use crate::store::{
+    StoreError, WriteTx, answer, damage, idempotency, incident, pause, retention, stats, sweep, webhook,
+};
 
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -52,6 +54,9 @@ pub(super) fn run(shared: &Arc<Shared>) {
         latest_ms = latest_ms.max(now);
         shared.sender.tidy();
         record_again(shared);
+        if let Err(error) = follow_pause(shared) {
+            log::error!("a pause of all deliveries could not be looked for: {error}");
+        }
         if let Err(error) = sweep_on(shared, &mut positions) {
             log::error!("a sweep stopped and will go on in a moment: {error}");
         }
@@ -116,6 +121,14 @@ fn bring_back(shared: &Arc<Shared>) -> Result<(), StoreError> {
     shared.lock().reread_all(now);
     shared.schedule.notify_all();
     Ok(())
+}
+
+/// Follows a pause that a command has begun or ended. The writer reads it again, in the order of all changes of it.
+fn follow_pause(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    let is_paused = shared.store.read_for_delivery(pause::current)?.is_some();
+    // The lock is released before the wait for the writer, which takes it.
+    let is_known = shared.lock().is_paused() == is_paused;
+    if is_known { Ok(()) } else { shared.store.write(pause::announce).wait() }
 }
 
 /// Stores outcomes that could not be stored before.

@@ -27,7 +27,7 @@ use super::sender::{AttemptResult, Sender};
 use crate::clock::Clock;
 use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
-use crate::store::{Change, DueDelivery, Observer, Store, StoreError, webhook};
+use crate::store::{Change, DueDelivery, Observer, Store, StoreError, pause, webhook};
 use state::State;
 
 /// Settings of the engine.
@@ -125,6 +125,8 @@ impl Engine {
         // Runs in the writer, so that no webhook created meanwhile is missed or loaded twice.
         let load = self.0.store.write(move |tx| -> Result<(), StoreError> {
             let now = engine.0.clock.now_ms();
+            let is_paused = pause::current(tx.connection())?.is_some();
+            engine.0.lock().set_paused(is_paused, now);
             tx.directory().leaving().for_each(|tenant| engine.0.lock().leave(tenant.clone(), now));
             let retrying = webhook::retrying(tx.connection())?;
             let mut webhooks: Vec<_> = tx.directory().iter().collect();
@@ -160,6 +162,11 @@ impl Engine {
     /// Returns whether deliveries that could be sent are sent: the scheduler and the workers are at work.
     pub fn is_flowing(&self) -> bool {
         self.0.lock().is_flowing(Instant::now())
+    }
+
+    /// Returns whether all deliveries are paused.
+    pub fn is_paused(&self) -> bool {
+        self.0.lock().is_paused()
     }
 
     /// Returns the bytes of events in the queues of all lanes. Requests in flight hold one event each beside them.

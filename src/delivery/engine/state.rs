@@ -1,5 +1,7 @@
 //! All lanes, and the choice of the next one to send. Pure bookkeeping under the engine's only lock.
 
+mod withheld;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub(super) struct State {
     /// Number of workers without work.
     pub idle_workers: usize,
     pub stopping: bool,
+    /// Whether all deliveries are paused, except messages to contacts.
+    paused: bool,
     /// When the scheduler last looked at the state.
     scheduled_at: Instant,
     /// Since when lanes could send and no worker has taken a delivery.
@@ -89,6 +93,7 @@ impl State {
             workers: 0,
             idle_workers: 0,
             stopping: false,
+            paused: false,
             scheduled_at: Instant::now(),
             ready_since: None,
         }
@@ -128,6 +133,7 @@ impl State {
             }
             Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
+            Change::Paused(paused) => self.set_paused(paused, now),
             // `Engine::committed` handles webhooks and deletions of tenants before, in their order.
             Change::Webhook(_)
             | Change::TenantDeletion { .. }
@@ -137,21 +143,6 @@ impl State {
             | Change::AllowedTargets(_)
             | Change::Incident { .. } => {}
         }
-    }
-
-    /// Closes the lanes of a tenant that is being deleted, and those of its contacts.
-    pub(super) fn leave(&mut self, tenant: Tenant, now: Millis) {
-        let lanes = self.lanes.iter().filter(|(_, lane)| lane.endpoint.webhook.is_of(&tenant));
-        let seqs: Vec<i64> = lanes.map(|(seq, _)| *seq).collect();
-        for seq in seqs {
-            self.with(seq, now, Lane::close);
-        }
-        self.leaving.insert(tenant);
-    }
-
-    /// Ends the deletion of a tenant. Its webhooks get lanes again.
-    pub(super) fn end_leaving(&mut self, tenant: &Tenant) {
-        self.leaving.remove(tenant);
     }
 
     /// Notes that the scheduler is at work.
@@ -172,13 +163,14 @@ impl State {
             return None;
         }
         self.age(instant, now);
+        let paused = self.paused;
         while let Some(seq) = self.turns.next() {
             let Some(lane) = self.lanes.get_mut(&seq) else {
                 continue;
             };
             lane.turn = None;
             let host = Arc::clone(&lane.endpoint.host);
-            if lane.readiness(now) != Readiness::Now {
+            if !is_ready(lane, paused, now) {
                 self.settle(seq, now);
                 self.unpark(&host, now);
                 continue;
@@ -236,11 +228,12 @@ impl State {
         while room > 0
             && let Some(seq) = host.parked.pop_front()
         {
+            let paused = self.paused;
             let Some(lane) = self.lanes.get_mut(&seq).filter(|lane| lane.parked_at.as_ref() == Some(name)) else {
                 continue;
             };
             lane.parked_at = None;
-            room -= usize::from(lane.readiness(now) == Readiness::Now);
+            room -= usize::from(is_ready(lane, paused, now));
             unparked.push(seq);
         }
         if host.in_flight == 0 && host.parked.is_empty() {
@@ -347,10 +340,11 @@ impl State {
 
     /// Updates the lists that a lane is in.
     fn settle(&mut self, seq: i64, now: Millis) {
+        let paused = self.paused;
         let Some(lane) = self.lanes.get_mut(&seq) else {
             return;
         };
-        let wanted = (lane.readiness(now) == Readiness::Now && lane.parked_at.is_none()).then(|| lane.pace());
+        let wanted = (is_ready(lane, paused, now) && lane.parked_at.is_none()).then(|| lane.pace());
         if lane.turn.map(|turn| turn.pace) != wanted || lane.is_done() {
             if let Some(turn) = lane.turn.take() {
                 self.turns.dequeue(&lane.tenant, turn);
@@ -394,6 +388,16 @@ impl State {
         self.sending() == 0
             && self.unrecorded == 0
             && next.is_none_or(|time| time > now)
-            && self.lanes.values().all(|lane| lane.is_idle(now))
+            && self.lanes.values().all(|lane| is_held(lane, self.paused) || lane.is_idle(now))
     }
+}
+
+/// Whether a lane may send now, apart from the limits that lanes share.
+fn is_ready(lane: &Lane, paused: bool, now: Millis) -> bool {
+    !is_held(lane, paused) && lane.readiness(now) == Readiness::Now
+}
+
+/// Whether the pause of all deliveries keeps a lane from sending. Messages to contacts are sent during a pause.
+fn is_held(lane: &Lane, paused: bool) -> bool {
+    paused && lane.endpoint.webhook.contact_seq.is_none()
 }

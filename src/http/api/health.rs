@@ -122,6 +122,7 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
             failing_contacts: contact::failing(connection, None, now, MOST_CONTACTS)?.len() as u64,
             waiting_mails: message::count_waiting(connection)?,
             is_delivering: actions.is_delivering(),
+            is_paused: actions.engine.is_paused(),
             oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
             workers,
             busy_workers,

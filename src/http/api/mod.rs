@@ -19,6 +19,7 @@ mod incidents;
 mod list;
 mod merge_patch;
 mod openapi;
+mod pause;
 mod portal_links;
 mod profiles;
 mod replay;
@@ -156,6 +157,7 @@ fn table() -> Table {
         contacts::routes,
         deliveries::routes,
         bulk::routes,
+        pause::routes,
         event_types::routes,
         profiles::routes,
         api_keys::routes,

@@ -17,6 +17,7 @@ use crate::http::web::date_field;
 use crate::http::web::display::Display;
 use crate::http::web::portal::{self, PATH as PORTAL};
 use crate::http::web::response::parents;
+use crate::store::pause::Pause;
 use crate::store::webhook::Attention;
 use crate::text::humanize;
 
@@ -127,6 +128,8 @@ pub struct Frame {
     pub flash: Option<Flash>,
     pub attention: Attention,
     pub failing_contacts: FailingContacts,
+    /// Pause of all deliveries.
+    pub pause: Option<Pause>,
     /// Text in the search field.
     pub search: String,
     pub now_ms: Millis,

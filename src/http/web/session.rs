@@ -33,7 +33,7 @@ use crate::store::search::TextSearch;
 use crate::store::session::Owner;
 use crate::store::user::{Role, User};
 use crate::store::webhook::{self, Attention};
-use crate::store::{self, Connection, StoreError, contact};
+use crate::store::{self, Connection, StoreError, contact, pause};
 
 /// A visitor who is signed in, as a user or through the portal.
 pub struct Session {
@@ -291,7 +291,9 @@ impl Session {
         let attention = webhook::attention(db, self.tenant())?;
         let failing = contact::failing(db, self.tenant(), self.now(), FailingContacts::MOST)?;
         let first = failing.into_iter().map(|contact| (contact.name, contact.id)).collect();
-        Ok(Frame { failing_contacts: FailingContacts { first }, ..self.frame_with(title.into(), section, attention) })
+        let pause = pause::current(db)?;
+        let failing_contacts = FailingContacts { first };
+        Ok(Frame { failing_contacts, pause, ..self.frame_with(title.into(), section, attention) })
     }
 
     fn frame_with(&self, title: String, section: Section, attention: Attention) -> Frame {
@@ -309,6 +311,7 @@ impl Session {
             flash: self.flash.clone(),
             attention,
             failing_contacts: FailingContacts::default(),
+            pause: None,
             search: if self.here.starts_with(search::PATH) { self.query.text("q").to_owned() } else { String::new() },
             now_ms: self.now(),
             display: self.display.clone(),

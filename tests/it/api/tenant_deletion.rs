@@ -158,6 +158,7 @@ fn is_empty_here(table: &str) -> bool {
         "event_type",
         "machine_fault",
         "one_time_link",
+        "pause",
         "profile",
         "recovery_code",
         "tenant_deletion",

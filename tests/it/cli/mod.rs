@@ -1,15 +1,19 @@
 //! The command line.
 
 mod backup;
+mod config_check;
 mod demo;
 mod doctor;
 mod example_db;
 mod keys;
 mod listen;
+mod names;
 mod output;
+mod pause;
 mod prune;
 mod resources;
 mod serve;
 mod settings;
+mod systemd;
 mod terminal;
 mod users;

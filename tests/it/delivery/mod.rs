@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
+mod all_paused;
 mod bodies;
 mod certificates;
 mod client;

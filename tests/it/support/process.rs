@@ -190,13 +190,8 @@ impl Process {
             let _ = err.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build();
         let process =
-            Process { address: String::new(), greeting: String::new(), child, said: Some(said), agent: config.into() };
+            Process { address: String::new(), greeting: String::new(), child, said: Some(said), agent: agent() };
         Starting { process, first_line }
     }
 
@@ -230,6 +225,15 @@ impl Process {
         let status = self.child.wait().unwrap();
         (status, self.said.take().unwrap().join().unwrap())
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build();
+    config.into()
 }
 
 impl Drop for Process {
@@ -283,6 +287,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Returns a client with connections of its own.
+    pub fn of(address: &str, key: &str) -> Client {
+        Client { origin: format!("http://{address}"), key: key.to_owned(), agent: agent() }
+    }
+
     /// Sends a request. Fails if the process does not respond.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
         let request = ureq::http::Request::builder()

@@ -101,6 +101,8 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::DeliveriesDiscarded
         | Action::TenantDeletionBegun
         | Action::TenantDeleted
+        | Action::DeliveriesPaused
+        | Action::DeliveriesResumed
         | Action::BackupDownloaded => return None,
     };
     Some(format!("{folder}/{subject}"))

@@ -4,7 +4,9 @@ use super::super::super::backup;
 use super::super::super::stream::presence;
 use crate::auth::role::Action;
 use crate::http::web::limits::{self, LimitRow};
-use crate::http::web::{FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template};
+use crate::http::web::{
+    Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
+};
 use crate::text::humanize;
 
 #[derive(Template)]
@@ -68,4 +70,10 @@ pub async fn backup(submission: Submission) -> PageResult {
     let response = copied.await;
     drop(client);
     response
+}
+
+/// `POST /settings/data/resume`: ends the pause of all deliveries.
+pub fn resume(session: &Session, _: &Fields) -> Result<Response, PageError> {
+    session.app.actions.resume_deliveries(&session.caller()).wait()?;
+    Ok(session.done("/", "Deliveries are sent again.".to_owned()))
 }
