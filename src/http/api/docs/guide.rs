@@ -34,10 +34,12 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "endpoint-authentication",
     "certificates",
     "settings",
+    "proxies",
     "sign-in",
     "incidents",
     "command-line",
     "monitoring",
+    "scaling",
     "errors",
     "limits",
 ];
